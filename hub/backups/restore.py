@@ -23,6 +23,7 @@ import itertools
 import logging
 import os
 import shutil
+import tempfile
 import time
 from contextlib import AbstractContextManager
 from functools import partial
@@ -251,7 +252,21 @@ class Restoration:
                 spot.write(data, 0o640 if shared else 0o600, partial(give, owner=owner))
 
     def _rebuild(self) -> int:
-        state, contents = self._state, self._contents
+        state, hubs = self._state, owner_of(self._state.path)
+        if os.geteuid() != 0 or hubs.uid == 0:
+            hub_keys, generation = self._made_in(state)
+        else:  # SQLite opens by path, and whoever has this directory may put a link there
+            with tempfile.TemporaryDirectory(prefix="ilot-", dir=_private_place()) as scratch:
+                hub_keys, generation = self._made_in(StateDir(Path(scratch)))
+                self._carry(Path(scratch), hubs)
+        self._note(hub_keys, generation)
+        hand_over_all(state.path)
+        write_atomically(state.enrolment, self._contents.enrolment, owner=hubs)
+        return generation
+
+    def _made_in(self, state: StateDir) -> tuple[keys.HubKeys, int]:
+        """All but what makes it count. The keys, and the generation."""
+        contents = self._contents
         state.keys.mkdir(mode=0o700)
         for name, file in _KEY_FILES.items():
             write_atomically(state.keys / file, contents.keys[name])
@@ -261,11 +276,24 @@ class Restoration:
         generation = stores.restore(
             state.store, hub_keys.store_key, contents.store, sent=backup.SENT_PREFIX, jump=self._jump
         )
-        asyncio.run(self._remember(hub_keys))
-        self._note(hub_keys, generation)
-        hand_over_all(state.path)
-        write_atomically(state.enrolment, contents.enrolment, owner=owner_of(state.path))
-        return generation
+        asyncio.run(self._remember(hub_keys, state.buffer))
+        return hub_keys, generation
+
+    def _carry(self, scratch: Path, hubs: Owner) -> None:
+        """What was made there, by descriptors into the state directory: it is some hundred KiB."""
+        given = partial(give, owner=hubs)
+
+        def made(fresh: int, holder: os.stat_result) -> None:
+            os.fchmod(fresh, 0o700)
+            given(fresh)
+
+        for path in sorted(scratch.rglob("*")):
+            target = self._state.path / path.relative_to(scratch)
+            if path.is_dir():
+                with self._leading(target / "any", made):
+                    continue
+            with self._leading(target, made) as spot:
+                spot.write(path.read_bytes(), give=given)
 
     def _note(self, hub_keys: keys.HubKeys, generation: int) -> None:
         """Here it must be kept; a stick that cannot be written to is not worth a hub that stays away."""
@@ -277,10 +305,10 @@ class Restoration:
             except OSError as error:
                 self.forgotten.append(f"{directory}: {error.strerror or error}")
 
-    async def _remember(self, hub_keys: keys.HubKeys) -> None:
+    async def _remember(self, hub_keys: keys.HubKeys, path: Path) -> None:
         """Write the small state as the buffer itself writes it: in a LOCAL record of a run that says nothing else."""
         buffer = await asyncio.to_thread(
-            Buffer.open, self._state.buffer, hub=self._hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
+            Buffer.open, path, hub=self._hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
             trust=self._trust, clock=SystemClock(),
         )  # fmt: skip
         buffer.start(asyncio.get_running_loop())
@@ -300,6 +328,11 @@ class Restoration:
                 shutil.rmtree(entry, ignore_errors=True)
             else:
                 entry.unlink(missing_ok=True)
+
+
+def _private_place() -> str | None:
+    """Where root alone can put anything, in memory where there is such a place: keys are written there."""
+    return next((place for place in ("/run", "/dev/shm") if os.access(place, os.W_OK)), None)  # noqa: S108
 
 
 def _kept_private(fresh: int, holder: os.stat_result) -> None:

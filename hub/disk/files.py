@@ -159,9 +159,27 @@ def hand_over_all(directory: Path, owner: Owner | None = None) -> None:
     for _, folders, names, at in os.fwalk(directory, follow_symlinks=False):
         for name in (*folders, *names):
             made = os.stat(name, dir_fd=at, follow_symlinks=False)
-            alone = made.st_nlink == 1 and not stat.S_ISLNK(made.st_mode)
-            if made.st_uid == 0 and (alone or stat.S_ISDIR(made.st_mode)):
+            if made.st_uid != 0 or stat.S_ISLNK(made.st_mode):
+                continue
+            if stat.S_ISREG(made.st_mode) or stat.S_ISDIR(made.st_mode):
+                _give_roots(name, at, owner)
+            elif made.st_nlink == 1:  # a socket cannot be opened
                 os.chown(name, *owner, dir_fd=at, follow_symlinks=False)
+
+
+def _give_roots(name: str, at: int, owner: Owner) -> None:
+    """What has this name in an open directory, if it is still root's when it is open."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):  # it went meanwhile, or a link is in its place
+            return
+        raise
+    try:
+        if os.fstat(descriptor).st_uid == 0:
+            give(descriptor, owner)
+    finally:
+        os.close(descriptor)
 
 
 def give(descriptor: int, owner: Owner) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -11,6 +12,8 @@ import pytest
 
 from hub.disk import files
 from hub.disk.files import shred, sync_data, write_atomically
+
+from ..swap_kit import swapped_before
 
 
 def test_writing_atomically_replaces_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -140,6 +143,40 @@ def test_a_file_that_has_another_name_is_not_handed_over_by_the_one_that_is_in_t
     (hub / "lock").hardlink_to(theirs)
     files.hand_over(hub / "lock")
     assert theirs.stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand a file over")
+@pytest.mark.parametrize("by", ["link", "second name", "another user's"])
+def test_what_takes_the_place_of_a_file_that_root_made_is_never_handed_over(tmp_path: Path, by: str) -> None:
+    """Whenever it is put there, between any two steps."""
+    hub, theirs, step, tried = tmp_path / "hub", tmp_path / "shadow", 0, True
+    hub.mkdir()
+    os.chown(hub, 12345, 12345)
+    theirs.write_text("root's own")
+    others = 777 if by == "another user's" else 0
+    os.chown(theirs, others, others)
+
+    def swap() -> None:
+        (hub / "made").unlink()
+        if by == "link":
+            (hub / "made").symlink_to(theirs)
+        elif by == "second name":
+            (hub / "made").hardlink_to(theirs)
+        else:
+            theirs.rename(hub / "made")
+
+    while tried:
+        step += 1
+        if by == "another user's" and (hub / "made").exists() and (hub / "made").stat().st_uid == others:
+            (hub / "made").rename(theirs)
+        (hub / "made").unlink(missing_ok=True)
+        (hub / "made").write_text("by root")
+        with contextlib.suppress(FileNotFoundError):  # it was taken away at that very step
+            tried = swapped_before(step, swap, lambda: files.hand_over_all(hub))
+        there = theirs if theirs.exists() else hub / "made"
+        assert there.stat().st_uid == others, f"swapped before step {step}"
+    assert step > 10, "between all steps"
+    assert (hub / "made").stat().st_uid == 12345
 
 
 def test_who_is_not_root_follows_links_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
