@@ -18,7 +18,7 @@ import pytest
 
 from hub.backups.restore import Restoration
 from hub.control import call
-from hub.disk.files import write_atomically
+from hub.disk.files import write_into
 from hub.documents.recipient import read_recovery_key
 from hub.errors import StorageError
 from integrations.bluetooth.sim.bluez import FakeBluez, fake_bluez, private_bus
@@ -439,7 +439,7 @@ def test_the_recovery_key_may_come_by_stdin(enrolled, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("failing", range(1, 9))
+@pytest.mark.parametrize("failing", range(1, 10))
 def test_a_restoration_that_fails_half_way_leaves_everything_as_it_was(enrolled, tmp_path, monkeypatch, failing):
     rig, file = enrolled
     (tmp_path / "state" / "keys").mkdir(parents=True)
@@ -450,16 +450,17 @@ def test_a_restoration_that_fails_half_way_leaves_everything_as_it_was(enrolled,
         file.read_bytes(), read_recovery_key((rig.backend_dir / "recovery.key").read_bytes()), config_dir=tmp_path,
         state_dir=tmp_path / "state", set_aside=True,
     )  # fmt: skip
-    calls = []
+    names = []
 
-    def write(path: Path, data: bytes, mode: int = 0o600, **more: Any) -> None:
-        calls.append(path)
-        if len(calls) == failing:
-            raise OSError(28, "No space left on device", str(path))
-        write_atomically(path, data, mode, **more)
+    def write(directory: int, name: str, *more: Any) -> None:
+        names.append(name)
+        if len(names) == failing:
+            raise OSError(28, "No space left on device")
+        write_into(directory, name, *more)
 
-    monkeypatch.setattr("hub.backups.restore.write_atomically", write)
-    if failing == 8:  # configuration, three keys, trust, certificate, enrolment: there is no eighth
+    for module in ("hub.disk.files", "hub.disk.way"):
+        monkeypatch.setattr(f"{module}.write_into", write)
+    if failing == 9:  # configuration, three keys, trust, certificate, note, enrolment: there is no ninth
         found.apply()
         assert (tmp_path / "state" / "enrolment.json").exists()
         return
