@@ -304,6 +304,8 @@ def _texts(reader: Reader, total: int) -> list[str]:
     if not 0 < count <= total:
         raise DecodeError("bad-block", "more texts than reports")
     texts = [reader.take(reader.varint()).decode() for _ in range(count)]
+    if max(map(len, texts)) > MAX_TEXT:  # one of a few bytes here may be the reading of every report
+        raise DecodeError("bad-block", f"a text of more than {MAX_TEXT} characters")
     items = reader.packed(total)
     _within(0, count - 1, items)
     return [texts[item] for item in items]

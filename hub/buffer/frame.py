@@ -99,12 +99,27 @@ def mended_head(data: bytes, offset: int) -> Head | None:
     Only good for knowing what was lost: the record stays damaged.
     """
     raw = bytearray(data[offset : offset + HEADER_SIZE])
-    for bit in range(len(raw) * 8):
+    if len(raw) < HEADER_SIZE:
+        return None
+    bit = _FLIPS.get(crc32(raw[:32]) ^ _U32.unpack(raw[32:])[0])
+    if bit is None:
+        return None
+    raw[bit >> 3] ^= 1 << (bit & 7)
+    head = read_head(bytes(raw), 0)
+    return None if head is None else head._replace(offset=offset)
+
+
+def _flips() -> dict[int, int]:
+    """By what a header's checksum is wrong, which bit flipped: a CRC is linear, so that does not depend on the rest."""
+    zeros, found = crc32(bytes(32)), {}
+    for bit in range(HEADER_SIZE * 8):
+        raw = bytearray(HEADER_SIZE)
         raw[bit >> 3] ^= 1 << (bit & 7)
-        if (head := read_head(bytes(raw), 0)) is not None:
-            return head._replace(offset=offset)
-        raw[bit >> 3] ^= 1 << (bit & 7)
-    return None
+        found[crc32(raw[:32]) ^ zeros ^ _U32.unpack(raw[32:])[0]] = bit
+    return found
+
+
+_FLIPS = _flips()
 
 
 def intact(data: bytes | memoryview, head: Head) -> bool:
@@ -116,8 +131,13 @@ def intact(data: bytes | memoryview, head: Head) -> bool:
 
 
 def scan(data: bytes, start: int = 0) -> Iterator[Head | Damage]:
-    """Every intact record from `start`, and every span that is none. Spans never touch one another."""
-    offset, damage = start, -1
+    """Every intact record from `start`, and every span that is none. Spans never touch one another.
+
+    Within a record whose header holds and whose body does not others are looked for, as long as such bodies are no
+    longer together than the data: of records that were written one after another they never are. Of headers that
+    somebody has made to overlap, whose bodies would be read again and again, the length is believed then.
+    """
+    offset, damage, doubted = start, -1, 0
     while offset < len(data):
         head = read_head(data, offset)
         if head is not None and intact(data, head):
@@ -129,28 +149,45 @@ def scan(data: bytes, start: int = 0) -> Iterator[Head | Damage]:
             continue
         if damage < 0:
             damage = offset
-        offset = data.find(MARKER, offset + 1)
+        step = 1
+        if head is not None and offset + head.size <= len(data):
+            doubted += head.size
+            step = head.size if doubted > len(data) else 1
+        offset = data.find(MARKER, offset + step)
         if offset < 0:
             break
     if damage >= 0:
         yield Damage(damage, len(data))
 
 
-def torn(data: bytes, start: int) -> bool:
+class Written(NamedTuple):
+    """Where the last byte of a file ends that is not zero, and where what was written of it ends: there if the last
+    sector is all zeros, for that one was never written, else with the file."""
+
+    nonzero: int
+    end: int
+
+    @classmethod
+    def of(cls, data: bytes) -> Written:
+        nonzero = len(data.rstrip(b"\0"))
+        return cls(nonzero, len(data) if any(data[(len(data) - 1) // SECTOR * SECTOR :]) else nonzero)
+
+
+def torn(data: bytes, start: int, written: Written | None = None) -> bool:
     """Whether `data[start:]`, which holds no intact record, can only be a write that was cut short.
 
-    `data` is a file from its beginning. True for nothing, for bytes never written (zeros), and for a proper beginning
-    of one record, with or without such bytes behind it: where the last sector of the file is all zeros, it was never
-    written. Anything else may be a committed record that was damaged later, and has to be declared.
+    `data` is a file from its beginning; `written` is what `Written.of` it says, for whoever asks more than once. True
+    for nothing, for bytes never written (zeros), and for a proper beginning of one record, with or without such bytes
+    behind it. Anything else may be a committed record that was damaged later, and has to be declared.
     """
-    tail = data[start:]
-    written = tail.rstrip(b"\0")
-    if written and any(data[(len(data) - 1) // SECTOR * SECTOR :]):
-        written = tail
-    if len(written) < HEADER_SIZE:
-        return written[:4] == MARKER[: len(written)]
+    nonzero, end = written or Written.of(data)
+    if nonzero <= start:
+        return True
+    if end - start < HEADER_SIZE:
+        begun = data[start : min(end, start + len(MARKER))]
+        return begun == MARKER[: len(begun)]
     head = read_head(data, start)
-    return head is not None and head.size > len(written)
+    return head is not None and head.size > end - start
 
 
 def unwritten(data: bytes, start: int) -> bool:

@@ -71,8 +71,8 @@ class SegmentIndex:
     def _put(self, head: frame.Head, base: int) -> None:
         at = head.seq - self._first
         count = len(self._offsets)
-        if not 0 <= at <= count + (1 << 16):
-            return  # a number this segment cannot hold
+        if not 0 <= at <= (base + head.offset) // frame.OVERHEAD:
+            return  # a number this segment cannot hold: each before it, damaged or not, takes its place in the file
         columns = (self._offsets, self._sizes, self._kinds, self._readings, self._totals, self._seconds)
         for column in columns:
             column.extend([0] * (at + 1 - count))

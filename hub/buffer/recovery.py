@@ -295,12 +295,13 @@ class _Last:
         last = numbered[-1].seq if numbered else self.name.first - 1
         total = numbered[-1].total if numbered else None
         at = numbered[-1].offset + numbered[-1].size if numbered else scan.start
+        written = frame.Written.of(data)
         while at < len(data):
             head = frame.read_head(data, at) or frame.mended_head(data, at)
             if head is not None and head.kind not in frame.NUMBERED:
                 total = max(total or 0, head.total)  # it counts those whose own header is gone
             if head is None or at + head.size > len(data):
-                if not frame.torn(data, at):
+                if not frame.torn(data, at, written):
                     last += 1
                 at = _next_head(data, at + 1)
                 continue

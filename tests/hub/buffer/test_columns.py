@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub.buffer import columns
 from hub.buffer.columns import MAX_READINGS, TRIED, decode, encode, forms
 from hub.buffer.ints import Reader, put_packed, put_runs, put_varint, tightened
 from hub.buffer.numbering import Numbering, Refused, Scale
@@ -343,3 +344,17 @@ def test_the_layout_is_what_the_page_says() -> None:
             b"\x00",  # no position
         ]
     )
+
+
+def test_a_text_longer_than_one_may_be_is_refused_as_it_may_be_the_reading_of_every_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shape, subject = Shape((Column("t", kind="text"),)), Subject("test:1")
+    rows = [Row(subject, shape, at, True, ("x" * 1025,), Quality.GOOD, TrustClass.A, None, None) for at in range(3)]
+    numbering = Numbering()
+    monkeypatch.setattr(columns, "MAX_TEXT", 1025)
+    body = encode(rows, numbering)
+    assert back(body, numbering) == rows
+    monkeypatch.undo()
+    with pytest.raises(DecodeError, match="1024"):
+        back(body, numbering)

@@ -85,3 +85,29 @@ def test_no_bytes_crash_the_scan(data: bytes) -> None:
              for item in frame.scan(data)]  # fmt: skip
     assert [start for start, _ in spans] == [0, *(end for _, end in spans)][: len(spans)]
     assert not spans or spans[-1][1] == len(data)
+
+
+@given(st.integers(0, 8 * frame.HEADER_SIZE - 1), st.integers(1, 8 * frame.HEADER_SIZE - 1), st.binary(max_size=9))
+def test_a_header_says_what_it_said_before_one_bit_of_it_flipped_and_not_before_two(
+    bit: int, further: int, before: bytes
+) -> None:
+    def flipped(raw: bytes, at: int) -> bytes:
+        at %= 8 * frame.HEADER_SIZE
+        changed = bytearray(raw)
+        changed[len(before) + (at >> 3)] ^= 1 << (at & 7)
+        return bytes(changed)
+
+    whole = before + record(7)
+    told = frame.read_head(whole, len(before))
+    once = flipped(whole, bit)
+    assert frame.read_head(once, len(before)) is None
+    assert frame.mended_head(once, len(before)) == told
+    assert frame.mended_head(flipped(once, bit + further), len(before)) is None
+    assert frame.mended_head(once[: len(before) + frame.HEADER_SIZE - 1], len(before)) is None
+
+
+def test_of_headers_that_overlap_none_hides_a_record_behind_what_they_claim() -> None:
+    """Nobody writes so, but whoever has the disk: bodies are read no longer than twice the data, then lengths count."""
+    head = frame.pack_header(frame.BLOCK, 3000, readings=1, seq=9, total=9, commit_s=1)
+    forged = head * 40 + bytes(3000)
+    assert found(record(1) + forged + record(2)) == [1, 2]
