@@ -18,6 +18,7 @@ from secrets import token_hex
 from typing import Any, Literal, Self, TypeVar
 
 import aiomqtt
+import paho.mqtt.client as paho
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -28,6 +29,9 @@ ANSWER_S = 10.0
 PATIENCE_S = 2.0
 UNSUPPORTED = 0x84
 """CONNACK of MQTT 5, §3.2.2.2: unsupported protocol version."""
+PIECE = 1 << 16
+"""Bytes that are taken from a socket at once: paho asks for the whole rest of a packet, and Python makes room for all
+of it before the first byte comes. Not less than a record of TLS holds (RFC 8446, 5.1)."""
 
 Version = Literal["5", "3.1.1"]
 C = TypeVar("C", bound="MqttClient")
@@ -41,6 +45,24 @@ class MqttClient(aiomqtt.Client):
     """What a plugin's client derives from; it is given aiomqtt's own arguments."""
 
     HungUp = HungUp
+    LONGEST_PACKET = 4 << 20
+    """Bytes of one packet that are kept. A packet may have 256 MiB (MQTT 5, §1.5.5), only MQTT 5 lets a client say that
+    it takes less, and a broker need not listen."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._receive_any = self._client._sock_recv
+        self._client._sock_recv = self._receive_piece  # type: ignore[method-assign]
+
+    def _receive_piece(self, bufsize: int) -> bytes:
+        self.cut(self._client, self.LONGEST_PACKET)
+        return self._receive_any(min(bufsize, PIECE))
+
+    @staticmethod
+    def cut(client: paho.Client, longest: int) -> None:
+        """Forget what of the packet that is coming in is beyond `longest` bytes. Its beginning, topic and number, is
+        read as ever, so that a message can be refused by its length and acknowledged: else it came again and again."""
+        del client._in_packet["packet"][longest:]
 
     @staticmethod
     @asynccontextmanager

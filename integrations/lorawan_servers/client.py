@@ -39,12 +39,14 @@ _REFUSALS = (0x85, 0x86, 0x87, 0x8A, 0x8C)  # client id, password, not authorise
 class Client(hub.MqttClient):
     """`identity`: the name of a session that stays; "": one of its own that ends with the connection."""
 
+    LONGEST_PACKET = 2 * MAX_MESSAGE
+
     def __init__(self, config: Broker, context: ssl.SSLContext | None, identity: str, protocol: str) -> None:
         five = protocol == "5"
         properties = Properties(PacketTypes.CONNECT) if five else None  # type: ignore[no-untyped-call]
         if properties is not None:
             properties.ReceiveMaximum = WINDOW
-            properties.MaximumPacketSize = 2 * MAX_MESSAGE
+            properties.MaximumPacketSize = self.LONGEST_PACKET
             properties.SessionExpiryInterval = int(config.keep.total_seconds()) if identity else 0
         super().__init__(
             config.host, config.port, identifier=identity or f"ilot-{token_hex(8)}", username=config.user or None,

@@ -176,13 +176,15 @@ class Book:
             else:
                 self.exact.setdefault(settings.topic, {})[device.id] = entries
         configured = {device.id: device for device in self._read or []}
+        announced: dict[tuple[str, str], list[Entry]] = {}
         for entity in self._announced.values():
             device = configured.get(entity.device)  # type: ignore[assignment]
             if device is None or device.settings.get("topic"):
                 continue
-            theirs = self.exact.setdefault(entity.topic, {})
-            theirs[entity.device] = (*theirs.get(entity.device, ()), entity.entry)
+            announced.setdefault((entity.topic, entity.device), []).append(entity.entry)
             self._session.declare(entity.device, model=entity.model)
+        for (topic, name), entries_of in announced.items():
+            self.exact.setdefault(topic, {})[name] = tuple(entries_of)
 
 
 def _matching(topic: str, wild: list[tuple[str, str, tuple[Entry, ...]]]) -> tuple[Listener, ...]:

@@ -34,6 +34,9 @@ from integrations.mqtt_devices.paths import MAX_PAYLOAD
 WAITING = 4096
 WAITING_BYTES = 16 << 20
 """Messages that may wait to be read, and bytes of their payloads."""
+LONGEST_PACKET = MAX_PAYLOAD + (1 << 16) + 8
+"""Bytes of one packet that are kept: a topic has 65,535 at most (MQTT 3.1.1, §1.5.3), and lengths and number stand
+beside it. What is longer is counted, and not read."""
 TURN = 64
 """Messages that are read before others on the loop have their turn."""
 AHEAD = 1 << 14
@@ -106,6 +109,7 @@ class Client(aiomqtt.Client):
 
     def _received(self, bufsize: int) -> bytes:
         """What paho asks of its socket: a byte, another byte, then the rest of one packet."""
+        hub.MqttClient.cut(self._client, LONGEST_PACKET)
         if self._at >= len(self._ahead):
             if self._asked:
                 raise BlockingIOError

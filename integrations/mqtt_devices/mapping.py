@@ -46,9 +46,10 @@ def _value(raw: Any, entry: Entry, kind: str) -> Value | None:
     if kind == "text":
         return paths.text(raw)
     if kind == "flag":
-        if entry.true and str(raw) == entry.true:
+        said = paths.word(raw)
+        if entry.true and said == entry.true:
             return True
-        if entry.false and str(raw) == entry.false:
+        if entry.false and said == entry.false:
             return False
         return None if entry.true or entry.false else paths.flag(raw)
     number = paths.number(raw)

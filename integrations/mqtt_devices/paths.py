@@ -11,6 +11,11 @@ import hub
 
 Value = float | int | bool | str
 MAX_PAYLOAD = 1 << 18
+LONGEST = 256
+"""Characters of a text that may be a number or a flag. One payload may be read for thousands of entities, and none of
+them reads a long one through."""
+_WHOLE = 1 << 64
+"""A whole number beyond is no flag and no text: to write one of thousands of digits takes the square of them."""
 _TRUE = {"on", "true", "open", "yes", "1", "detected", "online", "occupied"}
 _FALSE = {"off", "false", "closed", "no", "0", "clear", "offline", "vacant"}
 
@@ -34,6 +39,8 @@ def number(raw: Any) -> float | None:
     if isinstance(raw, bool):
         return float(raw)
     if isinstance(raw, str):
+        if len(raw) > LONGEST:
+            return None
         try:
             raw = float(raw)
         except ValueError:
@@ -48,12 +55,19 @@ def number(raw: Any) -> float | None:
 
 
 def flag(raw: Any) -> bool | None:
-    text = str(raw).strip().lower() if isinstance(raw, bool | int | float | str) else ""
+    text = word(raw).strip().lower()
     return True if text in _TRUE else False if text in _FALSE else None
 
 
 def text(raw: Any) -> str | None:
-    if not isinstance(raw, bool | int | float | str):
+    if not isinstance(raw, bool | int | float | str) or (isinstance(raw, int) and abs(raw) >= _WHOLE):
         return None
     said = str(raw)[:64]
     return said if said.isprintable() else None
+
+
+def word(raw: Any) -> str:
+    """A value as a flag's payload writes it; "" for one that is too long to be one, or none."""
+    if isinstance(raw, str):
+        return raw if len(raw) <= LONGEST else ""
+    return str(raw) if isinstance(raw, bool | float) or (isinstance(raw, int) and abs(raw) < _WHOLE) else ""
