@@ -16,6 +16,9 @@ from hub.errors import DecodeError
 from hub.model import Metric, Value
 
 MAX_LEAVES, MAX_DEPTH, MAX_TEXT = 256, 8, 64
+_WHOLE = 1 << 64
+MAX_PATH = 256
+"""Characters of a path. Every leaf has one, so that a long key would be copied as often as there are leaves below."""
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +60,13 @@ def _walk(node: Any, path: str, depth: int) -> Iterator[tuple[str, Value]]:
     if isinstance(node, dict | list):
         items = node.items() if isinstance(node, dict) else enumerate(node)
         for key, value in items:
-            yield from _walk(value, f"{path}.{key}" if path else str(key), depth + 1)
+            step = f"{path}.{key}" if path else str(key)
+            if len(step) > MAX_PATH:
+                raise DecodeError("codec-shape", f"a name of more than {MAX_PATH} characters")
+            yield from _walk(value, step, depth + 1)
     elif isinstance(node, bool | int | float | str):
+        if isinstance(node, int) and abs(node) >= _WHOLE:
+            raise DecodeError("codec-shape", "a whole number of more than 64 bits, which no JavaScript writes")
         yield path, node
 
 

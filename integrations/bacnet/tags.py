@@ -22,6 +22,8 @@ Value = None | bool | int | float | str | bytes | tuple[bool, ...] | ObjectId
 NULL, BOOLEAN, UNSIGNED, SIGNED, REAL, DOUBLE, OCTETS, TEXT, BITS, ENUMERATED, DATE, TIME, OBJECT = range(13)
 OPEN, CLOSE = 6, 7
 MOST_DEPTH = 16
+MOST_BITS = 1024
+"""Of a bit string: one for each object type there can be (Clause 20.2.14), and no property has more."""
 _CHARSETS = {0: "utf-8", 3: "utf-32-be", 4: "utf-16-be", 5: "iso-8859-1"}  # Clause 20.2.9
 
 
@@ -80,6 +82,8 @@ def value(tag: Tag) -> Value:
         return data == b"\1"
     if number == BITS and size >= 1 and data[0] < 8 and (size > 1 or data[0] == 0):
         count = 8 * (size - 1) - data[0]
+        if count > MOST_BITS:
+            raise hub.DecodeError("bad-value", f"a string of {count} bits, at most {MOST_BITS} are read")
         return tuple(bool(data[1 + n // 8] >> (7 - n % 8) & 1) for n in range(count))
     if number == NULL and size == 0:
         return None
@@ -178,8 +182,10 @@ class Reader:
         passed over."""
         found: list[Value] = []
         depth = 0
-        while depth or not self.closes(number):
+        while True:
             tag = self.next()
+            if tag.form == CLOSE and not depth and tag.number == number:
+                return found
             if tag.form == OPEN:
                 depth += 1
                 if depth > MOST_DEPTH:
@@ -192,7 +198,6 @@ class Reader:
                 found.append(value(tag))
             elif not depth:
                 found.append(tag.data)  # a choice by context, as in a scale
-        return found
 
     def _is(self, number: int, form: int) -> bool:
         tag = self.peek()

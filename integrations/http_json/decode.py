@@ -20,6 +20,11 @@ Value = float | int | bool | str
 
 MAX_BODY = 1 << 18
 MAX_TEXT = 64
+LONGEST = 256
+"""Characters of a text that may be a number or a flag; the rest of one that is text is not looked at. One document may
+be read for many values, and none of them reads a long text through."""
+_WHOLE = 1 << 64
+"""A whole number beyond is no flag and no text: to write one of thousands of digits takes the square of them."""
 _MILLISECONDS = 1e11  # Unix seconds of the year 5138, milliseconds of 1973
 
 _TRUE = {"on", "true", "open", "yes", "1", "detected", "online", "occupied"}
@@ -69,7 +74,7 @@ def read(data: Any, entries: tuple[Entry, ...], time: hub.JsonPath | None) -> Re
     values: dict[str, Value] = {}
     skipped: list[str] = []
     for entry in entries:
-        raw = entry.path.of(data)
+        raw = _short(entry.path.of(data), entry.metric.kind)
         if raw is None:
             skipped.append("http-missing")
         elif not (isinstance(raw, str) and raw.strip().lower() in _NOTHING):
@@ -82,6 +87,13 @@ def read(data: Any, entries: tuple[Entry, ...], time: hub.JsonPath | None) -> Re
     if time is not None and date is None:
         skipped.append("http-time")
     return Reading(values, date, skipped)
+
+
+def _short(raw: Any, kind: str) -> Any:
+    """A value, and of a text so much as may count. A list stands for what is none."""
+    if isinstance(raw, str) and len(raw) > LONGEST:
+        return raw[:LONGEST] if kind == "text" else []
+    return [] if isinstance(raw, int) and abs(raw) >= _WHOLE and kind != "number" else raw
 
 
 def _value(raw: Any, entry: Entry) -> Value | None:

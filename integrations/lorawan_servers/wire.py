@@ -45,8 +45,10 @@ def _wrong(text: str) -> hub.DecodeError:
     return hub.DecodeError("bad-protobuf", text)
 
 
-def fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
-    """Field number, wire type and value of each field in turn: an int for a varint, else bytes."""
+def fields(data: bytes | memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
+    """Field number, wire type and value of each field in turn: an int for a varint, else a view of its bytes. A view,
+    because messages lie within messages: copies would cost the length of a message at each depth of it."""
+    data = memoryview(data)
     at, count = 0, 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -70,7 +72,7 @@ def fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
         at += size
 
 
-def read(schema: Schema, data: bytes, depth: int = 0) -> dict[str, Any]:
+def read(schema: Schema, data: bytes | memoryview, depth: int = 0) -> dict[str, Any]:
     """One message. Raises DecodeError `bad-protobuf`."""
     if depth > MAX_DEPTH:
         raise _wrong(f"messages {depth} deep")
@@ -105,7 +107,7 @@ def _value(field: Field, value: Any, depth: int) -> Any:
     return read(field.schema, value, depth + 1)
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(data):
@@ -133,9 +135,9 @@ def _signed(value: int, bits: int) -> int:
     return value
 
 
-def _text(value: bytes) -> str:
+def _text(value: bytes | memoryview) -> str:
     try:
-        return value.decode("utf-8")
+        return str(value, "utf-8")
     except UnicodeDecodeError:
         raise _wrong("a text is no UTF-8") from None
 
@@ -171,7 +173,7 @@ def _time(said: dict[str, int]) -> datetime:
         raise _wrong("a time beyond the year 9999") from None
 
 
-def _struct(data: bytes, depth: int) -> dict[str, Any]:
+def _struct(data: bytes | memoryview, depth: int) -> dict[str, Any]:
     """google.protobuf.Struct: map<string, Value> fields = 1."""
     found: dict[str, Any] = {}
     for entry in _all(1, data, "an object"):
@@ -180,7 +182,7 @@ def _struct(data: bytes, depth: int) -> dict[str, Any]:
     return found
 
 
-def _json(data: bytes, depth: int) -> Any:
+def _json(data: bytes | memoryview, depth: int) -> Any:
     """google.protobuf.Value: null = 1, number = 2, string = 3, bool = 4, struct = 5, list = 6, one of them."""
     if depth > MAX_DEPTH:
         raise _wrong(f"objects {depth} deep")
@@ -201,22 +203,22 @@ def _json(data: bytes, depth: int) -> Any:
     return [_json(item, depth + 1) for item in _all(1, value, "a list")]
 
 
-def _all(number: int, data: bytes, what: str) -> Iterator[bytes]:
+def _all(number: int, data: bytes | memoryview, what: str) -> Iterator[memoryview]:
     """The messages of that number."""
     for found, kind, value in fields(data):
         if found == number:
-            if kind != _LENGTH or not isinstance(value, bytes):
+            if kind != _LENGTH or isinstance(value, int):
                 raise _wrong(f"a part of {what} has wire type {kind}")
             yield value
 
 
-def _parts(data: bytes, what: str) -> Iterator[tuple[int, bytes]]:
+def _parts(data: bytes | memoryview, what: str) -> Iterator[tuple[int, memoryview]]:
     """Key (1) and value (2) of a map's entry, each at most once."""
     seen = set()
     for number, kind, value in fields(data):
         if number not in (1, 2):
             continue
-        if kind != _LENGTH or not isinstance(value, bytes) or number in seen:
+        if kind != _LENGTH or isinstance(value, int) or number in seen:
             raise _wrong(f"{what} is no key and value")
         seen.add(number)
         yield number, value

@@ -39,13 +39,20 @@ class Message(NamedTuple):
     dbm: int | None = None
 
 
+def _remainder(value: int) -> int:
+    for _ in range(8):
+        value = value >> 1 ^ 0x8408 if value & 1 else value >> 1
+    return value
+
+
+_TABLE = [_remainder(byte) for byte in range(256)]
+
+
 def crc16(data: bytes) -> int:
     """X.25: polynomial 1021 reflected, start FFFF, complement."""
     value = 0xFFFF
     for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = value >> 1 ^ 0x8408 if value & 1 else value >> 1
+        value = value >> 8 ^ _TABLE[(value ^ byte) & 0xFF]
     return value ^ 0xFFFF
 
 

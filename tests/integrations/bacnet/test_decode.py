@@ -284,3 +284,10 @@ def test_a_routed_request_says_where_it_goes() -> None:
     assert encode.npdu(b"", station, reply=True).hex() == "0124" + "0005" + "01" + "0c" + "ff"
     assert encode.npdu(b"", Station("192.0.2.1", 47808), reply=True).hex() == "0104"
     assert encode.npdu(b"", None, reply=False).hex() == "0120" + "ffff" + "00" + "ff"
+
+
+def test_a_string_of_more_bits_than_there_are_types_of_object_is_refused() -> None:
+    most = tags.Tag(tags.BITS, False, 0, b"\0" + bytes(tags.MOST_BITS // 8))
+    assert tags.value(most) == (False,) * tags.MOST_BITS
+    with pytest.raises(hub.DecodeError, match="bits"):
+        tags.value(most._replace(data=most.data + b"\0"))
