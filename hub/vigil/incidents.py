@@ -90,8 +90,8 @@ ADVICE = {
         "voyez le journal d'audit, changez le mot de passe visé",
         "see the audit log, change the password aimed at",
     ),
-    NETWORK: ("voyez « ilot sovereignty », au besoin isolez", "see `ilot sovereignty`, isolate if needed"),
-    HUB: ("voyez « ilot status » et le journal de marche", "see `ilot status` and the log"),
+    NETWORK: ("voyez `ilot sovereignty`, au besoin isolez", "see `ilot sovereignty`, isolate if needed"),
+    HUB: ("voyez `ilot status` et le journal de marche", "see `ilot status` and the log"),
 }
 
 

@@ -20,6 +20,9 @@ from hub.troubles import _SYSTEM, _TABLE, trouble
 from hub.troubles.outcomes import OUTCOMES
 from hub.troubles.table import RARE
 from hub.typography import plain_spaces
+from hub.vigil.incidents import ADVICE
+from hub.web.telling.messages import _TABLE as MESSAGES
+from hub.web.telling.refusing import _TABLE as REFUSALS
 from integrations.lorawan.orders import DONE
 from plugins.https import _proxy_says
 
@@ -123,9 +126,11 @@ def test_an_option_is_named_in_french_as_in_english() -> None:
     named = re.compile(r"`[^`]+`")
     for french, english in REASONS.values():
         assert set(named.findall(french)) <= set(named.findall(english)), french
-    told = [*(text for _, text in (*_SYSTEM, *_TABLE, *OUTCOMES, *RARE)), *(french for french, _ in REASONS.values())]
-    assert len(told) > 200
-    assert [text for text in told if "«" in text] == []
+    tables = (*_SYSTEM, *_TABLE, *OUTCOMES, *RARE, *REFUSALS, *MESSAGES)
+    told = [*(text for _, text in tables), *(french for french, _ in REASONS.values())]
+    told += [french for french, _ in ADVICE.values()]
+    assert len(told) > 300
+    assert [text for text in told if re.search("«(?! {a} »)", text)] == []  # what somebody typed is quoted
 
 
 def test_a_sentence_that_no_table_has_is_found(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ _TABLE = (
     ),
     (
         r"the configuration file is wrong, the last good one runs: .*",
-        "Le fichier de configuration est faux, le dernier bon est utilisé : « ilot check » montre où",
+        "Le fichier de configuration est faux, le dernier bon est utilisé : `ilot check` montre où",
     ),
     (
         r"the clock is not sure: .*",
@@ -204,7 +204,7 @@ _TABLE = (
     (r"(?P<a>\d+) alerts were not raised: (?P<b>\d+) are open, clear some",
      "{a} alertes n'ont pas été déclenchées : {b} sont déjà ouvertes, fermez-en"),
     (r"the meter at (?P<a>\S+) was replaced (?P<b>\d+) time\(s\) and nobody said .*",
-     "Le compteur de {a} a été remplacé ({b} fois), index non notés : indiquez « swaps » pour cet emplacement"),
+     "Le compteur de {a} a été remplacé ({b} fois), index non notés : indiquez `swaps` pour cet emplacement"),
 )  # fmt: skip
 
 

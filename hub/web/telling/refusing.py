@@ -35,7 +35,7 @@ _TABLE = (
     ),
     (
         r"pack (?P<a>\S+) does not pass its own tests; .*",
-        "le pack {a} ne passe pas ses propres épreuves ; « ilot pack test » montre où",
+        "le pack {a} ne passe pas ses propres épreuves ; `ilot pack test` montre où",
     ),
     # commands, hub.commands.judging
     (r"no device '(?P<a>.+)' is known; .*", "aucun appareil {a} n'est connu"),
@@ -45,7 +45,7 @@ _TABLE = (
     ),
     (
         r"'.+' of \S+ is read-only; .*",
-        "cette grandeur est en lecture seule ; un administrateur peut l'ajouter à « writable: » de l'appareil",
+        "cette grandeur est en lecture seule ; un administrateur peut l'ajouter à `writable:` de l'appareil",
     ),
     (
         r"'.+' of \S+ is written by (?P<role>an? \w+), not by (?P<no>an? \w+)",
@@ -59,7 +59,7 @@ _TABLE = (
     (r"'.+' is a text of at most (?P<n>\d+) printable characters", "la valeur est un texte de {n} caractères au plus"),
     (r"'.+' is a number in (?P<unit>.+)", "la valeur est un nombre, en {unit}"),
     (r"'(?P<a>.+)' is not a number", "« {a} » n'est pas un nombre"),
-    (r"'.+' has no bounds: .*", "cette grandeur n'a pas de bornes : donnez « low » et « high » dans « writable: »"),
+    (r"'.+' has no bounds: .*", "cette grandeur n'a pas de bornes : donnez `low` et `high` dans `writable:`"),
     (
         rf"'.+' must be from (?P<n>{_N}) to (?P<m>{_N}) (?P<unit>.*), not (?P<b>{_N})",
         "la valeur va de {n} à {m} {unit} ; {b} est en dehors",

@@ -394,6 +394,25 @@ async def test_a_command_goes_with_the_name_and_the_role_of_who_is_signed_in(pag
     status, text, _ = await browser.post(f"{path}/commands", path, metric="setpoint", value="99", why="froid")
     assert status == 422
     assert "la valeur va de 10 à 25\u202f°C\u202f; 99 est en dehors" in text
+    assert 'name="value" maxlength="200" value="99"' in text  # what was typed stays to be mended
+    assert 'name="why" required maxlength="200" value="froid"' in text
+
+
+async def test_a_form_that_is_refused_keeps_what_was_typed_but_for_passwords(pages: Pages) -> None:
+    browser = await pages.claimed()
+    typed = {"name": '"Paul"', "role": "technicien"}
+    status, text, _ = await browser.post("/accounts", "/accounts", **typed, password="short")
+    assert status == 422
+    assert 'value="&#34;Paul&#34;"' in text
+    assert '<option value="technicien" selected>' in text
+    assert "short" not in text
+    status, text, _ = await browser.post("/tokens", "/tokens", **typed, days="0")
+    assert status == 422
+    assert 'value="&#34;Paul&#34;"' in text
+    assert 'max="366" value="0"' in text
+    status, text, _ = await browser.post("/accounts/remove", "/accounts", name=NAME)  # another form of that page
+    assert status == 422
+    assert f'value="{NAME}"' not in text
 
 
 async def test_a_device_is_replaced_by_what_its_label_says_and_a_refused_label_stays_to_be_mended(pages: Pages) -> None:
