@@ -11,7 +11,7 @@ import jinja2
 from jinja2.filters import do_forceescape, do_mark_safe
 
 from hub.asker import who_text
-from hub.typography import Dated, dates_whole, fingerprint_lines, typeset, unit_text, whole_text
+from hub.typography import Dated, dates_whole, fingerprint_lines, typeset, unit_text, whole_text, with_units
 from hub.web import figures, scanning
 from hub.web.menu import GROUPS, Entry
 from hub.web.people.sessions import IDLE_S, LONGEST_S
@@ -70,6 +70,7 @@ class Renderer:
             "lang": lang, "colon": "\u00a0:" if lang == "fr" else ":", "hub": self._hub,
             "visit": visit, "account": account, "csrf": visit.form_token,
             "menu": self._groups(role) if account else [],
+            "within": lambda href: href != "/" and visit.request.path.startswith(f"{href}/"),
             "works": role in WORKS, "rules": role == ADMINISTRATEUR, "page": name, "error": visit.error, "title": "",
             "error_lang": visit.error_lang, "lasts": None, "zone_said": "", "now_said": "",
             "same_page": _same_page(visit),
@@ -77,7 +78,7 @@ class Renderer:
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
             "french": french, "fingerprint_parts": lambda text: fingerprint_lines(text, 4),
             "unit": lambda text: unit_text(text, lang),
-            "say": typeset if lang == "fr" else str,
+            "say": typeset if lang == "fr" else with_units,
             "message": lambda sentence: message(sentence, lang),
             "size": lambda size: figures.size_text(size, lang),
             "span": lambda seconds: figures.span_text(seconds, lang),

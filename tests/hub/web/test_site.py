@@ -639,6 +639,20 @@ async def test_the_hubs_own_sentences_are_marked_as_english_on_a_french_page(pag
         assert '<ul lang="en">' not in text  # the words around them are French
 
 
+async def test_the_menu_marks_the_page_and_on_a_page_below_it_where_one_is(pages: Pages) -> None:
+    browser = await pages.claimed()
+    marked = re.compile(r'<a href="([^"]*)" aria-current="([^"]*)">')
+    for path, told in (
+        ("/", [("/", "page")]),
+        ("/devices", [("/devices", "page")]),
+        ("/devices/lorawan%3A0000000000000000", [("/devices", "true")]),
+        ("/configuration/form", [("/configuration", "true")]),
+        ("/account", []),
+    ):
+        text = (await browser.get(path))[1]
+        assert marked.findall(text.partition("<main")[0]) == told, path
+
+
 async def test_a_page_that_is_not_there_keeps_the_menu_of_who_is_signed_in_and_tells_strangers_nothing(
     pages: Pages,
 ) -> None:
