@@ -1,7 +1,8 @@
 """A set of record numbers, kept as ranges: in order, apart, both ends included. Pure.
 
 Numbers mostly come in order, so a set is nearly always one or two ranges, and a number that follows the last one costs
-O(1). Any other change costs the number of ranges, never of numbers.
+O(1). Any other change costs the number of ranges, never of numbers; `add_all` and `discard_all` make many changes for
+little more than the cost of one.
 
 One thread changes a set; others may read it meanwhile: each of their calls sees it before a change or after it.
 """
@@ -10,6 +11,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from heapq import merge
+
+FEW = 4
+"""Changes that are made one by one."""
 
 Range = tuple[int, int]
 """First and last record number. When asking or discarding, `first` above `last` is the empty range."""
@@ -46,6 +51,38 @@ class Ranges:
         if low < high:
             first, last = min(first, firsts[low]), max(last, lasts[high - 1])
         self._both = [*firsts[:low], first, *firsts[high:]], [*lasts[:low], last, *lasts[high:]]
+
+    def add_all(self, ranges: Iterable[Range]) -> None:
+        """Add many, in any order. Raises ValueError as `add` does; then nothing was added."""
+        many = sorted(ranges)
+        for first, last in many:
+            if not 1 <= first <= last:
+                raise ValueError(f"{first}-{last} is no range of record numbers")
+        if len(many) <= FEW:
+            for first, last in many:
+                self.add(first, last)
+            return
+        firsts: list[int] = []
+        lasts: list[int] = []
+        for first, last in merge(self, many):
+            if lasts and first <= lasts[-1] + 1:
+                lasts[-1] = max(lasts[-1], last)
+            else:
+                firsts.append(first)
+                lasts.append(last)
+        self._both = firsts, lasts
+
+    def discard_all(self, ranges: Iterable[Range]) -> None:
+        """Remove what of many ranges, in any order, is in."""
+        many = [(max(1, first), last) for first, last in ranges if max(1, first) <= last]
+        if len(many) <= FEW:
+            for first, last in many:
+                self.discard(first, last)
+            return
+        gone = Ranges()
+        gone.add_all(many)
+        left = [part for span in self for part in gone.missing(*span)]
+        self._both = [first for first, _ in left], [last for _, last in left]
 
     def discard(self, first: int, last: int) -> None:
         """Remove what of `first` … `last` is in."""

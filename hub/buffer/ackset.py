@@ -5,12 +5,12 @@ In LOCAL each (stream, run) has its key, `buffer/ack/<stream>/<run>` or `buffer/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from hub.ranges import Ranges
+from hub.ranges import Range, Ranges
 
 ACK_KEY, LOST_KEY = "buffer/ack/", "buffer/lost/"
 _RANGES_KEPT = 4096  # of one (stream, run) in LOCAL; what is forgotten is sent again, and the backend knows it
@@ -27,6 +27,9 @@ class AckSet:
 
     def add(self, stream: str, run: bytes, first: int, last: int) -> None:
         self._sets.setdefault((stream, run), Ranges()).add(first, last)
+
+    def add_all(self, stream: str, run: bytes, ranges: Iterable[Range]) -> None:
+        self._sets.setdefault((stream, run), Ranges()).add_all(ranges)
 
     def of(self, stream: str, run: bytes) -> Ranges:
         """The ranges of one (stream, run); empty when nothing is known of it."""

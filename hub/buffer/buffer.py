@@ -176,8 +176,9 @@ class Buffer:
         for first, last in ranges:
             if not 0 < first <= last:
                 raise ValueError(f"{first}…{last} is no range of record numbers")
-            if first <= end:
-                self.acks.add(stream, run, first, min(last, end))
+        known = [(first, min(last, end)) for first, last in ranges if first <= end]
+        if known:
+            self.acks.add_all(stream, run, known)
         if end:
             self._commits.put(range_key(ACK_KEY, stream, run), encode_ranges(self.acks.of(stream, run)))
 

@@ -188,8 +188,7 @@ class Delivery:
                 for part in parts if state else parts[1:]:
                     part.give_back()
                 return self._stated(state, via, now) if state else self._records(parts[:1], b"", via, now)
-            for span in parts[0].load.spans:
-                parts[0].ledger.reject(*span)
+            parts[0].ledger.reject(parts[0].load.spans)
             self.rejections += 1
             self.refusals["oversized"] += 1
             return None
@@ -315,8 +314,7 @@ class Delivery:
             answer.unacked.clear()
         ledger = self._ledgers[ack.stream, ack.run]
         fresh = ledger.acknowledge(self.acceptance.committed(ack))
-        for span in ack.rejected:
-            ledger.reject(*span)
+        ledger.reject(ack.rejected)
         self.rejections += len(ack.rejected)
         age = self.stating.age(ack.nonce, now)
         if fresh:

@@ -109,20 +109,19 @@ class Ledger:
     def acknowledge(self, ranges: list[Range]) -> list[Range]:
         """Returns the parts of `ranges` that were not acked before."""
         fresh = [part for span in ranges for part in self.acked.missing(*span)]
-        for first, last in fresh:
-            self.acked.add(first, last)
-            self.rejected.discard(first, last)
-            self.no_longer_waits(first, last)
+        self.acked.add_all(fresh)
+        for waits in (self.rejected, self.owed, self.live):
+            waits.discard_all(fresh)
         return fresh
 
-    def reject(self, first: int, last: int) -> None:
-        for low, high in self.acked.missing(first, last):
-            self.rejected.add(low, high)
-            self.no_longer_waits(low, high)
+    def reject(self, ranges: Iterable[Range]) -> None:
+        parts = [part for span in ranges for part in self.acked.missing(*span)]
+        self.rejected.add_all(parts)
+        for waits in (self.owed, self.live):
+            waits.discard_all(parts)
 
     def retry_rejected(self) -> None:
-        for first, last in self.rejected:
-            self.owed.add(first, last)
+        self.owed.add_all(self.rejected)
         self.rejected.clear()
 
     def forget_acks(self) -> None:
@@ -135,9 +134,8 @@ class Ledger:
     def want(self, ranges: Iterable[Range]) -> list[Range]:
         """Acked numbers that the backend asks for again wait once more; returns those that may still be on disk."""
         again = [part for first, last in ranges for part in self.acked.inside(max(first, self.first), last)]
-        for first, last in again:
-            self.acked.discard(first, last)
-            self.owed.add(first, last)
+        self.acked.discard_all(again)
+        self.owed.add_all(again)
         return again
 
     def evicted(self, first: int) -> None:

@@ -15,6 +15,7 @@ from hub.ranges import Range, Ranges
 NUMBERS = st.integers(1, 60)
 SPANS = st.lists(st.tuples(NUMBERS, st.integers(0, 12)).map(lambda pair: (pair[0], sum(pair))), max_size=20)
 STEPS = st.lists(st.tuples(st.sampled_from(["add", "discard", "clear", "follow"]), NUMBERS, NUMBERS), max_size=30)
+MANY = st.lists(st.tuples(st.integers(-2, 60), st.integers(-2, 70)), max_size=20)
 
 
 def numbers(ranges: Ranges | list[Range]) -> set[int]:
@@ -133,3 +134,41 @@ def test_a_set_that_is_made_in_order_moves_none_of_its_parts_for_the_next(monkey
     assert len(moved) <= 1
     with pytest.raises(ValueError, match="no range"):
         Ranges([(1, 2), (9, 8)])
+
+
+@given(STEPS, SPANS, MANY)
+def test_many_changes_at_once_are_what_each_of_them_is_in_turn(
+    steps: list[tuple[str, int, int]], added: list[Range], gone: list[Range]
+) -> None:
+    at_once, in_turn = changed(steps)[0], changed(steps)[0]
+    at_once.add_all(added)
+    for span in added:
+        in_turn.add(*span)
+    assert at_once == in_turn
+    at_once.discard_all(gone)
+    for span in gone:
+        in_turn.discard(*span)
+    assert at_once == in_turn
+    assert numbers(at_once) == (numbers(changed(steps)[0]) | numbers(added)) - numbers(gone)
+
+
+@given(SPANS)
+def test_of_many_changes_none_is_made_where_one_is_no_range(spans: list[Range]) -> None:
+    made = Ranges(spans)
+    before = made.copy()
+    with pytest.raises(ValueError, match="no range"):
+        made.add_all([*spans, (100, 101), (0, 3)])
+    assert made == before
+
+
+def test_many_changes_move_no_part_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ack may name thousands of ranges, and a set have as many: one by one each moves all that there are."""
+    made = Ranges((n, n) for n in range(1, 12_000, 4))
+    moved: list[int] = []
+    for name in ("add", "discard"):
+        real = getattr(Ranges, name)
+        monkeypatch.setattr(Ranges, name, lambda self, *span, real=real: (moved.append(span[0]), real(self, *span))[1])
+    made.add_all((n, n) for n in range(11_999, 0, -4))
+    made.discard_all((n, n) for n in range(1, 12_000, 8))
+    assert not moved
+    assert made.parts() == 4500
