@@ -13,11 +13,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub.config.sentences import nearest
-from hub.disk.files import hand_over_all, make_directory, refuse_strange_links, sync_directory
+from hub.disk.files import hand_over_all, make_directory, refuse_strange_links
+from hub.disk.way import leading
 from hub.errors import ConfigError, HubError, Problem
 from hub.packs.naming import NAME, PACK
 
@@ -106,7 +108,7 @@ class Library:
         state = self._installed.parent
         try:
             refuse_strange_links(target.parent, state)
-            _place(pack, target)
+            _place(pack, target, state)
             hand_over_all(state)  # or the hub's user could not read what root installs
         except OSError as error:
             raise HubError(
@@ -146,25 +148,24 @@ def _folders(directory: Path) -> list[Path]:
         return []
 
 
-def _place(pack: Pack, target: Path) -> None:
-    make_directory(target.parent)
+def _place(pack: Pack, target: Path, state: Path) -> None:
+    """By descriptors: whoever has the state directory leads root nowhere. Raises OSError."""
+    make_directory(state)
     import shutil
-    import tempfile
 
-    scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
+    scratch = target.parent / f".new-{secrets.token_hex(8)}"
     try:
         for name, content in pack.files.items():
-            file = scratch / name
-            file.parent.mkdir(exist_ok=True)
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "wb") as out:
-                out.write(content)
-                out.flush()
-                os.fsync(descriptor)
-        for directory in {(scratch / name).parent for name in pack.files}:
-            sync_directory(directory)
-        scratch.rename(target)
+            with leading(scratch / name, state, _made) as spot:
+                spot.write(content)
+        with leading(scratch, state, follow=False) as new, leading(target, state, follow=False) as there:
+            new.move_to(there)
+            os.fsync(there.directory)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
-    sync_directory(target.parent)
+
+
+def _made(fresh: int, holder: os.stat_result) -> None:
+    """A directory that is the hub's alone."""
+    os.fchmod(fresh, 0o700)

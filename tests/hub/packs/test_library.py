@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from hub.packs.judging import Verdict
 from hub.packs.library import Library
 from hub.packs.reading import Pack, read
 
+from ..swap_kit import state_of, swapped_before
 from .packs_kit import CODEC, PACK
 
 Make = Callable[..., Path]
@@ -57,12 +59,54 @@ def test_what_root_installs_is_the_hubs_users_and_no_link_of_that_user_leads_roo
     assert target.is_dir()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
+@pytest.mark.parametrize("where", ["packs", "packs/acme-thermo"])
+def test_whenever_the_hubs_user_puts_a_link_in_the_way_root_installs_nothing_where_it_leads(
+    made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Between any two steps."""
+    state, roots, pack = tmp_path / "hub", tmp_path / "roots", read(made())
+    for directory in (state, roots):
+        directory.mkdir()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # hundreds of times, and no power is cut here
+    before, step, tried, refused = state_of(roots), 0, True, 0
+
+    def swap() -> None:
+        at = state / where
+        at.parent.mkdir(exist_ok=True)
+        if os.path.lexists(at):
+            at.rename(tmp_path / f"away-{step}")
+        at.symlink_to(roots)
+        for path in (at, at.parent):
+            os.chown(path, 12345, 12345, follow_symlinks=False)
+
+    while tried:
+        step += 2  # each kind of step comes at some file
+        shutil.rmtree(state)
+        state.mkdir()
+        os.chown(state, 12345, 12345)
+        library = Library(state / "packs", tmp_path / "shipped")
+        try:
+            tried = swapped_before(step, swap, lambda library=library: library.install(pack, passed(pack)))
+        except HubError:
+            refused += 1
+        assert state_of(roots) == before, f"swapped before step {step}"
+    assert step > 60, "between all steps"
+    assert refused > 5
+    assert {path.stat().st_uid for path in [state / "packs", *(state / "packs").rglob("*")]} == {12345}
+
+
 def test_the_folders_in_which_the_first_pack_appears_are_on_the_disk_too(
     library: Library, made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced: list[Path] = []
-    for module in ("hub.packs.library", "hub.disk.files"):
-        monkeypatch.setattr(f"{module}.sync_directory", synced.append)
+    synced, fsync = list[Path](), os.fsync
+
+    def noted(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
     pack = read(made())
     target = library.install(pack, passed(pack))
     assert synced[:2] == [tmp_path, tmp_path / "state"], "a power cut leaves the name of each"
