@@ -101,6 +101,8 @@ class Book:
     def __init__(self, session: hub.Session) -> None:
         self._session = session
         self._announced: dict[str, discovery.Entity] = {}  # by key of the discovery topic
+        self._told: dict[str, dict[str, discovery.Entity]] = {}  # the same by device
+        self._open: frozenset[str] = frozenset()  # configured, without a topic of their own: what they announce counts
         self.exact: dict[str, dict[str, tuple[Entry, ...]]] = {}
         self.wild: list[tuple[str, str, tuple[Entry, ...]]] = []
         self._heard: dict[str, tuple[Listener, ...]] = {}
@@ -132,25 +134,49 @@ class Book:
         return found
 
     def announce(self, key: str, entity: discovery.Entity | None) -> bool:
-        """A discovery message was read; None withdraws what the same topic had announced. True when topics change."""
+        """A discovery message was read; None withdraws what the same topic had announced. True when topics change.
+
+        It costs what its device has announced, not what all have: whoever may publish may announce all day."""
         before = self._announced.get(key)
         if entity == before:
             return False
-        if entity is None:
-            del self._announced[key]
-        elif len(self._announced) >= MOST_ENTITIES and key not in self._announced:
+        if before is None and len(self._announced) >= MOST_ENTITIES:
             self._session.dropped("", hub.DecodeError("mqtt-too-many"))
             return False
+        touched = [one for one in (before, entity) if one is not None]
+        known = {one.topic for one in touched if one.topic in self.exact}
+        if entity is None:
+            del self._announced[key]
         else:
-            self._announced[key] = entity
+            self._announced[key] = entity  # in the place it had: of two values of one metric the last counts
+        if before is not None and (entity is None or entity.device != before.device):
+            del self._told[before.device][key]
+            if not self._told[before.device]:
+                del self._told[before.device]
+        if entity is not None:
+            self._told.setdefault(entity.device, {})[key] = entity
             if self._session.devices.get(entity.device) is None:
                 self._candidate(entity)
-                return False
-        self._build()
-        return True
+        for topic, device in dict.fromkeys((one.topic, one.device) for one in touched):
+            if device in self._open:
+                told = [one for one in self._told.get(device, {}).values() if one.topic == topic]
+                self._place(topic, device, told)
+        return known != {one.topic for one in touched if one.topic in self.exact}
+
+    def _place(self, topic: str, device: str, told: list[discovery.Entity]) -> None:
+        """What a configured device announces of a topic counts from now on."""
+        self._heard.pop(topic, None)
+        theirs = self.exact.setdefault(topic, {})
+        if told:
+            theirs[device] = tuple(one.entry for one in told)
+            self._session.declare(device, model=told[-1].model)
+        else:
+            theirs.pop(device, None)
+        if not theirs:
+            del self.exact[topic]
 
     def _candidate(self, entity: discovery.Entity) -> None:
-        metrics = sorted({other.entry.metric for other in self._announced.values() if other.device == entity.device})
+        metrics = sorted({other.entry.metric for other in self._told[entity.device].values()})
         self._session.found(
             hub.Candidate(
                 id=entity.device, integration=self._session.name, model=entity.model,
@@ -175,16 +201,13 @@ class Book:
                 self.wild.append((settings.topic, device.id, entries))
             else:
                 self.exact.setdefault(settings.topic, {})[device.id] = entries
-        configured = {device.id: device for device in self._read or []}
-        announced: dict[tuple[str, str], list[Entry]] = {}
-        for entity in self._announced.values():
-            device = configured.get(entity.device)  # type: ignore[assignment]
-            if device is None or device.settings.get("topic"):
-                continue
-            announced.setdefault((entity.topic, entity.device), []).append(entity.entry)
-            self._session.declare(entity.device, model=entity.model)
-        for (topic, name), entries_of in announced.items():
-            self.exact.setdefault(topic, {})[name] = tuple(entries_of)
+        self._open = frozenset(d.id for d in self._read or [] if not d.settings.get("topic"))
+        told: dict[tuple[str, str], list[discovery.Entity]] = {}
+        for one in self._announced.values():
+            if one.device in self._open:
+                told.setdefault((one.topic, one.device), []).append(one)
+        for (topic, name), entities in told.items():
+            self._place(topic, name, entities)
 
 
 def _matching(topic: str, wild: list[tuple[str, str, tuple[Entry, ...]]]) -> tuple[Listener, ...]:

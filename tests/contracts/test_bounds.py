@@ -21,7 +21,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hub
 from hub.errors import HubError
+from hub.testing import FakeSession
+from integrations.mqtt_devices import Book, discovery, mapping
 
 from .cost_kit import BYTES_A_STEP, cost, left, peak, steps
 from .hostile_kit import TABLE, Hostile
@@ -129,6 +132,27 @@ def test_a_line_that_never_ends_a_frame_is_not_remembered(one: Hostile) -> None:
         pieces = [shape(4096)] * 3
         kept = left(one.feed, pieces)
         assert kept <= KEPT, f"{one.name} keeps {kept} bytes of {name}"
+
+
+def test_an_announcement_costs_what_its_device_has_announced_and_not_what_all_have() -> None:
+    """Whoever may publish at a broker may announce values all day, each time another way."""
+    devices = [hub.Device(id=f"mqtt:d{n}", integration="mqtt_devices", place="p") for n in range(20)]
+    book = Book(FakeSession("mqtt_devices", devices=devices))
+    book.refresh()
+
+    def announced(device: int, value: int, topic: str) -> bool:
+        entry = mapping.Entry("temperature", hub.JsonPath())
+        entity = discovery.Entity(f"sensor/{device}-{value}", f"mqtt:d{device}", "", topic, entry)
+        return book.announce(entity.key, entity)
+
+    taken = []
+    for device in range(20):
+        assert announced(device, 0, f"t{device}")
+        taken += [steps(lambda _, device=device, n=n: announced(device, n, "t"), b"", 10_000) for n in range(1, 51)]  # type: ignore[misc]
+    assert len(book.listeners("t")) == 20
+    assert [len(entries) for _, entries in book.listeners("t")] == [50] * 20
+    assert max(taken[-50:]) <= max(taken[:50]) + AGAIN, "the last device pays for those before it"
+    assert max(taken) < 1_000
 
 
 # -- broken twins: the same contract finds them ------------------------------------------------------------------------
