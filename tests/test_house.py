@@ -188,7 +188,7 @@ def test_a_plugin_may_import_the_facade_and_the_test_kit(house: Path) -> None:
 # -- tests -------------------------------------------------------------------------------------------------------
 
 LEAVES = """
-import pathlib, subprocess
+import pathlib, subprocess, time
 
 def test_that_fails():
     process = subprocess.Popen(["sleep", "600"], stdout=subprocess.PIPE, start_new_session=True)
@@ -200,7 +200,14 @@ def test_after_it():
 
 def test_of_the_process():
     status = pathlib.Path("/proc", pathlib.Path("pid").read_text(), "status")
-    assert not status.exists() or "(zombie)" in status.read_text()
+    for _ in range(600):  # it was killed: when it goes is up to the kernel
+        try:
+            if "(zombie)" in status.read_text():
+                return
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        time.sleep(0.05)
+    raise AssertionError("it lives")
 """
 
 
