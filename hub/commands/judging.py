@@ -14,6 +14,7 @@ import msgspec
 
 from hub.errors import HubError
 from hub.model import Device, Metric, Value, Writable
+from hub.typography import unit_text
 
 ROLES = ("lecteur", "auditeur", "technicien", "administrateur")
 """From the least to the most that each may do."""
@@ -111,13 +112,13 @@ def _value(value: Value, metric: Metric | None, name: str, limits: Writable) -> 
         if not isinstance(value, str) or not value.isprintable() or len(value) > TEXT_LIMIT:
             raise WriteRefused("bad-value", f"{name!r} is a text of at most {TEXT_LIMIT} printable characters")
     elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise WriteRefused("bad-value", f"{name!r} is a number in {metric.unit}")
+        unit = unit_text(metric.unit)
+        raise WriteRefused("bad-value", f"{name!r} is a number in {unit}" if unit else f"{name!r} is a number")
     elif limits.low is None or limits.high is None:
         raise WriteRefused("no-bounds", f"{name!r} has no bounds: give it `low` and `high` in `writable:`")
     elif not limits.low <= value <= limits.high:
-        raise WriteRefused(
-            "out-of-bounds", f"{name!r} must be from {limits.low:g} to {limits.high:g} {metric.unit}, not {value:g}"
-        )
+        high = f"{limits.high:g} {unit_text(metric.unit)}".rstrip()
+        raise WriteRefused("out-of-bounds", f"{name!r} must be from {limits.low:g} to {high}, not {value:g}")
 
 
 def read_value(text: str, metric: Metric | None) -> Value:

@@ -48,7 +48,7 @@ async def test_a_set_point_is_written_audited_refused_beyond_its_bounds_and_stop
     assert (boiler["id"], boiler["errors"]) == ("modbus:boiler", {})
     assert boiler["last_seen_s"] < 30
     assert 0 < boiler["latency_ms"] < 10_000
-    assert "from 20 to 70 Cel" in await plant.ilot(*order, "90", "--why", "colder still", codes=(3,))
+    assert "from 20 to 70 °C" in await plant.ilot(*order, "90", "--why", "colder still", codes=(3,))
     assert "read-only" in await plant.ilot("command", "set", "modbus:boiler", "reserve", "1", "--why", "x", codes=(3,))
 
     (boiler,) = (await plant.ilot("devices"))["devices"]

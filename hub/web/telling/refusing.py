@@ -58,8 +58,13 @@ _TABLE = (
     (r"'.+' is a flag: true or false", "la valeur est oui ou non"),
     (r"'.+' is a text of at most (?P<n>\d+) printable characters", "la valeur est un texte de {n} caractères au plus"),
     (r"'.+' is a number in (?P<unit>.+)", "la valeur est un nombre, en {unit}"),
+    (r"'.+' is a number", "la valeur est un nombre"),
     (r"'(?P<a>.+)' is not a number", "« {a} » n'est pas un nombre"),
     (r"'.+' has no bounds: .*", "cette grandeur n'a pas de bornes : donnez `low` et `high` dans `writable:`"),
+    (
+        rf"'.+' must be from (?P<n>{_N}) to (?P<m>{_N}), not (?P<b>{_N})",
+        "la valeur va de {n} à {m} ; {b} est en dehors",
+    ),
     (
         rf"'.+' must be from (?P<n>{_N}) to (?P<m>{_N}) (?P<unit>.*), not (?P<b>{_N})",
         "la valeur va de {n} à {m} {unit} ; {b} est en dehors",

@@ -153,7 +153,7 @@ async def test_an_end_that_comes_while_an_earlier_state_is_written_is_audited_on
 
 async def test_a_refused_write_says_why_and_is_audited_too(tmp_path):
     async with running(tmp_path) as hub:
-        with pytest.raises(WriteRefused, match="from 20 to 75 Cel"):
+        with pytest.raises(WriteRefused, match="from 20 to 75 °C"):
             await hub.order(99.0)
         (entry,) = await hub.store.audited()
         assert entry.what["reason"] == "out-of-bounds"

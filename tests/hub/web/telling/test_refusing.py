@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from hub.catalogue import METRICS
 from hub.commands.judging import CALLED, ROLES, Order, WriteRefused, judge
 from hub.errors import HubError
 from hub.model import Device, Writable
 from hub.packs.archive import unpack
+from hub.typography import plain_spaces
 from hub.web.telling.refusing import french
 from hub.web.words import word
 
@@ -72,3 +74,20 @@ def test_a_role_that_does_not_write_is_named_as_each_language_has_it(role: str) 
     assert said.endswith(f"is written by an administrator, not by {CALLED[role]}")
     assert CALLED[role].split()[1] == word(f"role-{role}", "en")
     assert french(said) == f"seul le rôle administrateur commande cette grandeur, pas le rôle {role}"
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "english", "said"),
+    [
+        ("Cel", 40.5, "'setpoint' must be from 5 to 30 °C, not 40.5", "la valeur va de 5 à 30 °C ; 40,5 est en dehors"),
+        ("1", 40.0, "'setpoint' must be from 5 to 30, not 40", "la valeur va de 5 à 30 ; 40 est en dehors"),
+        ("Cel", True, "'setpoint' is a number in °C", "la valeur est un nombre, en °C"),
+        ("1", True, "'setpoint' is a number", "la valeur est un nombre"),
+    ],
+)
+def test_bounds_are_told_in_units_as_people_write_them(unit: str, value: float, english: str, said: str) -> None:
+    metric = structs.replace(METRICS["setpoint"], unit=unit)
+    with pytest.raises(WriteRefused) as refused:
+        judge(Order(**{**GOOD, "value": value}), LAMP, metric, None, 100.0)
+    assert str(refused.value) == english
+    assert plain_spaces(french(english)) == said
