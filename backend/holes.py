@@ -39,9 +39,9 @@ class _Open:
     hub: str
     stream: str
     run: bytes
+    pause: float
     holes: list[_Hole] = field(default_factory=list)
     ask_at: float = 0.0
-    pause: float = ASK_FIRST_S
 
     def count(self) -> int:
         return sum(last - first + 1 for first, last, _ in self.holes)
@@ -117,7 +117,7 @@ class Holes:
 
     def _note(self, stream: Stream, holes: Iterable[Range], now: float) -> None:
         known = self._open.pop(stream.id, None)
-        fresh = _Open(stream.hub, stream.stream, stream.run) if known is None else known
+        fresh = _Open(stream.hub, stream.stream, stream.run, ASK_FIRST_S) if known is None else known
         count = fresh.count()
         fresh.holes = aged(fresh.holes, islice(holes, MOST_HOLES), now)
         if fresh.count() < count:

@@ -33,6 +33,15 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hub.link.core.STATE_S", 0.2)
 
 
+@pytest.fixture
+def asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub heeds what the answer to its last state asks for, and on a busy machine an answer may come after the next
+    state has left: the backend then asks once more, and here not a minute and a half later."""
+    monkeypatch.setattr(holes, "ASK_FIRST_S", 0.5)
+    monkeypatch.setattr("hub.link.core.STATE_S", 0.5)
+    monkeypatch.setattr("hub.delivery.core.WANT_S", 0.1)
+
+
 @pytest.fixture(params=["rows", "journal"])
 def building(request: pytest.FixtureRequest, tmp_path: Path) -> Building:
     owners.init(tmp_path / "owner", owner="Ville")
@@ -82,6 +91,7 @@ async def complete(building: Building, link: Link) -> None:
     await until(lambda: len(building.arrived()) == building.written and done(link))
 
 
+@pytest.mark.usefixtures("asked_again")
 async def test_what_came_after_an_older_copy_of_the_database_arrives_again_and_once(building: Building) -> None:
     await put_back(building, 40, with_incarnation=False)
     before = database_id(building)
@@ -93,7 +103,8 @@ async def test_what_came_after_an_older_copy_of_the_database_arrives_again_and_o
         stats = await running.worker.call(lambda ingest: ingest.counts.forks)
     assert database_id(building) == before
     assert status.wanted > 0
-    assert (status.refused, stats) == ({}, 0)
+    assert set(status.refused) <= {"want-old", "want-often"}, "each is asked for once more"
+    assert stats == 0
     assert building.arrived() == [n / 100 for n in range(1, building.written + 1)]
 
 
@@ -129,6 +140,7 @@ async def test_what_is_past_keeping_stays_a_hole_with_an_alarm_and_is_not_sought
     assert len(reads) < 5
 
 
+@pytest.mark.usefixtures("asked_again")
 async def test_an_operator_has_lines_that_a_damaged_database_lost_sent_again(building: Building) -> None:
     async with building.backend() as running:
         await building.enrol(running)
@@ -147,6 +159,7 @@ async def test_an_operator_has_lines_that_a_damaged_database_lost_sent_again(bui
             assert link.status().wanted == 2
 
 
+@pytest.mark.usefixtures("asked_again")
 async def test_what_the_disk_damaged_in_the_journal_is_brought_again_by_the_hub(tmp_path: Path) -> None:
     owners.init(tmp_path / "owner", owner="Ville")
     building = Building(tmp_path)
