@@ -188,10 +188,10 @@ async def test_the_page_of_a_device_shows_one_day_and_gives_its_readings(pages: 
     browser = await pages.claimed()
     device = quote(pages.hub.devices[0].id, safe="")
     pages.hub.hear(0, 21.5)
-    _, text, _ = await browser.get(f"/devices/{device}?day=2025-10-26&span=7d")
+    _, text, _ = await browser.get(f"/devices/{device}?day=2026-10-25&span=7d")
     ((_, asked),) = [one for one in pages.hub.asked if one[0] == "history"]
     assert asked["to"] - asked["from"] == 25 * 3600, "the day on which the clocks change"
-    assert 'type="date" value="2025-10-26"' in text
+    assert 'type="date" value="2026-10-25"' in text
     assert "/api/1/history/raw.csv?device=" in text
     assert "Relevés bruts à partir du" in text
     for day in ("2026-02-30", "tomorrow", "9999-12-31", "0001-01-01", "2999-01-01"):
