@@ -25,6 +25,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -235,13 +236,13 @@ class Restoration:
         hubs = owner_of(self._state.path)
 
         def made(fresh: int, holder: os.stat_result) -> None:
-            if os.geteuid() == 0:
-                os.fchown(fresh, *hubs)
+            give(fresh, hubs)
 
         fresh = not self._config_dir.exists()
         make_directory(self._config_dir, 0o777)
-        if fresh and os.geteuid() == 0:
-            os.chown(self._config_dir, *hubs, follow_symlinks=False)
+        if fresh:
+            with _open_folder(self._config_dir) as folder:
+                give(folder, hubs)
         for name, data in self._contents.files.items():
             with self._leading(self._config_dir / name, made) as spot:
                 holder = spot.owner()
@@ -333,6 +334,15 @@ class Restoration:
 def _private_place() -> str | None:
     """Where root alone can put anything, in memory where there is such a place: keys are written there."""
     return next((place for place in ("/run", "/dev/shm") if os.access(place, os.W_OK)), None)  # noqa: S108
+
+
+@contextlib.contextmanager
+def _open_folder(path: Path) -> Iterator[int]:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def _kept_private(fresh: int, holder: os.stat_result) -> None:

@@ -62,7 +62,7 @@ def unseal(config: Path, state_dir: Path | None, json: bool) -> None:
 
 def _state(config: Path, state_dir: Path | None) -> StateDir:
     state = StateDir(state_of(config, state_dir))
-    if not state.keys.is_dir():
+    if not hub_keys.held_by_tpm(state.keys) and not state.keys.is_dir():
         raise ConfigError(f"there are no keys in {state.keys}: enrol this hub with `ilot enroll`")
     return state
 

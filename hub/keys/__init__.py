@@ -30,9 +30,12 @@ from hub.errors import ConfigError, StorageError
 from hub.keys.naming import hub_id as hub_id
 
 if TYPE_CHECKING:
+    import mmap
+
     from cryptography.hazmat.primitives.asymmetric import ec
 
 STORE_KEY_BYTES = 32
+_MAPPED: list[mmap.mmap] = []
 _MAX_KEY_FILE = 16384
 SEALED = "sealed.tpm"
 FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
@@ -123,8 +126,13 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> HubKe
 
 
 def held_by_tpm(directory: Path) -> bool:
-    """Whether the keys in `directory` are held by a TPM."""
-    return (directory / SEALED).exists()
+    """Whether the keys in `directory` are held by a TPM. Raises ConfigError when nobody may look there."""
+    try:
+        return (directory / SEALED).exists()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot look into {directory} ({error.strerror}): ask as the user of the hub, or as root"
+        ) from error
 
 
 def key_files(directory: Path) -> list[str]:
@@ -210,10 +218,16 @@ def _from(path: Path) -> tuple[Path, bytes]:
 
 
 def _in_memory(data: bytes) -> Path:
-    """A file that no directory holds and no other process can name, open for the life of this one."""
+    """A file that no directory holds and no other process can name, open for the life of this one. It is mapped too:
+    only what is mapped is kept out of swap (`hub.hardening`)."""
+    import mmap
+
     descriptor = os.memfd_create("tls", os.MFD_CLOEXEC)
     os.fchmod(descriptor, 0o600)
-    os.write(descriptor, data)
+    os.ftruncate(descriptor, len(data))
+    mapped = mmap.mmap(descriptor, len(data))
+    mapped[:] = data
+    _MAPPED.append(mapped)
     return Path(f"/proc/self/fd/{descriptor}")
 
 

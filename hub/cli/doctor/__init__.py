@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import Awaitable, Iterator, Mapping
@@ -15,7 +16,7 @@ from hub.cli import output
 from hub.cli.asking import ask
 from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, tell
 from hub.cli.doctor.way import link
-from hub.errors import ConfigError, HubError
+from hub.errors import ConfigError, HubError, NotReady
 
 MIN_FREE = 256 * 1024 * 1024
 PROBE_S = 10.0
@@ -82,8 +83,11 @@ def _keys(state: Path) -> Finding:
     """Who could read the hub's own keys."""
     from hub import keys
 
-    plain = keys.key_files(state / "keys")
-    if not keys.held_by_tpm(state / "keys"):
+    try:
+        by_tpm, plain = keys.held_by_tpm(state / "keys"), keys.key_files(state / "keys")
+    except ConfigError as error:
+        return Finding("keys at rest", WRONG, str(error), "")
+    if not by_tpm:
         return Finding(
             "keys at rest", NOTE, "key files on the same disk",
             "a stolen disk shows keys, devices and settings, never buffered readings: docs/explanation/security.md, T1",
@@ -101,12 +105,12 @@ def _keys(state: Path) -> Finding:
 
 def _raw(state: Path) -> Iterator[Finding]:
     """Who could read raw history that lies on the disk."""
-    if (state / "keys" / "raw.key").exists():
+    if os.path.lexists(state / "keys" / "raw.key"):
         yield Finding(
             "raw history", NOTE, "on disk, its key file beside it",
             "a stolen disk shows every raw reading of `history.raw_days`: `raw_on_disk: tpm` holds it to this machine",
         )  # fmt: skip
-    elif (state / "keys" / "raw.tpm").exists():
+    elif os.path.lexists(state / "keys" / "raw.tpm"):
         from hub.keys.tpm import why_not
 
         problem = why_not()
@@ -161,6 +165,8 @@ def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:
         enrolled, trust = enrolment.load(state)
         keys.load(state / "keys")
         certificate = x509.load_pem_x509_certificate((state / enrolment.CERTIFICATE).read_bytes())
+    except NotReady as error:  # of the TPM: it says itself what to do, and a token is no help
+        return [Finding("enrolment", WRONG, str(error), "")]
     except (HubError, OSError, ValueError) as error:
         return [Finding("enrolment", WRONG, str(error), "ask the backend's operator for a token: `ilot enroll TOKEN`")]
     left = certificate.not_valid_after_utc.timestamp() - SystemClock().now()

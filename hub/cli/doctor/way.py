@@ -11,7 +11,7 @@ import click
 
 from hub.cli import output
 from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, tell
-from hub.errors import HubError
+from hub.errors import HubError, NotReady
 
 if TYPE_CHECKING:
     from hub.egress import Egress
@@ -44,6 +44,9 @@ def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     try:
         enrolled, trust = enrolment.load(state.path)
         tls_key = keys.load(state.keys).tls_key
+    except NotReady as error:  # of the TPM: it says itself what to do, and a token is no help
+        yield Finding("enrolment", WRONG, str(error), "")
+        return
     except HubError as error:
         yield Finding("enrolment", WRONG, str(error), "ask the backend's operator for a token: `ilot enroll TOKEN`")
         return

@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import logging
 import math
+import os
 import socket
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from hub.disk.files import make_directory, write_atomically
+from hub.disk.files import make_directory, overwrite, write_atomically
 from hub.identity.page_certificate import FILE as DISTRICT
 from hub.identity.page_certificate import fingerprint
 from hub.identity.validity import validity
@@ -31,6 +33,8 @@ KEY, CERTIFICATE = "web.key", "web.crt"
 _CLEAR = b"-----BEGIN PRIVATE KEY-----"
 _FROM = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2051, 1, 1, tzinfo=datetime.UTC)
+
+_log = logging.getLogger(__name__)
 
 
 def prepare(
@@ -46,10 +50,11 @@ def prepare(
     context.set_alpn_protocols(["http/1.1"])
     try:
         found = _take(context, directory, password)
-        _encrypt(directory, password)
     except (OSError, ValueError):  # ssl.SSLError is an OSError: there is none, it is not this key's, or does not open
         _make(directory, hub, names, password)
         found = _take(context, directory, password)
+    else:
+        _encrypt(directory, password)
     if date == math.inf:
         return context, hashlib.sha256(found).digest().hex(":").upper()
     return context, refresh(context, directory, date, password=password)
@@ -75,15 +80,26 @@ def _take(context: ssl.SSLContext, directory: Path, password: bytes) -> bytes:
 
 
 def _encrypt(directory: Path, password: bytes) -> None:
-    """What lies in clear no longer does. Raises OSError, ValueError."""
-    said = (directory / KEY).read_bytes()
-    if password and said.startswith(_CLEAR):
+    """What lies in clear no longer does, and is overwritten. A disk that refuses keeps nobody from the pages: that is
+    logged, and done at the next start."""
+    path = directory / KEY
+    try:
+        said = path.read_bytes()
+        if not password or not said.startswith(_CLEAR):
+            return
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
         from hub.keys import private_pem
 
         key: Any = load_pem_private_key(said, None)
-        write_atomically(directory / KEY, private_pem(key, password))
+        former = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            write_atomically(path, private_pem(key, password))
+            overwrite(former)
+        finally:
+            os.close(former)
+    except (OSError, ValueError) as error:
+        _log.warning("the key of the pages' certificate still lies in clear in %s: %s", path, error)
 
 
 def _make(directory: Path, hub: str, names: tuple[str, ...], password: bytes) -> None:

@@ -208,6 +208,33 @@ def test_what_root_restores_the_hubs_user_can_use(home: Home, tmp_path: Path, sh
     )
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root restores for another user")
+def test_root_restores_a_configuration_where_nobody_can_give_files_away(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A boot partition (vfat), a share that takes root for nobody."""
+    state, config = tmp_path / "new", tmp_path / "boot"
+    state.mkdir(0o700)
+    os.chown(state, 12345, 12346)
+    given, true = list[int](), os.fchown
+
+    def refuse(descriptor: int, uid: int, gid: int) -> None:
+        if Path(os.readlink(f"/proc/self/fd/{descriptor}")).is_relative_to(config):
+            given.append(uid)
+            raise PermissionError(1, "Operation not permitted")
+        true(descriptor, uid, gid)
+
+    def refuse_by_name(path: Path, uid: int, gid: int, **options: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    monkeypatch.setattr(os, "chown", refuse_by_name)
+    Restoration(home.stopped(), home.recovery, config_dir=config, state_dir=state).apply()
+    assert given
+    assert (config / "secrets.yaml").exists()
+    assert (state / "enrolment.json").exists()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
 def test_root_restores_no_configuration_through_a_link_of_the_hubs_user(home: Home, tmp_path: Path) -> None:
     state, config, roots = tmp_path / "new", tmp_path / "etc", tmp_path / "roots"

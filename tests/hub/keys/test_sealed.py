@@ -85,6 +85,9 @@ def test_the_key_in_memory_opens_a_client_certificate_and_no_child_inherits_it(s
     certificate.write_text(self_signed(path))
     context.load_cert_chain(certificate, path)
     assert not os.get_inheritable(int(path.name))
+    inode = str(path.stat().st_ino)
+    mapped = [line for line in Path("/proc/self/maps").read_text().splitlines() if "memfd:tls" in line]
+    assert inode in [line.split()[4] for line in mapped], "what is not mapped, mlockall does not keep out of swap"
 
 
 def self_signed(key_file: Path) -> str:
@@ -131,17 +134,23 @@ def test_in_another_board_nothing_opens_and_what_to_do_is_said(
         assert [path.name for path in state.keys.iterdir()] == [SEALED]
 
 
-def test_a_tpm_that_gives_something_else_back_costs_no_key(
-    state: StateDir, board: None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", ["something else", "no answer"])
+def test_a_tpm_that_does_not_give_back_what_it_sealed_changes_nothing(
+    state: StateDir, board: None, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     before = secrets_of(state.keys)
-    true = sealed.read
-    monkeypatch.setattr(sealed, "read", lambda directory: true(directory) | {"store": bytes(32)})
-    with pytest.raises(NotReady, match="nothing was changed"):
-        keys.hold_by_tpm(state.keys)
-    monkeypatch.undo()
-    assert secrets_of(state.keys) == before
-    assert not keys.held_by_tpm(state.keys)
+
+    def unseal(blob: bytes, label: bytes) -> bytes:
+        if fault == "no answer":
+            raise NotReady("tpm2_unseal does not answer")
+        return bytes(32)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tpm, "unseal", unseal)
+        with pytest.raises(NotReady, match="nothing was changed" if fault == "something else" else "does not answer"):
+            keys.hold_by_tpm(state.keys)
+    assert sorted(path.name for path in state.keys.iterdir()) == sorted(keys.FILES.values())
+    assert secrets_of(state.keys) == before, "the hub starts as ever"
 
 
 @pytest.mark.parametrize("way", ["seal", "unseal"])
@@ -235,6 +244,45 @@ def test_the_command_says_seals_gives_back_and_refuses_what_runs(state: StateDir
     assert json.loads(run("show", state=state).output)["problem"] == ""
     assert json.loads(run("unseal", state=state).output)["held"] == "key-files"
     assert isinstance(run("unseal", state=state).exception, ConfigError)
+
+
+def test_a_user_who_may_not_look_at_the_keys_is_told_whom_to_ask_as(
+    state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = os.stat
+
+    def stat_of(path: Any, *more: Any, **options: Any) -> os.stat_result:
+        if isinstance(path, Path) and state.keys in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return true(path, *more, **options)
+
+    monkeypatch.setattr(os, "stat", stat_of)
+    shown = CliRunner().invoke(ilot, ["keys", "show", "--state-dir", str(state.path)])
+    assert isinstance(shown.exception, ConfigError)
+    assert "ask as the user of the hub, or as root" in str(shown.exception)
+    with pytest.raises(ConfigError, match="as the user of the hub"):
+        keys.load(state.keys, {})
+    assert (_keys(state.path).state, "as the user of the hub" in _keys(state.path).says) == (WRONG, True)
+
+
+def test_doctor_advises_no_enrolment_where_only_the_tpm_is_silent(
+    state: StateDir, openly: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hub.cli.doctor import _enrolment, way
+    from hub.identity import enrolment
+
+    keys.hold_by_tpm(state.keys)
+
+    def silent(blob: bytes, label: bytes) -> bytes:
+        raise NotReady("tpm2_load does not answer")
+
+    monkeypatch.setattr(tpm, "unseal", silent)
+    monkeypatch.setattr(enrolment, "load", lambda path: (None, None))
+    none = state.path / "none.yaml"
+    for finding in (*_enrolment(none, state.path), *way._look(none, state.path)):
+        assert finding.state == WRONG
+        assert "restore the state backup" in finding.says
+        assert "token" not in finding.remedy
 
 
 def test_doctor_says_who_could_read_the_keys(state: StateDir, board: None, monkeypatch: pytest.MonkeyPatch) -> None:

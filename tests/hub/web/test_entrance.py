@@ -161,6 +161,38 @@ def test_the_key_of_the_pages_lies_encrypted_and_one_that_lay_in_clear_no_longer
     assert prepare(tmp_path, "hub-test", (), password=b"of another store")[1] != before, "a new one, no dead pages"
 
 
+def test_a_disk_that_is_full_keeps_nobody_from_pages_whose_key_still_lies_in_clear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from hub.web.sockets import certificate
+
+    before = certificate.prepare(tmp_path, "hub-test", ())[1]
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(certificate, "write_atomically", full)
+        assert certificate.prepare(tmp_path, "hub-test", (), password=b"secret")[1] == before
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+    assert "lies in clear" in caplog.text
+    assert certificate.prepare(tmp_path, "hub-test", (), password=b"secret")[1] == before
+    assert b"ENCRYPTED" in (tmp_path / certificate.KEY).read_bytes()
+
+
+def test_of_a_key_of_the_pages_that_lay_in_clear_the_disk_keeps_noise(tmp_path: Path) -> None:
+    from hub.web.sockets.certificate import KEY, prepare
+
+    prepare(tmp_path, "hub-test", ())
+    clear = (tmp_path / KEY).read_bytes()
+    with (tmp_path / KEY).open("rb") as former:  # what it was, whatever has its name by now
+        prepare(tmp_path, "hub-test", (), password=b"secret")
+        left = former.read()
+    assert len(left) == len(clear)
+    assert b"PRIVATE KEY" not in left
+
+
 def _another(path: Path) -> None:
     """A certificate for the key of the pages, as an authority would give it."""
     import datetime
