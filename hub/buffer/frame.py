@@ -41,6 +41,9 @@ OVERHEAD = HEADER_SIZE + SIGNATURE_SIZE + 4
 MAX_PAYLOAD = 1 << 20
 SECTOR = 512
 """What a disk writes at least, in bytes."""
+DOUBTED = 64
+"""Of damaged bodies so many times the data are read. A disk that shows one sector at all places of others, headers of
+32 KiB in it, makes as many overlap."""
 
 _HEAD = struct.Struct(">4sIBBHQQI")
 _U32 = struct.Struct(">I")
@@ -134,8 +137,9 @@ def scan(data: bytes, start: int = 0) -> Iterator[Head | Damage]:
     """Every intact record from `start`, and every span that is none. Spans never touch one another.
 
     Within a record whose header holds and whose body does not others are looked for, as long as such bodies are no
-    longer together than the data: of records that were written one after another they never are. Of headers that
-    somebody has made to overlap, whose bodies would be read again and again, the length is believed then.
+    longer together than DOUBTED times the data. Those of records that were written one after another are no longer than
+    the data once; a sector that a disk shows in place of others, too, makes some overlap. Of headers that somebody has
+    forged, whose bodies would be read again and again for hours, the length is believed then.
     """
     offset, damage, doubted = start, -1, 0
     while offset < len(data):
@@ -152,7 +156,7 @@ def scan(data: bytes, start: int = 0) -> Iterator[Head | Damage]:
         step = 1
         if head is not None and offset + head.size <= len(data):
             doubted += head.size
-            step = head.size if doubted > len(data) else 1
+            step = head.size if doubted > DOUBTED * len(data) else 1
         offset = data.find(MARKER, offset + step)
         if offset < 0:
             break

@@ -60,7 +60,7 @@ class SegmentIndex:
             if isinstance(item, frame.Damage):
                 self.damaged = True
             elif item.kind in frame.NUMBERED:
-                self._put(item, base)
+                self._put(item, base, base + len(data))
             elif item.kind == frame.TABLE:
                 self.tables.setdefault(item.seq, (base + item.offset, item.size))
             elif item.kind == frame.EPOCH and not self.epoch:
@@ -68,11 +68,11 @@ class SegmentIndex:
                 self.eid = H(frame.parse(self.epoch).payload)
         self.scanned += len(data)
 
-    def _put(self, head: frame.Head, base: int) -> None:
+    def _put(self, head: frame.Head, base: int, end: int) -> None:
         at = head.seq - self._first
         count = len(self._offsets)
-        if not 0 <= at <= (base + head.offset) // frame.OVERHEAD:
-            return  # a number this segment cannot hold: each before it, damaged or not, takes its place in the file
+        if not 0 <= at <= end // frame.HEADER_SIZE:
+            return  # a number this segment cannot hold, wherever in it a disk shows it, with a third of its bytes left
         columns = (self._offsets, self._sizes, self._kinds, self._readings, self._totals, self._seconds)
         for column in columns:
             column.extend([0] * (at + 1 - count))

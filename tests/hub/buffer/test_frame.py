@@ -107,7 +107,19 @@ def test_a_header_says_what_it_said_before_one_bit_of_it_flipped_and_not_before_
 
 
 def test_of_headers_that_overlap_none_hides_a_record_behind_what_they_claim() -> None:
-    """Nobody writes so, but whoever has the disk: bodies are read no longer than twice the data, then lengths count."""
-    head = frame.pack_header(frame.BLOCK, 3000, readings=1, seq=9, total=9, commit_s=1)
-    forged = head * 40 + bytes(3000)
-    assert found(record(1) + forged + record(2)) == [1, 2]
+    """Nobody writes so, but whoever has the disk: bodies are read DOUBTED times the data, then lengths count."""
+    head = frame.pack_header(frame.BLOCK, 30_000, readings=1, seq=9, total=9, commit_s=1)
+    forged = head * 400 + bytes(30_000)
+    data = record(1) + forged + record(2)
+    assert 2 * frame.DOUBTED * len(data) < 400 * 30_000
+    assert found(data) == [1, 2]
+
+
+@given(st.integers(1, 12), st.integers(0, 3))
+def test_a_sector_that_a_disk_shows_in_place_of_others_hides_no_record_behind_them(copies: int, further: int) -> None:
+    """A header of a long record stands in it: each copy claims what follows, up to the end."""
+    long = record(2, b"x" * (frame.SECTOR * (copies + further + 2)))
+    raw = bytearray(record(1) + long + record(3) + record(4) + bytes(len(long)))
+    for at in range(1, copies + 1):
+        raw[at * frame.SECTOR : (at + 1) * frame.SECTOR] = raw[: frame.SECTOR]
+    assert [seq for seq in found(bytes(raw)) if seq > 1] == [3, 4]
