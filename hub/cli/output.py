@@ -38,10 +38,11 @@ def as_json(command: F) -> F:
     return click.option("--json", "json", is_flag=True, help="Print one JSON object.")(command)
 
 
-def with_config(command: F) -> F:
-    """The `--config` option, as argument `config` (a Path)."""
+def with_config(command: F, readable: bool = True) -> F:
+    """The `--config` option, as argument `config` (a Path); not `readable`: the command says itself what it lacks when
+    it may not read the file."""
     return click.option(
-        "-c", "--config", type=click.Path(path_type=Path, dir_okay=False), envvar="ILOT_CONFIG",
+        "-c", "--config", type=click.Path(path_type=Path, dir_okay=False, readable=readable), envvar="ILOT_CONFIG",
         default=lambda: Path(default_config()),
         show_default="config.yaml here, else /etc/ilot/config.yaml", help="The configuration file.",
     )(command)  # fmt: skip

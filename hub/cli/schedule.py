@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -92,13 +93,22 @@ def _clocks(hours: Any) -> list[str]:
 
 
 def _timezone(config: Path) -> str:
-    """That of the hub's site, as far as the file says it: it may name the very calendar that is not there yet."""
+    """That of the hub's site, as far as the file says it: it may name the very calendar that is not there yet. Raises
+    UsageError where somebody may not read it."""
     from pydantic import ValidationError
 
     from hub.config.model import Core
     from hub.config.source import survey
 
-    data = survey(config).data if config.exists() else None
+    try:
+        config.open("rb").close()
+    except FileNotFoundError:
+        return Core().timezone
+    except OSError as error:  # a guess would put each hour of the calendar wrong
+        raise click.UsageError(
+            f"{config} cannot be read ({error.strerror or error}): name the time zone of the hub's site with --timezone"
+        ) from None
+    data = survey(config).data
     parts = {name: data[name] for name in ("hub", "sites") if data.get(name)} if isinstance(data, dict) else {}
     try:
         return Core.model_validate(parts).timezone
@@ -121,7 +131,7 @@ def _timezone(config: Path) -> str:
 @click.option(
     "--school", metavar="ZONE", help="It is an académie's: make `school_years:` of it, for a zone of that name."
 )
-@output.with_config
+@partial(output.with_config, readable=False)  # with --timezone nothing of it is needed
 @output.as_json
 def importing(
     file: Path, timezone: str | None, first: date | None, until: date | None, target: Path | None, force: bool,

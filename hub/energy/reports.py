@@ -29,6 +29,9 @@ KINDS = ("r175", "operat", "dossier")
 YEARS = 5
 MOST_ALERTS = 1000
 """Of a month: so many are told at once."""
+MOST_COMMANDS = 50
+MOST_KEPT = 1000
+"""Commands that the hub tells of at once."""
 
 
 class Reports:
@@ -194,7 +197,9 @@ class Reports:
         """What can be written, by whom: manual stop; and which rules act by themselves: autonomous operation."""
         devices, places = await self._theirs(operator), self._survey.place_names()
         names = {one["id"]: _called(one, places) for one in devices}
-        commands = (await self._call("command.list", {"limit": 50}))["commands"]
+        # Of an operator's the newest may be older than all that were given elsewhere since.
+        asked = MOST_COMMANDS if not operator else MOST_KEPT
+        commands = (await self._call("command.list", {"limit": asked}))["commands"]
         shown = ("at", "device", "metric", "value", "values", "by", "state")
         return {
             "devices": len(devices),
@@ -203,7 +208,7 @@ class Reports:
                 {**{name: one.get(name) for name in shown}, **_named(one, names)}
                 for one in commands
                 if _within(one, names, operator)
-            ],
+            ][:MOST_COMMANDS],
         }
 
     async def _alerts(self, year: int, operator: str) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -63,3 +66,23 @@ def test_a_zone_that_is_none_is_refused(config: Path) -> None:
     done = run(config, "--timezone", "Mars/Olympus")
     assert done.exit_code == 2
     assert "is not in the IANA database" in done.stderr
+
+
+def test_a_configuration_that_may_not_be_read_is_not_guessed_and_not_needed_where_the_zone_is_named(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text(REUNION)
+    opened, asked = Path.open, os.access
+
+    def refused(path: Path, *arguments: Any, **named: Any) -> Any:
+        if path == config:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # as an ordinary user; root reads all
+        return opened(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != config and asked(path, mode))
+    done = run(config)
+    assert done.exit_code == 2
+    assert "cannot be read (Permission denied): name the time zone of the hub's site with --timezone" in done.stderr
+    done = run(config, "--timezone", "Indian/Reunion", "--json")
+    assert '"2027-01-01": ["00:00-03:00"]' in json.loads(done.stdout)["calendar"]

@@ -204,6 +204,12 @@ async def test_an_operator_is_given_its_share_and_nothing_else(hub, monkeypatch)
     assert ([one["rule"] for one in dossier["alerts"]["raised"]], dossier["alerts"]["open"]) == (["bin"], 1)
     whole = await energy.service._reports.make("dossier", 2026)
     assert [one["device"] for one in whole["control"]["commands"]] == ["x:1", "x:2", "gone:1"]
+    # its own commands are older than all that were given elsewhere since
+    given = [{**command, "device": device} for device in ["x:2"] * 70 + ["x:1"] * 60]
+    monkeypatch.setitem(CALLS, "command.list", lambda asked: {"commands": given[: asked["limit"]]})
+    for operator, devices in (("cvc", {"x:1"}), ("", {"x:2"})):
+        commands = (await energy.service._reports.make("r175", 2026, operator))["control"]["commands"]
+        assert ({one["device"] for one in commands}, len(commands)) == (devices, 50)
     with pytest.raises(HubError, match="there is no operator 'x'"):
         await energy.calls["energy.report"]({"kind": "r175", "operator": "x"})
 
