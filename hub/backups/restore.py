@@ -346,7 +346,8 @@ def _open_folder(path: Path) -> Iterator[int]:
 
 
 def _kept_private(fresh: int, holder: os.stat_result) -> None:
-    os.fchmod(fresh, 0o700)
+    with contextlib.suppress(PermissionError):  # vfat: there the mount says who may read, and refuses another word
+        os.fchmod(fresh, 0o700)
 
 
 def _checked(contents: backup.Contents, head: backup.Head, kid: bytes) -> tuple[Enrolment, Trust]:

@@ -25,13 +25,7 @@ def keys() -> None:
 def show(config: Path, state_dir: Path | None, json: bool) -> None:
     """Where the keys lie, and what is wrong with that."""
     state = _state(config, state_dir)
-    found = _found(state)
-    if json:
-        output.data(found)
-        return
-    click.echo(f"{found['held']}: {', '.join(found['files'])}")
-    if found["problem"]:
-        output.say(found["problem"])
+    _told(state, json)
 
 
 @keys.command()
@@ -71,8 +65,10 @@ def _told(state: StateDir, json: bool) -> None:
     found = _found(state)
     if json:
         output.data(found)
-    else:
-        click.echo(f"{found['held']}: {', '.join(found['files'])}")
+        return
+    click.echo(f"{found['held']}: {', '.join(found['files'])}")
+    if found["problem"]:
+        output.say(found["problem"])
 
 
 def _found(state: StateDir) -> dict[str, Any]:
@@ -83,7 +79,8 @@ def _found(state: StateDir) -> dict[str, Any]:
     elif by_tpm:
         from hub.keys.tpm import why_not
 
-        problem = why_not()
+        apart = " ".join(map(str, hub_keys.key_files_apart(state.keys)))
+        problem = why_not() or (apart and f"key files lie in clear apart. Once they are not needed: shred -u {apart}")
     return {
         "held": BY_TPM if by_tpm else FILES, "files": [hub_keys.SEALED] if by_tpm else plain, "problem": problem,
         "directory": str(state.keys),

@@ -122,8 +122,9 @@ def write_into(
     descriptor = os.open(scratch, flags, PRIVATE, dir_fd=directory)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            if mode != PRIVATE:  # that is how it was made; a stick whose files are all another user's allows no change
-                os.fchmod(file.fileno(), mode)
+            if mode != PRIVATE:  # that is how it was made, and how it stays where the mount says it of all (vfat)
+                with suppress(PermissionError):
+                    os.fchmod(file.fileno(), mode)
             if give is not None:
                 give(file.fileno())
             file.write(data)

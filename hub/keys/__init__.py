@@ -140,6 +140,12 @@ def key_files(directory: Path) -> list[str]:
     return [file for file in FILES.values() if os.path.lexists(directory / file)]
 
 
+def key_files_apart(directory: Path) -> list[Path]:
+    """Key files in what a restoration set aside, or a power cut left of an enrolment: they may be of the same keys."""
+    places = (place for pattern in ("former-*/keys", ".keys-*/keys") for place in directory.parent.glob(pattern))
+    return sorted(place / file for place in places for file in key_files(place))
+
+
 def hold_by_tpm(directory: Path) -> None:
     """Have this machine's TPM hold the keys whose files are in `directory`, and destroy these. What was cut short is
     brought to its end. No hub may run. Raises NotReady, ConfigError, StorageError."""

@@ -99,7 +99,11 @@ def _keys(state: Path) -> Finding:
         )  # fmt: skip
     from hub.keys.tpm import why_not
 
-    problem = why_not()
+    if not (problem := why_not()) and (apart := keys.key_files_apart(state / "keys")):
+        return Finding(
+            "keys at rest", WRONG, f"held by the TPM, and key files lie in clear apart: {', '.join(map(str, apart))}",
+            f"once they are not needed: shred -u {' '.join(map(str, apart))}",
+        )  # fmt: skip
     return Finding("keys at rest", WRONG if problem else OK, "held by this machine's TPM", problem)
 
 

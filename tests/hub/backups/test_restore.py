@@ -212,11 +212,13 @@ def test_what_root_restores_the_hubs_user_can_use(home: Home, tmp_path: Path, sh
 def test_root_restores_a_configuration_where_nobody_can_give_files_away(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A boot partition (vfat), a share that takes root for nobody."""
+    """Nor say who may read them. A boot partition (vfat), a share that takes root for nobody."""
     state, config = tmp_path / "new", tmp_path / "boot"
     state.mkdir(0o700)
     os.chown(state, 12345, 12346)
-    given, true = list[int](), os.fchown
+    config.mkdir()
+    (config / "secrets.yaml").write_text("other: 1\n")
+    given, modes, true, true_mode = list[int](), list[int](), os.fchown, os.fchmod
 
     def refuse(descriptor: int, uid: int, gid: int) -> None:
         if Path(os.readlink(f"/proc/self/fd/{descriptor}")).is_relative_to(config):
@@ -224,14 +226,24 @@ def test_root_restores_a_configuration_where_nobody_can_give_files_away(
             raise PermissionError(1, "Operation not permitted")
         true(descriptor, uid, gid)
 
+    def refuse_mode(descriptor: int, mode: int) -> None:
+        if Path(os.readlink(f"/proc/self/fd/{descriptor}")).is_relative_to(config):
+            modes.append(mode)
+            raise PermissionError(1, "Operation not permitted")
+        true_mode(descriptor, mode)
+
     def refuse_by_name(path: Path, uid: int, gid: int, **options: Any) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "fchown", refuse)
     monkeypatch.setattr(os, "chown", refuse_by_name)
-    Restoration(home.stopped(), home.recovery, config_dir=config, state_dir=state).apply()
+    monkeypatch.setattr(os, "fchmod", refuse_mode)
+    data = home.stopped()
+    Restoration(data, home.recovery, config_dir=config, state_dir=state, set_aside=True).apply()
     assert given
-    assert (config / "secrets.yaml").exists()
+    assert set(modes) == {0o700, 0o640}
+    assert "other" not in (config / "secrets.yaml").read_text()
+    assert next(config.glob("former-*/secrets.yaml")).read_text() == "other: 1\n"
     assert (state / "enrolment.json").exists()
 
 

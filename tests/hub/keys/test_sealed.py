@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import ssl
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -294,6 +296,25 @@ def test_doctor_says_who_could_read_the_keys(state: StateDir, board: None, monke
     (state.keys / "tls.pem").unlink()
     monkeypatch.setattr(tpm, "why_not", lambda: "no TPM here")
     assert (_keys(state.path).state, _keys(state.path).remedy) == (WRONG, "no TPM here")
+
+
+def test_key_files_that_a_restoration_set_aside_or_a_power_cut_left_are_named_with_what_destroys_them(
+    state: StateDir, board: None
+) -> None:
+    shutil.copytree(state.keys, state.path / "former-1795859893" / "keys")
+    (state.path / ".keys-x" / "keys").mkdir(parents=True)
+    (state.path / ".keys-x" / "keys" / "store.key").write_bytes(bytes(32))
+    left = [".keys-x/keys/store.key", *(f"former-1795859893/keys/{name}" for name in sorted(keys.FILES.values()))]
+    problem = json.loads(run("seal", state=state).output)["problem"]
+    _, command, destroyed = problem.partition("shred -u ")
+    assert command
+    assert destroyed.split() == [str(state.path / name) for name in left]
+    assert all((state.path / name).exists() for name in left), "they may be of another hub: a person says"
+    assert all(str(state.path / name) in _keys(state.path).says for name in left)
+    assert _keys(state.path).state == WRONG
+    subprocess.run(["shred", "-u", *destroyed.split()], check=True)
+    assert json.loads(run("show", state=state).output)["problem"] == ""
+    assert _keys(state.path).state == OK
 
 
 def test_a_factory_reset_destroys_what_the_tpm_sealed(state: StateDir, board: None) -> None:
