@@ -45,6 +45,15 @@
 
   const all = (name, value) => document.querySelectorAll(`[${name}="${CSS.escape(value)}"]`);
 
+  // As the server says it: hub/web/figures.py, moment_text. Of the hour that comes twice, which one it is.
+  const moment = (at) => {
+    const read = (when, lang) => new Date(when * 1000).toLocaleString(lang, { timeZone: box.dataset.zone }).replace(",", "");
+    const there = read(at, "sv-SE"), said = french ? read(at, "fr-FR") : there;
+    if (read(at - 3600, "sv-SE") !== there && read(at + 3600, "sv-SE") !== there) return said;
+    const ahead = (Date.parse(`${there.replace(" ", "T")}Z`) / 1000 - Math.floor(at)) / 3600;
+    return `${said}\u00a0UTC${ahead < 0 ? "\u2212" : ahead ? "+" : ""}${Math.abs(ahead) || ""}`;
+  };
+
   const values = (list) => {
     for (const one of list) {
       for (const place of all("data-series", one.series)) {
@@ -57,8 +66,7 @@
       }
       if (one.time) seen.set(one.device, Math.max(one.time, seen.get(one.device) || 0));
       if (one.time) for (const place of all("data-at", one.series)) {
-        const at = new Date(one.time * 1000);
-        const said = at.toLocaleString(french ? "fr-FR" : "sv-SE", { timeZone: box.dataset.zone }).replace(",", "");
+        const said = moment(one.time);
         const day = document.createElement("span");  // no line ends within it
         day.className = "whole";
         day.textContent = said.slice(0, 10);

@@ -3,7 +3,9 @@ same ones."""
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -97,3 +99,24 @@ def test_a_moment_in_the_hour_that_comes_twice_says_which_of_the_two() -> None:
     twice = "25/10/2026 02:30:00\u00a0UTC+"
     assert said == ["25/10/2026 01:30:00", f"{twice}2", f"{twice}1", "25/10/2026 03:30:00"]
     assert moment_text(1_792_888_200, "en", ZoneInfo("Europe/Paris")) == "2026-10-25 02:30:00\u00a0UTC+2"
+
+
+@pytest.mark.parametrize("lang", ["fr", "en"])
+def test_a_moment_that_comes_while_a_page_is_open_is_written_as_the_server_writes_it(lang: str) -> None:
+    twice = {"Europe/Paris": 1_792_888_200, "America/Miquelon": 1_793_503_800, "Europe/London": 1_792_888_200}
+    spring = {"Europe/Paris": 1_774_747_800, "Pacific/Noumea": 1_798_721_999, "America/Martinique": 1_798_775_999}
+    asked = [
+        (zone, moment + n * 3600 + 0.75)
+        for where in (twice, spring)
+        for zone, moment in where.items()
+        for n in range(-2, 4)
+    ]
+    body = re.search(r"const moment = .*?\n  };", (STATIC / "live.js").read_text(), re.DOTALL)
+    assert body is not None
+    script = f"""const french = {json.dumps(lang == "fr")}, box = {{ dataset: {{}} }}; {body[0]}
+        process.stdout.write(JSON.stringify(JSON.parse(process.argv[1]).map(
+            ([zone, at]) => {{ box.dataset.zone = zone; return moment(at); }})));"""
+    done = subprocess.run(["node", "-e", script, json.dumps(asked)], check=True, capture_output=True, timeout=60)
+    said = [moment_text(moment, lang, ZoneInfo(zone)) for zone, moment in asked]
+    assert json.loads(done.stdout) == said
+    assert sum("UTC" in one for one in said) == 6  # two of each zone whose clocks go back
