@@ -146,6 +146,11 @@ def key_files_apart(directory: Path) -> list[Path]:
     return sorted(place / file for place in places for file in key_files(place))
 
 
+def nowhere_else(directory: Path) -> bool:
+    """Whether a TPM holds the keys, and no key file lies beside it or apart: the card alone gives none up."""
+    return held_by_tpm(directory) and not key_files(directory) and not key_files_apart(directory)
+
+
 def hold_by_tpm(directory: Path) -> None:
     """Have this machine's TPM hold the keys whose files are in `directory`, and destroy these. What was cut short is
     brought to its end. No hub may run. Raises NotReady, ConfigError, StorageError."""

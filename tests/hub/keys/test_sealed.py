@@ -312,9 +312,13 @@ def test_key_files_that_a_restoration_set_aside_or_a_power_cut_left_are_named_wi
     assert all((state.path / name).exists() for name in left), "they may be of another hub: a person says"
     assert all(str(state.path / name) in _keys(state.path).says for name in left)
     assert _keys(state.path).state == WRONG
+    assert not keys.nowhere_else(state.keys), "nor does a report say so"
     subprocess.run(["shred", "-u", *destroyed.split()], check=True)
     assert json.loads(run("show", state=state).output)["problem"] == ""
     assert _keys(state.path).state == OK
+    assert keys.nowhere_else(state.keys)
+    (state.keys / "tls.pem").touch()
+    assert not keys.nowhere_else(state.keys)
 
 
 def test_a_factory_reset_destroys_what_the_tpm_sealed(state: StateDir, board: None) -> None:
