@@ -29,7 +29,9 @@ class AckSet:
         self._sets.setdefault((stream, run), Ranges()).add(first, last)
 
     def add_all(self, stream: str, run: bytes, ranges: Iterable[Range]) -> None:
-        self._sets.setdefault((stream, run), Ranges()).add_all(ranges)
+        many = list(ranges)
+        if many:
+            self._sets.setdefault((stream, run), Ranges()).add_all(many)
 
     def of(self, stream: str, run: bytes) -> Ranges:
         """The ranges of one (stream, run); empty when nothing is known of it."""
@@ -58,6 +60,5 @@ def restore_ranges(key: str, prefix: str, value: Any, into: AckSet) -> bool:
     if not key.startswith(prefix):
         return False
     stream, _, run = key.removeprefix(prefix).partition("/")
-    for first, last in value:
-        into.add(stream, bytes.fromhex(run), first, last)
+    into.add_all(stream, bytes.fromhex(run), ((first, last) for first, last in value))
     return True

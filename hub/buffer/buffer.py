@@ -30,6 +30,7 @@ from hub.buffer.status import BufferStatus, measure
 from hub.buffer.stream import Durable, Keys
 from hub.clock import Clock
 from hub.errors import HubError
+from hub.ranges import Ranges
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,7 @@ class Buffer:
         self._commits = Commits(journal, clock, config, self._announce)
         self._together = Together(self._commits)
         for stream, run in journal.acks:
-            for first, last in journal.acks.of(stream, run):
-                self.acks.add(stream, run, first, last)
+            self.acks.add_all(stream, run, journal.acks.of(stream, run))
 
     @classmethod
     def open(
@@ -185,12 +185,11 @@ class Buffer:
     def unacked(self, stream: str, run: bytes, ranges: list[tuple[int, int]]) -> None:
         """The backend lost what it had committed: what of it is still on disk is owed again."""
         held = [info for info in self._journal.catalog.of(stream) if info.run == run]
-        for first, last in ranges:
-            for info in held:
-                low, high = max(first, info.first), min(last, info.last)
-                if low <= high:
-                    self.acks.of(stream, run).discard(low, high)
-                    self._journal.unacked(stream, run, low, high)
+        wanted = Ranges()
+        wanted.add_all(ranges)
+        owed = [part for info in held for part in wanted.inside(info.first, info.last)]
+        self.acks.of(stream, run).discard_all(owed)
+        self._journal.unacked(stream, run, owed)
         if held:
             self._commits.put(range_key(ACK_KEY, stream, run), encode_ranges(self.acks.of(stream, run)))
 
@@ -198,7 +197,7 @@ class Buffer:
         """The backend's database is new: nothing on disk counts as acked any more."""
         for stream, run in self.acks:
             self._commits.put(range_key(ACK_KEY, stream, run), None)
-            self._journal.unacked(stream, run, 1, self.acks.of(stream, run).last())
+            self._journal.unacked(stream, run, [(1, self.acks.of(stream, run).last())])
         self.acks = AckSet()
 
     def clock_became_sure(self, wall_minus_monotonic_ms: int, error_ms: int, source: str) -> None:

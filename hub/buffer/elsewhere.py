@@ -132,12 +132,10 @@ class Elsewhere:
             raise StorageError(f"{stream}: {error.strerror or error}") from error
 
     def acked(self, stream: str, run: bytes, ranges: list[Range]) -> None:
-        for first, last in ranges:
-            self.acks.add(stream, run, first, last)
+        self.acks.add_all(stream, run, ranges)
 
     def unacked(self, stream: str, run: bytes, ranges: list[Range]) -> None:
-        for first, last in ranges:
-            self.acks.of(stream, run).discard(first, last)
+        self.acks.of(stream, run).discard_all(ranges)
 
     def forget_acks(self) -> None:
         self.acks = AckSet()

@@ -39,7 +39,7 @@ from hub.buffer.segment import SegmentInfo
 from hub.buffer.stream import Durable, Item, Keys, StreamWriter, into_blocks
 from hub.clock import Clock
 from hub.errors import DiskRefuses, StorageError
-from hub.ranges import Ranges
+from hub.ranges import Range, Ranges
 
 _BYTES_A_READING = 8  # a generous guess, before anything is encoded
 SPARE_BYTES = 64 << 20
@@ -241,10 +241,10 @@ class Journal:
             restore_ranges(key, ACK_KEY, msgspec.msgpack.decode(raw), self.acks)
         self.keeping.unsettling = True
 
-    def unacked(self, stream: str, run: bytes, first: int, last: int) -> None:
+    def unacked(self, stream: str, run: bytes, ranges: list[Range]) -> None:
         """The backend lost these numbers: they hold their segments again, at once. Thread-safe."""
         with self._lock:
-            self.acks.of(stream, run).discard(first, last)
+            self.acks.of(stream, run).discard_all(ranges)
         self.keeping.unsettling = True
 
     def declare(self, gap: Gap) -> None:

@@ -86,9 +86,8 @@ class Ledger:
         """What became durable earlier than `before` and still waits is no longer live: it joins the backlog."""
         while self._fresh and self._fresh[0][0] < before:
             self._aged = self._fresh.popleft()[1]
-        for first, last in self.live.inside(1, self._aged):
-            self.live.discard(first, last)
-            self.owed.add(first, last)
+        self.owed.add_all(self.live.inside(1, self._aged))
+        self.live.discard(1, self._aged)
 
     def give_back(self, span: Range, lane: str) -> None:
         """A span that was sent and lost waits again, without what was acked, rejected or evicted meanwhile."""
@@ -128,8 +127,7 @@ class Ledger:
         """The backend's database is new: what is on disk is owed again, except what waits or is on its way."""
         self.acked.clear()
         self.rejected.clear()
-        for first, last in self.live.missing(self.first, self.last):
-            self.owed.add(first, last)
+        self.owed.add_all(self.live.missing(self.first, self.last))
 
     def want(self, ranges: Iterable[Range]) -> list[Range]:
         """Acked numbers that the backend asks for again wait once more; returns those that may still be on disk."""

@@ -84,8 +84,9 @@ _OURS = frozenset((Counted.__getitem__.__code__, counted.__code__, _Counter.prof
 def steps(decode: Callable[[bytes], object], frame: bytes, most: int) -> int:
     """How many it takes; more than `most` when it was stopped there. What the decoder raises is its answer."""
     counter = _Counter(most)
-    before = sys.gettrace(), sys.getprofile()
+    before, collecting = (sys.gettrace(), sys.getprofile()), gc.isenabled()
     data = counted(frame, counter)
+    gc.disable()  # a finalizer of what went before takes steps too
     sys.setprofile(counter.profile)
     sys.settrace(counter.call)
     try:
@@ -97,6 +98,8 @@ def steps(decode: Callable[[bytes], object], frame: bytes, most: int) -> int:
     finally:
         sys.settrace(before[0])
         sys.setprofile(before[1])
+        if collecting:
+            gc.enable()
     return counter.total()
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from hub.buffer.ackset import AckSet
+import msgspec
+
+from hub.buffer.ackset import ACK_KEY, AckSet, encode_ranges, range_key, restore_ranges
+from hub.ranges import Ranges
 
 
 def test_an_ack_set_keeps_runs_apart() -> None:
@@ -11,3 +14,12 @@ def test_an_ack_set_keeps_runs_apart() -> None:
     assert not acks.covers("alerts", b"one", 2, 5)
     acks.forget("readings", b"one")
     assert not list(acks)
+
+
+def test_what_is_kept_of_a_set_makes_the_same_one_and_of_an_empty_one_none() -> None:
+    known, back = Ranges((n, n + 1) for n in range(1, 60, 4)), AckSet()
+    for run, ranges in ((b"one", known), (b"two", Ranges())):
+        value = msgspec.msgpack.decode(encode_ranges(ranges))
+        assert restore_ranges(range_key(ACK_KEY, "readings", run), ACK_KEY, value, back)
+    assert list(back) == [("readings", b"one")]
+    assert back.of("readings", b"one") == known

@@ -355,7 +355,7 @@ class KeptStates(CrashStates):
         self.backend = PARTY.reader()
         self.acks.clear()
         for state in self.journal.catalog.states():
-            self.journal.unacked(state.stream, state.run, state.first, state.last)
+            self.journal.unacked(state.stream, state.run, [(state.first, state.last)])
         self.acknowledge(0.0)
         self.check_all()
 

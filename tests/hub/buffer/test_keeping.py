@@ -199,7 +199,7 @@ async def test_what_the_backend_lost_is_owed_again_and_not_given_up_without_a_wo
     buffer.acked(READINGS, run, [(1, 3)])
     await buffer.flush()
     assert (buffer.status().records, buffer.status().kept > 0) == (1, True)
-    buffer.unacked(READINGS, run, [(2, 2), (7, 900)])
+    buffer.unacked(READINGS, run, [(7, 900), (2, 2), *((n, n) for n in range(1000, 1010))])
     buffer.unacked(READINGS, b"a run not there.", [(1, 5)])
     assert list(buffer.acks.of(READINGS, run)) == [(1, 1)]
     assert buffer.status().records == 2
@@ -237,7 +237,7 @@ def test_what_the_backend_lost_and_took_again_stays_its_whole_time_from_then_on(
     acked = ack(journal, READINGS, 1, first.last)
     journal.commit(batch(rows(90_000, 1), local=acked))
     clock.advance(6 * 86_400)
-    journal.unacked(READINGS, journal.run, 1, 1)
+    journal.unacked(READINGS, journal.run, [(1, 1)])
     lacking = {range_key(ACK_KEY, READINGS, journal.run): [[2, first.last]]}
     journal.commit(batch(rows(90_001, 1), local=lacking))
     journal.commit(batch(rows(90_002, 1), local=acked))
@@ -312,7 +312,7 @@ def test_what_the_backend_lost_holds_its_segment_before_anything_more_is_committ
     fill(journal, 2)
     first, second = journal.catalog.of(READINGS)[:2]
     journal.commit(batch(rows(90_000, 1), local=ack(journal, READINGS, 1, second.last)))
-    journal.unacked(READINGS, journal.run, first.last, first.last)
+    journal.unacked(READINGS, journal.run, [(first.last, first.last)])
     assert journal.relieve(unsent=False)
     assert (first.path.exists(), second.path.exists()) == (True, False)
     assert not journal.relieve(unsent=False)

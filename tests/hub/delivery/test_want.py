@@ -298,3 +298,21 @@ def test_a_request_for_another_hub_or_run_is_no_request() -> None:
     assert result.unacked == []
     assert [refused.reason for refused in result.refused] == ["other-hub", "unknown-run"]
     assert HUB != "hub-b"
+
+
+def test_ranges_that_wait_anew_are_not_moved_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After acks of thousands of single records as many wait between them."""
+    singles = [(n, n) for n in range(2, 2000, 2)]
+    ledger = Ledger("readings", RUN, closed=False)
+    ledger.durable(1, 2000, 0.0)
+    ledger.acknowledge(singles)
+    ledger.durable(2001, 2001, 9.0)
+    moved: list[int] = []
+    real = Ranges.add
+    monkeypatch.setattr(Ranges, "add", lambda self, *span: (moved.append(span[0]), real(self, *span))[1])
+    ledger.age(5.0)
+    assert (ledger.owed.parts(), list(ledger.live)) == (1000, [(2001, 2001)])
+    ledger.forget_acks()
+    assert (list(ledger.owed), list(ledger.live)) == ([(1, 2000)], [(2001, 2001)])
+    assert ledger.want(singles) == []
+    assert len(moved) <= 1
