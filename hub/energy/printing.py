@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from hub.asker import who_text
 from hub.doubled import which
 from hub.energy.words import MONTHS, WORDS, word
 from hub.typography import KEPT as WIDE
-from hub.typography import NARROW, Dated, dates_whole, unit_text, with_units
+from hub.typography import NARROW, Dated, dates_whole, typeset, unit_text, with_units
 
 MOST = 40
 """Stretches of a kind that a meter's section lists; the JSON has all."""
@@ -32,7 +31,7 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
     def percent(share: float, sign: bool = False) -> str:
         plain = f"{share * 100:z,.1f}".removesuffix(".0")
         plain = f"{share * 100:+,.1f}" if sign and plain != "0" else plain
-        return f"{plain.replace(',', NARROW).replace('.', ',')}{WIDE}%" if french else f"{plain}{WIDE}%"
+        return f"{plain.replace(',', NARROW).replace('.', ',') if french else plain}{NARROW}%"
 
     def moment(seconds: float) -> str:
         local = datetime.fromtimestamp(seconds, zone)
@@ -55,8 +54,7 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
         return "".join(char if char.isalnum() and char.isascii() else f"\\{ord(char):06x}" for char in text)
 
     def spoken(key: str, **filled: object) -> str:
-        text = with_units(word(key, lang, **filled))
-        text = re.sub(r" ([:;?!%»])", rf"{WIDE}\1", text).replace("« ", f"«{WIDE}") if french else text
+        text = (typeset if french else with_units)(word(key, lang, **filled))
         return Dated(text) if any(isinstance(one, Dated) for one in filled.values()) else text
 
     def printed(value: Any) -> Any:

@@ -346,7 +346,17 @@ async def test_class_and_calibration_are_those_of_the_meter_that_hangs_there(hub
 async def test_a_french_report_has_french_dates_numbers_and_states_and_says_what_is_empty(hub, monkeypatch):
     monkeypatch.setitem(CALLS, "alert.list", listing([]))
     page = (await energy_of(hub).calls["energy.report"]({"kind": "dossier", "year": 2026}))["document"]
-    for said in ("janvier 2026", "en service", "remonte", "Aucune alerte cette année-là.", "100\u00a0%"):
+    for said in (
+        "janvier 2026",
+        "en service",
+        "remonte",
+        "Aucune alerte cette année-là.",
+        "100\u202f%",
+        "41&#8239;kWh",
+        "bâtiment\u202f; elles",
+        "stop\u00a0»",
+        "Complétude\u00a0:",
+    ):
         assert said in page
     assert not re.search(r">[^<]*\d{4}-\d{2}", page.split("<!-- ilot")[0])
     english = (await energy_of(hub).calls["energy.report"]({"kind": "dossier", "year": 2026, "lang": "en"}))["document"]
@@ -490,4 +500,4 @@ async def test_a_bias_that_is_none_has_no_sign(hub):
         "r2": 0.941, "cv": 0.077, "nmbe": -0.0003, "parameters": 1, "heating_below": None, "cooling_above": None,
     }  # fmt: skip
     page = (await energy.calls["energy.report"]({"kind": "r175", "year": 2026}))["document"]
-    assert "1P\u00a0: socle · 0,94 · 7,7\u00a0% · 0\u00a0%" in page
+    assert "1P\u00a0: socle · 0,94 · 7,7\u202f% · 0\u202f%" in page
