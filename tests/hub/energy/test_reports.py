@@ -354,7 +354,7 @@ async def test_a_french_report_has_french_dates_numbers_and_states_and_says_what
         "100\u202f%",
         "41&#8239;kWh",
         "bâtiment\u202f; elles",
-        "stop\u00a0»",
+        "«\u00a0estimée\u00a0»",
         "Complétude\u00a0:",
     ):
         assert said in page
