@@ -1,8 +1,10 @@
 """A secret that only this machine's TPM 2.0 gives back. Blocking; by the programs of tpm2-tools.
 
 The secret is a sealed data object below the primary key that the TPM makes of its owner seed by the default ECC
-template, the same each time until the TPM is cleared. No password and no PCR is bound to it: a card that is taken out
-of its machine opens nothing, and whoever takes the whole machine is not hindered (boot is not measured here). Between
+template, the same each time until the TPM is cleared. Both are exempt from the protection against dictionary attacks
+(noDA; TPM 2.0 Part 1, 19.8): there is no password to guess, and a TPM counts each power cut after the use of anything
+else as a guess. After a few it would keep the hub from starting. Nor is a PCR bound to it: a card that is taken out of
+its machine opens nothing, and whoever takes the whole machine is not hindered (boot is not measured here). Between
 processor and chip the secret travels under a session that is salted by the primary key: a listener on the bus has
 nothing. The secret passes through pipes alone, never through a file or an argument.
 """
@@ -21,6 +23,10 @@ from hub.lp import lp, unlp
 DEVICE = Path("/dev/tpmrm0")
 TOOLS = ("createprimary", "startauthsession", "sessionconfig", "create", "load", "unseal", "flushcontext")
 PATIENCE_S = 30.0
+_PRIMARY = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|decrypt|noda"
+_SEALED = "fixedtpm|fixedparent|userwithauth|noda"
+_NO_DA = 1 << 10
+"""In the attributes of an object (Part 2, 8.3)."""
 
 
 def why_not() -> str:
@@ -41,8 +47,8 @@ def seal(secret: bytes, label: bytes) -> bytes:
     """What `unseal` takes on this machine; `label` says what for. At most 128 bytes are sealed. Raises NotReady."""
     with _Tools() as tools:
         tools.session()
-        tools("create", "-C", "primary", "-P", "session:session", "-i", "-", "-u", "public", "-r", "private",
-              given=secret)  # fmt: skip
+        tools("create", "-C", "primary", "-P", "session:session", "-a", _SEALED, "-i", "-", "-u", "public",
+              "-r", "private", given=secret)  # fmt: skip
         return lp(label, tools.read("public"), tools.read("private"))
 
 
@@ -53,7 +59,7 @@ def unseal(blob: bytes, label: bytes) -> bytes:
     with _Tools() as tools:
         tools.write("public", public)
         tools.write("private", private)
-        tools.session()
+        tools.session(exempt=_exempt(public))
         tools("load", "-C", "primary", "-u", "public", "-r", "private", "-c", "object")
         return tools("unseal", "-c", "object", "-p", "session:session", said=True)
 
@@ -63,6 +69,12 @@ def _parts(blob: bytes, label: bytes) -> tuple[bytes, bytes]:
     if len(parts) != 3 or parts[0] != label:
         raise DecodeError("sealed-by-tpm", "this was not sealed by a TPM, or for something else")
     return parts[1], parts[2]
+
+
+def _exempt(public: bytes) -> bool:
+    """Whether this was sealed below an exempt primary key, as all is now; a TPM2B_PUBLIC: size, type, nameAlg, then
+    its attributes."""
+    return bool(int.from_bytes(public[6:10], "big") & _NO_DA)
 
 
 class _Tools:
@@ -89,9 +101,9 @@ class _Tools:
         finally:
             self._scratch.cleanup()
 
-    def session(self) -> None:
+    def session(self, *, exempt: bool = True) -> None:
         """The primary key, and a session that encrypts what travels."""
-        self("createprimary", "-C", "o", "-G", "ecc", "-c", "primary")
+        self("createprimary", "-C", "o", "-G", "ecc", "-c", "primary", *(("-a", _PRIMARY) if exempt else ()))
         self("startauthsession", "--hmac-session", "--tpmkey-context", "primary", "-S", "session")
         self._session = True
         self("sessionconfig", "session", "--enable-decrypt", "--enable-encrypt")

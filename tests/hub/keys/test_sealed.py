@@ -136,6 +136,31 @@ def test_in_another_board_nothing_opens_and_what_to_do_is_said(
         assert [path.name for path in state.keys.iterdir()] == [SEALED]
 
 
+def lockout_counter() -> int:
+    said = subprocess.run(["tpm2_getcap", "properties-variable"], capture_output=True, text=True, check=True).stdout
+    return int(said.partition("TPM2_PT_LOCKOUT_COUNTER:")[2].split()[0], 16)
+
+
+def test_power_cuts_do_not_lock_the_tpm_against_the_hub(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret, at = bytes(range(32)), short_path / "a"
+    with chip(at, monkeypatch):
+        blob = tpm.seal(secret, b"l")
+    for _ in range(4):  # this one locks after three; each ends by a kill, which is a power cut to it
+        with chip(at, monkeypatch):
+            assert tpm.unseal(blob, b"l") == secret
+            assert lockout_counter() == 0
+
+
+def test_what_a_former_release_sealed_still_opens(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with chip(short_path / "a", monkeypatch):
+        with tpm._Tools() as tools:
+            tools.session(exempt=False)
+            tools("create", "-C", "primary", "-P", "session:session", "-i", "-", "-u", "public", "-r", "private",
+                  given=b"of before")  # fmt: skip
+            blob = lp(b"l", tools.read("public"), tools.read("private"))
+        assert tpm.unseal(blob, b"l") == b"of before"
+
+
 @pytest.mark.parametrize("fault", ["something else", "no answer"])
 def test_a_tpm_that_does_not_give_back_what_it_sealed_changes_nothing(
     state: StateDir, board: None, monkeypatch: pytest.MonkeyPatch, fault: str
