@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hub.model import Place, series_id
 from hub.rollup.calendar import HOUR, Calendar
-from hub.rollup.counter import Dial, Part, Point, Segment, segments, split
+from hub.rollup.counter import UNKNOWN, Dial, Part, Point, Segment, segments, split
 from hub.rollup.dials import dial_of
 from hub.rollup.gauge import Stats, fold, merge
 from hub.rollup.memory import Known, Memory
@@ -130,7 +130,8 @@ class Views:
         return await self._memory.months({series_id(*key) for key in keys})
 
     async def reckon_month(self, key: Key, month: int) -> Month | None:
-        """From the hours; None where there is nothing."""
+        """From the hours; None where nothing is known: of a counter a reading alone says nothing, nor one at the very
+        begin or end of the month, and two that are alike say that nothing was used between them."""
         series = self.series(key)
         if series is None:
             return None
@@ -140,10 +141,11 @@ class Views:
             stats = (await self.gauge(key, [begin, end]))[0]
             return Month(series.step, covered=stats.covered, stats=stats) if stats.weight + stats.readings else None
         points = await self.points(key, begin, end)
-        part = split(segments(points, self.dial(key)), [begin, end])[0]
-        inside = [point for point in points if begin <= point[0] < end]
-        if not inside and not part.amount:
+        parts = segments(points, self.dial(key))
+        part = split(parts, [begin, end])[0]
+        if not part.amount and not any(one.begin < end and one.end > begin and one.kind != UNKNOWN for one in parts):
             return None
+        inside = [point for point in points if begin <= point[0] < end]
         first, last = (inside[0][1], inside[-1][1]) if inside else (0, 0)
         return Month(series.step, part.amount, part.estimated, part.covered, first, last)
 

@@ -162,6 +162,30 @@ async def test_a_month_under_way_is_compared_for_as_much_of_it_as_has_passed(tmp
     assert report["meters"][0]["compared"]["due"] == due
 
 
+@pytest.mark.parametrize(
+    ("readings", "used", "missing"),
+    [
+        # the last reading ends February: of March it says nothing
+        ({"01-01": 0, "02-01": 10, "03-01": 30}, [10.0, 20.0, None, None], ["2026-03", "2026-04"]),
+        ({"02-10": 5}, [None] * 4, ["2026-01", "2026-02", "2026-03", "2026-04"]),  # one reading is no consumption
+        (
+            {"01-01": 0, "02-01": 10, "04-01": 10},
+            [10.0, 0.0, 0.0, None],
+            ["2026-04"],
+        ),  # nothing was used: that is known
+    ],
+)
+async def test_a_month_of_which_no_two_readings_tell_is_a_gap_and_one_between_two_that_are_alike_is_none(
+    tmp_path, readings, used, missing
+):
+    async with Hub(tmp_path, at("2026-04-20 12:00"), places=[meter_place()]) as made:
+        for day, index in readings.items():
+            made.say(at(f"2026-{day} 00:00"), float(index))
+        await made.write(everything=True)
+        [meter] = (await energy_of(made).service._reports.make("r175", 2026))["meters"]
+    assert ([month["used"] for month in meter["months"]], meter["missing"]) == (used, missing)
+
+
 async def test_degree_days_are_those_of_whole_days_and_the_day_under_way_is_no_gap(tmp_path):
     outdoor = {"metric": TEMPERATURE, "device": "x:9", "place": "dehors"}
     async with Hub(tmp_path, at("2027-01-01 09:00"), places=[meter_place()]) as made:
