@@ -20,6 +20,7 @@ from typing import Any, Literal, Self, TypeVar
 import aiomqtt
 import paho.mqtt.client as paho
 from aiomqtt.exceptions import MqttConnectError
+from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -32,6 +33,10 @@ UNSUPPORTED = 0x84
 PIECE = 1 << 16
 """Bytes that are taken from a socket at once: paho asks for the whole rest of a packet, and Python makes room for all
 of it before the first byte comes. Not less than a record of TLS holds (RFC 8446, 5.1)."""
+MOST_PROPERTIES = 1 << 13
+"""Bytes of a packet's properties that are read (MQTT 5, §2.2.2). paho copies what is left of them for each, and whoever
+may publish may add as many as a packet holds: half a MiB of them takes it many seconds."""
+_PUBLISH = 0x30
 
 Version = Literal["5", "3.1.1"]
 C = TypeVar("C", bound="MqttClient")
@@ -39,6 +44,20 @@ C = TypeVar("C", bound="MqttClient")
 
 class HungUp(aiomqtt.MqttError):
     """The connection ended before the broker had answered."""
+
+
+def without_many_properties(packet: bytearray, *, numbered: bool) -> None:
+    """Take those of a PUBLISH out, in place, where they are longer than MOST_PROPERTIES: its topic, number and payload
+    are read as ever (MQTT 5, §3.3.2). `numbered`: its quality of service is not 0."""
+    at = 2 + int.from_bytes(packet[:2], "big") + 2 * numbered
+    length = size = 0
+    for byte in packet[at : at + 4]:
+        length |= (byte & 0x7F) << 7 * size
+        size += 1
+        if byte < 0x80:
+            break
+    if length > MOST_PROPERTIES:
+        packet[at : at + size + length] = b"\0"
 
 
 class MqttClient(aiomqtt.Client):
@@ -53,10 +72,21 @@ class MqttClient(aiomqtt.Client):
         super().__init__(*arguments, **named)
         self._receive_any = self._client._sock_recv
         self._client._sock_recv = self._receive_piece  # type: ignore[method-assign]
+        self._handle_any = self._client._packet_handle
+        self._client._packet_handle = self._handle_packet  # type: ignore[method-assign]
 
     def _receive_piece(self, bufsize: int) -> bytes:
         self.cut(self._client, self.LONGEST_PACKET)
         return self._receive_any(min(bufsize, PIECE))
+
+    def _handle_packet(self) -> MQTTErrorCode:
+        coming = self._client._in_packet
+        if self._client.protocol == MQTTProtocolVersion.MQTTv5:
+            if coming["command"] & 0xF0 == _PUBLISH:
+                without_many_properties(coming["packet"], numbered=bool(coming["command"] & 0x06))
+            elif len(coming["packet"]) > 2 * MOST_PROPERTIES:  # of what a broker itself says, nothing is so long
+                return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        return self._handle_any()
 
     @staticmethod
     def cut(client: paho.Client, longest: int) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import tracemalloc
 from typing import Any
 
+import aiomqtt
 import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties, VariableByteIntegers
 
 import hub
-from hub.kit.mqtt import PIECE
+from hub.kit.mqtt import MOST_PROPERTIES, PIECE, without_many_properties
 from integrations.mqtt_devices import Config
 from integrations.mqtt_devices.client import LONGEST_PACKET, Client
 from integrations.mqtt_devices.paths import MAX_PAYLOAD
@@ -89,3 +92,59 @@ def test_what_is_cut_is_the_end(most: int) -> None:
     client._in_packet["packet"] += bytes(range(50))
     hub.MqttClient.cut(client, most)
     assert bytes(client._in_packet["packet"]) == bytes(range(50))[:most]
+
+
+def packet(kind: int, body: bytes) -> bytes:
+    return bytes([kind]) + VariableByteIntegers.encode(len(body)) + body  # type: ignore[no-untyped-call]
+
+
+def fed(client: Any, said: bytes) -> tuple[list[Any], MQTTErrorCode]:
+    """The messages that a client takes out of a packet, and what came of the packet."""
+    got: list[Any] = []
+    left = bytearray(said)
+
+    def receive(bufsize: int) -> bytes:
+        piece = bytes(left[:bufsize])
+        del left[:bufsize]
+        return piece
+
+    client._receive_any = receive
+    client._client.on_message = lambda _client, _userdata, message: got.append(message)
+    came = client._client._packet_read()
+    assert not left
+    return got, came
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+@pytest.mark.parametrize("pairs", [0, 3, 1000, 5000])
+async def test_a_message_is_read_without_its_properties_where_they_are_many(qos: int, pairs: int) -> None:
+    client = hub.MqttClient("nowhere.example", protocol=aiomqtt.ProtocolVersion.V5)
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    if pairs:
+        properties.UserProperty = [("name", f"{n:04}") for n in range(pairs)]
+    told = properties.pack()  # type: ignore[no-untyped-call]
+    number = b"\0\x07" * (qos > 0)
+    body = len(TOPIC).to_bytes(2, "big") + TOPIC + number + told + b"payload"
+    [message], _ = fed(client, packet(0x30 | qos << 1, body))
+    assert (message.topic, message.payload, message.mid) == (TOPIC.decode(), b"payload", 7 * qos)
+    kept = getattr(message.properties, "UserProperty", [])
+    assert len(kept) == (pairs if len(told) <= MOST_PROPERTIES else 0)
+
+
+async def test_a_packet_of_the_broker_itself_that_is_longer_than_any_ends_the_connection() -> None:
+    client = hub.MqttClient("nowhere.example", protocol=aiomqtt.ProtocolVersion.V5)
+    pairs = b"\x26\0\1a\0\1b" * 5000
+    properties = VariableByteIntegers.encode(len(pairs)) + pairs  # type: ignore[no-untyped-call]
+    assert fed(client, packet(0x20, b"\0\0" + properties)) == ([], MQTTErrorCode.MQTT_ERR_PROTOCOL)
+    assert fed(client, packet(0x20, b"\0\0\0")) == ([], MQTTErrorCode.MQTT_ERR_SUCCESS)
+
+
+def test_properties_are_looked_for_also_in_what_was_cut_short() -> None:
+    pairs = b"\x26\0\1a\0\1b" * 2000
+    properties = VariableByteIntegers.encode(len(pairs)) + pairs  # type: ignore[no-untyped-call]
+    whole = bytearray(len(TOPIC).to_bytes(2, "big") + TOPIC + b"\0\x07" + properties + b"payload")
+    for length in range(len(TOPIC) + 12):
+        for numbered in (False, True):
+            without_many_properties(whole[:length], numbered=numbered)
+    without_many_properties(whole, numbered=True)
+    assert whole == len(TOPIC).to_bytes(2, "big") + TOPIC + b"\0\x07\0payload"
