@@ -174,7 +174,7 @@ def _standing(erasure: dict[str, Any]) -> str:
 
 def _day(at: float, answer: dict[str, Any]) -> str:
     """By the calendar of the hub's site: a form that is dated there has that date on every machine."""
-    return f"{datetime.datetime.fromtimestamp(at, ZoneInfo(answer['timezone'])):%Y-%m-%d}"
+    return f"{datetime.datetime.fromtimestamp(at, ZoneInfo(answer.get('timezone', 'UTC'))):%Y-%m-%d}"
 
 
 def _moment(at: float | None) -> str:
