@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hub.catalogue import METRICS
-from hub.energy.operat import lines
 from hub.energy.survey import Survey
 from hub.energy.watch import DriftWatch
 from hub.errors import HubError
@@ -80,6 +79,8 @@ class Reports:
         }  # fmt: skip
         meters = await self._figures(year, operator)
         if kind == "operat":
+            from hub.energy.operat import lines  # late: it brings the writer of tables
+
             return {**common, "rows": lines(year, meters, self._titles)}
         zones = self._zones(meters, operator)
         degree = await self._degree_months(year)

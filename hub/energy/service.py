@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.answers.recalling import number
 from hub.asker import asker
 from hub.clock import Clock
-from hub.energy.operat import as_csv
 from hub.energy.reports import KINDS, Reports
 from hub.energy.survey import Survey
 from hub.energy.watch import DriftWatch
@@ -209,6 +208,8 @@ class Energy:
         elif shape == "json":
             document = evidence.sealed_json(msgspec.json.encode(report), self._key, at)
         else:
+            from hub.energy.operat import as_csv
+
             document = as_csv(report["rows"], lang)
             signature = evidence.signature_of(document, self._key, at).decode()
         name = f"{kind}-{year}{'-' + operator if operator else ''}.{shape}"
