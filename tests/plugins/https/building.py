@@ -39,6 +39,7 @@ class Building:
         self.directory, self.state = directory / "owner", directory / "hub"
         self.port = free_port()
         self.written = self.lives = 0
+        self.begun_ms = time.time_ns() // 1_000_000
         self.config = BufferConfig(window_s=0.05, urgent_s=0.01, idle_s=0.05)
         self.journal = False
         self.following: Following  # of the hub that runs, and so the next
@@ -99,10 +100,11 @@ class Building:
             await http.close()
             await buffer.close()
 
-    async def write(self, buffer: Buffer, reports: int, stream: str = READINGS) -> None:
+    async def write(self, buffer: Buffer, reports: int, stream: str = READINGS, *, evenly: bool = False) -> None:
+        """`evenly`: a second apart, up to 60 of them, so that how they are encoded is no matter of chance."""
         for _ in range(reports):
             self.written += 1
-            now = time.time_ns() // 1_000_000
+            now = time.time_ns() // 1_000_000 if not evenly else self.begun_ms + (self.written - 60) * 1000
             buffer.append(Row(ROOM, SHAPE, now, True, (self.written / 100, 50.0), trust=1), stream)
         await buffer.flush()
 
