@@ -44,12 +44,16 @@ def why_not() -> str:
 
 
 def seal(secret: bytes, label: bytes) -> bytes:
-    """What `unseal` takes on this machine; `label` says what for. At most 128 bytes are sealed. Raises NotReady."""
+    """What `unseal` takes on this machine; `label` says what for. At most 128 bytes are sealed. Raises NotReady, also
+    when the TPM does not give them back at once."""
     with _Tools() as tools:
         tools.session()
         tools("create", "-C", "primary", "-P", "session:session", "-a", _SEALED, "-i", "-", "-u", "public",
               "-r", "private", given=secret)  # fmt: skip
-        return lp(label, tools.read("public"), tools.read("private"))
+        blob = lp(label, tools.read("public"), tools.read("private"))
+    if unseal(blob, label) != secret:
+        raise NotReady("the TPM does not give back what it sealed: nothing was changed")
+    return blob
 
 
 def unseal(blob: bytes, label: bytes) -> bytes:
