@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +31,9 @@ def demo(*arguments: str) -> tuple[dict[str, Any], str]:
     summary = json.loads(done.stdout)
     assert summary["rows"] == summary["readings"]
     assert (summary["lost"], summary["duplicates"]) == (0, 0)
+    lines = re.findall(r"(\d+) acked  .*?(?:(\d+) backend rows|backend not reachable)", said)
+    assert lines, said
+    assert [line for line in lines if line[1] and int(line[0]) > int(line[1])] == [], "an ack follows a commit"
     return summary, said
 
 
@@ -51,6 +55,7 @@ def test_while_the_backend_is_away_the_buffer_fills_and_then_drains_without_loss
         summary, said = demo("--seconds", seconds, "--outage", outage)
         assert "backend cut off" in said
         assert "backend returns" in said
+        assert "backend not reachable" in said
         if summary["most_buffered"] > 20:
             break
     assert summary["most_buffered"] > 20, "the buffer was seen to fill"

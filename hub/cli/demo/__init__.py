@@ -81,6 +81,8 @@ class Watch:
         self.most_buffered = 0
         self.status: dict[str, Any] = {}
         self.stats: dict[str, Any] = {}
+        self.counted_at: float | None = None
+        """When the backend last gave its count, in seconds since `start`; None while it cannot be reached."""
         self._lines = 0
 
     def start(self) -> None:
@@ -126,22 +128,28 @@ class Watch:
             time.sleep(0.2 if self.first_ack_s is None else 1.0)
 
     def look(self) -> None:
+        # The hub is asked before the backend: an ack follows a commit, so these rows hold all that these acks name.
         self.status = self.scene.ask("status")
-        with contextlib.suppress(NotReady):
-            self.stats = self.scene.stats()
+        self._count()
         self.rss_mib = max(self.rss_mib, self.status["rss_mib"])
         self.most_buffered = max(self.most_buffered, self.status["buffer"]["readings"])
         if self.first_ack_s is None and self.status["link"]["acked"]:
             self.first_ack_s = time.monotonic() - self.began
 
+    def _count(self) -> bool:
+        """Ask the backend for its rows. Returns False, and keeps the former count, while it cannot be reached."""
+        try:
+            self.stats = self.scene.stats()
+        except NotReady:
+            self.counted_at = None
+            return False
+        self.counted_at = time.monotonic() - self.began
+        return True
+
     def show(self) -> None:
         """The live summary, redrawn in place on a terminal, one line a second elsewhere."""
-        s, buffer, link = self.status, self.status["buffer"], self.status["link"]
-        line = (
-            f"{s['up_s']:5.0f} s  {s['reports']} reports  {s['readings']} readings  {buffer['readings']} buffered  "
-            f"{link['acked']} acked  {self._bytes_per_reading():.1f} B/reading  "
-            f"{self.stats.get('readings', 0)} backend rows"
-        )
+        s = self.status
+        line = live_line(s, self._bytes_per_reading(), None if self.counted_at is None else self.stats)
         troubles = [f"! {sentence}" for sentence in s["degraded"]]
         if self.quiet:
             output.say(" ".join([line, *troubles]))
@@ -160,8 +168,8 @@ class Watch:
             self.scene.start_backend()
         self._drained()
         last = self.scene.stop("hub", timeout=DRAIN_S + 15)
-        with contextlib.suppress(NotReady):
-            self.stats = self.scene.stats()
+        if not self._count():
+            raise NotReady("the backend does not answer at the end, so nothing can be said of what it holds")
         readings = last.get("readings", self.status.get("readings", 0))
         acked = last.get("acked", 0)
         # what the hub says of itself, alerts and the head of its audit log, is no reading of a device
@@ -195,6 +203,20 @@ class Watch:
     def _bytes_per_reading(self) -> float:
         buffer = self.status.get("buffer", {})
         return buffer["written_bytes"] / buffer["written_readings"] if buffer.get("written_readings") else 0.0
+
+
+def live_line(status: dict[str, Any], bytes_per_reading: float, stats: dict[str, Any] | None) -> str:
+    """The figures of a moment: `status` of the hub, then `stats` of the backend, None while it cannot be reached.
+
+    A count from before an outage never stands beside newer acks: it would read as if the hub had been given acks for
+    rows that the backend does not hold.
+    """
+    rows = "backend not reachable" if stats is None else f"{stats['of_stream'].get('readings', 0)} backend rows"
+    return (
+        f"{status['up_s']:5.0f} s  {status['reports']} reports  {status['readings']} readings  "
+        f"{status['buffer']['readings']} buffered  {status['link']['acked']} acked  "
+        f"{bytes_per_reading:.1f} B/reading  {rows}"
+    )
 
 
 def _closing(s: dict[str, Any]) -> None:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
+from typing import Any
 
-from hub.cli.demo.showcase import PINS, draw_plan, events
+import pytest
+
+from hub.cli.demo import Watch
+from hub.cli.demo.showcase import PINS, Showcase, draw_plan, events
+from hub.errors import NotReady
 from hub.web.pictures.cleaning import checked
 from integrations.lorawan.sim import Bin
 
@@ -30,3 +36,34 @@ def test_what_is_announced_happens_before_the_demo_ends_and_at_the_time_that_was
     assert [line.split()[0] for line in events(5, 5, 20).splitlines()] == ["now", "0:05"]
     assert "for 5 s" in events(5, 5, 20)
     assert "cut off" not in events(40, 0, 100)
+
+
+def test_a_count_from_before_an_outage_never_stands_beside_newer_acks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status: dict[str, Any] = {
+        "up_s": 5, "reports": 9, "readings": 59, "buffer": {"readings": 0}, "link": {"acked": 20}, "rss_mib": 80.0,
+        "degraded": [], "last": [],
+    }  # fmt: skip
+    rows: list[int] = [20]
+
+    def stats(scene: Showcase) -> dict[str, Any]:
+        if not rows:
+            raise NotReady("away")
+        return {"readings": rows[0] + 3, "of_stream": {"readings": rows[0]}}
+
+    monkeypatch.setattr(Showcase, "ask", lambda scene, name: status)
+    monkeypatch.setattr(Showcase, "stats", stats)
+    watch = Watch(Showcase(tmp_path, lambda text: None), None, None, quiet=True)
+
+    def shown() -> str:
+        watch.look()
+        watch.show()
+        return capsys.readouterr().err.strip()
+
+    assert shown().endswith("20 acked  0.0 B/reading  20 backend rows")
+    rows.clear()
+    status["link"]["acked"] = 59  # acknowledged in the last moment before the backend went
+    assert shown().endswith("59 acked  0.0 B/reading  backend not reachable")
+    rows.append(59)
+    assert shown().endswith("59 acked  0.0 B/reading  59 backend rows")
