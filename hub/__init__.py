@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hub.catalogue import METRICS as METRICS
     from hub.errors import AuthFailed as AuthFailed
     from hub.errors import DecodeError as DecodeError
+    from hub.errors import LedElsewhere as LedElsewhere
     from hub.errors import NotReady as NotReady
     from hub.hookspecs import Config as Config
     from hub.hookspecs import Register as Register
@@ -68,7 +69,7 @@ _HOME = {
     "pydantic": ("HttpUrl",),
     "hub.calling": ("HttpClient",),
     "hub.catalogue": ("METRICS",),
-    "hub.errors": ("AuthFailed", "DecodeError", "NotReady"),
+    "hub.errors": ("AuthFailed", "DecodeError", "LedElsewhere", "NotReady"),
     "hub.hookspecs": (
         "Config", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier", "RegisterUplink", "hookimpl",
     ),

@@ -3,7 +3,9 @@
 Two kinds of host are declared. The **owner's**, in the signed trust document, each with the CA it must chain to:
 TLS 1.3 only, our client certificate, no other CA of this machine counts. And the **configured** ones that a plugin
 calls (a thermostat's web page, a weather service): TLS 1.2 or newer against the CA named or else the machine's, or
-plain HTTP where the configuration says so; our client certificate is never shown to them.
+plain HTTP where the configuration says so; our client certificate is never shown to them. Each plugin calls the hosts
+that its own part of the configuration names, and no other's. An answer that leads elsewhere (3xx) is followed within
+those hosts, never from https to http, and to another origin without certificate and credentials.
 
 With OpenSSL 3.5 or newer the key exchange offers X25519MLKEM768 first (FIPS 203 with X25519), by default: nothing
 here narrows the groups. While the clock cannot be believed, chains are checked without dates
@@ -15,7 +17,8 @@ from __future__ import annotations
 
 import ssl
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -23,10 +26,11 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
-from hub.calling import HttpClient, ProxyRefused, TooLong, Unanswered
+from hub.calling import HttpClient, OwnAddress, ProxyRefused, TooLong, Unanswered
 from hub.clock import Clock
+from hub.documents.trust import Egress as Declared
 from hub.documents.trust import Trust, egress_of
-from hub.errors import AuthFailed, DecodeError, HubError, NotReady
+from hub.errors import AuthFailed, DecodeError, HubError, LedElsewhere, NotReady
 from hub.session import Reply
 
 NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
@@ -35,6 +39,9 @@ NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 _PORTS = {"http": 80, "https": 443}
 _COUNTED = 256
 _REDIRECTS = 5
+_LEADING = (301, 302, 303, 307, 308)
+_SHOWN = 100
+"""Characters of where an answer leads that are told: a server wrote them."""
 
 MAX_REPLY = 1 << 20
 """Bytes of body that a plugin may be answered with."""
@@ -49,12 +56,18 @@ class NotDeclared(HubError):
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
     """A host that the configuration lets a plugin call. `ca_pem` "": the machine's own CAs. `plain`: HTTP is
-    allowed too."""
+    allowed too. `whose`: the plugin's name, "" for the hub's own parts."""
 
     host: str
     port: int
     ca_pem: str = ""
     plain: bool = False
+    whose: str = ""
+
+
+Led = Callable[[str, str, str, bool], None]
+"""Somebody's answer led elsewhere: whose call it was, who answered, where to (both "host:port"), and whether it was
+followed."""
 
 
 class Connection(NamedTuple):
@@ -66,7 +79,7 @@ class Connection(NamedTuple):
 
 class Egress:
     """`certificate` and `key` are the PEM files of the client certificate, which may not be there yet. `proxy` is
-    the URL of an HTTP proxy (CONNECT) for the owner's hosts."""
+    the URL of an HTTP proxy (CONNECT) for the owner's hosts. `led` is told of each answer that leads elsewhere."""
 
     def __init__(
         self,
@@ -77,28 +90,35 @@ class Egress:
         key: Path | None = None,
         hosts: Iterable[Host] = (),
         proxy: str | None = None,
+        led: Led = lambda whose, server, to, followed: None,
     ) -> None:
         self.refused: Counter[str] = Counter()
         self._trust = trust
         self._clock = clock
+        self._led = led
         self._certificate, self._key = certificate, key
         self.closed = ""
         """Why nothing is called, "" while it is."""
         self._lent: list[HttpClient] = []  # made under the hosts and CAs that are declared now
-        self._contexts: dict[tuple[str, int, bool], tuple[tuple[bool, int], ssl.SSLContext]] = {}
+        self._contexts: dict[tuple[str, int, str, bool, bool], tuple[tuple[bool, int], ssl.SSLContext]] = {}
         self.declare(hosts, proxy)
 
     def declare(self, hosts: Iterable[Host], proxy: str | None) -> None:
         """These are the configured hosts, and this is the way to the owner's, from now on."""
-        self._hosts = {(host.host.lower(), host.port): host for host in hosts}
+        self._hosts: dict[tuple[str, str, int], Host] = {}
+        for host in hosts:
+            key = host.whose, host.host.lower(), host.port
+            if key not in self._hosts or host.plain:  # both are written there: each is allowed, in whatever order
+                self._hosts[key] = host
         self._proxy = proxy
         self._contexts.clear()  # a host may have another CA by now
         self._lent.clear()
 
-    def connection(self, url: str, *, anonymous: bool = False) -> Connection:
+    def connection(self, url: str, *, anonymous: bool = False, whose: str = "") -> Connection:
         """What is needed to connect to `url`. Contexts are kept until the clock, the trust document or the
         client certificate changes: ask again for each connection, not for each request. `anonymous`: without the
-        client certificate, which may be what is wrong.
+        client certificate, which may be what is wrong. `whose` call it is: "" for one of the hub's own parts, which
+        may reach every host of the owner's; a plugin reaches those that its own configuration names.
 
         Raises NotDeclared, naming the host and the remedy; AuthFailed when the CA declared for it or the client
         certificate cannot be loaded; NotReady while everything is `closed`.
@@ -106,15 +126,59 @@ class Egress:
         if self.closed:
             raise NotReady(f"nothing is called: {self.closed}")
         parts, host, port = self._address(url)
-        owners = egress_of(self._trust, host, port)
+        owners, configured = self._declared(whose, host, port)
         if owners is not None and parts.scheme == "https":
             return Connection(self._context(host, port, owners.ca_pem, owners=True, shown=not anonymous), self._proxy)
-        configured = self._hosts.get((host, port))
         if configured is not None and parts.scheme == "https":
             return Connection(self._context(host, port, configured.ca_pem, owners=False, shown=False), None)
         if configured is not None and configured.plain:
             return Connection(None, None)
         raise self._refuse(parts.scheme, host, port, known=owners is not None or configured is not None)
+
+    def _declared(self, whose: str, host: str, port: int) -> tuple[Declared | None, Host | None]:
+        """As the owner's, and as configured for `whose`."""
+        configured = self._hosts.get((whose, host, port))
+        return None if whose and configured is None else egress_of(self._trust, host, port), configured
+
+    def lead(self, url: str, location: str, *, whose: str = "") -> tuple[str, bool]:
+        """Where `url` leads when its answer names `location`, and whether that is another origin. User and password in
+        `location` are its author's and left out.
+
+        Raises LedElsewhere where `whose` call does not go: to a host that `whose` configuration does not name, or from
+        https to http; NotReady when it is no address."""
+        parts, host, port = self._address(url)
+        here = f"{host}:{port}"
+        try:
+            target = urlsplit(urljoin(url, location))
+            there, at = (target.hostname or "").lower(), target.port or _PORTS[target.scheme]
+            if not there:
+                raise ValueError
+        except (ValueError, KeyError):
+            self._led(whose, here, "", False)
+            raise NotReady(f"{_server(url)} redirects to what is no address") from None
+        user, at_sign, _ = parts.netloc.rpartition("@")
+        netloc = target.netloc.rpartition("@")[2]
+        if same := (target.scheme, there, at) == (parts.scheme, host, port):
+            netloc = user + at_sign + netloc
+        else:
+            owners, configured = self._declared(whose, there, at)
+            plain = configured is not None and configured.plain and parts.scheme == "http"
+            named = plain if target.scheme == "http" else owners is not None or configured is not None
+            to = f"{there}:{at}"[:_SHOWN].encode("ascii", "replace").decode("ascii")
+            self._led(whose, here, to, named)
+            if not named:
+                if (parts.scheme, target.scheme) == ("https", "http"):
+                    raise LedElsewhere(f"{_server(url)} redirects to {to}, not followed: https does not become http")
+                raise LedElsewhere(
+                    f"{_server(url)} redirects to {to}, not followed: its configuration does not name that host"
+                )
+        return target._replace(netloc=netloc).geturl(), not same
+
+    def named_wrongly(self, url: str, why: Exception, whose: str) -> LedElsewhere:
+        """The error to raise where the name in `url` leads back here: counted as what leads elsewhere."""
+        _, host, port = self._address(url)
+        self._led(whose, f"{host}:{port}", "this machine", False)
+        return LedElsewhere(f"{_server(url)} is not called: {why}")
 
     def retrust(self, trust: Trust) -> bool:
         """The owner signed a new trust document: hosts and CAs it no longer names are refused from now on. True when
@@ -154,7 +218,8 @@ class Egress:
     def hosts(self) -> list[str]:
         """Every "host:port" that may be called, for `ilot sovereignty`."""
         owners = [(entry.host, entry.port) for entry in self._trust.egress]
-        return [f"{host}:{port}" for host, port in sorted({*owners, *self._hosts})]
+        configured = [(host, port) for _, host, port in self._hosts]
+        return [f"{host}:{port}" for host, port in sorted({*owners, *configured})]
 
     def _address(self, url: str) -> tuple[SplitResult, str, int]:
         try:
@@ -180,7 +245,8 @@ class Egress:
     def _context(self, host: str, port: int, ca_pem: str, *, owners: bool, shown: bool) -> ssl.SSLContext:
         sure = self._clock.sure()
         state = sure, self._age() if shown else 0
-        kept = self._contexts.get((host, port, shown))
+        key = host, port, ca_pem, owners, shown
+        kept = self._contexts.get(key)
         if kept is not None and kept[0] == state:
             return kept[1]
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -199,7 +265,7 @@ class Egress:
             self._show_certificate(context)
         if not sure:
             context.verify_flags |= NO_CHECK_TIME
-        self._contexts[host, port, shown] = state, context
+        self._contexts[key] = state, context
         return context
 
     def _show_certificate(self, context: ssl.SSLContext) -> None:
@@ -222,12 +288,16 @@ class Egress:
 
 
 class EgressHttp:
-    """A `Session.http`: small replies, declared hosts only, redirects included. Cookies are not kept, credentials
-    do not follow a redirect to another host, and no proxy or netrc of the environment counts."""
+    """A `Session.http`: small replies, and the hosts declared for `whose` only, redirects included. Cookies are not
+    kept, and no proxy or netrc of the environment counts."""
 
-    def __init__(self, egress: Egress) -> None:
-        self._egress = egress
-        self._client = HttpClient()
+    def __init__(self, egress: Egress, whose: str = "", client: HttpClient | None = None) -> None:
+        self._egress, self._whose = egress, whose
+        self._client = client or HttpClient()
+
+    def of(self, whose: str) -> EgressHttp:
+        """The same for a plugin of this name. It has no connections of its own to close."""
+        return EgressHttp(self._egress, whose, self._client)
 
     async def request(
         self,
@@ -239,15 +309,18 @@ class EgressHttp:
         timeout: timedelta = timedelta(seconds=10),
         anonymous: bool = False,
     ) -> Reply:
-        """One request; GET and HEAD follow up to five redirects to declared hosts. `anonymous`: see `connection`.
+        """One request; GET and HEAD follow up to five redirects, to where `Egress.lead` lets them. To another origin go
+        neither the client certificate nor a header that is not for anybody, from there on. 303 asks without the body
+        (RFC 9110, 15.4.4); any other method, and a body that would have to be sent again, gets the answer as it is:
+        what it asked for may have been done. `anonymous`: see `connection`.
 
-        Raises NotDeclared, NotReady (no answer, certificate refused) and DecodeError (more than 1 MiB).
+        Raises NotDeclared, LedElsewhere, NotReady (no answer, certificate refused) and DecodeError (more than 1 MiB).
         """
         said = dict(_SAID if body is None else _SAID | _BYTES)
         named = {name.lower() for name in headers or ()}
         given = {name: value for name, value in said.items() if name.lower() not in named} | dict(headers or {})
         for _ in range(_REDIRECTS + 1):
-            context, proxy = self._egress.connection(url, anonymous=anonymous)
+            context, proxy = self._egress.connection(url, anonymous=anonymous, whose=self._whose)
             client, there = self._client, _server(url)
             if not anonymous and (lent := self._egress.borrowed(url)) is not None:
                 client, context = lent
@@ -263,19 +336,22 @@ class EgressHttp:
                 raise NotReady(f"{there} is not reached through the proxy ({says}): see link.proxy") from error
             except TimeoutError as error:
                 raise NotReady(f"{there} does not answer within {timeout.total_seconds():g} s") from error
+            except OwnAddress as error:
+                raise self._egress.named_wrongly(url, error, self._whose) from error
             except Unanswered as error:
                 raise NotReady(f"{there} does not answer: {error}") from error
             target = next((value for name, value in answer.headers.items() if name.lower() == "location"), "")
-            if not target or answer.status not in (301, 302, 303, 307, 308) or method not in ("GET", "HEAD"):
+            if not target or answer.status not in _LEADING:
                 return Reply(*answer)
-            try:
-                target = urljoin(url, target)
-                elsewhere = urlsplit(target)[:2] != urlsplit(url)[:2]  # another host, or https to http
-            except ValueError:
-                raise NotReady(f"{there} redirects to what is no address") from None
+            if method not in ("GET", "HEAD") or (body is not None and answer.status != 303):
+                with suppress(HubError):  # counted and told, where it may not lead
+                    self._egress.lead(url, target, whose=self._whose)
+                return Reply(*answer)
+            url, elsewhere = self._egress.lead(url, target, whose=self._whose)
+            if body is not None:
+                body, given = None, {name: one for name, one in given.items() if name.lower()[:8] != "content-"}
             if elsewhere:
-                given = {name: value for name, value in given.items() if name.lower() in _FOR_ANYBODY}
-            url = target
+                anonymous, given = True, {name: one for name, one in given.items() if name.lower() in _FOR_ANYBODY}
         raise NotReady(f"{there} redirects more than {_REDIRECTS} times")
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@
     ├─ ConfigError      the operator edits the file: file, line, key, what was expected
     ├─ PluginError      the vendor's code broke its contract; names the distribution and version
     ├─ NotReady     ▲   nobody: device or backend is away; back off, log once when it goes, once when it returns
+    │  └─ LedElsewhere ▲   it says that it is somewhere else, where this hub does not go: counted, and told the owner
     ├─ AuthFailed   ▲   the operator renews a credential; this plugin stops, the rest goes on
     ├─ DecodeError  ▲   the frame is wrong: counted by device and reason
     └─ StorageError     the disk
@@ -65,6 +66,11 @@ class NotReady(HubError):
     """A device or a backend is away; nobody needs to act. The supervisor backs off and tries again."""
 
     exit_code = 4
+
+
+class LedElsewhere(NotReady):
+    """A device, gateway or server would send the hub to a host that the configuration does not name there. It was not
+    followed; each time is counted, and is a security incident."""
 
 
 class AuthFailed(HubError):

@@ -23,10 +23,12 @@ POSITION_JUMP = "clone-position"  # its position jumps to and fro, faster than a
 TWO_PATHS = "clone-paths"  # heard on two paths that cannot both hear it
 RATE = "rate"  # it speaks far more often than it should
 UNLIKE = "unlike-neighbours"  # it says what none of its neighbours says
+REDIRECT = "redirect"  # an answer would send the hub to where it does not go
 ADMISSION = "admission"  # somebody adopted, ignored, blocked, or opened the gate for bulk adoption
 
 KINDS = (
-    FORGED, REPLAY, IN_CLEAR, UNKNOWN, BLOCKED, FORK, SIGNAL_JUMP, POSITION_JUMP, TWO_PATHS, RATE, UNLIKE, ADMISSION,
+    FORGED, REPLAY, IN_CLEAR, UNKNOWN, BLOCKED, FORK, SIGNAL_JUMP, POSITION_JUMP, TWO_PATHS, RATE, UNLIKE, REDIRECT,
+    ADMISSION,
 )  # fmt: skip
 """Those that this hub's gate raises; others may add kinds of their own."""
 

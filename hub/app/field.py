@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from hub.answers.radio import Radio
 from hub.answers.writing import Writing
@@ -14,9 +15,10 @@ from hub.commands import Desk, FactoryCredentials, credentials_of
 from hub.config.parts.devices import Bus
 from hub.disk.patience import once_the_disk_works
 from hub.egress import Egress, EgressHttp
+from hub.events import REDIRECT
 from hub.held import Holding
 from hub.hosting.plugins import Plugins, declared_hosts
-from hub.hosting.runtime import Core
+from hub.hosting.runtime import LED_ELSEWHERE, Core
 from hub.identity import enrolment
 from hub.kept import Kept
 from hub.paces import Paces
@@ -57,6 +59,7 @@ async def build_field(ground: Ground, path: Path) -> Field:
     egress = Egress(
         ground.trust, clock, certificate=ground.state.path / enrolment.CERTIFICATE, key=ground.keys.tls_key,
         hosts=declared_hosts([*loaded.integrations, *loaded.notifiers]), proxy=loaded.config.link.proxy_url(),
+        led=partial(led, ground),
     )  # fmt: skip
     http = egress.http()
     packs = Packs(Library(ground.state.packs))
@@ -86,8 +89,8 @@ async def build_field(ground: Ground, path: Path) -> Field:
     strangers.hold, strangers.hold_sealed = holding.offer, holding.offer_sealed
     told, paces = Told(), Paces()
     core = Core(
-        path.pipeline, path.planner, path.devices, buffer, clock, ground.counts, http, ground.registry.decoders, packs,
-        desk, buses, kept, told, holding, paces, lambda: ground.loaded.config.timezone,
+        path.pipeline, path.planner, path.devices, buffer, clock, ground.counts, http.of, ground.registry.decoders,
+        packs, desk, buses, kept, told, holding, paces, lambda: ground.loaded.config.timezone,
     )  # fmt: skip
     plugins = Plugins(loaded.integrations, ground.registry, core, clock)
     radio = Radio(
@@ -95,6 +98,14 @@ async def build_field(ground: Ground, path: Path) -> Field:
     )
     writing = Writing(desk, path.planner.metric)
     return Field(egress, http, packs, desk, buses, kept, holding, plugins, radio, writing, factory, told, paces)
+
+
+def led(ground: Ground, whose: str, server: str, to: str, followed: bool) -> None:
+    """An answer of `server` led `whose` call elsewhere: counted, and told where it was not followed."""
+    subject = f"{whose} {server}".strip()
+    ground.counts.add("led-on" if followed else LED_ELSEWHERE, subject)
+    if not followed:
+        ground.events.tell(REDIRECT, subject, {"to": to})
 
 
 def bus_options(bus: Bus) -> BusOptions:

@@ -19,6 +19,7 @@ from hub.config.load import Loaded
 from hub.disk.patience import once_the_disk_works
 from hub.errors import PluginError
 from hub.hosting.notifying import Notifiers, OwnNotices
+from hub.hosting.plugins import notifiers
 from hub.model import Device, Value
 from hub.rules import Rules, compile_rules
 from hub.rules.compiling import compile_programme
@@ -78,8 +79,8 @@ class Watch:
         book, name = self.watching.book, notifier.name
         self.forget(name)
         queue = OwnNotices(
-            name, ground.enrolled.hub, field.http, ground.buffer, ground.clock, _policy(notifier, ground),
-            ground.loaded.config.timezone,
+            name, ground.enrolled.hub, field.http.of(notifiers(name)), ground.buffer, ground.clock,
+            _policy(notifier, ground), ground.loaded.config.timezone,
         )  # fmt: skip
         self.notifiers.put(queue)
         book.listeners.append(queue.offer)  # before the store is asked: what changes meanwhile is not in its answer

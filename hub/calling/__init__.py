@@ -23,6 +23,7 @@ import h11
 from hub.calling.form import (
     Answer,
     CertificateRefused,
+    OwnAddress,
     Place,
     ProxyRefused,
     TooLong,
@@ -30,6 +31,7 @@ from hub.calling.form import (
     asked,
     basic,
     bracketed,
+    elsewhere,
     refusal,
     said,
 )  # fmt: skip
@@ -48,6 +50,7 @@ class HttpClient:
     Answer: TypeAlias = Answer
     Unanswered: TypeAlias = Unanswered
     CertificateRefused: TypeAlias = CertificateRefused
+    OwnAddress: TypeAlias = OwnAddress
     ProxyRefused: TypeAlias = ProxyRefused
     TooLong: TypeAlias = TooLong
 
@@ -143,16 +146,20 @@ class HttpClient:
             return await self._through_proxy(place, place.proxy, place.context)
         tls: dict[str, Any] = {"ssl": place.context, "server_hostname": place.host.encode()} if place.context else {}
         try:
-            return await self._opened(place.host, place.port, **tls)
+            # a certificate says who answers; in clear only the address does
+            return await self._opened(place.host, place.port, abroad=place.context is None, **tls)
         except (OSError, ValueError) as error:  # ValueError: no name for TLS, such as .example.org
             raise refusal(error) from error
 
-    async def _opened(self, host: str, port: int, **tls: Any) -> Line:
-        """Raises OSError. Names are ASCII by now: as bytes they do without the codec for others, and its tables."""
+    async def _opened(self, host: str, port: int, *, abroad: bool = False, **tls: Any) -> Line:
+        """Raises OSError; OwnAddress where only another machine will do (`abroad`). Names are ASCII by now: as bytes
+        they do without the codec for others, and its tables."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_s):
                 addresses = await loop.getaddrinfo(host.encode(), port, type=socket.SOCK_STREAM)
+                if abroad:
+                    addresses = elsewhere(host, socket.gethostname().partition(".")[0], addresses)
                 made = await aiohappyeyeballs.start_connection(
                     addresses, happy_eyeballs_delay=_STAGGER_S, interleave=1, loop=loop, socket_factory=self._socket
                 )
@@ -196,4 +203,4 @@ class HttpClient:
         return line
 
 
-__all__ = ["Answer", "CertificateRefused", "HttpClient", "ProxyRefused", "TooLong", "Unanswered"]
+__all__ = ["Answer", "CertificateRefused", "HttpClient", "OwnAddress", "ProxyRefused", "TooLong", "Unanswered"]

@@ -6,13 +6,16 @@ import ssl
 import zlib
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import NamedTuple
+from ipaddress import ip_address
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 _PORTS = {"http": 80, "https": 443}
 _TARGET = "/:?#[]@!$&'()*+,;=%~"
 _SAID = 300
 """Characters of a text that says what went wrong: a server may have written it."""
+Resolved = list[Any]
+"""Entries of `getaddrinfo`, at least one."""
 FORMS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 """Codings of a body, and zlib's number for each."""
 
@@ -35,6 +38,10 @@ class ProxyRefused(Unanswered):
 
 class TooLong(Unanswered):
     """The body is longer than whoever asked wanted."""
+
+
+class OwnAddress(Unanswered):
+    """The name leads to this machine itself, or to no machine in particular."""
 
 
 class Answer(NamedTuple):
@@ -102,6 +109,31 @@ def unpacked(data: bytes, form: str, limit: int) -> bytes:
         if unpacking.eof:
             return plain
     raise Unanswered(f"a body that should be {form} is not")
+
+
+def elsewhere(host: str, own: str, addresses: Resolved) -> Resolved:
+    """Of the addresses that a name was resolved to, those of other machines: whoever answers for the name could send us
+    to this one's own services, which believe what comes from here (DNS rebinding). An address as it was written, and
+    the names of this machine (`own`, localhost), lead where they say. Raises OwnAddress when none is left."""
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        pass
+    else:
+        return addresses
+    host = host.lower().rstrip(".")
+    if host in ("localhost", own.lower()) or host.endswith(".localhost") or host.partition(".")[0] == own.lower():
+        return addresses
+    kept = []
+    for one in addresses:
+        found = ip_address(str(one[4][0]).partition("%")[0])
+        found = getattr(found, "ipv4_mapped", None) or found
+        near = found.is_link_local and not host.endswith(".local")  # of mDNS, such addresses are usual
+        if not (found.is_loopback or found.is_unspecified or found.is_multicast or near):
+            kept.append(one)
+    if not kept:
+        raise OwnAddress(f"the name leads to {found}, which is no other machine: write the address that is meant")
+    return kept
 
 
 def refusal(error: OSError | ValueError) -> Unanswered:

@@ -176,10 +176,11 @@ def load(instance: Instance, registry: Registry) -> tuple[Integration, Any]:
 
 
 def declared_hosts(instances: Iterable[Instance | NotifierInstance]) -> list[Host]:
-    """The hosts that the configuration names in plugins' options: what `Session.http` may call beside the owner's.
-    A plain http:// address is one the operator wrote in so many words."""
+    """The hosts that the configuration names in plugins' options, each for the plugin it is written for: what that
+    one's `Session.http` may call. A plain http:// address is one the operator wrote in so many words."""
     hosts = []
     for instance in instances:
+        whose = instance.name if isinstance(instance, Instance) else notifiers(instance.name)
         for text in _texts(instance.config.model_dump()):
             try:
                 parts = urlsplit(text)
@@ -187,8 +188,13 @@ def declared_hosts(instances: Iterable[Instance | NotifierInstance]) -> list[Hos
             except ValueError:  # a text that only begins like an address
                 continue
             if port is not None and parts.scheme in _PORTS and parts.hostname:
-                hosts.append(Host(host=parts.hostname, port=port, plain=parts.scheme == "http"))
+                hosts.append(Host(host=parts.hostname, port=port, plain=parts.scheme == "http", whose=whose))
     return hosts
+
+
+def notifiers(name: str) -> str:
+    """What the calls of a notifier are told by: an integration may have the same name, but no dot in it."""
+    return f"notifier.{name}"
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -17,7 +17,8 @@ from hub.clock import Clock
 from hub.commands import Desk, OwnCommands
 from hub.counts import Counts
 from hub.devices import Devices
-from hub.errors import DecodeError, NotReady, PluginError
+from hub.errors import DecodeError, LedElsewhere, NotReady, PluginError
+from hub.events import REDIRECT
 from hub.held import Holding
 from hub.kept import Kept
 from hub.model import Candidate, Decoded, Device, Frame, Metric, NeedKey, PackFacts, Proof, Report, Sample
@@ -31,6 +32,7 @@ from hub.told import Told
 
 STATE_LIMIT = 256 * 1024
 CLEAR = "clear-but-keyed"
+LED_ELSEWHERE = "led-elsewhere"
 
 
 class Core(msgspec.Struct, frozen=True):
@@ -42,7 +44,8 @@ class Core(msgspec.Struct, frozen=True):
     buffer: Buffer
     clock: Clock
     counts: Counts
-    http: Http
+    http: Callable[[str], Http]
+    """The way out of the plugin of this name."""
     decoders: Callable[[str], list[Decoder]]
     packs: Packs | None = None
     desk: Desk | None = None
@@ -115,7 +118,7 @@ class InProcessSession:
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.{name}"), {"plugin": name})
         self.devices = OwnDevices(name, core.devices)
         self.state = OwnState(name, core.buffer)
-        self.http = core.http
+        self.http = core.http(name)
         self._core = core
         self._mistaken: set[str] = set()  # decoders whose own mistake was told
         self._ready = ready
@@ -256,7 +259,11 @@ class InProcessSession:
             self._core.pipeline.strangers.refused(Candidate(id=device, integration=self.name), reason)
 
     def _count(self, device: str, error: Exception) -> str:
-        reason = error.reason if isinstance(error, DecodeError) else type(error).__name__
+        if isinstance(error, LedElsewhere):
+            reason = LED_ELSEWHERE
+            self._core.pipeline.strangers.tell(REDIRECT, f"{self.name} {device}".strip(), {"what": str(error)[:200]})
+        else:
+            reason = error.reason if isinstance(error, DecodeError) else type(error).__name__
         self._core.counts.add(reason, self._counted_for(device))
         self.log.debug("dropped a frame of %s: %s", device, error)
         return reason

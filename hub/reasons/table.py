@@ -60,6 +60,8 @@ REASONS: dict[str, tuple[str, str]] = {
     "other-device": ("Un autre appareil répond à cette adresse : vérifiez l'adresse", "Another device answers at this address: check the address"),
     "twice": ("Deux appareils disent être celui-ci : corrigez l'un des deux", "Two devices say that they are this one: correct one of them"),
     "address-mismatch": ("L'adresse dans le message n'est pas celle de l'émetteur : contrefait ?", "The address inside is not the sender's: forged?"),
+    "led-elsewhere": ("Renvoi vers un hôte que la configuration ne nomme pas, non suivi : appareil compromis, ou adresse à corriger", "Sent to a host that the configuration does not name, not followed: taken over, or an address to correct"),
+    "led-on": ("Renvoi suivi vers un autre hôte de la même configuration", "Sent on to another host of the same configuration, followed"),
     "unreachable": ("Ne répond pas : alimentation, adresse, portée ?", "Does not answer: its power, its address, its range?"),
     "queue-full": ("Trop de messages à la fois, un message perdu : le concentrateur n'a pas suivi", "Too many messages at once, one was lost: the hub could not follow"),
     "superseded": ("Remplacé par un message plus récent du même appareil", "Replaced by a newer message of the same device"),

@@ -44,7 +44,7 @@ FAMILY = {
          *events.CLONES), SENSORS,
     ),
     **dict.fromkeys((SIGN_IN, HOST, ELSEWHERE, BREAK_GLASS), DOORS),
-    **dict.fromkeys((EGRESS, ACK), NETWORK),
+    **dict.fromkeys((EGRESS, events.REDIRECT, ACK), NETWORK),
     **dict.fromkeys((CLOCK, CONFIG, PLUGIN, GAP), HUB),
 }  # fmt: skip
 """Adoption is a person's doing: it is audited, and no incident."""
@@ -52,12 +52,13 @@ FAMILY = {
 THRESHOLDS = {
     events.FORGED: 3, events.REPLAY: 3, events.IN_CLEAR: 1, events.UNKNOWN: 50, events.BLOCKED: 20, events.RATE: 3,
     events.UNLIKE: 3, **dict.fromkeys(events.CLONES, 1),
-    SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, BREAK_GLASS: 1, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10, PLUGIN: 3, GAP: 1,
+    events.REDIRECT: 1, SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, BREAK_GLASS: 1, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10,
+    PLUGIN: 3, GAP: 1,
 }  # fmt: skip
 """One wrong password is a person; five are somebody's programme. A clone or a forged acknowledgement is never an
 accident. The owner may say otherwise (`security` in the configuration)."""
 
-CRITICAL = events.CLONES | {ACK, EGRESS, events.IN_CLEAR}
+CRITICAL = events.CLONES | {ACK, EGRESS, events.IN_CLEAR, events.REDIRECT}
 
 TRACED = frozenset({CONFIG, BREAK_GLASS})
 TRACES = ("version", "from")
@@ -78,7 +79,9 @@ WORDS = {
     HOST: ("requêtes sous un autre nom", "requests under another name"),
     ELSEWHERE: ("requêtes venues d'un autre site", "requests from another site"),
     BREAK_GLASS: ("comptes locaux utilisés sans badge", "local accounts used without a badge"),
-    EGRESS: ("appels non déclarés", "undeclared calls"), ACK: ("accusés forgés", "forged acknowledgements"),
+    EGRESS: ("appels non déclarés", "undeclared calls"),
+    events.REDIRECT: ("renvois vers un autre hôte, non suivis", "redirections to another host, not followed"),
+    ACK: ("accusés forgés", "forged acknowledgements"),
     CLOCK: ("sauts d'horloge", "steps of the clock"), CONFIG: ("changements de configuration", "configuration changes"),
     PLUGIN: ("arrêts de modules", "plugin failures"), GAP: ("pertes de relevés", "losses of readings"),
 }  # fmt: skip

@@ -28,9 +28,6 @@ MOST_WAIT_S = 3600.0
 
 Take = Callable[[Reader, Any, str], Awaitable[None]]
 
-_Refused: type[BaseException] = hub.NotReady.__mro__[1]
-"""Every error that the core raises on purpose: a redirect to a host that nobody declared is none of the façade's."""
-
 
 class Page:
     """What is known of one page."""
@@ -91,11 +88,9 @@ class Poller:
             self._count(path, error)
             self._leave(page, f"{url}: {error.detail}")
             return
-        except hub.NotReady:
-            raise
-        except _Refused as error:
+        except hub.LedElsewhere as error:
             self._count(path, hub.DecodeError("http-redirect"))
-            self._leave(page, f"{url} leads elsewhere: {error}")
+            self._leave(page, str(error))
             return
         page.took_s = self._monotonic() - sent
         if reply.status == 401:

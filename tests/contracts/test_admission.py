@@ -65,7 +65,14 @@ STRANGERS: dict[str, str] = {
 
 def session(name: str, path: Path) -> InProcessSession:
     core = Core(
-        path.pipeline, path.planner, path.devices, path.buffer, path.clock, path.counts, FakeHttp(), REGISTRY.decoders
+        path.pipeline,
+        path.planner,
+        path.devices,
+        path.buffer,
+        path.clock,
+        path.counts,
+        lambda _: FakeHttp(),
+        REGISTRY.decoders,
     )
     return InProcessSession(name, core, lambda: None)
 

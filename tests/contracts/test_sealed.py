@@ -146,7 +146,7 @@ class Stage:
         strangers = path.pipeline.strangers
         strangers.hold, strangers.hold_sealed = self.holding.offer, self.holding.offer_sealed
         core = Core(
-            path.pipeline, path.planner, path.devices, path.buffer, path.clock, path.counts, FakeHttp(),
+            path.pipeline, path.planner, path.devices, path.buffer, path.clock, path.counts, lambda _: FakeHttp(),
             REGISTRY.decoders, held=None if self.twin == "overtakes" else self.holding,
         )  # fmt: skip
         self.session = InProcessSession(integration, core, lambda: None)

@@ -38,6 +38,7 @@ class Thresholds(Section):
     elsewhere: int = _counted(3, "Requests that another site made a browser send.")
     break_glass: int = _never_an_accident(1, "Local accounts used where the district has badges.")
     egress: int = _never_an_accident(1, "Calls to hosts that nobody declared.")
+    redirect: int = _never_an_accident(1, "Answers that would send the hub to another host: never followed.")
     forged_ack: int = _never_an_accident(1, "Acknowledgements that the backend did not sign.")
     clock_step: int = _counted(1, "Steps of the clock.")
     configuration: int = _counted(10, "Changes of the configuration, by whatever way.")

@@ -36,7 +36,7 @@ class Stage(Path):
             live=self.live, packs=NoPacks(), buffer=self.buffer, clock=self.clock,  # type: ignore[arg-type]
         )  # fmt: skip
         core = Core(
-            self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, FakeHttp(),
+            self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, lambda _: FakeHttp(),
             lambda kind: [], told=self.told,
         )  # fmt: skip
         self.session = InProcessSession(TAG.integration, core, lambda: None)

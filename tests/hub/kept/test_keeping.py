@@ -59,7 +59,7 @@ class Stage:
         await self.kept.load()
         core = Core(
             self.path.pipeline, self.path.planner, self.path.devices, self.path.buffer, self.path.clock,
-            self.path.counts, FakeHttp(), lambda kind: [], self.packs, None, None, self.kept,
+            self.path.counts, lambda _: FakeHttp(), lambda kind: [], self.packs, None, None, self.kept,
         )  # fmt: skip
         self.session = InProcessSession(TAG.integration, core, lambda: None)
 

@@ -28,7 +28,7 @@ class Stage(Path):
     def __init__(self, packs: Packs | None) -> None:
         super().__init__()
         core = Core(
-            self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, FakeHttp(),
+            self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, lambda _: FakeHttp(),
             lambda kind: [], packs,
         )  # fmt: skip
         self.session = InProcessSession(TAG.integration, core, lambda: None)

@@ -38,7 +38,7 @@ class House(Path):
         if limit > 1024:
             self.quarantine = self.pipeline._quarantine = self.pipeline.strangers.quarantine = Quarantine(limit)
         core = Core(
-            self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, FakeHttp(),  # type: ignore[arg-type]
+            self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, lambda _: FakeHttp(),  # type: ignore[arg-type]
             lambda kind: decoders,
         )  # fmt: skip
         self.session = InProcessSession("bluetooth", core, lambda: None)

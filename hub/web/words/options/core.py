@@ -244,6 +244,7 @@ TEXTS: dict[str, str] = {
     "Requests that another site made a browser send.": "Demandes qu'un autre site a fait envoyer à un navigateur.",
     "Local accounts used where the district has badges.": "Comptes locaux utilisés là où le district a des badges.",
     "Calls to hosts that nobody declared.": "Appels vers des hôtes que personne n'a déclarés.",
+    "Answers that would send the hub to another host: never followed.": "Réponses qui enverraient le concentrateur vers un autre hôte : jamais suivies.",
     "Acknowledgements that the backend did not sign.": "Acquittements que le serveur n'a pas signés.",
     "Steps of the clock.": "Sauts de l'horloge.",
     "Changes of the configuration, by whatever way.": "Changements de la configuration, de quelque façon que ce soit.",

@@ -266,6 +266,7 @@ TITLES: dict[str, str] = {
     "raw_personal": "Relevés bruts personnels",
     "read": "Lire à la connexion",
     "receiver": "Récepteur",
+    "redirect": "Renvois ailleurs",
     "redirect_port": "Port de redirection",
     "reference": "Consommation de référence",
     "refresh": "Relecture",
