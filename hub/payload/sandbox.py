@@ -1,14 +1,21 @@
-"""One codec in one JavaScript engine. Runs in the worker only: the core never imports this module."""
+"""Codecs in one JavaScript engine, none of whose calls sees another. Runs in the worker only: the core never imports
+this module.
+
+A codec is compiled once, on an engine that has seen none, and what the engine's memory then holds is kept as an image.
+Each call begins with that image, so that it sees what the first one saw: nothing of an earlier call, whatever that did
+and however it ended.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from importlib.resources import files
-
-import quickjs
+from typing import NamedTuple
 
 from hub.errors import DecodeError
+from hub.payload.engine import Engine, Thrown, Value
+from hub.payload.heap import Image
 from hub.payload.messages import Codec
 
 MEMORY = 16 << 20
@@ -21,55 +28,65 @@ _LINE = re.compile(r"<input>:(\d+):")
 PRELUDE = files("hub.payload").joinpath("prelude.js").read_text("utf-8")
 
 
+class Compiled(NamedTuple):
+    """A codec as it is before each of its calls."""
+
+    image: Image
+    enter: Value
+
+
 class Sandbox:
-    """A compiled codec. After a call that failed in the engine itself (time, memory, stack) it is of no more use."""
+    """An engine, for one codec after the other."""
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self) -> None:
+        """Raises OSError where the engine cannot be had."""
+        self.engine = Engine(memory=MEMORY, stack=STACK)
+        self._prelude = self.engine.eval(PRELUDE)
+        self._bare = self.engine.image()
+
+    def compiled(self, codec: Codec) -> Compiled:
         """Raises DecodeError: `codec-syntax`, or the reasons of `call`."""
-        self.spent = False
-        context = quickjs.Context()
-        context.set_memory_limit(MEMORY)
-        context.set_max_stack_size(STACK)
-        context.set_time_limit(COMPILE_S)
+        engine = self.engine
+        engine.back_to(self._bare)
+        engine.limit(COMPILE_S)
         try:
-            part = context.eval(PRELUDE)(context.parse_json(json.dumps(codec.files)))
-            enter = part("enter")
+            part = engine.call(self._prelude, engine.json(json.dumps(codec.files)))
+            enter = engine.call(part, engine.string("enter"))
             try:
-                context.eval(codec.source)
-            except quickjs.JSException as error:
-                script = str(part("script")(codec.source))  # perhaps an ES module; what is none stays as it is
-                if script == codec.source or not str(error).startswith("SyntaxError"):
+                engine.eval(codec.source)
+            except Thrown as error:
+                read = engine.call(part, engine.string("script"))  # perhaps an ES module; what is none stays as it is
+                script = engine.text(engine.call(read, engine.string(codec.source)))
+                if script == codec.source or not error.said.startswith("SyntaxError"):
                     raise
-                context.eval(script)
-        except quickjs.JSException as error:
-            raise self._judged(error) from error
-        context.set_time_limit(CPU_S)
-        self._context, self._enter = context, enter
+                engine.eval(script)
+        except Thrown as error:
+            raise _judged(error) from error
+        return Compiled(engine.image(), enter)
 
-    def call(self, function: str, argument: str) -> str:
+    def call(self, compiled: Compiled, function: str, argument: str) -> str:
         """The codec's answer, JSON for JSON.
 
         Raises DecodeError: `codec-time`, `codec-memory`, `codec-stack`, `codec-error` for what it threw.
         """
+        engine = self.engine
+        engine.back_to(compiled.image)
+        engine.limit(CPU_S)
         try:
-            answer = self._enter(function, argument)
-        except quickjs.JSException as error:
-            raise self._judged(error) from error
-        return str(answer)
+            return engine.text(engine.call(compiled.enter, engine.string(function), engine.string(argument)))
+        except Thrown as error:
+            raise _judged(error) from error
 
-    def _judged(self, error: Exception) -> DecodeError:
-        said, _, stack = str(error).partition("\n")
-        said = said[:_DETAIL]
-        if isinstance(error, quickjs.StackOverflow):
-            reason = "codec-stack"
-        elif said == "InternalError: interrupted":
-            reason = "codec-time"
-        elif said == "InternalError: out of memory":
-            reason = "codec-memory"
-        else:
-            if not said.startswith("SyntaxError"):
-                return DecodeError("codec-error", said)
-            where = _LINE.search(stack)
-            return DecodeError("codec-syntax", f"{said} (line {where[1]} of the codec)" if where else said)
-        self.spent = True
-        return DecodeError(reason, said)
+
+def _judged(error: Thrown) -> DecodeError:
+    said = error.said.partition("\n")[0][:_DETAIL]
+    if error.late:
+        return DecodeError("codec-time", "InternalError: interrupted")
+    if "call stack size exceeded" in said:
+        return DecodeError("codec-stack", said)
+    if said == "InternalError: out of memory":
+        return DecodeError("codec-memory", said)
+    if not said.startswith("SyntaxError"):
+        return DecodeError("codec-error", said)
+    where = _LINE.search(error.stack)
+    return DecodeError("codec-syntax", f"{said} (line {where[1]} of the codec)" if where else said)

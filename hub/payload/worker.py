@@ -1,6 +1,7 @@
 """The worker: `python -I -m hub.payload.worker`. Calls come in at descriptor 0, answers leave at 1, in the same order.
 
 It shuts itself in before the first byte of a codec (`hub.jail`). Codecs stay compiled, the last ones that were used.
+No call sees anything of another (`sandbox`).
 """
 
 from __future__ import annotations
@@ -13,51 +14,53 @@ import msgspec
 from hub import jail
 from hub.errors import DecodeError
 from hub.payload.messages import Answer, Call, Codec, Unpacker, pack
-from hub.payload.sandbox import Sandbox
+from hub.payload.sandbox import Compiled, Sandbox
 
 COMPILED = 32
+IMAGES = 64 << 20
+"""Of all of them together. One takes half a megabyte, unless it makes tables; of those that take more, fewer stay."""
 ROOM = 160 << 20
-"""Of the whole process. A codec takes about 1 MB; where many take more, a call fails for want of it, and its engine
-goes: the next one has room again."""
+"""Beyond what the process takes before the first codec, its engine included: images, sources and messages."""
 NICENESS = 5
 """One that was taken over may compute for ever: the hub comes first."""
 READY = Answer(0, "ready")
 
 
 class Bench:
-    """The codecs at hand. The sources of all that were sent stay, engines only of the last ones used."""
+    """The codecs at hand. The sources of all that were sent stay, images only of the last ones used."""
 
     def __init__(self) -> None:
+        self._sandbox = Sandbox()
         self._sources: dict[bytes, Codec] = {}
-        self._compiled: OrderedDict[bytes, Sandbox] = OrderedDict()
+        self._compiled: OrderedDict[bytes, Compiled] = OrderedDict()
 
     def answer(self, call: Call) -> Answer:
         if call.codec is not None:
             self._sources[call.digest] = call.codec
         try:
-            return Answer(call.id, self._sandbox(call.digest).call(call.function, call.argument))
+            return Answer(call.id, self._sandbox.call(self._found(call.digest), call.function, call.argument))
         except DecodeError as error:
             return Answer(call.id, error.detail, error.reason)
-        finally:
-            if (used := self._compiled.get(call.digest)) is not None and used.spent:
-                del self._compiled[call.digest]
 
-    def _sandbox(self, digest: bytes) -> Sandbox:
-        found = self._compiled.pop(digest, None)
-        if found is None:
-            if digest not in self._sources:
-                raise DecodeError("codec-error", "this codec was never sent")
-            found = Sandbox(self._sources[digest])
-        self._compiled[digest] = found
-        while len(self._compiled) > COMPILED:
-            self._compiled.popitem(last=False)
-        return found
+    def _found(self, digest: bytes) -> Compiled:
+        if digest in self._compiled:
+            self._compiled.move_to_end(digest)
+        elif digest in self._sources:
+            self._compiled[digest] = self._sandbox.compiled(self._sources[digest])
+            while len(self._compiled) > 1 and (len(self._compiled) > COMPILED or self._size() > IMAGES):
+                self._compiled.popitem(last=False)
+        else:
+            raise DecodeError("codec-error", "this codec was never sent")
+        return self._compiled[digest]
+
+    def _size(self) -> int:
+        return sum(len(compiled.image.content) for compiled in self._compiled.values())
 
 
 def main() -> None:
     os.nice(NICENESS)
+    bench, unpacker = Bench(), Unpacker()  # before the walls: functions that C calls want memory that may be run
     jail.shut(memory=ROOM)
-    bench, unpacker = Bench(), Unpacker()
     _write(pack(READY))
     while data := os.read(0, 1 << 16):
         for body in unpacker.feed(data):

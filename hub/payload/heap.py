@@ -1,0 +1,123 @@
+"""One piece of memory for the JavaScript engine: hands out blocks, and is set back, byte for byte, to what it once was.
+
+What the engine knows lies here and nowhere else. What is known of the blocks lies outside, where a script that has
+corrupted the engine's memory does not reach it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from typing import NamedTuple, NoReturn
+
+_FINE = 1024
+_GRAIN = 64
+_KEPT = 1 << 20
+"""Bytes beyond an image that are overwritten with zeros; more than that is given back to the kernel."""
+_PAGE = mmap.PAGESIZE
+
+
+class Image(NamedTuple):
+    """All that a heap held at one moment."""
+
+    content: bytes
+    sizes: dict[int, int]  # of the blocks in use, by their addresses
+    free: dict[int, tuple[int, ...]]
+
+
+class Heap:
+    """Blocks in one mapping of `size` bytes. Addresses are integers, 0 for a block that is not to be had."""
+
+    def __init__(self, size: int) -> None:
+        self._map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        self._end = self.base + size
+        self._top = self.base  # nothing beyond was ever handed out, and all beyond is zero
+        self._sizes: dict[int, int] = {}
+        self._free: dict[int, list[int]] = {}
+
+    @property
+    def used(self) -> int:
+        """Bytes from the first block to the end of the last that was handed out."""
+        return self._top - self.base
+
+    def malloc(self, size: int) -> int:
+        size = _rounded(size)
+        if free := self._free.get(size):
+            block = free.pop()
+        elif self._top + size <= self._end:
+            block = self._top
+            self._top += size
+        else:
+            fitting = min((other for other, blocks in self._free.items() if blocks and other >= size), default=0)
+            if not fitting:
+                return 0
+            block, size = self._free[fitting].pop(), fitting
+        self._sizes[block] = size
+        return block
+
+    def calloc(self, count: int, size: int) -> int:
+        block = self.malloc(count * size)
+        if block:
+            ctypes.memset(block, 0, count * size)
+        return block
+
+    def realloc(self, block: int, size: int) -> int:
+        if not block:
+            return self.malloc(size)
+        old, wanted = self.usable(block), _rounded(size)
+        if old // 2 <= wanted <= old:
+            return block
+        if block + old == self._top and old < wanted <= self._end - block:  # the last one grows where it is
+            self._top, self._sizes[block] = block + wanted, wanted
+            return block
+        moved = self.malloc(size)
+        if moved:
+            ctypes.memmove(moved, block, min(old, size))
+            self.free(block)
+        return moved
+
+    def free(self, block: int) -> None:
+        if block:
+            size = self._sizes.pop(block, 0) or _corrupt()
+            if size in self._free:
+                self._free[size].append(block)
+            else:
+                self._free[size] = [block]
+
+    def usable(self, block: int) -> int:
+        """Bytes of a block, which may be more than were asked for."""
+        return self._sizes.get(block) or _corrupt()
+
+    def image(self) -> Image:
+        free = {size: tuple(blocks) for size, blocks in self._free.items() if blocks}
+        return Image(ctypes.string_at(self.base, self.used), dict(self._sizes), free)
+
+    def back_to(self, image: Image) -> None:
+        """Nothing of what was written since is left, in use or not."""
+        top = self.base + len(image.content)
+        ctypes.memmove(self.base, image.content, len(image.content))
+        beyond = self._top - top
+        if beyond > _KEPT:
+            page = -(-top // _PAGE) * _PAGE
+            ctypes.memset(top, 0, page - top)
+            self._map.madvise(mmap.MADV_DONTNEED, page - self.base, -(-(self._top - page) // _PAGE) * _PAGE)
+        elif beyond > 0:
+            ctypes.memset(top, 0, beyond)
+        self._top = top
+        self._sizes = dict(image.sizes)
+        self._free = {size: list(blocks) for size, blocks in image.free.items()}
+
+
+def _corrupt() -> NoReturn:
+    """The engine names a block that it does not have: nothing in its memory can be believed, and C hears no error."""
+    os._exit(70)
+
+
+def _rounded(size: int) -> int:
+    """Few sizes, so that freed blocks fit again: multiples of 64 bytes, then eight to each power of two."""
+    if size <= _FINE:
+        return max(_GRAIN, -(-size // _GRAIN) * _GRAIN)
+    step = 1 << ((size - 1).bit_length() - 4)
+    return -(-size // step) * step
