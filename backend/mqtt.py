@@ -27,6 +27,7 @@ import aiomqtt
 from backend.broker import NAME, Address
 from backend.ingest import RECORDS, STATE, Message, NotAdmitted
 from backend.worker import Worker
+from hub import tls
 from hub.documents.wire import MAX_MESSAGE, MAX_SIGNED
 from hub.errors import AuthFailed, ConfigError, DecodeError, HubError
 
@@ -61,16 +62,13 @@ async def listening(directory: Path, worker: Worker, address: Address) -> AsyncI
 
 def tls_context(directory: Path) -> ssl.SSLContext:
     """TLS 1.3 only, our certificate for brokers, the owner's CA and no other. Raises ConfigError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    own = directory / "mqtt.pem", directory / "mqtt.key"
     try:
-        context.load_cert_chain(directory / "mqtt.pem", directory / "mqtt.key")
-        context.load_verify_locations(directory / "ca.pem")
-    except (OSError, ssl.SSLError) as error:
+        return tls.client(file=directory / "ca.pem", shown=own, oldest=ssl.TLSVersion.TLSv1_3)
+    except OSError as error:
         raise ConfigError(
             f"no certificate for a broker in {directory} ({error}): make it with `ilot backend broker`"
         ) from error
-    return context
 
 
 class _Listener:

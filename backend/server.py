@@ -32,6 +32,7 @@ from backend.journal import Journal
 from backend.owner import Owner
 from backend.storage import Storage
 from backend.worker import Worker
+from hub import tls
 from hub.errors import ConfigError, HubError
 
 log = logging.getLogger(__name__)
@@ -180,13 +181,10 @@ def make_ingest(owner: Owner, *, journal: bool) -> Ingest:
 
 def tls_context(directory: Path) -> ssl.SSLContext:
     """TLS 1.3 only, the server's certificate, client certificates of the owner's CA. Raises ConfigError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.verify_mode = ssl.CERT_OPTIONAL
     try:
+        context = tls.server(oldest=ssl.TLSVersion.TLSv1_3, clients=directory / "ca.pem")
         context.load_cert_chain(directory / "server.pem", directory / "server.key")
-        context.load_verify_locations(directory / "ca.pem")
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:
         raise ConfigError(f"cannot use the certificates in {directory}: {error}") from error
     return context
 

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from hub.session import Session as Session
     from hub.session import Uplink as Uplink
     from hub.session import View as View
+    from hub.tls import Tls as Tls
 
 _HOME = {
     "pydantic": ("HttpUrl",),
@@ -87,6 +88,7 @@ _HOME = {
     ),
     "hub.notice": ("Notice",),
     "hub.session": ("Bus", "Message", "Notices", "Session", "Uplink", "View"),
+    "hub.tls": ("Tls",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

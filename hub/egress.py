@@ -8,9 +8,8 @@ that its own part of the configuration names, and no other's. An answer that lea
 those hosts, never from https to http, and to another origin without certificate and credentials.
 
 With OpenSSL 3.5 or newer the key exchange offers X25519MLKEM768 first (FIPS 203 with X25519), by default: nothing
-here narrows the groups. While the clock cannot be believed, chains are checked without dates
-(X509_V_FLAG_NO_CHECK_TIME), so that a hub without a battery-backed clock is not locked out; names, CA and
-signatures are checked all the same.
+here narrows the groups. While the clock cannot be believed, chains are checked without dates, so that a hub
+without a battery-backed clock is not locked out; names, CA and signatures are checked all the same (`hub.tls`).
 """
 
 from __future__ import annotations
@@ -26,15 +25,13 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
-from hub.calling import HttpClient, OwnAddress, ProxyRefused, TooLong, Unanswered
+from hub import tls
+from hub.calling import CertificateRefused, HttpClient, OwnAddress, ProxyRefused, TooLong, Unanswered
 from hub.clock import Clock
 from hub.documents.trust import Egress as Declared
 from hub.documents.trust import Trust, egress_of
 from hub.errors import AuthFailed, DecodeError, HubError, LedElsewhere, NotReady
 from hub.session import Reply
-
-NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
-"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h, which Python does not name."""
 
 _PORTS = {"http": 80, "https": 443}
 _COUNTED = 256
@@ -249,13 +246,9 @@ class Egress:
         kept = self._contexts.get(key)
         if kept is not None and kept[0] == state:
             return kept[1]
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3 if owners else ssl.TLSVersion.TLSv1_2
+        oldest = ssl.TLSVersion.TLSv1_3 if owners else ssl.TLSVersion.TLSv1_2
         try:
-            if ca_pem:
-                context.load_verify_locations(cadata=ca_pem)
-            else:
-                context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+            context = tls.client(ca_pem, oldest=oldest, dates=sure)
         except (ssl.SSLError, ValueError) as error:
             where = "trust document, which the owner signs anew" if owners else "configuration"
             raise AuthFailed(
@@ -263,8 +256,6 @@ class Egress:
             ) from error
         if shown:
             self._show_certificate(context)
-        if not sure:
-            context.verify_flags |= NO_CHECK_TIME
         self._contexts[key] = state, context
         return context
 
@@ -334,6 +325,11 @@ class EgressHttp:
             except ProxyRefused as error:
                 says = error.status or "no answer"
                 raise NotReady(f"{there} is not reached through the proxy ({says}): see link.proxy") from error
+            except CertificateRefused as error:
+                why = tls.refusal(error)
+                raise NotReady(
+                    f"{there} shows a certificate that is refused: {why.told() if why else error}"
+                ) from error
             except TimeoutError as error:
                 raise NotReady(f"{there} does not answer within {timeout.total_seconds():g} s") from error
             except OwnAddress as error:

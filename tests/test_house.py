@@ -32,6 +32,7 @@ API = [
         "Series",
         "Session",
         "Signal",
+        "Tls",
         "Uplink",
         "View",
         "hookimpl",

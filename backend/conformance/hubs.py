@@ -82,8 +82,7 @@ async def _token_twice(probe: Probe) -> None:
 async def _old_tls(probe: Probe) -> None:
     """TLS 1.2 is refused"""
     host, port = enrolment.address(probe.url)
-    context = probe.tls()
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context = probe.tls(newest=ssl.TLSVersion.TLSv1_2)
     try:
         _, writer = await asyncio.open_connection(host, port, ssl=context)
     except ConnectionRefusedError:

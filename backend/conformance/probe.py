@@ -19,6 +19,7 @@ from hub.documents.trust import egress_of
 from hub.documents.wire import MAX_REPLY, Ack, State, read_ack, read_reply
 from hub.identity import enrolment
 from hub.ranges import Ranges
+from hub.tls import client
 
 _SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("motion", kind="flag")))
 _SUBJECT = Subject("check:1", "conformance-check")
@@ -64,13 +65,13 @@ class Probe:
         }  # fmt: skip
         return State(**(said | more))  # type: ignore[arg-type]
 
-    def tls(self, *, certificate: bool = True) -> ssl.SSLContext:
+    def tls(
+        self, *, certificate: bool = True, newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
+    ) -> ssl.SSLContext:
         host, port = enrolment.address(self.url)
         egress = egress_of(self.trust, host, port)
-        context = ssl.create_default_context(cadata=egress.ca_pem if egress is not None else None)
-        if certificate:
-            context.load_cert_chain(self.state / enrolment.CERTIFICATE, self.keys.tls_key)
-        return context
+        shown = (self.state / enrolment.CERTIFICATE, self.keys.tls_key) if certificate else None
+        return client(egress.ca_pem if egress is not None else "", shown=shown, newest=newest)
 
     async def post(self, body: bytes, what: str = "records", hub: str = "", *, certificate: bool = True) -> Answer:
         url = f"{self.url}/v1/hubs/{hub or self.hub}/{what}"

@@ -32,7 +32,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 
-from hub import keys
+from hub import keys, tls
 from hub.disk import files
 from hub.documents.trust import MAX_DOCUMENT, Trust, egress_of, read_trust
 from hub.errors import AuthFailed, ConfigError, NotReady, StorageError
@@ -212,11 +212,13 @@ async def _enrol(
             trust = await _fetch_trust(session, token)
             answer = await _ask(session, token, trust, hub_keys, name)
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
-        raise AuthFailed(
-            f"the certificate of {token.url} is not from the CA that the owner's trust document names: "
-            "something stands between this hub and its backend, the backend's certificate is outdated, or this "
-            "machine's clock is wrong"
-        ) from error
+        why = tls.refusal(error)
+        if why is None:
+            raise AuthFailed(
+                f"no TLS 1.3 with {token.url} ({error}): something on the way takes part in TLS, or this is not the "
+                "backend's port"
+            ) from error
+        raise AuthFailed(f"{token.url} shows a certificate that is refused: {why.told_of_owner()}") from error
     except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
         says = getattr(error, "status", "no answer")  # its text holds the credentials
         raise NotReady(f"cannot reach {token.url} through the proxy ({says}): see link.proxy") from None
@@ -244,10 +246,7 @@ def _refuse_enrolled(state: Path) -> None:
 
 
 async def _fetch_trust(session: aiohttp.ClientSession, token: Token) -> Trust:
-    unverified = ssl.create_default_context()
-    unverified.minimum_version = ssl.TLSVersion.TLSv1_3
-    unverified.check_hostname = False
-    unverified.verify_mode = ssl.CERT_NONE  # TRUST carries its own signatures, and nothing of ours is sent
+    unverified = tls.unverified(ssl.TLSVersion.TLSv1_3)  # TRUST carries its own signatures, and nothing of ours is sent
     async with session.get(f"{token.url}/v1/trust", ssl=unverified, allow_redirects=False) as reply:
         if reply.status != 200:
             raise NotReady(f"{token.url} answers {reply.status} when asked for its trust document")
@@ -263,10 +262,9 @@ async def _ask(
     if egress is None:
         raise AuthFailed(f"the owner's trust document does not let hubs call {host}:{port}: the owner adds it")
     try:
-        pinned = ssl.create_default_context(cadata=egress.ca_pem)
-    except ssl.SSLError as error:
+        pinned = tls.client(egress.ca_pem, oldest=ssl.TLSVersion.TLSv1_3)
+    except (ssl.SSLError, ValueError) as error:
         raise AuthFailed(f"the trust document's CA for {host} cannot be read: the owner signs a correct one") from error
-    pinned.minimum_version = ssl.TLSVersion.TLSv1_3
     csr = make_csr(certificate_key(hub_keys), hub_keys.hub_id)
     body: dict[str, Any] = {
         "token_id": token.id,

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from hub import tls
 from hub.clock import Clock
 from hub.disk.files import write_atomically
 from hub.errors import AuthFailed, HubError, StorageError
@@ -139,7 +140,7 @@ class PageCertificate:
 
     def _take(self, certificate: str, names: list[str]) -> None:
         """Keep it if it is for the key of the pages. Raises AuthFailed, StorageError."""
-        trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trial = tls.server()
         coming = self._path.with_suffix(".new")
         try:
             write_atomically(coming, certificate.encode("ascii", errors="replace"))

@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
+from hub import tls as contexts
 from hub.errors import DecodeError, NotReady
 from hub.kit.connections import Connections, Limits
 
@@ -124,8 +125,7 @@ class Doorway:
         if not certificate:
             return None
         try:
-            made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            made.minimum_version = ssl.TLSVersion.TLSv1_2
+            made = contexts.server()
             await asyncio.to_thread(made.load_cert_chain, certificate, key)
         except (OSError, ssl.SSLError) as error:
             raise NotReady(f"the certificate {certificate} or its key cannot be read: {error}") from error

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from hub.tls.causes import french as refusals
 from hub.troubles.outcomes import OUTCOMES
 from hub.troubles.table import RARE
 from hub.typography import KEPT, typeset
@@ -75,8 +76,7 @@ _TABLE = (
      "{a} refuse l'utilisateur {b} : vérifiez user et password"),
     (r"(?P<a>.+?) refuses the user: check `user` and `password`", "{a} refuse l'utilisateur : vérifiez `user` et `password`"),
     (r"(?P<a>.+?) wants other credentials: check (?P<b>.+)", "{a} veut d'autres identifiants : vérifiez {b}"),
-    (r"(?P<a>.+?): its certificate is not trusted(?: \((?P<q>.+)\))?: see (?P<b>\S+)",
-     "{a} : son certificat n'est pas reconnu, voyez {b}"),
+    (r"(?P<a>.+?) shows a certificate that is refused: (?P<q>.+)", "{a} montre un certificat refusé"),
     (r"(?P<a>.+?) refuses this hub \((?P<n>\d+)\): its operator admits it again",
      "{a} refuse ce concentrateur ({n}) : son exploitant doit l'admettre de nouveau"),
     (r"(?P<a>.+?) has no free tunnel", "{a} n'a pas de tunnel libre"),
@@ -107,7 +107,7 @@ _NAMES = (
 @cache
 def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
     """Compiled when the first sentence is looked up: the start of a hub has none."""
-    table = (*_SYSTEM, *OUTCOMES, *RARE, *_TABLE)
+    table = (*_SYSTEM, *OUTCOMES, *RARE, *_TABLE, *refusals())
     return tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in table)
 
 

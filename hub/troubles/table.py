@@ -64,7 +64,6 @@ RARE: tuple[tuple[str, str], ...] = (
     # servers, brokers and gateways
     (r"what (?P<a>.+?) said cannot be kept, the broker keeps it: (?P<q>.+)", "ce qu'a dit {a} ne peut pas être gardé ici, le broker le garde"),
     (r"(?P<a>.+?) refuses the hub \((?P<q>.+?)\): check `user`, `password` and `certificate`", "{a} refuse le concentrateur : vérifiez `user`, `password` et `certificate`"),
-    (r"(?P<a>.+?) shows a certificate that `ca` does not vouch for \((?P<q>.+)\)", "{a} montre un certificat que `ca` ne garantit pas"),
     (r"(?P<a>.+?) does not let (?:the|this) hub hear (?P<b>.+?)(?:: its|\. The broker's) operator corrects its ACL", "{a} ne laisse pas le concentrateur écouter {b} : son exploitant corrige ses droits (ACL)"),
     (r"(?P<a>.+?) does not let this hub write below (?P<b>.+?)\. The broker's operator corrects its ACL", "{a} ne laisse pas le concentrateur écrire sous {b} : son exploitant corrige ses droits (ACL)"),
     (r"the broker does not take it", "le broker ne l'accepte pas"),
@@ -91,7 +90,6 @@ RARE: tuple[tuple[str, str], ...] = (
     (r"(?P<a>.+?) does not speak like a modem", "{a} ne parle pas comme un modem"),
     # the link
     (r"(?P<a>.+?) refuses (?P<b>.+?) \((?P<q>.+?)\)\. The broker's operator admits its certificate", "{a} refuse {b} : l'exploitant du broker doit admettre son certificat"),
-    (r"(?P<a>.+?) shows a certificate that the owner's trust document does not accept \((?P<q>.+?)\): .*", "{a} montre un certificat que le document de confiance n'accepte pas : un mandataire qui ouvre TLS, un autre serveur, ou une autorité renouvelée"),
     (r"(?P<a>.+?) cannot be reached through an HTTP proxy: .*", "{a} ne s'atteint pas par un mandataire HTTP : utilisez la liaison https"),
     (r"the backend behind (?P<a>.+?) did not take a message: (?P<q>.+)", "le serveur derrière {a} n'a pas pris un message"),
     (r"(?P<a>.+?) refuses this hub(?: \((?P<n>\d+)\))?: (?P<q>.+?)\. Its operator admits \S+ again", "{a} refuse ce concentrateur : son exploitant doit l'admettre de nouveau"),

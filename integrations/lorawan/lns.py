@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import ssl
 from collections.abc import AsyncIterator
 
 from aiohttp import WSMsgType, web
@@ -150,13 +149,7 @@ class Connection:
 @contextlib.asynccontextmanager
 async def serving(given: Station, config: Config, driver: Driver) -> AsyncIterator[int]:
     """Listen; yields the port. Raises NotReady when the address, the port or the certificate is not to be had."""
-    context = None
-    if given.certificate:
-        try:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            await asyncio.to_thread(context.load_cert_chain, given.certificate, given.certificate_key)
-        except (OSError, ssl.SSLError) as error:
-            raise hub.NotReady(f"the certificate of the station server cannot be read: {error}") from error
+    context = await hub.Doorway.context(given.certificate, given.certificate_key)
     runner = web.AppRunner(Server(given, config, driver).app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -98,19 +98,17 @@ def _context(config: Broker) -> ssl.SSLContext | None:
     if not config.tls:
         return None
     try:
-        context = ssl.create_default_context(cafile=str(config.ca) if config.ca else None)
-        if config.certificate and config.certificate_key:
-            context.load_cert_chain(config.certificate, config.certificate_key)
-    except (OSError, ssl.SSLError) as error:
+        own = (config.certificate, config.certificate_key) if config.certificate and config.certificate_key else None
+        return hub.Tls.client(file=config.ca, shown=own)
+    except OSError as error:
         raise hub.NotReady(f"ca, certificate or certificate_key cannot be read: {error}") from error
-    return context
 
 
 def _explained(error: aiomqtt.MqttError, config: Broker) -> Exception:
     if hub.MqttClient.reason(error) in _REFUSALS:
         return hub.AuthFailed(f"{config.where} refuses the hub ({error}): check `user`, `password` and `certificate`")
-    if "certificate verify failed" in str(error).lower():
-        return hub.NotReady(f"{config.where} shows a certificate that `ca` does not vouch for ({error})")
+    if (why := hub.Tls.refusal(error)) is not None:
+        return hub.NotReady(f"{config.where} shows a certificate that is refused: {why.told()}")
     return hub.NotReady(f"{config.where} does not answer: {error}")
 
 

@@ -259,8 +259,8 @@ def context(config: Config) -> ssl.SSLContext | None:
     if not config.tls:
         return None
     try:
-        return ssl.create_default_context(cafile=str(config.ca) if config.ca else None)
-    except (OSError, ssl.SSLError) as error:
+        return hub.Tls.client(file=config.ca)
+    except OSError as error:
         raise hub.NotReady(f"the CA file {config.ca} cannot be read: {error}") from error
 
 

@@ -80,9 +80,10 @@ async def send(config: Config, notice: hub.Notice, name: str, instance: str, tim
             raise hub.AuthFailed(f"{server} refuses these addresses ({codes[0]}): correct {where}") from error
         raise hub.NotReady(f"{server} takes nothing now: {codes}") from error
     except ssl.SSLCertVerificationError as error:
-        raise hub.AuthFailed(
-            f"{server}: its certificate is not trusted ({error.verify_message}): see {where}.ca"
-        ) from error
+        why = hub.Tls.refusal(error)
+        assert why is not None  # noqa: S101 - it is such an error
+        kind = hub.NotReady if why.passing else hub.AuthFailed
+        raise kind(f"{server} shows a certificate that is refused: {why.told(f'{where}.ca')}") from error
     except (smtplib.SMTPException, OSError) as error:
         raise hub.NotReady(f"{server} does not take the message: {_one_line(str(error))[:200]}") from error
     if not refused:
@@ -100,9 +101,7 @@ def _codes(error: smtplib.SMTPSenderRefused | smtplib.SMTPRecipientsRefused) -> 
 def _deliver(config: Config, made: EmailMessage) -> dict[str, tuple[int, bytes]]:
     """The addresses that were refused, where others were taken."""
     seconds, port = config.timeout.total_seconds(), config.port or PORTS[config.security]
-    context = None if config.security == "none" else ssl.create_default_context(cafile=config.ca)
-    if context is not None:
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = None if config.security == "none" else hub.Tls.client(file=config.ca)
     if config.security == "tls":
         server: smtplib.SMTP = smtplib.SMTP_SSL(config.host, port, timeout=seconds, context=context)
     else:

@@ -118,12 +118,17 @@ async def _answered() -> AsyncIterator[None]:
 
 def _tls(config: Config) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=config.ca)
-    except (OSError, ssl.SSLError) as error:
+        return hub.Tls.client(file=config.ca)
+    except OSError as error:
         raise hub.AuthFailed(f"exporters.homeassistant.ca: {config.ca} cannot be read: {error}") from error
 
 
 def _told(config: Config, error: BaseException) -> Exception:
     if hub.MqttClient.reason(error) in _BAD_USER:
         return hub.AuthFailed(f"the broker {config.host} refuses user {config.user!r}: check user and password")
+    if (why := hub.Tls.refusal(error)) is not None:
+        return hub.NotReady(
+            f"the broker {config.host}:{config.port} shows a certificate that is refused: "
+            f"{why.told('exporters.homeassistant.ca')}"
+        )
     return hub.NotReady(f"the broker {config.host}:{config.port} is away: {error}")

@@ -79,9 +79,9 @@ async def _post(
     try:
         answer = await ask(f"{base}/v1/hubs/{name}/{message.kind}", body=message.body)
     except hub.HttpClient.CertificateRefused as error:
+        why = hub.Tls.refusal(error)
         raise hub.NotReady(
-            f"{base} shows a certificate that the owner's trust document does not accept "
-            f"({error}): a proxy that opens TLS, another server, or a renewed CA"
+            f"{base} shows a certificate that is refused: {why.told_of_owner() if why else error}"
         ) from error
     except hub.HttpClient.ProxyRefused as error:
         raise hub.NotReady(f"{base} is not reached: {_proxy_says(error.status, str(error))}") from error

@@ -94,11 +94,8 @@ def _explained(error: aiomqtt.MqttError, broker: Broker) -> Exception:
         return hub.AuthFailed(
             f"{broker.url} refuses {broker.identity} ({said}). The broker's operator admits its certificate"
         )
-    if "CERTIFICATE_VERIFY_FAILED" in said or "certificate verify failed" in said:
-        return hub.NotReady(
-            f"{broker.url} shows a certificate that the owner's trust document does not accept ({said}): "
-            "a proxy that opens TLS, another server, or a renewed CA"
-        )
+    if (why := hub.Tls.refusal(error)) is not None:
+        return hub.NotReady(f"{broker.url} shows a certificate that is refused: {why.told_of_owner()}")
     if isinstance(error, hub.MqttClient.HungUp):
         return hub.NotReady(
             f"{broker.url} does not answer: {said}. It may not speak MQTT here, or not accept this hub's certificate"

@@ -84,18 +84,17 @@ def _told(config: Config, error: Exception, name: str) -> Exception:
     broker = f"{config.host}:{config.port}"
     if hub.MqttClient.reason(error) in _BAD_USER:
         return hub.AuthFailed(f"{broker} refuses this user: correct notifiers.{name}.user and .password")
-    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-        return hub.AuthFailed(f"{broker}: its certificate is not trusted: see notifiers.{name}.ca")
+    if (why := hub.Tls.refusal(error)) is not None:
+        kind = hub.NotReady if why.passing else hub.AuthFailed
+        return kind(f"{broker} shows a certificate that is refused: {why.told(f'notifiers.{name}.ca')}")
     return hub.NotReady(f"{broker} does not take alerts: {error}")
 
 
 def _tls(config: Config, name: str) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=config.ca)
-    except (OSError, ssl.SSLError) as error:
+        return hub.Tls.client(file=config.ca)
+    except OSError as error:
         raise hub.AuthFailed(f"notifiers.{name}.ca: {config.ca} cannot be read: {error}") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 @hub.hookimpl

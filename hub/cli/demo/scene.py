@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from hub import tls
 from hub.control import Refused, call
 from hub.errors import HubError, NotReady
 
@@ -173,7 +173,7 @@ class Scene:
     def stats(self) -> dict[str, Any]:
         """The backend's own count, over its operator API. Raises NotReady while it is away."""
         token = (self._backend_dir / "api.token").read_text().strip()
-        trusted = ssl.create_default_context(cafile=str(self._backend_dir / "ca.pem"))
+        trusted = tls.client(file=self._backend_dir / "ca.pem")
         request = urllib.request.Request(  # noqa: S310 - https, and the address is our own child's
             f"{self.backend['url'].rstrip('/')}/v1/stats", headers={"Authorization": f"Bearer {token}"}
         )

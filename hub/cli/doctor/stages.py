@@ -4,26 +4,34 @@ clock, admission. Blocking sockets, nothing of the hub's own link: so it also te
 from __future__ import annotations
 
 import base64
+import ctypes
 import datetime as dt
 import email.utils
 import http.client
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from hub import tls
 from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding
+from hub.tls import causes
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 TIMEOUT_S = 10.0
 MAX_SKEW_S = 300.0
-_NOT_YET, _EXPIRED, _HOST, _ADDRESS = 9, 10, 62, 64  # X509_V_ERR_… of OpenSSL's x509_vfy.h
-_STRANGERS = {18, 19, 20, 21}  # self-signed, or issued by nobody that is trusted
+_UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
+_TIMEX = 512  # bytes: struct timex has 208 on 64-bit Linux
+_MOST_NAMES = 8
 
 
 class Way(NamedTuple):
     """Where to go and how: the TLS context and proxy of `Egress.connection`; `hub` is this hub's id, `now` its clock
-    in Unix seconds. `speaks_http`: the other end is the backend itself, not a broker."""
+    in Unix seconds, and `kept` whether a time server keeps it, None where nobody knows. `speaks_http`: the other end is
+    the backend itself, not a broker."""
 
     host: str
     port: int
@@ -32,6 +40,7 @@ class Way(NamedTuple):
     hub: str
     now: float
     speaks_http: bool = True
+    kept: bool | None = None
 
 
 class _Fails(Exception):
@@ -128,45 +137,96 @@ def _secure(way: Way, raw: socket.socket) -> ssl.SSLSocket:
 
 def _distrusted(way: Way, error: ssl.SSLCertVerificationError) -> _Fails:
     """Why a certificate was refused: a second look at it, without trust, sends nothing."""
-    issuer, begins, ends = _shown(way)
-    clock = f"this machine's clock says {_date(way.now)}"
-    if error.verify_code in _STRANGERS:
-        return _Fails(
-            "TLS interception", f"another CA answers for {way.host}: {issuer}, not the one the owner named",
-            "a proxy or firewall opens TLS here: its administrator exempts this host. If the owner has a new CA, the "
-            "owner signs a new trust document",
-        )  # fmt: skip
-    if error.verify_code == _NOT_YET:
-        return _Fails(
-            "clock",
-            f"the backend's certificate begins {begins}, {clock}",
-            "set the clock, or let it reach a time server",
-        )
-    if error.verify_code == _EXPIRED:
-        return _Fails(
-            "certificate", f"the backend's certificate ended {ends}, {clock}",
-            "the backend's operator renews it, unless the clock is wrong",
-        )  # fmt: skip
-    names = error.verify_code in (_HOST, _ADDRESS)
-    return _Fails(
-        "certificate", f"the backend's certificate is not good for {way.host}: {error.verify_message}",
-        "call the backend by a name in its certificate" if names else "the backend's operator renews it",
-    )  # fmt: skip
+    why, shown = causes.Refusal(error.verify_code, error.verify_message), _shown(way)
+    if why.kind == causes.STRANGER:
+        return _strange(way, why, shown)
+    if why.kind == causes.DATES:
+        return _dated(way, why, shown)
+    if why.kind == causes.NAME:
+        names = ", ".join(_names(shown) if shown else ()) or "no name"
+        says = f"the backend's certificate is for {names}, not good for {way.host} ({why.words})"
+        return _Fails("certificate", says, why.remedy_of_owner())
+    return _Fails("certificate", f"the backend's certificate is refused: {why.cause}", why.remedy_of_owner())
 
 
-def _shown(way: Way) -> tuple[str, str, str]:
-    """Issuer, begin and end of the certificate that is shown."""
+def _strange(way: Way, why: causes.Refusal, shown: x509.Certificate | None) -> _Fails:
+    """Who issued it, and whether that has the name of a CA that is trusted."""
     from cryptography import x509
 
-    blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
+    named = {x509.load_der_x509_certificate(ca).subject for ca in way.context.get_ca_certs(binary_form=True)}
+    if shown is not None and shown.issuer in named and shown.issuer != shown.subject:
+        return _Fails(
+            "certificate", f"{_issuer(shown)} is the name of the owner's CA, but another key signed ({why.words})",
+            "if that CA has a new key, the owner signs it into the trust document; else somebody poses as it",
+        )  # fmt: skip
+    return _Fails(
+        "TLS interception",
+        f"another CA answers for {way.host}: {_issuer(shown)}, not the one the owner named; {why.cause}",
+        "a proxy or firewall opens TLS here: its administrator exempts this host. If the owner has a new CA, the owner "
+        "signs a new trust document; if that CA is below the owner's, the backend sends its certificate too",
+    )
+
+
+def _issuer(shown: x509.Certificate | None) -> str:
+    return "an unreadable one" if shown is None else shown.issuer.rfc4514_string() or "one without a name"
+
+
+def _dated(way: Way, why: causes.Refusal, shown: x509.Certificate | None) -> _Fails:
+    """Whose dates they are, and whether this clock can be at fault."""
+    late = why.code == causes.EXPIRED
+    whose, when, remedy = _outside(way, shown, late)
+    keeper = {True: ", which a time server keeps", False: ", which no time server keeps", None: ""}[way.kept]
+    says = f"{whose} {'ended' if late else 'begins'} {when}, this machine's clock says {_date(way.now)}{keeper}"
+    says = f"{says} ({why.words})"
+    if way.kept:
+        return _Fails("certificate", says, remedy)
+    if late:
+        return _Fails("certificate", says, f"{remedy}, unless the clock is wrong")
+    return _Fails("clock", says, f"set the clock, or let it reach a time server; if it is right, {remedy}")
+
+
+def _outside(way: Way, shown: x509.Certificate | None, late: bool) -> tuple[str, str, str]:
+    """Of the certificates from the backend's to the owner's CA, the one whose dates do not hold; the date; who acts."""
+    if shown is not None:
+        date = (shown.not_valid_after_utc if late else shown.not_valid_before_utc).timestamp()
+        if (date < way.now) is late:
+            remedy = "the backend's operator renews it" if late else "the certificate is dated ahead, and made anew"
+            return "the backend's certificate", _date(date), remedy
+    for ca in way.context.get_ca_certs():
+        date = ssl.cert_time_to_seconds(str(ca["notAfter" if late else "notBefore"]))
+        if (date < way.now) is late:
+            return "the owner's CA", _date(date), "the owner signs another CA into the trust document"
+    return "a CA between the backend's certificate and the owner's", "at another date", "whoever runs that CA renews it"
+
+
+def _names(shown: x509.Certificate) -> list[str]:
+    from cryptography import x509
+
     try:
-        with _reach(way) as raw, blind.wrap_socket(raw, server_hostname=way.host) as secure:
-            shown = x509.load_der_x509_certificate(secure.getpeercert(binary_form=True) or b"")
+        found = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    return [str(name.value) for name in found][:_MOST_NAMES]
+
+
+def _shown(way: Way) -> x509.Certificate | None:
+    """The certificate that is shown; None when it cannot be read."""
+    from cryptography import x509
+
+    try:
+        with _reach(way) as raw, tls.unverified().wrap_socket(raw, server_hostname=way.host) as secure:
+            return x509.load_der_x509_certificate(secure.getpeercert(binary_form=True) or b"")
     except (_Fails, OSError, ValueError):
-        return "an unreadable one", "?", "?"
-    begin, end = (f"{when:%Y-%m-%d %H:%M} UTC" for when in (shown.not_valid_before_utc, shown.not_valid_after_utc))
-    return shown.issuer.rfc4514_string() or "one without a name", begin, end
+        return None
+
+
+def kept_by_a_time_server() -> bool | None:
+    """Is this machine's clock kept by one, as the kernel has it (adjtimex(2))? None where it does not say."""
+    try:
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX))  # `modes` 0 only asks
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else state != _UNSYNCHRONISED
 
 
 def _ask(way: Way, secure: ssl.SSLSocket) -> Iterator[Finding]:

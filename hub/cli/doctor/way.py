@@ -89,7 +89,7 @@ def _certificate(path: Path, now: float) -> Iterator[Finding]:
 
 
 def _way(address: str, egress: Egress, hub: str, now: float) -> Iterator[Finding]:
-    from hub.cli.doctor.stages import Way, walk
+    from hub.cli.doctor.stages import Way, kept_by_a_time_server, walk
 
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
@@ -100,4 +100,5 @@ def _way(address: str, egress: Egress, hub: str, now: float) -> Iterator[Finding
         yield Finding("trust", WRONG, str(error), "the owner's trust document says whom this hub may call")
         return
     if context is not None:
-        yield from walk(Way(host, port, context, proxy, hub, now, speaks_http=parts.scheme == "https"))
+        http = parts.scheme == "https"
+        yield from walk(Way(host, port, context, proxy, hub, now, http, kept_by_a_time_server()))

@@ -24,6 +24,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from hub import tls
 from hub.disk.files import make_directory, overwrite, write_atomically
 from hub.identity.page_certificate import FILE as DISTRICT
 from hub.identity.page_certificate import fingerprint
@@ -43,10 +44,7 @@ def prepare(
     """The TLS side of the server and the certificate's SHA-256 fingerprint, AB:CD:…; made when there is none that fits
     its key. The district's is shown while it is good at `date` (Unix seconds; None: nobody knows the time, then it is;
     infinity: never). Blocking. Raises OSError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context = tls.server(ciphers=f"{tls.LEVEL}ECDHE+AESGCM:ECDHE+CHACHA20")
     context.set_alpn_protocols(["http/1.1"])
     try:
         found = _take(context, directory, password)

@@ -22,14 +22,23 @@ from backend import owner as owners
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import serving
-from hub.cli.doctor import way
+from hub import tls
+from hub.cli.doctor import stages, way
 from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding
 from hub.cli.doctor.stages import Way, walk
+from hub.documents.trust import Egress as Declared
+from hub.documents.trust import Trust
+from hub.egress import Egress
 from hub.identity import enrolment
+from hub.testing import ManualClock
+from hub.tls.causes import DATES
 
+from ...certificates import Made, made
+from ...certificates import serving as serving_made
 from ...ports import free_port
 from ...proxy import proxy
 from ..test_egress import Authority
+from ..test_tls import ACCEPTED, REFUSED
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -70,14 +79,14 @@ def server(certificate: tuple[Path, Path], answer: bytes = b"", *, oldest: bool 
         thread.join()
 
 
-def trusting(ca: Authority) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=ca.pem)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    return context
-
-
-def look(ca: Authority, port: int, host: str = "127.0.0.1", proxy_url: str | None = None) -> list[Finding]:
-    return list(walk(Way(host, port, trusting(ca), proxy_url, "hub-a", NOW.timestamp())))
+def look(
+    ca: Authority | Made, port: int, host: str = "127.0.0.1", proxy_url: str | None = None, kept: bool | None = None
+) -> list[Finding]:
+    """With the context that a running hub has for it."""
+    trust = Trust(version=1, owner="o", recipients=(), ack_keys=(), egress=(Declared(host, port, ca.pem),))
+    context = Egress(trust, ManualClock()).connection(f"https://{host}:{port}").context
+    assert context is not None
+    return list(walk(Way(host, port, context, proxy_url, "hub-a", NOW.timestamp(), kept=kept)))
 
 
 def fails(found: list[Finding]) -> Finding:
@@ -125,6 +134,85 @@ def test_a_certificate_that_has_not_begun_is_the_clock(ca: Authority) -> None:
         failure = fails(look(ca, port))
     assert failure.what == "clock"
     assert f"clock says {NOW:%Y-%m-%d}" in failure.says
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_what_a_running_hub_accepts_passes(tmp_path: Path, case: str) -> None:
+    trusted, shown = ACCEPTED[case]()
+    with serving_made(shown, tmp_path) as port:
+        found = look(trusted, port)
+    assert [(one.what, one.state) for one in found[:2]] == [("connection", OK), ("TLS", OK)]
+
+
+@pytest.mark.parametrize("kept", [True, False, None])
+@pytest.mark.parametrize("case", REFUSED)
+def test_each_cause_is_named_with_openssls_words_and_its_remedy(tmp_path: Path, case: str, kept: bool | None) -> None:
+    make, code, kind = REFUSED[case]
+    trusted, shown = make()
+    with serving_made(shown, tmp_path) as port:
+        failure = fails(look(trusted, port, kept=kept))
+    assert f"OpenSSL {code}: " in failure.says
+    told = f"{failure.what} {failure.says} {failure.remedy}"
+    assert ("clock" in told) is (kind == DATES), "the clock where dates are the cause, and nowhere else"
+    assert ("renews" in failure.remedy) <= (kind == DATES)
+    if kept:
+        assert "clock" not in failure.what + failure.remedy, "a time server keeps it: it is right"
+    expected = {
+        "by another CA": "TLS interception", "signed by itself": "TLS interception",
+        "by another CA, which is sent": "TLS interception", "an intermediate CA that is not sent": "TLS interception",
+        "not good yet": "certificate" if kept else "clock",
+    }  # fmt: skip
+    assert failure.what == expected.get(case, "certificate")
+
+
+def test_whose_dates_do_not_hold_is_told(tmp_path: Path) -> None:
+    for case, whose in (("expired", "the backend's certificate ended"), ("an expired CA", "the owner's CA ended")):
+        trusted, shown = REFUSED[case][0]()
+        with serving_made(shown, tmp_path) as port:
+            assert fails(look(trusted, port)).says.startswith(f"{whose} {NOW - DAY:%Y-%m-%d}")
+    above = made("root", ca=True)
+    shown = made("server", made("between", above, ca=True, start=NOW - 2 * DAY, end=NOW - DAY), ca=False)
+    with serving_made(shown, tmp_path) as port:
+        assert fails(look(above, port)).says.startswith("a CA between")
+
+
+def test_a_new_key_of_a_ca_is_told_from_a_stranger_and_the_names_of_a_certificate_are_shown(tmp_path: Path) -> None:
+    trusted, shown = REFUSED["a CA of that name and another key"][0]()
+    with serving_made(shown, tmp_path) as port:
+        failure = fails(look(trusted, port))
+    assert "CN=root is the name of the owner's CA, but another key signed" in failure.says
+    trusted, shown = REFUSED["another address"][0]()
+    with serving_made(shown, tmp_path) as port:
+        assert "is for 192.0.2.1, not good for 127.0.0.1" in fails(look(trusted, port)).says
+
+
+def test_a_missing_key_identifier_is_named_where_something_insists_on_it(tmp_path: Path) -> None:
+    """As `ssl.create_default_context` of Python 3.13 does, which the hub does not use."""
+    trusted, shown = ACCEPTED["no authority key identifier"]()
+    strict = tls.client(trusted.pem)
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT
+    with serving_made(shown, tmp_path) as port:
+        failure = fails(list(walk(Way("127.0.0.1", port, strict, None, "hub-a", NOW.timestamp()))))
+    assert failure.what == "certificate"
+    assert "it lacks an Authority Key Identifier" in failure.says
+    assert "(OpenSSL 85: Missing Authority Key Identifier)" in failure.says
+    assert "authorityKeyIdentifier=keyid" in failure.remedy
+    assert "clock" not in str(failure)
+
+
+@pytest.mark.parametrize(("state", "kept"), [(0, True), (1, True), (5, False), (-1, None)])
+def test_the_kernel_is_asked_whether_a_time_server_keeps_the_clock(
+    monkeypatch: pytest.MonkeyPatch, state: int, kept: bool | None
+) -> None:
+    assert stages.kept_by_a_time_server() in (True, False, None)
+
+    class Library:
+        @staticmethod
+        def adjtimex(_: object) -> int:
+            return state
+
+    monkeypatch.setattr(stages.ctypes, "CDLL", lambda _: Library)
+    assert stages.kept_by_a_time_server() is kept
 
 
 def test_an_old_tls_and_no_tls_are_tls(ca: Authority) -> None:

@@ -232,7 +232,7 @@ async def test_a_certificate_of_another_ca_is_refused_and_named(server: Server, 
     other, _ = self_signed(tmp_path, "other")
     failed = await failure(config(server.url), Hub(1, other))
     assert isinstance(failed, hub.NotReady)
-    assert str(failed).startswith(f"{server.url} shows a certificate that the owner's trust document does not accept")
+    assert str(failed).startswith(f"{server.url} shows a certificate that is refused: it is signed by itself")
     assert "self-signed" in str(failed) or "self signed" in str(failed)
     assert server.posted == []
 

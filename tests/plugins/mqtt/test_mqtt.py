@@ -251,7 +251,7 @@ async def test_a_certificate_of_another_ca_is_refused_and_named_on_either_side(
     theirs, ours = stranger.certificate(NAME), district.certificate(NAME)
     failed = await failure(config(district), Hub(1, theirs))
     assert isinstance(failed, hub.NotReady)
-    assert "shows a certificate that the owner's trust document does not accept" in str(failed)
+    assert "shows a certificate that is refused: its root CA is not trusted" in str(failed)
     ours.load_cert_chain(stranger.root / f"{NAME}.pem")
     for protocol in ("5", "3.1.1"):
         failed = await failure(config(district, protocol=protocol), Hub(1, ours))
