@@ -63,6 +63,8 @@ class Poller:
         who = found[0].identity
         if wanted is not None and who is not None and who.device != device:
             raise hub.DecodeError("mbus-other-meter", "another meter is at this address")
+        if len({(who.manufacturer, who.id) for message in found if (who := message.identity) is not None}) > 1:
+            raise hub.DecodeError("mbus-other-meter", "two meters are at this address, and both answer")
         return found
 
     async def _tell(self, device: str, found: list[Message]) -> None:

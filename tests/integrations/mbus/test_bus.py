@@ -96,6 +96,27 @@ async def test_another_meter_at_an_address_is_refused(monkeypatch: pytest.Monkey
     assert session.drops == [(HEAT, "mbus-other-meter")]
 
 
+@pytest.mark.parametrize("name", [HEAT, "mbus:heat"])
+async def test_what_another_meter_says_in_the_midst_of_an_answer_is_not_this_meter_s(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two meters at one address that answer by turns: the first telegram is of the one, the second of the other."""
+
+    class Turns(Bus):
+        def hear(self, telegram: bytes) -> bytes:
+            heat, cold, _ = self.meters
+            cold.silent = True
+            if telegram[1] & 0xDF == 0x5B and heat.bit is not None:
+                heat.silent, cold.silent, cold.address = True, False, 1
+            return super().hear(telegram)
+
+    session = FakeSession("mbus", devices=[meter(name, address=1)])
+    with pytest.raises(hub.NotReady, match="no meter of this bus answers"):
+        await session.run(run, Config(port=plug(monkeypatch, Turns(house())), **FAST), turns=1)
+    assert session.reports == []
+    assert session.drops == [(name, "mbus-other-meter")]
+
+
 async def test_a_dead_meter_is_asked_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
