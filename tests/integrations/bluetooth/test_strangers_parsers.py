@@ -6,8 +6,10 @@ Each vector is from `tests/` of the repository of the parser on GitHub, or from 
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from hypothesis import given, settings
@@ -90,6 +92,48 @@ async def test_recorded_advertisements_mean_what_their_parsers_published() -> No
             assert decoded.values == values, name
             assert decoded.device == f"ble:{address}"
             assert decoded.proof == hub.Proof("others", None, False)
+
+
+async def test_what_a_frame_means_does_not_depend_on_what_other_senders_said_before() -> None:
+    """The worker stays, and the parsers' modules in it: each frame first of all in one worker is last in another."""
+
+    async def told(vectors: list[Any]) -> list[tuple[str, bytes]]:
+        async with child.worker([]) as worker:
+            answers = []
+            for number, (_, address, name, manufacturer, service, uuids, _) in vectors:
+                # where nothing in the frame says the address, each is of a sender of its own
+                sender = f"AA:BB:CC:DD:EE:{number:02X}" if address == ADDRESS else address
+                asked = questions.question(frame(sender, name, manufacturer, service, uuids), None)
+                answer, _ = await worker.asked(asked, 10)
+                answers.append((sender, msgspec.msgpack.encode(msgspec.structs.replace(answer, number=0))))
+            return answers
+
+    vectors = list(enumerate(VECTORS))
+    assert sorted(await told(vectors)) == sorted(await told(vectors[::-1]))
+
+
+def test_no_parser_keeps_anything_beside_its_object() -> None:
+    """Variables of their modules and classes, before the vectors and after."""
+    parsers, _ = find(bytearray(4096))
+    homes = {parser.make.__module__.partition(".")[0] for parser in parsers} | {"sensor_state_data"}
+
+    def kept() -> dict[str, str]:
+        modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in homes]
+        holders = [*modules, *(c for m in modules for c in vars(m).values() if isinstance(c, type))]
+        return {
+            f"{holder!r}.{name}": repr(value)
+            for holder in holders
+            for name, value in list(vars(holder).items())
+            if isinstance(value, (list, dict, set, bytearray, int, str, bytes)) and not name.startswith("__")
+        }
+
+    before = kept()
+    reader = Reader(parsers, bytearray(4096))
+    for number, (_, address, name, manufacturer, service, uuids, _) in enumerate(VECTORS):
+        asked = questions.question(frame(address, name, manufacturer, service, uuids), None)
+        assert reader.read(msgspec.structs.replace(asked, number=number)).parser
+    assert len(before) > 500
+    assert kept() == before
 
 
 async def test_every_parser_of_the_extra_is_there() -> None:
