@@ -51,6 +51,10 @@ class NotDeclared(HubError):
     exit_code = 5
 
 
+class _Counted(LedElsewhere):
+    counted = True
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True):
     """A host that the configuration lets a plugin call. `ca_pem` "": the machine's own CAs. `plain`: HTTP is
     allowed too. `whose`: the plugin's name, "" for the hub's own parts."""
@@ -165,17 +169,22 @@ class Egress:
             self._led(whose, here, to, named)
             if not named:
                 if (parts.scheme, target.scheme) == ("https", "http"):
-                    raise LedElsewhere(f"{_server(url)} redirects to {to}, not followed: https does not become http")
-                raise LedElsewhere(
+                    raise _Counted(f"{_server(url)} redirects to {to}, not followed: https does not become http")
+                raise _Counted(
                     f"{_server(url)} redirects to {to}, not followed: its configuration does not name that host"
                 )
         return target._replace(netloc=netloc).geturl(), not same
+
+    def note(self, whose: str, error: LedElsewhere) -> None:
+        """Somebody was led elsewhere by another protocol than HTTP."""
+        if not error.counted:
+            self._led(whose, "", str(error)[:_SHOWN], False)
 
     def named_wrongly(self, url: str, why: Exception, whose: str) -> LedElsewhere:
         """The error to raise where the name in `url` leads back here: counted as what leads elsewhere."""
         _, host, port = self._address(url)
         self._led(whose, f"{host}:{port}", "this machine", False)
-        return LedElsewhere(f"{_server(url)} is not called: {why}")
+        return _Counted(f"{_server(url)} is not called: {why}")
 
     def retrust(self, trust: Trust) -> bool:
         """The owner signed a new trust document: hosts and CAs it no longer names are refused from now on. True when

@@ -70,7 +70,9 @@ class NotReady(HubError):
 
 class LedElsewhere(NotReady):
     """A device, gateway or server would send the hub to a host that the configuration does not name there. It was not
-    followed; each time is counted, and is a security incident."""
+    followed; each time is counted, and is a security incident. `counted`: by whoever raised it."""
+
+    counted = False
 
 
 class AuthFailed(HubError):

@@ -18,7 +18,7 @@ from hub.config.built import ExporterInstance, Instance, NotifierInstance
 from hub.config.positions import Finding
 from hub.config.validate import validate
 from hub.egress import Host
-from hub.errors import ConfigError, PluginError
+from hub.errors import ConfigError, LedElsewhere, PluginError
 from hub.hookspecs import Config
 from hub.hosting.exporting import LiveView
 from hub.hosting.notifying import OwnNotices
@@ -142,7 +142,13 @@ class Plugins:
         """A supervisor that starts the plugin with a session of its own."""
 
         async def run() -> None:
-            await start(InProcessSession(health.name, self._core, supervisor.ready))
+            session = InProcessSession(health.name, self._core, supervisor.ready)
+            try:
+                await start(session)
+            except LedElsewhere as error:
+                if not error.counted:
+                    session.dropped("", error)
+                raise
 
         supervisor = Supervisor(health, run, self._clock)
         return supervisor

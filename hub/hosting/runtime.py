@@ -261,7 +261,8 @@ class InProcessSession:
     def _count(self, device: str, error: Exception) -> str:
         if isinstance(error, LedElsewhere):
             reason = LED_ELSEWHERE
-            self._core.pipeline.strangers.tell(REDIRECT, f"{self.name} {device}".strip(), {"what": str(error)[:200]})
+            about = "" if device == self.name else device
+            self._core.pipeline.strangers.tell(REDIRECT, f"{self.name} {about}".strip(), {"what": str(error)[:200]})
         else:
             reason = error.reason if isinstance(error, DecodeError) else type(error).__name__
         self._core.counts.add(reason, self._counted_for(device))

@@ -24,12 +24,15 @@ from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from hub.errors import LedElsewhere
 from hub.session import Session
 
 ANSWER_S = 10.0
 PATIENCE_S = 2.0
 UNSUPPORTED = 0x84
 """CONNACK of MQTT 5, §3.2.2.2: unsupported protocol version."""
+ANOTHER_SERVER = (0x9C, 0x9D)
+"""Of CONNACK and DISCONNECT (MQTT 5, §4.11): use another server, for now or for good."""
 PIECE = 1 << 16
 """Bytes that are taken from a socket at once: paho asks for the whole rest of a packet, and Python makes room for all
 of it before the first byte comes. Not less than a record of TLS holds (RFC 8446, 5.1)."""
@@ -70,6 +73,7 @@ class MqttClient(aiomqtt.Client):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._led = False
         self._receive_any = self._client._sock_recv
         self._client._sock_recv = self._receive_piece  # type: ignore[method-assign]
         self._handle_any = self._client._packet_handle
@@ -101,10 +105,13 @@ class MqttClient(aiomqtt.Client):
     ) -> AsyncIterator[C]:
         """A client that has signed in, `make`d for a version of MQTT. A broker that refuses MQTT 5, or closes without a
         word (as some that never heard of it do), is asked again as 3.1.1. Raises what `explained` makes of the error;
-        one within the block comes as it is."""
+        one within the block comes as it is. A broker that names another server is left with LedElsewhere."""
+        client = make(version)
         try:
-            client = await make(version).sign_in()
+            await client.sign_in()
         except aiomqtt.MqttError as error:
+            if MqttClient.reason(error) in ANOTHER_SERVER:
+                raise client.led() from error
             unsupported = isinstance(error, HungUp) or MqttClient.reason(error) == UNSUPPORTED
             if version != "5" or not unsupported:
                 raise explained(error) from error
@@ -114,6 +121,10 @@ class MqttClient(aiomqtt.Client):
                 raise explained(again) from again
         try:
             yield client
+        except Exception as error:
+            if client._led:
+                raise client.led() from error
+            raise
         finally:
             with suppress(aiomqtt.MqttError, TimeoutError):  # the goodbye was not heard
                 async with asyncio.timeout(PATIENCE_S):
@@ -125,6 +136,10 @@ class MqttClient(aiomqtt.Client):
         """The CONNACK's reason code (MQTT 5 §3.2.2.2; those of 3.1.1 are translated), 0 when it is no CONNACK."""
         rc = error.rc if isinstance(error, MqttConnectError) else 0
         return rc.value if isinstance(rc, ReasonCode) else int(rc or 0)
+
+    def led(self) -> LedElsewhere:
+        """What to raise where the broker names another server. Its Server Reference is not read."""
+        return LedElsewhere(f"the broker {self._hostname}:{self._port} names another server, not followed")
 
     @staticmethod
     def session_name(session: Session, configured: str) -> str:
@@ -166,6 +181,7 @@ class MqttClient(aiomqtt.Client):
     def _on_disconnect(
         self, client: Any, userdata: Any, flags: Any, reason_code: ReasonCode, properties: Properties | None = None
     ) -> None:
+        self._led = self._led or getattr(reason_code, "value", 0) in ANOTHER_SERVER
         if self._connected.done() and not self._connected.cancelled():
             super()._on_disconnect(client, userdata, flags, reason_code, properties)
         else:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.backoff import Backoff
 from hub.clock import Clock
 from hub.delivery import STATE_S, Answer, Delivery, Survey
-from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
+from hub.errors import AuthFailed, DecodeError, LedElsewhere, NotReady, StorageError
 from hub.link.parts import READINGS, STARTING, UP, Buffer, Carrier, Durable, Egress, Held, LinkStatus, Trust
 from hub.link.traffic import Traffic
 from hub.link.uplink import KeptUplink
@@ -215,6 +215,10 @@ class Link:
 
     def take_back(self, http: Any) -> None:
         self._egress.take_back(http)
+
+    def led(self, via: str, error: LedElsewhere) -> None:
+        """The other end of this uplink would send the hub elsewhere."""
+        self._egress.note(f"uplink.{via}", error)
 
     def passed(self, up: int, down: int) -> None:
         """Bytes that no socket of ours counted."""

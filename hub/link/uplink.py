@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from hub.backoff import Backoff
-from hub.errors import AuthFailed, HubError, NotReady
+from hub.errors import AuthFailed, HubError, LedElsewhere, NotReady
 from hub.link.parts import AWAY, FAILED, REFUSED, UP, Carrier, UplinkStatus
 from hub.session import Message
 from hub.stopping import cancelled
@@ -32,6 +32,7 @@ class Core(Protocol):
     def passed(self, up: int, down: int) -> None: ...
     def lend(self, http: Any) -> None: ...
     def take_back(self, http: Any) -> None: ...
+    def led(self, via: str, error: LedElsewhere) -> None: ...
     async def until(self, monotonic: float) -> None: ...
 
 
@@ -62,6 +63,8 @@ class KeptUplink:
                 self._lent.clear()
             if self._link.closed:
                 return
+            if isinstance(error, LedElsewhere):
+                self._link.led(self.name, error)
             refused = isinstance(error, HubError) and error.exit_code == AuthFailed.exit_code
             again = self._link.disconnected(self.name, self._slow if refused else None)
             self._down(error, REFUSED if refused else AWAY if isinstance(error, HubError) else FAILED)

@@ -11,6 +11,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from types import TracebackType
 from typing import Self
 
@@ -20,7 +21,7 @@ from integrations.bacnet.assembly import Assembly
 from integrations.bacnet.bbmd import Registration
 from integrations.bacnet.decode import Answer, IAm, Notification, Refusal, Request, Result, Station
 from integrations.bacnet.names import Refused
-from integrations.bacnet.settings import Config, split_port
+from integrations.bacnet.settings import PORT, Config, split_port
 
 LISTENING_S = 10.0
 """How long I-Am is accepted after a Who-Is."""
@@ -240,7 +241,7 @@ class Link:
                 self._asked(message, data, source)
             elif isinstance(message, Result) and self._foreign is not None and source == self._foreign.bbmd:
                 self._foreign.answered(message.code)
-        except hub.DecodeError as error:
+        except (hub.DecodeError, hub.LedElsewhere) as error:
             self._dropped(self._known(*source), error)
 
     def _known(self, host: str, port: int) -> Station | None:
@@ -283,6 +284,8 @@ class Link:
             # a BBMD passes on what others broadcast: believed of ours, and while everybody is asked
             passed_on = not forwarded or self._foreign is None or source == self._foreign.bbmd
             if self._loop.time() < self._listening_until and passed_on:
+                if forwarded:
+                    self._stay(request.station, source)
                 self._heard(decode.i_am(request.data), request.station, data)
             return
         peer = None if forwarded else self._peers.get(request.station)
@@ -305,6 +308,21 @@ class Link:
             raise
         if accepted and request.invoke is not None:
             self._reply(request, encode.simple_ack(request.service, request.invoke))
+
+    def _stay(self, station: Station, source: tuple[str, int]) -> None:
+        """Whoever passes an I-Am on says itself where its device is, and the hub will ask there. A BBMD that the
+        configuration names may say any machine; any other sender, one of a private network at a port of BACnet (Annex
+        J.1.2) or the hub's own. Raises LedElsewhere."""
+        host, ours = IPv4Address(station.host), IPv4Address(self.address[0])
+        trusted = self._foreign is not None and source == self._foreign.bbmd
+        usual = range(PORT, PORT + 16), (self._config.port,)
+        discover = self._config.discover
+        all_of_them = discover is not None and (discover.broadcast or "").partition(":")[0] == station.host
+        no_machine = host.is_multicast or host.is_unspecified or host.is_reserved or station.port == 0 or all_of_them
+        here = host.is_loopback and not ours.is_loopback
+        anywhere = not host.is_private or not any(station.port in ports for ports in usual)
+        if no_machine or here or (anywhere and not trusted):
+            raise hub.LedElsewhere(f"{source[0]} passes on a device at {station}, not asked there: give its `address`")
 
     def _reply(self, request: Request, apdu: bytes) -> None:
         station = request.station

@@ -19,6 +19,7 @@ from xknx.dpt.payload import DPTArray, DPTBinary
 from xknx.exceptions import CommunicationError, InvalidSecureConfiguration, IPSecureError, XKNXException
 from xknx.io import ConnectionConfig, ConnectionType
 from xknx.io.connection import SecureConfig
+from xknx.io.tunnel import UDPTunnel
 from xknx.secure import Keyring
 from xknx.telegram import Telegram as KnxTelegram
 from xknx.telegram.address import GroupAddress
@@ -165,7 +166,27 @@ class Link:
             if isinstance(error, Exception):
                 raise _meaning(self._config, error) from error
             raise
+        try:
+            self._stay()
+        except hub.LedElsewhere:
+            await self._close()
+            raise
         return self
+
+    def _stay(self) -> None:
+        """The answer to a connection names where its telegrams go (03_08_02, 7.8.2). They go to the interface that was
+        asked, on whatever port; nothing was sent yet. Raises LedElsewhere."""
+        tunnel = self._xknx.knxip_interface._interface
+        if not isinstance(tunnel, UDPTunnel) or tunnel._data_endpoint_addr is None:
+            return
+        host, port = tunnel._data_endpoint_addr
+        if self._config.route_back:  # what it knows of itself holds behind its NAT
+            tunnel._data_endpoint_addr = None
+        elif host != tunnel.gateway_ip:
+            raise hub.LedElsewhere(
+                f"{self._config.where} names {host}:{port} for its tunnel, not followed: set `route_back` if it is "
+                "behind a NAT"
+            )
 
     async def __aexit__(self, *_: object) -> None:
         await self._close()

@@ -27,7 +27,7 @@ from integrations.lorawan.orders import DONE
 from plugins.https import _proxy_says
 
 ROOT = Path(hub.__file__).parents[1]
-RAISED = {"NotReady", "LedElsewhere", "AuthFailed", "StorageError", "DiskRefuses", "BufferFull"}
+RAISED = {"NotReady", "LedElsewhere", "_Counted", "AuthFailed", "StorageError", "DiskRefuses", "BufferFull"}
 PARTS = (
     "integrations", "plugins", "hub/hosting", "hub/link", "hub/egress.py", "hub/buses.py", "hub/kit", "hub/payload",
     "hub/rawdisk", "hub/buffer/commits.py", "hub/buffer/journal.py", "hub/backups/keeper.py", "hub/identity/renewal.py",

@@ -10,8 +10,11 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from hub.errors import DecodeError, PluginError
+from hub.errors import DecodeError, LedElsewhere, PluginError
+from hub.events import Events
+from hub.hosting.plugins import Plugins
 from hub.hosting.runtime import STATE_LIMIT, Core, InProcessSession
+from hub.hosting.supervisor import Health
 from hub.model import Candidate, Decoded, Frame, Metric, NeedKey, Proof, Report, Signal
 from hub.registry import Decoder, Plugin, Registry
 from hub.testing import FakeHttp, settle
@@ -59,6 +62,30 @@ async def test_emit_tells_the_supervisor_that_the_plugin_got_through():
     stage = Stage()
     await stage.session().emit(Report(device=TAG.id, values={"temperature": 20.0}))
     assert (stage.ready, len(stage.buffer.rows)) == (1, 1)
+
+
+@pytest.mark.parametrize("counted", [False, True])
+async def test_a_plugin_that_is_led_elsewhere_is_away_and_it_is_counted_and_told_once(counted):
+    """`counted`: by the way out, which knows the host."""
+    stage, error = Stage(), LedElsewhere("the broker names another server")
+    error.counted = counted
+    events = stage.pipeline.strangers.events = Events(stage.clock.now, stage.clock.monotonic)
+    heard = []
+    events.listeners.append(heard.append)
+
+    async def start(session):
+        raise error
+
+    plugins = Plugins([], Registry.discover(), stage.core, stage.clock)
+    health = Health(name="knx", type="knx", since=0.0)
+    task = asyncio.create_task(plugins.supervise(health, start).run())
+    await settle()
+    task.cancel()
+    assert (health.error, health.crashes) == (str(error), 0)
+    assert stage.counts.about("knx") == ({} if counted else {"led-elsewhere": 1})
+    assert [(one.kind, one.subject, one.evidence) for one in heard] == (
+        [] if counted else [("redirect", "knx", {"what": str(error)})]
+    )
 
 
 async def test_emitting_something_else_than_a_report_is_a_plugin_error():

@@ -96,6 +96,10 @@ class Buffer:
 class Egress:
     def __init__(self) -> None:
         self.lent: list[Any] = []
+        self.noted: list[tuple[str, str]] = []
+
+    def note(self, whose: str, error: Any) -> None:
+        self.noted.append((whose, str(error)))
 
     def lend(self, client: Any) -> None:
         self.lent.append(client)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hub.documents.wire import pack_reply
-from hub.errors import AuthFailed, NotReady
+from hub.errors import AuthFailed, LedElsewhere, NotReady
 from hub.link import AWAY, FAILED, REFUSED, UP, Link
 from hub.session import Uplink
 from hub.testing import ManualClock, settle
@@ -152,6 +152,18 @@ async def test_a_forged_ack_deletes_nothing_stops_the_uplink_and_is_counted(
         assert status.uplinks[0].state == REFUSED
         assert "Nothing was deleted" in status.error
         assert sum(status.waiting.values()) == 2
+
+
+async def test_an_uplink_that_would_be_sent_elsewhere_is_away_and_it_is_told_each_time() -> None:
+    async with running(Bench()) as bench:
+        for _ in range(2):
+            await bench.peer.get()
+            bench.peer.replies.put_nowait(LedElsewhere("the broker names another server"))
+            await settle()
+            assert bench.link.status().uplinks[0].state == AWAY
+            await bench.clock.advance(120)
+        egress: Any = bench.link._egress
+        assert egress.noted == [("uplink.https", "the broker names another server")] * 2
 
 
 async def test_a_reply_that_is_none_puts_the_records_back() -> None:

@@ -366,3 +366,52 @@ async def test_i_am_is_heard_only_while_somebody_asks() -> None:
         peer.send(encode.unconfirmed(names.I_AM, bytes.fromhex("c4008000012201e09101210f")))
         await asyncio.sleep(0.05)
         assert heard == [1], "no device, no I-Am"
+
+
+def forwarded(origin: tuple[str, int], apdu: bytes) -> bytes:
+    """As a BBMD passes a broadcast on: it says itself whose it is (Annex J.2.5)."""
+    address = bytes(map(int, origin[0].split("."))) + origin[1].to_bytes(2, "big")
+    return encode.bvlc(0x04, address + b"\1\0" + apdu)
+
+
+I_AM = encode.unconfirmed(names.I_AM, bytes.fromhex("c4020000012201e09101210f"))
+NOWHERE = {
+    "this machine": ("127.0.0.9", 47808), "no machine": ("0.0.0.0", 47808), "a group": ("224.0.1.1", 47808),
+    "everybody": ("255.255.255.255", 47808), "all of this network": ("10.0.3.255", 47808),
+    "a machine of the Internet": ("8.8.8.8", 47808), "another service": ("10.0.3.7", 161), "no port": ("10.0.3.7", 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("twin", [False, True])
+@pytest.mark.parametrize("where", NOWHERE)
+async def test_nobody_who_passes_an_i_am_on_sends_the_hub_to_where_no_device_of_a_building_is(
+    where: str, twin: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Station] = []
+    drops: list[Exception] = []
+    options = config(address="0.0.0.0", discover={"broadcast": "10.0.3.255"})
+    if twin:  # whoever passes it on is believed
+        monkeypatch.setattr(Link, "_stay", lambda self, station, source: None)
+    async with Link(
+        options, heard=lambda said, station, _: heard.append(station), dropped=lambda _, error: drops.append(error)
+    ) as link:
+        link._listening_until = asyncio.get_running_loop().time() + 60
+        link.received(forwarded(NOWHERE[where], I_AM), ("10.0.3.5", 47808))
+        assert heard == ([Station(*NOWHERE[where])] if twin else [])
+        assert [type(error) for error in drops] == ([] if twin else [hub.LedElsewhere])
+        heard.clear()
+        link.received(forwarded(("10.1.3.7", 47809), I_AM), ("10.0.3.5", 47808))
+        assert heard == [Station("10.1.3.7", 47809)], "another network of the building, by way of its BBMD"
+
+
+async def test_a_router_names_networks_behind_itself_and_never_another_address() -> None:
+    async with raw(device) as (peer, station), running(config(), [known(station)]) as session:
+        await until(lambda: last(session) == {"temperature": 21.5})
+        reports = len(session.reports)
+        for message in (b"\x01\x80\x01\x00\x05", b"\x01\x80\x02\x00\x05\x00", b"\x01\x80\x07\x01\x00\x05\x01\x00"):
+            for function in (0x0A, 0x0B):  # I-Am-Router, I-Could-Be-Router, Initialize-Routing-Table
+                peer.raw(encode.bvlc(function, message))
+            peer.raw(encode.bvlc(0x04, b"\x7f\x00\x00\x09\xba\xc0" + message))
+        asked = len(peer.asked)
+        await until(lambda: len(session.reports) > reports + 2)
+        assert len(peer.asked) >= asked + 2, "it is asked where it was"
