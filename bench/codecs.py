@@ -2,7 +2,8 @@
 
 One figure a line: the vectors of some packs over and over, then of all packs in turn. The goal is 10,000 a second on
 one core. `worker` is calls for each second of processor time of the worker and `hub` of this process, whatever else
-the machine does; `wall` is by the clock. `to samples` is with the mapping, in this process.
+the machine does; `wall` is by the clock. `to samples` is with the mapping, in this process. In the end a codec that
+keeps whatever it is given: how often it found something of an earlier call, and what 100,000 calls of it leave behind.
 """
 
 from __future__ import annotations
@@ -15,15 +16,21 @@ import time
 from itertools import cycle
 from pathlib import Path
 
-from measure import cpu_s, figure
+from measure import cpu_s, figure, rss_mib
 
 from hub.packs.decoding import read_answer
 from hub.packs.library import Library
 from hub.packs.reading import Pack
-from hub.payload import Codecs
+from hub.payload import Codec, Codecs
 
 AT_ONCE = 256
 ONE_BY_ONE = ("elsys-ers", "milesight-am319", "decentlab-dl-atm41", "nke-th", "axioma-qalcosonic-w1")
+
+KEEPER = Codec(
+    "let last = null; function decodeUplink(i) {"
+    " const found = last; last = kept = Math.kept = [i, Array(99).fill(i)]; return { data: { found } } }"
+)
+CALLS = 100_000
 
 
 async def main(seconds: float) -> None:
@@ -35,6 +42,7 @@ async def main(seconds: float) -> None:
                 await tell(codecs, f"codec {pack.name}", [pack], seconds)
         await tell(codecs, f"codecs of all {len(packs)} packs in turn", packs, seconds)
         await tell(codecs, f"codecs of all {len(packs)} packs in turn, to samples", packs, seconds, mapped=True)
+        await kept(codecs)
         figure("worker restarts", codecs.restarts, "")
 
 
@@ -65,6 +73,21 @@ async def tell(codecs: Codecs, name: str, packs: list[Pack], seconds: float, *, 
     figure(f"{name}, worker", done / used if used else 0.0, "calls/cpu s")
     figure(f"{name}, hub", done / own, "calls/cpu s")
     figure(f"{name}, wall", done / wall, "calls/s")
+
+
+async def kept(codecs: Codecs) -> None:
+    async def batch() -> int:
+        answers = await asyncio.gather(*(codecs.decode_uplink(KEEPER, bytes([n]), 1) for n in range(AT_ONCE)))
+        return sum(answer != {"data": {"found": None}} for answer in answers)
+
+    leaks, worker = await batch(), _worker()
+    memory, used = rss_mib(worker), cpu_s(worker)
+    for _ in range(CALLS // AT_ONCE):
+        leaks += await batch()
+    used = cpu_s(worker) - used
+    figure("a codec that keeps what it is given, worker", CALLS // AT_ONCE * AT_ONCE / used, "calls/cpu s")
+    figure("a codec that keeps what it is given: calls that found something", leaks, "")
+    figure(f"a codec that keeps what it is given: memory after {CALLS:,} more", rss_mib(worker) - memory, "MiB")
 
 
 def _worker() -> int:
