@@ -97,6 +97,8 @@ async def _post(
     said = answer.body.decode(errors="replace").strip()
     if status in (401, 403):
         raise hub.AuthFailed(f"{base} refuses this hub ({status}): {said}. Its operator admits {name} again")
+    if status in (301, 302, 303, 307, 308):
+        raise hub.LedElsewhere(f"{base} answers {status} to a {message.kind} message: {said}")
     raise hub.NotReady(f"{base} answers {status} to a {message.kind} message: {said}")
 
 

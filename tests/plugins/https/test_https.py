@@ -208,7 +208,7 @@ async def test_several_messages_are_on_their_way_and_the_next_is_chosen_only_whe
         (400, hub.NotReady, "answers 400 to a state message: not admitted"),
         (503, hub.NotReady, "answers 503"),
         (500, hub.NotReady, "answers 500"),
-        (302, hub.NotReady, "answers 302"),
+        (302, hub.LedElsewhere, "answers 302"),
         (204, hub.NotReady, "answers 204"),
     ],
 )
