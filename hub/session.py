@@ -28,7 +28,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Http(Protocol):
-    """Requests through the core's egress."""
+    """Requests to the hosts that this plugin's own options name, and to no others."""
 
     async def request(
         self,
@@ -39,7 +39,8 @@ class Http(Protocol):
         body: bytes | None = None,
         timeout: timedelta = timedelta(seconds=10),
     ) -> Reply:
-        """One request through the core's egress check. Raises NotReady when the host does not answer."""
+        """One request. Raises NotReady when the host does not answer, LedElsewhere when its answer leads where this
+        plugin does not go."""
         ...
 
 
