@@ -23,7 +23,9 @@ radio (lorawan, sigfox) a payload codec in JavaScript. A device uses one by [`pa
 configuration. How to make one: [Write a pack](../how-to/write-a-pack.md).
 
 - The codec runs in a process that can do nothing but compute: 50 ms of processor time, 16 MB, no input or output. It
-  may have the form of the LoRa Alliance's Payload Codec API (TS013-1.0.0), of The Things Network v2 or of
+  sees nothing of an earlier call, of whatever device: what it keeps in a variable is gone, and `Math.random` gives the
+  same numbers each time.
+- A codec may have the form of the LoRa Alliance's Payload Codec API (TS013-1.0.0), of The Things Network v2 or of
   ChirpStack v3.
 - A pack of Sigfox may say its payload in the operator's grammar instead (`codec.format`). There are no ports: its
   codec is given port 1, and its downlinks have 8 bytes.

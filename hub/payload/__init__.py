@@ -9,9 +9,12 @@ A codec is one JavaScript file, and the other files of its pack that it asks for
 
 as a function at the top of the script, by `module.exports`, or as an export of an ES module (its `import` and `export`
 are read as CommonJS). What it finds around it is stated at the top of `prelude.js`. One call has 50 ms of processor
-time, 16 MB and 512 KB of stack; a codec that loops, recurses, allocates or throws costs that call.
+time, 16 MB and 512 KB of stack; a codec that loops, recurses, allocates or throws costs that call. No call sees
+anything of an earlier one (docs/adr/0091).
 
-    sandbox   one codec in one engine: compile, call, and what went wrong, as a reason
+    heap      the memory that an engine lives in: blocks, and how it is set back
+    engine    QuickJS on such a heap, by its C interface
+    sandbox   compile a codec, call it, and what went wrong, as a reason
     worker    the process: calls in, answers out, over one pipe each way
     gathering a codec and the files it asks for, from a directory
     codecs    the hub's side: keeps the worker, times it, starts it again

@@ -6,9 +6,10 @@
 //   Buffer                     a Uint8Array with the methods of Node.js that codecs use (Node.js 20, buffer)
 //   TextDecoder, TextEncoder, atob, btoa
 //
-// There is no input or output, no timer, no network: a codec is a function of its argument. The value of this script is
-// a function of the pack's other files that gives the host, by name, `enter`: a function of (name, JSON of the argument)
-// that answers in JSON, and `script`, which reads the source of an ES module as a script.
+// There is no input or output, no timer, no network, and nothing of an earlier call: a codec is a function of its argument
+// and of the clock. The value of this script is a function of the pack's other files that gives the host, by name, `enter`:
+// a function of (name, JSON of the argument) that answers in JSON, and `script`, which reads the source of an ES module as
+// a script.
 "use strict";
 (function (files) {
     const { parse, stringify } = JSON;
