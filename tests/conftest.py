@@ -1,19 +1,14 @@
-"""What holds for every test: which files go first, that no example is timed, how many a hostile input gets, and that
-one which fails leaves nothing to those that follow."""
+"""Rules for every test: which files go first, that no example is timed, how many a hostile input gets, how long a test
+may take, and that it leaves nothing to those that follow."""
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
-import signal
-import subprocess
-import sys
-import warnings
-from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from . import limits
 
 SEARCHES = "ILOT_EXAMPLES" in os.environ
 """`make fuzz` looks for new examples. `make test` has the same ones each time: whether it passes says something of the
@@ -42,30 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
-FAILED = pytest.StashKey[bool]()
+def pytest_addoption(parser: pytest.Parser) -> None:
+    limits.add_options(parser)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
-    return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """What a test that failed had open is let go here. Else it is noticed when its traceback is forgotten, in the next
-    test, which then fails as well; and its processes would take their share of this machine until the end."""
-    done = yield
-    if item.stash.get(FAILED, False):
-        for name in ("last_exc", "last_value", "last_type", "last_traceback"):  # they hold its frames
-            with contextlib.suppress(AttributeError):
-                delattr(sys, name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
-        for process in subprocess._active or ():  # type: ignore[attr-defined]  # children whose object is gone
-            with contextlib.suppress(ProcessLookupError):
-                leads = os.getpgid(process.pid) == process.pid
-                (os.killpg if leads else os.kill)(process.pid, signal.SIGKILL)
-    return done
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(limits.Limits(config), "limits")

@@ -1,14 +1,23 @@
-"""What `make test` runs once more, and what it does not."""
+"""Every run of `make test` ends, names what hung, and leaves no process; some of what failed runs once more."""
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
-TOOL = Path(__file__).resolve().parents[1] / "tools" / "run_tests.py"
+from . import limits
+
+HERE = Path(__file__).parent
+TOOL = HERE.parent / "tools" / "run_tests.py"
 # fails in each process that is the first to ask
 MOODY = """
 from pathlib import Path
@@ -23,15 +32,31 @@ def test_moody(n):
 BROKEN = "def test_broken(): assert False\n"
 
 
-def run(root: Path, workers: int = 0, **files: str) -> subprocess.CompletedProcess[str]:
+def prepared(root: Path, workers: int, limit: float = 60, **files: str) -> tuple[list[str], dict[str, str]]:
+    """A small suite with this one's rules, whose tests may take seconds: the command that runs it, its environment."""
+    (root / "tests").mkdir()
+    for name in ("conftest.py", "limits.py", "scheduling.py"):
+        shutil.copy(HERE / name, root / "tests")
     for name, text in files.items():
         file = root / "tests" / name.replace("__", "/")
         file = file.with_name(f"test_{file.name}.py")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    (root / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\n")
+    (root / "pytest.ini").write_text(
+        "[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\nasyncio_mode = auto\n"
+        "asyncio_default_fixture_loop_scope = function\nfilterwarnings = error::pytest.PytestWarning\n"
+        f"limit_s = {limit}\nlimit_grace_s = 8\nlimit_dying_s = 1\n"
+    )
     command = [sys.executable, str(TOOL), "-q", "-n", str(workers), "--dist", "loadfile", "tests"]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    return command, {**os.environ, "ILOT_TEST_ENDING_S": "5"}
+
+
+def run(
+    root: Path, workers: int = 0, limit: float = 60, environment: dict[str, str] | None = None, **files: str
+) -> subprocess.CompletedProcess[str]:
+    command, given = prepared(root, workers, limit, **files)
+    given |= environment or {}
+    return subprocess.run(command, cwd=root, env=given, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_a_journey_that_fails_beside_others_runs_again_alone_and_is_named(tmp_path: Path) -> None:
@@ -62,3 +87,177 @@ def test_nothing_is_run_again_when(files: dict[str, str], tmp_path: Path) -> Non
     done = run(tmp_path, **files)
     assert done.returncode != 0
     assert "once more, alone" not in done.stdout
+
+
+FINE = "def test_fine(): pass\n"
+SLEEPER = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(900)"
+)
+def start(**options):
+    process = subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, **options)
+    assert process.stdout.readline() == b"up\\n"
+    Path(__file__).with_name(f"pid-{process.pid}").touch()
+    return process
+"""
+HANGS = {
+    "a loop": ("def test_hangs():\n while True: pass\n", "while True: pass"),
+    "a wait": ("import time\ndef test_hangs(): time.sleep(900)\n", "time.sleep(900)"),
+    "a coroutine": (
+        (
+            "import asyncio\nasync def inner(): await asyncio.Event().wait()\n"
+            "async def test_hangs(): await asyncio.create_task(inner(), name='the inner one')\n"
+        ),
+        "asyncio task the inner one",
+    ),
+    "a loop of a task beside it": (
+        (
+            "import asyncio\nasync def busy():\n while True: await asyncio.sleep(0)\n"
+            "async def test_hangs():\n task = asyncio.create_task(busy())\n await asyncio.Event().wait()\n"
+        ),
+        "while True: await asyncio.sleep(0)",
+    ),
+    "one that swallows what ends it": (
+        "import time\ndef test_hangs():\n try: time.sleep(900)\n except BaseException: pass\n",
+        "time.sleep(900)",
+    ),
+    "a thread in C that the end of the loop waits for": (
+        "import asyncio, ctypes\nasync def test_hangs(): await asyncio.to_thread(ctypes.CDLL(None).sleep, 900)\n",
+        "test_hangs",
+    ),
+    "a child that ignores SIGTERM": (
+        SLEEPER + "def test_hangs():\n process = start()\n process.terminate()\n process.wait()\n",
+        "process.wait()",
+    ),
+    "a set-up": (
+        "import pytest, time\n@pytest.fixture\ndef slow(): time.sleep(900)\ndef test_hangs(slow): pass\n",
+        "def slow(): time.sleep(900)",
+    ),
+}
+IN_C = "import itertools\ndef test_hangs(): sum(itertools.repeat(0))\n"  # holds the interpreter, heeds no signal
+
+
+def nothing_left(root: Path) -> bool:
+    pids = [path.name.removeprefix("pid-") for path in root.rglob("pid-*")]
+    return not any(limits.read(f"/proc/{pid}/cmdline") for pid in pids)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_test_that_hangs_fails_with_its_stacks_and_the_others_run(workers: int, tmp_path: Path) -> None:
+    files = {f"hub__{n}": text + FINE for n, (text, _) in enumerate(HANGS.values())}
+    done = run(tmp_path, workers, 2, **files)
+    assert done.returncode == 1, done.stdout
+    parts = {
+        n: part
+        for part in re.split("^_{3,} .*test_hangs _{3,}$", done.stdout, flags=re.MULTILINE)
+        for n in range(len(HANGS))
+        if f"of tests/hub/test_{n}.py::test_hangs took more than 2 s" in part
+    }
+    for n, (hangs, (_, shown)) in enumerate(HANGS.items()):
+        assert shown in parts[n], hangs
+    assert f"{len(HANGS) - 1} failed, {len(HANGS)} passed" in done.stdout  # one fails in its set-up: an error
+    assert nothing_left(tmp_path)
+
+
+def test_a_test_that_never_comes_back_from_c_ends_its_worker_and_the_others_run(tmp_path: Path) -> None:
+    done = run(tmp_path, 2, 2, hub__a=SLEEPER + IN_C.replace("hangs():", "hangs(): start(); ") + FINE, hub__b=FINE)
+    assert done.returncode == 1, done.stdout
+    assert "crashed while running 'tests/hub/test_a.py::test_hangs'" in done.stdout
+    assert "in test_hangs" in done.stderr
+    assert "left by tests/hub/test_a.py::test_hangs: process" in done.stderr
+    assert "1 failed, 2 passed" in done.stdout
+    assert nothing_left(tmp_path)
+
+
+def test_a_test_that_never_comes_back_from_c_is_named_where_there_is_no_worker(tmp_path: Path) -> None:
+    done = run(tmp_path, 0, 2, hub__a=IN_C)
+    assert done.returncode == 1
+    assert "in test_hangs" in done.stderr
+    assert "Under way: tests/hub/test_a.py::test_hangs" in done.stdout
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_that_is_told_to_end_names_its_tests_shows_their_stacks_and_leaves_nothing(
+    workers: int, tmp_path: Path
+) -> None:
+    text = SLEEPER + "def test_slow(): start(start_new_session=True); time.sleep(900)\n"
+    command, given = prepared(tmp_path, workers, hub__a=text)
+    with subprocess.Popen(command, cwd=tmp_path, env=given, stdout=PIPE, stderr=PIPE, text=True) as process:
+        while not list(tmp_path.rglob("pid-*")) and process.poll() is None:
+            time.sleep(0.1)
+        process.terminate()
+        out, err = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM, out
+    assert "STOPPED: it was told to end. Under way: tests/hub/test_a.py::test_slow" in out
+    assert "call of tests/hub/test_a.py::test_slow" in err
+    assert "time.sleep(900)" in err
+    assert nothing_left(tmp_path)
+
+
+def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    done = run(tmp_path, environment={"ILOT_TEST_MINUTES": "0.001"}, hub__a=HANGS["a wait"][0])
+    assert done.returncode == 1
+    assert "STOPPED: the run took more than 0.001 minutes. Under way: " in done.stdout
+
+
+LEAVES = {
+    "a process": ("def test_leaves(): start()\n", "process "),
+    "one of another session that has lost its parent": (
+        (
+            "def test_leaves():\n"
+            " if not (pid := os.fork()):\n  start(start_new_session=True, env={})\n  os._exit(0)\n os.waitpid(pid, 0)\n"
+        ),
+        "process ",
+    ),
+    "a port": (
+        "import socket\nKEPT = []\ndef test_leaves(): KEPT.append(socket.create_server(('', 0)))\n",
+        "port: tcp",
+    ),
+}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_test_that_leaves_something_fails_and_it_is_gone(workers: int, tmp_path: Path) -> None:
+    done = run(tmp_path, workers, **{f"hub__{n}": SLEEPER + text + FINE for n, (text, _) in enumerate(LEAVES.values())})
+    assert done.returncode == 1, done.stdout
+    for n, (leaves, (_, shown)) in enumerate(LEAVES.items()):
+        assert f"tests/hub/test_{n}.py::test_leaves - left when it had ended:" in done.stdout, leaves
+        assert f"left when it had ended:\n{shown}" in done.stdout, leaves
+    assert f"{2 * len(LEAVES)} passed" in done.stdout
+    assert f"{len(LEAVES)} errors in" in done.stdout
+    assert nothing_left(tmp_path)
+
+
+def test_a_process_of_a_wider_fixture_may_stay_as_long_as_that(tmp_path: Path) -> None:
+    fixture = "import pytest\n@pytest.fixture(scope='{}')\ndef kept():\n process = start()\n yield process\n{}\n"
+    stops = " process.kill()\n process.communicate()"
+    tests = "def test_one(kept): assert kept.poll() is None\ndef test_two(kept): assert kept.poll() is None\n"
+    good = SLEEPER + fixture.format("session", stops) + tests
+    bad = SLEEPER + fixture.format("module", " pass") + tests
+    done = run(tmp_path, hub__a=good, hub__b=bad, hub__c=FINE)
+    assert "ERROR at teardown of test_two" in done.stdout
+    assert "5 passed" in done.stdout
+    assert "1 error in" in done.stdout
+    assert nothing_left(tmp_path)
+
+
+def test_a_thread_that_keeps_a_process_when_all_has_ended_does_not_keep_the_run(tmp_path: Path) -> None:
+    thread = "threading.Thread(target=ctypes.CDLL(None).sleep, args=(900,))"
+    text = f"import ctypes, threading\ndef test_leaves(): {thread}.start()\n"
+    done = run(tmp_path, hub__a=text)
+    assert done.returncode == 1
+    assert "STOPPED: pytest has ended, its process has not within 5 s" in done.stdout
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_tests_that_were_skipped_are_listed_with_their_reasons(workers: int, tmp_path: Path) -> None:
+    here = "import pytest\n@pytest.mark.skip(reason='no radio')\ndef test_radio(): pass\n"
+    whole = "import pytest\npytest.skip('no namespaces', allow_module_level=True)\n"
+    done = run(tmp_path, workers, hub__a=here, hub__b=whole, hub__c=FINE)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-2:] == [
+        "SKIPPED 1: no namespaces (tests/hub/test_b.py)",
+        "SKIPPED 1: no radio (tests/hub/test_a.py::test_radio)",
+    ]

@@ -5,57 +5,231 @@ whose other work nobody knows. When at most MOST of them failed, and nothing els
 beside it, and that second result counts. It is said plainly, by name, in the last lines: such a test is to be mended.
 Tests of one process are never run again. See docs/adr/0078-once-more-alone.md.
 
-Exit codes are those of pytest.
+tests/limits.py ends a test that hangs. Should that fail, or all take longer than ILOT_TEST_MINUTES, the tests under way
+are named, their processes write their stacks, and everything below this process is killed. So is what is left when
+pytest has ended. Tests that were skipped are listed at the end with their reasons. See docs/adr/0086-every-run-ends.md.
+
+Exit codes are those of pytest; 1 where it was stopped here, or left a process.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import select
+import signal
 import subprocess
 import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+import limits
+
+sys.path.pop()  # there is a folder `hub` there
+
 PLACES = ("tests/faults/", "tests/journeys/")
 MOST = 3
+MINUTES = float(os.environ.get("ILOT_TEST_MINUTES", "120"))
+ENDING_S = float(os.environ.get("ILOT_TEST_ENDING_S", "60"))
+"""How long a pytest that has said its result may take to end: a thread of a test may keep it."""
+DYING_S = 10.0
+"""How long what is left may take to end by itself when pytest has ended."""
+STACKS_S = 5.0
 
 
-class Failed:
-    """A plugin that notes which tests failed, in their set-up or after their end too."""
+class Journal:
+    """A plugin that tells the process that watches this one what happens, a line of JSON each."""
 
-    def __init__(self) -> None:
-        self.names: dict[str, None] = {}
-        self.elsewhere = False  # something failed that is no test: a file that cannot be collected
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def tell(self, **what: object) -> None:
+        os.write(self._fd, json.dumps(what).encode() + b"\n")
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.tell(starts=nodeid)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.tell(ends=nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self.names[report.nodeid] = None
+            self.tell(failed=report.nodeid)
+        if report.when == "???":  # its worker is gone
+            self.tell(ends=report.nodeid)
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self.tell(skipped=report.nodeid, why=_reason(report))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        self.elsewhere |= report.failed
+        if report.failed:  # it is no test: a file that cannot be collected
+            self.tell(elsewhere=report.nodeid)
+        if report.skipped:
+            self.tell(skipped=report.nodeid, why=_reason(report))
 
 
-def worth_another_run(code: int, failed: Failed) -> bool:
-    """Whether only few tests failed, and all of them among real processes."""
-    return (
-        code == pytest.ExitCode.TESTS_FAILED
-        and not failed.elsewhere
-        and 0 < len(failed.names) <= MOST
-        and all(name.startswith(PLACES) for name in failed.names)
-    )
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return why.removeprefix("Skipped: ")
+
+
+@dataclass
+class Run:
+    """What a run of pytest has told, and how it ended."""
+
+    code: int | None = None
+    under_way: dict[str, None] = field(default_factory=dict)
+    failed: dict[str, None] = field(default_factory=dict)
+    skipped: dict[str, list[str]] = field(default_factory=dict)  # tests, by reason
+    elsewhere: bool = False
+    stopped: bool = False
+
+    def hear(self, told: dict[str, Any]) -> None:
+        match told:
+            case {"starts": name}:
+                self.under_way[name] = None
+            case {"ends": name}:
+                self.under_way.pop(name, None)
+            case {"failed": name}:
+                self.failed[name] = None
+            case {"skipped": name, "why": why}:
+                self.skipped.setdefault(why, []).append(name)
+            case {"elsewhere": _}:
+                self.elsewhere = True
+            case {"code": code}:
+                self.code = code
+
+    def worth_another(self) -> bool:
+        """Whether only few tests failed, and all of them among real processes."""
+        return (
+            self.code == pytest.ExitCode.TESTS_FAILED
+            and not self.elsewhere
+            and not self.stopped
+            and 0 < len(self.failed) <= MOST
+            and all(name.startswith(PLACES) for name in self.failed)
+        )
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def stop(run: Run, why: str) -> None:
+    """Names the tests under way, has their processes write their stacks, and kills all."""
+    run.stopped = True
+    say(f"\nSTOPPED: {why}. Under way: {', '.join(run.under_way) or 'no test'}")
+    asked = [process for process in limits.processes() if _writes_stacks(process)]
+    for process in asked:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, limits.DUMP)
+    time.sleep(STACKS_S if asked else 0)
+    limits.kill(limits.processes)
+
+
+def _writes_stacks(process: limits.Process) -> bool:
+    for line in limits.read(f"/proc/{process.pid}/status").splitlines():
+        if line.startswith("SigCgt:"):
+            return bool(int(line.split()[1], 16) >> (limits.DUMP - 1) & 1)
+    return False
+
+
+def watched(arguments: list[str]) -> Run:
+    """Runs pytest below this process, and leaves nothing of it."""
+    run = Run()
+    reading, writing = os.pipe()
+    until, ending = time.monotonic() + MINUTES * 60, float("inf")
+    process = subprocess.Popen([sys.executable, __file__, "--tell", str(writing), *arguments], pass_fds=[writing])
+    os.close(writing)
+    rest = b""
+    try:
+        while True:
+            ended = process.poll() is not None  # before reading: what it has written last is read
+            if select.select([reading], [], [], 0 if ended else 0.2)[0] and (data := os.read(reading, 1 << 16)):
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    run.hear(json.loads(line))
+                continue
+            if ended:
+                break
+            if run.code is not None:
+                ending = min(ending, time.monotonic() + ENDING_S)
+            if time.monotonic() > until:
+                stop(run, f"the run took more than {MINUTES:g} minutes")
+            elif time.monotonic() > ending:
+                stop(run, f"pytest has ended, its process has not within {ENDING_S:g} s: a thread keeps it")
+    except KeyboardInterrupt:  # pytest got it too, from the terminal
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(ENDING_S)
+        run.code = pytest.ExitCode.INTERRUPTED
+    except SystemExit:
+        stop(run, "it was told to end")
+        raise
+    finally:
+        os.close(reading)
+        _sweep(run, patient=process.poll() is not None)
+        process.wait()
+        _reap()
+    if run.code is None and not run.stopped:
+        say(f"\nSTOPPED: pytest ended with {process.returncode}. Under way: {', '.join(run.under_way) or 'no test'}")
+    if run.code is None or (run.stopped and run.code == pytest.ExitCode.OK):
+        run.code = pytest.ExitCode.TESTS_FAILED
+    return run
+
+
+def _sweep(run: Run, patient: bool) -> None:
+    """Kills and names what is left below this process."""
+    until = time.monotonic() + (DYING_S if patient else 0)
+    while (left := limits.processes()) and time.monotonic() < until:
+        time.sleep(0.05)
+    for process in left:
+        say(f"LEFT by {limits.started_by(process) or 'an unknown test'}: {process}")
+        run.stopped = True
+    limits.kill(limits.processes)
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def tell_skipped(run: Run) -> None:
+    """By reason, with the tests or, where they are many, their files."""
+    for why, names in sorted(run.skipped.items()):
+        places = names if len(names) <= 3 else sorted({name.partition("::")[0] for name in names})
+        say(f"SKIPPED {len(names)}: {why} ({', '.join(places)})")
 
 
 def main(arguments: list[str]) -> int:
-    failed = Failed()
-    code = int(pytest.main(arguments, plugins=[failed]))
-    if not worth_another_run(code, failed):
-        return code
-    names = list(failed.names)
-    print(f"\n{len(names)} failed beside others: once more, alone\n", flush=True)
-    alone = {name: subprocess.run([sys.executable, "-m", "pytest", "-n", "0", name], check=False) for name in names}
-    for name, done in alone.items():
-        print(f"FAILED BESIDE OTHERS, {'FAILED' if done.returncode else 'PASSED'} ALONE: {name}")
-    return max(done.returncode for done in alone.values())
+    limits.adopt()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    run = watched(arguments)
+    again = run.worth_another()
+    names = list(run.failed) if again else []
+    if names:
+        say(f"\n{len(names)} failed beside others: once more, alone\n")
+    alone = {name: watched(["-n", "0", name]).code for name in names}
+    tell_skipped(run)
+    for name, code in alone.items():
+        say(f"FAILED BESIDE OTHERS, {'FAILED' if code else 'PASSED'} ALONE: {name}")
+    return max(code or 0 for code in alone.values()) if again else run.code or 0
+
+
+def told(fd: int, arguments: list[str]) -> int:
+    """The process that is watched."""
+    os.set_inheritable(fd, False)
+    journal = Journal(fd)
+    code = int(pytest.main(arguments, plugins=[journal]))
+    journal.tell(code=code)
+    return code
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--tell"]:
+        sys.exit(told(int(sys.argv[2]), sys.argv[3:]))
     sys.exit(main(sys.argv[1:]))
