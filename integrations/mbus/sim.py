@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -190,7 +191,8 @@ async def simulate(port: int, bus: Bus, pty: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with await serve(bus, "127.0.0.1", port) as server:
+    server = await serve(bus, "127.0.0.1", port)
+    with contextlib.closing(server):  # `async with` would wait until the hub hangs up
         address = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         if pty:
             address = await serve_pty(bus)

@@ -11,6 +11,8 @@ from types import ModuleType
 
 import pytest
 
+from ..serving import start_server
+
 Load = Callable[[str], ModuleType]
 
 
@@ -127,7 +129,7 @@ async def test_a_slow_line_takes_the_time_of_its_bytes(bench: Load) -> None:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    server = await start_server(echo, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, bench("line").Line(10_000) as line:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(line.url.rpartition(":")[2]))

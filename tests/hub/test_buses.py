@@ -14,6 +14,8 @@ import pytest
 from hub.buses import MOST_BYTES, Buses, BusOptions, SharedLine
 from hub.errors import AuthFailed, DecodeError, NotReady
 
+from ..serving import start_server
+
 SOON = timedelta(seconds=5)
 NEVER = timedelta(milliseconds=50)
 
@@ -37,7 +39,7 @@ async def slave(answer):
         finally:
             writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    server = await start_server(talk, "127.0.0.1", 0)
     async with server:
         yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", server
 

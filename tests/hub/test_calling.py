@@ -23,6 +23,8 @@ from hub.calling import Answer, HttpClient, TooLong, Unanswered
 from hub.calling.form import asked
 from hub.calling.line import INTERIM, PORTION, Line, exchanged
 
+from ..serving import start_server
+
 OK = b"HTTP/1.1 200 OK\r\n"
 SORT = OK + b"X-Sort: plain\r\n"
 LIMIT = 1000
@@ -68,7 +70,7 @@ class Server:
 
 @asynccontextmanager
 async def serving(server: Server) -> AsyncIterator[str]:
-    made = await asyncio.start_server(server.handle, "127.0.0.1", 0)
+    made = await start_server(server.handle, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{made.sockets[0].getsockname()[1]}"
     finally:
@@ -259,7 +261,7 @@ async def test_an_answer_that_comes_before_the_question_is_whole_is_heard() -> N
         finally:  # also when the test is over before all of the question has come
             writer.transport.abort()
 
-    made = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    made = await start_server(refuse, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{made.sockets[0].getsockname()[1]}/"
     client = HttpClient()
     answer = await client.call("POST", url, context=None, limit=9, timeout_s=10, body=bytes(8 << 20))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ..faults.rig import Rig, until
+from ..serving import start_server
 from .patience import PATIENCE_S
 
 ADDRESS = "041436028024"
@@ -99,7 +100,7 @@ async def test_a_buildings_meters_are_read_and_corrected_and_their_names_stay_he
         finally:
             writer.close()
 
-    server = await asyncio.start_server(gateway, "127.0.0.1", 0)
+    server = await start_server(gateway, "127.0.0.1", 0)
     rig = await asyncio.to_thread(Rig, tmp_path)
     try:
         url = rig.config.read_text().partition('url: "')[2].partition('"')[0]

@@ -34,6 +34,8 @@ from hub.identity import enrolment
 from hub.identity.enrolment import Token, enrol, read_token
 from hub.state import Held, StateDir
 
+from ...serving import start_server
+
 
 @pytest.fixture
 async def backend(tmp_path: Path) -> AsyncIterator[Running]:
@@ -340,7 +342,7 @@ async def test_a_backend_that_never_answers_is_given_up(tmp_path: Path) -> None:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0, ssl=tls_context(tmp_path / "owner"))
+    server = await start_server(silent, "127.0.0.1", 0, ssl=tls_context(tmp_path / "owner"))
     port = server.sockets[0].getsockname()[1]
     token = Token(url=f"https://127.0.0.1:{port}", root="11" * 32, id="x", secret=bytes(16), expires=2e12)
     with pytest.raises(NotReady, match="does not answer"):

@@ -13,6 +13,8 @@ import pytest
 import hub
 from hub.kit import lines
 
+from ...serving import start_server
+
 
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, str]]:
@@ -48,7 +50,7 @@ async def test_a_line_behind_a_tcp_port_is_the_same() -> None:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    server = await start_server(echo, "127.0.0.1", 0)
     async with server:
         port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with hub.open_line(port) as line:
@@ -68,7 +70,7 @@ async def test_a_line_whose_other_end_no_longer_reads_is_left_all_the_same(monke
         finally:
             writer.transport.abort()
 
-    server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1)
+    server = await start_server(deaf, "127.0.0.1", 0, limit=1)
     async with server:
         port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with asyncio.timeout(60):

@@ -16,6 +16,8 @@ import pytest
 
 import hub
 
+from ...serving import start_server
+
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
 
 
@@ -43,9 +45,9 @@ async def two_hosts(answer: Answer) -> AsyncIterator[tuple[int, list[int]]]:
             await reader.read(1)
         writer.close()
 
-    victim = await asyncio.start_server(visited, "127.0.0.2", 0)
+    victim = await start_server(visited, "127.0.0.2", 0)
     other = b"127.0.0.2:%d" % victim.sockets[0].getsockname()[1]
-    broker = await asyncio.start_server(serve, "127.0.0.1", 0)
+    broker = await start_server(serve, "127.0.0.1", 0)
     async with victim, broker:
         try:
             yield broker.sockets[0].getsockname()[1], visits

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from hub.link.traffic import Traffic
 
+from ...serving import start_server
+
 JANUARY, FEBRUARY = 1_769_000_000.0, 1_771_000_000.0
 
 
@@ -24,7 +26,7 @@ async def test_a_socket_counts_what_the_other_end_received_and_sent() -> None:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(peer, "127.0.0.1", 0)
+    server = await start_server(peer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     traffic = Traffic(lambda: JANUARY)
     (address,) = await asyncio.get_running_loop().getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM)

@@ -16,6 +16,8 @@ from aioesphomeapi.model import BluetoothProxyFeature
 from noise.connection import NoiseConnection
 from noise.exceptions import NoiseInvalidMessage
 
+from ...serving import start_server
+
 NUMBER = {message: number for number, message in MESSAGE_TYPE_TO_PROTO.items()}
 NAME = "proxy-under-test"
 EVERYTHING = (
@@ -251,7 +253,7 @@ async def fake_proxy(
     key: str | None = None, *, features: int = EVERYTHING, port: int = 0, slots: int = 3
 ) -> AsyncIterator[FakeProxy]:
     proxy = FakeProxy(key, features, slots)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", port)
+    server = await start_server(proxy.serve, "127.0.0.1", port)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy

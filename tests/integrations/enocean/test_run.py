@@ -18,6 +18,8 @@ from hub.testing import FakeSession
 from integrations.enocean import Config, DeviceSettings, Listening, probe, run
 from integrations.enocean.esp3 import Packet, pack
 
+from ...serving import start_server
+
 HERE = Path(integrations.enocean.__file__).parent
 ROOM = hub.Device(id="enocean:018F2B3C", integration="enocean", place="room", settings={"eep": "A5-04-01"})
 
@@ -47,7 +49,7 @@ async def gateway(*sent: bytes) -> AsyncIterator[str]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    server = await start_server(talk, "127.0.0.1", 0)
     async with server:
         yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 

@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from integrations.knx.sim.server import Peer, Server, frame, split
 
+from ...serving import start_server
+
 SESSION_REQUEST, SESSION_RESPONSE, AUTHENTICATE, STATUS, WRAPPER = 0x0951, 0x0952, 0x0953, 0x0954, 0x0950
 SERIAL = b"\0\xfa\1\2\3\4"
 HANDSHAKE_COUNTER = bytes(14) + b"\xff\x00"
@@ -138,7 +140,7 @@ class SecureInterface:
         return []
 
     async def __aenter__(self) -> SecureInterface:
-        self._listener = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._listener = await start_server(self._connected, "127.0.0.1", 0)
         self.port = self._listener.sockets[0].getsockname()[1]
         server = self.server = Server(self.hear, "127.0.0.1", self.port, name="secure")
 

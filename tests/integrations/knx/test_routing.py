@@ -16,6 +16,9 @@ import pytest
 @pytest.fixture(scope="module")
 def told() -> dict[str, Any]:
     alone = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
+    probe = subprocess.run([*alone, "true"], capture_output=True, text=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip(f"no network namespace can be made here: {probe.stderr.strip()}")
     child = Path(__file__).with_name("routing_child.py")
     done = subprocess.run([*alone, sys.executable, str(child)], capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from knxd_kit import until
-from secure_kit import KeyringFile, SecureInterface, secured
 
 import hub
 from hub.testing import FakeSession
 from integrations import knx
 from integrations.knx import addresses, keyring
 from integrations.knx.sim.building import float16, telegram
+
+from .secure_kit import KeyringFile, SecureInterface, secured
 
 Start = Callable[[Any], "asyncio.Task[None]"]
 PASSWORD, USER, AUTHENTICATION = "clé-du-projet", "tunnel-2", "appareil"

@@ -26,6 +26,8 @@ import hub
 from hub.testing import FakeSession
 from integrations.lorawan_servers import chirpstack, client, things_stack
 
+from ...serving import start_server
+
 UP = kit.topic("up")
 
 
@@ -397,7 +399,7 @@ async def in_front(broker: kit.Mosquitto, level: int | None) -> AsyncIterator[in
                     down.write(first)
                     await asyncio.gather(pump(reader, down), pump(upstream, writer))
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await start_server(serve, "127.0.0.1", 0)
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:

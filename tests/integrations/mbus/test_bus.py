@@ -21,6 +21,7 @@ from integrations.mbus import Config, probe, run
 from integrations.mbus.master import Master, Silent, secondary
 from integrations.mbus.sim import Bus, Meter, house
 
+from ...serving import start_server
 from .wire import Wire, plug
 
 HEAT, WATER, DEAD = "mbus:KAM-06855817-08-04", "mbus:ACW-78563412-14-07", "mbus:KAM-99999999-08-04"
@@ -237,7 +238,7 @@ async def test_a_meter_that_still_speaks_at_its_time_out_is_let_end_before_it_is
             writer.close()
             over.set()
 
-    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+    async with await start_server(talk, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with hub.open_line(f"tcp://127.0.0.1:{port}") as line:
             with pytest.raises(hub.DecodeError):

@@ -16,6 +16,8 @@ from hub.testing import FakeSession
 from integrations.mbus.sticks import Amber, Heard, Im871a, Message, crc16, listen_in, message
 from integrations.mbus.wireless import Config, probe, run
 
+from ...serving import start_server
+
 EXAMPLES = YAML(typ="safe").load((Path(integrations.mbus.__file__).parent / "examples.yaml").read_text())
 TELEGRAM = bytes.fromhex(next(example["telegram"] for example in EXAMPLES if example["name"] == "a room sensor"))
 
@@ -83,7 +85,7 @@ async def test_what_a_stick_says_is_heard_and_one_that_does_not_answer_is_away(m
         finally:
             writer.close()
 
-    server = await asyncio.start_server(stick, "127.0.0.1", 0)
+    server = await start_server(stick, "127.0.0.1", 0)
     session = FakeSession("wmbus")
     async with server:
         port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -101,7 +103,7 @@ async def test_what_a_stick_says_is_heard_and_one_that_does_not_answer_is_away(m
             writer.close()
 
     monkeypatch.setattr("integrations.mbus.wireless.ANSWER_S", 0.05)
-    server = await asyncio.start_server(deaf, "127.0.0.1", 0)
+    server = await start_server(deaf, "127.0.0.1", 0)
     async with server:
         port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(hub.NotReady, match="does not answer"):

@@ -17,6 +17,8 @@ from integrations.mbus import decode, radio
 from integrations.mbus.lines import MAX_LINE, Lines, telegram
 from integrations.mbus.wireless import Config, probe, run
 
+from ...serving import start_server
+
 EXAMPLES = {
     example["name"]: example
     for example in YAML(typ="safe").load((Path(integrations.mbus.__file__).parent / "examples.yaml").read_text())
@@ -87,7 +89,7 @@ async def test_what_a_receiver_prints_is_heard_and_what_it_garbles_is_counted() 
         finally:
             writer.close()
 
-    server = await asyncio.start_server(receiver, "127.0.0.1", 0)
+    server = await start_server(receiver, "127.0.0.1", 0)
     session = FakeSession("wmbus")
     async with server:
         port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -19,6 +19,8 @@ from integrations.modbus.faults import Refused, Silent
 from integrations.modbus.link import Link
 from integrations.modbus.plan import Request
 
+from ...serving import start_server
+
 HOLDING = Request("holding", 10, 2, (Register(metric="energy", address=10, type="uint32"),))
 COILS = Request("coil", 0, 3, (Register(metric="running", address=0, table="coil", type="bool"),))
 
@@ -45,7 +47,7 @@ async def _server(answer: Answer, *, once: bool = False, timeout: float = 30.0) 
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server:
         yield Config(host="127.0.0.1", port=port, timeout=timeout, retries=0, max_rate=1000)  # type: ignore[arg-type]

@@ -17,6 +17,8 @@ from integrations.modbus.faults import Silent, Unsent
 from integrations.modbus.plan import Request
 from integrations.modbus.rtu import SerialLine, _Answer
 
+from ...serving import start_server
+
 FLOW = Request("holding", 10, 2, ())
 BACK = Request("holding", 20, 2, ())
 SETPOINT = Register(metric="setpoint", address=3, unit="Cel", privacy="technical")
@@ -66,7 +68,7 @@ async def line(slave: Slave, timeout: float = 0.3) -> AsyncIterator[SerialLine]:
             hearing.cancel()
             writer.close()
 
-    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+    async with await start_server(talk, "127.0.0.1", 0) as server:
         bus = SharedLine("rs485", BusOptions(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
         try:
             yield SerialLine(Config(bus="rs485", timeout=timeout, max_rate=1000), bus)  # type: ignore[arg-type]

@@ -26,6 +26,7 @@ from integrations.modbus import Config, Register, run
 from integrations.modbus.decode import decode
 from integrations.modbus.encode import encode
 
+from ...serving import start_server
 from .test_peer import _need, _serving, libmodbus, peer  # noqa: F401 - fixtures
 
 SETPOINT = {"metric": "setpoint", "address": 3, "type": "int16", "scale": 0.1, "unit": "Cel", "privacy": "technical"}
@@ -197,7 +198,7 @@ async def test_a_damaged_or_foreign_answer_is_counted_and_never_a_value(tmp_path
         finally:
             writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    server = await start_server(talk, "127.0.0.1", 0)
     async with server:
         bus = SharedLine("rs485", BusOptions(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
         session = session_with(SETPOINT)

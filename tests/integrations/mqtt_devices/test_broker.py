@@ -29,6 +29,7 @@ from integrations.mqtt_devices.client import AHEAD, WAITING, WAITING_BYTES, Clie
 from integrations.mqtt_devices.paths import MAX_PAYLOAD
 
 from ...ports import free_port
+from ...serving import start_server
 
 HERE = Path(integrations.mqtt_devices.__file__).parent
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -308,7 +309,7 @@ async def test_a_topic_that_no_broker_may_pass_on_is_counted(tmp_path: Path) -> 
                 elif kind == 0x82:
                     writer.write(b"\x90\x03" + body[:2] + b"\x01" + b"".join(spoken))
 
-    async with await asyncio.start_server(broker, "127.0.0.1", 0) as server:
+    async with await start_server(broker, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with listening(session, Config(host="127.0.0.1", port=port, discovery="")):
             await until(lambda: session.reports)

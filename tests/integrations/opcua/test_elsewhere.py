@@ -14,6 +14,8 @@ from asyncua import Server, ua
 from integrations.opcua import Config, link, run
 from tests.ports import free_port
 
+from ...serving import start_server
+
 NAMESPACE = "urn:test:elsewhere"
 
 
@@ -51,7 +53,7 @@ async def test_a_server_is_dialled_where_the_configuration_says_whatever_its_end
         visits.append(1)
         writer.close()
 
-    victim = await asyncio.start_server(visited, "127.0.0.2", 0)
+    victim = await start_server(visited, "127.0.0.2", 0)
     async with victim, misnamed(victim.sockets[0].getsockname()[1]) as url:
         with mock.patch.object(link, "dialled", wraps=link.dialled) as dialled:
             session.put("opcua:boiler", {"/Boiler/FlowTemperature": {"metric": "flow_temperature"}}, NAMESPACE)

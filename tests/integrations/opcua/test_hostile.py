@@ -20,6 +20,8 @@ from integrations.opcua import messages as m
 from integrations.opcua.worker.relay import BUFFER, MESSAGE, Cutter, Nonsense
 from tests.integrations.opcua.conftest import ended
 
+from ...serving import start_server
+
 NODES = {"/Boiler/FlowTemperature": {"metric": "flow_temperature"}}
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -38,7 +40,7 @@ async def listening(
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await start_server(serve, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         yield Config(url=f"opc.tcp://127.0.0.1:{port}", security="none", timeout=2.0)  # type: ignore[arg-type]

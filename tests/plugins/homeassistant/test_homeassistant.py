@@ -23,6 +23,8 @@ from plugins.homeassistant import Config, run
 from plugins.homeassistant.entities import configuration, gone, object_id
 from plugins.homeassistant.publishing import _Entities
 
+from ...serving import start_server
+
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 
@@ -71,7 +73,7 @@ async def hanging_up() -> AsyncIterator[int]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(close, "127.0.0.1", 0)
+    server = await start_server(close, "127.0.0.1", 0)
     async with server:
         yield int(server.sockets[0].getsockname()[1])
 
@@ -247,7 +249,7 @@ async def test_a_broker_that_takes_the_sign_in_and_then_says_nothing_is_away(mon
             writer.close()
 
     monkeypatch.setattr("plugins.homeassistant.publishing.ANSWER_S", 1.0)
-    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    server = await start_server(mute, "127.0.0.1", 0)
     async with server:
         with pytest.raises(hub.NotReady, match="says nothing"):
             await run(Config(host="127.0.0.1", port=server.sockets[0].getsockname()[1]), FakeView())

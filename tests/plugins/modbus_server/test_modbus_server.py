@@ -22,6 +22,8 @@ from hub.testing import FakeView
 from plugins.modbus_server import Config, run
 from plugins.modbus_server.table import BAD, GOOD, NEVER, OLD, SLOTS, Slots, points, words
 
+from ...serving import start_server
+
 
 def series(place: str, metric: str) -> hub.Series:
     return hub.Series(
@@ -138,7 +140,7 @@ async def test_numbers_outlive_a_restart_and_the_list_names_them(
 
 
 async def test_an_address_that_is_taken_is_not_ready() -> None:
-    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    server = await start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
     async with server:
         with pytest.raises(hub.NotReady):
             await run(Config(port=server.sockets[0].getsockname()[1]), FakeView())

@@ -22,6 +22,7 @@ from backend.broker import Address, read_address
 from hub.errors import ConfigError
 from plugins.mqtt import Mqtt, register_uplinks, run
 
+from ...serving import start_server
 from .kit import District, Mosquitto, free_port
 
 NAME = "hub-a"
@@ -312,7 +313,7 @@ class OldBroker:
     async def serving(self) -> AsyncIterator[OldBroker]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._broker.directory / "server.pem", self._broker.directory / "server.key")
-        async with await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=context):
+        async with await start_server(self._serve, "127.0.0.1", self.port, ssl=context):
             yield self
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

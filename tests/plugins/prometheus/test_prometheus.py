@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,8 @@ from hub.catalogue import METRICS
 from hub.testing import FakeView
 from plugins.prometheus import Config
 from plugins.prometheus.serving import serving
+
+from ...serving import start_server
 
 OPENMETRICS = {"Accept": "application/openmetrics-text"}
 
@@ -92,7 +93,7 @@ async def test_nothing_but_metrics_is_served() -> None:
 
 
 async def test_an_address_that_is_taken_is_not_ready_and_says_which() -> None:
-    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    server = await start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(hub.NotReady, match=str(port)):
