@@ -22,7 +22,18 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 API = [
     *("AuthFailed", "Bus", "Candidate", "Command", "Config", "DecodeError", "Decoded", "Device", "Doorway", "Frame"),
     *("HttpClient", "HttpUrl", "JailedWorker"),
-    *("JsonPath", "LastValue", "Line", "ListenAddress", "METRICS", "Message", "Metric", "MqttClient", "NeedKey"),
+    *(
+        "JsonPath",
+        "LastValue",
+        "LedElsewhere",
+        "Line",
+        "ListenAddress",
+        "METRICS",
+        "Message",
+        "Metric",
+        "MqttClient",
+        "NeedKey",
+    ),
     *("Network", "NotReady", "Notice", "Notices", "PackFacts", "Patience"),
     *("Position", "Proof", "Quality", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier"),
     *(

@@ -40,8 +40,8 @@ from integrations.lorawan_servers.chirpstack_events import _CODES
 ROOT = Path(hub.__file__).parents[1]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "integrations").glob("*/__init__.py"))
 PARTS = (
-    "admission", "commanding.py", "commands", "held", "hosting", "kept", "kit", "packs", "payload", "pipeline.py",
-    "privacy", "pulse.py", "watching.py",
+    "admission", "app/field.py", "commanding.py", "commands", "held", "hosting", "kept", "kit", "packs", "payload",
+    "pipeline.py", "privacy", "pulse.py", "watching.py",
 )  # fmt: skip
 """Of the hub, those that count or hand over an error that is counted; `sigfox` is its integration's."""
 ELSEWHERE = {
