@@ -59,6 +59,7 @@ class Batch:
         self.marks: list[ClockMark] = []
         self.local: Local = {}
         self.readings = 0
+        self.began: float | None = None  # when the first row joined, by the monotonic clock
         self.joined = 0  # alerts of the batch behind that are tried with this one, where it does not come through
         self.waiters: list[asyncio.Future[None]] = []
         self._items: dict[str, deque[Item]] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from hub.buffer.ackset import AckSet
@@ -52,10 +53,11 @@ class Catalog:
             self._sizes[info.stream] += info.size
             self._segments[info.stream] = (*known, info)
 
-    def correct(self, info: SegmentInfo) -> None:
-        """Replace what is known of a segment, wherever it stands."""
-        known = self._segments[info.stream]
-        self._set(info.stream, tuple(info if other.number == info.number else other for other in known))
+    def correct(self, infos: Iterable[SegmentInfo]) -> None:
+        """Replace what is known of these segments, wherever they stand."""
+        true = {(info.stream, info.number): info for info in infos}
+        for stream in {stream for stream, _ in true}:
+            self._set(stream, tuple(true.get((stream, info.number), info) for info in self._segments[stream]))
 
     def drop(self, info: SegmentInfo) -> None:
         known = self._segments[info.stream]

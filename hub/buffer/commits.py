@@ -105,6 +105,8 @@ class Commits:
         with self._lock:
             self._join()
             batch, begins = self._batch, not self._batch.rows
+            if batch.began is None:
+                batch.began = self._clock.monotonic()
             for row, stream in items:
                 if stream == READINGS:
                     batch.rows.append(row)
@@ -262,7 +264,7 @@ class Commits:
                 behind = self._batch
                 own, rest = overtaking(behind.local)
                 if behind.alerts or own:
-                    self._journal.hurry(behind.alerts, own)
+                    self._journal.hurry(behind.alerts, own, behind.began)
                     tried.joined += len(behind.alerts)
                     behind.alerts, behind.local = [], rest
                 waiters += behind.waiters

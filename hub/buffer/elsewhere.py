@@ -79,7 +79,7 @@ class Elsewhere:
             self._put(
                 SegmentInfo(
                     path, stream, name.number, name.run, name.first, last.seq, base, last.total, len(scan.data),
-                    heads[0].commit_s,
+                    min(head.commit_s for head in heads), ended_s=max(head.commit_s for head in heads),
                 )
             )  # fmt: skip
 

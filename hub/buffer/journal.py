@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import threading
 from collections import deque
@@ -31,7 +32,7 @@ from hub.buffer.disk import Disk
 from hub.buffer.keeping import Keeping
 from hub.buffer.localstate import read_local
 from hub.buffer.manifest import Manifest
-from hub.buffer.reader import SegmentReader, Stored
+from hub.buffer.reader import SegmentReader, Stored, without_reading
 from hub.buffer.recovery import recover
 from hub.buffer.rows import ALERTS, READINGS, STREAMS, Row
 from hub.buffer.seal import Trust
@@ -73,10 +74,10 @@ class Journal:
         self.evicted = 0  # segments with something unsettled in them
         self.local: dict[str, Any] = {}
         self.writers: dict[str, StreamWriter] = {}
-        self._disk, self._config, self._now = disk, config, clock.now
+        self._disk, self._config = disk, config
         self._lock = threading.Lock()
         self._gaps: deque[Gap] = deque()
-        self._hurried: deque[tuple[list[Item], Local]] = deque()
+        self._hurried: deque[tuple[list[Item], Local, float | None]] = deque()
         self._full = False  # the last commit found no room
         self._declared: dict[Key, Ranges] = {}
         self._durable: Local = {}
@@ -97,11 +98,12 @@ class Journal:
     def _recover(self, directory: Path, clock: Clock, keys: Keys) -> None:
         public = keys.identity.public_key().public_bytes_raw()
         aside: list[SegmentInfo] = []  # is there, and is not delivered by this process
+        window_s = math.ceil(self._config.window_s)
         for stream in STREAMS:
-            found = recover(self._disk, stream, directory / stream, public)
+            found = recover(self._disk, stream, directory / stream, public, int(clock.now()))
             aside += found.aside
-            for info in found.segments:
-                self.catalog.put(info)
+            for info in found.segments:  # when their readings were taken in, no file tells
+                self.catalog.put(info._replace(started_s=max(0, info.started_s - window_s), lag_s=window_s))
             self.errors += found.errors
             self.cut += found.cut
             if found.previous.seq:
@@ -127,7 +129,7 @@ class Journal:
         self._durable = {key: msgspec.Raw(msgspec.msgpack.encode(value)) for key, value in state.items()}
         for gap in self._manifest.check(aside):
             self.declare(gap)
-        self._pending = self._manifest.look(int(self._now()))
+        self._pending = self._manifest.look()
 
     @property
     def pressing(self) -> bool:
@@ -141,11 +143,12 @@ class Journal:
         """
         items = batch.items()
         while self._hurried:
-            alerts, local = self._hurried.popleft()
+            alerts, local, began = self._hurried.popleft()
             items[ALERTS].extend(alerts)
             batch.local |= local
+            batch.began = began if batch.began is None else batch.began  # which is the earlier one
         if self._gaps or items[ALERTS]:
-            self._commit_alerts(items[ALERTS])
+            self._commit_alerts(items[ALERTS], batch.began)
         if self._full:  # ack sets first: once they are durable, what they cover makes room
             acks, batch.local = overtaking(batch.local)
             if acks:
@@ -175,9 +178,10 @@ class Journal:
         """This row is not to be committed after all. Thread-safe."""
         self._calm.pop(id(row), None)
 
-    def hurry(self, alerts: list[Row], local: Local) -> None:
-        """Have these written by the next try of the batch in hand, before its readings. Thread-safe."""
-        self._hurried.append((into_blocks(alerts), local))
+    def hurry(self, alerts: list[Row], local: Local, began: float | None) -> None:
+        """Have these written by the next try of the batch in hand, before its readings. `began`: of their own batch.
+        Thread-safe."""
+        self._hurried.append((into_blocks(alerts), local, began))
 
     def _snapshot(self) -> Local:
         return self._durable | self._committing
@@ -194,18 +198,18 @@ class Journal:
         batch.local = batch.local | self._pending  # which is newer than what an attempt that failed had left there
         self._pending = {}
         self._committing = batch.local
-        self._done.append(self.writers[READINGS].commit(items, batch.local, self.trust))
+        self._done.append(self.writers[READINGS].commit(items, batch.local, self.trust, batch.began))
         self._settle(batch.local)
         batch.local = self._committing = {}
 
-    def _commit_alerts(self, items: deque[Item]) -> None:
+    def _commit_alerts(self, items: deque[Item], began: float | None = None) -> None:
         gaps = [self._gaps.popleft() for _ in range(len(self._gaps))]
         items.extendleft(reversed(gaps))
         gaps = [item for item in items if isinstance(item, Gap)]  # with those of an earlier try
         rows = [id(row) for item in items if isinstance(item, list) for row in item]
         calm = not gaps and all(row in self._calm for row in rows)
         try:
-            self._done.append(self.writers[ALERTS].commit(items, {}, self.trust)._replace(calm=calm))
+            self._done.append(self.writers[ALERTS].commit(items, {}, self.trust, began)._replace(calm=calm))
             for row in rows:
                 self._calm.pop(row, None)
         finally:
@@ -302,15 +306,20 @@ class Journal:
             return False
         pieces = unsettled(info, self.acks, self.lost)
         if pieces:
-            gaps: deque[Item] = deque(self._reader.gap(info, first, last, EVICTED) for first, last in pieces)
-            self._commit_alerts(gaps)
+            self._commit_alerts(deque(self._given_up(info, first, last) for first, last in pieces))
             self.evicted += 1
         self._unlink([info])
         return True
 
+    def _given_up(self, info: SegmentInfo, first: int, last: int) -> Gap:
+        """What is lost with `first` … `last` of a segment. Nothing is read for a whole one of this process."""
+        if info.run == self.run and (first, last) == (info.first, info.last):
+            return without_reading(info, EVICTED, first, last)
+        return self._reader.gap(info, first, last, EVICTED)
+
     def _sweep(self) -> None:
         """Unlink the closed segments that were kept long enough after they were settled."""
-        self._pending |= self.keeping.look() | self._manifest.look(int(self._now()))
+        self._pending |= self.keeping.look() | self._manifest.look()
         if gone := self.keeping.expired():
             self._unlink(gone)
 
@@ -330,7 +339,7 @@ class Journal:
         for stream, run in {(info.stream, info.run) for info in gone}:
             if run != self.run and run not in self.catalog.runs(stream):
                 self._forget(stream, run)
-        self._pending |= self._manifest.look(int(self._now()))  # with the ack sets that were forgotten
+        self._pending |= self._manifest.look()  # with the ack sets that were forgotten
 
     def _forget(self, stream: str, run: bytes) -> None:
         with self._lock:

@@ -1,7 +1,9 @@
 """What every closed segment held, remembered outside of it: so that one that vanished is declared, with exact figures.
 
     LOCAL key   buffer/held/<stream>/<segment number>
-    value       [run, first seq, last seq, readings before, readings after, Unix s of its first commit, of the next one]
+    value       [run, first seq, last seq, readings before, readings after, from s, to s]
+
+The times are Unix seconds: none of its readings was taken in before `from`, and none committed after `to`.
 
 A segment's line is told with the commit after it was closed, and removed with the commit after it was unlinked. A file
 that is not there at the start although its line is, was not unlinked by the hub, or its numbers are settled anyway.
@@ -17,7 +19,6 @@ import msgspec
 from hub.buffer.batch import Local
 from hub.buffer.bodies import DAMAGED, Gap
 from hub.buffer.catalog import Catalog
-from hub.buffer.rows import STREAMS
 from hub.buffer.segment import SegmentInfo
 
 HELD_KEY = "buffer/held/"
@@ -57,7 +58,7 @@ class Manifest:
         too, and not in the catalog."""
         self._aside = {(info.stream, info.number) for info in aside}
         found = {(info.stream, info.number): info for info in self._catalog.all()}
-        gaps = []
+        gaps, corrected = [], []
         for (stream, number), held in self._told.items():
             info = found.get((stream, number))
             if (stream, number) in self._aside:
@@ -66,38 +67,33 @@ class Manifest:
                 readings = held.total - held.base
                 gaps.append(Gap(stream, held.run, held.first, held.last, readings, held.from_s, held.to_s, DAMAGED))
             elif (info.run, info.first) == (held.run, held.first):
-                true = info._replace(last=held.last, base=held.base, total=held.total, started_s=held.from_s)
-                if true != info:  # recovery guesses well, and each correction takes the whole catalog through its hands
-                    self._catalog.correct(true)
+                counts = info._replace(last=held.last, base=held.base, total=held.total)
+                corrected.append(counts._replace(started_s=held.from_s, ended_s=held.to_s))
+        self._catalog.correct(corrected)
         return gaps
 
-    def look(self, now_s: int) -> Local:
+    def look(self) -> Local:
         """The lines that changed since the last look: of segments that were closed, of those that left the disk."""
         if self._turns == self._catalog.turns:
             return {}
         self._turns = self._catalog.turns
-        closed: dict[tuple[str, int], tuple[SegmentInfo, int]] = {}
-        for stream in STREAMS:
-            infos = self._catalog.of(stream)
-            ends = [*(info.started_s for info in infos[1:]), now_s]
-            closed |= {
-                (stream, info.number): (info, end)
-                for info, end in zip(infos, ends, strict=False)
-                if not info.open and info.last >= info.first
-            }
+        closed = {
+            (info.stream, info.number): info
+            for info in self._catalog.all()
+            if not info.open and info.last >= info.first
+        }
         changes: Local = {}
         for key in self._told.keys() - closed.keys() - self._aside:
             del self._told[key]
             changes[_key(*key)] = None
         for key in closed.keys() - self._told.keys():
-            held = self._told[key] = _held(*closed[key])
+            held = self._told[key] = _held(closed[key])
             changes[_key(*key)] = msgspec.Raw(msgspec.msgpack.encode(held))
         return changes
 
 
-def _held(info: SegmentInfo, end_s: int) -> Held:
-    to_s = max(info.started_s, end_s)
-    return Held(info.run, info.first, info.last, info.base, info.total, info.started_s, to_s)
+def _held(info: SegmentInfo) -> Held:
+    return Held(info.run, info.first, info.last, info.base, info.total, info.started_s, info.ended_s)
 
 
 def _key(stream: str, number: int) -> str:

@@ -92,15 +92,26 @@ class SegmentIndex:
         )
 
     def gap(self, info: SegmentInfo, first: int, last: int, reason: str = DAMAGED) -> Gap:
-        """What the hole `first` … `last` contained, from its neighbours."""
+        """What `first` … `last` contain: by their own records where those at both ends are intact, else by their
+        neighbours, and then as damaged, whatever the reason."""
         before = next((spot for seq in range(first - 1, info.first - 1, -1) if (spot := self.spot(seq))), None)
         after = next((spot for seq in range(last + 1, info.last + 1) if (spot := self.spot(seq))), None)
         low = before.total if before else info.base
         high = after.total - after.readings if after else info.total
-        from_s = before.commit_s if before else info.started_s
-        to_s = after.commit_s if after else from_s
-        readings = max(0, high - low)
-        return Gap(info.stream, info.run, first, last, readings, from_s, max(from_s, to_s), reason)
+        # all of them, not those at the ends alone: the clock may have been set in between
+        seconds = [spot.commit_s for seq in range(first, last + 1) if (spot := self.spot(seq))]
+        begins, ends = self.spot(first) is not None, self.spot(last) is not None
+        seconds += [spot.commit_s for spot, own in ((before, begins), (after, ends)) if spot and not own]
+        from_s = min(seconds, default=info.started_s) - info.lag_s
+        if from_s < info.started_s <= min(seconds, default=info.started_s):
+            from_s = info.started_s
+        if not begins and not before:
+            from_s = min(from_s, info.started_s)
+        to_s = max(seconds, default=from_s)
+        if not ends and not after:
+            to_s = max(to_s, info.ended_s)
+        reason = reason if begins and ends else DAMAGED
+        return Gap(info.stream, info.run, first, last, max(0, high - low), max(0, from_s), to_s, reason)
 
     def context(self, end: int) -> list[tuple[int, int]]:
         """Offset and size of the TABLE records that blocks before `end` may need."""
@@ -138,7 +149,7 @@ class SegmentReader:
             with self._lock:
                 return self._index(info).gap(info, first, last, reason)
         except OSError:
-            return SegmentIndex(info).gap(info, first, last, reason)
+            return without_reading(info, DAMAGED, first, last)
 
     def _index(self, info: SegmentInfo) -> SegmentIndex:
         """The index of a segment up to its durable size."""
@@ -156,7 +167,7 @@ class SegmentReader:
             index = self._index(info)
         except FileNotFoundError:
             if self._catalog.holds(info):
-                self._declare(Gap(info.stream, info.run, first, last, 0, info.started_s, info.started_s, DAMAGED))
+                self._declare(without_reading(info, DAMAGED, first, last))
             return room
         if not index.epoch:  # nobody can open what follows
             self._declare(index.gap(info, first, last))
@@ -199,6 +210,13 @@ class SegmentReader:
             else:  # it was intact when the segment was scanned
                 self._declare(index.gap(info, seq, seq))
         return records
+
+
+def without_reading(info: SegmentInfo, reason: str, first: int, last: int) -> Gap:
+    """What is lost with `first` … `last` of a segment, by what is known of the whole: of a part, its share of the
+    readings."""
+    share = (info.total - info.base) * (last - first + 1) // (info.last - info.first + 1)
+    return Gap(info.stream, info.run, first, last, share, info.started_s, info.ended_s, reason)
 
 
 def _holds(raw: bytes) -> bool:

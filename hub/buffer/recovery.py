@@ -124,22 +124,25 @@ class Recovered(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """One file, and which segment it is. `base` is the reading count before it, `started_s` when it began; `previous`
-    is the end of the run before, as its epoch tells it."""
+    """One file, and which segment it is. `base` is the reading count before it, `started_s` when it began or earlier;
+    `previous` is the end of the run before, as its epoch tells it."""
 
     name: SegmentName
     path: Path
     base: int
     started_s: int
     previous: Previous
-    headless: bool = False  # no header tells `base`
+    headless: bool = False  # no header tells `base` and `started_s`
 
 
-def recover(disk: Disk, stream: str, directory: Path, identity_public: bytes) -> Recovered:
-    """Find what counts in `directory` and make it durable. Raises OSError when the directory cannot be read."""
+def recover(disk: Disk, stream: str, directory: Path, identity_public: bytes, now_s: int) -> Recovered:
+    """Find what counts in `directory` and make it durable. `now_s` is Unix seconds: nothing was committed later.
+
+    Raises OSError when the directory cannot be read.
+    """
     cut = 0
     for pause in (*_PAUSES, None):
-        found = _recover(disk, stream, directory, identity_public)
+        found = _recover(disk, stream, directory, identity_public, now_s)
         cut += found.cut
         if not found.refused or pause is None:
             break
@@ -147,7 +150,7 @@ def recover(disk: Disk, stream: str, directory: Path, identity_public: bytes) ->
     return found._replace(cut=cut)
 
 
-def _recover(disk: Disk, stream: str, directory: Path, identity_public: bytes) -> Recovered:
+def _recover(disk: Disk, stream: str, directory: Path, identity_public: bytes, now_s: int) -> Recovered:
     disk.make_directory(directory)
     errors: list[str] = []
     names = [name for text in disk.names(directory) if (name := SegmentName.parse(text)) is not None]
@@ -178,12 +181,12 @@ def _recover(disk: Disk, stream: str, directory: Path, identity_public: bytes) -
                 if last is None:
                     break
                 cut += last.settle(disk)
-            info = _closed(disk, stream, item, found[at + 1] if item is not found[-1] else None)
-            infos.append(last.info(info) if last is not None and item.path == last.path else info)
+            info = _closed(disk, stream, item, found[at + 1] if item is not found[-1] else None, now_s)
+            infos.append(last.info(info, now_s) if last is not None and item.path == last.path else info)
         except OSError as error:
             errors.append(f"{item.path.name}: {error.strerror}; not delivered before the next start")
             if last is not None and item.path == last.path:
-                aside.append(last.info(_guess(stream, item)))
+                aside.append(last.info(_guess(stream, item), now_s))
     previous = last.previous() if last is not None else Previous()
     if found or cut:
         try:
@@ -242,14 +245,18 @@ def _look(disk: Disk, stream: str, name: SegmentName, path: Path, public: bytes)
 
 
 def _based(disk: Disk, item: _Found, before: _Found | None) -> _Found:
-    """Where no header tells how many readings stand before a segment, the records of the one before it do."""
-    if not item.headless or before is None or before.name.run != item.name.run:
+    """Where no header tells how many readings stand before a segment, and when it began, the records of the one before
+    it do: no later than that."""
+    if not item.headless or before is None:
         return item
     try:
-        heads = Scan.of(disk.read(before.path)).heads
+        heads = [head for head in Scan.of(disk.read(before.path)).heads if head.kind in frame.NUMBERED]
     except OSError:
         return item
-    totals = [head.total for head in heads if head.kind in frame.NUMBERED and head.seq < item.name.first]
+    item = item._replace(started_s=max((head.commit_s for head in heads), default=before.started_s))
+    if before.name.run != item.name.run:
+        return item
+    totals = [head.total for head in heads if head.seq < item.name.first]
     return item._replace(base=max(totals, default=before.base))
 
 
@@ -322,9 +329,10 @@ class _Last:
         whole = head is not None and head.seq == self.last
         return Previous(self.name.run, self.last, record_digest(self.scan.raw(head)) if head and whole else NO_DIGEST)
 
-    def info(self, guess: SegmentInfo) -> SegmentInfo:
+    def info(self, guess: SegmentInfo, now_s: int) -> SegmentInfo:
         total = guess.base if self.total is None else self.total
-        return guess._replace(last=self.last, total=total, size=len(self.scan.data))
+        ended_s = _ended(guess.started_s, self.numbered, self.last, now_s)
+        return guess._replace(last=self.last, total=total, size=len(self.scan.data), ended_s=ended_s)
 
 
 def _next_head(data: bytes, at: int) -> int:
@@ -339,35 +347,47 @@ def _guess(stream: str, item: _Found) -> SegmentInfo:
     """A segment as its beginning tells it: nothing in it."""
     name = item.name
     return SegmentInfo(
-        item.path, stream, name.number, name.run, name.first, name.first - 1, item.base, item.base, 0, item.started_s
-    )
+        item.path, stream, name.number, name.run, name.first, name.first - 1, item.base, item.base, 0, item.started_s,
+        ended_s=item.started_s,
+    )  # fmt: skip
 
 
-def _closed(disk: Disk, stream: str, item: _Found, follower: _Found | None) -> SegmentInfo:
+def _ended(started_s: int, heads: list[frame.Head], last: int, now_s: int) -> int:
+    """The latest second at which a segment up to `last` may have been committed, by the numbered records found."""
+    seconds = [head.commit_s for head in heads]
+    if last not in [head.seq for head in heads]:
+        seconds.append(now_s)
+    return max([started_s, *seconds])
+
+
+def _closed(disk: Disk, stream: str, item: _Found, follower: _Found | None, now_s: int) -> SegmentInfo:
     """A segment as its beginning and its successor tell it, mostly without reading it."""
     name, path = item.name, item.path
     if follower is not None and follower.name.run == name.run:
         last, total, size = follower.name.first - 1, follower.base, disk.size(path)
+        ended_s = max(item.started_s, now_s if follower.headless else follower.started_s)
     else:
-        last, total, size = _ending(disk, path, name, item.base)
+        last, total, size, heads = _ending(disk, path, name, item.base)
         if follower is not None and follower.previous.run == name.run:
             last = max(last, follower.previous.seq)
             if follower.previous.digest != NO_DIGEST:  # its last commit counted then, whatever has come over it since
                 size = disk.size(path)
-    return _guess(stream, item)._replace(last=last, total=total, size=size)
+        ended_s = _ended(item.started_s, heads, last, now_s)
+    return _guess(stream, item)._replace(last=last, total=total, size=size, ended_s=ended_s)
 
 
-def _ending(disk: Disk, path: Path, name: SegmentName, base: int) -> tuple[int, int, int]:
-    """Last seq and reading count at the end of a run's last segment, and where what counts of it ends. A last commit
-    that did not count at one start, and that is in the file all the same, counts no more later on."""
+def _ending(disk: Disk, path: Path, name: SegmentName, base: int) -> tuple[int, int, int, list[frame.Head]]:
+    """Last seq and reading count at the end of a run's last segment, where what counts of it ends, and the numbered
+    records before that. A last commit that did not count at one start, and that is in the file all the same, counts no
+    more later on."""
     whole = disk.size(path)
     tail = max(0, whole - _TAIL) // frame.SECTOR * frame.SECTOR
     for start in (tail, 0):
         found = Scan.of(disk.read(path, start)).counting()
         heads = [head for head in found.heads if head.kind in frame.NUMBERED]
         if heads:
-            return heads[-1].seq, heads[-1].total, start + len(found.data)
-    return name.first - 1, base, len(found.data)
+            return heads[-1].seq, heads[-1].total, start + len(found.data), heads
+    return name.first - 1, base, len(found.data), []
 
 
 def _digest(disk: Disk, info: SegmentInfo) -> bytes:

@@ -45,8 +45,11 @@ class SegmentName(NamedTuple):
 class SegmentInfo(NamedTuple):
     """What is known of one segment on disk. Only `first` … `last` in the first `size` bytes may be delivered.
 
-    `base` and `total` are the reading counts of (run, stream) before and after it; `started_s` is the Unix second of
-    its first commit. `last` < `first`: nothing in it counts (superseded from its first number on).
+    `base` and `total` are the reading counts of (run, stream) before and after it. `last` < `first`: nothing in it
+    counts (superseded from its first number on).
+
+    None of its readings was taken in before the Unix second `started_s`, and none committed after `ended_s`: exact for
+    what this process wrote, else the nearest bounds known. `lag_s`: so many seconds passed at most between the two.
     """
 
     path: Path
@@ -60,6 +63,8 @@ class SegmentInfo(NamedTuple):
     size: int
     started_s: int
     open: bool = False
+    ended_s: int = 0
+    lag_s: int = 0
 
 
 class SegmentFile:

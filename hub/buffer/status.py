@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -43,13 +42,13 @@ def measure(
     """Add up what the segments hold. Cheap enough for every page view."""
     records = readings = oldest = 0
     segments = journal.catalog.all()
-    for info, ended_s in _with_ends(segments, last_commit_s):
+    for info in segments:
         waiting = unsettled(info, acks, journal.lost)
         if waiting:
             left = sum(last - first + 1 for first, last in waiting)
             records += left
             readings += (info.total - info.base) * left // (info.last - info.first + 1)
-            since = came_s(info, waiting[0][0], ended_s)
+            since = came_s(info, waiting[0][0])
             oldest = min(oldest or since, since)
     writers = journal.writers.values()
     return BufferStatus(
@@ -61,17 +60,8 @@ def measure(
     )  # fmt: skip
 
 
-def _with_ends(segments: Iterable[SegmentInfo], last_commit_s: float) -> Iterator[tuple[SegmentInfo, float]]:
-    """Each segment and the Unix second at which the next one of its stream began, of the last one that of the last
-    commit."""
-    ends: dict[str, float] = {}
-    for info in reversed(list(segments)):
-        yield info, ends.get(info.stream, last_commit_s)
-        ends[info.stream] = info.started_s
-
-
-def came_s(info: SegmentInfo, number: int, ended_s: float) -> int:
-    """About when a record of a segment became durable, Unix seconds: exact for the first, and nothing is read for it. A
-    segment of a quiet site is days long, so its beginning says nothing of what still waits at its end."""
+def came_s(info: SegmentInfo, number: int) -> int:
+    """About when a record's readings were taken in, Unix seconds. Nothing is read for it. A segment of a quiet site is
+    days long, so its beginning says nothing of what still waits at its end."""
     share = (number - info.first) / (info.last - info.first + 1)
-    return info.started_s + int(max(0.0, ended_s - info.started_s) * share)
+    return info.started_s + int((info.ended_s - info.started_s) * share)

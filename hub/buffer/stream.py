@@ -34,6 +34,8 @@ TOLD_PER_TABLE = 256
 LOCAL_PER_RECORD = 1 << 18
 COMMIT_MOST = 64 << 20
 """A commit is cut over two segments only beyond this: no segment has more than 80 MiB."""
+_NO_TIME = 0xFFFF_FFFF
+"""No commit is later, in Unix seconds."""
 SLOW_S = 1.0  # seconds between commits from which on room is taken ahead: where they are dense it slows syncs down
 
 
@@ -119,11 +121,22 @@ class _Segment:
                 self.told.append(sealed.raw)
         self.lift()
 
-    def sync(self, ahead: bool) -> int:
+    def sync(self, ahead: bool, since_s: int) -> int:
+        """`since_s`: since when, in Unix seconds, what is laid out was taken in."""
+        seconds = [record.commit_s for record in self._laid if record.kind in frame.NUMBERED]
         self.seal()
         written = self.file.commit(ahead)
         self.repeat, self.told = self.told, []
-        self.info = self.info._replace(last=self.seq, total=self.total, size=self.file.size, open=True)
+        info = self.info
+        if seconds:
+            since_s = min(since_s, *seconds)
+            if info.last < info.first:  # what came before is small state, whose time nobody asks for
+                info = info._replace(started_s=since_s, ended_s=max(seconds))
+            info = info._replace(
+                started_s=min(info.started_s, since_s), ended_s=max(info.ended_s, *seconds),
+                lag_s=max(info.lag_s, max(seconds) - since_s),
+            )  # fmt: skip
+        self.info = info._replace(last=self.seq, total=self.total, size=self.file.size, open=True)
         return written
 
     def close(self) -> None:
@@ -161,20 +174,24 @@ class StreamWriter:
         self._segment: _Segment | None = None
         self._committed = float("-inf")
 
-    def commit(self, items: deque[Item], local: dict[str, msgspec.Raw | None], trust: Trust) -> Durable:
-        """Seal `items` and `local` and make them durable; items that are durable have left `items`.
+    def commit(
+        self, items: deque[Item], local: dict[str, msgspec.Raw | None], trust: Trust, began: float | None = None
+    ) -> Durable:
+        """Seal `items` and `local` and make them durable; items that are durable have left `items`. `began`: when the
+        first of them was taken in, by the monotonic clock; None for now.
 
         Raises StorageError; what is still in `items` is not durable and may be given again.
         """
         first, before, written = self.seq + 1, self.total, 0
         now = self._clock.monotonic()
         slow, self._committed = now - self._committed >= SLOW_S, now
+        since_s = int(self._clock.now() - max(0.0, now - began)) if began is not None else _NO_TIME
         while True:
             segment = self._current(trust)
             try:
                 done = self._fill(segment, items, local)
                 if segment.waiting:
-                    written += segment.sync(slow)
+                    written += segment.sync(slow, since_s)
             except BaseException:  # whatever it was, what is staged is not to be built upon
                 self.poisoned += 1
                 self._retire()
@@ -214,8 +231,9 @@ class StreamWriter:
         )  # fmt: skip
         path = self._directory / str(name)
         info = SegmentInfo(
-            path, self.stream, name.number, self.run, name.first, self.seq, self.total, self.total, 0, commit_s
-        )
+            path, self.stream, name.number, self.run, name.first, self.seq, self.total, self.total, 0, commit_s,
+            ended_s=commit_s,
+        )  # fmt: skip
         segment = _Segment(SegmentFile(self._disk, path), sealer, info, now, trust.version)
         segment.file.stage(sealer.epoch)
         segment.told.append(sealer.epoch)
@@ -304,7 +322,7 @@ class StreamWriter:
             self._segment = None
 
     def _commit_s(self) -> int:
-        return max(0, min(int(self._clock.now()), 0xFFFF_FFFF))
+        return max(0, min(int(self._clock.now()), _NO_TIME))
 
 
 def sealed_size(body: bytes) -> int:

@@ -372,7 +372,7 @@ async def test_what_is_acked_while_nothing_fits_makes_room_and_a_twin_in_which_a
     disk = SmallDisk(tmp_path, (64 + 120) << 10)
     config = replace(SMALL, window_s=0.0, keep_s=604_800.0, pending_rows=60_000)
     if not heeded:
-        monkeypatch.setattr(Journal, "hurry", lambda self, alerts, local: None)
+        monkeypatch.setattr(Journal, "hurry", lambda self, alerts, local, began: None)
     async with opened(party, tmp_path, config, disk) as made:
         number = 0
         while not made.buffer.status().error:
@@ -407,9 +407,11 @@ async def test_while_the_disk_refuses_acks_come_before_readings_and_a_counter_do
     commits: list[tuple[set[str], int]] = []
     commit = StreamWriter.commit
 
-    def noting(writer: StreamWriter, items: deque[Item], local: Local, trust: Trust) -> Durable:
+    def noting(
+        writer: StreamWriter, items: deque[Item], local: Local, trust: Trust, began: float | None = None
+    ) -> Durable:
         count = sum(len(item) for item in items if isinstance(item, list))
-        done = commit(writer, items, local, trust)
+        done = commit(writer, items, local, trust, began)
         if writer.stream == READINGS:
             commits.append(({key.partition("/")[0] for key in local}, count))
         return done

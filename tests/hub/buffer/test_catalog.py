@@ -41,6 +41,6 @@ def test_the_size_is_the_sum_and_a_turn_tells_every_change_of_what_is_closed(ste
         elif what == "drop" and last.number:
             catalog.drop(catalog.of(READINGS)[0])
         elif what == "correct" and last.number:
-            catalog.correct(catalog.of(READINGS)[0]._replace(size=size))
+            catalog.correct([catalog.of(READINGS)[0]._replace(size=size)])
         assert catalog.size(READINGS) == catalog.size() == sum(info.size for info in catalog.of(READINGS))
         assert catalog.turns > turns or closed(catalog) == before
