@@ -134,6 +134,35 @@ def test_a_line_that_never_ends_a_frame_is_not_remembered(one: Hostile) -> None:
         assert kept <= KEPT, f"{one.name} keeps {kept} bytes of {name}"
 
 
+def test_what_an_earlier_test_left_is_not_counted_as_the_streams() -> None:
+    kept = list[bytes]()
+
+    class Late:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            kept.append(bytes(1 << 20))
+
+    def feed() -> Callable[[bytes], list[bytes]]:
+        return lambda piece: []
+
+    for _ in range(3):
+        Late()
+    assert left(feed, [b"a", b"b"]) < KEPT
+    assert len(kept) == 3
+
+
+def test_what_another_thread_takes_meanwhile_is_not_counted_as_the_streams() -> None:
+    heard = list[bytes]()
+
+    def feed() -> Callable[[bytes], list[bytes]]:
+        heard.append(bytes(1 << 20 if len(heard) == 1 else 0))  # of the second call, the first that is measured
+        return lambda piece: []
+
+    assert left(feed, [b"a", b"b"]) < KEPT
+
+
 def test_an_announcement_costs_what_its_device_has_announced_and_not_what_all_have() -> None:
     """Whoever may publish at a broker may announce values all day, each time another way."""
     devices = [hub.Device(id=f"mqtt:d{n}", integration="mqtt_devices", place="p") for n in range(20)]
