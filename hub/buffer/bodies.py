@@ -6,8 +6,11 @@ TABLE   [[number, shape]…], [[number, subject]…]      numbers from 0, each t
                   kind is "number", "flag" or "text"; the others may be empty, except the resolution of a number
         subject   [device, place, site, zone, model, integration]: six texts, each may be empty
 GAP     stream, run (16 B), first seq, last seq, readings, from s, to s, reason
-        what is lost of (stream, run): both seqs included, Unix seconds of the commits around them; reason is
-        "damaged" or "evicted"
+        what is lost of (stream, run), both seqs included. None of it was taken in by the hub before the Unix second
+        `from`, and none committed after `to`, by the hub's clock at that time. The reason is "evicted": the records
+        themselves told these times to the second, but that those of an earlier run told only their commits, and `from`
+        may then be as much earlier as readings wait for one, 5 s by default; or "damaged": the nearest that could be
+        read told them, and they may lie further apart
 CLOCK   boot (16 B), wall − monotonic in ms, error in ms, source (text)
 LOCAL   part, parts, {key: value}                     value nil: the key was removed
         A segment of `readings` begins with a snapshot of all keys, in `parts` records numbered from 1; later
@@ -35,7 +38,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 class Gap(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What is missing from `stream` of `run` and will never come: seqs `first` … `last`, holding `readings` readings
-    committed between the Unix seconds `from_s` and `to_s`, and why ("damaged", "evicted")."""
+    taken in and committed between the Unix seconds `from_s` and `to_s`, and why ("damaged", "evicted")."""
 
     stream: str
     run: bytes
