@@ -3,7 +3,7 @@
 Python's own defaults differ: since 3.13 `ssl.create_default_context` insists on the strict profile of RFC 5280 and
 takes whatever stands in the file of CAs for a root, older ones do neither; Debian builds it with other ciphers and
 another oldest version of TLS. Here each is said, so that a broker, a proxy or a backend that one Python accepts is
-accepted by all (docs/adr/0086).
+accepted by all (docs/adr/0088).
 
     checked       the chain up to what is trusted, every signature, dates, host name, use for a server, that each
                   issuer is a CA and may be so far up, name constraints, critical extensions, strength of keys and

@@ -163,6 +163,8 @@ async def connected(config: Config, session: hub.Session | None = None) -> Async
             raise hub.AuthFailed(f"{where} refuses the user: check `user` and `password`") from error
         raise hub.NotReady(f"{where}: {error}") from error
     except aiomqtt.MqttError as error:
+        if (why := hub.Tls.refusal(error)) is not None:
+            raise hub.NotReady(f"{where} shows a certificate that is refused: {why.told()}") from error
         raise hub.NotReady(f"{where} is away: {error.__cause__ or error}") from error
 
 
