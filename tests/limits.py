@@ -38,8 +38,8 @@ KILLED_S = 10.0
 """How long a process may take to end that was killed."""
 DUMP = signal.SIGRTMIN + 9
 """A pytest process that gets it writes its stacks and goes on; no test uses it."""
-HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
-"""They end with the process that they serve."""
+HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver", "tests/faults/commands.py")
+"""They end with the process that they serve. What the last one forks is none: it has another name."""
 
 
 class Process(NamedTuple):
@@ -88,7 +88,12 @@ def processes(dead: bool = False) -> set[Process]:
             waiting.append(process.pid)
             if ended is dead:
                 found.add(process)
-    return {each for each in found if not any(word in read(f"/proc/{each.pid}/cmdline") for word in HELPERS)}
+    return {each for each in found if not _helps(each)}
+
+
+def _helps(process: Process) -> bool:
+    words = read(f"/proc/{process.pid}/cmdline")
+    return any(word in words for word in HELPERS) and read(f"/proc/{process.pid}/comm") != "ilot\n"
 
 
 def started_by(process: Process) -> str:

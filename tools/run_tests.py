@@ -123,6 +123,8 @@ def stop(run: Run, why: str) -> None:
     """Names the tests under way, has their processes write their stacks, and kills all."""
     run.stopped = True
     say(f"\nSTOPPED: {why}. Under way: {', '.join(run.under_way) or 'no test'}")
+    for name in run.failed:  # pytest will not say
+        say(f"FAILED before: {name}")
     asked = [process for process in limits.processes() if _writes_stacks(process)]
     for process in asked:
         with contextlib.suppress(ProcessLookupError):

@@ -20,6 +20,7 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 LATE = ("backend.server", "hub.config.load", "hub.identity.enrolment", "hub.registry")
 """What commands import when they run."""
@@ -73,6 +74,7 @@ def main() -> None:
                 return
             talk = socket.socket(fileno=descriptors[0])
             if os.fork() == 0:
+                Path("/proc/self/comm").write_text("ilot")  # tests/limits.py knows it from this one by it
                 break
             talk.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
