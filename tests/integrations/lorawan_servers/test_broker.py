@@ -368,7 +368,7 @@ async def test_tls_with_a_client_certificate(tmp_path: Path) -> None:
         assert "lets this hub in (MQTT 5)" in await chirpstack.probe(chirp(broker, **hub_s, **shown))
         with pytest.raises(hub.NotReady):
             await chirpstack.probe(chirp(broker, **hub_s))
-        with pytest.raises(hub.NotReady, match="its root CA is not trusted here .*give it as `ca`"):
+        with pytest.raises(hub.NotReady, match=r"its root CA is not trusted here .*give it as `ca`"):
             await chirpstack.probe(chirp(broker, tls=True, **shown))
         with pytest.raises(hub.NotReady, match="cannot be read"):
             await chirpstack.probe(chirp(broker, tls=True, ca=tmp_path / "missing.pem"))
