@@ -4,11 +4,12 @@
                                                        [--quick] [--hasty] [--same-run] [--believe]
                                                        [--forgetful] [--unlocked] [--credulous] [--trusting]
                                                        [--counted] [--slow-sync FILE] [--unmarked] [--silent]
+                                                       [--timed] [--start-alone]
 
 The journal is the oracle:
 
     life N       this process begins, numbers go on behind N
-    emit N       before emit(); with --undated "emit N M", M the monotonic ms of that moment
+    emit N       before emit(); with --undated "emit N M", M the monotonic ms of that moment; with --timed its Unix ms
     dated N M    with --undated, after emit(): the hub has dated N by now
     durable N    emit(durable=True) returned
     refused N    emit(durable=True) raised: not durable, kept in memory, tried again
@@ -24,8 +25,8 @@ lets it wait 3 seconds instead of 120 for an exchange that makes its time exact,
 option says how it is broken, as a hub must not be: --same-run keeps the run id of the last segment found, --believe
 takes every ack for true, --forgetful does not look for the segments that it once closed, --unlocked takes a directory
 that another hub holds, --credulous believes any wall clock, --trusting takes what the backend says for the time at
-which it hears it, --silent gives up its oldest readings without declaring them, --unmarked keeps what is intact of a
-commit that never finished.
+which it hears it, --silent gives up its oldest readings without declaring them, --start-alone declares them lost in the
+second in which their segment began, --unmarked keeps what is intact of a commit that never finished.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ import os
 import sys
 import time
 import types
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import msgspec
@@ -47,6 +50,7 @@ from rig import BASE  # a script: its own folder is on the path
 import hub
 from hub.app import Settings, serve
 from hub.buffer import frame
+from hub.buffer.bodies import Gap
 from hub.buffer.disk import SystemDisk
 from hub.buffer.journal import Journal
 from hub.buffer.recovery import Scan
@@ -90,7 +94,8 @@ def plugin(options: argparse.Namespace) -> types.ModuleType:
         start, first, began = n, n + burst, time.monotonic()
         while True:
             n += 1
-            note("emit", n, *([round(time.monotonic() * 1000)] if undated else []))
+            moment = [int(time.time() * 1000)] if options.timed else []
+            note("emit", n, *([round(time.monotonic() * 1000)] if undated else moment))
             durable = n % per_durable == 0 or n > first > start
             at = None if undated else BASE + n
             values: dict[str, int | str] = {"uptime": n, "duration": n % 1000}
@@ -149,6 +154,16 @@ def unmarked(scan: Scan) -> int:
     return scan.end if frame.torn(scan.data, scan.end) else len(scan.data)
 
 
+def start_alone(given_up: Callable[..., Gap]) -> Callable[..., Gap]:
+    """A gap that ends when it begins."""
+
+    def told(*about: Any) -> Gap:
+        gap = given_up(*about)
+        return msgspec.structs.replace(gap, to_s=gap.from_s)
+
+    return told
+
+
 def believe(blob: bytes, trust: object) -> tuple[Ack, bytes]:
     """An ack's content, whoever signed it."""
     _, payload, kid, _ = unlp(blob)
@@ -173,6 +188,8 @@ def main() -> None:
     parser.add_argument("--credulous", action="store_true")
     parser.add_argument("--trusting", action="store_true")
     parser.add_argument("--silent", action="store_true")
+    parser.add_argument("--start-alone", action="store_true")
+    parser.add_argument("--timed", action="store_true")
     parser.add_argument("--counted", action="store_true")
     parser.add_argument("--slow-sync", type=Path)
     parser.add_argument("--unmarked", action="store_true")
@@ -191,6 +208,8 @@ def main() -> None:
         mock.patch("hub.buffer.manifest.Manifest.check", return_value=[]).start()
     if options.silent:
         mock.patch("hub.buffer.journal.unsettled", return_value=[]).start()
+    if options.start_alone:
+        mock.patch.object(Journal, "_given_up", start_alone(Journal._given_up)).start()
     if options.unlocked:
         mock.patch("hub.state.fcntl.flock").start()
     if options.credulous:

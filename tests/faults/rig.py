@@ -287,6 +287,11 @@ class Rig:
     def numbers(self, word: bytes) -> set[int]:
         return {n for w, n in self.told() if w == word}
 
+    def moments(self) -> dict[int, float]:
+        """Of a generator with --timed: when each report was made, in Unix seconds."""
+        lines = [line.split() for line in self.journal.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        return {int(line[1]): int(line[2]) / 1000 for line in lines if line[0] == b"emit"}
+
     def promised(self) -> set[int]:
         """What a life said up to its last durable report: that one covers all before it."""
         promised: set[int] = set()

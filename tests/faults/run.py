@@ -24,7 +24,7 @@ from aborted import aborted_journal, twin_believes_fdatasync
 from backend_power import power_cut_of_backend, twin_backend_without_sync
 from card import card_destroyed, twin_without_mirror
 from clocks import late_answers, twin_believes_its_clock, twin_trusts_late_answers, wrong_clocks
-from crowded import buffer_beyond_its_cap, twin_gives_up_silently
+from crowded import buffer_beyond_its_cap, twin_gives_up_silently, twin_tells_the_start_alone
 from damage import damaged_directory, twin_without_manifest
 from eio import failing_calls, failing_syncs
 from flap import flapping_link
@@ -73,6 +73,7 @@ ROWS = (
     Row(full_disk, 1, 500),
     Row(buffer_beyond_its_cap, 2, 300),
     Row(twin_gives_up_silently, 1, 4, twin=True),
+    Row(twin_tells_the_start_alone, 1, 4, twin=True),
     Row(read_only, 2, 50),
     Row(aborted_journal, 12, 1_000),
     Row(twin_believes_fdatasync, 1, 1, twin=True),
