@@ -26,6 +26,7 @@ from backend.ingest import Ingest
 from backend.mailbox import Doors, Entry, Mailbox, Told, prepare
 from backend.worker import Worker
 from hub.errors import ConfigError, DecodeError
+from hub.nesting import shallow_json
 from hub.sigfox import door
 from hub.sigfox.callback import Callback
 
@@ -104,8 +105,8 @@ async def fetched(worker: Worker, hub: str) -> dict[str, Any]:
 async def told(worker: Worker, hub: str, body: bytes) -> dict[str, Any]:
     """What a hub says of them. Raises NotAdmitted, DecodeError."""
     try:
-        said = msgspec.json.decode(body, type=Told)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        said = msgspec.json.decode(shallow_json(body), type=Told)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DecodeError("bad-body", str(error)) from error
 
     def write(ingest: Ingest) -> None:

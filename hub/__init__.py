@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from hub.model import Sample as Sample
     from hub.model import Series as Series
     from hub.model import Signal as Signal
+    from hub.nesting import shallow_json as shallow_json
     from hub.notice import Notice as Notice
     from hub.session import Bus as Bus
     from hub.session import Message as Message
@@ -86,6 +87,7 @@ _HOME = {
         "Candidate", "Command", "Decoded", "Device", "Frame", "LastValue", "Metric", "NeedKey", "PackFacts", "Position",
         "Proof", "Quality", "Report", "Sample", "Series", "Signal",
     ),
+    "hub.nesting": ("shallow_json",),
     "hub.notice": ("Notice",),
     "hub.session": ("Bus", "Message", "Notices", "Session", "Uplink", "View"),
     "hub.tls": ("Tls",),

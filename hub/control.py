@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from hub.errors import HubError, NotReady
+from hub.nesting import shallow_json
 
 LINE_LIMIT = 1024 * 1024
 ANSWER_LIMIT = 64 * 1024 * 1024
@@ -77,8 +78,8 @@ async def serving(path: Path, calls: Mapping[str, Call]) -> AsyncIterator[None]:
 
 async def _answer(line: bytes, calls: Mapping[str, Call]) -> Answer:
     try:
-        request = msgspec.json.decode(line, type=Request)
-    except (ValueError, RecursionError) as error:
+        request = msgspec.json.decode(shallow_json(line), type=Request)
+    except ValueError as error:
         return Answer(error=f"not a request: {error}", code=2)
     call = calls.get(request.call)
     if call is None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from hub.model import Candidate, Command, Device, Frame, LastValue, Metric, PackFacts, Proof, Report, Sample, Series
+from hub.nesting import shallow_json
 from hub.notice import Notice
 
 
@@ -24,7 +25,7 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes
 
     def json(self) -> Any:
-        return msgspec.json.decode(self.body)
+        return msgspec.json.decode(shallow_json(self.body))
 
 
 class Http(Protocol):

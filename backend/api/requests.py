@@ -16,6 +16,7 @@ from backend.alerts import NoAlert
 from backend.ingest import NotAdmitted
 from backend.views import Unknown
 from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
+from hub.nesting import shallow_json
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +95,8 @@ async def body_of(request: web.Request, limit: int) -> bytes:
 
 def read(body: bytes, shape: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return msgspec.json.decode(shallow_json(body), type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DecodeError("bad-enrolment", str(error)) from error
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from hub.errors import AuthFailed
 from hub.keys import hub_id
 from hub.lp import lp
+from hub.nesting import shallow_json
 
 LABEL = b"ilot/commissioning/1\0"
 FORMAT = "ilot-commissioning/1"
@@ -54,7 +55,7 @@ def verified(answer: dict[str, Any]) -> dict[str, Any]:
     try:
         body, identity = str(answer["body"]).encode(), bytes.fromhex(answer["identity"])
         ed25519.Ed25519PublicKey.from_public_bytes(identity).verify(bytes.fromhex(answer["signature"]), lp(LABEL, body))
-        report = msgspec.json.decode(body, type=dict[str, Any])
+        report = msgspec.json.decode(shallow_json(body), type=dict[str, Any])
     except (InvalidSignature, KeyError, TypeError, ValueError) as error:
         raise AuthFailed("this report was altered, or is none: its hub's signature does not hold") from error
     if report.get("hub") != hub_id(identity):

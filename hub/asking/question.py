@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from hub.errors import DecodeError
+from hub.nesting import shallow_json
 from hub.session import Reply
 
 T = TypeVar("T")
@@ -30,6 +31,6 @@ async def asked(http: Http, url: str, kind: type[T], what: str) -> T | None:
     if reply.status != 200:
         raise DecodeError(f"bad-{what}", f"{url} answers {reply.status}")
     try:
-        return msgspec.json.decode(reply.body, type=kind)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return msgspec.json.decode(shallow_json(reply.body), type=kind)
+    except (msgspec.DecodeError, ValueError) as error:
         raise DecodeError(f"bad-{what}", f"{url} answers something else than {what}: {error}") from error

@@ -24,6 +24,7 @@ from msgspec import Meta
 from hub.backoff import Backoff
 from hub.clock import Clock
 from hub.errors import NotReady
+from hub.nesting import shallow_json
 from hub.session import Reply
 
 KIND = "lorawan:"
@@ -107,8 +108,8 @@ class Whereabouts:
         if reply.status != 200:
             raise NotReady(f"{self._url} answers {reply.status}")
         try:
-            found = msgspec.json.decode(reply.body, type=_Answer).devices
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            found = msgspec.json.decode(shallow_json(reply.body), type=_Answer).devices
+        except (msgspec.DecodeError, ValueError) as error:
             raise NotReady(f"{self._url} answers something else than where devices are: {error}") from error
         said = {device: last.name or last.hub for device, last in found.items() if device in devices}
         said = {device: where for device, where in said.items() if where}

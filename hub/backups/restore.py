@@ -58,6 +58,7 @@ from hub.documents.trust import Trust, read_trust
 from hub.errors import AuthFailed, ConfigError, DecodeError, HubError, StorageError
 from hub.identity import enrolment
 from hub.identity.enrolment import Enrolment
+from hub.nesting import shallow_json
 from hub.ranges import Ranges
 from hub.state import StateDir, named_in
 
@@ -353,10 +354,10 @@ def _kept_private(fresh: int, holder: os.stat_result) -> None:
 def _checked(contents: backup.Contents, head: backup.Head, kid: bytes) -> tuple[Enrolment, Trust]:
     """Whether the parts fit one another: keys, name, owner. Raises DecodeError, AuthFailed."""
     try:
-        enrolled = msgspec.json.decode(contents.enrolment, type=Enrolment)
+        enrolled = msgspec.json.decode(shallow_json(contents.enrolment), type=Enrolment)
         trust = read_trust(contents.trust, bytes.fromhex(enrolled.root))
         identity: Any = load_pem_private_key(contents.keys["identity"], password=None)
-    except (ValueError, TypeError, msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, TypeError, msgspec.DecodeError) as error:
         raise DecodeError("bad-backup", f"its enrolment or its identity cannot be read ({error})") from error
     if not isinstance(identity, Ed25519PrivateKey) or identity.public_key().public_bytes_raw() != head.identity:
         raise AuthFailed("this backup holds another identity than the one that signed it")

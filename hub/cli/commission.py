@@ -8,6 +8,7 @@ import click
 
 from hub.cli import output
 from hub.cli.asking import ask
+from hub.nesting import shallow_json
 
 
 @click.group(cls=output.Group)
@@ -71,7 +72,7 @@ def verify(file: Path, json: bool) -> None:
     from hub.errors import ConfigError
 
     try:
-        answer = msgspec.json.decode(file.read_bytes(), type=dict)
+        answer = msgspec.json.decode(shallow_json(file.read_bytes()), type=dict)
     except msgspec.DecodeError as error:
         raise ConfigError(f"{file} is no report: {error}") from error
     found = verified(answer)

@@ -13,6 +13,7 @@ import msgspec
 
 from hub.cli import output
 from hub.errors import DecodeError, HubError
+from hub.nesting import shallow_json
 
 LINE_LIMIT = 64 * 1024
 
@@ -143,6 +144,6 @@ def _object(line: str) -> dict[str, Any]:
     if re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s?)+", line):
         return {"raw": line}
     try:
-        return msgspec.json.decode(line, type=dict[str, Any])
+        return msgspec.json.decode(shallow_json(line), type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise DecodeError("not-json", f"a frame is a JSON object or hexadecimal: {error}") from error

@@ -15,6 +15,7 @@ import msgspec
 
 from hub.cli import output
 from hub.errors import DecodeError, HubError
+from hub.nesting import shallow_json
 from hub.payload import Codec, Codecs
 from hub.payload.gathering import gathered
 
@@ -101,7 +102,7 @@ def _line(line: str, codec: Path | None, port: int) -> dict[str, Any]:
             raise DecodeError("no-codec", 'give --codec FILE, or JSON lines with "codec"')
         return {"codec": str(codec), "port": port, "bytes": bytes.fromhex(line), "time": time.time()}
     try:
-        given = msgspec.json.decode(line, type=_Line)
+        given = msgspec.json.decode(shallow_json(line), type=_Line)
         payload = bytes.fromhex(given.bytes) if isinstance(given.bytes, str) else bytes(given.bytes)
     except (msgspec.MsgspecError, ValueError) as error:
         raise DecodeError("not-json", f"a line is hexadecimal or {{codec, port, bytes, time}}: {error}") from error

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.disk.files import sync_directory
 from hub.errors import HubError, StorageError
 from hub.keys import hub_id
+from hub.nesting import shallow_json
 
 DOMAIN = b"ilot/crisis/1\0"
 ERROR = ".error.txt"
@@ -120,7 +121,7 @@ def verify(directory: Path, hub: str) -> list[str]:
     try:
         manifest = (directory / MANIFEST).read_bytes()
         signature = base64.b64decode((directory / SIGNATURE).read_bytes(), validate=True)
-        told = json.loads(manifest)
+        told = json.loads(shallow_json(manifest))
         identity = base64.b64decode(told["identity"], validate=True)
         if hub_id(identity) != hub:
             return [f"this export is of {hub_id(identity)}, not of {hub}"]
@@ -130,7 +131,7 @@ def verify(directory: Path, hub: str) -> list[str]:
         return [f"{Path(str(error.filename)).name} is missing: the export broke off, or this is none"]
     except InvalidSignature:
         return ["the manifest was not signed by this hub, or was changed"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return [f"the manifest cannot be read: {error}"]
     wrong = []
     for name, (size, digest) in pairs.items():

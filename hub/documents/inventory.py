@@ -46,6 +46,7 @@ from hub.errors import AuthFailed, ConfigError, DecodeError
 from hub.keys.naming import hub_id
 from hub.labels.wish import Wish
 from hub.lp import lp, unlp
+from hub.nesting import shallow_json
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -118,12 +119,12 @@ def make_card(identity: ed25519.Ed25519PrivateKey, public: bytes) -> bytes:
 def read_card(data: bytes) -> Card:
     """Raises ConfigError when it is none, or not signed by the hub that it names."""
     try:
-        file = msgspec.json.decode(data[: MAX_CARD + 1], type=_CardFile)
+        file = msgspec.json.decode(shallow_json(data[: MAX_CARD + 1]), type=_CardFile)
         load_public(file.public)
         ed25519.Ed25519PublicKey.from_public_bytes(file.identity).verify(file.signature, lp(CARD_LABEL, file.public))
     except InvalidSignature as error:
         raise ConfigError("this card was altered: its hub's signature does not hold. Ask for it again") from error
-    except (msgspec.DecodeError, ValueError, RecursionError, DecodeError) as error:
+    except (msgspec.DecodeError, ValueError, DecodeError) as error:
         raise ConfigError("this is no card of an Îlot hub: `ilot inventory card` prints one there") from error
     if file.format != CARD_FORMAT or file.hub != hub_id(file.identity):
         raise ConfigError("this card names a hub that did not sign it: it is a forgery")

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from hub.buffer.seal import kid_of
 from hub.errors import ConfigError
+from hub.nesting import shallow_json
 
 FORMAT = "ilot-recipient-key/1"
 RECOVERY = "recovery"
@@ -48,10 +49,10 @@ def write_file(role: str, mlkem: MLKEM768PrivateKey, x25519: X25519PrivateKey) -
 def read_file(data: bytes) -> RecipientKey:
     """The key in the contents of a key file. Raises ConfigError."""
     try:
-        file = msgspec.json.decode(data[: MAX_FILE + 1], type=_File)
+        file = msgspec.json.decode(shallow_json(data[: MAX_FILE + 1]), type=_File)
         mlkem = MLKEM768PrivateKey.from_seed_bytes(file.private[:64])
         key = _join(file.role, mlkem, X25519PrivateKey.from_private_bytes(file.private[64:]))
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise ConfigError(f"this is not a recipient key file of Îlot ({FORMAT})") from error
     if file.format != FORMAT or key.kid.hex() != file.kid:
         raise ConfigError("this recipient key file is damaged: the key is not the one its key id names")

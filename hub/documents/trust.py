@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 from hub.buffer.seal import kid_of, load_public
 from hub.errors import AuthFailed, DecodeError
 from hub.lp import lp, unlp
+from hub.nesting import shallow_json
 
 LABEL = b"ilot/trust/1\0"
 ROOT_LABEL = b"ilot/root/1\0"
@@ -142,8 +143,8 @@ def read_trust(data: bytes, pinned: bytes, at_least_version: int = 0) -> Trust:
             "look for whoever stands between this hub and its backend"
         ) from error
     try:
-        trust = msgspec.json.decode(payload, type=Trust)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        trust = msgspec.json.decode(shallow_json(payload), type=Trust)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AuthFailed(f"the trust document cannot be read ({error}): the owner signs a correct one") from error
     _check(trust)
     if trust.version < at_least_version:

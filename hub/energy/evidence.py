@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from hub.errors import HubError
 from hub.keys import hub_id
 from hub.lp import lp
+from hub.nesting import shallow_json
 
 LABEL = b"ilot/evidence/1"
 _LINE = re.compile(r"ilot-evidence 1 (hub-[a-z2-7]{16}) ([0-9]{1,12}) ([A-Za-z0-9+/=]{44}) ([A-Za-z0-9+/=]{88})")
@@ -75,7 +76,7 @@ def verify(document: bytes, beside: bytes | None = None) -> Proof:
     elif document.startswith(_START):
         content, _, tail = document.removeprefix(_START).rpartition(_MIDDLE)
         try:
-            evidence = msgspec.json.decode(tail.rstrip().removesuffix(b"}"), type=_Evidence)
+            evidence = msgspec.json.decode(shallow_json(tail.rstrip().removesuffix(b"}")), type=_Evidence)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise NotEvidence("this is no signed document: its evidence cannot be read") from None
         said = f"ilot-evidence 1 {evidence.hub} {evidence.at} {evidence.public} {evidence.signature}"

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from hub.errors import AuthFailed, NotReady
+from hub.nesting import shallow_json
 from hub.session import Reply
 
 TIMEOUT = timedelta(seconds=30)
@@ -59,6 +60,6 @@ class Certifying:
         if reply.status != 200:
             raise NotReady(f"{url} answers {reply.status}: {said}")
         try:
-            return msgspec.json.decode(reply.body, type=shape)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            return msgspec.json.decode(shallow_json(reply.body), type=shape)
+        except (msgspec.DecodeError, ValueError) as error:
             raise NotReady(f"{url} answers something else than a certificate: is this the backend?") from error

@@ -37,6 +37,7 @@ from hub.disk import files
 from hub.documents.trust import MAX_DOCUMENT, Trust, egress_of, read_trust
 from hub.errors import AuthFailed, ConfigError, NotReady, StorageError
 from hub.lp import lp
+from hub.nesting import shallow_json
 from hub.state import StateDir
 
 if TYPE_CHECKING:
@@ -90,10 +91,10 @@ def read_token(text: str) -> Token:
     body = text.removeprefix(TOKEN_PREFIX)
     try:
         data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-        token = msgspec.json.decode(data, type=Token)
+        token = msgspec.json.decode(shallow_json(data), type=Token)
         whole = len(token.secret) == SECRET_BYTES and len(bytes.fromhex(token.root)) == 32
         address(token.url)
-    except (binascii.Error, msgspec.DecodeError, ValueError, RecursionError) as error:
+    except (binascii.Error, msgspec.DecodeError, ValueError) as error:
         raise ConfigError("this enrolment token is damaged: copy it again, whole") from error
     if not whole:
         raise ConfigError("this enrolment token is damaged: copy it again, whole")
@@ -281,8 +282,8 @@ async def _ask(
     if reply.status != 200:
         raise AuthFailed(f"the backend refuses this enrolment ({reply.status}): {_reason(data)}")
     try:
-        return msgspec.json.decode(data, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return msgspec.json.decode(shallow_json(data), type=_Answer)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AuthFailed(f"{token.url} answers something else than an enrolment: is it an Îlot backend?") from error
 
 
@@ -354,8 +355,8 @@ async def _read(reply: aiohttp.ClientResponse, limit: int) -> bytes:
 
 def _reason(data: bytes) -> str:
     try:
-        answer = msgspec.json.decode(data, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        answer = msgspec.json.decode(shallow_json(data), type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return "no reason given"
     return str(answer.get("error", "no reason given"))[:500]
 

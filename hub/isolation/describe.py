@@ -18,6 +18,7 @@ import msgspec
 from hub.disk.files import write_atomically
 from hub.errors import PluginError
 from hub.model import Metric
+from hub.nesting import shallow_json
 from hub.registry import Plugin, Registry
 
 TIMEOUT_S = 20.0
@@ -135,8 +136,8 @@ def _ask_child(plugin: Plugin) -> Description:
         last = complained.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
         return failed(f"{plugin} could not be described (exit {code}): {last[0][:300]}")
     try:
-        told = msgspec.json.decode(said, type=Description)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        told = msgspec.json.decode(shallow_json(said), type=Description)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return failed(f"{plugin} printed something else than its description: {error}")
     # Who it is and whether it ships, its installation says and not itself.
     return msgspec.structs.replace(

@@ -21,6 +21,7 @@ from typing import Any
 
 from hub.config.source import parse
 from hub.errors import ConfigError, HubError
+from hub.nesting import shallow_json
 from hub.packs.reading import content_of
 from hub.payload.gathering import gathered
 
@@ -234,10 +235,7 @@ def _json(path: Path) -> Any:
             return token
         return str(int(token, 16)) if token[:2].lower() == "0x" else ""
 
-    try:
-        return json.loads(_JSON5.sub(plain, content_of(path).decode("utf-8-sig")))
-    except RecursionError as error:
-        raise ValueError("too deep") from error
+    return json.loads(shallow_json(_JSON5.sub(plain, content_of(path).decode("utf-8-sig"))))
 
 
 def _list(value: Any) -> list[Any]:

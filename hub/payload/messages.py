@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from hub.errors import DecodeError
+from hub.nesting import shallow_json
 
 MAX_MESSAGE = 4 << 20
 UPLINK, ENCODE = "decodeUplink", "encodeDownlink"
@@ -57,8 +58,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
             known = self.reason if self.reason in REASONS else "codec-crash"
             raise DecodeError(known, self.text[:300])
         try:
-            found = msgspec.json.decode(self.text)
-        except (msgspec.MsgspecError, RecursionError) as error:
+            found = msgspec.json.decode(shallow_json(self.text))
+        except msgspec.MsgspecError as error:
             raise DecodeError("codec-shape", "what the codec returned is too deep to be read") from error
         if not isinstance(found, dict):
             raise DecodeError("codec-error", "the codec returned no object")

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from hub.errors import DecodeError, NotReady
+from hub.nesting import shallow_json
 
 MOST_BYTES = 8 << 20
 ANSWER_S = 15.0
@@ -61,7 +62,7 @@ async def codes(photo: bytes) -> list[str]:
             process.kill()
         await process.wait()
     try:
-        found = msgspec.json.decode(answer, type=Found)
+        found = msgspec.json.decode(shallow_json(answer), type=Found)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise DecodeError("photo-crash", "the process that reads photographs died of this one") from None
     if found.reason:

@@ -29,6 +29,7 @@ import msgspec
 
 from hub.errors import DecodeError
 from hub.model import Position
+from hub.nesting import shallow_json
 
 KINDS = ("uplink", "bidir", "advanced", "status", "geoloc", "acknowledge", "error")
 CARRY_DATA = frozenset({"uplink", "bidir", "advanced"})
@@ -122,8 +123,8 @@ def _form(text: str) -> dict[str, Any]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return msgspec.json.decode(shallow_json(body), type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DecodeError("bad-body", f"the JSON of the template is not well-formed: {str(error)[:100]}") from error
 
 
@@ -281,8 +282,8 @@ def _json(text: str, name: str) -> Any:
     if text.strip().lower() in {"", "null", f"{{{name.lower()}}}"}:
         return None
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return msgspec.json.decode(shallow_json(text))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DecodeError("bad-field", f"{name} is no JSON") from error
 
 

@@ -57,8 +57,8 @@ def document(body: bytes) -> Any:
     if len(body) > MAX_BODY:
         raise hub.DecodeError("http-body", f"{len(body)} bytes: at most {MAX_BODY} are read")
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(hub.shallow_json(body))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         pass
     try:
         text = body.decode("utf-8").strip()

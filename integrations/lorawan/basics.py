@@ -133,8 +133,8 @@ def _decode(data: bytes | str, type_: Any) -> Any:
     if len(data) > LIMIT:
         raise hub.DecodeError("oversized", f"a message of more than {LIMIT} bytes")
     try:
-        return msgspec.json.decode(data, type=type_)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return msgspec.json.decode(hub.shallow_json(data), type=type_)
+    except (msgspec.MsgspecError, UnicodeError):
         raise hub.DecodeError(
             "bad-json", "not the message it says it is: a field is missing or out of bounds"
         ) from None

@@ -147,8 +147,8 @@ def parse(data: bytes) -> Datagram:
 
 def _push(gateway: str, token: int, body: bytes) -> Push:
     try:
-        said = _PUSH_BODY.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        said = _PUSH_BODY.decode(hub.shallow_json(body))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise hub.DecodeError("bad-json", "PUSH_DATA holds no object with rxpk or stat") from None
     received: list[Rx] = []
     skipped: list[str] = []
@@ -161,7 +161,7 @@ def _push(gateway: str, token: int, body: bytes) -> Push:
     if bytes(said.stat) != b"null":
         try:
             status = _STATUS.decode(said.stat)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             skipped.append("bad-stat")
     return Push(gateway, token, tuple(received), status, tuple(skipped))
 
@@ -169,7 +169,7 @@ def _push(gateway: str, token: int, body: bytes) -> Push:
 def _rx(packet: msgspec.Raw) -> Rx:
     try:
         said = _RXPK.decode(packet)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise hub.DecodeError("bad-rxpk", "a field is missing or out of bounds") from None
     if said.stat != 1:
         raise hub.DecodeError("bad-crc" if said.stat < 0 else "no-crc", "the radio's own checksum does not hold")
@@ -209,8 +209,8 @@ def _refusal(body: bytes) -> str:
     if not body.strip(b"\0 \r\n\t"):
         return ""
     try:
-        said = _ACK_BODY.decode(body.rstrip(b"\0")).txpk_ack
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        said = _ACK_BODY.decode(hub.shallow_json(body.rstrip(b"\0"))).txpk_ack
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise hub.DecodeError("bad-json", "TX_ACK holds no txpk_ack") from None
     slug = (said.error or "NONE").lower().replace("_", "-")
     return "" if slug == "none" else slug if slug in REFUSALS else "other"

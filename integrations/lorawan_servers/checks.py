@@ -30,10 +30,10 @@ def size(payload: bytes) -> None:
 def decoded(decoder: msgspec.json.Decoder[Any], payload: bytes) -> Any:
     """Raises DecodeError: `bad-json`, `bad-base64`, `bad-message`."""
     try:
-        return decoder.decode(payload)
+        return decoder.decode(hub.shallow_json(payload))
     except msgspec.ValidationError as error:
         raise _shape(error) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise hub.DecodeError("bad-json", short(str(error), 200)) from error
 
 

@@ -86,8 +86,8 @@ def read(prefix: str, topic: str, payload: bytes) -> Entity | None:
     if len(payload) > MAX_PAYLOAD or len(topic) > LONGEST:
         raise hub.DecodeError("mqtt-discovery", f"{len(payload)} bytes on a topic of {len(topic)} characters")
     try:
-        given = msgspec.json.decode(payload, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        given = msgspec.json.decode(hub.shallow_json(payload), type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise hub.DecodeError("mqtt-discovery", "not a JSON object") from error
     config = {_SHORT.get(key, key): value for key, value in given.items()}
     about = config.get("device")

@@ -25,8 +25,8 @@ def read(payload: bytes) -> Any:
     if len(payload) > MAX_PAYLOAD:
         raise hub.DecodeError("mqtt-payload", f"{len(payload)} bytes")
     try:
-        return msgspec.json.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(hub.shallow_json(payload))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         pass
     try:
         return payload.decode("utf-8").strip()

@@ -116,6 +116,6 @@ class Fetcher:
 
     def _read(self, body: bytes) -> Batch:
         try:
-            return msgspec.json.decode(body, type=Batch)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            return msgspec.json.decode(hub.shallow_json(body), type=Batch)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise hub.NotReady(f"{self._url} answers what cannot be read: is this a backend?") from error

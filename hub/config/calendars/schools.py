@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from hub.config.parts.schedules import SchoolYears, dates_of
+from hub.nesting import shallow_json
 
 OWN = {
     "corse": "Corse", "guadeloupe": "Guadeloupe", "guyane": "Guyane", "martinique": "Martinique", "mayotte": "Mayotte",
@@ -54,7 +55,7 @@ class Holidays(msgspec.Struct, frozen=True):
 def shipped() -> dict[str, dict[str, dict[str, str]]]:
     """School year → zone → period → name."""
     files = sorted((Path(__file__).parent / "school").glob("*.json"))
-    read = [msgspec.json.decode(one.read_bytes(), type=_File) for one in files]
+    read = [msgspec.json.decode(shallow_json(one.read_bytes()), type=_File) for one in files]
     return {one.school_year: one.zones for one in read}
 
 

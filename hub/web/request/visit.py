@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import BodyPartReader, web
 
 from hub.errors import HubError
+from hub.nesting import shallow_json
 from hub.web.people.accounts import Account
 from hub.web.people.sessions import Session
 from hub.web.request.routes import Route
@@ -88,8 +89,8 @@ class Visit:
             return
         if kind == "application/json":
             try:
-                self.fields = msgspec.json.decode(body, type=dict[str, Any])
-            except (ValueError, RecursionError):  # also of what is no UTF-8
+                self.fields = msgspec.json.decode(shallow_json(body), type=dict[str, Any])
+            except ValueError:  # also of what is no UTF-8
                 raise Rejected(400, "bad-body") from None
         elif kind == "application/x-www-form-urlencoded":
             try:

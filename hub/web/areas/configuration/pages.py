@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from hub.errors import HubError
+from hub.nesting import shallow_json
 from hub.web.area import DRY, TEXT, TRUTH, Area, get, post
 from hub.web.areas.configuration import forms as configuration_forms
 from hub.web.areas.configuration import wording as configuring
@@ -132,7 +133,7 @@ class Configuration:
     async def apply_form(self, visit: Visit) -> web.Response:
         """{asked, reason, anyway}: `asked` as the preview had it."""
         try:
-            asked = msgspec.json.decode(str(visit.fields.get("asked", "")), type=dict[str, Any])
+            asked = msgspec.json.decode(shallow_json(str(visit.fields.get("asked", ""))), type=dict[str, Any])
         except msgspec.MsgspecError:
             raise Rejected(400, "bad-body") from None
         visit.fields.update({name: asked[name] for name in WHOLE if name in asked})
