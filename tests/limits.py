@@ -17,6 +17,7 @@ import contextlib
 import ctypes
 import faulthandler
 import gc
+import inspect
 import os
 import signal
 import subprocess
@@ -38,6 +39,8 @@ KILLED_S = 10.0
 """How long a process may take to end that was killed."""
 DUMP = signal.SIGRTMIN + 9
 """A pytest process that gets it writes its stacks and goes on; no test uses it."""
+GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+"""Fixtures that end what they start."""
 HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver", "tests/faults/commands.py")
 """They end with the process that they serve. What the last one forks is none: it has another name."""
 
@@ -191,7 +194,8 @@ class Limits:
         self.phase = ""
         self.told: str | None = None
         self.failed = False
-        self.held: dict[Left, str] = {}
+        self.held: dict[Left, str] = {}  # until a scope ends
+        self.starters: dict[Left, str] = {}
         self.told_ports = set[Left]()
         adopt()
         if threading.current_thread() is threading.main_thread():
@@ -263,7 +267,7 @@ class Limits:
             return (yield)
         finally:
             for each in self._there() - before:
-                self.held.setdefault(each, fixturedef.scope)
+                self._hold(each, fixturedef.scope, str(request.node.nodeid or fixturedef.baseid))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -283,8 +287,11 @@ class Limits:
             self.held = {each: scope for each, scope in self.held.items() if scope in ("session", "package")}
         if self.failed:
             forget()
+        elif (scope := _widest(item, nextitem)) and (late := self._there() - self.held.keys()):
+            for each in late:
+                self._hold(each, scope, item.nodeid)  # a fixture of that scope may have started it just now
         if left := self._left(patient=not self.failed):
-            words = "\n".join(("left when it had ended:", *map(str, left)))
+            words = "\n".join(("left when it had ended:", *map(self._told, left)))
             kill(lambda: processes() - self.held.keys())
             self.told_ports |= {each for each in left if isinstance(each, Port)}
             if not self.failed:
@@ -293,6 +300,13 @@ class Limits:
                 item.ihook.pytest_runtest_logreport(report=report)
         reap(each for each in self.held if isinstance(each, Process))
         return done
+
+    def _hold(self, left: Left, scope: str, starter: str) -> None:
+        self.held.setdefault(left, scope)
+        self.starters.setdefault(left, starter)
+
+    def _told(self, left: Left) -> str:
+        return f"{left}, started in {self.starters[left]}" if left in self.starters else str(left)
 
     def _there(self) -> set[Left]:
         return {*processes(), *ports()}
@@ -327,6 +341,19 @@ class Limits:
         for process in its():
             os.write(self.stderr, f"\nleft by {started_by(process) or node.gateway.id}: {process}\n".encode())
         kill(its)
+
+
+def _widest(item: pytest.Item, nextitem: pytest.Item | None) -> str:
+    """The scope until which what a test has started may belong to one of its fixtures; "" when none is left."""
+    info = getattr(item, "_fixtureinfo", None)
+    found = {
+        each[-1].scope
+        for each in (info.name2fixturedefs.values() if info else ())
+        if each[-1].baseid and inspect.unwrap(each[-1].func).__code__.co_flags & GENERATOR
+    }
+    if nextitem is not None and found & {"session", "package"}:
+        return "session"
+    return "module" if nextitem is not None and nextitem.path == item.path and found & {"module", "class"} else ""
 
 
 def forget() -> None:

@@ -48,6 +48,7 @@ API = [
         "View",
         "hookimpl",
         "open_line",
+        "shallow_json",
         "wrong_option",
     ),
 ]
@@ -225,14 +226,17 @@ def test_of_the_process():
 
 def test_a_test_that_fails_leaves_no_process_and_makes_no_other_fail(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text(
-        "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+        "[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = error\n"
+        "asyncio_default_fixture_loop_scope = function\n"
     )
-    (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text())
-    (tmp_path / "test_leaves.py").write_text(LEAVES)
+    (tmp_path / "tests").mkdir()
+    for name in ("conftest.py", "limits.py"):
+        (tmp_path / "tests" / name).write_text((ROOT / "tests" / name).read_text())
+    (tmp_path / "tests" / "test_leaves.py").write_text(LEAVES)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "1 failed, 2 passed" in done.stdout, done.stdout + done.stderr
-    assert "FAILED test_leaves.py::test_that_fails" in done.stdout
+    assert "FAILED tests/test_leaves.py::test_that_fails" in done.stdout
 
 
 # -- documentation -----------------------------------------------------------------------------------------------

@@ -236,10 +236,16 @@ def test_a_process_of_a_wider_fixture_may_stay_as_long_as_that(tmp_path: Path) -
     tests = "def test_one(kept): assert kept.poll() is None\ndef test_two(kept): assert kept.poll() is None\n"
     good = SLEEPER + fixture.format("session", stops) + tests
     bad = SLEEPER + fixture.format("module", " pass") + tests
-    done = run(tmp_path, hub__a=good, hub__b=bad, hub__c=FINE)
+    late = (
+        SLEEPER + "import pytest\n@pytest.fixture(scope='module')\ndef kept():\n yield []\n"
+        "def test_late(kept): kept.append(start())\ndef test_last(kept): assert kept[0].poll() is None\n"
+    )
+    done = run(tmp_path, hub__a=good, hub__b=bad, hub__c=late, hub__d=FINE)
     assert "ERROR at teardown of test_two" in done.stdout
-    assert "5 passed" in done.stdout
-    assert "1 error in" in done.stdout
+    assert "ERROR at teardown of test_last" in done.stdout
+    assert "started in tests/hub/test_c.py::test_late" in done.stdout
+    assert "7 passed" in done.stdout
+    assert "2 errors in" in done.stdout
     assert nothing_left(tmp_path)
 
 

@@ -1,0 +1,33 @@
+"""Simulators end when they are told, whoever is connected."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("protocol", ["enocean", "knx", "mbus", "modbus", "opcua"])
+def test_a_simulator_ends_while_a_hub_is_connected(protocol: str) -> None:
+    command = [sys.executable, "-m", "hub", "sim", protocol]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        port = re.search(rb'"port": "?(?:tcp://127\.0\.0\.1:)?(\d+)', process.stdout.readline())
+        assert port is not None
+        with socket.create_connection(("127.0.0.1", int(port[1]))) as peer:
+            peer.sendall(b"\x10")
+            with pytest.raises(TimeoutError):  # for it to accept, and to wait for more
+                peer.settimeout(0.3)
+                while peer.recv(1 << 16):  # one speaks by itself
+                    peer.settimeout(0.3)
+                raise TimeoutError  # or it has refused what was said
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(30)
+            finally:
+                process.kill()
+        assert process.returncode == 0
