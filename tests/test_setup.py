@@ -189,6 +189,18 @@ def test_each_command_of_the_makefile_sets_up_a_goal_that_there_is() -> None:
     assert f"no such goal: everything. There are {', '.join(GOALS)}" in refused.stderr
 
 
+def test_what_a_machine_without_apt_lacks_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("bash", "cat", "cut", "dirname", "mktemp", "sha256sum"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or name)
+    refused = setup("demo", path=str(tmp_path / "bin"), ILOT_PYTHON=sys.executable, ILOT_VENV=str(tmp_path / "venv"))
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "setup: missing: dbus-daemon. This machine has no apt-get: install them by hand, then run again\n"
+    )
+    assert not (tmp_path / "venv").exists()
+
+
 # -- the gate ----------------------------------------------------------------------------------------------------
 
 

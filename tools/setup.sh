@@ -236,6 +236,7 @@ install_scripts() {
 
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
 
+# How many packages pip has fetched, a line for every twentieth.
 counted() {
     local line n=0
     while IFS= read -r line; do
@@ -254,7 +255,7 @@ counted() {
 # What pip fetches, in three processes beside one another, then installed from the disk alone: kept in .cache/wheels, so
 # that another environment, or the same made anew, asks no registry.
 fetch() {
-    local list=$1 total log=$logs/fetch all=() n
+    local list=$1 total log=$logs/fetch n
     total=$(grep -c '^[^ #]' "$list")
     have=$wheels/.have-$(cat "$list" <(version $venv/bin/python) <(uname -m) | sha256sum | cut -d' ' -f1)
     [ ! -f "$have" ] || { ready "all $total are in $wheels"; return; }
@@ -297,7 +298,8 @@ fill() {
     printf '%s %s\n%s\n' "$mark" "$PWD" "$held" >"$stamp"
 }
 
-[ ${#missing[@]} = 0 ] && [ -z "$early" ] || become_root python3 python3-venv "${missing[@]}"
+lacking=(${early:+python3 python3-venv} "${missing[@]}")
+[ ${#lacking[@]} = 0 ] || become_root "${lacking[@]}"
 if [ -n "$early" ]; then
     next "Debian's Python: python3 python3-venv"
     apt python3 python3-venv
