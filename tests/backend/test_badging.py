@@ -55,7 +55,8 @@ def test_a_badge_of_the_backend_is_one_to_a_hub_and_its_passphrase_lies_nowhere(
     )  # fmt: skip
     assert stretching.fits(badge.secret, stretching.code_of(made["passphrase"], GROUPS))
     picture = Image.open(io.BytesIO((tmp_path / "badge.png").read_bytes()))
-    assert [one.text for one in zxingcpp.read_barcodes(picture.convert("L"))] == [made["text"]]
+    codes = zxingcpp.read_barcodes(picture.convert("L"), formats=zxingcpp.BarcodeFormat.QRCode)
+    assert [one.text for one in codes] == [made["text"]]
     for path in [*directory.rglob("*"), tmp_path / "badge.png"]:
         data = path.read_bytes() if path.is_file() else b""
         assert made["passphrase"].encode() not in data, path
