@@ -57,7 +57,7 @@ def made_elsewhere(path: Path, text: str) -> Iterator[str]:
             changed = [one.attr for target in targets for one in ast.walk(target) if isinstance(one, ast.Attribute)]
             said = next((one for one in changed if one in CHANGES), "")
         if said and (str(path), said) != THRIFT:
-            yield f"{path}:{node.lineno}: {said}"
+            yield f"{path}:{getattr(node, 'lineno', 0)}: {said}"
 
 
 def test_no_other_place_makes_a_tls_context_or_changes_what_it_checks() -> None:

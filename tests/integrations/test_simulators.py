@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import socket
@@ -20,11 +21,10 @@ def test_a_simulator_ends_while_a_hub_is_connected(protocol: str) -> None:
         assert port is not None
         with socket.create_connection(("127.0.0.1", int(port[1]))) as peer:
             peer.sendall(b"\x10")
-            with pytest.raises(TimeoutError):  # for it to accept, and to wait for more
-                peer.settimeout(0.3)
-                while peer.recv(1 << 16):  # one speaks by itself
-                    peer.settimeout(0.3)
-                raise TimeoutError  # or it has refused what was said
+            peer.settimeout(0.3)  # for it to accept, and to wait for more
+            with contextlib.suppress(TimeoutError):
+                while peer.recv(1 << 16):  # one speaks by itself, another refuses what was said
+                    pass
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(30)

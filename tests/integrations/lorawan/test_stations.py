@@ -166,7 +166,7 @@ async def test_what_gateways_hear_can_be_listened_to_without_a_hub(
 
 async def test_a_certificate_that_is_not_there_is_named() -> None:
     config = station(0, certificate="/nowhere.pem", certificate_key="/nowhere.key")
-    with pytest.raises(hub.NotReady, match="the certificate /nowhere.pem or its key cannot be read"):
+    with pytest.raises(hub.NotReady, match=r"the certificate /nowhere\.pem or its key cannot be read"):
         await lorawan.run(config, FakeSession("lorawan"))
 
 
