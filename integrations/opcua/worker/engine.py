@@ -166,6 +166,8 @@ def judged(error: Exception) -> tuple[int, str]:
             code = TIMEOUT
         case ConnectionError():
             code = CLOSED
+        case RecursionError():  # asyncua is Python throughout: at the same depth on each version
+            return UNREADABLE, "values that lie too deep within each other"
         case _:
             return UNREADABLE, text(f"{type(error).__name__}: {error}")
     name, _ = ua.status_codes.get_name_and_doc(code & 0xFFFF0000)

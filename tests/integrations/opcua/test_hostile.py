@@ -157,6 +157,23 @@ async def test_an_array_of_two_milliards_of_nothings_ends_the_worker_and_not_the
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(children, 170 << 10, ours + (8 << 10))
 
 
+async def test_values_within_each_other_without_end_are_refused_and_harm_nothing(session: Any) -> None:
+    nested = (b"\x98" + struct.pack("<i", 1)) * 10_000  # each an array of one Variant
+    said = (
+        struct.pack("<BBH", 1, 0, 431)  # GetEndpointsResponse
+        + struct.pack("<qIIB", 0, 1, 0, 0) + struct.pack("<i", -1)
+        + struct.pack("<BBH", 1, 0, 597) + b"\x01" + struct.pack("<i", len(nested)) + nested  # LiteralOperand
+    )  # fmt: skip
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await let_in(reader, writer)
+        writer.write(chunk(b"MSG", struct.pack("<IIII", 1, 1, 2, 2) + said))
+        await writer.drain()
+        await reader.read()
+
+    await refused(session, answer, "does not say what it offers: values that lie too deep within each other")
+
+
 @pytest.mark.parametrize(
     "data",
     [b"SSH-2.0-OpenSSH_9.2\r\n", bytes(64), chunk(b"ACK", b"", size=3), chunk(b"ACK", b"", size=BUFFER + 1),
