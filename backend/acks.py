@@ -12,8 +12,8 @@ from backend.journal import Journal
 from backend.owner import Owner
 from backend.states import States
 from backend.storage import Storage, Stream
-from hub.documents.wire import MAX_ACKS, MAX_RANGES, SPEAKS, Ack, Also, sign_ack
-from hub.ranges import Range, Ranges
+from hub.protocol.link_messages import MAX_ACKS, MAX_RANGES, SPEAKS, Ack, Also, sign_ack
+from hub.protocol.ranges import Range, Ranges
 
 
 @dataclass(slots=True)

@@ -1,8 +1,9 @@
 """Alerts of the hubs: how each stands, and what the operator answers.
 
-A row of the `alerts` stream whose metrics are those of `hub.alerts.rows` is one change of one alert, whole. The change
-with the greatest number stands, and an end is an end: what is cleared stays so. A hub numbers its alerts' changes
-alone; what is said here is a request, kept until the hub's own next word on that alert shows that it was heard.
+A row of the `alerts` stream whose metrics are those of `hub.automation.alerts.stream_rows` is one change of one alert,
+whole. The change with the greatest number stands, and an end is an end: what is cleared stays so. A hub numbers its
+alerts' changes alone; what is said here is a request, kept until the hub's own next word on that alert shows that it
+was heard.
 
     acknowledge here → `wanted` → the hub fetches it (GET /v1/alerts) → judges → its change comes back → `wanted` goes
 
@@ -20,8 +21,8 @@ from typing import Any, cast
 import apsw
 import msgspec
 
-from hub.buffer.rows import Row, Shape
-from hub.errors import HubError
+from hub.core.errors import HubError
+from hub.protocol.records.rows import Row, Shape
 
 TABLE = """
 create table if not exists alerts (

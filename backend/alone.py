@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 
 
 @contextmanager

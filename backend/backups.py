@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backend.storage import Storage
-from hub.backups import shelf
-from hub.disk.files import make_directory
-from hub.documents import backup
-from hub.documents.wire import State
-from hub.errors import AuthFailed, ConfigError, DecodeError, StorageError
+from hub.core.disk import backup_directory
+from hub.core.disk.atomic_files import make_directory
+from hub.core.errors import AuthFailed, ConfigError, DecodeError, StorageError
+from hub.protocol.documents import backup
+from hub.protocol.link_messages import State
 
 FORGETS_S = 3600.0
 """Far more than a hub loses with its power of what it heard of the backend: it keeps that with its next commit."""
@@ -35,7 +35,7 @@ def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:
         make_directory(directory)
     except OSError as error:
         raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
-    shelf.keep(directory, hub, head.generation, data)
+    backup_directory.keep(directory, hub, head.generation, data)
     return head.generation
 
 
@@ -56,13 +56,13 @@ def _whole(path: Path) -> bool:
 
 def newest_of(directory: Path, hub: str) -> tuple[int, Path] | None:
     """Generation and file of the newest backup of `hub`."""
-    return next(iter(shelf.kept(directory, hub)), None)
+    return next(iter(backup_directory.kept(directory, hub)), None)
 
 
 def fetch(directory: Path, hub: str, skipped: Callable[[str], None]) -> tuple[backup.Head, bytes]:
     """The newest backup of `hub` that is whole, its signature checked again; `skipped` is told why a newer one is not
     taken. Raises ConfigError when there is none, StorageError when none of them is whole."""
-    found = shelf.kept(directory, hub)
+    found = backup_directory.kept(directory, hub)
     if not found:
         raise ConfigError(f"no backup of {hub} is kept here")
     for _, path in found:

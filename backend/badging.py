@@ -2,8 +2,8 @@
 
     badge.key          Ed25519; TRUST names it
     badges.json        every badge issued: id, name, role, sites, begin, until, and when it was withdrawn. No passphrase
-    badges.revoked     the signed list (`hub.documents.badges`), which the server gives to hubs; withdrawn badges that
-                       have not expired
+    badges.revoked     the signed list (`hub.protocol.documents.badges`), which the server gives to hubs; withdrawn
+                       badges that have not expired
 
 Who holds badge.key can make badges of any role for any hub, and cannot read a reading or command a device by it. Keep
 it where badges are issued; a new one (`ilot backend badge key --new`) makes all badges of the former worth nothing.
@@ -22,13 +22,13 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from backend import owner as owners
 from backend.alone import alone
 from backend.keyfiles import keep, owner_root, read, signing_key
-from hub import stretching
-from hub.buffer.seal import kid_of
-from hub.disk.files import write_atomically
-from hub.documents.badges import GROUPS, BadBadge, Badge, Revoked, make_badge, make_revoked, read_revoked
-from hub.documents.trust import BadgeKey, sign_trust
-from hub.errors import ConfigError, StorageError
-from hub.keys import private_pem
+from hub.core import password_hash
+from hub.core.disk.atomic_files import write_atomically
+from hub.core.errors import ConfigError, StorageError
+from hub.protocol.documents.badges import GROUPS, BadBadge, Badge, Revoked, make_badge, make_revoked, read_revoked
+from hub.protocol.documents.trust import BadgeKey, sign_trust
+from hub.protocol.pem import private_pem
+from hub.protocol.records.seal import kid_of
 
 KEY, ISSUED, REVOKED = "badge.key", "badges.json", "badges.revoked"
 DAY = 86_400
@@ -81,10 +81,10 @@ def issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days: 
 
 def _issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days: float) -> tuple[Issued, str, str]:
     key, now = _key(directory), int(time.time())
-    passphrase = stretching.new_code(GROUPS)
+    passphrase = password_hash.new_code(GROUPS)
     badge = Badge(
         id=secrets.token_bytes(8), name=name.strip(), role=role, sites=tuple(sites), begin=now,
-        until=now + round(days * DAY), secret=stretching.make(passphrase),
+        until=now + round(days * DAY), secret=password_hash.make(passphrase),
     )  # fmt: skip
     try:
         text = make_badge(badge, key)

@@ -20,8 +20,8 @@ from typing import cast
 
 import apsw
 
-from hub.documents.wire import MAX_RANGES
-from hub.errors import NotReady
+from hub.core.errors import NotReady
+from hub.protocol.link_messages import MAX_RANGES
 
 DAY = 86_400.0
 RUNS_A_DAY = 32_768

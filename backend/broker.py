@@ -16,10 +16,10 @@ from backend import pki
 from backend.alone import alone
 from backend.keyfiles import keep
 from backend.owner import Owner
-from hub.disk.files import refuse_strange_links, write_atomically
-from hub.disk.way import leading
-from hub.errors import ConfigError, StorageError
-from hub.keys import private_pem
+from hub.core.disk.atomic_files import refuse_strange_links, write_atomically
+from hub.core.disk.safe_paths import leading
+from hub.core.errors import ConfigError, StorageError
+from hub.protocol.pem import private_pem
 
 NAME = "ilot-backend"
 """Common name of the certificate that the backend shows to a broker, and so its name in the broker's ACL."""

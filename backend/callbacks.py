@@ -1,6 +1,7 @@
 """Where the Sigfox operator's callbacks come in, and where hubs fetch them.
 
-    POST, PUT, GET  /sigfox/<kind>      the operator, with a callback's token; on a port of its own (`hub.sigfox.door`)
+    POST, PUT, GET  /sigfox/<kind>      the operator, with a callback's token; on a port of its own
+                    (`hub.sdk.sigfox.server`)
     GET  /v1/sigfox                     a hub, by client certificate → {"frames": […], "more"}
     POST /v1/sigfox                     a hub: {"done": [id, …], "downlinks": {device: {"id", "data", "until"}}}
     GET  /v1/callbacks                  the operator of this backend → {"tokens": […], "waiting": […]}
@@ -25,10 +26,10 @@ import msgspec
 from backend.ingest import Ingest
 from backend.mailbox import Doors, Entry, Mailbox, Told, prepare
 from backend.worker import Worker
-from hub.errors import ConfigError, DecodeError
-from hub.nesting import shallow_json
-from hub.sigfox import door
-from hub.sigfox.callback import Callback
+from hub.core.errors import ConfigError, DecodeError
+from hub.core.nesting import shallow_json
+from hub.sdk.sigfox import server
+from hub.sdk.sigfox.callback import Callback
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ async def receiving(given: Listen, worker: Worker) -> AsyncIterator[int]:
             log.warning("callbacks are refused (%s)", reason)
 
     certificate, key = (str(path) if path is not None else "" for path in (given.certificate, given.key))
-    entry = door.Door(authorise, take, counted, rate=RATE)
+    entry = server.Door(authorise, take, counted, rate=RATE)
     async with entry.serving(given.address, given.port, await entry.context(certificate, key)) as port:
         yield port
     if refused:

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from backend.contexts import Context, Damaged, read_tables, reopen
 from backend.records import NAMELESS
-from hub.buffer import frame
-from hub.documents.wire import read_state
-from hub.errors import AuthFailed, DecodeError
-from hub.ranges import Ranges
+from hub.core.errors import AuthFailed, DecodeError
+from hub.protocol.link_messages import read_state
+from hub.protocol.ranges import Ranges
+from hub.protocol.records import framing
 
 AGAIN = (
     "what came of it is in rows; the hub is asked for its context as soon as it sends something of it again. Of a hub "
@@ -87,7 +87,7 @@ def _kept(db: apsw.Connection, reason: str, what: str, remedy: str) -> Iterator[
     for hub, run, stream, stored, body in cast(
         "list[tuple[str, str, str, bytes, bytes]]", db.execute(_ASIDE, (reason,))
     ):
-        head = frame.read_head(body, 0)
+        head = framing.read_head(body, 0)
         if head is not None and head.seq not in Ranges(msgspec.msgpack.decode(stored)):
             found.setdefault((hub, stream, run), Ranges()).add(head.seq)
     for (hub, stream, run), numbers in found.items():

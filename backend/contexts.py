@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
-from hub.buffer.opening import Epoch, Opener, Table, open_epoch, verify_epoch
-from hub.errors import AuthFailed, DecodeError, SegmentDamaged
+from hub.core.errors import AuthFailed, DecodeError, SegmentDamaged
+from hub.protocol.records.opening import Epoch, Opener, Table, open_epoch, verify_epoch
 
 _DAMAGE = (AuthFailed, DecodeError, SegmentDamaged)
 

@@ -1,7 +1,7 @@
 """Erasures: what hubs were told by people to take back, executed here and confirmed.
 
-A row of the `alerts` stream whose metrics are those of `hub.consent.orders` orders one. A hub speaks for its own series
-only. What an order reaches:
+A row of the `alerts` stream whose metrics are those of `hub.privacy.consent.erasure_rows` orders one. A hub speaks for
+its own series only. What an order reaches:
 
     pseudonym   every series whose zone, place or device is that name, whole, and whatever comes later under it
     device      of the series of that device, those of class personal until the moment of the order; what the plant says
@@ -26,7 +26,7 @@ import apsw
 import msgspec
 
 from backend.readings import Readings
-from hub.buffer.rows import Row, Shape
+from hub.protocol.records.rows import Row, Shape
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,19 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
-from hub.buffer import frame
-from hub.buffer.opening import Block, ClockMark, Gap, Opener, Table, Tables, open_epoch, read_epoch, verify_epoch
-from hub.errors import AuthFailed, ConfigError, DecodeError
+from hub.core.errors import AuthFailed, ConfigError, DecodeError
+from hub.protocol.records import framing
+from hub.protocol.records.opening import (
+    Block,
+    ClockMark,
+    Gap,
+    Opener,
+    Table,
+    Tables,
+    open_epoch,
+    read_epoch,
+    verify_epoch,
+)
 
 
 def read_segment(
@@ -26,13 +36,13 @@ def read_segment(
     public = _public(identity)
     opener: Opener | None = None
     tables = Tables()
-    for item in frame.scan(data):
-        if isinstance(item, frame.Damage):
+    for item in framing.scan(data):
+        if isinstance(item, framing.Damage):
             if opener is not None:  # what stands before the first record is the file's own header
                 yield {"damaged": 1, "why": f"bytes {item.start} to {item.end} are no record"}
             continue
         raw = data[item.offset : item.offset + item.size]
-        if item.kind == frame.EPOCH:
+        if item.kind == framing.EPOCH:
             epoch = verify_epoch(raw, public) if public else read_epoch(raw)
             if opener is None or opener.epoch.eid != epoch.eid:
                 opener, tables = open_epoch(epoch, keys), Tables()
@@ -40,7 +50,7 @@ def read_segment(
                     "hub": epoch.hub, "run": epoch.run.hex(), "stream": epoch.stream, "segment": epoch.segment,
                     "first_seq": epoch.first_seq, "trust_version": epoch.trust_version,
                 }  # fmt: skip
-        elif opener is not None and item.kind != frame.LOCAL:
+        elif opener is not None and item.kind != framing.LOCAL:
             try:
                 yield from _record(opener, tables, raw)
             except (AuthFailed, DecodeError) as error:

@@ -10,7 +10,7 @@ from typing import cast
 
 import apsw
 
-from hub.ranges import Range
+from hub.protocol.ranges import Range
 
 
 def declared_lost(db: apsw.Connection, hub: str, stream: str, run: bytes) -> Iterator[Range]:

@@ -19,13 +19,24 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from backend.contexts import Context, Damaged, read_tables, reopen
 from backend.readings import check_mark, check_times
 from backend.storage import Storage, Stream
-from hub.buffer import frame
-from hub.buffer.opening import Block, ClockMark, Epoch, Gap, Opened, Opener, Tables, open_epoch, split, verify_epoch
-from hub.buffer.opening import Table as TableBody
-from hub.buffer.rows import Row
-from hub.buffer.seal import NO_DIGEST
-from hub.documents.wire import Group
-from hub.errors import AuthFailed, DecodeError, SegmentDamaged
+from hub.core.errors import AuthFailed, DecodeError, SegmentDamaged
+from hub.protocol.link_messages import Group
+from hub.protocol.records import framing
+from hub.protocol.records.opening import (
+    Block,
+    ClockMark,
+    Epoch,
+    Gap,
+    Opened,
+    Opener,
+    Tables,
+    open_epoch,
+    split,
+    verify_epoch,
+)
+from hub.protocol.records.opening import Table as TableBody
+from hub.protocol.records.rows import Row
+from hub.protocol.records.seal import NO_DIGEST
 
 MAX_OPEN_EPOCHS = 1024
 ALARM = "context"
@@ -94,7 +105,7 @@ class Gate:
         """
         known = self._known(hub, identity, eid)
         if known is None:
-            raw = next((raw for raw in records if _kind(raw) == frame.EPOCH), None)
+            raw = next((raw for raw in records if _kind(raw) == framing.EPOCH), None)
             if raw is None:
                 raise NeedContext
             epoch = verify_epoch(raw, identity)
@@ -115,10 +126,10 @@ class Gate:
         Raises NeedContext at the first block whose TABLE never came. One that has not come either when all context of
         its epoch was sent again, with the EPOCH, is lost: that block is refused, for the others are not to wait for it.
         """
-        again = epoch.epoch.eid in self._asked and any(_kind(raw) == frame.EPOCH for raw in records)
+        again = epoch.epoch.eid in self._asked and any(_kind(raw) == framing.EPOCH for raw in records)
         for raw in records:
             kind = _kind(raw)
-            if kind == frame.EPOCH:
+            if kind == framing.EPOCH:
                 continue
             try:
                 opened = epoch.opener.open(raw)
@@ -201,7 +212,7 @@ class Gate:
             self._asked.popitem(last=False)
 
     def _learn(self, epoch: OpenEpoch, raw: bytes, table: TableBody) -> None:
-        head = frame.read_head(raw, 0)
+        head = framing.read_head(raw, 0)
         if head is not None and head.seq not in epoch.told:
             epoch.tables.add(table)
             epoch.told.add(head.seq)

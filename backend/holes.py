@@ -15,7 +15,7 @@ from itertools import islice
 from backend import wanting
 from backend.gaps import declared_lost, uncovered
 from backend.storage import Storage, Stream
-from hub.ranges import Range, Ranges
+from hub.protocol.ranges import Range, Ranges
 
 ALARM_AFTER_S = 300.0
 ASK_AFTER_S = 60.0

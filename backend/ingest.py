@@ -29,10 +29,10 @@ from backend.settling import Settling
 from backend.states import States
 from backend.storage import Storage, Stream
 from backend.whereabouts import Whereabouts
-from hub.buffer.rows import STREAMS
-from hub.documents.wire import SPEAKS, open_message, pack_reply
-from hub.errors import AuthFailed, DecodeError, HubError, StorageError
-from hub.ranges import Ranges
+from hub.core.errors import AuthFailed, DecodeError, HubError, StorageError
+from hub.protocol.link_messages import SPEAKS, open_message, pack_reply
+from hub.protocol.ranges import Ranges
+from hub.protocol.records.rows import STREAMS
 
 log = logging.getLogger(__name__)
 

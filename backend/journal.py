@@ -27,17 +27,17 @@ from zlib import crc32
 import apsw
 import msgspec
 
-from hub.buffer import frame
-from hub.buffer.seal import H
-from hub.disk.files import make_directory, still_takes, sync_data, sync_directory
-from hub.errors import StorageError
-from hub.ranges import Ranges
+from hub.core.disk.atomic_files import make_directory, still_takes, sync_data, sync_directory
+from hub.core.errors import StorageError
+from hub.protocol.ranges import Ranges
+from hub.protocol.records import framing
+from hub.protocol.records.seal import H
 
 MAGIC = b"ILJ1"
 FILE_BYTES = 64 << 20
 _HEAD = struct.Struct(">II")
 _BODY = struct.Struct(">QQ")
-_MAX_BODY = _BODY.size + frame.MAX_PAYLOAD + frame.OVERHEAD
+_MAX_BODY = _BODY.size + framing.MAX_PAYLOAD + framing.OVERHEAD
 _LOST = (errno.ENOENT, errno.EIO, errno.EUCLEAN, errno.EBADMSG)
 """What a disk says that has lost bytes; anything else it may say otherwise the next time."""
 _PIECE = 4096
@@ -354,12 +354,12 @@ def _size(data: bytes, at: int) -> int:
 def _next(data: bytes, start: int) -> int:
     """Where the first whole entry from `start` on begins; the end when there is none."""
     before = _HEAD.size + _BODY.size
-    marker = data.find(frame.MARKER, start + before)
+    marker = data.find(framing.MARKER, start + before)
     while marker >= 0:
         at = marker - before
-        if frame.read_head(data, marker) is not None and _parse(data[at : at + _size(data, at)]) is not None:
+        if framing.read_head(data, marker) is not None and _parse(data[at : at + _size(data, at)]) is not None:
             return at
-        marker = data.find(frame.MARKER, marker + 1)
+        marker = data.find(framing.MARKER, marker + 1)
     return len(data)
 
 
@@ -373,7 +373,7 @@ def _parse(piece: bytes) -> Entry | None:
         return None
     epoch, stream = _BODY.unpack_from(body)
     raw = body[_BODY.size :]
-    head = frame.read_head(raw, 0)
+    head = framing.read_head(raw, 0)
     if head is None or head.size != len(raw):
         return None
     return Entry(epoch, stream, head.seq, H(raw[:-4]), head.readings, raw)

@@ -13,8 +13,8 @@ from typing import Any, cast
 import apsw
 
 from backend.schema import transaction
-from hub.disk.files import write_atomically
-from hub.errors import ConfigError, StorageError
+from hub.core.disk.atomic_files import write_atomically
+from hub.core.errors import ConfigError, StorageError
 
 
 def alarms(

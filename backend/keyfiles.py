@@ -8,10 +8,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from hub.disk.files import PRIVATE, give, owner_of
-from hub.disk.way import leading
-from hub.documents.trust import Root, fingerprint
-from hub.errors import ConfigError
+from hub.core.disk.atomic_files import PRIVATE, give, owner_of
+from hub.core.disk.safe_paths import leading
+from hub.core.errors import ConfigError
+from hub.protocol.documents.trust import Root, fingerprint
 
 
 def read(path: Path) -> bytes:

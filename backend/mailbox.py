@@ -6,7 +6,7 @@ of `backend.schema`, and the tokens that let callbacks in:
 
     doors       one token each: the SHA-256 of its secret, and the hub that its callbacks are for
     callbacks   `key` says which callback it is, and for whom: hub, kind, device, time, seqNumber, infoCode; `fields`
-                (MessagePack, by the names of `hub.sigfox.callback`) until the hub has it, then null; `answer` the 8
+                (MessagePack, by the names of `hub.sdk.sigfox.callback`) until the hub has it, then null; `answer` the 8
                 bytes that were answered and `answered` the id of that downlink. A line stays for `KNOWN_S` after it is
                 done, so that a callback that comes again is known
     downlinks   what the hub wants a device to be answered: `id` once, or "" again and again
@@ -28,8 +28,8 @@ from msgspec import Meta
 
 from backend.schema import transaction
 from backend.storage import Storage
-from hub.errors import ConfigError, DecodeError, NotReady
-from hub.sigfox.callback import Callback, identity, written
+from hub.core.errors import ConfigError, DecodeError, NotReady
+from hub.sdk.sigfox.callback import Callback, identity, written
 
 MAX_WAITING = 100_000
 """Callbacks that may wait for one hub; beyond it the operator is told to come again."""

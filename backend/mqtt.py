@@ -27,9 +27,9 @@ import aiomqtt
 from backend.broker import NAME, Address
 from backend.ingest import RECORDS, STATE, Message, NotAdmitted
 from backend.worker import Worker
-from hub import tls
-from hub.documents.wire import MAX_MESSAGE, MAX_SIGNED
-from hub.errors import AuthFailed, ConfigError, DecodeError, HubError
+from hub.core import tls
+from hub.core.errors import AuthFailed, ConfigError, DecodeError, HubError
+from hub.protocol.link_messages import MAX_MESSAGE, MAX_SIGNED
 
 log = logging.getLogger(__name__)
 

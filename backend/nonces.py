@@ -15,7 +15,7 @@ from collections.abc import Callable
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from hub.errors import AuthFailed
+from hub.core.errors import AuthFailed
 
 NONCE_BYTES = 32
 GOOD_FOR_S = 300.0

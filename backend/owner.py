@@ -38,11 +38,11 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from backend import pki, recipient
 from backend.alone import alone
 from backend.keyfiles import certificate_key, keep, owner_root, read, signing_key
-from hub.buffer.seal import kid_of
-from hub.disk.files import make_directory, sync_directory, write_atomically
-from hub.documents.trust import AckKey, Egress, Recipient, Root, Trust, fingerprint, read_trust, sign_trust
-from hub.errors import ConfigError, HubError, StorageError
-from hub.keys import private_pem
+from hub.core.disk.atomic_files import make_directory, sync_directory, write_atomically
+from hub.core.errors import ConfigError, HubError, StorageError
+from hub.protocol.documents.trust import AckKey, Egress, Recipient, Root, Trust, fingerprint, read_trust, sign_trust
+from hub.protocol.pem import private_pem
+from hub.protocol.records.seal import kid_of
 
 DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
 DEFAULT_PORT = 8443

@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from backend import pki
 from backend.alone import alone
 from backend.keyfiles import certificate_key, keep, read
-from hub.errors import ConfigError, DecodeError, StorageError
-from hub.keys import private_pem
+from hub.core.errors import ConfigError, DecodeError, StorageError
+from hub.protocol.pem import private_pem
 
 CA, KEY, GRANTED = "pages-ca.pem", "pages-ca.key", "pages.json"
 LIFE = timedelta(days=397)

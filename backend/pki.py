@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from hub.errors import DecodeError
+from hub.core.errors import DecodeError
 
 CA_YEARS = 20
 LEAF_LIFE = timedelta(days=824)

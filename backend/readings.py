@@ -11,10 +11,10 @@ from typing import Any
 
 import apsw
 
-from hub.buffer.opening import ClockMark
-from hub.buffer.rows import Column, Row, Shape, Subject
-from hub.errors import DecodeError
-from hub.model import Position
+from hub.core.errors import DecodeError
+from hub.core.model import Position
+from hub.protocol.records.opening import ClockMark
+from hub.protocol.records.rows import Column, Row, Shape, Subject
 
 ORIGIN_BITS = 12
 """A block holds at most 4,096 readings, so a report's position in it needs 12 bits."""

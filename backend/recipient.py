@@ -1,5 +1,5 @@
 """Recipient keys: X-Wing key pairs (ML-KEM-768 with X25519) to which hubs seal; for their file see
-`hub.documents.recipient`."""
+`hub.protocol.documents.recovery_key_file`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from hub.documents.recipient import RecipientKey, write_file
-from hub.documents.recipient import read_file as parse
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
+from hub.protocol.documents.recovery_key_file import RecipientKey, write_file
+from hub.protocol.documents.recovery_key_file import read_file as parse
 
 __all__ = ["RecipientKey", "generate", "load", "parse"]
 

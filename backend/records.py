@@ -13,10 +13,10 @@ from backend import alerts, witnesses
 from backend.erasures import Erasures
 from backend.gate import UNKNOWN_TABLE, OpenEpoch, Read, Refusal
 from backend.storage import Storage, Stream
-from hub.buffer import frame
-from hub.buffer.opening import Block, ClockMark, Gap
-from hub.buffer.rows import ALERTS, Row
-from hub.errors import AuthFailed
+from hub.core.errors import AuthFailed
+from hub.protocol.records import framing
+from hub.protocol.records.opening import Block, ClockMark, Gap
+from hub.protocol.records.rows import ALERTS, Row
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,6 @@ class Records:
             reason = "unreadable"
             said = f"what it truly sealed cannot be read here ({item.error.reason}), and is kept; {NEWER}"
         self.storage.quarantine(stream.hub, reason, item.raw, said, epoch=epoch.id)
-        head = frame.read_head(item.raw, 0)
-        known = head is not None and head.kind in frame.NUMBERED and 1 <= head.seq < 2**63
+        head = framing.read_head(item.raw, 0)
+        known = head is not None and head.kind in framing.NUMBERED and 1 <= head.seq < 2**63
         return head.seq if head is not None and known else None

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import apsw
 
 from backend.schema import transaction
-from hub.errors import AuthFailed, ConfigError
-from hub.identity.enrolment import SECRET_BYTES, Token, proof
-from hub.keys import hub_id
+from hub.core.errors import AuthFailed, ConfigError
+from hub.protocol.enrolment import SECRET_BYTES, Token, token_proof
+from hub.protocol.hub_id import hub_id
 
 
 class Hub(NamedTuple):
@@ -75,7 +75,7 @@ class Registry:
         if row is None or row[3] is not None:
             raise AuthFailed("this token is unknown or was used already: ask the backend's operator for a new one")
         secret, name, expires_at, _ = row
-        if not hmac.compare_digest(proof(secret, identity, csr), mac):
+        if not hmac.compare_digest(token_proof(secret, identity, csr), mac):
             raise AuthFailed("the proof does not match this token: copy the token again, whole")
         if now >= expires_at:
             raise AuthFailed("this token has expired: ask the backend's operator for a new one")

@@ -29,7 +29,7 @@ import apsw
 
 from backend.readings import CLASSES as READINGS
 from backend.readings import ORIGIN_BITS, PERSONAL
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 
 TABLE = """
 create table if not exists retention (

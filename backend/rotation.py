@@ -18,11 +18,11 @@ from backend import recipient
 from backend.alone import alone
 from backend.keyfiles import keep, owner_root
 from backend.owner import NEXT_ACK_KEY, Owner
-from hub.buffer.seal import kid_of
-from hub.disk.files import hand_over, make_directory
-from hub.documents.trust import AckKey, Recipient, sign_trust
-from hub.errors import ConfigError, StorageError
-from hub.keys import private_pem
+from hub.core.disk.atomic_files import hand_over, make_directory
+from hub.core.errors import ConfigError, StorageError
+from hub.protocol.documents.trust import AckKey, Recipient, sign_trust
+from hub.protocol.pem import private_pem
+from hub.protocol.records.seal import kid_of
 
 
 def rotate(

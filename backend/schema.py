@@ -11,7 +11,7 @@ what one device said twice in a millisecond.
 
     streams.stored, .forked   record numbers, as MessagePack [[first, last]…]; .announced is the highest number that
             the hub said exists (STATE, or the epoch that followed the run); .previous is the run before
-    flags   quality (hub.model.Quality) + 16 × trust class (hub.model.TrustClass)
+    flags   quality (hub.core.model.Quality) + 16 × trust class (hub.core.model.TrustClass)
     time    Unix ms (UTC); `undated.mono` is monotonic ms of `boot`
     *_at    Unix seconds by this machine's clock
 
@@ -31,10 +31,9 @@ import apsw
 from backend.alerts import TABLE as ALERTS_TABLE
 from backend.erasures import TABLE as ERASURES_TABLE
 from backend.retention import TABLE as RETENTION_TABLE
-from backend.whereabouts import TABLE as WHEREABOUTS_TABLE
 from backend.witnesses import TABLE as WITNESSES_TABLE
-from hub.disk.files import PRIVATE, hand_over, refuse_strange_links
-from hub.errors import StorageError
+from hub.core.disk.atomic_files import PRIVATE, hand_over, refuse_strange_links
+from hub.core.errors import StorageError
 
 VERSION = 1
 BUSY_MS = 10_000
@@ -43,6 +42,13 @@ _PRAGMAS: tuple[tuple[str, str | int], ...] = (
     ("cache_size", -65_536), ("wal_autocheckpoint", 8192), ("journal_size_limit", 64 << 20),
 )  # fmt: skip
 
+_WHEREABOUTS_TABLE = """
+create table if not exists asked (
+    hub text, device text, first_at real not null, last_at real not null, told_at real, primary key (hub, device)
+) without rowid;
+create index if not exists asked_lately on asked (hub, last_at);
+create index if not exists series_of_device on series (device);
+"""
 _TABLES = """
 create table meta (key text primary key, value) without rowid;
 create table hubs (
@@ -135,7 +141,7 @@ def open_database(path: Path) -> apsw.Connection:
                     if (column,) not in there:
                         connection.execute(f"alter table {table} add column {column} {kind}")
                 connection.execute(
-                    ALERTS_TABLE + ERASURES_TABLE + RETENTION_TABLE + WITNESSES_TABLE + WHEREABOUTS_TABLE
+                    ALERTS_TABLE + ERASURES_TABLE + RETENTION_TABLE + WITNESSES_TABLE + _WHEREABOUTS_TABLE
                 )
     except (apsw.Error, OSError) as error:
         raise StorageError(f"cannot open the database {path}: {error}") from error

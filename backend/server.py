@@ -32,8 +32,8 @@ from backend.journal import Journal
 from backend.owner import Owner
 from backend.storage import Storage
 from backend.worker import Worker
-from hub import tls
-from hub.errors import ConfigError, HubError
+from hub.core import tls
+from hub.core.errors import ConfigError, HubError
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from backend.journal import Batch, Damage, Entry, Journal
 from backend.records import Records
 from backend.registry import Registry
 from backend.storage import Storage
-from hub.buffer.opening import split
-from hub.errors import DecodeError, StorageError
+from hub.core.errors import DecodeError, StorageError
+from hub.protocol.records.opening import split
 
 log = logging.getLogger(__name__)
 

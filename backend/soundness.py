@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 import apsw
 
 from backend.schema import open_for_reading
-from hub.errors import StorageError
+from hub.core.errors import StorageError
 
 MOST = 1000
 """Findings that SQLite is asked for: one bad page makes many."""

@@ -1,7 +1,7 @@
 """What hubs say of themselves: which state is news, which is an old one played again, and what the last one said.
 
 A state is taken when it stands above the last one taken, or was made after that one came: the backend's own time, that
-an ack carried to the hub and the hub signed in `heard`, proves it (`hub.documents.wire`). Anything else changes
+an ack carried to the hub and the hub signed in `heard`, proves it (`hub.protocol.link_messages`). Anything else changes
 nothing.
 
 A store that was set back counts its generations anew, so that an old state may stand above the last one. Within one
@@ -13,8 +13,8 @@ from __future__ import annotations
 from backend import backups
 from backend.registry import Hub
 from backend.storage import Storage
-from hub.documents.wire import State, read_state
-from hub.errors import AuthFailed, DecodeError
+from hub.core.errors import AuthFailed, DecodeError
+from hub.protocol.link_messages import State, read_state
 
 DAMAGED = "damaged-state"
 ORDINARY = 2

@@ -21,10 +21,10 @@ from backend.bounds import MANY_DETAIL, PARTS, PARTS_ALARM, RUNS_ALARM, RUNS_DET
 from backend.contexts import Context
 from backend.readings import Readings
 from backend.schema import open_database, transaction
-from hub.buffer.opening import ClockMark, Epoch, Gap, Opened
-from hub.disk.files import write_atomically
-from hub.errors import StorageError
-from hub.ranges import Ranges
+from hub.core.disk.atomic_files import write_atomically
+from hub.core.errors import StorageError
+from hub.protocol.ranges import Ranges
+from hub.protocol.records.opening import ClockMark, Epoch, Gap, Opened
 
 ACK_LEASE = 65536
 MOST_STREAMS = 20_000

@@ -18,10 +18,10 @@ import msgspec
 from backend import alerts, erasures, judging, retention, whereabouts, witnesses
 from backend.readings import ORIGIN_BITS
 from backend.schema import open_for_reading
-from hub.documents.wire import read_state
-from hub.errors import AuthFailed, DecodeError, StorageError
-from hub.model import Quality, series_id
-from hub.ranges import Ranges
+from hub.core.errors import AuthFailed, DecodeError, StorageError
+from hub.core.model import Quality, series_id
+from hub.protocol.link_messages import read_state
+from hub.protocol.ranges import Ranges
 
 MAX_LIMIT = 10_000
 LONG_S = 0.5

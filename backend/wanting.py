@@ -16,8 +16,8 @@ import msgspec
 from backend.gaps import declared_lost, uncovered
 from backend.schema import transaction
 from backend.storage import Storage
-from hub.errors import ConfigError
-from hub.ranges import Ranges
+from hub.core.errors import ConfigError
+from hub.protocol.ranges import Ranges
 
 _PREFIX = "want/"
 

@@ -1,4 +1,4 @@
-"""Whether a LoRaWAN device stands at another hub, for the hub that expects it (`hub.asking.whereabouts`).
+"""Whether a LoRaWAN device stands at another hub, for the hub that expects it (`hub.onboarding.other_hubs`).
 
 A LoRaWAN device that has joined another hub is silent for this one, and no frame says why: for a technician it looks
 broken. Of other radios a hub hears whatever is near, so that it is told nothing there. Who asks is enrolled, and may be
@@ -22,18 +22,11 @@ import apsw
 import msgspec
 from msgspec import Meta
 
-from hub.errors import NotReady
+from hub.core.errors import NotReady
 
 if TYPE_CHECKING:
     from backend.storage import Storage
 
-TABLE = """
-create table if not exists asked (
-    hub text, device text, first_at real not null, last_at real not null, told_at real, primary key (hub, device)
-) without rowid;
-create index if not exists asked_lately on asked (hub, last_at);
-create index if not exists series_of_device on series (device);
-"""
 MOST = 100
 KIND = "lorawan:"
 EVERY_S = 5.0

@@ -1,7 +1,7 @@
 """Heads of hubs' audit chains, as they told them in the `alerts` stream: what a chain that was cut contradicts.
 
-A row whose metrics are those of `hub.vigil.witness` is one; it is kept here and is no reading. The first word about a
-moment stands: who holds the hub now cannot take back what it told before.
+A row whose metrics are those of `hub.operations.incidents.audit_anchor` is one; it is kept here and is no reading. The
+first word about a moment stands: who holds the hub now cannot take back what it told before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from hub.buffer.rows import Row, Shape
+from hub.protocol.records.rows import Row, Shape
 
 TABLE = """
 create table if not exists witnesses (

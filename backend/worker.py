@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import apsw
 
 from backend.ingest import Ingest, Message
-from hub.errors import HubError, NotReady, StorageError
+from hub.core.errors import HubError, NotReady, StorageError
 
 log = logging.getLogger(__name__)
 

@@ -26,16 +26,16 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure, remark
 
-from hub.energy.survey import Survey
-from hub.history import History
-from hub.live import Live
-from hub.model import Device, Meter, MeterSwap, Metric, Place, Quality
-from hub.observing import Observer
-from hub.rollup import Calendar
-from hub.rollup.keeping import Rollups
-from hub.rollup.memory import SCHEMA, Memory
-from hub.store import Store
-from hub.testing import ManualClock
+from hub.core.model import Device, Meter, MeterSwap, Metric, Place, Quality
+from hub.core.store import Store
+from hub.energy.figures import Survey
+from hub.history.latest import Live
+from hub.history.memory import History
+from hub.history.recorder import Observer
+from hub.history.rollups import Calendar
+from hub.history.rollups.recorder import Rollups
+from hub.history.rollups.tables import SCHEMA, Memory
+from hub.sdk.testing import ManualClock
 
 HOUR, DAY = 3600, 86_400
 PARIS = Calendar("Europe/Paris")

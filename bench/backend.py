@@ -30,11 +30,10 @@ import aiohttp
 from measure import cpu_s, figure, rss_mib
 
 from backend.conformance.sender import Segment
-from hub import keys
-from hub.buffer.rows import Column, Row, Shape, Subject
-from hub.documents import wire
-from hub.documents.trust import Trust
-from hub.identity import enrolment
+from hub.identity import enrolment, keys
+from hub.protocol import link_messages
+from hub.protocol.documents.trust import Trust
+from hub.protocol.records.rows import Column, Row, Shape, Subject
 
 SHAPE = Shape(
     (
@@ -98,10 +97,10 @@ async def send(url: str, state: Path, messages: list[bytes], records: int) -> fl
     async def one(session: aiohttp.ClientSession, body: bytes) -> None:
         nonlocal through
         async with gate, session.post(f"{url}/v1/hubs/{hub_keys.hub_id}/records", data=body, ssl=context) as reply:
-            answer = wire.read_reply(await reply.read())
+            answer = link_messages.read_reply(await reply.read())
             if reply.status != 200 or answer.need:
                 raise SystemExit(f"refused: {reply.status}")
-            through = max([through, *(wire.read_ack(ack, trust)[0].through for ack in answer.acks)])
+            through = max([through, *(link_messages.read_ack(ack, trust)[0].through for ack in answer.acks)])
 
     async with aiohttp.ClientSession() as session:
         await one(session, messages[0])  # the context, as a hub would have sent it before

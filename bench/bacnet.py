@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from measure import cpu_s, figure, quantile, rss_mib
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.bacnet import decode, encode, names, run, tags
 from integrations.bacnet.decode import Request
 from integrations.bacnet.names import ObjectId
@@ -160,7 +160,7 @@ def period(session: Session, skip: str = "") -> float:
 def imported(what: str) -> float:
     """MiB that a process with a hub in it gains by importing it."""
     rss = "int(open('/proc/self/statm').read().split()[1]) * 4 / 1024"
-    code = f"import hub.app, hub.hosting.installed; before = {rss}; import {what}; print({rss} - before)"
+    code = f"import hub.app, hub.plugin_host.plugin_types; before = {rss}; import {what}; print({rss} - before)"
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 

@@ -24,12 +24,12 @@ from measure import figure
 from rooms import LazyDisk, Owner, reports
 from traces import recorded
 
-from hub.buffer.batch import Batch, BufferConfig
-from hub.buffer.journal import Journal
-from hub.buffer.rows import Row
-from hub.buffer.seal import AES
-from hub.buffer.stream import Keys
-from hub.clock import SystemClock
+from hub.core.clock import SystemClock
+from hub.protocol.records.rows import Row
+from hub.protocol.records.seal import AES
+from hub.store_and_forward.buffer.batch import Batch, BufferConfig
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.stream import Keys
 
 GATES = {5: 3.5, 30: 2.5}
 

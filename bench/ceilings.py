@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from statistics import NormalDist
 
-from hub.energy.squares import gauss
+from hub.energy.least_squares import gauss
 
 FOLLOW = 0.55
 BACK = 40

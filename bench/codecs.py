@@ -18,10 +18,10 @@ from pathlib import Path
 
 from measure import cpu_s, figure, rss_mib
 
-from hub.packs.decoding import read_answer
-from hub.packs.library import Library
-from hub.packs.reading import Pack
-from hub.payload import Codec, Codecs
+from hub.devices.codecs import Codec, Codecs
+from hub.devices.packs.decoding import read_answer
+from hub.devices.packs.library import Library
+from hub.devices.packs.loader import Pack
 
 AT_ONCE = 256
 ONE_BY_ONE = ("elsys-ers", "milesight-am319", "decentlab-dl-atm41", "nke-th", "axioma-qalcosonic-w1")

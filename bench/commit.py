@@ -26,16 +26,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure
 from rooms import LazyDisk, Owner, reports
 
-from hub.buffer import Buffer, BufferConfig, Durable, Row
-from hub.buffer.batch import Batch
-from hub.buffer.columns import decode, encode
-from hub.buffer.disk import Disk, SystemDisk
-from hub.buffer.journal import Journal
-from hub.buffer.numbering import Numbering
-from hub.buffer.opening import Block, Opener, Table, Tables, open_epoch, verify_epoch
-from hub.buffer.seal import AES
-from hub.buffer.stream import Keys
-from hub.clock import SystemClock
+from hub.core.clock import SystemClock
+from hub.protocol.records.columns import decode, encode
+from hub.protocol.records.dictionary import Numbering
+from hub.protocol.records.opening import Block, Opener, Table, Tables, open_epoch, verify_epoch
+from hub.protocol.records.seal import AES
+from hub.store_and_forward.buffer import Buffer, BufferConfig, Durable, Row
+from hub.store_and_forward.buffer.batch import Batch
+from hub.store_and_forward.buffer.disk import Disk, SystemDisk
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.stream import Keys
 
 SLOW_S = 0.002
 

@@ -27,7 +27,7 @@ from measure import figure, quantile
 from rooms import reports
 
 import hub
-from hub.app import Hub
+from hub.app.hub import Hub
 
 WINDOW_S = 5.0
 QUIET, FLOOD = 42, 1024

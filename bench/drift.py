@@ -37,9 +37,9 @@ from ceilings import best, known
 from measure import figure, remark
 
 from hub.energy.baseline import Day
-from hub.energy.chance import limit_of
+from hub.energy.baseline_fit import fit
 from hub.energy.drift import WINDOWS, judge
-from hub.energy.fitting import fit
+from hub.energy.significance import limit_of
 
 SIZE = 0.10
 WITHIN = WINDOWS[0]

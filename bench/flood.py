@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM  # noqa: E402 - f
 from measure import cpu_s, figure, rss_mib  # noqa: E402 - found through the line above
 
 from hub.cli.demo.scene import Scene  # noqa: E402 - found through the line above
-from hub.control import call  # noqa: E402 - found through the line above
+from hub.rpc.control_socket import call  # noqa: E402 - found through the line above
 from integrations.bluetooth.sim.bluez import fake_bluez, private_bus  # noqa: E402 - found through the line above
 from integrations.bluetooth.sim.sensors import BTHOME, Advertisement, Sensor  # noqa: E402 - found through the line above
 from tests.integrations.bluetooth.esphome_kit import fake_proxy  # noqa: E402 - found through the line above

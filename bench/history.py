@@ -28,13 +28,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure
 from traces import TRACES, Trace
 
-from hub.catalogue import METRICS
-from hub.history import BUDGET, Fold, History, thinned
-from hub.rawdisk import RawDisk
-from hub.rawdisk.folder import Folder
-from hub.rawdisk.memory import Memory
-from hub.store import Store
-from hub.testing import ManualClock
+from hub.core.metric_catalogue import METRICS
+from hub.core.store import Store
+from hub.history.archive import RawDisk
+from hub.history.archive.folder import Folder
+from hub.history.archive.table import Memory
+from hub.history.memory import BUDGET, Fold, History, thinned
+from hub.sdk.testing import ManualClock
 
 START, DAY = 1_790_000_000, 86_400
 RATE = 500 * 4

@@ -26,17 +26,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 from rooms import LazyDisk, reports
 
 import hub
-from hub import app, keys
-from hub.app import Hub, Settings, serve
-from hub.buffer.batch import Batch, BufferConfig
-from hub.buffer.journal import Journal
-from hub.buffer.rows import Row
-from hub.buffer.seal import default_aead
-from hub.buffer.stream import Keys
+from hub import app
+from hub.app.hub import Hub, Settings, serve
 from hub.cli.demo.scene import Scene
-from hub.clock import SystemClock
-from hub.identity import enrolment
-from hub.registry import Plugin, Registry
+from hub.core.clock import SystemClock
+from hub.identity import enrolment, keys
+from hub.plugin_host.registry import Plugin, Registry
+from hub.protocol.records.rows import Row
+from hub.protocol.records.seal import default_aead
+from hub.store_and_forward.buffer.batch import Batch, BufferConfig
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.stream import Keys
 
 Work = Callable[[hub.Session], Awaitable[None]]
 

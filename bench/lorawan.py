@@ -39,9 +39,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure
 
 import hub
-from hub.packs.judging import Verdict as Judged
-from hub.packs.library import Library
-from hub.packs.reading import read
+from hub.devices.packs.library import Library
+from hub.devices.packs.loader import read
+from hub.devices.packs.vector_tests import Verdict as Judged
 from integrations import lorawan
 from integrations.lorawan import crypto, gwmp, phy
 from integrations.lorawan.airspace import Airspace

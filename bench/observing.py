@@ -23,16 +23,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure
 from rules import READINGS, path
 
-from hub.catalogue import METRICS
-from hub.history import History
-from hub.live import Live
-from hub.model import Device, Quality, Report
-from hub.observing import Observer
-from hub.rollup import Calendar
-from hub.rollup.keeping import Rollups
-from hub.rollup.memory import SCHEMA, Memory
-from hub.store import Store
-from hub.testing import ManualClock
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Device, Quality, Report
+from hub.core.store import Store
+from hub.history.latest import Live
+from hub.history.memory import History
+from hub.history.recorder import Observer
+from hub.history.rollups import Calendar
+from hub.history.rollups.recorder import Rollups
+from hub.history.rollups.tables import SCHEMA, Memory
+from hub.sdk.testing import ManualClock
 
 REPORTS = 20_000
 

@@ -33,13 +33,14 @@ from measure import cpu_s, figure, rss_mib
 from rooms import LazyDisk, Owner, reports
 
 import hub
-from hub.buffer import frame, stream
-from hub.buffer.batch import Batch, BufferConfig
-from hub.buffer.journal import Journal
-from hub.buffer.rows import Row
-from hub.buffer.seal import AES, CHACHA, NO_DIGEST, TAG_SIZE, Sealed, Sealer
-from hub.buffer.stream import Keys
-from hub.clock import SystemClock
+from hub.core.clock import SystemClock
+from hub.protocol.records import framing
+from hub.protocol.records.rows import Row
+from hub.protocol.records.seal import AES, CHACHA, NO_DIGEST, TAG_SIZE, Sealed, Sealer
+from hub.store_and_forward.buffer import stream
+from hub.store_and_forward.buffer.batch import Batch, BufferConfig
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.stream import Keys
 
 TOLD = {AES: 5, CHACHA: 10}
 BLOCK = 4096
@@ -83,11 +84,11 @@ class Plain(Sealer):
     def seal(
         self, kind: int, counter: int, body: bytes, *, readings: int, total: int, commit_s: int, more: bool = False
     ) -> Sealed:
-        self._last[frame.BLOCK if kind in frame.NUMBERED else kind] = counter
-        header = frame.pack_header(
+        self._last[framing.BLOCK if kind in framing.NUMBERED else kind] = counter
+        header = framing.pack_header(
             kind, len(body) + TAG_SIZE, readings=readings, seq=counter, total=total, commit_s=commit_s, more=more
         )
-        return Sealed(frame.pack_record(header, body + bytes(TAG_SIZE), bytes(64)), NO_DIGEST)
+        return Sealed(framing.pack_record(header, body + bytes(TAG_SIZE), bytes(64)), NO_DIGEST)
 
 
 @contextmanager

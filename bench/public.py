@@ -34,9 +34,9 @@ from typing import NamedTuple
 from measure import figure, remark
 
 from hub.energy.baseline import Baseline, Day
-from hub.energy.chance import limit_of
+from hub.energy.baseline_fit import fit
 from hub.energy.drift import WINDOWS, Limit, judge
-from hub.energy.fitting import fit
+from hub.energy.significance import limit_of
 
 NEEDS = Path(__file__).with_suffix(".txt")
 DEBIAN, UKLOAD = "r-cran-qgam", "usr/lib/R/site-library/qgam/data/UKload.RData"

@@ -28,8 +28,8 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 import hub
-from hub.clock import SystemClock
-from hub.testing import FakeSession
+from hub.core.clock import SystemClock
+from hub.sdk.testing import FakeSession
 from integrations import bluetooth, host, modbus
 from integrations.bluetooth import bthome, ruuvi
 

@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.cmac import CMAC  # noqa: E402 - through the
 from measure import figure  # noqa: E402 - through the line above
 
 from hub.cli.demo.scene import Scene  # noqa: E402 - through the line above
-from hub.control import call  # noqa: E402 - through the line above
+from hub.rpc.control_socket import call  # noqa: E402 - through the line above
 from integrations.enocean import sim as enocean  # noqa: E402 - through the line above
 from integrations.lorawan import crypto, phy  # noqa: E402 - through the line above
 from integrations.lorawan.sim import Gateway, Sensor  # noqa: E402 - through the line above

@@ -23,14 +23,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure
 
-from hub import keys
-from hub.buffer import Buffer
 from hub.cli.demo.scene import Scene
-from hub.clock import SystemClock
-from hub.identity import enrolment
-from hub.state import StateDir
-from hub.store import Store
-from hub.store import audit as add_entry
+from hub.core.clock import SystemClock
+from hub.core.state_dir import StateDir
+from hub.core.store import Store
+from hub.core.store import audit as add_entry
+from hub.identity import enrolment, keys
+from hub.store_and_forward.buffer import Buffer
 
 CONFIG = """\
 hub: {{site: block, state_dir: {state}}}

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from hub.buffer import Column, Row, Shape, Subject
-from hub.buffer.disk import SystemDisk
-from hub.buffer.opening import load_private
-from hub.buffer.seal import kid_of
+from hub.protocol.records.opening import load_private
+from hub.protocol.records.seal import kid_of
+from hub.store_and_forward.buffer import Column, Row, Shape, Subject
+from hub.store_and_forward.buffer.disk import SystemDisk
 
 START_MS = 1_790_000_000_000
 SHAPE = Shape(

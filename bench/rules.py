@@ -21,21 +21,21 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure
 
-from hub.admission.decisions import Decisions
-from hub.admission.guard import Guard, Options
-from hub.admission.quarantine import Quarantine
-from hub.admission.replay import ReplayWindows
-from hub.catalogue import METRICS
-from hub.clock import SystemClock
+from hub.automation.rules import Rules, compile_rules
 from hub.config.model import Core
-from hub.counts import Counts
-from hub.events import Events
-from hub.live import Live
-from hub.model import Device, Place, Report, Signal, Value
-from hub.pipeline import Pipeline
-from hub.plan import Planner
-from hub.privacy import Privacy, Windows, compile_privacy
-from hub.rules import Rules, compile_rules
+from hub.core.clock import SystemClock
+from hub.core.counters import Counts
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Device, Place, Report, Signal, Value
+from hub.core.security_events import Events
+from hub.history.latest import Live
+from hub.pipeline.admission.decisions import Decisions
+from hub.pipeline.admission.guard import Guard, Options
+from hub.pipeline.admission.quarantine import Quarantine
+from hub.pipeline.admission.replay import ReplayWindows
+from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.plan import Planner
+from hub.privacy.rules_engine import Privacy, Windows, compile_privacy
 
 READINGS = 4
 

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from house import leave_backlog
 from measure import as_installed, cpu_s, figure, rss_mib
 
-from hub.buffer.rows import Column, Row, Shape, Subject
 from hub.cli.demo.scene import Scene
+from hub.protocol.records.rows import Column, Row, Shape, Subject
 
 GATE_S = 0.8
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hub.buffer.rows import Column, Row, Shape, Subject
-from hub.catalogue import METRICS
+from hub.core.metric_catalogue import METRICS
+from hub.protocol.records.rows import Column, Row, Shape, Subject
 
 TRACES = Path(__file__).parent / "traces"
 

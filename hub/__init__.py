@@ -18,79 +18,79 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import HttpUrl as HttpUrl
 
-    from hub.calling import HttpClient as HttpClient
-    from hub.catalogue import METRICS as METRICS
-    from hub.errors import AuthFailed as AuthFailed
-    from hub.errors import DecodeError as DecodeError
-    from hub.errors import LedElsewhere as LedElsewhere
-    from hub.errors import NotReady as NotReady
-    from hub.hookspecs import Config as Config
-    from hub.hookspecs import Register as Register
-    from hub.hookspecs import RegisterDecoder as RegisterDecoder
-    from hub.hookspecs import RegisterExporter as RegisterExporter
-    from hub.hookspecs import RegisterNotifier as RegisterNotifier
-    from hub.hookspecs import RegisterUplink as RegisterUplink
-    from hub.hookspecs import hookimpl as hookimpl
-    from hub.kit.addresses import ListenAddress as ListenAddress
-    from hub.kit.addresses import Network as Network
-    from hub.kit.doorway import Doorway as Doorway
-    from hub.kit.jailed import JailedWorker as JailedWorker
-    from hub.kit.jsonpath import JsonPath as JsonPath
-    from hub.kit.lines import Line as Line
-    from hub.kit.lines import open_line as open_line
-    from hub.kit.mqtt import MqttClient as MqttClient
-    from hub.kit.options import wrong_option as wrong_option
-    from hub.kit.patience import Patience as Patience
-    from hub.model import Candidate as Candidate
-    from hub.model import Command as Command
-    from hub.model import Decoded as Decoded
-    from hub.model import Device as Device
-    from hub.model import Frame as Frame
-    from hub.model import LastValue as LastValue
-    from hub.model import Metric as Metric
-    from hub.model import NeedKey as NeedKey
-    from hub.model import PackFacts as PackFacts
-    from hub.model import Position as Position
-    from hub.model import Proof as Proof
-    from hub.model import Quality as Quality
-    from hub.model import Report as Report
-    from hub.model import Sample as Sample
-    from hub.model import Series as Series
-    from hub.model import Signal as Signal
-    from hub.nesting import shallow_json as shallow_json
-    from hub.notice import Notice as Notice
-    from hub.session import Bus as Bus
-    from hub.session import Message as Message
-    from hub.session import Notices as Notices
-    from hub.session import Session as Session
-    from hub.session import Uplink as Uplink
-    from hub.session import View as View
-    from hub.tls import Tls as Tls
+    from hub.core.errors import AuthFailed as AuthFailed
+    from hub.core.errors import DecodeError as DecodeError
+    from hub.core.errors import LedElsewhere as LedElsewhere
+    from hub.core.errors import NotReady as NotReady
+    from hub.core.metric_catalogue import METRICS as METRICS
+    from hub.core.model import Candidate as Candidate
+    from hub.core.model import Command as Command
+    from hub.core.model import Decoded as Decoded
+    from hub.core.model import Device as Device
+    from hub.core.model import Frame as Frame
+    from hub.core.model import LastValue as LastValue
+    from hub.core.model import Metric as Metric
+    from hub.core.model import NeedKey as NeedKey
+    from hub.core.model import PackFacts as PackFacts
+    from hub.core.model import Position as Position
+    from hub.core.model import Proof as Proof
+    from hub.core.model import Quality as Quality
+    from hub.core.model import Report as Report
+    from hub.core.model import Sample as Sample
+    from hub.core.model import Series as Series
+    from hub.core.model import Signal as Signal
+    from hub.core.nesting import shallow_json as shallow_json
+    from hub.core.tls import Tls as Tls
+    from hub.sdk.addresses import ListenAddress as ListenAddress
+    from hub.sdk.addresses import Network as Network
+    from hub.sdk.hookspecs import Config as Config
+    from hub.sdk.hookspecs import Register as Register
+    from hub.sdk.hookspecs import RegisterDecoder as RegisterDecoder
+    from hub.sdk.hookspecs import RegisterExporter as RegisterExporter
+    from hub.sdk.hookspecs import RegisterNotifier as RegisterNotifier
+    from hub.sdk.hookspecs import RegisterUplink as RegisterUplink
+    from hub.sdk.hookspecs import hookimpl as hookimpl
+    from hub.sdk.http import HttpClient as HttpClient
+    from hub.sdk.http_server import Doorway as Doorway
+    from hub.sdk.jsonpath import JsonPath as JsonPath
+    from hub.sdk.mqtt import MqttClient as MqttClient
+    from hub.sdk.notification import Notice as Notice
+    from hub.sdk.options import wrong_option as wrong_option
+    from hub.sdk.poll_backoff import Patience as Patience
+    from hub.sdk.sandboxed_process import JailedWorker as JailedWorker
+    from hub.sdk.serial_line import Line as Line
+    from hub.sdk.serial_line import open_line as open_line
+    from hub.sdk.session import Bus as Bus
+    from hub.sdk.session import Message as Message
+    from hub.sdk.session import Notices as Notices
+    from hub.sdk.session import Session as Session
+    from hub.sdk.session import Uplink as Uplink
+    from hub.sdk.session import View as View
 
 _HOME = {
     "pydantic": ("HttpUrl",),
-    "hub.calling": ("HttpClient",),
-    "hub.catalogue": ("METRICS",),
-    "hub.errors": ("AuthFailed", "DecodeError", "LedElsewhere", "NotReady"),
-    "hub.hookspecs": (
+    "hub.sdk.http": ("HttpClient",),
+    "hub.core.metric_catalogue": ("METRICS",),
+    "hub.core.errors": ("AuthFailed", "DecodeError", "LedElsewhere", "NotReady"),
+    "hub.sdk.hookspecs": (
         "Config", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier", "RegisterUplink", "hookimpl",
     ),
-    "hub.kit.addresses": ("ListenAddress", "Network"),
-    "hub.kit.doorway": ("Doorway",),
-    "hub.kit.jailed": ("JailedWorker",),
-    "hub.kit.jsonpath": ("JsonPath",),
-    "hub.kit.lines": ("Line", "open_line"),
-    "hub.kit.mqtt": ("MqttClient",),
-    "hub.kit.options": ("wrong_option",),
-    "hub.kit.patience": ("Patience",),
-    "hub.model": (
+    "hub.sdk.addresses": ("ListenAddress", "Network"),
+    "hub.sdk.http_server": ("Doorway",),
+    "hub.sdk.sandboxed_process": ("JailedWorker",),
+    "hub.sdk.jsonpath": ("JsonPath",),
+    "hub.sdk.serial_line": ("Line", "open_line"),
+    "hub.sdk.mqtt": ("MqttClient",),
+    "hub.sdk.options": ("wrong_option",),
+    "hub.sdk.poll_backoff": ("Patience",),
+    "hub.core.model": (
         "Candidate", "Command", "Decoded", "Device", "Frame", "LastValue", "Metric", "NeedKey", "PackFacts", "Position",
         "Proof", "Quality", "Report", "Sample", "Series", "Signal",
     ),
-    "hub.nesting": ("shallow_json",),
-    "hub.notice": ("Notice",),
-    "hub.session": ("Bus", "Message", "Notices", "Session", "Uplink", "View"),
-    "hub.tls": ("Tls",),
+    "hub.core.nesting": ("shallow_json",),
+    "hub.sdk.notification": ("Notice",),
+    "hub.sdk.session": ("Bus", "Message", "Notices", "Session", "Uplink", "View"),
+    "hub.core.tls": ("Tls",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -7,12 +7,12 @@ import sys
 
 
 def main() -> None:
-    from hub import running
+    from hub.app import run as running
 
     options = running.plain(sys.argv[1:], os.environ)
     if options is not None:
         sys.exit(running.main(options))
-    from hub.cli import main as run
+    from hub.cli.main import main as run
 
     run()
 

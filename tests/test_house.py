@@ -173,16 +173,16 @@ def broken_contracts(house: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [
-        ("hub/model.py", "import hub.catalogue", "layers"),
+        ("hub/core/model.py", "import hub.core.metric_catalogue", "layers"),
         ("hub/novelty.py", "", "layers"),
         ("hub/web/request/visit.py", "import hub.web.site", "web-layers"),
         ("hub/web/areas/link.py", "import hub.web.areas.radio", "web-areas"),
-        ("hub/live.py", "from hub import Report", "facade"),
-        ("hub/devices.py", "import integrations.modbus", "core"),
-        ("integrations/host/x.py", "import hub.model", "plugins"),
+        ("hub/history/latest.py", "from hub import Report", "facade"),
+        ("hub/devices/registry.py", "import integrations.modbus", "core"),
+        ("integrations/host/x.py", "import hub.core.model", "plugins"),
         ("integrations/host/x.py", "import integrations.modbus", "strangers"),
-        ("backend/x.py", "import hub.pipeline", "backend"),
-        ("hub/catalogue.py", "import asyncio", "pure"),
+        ("backend/x.py", "import hub.pipeline.pipeline", "backend"),
+        ("hub/core/metric_catalogue.py", "import asyncio", "pure"),
     ],
 )
 def test_an_import_that_breaks_the_architecture_breaks_its_contract(
@@ -194,7 +194,7 @@ def test_an_import_that_breaks_the_architecture_breaks_its_contract(
 
 
 def test_a_plugin_may_import_the_facade_and_the_test_kit(house: Path) -> None:
-    (house / "integrations/host/x.py").write_text("import hub\nimport hub.testing\nfrom hub import Report\n")
+    (house / "integrations/host/x.py").write_text("import hub\nimport hub.sdk.testing\nfrom hub import Report\n")
     assert broken_contracts(house) == set()
 
 
@@ -257,7 +257,7 @@ def problems(check: Callable[..., object], page: Path, text: str) -> list[str]:
 def test_the_help_keeps_its_short_option_where_the_pages_were_written_first() -> None:
     script = (
         "import sys; sys.path.insert(0, 'tools'); import reference; reference.command_names()\n"
-        "from hub.cli import main; main(['--help'])"
+        "from hub.cli.main import main; main(['--help'])"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "-h, --help" in done.stdout, done.stderr
@@ -375,7 +375,7 @@ def test_a_vulnerability_has_an_address_and_each_version_its_support() -> None:
 
 
 def test_every_metric_has_a_privacy_class_and_what_tells_of_people_is_personal() -> None:
-    from hub.catalogue import METRICS
+    from hub.core.metric_catalogue import METRICS
 
     assert {metric.privacy for metric in METRICS.values()} == {"technical", "environment", "personal"}
     people = (
@@ -396,7 +396,7 @@ def test_every_metric_has_a_privacy_class_and_what_tells_of_people_is_personal()
 
 
 def test_every_metric_can_be_kept_at_its_resolution_within_its_bounds() -> None:
-    from hub.catalogue import METRICS
+    from hub.core.metric_catalogue import METRICS
 
     for metric in METRICS.values():
         assert metric.kind in {"number", "flag", "text"}, metric.key

@@ -36,7 +36,7 @@ def pages() -> list[Page]:
 def hooks() -> Page:
     """Every hook, then every name of the façade, each with its signature and its docstring."""
     hub = importlib.import_module("hub")
-    specs = importlib.import_module("hub.hookspecs").Hooks
+    specs = importlib.import_module("hub.sdk.hookspecs").Hooks
     out = [
         "# Hooks and the plugin API\n",
         _NOTE,
@@ -50,7 +50,7 @@ def hooks() -> Page:
     out.append("## Names of `hub`\n")
     for name in sorted(hub.__all__):
         out += [f"### `{name}`\n", *_describe(name, getattr(hub, name))]
-    session = importlib.import_module("hub.session")
+    session = importlib.import_module("hub.sdk.session")
     out.append("## What a session hands out\n")
     for name in ("Http", "Reply", "Devices", "State"):
         out += [f"### `{name}`\n", *_describe(name, getattr(session, name))]
@@ -59,7 +59,7 @@ def hooks() -> Page:
 
 def metrics() -> Page:
     """The catalogue of metrics as one table."""
-    catalogue = importlib.import_module("hub.catalogue")
+    catalogue = importlib.import_module("hub.core.metric_catalogue")
     rows = [
         f"| `{m.key}` | `{m.unit}` | {m.resolution} | {m.kind} | {_bounds(m)} | {m.privacy} | {m.en} · {m.fr} |"
         for m in catalogue.METRICS.values()
@@ -91,8 +91,8 @@ def configuration() -> Page:
 
 
 def packs() -> Page:
-    """The packs that this distribution ships, as `hub.packs` renders them."""
-    return "reference/packs.md", importlib.import_module("hub.packs.reference").render()
+    """The packs that this distribution ships, as `hub.devices.packs` renders them."""
+    return "reference/packs.md", importlib.import_module("hub.devices.packs.reference").render()
 
 
 def layers() -> Page:

@@ -30,7 +30,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playw
 
 from hub.cli.demo.scene import Scene  # noqa: E402
 from hub.cli.demo.showcase import Showcase, draw_plan  # noqa: E402
-from hub.control import call  # noqa: E402
+from hub.rpc.control_socket import call  # noqa: E402
 from hub.web.areas import MENU  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"

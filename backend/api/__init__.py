@@ -3,7 +3,8 @@
     GET  /v1/trust                              the signed TRUST document, to anybody
     POST /v1/enroll                             JSON {token_id, identity, csr, name, mac} → {hub, certificate, trust}
     POST /v1/hubs/{hub}/records  …/state        by client certificate, common name = {hub}
-    POST /v1/hubs/{hub}/backup                  likewise; a sealed state backup (`hub.documents.backup`), {"generation"}
+    POST /v1/hubs/{hub}/backup                  likewise; a sealed state backup (`hub.protocol.documents.backup`),
+                                                {"generation"}
     GET  /v1/renewal                            {nonce}, to anybody
     POST /v1/hubs/{hub}/renewal                 without certificate; JSON {nonce, csr, signature} → {certificate}
     GET  /v1/pages-ca                           the authority of the hubs' own pages (PEM), to anybody
@@ -33,7 +34,7 @@ from backend.api.operator import Operator
 from backend.api.requests import errors, plainly
 from backend.owner import Owner
 from backend.worker import Worker
-from hub.documents.wire import MAX_MESSAGE
+from hub.protocol.link_messages import MAX_MESSAGE
 
 
 class Api:

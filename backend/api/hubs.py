@@ -22,10 +22,10 @@ from backend.ingest import RECORDS, STATE, Ingest, Message
 from backend.nonces import NONCE_BYTES, Nonces, verify
 from backend.owner import Owner
 from backend.worker import MAX_OF_ONE, Worker
-from hub.documents.backup import MAX_DOCUMENT
-from hub.documents.wire import MAX_MESSAGE, MAX_SIGNED
-from hub.errors import NotReady
-from hub.identity import enrolment, page_certificate
+from hub.core.errors import NotReady
+from hub.protocol.documents.backup import MAX_DOCUMENT
+from hub.protocol.enrolment import enrolment_statement, page_certificate_statement, renewal_statement
+from hub.protocol.link_messages import MAX_MESSAGE, MAX_SIGNED
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Hubs:
         asked = read(await body_of(request, MAX_ASKED), _Enrolment)
         identity, mac, csr = base64_of(asked.identity, 32), base64_of(asked.mac, 32), asked.csr.encode()
         if asked.signature:
-            verify(identity, enrolment.signed(asked.token_id, csr), base64_of(asked.signature, 64))
+            verify(identity, enrolment_statement(asked.token_id, csr), base64_of(asked.signature, 64))
 
         def admit(ingest: Ingest) -> tuple[str, str]:
             # who has no token costs this thread, which all hubs wait for, one look
@@ -119,7 +119,7 @@ class Hubs:
         hub, nonce, csr = request.match_info["hub"], base64_of(asked.nonce, NONCE_BYTES), asked.csr.encode()
         self._nonces.check(nonce)
         identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
-        verify(identity, enrolment.renewal(nonce, hub, csr), base64_of(asked.signature, 64))
+        verify(identity, renewal_statement(nonce, hub, csr), base64_of(asked.signature, 64))
         certificate = self.owner.certify(csr, hub).decode()
         log.info("%s has a new certificate", hub)
         return answer({"certificate": certificate})
@@ -133,7 +133,7 @@ class Hubs:
         hub, nonce, csr = request.match_info["hub"], base64_of(asked.nonce, NONCE_BYTES), asked.csr.encode()
         self._nonces.check(nonce)
         identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
-        verify(identity, page_certificate.signed(nonce, hub, csr, asked.names), base64_of(asked.signature, 64))
+        verify(identity, page_certificate_statement(nonce, hub, csr, asked.names), base64_of(asked.signature, 64))
         owner = self.owner
         made = await asyncio.to_thread(
             pages.certify, owner.directory, owner.settings.owner, hub, csr, asked.names

@@ -15,8 +15,8 @@ from aiohttp import web
 from backend.alerts import NoAlert
 from backend.ingest import NotAdmitted
 from backend.views import Unknown
-from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
-from hub.nesting import shallow_json
+from hub.core.errors import AuthFailed, DecodeError, NotReady, StorageError
+from hub.core.nesting import shallow_json
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from backend.cli.owner import rotate, want
 from backend.cli.pages import pages
 from backend.cli.privacy import erasures, retention
 from backend.cli.sigfox import sigfox
-from hub.errors import StorageError
+from hub.core.errors import StorageError
 
 
 @click.group(cls=Group)
@@ -65,13 +65,13 @@ def token(directory: Path, expires: float, name: str, url: str, as_json: bool) -
     """Print an enrolment token: one hub, once, until it expires."""
     from backend import owner as owners
     from backend.registry import Registry
-    from hub.errors import ConfigError
-    from hub.identity.enrolment import address
+    from hub.core.errors import ConfigError
+    from hub.protocol.enrolment import https_address
 
     owner = owners.load(directory)
     url = url.rstrip("/") or owner.settings.url
     try:
-        address(url)
+        https_address(url)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     with database(directory) as db:
@@ -99,7 +99,7 @@ def run(
     import asyncio
 
     from backend import server
-    from hub.hardening import harden
+    from hub.core.process_hardening import harden
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     for sentence in harden():  # before any key is read
@@ -291,7 +291,7 @@ def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
     from backend import backups as kept
     from backend import owner as owners
     from backend.views import Views
-    from hub.disk.files import write_atomically
+    from hub.core.disk.atomic_files import write_atomically
 
     owner = owners.load(directory)
     head, data = kept.fetch(owner.backups, hub, say)

@@ -52,7 +52,7 @@ def issue(
 ) -> None:  # fmt: skip
     """Issue a badge: a QR code, and a passphrase that is shown once. Give them to its holder by different ways."""
     from backend.badging import issue as make
-    from hub.disk.files import write_atomically
+    from hub.core.disk.atomic_files import write_atomically
 
     kind = out.suffix.lower().removeprefix(".") if out is not None else "txt"
     if kind not in ("svg", "png", "pdf", "txt"):

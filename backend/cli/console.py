@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 import msgspec
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 
 if TYPE_CHECKING:
     import apsw

@@ -15,8 +15,8 @@ from backend.cli.console import DIRECTORY, JSON, ROOT, answers, database, say, s
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hub.labels.table import Fault
-    from hub.labels.wish import Wish
+    from hub.protocol.device_labels.device_request import Wish
+    from hub.protocol.device_labels.table import Fault
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -40,11 +40,11 @@ def inventory(
     """
     from backend import owner as owners
     from backend.keyfiles import owner_root
-    from hub.disk.files import write_atomically
-    from hub.documents import inventory as inventories
-    from hub.errors import ConfigError
-    from hub.labels import Unreadable
-    from hub.labels.table import read_table
+    from hub.core.disk.atomic_files import write_atomically
+    from hub.core.errors import ConfigError
+    from hub.protocol.device_labels import Unreadable
+    from hub.protocol.device_labels.table import read_table
+    from hub.protocol.documents import inventory as inventories
 
     owner = owners.load(directory)
     hub = inventories.read_card(card.read_bytes())
@@ -79,7 +79,7 @@ def inventory(
 
 def _enrolled(directory: Path, hub: str) -> None:
     from backend.registry import Registry
-    from hub.errors import ConfigError
+    from hub.core.errors import ConfigError
 
     with database(directory) as db:
         found = Registry(db).find(hub)
@@ -90,9 +90,9 @@ def _enrolled(directory: Path, hub: str) -> None:
 
 def _keyed(wishes: Sequence[Wish]) -> tuple[list[Wish], list[Fault]]:
     """The devices as the hub is to know them, by their ids, and those that name neither key nor place."""
-    from hub.labels import Unreadable, read
-    from hub.labels.table import Fault
-    from hub.labels.wish import Wish
+    from hub.protocol.device_labels import Unreadable, read
+    from hub.protocol.device_labels.device_request import Wish
+    from hub.protocol.device_labels.table import Fault
 
     kept, faults = list[Wish](), list[Fault]()
     for given in wishes:

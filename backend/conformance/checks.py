@@ -8,7 +8,7 @@ import msgspec
 
 from backend.conformance.probe import Answer, Probe
 from backend.conformance.sender import Segment
-from hub.buffer.rows import READINGS
+from hub.protocol.records.rows import READINGS
 
 
 class Broken(Exception):

@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from backend.conformance.checks import Broken, Check, is_taken, must
 from backend.conformance.probe import Probe, rows
 from backend.conformance.sender import Segment
-from hub.buffer.rows import READINGS
-from hub.documents.trust import read_trust
-from hub.documents.wire import sign_state
-from hub.errors import AuthFailed, HubError
+from hub.core.errors import AuthFailed, HubError
 from hub.identity import enrolment
+from hub.protocol.documents.trust import read_trust
+from hub.protocol.enrolment import https_address, make_csr, read_token, renewal_statement
+from hub.protocol.link_messages import sign_state
+from hub.protocol.records.rows import READINGS
 
 CHECKS: list[Check] = []
 
@@ -31,7 +32,7 @@ def check(one: Check) -> Check:
 async def _trust(probe: Probe) -> None:
     """TRUST is served to anybody, signed by the owner root of the token"""
     async with probe.session.get(f"{probe.url}/v1/trust", ssl=probe.tls(certificate=False)) as reply:
-        read_trust(await reply.read(), bytes.fromhex(enrolment.read_token(probe.token).root), probe.trust.version)
+        read_trust(await reply.read(), bytes.fromhex(read_token(probe.token).root), probe.trust.version)
 
 
 @check
@@ -81,7 +82,7 @@ async def _token_twice(probe: Probe) -> None:
 @check
 async def _old_tls(probe: Probe) -> None:
     """TLS 1.2 is refused"""
-    host, port = enrolment.address(probe.url)
+    host, port = https_address(probe.url)
     context = probe.tls(newest=ssl.TLSVersion.TLSv1_2)
     try:
         _, writer = await asyncio.open_connection(host, port, ssl=context)
@@ -124,7 +125,7 @@ async def _newer_trust(probe: Probe) -> None:
     heard = (await probe.post(segment.message([segment.block(rows())]))).acks[-1].now
     answer = await probe.post(stated(probe, segment, probe.keys.identity, trust_version=0, heard=heard), "state")
     must(bool(answer.trust), "the reply holds none")
-    root = bytes.fromhex(enrolment.read_token(probe.token).root)
+    root = bytes.fromhex(read_token(probe.token).root)
     must(read_trust(answer.trust, root, probe.trust.version).version >= probe.trust.version, "it is an older one")
 
 
@@ -154,8 +155,8 @@ async def _renewed(probe: Probe, identity: Ed25519PrivateKey, nonce: bytes = b""
         must(reply.status == 200, f"status {reply.status} for a nonce")
         made = base64.b64decode((await reply.json())["nonce"])
     nonce = nonce or made
-    csr = enrolment.make_csr(enrolment.certificate_key(probe.keys), probe.hub)
-    signature = identity.sign(enrolment.renewal(nonce, probe.hub, csr))
+    csr = make_csr(enrolment.certificate_key(probe.keys), probe.hub)
+    signature = identity.sign(renewal_statement(nonce, probe.hub, csr))
     body = {
         "nonce": base64.b64encode(nonce).decode(), "csr": csr.decode(),
         "signature": base64.b64encode(signature).decode(),

@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UnsetType
 
 from backend.conformance.sender import Segment
-from hub import keys
-from hub.buffer import frame
-from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
-from hub.documents.trust import egress_of
-from hub.documents.wire import MAX_REPLY, Ack, State, read_ack, read_reply
-from hub.identity import enrolment
-from hub.ranges import Ranges
-from hub.tls import client
+from hub.core.tls import client
+from hub.identity import enrolment, keys
+from hub.protocol.documents.trust import egress_of
+from hub.protocol.enrolment import https_address
+from hub.protocol.link_messages import MAX_REPLY, Ack, State, read_ack, read_reply
+from hub.protocol.ranges import Ranges
+from hub.protocol.records import framing
+from hub.protocol.records.rows import READINGS, Column, Row, Shape, Subject
 
 _SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("motion", kind="flag")))
 _SUBJECT = Subject("check:1", "conformance-check")
@@ -68,7 +68,7 @@ class Probe:
     def tls(
         self, *, certificate: bool = True, newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
     ) -> ssl.SSLContext:
-        host, port = enrolment.address(self.url)
+        host, port = https_address(self.url)
         egress = egress_of(self.trust, host, port)
         shown = (self.state / enrolment.CERTIFICATE, self.keys.tls_key) if certificate else None
         return client(egress.ca_pem if egress is not None else "", shown=shown, newest=newest)
@@ -93,6 +93,6 @@ def rows(count: int = 4, value: float = 20.0) -> list[Row]:
 
 def altered(raw: bytes) -> bytes:
     """The record with its signature changed and its checksum right again: what a forger sends, not what noise does."""
-    parts = frame.parse(raw)
+    parts = framing.parse(raw)
     signature = bytes([parts.signature[0] ^ 1]) + parts.signature[1:]
-    return frame.pack_record(parts.header, parts.payload, signature)
+    return framing.pack_record(parts.header, parts.payload, signature)

@@ -1,6 +1,7 @@
 """A hub's sealing hand without a hub: messages made to order, right and wrong ones, for the conformance suite.
 
-It seals as `hub.buffer` specifies, and lets its caller do what no hub does: skip, repeat, mix and alter.
+It seals as `hub.store_and_forward.buffer` specifies, and lets its caller do what no hub does: skip, repeat, mix and
+alter.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from collections.abc import Iterable, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.buffer import frame
-from hub.buffer.bodies import ClockMark, Gap, encode_clock, encode_gap, encode_table
-from hub.buffer.columns import forms
-from hub.buffer.numbering import Numbering
-from hub.buffer.rows import READINGS, Row
-from hub.buffer.seal import Previous, Sealed, Sealer, default_aead
-from hub.buffer.squeeze import Squeezer
-from hub.documents.trust import Trust
-from hub.documents.wire import pack_message
+from hub.protocol.documents.trust import Trust
+from hub.protocol.link_messages import pack_message
+from hub.protocol.records import framing
+from hub.protocol.records.bodies import ClockMark, Gap, encode_clock, encode_gap, encode_table
+from hub.protocol.records.columns import forms
+from hub.protocol.records.compression import Squeezer
+from hub.protocol.records.dictionary import Numbering
+from hub.protocol.records.rows import READINGS, Row
+from hub.protocol.records.seal import Previous, Sealed, Sealer, default_aead
 
 
 class Segment:
@@ -59,14 +60,14 @@ class Segment:
         shapes, subjects = self._numbering.fresh()
         if shapes or subjects:
             table = self._squeeze(encode_table(shapes, subjects))
-            self.context.append(self._seal(frame.TABLE, self._sealer.counter(frame.TABLE), table, 0).raw)
-        return self._numbered(frame.BLOCK, body, sum(len(row.values) for row in rows))
+            self.context.append(self._seal(framing.TABLE, self._sealer.counter(framing.TABLE), table, 0).raw)
+        return self._numbered(framing.BLOCK, body, sum(len(row.values) for row in rows))
 
     def gap(self, gap: Gap) -> bytes:
-        return self._numbered(frame.GAP, encode_gap(gap), 0)
+        return self._numbered(framing.GAP, encode_gap(gap), 0)
 
     def clock(self, mark: ClockMark) -> bytes:
-        return self._numbered(frame.CLOCK, encode_clock(mark), 0)
+        return self._numbered(framing.CLOCK, encode_clock(mark), 0)
 
     def raw(self, kind: int, body: bytes, readings: int) -> bytes:
         """The next record with any body at all, sealed and signed rightly."""

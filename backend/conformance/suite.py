@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from backend.conformance import hubs
 from backend.conformance.checks import Broken, Check, Result, is_taken, must, not_taken
 from backend.conformance.probe import Probe, altered, rows
-from hub.buffer.rows import ALERTS, Shape, Subject
-from hub.documents.wire import pack_message
-from hub.errors import AuthFailed, ConfigError, DecodeError, NotReady
+from hub.core.errors import AuthFailed, ConfigError, DecodeError, NotReady
 from hub.identity import enrolment
+from hub.protocol.enrolment import read_token
+from hub.protocol.link_messages import pack_message
+from hub.protocol.records.rows import ALERTS, Shape, Subject
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _CHECKS: list[Check] = []
@@ -32,8 +33,8 @@ def check(one: Check) -> Check:
 async def run_suite(url: str, token: str) -> list[Result]:
     """Run every check. Raises ConfigError, AuthFailed or NotReady when the throw-away hub cannot be enrolled."""
     url = url.rstrip("/")
-    if enrolment.read_token(token).url.rstrip("/") != url:
-        raise ConfigError(f"this token is for {enrolment.read_token(token).url}, not for {url}")
+    if read_token(token).url.rstrip("/") != url:
+        raise ConfigError(f"this token is for {read_token(token).url}, not for {url}")
     with tempfile.TemporaryDirectory(prefix="ilot-check-") as scratch:
         state = Path(scratch)
         await enrolment.enrol(token, state, name="conformance check")

@@ -1,19 +1,18 @@
-"""The composition root: builds the parts of one hub, owns the top TaskGroup and the order of shutdown.
+"""Composition of one hub: builds its parts in order, owns the top task group, starts and stops everything.
 
-Siblings meet only here, each group of them in a module of its own, in the order in which they are built:
+Parts do not know their siblings; they meet here, each group in a module of its own, in the order they are built:
 
-    ground    keys, trust, clock, store, buffer: what outlives everything else
-    path      devices, places, plans, the pipeline: the straight path of one report
-    watch     rules, alerts, notifiers
-    field     packs, buses, commands, integrations and exporters: what speaks to devices and neighbours
-    outward   the link to the owner's backend, trust, certificate, backup, mirror
-    protect   windows of privacy rules, consents, erasures
-    measured  history, hourly aggregates, energy
-    shown     adoption, overview, pages: what people meet
+    base_services    keys, trust, clock, store and buffer: they outlive everything else
+    reading_path     devices, places, plans and the pipeline: the straight path of one report
+    automation       rules, alerts and notifiers
+    plugins          packs, buses, commands, integrations and exporters
+    backend_link     the link to the backend, trust, certificates, backups and the mirror
+    privacy          windows of privacy rules, consents and erasures
+    history          latest values, rollups, raw history and energy
+    user_interfaces  adoption, overview and pages
+    hub              joins them; `run` runs the result as a process
 
-A part that runs, answers for itself or has calls is one line in the list that its builder returns (`service.py`).
+A part that runs, answers for itself or has calls is one line in the list that its builder returns (`service`).
+
+May import every room but `cli`.
 """
-
-from hub.app.hub import Hub, Settings, serve
-
-__all__ = ["Hub", "Settings", "serve"]

@@ -6,17 +6,17 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from hub.app.ground import Ground
-from hub.app.path import Path
-from hub.clock import Clock
-from hub.errors import DiskRefuses, StorageError
-from hub.history import History
-from hub.model import Metric
-from hub.observing import Observer
-from hub.privacy.classes import PERSONAL, privacy_of
+from hub.app.base_services import Ground
+from hub.app.reading_path import Path
+from hub.core.clock import Clock
+from hub.core.errors import DiskRefuses, StorageError
+from hub.core.model import Metric
+from hub.history.memory import History
+from hub.history.recorder import Observer
+from hub.privacy.rules_engine.data_categories import PERSONAL, privacy_of
 
 if TYPE_CHECKING:
-    from hub.rawdisk import RawDisk
+    from hub.history.archive import RawDisk
 
 NONE = "none"
 LOOK_S = 60.0
@@ -29,17 +29,17 @@ async def build_raw(ground: Ground, path: Path, history: History, observer: Obse
     options, state = ground.loaded.config.history, ground.state
     if options.raw_on_disk == NONE and not state.raw.exists():
         return None, ""  # the usual case: nothing of it is imported
-    from hub.rawdisk import RawDisk, roots
-    from hub.rawdisk.folder import Folder
-    from hub.rawdisk.keeping import destroy
-    from hub.rawdisk.memory import Memory
+    from hub.history.archive import RawDisk, keys
+    from hub.history.archive.folder import Folder
+    from hub.history.archive.recorder import destroy
+    from hub.history.archive.table import Memory
 
     folder, memory, left = Folder(state.raw), Memory(ground.store), ""
-    others = [where for where in roots.lying(state.keys) if where != options.raw_on_disk]
+    others = [where for where in keys.lying(state.keys) if where != options.raw_on_disk]
     if others or options.raw_on_disk == NONE:
         try:
             for where in others:
-                await asyncio.to_thread(roots.destroy, where, state.keys)
+                await asyncio.to_thread(keys.destroy, where, state.keys)
             await destroy(folder, memory)
             if options.raw_on_disk == NONE:
                 await asyncio.to_thread(state.raw.rmdir)
@@ -51,7 +51,7 @@ async def build_raw(ground: Ground, path: Path, history: History, observer: Obse
         return None, left
     impersonal = Impersonal(path, ground.clock)
     raw = RawDisk(
-        folder, memory, history, ground.clock, root=lambda: roots.root(options.raw_on_disk, state.keys),
+        folder, memory, history, ground.clock, root=lambda: keys.root(options.raw_on_disk, state.keys),
         wanted=lambda place, key: options.raw_personal or impersonal(place, key), drain=observer.finish,
         keep_s=options.raw_days.total_seconds(), most=options.raw_max_size, where=options.raw_on_disk,
     )  # fmt: skip

@@ -6,25 +6,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from hub.alerts import Book
-from hub.alerts.policy import Policy
-from hub.answers.availability import Availability
-from hub.app.field import Field
-from hub.app.ground import Ground
-from hub.app.path import Path
+from hub.app.base_services import Ground
+from hub.app.plugins import Field
+from hub.app.reading_path import Path
 from hub.app.service import Service
-from hub.catalogue import METRICS
-from hub.config.built import NotifierInstance
+from hub.automation.alert_engine import Watching
+from hub.automation.alerts import Book
+from hub.automation.alerts.policy import Policy
+from hub.automation.rules import Rules, compile_rules
+from hub.automation.rules.compiler import compile_programme
+from hub.automation.rules.schedules import Programme
+from hub.config.instances import NotifierInstance
 from hub.config.load import Loaded
-from hub.disk.patience import once_the_disk_works
-from hub.errors import PluginError
-from hub.hosting.notifying import Notifiers, OwnNotices
-from hub.hosting.plugins import notifiers
-from hub.model import Device, Value
-from hub.rules import Rules, compile_rules
-from hub.rules.compiling import compile_programme
-from hub.rules.programme import Programme
-from hub.watching import Watching
+from hub.core.disk.retry import once_the_disk_works
+from hub.core.errors import PluginError
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Device, Value
+from hub.plugin_host.notifier_queue import Notifiers, OwnNotices
+from hub.plugin_host.plugins import notifiers
+from hub.rpc.availability import Availability
 
 
 class Duty:

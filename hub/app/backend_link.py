@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hub.app.field import Field
-from hub.app.ground import Ground
+from hub.app.automation import Watch
+from hub.app.base_services import Ground
+from hub.app.plugins import Field
 from hub.app.service import Service
-from hub.app.watch import Watch
-from hub.asking.answering import Answering
-from hub.backups.gather import Gatherer
-from hub.backups.keeper import Keeper
-from hub.disk.patience import once_the_disk_works
-from hub.documents.trust import Trust
-from hub.identity.badging import Badging
-from hub.identity.following import Following
-from hub.identity.renewal import Renewal
-from hub.link import Carrier, Link
-from hub.mirror import Mirror, Stick
+from hub.automation.backend_answers import Answering
+from hub.core.disk.retry import once_the_disk_works
+from hub.identity.badges import Badging
+from hub.identity.certificate_renewal import Renewal
+from hub.identity.trust_updates import Following
+from hub.operations.backups.gather import Gatherer
+from hub.operations.backups.keeper import Keeper
+from hub.protocol.documents.trust import Trust
+from hub.store_and_forward.link import Carrier, Link
+from hub.store_and_forward.mirror import Mirror, Stick
 
 
 @dataclass

@@ -5,30 +5,29 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from hub import keys
 from hub.app.service import Service
-from hub.buffer import Buffer
-from hub.buffer.batch import BufferConfig
-from hub.clock import SystemClock
-from hub.config.built import Models
+from hub.config.instances import Models
 from hub.config.load import Loaded
-from hub.counts import Counts
-from hub.dating import Dating
-from hub.disk.patience import once_the_disk_works
-from hub.documents.trust import Trust
-from hub.events import Events
-from hub.identity import enrolment
-from hub.logs import Ring
-from hub.registry import Registry
-from hub.sizes import buffer_config
-from hub.state import StateDir
-from hub.store import Store
+from hub.core.clock import SystemClock
+from hub.core.clock_sync import Dating
+from hub.core.counters import Counts
+from hub.core.disk.retry import once_the_disk_works
+from hub.core.logs import Ring
+from hub.core.security_events import Events
+from hub.core.state_dir import StateDir
+from hub.core.store import Store
+from hub.identity import enrolment, keys
+from hub.plugin_host.registry import Registry
+from hub.protocol.documents.trust import Trust
+from hub.store_and_forward.buffer import Buffer
+from hub.store_and_forward.buffer.batch import BufferConfig
+from hub.store_and_forward.buffer_options import buffer_config
 
 
 @dataclass
 class Ground:
     """`problems`: those of the configuration file, when the hub runs on the last good one. `trust` is the document at
-    start; who follows newer ones is `outward`."""
+    start; who follows newer ones is `backend_link`."""
 
     state: StateDir
     keys: keys.HubKeys

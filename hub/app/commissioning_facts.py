@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub import keys
-from hub.admission.quarantine import heard_by
-from hub.app.field import Field
-from hub.app.ground import Ground
-from hub.app.path import Path
-from hub.web.part import Web
-from hub.web.pictures.shelf import Shelf
+from hub.app.base_services import Ground
+from hub.app.plugins import Field
+from hub.app.reading_path import Path
+from hub.identity import keys
+from hub.pipeline.admission.quarantine import heard_by
+from hub.web.pictures.table import Shelf
+from hub.web.web_part import Web
 
 KEYS = {
     "fr": "Les clés de ce concentrateur sont des fichiers de sa carte : carte volée, tout ce qu'il garde en propre se "
@@ -36,7 +36,7 @@ class Recording:
     async def facts(self) -> dict[str, Any]:
         """{hub, name, version, fingerprint, keys, sites, zones, plugins, pictures, signals}. `pictures`: plans and
         photographs, each with the digest of its bytes: the report vouches for them."""
-        from importlib.metadata import version  # late, as all that asks for versions: see hub.entries
+        from importlib.metadata import version  # late, as all that asks for versions: see hub.plugin_host.entry_points
 
         config = self._ground.loaded.config
         at_rest = BY_TPM if keys.nowhere_else(self._ground.state.keys) else KEYS

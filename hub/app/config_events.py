@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.app.ground import Ground
+from hub.app.base_services import Ground
 from hub.config.history import APPLIED, FOUND, ROLLED_BACK
-from hub.vigil.incidents import CONFIG
+from hub.operations.incidents.correlation import CONFIG
 
 RAN = "config/ran"
 """In the store: the first digits of the digest of what ran last."""

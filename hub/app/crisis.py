@@ -14,25 +14,25 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hub.app.field import Field
-from hub.app.ground import Ground
-from hub.app.outward import Outward
-from hub.app.path import Path
+from hub.app.automation import Watch
+from hub.app.backend_link import Outward
+from hub.app.base_services import Ground
+from hub.app.plugins import Field
+from hub.app.reading_path import Path
 from hub.app.sampling import build_sampling
 from hub.app.service import Service
-from hub.app.watch import Watch
-from hub.catalogue import METRICS
 from hub.config.model import Core
-from hub.control import Call
-from hub.crisis import Crisis, Verdict, guarded, outside
-from hub.crisis.export import gathered, write
-from hub.crisis.sampling.desk import Sampling
-from hub.disk.patience import once_the_disk_works
-from hub.hosting.pausing import Key
-from hub.model import Device
+from hub.core.calls import Call
+from hub.core.disk.retry import once_the_disk_works
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Device
+from hub.operations.crisis import Crisis, Verdict, guarded, outside
+from hub.operations.crisis.export import gathered, write
+from hub.operations.crisis.sampling.service import Sampling
+from hub.plugin_host.pausing import Key
 
 if TYPE_CHECKING:
-    from hub.crisis.runbook import Facts
+    from hub.operations.crisis.runbook import Facts
 
 WHY = "this hub is isolated: `ilot crisis status` says by whom and why"
 
@@ -42,8 +42,8 @@ LINKS = ("it is the link to the backend", "c'est la liaison avec le serveur")
 
 
 class Hands:
-    """`hub.crisis.desk.Hands` over the parts of one hub. Each of these is soon in a state backup too, on the stick
-    where the hub is cut off: a machine that is restored from an older one would speak again."""
+    """`hub.operations.crisis.service.Hands` over the parts of one hub. Each of these is soon in a state backup too, on
+    the stick where the hub is cut off: a machine that is restored from an older one would speak again."""
 
     def __init__(self, ground: Ground, field: Field, outward: Outward) -> None:
         self._ground, self._field, self._outward = ground, field, outward
@@ -143,7 +143,7 @@ async def build_crisis(
         )  # fmt: skip
 
     async def runbook() -> str:
-        from hub.crisis.runbook import page  # late: it is printed once, or never
+        from hub.operations.crisis.runbook import page  # late: it is printed once, or never
 
         return page(_facts(ground, path.devices, hands, await ask("status")))
 
@@ -161,7 +161,7 @@ def _facts(ground: Ground, devices: Any, hands: Hands, status: Mapping[str, Any]
     site = config.sites.get(config.hub.site or "")
     zone = ZoneInfo(config.timezone)
     known: list[Device] = list(devices)
-    from hub.crisis.runbook import Facts, spell
+    from hub.operations.crisis.runbook import Facts, spell
 
     return Facts(
         hub=ground.enrolled.hub, title=config.hub.name, site=(site.name if site else "") or (config.hub.site or ""),

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hub.app.ground import Ground
-from hub.app.path import Path
-from hub.asker import asker
-from hub.backups.keeper import Keeper
-from hub.control import Call
-from hub.labels.label import key as key_of
-from hub.labels.wish import MAX_KEY
+from hub.app.base_services import Ground
+from hub.app.reading_path import Path
+from hub.core.actor import asker
+from hub.core.calls import Call
+from hub.operations.backups.keeper import Keeper
+from hub.protocol.device_labels.device_request import MAX_KEY
+from hub.protocol.device_labels.label import key as key_of
 
 _log = logging.getLogger("hub")
 

@@ -9,31 +9,31 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from hub.answers.recalling import Recalling
-from hub.app.ground import Ground
-from hub.app.outward import Outward
-from hub.app.path import Path
-from hub.app.rawdisk import build_raw
+from hub.app.archive import build_raw
+from hub.app.automation import Watch
+from hub.app.backend_link import Outward
+from hub.app.base_services import Ground
+from hub.app.reading_path import Path
 from hub.app.service import Service
-from hub.app.watch import Watch
 from hub.config.parts.rules import series_of
-from hub.control import Call
-from hub.disk.patience import once_the_disk_works
-from hub.energy.almanac import almanac_of
+from hub.core.calls import Call
+from hub.core.disk.retry import once_the_disk_works
+from hub.core.errors import StorageError
+from hub.core.store import Store
+from hub.energy.day_types import almanac_of
+from hub.energy.drift_watch import DriftWatch
+from hub.energy.figures import Survey
 from hub.energy.reports import Reports
 from hub.energy.service import Energy
-from hub.energy.survey import Survey
-from hub.energy.watch import DriftWatch
-from hub.errors import StorageError
-from hub.history import History
-from hub.observing import Observer
-from hub.rollup import Calendar
-from hub.rollup.keeping import Rollups
-from hub.rollup.memory import SCHEMA, Memory
-from hub.store import Store
+from hub.history.memory import History
+from hub.history.recorder import Observer
+from hub.history.rollups import Calendar
+from hub.history.rollups.recorder import Rollups
+from hub.history.rollups.tables import SCHEMA, Memory
+from hub.rpc.history import Recalling
 
 if TYPE_CHECKING:
-    from hub.rawdisk import RawDisk
+    from hub.history.archive import RawDisk
 
 _log = logging.getLogger("hub.rollup")
 

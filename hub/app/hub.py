@@ -17,32 +17,35 @@ from typing import Any
 
 import msgspec
 
-from hub import control, keys
-from hub.app.closing import Part, close_all
-from hub.app.configured import Configured
+from hub.app.automation import Watch, build_watch
+from hub.app.backend_link import Outward, build_outward
+from hub.app.base_services import Ground, build_ground
+from hub.app.config_events import Configured
 from hub.app.crisis import Emergency, build_crisis
-from hub.app.field import Field, build_field
-from hub.app.ground import Ground, build_ground
-from hub.app.measured import Measured, build_measured
-from hub.app.outward import Outward, build_outward
-from hub.app.path import Path, build_path
-from hub.app.protect import Protect, build_protect
-from hub.app.reloading import Reloading
-from hub.app.restarting import Restarting
+from hub.app.history import Measured, build_measured
+from hub.app.incidents import Watchful, build_vigil
+from hub.app.plugin_restart import Restarting
+from hub.app.plugins import Field, build_field
+from hub.app.privacy import Protect, build_protect
+from hub.app.reading_path import Path, build_path
+from hub.app.reload import Reloading
 from hub.app.service import Service, answers, calls, works
-from hub.app.shown import Shown, build_shown
-from hub.app.vigil import Watchful, build_vigil
-from hub.app.watch import Watch, build_watch
-from hub.buffer.stream import Durable
-from hub.changing import Changing
-from hub.config import history, lastgood
-from hub.config.built import Models
+from hub.app.shutdown import Part, close_all
+from hub.app.user_interfaces import Shown, build_shown
+from hub.config import history, last_good
+from hub.config.instances import Models
 from hub.config.load import Loaded
-from hub.disk.patience import once_the_disk_works
-from hub.errors import HubError, StorageError
-from hub.hosting.installed import installed_models
-from hub.registry import Registry
-from hub.state import StateDir, state_of
+from hub.config.state_dir import state_of
+from hub.core.calls import Call
+from hub.core.disk.retry import once_the_disk_works
+from hub.core.errors import HubError, StorageError
+from hub.core.state_dir import StateDir
+from hub.identity import keys
+from hub.operations.config_changes import Changing
+from hub.plugin_host.plugin_types import installed_models
+from hub.plugin_host.registry import Registry
+from hub.rpc import control_socket
+from hub.store_and_forward.buffer.stream import Durable
 
 _log = logging.getLogger("hub")
 
@@ -65,10 +68,10 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
     with state.locked():
         models = installed_models(registry, state.path / "cache", state.packs)
         hub_keys = keys.load(state.keys)
-        kept = lastgood.Kept(state.path, hub_keys.store_key)
+        kept = last_good.Kept(state.path, hub_keys.store_key)
         undone = await asyncio.to_thread(_undo, kept)
         bearing = replace(models, packs=None)  # a pack that is gone costs its devices, not this start
-        started = await asyncio.to_thread(lastgood.start, settings.config, bearing, kept=kept)
+        started = await asyncio.to_thread(last_good.start, settings.config, bearing, kept=kept)
         problems = [str(problem) for problem in started.problems]
         for problem in started.problems:  # where, not what: a log is kept in clear, and the text names devices
             _log.error("configuration: %s:%d:%d is wrong", problem.file, problem.line, problem.column)
@@ -76,14 +79,14 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
             _log.error("the last good configuration runs; `ilot check` shows what is wrong in the file")
         else:
             try:
-                await asyncio.to_thread(lastgood.remember, kept, started.loaded)
+                await asyncio.to_thread(last_good.remember, kept, started.loaded)
             except StorageError as error:  # it runs all the same: what is on file is good
                 _log.error("%s", error)
         hub = await Hub.build(state, hub_keys, started.loaded, problems, registry, models, undone)
         return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
 
 
-def _undo(kept: lastgood.Kept) -> str:
+def _undo(kept: last_good.Kept) -> str:
     """A change of the configuration that nobody kept before the former life ended is taken back."""
     try:
         said = history.undo(kept, time.time())
@@ -115,7 +118,7 @@ class Hub:
         )
         self.configured = Configured(ground)
         self.changing = Changing(
-            ground.loaded, ground.problems, kept=lastgood.Kept(ground.state.path, ground.keys.store_key),
+            ground.loaded, ground.problems, kept=last_good.Kept(ground.state.path, ground.keys.store_key),
             models=ground.models, clock=ground.clock, reload=reloading, stands=reloading.stands,
             audit=self.configured.audit, changed=outward.keeper.changed, said=undone,
         )  # fmt: skip
@@ -155,7 +158,7 @@ class Hub:
         found = [service for group in groups for service in group.services]
         return [*found, Service(self.changing, "config"), Service(self.restarting)]
 
-    def calls(self) -> dict[str, control.Call]:
+    def calls(self) -> dict[str, Call]:
         """All of the hub's calls, as the state of crisis allows them."""
         return self.emergency.guarded(calls(self.services))
 
@@ -173,7 +176,7 @@ class Hub:
         try:
             async with (
                 self.field.packs,
-                control.serving(ground.state.socket, self.calls()),
+                control_socket.serving(ground.state.socket, self.calls()),
                 asyncio.TaskGroup() as group,
             ):
                 working = [group.create_task(work) for work in works(services)]

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hub.app.field import Field
-from hub.app.ground import Ground
-from hub.app.outward import Outward
+from hub.app.automation import Watch
+from hub.app.backend_link import Outward
+from hub.app.base_services import Ground
+from hub.app.plugins import Field
 from hub.app.service import Service
-from hub.app.watch import Watch
 from hub.config.load import Loaded
-from hub.events import CLONES
-from hub.vigil import Incidents, Limits, Vigil, Witness
-from hub.vigil.desk import Gauge
-from hub.vigil.incidents import ACK, EGRESS, ELSEWHERE, GAP, HOST, PLUGIN, SIGN_IN
-from hub.web.part import Web
+from hub.core.security_events import CLONES
+from hub.operations.incidents import Incidents, Limits, Vigil, Witness
+from hub.operations.incidents.correlation import ACK, EGRESS, ELSEWHERE, GAP, HOST, PLUGIN, SIGN_IN
+from hub.operations.incidents.service import Gauge
+from hub.web.web_part import Web
 
 DOORS = {
     SIGN_IN: ("sign-in-wrong", "claim-wrong", "password-wrong", "badge-wrong", "token-wrong", "throttled"),

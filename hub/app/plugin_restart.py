@@ -6,12 +6,12 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from hub.asker import asker
 from hub.config.differences import CHANGED, Difference
-from hub.control import Call
-from hub.errors import HubError
-from hub.hosting.plugins import Key, key_of
-from hub.hosting.supervisor import Health
+from hub.core.actor import asker
+from hub.core.calls import Call
+from hub.core.errors import HubError
+from hub.plugin_host.plugins import Key, key_of
+from hub.plugin_host.supervisor import Health
 
 _log = logging.getLogger("hub")
 

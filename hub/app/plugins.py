@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from hub.answers.radio import Radio
-from hub.answers.writing import Writing
-from hub.app.ground import Ground
-from hub.app.path import Path
+from hub.app.base_services import Ground
+from hub.app.reading_path import Path
 from hub.app.service import Service
-from hub.buses import Buses, BusOptions
-from hub.commands import Desk, FactoryCredentials, credentials_of
+from hub.automation.commands import Desk, FactoryCredentials, credentials_of
 from hub.config.parts.devices import Bus
-from hub.disk.patience import once_the_disk_works
-from hub.egress import Egress, EgressHttp
-from hub.events import REDIRECT
-from hub.held import Holding
-from hub.hosting.plugins import Plugins, declared_hosts
-from hub.hosting.runtime import LED_ELSEWHERE, Core
+from hub.core.disk.retry import once_the_disk_works
+from hub.core.security_events import REDIRECT
+from hub.devices.packs import Library, Packs
 from hub.identity import enrolment
-from hub.kept import Kept
-from hub.paces import Paces
-from hub.packs import Library, Packs
-from hub.told import Told
+from hub.pipeline.dead_letters import Kept
+from hub.pipeline.holding_queue import Holding
+from hub.plugin_host.plugin_facts import Told
+from hub.plugin_host.plugins import Plugins, declared_hosts
+from hub.plugin_host.poll_scheduler import Paces
+from hub.plugin_host.runtime import LED_ELSEWHERE, Core
+from hub.plugin_host.serial_buses import Buses, BusOptions
+from hub.rpc.commands import Writing
+from hub.rpc.radio import Radio
+from hub.store_and_forward.egress import Egress, EgressHttp
 
 
 @dataclass

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hub.answers.declaring import Declaring
-from hub.app.field import Field
-from hub.app.ground import Ground
-from hub.app.measured import Measured
-from hub.app.outward import Outward
-from hub.app.path import Path
+from hub.app.backend_link import Outward
+from hub.app.base_services import Ground
+from hub.app.history import Measured
+from hub.app.plugins import Field
+from hub.app.reading_path import Path
 from hub.app.service import Service
-from hub.asking.erasing import Erasing
-from hub.consent import ConsentDesk, Memory
-from hub.disk.patience import once_the_disk_works
-from hub.model import Device
-from hub.privacy.classes import PERSONAL, privacy_of
-from hub.protecting import Protecting
+from hub.core.disk.retry import once_the_disk_works
+from hub.core.model import Device
+from hub.privacy.consent import ConsentDesk, Memory
+from hub.privacy.erasure_requests import Erasing
+from hub.privacy.rules_engine.data_categories import PERSONAL, privacy_of
+from hub.privacy.window_publisher import Protecting
+from hub.rpc.privacy import Declaring
 
 
 class Forgetting:

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hub.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decision, Decisions, Filter
-from hub.admission.guard import Guard, Options
-from hub.admission.quarantine import Quarantine
-from hub.admission.replay import ReplayWindows
-from hub.adoption import decided, join, memory
-from hub.adoption.joining import Joined
-from hub.adoption.memory import Roll
-from hub.app.ground import Ground
-from hub.catalogue import METRICS
+from hub.app.base_services import Ground
 from hub.config.build import strategies
 from hub.config.load import Loaded
-from hub.devices import Devices
-from hub.disk.patience import once_the_disk_works
-from hub.live import Live
-from hub.model import Metric, Strategy
-from hub.pipeline import Pipeline
-from hub.places import Places
-from hub.plan import Planner
-from hub.privacy import Consents, Privacy, Unfinished, Windows, compile_privacy
-from hub.pulse import Pulses
+from hub.core.disk.retry import once_the_disk_works
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Metric, Strategy
+from hub.devices.places import Places
+from hub.devices.registry import Devices
+from hub.history.latest import Live
+from hub.onboarding.adoption import decided, join, tables
+from hub.onboarding.adoption.joining import Joined
+from hub.onboarding.adoption.tables import Roll
+from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decision, Decisions, Filter
+from hub.pipeline.admission.guard import Guard, Options
+from hub.pipeline.admission.quarantine import Quarantine
+from hub.pipeline.admission.replay import ReplayWindows
+from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.plan import Planner
+from hub.pipeline.pulse_counters import Pulses
+from hub.privacy.rules_engine import Consents, Privacy, Unfinished, Windows, compile_privacy
 
 
 @dataclass
@@ -50,7 +50,7 @@ async def build_path(ground: Ground) -> Path:
     store, clock, buffer, loaded = ground.store, ground.clock, ground.buffer, ground.loaded
     replaced = await once_the_disk_works(store.replaced, clock.sleep)
     rekeyed = await once_the_disk_works(store.keys, clock.sleep)
-    roll = await once_the_disk_works(lambda: memory.load(store), clock.sleep)
+    roll = await once_the_disk_works(lambda: tables.load(store), clock.sleep)
     joined = join(roll, loaded, replaced, ground.models)
     devices = Devices([*loaded.devices, *joined.devices], replaced, rekeyed)
     places = Places([*loaded.places, *joined.places])

@@ -10,26 +10,26 @@ from __future__ import annotations
 
 import asyncio
 
-from hub.adoption import join, memory
+from hub.app.automation import Watch, zone_of
+from hub.app.backend_link import Outward
+from hub.app.base_services import Ground
 from hub.app.crisis import Emergency
-from hub.app.field import Field, bus_options
-from hub.app.ground import Ground
-from hub.app.measured import Measured
-from hub.app.outward import Outward
-from hub.app.path import Path, levels_of
-from hub.app.protect import Protect
-from hub.app.shown import Shown, export, parts_of, paths_of
-from hub.app.vigil import Watchful
-from hub.app.watch import Watch, zone_of
-from hub.changing import LINGER_S
-from hub.changing.gating import Stands, stands
-from hub.commands import credentials_of
+from hub.app.history import Measured
+from hub.app.incidents import Watchful
+from hub.app.plugins import Field, bus_options
+from hub.app.privacy import Protect
+from hub.app.reading_path import Path, levels_of
+from hub.app.user_interfaces import Shown, export, parts_of, paths_of
+from hub.automation.commands import credentials_of
 from hub.config.differences import EXPORTER, INTEGRATION, NOTIFIER, REMOVED, Difference, Differences
 from hub.config.load import Loaded
-from hub.errors import HubError
-from hub.hosting.plugins import declared_hosts
-from hub.link import Carrier
-from hub.privacy import compile_privacy
+from hub.core.errors import HubError
+from hub.onboarding.adoption import join, tables
+from hub.operations.config_changes import LINGER_S
+from hub.operations.config_changes.health_gate import Stands, stands
+from hub.plugin_host.plugins import declared_hosts
+from hub.privacy.rules_engine import compile_privacy
+from hub.store_and_forward.link import Carrier
 
 WATCHED = frozenset(
     {"hub", "rules", "rule_templates", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"}
@@ -128,7 +128,7 @@ class Reloading:
     async def _straight_path(self, old: Loaded, new: Loaded, found: Differences) -> None:
         """What is asked of disks first, then everything between two reports."""
         ground, path = self._ground, self._path
-        roll, keys = await memory.load_with_keys(ground.store)
+        roll, keys = await tables.load_with_keys(ground.store)
         path.roll.devices, path.roll.places = roll.devices, roll.places
         # from here on without waiting
         ground.loaded = new

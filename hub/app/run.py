@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 
 DATA_AT_RISK = 7
 
@@ -85,15 +85,15 @@ def main(options: Options) -> int:
 
 def run(options: Options) -> int:
     """Run until SIGTERM or SIGINT. The exit code. Raises HubError when it cannot start."""
-    from hub.hardening import harden
+    from hub.core.process_hardening import harden
 
     _there(options)
     open_still = harden()  # before any key is read, any plugin imported, any child started
-    from hub.thrift import SETTLED_S, give_back, settle, spare
+    from hub.core.memory_tuning import SETTLED_S, give_back, settle, spare
 
     spare()
-    from hub.app import Settings, serve
-    from hub.registry import Registry
+    from hub.app.hub import Settings, serve
+    from hub.plugin_host.registry import Registry
 
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a plugin prints must not be taken for one of ours
@@ -119,12 +119,12 @@ def run(options: Options) -> int:
 
 def _there(options: Options) -> None:
     """An enrolled hub starts from what it ran last, also without its file. Raises ConfigError where neither is."""
-    from hub.state import state_of
+    from hub.config.state_dir import state_of
 
     if options.config.exists() or (state_of(options.config, options.state_dir) / "enrolment.json").exists():
         return
     from hub.config.source import MISSING
-    from hub.errors import ConfigError, Problem
+    from hub.core.errors import ConfigError, Problem
 
     raise ConfigError([Problem(MISSING, file=str(options.config))])
 
@@ -136,7 +136,7 @@ def _process_age_s() -> float:
 
 
 def _log_to_stderr(verbose: bool) -> None:
-    from hub.logs import Tame
+    from hub.core.logs import Tame
 
     handler = logging.StreamHandler(sys.stderr)
     # Under systemd the journal dates each line itself.

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hub.app.field import Field
-from hub.app.ground import Ground
-from hub.app.path import Path
-from hub.app.watch import Watch
-from hub.commands import Desk, Order, Record
-from hub.commands.desk import OPEN_LIMIT
-from hub.crisis.sampling.desk import Sampling
-from hub.crisis.sampling.items import Budgets, Gateway, Item, Wish
-from hub.crisis.sampling.state import Raised
-from hub.errors import DecodeError
-from hub.hosting.supervisor import RUNNING
+from hub.app.automation import Watch
+from hub.app.base_services import Ground
+from hub.app.plugins import Field
+from hub.app.reading_path import Path
+from hub.automation.commands import Desk, Order, Record
+from hub.automation.commands.service import OPEN_LIMIT
+from hub.core.errors import DecodeError
+from hub.operations.crisis.sampling.model import Budgets, Gateway, Item, Wish
+from hub.operations.crisis.sampling.service import Sampling
+from hub.operations.crisis.sampling.state import Raised
+from hub.plugin_host.supervisor import RUNNING
 
 if TYPE_CHECKING:
-    from hub.packs.format import PackKeys
+    from hub.devices.packs.format import PackKeys
 
 TTL_S = 86_400.0
 """A class A device listens after its own uplinks."""
@@ -26,7 +26,7 @@ LAST = 1000
 
 
 class Hands:
-    """`hub.crisis.sampling.hands.Hands` over the parts of one hub."""
+    """`hub.operations.crisis.sampling.actions.Hands` over the parts of one hub."""
 
     def __init__(self, ground: Ground, path: Path, field: Field) -> None:
         self._ground, self._path, self._field = ground, path, field
@@ -101,9 +101,9 @@ def build_sampling(ground: Ground, path: Path, field: Field, watch: Watch) -> Sa
     hands = Hands(ground, path, field)
 
     async def gather(wish: Wish) -> tuple[list[Item], list[Gateway]]:
-        from hub.crisis.sampling import gathering  # of no use until somebody asks for a plan
+        from hub.operations.crisis.sampling import inventory  # of no use until somebody asks for a plan
 
-        sources = gathering.Sources(
+        sources = inventory.Sources(
             devices=lambda: path.devices, zone=zone,
             types=lambda: {one.name: one.type for one in ground.loaded.integrations},
             lines=lambda: {one.name: line for one in ground.loaded.integrations if (line := _line(one.config))},
@@ -112,7 +112,7 @@ def build_sampling(ground: Ground, path: Path, field: Field, watch: Watch) -> Sa
             battery_days=field.radio.battery_days, value=path.live.value, keys=keys, mains=lambda: said().mains,
             former=sampling.expecting.former,
         )  # fmt: skip
-        return await gathering.items(sources, wish), gathering.gateways(sources)
+        return await inventory.items(sources, wish), inventory.gateways(sources)
 
     def said() -> Any:
         return ground.loaded.config.crisis.sampling

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from hub.control import Call
+from hub.core.calls import Call
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 
 HANGS_S = 5.0
 """For a part that speaks with others: what lies behind it is still to be closed."""

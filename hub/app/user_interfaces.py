@@ -7,38 +7,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hub.adoption import Gate, Recette, adopting
-from hub.adoption import Service as Adoption
-from hub.answers.auditing import Auditing
-from hub.answers.counting import Counting
-from hub.answers.diagnosing import Diagnosing
-from hub.answers.overview import Overview, Room
-from hub.answers.packing import Packing
-from hub.answers.redacting import LOOPBACK
-from hub.answers.rekey import Rekey
-from hub.app.field import Field
-from hub.app.ground import Ground
-from hub.app.outward import Outward
-from hub.app.path import Path
-from hub.app.recording import Recording
-from hub.app.replacing import Replacing
+from hub.app.automation import Watch
+from hub.app.backend_link import Outward
+from hub.app.base_services import Ground
+from hub.app.commissioning_facts import Recording
+from hub.app.device_replacement import Replacing
+from hub.app.plugins import Field
+from hub.app.reading_path import Path
 from hub.app.service import Service
-from hub.app.watch import Watch
-from hub.asking.whereabouts import Whereabouts
-from hub.backups.keeper import Keeper
-from hub.config.built import ExporterInstance
+from hub.config.instances import ExporterInstance
 from hub.config.load import Loaded
-from hub.control import Call
-from hub.hosting.exporting import LiveView
-from hub.hosting.installed import part_models
+from hub.core.calls import Call
+from hub.devices.packs import Library
+from hub.identity.keys import page_password
 from hub.identity.page_certificate import PageCertificate
-from hub.keys import page_password
-from hub.packs import Library
-from hub.privacy.classes import is_dwelling
-from hub.vigil.incidents import BREAK_GLASS
-from hub.web.handed import Parts
-from hub.web.part import Web
+from hub.onboarding.adoption import Gate, Recette, adopting
+from hub.onboarding.adoption import Service as Adoption
+from hub.onboarding.other_hubs import Whereabouts
+from hub.operations.backups.keeper import Keeper
+from hub.operations.incidents.correlation import BREAK_GLASS
+from hub.plugin_host.exporter_view import LiveView
+from hub.plugin_host.plugin_types import part_models
+from hub.privacy.rules_engine.data_categories import is_dwelling
+from hub.rpc.audit import Auditing
+from hub.rpc.counted import Counting
+from hub.rpc.diagnostics import Diagnosing
+from hub.rpc.overview import Overview, Room
+from hub.rpc.packs import Packing
+from hub.rpc.redaction import LOOPBACK
+from hub.rpc.rekey import Rekey
+from hub.web.services import Parts
 from hub.web.sockets.certificate import KEY as PAGE_KEY
+from hub.web.web_part import Web
 
 
 class Asked:

@@ -1,7 +1,7 @@
 """Rules at work: what fires becomes alerts and commands; people answer at the hub or at the backend.
 
 What fires in the straight path waits in RAM for the next turn of the loop (milliseconds), where alerts are made durable
-one after the other. What a rule writes is for `hub.commanding`.
+one after the other. What a rule writes is for `hub.automation.rule_commands`.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typing import Any
 
 import msgspec
 
-from hub.alerts import ACKNOWLEDGED, CLEARED, MUTED, Alert, Book
-from hub.alerts.life import RAISED
-from hub.clock import Clock
-from hub.commanding import Commanding
-from hub.commands import Desk
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED, MUTED, Alert, Book
+from hub.automation.alerts.lifecycle import RAISED
+from hub.automation.commands import Desk
+from hub.automation.rule_commands import Commanding
+from hub.automation.rules import Fired, Rules
+from hub.automation.rules.compiler import Rule
+from hub.automation.rules.write_intents import Holder
 from hub.config.values import show_duration
-from hub.counts import Counts
-from hub.errors import DecodeError, HubError
-from hub.model import Device
-from hub.packs import Packs
-from hub.rules import Fired, Rules
-from hub.rules.compiling import Rule
-from hub.rules.holds import Holder
-from hub.store import Store
-from hub.typography import plain_spaces, quantity
+from hub.core.clock import Clock
+from hub.core.counters import Counts
+from hub.core.errors import DecodeError, HubError
+from hub.core.model import Device
+from hub.core.store import Store
+from hub.devices.packs import Packs
+from hub.i18n.typography import plain_spaces, quantity
 
 TICK_S = 1.0
 INSIDE = ("told", "evidence", "story")

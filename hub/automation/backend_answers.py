@@ -4,9 +4,9 @@ While an alert is open, the hub asks `GET /v1/alerts` over the owner's pinned TL
 10 s in the first quarter of an hour of one that is raised or escalated, then twice a minute; every five minutes where
 all are acknowledged or muted, and on a metered line. After a question that came to nothing while the link is up the
 pauses grow, to LONGEST_S at most. The answer lists acts: {alert, state, by, why, until}. They are
-requests: this hub judges each (`hub.alerts.life`), and what comes of it goes up the `alerts` stream with the next
-number, which is also what ends the act at the backend. So an act that was fetched and lost is fetched again, and one
-that was done and is fetched again changes nothing.
+requests: this hub judges each (`hub.automation.alerts.lifecycle`), and what comes of it goes up the `alerts` stream
+with the next number, which is also what ends the act at the backend. So an act that was fetched and lost is fetched
+again, and one that was done and is fetched again changes nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from hub.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Book, NoSuchAlert
-from hub.asking.question import Http, asked
-from hub.backoff import Backoff
-from hub.clock import Clock
-from hub.errors import HubError
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Book, NoSuchAlert
+from hub.core.backoff import Backoff
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.store_and_forward.backend_client import Http, asked
 
 SOON_S, ASK_S, SELDOM_S = 10.0, 30.0, 300.0
 FRESH_S = 900.0

@@ -25,19 +25,19 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from hub.alerts import Alert, Book
-from hub.alerts.life import RAISED
-from hub.catalogue import METRICS
-from hub.clock import Clock
-from hub.commands import Desk, Order, Record, WriteRefused
-from hub.counts import Counts
-from hub.errors import DiskRefuses, StorageError
-from hub.model import Device, Place, TrustClass
-from hub.rules import Fired, Rules
-from hub.rules.compiling import Action, Rule
-from hub.rules.holds import KEY, TOLD, Hold, Holder, Holds, Target, Wish
-from hub.store import Store
-from hub.troubles import in_french
+from hub.automation.alerts import Alert, Book
+from hub.automation.alerts.lifecycle import RAISED
+from hub.automation.commands import Desk, Order, Record, WriteRefused
+from hub.automation.rules import Fired, Rules
+from hub.automation.rules.compiler import Action, Rule
+from hub.automation.rules.write_intents import KEY, TOLD, Hold, Holder, Holds, Target, Wish
+from hub.core.clock import Clock
+from hub.core.counters import Counts
+from hub.core.errors import DiskRefuses, StorageError
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Device, Place, TrustClass
+from hub.core.store import Store
+from hub.i18n.plugin_errors import in_french
 
 RULE = "rule_command"
 LASTING_S = 86_400.0

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from hub.automation.commands.policy import ROLES
 from hub.cli import output
-from hub.cli.asking import ask
-from hub.commands.judging import ROLES
+from hub.cli.hub_client import ask
 
 
 @click.group(cls=output.Group)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hub.cli import output
-from hub.cli.asking import Hub, ask, hub_of
-from hub.cli.keyfile import key_of
-from hub.errors import ConfigError, HubError, NotReady
+from hub.cli.hub_client import Hub, ask, hub_of
+from hub.cli.key_input import key_of
+from hub.core.errors import ConfigError, HubError, NotReady
 
 if TYPE_CHECKING:
-    from hub.labels.table import Fault, Table
-    from hub.labels.wish import Wish
+    from hub.protocol.device_labels.device_request import Wish
+    from hub.protocol.device_labels.table import Fault, Table
 
 BATCH, DRY_BATCH = 50, 1000
 """Rows in one call: each batch that was answered is durable. A dry run judges a file as a whole, so far as it fits."""
@@ -54,7 +54,7 @@ def add(
     """
     import msgspec
 
-    from hub.labels.wish import Wish
+    from hub.protocol.device_labels.device_request import Wish
 
     hub = hub_of(config, state_dir)
     if label and label_file is not None:
@@ -104,9 +104,9 @@ def import_(
     A result for each row; a row is imported whole or not at all, and importing twice changes nothing. A table without
     a column `place` is a list of keys: they are kept until the devices are added. Exit code 3 when a row is wrong.
     """
-    from hub.documents import inventory
-    from hub.labels import Unreadable
-    from hub.labels.table import TEMPLATE, read_table
+    from hub.protocol.device_labels import Unreadable
+    from hub.protocol.device_labels.table import TEMPLATE, read_table
+    from hub.protocol.documents import inventory
 
     if template:
         click.echo(TEMPLATE, nl=False)
@@ -137,8 +137,8 @@ def placed(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Devices and their places of a table (CSV), and the columns that mean nothing. Raises ConfigError."""
     import msgspec
 
-    from hub.labels import Unreadable
-    from hub.labels.table import read_table
+    from hub.protocol.device_labels import Unreadable
+    from hub.protocol.device_labels.table import read_table
 
     try:
         table = read_table(_bytes(file))
@@ -236,7 +236,7 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _without_a_key(label: str) -> str:
-    from hub.labels import Unreadable, read
+    from hub.protocol.device_labels import Unreadable, read
 
     try:
         keyed = bool(label) and read(label).key is not None
@@ -261,7 +261,7 @@ def _text(path: Path) -> str:
 
 
 def _bytes(path: Path) -> bytes:
-    from hub.labels.table import MAX_TABLE
+    from hub.protocol.device_labels.table import MAX_TABLE
 
     try:
         if str(path) == "-":

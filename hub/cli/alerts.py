@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
+from hub.cli.hub_client import ask
 from hub.config.values import duration
 
 why = click.option("--why", default="", help="Your reason; it stands in the audit log.")

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from hub.cli import output
-from hub.cli.asking import ask
+from hub.cli.hub_client import ask
 
 
 @click.group(cls=output.Group)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
+from hub.cli.hub_client import ask
 
 
 @click.command()

@@ -14,10 +14,11 @@ import click
 import msgspec
 
 from hub.cli import output
-from hub.state import StateDir, state_of
+from hub.config.state_dir import state_of
+from hub.core.state_dir import StateDir
 
 if TYPE_CHECKING:
-    from hub.backups.restore import Plan
+    from hub.operations.backups.restore import Plan
 
 _CALL_S = 300.0
 
@@ -32,7 +33,7 @@ def backup(out: Path | None, show: bool, config: Path, state_dir: Path | None, j
     A running hub keeps it in `backup.directory` and sends it to its backend, as it does by itself every night. With
     --out it is written to a file instead; that works on a stopped hub too. Exit code 6 when it is not everywhere yet.
     """
-    from hub.control import call
+    from hub.rpc.control_socket import call
 
     state = StateDir(state_of(config, state_dir))
     if out is not None:
@@ -70,7 +71,7 @@ def troubles(facts: dict[str, Any]) -> list[str]:
 
 def repeated(plan: Plan, forgotten: list[str], *, dry_run: bool) -> list[str]:
     """What to know of this backup's other restorations: those before, and any after."""
-    from hub.documents.backup import SENT_EVERY_S, SENT_MOST
+    from hub.protocol.documents.backup import SENT_EVERY_S, SENT_MOST
 
     said = []
     if plan.lived > plan.generation:
@@ -105,8 +106,8 @@ def _when(unix_s: float) -> str:
 
 
 def _made(state: StateDir) -> dict[str, Any]:
-    from hub.control import call
-    from hub.errors import NotReady
+    from hub.core.errors import NotReady
+    from hub.rpc.control_socket import call
 
     try:
         return dict(call(state.socket, "backup", timeout=_CALL_S))
@@ -115,21 +116,21 @@ def _made(state: StateDir) -> dict[str, Any]:
 
 
 def _document(state: StateDir, config: Path) -> str:
-    from hub.control import call
-    from hub.errors import NotReady
+    from hub.core.errors import NotReady
+    from hub.rpc.control_socket import call
 
     try:
         return str(call(state.socket, "backup", timeout=_CALL_S, document=True)["document"])
     except NotReady:
-        from hub.backups.gather import of_stopped
+        from hub.operations.backups.gather import of_stopped
 
         return base64.b64encode(asyncio.run(of_stopped(state, config))).decode()
 
 
 def _written(out: Path, document: str) -> dict[str, Any]:
-    from hub.disk.files import write_atomically
-    from hub.documents.backup import read
-    from hub.errors import StorageError
+    from hub.core.disk.atomic_files import write_atomically
+    from hub.core.errors import StorageError
+    from hub.protocol.documents.backup import read
 
     data = base64.b64decode(document)
     try:
@@ -175,11 +176,11 @@ def restore(
     refused here, what it sent is skipped. Nothing that is there is overwritten. Where FILE lies, a note stays that it
     was restored: the same backup restored again from there skips what the hub sent meanwhile.
     """
-    from hub.backups.restore import Restoration, read_file
-    from hub.buffer.elsewhere import homes
-    from hub.documents.recipient import read_recovery_key
-    from hub.errors import DecodeError, StorageError
-    from hub.hardening import harden
+    from hub.core.errors import DecodeError, StorageError
+    from hub.core.process_hardening import harden
+    from hub.operations.backups.restore import Restoration, read_file
+    from hub.protocol.documents.recovery_key_file import read_recovery_key
+    from hub.store_and_forward.buffer.external_segments import homes
 
     harden()  # before a key is read
     try:

@@ -8,11 +8,11 @@ from typing import Any
 import click
 import msgspec
 
-from hub.answers.autonomy import days_and_hours
 from hub.cli import output
-from hub.cli.asking import ask
-from hub.errors import NotReady, StorageError
-from hub.state import state_of
+from hub.cli.hub_client import ask
+from hub.config.state_dir import state_of
+from hub.core.errors import NotReady, StorageError
+from hub.rpc.autonomy import days_and_hours
 
 
 @click.group(cls=output.Group)
@@ -30,7 +30,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
         answer = ask(config, state_dir, "status")
         facts: dict[str, Any] = {"running": True, **answer["buffer"], "month": answer["link"]["month"]}
     except NotReady:
-        from hub.buffer.inspect import verify
+        from hub.store_and_forward.buffer.inspect import verify
 
         segments = verify(state / "buffer")
         facts = {
@@ -76,7 +76,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
 @output.with_hub
 def verify_(config: Path, state_dir: Path | None, json: bool) -> None:
     """Check every record of every segment by its checksums. Exit code 7 when something is damaged."""
-    from hub.buffer.inspect import verify
+    from hub.store_and_forward.buffer.inspect import verify
 
     segments = verify(state_of(config, state_dir) / "buffer")
     if json:
@@ -107,7 +107,7 @@ def _found(segment: Any) -> str:
 @output.with_hub
 def export(out: Path, config: Path, state_dir: Path | None, json: bool) -> None:
     """Copy the sealed records to OUT, for `ilot backend open` with a recipient's key. Nothing is removed."""
-    from hub.buffer.inspect import export as copy
+    from hub.store_and_forward.buffer.inspect import export as copy
 
     state = state_of(config, state_dir)
     try:
@@ -139,10 +139,10 @@ def send(
     """
     import asyncio
 
-    from hub.forwarding import send as forward
-    from hub.hardening import harden
-    from hub.registry import Registry
-    from hub.state import StateDir
+    from hub.core.process_hardening import harden
+    from hub.core.state_dir import StateDir
+    from hub.operations.buffer_forwarding import send as forward
+    from hub.plugin_host.registry import Registry
 
     harden()  # before a key is read
     state = StateDir(state_of(config, state_dir))

@@ -12,10 +12,10 @@ import click
 from hub.cli import output
 
 if TYPE_CHECKING:
-    from hub.config.built import Instance, Models
+    from hub.config.instances import Instance, Models
     from hub.config.load import Loaded
-    from hub.registry import Registry
-    from hub.state import StateDir
+    from hub.core.state_dir import StateDir
+    from hub.plugin_host.registry import Registry
 
 
 @click.command()
@@ -32,11 +32,12 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
     stranger's that the file does not let into the hub's process.
     """
     from hub.config.load import load
+    from hub.config.state_dir import state_of
     from hub.config.terminal import render
-    from hub.errors import ConfigError, NotReady
-    from hub.hosting.installed import installed_models
-    from hub.registry import Registry
-    from hub.state import StateDir, state_of
+    from hub.core.errors import ConfigError, NotReady
+    from hub.core.state_dir import StateDir
+    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.registry import Registry
 
     registry = Registry.discover()
     models = installed_models(registry, packs=StateDir(state_of(config, state_dir)).packs)
@@ -85,8 +86,8 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
 
 
 def _adopted(state: StateDir, loaded: Loaded, models: Models) -> tuple[int, list[str]]:
-    from hub import keys
-    from hub.adoption.offline import adopted
+    from hub.identity import keys
+    from hub.onboarding.adoption.offline import adopted
 
     if not state.store.exists():
         return 0, []
@@ -95,9 +96,9 @@ def _adopted(state: StateDir, loaded: Loaded, models: Models) -> tuple[int, list
 
 def _idle(instances: list[Instance], registry: Registry) -> dict[str, str]:
     """Name → why it would not run, of instances whose options are right all the same. A stranger's code is not run."""
-    from hub.errors import PluginError
-    from hub.hosting.plugins import refusal
-    from hub.isolation.describe import describe
+    from hub.core.errors import PluginError
+    from hub.plugin_host.isolation.describe import describe
+    from hub.plugin_host.plugins import refusal
 
     idle = {}
     for instance in instances:
@@ -122,7 +123,7 @@ def _probed(instances: list[Instance], registry: Registry) -> list[dict[str, Any
 
     import msgspec
 
-    from hub.hosting.probing import probe
+    from hub.plugin_host.probing import probe
 
     found: list[dict[str, Any]] = msgspec.to_builtins(asyncio.run(probe(instances, registry)))
     return found
@@ -138,7 +139,7 @@ def _plain(problem: object) -> dict[str, object]:
 def schema() -> None:
     """Print the JSON Schema (draft-07) of the configuration file, with the plugins installed here."""
     from hub.config.schema import schema as of
-    from hub.hosting.installed import installed_models
-    from hub.registry import Registry
+    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.registry import Registry
 
     output.data(of(installed_models(Registry.discover())))

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
+from hub.cli.hub_client import ask
 from hub.config.values import duration
 
 FINAL = ("done", "failed", "expired")

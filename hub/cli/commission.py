@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
-from hub.nesting import shallow_json
+from hub.cli.hub_client import ask
+from hub.core.nesting import shallow_json
 
 
 @click.group(cls=output.Group)
@@ -38,7 +38,7 @@ def report(out: Path | None, config: Path, state_dir: Path | None) -> None:
     """The report as JSON, signed by this hub. The page `/commissioning/report` prints it."""
     import msgspec
 
-    from hub.disk.files import write_atomically
+    from hub.core.disk.atomic_files import write_atomically
 
     answer = ask(config, state_dir, "roster.report")
     if out is None:
@@ -68,8 +68,8 @@ def verify(file: Path, json: bool) -> None:
     """Check that FILE is a report as the hub that it names signed it. Needs no hub."""
     import msgspec
 
-    from hub.adoption.report import verified
-    from hub.errors import ConfigError
+    from hub.core.errors import ConfigError
+    from hub.onboarding.adoption.report import verified
 
     try:
         answer = msgspec.json.decode(shallow_json(file.read_bytes()), type=dict)

@@ -12,8 +12,8 @@ import click
 import msgspec
 
 from hub.cli import output
-from hub.errors import DecodeError, HubError
-from hub.nesting import shallow_json
+from hub.core.errors import DecodeError, HubError
+from hub.core.nesting import shallow_json
 
 LINE_LIMIT = 64 * 1024
 
@@ -39,13 +39,13 @@ def decode(
     also be {"codec": FILE, "port": N, "bytes": HEX, "time": UNIX SECONDS}.
     """
     if protocol == "payload":
-        from hub.cli import payload
+        from hub.cli import decode_payload
 
-        if not payload.decode_payloads(codec, port, frames or payload.from_standard_input()):
+        if not decode_payload.decode_payloads(codec, port, frames or decode_payload.from_standard_input()):
             raise click.exceptions.Exit(6)
         return
-    from hub.catalogue import METRICS
-    from hub.registry import Registry
+    from hub.core.metric_catalogue import METRICS
+    from hub.plugin_host.registry import Registry
 
     registry = Registry.discover()
     for plugin in registry.plugins.values():
@@ -97,7 +97,7 @@ def _decode(
     line: str, to_frame: Any, decoders: list[Any], keys: Any, metrics: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """The readings of one line, or one object with "error"."""
-    from hub.model import NeedKey
+    from hub.core.model import NeedKey
 
     try:
         if len(line) > LINE_LIMIT:

@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 
 from hub.cli import output
-from hub.errors import DecodeError, HubError
-from hub.nesting import shallow_json
-from hub.payload import Codec, Codecs
-from hub.payload.gathering import gathered
+from hub.core.errors import DecodeError, HubError
+from hub.core.nesting import shallow_json
+from hub.devices.codecs import Codec, Codecs
+from hub.devices.codecs.bundle import gathered
 
 _AHEAD = 64
 
@@ -29,8 +29,8 @@ def decode_payloads(codec: Path | None, port: int, payloads: Iterable[str]) -> b
 
 
 async def _decode(codec: Path | None, port: int, payloads: Iterable[str]) -> bool:
-    from hub.catalogue import METRICS
-    from hub.payload.mapping import leaves, propose
+    from hub.core.metric_catalogue import METRICS
+    from hub.devices.codecs.mapping import leaves, propose
 
     well = True
     sources: dict[str, Codec] = {}

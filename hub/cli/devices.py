@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from hub.cli import adopt, availability, output, privacy, rejoin
-from hub.cli.asking import ask
-from hub.cli.keyfile import key_of
+from hub.cli.hub_client import ask
+from hub.cli.key_input import key_of
 
 
 @click.command()

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
-from hub.errors import HubError
+from hub.cli.hub_client import ask
+from hub.core.errors import HubError
 
 WAIT_S = 60.0
 

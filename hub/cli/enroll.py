@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.state import state_of
+from hub.config.state_dir import state_of
 
 
 @click.command()
@@ -57,9 +57,9 @@ def enroll(
 def _proxy(config: Path) -> str | None:
     """The proxy of the configuration, where there is one; the rest of the file may still be wrong at this point."""
     from hub.config.load import load
-    from hub.errors import ConfigError
-    from hub.hosting.installed import installed_models
-    from hub.registry import Registry
+    from hub.core.errors import ConfigError
+    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.registry import Registry
 
     if not config.exists():
         return None

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
+from hub.cli.hub_client import ask
 
 
 @click.command()

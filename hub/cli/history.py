@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from hub.cli import output
-from hub.cli.asking import Hub, hub_of
+from hub.cli.hub_client import Hub, hub_of
 from hub.config.values import duration
-from hub.doubled import which
+from hub.i18n.ambiguous_time import which
 
 
 @click.command()

@@ -16,8 +16,9 @@ Hub = Callable[..., Any]
 def ask(config: Path, state_dir: Path | None, name: str, /, *, timeout: float = 30.0, **arguments: Any) -> Any:
     """The answer of the running hub, which is told who asks. Raises NotReady where none runs, Refused when it says no,
     ConfigError where the state directory cannot be told."""
-    from hub.control import call
-    from hub.state import StateDir, state_of
+    from hub.config.state_dir import state_of
+    from hub.core.state_dir import StateDir
+    from hub.rpc.control_socket import call
 
     return call(StateDir(state_of(config, state_dir)).socket, name, timeout=timeout, by=who(), **arguments)
 

@@ -6,7 +6,7 @@ An integration that can propose has a module `importer` beside its own (`integra
         its own arguments, shown by `ilot import PROTOCOL --help`
 
     async def propose(asked: argparse.Namespace) -> dict[str, Any]
-        what it found, as `propose` below takes it. `asked` has its own arguments and
+        what it found, as `import_config` below takes it. `asked` has its own arguments and
             instance  str: the name under which the integration stands, or is to stand, in the file
             config    the Config of that instance, None when the file has none
             devices   dict: the devices of that instance in the file, id → their `settings:` as the file has them
@@ -31,17 +31,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hub.cli import output
-from hub.errors import ConfigError, Problem
+from hub.core.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from hub.config.built import Models
+    from hub.config.instances import Models
 
 SECTIONS = ("sites", "zones", "places", "integrations", "devices")
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What `propose` makes of what was found.
+    """What `import_config` makes of what was found.
 
     `text` is YAML of all that was found; `diff` a unified diff of the files that would change, empty when all of it is
     there already; `files` the new text of each of them; `kept` the paths where the file says something else and stays;
@@ -70,7 +70,7 @@ def propose(found: Mapping[str, Any], config: Path, models: Models | None = None
 
     A place without `zone` gets `zone`, or the one zone that the file has. A device without `place` gets a place of
     its own, named after it. In any mapping `"#": text` is a comment at the end of its line, `"# any": text` a comment
-    line, and `{"!secret": name}` refers to a secret (see `hub.config.editing.writing`). Text of strangers is
+    line, and `{"!secret": name}` refers to a secret (see `hub.config.editing.yaml_writer`). Text of strangers is
     quoted as needed.
 
     Nothing that the file has is changed or removed: mappings only grow. What an import may find more of later stands
@@ -79,8 +79,8 @@ def propose(found: Mapping[str, Any], config: Path, models: Models | None = None
     With `models` the result is checked as `ilot check` would; secrets are read for that. Blocking. Raises ConfigError
     when the file cannot be read or grown, UsageError when it is not clear which zone is meant. Writes nothing.
     """
-    from hub.config.editing.merging import merge
-    from hub.config.editing.writing import block, plain
+    from hub.config.editing.merge import merge
+    from hub.config.editing.yaml_writer import block, plain
 
     notes = [str(note) for note in found.get("notes", ())]
     wanted = _whole(found, config, zone)
@@ -209,9 +209,10 @@ def importing(protocol: str, arguments: tuple[str, ...]) -> None:
     """
     import asyncio
 
-    from hub.hosting.installed import installed_models
-    from hub.registry import Registry
-    from hub.state import StateDir, state_of
+    from hub.config.state_dir import state_of
+    from hub.core.state_dir import StateDir
+    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.registry import Registry
 
     registry = Registry.discover()
     if output.asks_for_help(protocol):

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from hub import keys as hub_keys
 from hub.cli import output
-from hub.errors import ConfigError
-from hub.state import StateDir, state_of
+from hub.config.state_dir import state_of
+from hub.core.errors import ConfigError
+from hub.core.state_dir import StateDir
+from hub.identity import keys as hub_keys
 
 BY_TPM, FILES = "tpm", "key-files"
 
@@ -77,7 +78,7 @@ def _found(state: StateDir) -> dict[str, Any]:
     if by_tpm and plain:
         problem = f"key files lie there too ({', '.join(plain)}): `ilot keys seal` destroys them"
     elif by_tpm:
-        from hub.keys.tpm import why_not
+        from hub.identity.keys.tpm import why_not
 
         apart = " ".join(map(str, hub_keys.key_files_apart(state.keys)))
         problem = why_not() or (apart and f"key files lie in clear apart. Once they are not needed: shred -u {apart}")

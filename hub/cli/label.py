@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
-from hub.disk.files import write_atomically
-from hub.errors import StorageError
+from hub.cli.hub_client import ask
+from hub.core.disk.atomic_files import write_atomically
+from hub.core.errors import StorageError
 
 _CALL_S = 60.0
 

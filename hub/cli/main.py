@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from hub import entries
-from hub.errors import HubError
+from hub.core.errors import HubError
+from hub.plugin_host import entry_points
 
 COMMANDS = {
     "run": "hub.cli.run:run",
@@ -62,7 +62,7 @@ COMMANDS = {
     "radio": "hub.cli.health:radio",
     "capture": "hub.cli.radio:capture",
     "discover": "hub.cli.radio:discover",
-    "import": "hub.cli.propose:importing",
+    "import": "hub.cli.import_config:importing",
     "sim": "hub.cli.radio:sim",
     "enroll": "hub.cli.enroll:enroll",
     "version": "hub.cli.version:version",
@@ -119,9 +119,9 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _others() -> list[entries.Entry]:
+def _others() -> list[entry_points.Entry]:
     """Of this distribution alone: the help of a command imports it, and a stranger's would run with every `--help`."""
-    return [one for one in entries.installed("ilot.commands") if one.distribution == "ilot"]
+    return [one for one in entry_points.installed("ilot.commands") if one.distribution == "ilot"]
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

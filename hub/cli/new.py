@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.errors import HubError
+from hub.core.errors import HubError
 
 _DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
 _IN = click.option(
@@ -76,8 +76,8 @@ def new_plugin(name: str, directory: Path) -> None:
 @_IN
 def new_pack(name: str, directory: Path) -> None:
     """Write the files of a new pack NAME (vendor-model, for instance acme-thermo)."""
-    from hub.packs.naming import NAME
-    from hub.packs.template import files
+    from hub.devices.packs.naming import NAME
+    from hub.devices.packs.template import files
 
     if not NAME.fullmatch(name):
         raise click.UsageError(f"a pack is named vendor-model: small letters, digits and '-'; {name!r} is not")

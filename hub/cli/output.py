@@ -11,9 +11,9 @@ from typing import Any, NoReturn, TypeVar
 import click
 import msgspec
 
-from hub.doubled import which
-from hub.logs import tame
-from hub.running import default_config
+from hub.app.run import default_config
+from hub.core.logs import tame
+from hub.i18n.ambiguous_time import which
 
 F = TypeVar("F", bound=Callable[..., Any])
 

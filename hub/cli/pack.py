@@ -13,14 +13,14 @@ import click
 import msgspec
 
 from hub.cli import output
-from hub.cli.asking import ask
+from hub.cli.hub_client import ask
 from hub.cli.new import write
-from hub.errors import ConfigError, HubError, NotReady
+from hub.core.errors import ConfigError, HubError, NotReady
 
 if TYPE_CHECKING:
-    from hub.packs.judging import Verdict
-    from hub.packs.library import Library
-    from hub.packs.reading import Pack
+    from hub.devices.packs.library import Library
+    from hub.devices.packs.loader import Pack
+    from hub.devices.packs.vector_tests import Verdict
 
 _DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
 
@@ -142,7 +142,7 @@ def import_(directory: Path, device: str | None, out: Path, json: bool) -> None:
     for you to know. Fields are proposed from names: look at them before you install a pack. Exit code 6 when a codec
     was left out, because it has no examples.
     """
-    from hub.packs.importing import packs_in
+    from hub.devices.packs.importing import packs_in
 
     made, left_out = packs_in(directory, device)
     for one in made:
@@ -164,10 +164,11 @@ def import_(directory: Path, device: str | None, out: Path, json: bool) -> None:
 
 
 def _library(config: Path, state_dir: Path | None) -> Library:
-    from hub.hosting.installed import part_models
-    from hub.packs.library import Library
-    from hub.registry import Registry
-    from hub.state import StateDir, state_of
+    from hub.config.state_dir import state_of
+    from hub.core.state_dir import StateDir
+    from hub.devices.packs.library import Library
+    from hub.plugin_host.plugin_types import part_models
+    from hub.plugin_host.registry import Registry
 
     return Library(StateDir(state_of(config, state_dir)).packs, parts=part_models(Registry.discover()))
 
@@ -193,7 +194,7 @@ def _packs_in(directory: Path) -> list[Path]:
 def _readable(library: Library, folders: Iterable[Path] | None) -> list[Pack]:
     """The packs, or every problem of all that cannot be read."""
     from hub.config.terminal import render
-    from hub.packs.reading import read
+    from hub.devices.packs.loader import read
 
     packs, problems = [], []
     wanted: list[Any] = library.names() if folders is None else [folder.resolve() for folder in folders]
@@ -210,8 +211,8 @@ def _readable(library: Library, folders: Iterable[Path] | None) -> list[Pack]:
 
 
 async def _judged(packs: Iterable[Pack]) -> list[Verdict]:
-    from hub.packs.judging import judge
-    from hub.payload import Codecs
+    from hub.devices.codecs import Codecs
+    from hub.devices.packs.vector_tests import judge
 
     async with Codecs() as codecs:
         return [await judge(one, codecs) for one in packs]

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from hub.cli import output
-from hub.cli.asking import ask
+from hub.cli.hub_client import ask
 
 KINDS = ("integration", "exporter", "notifier")
 
@@ -38,8 +38,8 @@ def restart(name: str, kind: str | None, dry_run: bool, config: Path, state_dir:
 
 
 def _list(json: bool) -> None:
-    from hub.isolation.describe import Description, describe
-    from hub.registry import Registry
+    from hub.plugin_host.isolation.describe import Description, describe
+    from hub.plugin_host.registry import Registry
 
     found = Registry.discover()
     described = [describe(plugin) for plugin in sorted(found.plugins.values(), key=lambda p: p.name)]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
+from hub.cli.hub_client import ask
 
 dry = click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 

@@ -11,9 +11,9 @@ import click
 
 from hub.cli import adopt as adopting
 from hub.cli import output
-from hub.cli.asking import ask
-from hub.cli.keyfile import key_of
-from hub.errors import ConfigError
+from hub.cli.hub_client import ask
+from hub.cli.key_input import key_of
+from hub.core.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
 _CALL_S = 300.0

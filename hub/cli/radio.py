@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
-from hub.errors import DecodeError, HubError, NotReady
+from hub.cli.hub_client import ask
+from hub.core.errors import DecodeError, HubError, NotReady
 
 if TYPE_CHECKING:
-    from hub.model import Decoded, Frame, NeedKey
-    from hub.registry import Integration, Plugin, Registry
+    from hub.core.model import Decoded, Frame, NeedKey
+    from hub.plugin_host.registry import Integration, Plugin, Registry
 
 UNLISTED = ("private-address", "not-a-sensor")
 """Reasons under which a running hub counts what it never lists."""
@@ -184,8 +184,8 @@ def _ask(protocol: str, config: Path, state_dir: Path | None) -> dict[str, Any]:
 def _scan(radio: Radio, protocol: str, seconds: float) -> dict[str, Any]:
     import msgspec
 
-    from hub.admission.quarantine import Quarantine
-    from hub.model import Candidate, Decoded
+    from hub.core.model import Candidate, Decoded
+    from hub.pipeline.admission.quarantine import Quarantine
 
     quarantine, counts = Quarantine(), Counter(dict.fromkeys(UNLISTED, 0))
 
@@ -259,7 +259,7 @@ def _simulator(plugin: Plugin) -> str:
 
 def _everything() -> Registry:
     """Everything that ships, loaded. One that cannot be is left out: its own commands will say why."""
-    from hub.registry import Registry
+    from hub.plugin_host.registry import Registry
 
     registry = Registry.discover()
     for plugin in registry.plugins.values():
@@ -290,7 +290,7 @@ def _configured(
     if not config.exists():
         return _defaults(integration), {}
     from hub.config.load import load
-    from hub.hosting.installed import installed_models
+    from hub.plugin_host.plugin_types import installed_models
 
     loaded = load(config, installed_models(registry))
     for instance in loaded.integrations:

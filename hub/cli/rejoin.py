@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
 from hub.cli.command import why
+from hub.cli.hub_client import ask
 
 DAY_S = 86_400.0
 

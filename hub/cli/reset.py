@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 import msgspec
 
-from hub import factory
 from hub.cli import output
-from hub.state import StateDir, state_of
+from hub.config.state_dir import state_of
+from hub.core.state_dir import StateDir
+from hub.operations import factory_reset
 
 
 @click.command()
@@ -22,7 +23,7 @@ def reset(whole: bool, yes: bool, dry_run: bool, config: Path, state_dir: Path |
     that the backend has not got yet are lost. The configuration file, its secrets, backups and the mirror stick are
     yours and stay. Revoke the hub at the backend too: `ilot backend revoke`."""
     state = StateDir(state_of(config, state_dir))
-    found = factory.look(state)
+    found = factory_reset.look(state)
     if not json:
         waiting = output.size(found.buffered_bytes)
         output.say(
@@ -32,7 +33,7 @@ def reset(whole: bool, yes: bool, dry_run: bool, config: Path, state_dir: Path |
     if not (yes or dry_run):
         click.confirm("Destroy it all? Readings that the backend has not got yet are lost.", abort=True)
     if not dry_run:
-        factory.reset(state)
+        factory_reset.reset(state)
     if json:
         output.data({**msgspec.to_builtins(found), "destroyed": not dry_run})
     elif dry_run:

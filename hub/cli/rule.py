@@ -25,10 +25,11 @@ def templates(name: str | None, config: Path, json: bool) -> None:
     """The templates of rules, shipped and of the configuration file, with their inputs. With NAME, that one alone.
     Asks no hub."""
     from hub.config.load import load
-    from hub.config.parts.own_templates import all_templates
-    from hub.hosting.installed import installed_models
-    from hub.registry import Registry
-    from hub.state import StateDir, state_of
+    from hub.config.parts.custom_templates import all_templates
+    from hub.config.state_dir import state_of
+    from hub.core.state_dir import StateDir
+    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.registry import Registry
 
     own: Any = {}
     if config.exists():

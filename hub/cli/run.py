@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hub import running
+from hub.app import run as running
 from hub.cli import output
 
 

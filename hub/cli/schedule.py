@@ -14,10 +14,10 @@ import click
 
 from hub.cli import output
 from hub.config.parts.schedules import day_of
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hub.rules.programme import Programme
+    from hub.automation.rules.schedules import Programme
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -48,11 +48,12 @@ def schedule() -> None:
 def show(name: str | None, first: date | None, days: int, config: Path, json: bool) -> None:
     """The hours of schedule NAME day by day, and why: holidays, school holidays, exceptions. Without NAME, of all.
     Reads the configuration file; asks no hub."""
+    from hub.automation.rules.compiler import compile_programme
     from hub.config.load import load
-    from hub.hosting.installed import installed_models
-    from hub.registry import Registry
-    from hub.rules.compiling import compile_programme
-    from hub.state import StateDir, state_of
+    from hub.config.state_dir import state_of
+    from hub.core.state_dir import StateDir
+    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.registry import Registry
 
     core = load(config, installed_models(Registry.discover(), packs=StateDir(state_of(config)).packs)).config
     if name is not None and name not in core.schedules:
@@ -140,7 +141,7 @@ def importing(
     """Make a calendar for `calendars:` of an ICS FILE (RFC 5545), without network. Name it then in a schedule's
     `also_during` or `not_during`. With --school it becomes holidays for `school_years:`."""
     from hub.config.calendars import ical
-    from hub.disk.files import write_atomically
+    from hub.core.disk.atomic_files import write_atomically
 
     timezone = timezone or _timezone(config)
     try:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from hub.cli import output
-from hub.errors import HubError
+from hub.core.errors import HubError
 
 if TYPE_CHECKING:
     from hub.config.load import Loaded
-    from hub.documents.trust import Trust
-    from hub.sovereignty.judging import Line
-    from hub.sovereignty.observed import Peer
+    from hub.operations.sovereignty.observed import Peer
+    from hub.operations.sovereignty.policy import Line
+    from hub.protocol.documents.trust import Trust
 
 
 @click.command()
@@ -47,31 +47,31 @@ def sovereignty(root: Path, config: Path, state_dir: Path | None, json: bool) ->
 
 def _lines(root: Path, config: Path, state_dir: Path | None) -> Iterator[Line]:
     from hub.config.load import load
-    from hub.hosting.installed import installed_models
+    from hub.config.state_dir import state_of
     from hub.identity import enrolment
-    from hub.registry import Registry
-    from hub.sovereignty import judging, sources
-    from hub.state import state_of
+    from hub.operations.sovereignty import policy, sources
+    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.registry import Registry
 
     loaded = load(config, installed_models(Registry.discover()))
     state = state_of(config, state_dir)
     enrolled, trust = enrolment.load(state)
     declared = _declared(loaded, trust)
-    yield from judging.endpoints(declared, _seen(state / "hub.sock"), _addresses)
+    yield from policy.endpoints(declared, _seen(state / "hub.sock"), _addresses)
     yield from _issuers(trust, state / enrolment.CERTIFICATE)
     options = loaded.config.sovereignty
     for kind, patterns, parse, names, option in (
-        (judging.TIME, sources.TIME, sources.time_servers, options.time, "time"),
-        (judging.MIRROR, sources.MIRRORS, sources.mirrors, options.mirrors, "mirrors"),
-        (judging.RESOLVER, sources.RESOLVERS, sources.resolvers, options.resolvers, "resolvers"),
+        (policy.TIME, sources.TIME, sources.time_servers, options.time, "time"),
+        (policy.MIRROR, sources.MIRRORS, sources.mirrors, options.mirrors, "mirrors"),
+        (policy.RESOLVER, sources.RESOLVERS, sources.resolvers, options.resolvers, "resolvers"),
     ):
-        yield from judging.sources(kind, parse(sources.read(root, patterns)), names, option)
+        yield from policy.sources(kind, parse(sources.read(root, patterns)), names, option)
     yield from _keys(trust, enrolled.root)
 
 
 def _declared(loaded: Loaded, trust: Trust) -> dict[str, str]:
     """Host → who declared it."""
-    from hub.crisis.isolation import addresses
+    from hub.operations.crisis.isolation import addresses
 
     found: dict[str, str] = {}
     parts = [(f"integrations.{one.name}", one.config) for one in loaded.integrations]
@@ -96,7 +96,7 @@ def _addresses(host: str) -> Iterable[str]:
 
 def _seen(control: Path) -> list[Peer]:
     """Far ends of the running hub's connections; none when no hub runs."""
-    from hub.sovereignty.observed import family, peers
+    from hub.operations.sovereignty.observed import family, peers
 
     with socket.socket(socket.AF_UNIX) as link:
         try:
@@ -112,7 +112,7 @@ def _issuers(trust: Trust, certificate: Path) -> Iterator[Line]:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from hub.sovereignty.judging import ISSUER, Line
+    from hub.operations.sovereignty.policy import ISSUER, Line
 
     known = {}
     for entry in trust.egress:
@@ -132,7 +132,7 @@ def _issuers(trust: Trust, certificate: Path) -> Iterator[Line]:
 
 
 def _keys(trust: Trust, root: str) -> Iterator[Line]:
-    from hub.sovereignty.judging import KEY, Line
+    from hub.operations.sovereignty.policy import KEY, Line
 
     owner = f"the owner's root {root[:16]}…"
     for one in trust.recipients:

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
 from hub.cli.backup import standing
-from hub.typography import plain_spaces
+from hub.cli.hub_client import ask
+from hub.i18n.typography import plain_spaces
 
 
 @click.command()
@@ -28,7 +28,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
 
 def _counted(config: Path, state_dir: Path | None, counts: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
     """What was refused or noted, in words; a hub of a version that has none gives the reasons alone."""
-    from hub.control import Refused
+    from hub.rpc.control_socket import Refused
 
     try:
         rows: list[dict[str, Any]] = ask(config, state_dir, "counted")["counted"]

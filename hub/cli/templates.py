@@ -98,7 +98,7 @@ import asyncio
 
 from {module} import {title}, run
 
-from hub.testing import FakeSession, Reply
+from hub.sdk.testing import FakeSession, Reply
 
 
 def test_it_reports_what_the_thermometer_says():

@@ -11,18 +11,18 @@
     secrets     `!secret name` → its value, hidden wherever it is printed
     values      durations and sizes as people write them
     model       the options of the core, joined from its parts/; calendars/ are what some of them read
-    shapes      what options a model has at some path, for "did you mean" and for the reference
-    sentences   what pydantic found → plain English
+    option_paths what options a model has at some path, for "did you mean" and for the reference
+    pydantic_findings what pydantic found → plain English
     checks/     what no single model can see: ids that must exist, rules that cannot be evaluated
     validate    one part of the data → a model, or findings
     sections    the parts of plugins, by their own models
     build       data + the plugins' models → what is built, or findings
-    built       instances, devices, places: what the file becomes
+    instances   instances, devices, places: what the file becomes
     load        the file → Loaded; raises ConfigError with all problems
-    lastgood    remember, recall, start
+    last_good   remember, recall, start
     editing/    one option set or removed in the text, comments kept, behind a gate
     history     versions by content; the change under way, undone at a start              sealing     how they lie there
-    proposing   what somebody asks for → the texts that the files would have
+    proposals   what somebody asks for → the texts that the files would have
     differences two configurations → what a running hub has to touch
     schema      JSON Schema for editors          reference   the options as a page of documentation
     terminal    a problem as people see it: the failing line and a caret

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.config.built import Built, ExporterInstance, Instance, Models, NotifierInstance, UplinkInstance
 from hub.config.checks.energy import check_energy
 from hub.config.checks.privacy import check_privacy
 from hub.config.checks.references import references, twins, unknown_packs
 from hub.config.checks.rules import check_rules
+from hub.config.instances import Built, ExporterInstance, Instance, Models, NotifierInstance, UplinkInstance
 from hub.config.model import Core, Position
 from hub.config.parts.devices import Report
 from hub.config.parts.devices import Writable as Bounds
@@ -30,8 +30,8 @@ from hub.config.sections import (
     said,
 )
 from hub.config.validate import validate
-from hub.model import Device, Place, Strategy, Writable
-from hub.model import Position as PlacePosition
+from hub.core.model import Device, Place, Strategy, Writable
+from hub.core.model import Position as PlacePosition
 
 
 def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, list[Finding]]:

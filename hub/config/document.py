@@ -19,7 +19,7 @@ from ruamel.yaml import events as e
 from hub.config.positions import SECRET_NAME, Finding, Lines, Path, Positions, SecretRef, dotted, line_of, quoted
 from hub.config.scalars import resolve
 from hub.config.syntax import explain
-from hub.errors import ConfigError, Problem
+from hub.core.errors import ConfigError, Problem
 
 MAX_DEPTH = 20
 """Mappings and sequences within each other, over all includes."""

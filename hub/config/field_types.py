@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from hub.model import DEVICE_ID, METRIC_KEY, PLACE_ID
+from hub.core.model import DEVICE_ID, METRIC_KEY, PLACE_ID
 
 INSTANCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 

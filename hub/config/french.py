@@ -1,4 +1,5 @@
-"""What is wrong with a configuration, in French: the sentences of `sentences`, `check`, `syntax` and their like. Pure.
+"""What is wrong with a configuration, in French: the sentences of `pydantic_findings`, `check`, `syntax` and their
+like. Pure.
 
 The English sentence is the key: where one here is changed, a test of the common mistakes says that its French is gone.
 What has no French stays English, and is shown as such.
@@ -10,7 +11,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-from hub.config.sentences import EXPECTED
+from hub.config.pydantic_findings import EXPECTED
 from hub.config.spoken import SPOKEN
 
 _WORDS = {

@@ -27,11 +27,11 @@ from pathlib import Path as FilePath
 import msgspec
 
 from hub.config import sealing
-from hub.config.lastgood import Kept
+from hub.config.last_good import Kept
 from hub.config.source import contents, digest, digests
-from hub.disk.files import PRIVATE, StrangeLink, refuse_strange_links
-from hub.disk.way import leading
-from hub.errors import ConfigError, HubError, StorageError
+from hub.core.disk.atomic_files import PRIVATE, StrangeLink, refuse_strange_links
+from hub.core.disk.safe_paths import leading
+from hub.core.errors import ConfigError, HubError, StorageError
 
 MOST = 100
 """Revisions."""

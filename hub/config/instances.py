@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from hub.config.model import Core
 from hub.config.parts.devices import Perimeter
 from hub.config.parts.notifiers import NotifierKeys
-from hub.errors import ConfigError
-from hub.model import Device, Place, Strategy
+from hub.core.errors import ConfigError
+from hub.core.model import Device, Place, Strategy
 
 Model = type[BaseModel]
 

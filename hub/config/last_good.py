@@ -22,15 +22,15 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from hub.config import aside, source
+from hub.config import reader_process, source
 from hub.config.build import build
-from hub.config.built import Models
+from hub.config.instances import Models
 from hub.config.load import Loaded, as_loaded, load
 from hub.config.positions import Finding, Path, Positions
 from hub.config.sealed import decode, encode
 from hub.config.secrets import Vault, reveal
-from hub.disk.files import make_directory, write_atomically
-from hub.errors import ConfigError, Problem, StorageError
+from hub.core.disk.atomic_files import make_directory, write_atomically
+from hub.core.errors import ConfigError, Problem, StorageError
 
 NAME = "last-good.msgpack"
 
@@ -96,7 +96,7 @@ def start(
         loaded, _ = _run(compiled, path, models, environ)
         if loaded is not None:
             return Started(loaded)
-    if (said := aside.read(path)) is not None:
+    if (said := reader_process.read(path)) is not None:
         fresh = Compiled(path=str(path.absolute()), files=said[0], data=said[1], asked=said[2])
         loaded, _ = _run(fresh, path, models, environ)
         if loaded is not None:

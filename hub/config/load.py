@@ -8,13 +8,13 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from hub.config.build import build
-from hub.config.built import Built, ExporterInstance, Instance, Models, NotifierInstance, UplinkInstance
+from hub.config.instances import Built, ExporterInstance, Instance, Models, NotifierInstance, UplinkInstance
 from hub.config.model import Core
 from hub.config.positions import Finding, by_place
 from hub.config.secrets import Vault, reveal
 from hub.config.source import Source, digest, read
-from hub.errors import ConfigError
-from hub.model import Device, Place
+from hub.core.errors import ConfigError
+from hub.core.model import Device, Place
 
 
 @dataclass(frozen=True, slots=True, repr=False)

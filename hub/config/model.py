@@ -15,14 +15,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from hub.config.kinds import DeviceId, Empty, Id, InstanceName, MetricKey, Purpose, Section
+from hub.config.field_types import DeviceId, Empty, Id, InstanceName, MetricKey, Purpose, Section
 from hub.config.parts.admission import Admission
 from hub.config.parts.crisis import Crisis, Sovereignty
+from hub.config.parts.custom_templates import WrittenTemplate
 from hub.config.parts.devices import Bus, DeviceKeys, InstanceKeys, Report
 from hub.config.parts.energy import Energy, History, Meter
 from hub.config.parts.engine import Engine
 from hub.config.parts.notifiers import NotifierKeys
-from hub.config.parts.own_templates import WrittenTemplate
 from hub.config.parts.privacy import PrivacySection
 from hub.config.parts.pulse import Pulse
 from hub.config.parts.rules import Rule

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hub.errors import Problem
+from hub.core.errors import Problem
 
 Path = tuple[str | int, ...]
 """The way to a value: keys of mappings as text, positions in sequences as numbers from 0."""

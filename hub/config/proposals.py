@@ -16,11 +16,11 @@ from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 from typing import Any
 
-from hub.config.built import Models
+from hub.config.instances import Models
 from hub.config.load import Loaded, load
 from hub.config.positions import Path
 from hub.config.source import SECRETS, contained, contents, digest, digests, read
-from hub.errors import ConfigError, HubError
+from hub.core.errors import ConfigError, HubError
 
 MOST_EDITS = 500
 
@@ -98,7 +98,7 @@ def _given(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> di
     if asked.get("revision"):
         return dict(revisions(str(asked["revision"])))
     if asked.get("edits") is not None:
-        from hub.config.editing.amending import amend
+        from hub.config.editing.amendments import amend
 
         wanted = [_edit(one) for one in _edits(asked["edits"])]
         try:
@@ -139,7 +139,7 @@ def _edits(asked: Any) -> list[Any]:
 
 
 def _edit(asked: Any) -> Any:
-    from hub.config.editing.amending import REMOVED, Edit
+    from hub.config.editing.amendments import REMOVED, Edit
 
     path = asked.get("path") if isinstance(asked, dict) else None
     if not isinstance(path, list) or not path or not all(type(part) in (str, int) for part in path):

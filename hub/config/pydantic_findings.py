@@ -11,8 +11,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from hub.config.option_paths import at, field_at, is_written_as, options
 from hub.config.positions import Finding, Path, quoted
-from hub.config.shapes import at, field_at, is_written_as, options
 from hub.config.values import Size, show_duration, show_size
 
 EXPECTED = {

@@ -1,7 +1,8 @@
 """The files of a configuration, read in a process of its own: the YAML parser leaves 2 MiB behind where it runs, and a
 hub runs for months on what it read once.
 
-    python -m hub.config.aside PATH     stdout: MessagePack [files, data, asked], a secret as in `hub.config.sealed`;
+    python -m hub.config.reader_process PATH     stdout: MessagePack [files, data, asked], a secret as in
+                                                 `hub.config.sealed`;
                                         nothing and exit 1 where something is wrong: whoever asked reads them itself,
                                         and tells
 
@@ -19,7 +20,7 @@ import msgspec
 
 from hub.config import source
 from hub.config.sealed import decode, encode
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 
 TIMEOUT_S = 20.0
 
@@ -28,7 +29,7 @@ def read(path: Path) -> tuple[dict[str, str], Any, dict[str, str]] | None:
     """What the files say, the digest of each and what they include; None when they must be read here."""
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "hub.config.aside", str(path)], stdin=subprocess.DEVNULL, capture_output=True,
+            [sys.executable, "-P", "-m", "hub.config.reader_process", str(path)], stdin=subprocess.DEVNULL, capture_output=True,
             timeout=TIMEOUT_S, check=True,
         )  # fmt: skip
         return msgspec.msgpack.decode(done.stdout, type=tuple[dict[str, str], Any, dict[str, str]], ext_hook=decode)

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from hub.config.document import MAX_DEPTH
 from hub.config.model import Core
-from hub.config.shapes import children, is_secret, is_written_as, options
+from hub.config.option_paths import children, is_secret, is_written_as, options
 from hub.config.source import MAX_BYTES
 from hub.config.values import Duration, Size, show_duration, show_size
 

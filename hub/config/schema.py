@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from hub.config.built import Models
-from hub.config.kinds import INSTANCE_NAME
+from hub.config.field_types import INSTANCE_NAME
+from hub.config.instances import Models
 from hub.config.model import Core
 from hub.config.parts.devices import InstanceKeys
 from hub.config.parts.notifiers import NotifierKeys

@@ -1,7 +1,7 @@
 """Small files of the configuration engine in the state directory, sealed under the hub's store key.
 
     state_dir/config/NAME (0600) = magic (8 bytes) · nonce (12 bytes) ·
-        AES-256-GCM(key of `lastgood`, msgpack, aad = magic)
+        AES-256-GCM(key of `last_good`, msgpack, aad = magic)
 
 What was configured names devices and places, so it does not lie beside the sealed buffer in clear. Written to a
 temporary file, synced and renamed. Blocking: never on the event loop.
@@ -15,9 +15,9 @@ from typing import TypeVar
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from hub.config.lastgood import Kept
-from hub.disk.files import hand_over, make_directory, sync_directory, write_atomically
-from hub.errors import StorageError
+from hub.config.last_good import Kept
+from hub.core.disk.atomic_files import hand_over, make_directory, sync_directory, write_atomically
+from hub.core.errors import StorageError
 
 MAX_BYTES = 64 << 20
 _NONCE = 12

@@ -17,9 +17,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from hub.config.positions import SECRET_NAME, Finding, Path, Positions, SecretRef
-from hub.config.sentences import nearest
+from hub.config.pydantic_findings import nearest
 from hub.config.source import SECRETS, load_bytes
-from hub.errors import ConfigError, Problem
+from hub.core.errors import ConfigError, Problem
 
 PREFIX = "ILOT_SECRET_"
 

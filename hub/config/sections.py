@@ -13,13 +13,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from hub.config import shapes
-from hub.config.built import Model, Models
+from hub.config import option_paths
+from hub.config.instances import Model, Models
 from hub.config.model import Core
 from hub.config.parts.devices import InstanceKeys
 from hub.config.parts.notifiers import NotifierKeys
 from hub.config.positions import Finding, Path, quoted
-from hub.config.sentences import nearest, one_of
+from hub.config.pydantic_findings import nearest, one_of
 from hub.config.validate import validate
 
 CORE_KEYS = frozenset(InstanceKeys.model_fields)
@@ -120,7 +120,7 @@ def _instance(
         found.append(_not_installed(noun, kind, models, where, named=bool(entry.get("type"))))
         return None
     model = models[kind]
-    if clash := core_keys & set(shapes.options(model)):
+    if clash := core_keys & set(option_paths.options(model)):
         message = f"{noun} {quoted(kind)} has options named like the hub's own ({one_of(sorted(clash), 'and')})"
         found.append(Finding(path, f"{message}: this is a bug in its code", at_key=True))
         return None

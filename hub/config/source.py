@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from hub.config.positions import Finding, Path, Positions, by_place
-from hub.errors import ConfigError, Problem
+from hub.core.errors import ConfigError, Problem
 
 MISSING = "there is no such file; --config or ILOT_CONFIG names another, and `ilot new config` writes a first one"
 """Of the file that includes all others."""

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from hub.config.french import in_french
-from hub.errors import Problem
+from hub.core.errors import Problem
 
 WIDTH = 100
 """Of the part of a long line that is shown."""

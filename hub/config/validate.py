@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from hub.config.checks.references import inline_secrets
 from hub.config.positions import Finding, Path
-from hub.config.sentences import findings
+from hub.config.pydantic_findings import findings
 from hub.config.values import duration
 
 M = TypeVar("M", bound=BaseModel)

@@ -1,6 +1,6 @@
 """Time as an argument: wall clock, monotonic clock and sleep behind one small object.
 
-The real one is `SystemClock`; tests inject their own (see `hub.testing`). No module below `app` reads
+The real one is `SystemClock`; tests inject their own (see `hub.sdk.testing`). No module below `app` reads
 `time` by itself.
 """
 
@@ -93,7 +93,7 @@ _READS = 3
 
 class SystemClock:
     """The machine's clocks. `sure()` is false while the wall clock is below `floor` and nobody who can be believed has
-    `told` the time well enough.
+    `plugin_facts` the time well enough.
 
     `floor` is the later of the build date and the last time remembered. That may have been a clock that ran ahead, so
     the backend's word moves it down again, though never below `proven`: the last time at which this machine's own clock

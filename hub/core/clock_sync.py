@@ -6,7 +6,7 @@ import logging
 import math
 from typing import Any, Protocol
 
-from hub.clock import EXACT_S, Mark, SystemClock
+from hub.core.clock import EXACT_S, Mark, SystemClock
 
 FLOOR_KEY, UNSURE_KEY = "clock/floor", "clock/unsure"
 """What `SystemClock.remember` says; the boot in which the time was not known, and that is not dated exactly yet."""
@@ -18,7 +18,7 @@ _log = logging.getLogger("hub.clock")
 
 
 class Buffer(Protocol):
-    """`hub.buffer.Buffer`, as much as is needed of it."""
+    """`hub.store_and_forward.buffer.Buffer`, as much as is needed of it."""
 
     @property
     def local(self) -> dict[str, Any]: ...

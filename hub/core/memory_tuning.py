@@ -2,7 +2,7 @@
 in MiB:
 
     2.2   aiohttp reads the machine's CAs into two TLS contexts of its own when it is imported, which is when the first
-          caller of the pages comes. No connection of a hub uses them: `hub.egress` gives each its own
+          caller of the pages comes. No connection of a hub uses them: `hub.store_and_forward.egress` gives each its own
     1.6   frozenlist's extension, for two short lists of aiohttp, brings the whole library of C++
     0.6   pydantic looks through all that is installed for plugins of its own, which takes 30 ms too; what is not
           declared to this hub has no say in its models either

@@ -1,14 +1,14 @@
 """The catalogue of metrics: one key, one meaning, everywhere. Pure data.
 
 Units are UCUM (The Unified Code for Units of Measure, 2.1). Device and state classes follow Home Assistant's
-where they exist. `privacy`: "technical" says something of the plant or the hub, "environment" of the air of a
+where they exist. `rules_engine`: "technical" says something of the plant or the hub, "environment" of the air of a
 room, "personal" of people; maybe personal is personal (CO2, presence, doors and the load curve of a home say
 when somebody is in).
 """
 
 from __future__ import annotations
 
-from hub.model import Metric
+from hub.core.model import Metric
 
 _M = "measurement"
 _T = "total_increasing"

@@ -13,7 +13,7 @@ from enum import IntEnum
 import msgspec
 
 Value = float | int | bool | str
-"""A reading's value, in the metric's own unit (see `hub.catalogue`)."""
+"""A reading's value, in the metric's own unit (see `hub.core.metric_catalogue`)."""
 
 DEVICE_ID = re.compile(r"[a-z][a-z0-9_-]{0,31}:[\x21-\x7e]{1,120}")
 """`scheme:identifier`, printable ASCII without spaces, for instance `ble:A4:C1:38:01:02:03`."""
@@ -204,7 +204,8 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pulse(msgspec.Struct, frozen=True, kw_only=True):
-    """Which meter a counter stands for: its raw `source` becomes `metric`, in the metric's unit. See `hub.pulse`."""
+    """Which meter a counter stands for: its raw `source` becomes `metric`, in the metric's unit. See
+    `hub.pipeline.pulse_counters`."""
 
     metric: str
     source: str
@@ -278,7 +279,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     `unit` is UCUM ("Cel", "%", "kW.h", "1"); `resolution` is the smallest step kept, as a decimal string in
     that unit; `kind` is "number", "flag" (bool) or "text". `low` and `high` are the bounds outside which a
     value is refused as implausible. `device_class` and `state_class` follow Home Assistant's where they
-    exist. `privacy` is "technical", "environment" or "personal"; maybe personal is personal.
+    exist. `rules_engine` is "technical", "environment" or "personal"; maybe personal is personal.
     """
 
     key: str

@@ -3,7 +3,8 @@
 It holds what must outlive the process and is not a reading: replacements of devices, plugin state, the highest
 trust version seen, the audit chain. Pages are encrypted and authenticated (SQLite3 Multiple Ciphers, ChaCha20-
 Poly1305) under the hub's store key; rollback to an older copy of the file is not detected by it.
-`synchronous=FULL`: a call that returned has reached the disk. It stays writable on a full disk (`hub.disk.database`).
+`synchronous=FULL`: a call that returned has reached the disk. It stays writable on a full disk
+(`hub.core.disk.sqlite`).
 
 A call that the disk refuses is tried again for a second, then raises DiskRefuses; nothing of it has happened then,
 or, when only the very last sync of it failed, all of it.
@@ -21,8 +22,8 @@ from typing import TypeVar
 import apsw
 import msgspec
 
-from hub.disk.database import connect, image, persistently, place, refused, restock, told, transaction
-from hub.errors import DiskRefuses, StorageError
+from hub.core.disk.sqlite import connect, image, persistently, place, refused, restock, told, transaction
+from hub.core.errors import DiskRefuses, StorageError
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ SCHEMA = (
     CREATE TABLE keys (device TEXT PRIMARY KEY, key BLOB NOT NULL, instead BLOB NOT NULL, at REAL NOT NULL)
         WITHOUT ROWID;
     """,
-    # 3: see hub.commands.memory
+    # 3: see hub.automation.commands.table
     """
     CREATE TABLE commands (
         id TEXT PRIMARY KEY, at REAL NOT NULL, device TEXT NOT NULL, metric TEXT NOT NULL, state TEXT NOT NULL,
@@ -48,7 +49,7 @@ SCHEMA = (
     ) WITHOUT ROWID;
     CREATE INDEX commands_at ON commands (at);
     """,
-    # 4: see hub.adoption.memory
+    # 4: see hub.onboarding.adoption.tables
     """
     CREATE TABLE adopted (id TEXT PRIMARY KEY, body BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
     CREATE TABLE places (id TEXT PRIMARY KEY, body BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
@@ -60,7 +61,7 @@ SCHEMA = (
     CREATE TABLE users (name TEXT PRIMARY KEY, role TEXT NOT NULL, secret BLOB NOT NULL, at REAL NOT NULL)
         WITHOUT ROWID;
     """,
-    # 6: see hub.kept.memory
+    # 6: see hub.pipeline.dead_letters.table
     """
     CREATE TABLE kept (
         n INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, mark BLOB NOT NULL, at REAL NOT NULL,
@@ -68,13 +69,13 @@ SCHEMA = (
     );
     CREATE INDEX kept_of ON kept (device, n);
     """,
-    # 7: see hub.alerts.memory
+    # 7: see hub.automation.alerts.table
     """
     CREATE TABLE alerts (id TEXT PRIMARY KEY, raised REAL NOT NULL, open INTEGER NOT NULL, body BLOB NOT NULL)
         WITHOUT ROWID;
     CREATE INDEX alerts_raised ON alerts (open, raised);
     """,
-    # 8: see hub.web.people.tokens, hub.web.pictures.shelf
+    # 8: see hub.web.people.tokens, hub.web.pictures.table
     """
     CREATE TABLE web_tokens (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, hash BLOB NOT NULL, at REAL NOT NULL,
@@ -84,7 +85,7 @@ SCHEMA = (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, at REAL NOT NULL
     );
     """,
-    # 9: see hub.held.memory and hub.adoption.decided
+    # 9: see hub.pipeline.holding_queue.table and hub.onboarding.adoption.decided
     """
     CREATE TABLE held (
         n INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, at REAL NOT NULL, size INTEGER NOT NULL,
@@ -93,12 +94,12 @@ SCHEMA = (
     CREATE INDEX held_of ON held (device, n);
     CREATE TABLE decisions (filter TEXT PRIMARY KEY, body BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
     """,
-    # 10: see hub.rollup.memory
+    # 10: see hub.history.rollups.tables
     """
     CREATE TABLE rollup_months (month INTEGER NOT NULL, series TEXT NOT NULL, body BLOB NOT NULL,
         PRIMARY KEY (month, series)) WITHOUT ROWID;
     """,
-    # 11: see hub.consent.memory
+    # 11: see hub.privacy.consent.tables
     """
     CREATE TABLE consents (
         n INTEGER PRIMARY KEY, person TEXT NOT NULL, purpose TEXT NOT NULL, zone TEXT NOT NULL, given REAL NOT NULL,
@@ -110,18 +111,18 @@ SCHEMA = (
         person TEXT NOT NULL, confirmed REAL, readings INTEGER NOT NULL, left INTEGER NOT NULL
     ) WITHOUT ROWID;
     """,
-    # 12: see hub.web.pictures.shelf
+    # 12: see hub.web.pictures.table
     """
     ALTER TABLE plans ADD COLUMN site TEXT NOT NULL DEFAULT '';
     """,
-    # 13: see hub.rawdisk.memory
+    # 13: see hub.history.archive.table
     """
     CREATE TABLE raw_series (
         n INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT NOT NULL, metric TEXT NOT NULL, step TEXT NOT NULL,
         since INTEGER NOT NULL, secret BLOB NOT NULL, UNIQUE (place, metric, step)
     );
     """,
-    # 14: see hub.alerts.memory; of alerts that a former version kept it is not known when they changed last
+    # 14: see hub.automation.alerts.table; of alerts that a former version kept it is not known when they changed last
     """
     ALTER TABLE alerts ADD COLUMN changed REAL NOT NULL DEFAULT 0;
     UPDATE alerts SET changed = raised;
@@ -224,7 +225,7 @@ class Store:
             return await self.call(lambda db: _number(db, GENERATION))
 
     async def image(self, *, without: Sequence[str] = ()) -> bytes:
-        """A consistent copy, in clear: see `hub.disk.database.image`. `without` the rows of these tables either."""
+        """A consistent copy, in clear: see `hub.core.disk.sqlite.image`. `without` the rows of these tables either."""
         try:
             return await self.call(lambda db: image(db, self._key, SCHEMA, without=(*STAYS, *without)))
         except OSError as error:

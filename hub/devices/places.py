@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from hub.model import Place
+from hub.core.model import Place
 
 
 class Places:

@@ -14,8 +14,8 @@ from weakref import WeakSet
 
 import msgspec
 
-from hub.errors import HubError
-from hub.model import DEVICE_ID, Device
+from hub.core.errors import HubError
+from hub.core.model import DEVICE_ID, Device
 
 
 class Devices:

@@ -1,8 +1,11 @@
-"""Energy: degree days, a baseline of what a meter should count, drift from it, and the reports that the law asks for.
+"""Energy: what each meter should have counted, its drift from that, and the reports required by law.
 
-degree      degree days and daily outdoor temperatures
-baseline    consumption of a day as weather and weekday explain it (IPMVP, option C)
-drift       cumulated sums of what they do not explain
-facts       meters and zones as reports need them
-report      the numbered requirements of article R175-3, each with its figures
+    degree      degree days and daily outdoor temperatures
+    baseline    daily consumption explained by weather and weekday (IPMVP, option C)
+    drift       cumulated sums of the unexplained rest
+    facts       meters and zones as reports need them
+    report      requirements of article R175-3 of the code de la construction, each with its figures
+    operat      the yearly declaration to OPERAT
+
+May import `privacy` and lower rooms, not `pipeline`.
 """

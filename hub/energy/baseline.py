@@ -11,7 +11,7 @@ annex D, of one, three, four or five parameters, of which each kind of day has i
 
 where max(0, …) has a bend as wide as a day is warm and cold by turns. Where it betters the fit, the height of the sun
 counts too while there is heating: in March it shines more than in October at the same temperature.
-Each kind of day has balance temperatures of its own too: the thermostat of a Sunday is another. hub.energy.fitting
+Each kind of day has balance temperatures of its own too: the thermostat of a Sunday is another. hub.energy.baseline_fit
 finds all of it.
 """
 
@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.energy.squares import Row, dot
+from hub.energy.least_squares import Row, dot
 
 FULL_DAYS = 365
 LOW = 0.6

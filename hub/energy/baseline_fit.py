@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from hub.energy.baseline import BEYOND_K, FLOOR, LOW, SPECIAL, Baseline, Day, Kind, Shape, kind_at
-from hub.energy.squares import solve
+from hub.energy.least_squares import solve
 
 LEAST_DAYS = 120
 OFF = 0.93

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hub.rollup.cells import Cell
+from hub.history.rollups.cells import Cell
 
 BASE = 18.0
 COMPLETE = 0.75

@@ -7,7 +7,7 @@ finds a few percent fewer in time). A second, longer window finds what is smalle
 count by the square of how well they are explained, and at most as CLIP spreads or twice TARGET, so that a closed or a
 misread day is no drift.
 
-The threshold is the meter's own: hub.energy.chance.
+The threshold is the meter's own: hub.energy.significance.
 
 A drift is over when the mean of the last two weeks is back within a third of TARGET.
 """

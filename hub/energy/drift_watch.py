@@ -9,15 +9,15 @@ from typing import Any
 
 import msgspec
 
-from hub.alerts import Alert, Book
-from hub.alerts.life import RAISED
-from hub.energy.almanac import Almanac
+from hub.automation.alerts import Alert, Book
+from hub.automation.alerts.lifecycle import RAISED
+from hub.core.errors import DecodeError, HubError
+from hub.core.model import Meter, Place
+from hub.core.store import Store
 from hub.energy.baseline import FULL_DAYS, Baseline, Day
+from hub.energy.day_types import Almanac
 from hub.energy.drift import Limit, Verdict, judge
-from hub.energy.survey import Survey, day_name
-from hub.errors import DecodeError, HubError
-from hub.model import Meter, Place
-from hub.store import Store
+from hub.energy.figures import Survey, day_name
 
 RULE = "energy_drift"
 RECENT = 21
@@ -79,7 +79,7 @@ class DriftWatch:
     async def _judge(self, place: Place, meter: Meter) -> dict[str, Any]:
         if self._survey.outdoor is None:
             return {"state": "no-outdoor"}
-        from hub.energy.fitting import LEAST_DAYS  # a hub that does not know the weather never fits anything
+        from hub.energy.baseline_fit import LEAST_DAYS  # a hub that does not know the weather never fits anything
 
         known = await self._recall(place.id)
         series = self._survey.rollups.views.series((place.id, meter.metric))
@@ -158,8 +158,8 @@ class DriftWatch:
 
 
 def _learn(days: list[Day]) -> tuple[Baseline, Limit] | None:
-    from hub.energy.chance import limit_of
-    from hub.energy.fitting import fit
+    from hub.energy.baseline_fit import fit
+    from hub.energy.significance import limit_of
 
     baseline = fit(days)
     return (baseline, limit_of(baseline, days)) if baseline is not None else None

@@ -6,8 +6,8 @@
     other       the line of HTML, without the comment's marks, in a file of the same name with `.sig` behind it
 
 PUBLIC is the raw Ed25519 key (RFC 8032), SIGNATURE the signature of the statement, both base64. The hub's id is made
-from its public key (`hub.keys.hub_id`), so a document proves by itself which hub wrote it; whose hub that is, the label
-on it and the owner's backend say.
+from its public key (`hub.identity.keys.hub_id`), so a document proves by itself which hub wrote it; whose hub that is,
+the label on it and the owner's backend say.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from hub.errors import HubError
-from hub.keys import hub_id
-from hub.lp import lp
-from hub.nesting import shallow_json
+from hub.core.errors import HubError
+from hub.core.nesting import shallow_json
+from hub.protocol.hub_id import hub_id
+from hub.protocol.length_prefix import lp
 
 LABEL = b"ilot/evidence/1"
 _LINE = re.compile(r"ilot-evidence 1 (hub-[a-z2-7]{16}) ([0-9]{1,12}) ([A-Za-z0-9+/=]{44}) ([A-Za-z0-9+/=]{88})")

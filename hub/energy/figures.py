@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from hub.catalogue import METRICS
-from hub.energy.almanac import Almanac
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Meter, MeterSwap, Place
 from hub.energy.baseline import Day
+from hub.energy.day_types import Almanac
 from hub.energy.degree import day_mean, degree_days
-from hub.model import Meter, MeterSwap, Place
-from hub.rollup.calendar import HOUR, Calendar
-from hub.rollup.cells import Cell, cells, edges
-from hub.rollup.keeping import Rollups
-from hub.rollup.views import Key
+from hub.history.rollups.calendar import HOUR, Calendar
+from hub.history.rollups.cells import Cell, cells, edges
+from hub.history.rollups.recorder import Rollups
+from hub.history.rollups.views import Key
 
 JUDGED = 75.0
 """Completeness in percent from which a day counts for the baseline and for drift."""
@@ -24,7 +24,7 @@ JUDGED = 75.0
 
 class Survey:
     """`zones`: id → (name, site, use); `trust`: how a device's last report came, "" where it has not spoken;
-    `almanac`: what a schedule says of days."""
+    `day_types`: what a schedule says of days."""
 
     def __init__(
         self, rollups: Rollups, *, places: Callable[[], Iterable[Place]], zones: Mapping[str, tuple[str, str, str]],

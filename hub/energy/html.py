@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hub.asker import who_text
-from hub.doubled import which
-from hub.energy.words import MONTHS, WORDS, word
-from hub.typography import KEPT as WIDE
-from hub.typography import NARROW, Dated, dates_whole, typeset, unit_text, with_units
+from hub.core.actor import who_text
+from hub.energy.report_texts import MONTHS, WORDS, word
+from hub.i18n.ambiguous_time import which
+from hub.i18n.typography import KEPT as WIDE
+from hub.i18n.typography import NARROW, Dated, dates_whole, typeset, unit_text, with_units
 
 MOST = 40
 """Stretches of a kind that a meter's section lists; the JSON has all."""

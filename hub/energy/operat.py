@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from hub.energy.words import MONTHS, word
-from hub.typography import unit_text
+from hub.energy.report_texts import MONTHS, word
+from hub.i18n.typography import unit_text
 
 COLUMNS = ("year", "site", "carrier", "used", "unit", "kwh", "estimated", "complete", "missing", "meters")
 _BETWEEN = " / "

@@ -15,13 +15,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hub.catalogue import METRICS
-from hub.energy.survey import Survey
-from hub.energy.watch import DriftWatch
-from hub.errors import HubError
-from hub.model import Meter, Place
-from hub.rollup.calendar import month_name
-from hub.typography import unit_text
+from hub.core.errors import HubError
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Meter, Place
+from hub.energy.drift_watch import DriftWatch
+from hub.energy.figures import Survey
+from hub.history.rollups.calendar import month_name
+from hub.i18n.typography import unit_text
 
 Call = Callable[[str, dict[str, Any]], Awaitable[Any]]
 KINDS = ("r175", "operat", "dossier")

@@ -9,17 +9,17 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.answers.recalling import number
-from hub.asker import asker
-from hub.clock import Clock
+from hub.core.actor import asker
+from hub.core.calls import number
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.core.model import Meter, Place
+from hub.energy.drift_watch import DriftWatch
+from hub.energy.figures import Survey
 from hub.energy.reports import KINDS, Reports
-from hub.energy.survey import Survey
-from hub.energy.watch import DriftWatch
 from hub.energy.zones import averaged, summed
-from hub.errors import HubError
-from hub.model import Meter, Place
-from hub.rollup.cells import STEPS, Cell, fitting
-from hub.rollup.views import Key
+from hub.history.rollups.cells import STEPS, Cell, fitting
+from hub.history.rollups.views import Key
 
 FIRST_S, EVERY_S = 300.0, 6 * 3600.0
 """Judged five minutes after the start, and four times a day: a verdict changes with a day's end, or with late data."""
@@ -199,7 +199,7 @@ class Energy:
         year, operator = self._year(arguments), str(arguments.get("operator") or "")
         report = await self._reports.make(kind, year, operator)
         from hub.energy import evidence
-        from hub.energy.printing import as_html
+        from hub.energy.html import as_html
 
         at, signature = self._clock.now(), ""
         if shape == "html":

@@ -18,7 +18,7 @@ import msgspec
 
 from hub.energy.baseline import FLOOR, Baseline, Day, within
 from hub.energy.drift import CLIP, LEAST, WINDOWS, Limit, Sums, run
-from hub.energy.squares import dot, gauss
+from hub.energy.least_squares import dot, gauss
 
 ORDER = 3
 QUIET = 0.6

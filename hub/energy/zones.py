@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hub.rollup.cells import Cell
+from hub.history.rollups.cells import Cell
 
 
 def summed(many: Sequence[Sequence[Cell]], factors: Sequence[float]) -> list[Cell]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from hub.model import Device, LastValue, Metric, Report, Signal, TrustClass, Value, series_id
+from hub.core.model import Device, LastValue, Metric, Report, Signal, TrustClass, Value, series_id
 
 MOST_SLOTS = 512
 """Of one device: twice what its plan holds."""
@@ -31,7 +31,7 @@ class Slot:
         self.time: float | None = None  # Unix seconds; None while the clock is not sure
         self.trust = TrustClass.C
         self.seen = -2.0  # the moment of the last report that history took, in the time base it came with
-        self.seats: Any = None  # see hub.observing
+        self.seats: Any = None  # see hub.history.recorder
 
 
 class Live:

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from hub.clock import Clock
-from hub.history import SPAN_S
-from hub.live import OBSERVED_S, Slot
-from hub.model import Quality, Value
-from hub.rollup.keeping import Rollups
-from hub.rollup.tracks import Seat
+from hub.core.clock import Clock
+from hub.core.model import Quality, Value
+from hub.history.latest import OBSERVED_S, Slot
+from hub.history.memory import SPAN_S
+from hub.history.rollups.pending import Seat
+from hub.history.rollups.recorder import Rollups
 
 MOST = 4096
 """Reports that wait before they are taken at once: an integration may hand over a day in one go. Some 350 bytes each,

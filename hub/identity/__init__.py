@@ -1,12 +1,15 @@
-"""Who this hub is to its owner, and how it stays that.
+"""The identity of this hub towards its owner.
 
-enrolment          one token text in; pinned trust, own keys and a certificate out
-certifying         how a certificate is asked of the backend with the identity key alone
-renewal            the client certificate, renewed before it lapses and after
-following          a newer trust document, kept and then acted on
-badging            which badges are believed, and the list of those withdrawn
-page_certificate   the certificate of the hub's own pages, signed by the district's authority
-validity           from when to when a certificate is good
+    keys/                 identity, store and seal keys; in files or held by a TPM
+    enrolment             one-use token in; pinned trust, keys and a certificate out
+    certificate_request   certificate signing request sent with the identity key alone
+    certificate_renewal   renewal of the client certificate, before and after it lapses
+    certificate_validity  validity period of a certificate
+    trust_updates         newer trust documents: verified, stored, applied
+    badges                access badges of people, and the list of those withdrawn
+    page_certificate      certificate of the hub's own pages, signed by the district's authority
 
-The keys themselves are `hub.keys`; what they sign and open is in `hub.documents`.
+The signed documents themselves are in `hub.protocol.documents`.
+
+May import `sdk` and lower rooms, not `devices` and `store_and_forward`.
 """

@@ -1,6 +1,6 @@
 """Badges on a hub: which are believed, and the owner's list of those withdrawn, fetched or brought as a file.
 
-    GET {url}/v1/badges/revoked → the document of `hub.documents.badges`; 404 while the owner has none
+    GET {url}/v1/badges/revoked → the document of `hub.protocol.documents.badges`; 404 while the owner has none
 
 Anybody on the way may offer an old list: it counts when a badge key of TRUST signed it and its number is above that of
 the one kept. It is in the store before it counts. A hub without a network believes a badge that was withdrawn until it
@@ -16,13 +16,13 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any, Protocol
 
-from hub.asker import asker
-from hub.clock import Clock
-from hub.documents.badges import BadBadge, Badge, Revoked, admit, read_badge, read_revoked
-from hub.documents.trust import Trust
-from hub.errors import HubError, NotReady
-from hub.session import Reply
-from hub.store import Store
+from hub.core.actor import asker
+from hub.core.clock import Clock
+from hub.core.errors import HubError, NotReady
+from hub.core.store import Store
+from hub.protocol.documents.badges import BadBadge, Badge, Revoked, admit, read_badge, read_revoked
+from hub.protocol.documents.trust import Trust
+from hub.sdk.session import Reply
 
 KEPT = "badges/revoked"
 ASK_S, METERED_S, LOOK_S = 3600.0, 6 * 3600.0, 30.0

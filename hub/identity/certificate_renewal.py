@@ -8,9 +8,9 @@ also, four times a day, while no uplink has been up for ten minutes: a hub with 
 The key stays the same: a certificate and its key are two files, which cannot be exchanged in one stroke.
 
 The request goes through the egress to the address of the enrolment, as the state backup does. Where that does not
-answer, every state asks for a certificate too (`hub.documents.wire`), and the answer comes by whatever uplink is up: so
-a hub that reaches its owner through a broker alone renews as long as the certificate is good. A broker lets no lapsed
-one in; such a hub needs the address of its enrolment once.
+answer, every state asks for a certificate too (`hub.protocol.link_messages`), and the answer comes by whatever uplink
+is up: so a hub that reaches its owner through a broker alone renews as long as the certificate is good. A broker lets
+no lapsed one in; such a hub needs the address of its enrolment once.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from hub.backoff import Backoff
-from hub.clock import Clock
-from hub.disk.files import write_atomically
-from hub.errors import HubError, StorageError
+from hub.core.backoff import Backoff
+from hub.core.clock import Clock
+from hub.core.disk.atomic_files import write_atomically
+from hub.core.errors import HubError, StorageError
 from hub.identity import enrolment
-from hub.identity.certifying import Certifying, Http
+from hub.identity.certificate_request import Certifying, Http
+from hub.identity.certificate_validity import Life, validity
 from hub.identity.enrolment import Enrolment
-from hub.identity.validity import Life, validity
-from hub.keys import HubKeys
+from hub.identity.keys import HubKeys
+from hub.protocol.enrolment import make_csr, renewal_statement
 
 LOOK_S = 60.0
 SILENT_S = 600.0
@@ -152,14 +153,14 @@ class Renewal:
     async def _renew(self) -> None:
         nonce = await self._certifying.nonce()
         csr = await asyncio.to_thread(self._csr)
-        signature = self._keys.identity.sign(enrolment.renewal(nonce, self._hub, csr))
+        signature = self._keys.identity.sign(renewal_statement(nonce, self._hub, csr))
         body = {"nonce": nonce, "csr": csr.decode(), "signature": signature}
         given = await self._certifying.certificate(f"/v1/hubs/{self._hub}/renewal", body)
         enrolment.check_certificate(given, self._hub, self._keys)
         await self._take(given)
 
     def _csr(self) -> bytes:
-        return enrolment.make_csr(enrolment.certificate_key(self._keys), self._hub)
+        return make_csr(enrolment.certificate_key(self._keys), self._hub)
 
     async def _take(self, certificate: str) -> None:
         """It is a good one: from now on it is ours."""

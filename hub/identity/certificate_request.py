@@ -11,9 +11,9 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from hub.errors import AuthFailed, NotReady
-from hub.nesting import shallow_json
-from hub.session import Reply
+from hub.core.errors import AuthFailed, NotReady
+from hub.core.nesting import shallow_json
+from hub.sdk.session import Reply
 
 TIMEOUT = timedelta(seconds=30)
 NONCE = "/v1/renewal"
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Http(Protocol):
-    """`hub.egress.EgressHttp`, as much as is needed of it."""
+    """`hub.store_and_forward.egress.EgressHttp`, as much as is needed of it."""
 
     async def request(
         self, method: str, url: str, *, body: bytes | None = None, timeout: timedelta, anonymous: bool

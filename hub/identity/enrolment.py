@@ -18,55 +18,32 @@ verified, and send its proof. Who stands in between learns neither the secret no
 from __future__ import annotations
 
 import base64
-import binascii
-import hmac
 import ssl
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 
-from hub import keys, tls
-from hub.disk import files
-from hub.documents.trust import MAX_DOCUMENT, Trust, egress_of, read_trust
-from hub.errors import AuthFailed, ConfigError, NotReady, StorageError
-from hub.lp import lp
-from hub.nesting import shallow_json
-from hub.state import StateDir
+from hub.core import tls
+from hub.core.disk import atomic_files
+from hub.core.errors import AuthFailed, ConfigError, NotReady, StorageError
+from hub.core.nesting import shallow_json
+from hub.core.state_dir import StateDir
+from hub.identity import keys
+from hub.protocol.documents.trust import MAX_DOCUMENT, Trust, egress_of, read_trust
+from hub.protocol.enrolment import Token, enrolment_statement, https_address, make_csr, read_token, token_proof
 
 if TYPE_CHECKING:
     import aiohttp
     from cryptography.hazmat.primitives.asymmetric import ec
 
-TOKEN_PREFIX = "ilot1."  # noqa: S105 - the prefix of tokens, not one
-SECRET_BYTES = 16
-ENROL_LABEL, RENEWAL_LABEL = b"ilot/enrol/1\0", b"ilot/renew/1\0"
 CERTIFICATE = "tls.crt"
-_MAX_TOKEN = 4096
 _MAX_REPLY = 1 << 20
 _TIMEOUT_S = 30.0
-
-
-class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """What an enrolment token says. `str()` is its text."""
-
-    url: str
-    root: str
-    id: str
-    secret: bytes
-    expires: float
-
-    def __str__(self) -> str:
-        return TOKEN_PREFIX + base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
-
-    def __repr__(self) -> str:
-        return f"Token(url={self.url!r}, id={self.id!r})"
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,57 +58,6 @@ class _Answer(msgspec.Struct):
     hub: str
     certificate: str
     trust: bytes
-
-
-def read_token(text: str) -> Token:
-    """Raises ConfigError when `text` is no token."""
-    text = "".join(text.split())
-    if not text.startswith(TOKEN_PREFIX) or len(text) > _MAX_TOKEN:
-        raise ConfigError(f"an enrolment token starts with {TOKEN_PREFIX!r}; `ilot backend token` prints one")
-    body = text.removeprefix(TOKEN_PREFIX)
-    try:
-        data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-        token = msgspec.json.decode(shallow_json(data), type=Token)
-        whole = len(token.secret) == SECRET_BYTES and len(bytes.fromhex(token.root)) == 32
-        address(token.url)
-    except (binascii.Error, msgspec.DecodeError, ValueError) as error:
-        raise ConfigError("this enrolment token is damaged: copy it again, whole") from error
-    if not whole:
-        raise ConfigError("this enrolment token is damaged: copy it again, whole")
-    return token
-
-
-def proof(secret: bytes, identity_public: bytes, csr: bytes) -> bytes:
-    """What shows that the sender holds the token's secret, for this identity and this request only."""
-    return hmac.digest(secret, lp(identity_public, csr), "sha256")
-
-
-def signed(token_id: str, csr: bytes) -> bytes:
-    """What the hub's identity signs to be enrolled with this token."""
-    return lp(ENROL_LABEL, token_id.encode(), csr)
-
-
-def renewal(nonce: bytes, hub: str, csr: bytes) -> bytes:
-    """What the hub's identity signs to be given another certificate, in answer to a nonce of the backend."""
-    return lp(RENEWAL_LABEL, nonce, hub.encode(), csr)
-
-
-def make_csr(key: ec.EllipticCurvePrivateKey, hub: str) -> bytes:
-    """A PEM certificate request (RFC 2986) in the name of `hub`."""
-    from cryptography import x509  # late, here and below: a running hub only reads what an enrolment left
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hub)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-    return request.public_bytes(Encoding.PEM)
-
-
-def address(url: str) -> tuple[str, int]:
-    """Host and port of an https URL without path. Raises ValueError on any other."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
-        raise ValueError(f"{url!r} is not https://host:port")
-    return parts.hostname, parts.port or 443
 
 
 def load(state: Path) -> tuple[Enrolment, Trust]:
@@ -234,7 +160,7 @@ async def _enrol(
     _write(state / "trust.bin", document)
     _write(state / CERTIFICATE, answer.certificate.encode())
     try:
-        files.hand_over_all(state)
+        atomic_files.hand_over_all(state)
     except OSError as error:
         raise StorageError(f"{state} cannot be given to its owner: {error.strerror or error}") from error
     _write(state / "enrolment.json", msgspec.json.format(msgspec.json.encode(enrolment)))
@@ -258,7 +184,7 @@ async def _fetch_trust(session: aiohttp.ClientSession, token: Token) -> Trust:
 async def _ask(
     session: aiohttp.ClientSession, token: Token, trust: Trust, hub_keys: keys.HubKeys, name: str
 ) -> _Answer:
-    host, port = address(token.url)
+    host, port = https_address(token.url)
     egress = egress_of(trust, host, port)
     if egress is None:
         raise AuthFailed(f"the owner's trust document does not let hubs call {host}:{port}: the owner adds it")
@@ -272,8 +198,8 @@ async def _ask(
         "identity": base64.b64encode(hub_keys.identity_public).decode(),
         "csr": csr.decode(),
         "name": name,
-        "mac": base64.b64encode(proof(token.secret, hub_keys.identity_public, csr)).decode(),
-        "signature": base64.b64encode(hub_keys.identity.sign(signed(token.id, csr))).decode(),
+        "mac": base64.b64encode(token_proof(token.secret, hub_keys.identity_public, csr)).decode(),
+        "signature": base64.b64encode(hub_keys.identity.sign(enrolment_statement(token.id, csr))).decode(),
     }
     async with session.post(f"{token.url}/v1/enroll", json=body, ssl=pinned, allow_redirects=False) as reply:
         data = await _read(reply, _MAX_REPLY)
@@ -363,6 +289,6 @@ def _reason(data: bytes) -> str:
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        files.write_atomically(path, data, owner=files.owner_of(path.parent))
+        atomic_files.write_atomically(path, data, owner=atomic_files.owner_of(path.parent))
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error

@@ -19,25 +19,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from hub import tls
-from hub.clock import Clock
-from hub.disk.files import write_atomically
-from hub.errors import AuthFailed, HubError, StorageError
-from hub.identity.certifying import Certifying, Http
-from hub.identity.validity import Life, validity
-from hub.keys import HubKeys, page_password
-from hub.lp import lp
+from hub.core import tls
+from hub.core.clock import Clock
+from hub.core.disk.atomic_files import write_atomically
+from hub.core.errors import AuthFailed, HubError, StorageError
+from hub.identity.certificate_request import Certifying, Http
+from hub.identity.certificate_validity import Life, validity
+from hub.identity.keys import HubKeys, page_password
+from hub.protocol.enrolment import page_certificate_statement
 
-LABEL = b"ilot/page-certificate/1\0"
 FILE, NAMES = "web-district.crt", "web-district.names"
 LOOK_S, AGAIN_S = 30.0, 6 * 3600.0
 
 _log = logging.getLogger("hub.certificate")
-
-
-def signed(nonce: bytes, hub: str, csr: bytes, names: list[str]) -> bytes:
-    """What the hub's identity signs."""
-    return lp(LABEL, nonce, hub.encode(), csr, *(name.encode() for name in names))
 
 
 class PageCertificate:
@@ -117,7 +111,7 @@ class PageCertificate:
     async def _fetch(self, names: list[str]) -> None:
         nonce = await self._certifying.nonce()
         csr = await asyncio.to_thread(self._request)
-        signature = self._keys.identity.sign(signed(nonce, self._hub, csr, names))
+        signature = self._keys.identity.sign(page_certificate_statement(nonce, self._hub, csr, names))
         body = {"nonce": nonce, "csr": csr.decode(), "names": names, "signature": signature}
         given = await self._certifying.certificate(f"/v1/hubs/{self._hub}/page-certificate", body)
         await asyncio.to_thread(self._take, given, names)
@@ -128,7 +122,7 @@ class PageCertificate:
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-        from hub.identity.enrolment import make_csr
+        from hub.protocol.enrolment import make_csr
 
         try:
             key = load_pem_private_key(self._key.read_bytes(), page_password(self._keys))

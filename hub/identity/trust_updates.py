@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hub.buffer.seal import H
-from hub.clock import Clock
-from hub.documents.trust import Trust
-from hub.errors import AuthFailed, HubError
+from hub.core.clock import Clock
+from hub.core.errors import AuthFailed, HubError
 from hub.identity import enrolment
+from hub.protocol.documents.trust import Trust
+from hub.protocol.records.seal import H
 
 RETRY_S = 60.0
 """A document that could not be written is tried again this often."""

@@ -21,11 +21,11 @@ from typing import Annotated, Protocol
 import msgspec
 from msgspec import Meta
 
-from hub.backoff import Backoff
-from hub.clock import Clock
-from hub.errors import NotReady
-from hub.nesting import shallow_json
-from hub.session import Reply
+from hub.core.backoff import Backoff
+from hub.core.clock import Clock
+from hub.core.errors import NotReady
+from hub.core.nesting import shallow_json
+from hub.sdk.session import Reply
 
 KIND = "lorawan:"
 MOST = 100

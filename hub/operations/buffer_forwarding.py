@@ -17,26 +17,25 @@ from typing import Any
 
 import msgspec
 
-from hub import keys
-from hub.admission.replay import PREFIX
-from hub.buffer import Buffer
-from hub.buffer.elsewhere import Elsewhere, homes
-from hub.buffer.rows import STREAMS
-from hub.clock import SystemClock
-from hub.config import lastgood
+from hub.config import last_good
 from hub.config.load import Loaded
-from hub.disk.files import sync_directory
-from hub.documents.backup import SENT_JUMP, SENT_PREFIX
-from hub.egress import Egress
-from hub.errors import ConfigError
-from hub.hosting.installed import installed_models
-from hub.identity import enrolment
-from hub.link import Carrier, Link
-from hub.link.core import MEMORY_KEY
-from hub.registry import Registry
-from hub.sizes import buffer_config
-from hub.state import StateDir
-from hub.store import Store
+from hub.core.clock import SystemClock
+from hub.core.disk.atomic_files import sync_directory
+from hub.core.errors import ConfigError
+from hub.core.state_dir import StateDir
+from hub.core.store import Store
+from hub.identity import enrolment, keys
+from hub.pipeline.admission.replay import PREFIX
+from hub.plugin_host.plugin_types import installed_models
+from hub.plugin_host.registry import Registry
+from hub.protocol.documents.backup import SENT_JUMP, SENT_PREFIX
+from hub.protocol.records.rows import STREAMS
+from hub.store_and_forward.buffer import Buffer
+from hub.store_and_forward.buffer.external_segments import Elsewhere, homes
+from hub.store_and_forward.buffer_options import buffer_config
+from hub.store_and_forward.egress import Egress
+from hub.store_and_forward.link import Carrier, Link
+from hub.store_and_forward.link.core import MEMORY_KEY
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -66,7 +65,7 @@ async def send(
         hub_keys, (enrolled, trust) = keys.load(state.keys), enrolment.load(state.path)
         models = installed_models(registry, state.path / "cache")
         # no more of the file than is needed: an integration may not be installed here yet
-        loaded = await asyncio.to_thread(lastgood.part, config, models, "link", "buffer")
+        loaded = await asyncio.to_thread(last_good.part, config, models, "link", "buffer")
         home = await asyncio.to_thread(_home, directory, enrolled.hub, state)
         found = await asyncio.to_thread(Elsewhere, home, hub=enrolled.hub, identity_public=hub_keys.identity_public)
         clock = SystemClock()
@@ -106,8 +105,8 @@ async def send(
 
 
 def raised(own: Mapping[str, Any], told: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """The counters that `told` knows to be higher than `own`: the segments are newer than a backup made before them.
-    Receive windows as they are, sent counters SENT_JUMP ahead: the old machine may have spent more since."""
+    """The counters that `plugin_facts` knows to be higher than `own`: the segments are newer than a backup made before
+    them. Receive windows as they are, sent counters SENT_JUMP ahead: the old machine may have spent more since."""
     found: dict[str, int] = {}
     for state in told:
         for name, value in state.items():

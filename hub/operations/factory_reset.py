@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from hub.disk.files import shred, sync_directory
-from hub.errors import ConfigError, StorageError
-from hub.state import StateDir
+from hub.core.disk.atomic_files import shred, sync_directory
+from hub.core.errors import ConfigError, StorageError
+from hub.core.state_dir import StateDir
 
 _KEYS = ("keys", "former-*/keys", ".keys-*")
 

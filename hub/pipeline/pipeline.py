@@ -11,21 +11,21 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
-from hub.admission.decisions import Decisions
-from hub.admission.guard import Guard
-from hub.admission.quarantine import Quarantine
-from hub.admission.replay import Freshness, ReplayWindows
-from hub.admission.strangers import Strangers
-from hub.buffer import Buffer
-from hub.buffer.rows import Row
-from hub.clock import Clock
-from hub.counts import Counts
-from hub.errors import PluginError
-from hub.events import TWO_PATHS, Events
-from hub.live import OBSERVED_S, Slot
-from hub.model import Candidate, Device, Position, Proof, Quality, Report, TrustClass, Value
-from hub.plan import Plan, Planner, ShapePlan
-from hub.privacy.policy import Moving
+from hub.core.clock import Clock
+from hub.core.counters import Counts
+from hub.core.errors import PluginError
+from hub.core.model import Candidate, Device, Position, Proof, Quality, Report, TrustClass, Value
+from hub.core.security_events import TWO_PATHS, Events
+from hub.history.latest import OBSERVED_S, Slot
+from hub.pipeline.admission.decisions import Decisions
+from hub.pipeline.admission.guard import Guard
+from hub.pipeline.admission.quarantine import Quarantine
+from hub.pipeline.admission.replay import Freshness, ReplayWindows
+from hub.pipeline.admission.strangers import Strangers
+from hub.pipeline.plan import Plan, Planner, ShapePlan
+from hub.privacy.rules_engine.policy import Moving
+from hub.protocol.records.rows import Row
+from hub.store_and_forward.buffer import Buffer
 
 FUTURE_S = 120.0
 """A source may run this many seconds ahead of the hub; beyond, its date is not believed."""
@@ -36,7 +36,7 @@ Observed = Callable[[Slot, float, bool, Quality, Sequence[Value]], None]
 
 class Pipeline:
     """One a hub. `device` tells which device an id names, None when it is not admitted. `guard`, `decisions` and
-    `events` are the gate's: without them nobody looks for clones, decides about strangers, or is told."""
+    `security_events` are the gate's: without them nobody looks for clones, decides about strangers, or is told."""
 
     def __init__(
         self, *, device: Callable[[str], Device | None], planner: Planner, replay: ReplayWindows,

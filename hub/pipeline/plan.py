@@ -14,18 +14,18 @@ from typing import cast
 
 import msgspec
 
-from hub.admission.guard import Watch
-from hub.admission.replay import ReplayWindows
-from hub.admission.trust import trust_class
-from hub.buffer.rows import Column, Shape, Subject
-from hub.live import Live, Slot
-from hub.model import Device, Metric, Place, Proof, Quality, TrustClass, Value
-from hub.privacy import Privacy, Veil
-from hub.privacy.policy import Moving
-from hub.privacy.policy import column as column_of
-from hub.pulse import Pulses, Step
-from hub.rules import Rules, Tap
-from hub.strategy import Level, Rule, Sent, rule
+from hub.automation.rules import Rules, Tap
+from hub.core.model import Device, Metric, Place, Proof, Quality, TrustClass, Value
+from hub.history.latest import Live, Slot
+from hub.pipeline.admission.guard import Watch
+from hub.pipeline.admission.replay import ReplayWindows
+from hub.pipeline.admission.trust import trust_class
+from hub.pipeline.pulse_counters import Pulses, Step
+from hub.pipeline.report_strategy import Level, Rule, Sent, rule
+from hub.privacy.rules_engine import Privacy, Veil
+from hub.privacy.rules_engine.policy import Moving
+from hub.privacy.rules_engine.policy import column as column_of
+from hub.protocol.records.rows import Column, Shape, Subject
 
 Bounds = tuple[str, float, float]
 """(metric key, lowest, highest) a number may be; both infinite still refuses NaN."""

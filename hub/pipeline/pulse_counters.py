@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hub.model import Correction, Place, Pulse, Quality, Report, Value
+from hub.core.model import Correction, Place, Pulse, Quality, Report, Value
 
 PREFIX = "pulse/"
 POINTS, POINT_S = 72, 3600.0
@@ -62,7 +62,7 @@ class Moved(NamedTuple):
 def advance(
     pulse: Pulse, count: Count | None, device: str, raw: Decimal, time: float | None, *, live: bool
 ) -> Moved | None:
-    """A reading of the raw register, `live` when it is of now, whatever the clock did. None for a former reading that
+    """A reading of the raw register, `latest` when it is of now, whatever the clock did. None for a former reading that
     cannot have been."""
     if count is None:
         start = pulse.initial_raw

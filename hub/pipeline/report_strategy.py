@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from hub.model import Metric, Quality, Strategy, Value
+from hub.core.model import Metric, Quality, Strategy, Value
 
 Level = Mapping[str, Strategy]
 """What one level of the configuration says: metric → strategy, "" for all metrics."""

@@ -1,13 +1,21 @@
-"""How plugins run in this hub: from a configured instance to a supervised coroutine, and what each is handed.
+"""Runs plugins: finds them, starts each as a supervised coroutine and judges how it ends.
 
-installed    what is there to be configured: type -> models
-plugins      starts, stops and replaces instances, each for itself
-supervisor   keeps one running: classify the error, back off, report health
-pausing      which may not run now, and why
-probing      is what the configuration names reachable?
-runtime      an integration's `hub.session.Session`, over the pipeline
-exporting    an exporter's `hub.session.View`, over the live values
-notifying    a notifier's `hub.session.Notices`: a queue that outlives the process
+    entry_points    plugins that are installed, found without importing them
+    registry        what each plugin registers by its hooks
+    isolation/      description of a third-party plugin, in a child process
+    plugin_types    plugin types and their configuration models
+    plugins         starts, stops and replaces instances
+    supervisor      keeps one instance running: error class, back-off, health, quarantine
+    pausing         instances that must not run now, with the reason
+    probing         reachability of what the configuration names
+    runtime         an integration's `hub.sdk.session.Session`, over the pipeline
+    exporter_view   an exporter's `hub.sdk.session.View`, over the latest values
+    notifier_queue  a notifier's `hub.sdk.session.Notices`: a queue that outlives the process
+    serial_buses    serial lines shared by several plugins
+    poll_scheduler  how often each device is polled
+    plugin_facts    diagnostics published by plugins, kept in memory by subject
 
-An uplink is handed its `hub.session.Uplink` by `hub.link`, which runs it.
+An uplink gets its `hub.sdk.session.Uplink` from `hub.store_and_forward.link`, which runs it.
+
+May import `pipeline` and lower rooms.
 """

@@ -1,4 +1,4 @@
-"""What an exporter sees: `hub.session.View` over the live values. Nothing here reaches the disk or the link."""
+"""What an exporter sees: `hub.sdk.session.View` over the live values. Nothing here reaches the disk or the link."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
-from hub.buffer import Buffer
-from hub.clock import Clock
-from hub.devices import Devices
-from hub.hosting.runtime import OwnState
-from hub.live import Live
-from hub.model import LastValue, Metric, Report, Series, series_id
-from hub.places import Places
-from hub.plan import Declared, Planner
+from hub.core.clock import Clock
+from hub.core.model import LastValue, Metric, Report, Series, series_id
+from hub.devices.places import Places
+from hub.devices.registry import Devices
+from hub.history.latest import Live
+from hub.pipeline.plan import Declared, Planner
+from hub.plugin_host.runtime import OwnState
+from hub.store_and_forward.buffer import Buffer
 
 
 class LiveView:
-    """See `hub.session.View`. `name` is the exporter's; `ready` is called when it got through to its neighbour."""
+    """See `hub.sdk.session.View`. `name` is the exporter's; `ready` is called when it got through to its neighbour."""
 
     def __init__(
         self, name: str, hub: str, ready: Callable[[], None], *, live: Live, devices: Devices, places: Places,

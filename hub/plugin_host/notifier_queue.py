@@ -1,9 +1,10 @@
 """Alerts on their way to people: a queue for each notifier, which outlives the process.
 
 A notice is owed until its notifier says that it got through. Of one alert only the last change is owed: who was away
-for an hour is told how it stands, not how it went. `hub.alerts.policy` says what is told at all, and when; a limit of
-messages an hour lets the rest wait, the most severe first. What was done is remembered with the buffer's small state,
-so that a new process goes on where the former one ended; a crash may tell the very last one twice, under the same key.
+for an hour is told how it stands, not how it went. `hub.automation.alerts.policy` says what is told at all, and when; a
+limit of messages an hour lets the rest wait, the most severe first. What was done is remembered with the buffer's small
+state, so that a new process goes on where the former one ended; a crash may tell the very last one twice, under the
+same key.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from secrets import token_hex
 from typing import Any
 
-from hub.alerts import Alert
-from hub.alerts.policy import EVERYTHING, NEVER, TELL, WAIT, Policy, first, judge
-from hub.buffer import Buffer
-from hub.clock import Clock
-from hub.errors import HubError, NotReady
-from hub.hosting.runtime import OwnState
-from hub.hosting.supervisor import Health
-from hub.notice import Notice
-from hub.session import Http
+from hub.automation.alerts import Alert
+from hub.automation.alerts.policy import EVERYTHING, NEVER, TELL, WAIT, Policy, first, judge
+from hub.core.clock import Clock
+from hub.core.errors import HubError, NotReady
+from hub.plugin_host.runtime import OwnState
+from hub.plugin_host.supervisor import Health
+from hub.sdk.notification import Notice
+from hub.sdk.session import Http
+from hub.store_and_forward.buffer import Buffer
 
 DONE, TOLD, REMEMBERED, MOST = "done", "told", 500, 2000
 """Of so many alerts a notifier remembers what it told; those that are over are forgotten first, open ones beyond MOST:
@@ -37,7 +38,7 @@ TEST_S = 30.0
 
 
 class OwnNotices:
-    """See `hub.session.Notices`. One for each notifier and process; `start` before each of its runs."""
+    """See `hub.sdk.session.Notices`. One for each notifier and process; `start` before each of its runs."""
 
     def __init__(
         self, name: str, hub: str, http: Http, buffer: Buffer, clock: Clock, policy: Policy = EVERYTHING,

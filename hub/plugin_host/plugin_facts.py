@@ -1,4 +1,4 @@
-"""What plugins tell of themselves: facts by subject, in RAM, the last ones only. See `hub.session.Session.tell`."""
+"""What plugins tell of themselves: facts by subject, in RAM, the last ones only. See `hub.sdk.session.Session.tell`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hub.errors import PluginError
+from hub.core.errors import PluginError
 
 SIZE_LIMIT = 4096
 SUBJECTS = 8192

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from hub.config.built import Model, Models
-from hub.errors import PluginError
-from hub.hookspecs import Config
-from hub.isolation.describe import Description, describe
-from hub.packs.library import Library
-from hub.packs.maps import MAPS, filled
-from hub.registry import Plugin, Registry
+from hub.config.instances import Model, Models
+from hub.core.errors import PluginError
+from hub.devices.packs.library import Library
+from hub.devices.packs.maps import MAPS, filled
+from hub.plugin_host.isolation.describe import Description, describe
+from hub.plugin_host.registry import Plugin, Registry
+from hub.sdk.hookspecs import Config
 
 if TYPE_CHECKING:
-    from hub.packs.format import PackKeys
+    from hub.devices.packs.format import PackKeys
 
 
 _log = logging.getLogger("hub.plugins")

@@ -13,19 +13,19 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from hub.clock import Clock
-from hub.config.built import ExporterInstance, Instance, NotifierInstance
+from hub.config.instances import ExporterInstance, Instance, NotifierInstance
 from hub.config.positions import Finding
 from hub.config.validate import validate
-from hub.egress import Host
-from hub.errors import ConfigError, LedElsewhere, PluginError
-from hub.hookspecs import Config
-from hub.hosting.exporting import LiveView
-from hub.hosting.notifying import OwnNotices
-from hub.hosting.pausing import Pauses
-from hub.hosting.runtime import Core, InProcessSession
-from hub.hosting.supervisor import STOPPED, Health, Supervisor
-from hub.registry import Integration, Plugin, Registry
+from hub.core.clock import Clock
+from hub.core.errors import ConfigError, LedElsewhere, PluginError
+from hub.plugin_host.exporter_view import LiveView
+from hub.plugin_host.notifier_queue import OwnNotices
+from hub.plugin_host.pausing import Pauses
+from hub.plugin_host.registry import Integration, Plugin, Registry
+from hub.plugin_host.runtime import Core, InProcessSession
+from hub.plugin_host.supervisor import STOPPED, Health, Supervisor
+from hub.sdk.hookspecs import Config
+from hub.store_and_forward.egress import Host
 
 _PORTS = {"http": 80, "https": 443, "esphome": 6053}
 STOP_S = 5.0

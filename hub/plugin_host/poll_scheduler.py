@@ -13,7 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
-from hub.clock import Clock
+from hub.core.clock import Clock
 
 TURNS = 20
 """Turns whose length is remembered."""

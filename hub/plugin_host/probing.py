@@ -6,10 +6,10 @@ import asyncio
 
 import msgspec
 
-from hub.config.built import Instance
-from hub.errors import HubError
-from hub.hosting.plugins import load
-from hub.registry import Registry
+from hub.config.instances import Instance
+from hub.core.errors import HubError
+from hub.plugin_host.plugins import load
+from hub.plugin_host.registry import Registry
 
 PROBE_S = 20.0
 

@@ -16,11 +16,14 @@ from typing import Any, Protocol
 
 import pluggy
 
-from hub import entries
-from hub.errors import PluginError
-from hub.hookspecs import (
+from hub.core.errors import PluginError
+from hub.core.model import Frame, Metric
+from hub.i18n.reasons import Words, words, wrong
+from hub.plugin_host import entry_points
+from hub.sdk.hookspecs import (
     Config,
     Decode,
+    Decoder,
     Explain,
     Hooks,
     Listen,
@@ -31,8 +34,6 @@ from hub.hookspecs import (
     RunNotifier,
     RunUplink,
 )
-from hub.model import Frame, Metric
-from hub.reasons import Words, words, wrong
 
 GROUP = "hub.plugins"
 DISTRIBUTION = "ilot"
@@ -51,19 +52,6 @@ class Integration:
     probe: Probe | None
     listen: Listen | None = None
     pack: type[Config] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decoder:
-    """What `register_decoders` was told."""
-
-    name: str
-    plugin: str
-    kind: str
-    decode: Decode
-    metrics: tuple[Metric, ...]
-    line: Callable[[dict[str, Any]], Frame] | None
-    explain: Explain | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +86,7 @@ class NotifierKind:
 
 
 class Loads(Protocol):
-    """`hub.entries.Entry`, as much as is needed of it."""
+    """`hub.plugin_host.entry_points.Entry`, as much as is needed of it."""
 
     @property
     def value(self) -> str: ...
@@ -151,7 +139,9 @@ class Registry:
     @classmethod
     def discover(cls) -> Registry:
         """Read the entry points of every installed distribution."""
-        return cls(Plugin(entry.name, entry.distribution, entry.version, entry) for entry in entries.installed(GROUP))
+        return cls(
+            Plugin(entry.name, entry.distribution, entry.version, entry) for entry in entry_points.installed(GROUP)
+        )
 
     def load(self, name: str) -> Plugin:
         """Import one plugin and collect what it registers. Raises PluginError, then and at every later call."""
@@ -270,7 +260,7 @@ def _register(plugin: Plugin) -> None:
     manager.hook.register_notifiers(register=notifier)
     if not any((plugin.integrations, plugin.decoders, plugin.uplinks, plugin.exporters, plugin.notifiers)):
         raise PluginError(
-            "it registers nothing: does its hook bear @hub.hookimpl, and one of the names of hub.hookspecs?"
+            "it registers nothing: does its hook bear @hub.hookimpl, and one of the names of hub.sdk.hookspecs?"
         )
 
 

@@ -1,4 +1,4 @@
-"""The Session of a plugin that runs in this process: `hub.session` over the pipeline."""
+"""The Session of a plugin that runs in this process: `hub.sdk.session` over the pipeline."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Any
 
 import msgspec
 
-from hub.buffer import Buffer
-from hub.buses import Buses, SharedLine
-from hub.clock import Clock
-from hub.commands import Desk, OwnCommands
-from hub.counts import Counts
-from hub.devices import Devices
-from hub.errors import DecodeError, LedElsewhere, NotReady, PluginError
-from hub.events import REDIRECT
-from hub.held import Holding
-from hub.kept import Kept
-from hub.model import Candidate, Decoded, Device, Frame, Metric, NeedKey, PackFacts, Proof, Report, Sample
-from hub.paces import Paces
-from hub.packs.service import Packs, facts_of
-from hub.pipeline import Pipeline
-from hub.plan import Planner
-from hub.registry import Decoder
-from hub.session import Http
-from hub.told import Told
+from hub.automation.commands import Desk, OwnCommands
+from hub.core.clock import Clock
+from hub.core.counters import Counts
+from hub.core.errors import DecodeError, LedElsewhere, NotReady, PluginError
+from hub.core.model import Candidate, Decoded, Device, Frame, Metric, NeedKey, PackFacts, Proof, Report, Sample
+from hub.core.security_events import REDIRECT
+from hub.devices.packs.service import Packs, facts_of
+from hub.devices.registry import Devices
+from hub.pipeline.dead_letters import Kept
+from hub.pipeline.holding_queue import Holding
+from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.plan import Planner
+from hub.plugin_host.plugin_facts import Told
+from hub.plugin_host.poll_scheduler import Paces
+from hub.plugin_host.serial_buses import Buses, SharedLine
+from hub.sdk.hookspecs import Decoder
+from hub.sdk.session import Http
+from hub.store_and_forward.buffer import Buffer
 
 STATE_LIMIT = 256 * 1024
 CLEAR = "clear-but-keyed"
@@ -111,7 +111,7 @@ def _size(key: str, value: Any) -> int:
 
 
 class InProcessSession:
-    """See `hub.session.Session`. `ready` is called at each report accepted (health: it got through)."""
+    """See `hub.sdk.session.Session`. `ready` is called at each report accepted (health: it got through)."""
 
     def __init__(self, name: str, core: Core, ready: Callable[[], None], rng: random.Random | None = None) -> None:
         self.name = name

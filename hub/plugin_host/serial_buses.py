@@ -14,8 +14,8 @@ from datetime import timedelta
 
 import msgspec
 
-from hub.errors import AuthFailed, DecodeError, NotReady
-from hub.kit.lines import Line, Parity, open_line
+from hub.core.errors import AuthFailed, DecodeError, NotReady
+from hub.sdk.serial_line import Line, Parity, open_line
 
 SETTLED_S = 0.05
 """Silence after which an exchange that went wrong is over: an adapter or a converter hands over with such pauses what
@@ -45,7 +45,7 @@ class BusOptions(msgspec.Struct, frozen=True):
 
 
 class SharedLine:
-    """One line of the hub. Implements `hub.session.Bus`."""
+    """One line of the hub. Implements `hub.sdk.session.Bus`."""
 
     def __init__(self, name: str, options: BusOptions, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.name = name
@@ -61,7 +61,7 @@ class SharedLine:
     async def transact(
         self, frame: bytes, whole: Callable[[bytes], int | None], *, timeout: timedelta = timedelta(seconds=1)
     ) -> bytes | None:
-        """See `hub.session.Bus.transact`."""
+        """See `hub.sdk.session.Bus.transact`."""
         async with self.open() as line:
             await self._clear(line)
             self._astray = True
@@ -94,7 +94,7 @@ class SharedLine:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Line]:
-        """See `hub.session.Bus.open`."""
+        """See `hub.sdk.session.Bus.open`."""
         async with self._turn:
             line = await self._line()
             wait = self._free_at - self._monotonic()

@@ -16,10 +16,10 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from hub.backoff import Backoff
-from hub.clock import Clock
-from hub.errors import AuthFailed, NotReady
-from hub.stopping import cancelled
+from hub.core.backoff import Backoff
+from hub.core.cancellation import cancelled
+from hub.core.clock import Clock
+from hub.core.errors import AuthFailed, NotReady
 
 QUARANTINE = 8
 WINDOW_S = 3600.0

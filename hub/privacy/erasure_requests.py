@@ -14,13 +14,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from hub.asking.question import Http, asked
-from hub.buffer import Buffer
-from hub.buffer.rows import ALERTS
-from hub.clock import Clock
-from hub.consent import Erasure, Memory
-from hub.consent.orders import row
-from hub.errors import BufferFull, DecodeError, HubError
+from hub.core.clock import Clock
+from hub.core.errors import BufferFull, DecodeError, HubError
+from hub.privacy.consent import Erasure, Memory
+from hub.privacy.consent.erasure_rows import row
+from hub.protocol.records.rows import ALERTS
+from hub.store_and_forward.backend_client import Http, asked
+from hub.store_and_forward.buffer import Buffer
 
 LOOK_S, SOON_S, SELDOM_S = 1.0, 10.0, 300.0
 FRESH_S = 300.0

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from hub.buffer import Buffer
-from hub.clock import Clock
-from hub.errors import BufferFull
-from hub.privacy import Derived, Privacy
+from hub.core.clock import Clock
+from hub.core.errors import BufferFull
+from hub.privacy.rules_engine import Derived, Privacy
+from hub.store_and_forward.buffer import Buffer
 
 TICK_S = 1.0
 SHOWN = 64

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 
-from hub.errors import DecodeError
+from hub.core.errors import DecodeError
 
 _U32 = struct.Struct(">I")
 
@@ -20,7 +20,7 @@ def lp(*parts: bytes) -> bytes:
 
 
 def unlp(data: bytes) -> list[bytes]:
-    """The parts of an `lp`. Raises DecodeError unless they fill `data` exactly."""
+    """The parts of an `length_prefix`. Raises DecodeError unless they fill `data` exactly."""
     parts, at = [], 0
     while at < len(data):
         head = data[at : at + 4]

@@ -66,9 +66,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Meta
 
-from hub.documents.trust import MAX_DOCUMENT
-from hub.errors import AuthFailed, DecodeError
-from hub.lp import lp, unlp
+from hub.core.errors import AuthFailed, DecodeError
+from hub.protocol.documents.trust import MAX_DOCUMENT
+from hub.protocol.length_prefix import lp, unlp
 
 MAGIC, STATED = b"ILM1", b"ILM2"
 ACK_LABEL = b"ilot/ack/1\0"

@@ -1,14 +1,17 @@
-"""What a running hub answers its people: each module has the `calls` of one idea, which the command line (over
-`hub.control`) and the pages make.
+"""Questions to a running hub. Each module holds the `calls` of one subject for the command line and the pages.
 
-overview       how the hub stands: `ilot status` and what it is made of; `autonomy`: how long it can go on alone
-radio          links, margins, batteries and gateways
-availability   how much of each day a device was there
-recalling      what is remembered of readings
-declaring      what privacy does here, in plain words
-auditing       the audit log
-diagnosing     one archive for whoever helps, which names nobody (`redacting`)
-packing        packs, seen and installed
-writing        commands to devices
-rekey          another radio key for a known device
+    control_socket  the Unix socket over which `ilot` asks
+    overview        the state of the hub, as `ilot status` shows it; `autonomy`: how long it can work on its own
+    radio           links, margins, batteries and gateways
+    availability    the share of each day that a device was present
+    history         readings in memory and on disk
+    privacy         what privacy rules do on this hub, in plain words
+    audit           the audit log
+    counted         refusals counted since the start, each with its words
+    diagnostics     an archive for support; `redaction` removes what names people
+    packs           device packs, seen and installed
+    commands        commands to devices
+    rekey           another radio key for a known device
+
+May import `plugin_host` and lower rooms, not `operations` and `onboarding`.
 """

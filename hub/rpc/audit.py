@@ -7,8 +7,8 @@ from typing import Any
 import apsw
 import msgspec
 
-from hub.errors import StorageError
-from hub.store import Store
+from hub.core.errors import StorageError
+from hub.core.store import Store
 
 MOST = 1000
 

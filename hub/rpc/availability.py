@@ -3,7 +3,7 @@ in which it should have spoken. And what the hub reckons of devices, as values t
 
 Young enough is LATE of its periods, as its pack tells or an integration observed; of a device whose period nobody knows
 nothing is said. Hours off duty do not count, nor does the time when the hub was off. A day is one of the site's time.
-`availability` is told for a day that has gone on for LEAST_S at least, `battery_days` where `hub.answers.radio` sees a
+`availability` is told for a day that has gone on for LEAST_S at least, `battery_days` where `hub.rpc.radio` sees a
 line.
 """
 
@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from hub.clock import Clock
-from hub.config.sentences import nearest
-from hub.errors import HubError
-from hub.model import Device, Value
+from hub.config.pydantic_findings import nearest
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.core.model import Device, Value
 
 STEP_S = 60.0
 TELL_S = 900.0
@@ -28,7 +28,7 @@ KEY = "availability/"
 
 
 class Local(Protocol):
-    """`hub.buffer.Buffer`, as much as is needed of it."""
+    """`hub.store_and_forward.buffer.Buffer`, as much as is needed of it."""
 
     @property
     def local(self) -> dict[str, Any]: ...

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from hub.commands import Desk, Order, Record, WriteRefused
-from hub.commands.judging import ROLES, read_value
-from hub.control import Call
-from hub.errors import HubError
-from hub.model import Metric
+from hub.automation.commands import Desk, Order, Record, WriteRefused
+from hub.automation.commands.policy import ROLES, read_value
+from hub.core.calls import Call
+from hub.core.errors import HubError
+from hub.core.model import Metric
 
 LONGEST_WAIT_S = 25.0
 """Below what a caller of the socket waits for an answer."""

@@ -13,20 +13,20 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from hub.errors import HubError, NotReady
-from hub.nesting import shallow_json
+from hub.core.calls import Call
+from hub.core.errors import HubError, NotReady
+from hub.core.nesting import shallow_json
 
 LINE_LIMIT = 1024 * 1024
 ANSWER_LIMIT = 64 * 1024 * 1024
 CALLERS = 16
 
-Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
 _log = logging.getLogger("hub.control")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hub.counts import Counts
-from hub.reasons import Words
+from hub.core.counters import Counts
+from hub.i18n.reasons import Words
 
 Meaning = Callable[[str, str], Words | None]
 """(reason, type of integration) → what it means there, in French and in English; None where nobody has words for it."""

@@ -1,4 +1,4 @@
-"""Diagnostics: what somebody far away needs to help, in one archive that names nobody (`hub.answers.redacting`).
+"""Diagnostics: what somebody far away needs to help, in one archive that names nobody (`hub.rpc.redaction`).
 
 Files: about.json (versions, machine), status.json (as `ilot status`, without readings), devices.json (how each stands),
 log.json (the last lines), configuration.json (as it runs, secrets masked). The preview is the archive itself, unpacked:
@@ -16,8 +16,8 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from hub.answers.redacting import Redactor
-from hub.logs import LEVELS, Ring
+from hub.core.logs import LEVELS, Ring
+from hub.rpc.redaction import Redactor
 
 PACKAGES = ("ilot", "aiohttp", "cryptography", "msgspec", "pydantic", "pluggy", "apsw-sqlite3mc", "ruamel.yaml")
 PLACES = ("position", "latitude", "longitude")
@@ -79,7 +79,7 @@ class Diagnosing:
 
 def about() -> dict[str, Any]:
     """Versions of what runs, and on what."""
-    from importlib import metadata  # late: see hub.entries
+    from importlib import metadata  # late: see hub.plugin_host.entry_points
 
     versions: dict[str, str | None] = {}
     for name in PACKAGES:

@@ -7,17 +7,18 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hub.clock import Clock
-from hub.errors import HubError
-from hub.history import Fold, Scale, thinned
-from hub.model import Device
-from hub.observing import Observer
-from hub.rollup.cells import STEPS, Cell, cells, fitting
-from hub.rollup.keeping import Rollups
-from hub.rollup.views import Key
+from hub.core.calls import number
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.core.model import Device
+from hub.history.memory import Fold, Scale, thinned
+from hub.history.recorder import Observer
+from hub.history.rollups.cells import STEPS, Cell, cells, fitting
+from hub.history.rollups.recorder import Rollups
+from hub.history.rollups.views import Key
 
 if TYPE_CHECKING:
-    from hub.rawdisk import RawDisk
+    from hub.history.archive import RawDisk
 
 POINTS = 400
 PAGE, LARGEST = 1000, 5000
@@ -216,17 +217,3 @@ class Recalling:
 
 def _unknown(key: Key) -> str:
     return f"nothing is known of the series {'/'.join(key)}; `ilot history` lists those that are"
-
-
-def number(arguments: dict[str, Any], name: str, otherwise: float) -> float:
-    """A number that a caller gave. Raises HubError."""
-    given = arguments.get(name)
-    if given is None or given == "":
-        return otherwise
-    try:
-        value = float(given)
-    except (TypeError, ValueError):
-        value = float("nan")
-    if not abs(value) < 1e11:
-        raise HubError(f"{name} is a number; not {given!r}")
-    return value

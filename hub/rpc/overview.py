@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hub.admission.quarantine import Quarantine, Waiting, heard_by
-from hub.answers.autonomy import Autonomy, Written, days_and_hours
-from hub.buffer import Buffer, BufferStatus
-from hub.clock import Clock
-from hub.counts import Counts
-from hub.devices import Devices
-from hub.hosting.supervisor import QUARANTINED, STOPPED, Health
-from hub.link import Link
-from hub.live import Live
-from hub.pipeline import Pipeline
-from hub.places import Places
-from hub.plan import Declared, Planner
+from hub.core.clock import Clock
+from hub.core.counters import Counts
+from hub.devices.places import Places
+from hub.devices.registry import Devices
+from hub.history.latest import Live
+from hub.pipeline.admission.quarantine import Quarantine, Waiting, heard_by
+from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.plan import Declared, Planner
+from hub.plugin_host.supervisor import QUARANTINED, STOPPED, Health
+from hub.rpc.autonomy import Autonomy, Written, days_and_hours
+from hub.store_and_forward.buffer import Buffer, BufferStatus
+from hub.store_and_forward.link import Link
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") / 1048576
 

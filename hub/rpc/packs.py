@@ -1,7 +1,7 @@
 """Device packs of a running hub, seen and installed: calls `pack.list` and `pack.install`.
 
-An archive comes from a browser, so it is judged as hostile: `hub.packs.archive` says what it may hold. What it holds is
-then tested like any pack, and only one that passes all of its own vectors is installed.
+An archive comes from a browser, so it is judged as hostile: `hub.devices.packs.archive` says what it may hold. What it
+holds is then tested like any pack, and only one that passes all of its own vectors is installed.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hub.asker import asker
-from hub.errors import ConfigError, HubError
-from hub.model import Device
-from hub.packs import Library
-from hub.payload import Codecs
-from hub.store import Store
+from hub.core.actor import asker
+from hub.core.errors import ConfigError, HubError
+from hub.core.model import Device
+from hub.core.store import Store
+from hub.devices.codecs import Codecs
+from hub.devices.packs import Library
 
 if TYPE_CHECKING:
-    from hub.packs.reading import Pack
+    from hub.devices.packs.loader import Pack
 
 
 class Reload(Protocol):
@@ -78,9 +78,9 @@ class Packing:
         archive, not a pack, a vector that fails, or an older version than what is there."""
         import tempfile
 
-        from hub.packs.archive import unpack
-        from hub.packs.judging import judge
-        from hub.packs.reading import read
+        from hub.devices.packs.archive import unpack
+        from hub.devices.packs.loader import read
+        from hub.devices.packs.vector_tests import judge
 
         try:
             data = base64.b64decode(str(arguments.get("archive", "")), validate=True)

@@ -11,15 +11,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hub.clock import Clock
 from hub.config.model import Core
-from hub.control import Call
-from hub.counts import Counts
-from hub.errors import HubError
-from hub.model import Metric
-from hub.privacy import Privacy
-from hub.privacy.classes import KINDS, is_dwelling
-from hub.protecting import Protecting
+from hub.core.calls import Call
+from hub.core.clock import Clock
+from hub.core.counters import Counts
+from hub.core.errors import HubError
+from hub.core.model import Metric
+from hub.privacy.rules_engine import Privacy
+from hub.privacy.rules_engine.data_categories import KINDS, is_dwelling
+from hub.privacy.window_publisher import Protecting
 
 COUNTED = (
     "withheld-personal", "withheld-by-rule", "withheld-no-consent", "gathered", "too-few-to-publish", "late-for-window",
@@ -60,8 +60,10 @@ class Declaring:
         ]
 
     async def _view(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        from hub.privacy.register import processings  # late, here and below: texts that somebody reads now and then
-        from hub.privacy.words import about, does
+        from hub.privacy.rules_engine.register import (
+            processings,
+        )  # late, here and below: texts that somebody reads now and then
+        from hub.privacy.rules_engine.texts import about, does
 
         lang = "en" if arguments.get("lang") == "en" else "fr"
         core, metrics = self._core, self._metrics
@@ -92,7 +94,7 @@ class Declaring:
         }  # fmt: skip
 
     async def _document(self, arguments: dict[str, Any]) -> dict[str, str]:
-        from hub.privacy.register import dpia_markdown, register_csv, register_markdown
+        from hub.privacy.rules_engine.register import dpia_markdown, register_csv, register_markdown
 
         what = str(arguments.get("what", ""))
         day = f"{datetime.fromtimestamp(self._clock.now(), ZoneInfo(self._core.timezone)):%d/%m/%Y}"

@@ -19,14 +19,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from hub.clock import Clock
-from hub.devices import Devices
-from hub.errors import DecodeError
-from hub.live import Live
-from hub.model import Device
-from hub.packs.service import Packs, facts_of
-from hub.places import Places
-from hub.told import Told
+from hub.core.clock import Clock
+from hub.core.errors import DecodeError
+from hub.core.model import Device
+from hub.devices.packs.service import Packs, facts_of
+from hub.devices.places import Places
+from hub.devices.registry import Devices
+from hub.history.latest import Live
+from hub.plugin_host.plugin_facts import Told
 
 FACTS = frozenset({"join", "heard", "lost", "margin_db", "rates"})
 """Who tells none of these does not speak by radio: buses tell their latency in the same way."""
@@ -55,7 +55,7 @@ WORDS = {
 
 
 class Buffer(Protocol):
-    """`hub.buffer.Buffer`, as much as is needed of it."""
+    """`hub.store_and_forward.buffer.Buffer`, as much as is needed of it."""
 
     @property
     def local(self) -> dict[str, Any]: ...

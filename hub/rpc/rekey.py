@@ -11,12 +11,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from hub.asker import asker
-from hub.clock import Clock
-from hub.devices import Devices, mark_of
-from hub.errors import HubError
-from hub.pipeline import Pipeline
-from hub.store import Store
+from hub.core.actor import asker
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.core.store import Store
+from hub.devices.registry import Devices, mark_of
+from hub.pipeline.pipeline import Pipeline
 
 LONGEST = 64
 """Bytes of a key; the radios know 16."""

@@ -1,12 +1,19 @@
-"""What the façade lends a plugin for its own I/O, so that no two integrations write it twice (`hub` names each).
+"""What plugins are given and build with. Plugins import `hub`, and of the hub nothing else but this room.
 
-addresses   what a configuration may say of who calls and where one listens
-jsonpath    where a value stands in a JSON document
-lines       a serial line, opened by the core
-mqtt        a connection to a broker that tells what went wrong
-doorway     a small HTTP server that anybody may call
-connections those of a server, and how many at the most
-handler     HTTP on one of them
+    session              what a running plugin can do
+    hookspecs            the hooks by which a plugin registers
+    notification         a message of an alert for people
+    http/                HTTP client with the hub's outgoing checks
+    http_server          a small HTTP server that strangers may call; `http_handler`, `connections`
+    mqtt                 a connection to a broker
+    serial_line          a serial line or its TCP form, opened by the core
+    addresses            listening addresses and networks in a configuration
+    jsonpath             where a value stands in a JSON document
+    options              errors in a plugin's options
+    poll_backoff         pauses between polls of a device that does not answer
+    sandbox              Linux limits for a process that reads strangers' bytes; `sandboxed_process` runs one
+    sigfox/              messages and callbacks of Sigfox, shared with packs and the backend
+    testing              a session and a clock for tests of plugins
 
-Requests of HTTP are `hub.calling`.
+May import `config`, `i18n` and lower rooms.
 """

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from hub.errors import NotReady
+from hub.core.errors import NotReady
 
 if TYPE_CHECKING:
-    from hub.kit.handler import Handler
+    from hub.sdk.http_handler import Handler
 
 WAITING = 1024
 LOOK_S = 1.0

@@ -9,13 +9,14 @@ adding fields to it. No hook ships without a real plugin that uses it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pluggy
 from pydantic import BaseModel, ConfigDict
 
-from hub.model import Decoded, Frame, Metric, NeedKey, Value
-from hub.session import Notices, Session, Uplink, View
+from hub.core.model import Decoded, Frame, Metric, NeedKey, Value
+from hub.sdk.session import Notices, Session, Uplink, View
 
 hookspec = pluggy.HookspecMarker("hub")
 hookimpl = pluggy.HookimplMarker("hub")
@@ -55,7 +56,7 @@ Explain = Callable[[Frame, Keys], Iterable[dict[str, Any]]]
 
 class PackPart(Protocol):
     """What the model given as `pack` offers, once read: a Config with one option, which is the map of a device pack
-    (`hub.packs.maps`)."""
+    (`hub.devices.packs.maps`)."""
 
     def metrics(self) -> Iterable[str]:
         """The metrics that the map can give."""
@@ -145,3 +146,16 @@ class Hooks:
     @hookspec
     def register_notifiers(self, register: RegisterNotifier) -> None:
         """What carries alerts to people: a webhook, e-mail, SMS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """A decoder as a plugin registered it."""
+
+    name: str
+    plugin: str
+    kind: str
+    decode: Decode
+    metrics: tuple[Metric, ...]
+    line: Callable[[dict[str, Any]], Frame] | None
+    explain: Explain | None = None

@@ -1,5 +1,5 @@
 """What a small HTTP server needs that anybody may call: a crowd of connections that is bounded
-(`hub.kit.connections`), a pace, a secret in a header, a body that is bounded, TLS, and an end in order.
+(`hub.sdk.connections`), a pace, a secret in a header, a body that is bounded, TLS, and an end in order.
 
 Whose callbacks they are, which paths there are, and what each answer says is the business of who derives from it.
 aiohttp is imported when it listens.
@@ -17,15 +17,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from hub import tls as contexts
-from hub.errors import DecodeError, NotReady
-from hub.kit.connections import Connections, Limits
+from hub.core import tls as contexts
+from hub.core.errors import DecodeError, NotReady
+from hub.sdk.connections import Connections, Limits
 
 if TYPE_CHECKING:
     from aiohttp import web
     from aiohttp.web_protocol import RequestHandler
 
-    from hub.kit.handler import Handler
+    from hub.sdk.http_handler import Handler
 
 
 class Rate:
@@ -137,7 +137,7 @@ class Doorway:
         end."""
         from aiohttp import web
 
-        from hub.kit.handler import Handler
+        from hub.sdk.http_handler import Handler
 
         server, loop = web.Server(self.answer, handler_cancellation=False), asyncio.get_running_loop()
 

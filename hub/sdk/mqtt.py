@@ -24,8 +24,8 @@ from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from hub.errors import LedElsewhere
-from hub.session import Session
+from hub.core.errors import LedElsewhere
+from hub.sdk.session import Session
 
 ANSWER_S = 10.0
 PATIENCE_S = 2.0

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hub.doubled import which
-from hub.typography import quantity, typeset
+from hub.i18n.ambiguous_time import which
+from hub.i18n.typography import quantity, typeset
 
 _SEVERITIES_FR = {"info": "info", "warning": "avertissement", "critical": "critique"}
 _SEVERITIES_EN = {"info": "info", "warning": "warning", "critical": "critical"}
@@ -24,8 +24,8 @@ _STATES_EN = {
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """An alert as it stands, for people. `key` names this very change: who saw it before need not be told again.
-    `state` is "raised", "acknowledged", "muted", "escalated" or "cleared"; `severity` "info", "warning" or "critical".
-    Times are Unix seconds. `value` is "" where it may not leave the hub."""
+    `state_dir` is "raised", "acknowledged", "muted", "escalated" or "cleared"; `severity` "info", "warning" or
+    "critical". Times are Unix seconds. `value` is "" where it may not leave the hub."""
 
     alert: str
     n: int

@@ -1,7 +1,7 @@
 """A worker process of a plugin, from the hub's side: started with nothing of its surroundings, killed at the end.
 
-What a worker imports or reads is not to be trusted, so it shuts itself in (`hub.jail`) before it reads the first byte
-of a stranger. Here is what every start has: the command, what is passed on, its last words, and its end.
+What a worker imports or reads is not to be trusted, so it shuts itself in (`hub.sdk.sandbox`) before it reads the first
+byte of a stranger. Here is what every start has: the command, what is passed on, its last words, and its end.
 """
 
 from __future__ import annotations

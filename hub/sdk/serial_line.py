@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from hub.errors import AuthFailed, NotReady
+from hub.core.errors import AuthFailed, NotReady
 
 OPEN_S = 10.0
 CLOSE_S = 5.0

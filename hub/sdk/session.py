@@ -1,5 +1,5 @@
 """What a running plugin is handed: Protocols and messages only, so that the very same plugin can run in a
-child process without knowing it. The one real implementation in this process is `hub.hosting.runtime`.
+child process without knowing it. The one real implementation in this process is `hub.plugin_host.runtime`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,21 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hub.model import Candidate, Command, Device, Frame, LastValue, Metric, PackFacts, Proof, Report, Sample, Series
-from hub.nesting import shallow_json
-from hub.notice import Notice
+from hub.core.model import (
+    Candidate,
+    Command,
+    Device,
+    Frame,
+    LastValue,
+    Metric,
+    PackFacts,
+    Proof,
+    Report,
+    Sample,
+    Series,
+)
+from hub.core.nesting import shallow_json
+from hub.sdk.notification import Notice
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -108,7 +120,8 @@ class Turn(Protocol):
 
 
 class Bus(Protocol):
-    """A serial line that the core owns (section `buses` of the configuration) and lends: first come, first served."""
+    """A serial line that the core owns (section `serial_buses` of the configuration) and lends: first come, first
+    served."""
 
     async def transact(
         self, frame: bytes, whole: Callable[[bytes], int | None], *, timeout: timedelta = timedelta(seconds=1)
@@ -157,10 +170,11 @@ class Session(Protocol):
         self, reports: Sequence[Report], *, note: Callable[[], None] | None = None, durable: bool = False
     ) -> None:
         """Hand over reports that are one: of one frame, say. All are in one commit, so that a kill leaves all of them
-        or none. `note` is called when there is room for them, right before they are taken: what it puts into `state`
-        is in that commit too. So put the counter of a frame there and nowhere else: put before an `emit` that waits for
-        room, it outlives a reading that does not, and the frame is refused when it comes again. What `note` raises is
-        raised here, and nothing is taken. While this waits, the plugin itself must know the frame when it comes again.
+        or none. `note` is called when there is room for them, right before they are taken: what it puts into
+        `state_dir` is in that commit too. So put the counter of a frame there and nowhere else: put before an `emit`
+        that waits for room, it outlives a reading that does not, and the frame is refused when it comes again. What
+        `note` raises is raised here, and nothing is taken. While this waits, the plugin itself must know the frame when
+        it comes again.
         """
         ...
 
@@ -195,7 +209,7 @@ class Session(Protocol):
     def tell(self, subject: str, facts: Mapping[str, Any]) -> None:
         """How one of this plugin's devices is, or something else that it names ("gateway:0016…"): facts of the plugin's
         own, plain values by name (4 KiB packed), in place of what it told of the subject before; empty: forget it.
-        `ilot radio` shows those that `hub.answers.radio` knows. Nothing of it is kept over a restart, or sent."""
+        `ilot radio` shows those that `hub.rpc.radio` knows. Nothing of it is kept over a restart, or sent."""
         ...
 
     def dropped(self, device: str, error: Exception, *, proof: Proof | None = None) -> None:

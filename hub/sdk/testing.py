@@ -1,7 +1,7 @@
 """For plugin authors: a session and a clock that live in a test.
 
 async def test_it_reads_the_thermometer():
-    session = hub.testing.FakeSession("acme_thermo", devices=[…])
+    session = hub.sdk.testing.FakeSession("acme_thermo", devices=[…])
     await session.run(acme_thermo.run, config, turns=1)
     assert session.reports[0].values == {"temperature": 21.5}
 """
@@ -15,12 +15,24 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from hub.clock import BUILD_FLOOR
-from hub.errors import AuthFailed, DecodeError, NotReady
-from hub.hookspecs import Reasons
-from hub.model import Candidate, Command, Device, Frame, LastValue, Metric, PackFacts, Proof, Report, Sample, Series
-from hub.reasons import words
-from hub.session import Bus, Reply
+from hub.core.clock import BUILD_FLOOR
+from hub.core.errors import AuthFailed, DecodeError, NotReady
+from hub.core.model import (
+    Candidate,
+    Command,
+    Device,
+    Frame,
+    LastValue,
+    Metric,
+    PackFacts,
+    Proof,
+    Report,
+    Sample,
+    Series,
+)
+from hub.i18n.reasons import words
+from hub.sdk.hookspecs import Reasons
+from hub.sdk.session import Bus, Reply
 
 
 class ManualClock:
@@ -85,7 +97,7 @@ async def settle(turns: int = 20) -> None:
 
 
 class FakeDevices:
-    """A `hub.session.Devices` that a test fills."""
+    """A `hub.sdk.session.Devices` that a test fills."""
 
     def __init__(self, devices: Iterable[Device]) -> None:
         self._devices = {device.id: device for device in devices}
@@ -135,7 +147,7 @@ class FakeHttp:
 
 
 class FakeCommands:
-    """`give` one, as if somebody had ordered it; `answers` are what the plugin said: (id, state, detail). `ended` are
+    """`give` one, as if somebody had ordered it; `rpc` are what the plugin said: (id, state, detail). `ended` are
     the ids of those that are no longer wanted, `offered` what it offers."""
 
     def __init__(self) -> None:
@@ -196,11 +208,11 @@ class FakeView:
 
 class FakeSession:
     """A `hub.Session` that keeps what the plugin says: `reports`, `candidates`, `frames`, `drops`, `declared`, and
-    `told`, the last facts by subject.
+    `plugin_facts`, the last facts by subject.
 
     Packs are three tables: `packs` by device, `payloads` by (device, port, payload), `downlinks` by (device, name,
-    sorted items of its values); `kept` are the payloads that a hub would keep. `buses` are the lines that `bus` lends,
-    by name. `room` is set; while it is cleared, nothing is taken, as on a full disk."""
+    sorted items of its values); `dead_letters` are the payloads that a hub would keep. `serial_buses` are the lines
+    that `bus` lends, by name. `room` is set; while it is cleared, nothing is taken, as on a full disk."""
 
     def __init__(self, name: str = "plugin", devices: Iterable[Device] = (), clock: ManualClock | None = None) -> None:
         self.name = name

@@ -7,9 +7,9 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from hub.errors import DecodeError
-from hub.nesting import shallow_json
-from hub.session import Reply
+from hub.core.errors import DecodeError
+from hub.core.nesting import shallow_json
+from hub.sdk.session import Reply
 
 T = TypeVar("T")
 

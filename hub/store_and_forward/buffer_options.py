@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hub.buffer.batch import BufferConfig
 from hub.config.model import Buffer
+from hub.store_and_forward.buffer.batch import BufferConfig
 
 
 def buffer_config(options: Buffer) -> BufferConfig:

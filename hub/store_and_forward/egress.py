@@ -9,7 +9,7 @@ those hosts, never from https to http, and to another origin without certificate
 
 With OpenSSL 3.5 or newer the key exchange offers X25519MLKEM768 first (FIPS 203 with X25519), by default: nothing
 here narrows the groups. While the clock cannot be believed, chains are checked without dates, so that a hub
-without a battery-backed clock is not locked out; names, CA and signatures are checked all the same (`hub.tls`).
+without a battery-backed clock is not locked out; names, CA and signatures are checked all the same (`hub.core.tls`).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
-from hub import tls
-from hub.calling import CertificateRefused, HttpClient, OwnAddress, ProxyRefused, TooLong, Unanswered
-from hub.clock import Clock
-from hub.documents.trust import Egress as Declared
-from hub.documents.trust import Trust, egress_of
-from hub.errors import AuthFailed, DecodeError, HubError, LedElsewhere, NotReady
-from hub.session import Reply
+from hub.core import tls
+from hub.core.clock import Clock
+from hub.core.errors import AuthFailed, DecodeError, HubError, LedElsewhere, NotReady
+from hub.protocol.documents.trust import Egress as Declared
+from hub.protocol.documents.trust import Trust, egress_of
+from hub.sdk.http import CertificateRefused, HttpClient, OwnAddress, ProxyRefused, TooLong, Unanswered
+from hub.sdk.session import Reply
 
 _PORTS = {"http": 80, "https": 443}
 _COUNTED = 256

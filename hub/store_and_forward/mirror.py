@@ -12,7 +12,8 @@ Law
   as soon as the stick is as it should be.
 
 A segment is copied once it is closed: what the open one holds is on the hub's disk alone, at most
-`buffer.segment_size` or `buffer.segment_age` of readings. `hub.forwarding` delivers copies after a loss.
+`buffer.segment_size` or `buffer.segment_age` of readings. `hub.operations.buffer_forwarding` delivers copies after a
+loss.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from hub.buffer import frame
-from hub.buffer.ackset import AckSet
-from hub.buffer.disk import Disk, SystemDisk
-from hub.buffer.recovery import Scan
-from hub.buffer.rows import STREAMS
-from hub.buffer.segment import MAX_SEGMENT, SegmentInfo, SegmentName
-from hub.clock import Clock
-from hub.disk.aside import Aside
+from hub.core.clock import Clock
+from hub.core.disk.hanging_calls import Aside
+from hub.protocol.records import framing
+from hub.protocol.records.rows import STREAMS
+from hub.store_and_forward.buffer.ackset import AckSet
+from hub.store_and_forward.buffer.disk import Disk, SystemDisk
+from hub.store_and_forward.buffer.recovery import Scan
+from hub.store_and_forward.buffer.segment import MAX_SEGMENT, SegmentInfo, SegmentName
 
 OFF, STARTING, THERE, ABSENT, SAME_DISK, FULL, FAILED = (
     "off", "starting", "there", "absent", "same disk", "full", "failed",
@@ -155,7 +156,7 @@ class Stick:
     def _end(self, copy: Copy) -> int:
         if copy not in self._ends:
             heads = Scan.of(self._disk.read(self._path(copy))).heads
-            self._ends[copy] = max((head.seq for head in heads if head.kind in frame.NUMBERED), default=0)
+            self._ends[copy] = max((head.seq for head in heads if head.kind in framing.NUMBERED), default=0)
         return self._ends[copy]
 
     def _copy(self, copy: Copy, info: SegmentInfo, held: dict[Copy, SegmentInfo]) -> None:
@@ -210,11 +211,11 @@ class Stick:
 def counting(data: bytes, last: int) -> bytes:
     """The bytes of a segment up to the first record that a later segment superseded: a number above `last`."""
     heads = Scan.of(data).heads
-    return data[: next((head.offset for head in heads if head.kind in frame.NUMBERED and head.seq > last), len(data))]
+    return data[: next((head.offset for head in heads if head.kind in framing.NUMBERED and head.seq > last), len(data))]
 
 
 class Segments(Protocol):
-    """What is needed of `hub.buffer.Buffer`."""
+    """What is needed of `hub.store_and_forward.buffer.Buffer`."""
 
     @property
     def acks(self) -> AckSet: ...
@@ -238,8 +239,8 @@ class Mirror:
                 await self._clock.sleep(EVERY_S)
 
     def status(self) -> dict[str, Any]:
-        """`state`, bytes and number of `copies`, segments `waiting` for one, rounds that failed, why the last did, and
-        how many copies were given up for room."""
+        """`state_dir`, bytes and number of `copies`, segments `waiting` for one, rounds that failed, why the last did,
+        and how many copies were given up for room."""
         stick = self._stick
         state, error = self._standing()
         return {

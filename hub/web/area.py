@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from hub.crisis.readonly import ReadOnly
-from hub.errors import HubError
-from hub.labels import Unreadable
+from hub.core.errors import HubError
+from hub.operations.crisis.readonly import ReadOnly
+from hub.protocol.device_labels import Unreadable
 from hub.web.menu import Entry
 from hub.web.people.passwords import Busy
-from hub.web.refused import Refused
-from hub.web.request.answering import json
+from hub.web.presentation.refusing import french
+from hub.web.refusals import Refused
+from hub.web.request.responses import json
 from hub.web.request.routes import API, READS, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site
-from hub.web.telling.refusing import french
 from hub.web.words import word
 
 Operation = Callable[[Visit], Awaitable[Any]]

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hub.doubled import offset, which
-from hub.typography import KEPT, NARROW
+from hub.i18n.ambiguous_time import offset, which
+from hub.i18n.typography import KEPT, NARROW
 
 _WISH = re.compile(r"(\d+)(s|min|h|d)")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hub.kit.handler import Handler
+    from hub.sdk.http_handler import Handler
     from hub.web.server import Server
 
 

@@ -23,13 +23,13 @@ from typing import Any, Protocol
 import msgspec
 from aiohttp import web
 
-from hub.clock import Clock
-from hub.model import LastValue, Report
-from hub.web.handed import Parts
+from hub.core.clock import Clock
+from hub.core.model import LastValue, Report
 from hub.web.people.accounts import Account
 from hub.web.people.sessions import Session
+from hub.web.presentation.views import summary
 from hub.web.request.visit import Rejected, Visit
-from hub.web.telling.showing import summary
+from hub.web.services import Parts
 
 STEP_S, SUMMARY_S, BEAT_S, WRITE_S = 1.0, 5.0, 10.0, 10.0
 MOST, MOST_EACH = 40, 8

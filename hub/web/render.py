@@ -10,22 +10,22 @@ from urllib.parse import quote, urlencode
 import jinja2
 from jinja2.filters import do_forceescape, do_mark_safe
 
-from hub.asker import who_text
-from hub.typography import Dated, dates_whole, fingerprint_lines, typeset, unit_text, whole_text, with_units
-from hub.web import figures, scanning
+from hub.core.actor import who_text
+from hub.i18n.typography import Dated, dates_whole, fingerprint_lines, typeset, unit_text, whole_text, with_units
+from hub.web import formatting, scanning
 from hub.web.menu import GROUPS, Entry
 from hub.web.people.sessions import IDLE_S, LONGEST_S
+from hub.web.presentation import views
+from hub.web.presentation.messages import message
+from hub.web.presentation.refusing import french
 from hub.web.request.routes import ADMINISTRATEUR, WORKS
 from hub.web.request.visit import Visit
-from hub.web.telling import showing
-from hub.web.telling.messages import message
-from hub.web.telling.refusing import french
 from hub.web.words import word
 
 HERE = Path(__file__).parent
 _LASTS = {
-    "idle": figures.with_unit(f"{IDLE_S / 3600:g}", "h"),
-    "longest": figures.with_unit(f"{LONGEST_S / 3600:g}", "h"),
+    "idle": formatting.with_unit(f"{IDLE_S / 3600:g}", "h"),
+    "longest": formatting.with_unit(f"{LONGEST_S / 3600:g}", "h"),
 }
 
 
@@ -53,10 +53,10 @@ class Renderer:
         self._pages.filters["dated"] = Dated
         self._pages.filters["path"] = lambda text: quote(str(text), safe="")
         self._pages.globals.update(
-            loudness=showing.loudness,
-            finest=figures.FINEST,
-            strongest=showing.strongest,
-            MOST=showing.MOST_ROWS,
+            loudness=views.loudness,
+            finest=formatting.FINEST,
+            strongest=views.strongest,
+            MOST=views.MOST_ROWS,
             decoder=scanning.decoder_there(),
         )
 
@@ -80,14 +80,14 @@ class Renderer:
             "unit": lambda text: unit_text(text, lang),
             "say": typeset if lang == "fr" else with_units,
             "message": lambda sentence: message(sentence, lang),
-            "size": lambda size: figures.size_text(size, lang),
-            "span": lambda seconds: figures.span_text(seconds, lang),
-            "number": lambda value, digits=0: figures.number(value, digits, lang),
+            "size": lambda size: formatting.size_text(size, lang),
+            "span": lambda seconds: formatting.span_text(seconds, lang),
+            "number": lambda value, digits=0: formatting.number(value, digits, lang),
             "whole": lambda value: whole_text(value, lang),
-            "wish": lambda text: figures.wish_text(text, lang),
+            "wish": lambda text: formatting.wish_text(text, lang),
             "who": lambda by: who_text(by, lang),
-            "day": lambda text: Dated(figures.day_text(text, lang)),
-            "reading": lambda value, unit="": figures.value_text(
+            "day": lambda text: Dated(formatting.day_text(text, lang)),
+            "reading": lambda value, unit="": formatting.value_text(
                 value, lang, (word("no", lang), word("yes", lang)), unit
             ),
         }  # fmt: skip

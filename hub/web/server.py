@@ -13,25 +13,25 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.clock import Clock
-from hub.control import Call
-from hub.errors import HubError
-from hub.kit.connections import Connections
-from hub.kit.handler import Handler
+from hub.core.calls import Call
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.sdk.connections import Connections
+from hub.sdk.http_handler import Handler
 from hub.web.area import sentence
 from hub.web.areas import AREAS, FILES, MENU, SAID
 from hub.web.areas.entrance import entrance
-from hub.web.handed import Parts, Place
-from hub.web.people.everybody import People
 from hub.web.people.passwords import Busy
 from hub.web.people.sessions import COOKIE, FORM_COOKIE
-from hub.web.refused import Refused
-from hub.web.request import answering as answers
-from hub.web.request.admitting import LANG_COOKIE, check_form, give_form, language, visit_of
-from hub.web.request.answering import cookie
+from hub.web.people.stores import People
+from hub.web.refusals import Refused
+from hub.web.request import responses as answers
+from hub.web.request.checks import LANG_COOKIE, check_form, give_form, language, visit_of
 from hub.web.request.guard import HEADERS, SAFE, from_elsewhere
+from hub.web.request.responses import cookie
 from hub.web.request.routes import API, EVERYBODY, PAGE, STREAM, Route
 from hub.web.request.visit import Rejected, Visit
+from hub.web.services import Parts, Place
 from hub.web.site import Site
 from hub.web.words import LANGUAGES, word
 

@@ -6,11 +6,11 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from hub.devices import Devices
-from hub.identity.badging import Badging
-from hub.live import Live
-from hub.model import Metric
-from hub.places import Places
+from hub.core.model import Metric
+from hub.devices.places import Places
+from hub.devices.registry import Devices
+from hub.history.latest import Live
+from hub.identity.badges import Badging
 
 
 class Place(NamedTuple):

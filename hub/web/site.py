@@ -15,27 +15,27 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from hub.catalogue import METRICS
-from hub.clock import Clock
-from hub.control import Call
-from hub.documents.badges import BadBadge
-from hub.errors import HubError
-from hub.kit.connections import Connections
-from hub.reasons import words
-from hub.typography import Dated
-from hub.web import figures
-from hub.web.feed import Feed
-from hub.web.handed import Parts, Place
+from hub.core.calls import Call
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.core.metric_catalogue import METRICS
+from hub.i18n.reasons import words
+from hub.i18n.typography import Dated
+from hub.protocol.documents.badges import BadBadge
+from hub.sdk.connections import Connections
+from hub.web import formatting
+from hub.web.live_feed import Feed
 from hub.web.menu import Entry
 from hub.web.people.accounts import Account
-from hub.web.people.everybody import People
+from hub.web.people.stores import People
 from hub.web.people.throttle import Throttle
-from hub.web.refused import Refused
+from hub.web.refusals import Refused
 from hub.web.render import Renderer
-from hub.web.request import answering as answers
+from hub.web.request import responses as answers
 from hub.web.request.guard import SAFE
 from hub.web.request.routes import Route, Table
 from hub.web.request.visit import Visit
+from hub.web.services import Parts, Place
 from hub.web.words import LANGUAGES, WORDS, word
 
 REFUSALS = 30
@@ -140,15 +140,15 @@ class Site:
         text = self.render.page(
             name, visit, lasts=self.sessions.left(visit.session) if visit.session else None,
             counts={"raised-alerts": self.parts.raised()}, title=self.parts.title,
-            timezone=self.parts.timezone, zone_said=figures.zone_text(self.clock.now(), visit.lang, self._zone),
+            timezone=self.parts.timezone, zone_said=formatting.zone_text(self.clock.now(), visit.lang, self._zone),
             now_said=Dated(
-                word("board-at", visit.lang, when=figures.moment_text(self.clock.now(), visit.lang, self._zone))
+                word("board-at", visit.lang, when=formatting.moment_text(self.clock.now(), visit.lang, self._zone))
             ),
             place_name=self.place_name, device_name=self.device_name,
             metric_name=lambda device, key: self.metric_name(device, key, visit.lang), metric_unit=self.metric_unit,
             zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},
-            date=lambda at: Dated(figures.moment_text(at, visit.lang, self._zone).partition(" ")[0]),
-            moment=lambda at: Dated(figures.moment_text(at, visit.lang, self._zone)),
+            date=lambda at: Dated(formatting.moment_text(at, visit.lang, self._zone).partition(" ")[0]),
+            moment=lambda at: Dated(formatting.moment_text(at, visit.lang, self._zone)),
             **{**self._same_page(visit), **what},
         )  # fmt: skip
         return answers.html(text, code)

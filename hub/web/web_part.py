@@ -14,26 +14,26 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hub.backoff import Backoff
-from hub.clock import Clock
 from hub.config.parts.web import Web as Options
-from hub.control import Call
-from hub.errors import ConfigError, HubError
-from hub.store import Store
+from hub.core.backoff import Backoff
+from hub.core.calls import Call
+from hub.core.clock import Clock
+from hub.core.errors import ConfigError, HubError
+from hub.core.store import Store
 from hub.web.calls.accounts import AccountCalls
 from hub.web.calls.label import Facts, LabelCalls
 from hub.web.calls.pictures import PictureCalls
 from hub.web.calls.tokens import TokenCalls
-from hub.web.handed import Parts, Place
 from hub.web.people import reset
-from hub.web.people.broken_glass import BrokenGlass
+from hub.web.people.break_glass import BrokenGlass
 from hub.web.people.passwords import new_code
-from hub.web.pictures.shelf import Shelf
+from hub.web.pictures.table import Shelf
+from hub.web.services import Parts, Place
 
 if TYPE_CHECKING:
-    from hub.web.opening import Opening
+    from hub.web.lazy_server import Opening
     from hub.web.people.accounts import Accounts
-    from hub.web.people.everybody import People
+    from hub.web.people.stores import People
     from hub.web.server import Server
 
 HEALTHY_S = 60.0
@@ -137,9 +137,9 @@ class Web:
     async def _serve(self, options: Options) -> None:
         """Until other options come."""
         self._other.clear()
-        from hub.kit.connections import Connections
-        from hub.web.opening import Opening
-        from hub.web.people.everybody import opened
+        from hub.sdk.connections import Connections
+        from hub.web.lazy_server import Opening
+        from hub.web.people.stores import opened
         from hub.web.sockets import redirect
 
         people = await opened(

@@ -67,7 +67,7 @@ class Link:
         return steps[len(steps) // 2] if len(steps) >= 3 else None
 
     def facts(self) -> dict[str, Any]:
-        """See `hub.answers.radio`."""
+        """See `hub.rpc.radio`."""
         margins = sorted(heard.margin for heard in self.heard)
         rates = Counter(RATES[heard.rate].name.partition("BW")[0] for heard in self.heard)
         return {
@@ -78,7 +78,7 @@ class Link:
         }  # fmt: skip
 
     def air(self) -> dict[str, Any]:
-        """Seconds on the air, see `hub.answers.radio`: of the longest of the last uplinks at the data rate of now.
+        """Seconds on the air, see `hub.rpc.radio`: of the longest of the last uplinks at the data rate of now.
         Empty before the first one."""
         lately = [heard for heard in list(self.heard)[-LATELY:] if heard.rate == self.heard[-1].rate]
         if not lately:
@@ -99,7 +99,7 @@ class Link:
 
 
 def gateway_facts(airspace: Airspace, now: float, last_heard: float | None, *, silent: bool) -> dict[str, Any]:
-    """See `hub.answers.radio`. `last_heard` is Unix seconds."""
+    """See `hub.rpc.radio`. `last_heard` is Unix seconds."""
     left = airspace.left(now)
     duty = {band.name: {"left_s": round(max(0.0, left[band.name]), 2), "of_s": band.duty * HOUR} for band in BANDS}
     return {"last_heard": last_heard, "silent": silent, "duty": duty}

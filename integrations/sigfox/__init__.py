@@ -14,7 +14,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import hub
-from hub.sigfox.callback import Callback
+from hub.sdk.sigfox.callback import Callback
 from integrations.sigfox import decode
 from integrations.sigfox.metrics import METRICS
 from integrations.sigfox.reasons import REASONS
@@ -48,7 +48,7 @@ async def run(config: Config, session: hub.Session) -> None:
 
 
 async def _serve(given: Listen, session: hub.Session, intake: Intake) -> None:
-    from hub.sigfox import door  # aiohttp's server: only where callbacks are received
+    from hub.sdk.sigfox import server  # aiohttp's server: only where callbacks are received
 
     wanted, user = given.secret.get_secret_value().encode(), given.user.encode()
 
@@ -63,11 +63,11 @@ async def _serve(given: Listen, session: hub.Session, intake: Intake) -> None:
     def counted(reason: str) -> None:
         session.dropped("", hub.DecodeError(reason))
 
-    entry = door.Door(authorise, take, counted, rate=given.max_rate, header=given.header)
+    entry = server.Door(authorise, take, counted, rate=given.max_rate, header=given.header)
     tls = await entry.context(given.certificate, given.certificate_key)
     async with entry.serving(given.address, given.port, tls) as port:
         scheme = "https" if tls is not None else "http"
-        session.log.info("callbacks go to %s://%s:%d%s<kind>", scheme, given.address, port, door.PATH)
+        session.log.info("callbacks go to %s://%s:%d%s<kind>", scheme, given.address, port, server.PATH)
         await asyncio.Event().wait()
 
 

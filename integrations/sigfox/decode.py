@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 import hub
-from hub.sigfox.callback import Callback, read
-from hub.sigfox.grammar import Grammar
+from hub.sdk.sigfox.callback import Callback, read
+from hub.sdk.sigfox.grammar import Grammar
 
 KIND = "sigfox"
 
@@ -32,7 +32,7 @@ def line(said: dict[str, Any]) -> hub.Frame:
 
 def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded | None:
     """The numbers, flags and texts of the payload by their names in the format. Raises DecodeError: as
-    `hub.sigfox.callback.read` and `Grammar.read`, `bad-format`."""
+    `hub.sdk.sigfox.callback.read` and `Grammar.read`, `bad-format`."""
     if "callback" not in frame.data:
         return None
     callback, grammar = _parts(frame)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import hub
-from hub.sigfox.callback import ACKNOWLEDGED, ANSWERS
+from hub.sdk.sigfox.callback import ACKNOWLEDGED, ANSWERS
 
 SIZE = 8
 WAITING = 8

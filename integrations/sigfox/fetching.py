@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 import hub
-from hub.sigfox.callback import read
+from hub.sdk.sigfox.callback import read
 from integrations.sigfox.downlinks import Downlinks
 from integrations.sigfox.intake import Intake
 from integrations.sigfox.settings import Config

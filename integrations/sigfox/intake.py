@@ -10,7 +10,7 @@ import asyncio
 from typing import NamedTuple
 
 import hub
-from hub.sigfox.callback import CARRY_DATA, Callback
+from hub.sdk.sigfox.callback import CARRY_DATA, Callback
 from integrations.sigfox import reading
 from integrations.sigfox.downlinks import Downlinks
 from integrations.sigfox.memory import DATA, LINK, LOST, PLACE, STATUS, Memory, most_for

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import hub
-from hub.sigfox.callback import Callback
-from hub.sigfox.grammar import Grammar
+from hub.sdk.sigfox.callback import Callback
+from hub.sdk.sigfox.grammar import Grammar
 from integrations.sigfox.metrics import LINK_QUALITY, LOCATION_RADIUS, MODULE_TEMPERATURE
 from integrations.sigfox.settings import DeviceSettings
 

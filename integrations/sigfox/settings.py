@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 import hub
-from hub.sigfox.grammar import Grammar
+from hub.sdk.sigfox.grammar import Grammar
 
 _DOWNLINK = re.compile(r"([0-9A-Fa-f]{16})?")
 

@@ -17,11 +17,11 @@ from backend.conformance.sender import Segment
 from backend.ingest import RECORDS, STATE, Ingest, Message
 from backend.server import make_ingest
 from backend.views import Views
-from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
-from hub.documents.wire import State, read_ack, read_reply, sign_state
-from hub.errors import HubError
-from hub.identity.enrolment import make_csr, proof
-from hub.keys import hub_id
+from hub.core.errors import HubError
+from hub.protocol.enrolment import make_csr, token_proof
+from hub.protocol.hub_id import hub_id
+from hub.protocol.link_messages import State, read_ack, read_reply, sign_state
+from hub.protocol.records.rows import READINGS, Column, Row, Shape, Subject
 
 SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("motion", kind="flag")))
 METER = Shape((Column("energy", "kW.h", "0.001"),))
@@ -70,7 +70,7 @@ class Desk:
         csr = make_csr(ec.generate_private_key(ec.SECP256R1()), "x")
         registry.admit(
             token_id=token.id, identity=sender.public, csr=csr, name="test", now=now,
-            mac=proof(token.secret, sender.public, csr),
+            mac=token_proof(token.secret, sender.public, csr),
         )  # fmt: skip
         return sender
 

@@ -72,4 +72,4 @@ def token_for(served: Running, lifetime: float = 60.0) -> str:
 def _this_process_may_still_dump_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command called in-process hardens its process: here that would be pytest itself and, by inheritance, each
     process that a later test starts. A limit once lowered cannot be raised again."""
-    monkeypatch.setattr("hub.hardening.harden", list)
+    monkeypatch.setattr("hub.core.process_hardening.harden", list)

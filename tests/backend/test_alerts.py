@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from backend import alerts
 from backend.alerts import NoAlert
 from backend.cli import backend
-from hub.alerts.life import Alert
-from hub.alerts.rows import SHAPE, subject_of
-from hub.alerts.rows import row as alert_row
-from hub.buffer.rows import ALERTS, Row
+from hub.automation.alerts.lifecycle import Alert
+from hub.automation.alerts.stream_rows import SHAPE, subject_of
+from hub.automation.alerts.stream_rows import row as alert_row
+from hub.protocol.records.rows import ALERTS, Row
 
 MADE = Alert(
     id="a1", rule="bins", key="p", severity="warning", raised=NOW / 1000, changed=NOW / 1000, by="rule:bins", place="p",

@@ -20,8 +20,8 @@ from backend import badging
 from backend import owner as owners
 from backend.cli import backend
 from backend.server import Running
-from hub import stretching
-from hub.documents.badges import GROUPS, BadBadge, read_badge, read_revoked
+from hub.core import password_hash
+from hub.protocol.documents.badges import GROUPS, BadBadge, read_badge, read_revoked
 
 
 def invoke(*arguments: object) -> Result:
@@ -53,7 +53,7 @@ def test_a_badge_of_the_backend_is_one_to_a_hub_and_its_passphrase_lies_nowhere(
     assert (badge.name, badge.role, badge.sites, badge.until - badge.begin) == (
         "Dominique Martin", "technicien", ("ecole",), 30 * 86_400,
     )  # fmt: skip
-    assert stretching.fits(badge.secret, stretching.code_of(made["passphrase"], GROUPS))
+    assert password_hash.fits(badge.secret, password_hash.code_of(made["passphrase"], GROUPS))
     picture = Image.open(io.BytesIO((tmp_path / "badge.png").read_bytes()))
     codes = zxingcpp.read_barcodes(picture.convert("L"), formats=zxingcpp.BarcodeFormat.QRCode)
     assert [one.text for one in codes] == [made["text"]]

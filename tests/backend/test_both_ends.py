@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.alerts import TABLE, NoAlert, take, want, wanted
-from hub.alerts import ACKNOWLEDGED, CLEARED, MUTED, RAISED, Alert
-from hub.alerts.life import due, moved
-from hub.alerts.rows import row, subject_of
-from hub.buffer.rows import Row
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED, MUTED, RAISED, Alert
+from hub.automation.alerts.lifecycle import due, moved
+from hub.automation.alerts.stream_rows import row, subject_of
+from hub.protocol.records.rows import Row
 
 ACTS = st.sampled_from([ACKNOWLEDGED, MUTED, CLEARED])
 STEPS = st.lists(

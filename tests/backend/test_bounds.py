@@ -12,13 +12,13 @@ from backend_kit import NOW, Desk, Sender, row
 from backend import alerts, bounds
 from backend.erasures import REACHED
 from backend.ingest import RECORDS
-from hub.alerts.life import Alert
-from hub.alerts.rows import row as alert_row
-from hub.alerts.rows import subject_of
-from hub.buffer import frame
-from hub.buffer.rows import ALERTS, READINGS, Column, Row, Shape, Subject
-from hub.buffer.seal import Previous
-from hub.errors import NotReady
+from hub.automation.alerts.lifecycle import Alert
+from hub.automation.alerts.stream_rows import row as alert_row
+from hub.automation.alerts.stream_rows import subject_of
+from hub.core.errors import NotReady
+from hub.protocol.records import framing
+from hub.protocol.records.rows import ALERTS, READINGS, Column, Row, Shape, Subject
+from hub.protocol.records.seal import Previous
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_numbers_that_fork_without_end_are_counted_as_forked_too_much_rather_tha
 
 def unreadable(hub: Sender, count: int) -> tuple[Any, list[bytes]]:
     segment = hub.segment()
-    return segment, [segment.raw(frame.BLOCK, b"\xff" * 9 + os.urandom(1000), 4) for _ in range(count)]
+    return segment, [segment.raw(framing.BLOCK, b"\xff" * 9 + os.urandom(1000), 4) for _ in range(count)]
 
 
 def test_what_a_hub_fills_its_share_of_the_quarantine_with_leaves_the_others_theirs(

@@ -20,7 +20,7 @@ from backend.mailbox import Doors
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 from hub.identity.enrolment import enrol
 
 SAID = {"device": "1D2F3", "time": 1_760_000_000, "seqNumber": 1, "data": "d2072d"}

@@ -16,11 +16,11 @@ from backend.cli import backend
 from backend.retention import days_of
 from backend.schema import open_database
 from backend.server import Running
-from hub.buffer.rows import Row, Subject
-from hub.documents.backup import Contents, seal
-from hub.documents.wire import pack_message
-from hub.errors import AuthFailed, ConfigError
-from hub.identity.enrolment import read_token
+from hub.core.errors import AuthFailed, ConfigError
+from hub.protocol.documents.backup import Contents, seal
+from hub.protocol.enrolment import read_token
+from hub.protocol.link_messages import pack_message
+from hub.protocol.records.rows import Row, Subject
 
 from .conftest import token_for
 

@@ -16,9 +16,9 @@ from backend.api import hubs as api_hubs
 from backend.api import requests
 from backend.conformance import Result, run_suite
 from backend.server import Running, serving
-from hub.buffer import ints
-from hub.errors import AuthFailed, ConfigError, DecodeError, NotReady
-from hub.ranges import Ranges
+from hub.core.errors import AuthFailed, ConfigError, DecodeError, NotReady
+from hub.protocol.ranges import Ranges
+from hub.protocol.records import integers
 
 from .conftest import token_for
 
@@ -66,7 +66,7 @@ def no_signature_of_records(patch: pytest.MonkeyPatch) -> None:
         def from_public_bytes(public: bytes) -> Anything:
             return Anything()
 
-    patch.setattr("hub.buffer.opening.Ed25519PublicKey", Believing)
+    patch.setattr("hub.protocol.records.opening.Ed25519PublicKey", Believing)
     assert Ed25519PublicKey is not Believing
 
 
@@ -151,7 +151,7 @@ def whole_planes_alone(patch: pytest.MonkeyPatch) -> None:
     def refuse(self: Any, width: int, count: int) -> Any:
         raise DecodeError("bad-width", f"{width} byte planes")
 
-    patch.setattr(ints.Reader, "_tight", refuse)
+    patch.setattr(integers.Reader, "_tight", refuse)
 
 
 def old_states_are_news(patch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,11 @@ from click.testing import CliRunner
 
 from backend import erasures, retention
 from backend.cli import backend
-from hub.buffer.rows import ALERTS, Column, Row, Shape, Subject
-from hub.consent.life import Erasure
-from hub.consent.orders import SHAPE
-from hub.consent.orders import row as order_row
-from hub.errors import StorageError
+from hub.core.errors import StorageError
+from hub.privacy.consent.erasure_rows import SHAPE
+from hub.privacy.consent.erasure_rows import row as order_row
+from hub.privacy.consent.model import Erasure
+from hub.protocol.records.rows import ALERTS, Column, Row, Shape, Subject
 
 FLAT = Subject("~device", "~place", "site", "~group")
 NEXT = Subject("~other", "~elsewhere", "site", "~stranger")

@@ -19,9 +19,9 @@ from backend.gaps import uncovered
 from backend.holes import MOST_HOLES, Holes, aged, missing
 from backend.schema import open_database
 from backend.wanting import ask
-from hub.buffer.bodies import Gap
-from hub.buffer.rows import ALERTS, READINGS
-from hub.ranges import Ranges
+from hub.protocol.ranges import Ranges
+from hub.protocol.records.bodies import Gap
+from hub.protocol.records.rows import ALERTS, READINGS
 
 SPANS = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 6)).map(lambda pair: (pair[0], sum(pair))), max_size=12)
 

@@ -17,13 +17,13 @@ from backend import recipient
 from backend.conformance.probe import altered
 from backend.ingest import STATE, Message, NotAdmitted
 from backend.storage import MAX_OPEN_ALARMS
-from hub.buffer import frame
-from hub.buffer.opening import open_epoch, verify_epoch
-from hub.buffer.rows import Row, Subject
-from hub.buffer.seal import EPOCH_LABEL, SUITE, H, Previous, Sealer
-from hub.documents.trust import Recipient, Trust
-from hub.documents.wire import pack_message, read_ack, read_reply
-from hub.errors import AuthFailed, DecodeError, HubError, StorageError
+from hub.core.errors import AuthFailed, DecodeError, HubError, StorageError
+from hub.protocol.documents.trust import Recipient, Trust
+from hub.protocol.link_messages import pack_message, read_ack, read_reply
+from hub.protocol.records import framing
+from hub.protocol.records.opening import open_epoch, verify_epoch
+from hub.protocol.records.rows import Row, Subject
+from hub.protocol.records.seal import EPOCH_LABEL, SUITE, H, Previous, Sealer
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def test_a_capsule_that_holds_another_key_than_committed_is_refused(
         def encrypt(self, key: bytes, *arguments: Any, **more: Any) -> bytes:
             return SUITE.encrypt(bytes(32), *arguments, **more)
 
-    monkeypatch.setattr("hub.buffer.seal.SUITE", Swapped())
+    monkeypatch.setattr("hub.protocol.records.seal.SUITE", Swapped())
     segment = hub.segment()
     monkeypatch.undo()
     assert desk.post(hub, segment.message([segment.block([row()])])).acks == []
@@ -345,16 +345,16 @@ def test_the_recovery_key_opens_and_cannot_forge(desk: Desk, hub: Sender) -> Non
     assert opener.open(record).readings == 2
     cap = epoch.caps[epoch.kids.index(recovery.kid)]
     key = SUITE.decrypt(cap, recovery.private, info=epoch.info + recovery.kid)
-    parts = frame.parse(record)
+    parts = framing.parse(record)
     body = opener._cipher.decrypt(frame_nonce(parts.head), parts.payload, epoch.eid + parts.header)
     thief = Thief(segment, key, epoch.aead)
-    forged = thief.seal(frame.BLOCK, 1, body, readings=2, total=2, commit_s=0).raw
+    forged = thief.seal(framing.BLOCK, 1, body, readings=2, total=2, commit_s=0).raw
     assert not desk.post(hub, segment.message([forged])).taken(segment)
     assert desk.alarms() == ["forged"]
     assert 1 in desk.post(hub, segment.message([record])).taken(segment)
 
 
-def frame_nonce(head: frame.Head) -> bytes:
+def frame_nonce(head: framing.Head) -> bytes:
     return bytes([head.kind, 0, 0, 0]) + head.seq.to_bytes(8, "big")
 
 
@@ -362,10 +362,10 @@ class Thief(Sealer):
     """A sealer with a stolen epoch key and a signing key of its own."""
 
     def __init__(self, segment: Any, key: bytes, aead: str) -> None:
-        from hub.buffer.seal import AEADS
+        from hub.protocol.records.seal import AEADS
 
         self.eid, self._cipher, self._local = segment.eid, AEADS[aead](key), None
-        self._signer, self._last = Ed25519PrivateKey.generate(), dict.fromkeys(frame.KINDS, 0)
+        self._signer, self._last = Ed25519PrivateKey.generate(), dict.fromkeys(framing.KINDS, 0)
 
 
 # -- unreadable --------------------------------------------------------------------------------------------------
@@ -373,7 +373,7 @@ class Thief(Sealer):
 
 def test_what_a_hub_truly_sealed_and_nobody_can_read_is_kept_and_rejected(desk: Desk, hub: Sender) -> None:
     segment = hub.segment()
-    bad = segment.raw(frame.BLOCK, b"\0\1\xff\xff", 4)
+    bad = segment.raw(framing.BLOCK, b"\0\1\xff\xff", 4)
     good = segment.block([row()])
     answer = desk.post(hub, segment.message([bad, good]))
     assert list(answer.taken(segment)) == [(2, 2)]
@@ -386,7 +386,7 @@ def test_a_database_of_a_release_that_did_not_note_the_epoch_of_what_it_kept_goe
     desk.sql("alter table quarantine drop column epoch")
     desk.restart()
     segment = hub.segment()
-    desk.post(hub, segment.message([segment.raw(frame.BLOCK, b"\0\1\xff\xff", 4)]))
+    desk.post(hub, segment.message([segment.raw(framing.BLOCK, b"\0\1\xff\xff", 4)]))
     assert desk.sql("select q.reason, e.eid from quarantine q join epochs e on e.id = q.epoch") == [
         ("unreadable", segment.eid)
     ]
@@ -406,21 +406,21 @@ def test_a_record_whose_number_is_none_is_kept_aside_and_those_beside_it_are_tak
 
 
 def test_a_block_that_miscounts_its_readings_is_rejected(desk: Desk, hub: Sender) -> None:
-    from hub.buffer.columns import encode
-    from hub.buffer.numbering import Numbering
+    from hub.protocol.records.columns import encode
+    from hub.protocol.records.dictionary import Numbering
 
     segment = hub.segment()
     segment.block([row()])
-    answer = desk.post(hub, segment.message([segment.raw(frame.BLOCK, encode([row()], Numbering()), 3)]))
+    answer = desk.post(hub, segment.message([segment.raw(framing.BLOCK, encode([row()], Numbering()), 3)]))
     assert answer.acks[0].rejected == ((2, 2),)
 
 
 def test_an_epoch_of_a_later_form_is_not_taken_says_why_and_holds_up_nothing_beside_it(desk: Desk, hub: Sender) -> None:
     later, known = hub.segment(), hub.segment()
     block, fine = later.block([row()]), known.block([row()])
-    parts = frame.parse(later.epoch)
+    parts = framing.parse(later.epoch)
     payload = parts.payload.replace(EPOCH_LABEL, EPOCH_LABEL.replace(b"1", b"2"))
-    epoch = frame.pack_record(parts.header, payload, parts.signature)
+    epoch = framing.pack_record(parts.header, payload, parts.signature)
     body = pack_message([(H(payload), [epoch, block]), (known.eid, [*known.context, fine])])
     answer = desk.post(hub, body)
     assert [(ack.run, ack.through) for ack in answer.acks] == [(known.run, 1)]

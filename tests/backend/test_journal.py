@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.journal import MAGIC, Journal
-from hub.buffer import frame
-from hub.errors import StorageError
+from hub.core.errors import StorageError
+from hub.protocol.records import framing
 
 
 @pytest.fixture
@@ -412,8 +412,8 @@ def test_what_looks_like_an_entry_inside_a_damaged_one_is_none(tmp_path: Path, d
     """A hub chooses the bytes of its records: it must not have a record of another hub count as taken."""
 
     def entry(stream: int, payload: bytes) -> bytes:
-        header = frame.pack_header(frame.BLOCK, len(payload), readings=1, seq=1, total=1, commit_s=0)
-        body = struct.pack(">QQ", 1, stream) + frame.pack_record(header, payload, bytes(64))
+        header = framing.pack_header(framing.BLOCK, len(payload), readings=1, seq=1, total=1, commit_s=0)
+        body = struct.pack(">QQ", 1, stream) + framing.pack_record(header, payload, bytes(64))
         return struct.pack(">II", len(body), crc32(body)) + body
 
     hidden = entry(7, b"x")

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from backend import bounds, judging
 from backend.cli import backend
-from hub.buffer import frame
+from hub.protocol.records import framing
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def ilot(desk: Desk, command: str, *arguments: str, fails: int = 0) -> list[dict
 
 def unreadable(desk: Desk, hub: Sender, last: int = 1) -> bytes:
     segment = hub.segment()
-    bad = segment.raw(frame.BLOCK, b"\xff" * 9 + bytes([last]), 4)
+    bad = segment.raw(framing.BLOCK, b"\xff" * 9 + bytes([last]), 4)
     desk.post(hub, segment.message([bad]))
     return bad
 

@@ -11,8 +11,8 @@ from backend_kit import Desk, Sender, row
 
 from backend import mailbox
 from backend.mailbox import Doors, Downlink, Mailbox, Told
-from hub.errors import ConfigError, DecodeError, NotReady
-from hub.sigfox.callback import read
+from hub.core.errors import ConfigError, DecodeError, NotReady
+from hub.sdk.sigfox.callback import read
 
 NOW = time.time()
 

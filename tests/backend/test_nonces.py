@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.nonces import GOOD_FOR_S, Nonces
-from hub.errors import AuthFailed
+from hub.core.errors import AuthFailed
 
 
 class Clock:

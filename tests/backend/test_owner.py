@@ -24,9 +24,9 @@ from backend import badging, broker, pages, pki, recipient, rotation
 from backend import owner as owners
 from backend.keyfiles import owner_root
 from backend.schema import open_database
-from hub.documents.trust import read_trust
-from hub.errors import ConfigError, DecodeError, StorageError
-from hub.identity.enrolment import make_csr
+from hub.core.errors import ConfigError, DecodeError, StorageError
+from hub.protocol.documents.trust import read_trust
+from hub.protocol.enrolment import make_csr
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_root_works_in_a_directory_on_a_share_that_lets_nobody_give_files_away(
         raise OSError(says, os.strerror(says))
 
     os.chown(directory, 12345, 12345)
-    monkeypatch.setattr("hub.disk.files.os.fchown", refuse)
+    monkeypatch.setattr("hub.core.disk.atomic_files.os.fchown", refuse)
     open_database(directory / "backend.db").close()
     assert rotation.rotate(directory).trust.version == 2
 

@@ -21,12 +21,12 @@ from backend import pages, pki
 from backend.cli import backend
 from backend.conformance.probe import Probe
 from backend.server import Running
-from hub.errors import DecodeError
-from hub.identity.enrolment import make_csr
+from hub.core.errors import DecodeError
+from hub.identity.keys import page_password
 from hub.identity.page_certificate import AGAIN_S, FILE, PageCertificate
-from hub.keys import page_password
-from hub.session import Reply
-from hub.testing import ManualClock
+from hub.protocol.enrolment import make_csr
+from hub.sdk.session import Reply
+from hub.sdk.testing import ManualClock
 from hub.web.sockets import certificate
 
 HUB = "hub-abc"

@@ -13,11 +13,11 @@ from backend import views
 from backend.holes import ALARM_AFTER_S, Holes
 from backend.ingest import STATE
 from backend.views import Unknown
-from hub.buffer.bodies import ClockMark, Gap
-from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
-from hub.buffer.seal import Previous
-from hub.errors import StorageError
-from hub.model import Position, Quality
+from hub.core.errors import StorageError
+from hub.core.model import Position, Quality
+from hub.protocol.records.bodies import ClockMark, Gap
+from hub.protocol.records.rows import READINGS, Column, Row, Shape, Subject
+from hub.protocol.records.seal import Previous
 
 BOOT = b"b" * 16
 

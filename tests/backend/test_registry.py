@@ -11,9 +11,9 @@ from backend_kit import Desk
 
 from backend.registry import Registry
 from backend.schema import open_database
-from hub.errors import AuthFailed, ConfigError, StorageError
-from hub.identity.enrolment import Token, proof, read_token
-from hub.keys import hub_id
+from hub.core.errors import AuthFailed, ConfigError, StorageError
+from hub.protocol.enrolment import Token, read_token, token_proof
+from hub.protocol.hub_id import hub_id
 
 IDENTITY, CSR = b"i" * 32, b"csr"
 
@@ -31,7 +31,7 @@ def issue(registry: Registry, **more: Any) -> Token:
 
 def admit(registry: Registry, token: Token, **more: Any) -> str:
     secret, identity, csr = more.pop("secret", token.secret), more.pop("identity", IDENTITY), more.pop("csr", CSR)
-    mac = proof(secret, more.pop("proved", identity), csr)
+    mac = token_proof(secret, more.pop("proved", identity), csr)
     told = {"token_id": token.id, "identity": identity, "csr": csr, "name": "", "mac": mac, "now": 1.0, **more}
     return registry.admit(**told)
 

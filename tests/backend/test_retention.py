@@ -10,13 +10,13 @@ from backend_kit import NOW, Desk, Sender, row
 
 from backend import mailbox, retention
 from backend.mailbox import Doors, Mailbox
-from hub.alerts.life import Alert
-from hub.alerts.rows import row as alert_row
-from hub.alerts.rows import subject_of
-from hub.buffer import frame
-from hub.buffer.rows import ALERTS, Column, Row, Shape, Subject
-from hub.sigfox.callback import read
-from hub.vigil.witness import SHAPE as WITNESS
+from hub.automation.alerts.lifecycle import Alert
+from hub.automation.alerts.stream_rows import row as alert_row
+from hub.automation.alerts.stream_rows import subject_of
+from hub.operations.incidents.audit_anchor import SHAPE as WITNESS
+from hub.protocol.records import framing
+from hub.protocol.records.rows import ALERTS, Column, Row, Shape, Subject
+from hub.sdk.sigfox.callback import read
 
 DAY = 86_400.0
 PERSONAL = Shape((Column("sound", "dB", privacy="personal"),))
@@ -73,7 +73,7 @@ def test_second_contents_and_what_nobody_could_read_go_with_what_is_personal_and
     one, two = hub.segment(run=run), hub.segment(run=run)
     desk.post(hub, one.message([one.block([row()])]))
     desk.settle()
-    answer = desk.post(hub, two.message([two.block([row(value=5.0)]), two.raw(frame.BLOCK, b"\0\1\xff\xff", 4)]))
+    answer = desk.post(hub, two.message([two.block([row(value=5.0)]), two.raw(framing.BLOCK, b"\0\1\xff\xff", 4)]))
     assert 1 not in answer.taken(two)
     assert desk.ingest.storage.evidence._of[hub.hub][0] > 0
     look(desk, 395)

@@ -30,12 +30,13 @@ from backend.schema import open_database
 from backend.server import Running, serving
 from backend.views import Views
 from backend.worker import Worker
-from hub import keys
-from hub.documents.wire import MAX_MESSAGE
-from hub.errors import AuthFailed, ConfigError
+from hub.core.errors import AuthFailed, ConfigError
 from hub.identity import enrolment
-from hub.identity.enrolment import Token, enrol, make_csr, proof, read_token
-from hub.lp import lp
+from hub.identity.enrolment import enrol
+from hub.protocol.enrolment import Token, https_address, make_csr, read_token, token_proof
+from hub.protocol.hub_id import hub_id
+from hub.protocol.length_prefix import lp
+from hub.protocol.link_messages import MAX_MESSAGE
 from plugins import https
 
 from .conftest import token_for
@@ -58,7 +59,7 @@ def asked(token: Token, **more: Any) -> dict[str, Any]:
         "identity": base64.b64encode(identity).decode(),
         "csr": csr.decode(),
         "name": "n",
-        "mac": base64.b64encode(proof(token.secret, identity, csr)).decode(),
+        "mac": base64.b64encode(token_proof(token.secret, identity, csr)).decode(),
     }
     return {**right, **more}
 
@@ -139,7 +140,7 @@ async def test_the_servers_own_certificate_is_no_clients(served: Running, probe:
 
 
 async def test_tls_1_2_is_refused(probe: Probe) -> None:
-    host, port = enrolment.address(probe.url)
+    host, port = https_address(probe.url)
     context = probe.tls()
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(OSError) as caught:  # noqa: PT011 - an alert or a reset, as the race between both ends has it
@@ -230,7 +231,7 @@ async def test_of_a_crowd_that_connects_first_and_then_shakes_hands_at_once_only
     served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.connections.MOST", 4)
-    loop, host = asyncio.get_running_loop(), enrolment.address(probe.url)
+    loop, host = asyncio.get_running_loop(), https_address(probe.url)
     crowd = []
     for number in range(24):
         crowd.append((number % 2 == 0, socket.create_connection(host)))
@@ -424,7 +425,7 @@ async def test_a_stranger_who_waits_for_an_answer_is_not_pushed_out(
 
 
 async def test_a_body_that_never_ends_holds_up_nobody(served: Running, probe: Probe) -> None:
-    host, port = enrolment.address(probe.url)
+    host, port = https_address(probe.url)
     _, writer = await asyncio.open_connection(host, port, ssl=probe.tls())
     writer.write(f"POST /v1/hubs/{probe.hub}/records HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode())
     await writer.drain()
@@ -440,7 +441,7 @@ async def test_a_right_request_enrols_once(served: Running, probe: Probe) -> Non
     token = read_token(token_for(served))
     status, answer = await enroll(probe, asked(token))
     assert status == 200
-    assert answer["hub"] == keys.hub_id(b"i" * 32)
+    assert answer["hub"] == hub_id(b"i" * 32)
     assert base64.b64decode(answer["trust"]) == served.owner.trust_document
     status, answer = await enroll(probe, asked(token))
     assert (status, "used already" in answer["error"]) == (403, True)
@@ -454,7 +455,7 @@ async def test_a_token_and_the_public_key_of_another_hub_are_not_enough_for_a_ce
     public, sign = probe.keys.identity_public, probe.keys.identity.sign
     right = {
         "token_id": token.id, "identity": base64.b64encode(public).decode(), "csr": csr.decode(),
-        "mac": base64.b64encode(proof(token.secret, public, csr)).decode(),
+        "mac": base64.b64encode(token_proof(token.secret, public, csr)).decode(),
     }  # fmt: skip
     of_another_token = base64.b64encode(sign(lp(b"ilot/enrol/1\0", b"other", csr))).decode()
     for more in ({}, {"signature": of_another_token}, {"signature": base64.b64encode(bytes(64)).decode()}):
@@ -497,7 +498,7 @@ async def test_a_request_that_cannot_be_certified_costs_the_token_nothing_and_wi
     served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = read_token(token_for(served))
-    mac = base64.b64encode(proof(token.secret, b"i" * 32, b"no request")).decode()
+    mac = base64.b64encode(token_proof(token.secret, b"i" * 32, b"no request")).decode()
     assert (await enroll(probe, asked(token, csr="no request", mac=mac)))[0] == 400
     looked: list[bytes] = []
     monkeypatch.setattr(owners.Owner, "certify", lambda self, csr, hub: looked.append(csr))

@@ -17,10 +17,10 @@ from msgspec import UNSET
 
 from backend.ingest import STATE
 from backend.states import OFFER_EVERY_S, States
-from hub.documents.backup import SENT_JUMP
-from hub.documents.wire import State, pack_message, read_ack, read_reply, read_state, sign_state
-from hub.errors import AuthFailed, StorageError
-from hub.identity.enrolment import make_csr
+from hub.core.errors import AuthFailed, StorageError
+from hub.protocol.documents.backup import SENT_JUMP
+from hub.protocol.enrolment import make_csr
+from hub.protocol.link_messages import State, pack_message, read_ack, read_reply, read_state, sign_state
 
 
 @pytest.fixture

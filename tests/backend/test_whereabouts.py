@@ -14,9 +14,9 @@ from backend import whereabouts
 from backend.conformance.probe import Probe
 from backend.server import Running
 from backend.whereabouts import DAY, EVERY_S, Whereabouts
-from hub.buffer.rows import Column, Row, Shape, Subject
-from hub.errors import NotReady
+from hub.core.errors import NotReady
 from hub.identity.enrolment import enrol
+from hub.protocol.records.rows import Column, Row, Shape, Subject
 
 from .conftest import token_for
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from backend_kit import NOW, Desk
 
-from hub.buffer.rows import ALERTS, Row, Subject
-from hub.vigil.witness import SHAPE
+from hub.operations.incidents.audit_anchor import SHAPE
+from hub.protocol.records.rows import ALERTS, Row, Subject
 
 
 def told(head: str, time_ms: int = NOW) -> Row:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from backend.ingest import RECORDS, Message
 from backend.worker import BATCH_S, MAX_BATCH, MIN_BATCH, Worker, batch_size
-from hub.errors import NotReady
+from hub.core.errors import NotReady
 
 
 class Holes:

@@ -11,18 +11,19 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 import hub
-from hub.buffer import bodies, columns
-from hub.buffer import frame as records
-from hub.buffer.reader import SegmentIndex
-from hub.buffer.rows import Column, Shape, Subject
-from hub.buffer.segment import MAGIC, SegmentInfo
-from hub.buffer.squeeze import MAX_BODY, Squeezer, expand
-from hub.calling.form import TooLong, Unanswered, unpacked
-from hub.documents import badges, trust, wire
-from hub.payload.mapping import leaves
-from hub.payload.messages import Answer, Unpacker
-from hub.sigfox import callback
-from hub.sigfox.grammar import Grammar
+from hub.devices.codecs.mapping import leaves
+from hub.devices.codecs.messages import Answer, Unpacker
+from hub.protocol import link_messages
+from hub.protocol.documents import badges, trust
+from hub.protocol.records import bodies, columns
+from hub.protocol.records import framing as records
+from hub.protocol.records.compression import MAX_BODY, Squeezer, expand
+from hub.protocol.records.rows import Column, Shape, Subject
+from hub.sdk.http.messages import TooLong, Unanswered, unpacked
+from hub.sdk.sigfox import callback
+from hub.sdk.sigfox.grammar import Grammar
+from hub.store_and_forward.buffer.reader import SegmentIndex
+from hub.store_and_forward.buffer.segment import MAGIC, SegmentInfo
 from integrations.bacnet import decode as bacnet
 from integrations.bluetooth import advert, atc, bthome, eddystone, gatt_layout, ruuvi, sig
 from integrations.bluetooth.strangers import messages as strangers
@@ -155,7 +156,7 @@ _RECORDS: Shapes = {
 
 
 def _stream(name: str, feed: Callable[[], Feed], longest: int, shapes: Shapes) -> Hostile:
-    """A new splitter, fed as a line is read: up to 4,096 bytes at once (`hub.kit.lines.Line.receive`)."""
+    """A new splitter, fed as a line is read: up to 4,096 bytes at once (`hub.sdk.serial_line.Line.receive`)."""
 
     def decode(data: bytes) -> object:
         feeding = feed()
@@ -567,7 +568,7 @@ class _Keys(NamedTuple):
 
 
 def _ack(data: bytes) -> object:
-    return wire.read_ack(data, _Keys())
+    return link_messages.read_ack(data, _Keys())
 
 
 _PARTS: Shapes = {
@@ -725,12 +726,12 @@ TABLE: tuple[Hostile, ...] = (
     Hostile("small state", bodies.decode_local, 1 << 16, {
         **_MSGPACK, "within": lambda n: b"\x93\x00\x00\x81\xa1a" + b"\x91" * n,
     }, refused=False),
-    Hostile("message of the link", wire.open_message, wire.MAX_MESSAGE, {
+    Hostile("message of the link", link_messages.open_message, link_messages.MAX_MESSAGE, {
         "groups": lambda n: b"ILM1" + (bytes(32) + b"\0\0\0\1a") * (n // 37),
         "a group that lies": lambda n: b"ILM1" + bytes(32) + b"\xff\xff\xff\xff" + bytes(n),
     }),
-    Hostile("reply of the link", wire.read_reply, wire.MAX_REPLY, _MSGPACK),
-    Hostile("ack", _ack, wire.MAX_SIGNED, _PARTS),
+    Hostile("reply of the link", link_messages.read_reply, link_messages.MAX_REPLY, _MSGPACK),
+    Hostile("ack", _ack, link_messages.MAX_SIGNED, _PARTS),
     Hostile("trust", lambda data: trust.read_trust(data, bytes(32)), trust.MAX_DOCUMENT, _PARTS),
     Hostile("badge", lambda data: badges.read_badge(str(data, "latin-1"), ()), badges.MAX_TEXT, {
         "letters": lambda n: b"ILOT1:" + b"A" * n,

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 import integrations.bluetooth
-from hub.admission.quarantine import LIMIT
-from hub.errors import DecodeError, PluginError
-from hub.hosting.runtime import Core, InProcessSession
-from hub.model import Candidate, Frame, Proof, Report, Signal
-from hub.registry import Registry
-from hub.testing import FakeHttp
+from hub.core.errors import DecodeError, PluginError
+from hub.core.model import Candidate, Frame, Proof, Report, Signal
+from hub.pipeline.admission.quarantine import LIMIT
+from hub.plugin_host.registry import Registry
+from hub.plugin_host.runtime import Core, InProcessSession
+from hub.sdk.testing import FakeHttp
 
 from ..hub.path_kit import TAG, Path
 

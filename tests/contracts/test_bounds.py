@@ -22,8 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hub
-from hub.errors import HubError
-from hub.testing import FakeSession
+from hub.core.errors import HubError
+from hub.sdk.testing import FakeSession
 from integrations.mqtt_devices import Book, discovery, mapping
 
 from .cost_kit import BYTES_A_STEP, cost, left, peak, steps

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hub
-from hub.nesting import DEEPEST, shallow_json
-from hub.payload.messages import Answer
-from hub.session import Reply
-from hub.sigfox import callback
+from hub.core.nesting import DEEPEST, shallow_json
+from hub.devices.codecs.messages import Answer
+from hub.sdk.session import Reply
+from hub.sdk.sigfox import callback
 from integrations.http_json.decode import document
 from integrations.lorawan import gwmp
 from integrations.lorawan_servers import things_stack_events
@@ -30,11 +30,11 @@ OWN = {
     "backend/owner.py": "a file of its own",
     "backend/pages.py": "a file of its own",
     "backend/views.py": "rows of its own database",
-    "hub/adoption/gate.py": "its own store",
+    "hub/onboarding/adoption/gate.py": "its own store",
     "hub/cli/demo/scene.py": "what its own children say",
-    "hub/crisis/sampling/desk.py": "its own store",
-    "hub/crisis/sampling/state.py": "its own store",
-    "hub/crisis/state.py": "a file of its own",
+    "hub/operations/crisis/sampling/service.py": "its own store",
+    "hub/operations/crisis/sampling/state.py": "its own store",
+    "hub/operations/crisis/state.py": "a file of its own",
     "integrations/bluetooth/gatt_layout.py": "written by `advert`, of a line that is bounded",
     "integrations/bluetooth/sim": "a simulator's",
     "integrations/lorawan/sim.py": "a simulator's",

@@ -20,18 +20,18 @@ from typing import NamedTuple
 import pytest
 
 import hub
-from hub.admission.quarantine import REFUSALS as DOUBTS
-from hub.admission.replay import Freshness
-from hub.commands.desk import STATES
-from hub.errors import PluginError
-from hub.hookspecs import Config
-from hub.reasons import Words, words, wrong
-from hub.reasons.table import REASONS
-from hub.registry import Plugin, Registry
-from hub.sigfox.callback import ANSWERS
-from hub.testing import FakeSession
-from hub.typography import plain_spaces
-from hub.web.telling.waiting import why_waits
+from hub.automation.commands.service import STATES
+from hub.core.errors import PluginError
+from hub.i18n.reasons import Words, words, wrong
+from hub.i18n.reasons.table import REASONS
+from hub.i18n.typography import plain_spaces
+from hub.pipeline.admission.quarantine import REFUSALS as DOUBTS
+from hub.pipeline.admission.replay import Freshness
+from hub.plugin_host.registry import Plugin, Registry
+from hub.sdk.hookspecs import Config
+from hub.sdk.sigfox.callback import ANSWERS
+from hub.sdk.testing import FakeSession
+from hub.web.presentation.waiting_reasons import why_waits
 from integrations.bacnet.names import ABORTS, ERRORS, REJECTS, Refused
 from integrations.bluetooth.strangers.messages import FAULTS
 from integrations.lorawan.gwmp import REFUSALS
@@ -172,7 +172,7 @@ def core() -> tuple[Found, ...]:
     roots = [ROOT / "hub" / part for part in PARTS]
     paths = [path for root in roots for path in (root.rglob("*.py") if root.is_dir() else (root,))]
     found = [one for path in paths for one in reasons_of(path)]
-    found += [Found(one.value, "hub/admission/replay.py") for one in Freshness if one is not Freshness.FRESH]
+    found += [Found(one.value, "hub/pipeline/admission/replay.py") for one in Freshness if one is not Freshness.FRESH]
     return tuple(found)
 
 
@@ -196,7 +196,7 @@ def test_every_reason_of_the_hub_itself_has_words() -> None:
     left = {"command-*": {f"command-{state}" for state in STATES}, "write-*": {"write-too-soon"}}
     asked = {slug for slug in core() if slug.slug not in left}
     assert {(one.slug, one.where) for one in asked if shown(one.slug, {}) is None} == set(), (
-        "say in hub/reasons/table.py what these mean and what to do, or in OTHERWISE that they are no reasons"
+        "say in hub/i18n/reasons/table.py what these mean and what to do, or in OTHERWISE that they are no reasons"
     )
     assert [slug for slugs in left.values() for slug in slugs if words(slug) is None] == []
 

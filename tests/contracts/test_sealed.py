@@ -17,16 +17,16 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from hub.errors import StorageError
-from hub.held import Holding
-from hub.held import holding as holding_module
-from hub.held.holding import SPACING_S
-from hub.held.sealed import BEHIND
-from hub.hosting.runtime import Core, InProcessSession
-from hub.model import Device, Frame, Signal
-from hub.registry import Registry
-from hub.store import Store
-from hub.testing import FakeHttp
+from hub.core.errors import StorageError
+from hub.core.model import Device, Frame, Signal
+from hub.core.store import Store
+from hub.pipeline.holding_queue import Holding
+from hub.pipeline.holding_queue import service as holding_module
+from hub.pipeline.holding_queue.sealed import BEHIND
+from hub.pipeline.holding_queue.service import SPACING_S
+from hub.plugin_host.registry import Registry
+from hub.plugin_host.runtime import Core, InProcessSession
+from hub.sdk.testing import FakeHttp
 
 from ..hub.path_kit import Path
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hub import control
-from hub.testing import FakeView
+from hub.rpc import control_socket
+from hub.sdk.testing import FakeView
 from hub.web.sockets import redirect
 from plugins import modbus_server, prometheus
 from plugins.modbus_server.serving import serve
@@ -25,7 +25,7 @@ FOR_EVER_S = 40.0
 
 @asynccontextmanager
 async def controlled(path: Path) -> AsyncIterator[str]:
-    async with control.serving(path / "hub.sock", {}):
+    async with control_socket.serving(path / "hub.sock", {}):
         yield str(path / "hub.sock")
 
 

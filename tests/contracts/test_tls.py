@@ -1,5 +1,5 @@
-"""TLS contexts are made by `hub.tls` and nowhere else, so that one place says what a certificate must be. A library
-that would make one by itself is given ours."""
+"""TLS contexts are made by `hub.core.tls` and nowhere else, so that one place says what a certificate must be. A
+library that would make one by itself is given ours."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEED = {"SMTP_SSL": "context", "starttls": "context", "urlopen": "context", "HTT
 LIBRARY = {"tls_params", "tls_insecure", "tls_set", "tls_insecure_set", "cafile", "verify_ssl", "ssl_ca_certs"}
 """Arguments by which a library is told to make one."""
 ASKS = {"get", "post", "put", "delete", "head", "patch", "request", "ws_connect"}
-THRIFT = ("hub/thrift.py", "set_default_verify_paths")
+THRIFT = ("hub/core/memory_tuning.py", "set_default_verify_paths")
 """What aiohttp makes when it is imported is kept from reading the machine's CAs; it is never used."""
 
 
@@ -64,8 +64,8 @@ def test_no_other_place_makes_a_tls_context_or_changes_what_it_checks() -> None:
     files = [path for part in PARTS for path in (ROOT / part).rglob("*.py") if path != HOME]
     assert len(files) > 500
     found = [one for path in files for one in made_elsewhere(path.relative_to(ROOT), path.read_text())]
-    assert found == [], "ask hub.tls, or hub.Tls in a plugin"
-    assert list(made_elsewhere(Path("hub/tls/__init__.py"), HOME.read_text()))
+    assert found == [], "ask hub.core.tls, or hub.Tls in a plugin"
+    assert list(made_elsewhere(Path("hub/core/tls/__init__.py"), HOME.read_text()))
 
 
 @pytest.mark.parametrize(

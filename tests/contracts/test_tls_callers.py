@@ -1,5 +1,5 @@
-"""Each plugin that calls a customer's server by TLS accepts what `hub.tls` accepts, and says why it refuses another, on
-the pages in French too."""
+"""Each plugin that calls a customer's server by TLS accepts what `hub.core.tls` accepts, and says why it refuses
+another, on the pages in French too."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 import hub
-from hub.documents.trust import Trust
-from hub.egress import Egress, Host
-from hub.hosting.supervisor import Health
-from hub.testing import ManualClock
-from hub.troubles import trouble
+from hub.i18n.plugin_errors import trouble
+from hub.plugin_host.supervisor import Health
+from hub.protocol.documents.trust import Trust
+from hub.sdk.testing import ManualClock
+from hub.store_and_forward.egress import Egress, Host
 from integrations import mqtt_devices
 from integrations.lorawan_servers import chirpstack
 from plugins import email, homeassistant, mqtt_notifier
+from tests.hub.core.test_tls import ACCEPTED, REFUSED
 
 from ..certificates import Made, files, serving
-from ..hub.test_tls import ACCEPTED, REFUSED
 from ..plugins.homeassistant.test_homeassistant import FakeView
 from ..plugins.notify_kit import alert, notifying, until
 

@@ -13,24 +13,24 @@ from pathlib import Path
 import pytest
 
 import hub
-from hub.commands.desk import STATES
-from hub.reasons.table import REASONS
-from hub.sigfox.callback import ANSWERS
-from hub.troubles import _SYSTEM, _TABLE, trouble
-from hub.troubles.outcomes import OUTCOMES
-from hub.troubles.table import RARE
-from hub.typography import plain_spaces
-from hub.vigil.incidents import ADVICE
-from hub.web.telling.messages import _TABLE as MESSAGES
-from hub.web.telling.refusing import _TABLE as REFUSALS
+from hub.automation.commands.service import STATES
+from hub.i18n.plugin_errors import _SYSTEM, _TABLE, trouble
+from hub.i18n.plugin_errors.outcomes import OUTCOMES
+from hub.i18n.plugin_errors.table import RARE
+from hub.i18n.reasons.table import REASONS
+from hub.i18n.typography import plain_spaces
+from hub.operations.incidents.correlation import ADVICE
+from hub.sdk.sigfox.callback import ANSWERS
+from hub.web.presentation.messages import _TABLE as MESSAGES
+from hub.web.presentation.refusing import _TABLE as REFUSALS
 from integrations.lorawan.orders import DONE
 from plugins.https import _proxy_says
 
 ROOT = Path(hub.__file__).parents[1]
 RAISED = {"NotReady", "LedElsewhere", "_Counted", "AuthFailed", "StorageError", "DiskRefuses", "BufferFull"}
 PARTS = (
-    "integrations", "plugins", "hub/hosting", "hub/link", "hub/egress.py", "hub/buses.py", "hub/kit", "hub/payload",
-    "hub/rawdisk", "hub/buffer/commits.py", "hub/buffer/journal.py", "hub/backups/keeper.py", "hub/identity/renewal.py",
+    "integrations", "plugins", "hub/plugin_host", "hub/store_and_forward/link", "hub/store_and_forward/egress.py", "hub/plugin_host/serial_buses.py", "hub/sdk", "hub/devices/codecs",
+    "hub/history/archive", "hub/store_and_forward/buffer/commits.py", "hub/store_and_forward/buffer/journal.py", "hub/operations/backups/keeper.py", "hub/identity/certificate_renewal.py",
 )  # fmt: skip
 """What runs all the time; commands of the shell speak English."""
 HELPERS = {"_proxy_says", "complaint", "sentence", "why_not"}
@@ -105,7 +105,7 @@ def test_every_sentence_with_which_a_plugin_or_a_part_of_the_hub_goes_away_is_to
     found = list(sentences())
     assert len(found) > 150
     assert [(where, said) for where, said in found if not french(said)] == [], (
-        "say it in hub/troubles/table.py: it stands on a French page"
+        "say it in hub/i18n/plugin_errors/table.py: it stands on a French page"
     )
 
 
@@ -117,7 +117,7 @@ def test_what_integrations_answer_to_a_command_is_told_in_french() -> None:
     ]
     assert len(found) > 30
     assert [(where, said) for where, said in found if not french(said)] == [], (
-        "say it in hub/troubles/outcomes.py: it stands on the page of commands"
+        "say it in hub/i18n/plugin_errors/outcomes.py: it stands on the page of commands"
     )
 
 

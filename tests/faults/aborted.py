@@ -21,7 +21,7 @@ from needs import Missing
 from power import Card
 from rig import Verdict
 
-from hub.buffer.disk import SystemDisk
+from hub.store_and_forward.buffer.disk import SystemDisk
 
 _WRITERS = 3
 _COMMIT = b"x" * 700
@@ -79,7 +79,7 @@ def aborted_journal(root: Path, runs: int, seed: int) -> Verdict:
 
 def twin_believes_fdatasync(root: Path, runs: int, seed: int) -> Verdict:
     """Ends with the first loss; a kernel that shows none in so many tries does not lie."""
-    with mock.patch("hub.disk.files.sync_data", os.fdatasync):
+    with mock.patch("hub.core.disk.atomic_files.sync_data", os.fdatasync):
         verdict = _aborted(root, runs * _TRIES, seed, "twin: fdatasync is believed", lambda lost: lost > 0)
     if not verdict.lost:
         raise Missing(f"this kernel's fdatasync told the truth in {verdict.runs} tries: there is nothing to catch")

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backend.ingest import Ingest
 from hub.__main__ import main as ilot
-from hub.documents.wire import Ack, key_id, sign_ack
+from hub.protocol.link_messages import Ack, key_id, sign_ack
 
 LIES = ("unsigned", "stranger", "ahead", "other-hub", "other-run", "database")
 _STRANGER = Ed25519PrivateKey.generate()

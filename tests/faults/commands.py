@@ -22,7 +22,7 @@ import socket
 import sys
 from pathlib import Path
 
-LATE = ("backend.server", "hub.config.load", "hub.identity.enrolment", "hub.registry")
+LATE = ("backend.server", "hub.config.load", "hub.identity.enrolment", "hub.plugin_host.registry")
 """What commands import when they run."""
 
 LIMIT = 1 << 20
@@ -30,7 +30,7 @@ LIMIT = 1 << 20
 
 
 def load() -> None:
-    from hub.cli import COMMANDS
+    from hub.cli.main import COMMANDS
 
     for place in COMMANDS.values():
         importlib.import_module(place.partition(":")[0])

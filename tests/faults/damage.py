@@ -3,7 +3,7 @@
 One directory is filled by several lives while the backend is away, and kept. Each case works on a copy: the truth is
 which records' bytes were changed. The backend must have every other record; its table of gaps must name exactly the
 destroyed numbers, with their readings; its table of forks must be empty. Cases that this process can afford by the
-thousand, on the buffer alone, are in tests/hub/buffer/test_recovery.py.
+thousand, on the buffer alone, are in tests/hub/store_and_forward/buffer/test_recovery.py.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from rig import Rig, Verdict, until
 
-from hub.buffer import frame
-from hub.buffer.segment import MAGIC, SegmentName
+from hub.protocol.records import framing
+from hub.store_and_forward.buffer.segment import MAGIC, SegmentName
 
 Number = tuple[str, int]
 """Run (hex) and seq, of stream `readings`."""
@@ -29,30 +29,30 @@ class Segment:
 
     name: SegmentName
     data: bytes
-    records: list[frame.Head]
+    records: list[framing.Head]
 
     @classmethod
     def read(cls, path: Path) -> Segment:
         name, data = SegmentName.parse(path.name), path.read_bytes()
         assert name is not None
-        return cls(name, data, [head for head in frame.scan(data, len(MAGIC)) if isinstance(head, frame.Head)])
+        return cls(name, data, [head for head in framing.scan(data, len(MAGIC)) if isinstance(head, framing.Head)])
 
     def numbers(self) -> set[Number]:
-        return {(self.name.run.hex(), head.seq) for head in self.records if head.kind in frame.NUMBERED}
+        return {(self.name.run.hex(), head.seq) for head in self.records if head.kind in framing.NUMBERED}
 
     def destroyed(self, now: bytes) -> set[Number]:
         """The records that `now`, the file after the damage, does not hold; all, when nobody can open what is left."""
         whole = [head for head in self.records if now[head.offset : head.offset + head.size] == self._raw(head)]
-        if not any(head.kind == frame.EPOCH for head in whole):
+        if not any(head.kind == framing.EPOCH for head in whole):
             return self.numbers()
-        return self.numbers() - {(self.name.run.hex(), head.seq) for head in whole if head.kind in frame.NUMBERED}
+        return self.numbers() - {(self.name.run.hex(), head.seq) for head in whole if head.kind in framing.NUMBERED}
 
     def unfinished(self, size: int) -> set[Number]:
         """The numbers in commits that do not end within the first `size` bytes."""
         found: set[Number] = set()
         commit: set[Number] = set()
         for head in self.records:
-            commit |= {(self.name.run.hex(), head.seq)} if head.kind in frame.NUMBERED else set()
+            commit |= {(self.name.run.hex(), head.seq)} if head.kind in framing.NUMBERED else set()
             if not head.more:
                 found |= commit if head.offset + head.size > size else set()
                 commit = set()
@@ -68,10 +68,10 @@ class Segment:
         return {
             (self.name.run.hex(), head.seq)
             for head in self.records
-            if head.kind in frame.NUMBERED and head.offset >= begun
+            if head.kind in framing.NUMBERED and head.offset >= begun
         }
 
-    def _raw(self, head: frame.Head) -> bytes:
+    def _raw(self, head: framing.Head) -> bytes:
         return self.data[head.offset : head.offset + head.size]
 
 
@@ -99,11 +99,11 @@ def flip(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:
 
 def flip_in_header(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:
     segment = rng.choice(segments)
-    return _flip_at(folder, segment, rng.choice(segment.records).offset + rng.randrange(frame.HEADER_SIZE), rng)
+    return _flip_at(folder, segment, rng.choice(segment.records).offset + rng.randrange(framing.HEADER_SIZE), rng)
 
 
 def flip_in_last_record(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:
-    last = next(head for head in reversed(segments[-1].records) if head.kind in frame.NUMBERED)
+    last = next(head for head in reversed(segments[-1].records) if head.kind in framing.NUMBERED)
     return _flip_at(folder, segments[-1], last.offset + rng.randrange(last.size), rng)
 
 
@@ -188,7 +188,7 @@ def all_at_once(folder: Path, segments: list[Segment], rng: random.Random) -> Tr
     if one.destroyed(zeroed) == one.numbers():  # nobody can tell which one it was, so that both names are taken for it
         truth.unknowable |= one.numbers() | other.numbers()
     truth.destroyed |= truncate_closed(folder, [short, last], rng).destroyed
-    torn = last.data + frame.pack_header(frame.BLOCK, 900, readings=9, seq=1 << 20, total=1, commit_s=1) + b"begun"
+    torn = last.data + framing.pack_header(framing.BLOCK, 900, readings=9, seq=1 << 20, total=1, commit_s=1) + b"begun"
     (folder / str(last.name)).write_bytes(torn)
     (folder / str(last.name._replace(number=last.name.number + 1))).write_bytes(last.data)
     return truth
@@ -266,7 +266,7 @@ def _judge(rig: Rig, case: str, truth: Truth, segments: list[Segment], total: Ve
     declared = {(run.hex(), seq) for run, first, last, _ in gaps for seq in range(first, last + 1)}
     readings = {
         (segment.name.run.hex(), head.seq): head.readings
-        for segment in segments for head in segment.records if head.kind in frame.NUMBERED
+        for segment in segments for head in segment.records if head.kind in framing.NUMBERED
     }  # fmt: skip
     lost = readings.keys() - truth.destroyed - truth.unknowable - records
     silent = truth.destroyed - truth.unknowable - declared

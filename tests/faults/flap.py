@@ -1,7 +1,8 @@
 """A link that comes and goes: a TCP proxy between hub and backend that cuts, resets, stalls, delays and drips.
 
 TLS with a pinned authority runs through it, so that it can do no more than this. Acks that lie, and a backend that is
-put back to an older copy, are in lies.py; messages lost, repeated and overtaken, in tests/hub/delivery/test_core.py.
+put back to an older copy, are in lies.py; messages lost, repeated and overtaken, in
+tests/hub/store_and_forward/delivery/test_core.py.
 """
 
 from __future__ import annotations

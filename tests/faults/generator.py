@@ -48,18 +48,18 @@ import msgspec
 from rig import BASE  # a script: its own folder is on the path
 
 import hub
-from hub.app import Settings, serve
-from hub.buffer import frame
-from hub.buffer.bodies import Gap
-from hub.buffer.disk import SystemDisk
-from hub.buffer.journal import Journal
-from hub.buffer.recovery import Scan
-from hub.buffer.segment import SegmentName
-from hub.clock import SystemClock
-from hub.documents.wire import Ack
-from hub.errors import StorageError
-from hub.lp import unlp
-from hub.registry import Plugin, Registry
+from hub.app.hub import Settings, serve
+from hub.core.clock import SystemClock
+from hub.core.errors import StorageError
+from hub.plugin_host.registry import Plugin, Registry
+from hub.protocol.length_prefix import unlp
+from hub.protocol.link_messages import Ack
+from hub.protocol.records import framing
+from hub.protocol.records.bodies import Gap
+from hub.store_and_forward.buffer.disk import SystemDisk
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.recovery import Scan
+from hub.store_and_forward.buffer.segment import SegmentName
 
 DEVICE = "faults:generator"
 PER_DURABLE = 10
@@ -151,7 +151,7 @@ def sync_late(mark: Path) -> None:
 
 def unmarked(scan: Scan) -> int:
     """Where the torn record begins, whatever those before it say."""
-    return scan.end if frame.torn(scan.data, scan.end) else len(scan.data)
+    return scan.end if framing.torn(scan.data, scan.end) else len(scan.data)
 
 
 def start_alone(given_up: Callable[..., Gap]) -> Callable[..., Gap]:
@@ -201,31 +201,35 @@ def main() -> None:
     entry = importlib.metadata.EntryPoint("faults", module.__name__, "hub.plugins")
     registry.plugins["faults"] = Plugin("faults", "ilot", "0", entry)
     if options.same_run and (run := found_run(options.config)) is not None:
-        mock.patch("hub.buffer.buffer.Journal", lambda *a, **more: Journal(*a, **{**more, "run": run})).start()
+        mock.patch(
+            "hub.store_and_forward.buffer.buffer.Journal", lambda *a, **more: Journal(*a, **{**more, "run": run})
+        ).start()
     if options.quick:
-        mock.patch("hub.link.core.STATE_S", 1.0).start()
+        mock.patch("hub.store_and_forward.link.core.STATE_S", 1.0).start()
     if options.forgetful:
-        mock.patch("hub.buffer.manifest.Manifest.check", return_value=[]).start()
+        mock.patch("hub.store_and_forward.buffer.manifest.Manifest.check", return_value=[]).start()
     if options.silent:
-        mock.patch("hub.buffer.journal.unsettled", return_value=[]).start()
+        mock.patch("hub.store_and_forward.buffer.journal.unsettled", return_value=[]).start()
     if options.start_alone:
         mock.patch.object(Journal, "_given_up", start_alone(Journal._given_up)).start()
     if options.unlocked:
-        mock.patch("hub.state.fcntl.flock").start()
+        mock.patch("hub.core.state_dir.fcntl.flock").start()
     if options.credulous:
-        mock.patch("hub.clock.SystemClock.date", lambda clock: clock.now()).start()
+        mock.patch("hub.core.clock.SystemClock.date", lambda clock: clock.now()).start()
     if options.hasty:
-        mock.patch("hub.clock.PATIENCE_S", 3.0).start()
+        mock.patch("hub.core.clock.PATIENCE_S", 3.0).start()
     if options.trusting:
         told = SystemClock.told
-        mock.patch("hub.clock.SystemClock.told", lambda clock, s, after, before: told(clock, s, before, before)).start()
+        mock.patch(
+            "hub.core.clock.SystemClock.told", lambda clock, s, after, before: told(clock, s, before, before)
+        ).start()
     if options.slow_sync:
         sync_late(options.slow_sync)
     if options.unmarked:
-        mock.patch("hub.buffer.recovery.Scan.finished", property(unmarked)).start()
+        mock.patch("hub.store_and_forward.buffer.recovery.Scan.finished", property(unmarked)).start()
     if options.believe:
-        mock.patch("hub.delivery.acceptance.read_ack", believe).start()
-        mock.patch("hub.delivery.acceptance.Acceptance.judge", return_value=None).start()
+        mock.patch("hub.store_and_forward.delivery.acceptance.read_ack", believe).start()
+        mock.patch("hub.store_and_forward.delivery.acceptance.Acceptance.judge", return_value=None).start()
     settings = Settings(config=options.config, drain_s=FAREWELL_S)
     asyncio.run(serve(settings, registry, ready=lambda facts: print("ready", flush=True)))
 

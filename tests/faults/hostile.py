@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flap import Proxy
 from rig import BEHIND, Rig, Verdict, until
 
-from hub.documents.wire import Ack, pack_reply, read_reply, sign_ack
-from hub.lp import unlp
+from hub.protocol.length_prefix import unlp
+from hub.protocol.link_messages import Ack, pack_reply, read_reply, sign_ack
 
 UP = ("drop", "swallow", "twice", "replay", "overtake", "alter", "cut", "mix")
 DOWN = ("old reply", "altered reply", "forged reply")

@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 from rig import Rig, Verdict, ilot, until
 
-from hub.lp import unlp
+from hub.protocol.length_prefix import unlp
 
 
 def two_hubs(root: Path, runs: int, seed: int) -> Verdict:

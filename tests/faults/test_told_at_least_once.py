@@ -14,13 +14,12 @@ from typing import Any
 
 import pytest
 
-from hub.alerts import Alert, Book
-from hub.hosting.notifying import OwnNotices
-from hub.notice import Notice
-from hub.store import Store
-from hub.testing import ManualClock, settle
-
-from ..hub.alerts.test_book import Stream
+from hub.automation.alerts import Alert, Book
+from hub.core.store import Store
+from hub.plugin_host.notifier_queue import OwnNotices
+from hub.sdk.notification import Notice
+from hub.sdk.testing import ManualClock, settle
+from tests.hub.automation.alerts.test_service import Stream
 
 KEY = os.urandom(32)
 NEW = Alert(id="", rule="loop", key="p", severity="critical", raised=0, changed=0, by="rule:loop", text="cold")

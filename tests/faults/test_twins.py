@@ -27,13 +27,13 @@ from backend_kit import Desk, Sender, row
 from backend.conformance.sender import Segment
 from backend.ingest import Ingest
 from backend.recipient import load
-from hub.buffer import frame
-from hub.buffer.columns import encode
-from hub.buffer.numbering import Numbering
-from hub.buffer.opening import Opener, verify_epoch
-from hub.buffer.seal import AES, SUITE, H, Sealer, nonce
-from hub.buffer.squeeze import Squeezer
-from hub.documents.wire import pack_message
+from hub.protocol.link_messages import pack_message
+from hub.protocol.records import framing
+from hub.protocol.records.columns import encode
+from hub.protocol.records.compression import Squeezer
+from hub.protocol.records.dictionary import Numbering
+from hub.protocol.records.opening import Opener, verify_epoch
+from hub.protocol.records.seal import AES, SUITE, H, Sealer, nonce
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def no_entropy() -> Iterator[None]:
     constant = random.Random(1)
     secret = constant.randbytes(32)
     with (
-        mock.patch("hub.buffer.seal.os.urandom", side_effect=lambda size: secret[:size]),
-        mock.patch("hub.buffer.seal.Ed25519PrivateKey", mock.Mock(generate=lambda: key)),
+        mock.patch("hub.protocol.records.seal.os.urandom", side_effect=lambda size: secret[:size]),
+        mock.patch("hub.protocol.records.seal.Ed25519PrivateKey", mock.Mock(generate=lambda: key)),
     ):
         yield
 
@@ -108,10 +108,10 @@ def forge(desk: Desk, hub: Sender, file: str) -> str:
     cap = epoch.caps[epoch.kids.index(recipient.kid)]
     key = SUITE.decrypt(cap, recipient.private, info=epoch.info + recipient.kid)
     body = Squeezer()(encode([row(value=99.0)], told(segment)))
-    header = frame.pack_header(frame.BLOCK, len(body) + 16, readings=2, seq=1, total=2, commit_s=5)
-    payload = AESGCM(key).encrypt(nonce(frame.BLOCK, 1), body, epoch.eid + header)
+    header = framing.pack_header(framing.BLOCK, len(body) + 16, readings=2, seq=1, total=2, commit_s=5)
+    payload = AESGCM(key).encrypt(nonce(framing.BLOCK, 1), body, epoch.eid + header)
     signature = Ed25519PrivateKey.generate().sign(b"ilot/rec/1\0" + epoch.eid + H(header + payload))
-    desk.answer(hub, segment.message([frame.pack_record(header, payload, signature)]))
+    desk.answer(hub, segment.message([framing.pack_record(header, payload, signature)]))
     return became(desk)
 
 

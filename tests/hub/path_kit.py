@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from hub.admission.quarantine import Quarantine
-from hub.admission.replay import ReplayWindows
-from hub.catalogue import METRICS
-from hub.counts import Counts
-from hub.devices import Devices
-from hub.live import Live
-from hub.model import Device, Place, Report
-from hub.pipeline import Pipeline
-from hub.places import Places
-from hub.plan import Planner
-from hub.privacy import Consents, Privacy, Windows
-from hub.pulse import Pulses
-from hub.testing import ManualClock
+from hub.core.counters import Counts
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Device, Place, Report
+from hub.devices.places import Places
+from hub.devices.registry import Devices
+from hub.history.latest import Live
+from hub.pipeline.admission.quarantine import Quarantine
+from hub.pipeline.admission.replay import ReplayWindows
+from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.plan import Planner
+from hub.pipeline.pulse_counters import Pulses
+from hub.privacy.rules_engine import Consents, Privacy, Windows
+from hub.sdk.testing import ManualClock
 
 TAG = Device(id="ble:AA:AA:AA:AA:AA:AA", integration="bluetooth", place="classe-1", key=b"k" * 16)
 METER = Device(id="modbus:meter", integration="modbus", place="compteur")

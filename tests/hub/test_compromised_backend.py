@@ -15,16 +15,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.delivery.parts import Answer
-from hub.documents.wire import Reply, read_reply
+from hub.protocol.link_messages import Reply, read_reply
+from hub.store_and_forward.delivery.model import Answer
 
 READERS = (
-    "hub.link", "hub.delivery", "hub.documents.wire", "hub.asking", "hub.identity", "hub.backups.keeper",
+    "hub.store_and_forward.link", "hub.store_and_forward.delivery", "hub.protocol.link_messages", "hub.store_and_forward.asking", "hub.identity", "hub.operations.backups.keeper",
     "plugins.https", "plugins.mqtt",
 )  # fmt: skip
 """What takes in anything that a backend says, whichever way it comes."""
 POWERS = (
-    "hub.commands", "hub.answers", "hub.buses", "hub.changing", "hub.adoption", "hub.admission.decisions", "hub.crisis",
+    "hub.automation.commands", "hub.rpc", "hub.plugin_host.serial_buses", "hub.operations.config_changes", "hub.onboarding.adoption", "hub.pipeline.admission.decisions", "hub.operations.crisis",
     "hub.app",
 )  # fmt: skip
 
@@ -43,10 +43,10 @@ def test_what_reads_the_backends_word_knows_nothing_that_writes_changes_or_admit
 
 
 def test_the_same_question_finds_who_has_those_powers() -> None:
-    assert graph().find_shortest_chain("hub.watching", "hub.commands", as_packages=True)
-    assert graph().find_shortest_chain("hub.web", "hub.adoption", as_packages=True) or graph().find_shortest_chain(
-        "hub.app", "hub.adoption", as_packages=True
-    )
+    assert graph().find_shortest_chain("hub.automation.alert_engine", "hub.automation.commands", as_packages=True)
+    assert graph().find_shortest_chain(
+        "hub.web", "hub.onboarding.adoption", as_packages=True
+    ) or graph().find_shortest_chain("hub.app", "hub.onboarding.adoption", as_packages=True)
 
 
 def test_all_that_a_reply_can_say_and_change_is_in_two_lists() -> None:

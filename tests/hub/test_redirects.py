@@ -18,19 +18,18 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.app.field import led
-from hub.calling import HttpClient
-from hub.calling.form import OwnAddress, asked, elsewhere
-from hub.counts import Counts
-from hub.documents.trust import Egress as Declared
-from hub.egress import Egress, EgressHttp, Host, NotDeclared
-from hub.errors import LedElsewhere, NotReady
-from hub.events import REDIRECT, Events
-from hub.reasons.table import REASONS
-from hub.testing import ManualClock
-from hub.vigil import Incidents
-
-from .test_egress import Authority, trust
+from hub.app.plugins import led
+from hub.core.counters import Counts
+from hub.core.errors import LedElsewhere, NotReady
+from hub.core.security_events import REDIRECT, Events
+from hub.i18n.reasons.table import REASONS
+from hub.operations.incidents import Incidents
+from hub.protocol.documents.trust import Egress as Declared
+from hub.sdk.http import HttpClient
+from hub.sdk.http.messages import OwnAddress, asked, elsewhere
+from hub.sdk.testing import ManualClock
+from hub.store_and_forward.egress import Egress, EgressHttp, Host, NotDeclared
+from tests.hub.store_and_forward.test_egress import Authority, trust
 
 DEVICE, RELAY, BACKEND = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 SECRETS = {"Authorization": "Bearer s3cret", "Cookie": "s3cret", "X-Api-Key": "s3cret", "Accept": "text/plain"}

@@ -14,23 +14,24 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-import hub.buffer
+import hub.store_and_forward.buffer
 from backend.api.hubs import Hubs
 from backend.api.requests import errors
 from backend.ingest import NotAdmitted
-from hub.buffer import bodies, columns, frame, numbering, opening, seal, squeeze
-from hub.buffer.rows import Column, Subject
-from hub.buffer.segment import MAGIC
-from hub.delivery import core, lanes
-from hub.documents import backup, recipient, trust, wire
-from hub.documents.wire import Ack, State
-from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
-from hub.link.core import METERED_S, METERED_STATE_S
+from hub.core.errors import AuthFailed, DecodeError, NotReady, StorageError
+from hub.protocol import link_messages
+from hub.protocol.documents import backup, recovery_key_file, trust
+from hub.protocol.link_messages import Ack, State
+from hub.protocol.records import bodies, columns, compression, dictionary, framing, opening, seal
+from hub.protocol.records.rows import Column, Subject
+from hub.store_and_forward.buffer.segment import MAGIC
+from hub.store_and_forward.delivery import core, lanes
+from hub.store_and_forward.link.core import METERED_S, METERED_STATE_S
 from plugins import https
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference"
 FORMAT, LINK = ((REFERENCE / f"{name}.md").read_text() for name in ("buffer-format", "link-protocol"))
-SPECIFICATION = hub.buffer.__doc__ or ""
+SPECIFICATION = hub.store_and_forward.buffer.__doc__ or ""
 
 
 def table(page: str, first: str) -> list[list[str]]:
@@ -57,10 +58,10 @@ def test_the_header_in_the_specification_is_the_one_that_is_packed() -> None:
     lines = re.findall(r"^ +(\d+) +(\d+)  (\w.*)$", SPECIFICATION, re.MULTILINE)
     fields = [(int(offset), int(size)) for offset, size, _ in lines[:8]]
     sizes = [struct.calcsize(f">{code}") for code in ("4s", "I", "B", "B", "H", "Q", "Q", "I")]
-    assert frame._HEAD.format == ">4sIBBHQQI"
+    assert framing._HEAD.format == ">4sIBBHQQI"
     assert fields == [(sum(sizes[:at]), size) for at, size in enumerate(sizes)]
     assert lines[8][:2] == ("32", "4")
-    header = frame.pack_header(frame.GAP, 7, readings=0x0102, seq=3, total=4, commit_s=5)
+    header = framing.pack_header(framing.GAP, 7, readings=0x0102, seq=3, total=4, commit_s=5)
     told = {text.split()[0].rstrip(":"): header[int(at) : int(at) + int(size)] for at, size, text in lines[:8]}
     assert told["marker"] == bytes.fromhex(lines[0][2].removeprefix("marker "))
     assert (told["length"], told["kind"], told["flags"]) == (b"\0\0\0\7", b"\4", b"\0")
@@ -68,13 +69,13 @@ def test_the_header_in_the_specification_is_the_one_that_is_packed() -> None:
     assert header[10:12] + header[19:20] + header[27:28] + header[31:32] == b"\1\2\3\4\5"
     tail = re.findall(r"^ +(\d+)\+n +(\d+)  ", SPECIFICATION, re.MULTILINE)
     assert tail == [("36", "64"), ("100", "4")]
-    assert (frame.HEADER_SIZE, frame.SIGNATURE_SIZE, frame.OVERHEAD) == (36, 64, 104)
+    assert (framing.HEADER_SIZE, framing.SIGNATURE_SIZE, framing.OVERHEAD) == (36, 64, 104)
 
 
 def test_the_kinds_in_the_specification_are_those_of_the_code() -> None:
     lines = re.findall(r"^    ([A-Z]+) +(\d) +(yes|no) ", SPECIFICATION, re.MULTILINE)
-    assert {int(number): name for name, number, _ in lines} == frame.KINDS
-    assert {int(number) for _, number, numbered in lines if numbered == "yes"} == frame.NUMBERED
+    assert {int(number): name for name, number, _ in lines} == framing.KINDS
+    assert {int(number) for _, number, numbered in lines if numbered == "yes"} == framing.NUMBERED
 
 
 def test_the_labels_ciphers_and_magic_in_the_specification_are_those_of_the_code() -> None:
@@ -103,17 +104,17 @@ def test_the_fields_in_the_specification_of_small_contents_are_those_of_the_code
 
 def test_the_limits_of_the_format_are_those_of_the_code() -> None:
     assert limits(FORMAT) == {
-        "payload of a record, bytes": frame.MAX_PAYLOAD,
-        "content of a record after decompression, bytes": squeeze.MAX_BODY,
+        "payload of a record, bytes": framing.MAX_PAYLOAD,
+        "content of a record after decompression, bytes": compression.MAX_BODY,
         "readings in a block": columns.MAX_READINGS,
-        "metrics in a shape": numbering.MAX_COLUMNS,
+        "metrics in a shape": dictionary.MAX_COLUMNS,
         "recipients of an epoch": opening.MAX_RECIPIENTS,
         "shapes, or subjects, in a segment": bodies.MAX_ENTRIES,
-        "description of a shape, bytes of MessagePack": numbering.MAX_SHAPE,
-        "description of a subject, bytes of MessagePack": numbering.MAX_SUBJECT,
+        "description of a shape, bytes of MessagePack": dictionary.MAX_SHAPE,
+        "description of a subject, bytes of MessagePack": dictionary.MAX_SUBJECT,
         "characters of a text": columns.MAX_TEXT,
     }
-    assert recipient.MAX_FILE == 4096
+    assert recovery_key_file.MAX_FILE == 4096
 
 
 # -- the link --------------------------------------------------------------------------------------------------
@@ -157,16 +158,16 @@ def test_the_keys_of_a_backup_are_those_of_the_code(part: str, struct_: type[msg
 
 def test_the_limits_of_the_link_are_those_of_the_code() -> None:
     assert limits(LINK) == {
-        "bytes of a message": wire.MAX_MESSAGE,
-        "bytes of a reply": wire.MAX_REPLY,
-        "bytes of a signed statement": wire.MAX_SIGNED,
-        "acks in a reply": wire.MAX_ACKS,
-        "ranges of one list": wire.MAX_RANGES,
-        "a record's number": wire._MAX_SEQ,
+        "bytes of a message": link_messages.MAX_MESSAGE,
+        "bytes of a reply": link_messages.MAX_REPLY,
+        "bytes of a signed statement": link_messages.MAX_SIGNED,
+        "acks in a reply": link_messages.MAX_ACKS,
+        "ranges of one list": link_messages.MAX_RANGES,
+        "a record's number": link_messages._MAX_SEQ,
     }
-    assert https.MAX_REPLY == wire.MAX_REPLY
-    named = re.findall(r'"(ilot/[\w/-]+)\\0"', wire.__doc__ or "")
-    assert {wire.ACK_LABEL, wire.STATE_LABEL} == {f"{name}\0".encode() for name in named}
+    assert https.MAX_REPLY == link_messages.MAX_REPLY
+    named = re.findall(r'"(ilot/[\w/-]+)\\0"', link_messages.__doc__ or "")
+    assert {link_messages.ACK_LABEL, link_messages.STATE_LABEL} == {f"{name}\0".encode() for name in named}
 
 
 def test_lanes_and_times_are_those_of_the_code() -> None:

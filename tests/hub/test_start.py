@@ -17,22 +17,22 @@ ROOT = Path(__file__).resolve().parents[2]
 
 STARTED = """
 import gc, json, sys
-from hub.running import plain
+from hub.app.run import plain
 assert plain(["run", "--config", "x"], {}) is not None
-from hub.thrift import settle, spare
+from hub.core.memory_tuning import settle, spare
 usual = gc.get_threshold()
 spare()
-from hub.app import Settings, serve
-from hub.config.built import Models
-from hub.config.lastgood import start
-from hub.hosting.installed import installed_models
-from hub.registry import Registry
+from hub.app.hub import Settings; from hub.app.hub import serve
+from hub.config.instances import Models
+from hub.config.last_good import start
+from hub.plugin_host.plugin_types import installed_models
+from hub.plugin_host.registry import Registry
 from pathlib import Path
 models = installed_models(Registry.discover())
 loaded = start(Path(sys.argv[1]), models).loaded
-from hub.config.kinds import Section
-import hub.config.french, hub.troubles, hub.web.telling.messages, hub.web.telling.refusing
-tables = (hub.config.french, hub.troubles, hub.web.telling.messages, hub.web.telling.refusing)
+from hub.config.field_types import Section
+import hub.config.french, hub.i18n.plugin_errors, hub.web.presentation.messages, hub.web.presentation.refusing
+tables = (hub.config.french, hub.i18n.plugin_errors, hub.web.presentation.messages, hub.web.presentation.refusing)
 collected = [one["collections"] for one in gc.get_stats()]
 settle()
 print(json.dumps({

@@ -15,26 +15,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub import stretching
-from hub.buffer import columns, frame, ints, seal
-from hub.buffer.bodies import Block, ClockMark, Gap, Table, Tables
-from hub.buffer.opening import open_epoch, verify_epoch
-from hub.buffer.recovery import Scan
-from hub.buffer.segment import SegmentName
-from hub.documents import backup, recipient
-from hub.documents.badges import GROUPS, BadBadge, make_badge, make_revoked, read_badge, read_revoked
-from hub.documents.trust import AckKey, read_trust
-from hub.documents.wire import (
-    key_id,
-    open_message,
-    read_ack,
-    read_reply,
-    read_state,
-    sign_ack,
-    sign_state,
-)
-from hub.errors import AuthFailed, DecodeError
-from hub.identity import enrolment
+from hub.core import password_hash
+from hub.core.errors import AuthFailed, DecodeError
+from hub.protocol.documents import backup, recovery_key_file
+from hub.protocol.documents.badges import GROUPS, BadBadge, make_badge, make_revoked, read_badge, read_revoked
+from hub.protocol.documents.trust import AckKey, read_trust
+from hub.protocol.enrolment import read_token, token_proof
+from hub.protocol.link_messages import key_id, open_message, read_ack, read_reply, read_state, sign_ack, sign_state
+from hub.protocol.records import columns, framing, integers, seal
+from hub.protocol.records.bodies import Block, ClockMark, Gap, Table, Tables
+from hub.protocol.records.opening import open_epoch, verify_epoch
+from hub.store_and_forward.buffer.recovery import Scan
+from hub.store_and_forward.buffer.segment import SegmentName
 
 from ..peers.node_reader import NodeReader, Refused
 from ..peers.told import as_clock, as_gap, as_report, plain
@@ -72,8 +64,8 @@ class Known:
         self.identity = bytes.fromhex(public["identity"])
         self.ack_key = bytes.fromhex(public["ack_key"])
         self.root = bytes.fromhex(public["owner_root"])
-        self.ingest = recipient.read_file((vectors / "keys/ingest.key").read_bytes())
-        self.recovery = recipient.read_file((vectors / "keys/recovery.key").read_bytes())
+        self.ingest = recovery_key_file.read_file((vectors / "keys/ingest.key").read_bytes())
+        self.recovery = recovery_key_file.read_file((vectors / "keys/recovery.key").read_bytes())
 
     @property
     def ack_keys(self) -> tuple[AckKey, ...]:
@@ -114,18 +106,18 @@ def read(path: Path, known: Known, *, last: bool = False) -> list[dict[str, Any]
     size = len(scan.data)
     scan = scan.counting() if last else scan
     raws = {head.offset: scan.raw(head) for head in scan.heads}
-    raw = next(raws[head.offset] for head in scan.heads if head.kind == frame.EPOCH)
+    raw = next(raws[head.offset] for head in scan.heads if head.kind == framing.EPOCH)
     opener = open_epoch(verify_epoch(raw, known.identity), {known.ingest.kid: known.ingest.private})
     tables = Tables()
     for head in scan.heads:
-        if head.kind == frame.TABLE:
+        if head.kind == framing.TABLE:
             body = opener.open(raws[head.offset]).body
             assert isinstance(body, Table)
             tables.add(body)
     found = [(0, generate.as_epoch(raw))]
     found += [(hole.start, {"kind": "damage", "from": hole.start, "to": hole.end}) for hole in scan.damage]
     for head in scan.heads:
-        if head.kind in frame.NUMBERED:
+        if head.kind in framing.NUMBERED:
             opened = opener.open(raws[head.offset])
             body = opened.body
             if isinstance(body, Block):
@@ -169,7 +161,7 @@ def test_both_readers_find_in_each_segment_what_is_written_beside_it(
 def test_a_reader_that_knows_whole_planes_alone_refuses_the_tight_block(
     vectors: Path, known: Known, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ints, "_TIGHT", 0)
+    monkeypatch.setattr(integers, "_TIGHT", 0)
     with pytest.raises(DecodeError, match="byte planes"):
         read_stream(vectors / "tight/readings", known)
 
@@ -199,7 +191,7 @@ def test_a_change_of_the_format_that_our_own_reader_follows_is_caught(
     node: NodeReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, constant: str, value: Any
 ) -> None:
     """The twin that a round trip through our own code never sees."""
-    from hub.buffer import opening
+    from hub.protocol.records import opening
 
     monkeypatch.setattr(module, constant, value)
     if hasattr(opening, constant):
@@ -220,7 +212,7 @@ def test_both_readers_find_the_segments_records_in_the_message(node: NodeReader,
     (group,) = open_message(body)[1]
     scan = Scan.of(b"ilotseg\1" + group.records)
     assert not scan.damage
-    assert [head.kind for head in scan.heads] == [frame.EPOCH, frame.TABLE, frame.BLOCK, frame.CLOCK]
+    assert [head.kind for head in scan.heads] == [framing.EPOCH, framing.TABLE, framing.BLOCK, framing.CLOCK]
     assert group.eid.hex() == expected[0]["eid"]
     (found,) = node("message", data=body, keys=[private(vectors, "ingest")], identity=known.identity)
     assert plain(found) == expected
@@ -343,7 +335,7 @@ def test_both_stretch_a_passphrase_to_the_same_secret_however_it_is_typed(node: 
     secret = bytes.fromhex(one["says"]["secret"])
     assert one["typed"] != one["passphrase"]
     for typed, right in ((one["passphrase"], True), (one["typed"], True), ("K7M2Q-9XRTJ", False)):
-        assert stretching.fits(secret, stretching.code_of(typed, GROUPS)) is right
+        assert password_hash.fits(secret, password_hash.code_of(typed, GROUPS)) is right
         assert node("passphrase", secret=secret, typed=typed.encode()) is right
 
 
@@ -383,10 +375,10 @@ def test_both_readers_open_the_state_backup_with_the_recovery_key_alone(
 
 def test_both_make_the_same_proof_for_an_enrolment(node: NodeReader, vectors: Path) -> None:
     asked = told(vectors / "enrolment.json")
-    token = enrolment.read_token(asked["token"])
+    token = read_token(asked["token"])
     identity, request = bytes.fromhex(asked["identity"]), asked["csr"].encode()
     assert token.secret.hex() == asked["secret"]
-    assert enrolment.proof(token.secret, identity, request).hex() == asked["mac"]
+    assert token_proof(token.secret, identity, request).hex() == asked["mac"]
     assert node("proof", secret=token.secret, identity=identity, request=request) == asked["mac"]
 
 

@@ -15,8 +15,9 @@ import types
 from pydantic import SecretStr
 
 import hub
-from hub import cli, hardening
-from hub.registry import Plugin, Registry
+from hub import cli
+from hub.core import process_hardening
+from hub.plugin_host.registry import Plugin, Registry
 
 
 class Canary(hub.Config):
@@ -64,5 +65,5 @@ if __name__ == "__main__":
     sys.modules[module.__name__] = module
     installed, Registry.discover = Registry.discover, discover  # type: ignore[method-assign, assignment]
     if os.environ.get("CANARY_TWIN") == "dumpable":
-        hardening.harden = list
+        process_hardening.harden = list
     cli.main(sys.argv[1:])

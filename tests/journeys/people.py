@@ -17,10 +17,10 @@ import msgspec
 
 import hub
 from hub import cli
-from hub.app import path
-from hub.privacy import Privacy, Treatment, windows
-from hub.privacy.policy import Moving
-from hub.registry import Plugin, Registry
+from hub.app import reading_path
+from hub.plugin_host.registry import Plugin, Registry
+from hub.privacy.rules_engine import Privacy, Treatment, windows
+from hub.privacy.rules_engine.policy import Moving
 
 
 class People(hub.Config):
@@ -78,7 +78,7 @@ if __name__ == "__main__":
     module.register_integrations = register_integrations  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
     installed, Registry.discover = Registry.discover, discover  # type: ignore[method-assign, assignment]
-    compiled, path.compile_privacy = path.compile_privacy, quick
+    compiled, reading_path.compile_privacy = reading_path.compile_privacy, quick
     windows.GRACE_S = 0.0
     if os.environ.get("PEOPLE_TWIN") == "unprotected":
         unprotect()

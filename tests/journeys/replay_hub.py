@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hub import cli
-from hub.admission.replay import ReplayWindows
-from hub.held import holding
+from hub.pipeline.admission.replay import ReplayWindows
+from hub.pipeline.holding_queue import service
 
 remembering = ReplayWindows.__init__
 
@@ -23,5 +23,5 @@ if __name__ == "__main__":
     if os.environ.get("REPLAY_TWIN") == "forgetful":
         ReplayWindows.__init__ = forgetful  # type: ignore[method-assign]
     if os.environ.get("REPLAY_TWIN") == "hasty":
-        holding.SPACING_S, holding.WRITE_S = 1.0, 1.0
+        service.SPACING_S, service.WRITE_S = 1.0, 1.0
     cli.main(sys.argv[1:])

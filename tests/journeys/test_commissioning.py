@@ -28,12 +28,12 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from backend.conformance.probe import Probe
-from hub.adoption.report import verified
-from hub.buffer.rows import Column, Row, Shape, Subject
 from hub.cli.label import link_of
-from hub.control import call
 from hub.identity.enrolment import enrol
-from hub.labels.tr005 import checksum
+from hub.onboarding.adoption.report import verified
+from hub.protocol.device_labels.tr005 import checksum
+from hub.protocol.records.rows import Column, Row, Shape, Subject
+from hub.rpc.control_socket import call
 
 from ..faults.rig import ilot, until
 from ..integrations.lorawan.lorawan_peer import LoraPacket, PeerDevice

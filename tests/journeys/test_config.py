@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from hub.cli import ilot as group
-from hub.control import call
-from hub.errors import HubError
+from hub.cli.main import ilot as group
+from hub.core.errors import HubError
+from hub.rpc.control_socket import call
 
 from ..faults.rig import Rig
 from ..ports import free_port

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from hub.cli.demo.scene import Scene
 from hub.cli.label import link_of
-from hub.control import Refused, call
+from hub.rpc.control_socket import Refused, call
 
 from ..ports import free_port
 from .patience import PATIENCE_MS, PATIENCE_S

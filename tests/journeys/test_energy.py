@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from hub.cli.demo.scene import Scene
-from hub.control import call
+from hub.rpc.control_socket import call
 
 from ..faults.rig import run
 from .patience import PATIENCE_S

@@ -13,19 +13,19 @@ from typing import Any
 
 import pytest
 
-from hub.alerts import Book
-from hub.catalogue import METRICS
-from hub.commands import Desk
+from hub.automation.alert_engine import Watching
+from hub.automation.alerts import Book
+from hub.automation.commands import Desk
+from hub.automation.rules import Rules, compile_rules
 from hub.config.load import Models, load
-from hub.devices import Devices
-from hub.hookspecs import Config
-from hub.model import Device, Writable
-from hub.rules import Rules, compile_rules
-from hub.store import Store
-from hub.watching import Watching
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Device, Writable
+from hub.core.store import Store
+from hub.devices.registry import Devices
+from hub.sdk.hookspecs import Config
+from tests.hub.automation.alerts.test_service import Stream
 
 from ..hub import path_kit
-from ..hub.alerts.test_book import Stream
 from .test_privacy import in_clear
 
 KEY = os.urandom(32)

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, e
 from hub.cli.demo.scene import Scene
 from hub.cli.label import link_of
 from hub.cli.sheet.layout import groups
-from hub.control import call
+from hub.rpc.control_socket import call
 from hub.web.areas import MENU
 
 from . import camera

@@ -25,8 +25,8 @@ import pytest
 
 from backend import owner as owners
 from backend.views import Views
-from hub import keys
-from hub.control import call
+from hub.identity import keys
+from hub.rpc.control_socket import call
 
 from .ending import end_all
 from .patience import PATIENCE_S

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import pytest
 
-from hub import keys
-from hub.disk.database import connect
-from hub.keys import tpm
-from hub.rawdisk import roots
-from hub.store import SCHEMA
+from hub.core.disk.sqlite import connect
+from hub.core.store import SCHEMA
+from hub.history.archive import keys as roots
+from hub.identity import keys
+from hub.identity.keys import tpm
+from tests.hub.history.archive.reader import read
+from tests.hub.identity.keys.chip import chip
 
-from ..hub.keys.chip import chip
-from ..hub.rawdisk.reader import read
 from . import test_privacy
 from .ending import end_all
 from .patience import PATIENCE_S

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from hub.backups.restore import Restoration
-from hub.control import call
-from hub.disk.files import write_into
-from hub.documents.recipient import read_recovery_key
-from hub.errors import StorageError
+from hub.core.disk.atomic_files import write_into
+from hub.core.errors import StorageError
+from hub.operations.backups.restore import Restoration
+from hub.protocol.documents.recovery_key_file import read_recovery_key
+from hub.rpc.control_socket import call
 from integrations.bluetooth.sim.bluez import FakeBluez, fake_bluez, private_bus
 from integrations.bluetooth.sim.sensors import Climate, Counter, Sensor, bthome_encrypted
 
@@ -458,7 +458,7 @@ def test_a_restoration_that_fails_half_way_leaves_everything_as_it_was(enrolled,
             raise OSError(28, "No space left on device")
         write_into(directory, name, *more)
 
-    for module in ("hub.disk.files", "hub.disk.way"):
+    for module in ("hub.core.disk.atomic_files", "hub.core.disk.safe_paths"):
         monkeypatch.setattr(f"{module}.write_into", write)
     if failing == 9:  # configuration, three keys, trust, certificate, note, enrolment: there is no ninth
         found.apply()

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hub import keys
+from hub.identity import keys
+from tests.hub.identity.keys.chip import chip
+from tests.hub.identity.keys.test_sealed import secrets_of
 
 from ..faults.rig import Rig, ilot, run
-from ..hub.keys.chip import chip
-from ..hub.keys.test_sealed import secrets_of
 
 
 @pytest.fixture

@@ -28,12 +28,12 @@ from typing import Any
 import pytest
 
 from backend.recipient import parse
-from hub.buffer import frame
-from hub.buffer.opening import Epoch, load_private, open_epoch, read_epoch
-from hub.buffer.seal import COMMIT_LABEL
-from hub.control import Refused, call
-from hub.crisis.readonly import READS
-from hub.errors import AuthFailed, ConfigError
+from hub.core.errors import AuthFailed, ConfigError
+from hub.operations.crisis.readonly import READS
+from hub.protocol.records import framing
+from hub.protocol.records.opening import Epoch, load_private, open_epoch, read_epoch
+from hub.protocol.records.seal import COMMIT_LABEL
+from hub.rpc.control_socket import Refused, call
 
 from ..proxy import Proxy, proxy
 from .ending import end_all
@@ -328,8 +328,8 @@ def epochs(lived: House) -> list[Epoch]:
     found = {}
     for segment in (lived.state / "buffer").rglob("*.seg"):
         data = segment.read_bytes()
-        for item in frame.scan(data):
-            if isinstance(item, frame.Damage) or item.kind != frame.EPOCH:
+        for item in framing.scan(data):
+            if isinstance(item, framing.Damage) or item.kind != framing.EPOCH:
                 continue
             epoch = read_epoch(data[item.offset : item.offset + item.size])
             found[epoch.eid] = epoch

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from hub.cli.demo.scene import Scene
-from hub.control import call
+from hub.rpc.control_socket import call
 
 from .patience import PATIENCE_S
 

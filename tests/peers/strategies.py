@@ -8,10 +8,10 @@ from decimal import Decimal
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hub.buffer.batch import Batch
-from hub.buffer.bodies import ClockMark, Gap
-from hub.buffer.rows import STREAMS, Column, Row, Shape, Subject
-from hub.model import Position
+from hub.core.model import Position
+from hub.protocol.records.bodies import ClockMark, Gap
+from hub.protocol.records.rows import STREAMS, Column, Row, Shape, Subject
+from hub.store_and_forward.buffer.batch import Batch
 
 RESOLUTIONS = ["1", "10", "1000", "0.5", "0.1", "0.01", "0.005", "0.0025", "0.3", "1.5", "0.000000000001"]
 

@@ -18,22 +18,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hub.buffer import Buffer, frame
-from hub.buffer.batch import Batch
-from hub.buffer.bodies import ClockMark, Gap, decode_table, encode_table
-from hub.buffer.columns import decode, forms
-from hub.buffer.disk import SystemDisk
-from hub.buffer.journal import BufferConfig, Journal
-from hub.buffer.numbering import Numbering
-from hub.buffer.recovery import Scan, record_digest
-from hub.buffer.rows import ALERTS, READINGS, STREAMS, Column, Row, Shape, Subject
-from hub.buffer.seal import AES, CHACHA, Previous, Sealer
-from hub.buffer.segment import MAGIC
-from hub.buffer.squeeze import Squeezer
-from hub.errors import DecodeError
-from hub.model import Position
+from hub.core.errors import DecodeError
+from hub.core.model import Position
+from hub.protocol.records import framing
+from hub.protocol.records.bodies import ClockMark, Gap, decode_table, encode_table
+from hub.protocol.records.columns import decode, forms
+from hub.protocol.records.compression import Squeezer
+from hub.protocol.records.dictionary import Numbering
+from hub.protocol.records.rows import ALERTS, READINGS, STREAMS, Column, Row, Shape, Subject
+from hub.protocol.records.seal import AES, CHACHA, Previous, Sealer
+from hub.store_and_forward.buffer import Buffer
+from hub.store_and_forward.buffer.batch import Batch
+from hub.store_and_forward.buffer.disk import SystemDisk
+from hub.store_and_forward.buffer.journal import BufferConfig, Journal
+from hub.store_and_forward.buffer.recovery import Scan, record_digest
+from hub.store_and_forward.buffer.segment import MAGIC
+from tests.hub.store_and_forward.buffer.buffer_kit import Clock, Party, batch, rows
 
-from ..hub.buffer.buffer_kit import Clock, Party, batch, rows
 from .node_reader import NodeReader, Refused
 from .strategies import commits
 from .told import as_clock, as_gap, as_report, plain
@@ -144,8 +145,8 @@ def whole(party: Party, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def test_a_flipped_bit_costs_the_record_it_is_in_and_no_other(node: NodeReader, party: Party, whole: bytes) -> None:
     intact = read(node, party, whole)
-    heads = [item for item in frame.scan(whole, len(MAGIC)) if isinstance(item, frame.Head)]
-    assert [head.kind for head in heads].count(frame.EPOCH) == 2
+    heads = [item for item in framing.scan(whole, len(MAGIC)) if isinstance(item, framing.Head)]
+    assert [head.kind for head in heads].count(framing.EPOCH) == 2
     chosen = random.Random(7)
     spots = {head.offset + at for head in heads for at in (0, 8, 20, 34, 40, head.size - 80, head.size - 2)}
     spots |= {chosen.randrange(len(MAGIC), len(whole)) for _ in range(60)}
@@ -153,7 +154,7 @@ def test_a_flipped_bit_costs_the_record_it_is_in_and_no_other(node: NodeReader, 
         flipped = bytearray(whole)
         flipped[spot] ^= 1 << chosen.randrange(8)
         hit = next(head for head in heads if head.offset <= spot < head.offset + head.size)
-        lost = hit.seq if hit.kind in frame.NUMBERED else 0
+        lost = hit.seq if hit.kind in framing.NUMBERED else 0
         found = read(node, party, bytes(flipped))
         assert [item for item in found if item["kind"] != "damage"] == [
             item for item in intact if item["kind"] == "epoch" or item["seq"] != lost
@@ -167,7 +168,7 @@ def test_both_readers_find_the_same_end_of_a_segment_that_a_power_cut_tore(
 ) -> None:
     """At any byte, with nothing behind it, or with zeros up to where the file would have ended, or beyond."""
     chosen, name = random.Random(3), f"0000000001-{'ab' * 16}-000000000001.seg"
-    heads = [item for item in frame.scan(whole, len(MAGIC)) if isinstance(item, frame.Head)]
+    heads = [item for item in framing.scan(whole, len(MAGIC)) if isinstance(item, framing.Head)]
     cuts = {head.offset + at for head in heads for at in (0, 2, 30, 36, head.size - 1)}
     cuts |= {chosen.randrange(len(MAGIC), len(whole)) for _ in range(20)}
     cuts |= set(range(512, len(whole), 512))
@@ -188,17 +189,17 @@ def test_both_readers_find_the_same_end_of_a_segment_that_a_power_cut_tore(
     assert {head.offset + head.size for head in heads if not head.more} - {len(whole)} <= ends
 
 
-def resealed(data: bytes, head: frame.Head, at: int) -> bytes:
+def resealed(data: bytes, head: framing.Head, at: int) -> bytes:
     """One bit of a record changed by somebody who knows how checksums are made, and no key."""
     raw = bytearray(data[head.offset : head.offset + head.size])
     raw[at] ^= 1
-    header = frame.pack_header(
-        raw[8], head.size - frame.OVERHEAD, readings=int.from_bytes(raw[10:12], "big"),
+    header = framing.pack_header(
+        raw[8], head.size - framing.OVERHEAD, readings=int.from_bytes(raw[10:12], "big"),
         seq=int.from_bytes(raw[12:20], "big"), total=int.from_bytes(raw[20:28], "big"),
         commit_s=int.from_bytes(raw[28:32], "big"),
     )  # fmt: skip
-    cut = head.size - frame.SIGNATURE_SIZE - 4
-    forged = frame.pack_record(header, bytes(raw[frame.HEADER_SIZE : cut]), bytes(raw[cut:-4]))
+    cut = head.size - framing.SIGNATURE_SIZE - 4
+    forged = framing.pack_record(header, bytes(raw[framing.HEADER_SIZE : cut]), bytes(raw[cut:-4]))
     return data[: head.offset] + forged + data[head.offset + head.size :]
 
 
@@ -213,11 +214,11 @@ def test_a_record_that_somebody_altered_is_refused_and_no_other(
     node: NodeReader, party: Party, whole: bytes, at: int
 ) -> None:
     intact = read(node, party, whole)
-    blocks = [item for item in frame.scan(whole, len(MAGIC)) if isinstance(item, frame.Head) and item.kind == 3]
+    blocks = [item for item in framing.scan(whole, len(MAGIC)) if isinstance(item, framing.Head) and item.kind == 3]
     head = blocks[2]
     found = read(node, party, resealed(whole, head, at if at >= 0 else head.size + at))
     refused = [item for item in found if item["kind"] == "refused"]
-    assert [item["record"] for item in refused] == [frame.BLOCK]
+    assert [item["record"] for item in refused] == [framing.BLOCK]
     assert [item for item in found if item["kind"] != "refused"] == [
         item for item in intact if item["kind"] == "epoch" or item["seq"] != head.seq
     ]
@@ -230,7 +231,9 @@ def test_a_record_of_another_segment_of_the_same_hub_is_refused(
     journal.commit(batch(rows(0, 3)))
     journal.close()
     (other,) = segments(tmp_path, READINGS)
-    stranger = next(item for item in frame.scan(other, len(MAGIC)) if isinstance(item, frame.Head) and item.kind == 3)
+    stranger = next(
+        item for item in framing.scan(other, len(MAGIC)) if isinstance(item, framing.Head) and item.kind == 3
+    )
     found = read(node, party, whole + other[stranger.offset : stranger.offset + stranger.size])
     assert [item["kind"] for item in found].count("refused") == 1
     assert [item for item in found if item["kind"] != "refused"] == read(node, party, whole)
@@ -251,7 +254,7 @@ def test_who_is_no_recipient_and_who_trusts_another_hub_reads_nothing(
 
 
 def test_both_copies_of_the_epoch_gone_is_told_as_such(node: NodeReader, party: Party, whole: bytes) -> None:
-    heads = [item for item in frame.scan(whole, len(MAGIC)) if isinstance(item, frame.Head) and item.kind == 1]
+    heads = [item for item in framing.scan(whole, len(MAGIC)) if isinstance(item, framing.Head) and item.kind == 1]
     broken = bytearray(whole)
     for head in itertools.islice(heads, 2):
         broken[head.offset + 100] ^= 1
@@ -309,7 +312,7 @@ def test_both_readers_refuse_the_same_blocks_and_say_the_same_of_the_others_what
     ]
     table = encode_table(*numbering.fresh())
     told = decode_table(table)
-    data = MAGIC + sealer.epoch + sealer.seal(frame.TABLE, 1, squeeze(table), readings=0, total=0, commit_s=5).raw
+    data = MAGIC + sealer.epoch + sealer.seal(framing.TABLE, 1, squeeze(table), readings=0, total=0, commit_s=5).raw
     expected: dict[int, list[Any] | None] = {}
     for seq in range(1, 151):
         body, readings = altered(chosen.choice(whole), chosen), 1
@@ -319,7 +322,7 @@ def test_both_readers_refuse_the_same_blocks_and_say_the_same_of_the_others_what
             expected[seq] = [plain(as_report(row, boot)) for row in found]
         except DecodeError:
             expected[seq] = None
-        data += sealer.seal(frame.BLOCK, seq, squeeze(body), readings=readings, total=0, commit_s=5).raw
+        data += sealer.seal(framing.BLOCK, seq, squeeze(body), readings=readings, total=0, commit_s=5).raw
     items = read(node, party, data)
     refused = {item["seq"] for item in items if item["kind"] == "refused"}
     own = ("seq", "commit", "digest")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.buffer.bodies import ClockMark, Gap
-from hub.buffer.rows import Row
+from hub.protocol.records.bodies import ClockMark, Gap
+from hub.protocol.records.rows import Row
 
 
 def fields(struct: Any) -> dict[str, Any]:

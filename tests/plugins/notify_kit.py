@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from hub.alerts import Alert
-from hub.alerts.policy import EVERYTHING, Policy
-from hub.hosting.notifying import OwnNotices
-from hub.hosting.supervisor import Health, Supervisor
-from hub.testing import ManualClock
+from hub.automation.alerts import Alert
+from hub.automation.alerts.policy import EVERYTHING, Policy
+from hub.plugin_host.notifier_queue import OwnNotices
+from hub.plugin_host.supervisor import Health, Supervisor
+from hub.sdk.testing import ManualClock
 
 HUB = "0123456789abcdef0123456789abcdef"
 

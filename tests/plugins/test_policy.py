@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, RAISED, Alert
-from hub.alerts.life import SEVERITIES, STATES, moved
-from hub.alerts.policy import NEVER, TELL, Policy, judge
-from hub.errors import HubError, NotReady
-from hub.hosting.notifying import Notifiers, OwnNotices
-from hub.hosting.supervisor import Health
-from hub.testing import ManualClock, settle
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, RAISED, Alert
+from hub.automation.alerts.lifecycle import SEVERITIES, STATES, moved
+from hub.automation.alerts.policy import NEVER, TELL, Policy, judge
+from hub.core.errors import HubError, NotReady
+from hub.plugin_host.notifier_queue import Notifiers, OwnNotices
+from hub.plugin_host.supervisor import Health
+from hub.sdk.testing import ManualClock, settle
 
 from .notify_kit import Local, alert, notifying
 
@@ -132,7 +132,7 @@ async def test_a_test_passes_all_limits_and_tells_whether_it_got_through() -> No
 
 
 async def test_a_test_that_does_not_get_through_says_why_in_the_words_of_the_notifier(monkeypatch: Any) -> None:
-    monkeypatch.setattr("hub.hosting.notifying.TEST_S", 0.05)
+    monkeypatch.setattr("hub.plugin_host.notifier_queue.TEST_S", 0.05)
     async with told(Policy()) as (ear, queue, _, health):
         ear.deaf = True
         with pytest.raises(NotReady, match="nobody answers"):

@@ -14,12 +14,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from hub.buffer import frame
-from hub.buffer.opening import read_epoch
-from hub.buffer.seal import AEADS, AES, SUITE, nonce
-from hub.buffer.segment import MAGIC
-from hub.buffer.squeeze import expand
-from hub.documents import recipient
+from hub.protocol.documents import recovery_key_file
+from hub.protocol.records import framing
+from hub.protocol.records.compression import expand
+from hub.protocol.records.opening import read_epoch
+from hub.protocol.records.seal import AEADS, AES, SUITE, nonce
+from hub.store_and_forward.buffer.segment import MAGIC
 from tests.vectors.walk import NAMES, Walk, msgpack, text_of
 
 # -- segment ---------------------------------------------------------------------------------------------------------
@@ -28,24 +28,24 @@ from tests.vectors.walk import NAMES, Walk, msgpack, text_of
 def segment(vectors: Path) -> str:
     (path,) = (vectors / "small").rglob("*.seg")
     walk = Walk(path.read_bytes(), [f"{path.name}: {path.stat().st_size:,} bytes, two commits", ""])
-    key = recipient.read_file((vectors / "keys/ingest.key").read_bytes())
+    key = recovery_key_file.read_file((vectors / "keys/ingest.key").read_bytes())
     walk.take(8, "magic, version 1 of the format")
     seen: dict[bytes, int] = {}
     eid = k = b""
     while walk.rest():
-        head = frame.read_head(walk.data, walk.at)
+        head = framing.read_head(walk.data, walk.at)
         assert head is not None
         raw = walk.data[walk.at : walk.at + head.size]
         walk.say()
         if raw in seen:
-            walk.say(f"{frame.KINDS[head.kind]}, second copy")
+            walk.say(f"{framing.KINDS[head.kind]}, second copy")
             walk.take(head.size, f"the same {head.size:,} bytes as at {seen[raw]}")
             continue
         seen[raw] = walk.at
-        walk.say(frame.KINDS[head.kind])
-        parts = frame.parse(raw)
+        walk.say(framing.KINDS[head.kind])
+        parts = framing.parse(raw)
         header(walk)
-        if head.kind == frame.EPOCH:
+        if head.kind == framing.EPOCH:
             eid, k = epoch(walk, raw, key)
         else:
             sealed(walk, parts, eid, k)
@@ -55,10 +55,10 @@ def segment(vectors: Path) -> str:
 def header(walk: Walk) -> None:
     kind = walk.data[walk.at + 8]
     own = "its own counter: {}"
-    seq = {frame.EPOCH: "first seq of the segment: {}", frame.TABLE: own, frame.LOCAL: own}
+    seq = {framing.EPOCH: "first seq of the segment: {}", framing.TABLE: own, framing.LOCAL: own}
     walk.take(4, "marker")
     walk.number(4, "payload: {} bytes")
-    walk.take(1, f"kind {kind}, {frame.KINDS[kind]}")
+    walk.take(1, f"kind {kind}, {framing.KINDS[kind]}")
     walk.take(1, "flags")
     walk.number(2, "{} readings in this record")
     walk.number(8, seq.get(kind, "seq {}"))
@@ -67,7 +67,7 @@ def header(walk: Walk) -> None:
     walk.take(4, "CRC-32 of the 32 bytes above")
 
 
-def epoch(walk: Walk, raw: bytes, key: recipient.RecipientKey) -> tuple[bytes, bytes]:
+def epoch(walk: Walk, raw: bytes, key: recovery_key_file.RecipientKey) -> tuple[bytes, bytes]:
     """Returns the epoch's id and its key."""
     told = read_epoch(raw)
     count = len(told.kids)
@@ -88,10 +88,10 @@ def epoch(walk: Walk, raw: bytes, key: recipient.RecipientKey) -> tuple[bytes, b
     return told.eid, k
 
 
-def sealed(walk: Walk, parts: frame.Parts, eid: bytes, k: bytes) -> None:
+def sealed(walk: Walk, parts: framing.Parts, eid: bytes, k: bytes) -> None:
     kind, sequence = parts.head.kind, parts.head.seq
     walk.take(len(parts.payload), f"ciphertext of {len(parts.payload) - 16} bytes, tag of 16")
-    if kind == frame.LOCAL:
+    if kind == framing.LOCAL:
         walk.say("        (under the hub's own key)")
     else:
         squeezed = AEADS[AES](k).decrypt(nonce(kind, sequence), parts.payload, eid + parts.header)
@@ -99,7 +99,7 @@ def sealed(walk: Walk, parts: frame.Parts, eid: bytes, k: bytes) -> None:
         walk.say(f"        nonce {nonce(kind, sequence).hex(' ')}; opens to {len(squeezed)} bytes of zstd,")
         walk.say(f"        and these to {len(content)} bytes:")
         inside = Walk(content, walk.lines, indent="        ")
-        if kind == frame.BLOCK:
+        if kind == framing.BLOCK:
             block(inside)
         else:
             msgpack(inside, NAMES)
@@ -180,11 +180,13 @@ def message(vectors: Path) -> str:
     walk.take(32, "eid of the group")
     walk.number(4, "records: {} bytes")
     while walk.rest():
-        head = frame.read_head(walk.data, walk.at)
+        head = framing.read_head(walk.data, walk.at)
         assert head is not None
         place = stored.index(walk.data[walk.at : walk.at + head.size], len(MAGIC))
-        seq = f" {head.seq}" if head.kind in frame.NUMBERED else ""
-        walk.take(head.size, f"{frame.KINDS[head.kind]}{seq}, {head.size:,} bytes as stored in the segment at {place}")
+        seq = f" {head.seq}" if head.kind in framing.NUMBERED else ""
+        walk.take(
+            head.size, f"{framing.KINDS[head.kind]}{seq}, {head.size:,} bytes as stored in the segment at {place}"
+        )
     return "\n".join(walk.lines) + "\n"
 
 

@@ -16,27 +16,28 @@ from typing import Any
 
 import msgspec
 
+from hub.protocol.enrolment import Token, make_csr, token_proof
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from hub.buffer import frame
-from hub.buffer.batch import Batch, BufferConfig
-from hub.buffer.bodies import ClockMark, Gap
-from hub.buffer.journal import Journal
-from hub.buffer.opening import read_epoch
-from hub.buffer.recovery import record_digest
-from hub.buffer.rows import ALERTS, READINGS, Row
-from hub.buffer.seal import AES, CHACHA
-from hub.buffer.segment import MAGIC
-from hub.buffer.stream import Keys
-from hub.documents import backup
-from hub.documents.badges import Badge, make_badge, make_revoked
-from hub.documents.trust import fingerprint, sign_trust
-from hub.documents.wire import Ack, Also, State, pack_message, pack_reply, sign_ack, sign_state
-from hub.errors import StorageError
-from hub.identity import enrolment
-from hub.keys import private_pem
-from hub.lp import lp
-from tests.hub.buffer.buffer_kit import Clock, FaultyDisk
+from hub.core.errors import StorageError
+from hub.protocol.documents import backup
+from hub.protocol.documents.badges import Badge, make_badge, make_revoked
+from hub.protocol.documents.trust import fingerprint, sign_trust
+from hub.protocol.length_prefix import lp
+from hub.protocol.link_messages import Ack, Also, State, pack_message, pack_reply, sign_ack, sign_state
+from hub.protocol.pem import private_pem
+from hub.protocol.records import framing
+from hub.protocol.records.bodies import ClockMark, Gap
+from hub.protocol.records.opening import read_epoch
+from hub.protocol.records.rows import ALERTS, READINGS, Row
+from hub.protocol.records.seal import AES, CHACHA
+from hub.store_and_forward.buffer.batch import Batch, BufferConfig
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.recovery import record_digest
+from hub.store_and_forward.buffer.segment import MAGIC
+from hub.store_and_forward.buffer.stream import Keys
+from tests.hub.store_and_forward.buffer.buffer_kit import Clock, FaultyDisk
 from tests.peers.told import as_clock, as_gap, as_report
 from tests.vectors.school import (
     ACK_KEY,
@@ -172,8 +173,8 @@ def write_told(directory: Path, name: bytes, items: list[dict[str, Any]]) -> Non
         first = int(path.stem.split("-")[2])
         end = min([int(p.stem.split("-")[2]) for p in paths if p > path], default=1 << 62)
         data = path.read_bytes()
-        raw = {h.seq: r for h, r in records_of(data) if h.kind in frame.NUMBERED}
-        lines = [as_epoch(next(r for h, r in records_of(data) if h.kind == frame.EPOCH))]
+        raw = {h.seq: r for h, r in records_of(data) if h.kind in framing.NUMBERED}
+        lines = [as_epoch(next(r for h, r in records_of(data) if h.kind == framing.EPOCH))]
         lines += [
             {**item, "digest": record_digest(raw[item["seq"]]).hex()} for item in items if first <= item["seq"] < end
         ]
@@ -193,8 +194,8 @@ def as_epoch(raw: bytes) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def records_of(data: bytes) -> list[tuple[frame.Head, bytes]]:
-    heads = [head for head in frame.scan(data, len(MAGIC)) if isinstance(head, frame.Head)]
+def records_of(data: bytes) -> list[tuple[framing.Head, bytes]]:
+    heads = [head for head in framing.scan(data, len(MAGIC)) if isinstance(head, framing.Head)]
     return [(head, data[head.offset : head.offset + head.size]) for head in heads]
 
 
@@ -203,7 +204,9 @@ def write_damaged(directory: Path, small: Path) -> None:
     (path,) = small.rglob("*.seg")
     data = bytearray(path.read_bytes())
     records = records_of(bytes(data))
-    hit = [next(head for head, _ in records if head.kind == kind) for kind in (frame.EPOCH, frame.TABLE, frame.CLOCK)]
+    hit = [
+        next(head for head, _ in records if head.kind == kind) for kind in (framing.EPOCH, framing.TABLE, framing.CLOCK)
+    ]
     for head in hit:
         data[head.offset + head.size // 2] ^= 0x10
     directory /= READINGS
@@ -242,7 +245,7 @@ def write_unfinished(directory: Path) -> None:
     write_told(directory, name, told)
     (path,) = directory.glob("*.seg")
     data = path.read_bytes()
-    block = [head for head, _ in records_of(data) if head.kind == frame.BLOCK][-1]
+    block = [head for head, _ in records_of(data) if head.kind == framing.BLOCK][-1]
     path.write_bytes(data[: block.offset + block.size + 50])
     lines = [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
     end = {"kind": "unfinished", "from": block.offset, "to": block.offset + block.size + 50}
@@ -281,8 +284,8 @@ def group_of(small: Path) -> tuple[tuple[bytes, list[bytes]], list[bytes]]:
     """The small segment's records as the group of a message, and those of them that have a number."""
     (path,) = small.rglob("*.seg")
     records = records_of(path.read_bytes())
-    context = {raw: None for head, raw in records if head.kind in (frame.EPOCH, frame.TABLE)}
-    numbered = [raw for head, raw in records if head.kind in frame.NUMBERED]
+    context = {raw: None for head, raw in records if head.kind in (framing.EPOCH, framing.TABLE)}
+    numbered = [raw for head, raw in records if head.kind in framing.NUMBERED]
     return (read_epoch(next(iter(context))).eid, [*context, *numbered]), numbered
 
 
@@ -353,14 +356,14 @@ def write_backup(directory: Path) -> None:
 
 def write_enrolment(directory: Path) -> None:
     """A token, what a hub sends for it, and the proof that it holds the secret."""
-    token = enrolment.Token(
+    token = Token(
         url="https://backend.example:8443", root=fingerprint(ROOT.public).hex(), id="vector",
         secret=secret("token", 16), expires=float(START_S + 86_400),
     )  # fmt: skip
-    request = enrolment.make_csr(TLS, HUB)
+    request = make_csr(TLS, HUB)
     asked = {
         "token": str(token), "secret": token.secret, "identity": PUBLIC, "csr": request.decode(),
-        "signed": lp(PUBLIC, request), "mac": enrolment.proof(token.secret, PUBLIC, request),
+        "signed": lp(PUBLIC, request), "mac": token_proof(token.secret, PUBLIC, request),
     }  # fmt: skip
     write_json(directory / "enrolment.json", asked)
 

@@ -10,15 +10,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from hub import stretching
-from hub.buffer.bodies import ClockMark, Gap
-from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
-from hub.documents.badges import Badge, Revoked
-from hub.documents.recipient import RecipientKey, write_file
-from hub.documents.trust import AckKey, BadgeKey, Egress, Recipient, Root, Trust
-from hub.documents.wire import key_id
-from hub.keys import hub_id
-from hub.model import Position
+from hub.core import password_hash
+from hub.core.model import Position
+from hub.protocol.documents.badges import Badge, Revoked
+from hub.protocol.documents.recovery_key_file import RecipientKey, write_file
+from hub.protocol.documents.trust import AckKey, BadgeKey, Egress, Recipient, Root, Trust
+from hub.protocol.hub_id import hub_id
+from hub.protocol.link_messages import key_id
+from hub.protocol.records.bodies import ClockMark, Gap
+from hub.protocol.records.rows import READINGS, Column, Row, Shape, Subject
 
 START_S = 1_790_000_000
 BOOT = bytes(range(0xB0, 0xC0))
@@ -156,10 +156,10 @@ TRUST_OF_BADGES = msgspec.structs.replace(
 """While badges that the former key signed are still good, the owner names both."""
 BADGE = Badge(
     id=secret("badge", 8), name="Dominique Martin", role="technicien", sites=("ecole-voltaire", "hub-pbw6fr2nn7yolxjw"),
-    begin=START_S, until=START_S + 30 * 86_400, secret=stretching.make(PASSPHRASE, secret("salt", 16)),
+    begin=START_S, until=START_S + 30 * 86_400, secret=password_hash.make(PASSPHRASE, secret("salt", 16)),
 )  # fmt: skip
 EVERYWHERE = Badge(
     id=secret("second badge", 8), name="Aïcha Ould-Énée", role="administrateur", sites=("*",),
-    begin=START_S, until=START_S + 3_600, secret=stretching.make(PASSPHRASE, secret("second salt", 16)),
+    begin=START_S, until=START_S + 3_600, secret=password_hash.make(PASSPHRASE, secret("second salt", 16)),
 )  # fmt: skip
 REVOKED = Revoked(number=7, issued=START_S + 7_200, ids=(EVERYWHERE.id, secret("a third badge", 8)))

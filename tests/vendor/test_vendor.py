@@ -12,7 +12,9 @@ from .conftest import command, copy_of_the_source, wheel
 
 
 def describe(stranger: Path, name: str) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(command(stranger / "python", "-m", "hub.isolation", "describe", name).stdout)
+    answer: dict[str, Any] = json.loads(
+        command(stranger / "python", "-m", "hub.plugin_host.isolation", "describe", name).stdout
+    )
     return answer
 
 
@@ -73,13 +75,13 @@ def test_a_plugin_that_cannot_load_is_described_by_its_error(stranger: Path, nam
 
 def test_one_that_forges_its_description_is_who_its_installation_says_and_leaves_no_process(stranger: Path) -> None:
     code = (
-        "import msgspec, sys; from hub.isolation.describe import describe; from hub.registry import Registry; "
+        "import msgspec, sys; from hub.plugin_host.isolation.describe import describe; from hub.plugin_host.registry import Registry; "
         "sys.stdout.buffer.write(msgspec.json.encode(describe(Registry.discover().plugins['broken_forging'])))"
     )
     described = json.loads(command(stranger / "python", "-c", code).stdout)
     assert (described["name"], described["distribution"]) == ("broken_forging", "ilot-broken-vendor")
     assert not described["shipped"]
-    asked = b"hub.isolation\0describe\0broken_forging"
+    asked = b"hub.plugin_host.isolation\0describe\0broken_forging"
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             assert asked not in process.read_bytes()

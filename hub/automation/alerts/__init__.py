@@ -1,12 +1,12 @@
 """Alerts: what a rule found, from raised to cleared, under one id from this hub to the backend.
 
-life      the states and who may move between them
-rows      an alert as a row of the `alerts` stream
-memory    their table in the store
-book      raises, moves and tells them; nothing of it is lost when the process is killed
+lifecycle the states and who may move between them
+stream_rows an alert as a row of the `alerts` stream
+table     their table in the store
+service   raises, moves and tells them; nothing of it is lost when the process is killed
 """
 
-from hub.alerts.book import Book
-from hub.alerts.life import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Alert, NoSuchAlert
+from hub.automation.alerts.lifecycle import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Alert, NoSuchAlert
+from hub.automation.alerts.service import Book
 
 __all__ = ["ACKNOWLEDGED", "CLEARED", "ESCALATED", "MUTED", "RAISED", "Alert", "Book", "NoSuchAlert"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 
 RAISED, ACKNOWLEDGED, MUTED, ESCALATED, CLEARED = "raised", "acknowledged", "muted", "escalated", "cleared"
 STATES = (RAISED, ACKNOWLEDGED, MUTED, ESCALATED, CLEARED)

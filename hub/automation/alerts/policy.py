@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from hub.alerts.life import CLEARED, ESCALATED, RAISED, SEVERITIES, STATES, Alert
+from hub.automation.alerts.lifecycle import CLEARED, ESCALATED, RAISED, SEVERITIES, STATES, Alert
 
 TELL, WAIT, NEVER = "tell", "wait", "never"
 

@@ -15,15 +15,15 @@ from secrets import token_hex
 
 import msgspec
 
-from hub.alerts.life import ACKNOWLEDGED, CLEARED, MUTED, RAISED, Alert, NoSuchAlert, Step, due, moved
-from hub.alerts.memory import Memory
-from hub.alerts.rows import row, subject_of
-from hub.buffer import Buffer
-from hub.buffer.rows import ALERTS, Subject
-from hub.clock import Clock
-from hub.errors import BufferFull, DiskRefuses, StorageError
-from hub.store import Store
-from hub.typography import typeset
+from hub.automation.alerts.lifecycle import ACKNOWLEDGED, CLEARED, MUTED, RAISED, Alert, NoSuchAlert, Step, due, moved
+from hub.automation.alerts.stream_rows import row, subject_of
+from hub.automation.alerts.table import Memory
+from hub.core.clock import Clock
+from hub.core.errors import BufferFull, DiskRefuses, StorageError
+from hub.core.store import Store
+from hub.i18n.typography import typeset
+from hub.protocol.records.rows import ALERTS, Subject
+from hub.store_and_forward.buffer import Buffer
 
 SUBJECTS = 4096
 """Subjects remembered: one made anew costs a few bytes in the stream."""

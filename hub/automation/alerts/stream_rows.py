@@ -7,8 +7,8 @@ class that of the reading that decided.
 
 from __future__ import annotations
 
-from hub.alerts.life import Alert
-from hub.buffer.rows import Column, Row, Shape, Subject
+from hub.automation.alerts.lifecycle import Alert
+from hub.protocol.records.rows import Column, Row, Shape, Subject
 
 TEXT_METRICS = (
     "alert", "alert_rule", "alert_key", "alert_state", "alert_severity", "alert_by", "alert_why", "alert_value",

@@ -10,9 +10,9 @@ from typing import Any
 import apsw
 import msgspec
 
-from hub.alerts.life import CLEARED, Alert
-from hub.disk.database import transaction
-from hub.store import Store, audit, note
+from hub.automation.alerts.lifecycle import CLEARED, Alert
+from hub.core.disk.sqlite import transaction
+from hub.core.store import Store, audit, note
 
 KEPT = 10_000
 """Cleared alerts kept here, those cleared last; the backend keeps the rest of the story."""

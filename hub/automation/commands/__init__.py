@@ -3,15 +3,15 @@
 
     accepted ─▶ queued ─▶ sent ─▶ done | failed | expired
 
-`judging` says what may be written (pure), `memory` is their table in the store, `desk` takes and hands out,
+`policy` says what may be written (pure), `table` is their table in the store, `service` takes and hands out,
 `factory` bars devices that still have a credential that their maker prints in a manual.
 """
 
-from hub.commands.credentials import Credential, credentials_of
-from hub.commands.desk import Desk, OwnCommands
-from hub.commands.factory import FactoryCredentials
-from hub.commands.judging import Order, WriteRefused
-from hub.commands.memory import Record
+from hub.automation.commands.credentials import Credential, credentials_of
+from hub.automation.commands.factory import FactoryCredentials
+from hub.automation.commands.policy import Order, WriteRefused
+from hub.automation.commands.service import Desk, OwnCommands
+from hub.automation.commands.table import Record
 
 __all__ = [
     "Credential",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import BaseModel, SecretStr
 
 if TYPE_CHECKING:
-    from hub.packs.format import DefaultKeys
+    from hub.devices.packs.format import DefaultKeys
 
 
 class Credential(NamedTuple):

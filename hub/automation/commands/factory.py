@@ -10,12 +10,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hub.clock import Clock
-from hub.commands.credentials import Credential, still_default
-from hub.devices import Devices
-from hub.errors import DecodeError
-from hub.model import Device
-from hub.packs.service import Packs
+from hub.automation.commands.credentials import Credential, still_default
+from hub.core.clock import Clock
+from hub.core.errors import DecodeError
+from hub.core.model import Device
+from hub.devices.packs.service import Packs
+from hub.devices.registry import Devices
 
 LOOK_S = 60.0
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from hub.errors import HubError
-from hub.model import Device, Metric, Value, Writable
-from hub.typography import unit_text
+from hub.core.errors import HubError
+from hub.core.model import Device, Metric, Value, Writable
+from hub.i18n.typography import unit_text
 
 ROLES = ("lecteur", "auditeur", "technicien", "administrateur")
 """From the least to the most that each may do."""

@@ -13,14 +13,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from secrets import token_hex
 from typing import Any
 
-from hub.clock import Clock
-from hub.commands.judging import Order, WriteRefused, judge
-from hub.commands.memory import FINAL, Memory, Record, Stopped
-from hub.counts import Counts
-from hub.devices import Devices
-from hub.errors import DecodeError, DiskRefuses, StorageError
-from hub.model import Command, Device, Metric, Value
-from hub.store import Store
+from hub.automation.commands.policy import Order, WriteRefused, judge
+from hub.automation.commands.table import FINAL, Memory, Record, Stopped
+from hub.core.clock import Clock
+from hub.core.counters import Counts
+from hub.core.errors import DecodeError, DiskRefuses, StorageError
+from hub.core.model import Command, Device, Metric, Value
+from hub.core.store import Store
+from hub.devices.registry import Devices
 
 STATES = FINAL | {"queued", "sent"}
 OPEN_LIMIT = 1000
@@ -221,7 +221,7 @@ class Desk:
                 self._end(record, "failed", "its integration stopped before it answered: look at the device")
 
     def offer(self, integration: str, acts: frozenset[str]) -> None:
-        """See `hub.session.Commands.offer`; until the integration stops taking commands."""
+        """See `hub.sdk.session.Commands.offer`; until the integration stops taking commands."""
         self._acts[integration] = acts
 
     def wants(self, integration: str, command: str) -> bool:

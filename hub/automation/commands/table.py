@@ -12,9 +12,9 @@ from typing import Any
 import apsw
 import msgspec
 
-from hub.disk.database import transaction
-from hub.model import Command, Value
-from hub.store import Store, audit, note
+from hub.core.disk.sqlite import transaction
+from hub.core.model import Command, Value
+from hub.core.store import Store, audit, note
 
 FINAL = frozenset({"done", "failed", "expired"})
 KEPT = 10_000

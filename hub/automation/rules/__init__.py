@@ -1,16 +1,16 @@
 """Declarative rules: what a hub watches by itself, in RAM, on raw values, with no network.
 
-    programme           weekly programmes, in a site's time
+    schedules           weekly programmes, in a site's time
     conditions          one test of one value, with hysteresis and time: state machines
-    compiling           configuration → `Rule`
+    compiler            configuration → `Rule`
     engine              rules × places → what is looked at, by reading and by ticking clock; what fired
 
 The configuration says them in `hub.config.parts.rules`. A rule says only that something began or is over (`Fired`).
-What follows from it, an alert or a command, is for `hub.watching`.
+What follows from it, an alert or a command, is for `hub.automation.alert_engine`.
 """
 
-from hub.rules.compiling import compile_rules
-from hub.rules.engine import Rules, Tap
-from hub.rules.fired import Fired, Where
+from hub.automation.rules.compiler import compile_rules
+from hub.automation.rules.engine import Rules, Tap
+from hub.automation.rules.events import Fired, Where
 
 __all__ = ["Fired", "Rules", "Tap", "Where", "compile_rules"]

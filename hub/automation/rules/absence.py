@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 
+from hub.automation.rules.compiler import Rule
+from hub.automation.rules.events import Fired, Where
 from hub.config.values import show_duration
-from hub.model import Device, Place, TrustClass, Value
-from hub.rules.compiling import Rule
-from hub.rules.fired import Fired, Where
+from hub.core.model import Device, Place, TrustClass, Value
 
 UNKNOWN_S = 86_400.0
 """Patience with a device whose period nobody knows."""

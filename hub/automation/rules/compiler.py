@@ -8,19 +8,19 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hub.catalogue import METRICS
+from hub.automation.rules.conditions import Limit, Same
+from hub.automation.rules.schedules import Calendar, Hours, Interval, Programme, Special
 from hub.config.calendars.schools import holidays
 from hub.config.model import Core
-from hub.config.parts.own_templates import all_templates
+from hub.config.parts.custom_templates import all_templates
 from hub.config.parts.rules import Rule as Written
 from hub.config.parts.rules import series_of
 from hub.config.parts.schedules import Calendar as WrittenCalendar
 from hub.config.parts.schedules import Schedule, dates_of, day_of, days_of, hours_of
 from hub.config.parts.templates import expand
 from hub.config.values import show_duration
-from hub.model import Value
-from hub.rules.conditions import Limit, Same
-from hub.rules.programme import Calendar, Hours, Interval, Programme, Special
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Value
 
 SHOWN = {"Cel": "°C", "[ppm]": "ppm", "1": "", "kW.h": "kWh", "m3": "m³", "m3/h": "m³/h",
          "ug/m3": "µg/m³", "Bq/m3": "Bq/m³", "uS/cm": "µS/cm", "m/s2": "m/s²", "deg": "°", "MiBy": "MiB"}  # fmt: skip

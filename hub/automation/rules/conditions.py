@@ -12,7 +12,7 @@ from typing import Protocol, TypeGuard
 
 import msgspec
 
-from hub.model import Value
+from hub.core.model import Value
 
 POINTS = 256
 """Readings kept to tell a rate; a faster source is thinned."""

@@ -1,7 +1,7 @@
 """Rules × places: what is looked at with each reading and with each tick of the clock. RAM only.
 
 A device's plan asks once for a `Tap` of the metrics that it reports; a report no rule looks at costs one test of None.
-A rule that fails is reported once and watched no more; it stops no other. What fires is handed to `fired`, which must
+A rule that fails is reported once and watched no more; it stops no other. What fires is handed to `events`, which must
 not fail and not wait.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
-from hub.model import Device, Metric, Place, Quality, Report, TrustClass, Value
-from hub.rules.absence import Absence
-from hub.rules.compiling import Action, Rule, with_unit
-from hub.rules.conditions import Aggregate, Held, Minus, Operand, Plain, Rate, Unchanged
-from hub.rules.fired import Fired, Where
-from hub.rules.holds import Holder
+from hub.automation.rules.absence import Absence
+from hub.automation.rules.compiler import Action, Rule, with_unit
+from hub.automation.rules.conditions import Aggregate, Held, Minus, Operand, Plain, Rate, Unchanged
+from hub.automation.rules.events import Fired, Where
+from hub.automation.rules.write_intents import Holder
+from hub.core.model import Device, Metric, Place, Quality, Report, TrustClass, Value
 
 AHEAD_S = 120.0
 """A report that is dated further ahead is taken for one of now."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hub.model import TrustClass
-from hub.rules.compiling import Rule
+from hub.automation.rules.compiler import Rule
+from hub.core.model import TrustClass
 
 
 class Where(NamedTuple):

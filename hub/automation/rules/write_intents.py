@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from hub.model import Value
+from hub.core.model import Value
 
 KEY = "rules/holds"
 """Of the image, in `meta` of the store."""
@@ -128,7 +128,7 @@ class Holds:
             self._say(target, (hold.value, holder[0]))
 
     def sweep(self, holds: Callable[[Holder, Target], bool]) -> None:
-        """Let go of what no rule holds any more, as `holds` tells."""
+        """Let go of what no rule holds any more, as `write_intents` tells."""
         for target, holder, _ in list(self.all()):
             if not holds(holder, target):
                 self.let_go(target, holder)

@@ -14,9 +14,9 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.config.asking import To, asks, change, changes, named, print_problems, tell, word
+from hub.cli.config.hub_calls import To, asks, change, changes, named, print_problems, tell, word
 from hub.cli.config.values import parse_path, parse_value
-from hub.errors import ConfigError, Problem
+from hub.core.errors import ConfigError, Problem
 
 
 @click.group(cls=output.Group)

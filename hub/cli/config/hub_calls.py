@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
-from hub.errors import ConfigError, HubError, NotReady, Problem
+from hub.cli.hub_client import ask
+from hub.core.errors import ConfigError, HubError, NotReady, Problem
 
 PATIENCE_S = 400.0
 
@@ -28,7 +28,7 @@ class To(NamedTuple):
 
     @property
     def state(self) -> Path:
-        from hub.state import state_of
+        from hub.config.state_dir import state_of
 
         return state_of(self.config, self.state_dir)
 
@@ -76,7 +76,7 @@ def changes(command: Callable[..., None]) -> Callable[..., None]:
 def change(to: To, *, stands_for: Path | None = None, **arguments: Any) -> None:
     """Ask for a change and tell what became of it; `stands_for`: the file that the text was read from. Raises HubError;
     exits with a code where it was refused."""
-    from hub.control import Refused
+    from hub.rpc.control_socket import Refused
 
     try:
         answer = to.ask("config.apply", **arguments)

@@ -1,5 +1,5 @@
-"""The calls of `hub.changing` on the files themselves, where no hub runs: checked and kept in the history alike; the
-next start takes them up.
+"""The calls of `hub.operations.config_changes` on the files themselves, where no hub runs: checked and kept in the
+history alike; the next start takes them up.
 
 Whoever writes holds the state directory meanwhile: no hub starts between the look and the change, and where one runs
 that does not answer, nothing is written. What a hub that ended left unconfirmed is taken back first, as its next start
@@ -16,13 +16,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hub.cli.asking import who
-from hub.config import history, proposing
-from hub.config.built import Models
+from hub.cli.hub_client import who
+from hub.config import history, proposals
 from hub.config.history import APPLIED, ROLLED_BACK, Change, History, refuse_links, write_texts
-from hub.config.lastgood import Kept
+from hub.config.instances import Models
+from hub.config.last_good import Kept
 from hub.config.source import digest, digests
-from hub.errors import ConfigError, HubError, NotReady, StorageError
+from hub.core.errors import ConfigError, HubError, NotReady, StorageError
 
 
 def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], models: Models | None = None) -> Any:
@@ -33,7 +33,7 @@ def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], mod
     if call == "config.log":
         return {"revisions": book.shown(), "running": ""}
     if call == "config.show":
-        texts = book.texts(str(arguments["revision"])) if arguments.get("revision") else proposing.lying_there(config)
+        texts = book.texts(str(arguments["revision"])) if arguments.get("revision") else proposals.lying_there(config)
         named = {name: text.decode("utf-8", "replace") for name, text in texts.items()}
         return {"path": str(config), "first": config.name, "digest": digest(digests(texts)), "files": named,
                 "running": "", "mode": "", "managed_by": ""}  # fmt: skip
@@ -41,11 +41,11 @@ def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], mod
         names = [str(arguments.get(name) or "") for name in ("against", "revision")]
         if not names[0]:
             raise ConfigError("no hub runs: name the version that the file is compared with (`ilot config log`)")
-        both = [book.texts(name) if name else proposing.lying_there(config) for name in names]
-        return {"diff": proposing.diff(*both), "state": "planned"}
+        both = [book.texts(name) if name else proposals.lying_there(config) for name in names]
+        return {"diff": proposals.diff(*both), "state": "planned"}
     if call == "config.check":
         try:
-            proposing.judge(config, proposing.propose(config, arguments, book.texts), models or _models(state))
+            proposals.judge(config, proposals.propose(config, arguments, book.texts), models or _models(state))
         except ConfigError as error:
             return {"ok": False, "problems": [asdict(problem) for problem in error.problems]}
         return {"ok": True, "problems": []}
@@ -93,8 +93,8 @@ def _apply(config: Path, state: Path, arguments: dict[str, Any], models: Models)
         undone = history.undo(kept, time.time()) if kept is not None and not dry_run else ""
         if not dry_run:
             _may_change(config, models)
-        proposed = proposing.propose(config, arguments, _Versions(state, kept).texts)
-        proposing.judge(config, proposed, models)
+        proposed = proposals.propose(config, arguments, _Versions(state, kept).texts)
+        proposals.judge(config, proposed, models)
         plan = {
             "diff": proposed.diff, "base": proposed.base, "digest": proposed.digest, "files": list(proposed.written),
             "instances": [], "parts": [], "restart": [], "lockout": [], "confirm_s": 0.0, "undone": undone,
@@ -107,7 +107,7 @@ def _apply(config: Path, state: Path, arguments: dict[str, Any], models: Models)
         return {**plan, "state": "written", "remembered": kept is not None}
 
 
-def _write(config: Path, kept: Kept | None, proposed: proposing.Proposed, arguments: dict[str, Any]) -> None:
+def _write(config: Path, kept: Kept | None, proposed: proposals.Proposed, arguments: dict[str, Any]) -> None:
     """Whole, and in the history, or not at all."""
     refuse_links(config, proposed.written)
     change = Change(
@@ -134,7 +134,7 @@ def _write(config: Path, kept: Kept | None, proposed: proposing.Proposed, argume
 @contextlib.contextmanager
 def _held(state: Path) -> Iterator[None]:
     """The state directory for this process, where there is one. Raises HeldBack."""
-    from hub.state import Held, StateDir
+    from hub.core.state_dir import Held, StateDir
 
     if not os.path.lexists(state):  # no hub ever ran on it
         yield
@@ -156,7 +156,7 @@ def _held(state: Path) -> Iterator[None]:
 
 def _may_change(config: Path, models: Models) -> None:
     """Also where something else in the file is wrong. Raises ManagedFile."""
-    from hub.config.lastgood import part
+    from hub.config.last_good import part
 
     try:
         engine = part(config, models, "config").config.config
@@ -170,8 +170,8 @@ def _may_change(config: Path, models: Models) -> None:
 def _kept(state: Path, *, strict: bool = False) -> Kept | None:
     """Where the history lies; None where this hub is not enrolled. `strict`: raises HubError when it is enrolled and
     its key cannot be read; else that is None too."""
-    from hub import keys
-    from hub.state import StateDir
+    from hub.core.state_dir import StateDir
+    from hub.identity import keys
 
     try:
         return Kept(state, keys.load(StateDir(state).keys).store_key)
@@ -182,8 +182,8 @@ def _kept(state: Path, *, strict: bool = False) -> Kept | None:
 
 
 def _models(state: Path) -> Models:
-    from hub.hosting.installed import installed_models
-    from hub.registry import Registry
-    from hub.state import StateDir
+    from hub.core.state_dir import StateDir
+    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.registry import Registry
 
     return installed_models(Registry.discover(), packs=StateDir(state).packs)

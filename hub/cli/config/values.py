@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 
 
 def parse_path(text: str) -> list[str | int]:

@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
 from hub.cli.crisis.raising import sampling
-from hub.errors import HubError
-from hub.state import state_of
+from hub.cli.hub_client import ask
+from hub.config.state_dir import state_of
+from hub.core.errors import HubError
 
 WAIT_S = 600.0
 
@@ -115,7 +115,7 @@ def verify(directory: Path, hub: str, config: Path, state_dir: Path | None, json
 
     Without --hub it is held against the hub of this machine.
     """
-    from hub.crisis.export import verify as check
+    from hub.operations.crisis.export import verify as check
 
     hub = hub or _hub_here(config, state_dir)
     wrong = check(directory, hub)

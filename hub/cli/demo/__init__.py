@@ -15,7 +15,7 @@ import click
 
 from hub.cli import output
 from hub.cli.demo.showcase import OUTAGE_AT_S, OUTAGE_S, STORY, Showcase, events
-from hub.errors import HubError, NotReady
+from hub.core.errors import HubError, NotReady
 
 DRAIN_S = 30.0
 

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from hub import tls
-from hub.control import Refused, call
-from hub.errors import HubError, NotReady
+from hub.core import tls
+from hub.core.errors import HubError, NotReady
+from hub.rpc.control_socket import Refused, call
 
 READY_S = 60.0
 """A busy machine may take its time: this ends only what hangs."""

@@ -13,10 +13,10 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.asking import ask
 from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, tell
-from hub.cli.doctor.way import link
-from hub.errors import ConfigError, HubError, NotReady
+from hub.cli.doctor.link_check import link
+from hub.cli.hub_client import ask
+from hub.core.errors import ConfigError, HubError, NotReady
 
 MIN_FREE = 256 * 1024 * 1024
 PROBE_S = 10.0
@@ -33,7 +33,7 @@ def doctor(ctx: click.Context, config: Path, state_dir: Path | None, probe: bool
     if ctx.invoked_subcommand is not None:
         ctx.default_map = {ctx.invoked_subcommand: {"config": config, "state_dir": state_dir, "json": json}}
         return
-    from hub.hardening import harden
+    from hub.core.process_hardening import harden
 
     open_still = harden()  # keys are read below
     findings = [found for look in (_machine, _disk, _clock, _network) for found in look(config, state_dir)]
@@ -60,7 +60,7 @@ def _machine(config: Path, state_dir: Path | None) -> Iterator[Finding]:
 
 
 def _disk(config: Path, state_dir: Path | None) -> Iterator[Finding]:
-    from hub.state import state_of
+    from hub.config.state_dir import state_of
 
     state = state_of(config, state_dir)
     if not state.exists():
@@ -81,7 +81,7 @@ def _disk(config: Path, state_dir: Path | None) -> Iterator[Finding]:
 
 def _keys(state: Path) -> Finding:
     """Who could read the hub's own keys."""
-    from hub import keys
+    from hub.identity import keys
 
     try:
         by_tpm, plain = keys.held_by_tpm(state / "keys"), keys.key_files(state / "keys")
@@ -97,7 +97,7 @@ def _keys(state: Path) -> Finding:
             "keys at rest", WRONG, f"held by the TPM, and key files lie beside it: {', '.join(plain)}",
             "stop the hub; `ilot keys seal` destroys them",
         )  # fmt: skip
-    from hub.keys.tpm import why_not
+    from hub.identity.keys.tpm import why_not
 
     if not (problem := why_not()) and (apart := keys.key_files_apart(state / "keys")):
         return Finding(
@@ -115,7 +115,7 @@ def _raw(state: Path) -> Iterator[Finding]:
             "a stolen disk shows every raw reading of `history.raw_days`: `raw_on_disk: tpm` holds it to this machine",
         )  # fmt: skip
     elif os.path.lexists(state / "keys" / "raw.tpm"):
-        from hub.keys.tpm import why_not
+        from hub.identity.keys.tpm import why_not
 
         problem = why_not()
         yield Finding("raw history", WRONG if problem else OK, "on disk, its key held by the TPM", problem)
@@ -124,7 +124,7 @@ def _raw(state: Path) -> Iterator[Finding]:
 def _clock(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     import datetime
 
-    from hub.clock import SystemClock
+    from hub.core.clock import SystemClock
 
     clock = SystemClock()
     now = datetime.datetime.fromtimestamp(clock.now(), datetime.UTC)
@@ -159,10 +159,9 @@ def _text(path: Path) -> str:
 def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:
     from cryptography import x509
 
-    from hub import keys
-    from hub.clock import SystemClock
-    from hub.identity import enrolment
-    from hub.state import state_of
+    from hub.config.state_dir import state_of
+    from hub.core.clock import SystemClock
+    from hub.identity import enrolment, keys
 
     state = state_of(config, state_dir)
     try:
@@ -196,8 +195,8 @@ def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str,
     """`running`: what a running hub says. It holds lines and radios that nobody else should ask meanwhile, and it may
     reach what this shell does not (another D-Bus, another network)."""
     from hub.config.load import load
-    from hub.hosting.installed import installed_models
-    from hub.registry import Registry
+    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.registry import Registry
 
     registry = Registry.discover()
     try:

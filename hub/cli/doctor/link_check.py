@@ -11,10 +11,10 @@ import click
 
 from hub.cli import output
 from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, tell
-from hub.errors import HubError, NotReady
+from hub.core.errors import HubError, NotReady
 
 if TYPE_CHECKING:
-    from hub.egress import Egress
+    from hub.store_and_forward.egress import Egress
 
 _PORTS = {"https": 443, "mqtts": 8883, "wss": 443}
 
@@ -24,21 +24,21 @@ _PORTS = {"https": 443, "mqtts": 8883, "wss": 443}
 def link(config: Path, state_dir: Path | None, json: bool) -> None:
     """Walk the way to the backend and name the stage that fails: DNS, proxy, TCP, TLS interception, certificate, clock
     or refusal. Sends no reading."""
-    from hub.hardening import harden
+    from hub.core.process_hardening import harden
 
     harden()
     tell(list(_look(config, state_dir)), json=json)
 
 
 def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
-    from hub import keys
-    from hub.clock import SystemClock
     from hub.config.load import load
-    from hub.egress import Egress
-    from hub.hosting.installed import installed_models
-    from hub.identity import enrolment
-    from hub.registry import Registry
-    from hub.state import StateDir, state_of
+    from hub.config.state_dir import state_of
+    from hub.core.clock import SystemClock
+    from hub.core.state_dir import StateDir
+    from hub.identity import enrolment, keys
+    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.registry import Registry
+    from hub.store_and_forward.egress import Egress
 
     state = StateDir(state_of(config, state_dir))
     try:
@@ -69,7 +69,7 @@ def _certificate(path: Path, now: float) -> Iterator[Finding]:
     """The client certificate, as far as its dates go."""
     import datetime as dt
 
-    from hub.identity.renewal import read_life
+    from hub.identity.certificate_renewal import read_life
 
     life = read_life(path)
     if life is None:
@@ -89,7 +89,7 @@ def _certificate(path: Path, now: float) -> Iterator[Finding]:
 
 
 def _way(address: str, egress: Egress, hub: str, now: float) -> Iterator[Finding]:
-    from hub.cli.doctor.stages import Way, kept_by_a_time_server, walk
+    from hub.cli.doctor.link_stages import Way, kept_by_a_time_server, walk
 
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from hub import tls
 from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding
-from hub.tls import causes
+from hub.core import tls
+from hub.core.tls import causes
 
 if TYPE_CHECKING:
     from cryptography import x509

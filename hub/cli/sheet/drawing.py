@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from hub.cli.sheet.layout import HEIGHT, WIDTH, Code, Line, Sheet
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from hub.typography import fingerprint_lines
+from hub.i18n.typography import fingerprint_lines
 
 WIDTH, HEIGHT = 105.0, 74.0
 """ISO 216, A7 across."""

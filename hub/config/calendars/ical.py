@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from hub.config.parts.schedules import LONGEST_PERIOD
-from hub.errors import HubError
+from hub.core.errors import HubError
 
 MAX_BYTES = 4 << 20
 MAX_EVENTS = 10_000

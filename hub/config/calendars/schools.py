@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from hub.config.parts.schedules import SchoolYears, dates_of
-from hub.nesting import shallow_json
+from hub.core.nesting import shallow_json
 
 OWN = {
     "corse": "Corse", "guadeloupe": "Guadeloupe", "guyane": "Guyane", "martinique": "Martinique", "mayotte": "Mayotte",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hub.catalogue import METRICS
 from hub.config.model import Core
 from hub.config.parts.rules import series_of
 from hub.config.positions import Finding, Path, quoted
-from hub.config.sentences import absent
+from hub.config.pydantic_findings import absent
+from hub.core.metric_catalogue import METRICS
 
 
 def check_energy(core: Core) -> Iterator[Finding]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hub.catalogue import METRICS
 from hub.config.model import Core
 from hub.config.parts.privacy import PrivacyRule
 from hub.config.positions import Finding, Path, quoted
-from hub.config.sentences import nearest
+from hub.config.pydantic_findings import nearest
+from hub.core.metric_catalogue import METRICS
 
 POSITION = "position"
 DEVICE_CLASSES = frozenset({metric.device_class for metric in METRICS.values()} - {""}) | {

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from hub.config.option_paths import is_secret, types_at
 from hub.config.positions import Finding, Path, quoted
+from hub.config.pydantic_findings import absent, nearest
 from hub.config.secrets import Secret
-from hub.config.sentences import absent, nearest
-from hub.config.shapes import is_secret, types_at
 
 _REFERENCES = (
     # (section, option, section whose key it must be, what that is called)

@@ -1,22 +1,22 @@
 """Which rules cannot be evaluated, and why: a missing series, a wrong unit or kind, a cycle. Pure.
 
 Metrics that only a plugin knows are taken on the word of the rule's `unit`; the hub looks at it again with the first
-reading (`hub.rules.engine`).
+reading (`hub.automation.rules.engine`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from hub.catalogue import METRICS
 from hub.config.calendars.schools import lacking, zones
 from hub.config.model import Core
-from hub.config.parts.own_templates import all_templates, check_templates
+from hub.config.parts.custom_templates import all_templates, check_templates
 from hub.config.parts.rules import OWN, Rule, series_of
 from hub.config.parts.templates import TEMPLATES, Template, expand, read_input
 from hub.config.positions import Finding, Path, quoted
-from hub.config.sentences import absent, nearest
-from hub.model import Metric
+from hub.config.pydantic_findings import absent, nearest
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Metric
 
 KINDS = {"number": "a number", "flag": "true or false", "text": "a text"}
 

@@ -22,12 +22,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node, ScalarNode
 
 from hub.config.editing.comments import comments
-from hub.config.editing.merging import merge, revealed
-from hub.config.editing.surgery import child, removed, replaced
-from hub.config.editing.writing import block, plain
+from hub.config.editing.merge import merge, revealed
+from hub.config.editing.nodes import child, removed, replaced
+from hub.config.editing.yaml_writer import block, plain
 from hub.config.positions import Path, Positions, dotted
 from hub.config.source import Source, contained, load_bytes, read
-from hub.errors import ConfigError, Problem
+from hub.core.errors import ConfigError, Problem
 
 
 class _Removed:

@@ -15,10 +15,10 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from hub.config.editing.writing import block, flow, plain, scalar
+from hub.config.editing.yaml_writer import block, flow, plain, scalar
 from hub.config.positions import Path, SecretRef, dotted
 from hub.config.source import contained, load_bytes, read
-from hub.errors import ConfigError, Problem
+from hub.core.errors import ConfigError, Problem
 
 
 @dataclass(slots=True)

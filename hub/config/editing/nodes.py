@@ -7,9 +7,9 @@ from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from hub.config.editing.merging import end_of, is_empty, next_line
-from hub.config.editing.writing import block, flow
-from hub.errors import ConfigError
+from hub.config.editing.merge import end_of, is_empty, next_line
+from hub.config.editing.yaml_writer import block, flow
+from hub.core.errors import ConfigError
 
 
 def child(node: Node | None, part: str | int) -> tuple[Node | None, Node] | None:

@@ -3,7 +3,7 @@ them.
 
 devices         `integrations:`, `devices:` and the lines that they speak over
 pulse, energy   `pulse:` and `meter:` of a place, `history:`, `energy:`
-rules           `rules:`; `templates` that are ready to use, `own_templates` that somebody wrote
+rules           `rules:`; `templates` that are ready to use, `custom_templates` that somebody wrote
 schedules       `schedules:`, `calendars:`, `school_years:`
 notifiers       `notifiers:`
 admission, privacy, security, crisis    who is believed, what is kept of people, what is an incident, what then

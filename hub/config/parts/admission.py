@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hub.config.kinds import Section
+from hub.config.field_types import Section
 from hub.config.values import Duration, Size
 
 Pattern = Annotated[str, Field(min_length=1, max_length=160, pattern=r"^[\x21-\x7e]+$")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from hub.config.kinds import DeviceId, Empty, InstanceName, Section
+from hub.config.field_types import DeviceId, Empty, InstanceName, Section
 from hub.config.values import Duration
 
 

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from hub.config.kinds import Empty, Section
+from hub.config.field_types import Empty, Section
 from hub.config.parts.rules import Rule
 from hub.config.parts.templates import TEMPLATES, Input, Template, read_input
 from hub.config.positions import Finding, Path, quoted
-from hub.config.sentences import nearest
+from hub.config.pydantic_findings import nearest
 from hub.config.values import duration
 
 NAMED = re.compile(r"\$([a-z][a-z0-9_]{0,39})")

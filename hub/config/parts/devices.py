@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from hub.config.kinds import Empty, Id, InstanceName, MetricKey, PackName, Section
+from hub.config.field_types import Empty, Id, InstanceName, MetricKey, PackName, Section
 from hub.config.values import Duration
 
 

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from hub.config.kinds import Empty, Id, MetricKey, Section
+from hub.config.field_types import Empty, Id, MetricKey, Section
 from hub.config.parts.pulse import Index
 from hub.config.parts.rules import Series
 from hub.config.values import Duration, Size
-from hub.model import Meter as ModelMeter
-from hub.model import MeterSwap as ModelSwap
+from hub.core.model import Meter as ModelMeter
+from hub.core.model import MeterSwap as ModelSwap
 
 _MB, _GB = 1 << 20, 1 << 30
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hub.config.kinds import Section
+from hub.config.field_types import Section
 from hub.config.values import Duration
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hub.config.kinds import Id, InstanceName, Section
+from hub.config.field_types import Id, InstanceName, Section
 
 State = Literal["raised", "acknowledged", "muted", "escalated", "cleared"]
 STATES: tuple[State, ...] = ("raised", "acknowledged", "muted", "escalated", "cleared")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hub.config.kinds import Empty, Id, MetricKey, Purpose, Section
+from hub.config.field_types import Empty, Id, MetricKey, Purpose, Section
 from hub.config.values import Duration
 
 DAY = timedelta(days=1)

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from hub.config.kinds import MetricKey, Section
-from hub.model import Correction as ModelCorrection
-from hub.model import Pulse as ModelPulse
+from hub.config.field_types import MetricKey, Section
+from hub.core.model import Correction as ModelCorrection
+from hub.core.model import Pulse as ModelPulse
 
 UNITS: dict[str, dict[str, Decimal]] = {
     # metric → by unit: how much of the metric's own unit it is

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from hub.config.kinds import DeviceId, Empty, Id, MetricKey, Section, readable
+from hub.config.field_types import DeviceId, Empty, Id, MetricKey, Section, readable
 from hub.config.values import Duration
 
 TESTS = ("above", "below", "equals", "silent", "silent_periods", "stuck")

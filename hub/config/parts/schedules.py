@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from hub.config.kinds import Empty, Id, Section, readable
+from hub.config.field_types import Empty, Id, Section, readable
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_PERIOD = 400

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from hub.config.kinds import Empty, Section
+from hub.config.field_types import Empty, Section
 from hub.config.values import Duration
 
 MOST = 100_000

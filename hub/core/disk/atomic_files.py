@@ -2,7 +2,8 @@
 
 Root runs commands in directories in which the hub's user may put what it wants. There root follows a link only where
 root made it, or where it leads to what is of whoever made it: else that user could have it lead anywhere. A link above
-such a directory is the administrator's. `hub.disk.way` holds what was looked at, so that nothing is swapped meanwhile.
+such a directory is the administrator's. `hub.core.disk.safe_paths` holds what was looked at, so that nothing is swapped
+meanwhile.
 """
 
 from __future__ import annotations

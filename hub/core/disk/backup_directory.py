@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hub.disk.files import sync_directory, write_atomically
-from hub.errors import StorageError
+from hub.core.disk.atomic_files import sync_directory, write_atomically
+from hub.core.errors import StorageError
 
 KEPT = 3
 

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from hub.backoff import Backoff
-from hub.errors import DiskRefuses
+from hub.core.backoff import Backoff
+from hub.core.errors import DiskRefuses
 
 T = TypeVar("T")
 

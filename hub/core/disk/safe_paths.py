@@ -3,7 +3,7 @@
 To look at a path and then to write to it are two things: whoever owns a directory on it puts a link in its place
 between the two, and leads root where it wants. So each directory is opened in the one before it (openat, O_NOFOLLOW),
 and the file is written, moved or removed in the last one, by its name alone. A link is opened itself before it is read:
-it cannot be exchanged for another afterwards. Which ones are followed: `hub.disk.files`.
+it cannot be exchanged for another afterwards. Which ones are followed: `hub.core.disk.atomic_files`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from hub.disk.files import PRIVATE, StrangeLink, write_into
+from hub.core.disk.atomic_files import PRIVATE, StrangeLink, write_into
 
 _MOST_LINKS = 40
 """On one way, as many as Linux follows."""

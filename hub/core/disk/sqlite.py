@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import apsw
 
-from hub.disk.files import PRIVATE, hand_over, open_here, overwrite, sync_directory, write_atomically
+from hub.core.disk.atomic_files import PRIVATE, hand_over, open_here, overwrite, sync_directory, write_atomically
 
 T = TypeVar("T")
 

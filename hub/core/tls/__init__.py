@@ -22,7 +22,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from hub.tls.causes import Refusal
+from hub.core.tls.causes import Refusal
 
 NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h, which Python does not name."""

@@ -135,7 +135,7 @@ class Refusal(NamedTuple):
 
 
 def french() -> Iterator[tuple[str, str]]:
-    """(pattern, French) of each sentence that `told` and `told_of_owner` make, for `hub.troubles`."""
+    """(pattern, French) of each sentence that `told` and `told_of_owner` make, for `hub.i18n.plugin_errors`."""
     for row in (*ROWS, _OTHER):
         said = re.escape(row.cause) + r" \(OpenSSL (?P<n>\d+): .*?\): "
         remedy = re.escape(row.remedy).replace(re.escape("{ca}"), r"(?P<a>.+?)")

@@ -16,13 +16,13 @@ anything of an earlier one (docs/adr/0091).
     engine    QuickJS on such a heap, by its C interface
     sandbox   compile a codec, call it, and what went wrong, as a reason
     worker    the process: calls in, answers out, over one pipe each way
-    gathering a codec and the files it asks for, from a directory
-    codecs    the hub's side: keeps the worker, times it, starts it again
+    bundle    a codec and the files it asks for, from a directory
+    service   the hub's side: keeps the worker, times it, starts it again
     mapping   what a codec returned → readings
 """
 
 from __future__ import annotations
 
-from hub.payload.codecs import Codecs as Codecs
-from hub.payload.messages import Answer as Answer
-from hub.payload.messages import Codec as Codec
+from hub.devices.codecs.messages import Answer as Answer
+from hub.devices.codecs.messages import Codec as Codec
+from hub.devices.codecs.service import Codecs as Codecs

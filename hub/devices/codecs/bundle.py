@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from hub.payload.messages import Codec
+from hub.devices.codecs.messages import Codec
 
 MAX_FILES = 64
 MAX_BYTES = 2 << 20

@@ -18,7 +18,7 @@ from typing import Any
 
 import quickjs
 
-from hub.payload.heap import Heap, Image
+from hub.devices.codecs.heap import Heap, Image
 
 VERSION = "0.17."
 """Whose quickjs.h this page was written from."""

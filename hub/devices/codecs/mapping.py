@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hub.errors import DecodeError
-from hub.model import Metric, Value
+from hub.core.errors import DecodeError
+from hub.core.model import Metric, Value
 
 MAX_LEAVES, MAX_DEPTH, MAX_TEXT = 256, 8, 64
 _WHOLE = 1 << 64

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from hub.errors import DecodeError
-from hub.nesting import shallow_json
+from hub.core.errors import DecodeError
+from hub.core.nesting import shallow_json
 
 MAX_MESSAGE = 4 << 20
 UPLINK, ENCODE = "decodeUplink", "encodeDownlink"

@@ -13,10 +13,10 @@ import re
 from importlib.resources import files
 from typing import NamedTuple
 
-from hub.errors import DecodeError
-from hub.payload.engine import Engine, Thrown, Value
-from hub.payload.heap import Image
-from hub.payload.messages import Codec
+from hub.core.errors import DecodeError
+from hub.devices.codecs.engine import Engine, Thrown, Value
+from hub.devices.codecs.heap import Image
+from hub.devices.codecs.messages import Codec
 
 MEMORY = 16 << 20
 STACK = 512 << 10
@@ -25,7 +25,7 @@ COMPILE_S = 1.0
 _DETAIL = 200
 _LINE = re.compile(r"<input>:(\d+):")
 
-PRELUDE = files("hub.payload").joinpath("prelude.js").read_text("utf-8")
+PRELUDE = files("hub.devices.codecs").joinpath("prelude.js").read_text("utf-8")
 
 
 class Compiled(NamedTuple):

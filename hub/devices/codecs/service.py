@@ -18,9 +18,9 @@ from typing import Any, Self
 
 import msgspec
 
-from hub.errors import DecodeError, NotReady
-from hub.kit.jailed import ended
-from hub.payload.messages import ENCODE, MAX_MESSAGE, UPLINK, Answer, Call, Codec, Unpacker, pack
+from hub.core.errors import DecodeError, NotReady
+from hub.devices.codecs.messages import ENCODE, MAX_MESSAGE, UPLINK, Answer, Call, Codec, Unpacker, pack
+from hub.sdk.sandboxed_process import ended
 
 _log = logging.getLogger("hub.payload")
 
@@ -181,7 +181,7 @@ async def _worker() -> Any:
     """A started worker that said it is ready, as (reader, writer, the processor seconds it has used). Raises OSError,
     NotReady."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-m", "hub.payload.worker",
+        sys.executable, "-I", "-m", "hub.devices.codecs.worker",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={"PATH": os.defpath}, close_fds=True,
     )  # fmt: skip
     if process.stdin is None or process.stdout is None:

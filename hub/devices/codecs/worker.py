@@ -1,7 +1,8 @@
-"""The worker: `python -I -m hub.payload.worker`. Calls come in at descriptor 0, answers leave at 1, in the same order.
+"""The worker: `python -I -m hub.devices.codecs.worker`. Calls come in at descriptor 0, answers leave at 1, in the same
+order.
 
-It shuts itself in before the first byte of a codec (`hub.jail`). Codecs stay compiled, the last ones that were used.
-No call sees anything of another (`sandbox`).
+It shuts itself in before the first byte of a codec (`hub.sdk.sandbox`). Codecs stay compiled, the last ones that were
+used. No call sees anything of another (`sandbox`).
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections import OrderedDict
 
 import msgspec
 
-from hub import jail
-from hub.errors import DecodeError
-from hub.payload.messages import Answer, Call, Codec, Unpacker, pack
-from hub.payload.sandbox import Compiled, Sandbox
+from hub.core.errors import DecodeError
+from hub.devices.codecs.messages import Answer, Call, Codec, Unpacker, pack
+from hub.devices.codecs.sandbox import Compiled, Sandbox
+from hub.sdk import sandbox
 
 COMPILED = 32
 IMAGES = 64 << 20
@@ -60,7 +61,7 @@ class Bench:
 def main() -> None:
     os.nice(NICENESS)
     bench, unpacker = Bench(), Unpacker()  # before the walls: functions that C calls want memory that may be run
-    jail.shut(memory=ROOM)
+    sandbox.shut(memory=ROOM)
     _write(pack(READY))
     while data := os.read(0, 1 << 16):
         for body in unpacker.feed(data):

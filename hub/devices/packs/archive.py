@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 
 MOST_BYTES = 1 << 20
 """Of the archive itself."""

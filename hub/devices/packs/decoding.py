@@ -10,11 +10,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hub.errors import DecodeError
-from hub.model import Metric, Sample, Value
-from hub.packs.reading import Pack
-from hub.payload import Codecs
-from hub.payload.mapping import apply, leaves, propose
+from hub.core.errors import DecodeError
+from hub.core.model import Metric, Sample, Value
+from hub.devices.codecs import Codecs
+from hub.devices.codecs.mapping import apply, leaves, propose
+from hub.devices.packs.loader import Pack
 
 MAX_HISTORY = 256
 

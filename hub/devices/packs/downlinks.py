@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hub.errors import DecodeError
-from hub.packs.reading import Pack
+from hub.core.errors import DecodeError
+from hub.devices.packs.loader import Pack
 
 MAX_BYTES = 242
 """The largest application payload of EU868 (RP002-1.0.4, 2.4.6)."""

@@ -1,10 +1,11 @@
-"""What the files of a pack may hold. Pure models; `hub.packs.reading` makes a pack of them.
+"""What the files of a pack may hold. Pure models; `hub.devices.packs.loader` makes a pack of them.
 
 pack.yaml         `PackKeys`
-codec.js          the payload codec (`hub.payload`), and other *.js and *.json files that it asks for by `require`
-vectors/*.yaml    a list of `hub.packs.vectors.VectorKeys` each
+codec.js          the payload codec (`hub.devices.codecs`), and other *.js and *.json files that it asks for by
+                  `require`
+vectors/*.yaml    a list of `hub.devices.packs.vectors.VectorKeys` each
 
-A pack of a radio (`RADIO`) has a codec, one of a wired or connected device a map (`hub.packs.maps`).
+A pack of a radio (`RADIO`) has a codec, one of a wired or connected device a map (`hub.devices.packs.maps`).
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from hub.config.kinds import MetricKey, Section, matching, readable
+from hub.config.field_types import MetricKey, Section, matching, readable
 from hub.config.values import Duration
-from hub.logs import tame
-from hub.packs.bounds import bounded
-from hub.packs.maps import MAPS, PLAIN
-from hub.packs.naming import MAX_LABEL
-from hub.sigfox.grammar import Grammar
+from hub.core.logs import tame
+from hub.devices.packs.bounds import bounded
+from hub.devices.packs.maps import MAPS, PLAIN
+from hub.devices.packs.naming import MAX_LABEL
+from hub.sdk.sigfox.grammar import Grammar
 
 RADIO = ("lorawan", "sigfox")
 PROTOCOLS = (*RADIO, *MAPS, *PLAIN)

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from hub.config.source import parse
-from hub.errors import ConfigError, HubError
-from hub.nesting import shallow_json
-from hub.packs.reading import content_of
-from hub.payload.gathering import gathered
+from hub.core.errors import ConfigError, HubError
+from hub.core.nesting import shallow_json
+from hub.devices.codecs.bundle import gathered
+from hub.devices.packs.loader import content_of
 
 _MAC = re.compile(r"1\.0(\.[0-4])?")
 # What has no end goes to the end of the text: looked for anew from each quotation mark, it would take hours.

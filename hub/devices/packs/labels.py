@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from hub.packs.naming import MAX_LABEL
+from hub.devices.packs.naming import MAX_LABEL
 
 if TYPE_CHECKING:
-    from hub.packs.reading import Pack
+    from hub.devices.packs.loader import Pack
 
 
 class Sign(NamedTuple):

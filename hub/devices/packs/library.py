@@ -17,17 +17,17 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hub.config.sentences import nearest
-from hub.disk.files import hand_over_all, make_directory, refuse_strange_links
-from hub.disk.way import leading
-from hub.errors import ConfigError, HubError, Problem
-from hub.packs.naming import NAME, PACK
+from hub.config.pydantic_findings import nearest
+from hub.core.disk.atomic_files import hand_over_all, make_directory, refuse_strange_links
+from hub.core.disk.safe_paths import leading
+from hub.core.errors import ConfigError, HubError, Problem
+from hub.devices.packs.naming import NAME, PACK
 
 if TYPE_CHECKING:
-    from hub.packs.judging import Verdict
-    from hub.packs.reading import Pack, Parts
+    from hub.devices.packs.loader import Pack, Parts
+    from hub.devices.packs.vector_tests import Verdict
 
-SHIPPED = Path(__file__).resolve().parents[2] / "packs"
+SHIPPED = Path(__file__).resolve().parents[3] / "packs"
 MARK = 16
 KEPT = 3
 """Installed versions of a pack that stay on the disk."""
@@ -36,7 +36,8 @@ _INSTALLED = re.compile(rf"([0-9]{{1,7}})-([0-9a-f]{{{MARK}}})")
 
 
 class Library:
-    """`installed` is the directory of installed packs; None: shipped ones only. `parts`: see `hub.packs.reading`."""
+    """`installed` is the directory of installed packs; None: shipped ones only. `parts`: see
+    `hub.devices.packs.loader`."""
 
     def __init__(self, installed: Path | None = None, shipped: Path = SHIPPED, parts: Parts | None = None) -> None:
         self._installed = installed
@@ -52,7 +53,7 @@ class Library:
 
     def get(self, name: str) -> Pack:
         """The pack of that name in its highest version. Raises ConfigError when there is none, or it is wrong."""
-        from hub.packs.reading import read  # late: its models are 0.6 MiB, and not every hub has packs
+        from hub.devices.packs.loader import read  # late: its models are 0.6 MiB, and not every hub has packs
 
         versions = self._versions(name)
         shipped = read(self._shipped / name, name, self.parts) if self._is_shipped(name) else None

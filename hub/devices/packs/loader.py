@@ -12,20 +12,20 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from hub.catalogue import METRICS
-from hub.config.kinds import Section
+from hub.config.field_types import Section
 from hub.config.positions import Finding, Path, Positions, by_place, quoted
-from hub.config.sentences import nearest, there_are
+from hub.config.pydantic_findings import nearest, there_are
 from hub.config.validate import validate
-from hub.errors import ConfigError, Problem
-from hub.model import Metric
-from hub.packs.format import RADIO, PackKeys
-from hub.packs.maps import MAPS, PLAIN
-from hub.packs.naming import NAME, PACK
-from hub.packs.vectors import VectorKeys
-from hub.payload.mapping import Field
-from hub.payload.messages import Codec
-from hub.sigfox.grammar import Grammar
+from hub.core.errors import ConfigError, Problem
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Metric
+from hub.devices.codecs.mapping import Field
+from hub.devices.codecs.messages import Codec
+from hub.devices.packs.format import RADIO, PackKeys
+from hub.devices.packs.maps import MAPS, PLAIN
+from hub.devices.packs.naming import NAME, PACK
+from hub.devices.packs.vectors import VectorKeys
+from hub.sdk.sigfox.grammar import Grammar
 
 VECTORS = "vectors"
 MAX_FILE = 512 * 1024
@@ -77,7 +77,7 @@ class Pack:
 
 
 Parts = Callable[[str], type[BaseModel] | None]
-"""Protocol → the model of the maps of its packs (`hub.hookspecs.PackPart`), None when nothing here reads them."""
+"""Protocol → the model of the maps of its packs (`hub.sdk.hookspecs.PackPart`), None when nothing here reads them."""
 
 
 def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:

@@ -1,7 +1,7 @@
 """Packs that need no codec: what a device holds, and where, in the words of its integration. Pure.
 
 A map becomes part of the `settings:` of each device that names the pack; what the device says itself comes first. What
-may stand in a map is the integration's: it registers the model of it (`hub.hookspecs.PackPart`).
+may stand in a map is the integration's: it registers the model of it (`hub.sdk.hookspecs.PackPart`).
 """
 
 from __future__ import annotations

@@ -1,22 +1,23 @@
-"""The format of a pack as a page of documentation. `python -m hub.packs.reference` prints it; a test compares."""
+"""The format of a pack as a page of documentation. `python -m hub.devices.packs.reference` prints it; a test
+compares."""
 
 from __future__ import annotations
 
 import sys
 
-from hub.config.kinds import Section
+from hub.config.field_types import Section
+from hub.config.option_paths import options
 from hub.config.reference import default_of, kind_of
-from hub.config.shapes import options
-from hub.packs import format as keys
-from hub.packs import vectors
-from hub.packs.decoding import MAX_HISTORY
-from hub.packs.library import SHIPPED, Library
-from hub.packs.reading import MAX_FILE, MAX_FILES
+from hub.devices.packs import format as keys
+from hub.devices.packs import vectors
+from hub.devices.packs.decoding import MAX_HISTORY
+from hub.devices.packs.library import SHIPPED, Library
+from hub.devices.packs.loader import MAX_FILE, MAX_FILES
 
 _HEAD = f"""\
 # Device packs
 
-Generated from `hub/packs/format.py` and from the packs themselves: `python -m hub.packs.reference`.
+Generated from `hub/devices/packs/format.py` and from the packs themselves: `python -m hub.devices.packs.reference`.
 
 A pack describes devices of one maker as data: a folder named `vendor-model` with `pack.yaml` and vectors, and for a
 radio (lorawan, sigfox) a payload codec in JavaScript. A device uses one by [`pack:`](configuration.md) in the

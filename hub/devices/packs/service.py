@@ -9,16 +9,16 @@ from collections.abc import Mapping, Set
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from hub.errors import ConfigError, DecodeError
-from hub.model import Device, PackFacts
-from hub.packs.labels import Recognised, Sign, recognise, sign_of
-from hub.packs.library import Library
-from hub.payload import Codecs
-from hub.payload.messages import SPOILS
+from hub.core.errors import ConfigError, DecodeError
+from hub.core.model import Device, PackFacts
+from hub.devices.codecs import Codecs
+from hub.devices.codecs.messages import SPOILS
+from hub.devices.packs.labels import Recognised, Sign, recognise, sign_of
+from hub.devices.packs.library import Library
 
 if TYPE_CHECKING:
-    from hub.packs.decoding import Reading
-    from hub.packs.reading import Pack
+    from hub.devices.packs.decoding import Reading
+    from hub.devices.packs.loader import Pack
 
 REST_AFTER, REST_S = 3, 60.0
 RESTS = "codec-rests"
@@ -103,7 +103,7 @@ class Packs:
 
     async def decode(self, name: str, port: int, payload: bytes, received: float | None) -> Reading:
         """Raises DecodeError with its reason, NotReady when there is no codec worker to be had."""
-        from hub.packs.decoding import message_at, read_answer  # late, as all that reads a pack
+        from hub.devices.packs.decoding import message_at, read_answer  # late, as all that reads a pack
 
         pack = await self.get(name)
         message_at(pack, port)
@@ -127,7 +127,7 @@ class Packs:
             return await self._call(pack, payload, port, received)
 
     async def _call(self, pack: Pack, payload: bytes, port: int, received: float | None) -> dict[str, Any]:
-        from hub.packs.decoding import answer_of
+        from hub.devices.packs.decoding import answer_of
 
         try:
             answer = await answer_of(pack, self._codecs, payload, port, received)
@@ -146,13 +146,13 @@ class Packs:
 
     async def encode(self, name: str, downlink: str, given: Mapping[str, float]) -> tuple[int, bytes]:
         """Port and payload of a downlink. Raises as `decode`."""
-        from hub.packs.downlinks import bytes_of, checked
+        from hub.devices.packs.downlinks import bytes_of, checked
 
         pack = await self.get(name)
         return bytes_of(await self._codecs.encode_downlink(pack.codec, checked(pack, downlink, given)))
 
     async def recognise(self, text: str, profile: str = "") -> Recognised:
-        """The pack whose label this is: see `hub.packs.labels`. Reads all packs at the first call."""
+        """The pack whose label this is: see `hub.devices.packs.labels`. Reads all packs at the first call."""
         async with self._reading:
             if self._signs is None:
                 self._signs = await asyncio.to_thread(self._look_at_all)
@@ -168,7 +168,7 @@ class Packs:
 
     async def check_downlink(self, device: Device, downlink: str, given: Mapping[str, float]) -> None:
         """Could `encode` be asked this? Raises DecodeError."""
-        from hub.packs.downlinks import checked
+        from hub.devices.packs.downlinks import checked
 
         checked(await self.get(device.pack), downlink, given)
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import msgspec
 
-from hub.errors import DecodeError
-from hub.model import Sample
-from hub.packs.decoding import NO_PORT, answer_of, read_answer
-from hub.packs.downlinks import SIGFOX_DOWNLINK, bytes_of, checked
-from hub.packs.maps import untested
-from hub.packs.reading import Pack, Vector
-from hub.packs.vectors import VectorKeys
-from hub.payload import Codecs
-from hub.payload.messages import SPOILS
+from hub.core.errors import DecodeError
+from hub.core.model import Sample
+from hub.devices.codecs import Codecs
+from hub.devices.codecs.messages import SPOILS
+from hub.devices.packs.decoding import NO_PORT, answer_of, read_answer
+from hub.devices.packs.downlinks import SIGFOX_DOWNLINK, bytes_of, checked
+from hub.devices.packs.loader import Pack, Vector
+from hub.devices.packs.maps import untested
+from hub.devices.packs.vectors import VectorKeys
 
 SPOILT = 3
 """So many vectors on which the codec loops or dies; it is not asked about the others."""

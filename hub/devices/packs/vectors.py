@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from hub.config.kinds import MetricKey, Section
-from hub.packs.format import Bytes, Number, Port, Slug
+from hub.config.field_types import MetricKey, Section
+from hub.devices.packs.format import Bytes, Number, Port, Slug
 
 
 class FormerKeys(Section):

@@ -1,4 +1,4 @@
-"""The files of raw history, byte by byte. Pure; the format is in `hub.rawdisk`."""
+"""The files of raw history, byte by byte. Pure; the format is in `hub.history.archive`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from hub.buffer.ints import Reader, put_packed, put_varint
-from hub.buffer.seal import AES, CHACHA
-from hub.errors import DecodeError
-from hub.history.pages import Point, points, put_page, span
+from hub.core.errors import DecodeError
+from hub.history.memory.pages import Point, points, put_page, span
+from hub.protocol.records.integers import Reader, put_packed, put_varint
+from hub.protocol.records.seal import AES, CHACHA
 
 MAGIC = b"ilotraw\1"
 HEAD = struct.Struct(">8sB16sQQI")

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from hub.disk.files import make_directory, sync_directory, write_atomically
-from hub.errors import DiskRefuses
+from hub.core.disk.atomic_files import make_directory, sync_directory, write_atomically
+from hub.core.errors import DiskRefuses
 
 KEEP_FREE = 64 << 20
 """Bytes that are left to the rest of the hub: below it, raw history makes room instead of taking it."""

@@ -2,7 +2,7 @@
 
     <state>/keys/raw.key    32 random bytes, mode 0600: on the same card as what it opens
     ilot-raw                …or a systemd credential of 32 bytes in its place
-    <state>/keys/raw.tpm    the same, sealed by this machine's TPM (`hub.keys.tpm`)
+    <state>/keys/raw.tpm    the same, sealed by this machine's TPM (`hub.identity.keys.tpm`)
 
 What is not there is made, once. What is there and does not open is never made anew by itself: what it opens would be
 lost. A factory reset destroys them with the hub's other keys.
@@ -16,9 +16,9 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from hub.disk.files import shred, write_atomically
-from hub.errors import DecodeError, DiskRefuses, NotReady
-from hub.keys import STORE_KEY_BYTES, credential, private_file, tpm
+from hub.core.disk.atomic_files import shred, write_atomically
+from hub.core.errors import DecodeError, DiskRefuses, NotReady
+from hub.identity.keys import STORE_KEY_BYTES, credential, private_file, tpm
 
 KEY_FILE, TPM = "key-file", "tpm"
 FILES = {KEY_FILE: "raw.key", TPM: "raw.tpm"}

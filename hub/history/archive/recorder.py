@@ -9,12 +9,9 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
-from hub.buffer.seal import default_aead
-from hub.clock import Clock
-from hub.errors import ConfigError, DecodeError, DiskRefuses, NotReady, StorageError
-from hub.history import History, Scale, Strip
-from hub.history.pages import Point, points, span
-from hub.rawdisk.blocks import (
+from hub.core.clock import Clock
+from hub.core.errors import ConfigError, DecodeError, DiskRefuses, NotReady, StorageError
+from hub.history.archive.blocks import (
     ALWAYS,
     HEAD,
     ID_BYTES,
@@ -26,8 +23,11 @@ from hub.rawdisk.blocks import (
     get_head,
     put_file,
 )
-from hub.rawdisk.folder import File, Folder
-from hub.rawdisk.memory import Known, Memory
+from hub.history.archive.folder import File, Folder
+from hub.history.archive.table import Known, Memory
+from hub.history.memory import History, Scale, Strip
+from hub.history.memory.pages import Point, points, span
+from hub.protocol.records.seal import default_aead
 
 EVERY_S, AGAIN_S = 3600.0, 300.0
 """Between two writes; and while the disk refuses, or the key cannot be had."""

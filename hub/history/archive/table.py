@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import apsw
 import msgspec
 
-from hub.disk.database import transaction, wipe_journal
-from hub.rawdisk.blocks import SECRET_BYTES
-from hub.store import Store
+from hub.core.disk.sqlite import transaction, wipe_journal
+from hub.core.store import Store
+from hub.history.archive.blocks import SECRET_BYTES
 
 
 class Known(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Strips, their blocks, and the rings that read them. Pure; see `hub.history`."""
+"""Strips, their blocks, and the rings that read them. Pure; see `hub.history.memory`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterator
 from decimal import Decimal
 
-from hub.history.pages import Point, points, put_page, without
+from hub.history.memory.pages import Point, points, put_page, without
 
 PAGE, WHOLE = 32, 1024
 """Rows of a page at most; values of a block."""

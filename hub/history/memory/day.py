@@ -1,10 +1,10 @@
-"""The strips of one hub, within their span and their budget. Pure; see `hub.history`."""
+"""The strips of one hub, within their span and their budget. Pure; see `hub.history.memory`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from hub.history.strips import BLOCK_S, RING_BYTES, Block, Ring, Strip
+from hub.history.memory.column_groups import BLOCK_S, RING_BYTES, Block, Ring, Strip
 
 SPAN_S = 24 * 3600
 BUDGET = 8 << 20

@@ -1,4 +1,4 @@
-"""Rows of integers in few bytes, and one column of them back. Pure; the format is in `hub.history`."""
+"""Rows of integers in few bytes, and one column of them back. Pure; the format is in `hub.history.memory`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from operator import sub
 
-from hub.buffer.ints import Reader, put_packed, put_runs, put_varint
+from hub.protocol.records.integers import Reader, put_packed, put_runs, put_varint
 
 Point = tuple[int, int]
 Row = tuple[int, ...]

@@ -15,16 +15,16 @@ The law
     What is not in the plan's kept columns is never seen here: what may not be stored is not rolled up.
 
 What survives
-    Readings wait in the RAM history (`hub.history`) and are written once an hour, in one transaction, and at stop:
-    flash wears by the number of writes. A kill costs no unit of a counter, because its next reading tells what passed;
-    it costs the gauges of the hour under way, whose completeness says so. A row of a gauge has a part for each life of
-    the process, and writing a life's part again replaces it: a write that is repeated changes nothing.
+    Readings wait in the RAM history (`hub.history.memory`) and are written once an hour, in one transaction, and at
+    stop: flash wears by the number of writes. A kill costs no unit of a counter, because its next reading tells what
+    passed; it costs the gauges of the hour under way, whose completeness says so. A row of a gauge has a part for each
+    life of the process, and writing a life's part again replaces it: a write that is repeated changes nothing.
 
 Days and months are those of the site's zone, an hour starts with the hour of its clocks (Pacific/Marquesas: half past,
 UTC). A day has 23 or 25 hours when the clocks change. Zones whose offset changes by less than an hour within a year
 (Lord Howe) are not kept apart: their days begin at the nearest hour.
 """
 
-from hub.rollup.calendar import Calendar
+from hub.history.rollups.calendar import Calendar
 
 __all__ = ["Calendar"]

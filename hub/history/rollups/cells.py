@@ -12,12 +12,12 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hub.history.scale import Scale
-from hub.rollup.calendar import HOUR, Calendar
-from hub.rollup.counter import Part
-from hub.rollup.gauge import Stats
-from hub.rollup.rows import Month
-from hub.rollup.views import Key, Views
+from hub.history.memory.scale import Scale
+from hub.history.rollups.calendar import HOUR, Calendar
+from hub.history.rollups.counter import Part
+from hub.history.rollups.gauge import Stats
+from hub.history.rollups.row_format import Month
+from hub.history.rollups.views import Key, Views
 
 SHORTEST = {"hour": HOUR, "day": 23 * HOUR, "month": 28 * 24 * HOUR}
 """Seconds of the shortest step of a kind: the day on which the clocks go ahead, a February."""

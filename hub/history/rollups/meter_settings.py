@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from hub.model import Place
-from hub.rollup.counter import Dial, Swap
+from hub.core.model import Place
+from hub.history.rollups.counter import Dial, Swap
 
 
 def dial_of(place: Place | None, metric: str, step: str, hands: Sequence[tuple[int, str]] = ()) -> Dial:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hub.history import Block, Ring, Strip
-from hub.model import Value
-from hub.rollup.calendar import HOUR, Calendar
-from hub.rollup.counter import Point, collapse
-from hub.rollup.gauge import Stats, fold
+from hub.core.model import Value
+from hub.history.memory import Block, Ring, Strip
+from hub.history.rollups.calendar import HOUR, Calendar
+from hub.history.rollups.counter import Point, collapse
+from hub.history.rollups.gauge import Stats, fold
 
 MOST = (1 << 63) - 1
 EARLIER_S = 7 * 86_400

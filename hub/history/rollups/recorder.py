@@ -9,17 +9,17 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from hub.clock import Clock
-from hub.errors import DiskRefuses, StorageError
-from hub.history import Block, History, Strip
-from hub.model import Metric, Place, Value, series_id
-from hub.rollup.calendar import HOUR, Calendar
-from hub.rollup.counter import Point, collapse
-from hub.rollup.gauge import Stats, fold, merge
-from hub.rollup.memory import Known, Memory
-from hub.rollup.rows import LATE, get_lives, get_points, put_lives, put_month, put_points
-from hub.rollup.tracks import Late, Seat, Taken, Track
-from hub.rollup.views import Views
+from hub.core.clock import Clock
+from hub.core.errors import DiskRefuses, StorageError
+from hub.core.model import Metric, Place, Value, series_id
+from hub.history.memory import Block, History, Strip
+from hub.history.rollups.calendar import HOUR, Calendar
+from hub.history.rollups.counter import Point, collapse
+from hub.history.rollups.gauge import Stats, fold, merge
+from hub.history.rollups.pending import Late, Seat, Taken, Track
+from hub.history.rollups.row_format import LATE, get_lives, get_points, put_lives, put_month, put_points
+from hub.history.rollups.tables import Known, Memory
+from hub.history.rollups.views import Views
 
 SETTLE_S = 90.0
 """So long after its end an hour is written: readings of its last seconds are on their way."""

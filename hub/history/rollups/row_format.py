@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.rollup.counter import Point
-from hub.rollup.gauge import Stats, merge
+from hub.history.rollups.counter import Point
+from hub.history.rollups.gauge import Stats, merge
 
 LATE = 0
 _encode = msgspec.msgpack.encode

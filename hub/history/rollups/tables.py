@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import apsw
 import msgspec
 
-from hub.disk.database import transaction
-from hub.store import Store
+from hub.core.disk.sqlite import transaction
+from hub.core.store import Store
 
 SCHEMA = (
     # 1
@@ -109,7 +109,7 @@ class Memory:
 
     async def put(self, rows: Sequence[tuple[int, int, bytes]], unreckoned: Iterable[int]) -> None:
         """(hour, series, body), all or none; again is the same as once. `unreckoned`: the hours whose months do not
-        have them yet, those of `rows` among them."""
+        have them yet, those of `row_format` among them."""
         hours = [(hour,) for hour in set(unreckoned)]
 
         def work(db: apsw.Connection) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from hub.model import Place, series_id
-from hub.rollup.calendar import HOUR, Calendar
-from hub.rollup.counter import UNKNOWN, Dial, Part, Point, Segment, segments, split
-from hub.rollup.dials import dial_of
-from hub.rollup.gauge import Stats, fold, merge
-from hub.rollup.memory import Known, Memory
-from hub.rollup.rows import Month, get_lives, get_month, get_points, whole
-from hub.rollup.tracks import Track
+from hub.core.model import Place, series_id
+from hub.history.rollups.calendar import HOUR, Calendar
+from hub.history.rollups.counter import UNKNOWN, Dial, Part, Point, Segment, segments, split
+from hub.history.rollups.gauge import Stats, fold, merge
+from hub.history.rollups.meter_settings import dial_of
+from hub.history.rollups.pending import Track
+from hub.history.rollups.row_format import Month, get_lives, get_month, get_points, whole
+from hub.history.rollups.tables import Known, Memory
 
 Key = tuple[str, str]
 """(place, metric)."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from hub.tls.causes import french as refusals
-from hub.troubles.outcomes import OUTCOMES
-from hub.troubles.table import RARE
-from hub.typography import KEPT, typeset
+from hub.core.tls.causes import french as refusals
+from hub.i18n.plugin_errors.outcomes import OUTCOMES
+from hub.i18n.plugin_errors.table import RARE
+from hub.i18n.typography import KEPT, typeset
 
 # ruff: noqa: E501 - a table is read across
 _SYSTEM = (

@@ -1,4 +1,4 @@
-"""What became of a command, as integrations tell it, in French: pattern -> words. Pure data; see `hub.troubles`."""
+"""What became of a command, as integrations tell it, in French: pattern -> words. Pure data; see `hub.i18n.plugin_errors`."""
 
 from __future__ import annotations
 

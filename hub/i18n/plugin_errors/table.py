@@ -1,4 +1,4 @@
-"""Sentences of one plugin or one part of the hub alone, in French: pattern -> words. Pure data; see `hub.troubles`.
+"""Sentences of one plugin or one part of the hub alone, in French: pattern -> words. Pure data; see `hub.i18n.plugin_errors`.
 
 `a` to `c` are filled in as they stand, `n` is a number, `q` is looked up again, or quoted as it came.
 """

@@ -2,7 +2,7 @@
 
 The slug is for programmes, logs and metrics, and never changes; the words are for people. `table.REASONS` has those of
 the hub itself and those that several integrations share. What one integration alone counts it brings with its
-registration (`hub.hookspecs.Reasons`). What nobody has words for is shown as its slug, and marked.
+registration (`hub.sdk.hookspecs.Reasons`). What nobody has words for is shown as its slug, and marked.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from hub.catalogue import METRICS
-from hub.reasons.table import REASONS
-from hub.typography import plain_spaces, typeset, with_units
+from hub.core.metric_catalogue import METRICS
+from hub.i18n.reasons.table import REASONS
+from hub.i18n.typography import plain_spaces, typeset, with_units
 
 Words = tuple[str, str]
 """French, English."""
 MOST, LONGEST = 1000, 250
 """What one registration may bring: so many reasons, with words of so many characters."""
 _LONGEST_SLUG = 80
-"""Characters; `hub.counts` cuts what is longer."""
+"""Characters; `hub.core.counters` cuts what is longer."""
 _FAMILY = "*"
 """The end of a key that stands for all slugs which begin so; `{part}` in its words is the rest of the slug."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\*?")

@@ -6,8 +6,8 @@
 
 One file each in the state directory's `keys/`, mode 0600. A key of the same name, `ilot-identity`, `ilot-store`
 or `ilot-tls`, in `$CREDENTIALS_DIRECTORY` (systemd `LoadCredential=`, `LoadCredentialEncrypted=`) takes its place.
-Or this machine's TPM holds all three (`hub.keys.sealed`), and they are in memory alone.
-Beside them lies the root of raw history on disk, where that is kept (`hub.rawdisk.roots`).
+Or this machine's TPM holds all three (`hub.identity.keys.sealed`), and they are in memory alone.
+Beside them lies the root of raw history on disk, where that is kept (`hub.history.archive.keys`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from hub.disk.files import hand_over_all, make_directory, owner_of, shred, sync_directory, write_atomically
-from hub.errors import ConfigError, StorageError
-from hub.keys.naming import hub_id as hub_id
+from hub.core.disk.atomic_files import hand_over_all, make_directory, owner_of, shred, sync_directory, write_atomically
+from hub.core.errors import ConfigError, StorageError
+from hub.protocol.hub_id import hub_id
+from hub.protocol.pem import ED25519, private_pem
 
 if TYPE_CHECKING:
     import mmap
-
-    from cryptography.hazmat.primitives.asymmetric import ec
 
 STORE_KEY_BYTES = 32
 _MAPPED: list[mmap.mmap] = []
@@ -40,8 +39,6 @@ _MAX_KEY_FILE = 16384
 SEALED = "sealed.tpm"
 FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
 _PEM = re.compile(rb"-----BEGIN PRIVATE KEY-----\s([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----\s*")
-_ED25519 = bytes.fromhex("302e020100300506032b657004220420")
-"""How PKCS#8 of an Ed25519 key begins (RFC 8410, 7); its 32 bytes follow."""
 _P256 = bytes.fromhex("308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420")
 """Of an ECDSA P-256 key (RFC 5915, RFC 5480); its 32 bytes follow, and 70 of its public key. What `create` writes
 begins so: a start need not import cryptography's readers of all formats for it, half a MiB."""
@@ -91,7 +88,7 @@ def create(directory: Path, *, by_tpm: bool = False) -> HubKeys:
             made = Path(scratch) / "keys"
             made.mkdir(mode=0o700)
             if by_tpm:
-                from hub.keys import sealed
+                from hub.identity.keys import sealed
 
                 sealed.write(made, contents)
             for name, data in () if by_tpm else contents.items():
@@ -154,7 +151,7 @@ def nowhere_else(directory: Path) -> bool:
 def hold_by_tpm(directory: Path) -> None:
     """Have this machine's TPM hold the keys whose files are in `directory`, and destroy these. What was cut short is
     brought to its end. No hub may run. Raises NotReady, ConfigError, StorageError."""
-    from hub.keys import sealed
+    from hub.identity.keys import sealed
 
     if not held_by_tpm(directory):
         contents = {name: _read(directory / file) for name, file in FILES.items()}
@@ -171,7 +168,7 @@ def hold_by_tpm(directory: Path) -> None:
 
 def hold_in_files(directory: Path) -> None:
     """The other way: key files again. No hub may run. Raises NotReady, ConfigError, StorageError."""
-    from hub.keys import sealed
+    from hub.identity.keys import sealed
 
     sealed.give_back(directory, FILES)
 
@@ -179,24 +176,6 @@ def hold_in_files(directory: Path) -> None:
 def page_password(keys: HubKeys) -> bytes:
     """Under which the key of the pages' certificate lies beside these keys: 64 hexadecimal digits, as good as a key."""
     return hmac.digest(keys.store_key, b"ilot/page-key/1\0", "sha256").hex().encode()
-
-
-def private_pem(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey, password: bytes = b"") -> bytes:
-    """PKCS#8, encrypted where there is a password; else the file's mode protects it."""
-    if not password and isinstance(key, ed25519.Ed25519PrivateKey):  # each backup of the state holds it
-        body = base64.b64encode(
-            _ED25519 + key.private_bytes_raw()
-        )  # one line: RFC 7468 breaks them after 64 characters
-        return b"-----BEGIN PRIVATE KEY-----\n" + body + b"\n-----END PRIVATE KEY-----\n"
-    from cryptography.hazmat.primitives.serialization import (
-        BestAvailableEncryption,
-        Encoding,
-        NoEncryption,
-        PrivateFormat,
-    )
-
-    how = BestAvailableEncryption(password) if password else NoEncryption()
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
 
 
 def credential(name: str, environment: Mapping[str, str]) -> Path | None:
@@ -219,7 +198,7 @@ def _sized(path: Path, secret: bytes, size: int, remedy: str) -> bytes:
 
 
 def _held(directory: Path) -> Mapping[str, bytes]:
-    from hub.keys import sealed  # late: few machines have a TPM
+    from hub.identity.keys import sealed  # late: few machines have a TPM
 
     return sealed.read(directory)
 
@@ -230,7 +209,7 @@ def _from(path: Path) -> tuple[Path, bytes]:
 
 def _in_memory(data: bytes) -> Path:
     """A file that no directory holds and no other process can name, open for the life of this one. It is mapped too:
-    only what is mapped is kept out of swap (`hub.hardening`)."""
+    only what is mapped is kept out of swap (`hub.core.process_hardening`)."""
     import mmap
 
     descriptor = os.memfd_create("tls", os.MFD_CLOEXEC)
@@ -244,8 +223,8 @@ def _in_memory(data: bytes) -> Path:
 
 def _identity(path: Path, said: bytes) -> ed25519.Ed25519PrivateKey:
     der = _der(said)
-    if der.startswith(_ED25519) and len(der) == len(_ED25519) + 32:
-        return ed25519.Ed25519PrivateKey.from_private_bytes(der[len(_ED25519) :])
+    if der.startswith(ED25519) and len(der) == len(ED25519) + 32:
+        return ed25519.Ed25519PrivateKey.from_private_bytes(der[len(ED25519) :])
     identity = _private_key(path, said)
     if not isinstance(identity, ed25519.Ed25519PrivateKey):
         raise ConfigError(f"{path} is not an Ed25519 key; restore it from the state backup")

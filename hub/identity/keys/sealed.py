@@ -1,8 +1,8 @@
 """All keys of a hub in one file that only this machine's TPM opens: a card without its board gives none up. Blocking.
 
     <state>/keys/sealed.tpm   lp("ilot/sealed-keys/1\\0", blob, nonce, ciphertext)
-    blob         a key of 32 random bytes, sealed by the TPM (`hub.keys.tpm`); a PEM file is longer than a TPM seals
-                 (TPM 2.0 Part 2, 10.4.1: 128 bytes)
+    blob         a key of 32 random bytes, sealed by the TPM (`hub.identity.keys.tpm`); a PEM file is longer than a TPM
+                 seals (TPM 2.0 Part 2, 10.4.1: 128 bytes)
     ciphertext   AES-256-GCM(that key, nonce of 12 bytes, msgpack {name: bytes}, aad = lp(label, blob))
 
 It counts before key files that lie beside it. These are there only where a power cut came before all were destroyed,
@@ -19,10 +19,10 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from hub.disk.files import owner_of, sync_directory, write_atomically
-from hub.errors import ConfigError, DecodeError, NotReady, StorageError
-from hub.keys import SEALED, tpm
-from hub.lp import lp, unlp
+from hub.core.disk.atomic_files import owner_of, sync_directory, write_atomically
+from hub.core.errors import ConfigError, DecodeError, NotReady, StorageError
+from hub.identity.keys import SEALED, tpm
+from hub.protocol.length_prefix import lp, unlp
 
 _LABEL = b"ilot/sealed-keys/1\0"
 _BLOB = b"ilot/keys-tpm/1\0"

@@ -17,8 +17,8 @@ import tempfile
 from pathlib import Path
 from shutil import which
 
-from hub.errors import DecodeError, NotReady
-from hub.lp import lp, unlp
+from hub.core.errors import DecodeError, NotReady
+from hub.protocol.length_prefix import lp, unlp
 
 DEVICE = Path("/dev/tpmrm0")
 TOOLS = ("createprimary", "startauthsession", "sessionconfig", "create", "load", "unseal", "flushcontext")

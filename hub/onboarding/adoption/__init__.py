@@ -2,21 +2,21 @@
 
     label, row, inventory ─▶ wish ─▶ device ─▶ durable and audited ─▶ its integration ─▶ waiting ─▶ green | trouble
 
-resolve         a wish → the device it would be, or what is wrong (`hub.labels` reads labels and tables)
+resolve         a wish → the device it would be, or what is wrong (`hub.protocol.device_labels` reads labels and tables)
 engine          adds, removes, keeps keys; all or nothing for each device
-memory          the tables in the store
+tables          the tables in the store
 joining         what commands added beside the configuration, and where they contradict each other
 commissioning   who was validly heard, and since when
-standing        how a device stands, in English and French (pure)
+device_status   how a device stands, in English and French (pure)
 service         the calls of the control socket
 gate            who waits in quarantine: adopted, ignored, blocked, cleared (`decided`: its table)
-recette         Mode recette: bulk adoption by a filter, for some hours
+bulk            Mode recette: bulk adoption by a filter, for some hours
 """
 
-from hub.adoption import decided, memory
-from hub.adoption.gate import Gate
-from hub.adoption.joining import join
-from hub.adoption.recette import Recette
-from hub.adoption.service import Service, adopting
+from hub.onboarding.adoption import decided, tables
+from hub.onboarding.adoption.bulk import Recette
+from hub.onboarding.adoption.gate import Gate
+from hub.onboarding.adoption.joining import join
+from hub.onboarding.adoption.service import Service, adopting
 
 __all__ = ["Gate", "Recette", "Service", "adopting", "decided", "join", "memory"]

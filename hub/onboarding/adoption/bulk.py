@@ -14,15 +14,15 @@ from typing import Any
 
 import msgspec
 
-from hub.admission.quarantine import Waiting
-from hub.adoption.engine import ADDED, MOST, WRONG, Adoption, Row
-from hub.adoption.gate import Gate, Refused, filter_of
-from hub.asker import asker
-from hub.clock import Clock
-from hub.errors import HubError, StorageError
-from hub.events import ADMISSION, Events
-from hub.labels.wish import Wish
-from hub.store import Store
+from hub.core.actor import asker
+from hub.core.clock import Clock
+from hub.core.errors import HubError, StorageError
+from hub.core.security_events import ADMISSION, Events
+from hub.core.store import Store
+from hub.onboarding.adoption.engine import ADDED, MOST, WRONG, Adoption, Row
+from hub.onboarding.adoption.gate import Gate, Refused, filter_of
+from hub.pipeline.admission.quarantine import Waiting
+from hub.protocol.device_labels.device_request import Wish
 
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -129,7 +129,8 @@ class Recette:
 
     async def _adopt(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{id, integration, model: patterns; place, zone, name, role, pack: patterns of each; start; or wishes: a
-        table; dry_run, by} → {rows, released}: see `hub.adoption.engine.Row`. A dry run needs no Mode recette."""
+        table; dry_run, by} → {rows, released}: see `hub.onboarding.adoption.engine.Row`. A dry run needs no Mode
+        recette."""
         dry_run, by = bool(arguments.get("dry_run")), asker(arguments)
         session = self._session
         if not dry_run and (session is None or self._left() <= 0):

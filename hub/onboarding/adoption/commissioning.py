@@ -10,18 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hub.admission.quarantine import REFUSALS
-from hub.adoption import memory
-from hub.adoption.standing import GREEN, REFUSED, UNREAD, Evidence, judge
-from hub.clock import Clock
-from hub.counts import Counts
-from hub.devices import Devices, mark_of
-from hub.errors import DecodeError, StorageError
-from hub.hosting.supervisor import QUARANTINED, STOPPED, WAITING, Health
-from hub.live import Live
-from hub.model import Device, Report
-from hub.packs import Packs
-from hub.store import Store
+from hub.core.clock import Clock
+from hub.core.counters import Counts
+from hub.core.errors import DecodeError, StorageError
+from hub.core.model import Device, Report
+from hub.core.store import Store
+from hub.devices.packs import Packs
+from hub.devices.registry import Devices, mark_of
+from hub.history.latest import Live
+from hub.onboarding.adoption import tables
+from hub.onboarding.adoption.device_status import GREEN, REFUSED, UNREAD, Evidence, judge
+from hub.pipeline.admission.quarantine import REFUSALS
+from hub.plugin_host.supervisor import QUARANTINED, STOPPED, WAITING, Health
 
 LOOK_S = 5.0
 PERIODS, SHORTEST_S = 4, 1800.0
@@ -64,7 +64,7 @@ class Commissioning:
         self._packs, self._store, self._clock = packs, store, clock
         self._heard = dict(heard)
         self._on_duty = on_duty
-        self._fresh: memory.Heard = {}
+        self._fresh: tables.Heard = {}
         self._watched: dict[str, _Watch] = {}
         self._periods: dict[str, float | None] = {}
         self._told = ""
@@ -86,7 +86,7 @@ class Commissioning:
             return
         fresh, self._fresh = self._fresh, {}
         try:
-            await memory.hear(self._store, fresh)
+            await tables.hear(self._store, fresh)
             self._told = ""
         except StorageError as error:
             self._fresh = fresh | self._fresh

@@ -5,9 +5,9 @@ from __future__ import annotations
 import apsw
 import msgspec
 
-from hub.adoption.spots import Pin, Spot
-from hub.disk.database import transaction
-from hub.store import Store, audit
+from hub.core.disk.sqlite import transaction
+from hub.core.store import Store, audit
+from hub.onboarding.adoption.positions import Pin, Spot
 
 KEPT = "adoption/roster"
 STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
@@ -33,7 +33,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Roster(msgspec.Struct, kw_only=True):
-    """One commissioning. `steps`: step → (when it was done, by whom); `pins` by place, `spots` by site."""
+    """One commissioning. `steps`: step → (when it was done, by whom); `pins` by place, `positions` by site."""
 
     began: float = 0.0
     by: str = ""

@@ -15,18 +15,18 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.adoption import expected, report, spots
-from hub.adoption.engine import MOST as TOGETHER
-from hub.adoption.engine import WRONG, Adoption, Row
-from hub.adoption.expected import MOST, STEPS, Line, Roster
-from hub.adoption.remedies import GREEN, colour, remedy
-from hub.adoption.resolve import Ground, identify
-from hub.asker import asker
-from hub.clock import Clock
-from hub.errors import HubError
-from hub.labels.label import Unreadable, shown
-from hub.labels.wish import Wish, checked
-from hub.store import Store
+from hub.core.actor import asker
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.core.store import Store
+from hub.onboarding.adoption import commissioning_list, positions, report
+from hub.onboarding.adoption.commissioning_list import MOST, STEPS, Line, Roster
+from hub.onboarding.adoption.engine import MOST as TOGETHER
+from hub.onboarding.adoption.engine import WRONG, Adoption, Row
+from hub.onboarding.adoption.remedies import GREEN, colour, remedy
+from hub.onboarding.adoption.resolve import Ground, identify
+from hub.protocol.device_labels.device_request import Wish, checked
+from hub.protocol.device_labels.label import Unreadable, shown
 
 LOOK_S = 10.0
 
@@ -35,7 +35,7 @@ Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 class Rolls:
-    """`standing` tells how a device stands, `flush` writes down which were heard first. What the composition root
+    """`device_status` tells how a device stands, `flush` writes down which were heard first. What the composition root
     gives: `replace` lets another stand in a device's place, `where` knows at which other hub devices were heard, and
     asks the district when it is time to, `facts` is what else a report says; None: nobody does."""
 
@@ -93,7 +93,7 @@ class Rolls:
         return call
 
     async def _report(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by} → {report, body, identity, signature}: see `hub.adoption.report`."""
+        """{by} → {report, body, identity, signature}: see `hub.onboarding.adoption.report`."""
         facts = await self.facts() if self.facts is not None else {}
         shown_now = await self._show({})
         return report.signed(report.made(shown_now, facts, self._clock.now(), asker(arguments)), self._identity)
@@ -286,7 +286,7 @@ class Rolls:
 
     async def _pin(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{place, plan, x, y, by}: where a place is on a plan, each of 1."""
-        pin, place = spots.pin(arguments), str(arguments.get("place", ""))
+        pin, place = positions.pin(arguments), str(arguments.get("place", ""))
         if pin is None or self._ground.places.get(place) is None:
             raise HubError("a pin has a place of this hub, and x and y from 0 to 1")
         roster = await self._load()
@@ -304,7 +304,7 @@ class Rolls:
         if arguments.get("latitude") is None and arguments.get("longitude") is None:
             roster.spots.pop(site, None)
         else:
-            roster.spots[site] = spots.spot(arguments, self._clock.now(), asker(arguments))
+            roster.spots[site] = positions.spot(arguments, self._clock.now(), asker(arguments))
         what = "position" if site in roster.spots else "no-position"
         await self._save(roster, asker(arguments), {"roster": what, "site": site})
         return {"site": site, "position": msgspec.to_builtins(roster.spots.get(site))}
@@ -355,12 +355,12 @@ class Rolls:
 
     async def _load(self) -> Roster:
         if self._roster is None:
-            self._roster = await expected.load(self._store)
+            self._roster = await commissioning_list.load(self._store)
         return self._roster
 
     async def _save(self, roster: Roster, who: str, what: dict[str, object]) -> None:
         try:
-            await expected.save(self._store, roster, self._clock.now(), who, what)
+            await commissioning_list.save(self._store, roster, self._clock.now(), who, what)
         except BaseException:
             self._roster = None  # what is on the disk counts
             raise

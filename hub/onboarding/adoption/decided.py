@@ -5,9 +5,9 @@ from __future__ import annotations
 import apsw
 import msgspec
 
-from hub.admission.decisions import Decision, Filter
-from hub.disk.database import transaction
-from hub.store import Store, audit
+from hub.core.disk.sqlite import transaction
+from hub.core.store import Store, audit
+from hub.pipeline.admission.decisions import Decision, Filter
 
 
 async def load(store: Store) -> list[Decision]:

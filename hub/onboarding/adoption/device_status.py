@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hub.troubles import in_french
+from hub.i18n.plugin_errors import in_french
 
 WAITING, GREEN, TROUBLE = "waiting", "green", "trouble"
 

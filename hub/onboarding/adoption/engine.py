@@ -12,18 +12,18 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from hub.adoption import memory
-from hub.adoption.joining import Joined, where
-from hub.adoption.memory import Roll
-from hub.adoption.resolve import Found, Ground, Plan, agreed, differences, identify, plan
-from hub.clock import Clock
 from hub.config.load import Loaded
-from hub.errors import HubError
-from hub.labels import Unreadable
-from hub.labels.wish import Wish, checked
-from hub.model import Device
-from hub.pipeline import Pipeline
-from hub.store import Store
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.core.model import Device
+from hub.core.store import Store
+from hub.onboarding.adoption import tables
+from hub.onboarding.adoption.joining import Joined, where
+from hub.onboarding.adoption.resolve import Found, Ground, Plan, agreed, differences, identify, plan
+from hub.onboarding.adoption.tables import Roll
+from hub.pipeline.pipeline import Pipeline
+from hub.protocol.device_labels import Unreadable
+from hub.protocol.device_labels.device_request import Wish, checked
 
 MOST = 1000
 """Wishes in one call."""
@@ -106,7 +106,7 @@ class Adoption:
             rows, plans = await self._plan(wishes, update=update)
             if plans and not dry_run:
                 places = {one.place.id: one.place for one in plans if one.place is not None}
-                await memory.adopt(self._store, [one.stored for one in plans], places.values(), self._now(), by)
+                await tables.adopt(self._store, [one.stored for one in plans], places.values(), self._now(), by)
                 self._changed()
                 for one in plans:
                     self._admit(one)
@@ -124,7 +124,7 @@ class Adoption:
                     found.append(self._keyed(wish, await self._found(wish)))
                 except Unreadable as error:
                     rows.append(_wrong(wish, wish.device, error))
-            known = await memory.kept(self._store, [one.device for one in found])
+            known = await tables.kept(self._store, [one.device for one in found])
             keys = list[Wish]()
             for one in found:
                 former, newest = known.get(one.device, (None, 0))
@@ -134,14 +134,14 @@ class Adoption:
                 if state == KEPT:
                     keys.append(bare)
             if keys and not dry_run:
-                await memory.keep(self._store, keys, number, self._now(), by)
+                await tables.keep(self._store, keys, number, self._now(), by)
                 self._changed()
             return sorted(rows, key=lambda row: row.line)
 
     async def key_of(self, whom: Found) -> str:
         """The key of a device that may come, in hexadecimal: its label's, or the inventory's; "" where there is none.
         Raises StorageError, and Unreadable where the two differ."""
-        kept, _ = (await memory.kept(self._store, [whom.device])).get(whom.device, (None, 0))
+        kept, _ = (await tables.kept(self._store, [whom.device])).get(whom.device, (None, 0))
         promised = kept.key if kept is not None else ""
         agreed(whom.label, promised)
         return whom.label.key.hex() if whom.label is not None and whom.label.key is not None else promised
@@ -173,7 +173,7 @@ class Adoption:
                     there = await asyncio.to_thread(where, line[0], self._loaded)
                     raise HubError(f"{device} stands in the configuration: remove it there ({there})")
             if not dry_run:
-                await memory.remove(self._store, line, self._now(), by)
+                await tables.remove(self._store, line, self._now(), by)
                 self._changed()
                 self._roll.devices.pop(line[0], None)
                 if self._shadowed.pop(device, None) is None:
@@ -185,7 +185,7 @@ class Adoption:
 
     async def expected(self) -> list[dict[str, object]]:
         """The devices whose keys are kept, and whether each was added since."""
-        rows = await memory.expected(self._store)
+        rows = await tables.expected(self._store)
         known = self._ground.devices
         return [{"device": one, "inventory": number, "added": known.get(one) is not None} for one, number in rows]
 
@@ -196,7 +196,7 @@ class Adoption:
                 found.append(await self._found(wish))
             except Unreadable as error:
                 found.append(error)
-        kept = await memory.kept(self._store, [one.device for one in found if isinstance(one, Found)])
+        kept = await tables.kept(self._store, [one.device for one in found if isinstance(one, Found)])
         packs = await self._ground.packs.names()
         taken = {(one.place, one.pack): one.id for one in self._ground.devices if one.pack}
         alike = {one.id.lower(): one.id for one in self._ground.devices}

@@ -11,20 +11,20 @@ from typing import Any
 
 import msgspec
 
-from hub.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decision, Decisions, Filter
-from hub.admission.guard import Guard
-from hub.admission.quarantine import Quarantine, Waiting
-from hub.adoption import decided
-from hub.adoption.engine import ADDED, Adoption
-from hub.asker import asker
-from hub.clock import Clock
-from hub.devices import Devices
-from hub.errors import ConfigError, HubError, StorageError
-from hub.events import ADMISSION, Events
-from hub.held import Holding
-from hub.labels.wish import Wish
-from hub.pipeline import Pipeline
-from hub.store import Store
+from hub.core.actor import asker
+from hub.core.clock import Clock
+from hub.core.errors import ConfigError, HubError, StorageError
+from hub.core.security_events import ADMISSION, Events
+from hub.core.store import Store
+from hub.devices.registry import Devices
+from hub.onboarding.adoption import decided
+from hub.onboarding.adoption.engine import ADDED, Adoption
+from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decision, Decisions, Filter
+from hub.pipeline.admission.guard import Guard
+from hub.pipeline.admission.quarantine import Quarantine, Waiting
+from hub.pipeline.holding_queue import Holding
+from hub.pipeline.pipeline import Pipeline
+from hub.protocol.device_labels.device_request import Wish
 
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -123,7 +123,7 @@ class Gate:
         }  # fmt: skip
 
     async def _adopt(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{device, place, zone, …: a wish; dry_run, by} → {row, released}: see `hub.adoption.engine.Row`."""
+        """{device, place, zone, …: a wish; dry_run, by} → {row, released}: see `hub.onboarding.adoption.engine.Row`."""
         try:
             wish = msgspec.convert({**_wish(arguments), "line": 0}, Wish)
         except msgspec.ValidationError as error:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hub.adoption.memory import Roll
-from hub.adoption.resolve import settled
-from hub.config.built import Models
+from hub.config.instances import Models
 from hub.config.load import Loaded
-from hub.model import Device, Place
+from hub.core.model import Device, Place
+from hub.onboarding.adoption.resolve import settled
+from hub.onboarding.adoption.tables import Roll
 
 
 class Joined(NamedTuple):

@@ -10,12 +10,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from hub.adoption.joining import Joined, join, where
-from hub.adoption.memory import Roll, load
-from hub.adoption.resolve import refusal
-from hub.config.built import Models
+from hub.config.instances import Models
 from hub.config.load import Loaded
-from hub.store import Store
+from hub.core.store import Store
+from hub.onboarding.adoption.joining import Joined, join, where
+from hub.onboarding.adoption.resolve import refusal
+from hub.onboarding.adoption.tables import Roll, load
 
 
 def adopted(store: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[int, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 
 FARTHEST_M = 1e6
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hub.typography import typeset
+from hub.i18n.typography import typeset
 
 GREY, BLUE, AMBER, GREEN, RED = "grey", "blue", "amber", "green", "red"
 """A row's way: nothing known yet · its key is known · its join was seen · its first valid reading is in · trouble."""
@@ -95,7 +95,7 @@ def remedy(why: str, hub: str = "") -> Remedy:
 
 
 def colour(state: str, why: str, *, known: bool) -> str:
-    """`state` and `why` of `hub.adoption.standing`; `known`: it is admitted at all."""
+    """`state` and `why` of `hub.onboarding.adoption.device_status`; `known`: it is admitted at all."""
     if not known:
         return GREY
     if state == "green":

@@ -2,7 +2,7 @@
 
 body       = JSON of the report (UTF-8)
 signature  = Ed25519 of the hub's identity over lp("ilot/commissioning/1\\0", body); `identity` is its public key, and
-             a hub's name is the hash of it (`hub.keys.hub_id`)
+             a hub's name is the hash of it (`hub.identity.keys.hub_id`)
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from hub.errors import AuthFailed
-from hub.keys import hub_id
-from hub.lp import lp
-from hub.nesting import shallow_json
+from hub.core.errors import AuthFailed
+from hub.core.nesting import shallow_json
+from hub.protocol.hub_id import hub_id
+from hub.protocol.length_prefix import lp
 
 LABEL = b"ilot/commissioning/1\0"
 FORMAT = "ilot-commissioning/1"

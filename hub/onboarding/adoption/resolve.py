@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 import msgspec
 from pydantic import BaseModel
 
-from hub.config.built import Models
+from hub.config.instances import Models
 from hub.config.positions import Finding, dotted
-from hub.config.sentences import nearest, one_of, there_are
+from hub.config.pydantic_findings import nearest, one_of, there_are
 from hub.config.validate import validate
-from hub.devices import Devices
-from hub.labels import Label, Unreadable, kinds, meters, pairs, read
-from hub.labels.wish import Wish, checked
-from hub.model import PLACE_ID, Device, Place
-from hub.packs import Packs
-from hub.packs.labels import Recognised
-from hub.places import Places
+from hub.core.model import PLACE_ID, Device, Place
+from hub.devices.packs import Packs
+from hub.devices.packs.labels import Recognised
+from hub.devices.places import Places
+from hub.devices.registry import Devices
+from hub.protocol.device_labels import Label, Unreadable, kinds, meters, pairs, read
+from hub.protocol.device_labels.device_request import Wish, checked
 
 
 class Found(NamedTuple):

@@ -9,30 +9,30 @@ from typing import Any
 
 import msgspec
 
-from hub.admission.quarantine import Quarantine
-from hub.adoption.commissioning import Commissioning
-from hub.adoption.engine import MOST, Adoption, Row
-from hub.adoption.joining import Joined
-from hub.adoption.memory import Roll
-from hub.adoption.resolve import Found, Ground, identify
-from hub.adoption.roster import Rolls
-from hub.asker import asker
-from hub.clock import Clock
-from hub.config.built import Models
+from hub.config.instances import Models
 from hub.config.load import Loaded
-from hub.counts import Counts
-from hub.devices import Devices
-from hub.documents import inventory
-from hub.errors import HubError
-from hub.hosting.supervisor import Health
-from hub.keys import HubKeys
-from hub.labels.wish import Wish
-from hub.live import Live
-from hub.model import DEVICE_ID, Device
-from hub.packs import Packs
-from hub.pipeline import Pipeline
-from hub.places import Places
-from hub.store import Store
+from hub.core.actor import asker
+from hub.core.clock import Clock
+from hub.core.counters import Counts
+from hub.core.errors import HubError
+from hub.core.model import DEVICE_ID, Device
+from hub.core.store import Store
+from hub.devices.packs import Packs
+from hub.devices.places import Places
+from hub.devices.registry import Devices
+from hub.history.latest import Live
+from hub.identity.keys import HubKeys
+from hub.onboarding.adoption.commissioning import Commissioning
+from hub.onboarding.adoption.commissioning_service import Rolls
+from hub.onboarding.adoption.engine import MOST, Adoption, Row
+from hub.onboarding.adoption.joining import Joined
+from hub.onboarding.adoption.resolve import Found, Ground, identify
+from hub.onboarding.adoption.tables import Roll
+from hub.pipeline.admission.quarantine import Quarantine
+from hub.pipeline.pipeline import Pipeline
+from hub.plugin_host.supervisor import Health
+from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.documents import inventory
 
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -89,7 +89,8 @@ class Service:
         }  # fmt: skip
 
     async def _add(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{wishes, dry_run, update, by} → {rows}: see `hub.labels.wish.Wish` and `hub.adoption.engine.Row`."""
+        """{wishes, dry_run, update, by} → {rows}: see `hub.protocol.device_labels.device_request.Wish` and
+        `hub.onboarding.adoption.engine.Row`."""
         rows = await self._adoption.add(
             _wishes(arguments), dry_run=bool(arguments.get("dry_run")), update=bool(arguments.get("update")),
             by=asker(arguments),

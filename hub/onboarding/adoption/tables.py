@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 import apsw
 import msgspec
 
-from hub.disk.database import transaction
-from hub.labels.wish import Wish
-from hub.model import Device, Place
-from hub.store import Store, audit, given_keys
+from hub.core.disk.sqlite import transaction
+from hub.core.model import Device, Place
+from hub.core.store import Store, audit, given_keys
+from hub.protocol.device_labels.device_request import Wish
 
 Heard = dict[str, tuple[bytes, float]]
 """Device → the mark of the key under which it was first heard, and when (Unix seconds, 0: before any sure clock)."""

@@ -1,8 +1,8 @@
 """QR codes in a photograph that somebody uploads, where the browser has no camera for us.
 
 A photograph is the bytes of a stranger, and its readers are C and C++: they run in a process of their own that lives
-for one photograph, shut in before its first byte (`hub.jail`): no file, no socket, no other process, bounded memory
-and time. Wants the extra `photos`; without it nothing is decoded and people type.
+for one photograph, shut in before its first byte (`hub.sdk.sandbox`): no file, no socket, no other process, bounded
+memory and time. Wants the extra `photos`; without it nothing is decoded and people type.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from hub.errors import DecodeError, NotReady
-from hub.nesting import shallow_json
+from hub.core.errors import DecodeError, NotReady
+from hub.core.nesting import shallow_json
 
 MOST_BYTES = 8 << 20
 ANSWER_S = 15.0
@@ -47,7 +47,7 @@ async def codes(photo: bytes) -> list[str]:
         raise DecodeError("photo-large", f"a photograph has at most {MOST_BYTES >> 20} MB")
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-m", "hub.photos.worker",
+            sys.executable, "-I", "-m", "hub.onboarding.qr_photos.worker",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={"PATH": os.defpath}, close_fds=True,
         )  # fmt: skip
     except OSError as error:

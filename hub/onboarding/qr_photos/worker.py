@@ -1,4 +1,5 @@
-"""The worker: `python -I -m hub.photos.worker`. One photograph comes in at descriptor 0, one answer leaves at 1.
+"""The worker: `python -I -m hub.onboarding.qr_photos.worker`. One photograph comes in at descriptor 0, one answer
+leaves at 1.
 
 It shuts itself in after its imports and before the first byte.
 """
@@ -13,8 +14,8 @@ import msgspec
 import zxingcpp
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin  # noqa: F401 - they say what there is to read
 
-from hub import jail
-from hub.photos import MOST, MOST_BYTES, Found
+from hub.onboarding.qr_photos import MOST, MOST_BYTES, Found
+from hub.sdk import sandbox
 
 ROOM = 512 << 20
 """Of the whole process: a picture of 24 megapixels is 72 MB, and its grey copy 24."""
@@ -58,7 +59,7 @@ def main() -> None:
     Image.init = lambda: True  # no other format than the two that are imported
     _prepare()
     os.nice(NICENESS)
-    jail.shut(memory=ROOM)
+    sandbox.shut(memory=ROOM)
     data = bytearray()
     while len(data) <= MOST_BYTES and (chunk := os.read(0, 1 << 20)):
         data += chunk

@@ -1,4 +1,5 @@
-"""Gathers what a state backup holds from the open parts of one hub (`hub.documents.backup`), and has it sealed."""
+"""Gathers what a state backup holds from the open parts of one hub (`hub.protocol.documents.backup`), and has it
+sealed."""
 
 from __future__ import annotations
 
@@ -8,19 +9,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hub import keys
-from hub.buffer import Buffer
-from hub.buffer.seal import H
-from hub.clock import SystemClock
 from hub.config import source
-from hub.documents import backup
-from hub.documents.backup import Contents, StreamEnd
-from hub.errors import ConfigError, DecodeError, StorageError
-from hub.identity import enrolment
-from hub.keys import HubKeys
-from hub.lp import lp
-from hub.state import StateDir
-from hub.store import Store
+from hub.core.clock import SystemClock
+from hub.core.errors import ConfigError, DecodeError, StorageError
+from hub.core.state_dir import StateDir
+from hub.core.store import Store
+from hub.identity import enrolment, keys
+from hub.identity.keys import HubKeys
+from hub.protocol.documents import backup
+from hub.protocol.documents.backup import Contents, StreamEnd
+from hub.protocol.length_prefix import lp
+from hub.protocol.pem import private_pem
+from hub.protocol.records.seal import H
+from hub.store_and_forward.buffer import Buffer
 
 _PICTURES = ("plans",)
 """What a backup does without where it would be too large to be read again."""
@@ -80,7 +81,7 @@ class Gatherer:
                 config=self._config.name,
                 files=self._configuration(),
                 keys={
-                    "identity": keys.private_pem(self._keys.identity),
+                    "identity": private_pem(self._keys.identity),
                     "store": self._keys.store_key,
                     "tls": self._keys.tls_key.read_bytes(),
                 },

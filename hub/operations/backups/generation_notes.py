@@ -1,7 +1,8 @@
 """What a directory knows of how far a hub has lived: a stick, the folder of a backup, a state set aside. Blocking.
 
-    <hub id>.ilot-restored                 the note of the last restoration from here (`hub.documents.restored`)
-    <hub id>-<generation>.ilot-backup      backups that were made since (`hub.backups.shelf`)
+    <hub id>.ilot-restored                 the note of the last restoration from here
+                                           (`hub.protocol.documents.restore_note`)
+    <hub id>-<generation>.ilot-backup      backups that were made since (`hub.core.disk.backup_directory`)
 
 Only what the hub itself signed counts: nobody else can make its counters leap.
 """
@@ -13,11 +14,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.backups import shelf
-from hub.disk.files import owner_of, write_atomically
-from hub.documents import backup
-from hub.documents.restored import MAX_DOCUMENT, read_note, sign_note
-from hub.errors import HubError
+from hub.core.disk import backup_directory
+from hub.core.disk.atomic_files import owner_of, write_atomically
+from hub.core.errors import HubError
+from hub.protocol.documents import backup
+from hub.protocol.documents.restore_note import MAX_DOCUMENT, read_note, sign_note
 
 _log = logging.getLogger("hub.backup")
 
@@ -63,7 +64,7 @@ def _name(hub: str) -> str:
 
 def _kept(directory: Path, hub: str) -> list[tuple[int, Path]]:
     try:
-        return shelf.kept(directory, hub)
+        return backup_directory.kept(directory, hub)
     except OSError as error:
         _log.warning("%s cannot be looked at: %s", directory, error)
         return []

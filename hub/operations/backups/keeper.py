@@ -24,14 +24,15 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hub.backoff import Backoff
-from hub.backups import shelf, witness
-from hub.buffer.seal import H
-from hub.clock import Clock
-from hub.disk.aside import Aside
-from hub.errors import AuthFailed, HubError, NotReady, StorageError
-from hub.session import Reply
-from hub.thrift import give_back
+from hub.core.backoff import Backoff
+from hub.core.clock import Clock
+from hub.core.disk import backup_directory
+from hub.core.disk.hanging_calls import Aside
+from hub.core.errors import AuthFailed, HubError, NotReady, StorageError
+from hub.core.memory_tuning import give_back
+from hub.operations.backups import generation_notes
+from hub.protocol.records.seal import H
+from hub.sdk.session import Reply
 
 LAST_KEY = "backup/last"
 LATE_S = 3 * 86_400.0
@@ -45,13 +46,13 @@ _log = logging.getLogger("hub.backup")
 
 
 class Http(Protocol):
-    """`hub.egress.EgressHttp`, as much as is needed of it."""
+    """`hub.store_and_forward.egress.EgressHttp`, as much as is needed of it."""
 
     async def request(self, method: str, url: str, *, body: bytes, timeout: timedelta) -> Reply: ...
 
 
 class Gatherer(Protocol):
-    """`hub.backups.gather.Gatherer`, as much as is needed of it."""
+    """`hub.operations.backups.gather.Gatherer`, as much as is needed of it."""
 
     async def make(self, now: float) -> tuple[int, bytes]: ...
     def fingerprint(self) -> str: ...
@@ -222,15 +223,15 @@ class Keeper:
         def keep() -> tuple[Path, bool] | None:
             if not directory.is_dir():
                 return None
-            lived = witness.lived(directory, self._hub, above=generation)
+            lived = generation_notes.lived(directory, self._hub, above=generation)
             if lived > generation:
                 raise StorageError(
                     f"{directory} knows this hub at generation {lived}, it is at {generation}: it was set back, or "
                     "restored from a backup that had been restored before. What it counts may be sent twice: stop it "
                     f"and restore it again, with `--lived {lived}`"
                 )
-            path = shelf.keep(directory, self._hub, generation, data)
-            return path, shelf.elsewhere(directory, self._beside)
+            path = backup_directory.keep(directory, self._hub, generation, data)
+            return path, backup_directory.elsewhere(directory, self._beside)
 
         try:
             kept = await self._aside(keep, self._clock.sleep(HANGS_S))

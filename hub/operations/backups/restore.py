@@ -5,7 +5,7 @@
     run               a new one begins: no segment, no number and no ack set of the old machine is restored
     generation        jumps as far, so that the backend's next STATE shows that this hub was restored
     note              stays in the state directory, where the backup came from and on the stick that the configuration
-                      names (`hub.backups.witness`): the same backup restored again begins beyond it
+                      names (`hub.operations.backups.generation_notes`): the same backup restored again begins beyond it
 
 The files are written into an empty state directory under its lock, `enrolment.json` last: until it is there nothing
 counts, and the notes are there before. When something goes wrong before, what was written is removed again, but for the
@@ -35,14 +35,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from hub import keys
-from hub import store as stores
-from hub.backups import shelf, witness
-from hub.backups.keeper import LAST_KEY
-from hub.buffer import Buffer
-from hub.clock import SystemClock
 from hub.config.source import survey
-from hub.disk.files import (
+from hub.config.state_dir import named_in
+from hub.core import store as stores
+from hub.core.clock import SystemClock
+from hub.core.disk import backup_directory
+from hub.core.disk.atomic_files import (
     Owner,
     StrangeLink,
     give,
@@ -51,16 +49,19 @@ from hub.disk.files import (
     owner_of,
     write_atomically,
 )
-from hub.disk.way import Made, Spot, leading
-from hub.documents import backup
-from hub.documents.recipient import RECOVERY, RecipientKey
-from hub.documents.trust import Trust, read_trust
-from hub.errors import AuthFailed, ConfigError, DecodeError, HubError, StorageError
-from hub.identity import enrolment
+from hub.core.disk.safe_paths import Made, Spot, leading
+from hub.core.errors import AuthFailed, ConfigError, DecodeError, HubError, StorageError
+from hub.core.nesting import shallow_json
+from hub.core.state_dir import StateDir
+from hub.identity import enrolment, keys
 from hub.identity.enrolment import Enrolment
-from hub.nesting import shallow_json
-from hub.ranges import Ranges
-from hub.state import StateDir, named_in
+from hub.operations.backups import generation_notes
+from hub.operations.backups.keeper import LAST_KEY
+from hub.protocol.documents import backup
+from hub.protocol.documents.recovery_key_file import RECOVERY, RecipientKey
+from hub.protocol.documents.trust import Trust, read_trust
+from hub.protocol.ranges import Ranges
+from hub.store_and_forward.buffer import Buffer
 
 _log = logging.getLogger("hub.backup")
 
@@ -134,7 +135,7 @@ class Restoration:
         self._remember_in = [path for path in places if path is not None]
         self.forgotten: list[str] = []
         here = [*self._remember_in, self._state.path, *self._state.path.glob("former-*")]
-        known = max(lived, *(witness.lived(path, head.hub, above=head.generation) for path in here))
+        known = max(lived, *(generation_notes.lived(path, head.hub, above=head.generation) for path in here))
         if known > head.generation + _PLAUSIBLE:
             raise ConfigError(f"generation {known} cannot be: the backup is {head.generation}. Look at --lived again")
         self._jump = backup.ahead(head, lived=known, now=self._now)
@@ -299,7 +300,9 @@ class Restoration:
 
     def _note(self, hub_keys: keys.HubKeys, generation: int) -> None:
         """Here it must be kept; a stick that cannot be written to is not worth a hub that stays away."""
-        said = partial(witness.remember, identity=hub_keys.identity, hub=self._hub, generation=generation, at=self._now)
+        said = partial(
+            generation_notes.remember, identity=hub_keys.identity, hub=self._hub, generation=generation, at=self._now
+        )
         said(self._state.path)
         for directory in self._remember_in:
             try:
@@ -390,10 +393,10 @@ def read_file(path: Path, hub: str = "") -> bytes:
     one hub's are there. Raises ConfigError."""
     try:
         if path.is_dir():
-            hubs = shelf.hubs(path)
+            hubs = backup_directory.hubs(path)
             if not hub and len(hubs) != 1:
                 raise ConfigError(f"{path} holds backups of {len(hubs)} hubs: name one with --hub ({sorted(hubs)[:5]})")
-            found = shelf.kept(path, hub or hubs.pop())
+            found = backup_directory.kept(path, hub or hubs.pop())
             if not found:
                 raise ConfigError(f"{path} holds no backup of {hub or 'any hub'}")
             path = next((one for _, one in found if _whole(one)), found[0][1])

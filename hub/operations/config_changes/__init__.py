@@ -11,7 +11,7 @@ whatever reason, starts with that. What only a new start takes up is said before
 called again the other way round to take a change back.
 """
 
-from hub.changing.engine import Changing
-from hub.changing.words import LINGER_S
+from hub.operations.config_changes.engine import Changing
+from hub.operations.config_changes.results import LINGER_S
 
 __all__ = ["LINGER_S", "Changing"]

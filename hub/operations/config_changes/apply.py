@@ -1,4 +1,5 @@
-"""One change carried out: written, taken up, watched, kept; or everything back as it was. See `hub.changing`."""
+"""One change carried out: written, taken up, watched, kept; or everything back as it was. See
+`hub.operations.config_changes`."""
 
 from __future__ import annotations
 
@@ -7,10 +8,20 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from hub.asker import asker
-from hub.changing import gating
-from hub.changing.gating import Stands
-from hub.changing.words import (
+from hub.config import history, last_good
+from hub.config.differences import REMOVED, Differences, differences
+from hub.config.history import APPLIED, FOUND, REFUSED, Change, History, write_texts
+from hub.config.instances import Models
+from hub.config.last_good import Kept
+from hub.config.load import Loaded
+from hub.config.proposals import Proposed, judge
+from hub.config.source import digests
+from hub.core.actor import asker
+from hub.core.clock import Clock
+from hub.core.errors import ConfigError, DiskRefuses, HubError, StorageError
+from hub.operations.config_changes import health_gate
+from hub.operations.config_changes.health_gate import Stands
+from hub.operations.config_changes.results import (
     COMMITTED,
     RELOADING,
     RETURNING,
@@ -22,16 +33,6 @@ from hub.changing.words import (
     asked_s,
     origin,
 )  # fmt: skip
-from hub.clock import Clock
-from hub.config import history, lastgood
-from hub.config.built import Models
-from hub.config.differences import REMOVED, Differences, differences
-from hub.config.history import APPLIED, FOUND, REFUSED, Change, History, write_texts
-from hub.config.lastgood import Kept
-from hub.config.load import Loaded
-from hub.config.proposing import Proposed, judge
-from hub.config.source import digests
-from hub.errors import ConfigError, DiskRefuses, HubError, StorageError
 
 POLL_S = 0.25
 
@@ -130,9 +131,9 @@ class Carrying:
         await self._clock.sleep(POLL_S)
         while True:
             now, over = self._stands(), self._clock.monotonic() >= end
-            if why := gating.wrong(before, now, keys, over=over and not anyway):
+            if why := health_gate.wrong(before, now, keys, over=over and not anyway):
                 return "; ".join(why)
-            if over or gating.settled(now, keys):
+            if over or health_gate.settled(now, keys):
                 return ""
             await self._clock.sleep(POLL_S)
 
@@ -153,7 +154,7 @@ class Carrying:
         self._history.add(
             proposed.texts, author=change.author, reason=change.reason, at=change.at, what=what, detail=""
         )
-        lastgood.remember(self._kept, new)
+        last_good.remember(self._kept, new)
 
     async def take_back(self, old: Loaded, proposed: Proposed, change: Change, why: str) -> dict[str, Any]:
         """Everything as it was."""

@@ -7,11 +7,20 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hub.asker import asker
-from hub.changing.carrying import POLL_S, Audit, Carrying, Reload
-from hub.changing.gating import Stands
-from hub.changing.looking import Looking
-from hub.changing.words import (
+from hub.config.differences import Differences, differences
+from hub.config.history import APPLIED, FOUND, ROLLED_BACK, History
+from hub.config.instances import Models
+from hub.config.last_good import Kept
+from hub.config.load import Loaded
+from hub.config.proposals import Proposed, diff, judge, propose
+from hub.config.source import contents, unchanged
+from hub.core.actor import asker
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.operations.config_changes.apply import POLL_S, Audit, Carrying, Reload
+from hub.operations.config_changes.health_gate import Stands
+from hub.operations.config_changes.inspection import Looking
+from hub.operations.config_changes.results import (
     COMMITTED,
     FAILED,
     PLANNED,
@@ -23,16 +32,7 @@ from hub.changing.words import (
     Managed,
     origin,
 )
-from hub.changing.zones import new_zone
-from hub.clock import Clock
-from hub.config.built import Models
-from hub.config.differences import Differences, differences
-from hub.config.history import APPLIED, FOUND, ROLLED_BACK, History
-from hub.config.lastgood import Kept
-from hub.config.load import Loaded
-from hub.config.proposing import Proposed, diff, judge, propose
-from hub.config.source import contents, unchanged
-from hub.errors import HubError
+from hub.operations.config_changes.zones import new_zone
 
 Work = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -191,8 +191,9 @@ class Changing:
             return {**plan, **await self._do.carry_out(proposed, new, found, arguments, what)}
 
     async def _add_zone(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{id, site, name?, by, reason?, dry_run?} → as `config.apply`; see `hub.changing.zones`. Raises ConfigError,
-        and Conflict where the files say something else than what runs: what they say of this zone is not looked at."""
+        """{id, site, name?, by, reason?, dry_run?} → as `config.apply`; see `hub.operations.config_changes.zones`.
+        Raises ConfigError, and Conflict where the files say something else than what runs: what they say of this zone
+        is not looked at."""
         asked: dict[str, Any] = {name: arguments[name] for name in ("by", "origin", "dry_run") if name in arguments}
         reason = str(arguments.get("reason") or f"zone {arguments.get('id', '')}")
         edits, base = new_zone(self._do.running.config, arguments), self._do.running.digest

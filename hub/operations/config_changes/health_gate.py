@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from hub.hosting.plugins import Key, key_of
-from hub.hosting.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING, Health
+from hub.plugin_host.plugins import Key, key_of
+from hub.plugin_host.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING, Health
 
 _RANK = {RUNNING: 0, FINISHED: 0, WAITING: 1, STOPPED: 2, QUARANTINED: 2}
 

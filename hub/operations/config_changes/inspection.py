@@ -12,15 +12,15 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
-from hub.changing.judging import Judging
-from hub.changing.words import PLANNED
-from hub.config.built import Models
 from hub.config.history import REFUSED, History
+from hub.config.instances import Models
 from hub.config.load import Loaded
 from hub.config.positions import dotted
-from hub.config.proposing import Proposed, diff, judge, lying_there, propose
+from hub.config.proposals import Proposed, diff, judge, lying_there, propose
 from hub.config.source import as_asked, contents, digest, digests, read, unchanged
-from hub.errors import ConfigError, HubError, Problem
+from hub.core.errors import ConfigError, HubError, Problem
+from hub.operations.config_changes.results import PLANNED
+from hub.operations.config_changes.validation import Judging
 
 
 class Looking:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 
 LINGER_S = 1.0
 """A change of the pages waits so long before they move: whoever asked for it reads the answer first."""

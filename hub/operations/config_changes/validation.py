@@ -17,13 +17,13 @@ from typing import NamedTuple
 
 from hub.config import secrets
 from hub.config.build import build
-from hub.config.built import Models
+from hub.config.instances import Models
 from hub.config.load import Loaded, judged
 from hub.config.positions import Finding
 from hub.config.positions import Path as At
 from hub.config.secrets import Vault, reveal
 from hub.config.source import as_asked, contents, digest, digests, survey
-from hub.errors import ConfigError, Problem
+from hub.core.errors import ConfigError, Problem
 
 
 class Judged(NamedTuple):

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub.config.model import Core
-from hub.errors import ConfigError
-from hub.model import PLACE_ID
+from hub.core.errors import ConfigError
+from hub.core.model import PLACE_ID
 
 LONGEST = 100
 

@@ -4,7 +4,8 @@
                 an address on a network which nobody declared as its own. What hangs on its own lines goes on, and the
                 buffer keeps everything
     read-only   nothing is written to a device and nothing of the hub is changed; alerts are still answered
-    raised      devices speak more often for a while, within budgets that are shown before (`hub.crisis.sampling`)
+    raised      devices speak more often for a while, within budgets that are shown before
+                (`hub.operations.crisis.sampling`)
     export      a signed folder with everything that others need, made while cut off
 
 The states may hold at once. They take effect at once and are remembered in the store before the answer, with the
@@ -12,9 +13,9 @@ digest of the configuration; leaving them says whether it is still the same. Whe
 that a restart would undo them, and the disk is asked again until it remembers.
 """
 
-from hub.crisis.desk import Crisis
-from hub.crisis.isolation import Verdict, outside
-from hub.crisis.readonly import READS, ReadOnly, guarded, refused
-from hub.crisis.state import State
+from hub.operations.crisis.isolation import Verdict, outside
+from hub.operations.crisis.readonly import READS, ReadOnly, guarded, refused
+from hub.operations.crisis.service import Crisis
+from hub.operations.crisis.state import State
 
 __all__ = ["READS", "Crisis", "ReadOnly", "State", "Verdict", "guarded", "outside", "refused"]

@@ -24,10 +24,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.disk.files import sync_directory
-from hub.errors import HubError, StorageError
-from hub.keys import hub_id
-from hub.nesting import shallow_json
+from hub.core.disk.atomic_files import sync_directory
+from hub.core.errors import HubError, StorageError
+from hub.core.nesting import shallow_json
+from hub.protocol.hub_id import hub_id
 
 DOMAIN = b"ilot/crisis/1\0"
 ERROR = ".error.txt"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hub.asker import asker
-from hub.errors import HubError
+from hub.core.actor import asker
+from hub.core.errors import HubError
 
 
 def reasoned(arguments: Mapping[str, Any], longest: int = 200) -> tuple[str, str]:

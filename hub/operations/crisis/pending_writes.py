@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from hub.crisis.state import KEY, State, decode, encode
-from hub.errors import StorageError
+from hub.core.errors import StorageError
+from hub.operations.crisis.state import KEY, State, decode, encode
 
 
 class Memory(Protocol):
-    """`hub.store.Store`, as much as is needed of it."""
+    """`hub.core.store.Store`, as much as is needed of it."""
 
     async def get(self, key: str) -> bytes | None: ...
     async def audit(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from hub.crisis.state import State
-from hub.errors import HubError
+from hub.core.errors import HubError
+from hub.operations.crisis.state import State
 
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import NamedTuple
 
-from hub.crisis.isolation import Verdict
-from hub.typography import fingerprint_lines, typeset
+from hub.i18n.typography import fingerprint_lines, typeset
+from hub.operations.crisis.isolation import Verdict
 
 
 class Facts(NamedTuple):

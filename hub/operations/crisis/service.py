@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from hub.asker import asker
-from hub.backoff import Backoff
-from hub.crisis.isolation import Verdict
-from hub.crisis.reason import reasoned
-from hub.crisis.remembering import Memory, Remembering
-from hub.crisis.state import ISOLATED, READ_ONLY, State
-from hub.errors import HubError, StorageError
+from hub.core.actor import asker
+from hub.core.backoff import Backoff
+from hub.core.errors import HubError, StorageError
+from hub.operations.crisis.isolation import Verdict
+from hub.operations.crisis.justification import reasoned
+from hub.operations.crisis.pending_writes import Memory, Remembering
+from hub.operations.crisis.state import ISOLATED, READ_ONLY, State
 
 AGAIN_S, SELDOM_S = 5.0, 60.0
 """How soon, and then how often, a disk that refused is asked again."""
@@ -48,7 +48,7 @@ class Hands(Protocol):
 
 
 class Sampling(Protocol):
-    """`hub.crisis.sampling.desk.Sampling`, as much as is needed of it."""
+    """`hub.operations.crisis.sampling.service.Sampling`, as much as is needed of it."""
 
     @property
     def holds(self) -> bool: ...

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from hub.buffer import Buffer
-from hub.buffer.rows import ALERTS, READINGS, Column, Row, Shape, Subject
-from hub.buffer.stream import Durable
-from hub.clock import Clock
-from hub.errors import BufferFull
+from hub.core.clock import Clock
+from hub.core.errors import BufferFull
+from hub.protocol.records.rows import ALERTS, READINGS, Column, Row, Shape, Subject
+from hub.store_and_forward.buffer import Buffer
+from hub.store_and_forward.buffer.stream import Durable
 
 EVERY_S = 900.0
 SHAPE = Shape(
@@ -33,7 +33,7 @@ COMMIT_S = 5.0
 
 
 class Chain(Protocol):
-    """`hub.store.Store`, as much as is needed of it."""
+    """`hub.core.store.Store`, as much as is needed of it."""
 
     async def audit_head(self) -> tuple[int, bytes]: ...
 

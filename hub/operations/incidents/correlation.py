@@ -12,13 +12,13 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from hub import events
-from hub.events import SecurityEvent
+from hub.core import security_events
+from hub.core.security_events import SecurityEvent
 
 SENSORS, DOORS, NETWORK, HUB = "sensors", "doors", "network", "hub"
 FAMILIES = (SENSORS, DOORS, NETWORK, HUB)
 
-# kinds beside those of the gate (hub.events)
+# kinds beside those of the gate (hub.core.security_events)
 SIGN_IN = "sign-in"  # a wrong password, code, badge or token
 HOST = "host"  # a request under a name that is not the hub's
 ELSEWHERE = "elsewhere"  # a request that another site made a browser send
@@ -40,47 +40,47 @@ MOST_SUBJECTS = 64
 
 FAMILY = {
     **dict.fromkeys(
-        (events.FORGED, events.REPLAY, events.IN_CLEAR, events.UNKNOWN, events.BLOCKED, events.RATE, events.UNLIKE,
-         *events.CLONES), SENSORS,
+        (security_events.FORGED, security_events.REPLAY, security_events.IN_CLEAR, security_events.UNKNOWN, security_events.BLOCKED, security_events.RATE, security_events.UNLIKE,
+         *security_events.CLONES), SENSORS,
     ),
     **dict.fromkeys((SIGN_IN, HOST, ELSEWHERE, BREAK_GLASS), DOORS),
-    **dict.fromkeys((EGRESS, events.REDIRECT, ACK), NETWORK),
+    **dict.fromkeys((EGRESS, security_events.REDIRECT, ACK), NETWORK),
     **dict.fromkeys((CLOCK, CONFIG, PLUGIN, GAP), HUB),
 }  # fmt: skip
 """Adoption is a person's doing: it is audited, and no incident."""
 
 THRESHOLDS = {
-    events.FORGED: 3, events.REPLAY: 3, events.IN_CLEAR: 1, events.UNKNOWN: 50, events.BLOCKED: 20, events.RATE: 3,
-    events.UNLIKE: 3, **dict.fromkeys(events.CLONES, 1),
-    events.REDIRECT: 1, SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, BREAK_GLASS: 1, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10,
+    security_events.FORGED: 3, security_events.REPLAY: 3, security_events.IN_CLEAR: 1, security_events.UNKNOWN: 50, security_events.BLOCKED: 20, security_events.RATE: 3,
+    security_events.UNLIKE: 3, **dict.fromkeys(security_events.CLONES, 1),
+    security_events.REDIRECT: 1, SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, BREAK_GLASS: 1, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10,
     PLUGIN: 3, GAP: 1,
 }  # fmt: skip
 """One wrong password is a person; five are somebody's programme. A clone or a forged acknowledgement is never an
 accident. The owner may say otherwise (`security` in the configuration)."""
 
-CRITICAL = events.CLONES | {ACK, EGRESS, events.IN_CLEAR, events.REDIRECT}
+CRITICAL = security_events.CLONES | {ACK, EGRESS, security_events.IN_CLEAR, security_events.REDIRECT}
 
 TRACED = frozenset({CONFIG, BREAK_GLASS})
 TRACES = ("version", "from")
 """Of these kinds the text itself says which version and from where: evidence stays on the hub, the text goes up."""
 
 WORDS = {
-    events.FORGED: ("trames forgées", "forged frames"), events.REPLAY: ("trames rejouées", "replayed frames"),
-    events.IN_CLEAR: ("trames en clair d'un appareil chiffré", "frames in clear of an encrypting device"),
-    events.UNKNOWN: ("appareils inconnus", "unknown devices"),
-    events.BLOCKED: ("trames de bloqués", "blocked frames"),
-    events.RATE: ("émissions trop fréquentes", "reports too often"),
-    events.UNLIKE: ("valeurs contraires aux voisins", "values unlike the neighbours'"),
-    events.FORK: ("compteurs de deux émetteurs", "counters of two senders"),
-    events.SIGNAL_JUMP: ("sauts de signal", "jumps of signal"),
-    events.POSITION_JUMP: ("sauts de position", "jumps of position"),
-    events.TWO_PATHS: ("deux chemins impossibles", "two paths that cannot both hear it"),
+    security_events.FORGED: ("trames forgées", "forged frames"), security_events.REPLAY: ("trames rejouées", "replayed frames"),
+    security_events.IN_CLEAR: ("trames en clair d'un appareil chiffré", "frames in clear of an encrypting device"),
+    security_events.UNKNOWN: ("appareils inconnus", "unknown devices"),
+    security_events.BLOCKED: ("trames de bloqués", "blocked frames"),
+    security_events.RATE: ("émissions trop fréquentes", "reports too often"),
+    security_events.UNLIKE: ("valeurs contraires aux voisins", "values unlike the neighbours'"),
+    security_events.FORK: ("compteurs de deux émetteurs", "counters of two senders"),
+    security_events.SIGNAL_JUMP: ("sauts de signal", "jumps of signal"),
+    security_events.POSITION_JUMP: ("sauts de position", "jumps of position"),
+    security_events.TWO_PATHS: ("deux chemins impossibles", "two paths that cannot both hear it"),
     SIGN_IN: ("connexions refusées", "refused sign-ins"),
     HOST: ("requêtes sous un autre nom", "requests under another name"),
     ELSEWHERE: ("requêtes venues d'un autre site", "requests from another site"),
     BREAK_GLASS: ("comptes locaux utilisés sans badge", "local accounts used without a badge"),
     EGRESS: ("appels non déclarés", "undeclared calls"),
-    events.REDIRECT: ("renvois vers un autre hôte, non suivis", "redirections to another host, not followed"),
+    security_events.REDIRECT: ("renvois vers un autre hôte, non suivis", "redirections to another host, not followed"),
     ACK: ("accusés forgés", "forged acknowledgements"),
     CLOCK: ("sauts d'horloge", "steps of the clock"), CONFIG: ("changements de configuration", "configuration changes"),
     PLUGIN: ("arrêts de modules", "plugin failures"), GAP: ("pertes de relevés", "losses of readings"),

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hub.alerts import Alert, Book
-from hub.alerts.life import RAISED
-from hub.clock import Clock
-from hub.errors import HubError
-from hub.events import Events, SecurityEvent
-from hub.vigil.incidents import CLOCK, CONFIG, Incident, Incidents, Limits
-from hub.vigil.witness import Witness
+from hub.automation.alerts import Alert, Book
+from hub.automation.alerts.lifecycle import RAISED
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.core.security_events import Events, SecurityEvent
+from hub.operations.incidents.audit_anchor import Witness
+from hub.operations.incidents.correlation import CLOCK, CONFIG, Incident, Incidents, Limits
 
 RULE = "security"
 TICK_S = 1.0

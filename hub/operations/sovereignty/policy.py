@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from hub.sovereignty.observed import Peer
-from hub.sovereignty.sources import Source
+from hub.operations.sovereignty.observed import Peer
+from hub.operations.sovereignty.sources import Source
 
 ENDPOINT, ISSUER, TIME, MIRROR, RESOLVER, KEY = "endpoint", "issuer", "time", "mirror", "resolver", "key"
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from math import asin, cos, radians, sin, sqrt
 
-from hub.model import Position
+from hub.core.model import Position
 
 Fact = str | int | float | bool
 Found = dict[str, Fact] | None

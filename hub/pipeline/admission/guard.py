@@ -12,12 +12,12 @@ from zlib import crc32
 
 import msgspec
 
-from hub.admission import rates
-from hub.admission.clones import Apart, Fact, Forks, Found, Positions, Signals
-from hub.admission.neighbours import Neighbours
-from hub.admission.rates import Bucket
-from hub.events import FORK, POSITION_JUMP, RATE, SIGNAL_JUMP, TWO_PATHS, UNLIKE
-from hub.model import Device, Report
+from hub.core.model import Device, Report
+from hub.core.security_events import FORK, POSITION_JUMP, RATE, SIGNAL_JUMP, TWO_PATHS, UNLIKE
+from hub.pipeline.admission import rates
+from hub.pipeline.admission.clones import Apart, Fact, Forks, Found, Positions, Signals
+from hub.pipeline.admission.neighbours import Neighbours
+from hub.pipeline.admission.rates import Bucket
 
 PREFIX = "suspect/"
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.model import Candidate, Signal, Value
+from hub.core.model import Candidate, Signal, Value
 
 LIMIT = 4096
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from hub.admission.decisions import BLOCK, Decisions
-from hub.admission.quarantine import Quarantine
-from hub.events import BLOCKED, FORGED, IN_CLEAR, REPLAY, UNKNOWN, Events
-from hub.model import Candidate, Device, Frame, Report
+from hub.core.model import Candidate, Device, Frame, Report
+from hub.core.security_events import BLOCKED, FORGED, IN_CLEAR, REPLAY, UNKNOWN, Events
+from hub.pipeline.admission.decisions import BLOCK, Decisions
+from hub.pipeline.admission.quarantine import Quarantine
 
 _log = logging.getLogger("hub.admission")
 

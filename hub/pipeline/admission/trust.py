@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.model import Proof, TrustClass
+from hub.core.model import Proof, TrustClass
 
 WEAK = frozenset({"lorawan-1.0-abp", "enocean-sec-weak"})
 """Schemes whose freshness is this hub's own count and nothing else, their keys never changing, or whose proof is short

@@ -2,7 +2,7 @@
 
 LoRaWAN and Sigfox never send again what was acknowledged. So a payload whose codec loops, throws or says nonsense, or
 whose device has no pack yet, is kept in the encrypted store, and read again when its pack changes or somebody asks
-(`ilot redecode`). `memory` is the table, `keeping` puts in and takes out.
+(`ilot redecode`). `table` is the table, `service` puts in and takes out.
 
     not decoded ─▶ kept ─▶ read again ─▶ its readings and its mark in one commit of the buffer ─▶ its row is removed
                      └─▶ dropped, and counted: too old, too many of the device, too much in all; the oldest first
@@ -11,7 +11,7 @@ A kill before that commit leaves the row, and it is read again; one after it lea
 at the next start without being read: its readings come once.
 """
 
-from hub.kept.keeping import Kept
-from hub.kept.memory import Frame, Outcome
+from hub.pipeline.dead_letters.service import Kept
+from hub.pipeline.dead_letters.table import Frame, Outcome
 
 __all__ = ["Frame", "Kept", "Outcome"]

@@ -6,17 +6,17 @@ import asyncio
 import logging
 from typing import Any
 
-from hub.buffer import Buffer
-from hub.clock import Clock
-from hub.counts import Counts
-from hub.devices import Devices
-from hub.errors import DecodeError, DiskRefuses, NotReady, StorageError
-from hub.kept.memory import Frame, Memory, Outcome
-from hub.model import Device, Proof, Quality, Report
-from hub.packs.service import Packs
-from hub.pipeline import Pipeline
-from hub.plan import Planner
-from hub.store import Store
+from hub.core.clock import Clock
+from hub.core.counters import Counts
+from hub.core.errors import DecodeError, DiskRefuses, NotReady, StorageError
+from hub.core.model import Device, Proof, Quality, Report
+from hub.core.store import Store
+from hub.devices.packs.service import Packs
+from hub.devices.registry import Devices
+from hub.pipeline.dead_letters.table import Frame, Memory, Outcome
+from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.plan import Planner
+from hub.store_and_forward.buffer import Buffer
 
 MARK = "kept/read"
 """In the buffer's small state: the numbers of the frames whose readings it holds, until their rows are removed."""

@@ -8,8 +8,8 @@ from hashlib import sha256
 import apsw
 import msgspec
 
-from hub.disk.database import transaction
-from hub.store import Store
+from hub.core.disk.sqlite import transaction
+from hub.core.store import Store
 
 AGE_S = 7 * 86_400.0
 MOST_BYTES = 64 << 20

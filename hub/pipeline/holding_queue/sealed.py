@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set
 
-from hub.devices import mark_of
-from hub.errors import DecodeError
-from hub.held.memory import HeldReport
-from hub.model import Device, Frame, NeedKey, Report
-from hub.registry import Decoder
+from hub.core.errors import DecodeError
+from hub.core.model import Device, Frame, NeedKey, Report
+from hub.devices.registry import mark_of
+from hub.pipeline.holding_queue.table import HeldReport
+from hub.sdk.hookspecs import Decoder
 
 BEHIND = 256
 """Frames that one device may say while those held of it are opened."""

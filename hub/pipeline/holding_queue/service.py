@@ -15,16 +15,16 @@ from typing import Any
 
 import msgspec
 
-from hub.buffer import Buffer
-from hub.clock import Clock
-from hub.counts import Counts
-from hub.devices import Devices
-from hub.errors import DiskRefuses, StorageError
-from hub.held.memory import MOST_DEVICES, HeldReport, Memory
-from hub.held.sealed import Decoders, Sealed, told
-from hub.model import Candidate, Device, Frame, Proof, Quality, Report
-from hub.pipeline import Pipeline
-from hub.store import Store
+from hub.core.clock import Clock
+from hub.core.counters import Counts
+from hub.core.errors import DiskRefuses, StorageError
+from hub.core.model import Candidate, Device, Frame, Proof, Quality, Report
+from hub.core.store import Store
+from hub.devices.registry import Devices
+from hub.pipeline.holding_queue.sealed import Decoders, Sealed, told
+from hub.pipeline.holding_queue.table import MOST_DEVICES, HeldReport, Memory
+from hub.pipeline.pipeline import Pipeline
+from hub.store_and_forward.buffer import Buffer
 
 MARK = "held/released"
 """In the buffer's small state: {device: number}. The buffer has these devices' reports up to these numbers."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import apsw
 import msgspec
 
-from hub.disk.database import transaction
-from hub.model import Frame, Report
-from hub.store import Store
+from hub.core.disk.sqlite import transaction
+from hub.core.model import Frame, Report
+from hub.core.store import Store
 
 MOST_OF_DEVICE = 4_320
 """Three days of one a minute."""

@@ -1,4 +1,4 @@
-"""The child's side: `python -m hub.isolation describe NAME` prints one JSON object.
+"""The child's side: `python -m hub.plugin_host.isolation describe NAME` prints one JSON object.
 
 Before the plugin is imported it takes bounds upon itself that nobody lifts again: memory, processor time, no byte into
 a file, and an end with whoever asked.
@@ -14,9 +14,9 @@ import sys
 
 import msgspec
 
-from hub.errors import HubError
-from hub.isolation.describe import TIMEOUT_S, describe_here
-from hub.registry import Registry
+from hub.core.errors import HubError
+from hub.plugin_host.isolation.describe import TIMEOUT_S, describe_here
+from hub.plugin_host.registry import Registry
 
 MEMORY = 512 << 20
 """Bytes of its own that it may take."""
@@ -37,7 +37,7 @@ def bound() -> None:
 
 def main(arguments: list[str]) -> int:
     if len(arguments) != 2 or arguments[0] != "describe":
-        print("usage: python -m hub.isolation describe NAME", file=sys.stderr)
+        print("usage: python -m hub.plugin_host.isolation describe NAME", file=sys.stderr)
         return 2
     # What a plugin prints at import must not be taken for its description.
     answer = os.fdopen(os.dup(1), "wb")

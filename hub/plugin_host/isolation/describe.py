@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from hub.disk.files import write_atomically
-from hub.errors import PluginError
-from hub.model import Metric
-from hub.nesting import shallow_json
-from hub.registry import Plugin, Registry
+from hub.core.disk.atomic_files import write_atomically
+from hub.core.errors import PluginError
+from hub.core.model import Metric
+from hub.core.nesting import shallow_json
+from hub.plugin_host.registry import Plugin, Registry
 
 TIMEOUT_S = 20.0
 LIMIT = 4 * 1024 * 1024
@@ -106,8 +106,8 @@ def describe(plugin: Plugin, cache: Path | None = None) -> Description:
     `cache` is a directory of this user's own; an answer is kept under the hash of the distribution's recorded
     files, so a changed wheel is described again. A child that hangs, dies, floods or talks nonsense gives an `error`.
 
-    The child bounds itself before the plugin is imported (`hub.isolation.__main__`), but runs as the hub's user: this
-    keeps a plugin's accidents away from the hub, not a hostile one from its files.
+    The child bounds itself before the plugin is imported (`hub.plugin_host.isolation.__main__`), but runs as the hub's
+    user: this keeps a plugin's accidents away from the hub, not a hostile one from its files.
     """
     kept = cache / f"{_files_hash(plugin)}.json" if cache else None  # not by its name, which may be any text
     if kept is not None:
@@ -125,7 +125,9 @@ def _ask_child(plugin: Plugin) -> Description:
         return Description(plugin.name, plugin.distribution, plugin.version, plugin.shipped, error=why)
 
     try:
-        code, said, complained = _run([sys.executable, "-P", "-B", "-m", "hub.isolation", "describe", plugin.name])
+        code, said, complained = _run(
+            [sys.executable, "-P", "-B", "-m", "hub.plugin_host.isolation", "describe", plugin.name]
+        )
     except TimeoutError:
         return failed(f"{plugin} did not describe itself within {TIMEOUT_S:.0f} s")
     except OSError as error:
@@ -186,7 +188,7 @@ def _files_hash(plugin: Plugin) -> str:
     """A hash over the recorded hashes of the distribution's files; editable installs record little, so the
     sources' modification times stand in there."""
     parts = [plugin.name, plugin.distribution, plugin.version, plugin.entry.value, sys.version]
-    from importlib import metadata  # late: where there is a stranger's plugin, see hub.entries
+    from importlib import metadata  # late: where there is a stranger's plugin, see hub.plugin_host.entry_points
 
     try:
         files = metadata.distribution(plugin.distribution).files or []

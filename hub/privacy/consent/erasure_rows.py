@@ -1,13 +1,13 @@
 """An erasure as a row of the `alerts` stream: a report whose metrics are those below. Pure.
 
 It leaves at once, like an alert, and is told again at each start until the backend confirms it: the backend knows it by
-its id. `erase_until` is in Unix seconds; `erase_kind` is "pseudonym" or "device" (`hub.consent.life`).
+its id. `erase_until` is in Unix seconds; `erase_kind` is "pseudonym" or "device" (`hub.privacy.consent.model`).
 """
 
 from __future__ import annotations
 
-from hub.buffer.rows import Column, Row, Shape, Subject
-from hub.consent.life import Erasure
+from hub.privacy.consent.model import Erasure
+from hub.protocol.records.rows import Column, Row, Shape, Subject
 
 TEXT_METRICS = ("erase", "erase_kind", "erase_name")
 SHAPE = Shape(columns=(*(Column(metric=key, kind="text") for key in TEXT_METRICS), Column(metric="erase_until")))

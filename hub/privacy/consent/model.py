@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 
 PSEUDONYM, DEVICE = "pseudonym", "device"
 

@@ -1,9 +1,9 @@
 """Consents given, looked at and withdrawn. The calls that `ilot privacy` and the pages make.
 
 A withdrawal is one transaction (consent ended, key destroyed, erasure ordered, audited); the straight path knows
-before the call returns, so that the next report is dropped. Then the backend is told (`hub.asking.erasing`), and what
-this hub itself still holds of the home is erased: that it is owed is written with the withdrawal, so that a kill or a
-disk that refuses puts it off and does not forget it.
+before the call returns, so that the next report is dropped. Then the backend is told (`hub.privacy.erasure_requests`),
+and what this hub itself still holds of the home is erased: that it is owed is written with the withdrawal, so that a
+kill or a disk that refuses puts it off and does not forget it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hub.asker import asker
-from hub.clock import Clock
-from hub.consent.life import Consent, ConsentRefused, Erasure
-from hub.consent.memory import Memory, Traces
-from hub.control import Call
-from hub.errors import HubError
-from hub.model import Device
-from hub.privacy import Privacy
-from hub.privacy.policy import IDENTIFIERS
-from hub.privacy.pseudonyms import group_name
+from hub.core.actor import asker
+from hub.core.calls import Call
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.core.model import Device
+from hub.privacy.consent.model import Consent, ConsentRefused, Erasure
+from hub.privacy.consent.tables import Memory, Traces
+from hub.privacy.rules_engine import Privacy
+from hub.privacy.rules_engine.policy import IDENTIFIERS
+from hub.privacy.rules_engine.pseudonyms import group_name
 
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 EARLIEST = date(2000, 1, 1)

@@ -1,7 +1,7 @@
 """The tables of consents, of keys of pseudonyms and of erasures, in the hub's store.
 
-The keys are in no backup (`hub.store.STAYS`): what is destroyed here is destroyed. A hub that is restored makes new
-ones, so that its pseudonyms change.
+The keys are in no backup (`hub.core.store.STAYS`): what is destroyed here is destroyed. A hub that is restored makes
+new ones, so that its pseudonyms change.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterable
 import apsw
 import msgspec
 
-from hub.consent.life import DEVICE, PSEUDONYM, Consent, ConsentRefused, Erasure
-from hub.disk.database import transaction, wipe_journal
-from hub.privacy.pseudonyms import KEY_BYTES, group_name
-from hub.store import Store, audit
+from hub.core.disk.sqlite import transaction, wipe_journal
+from hub.core.store import Store, audit
+from hub.privacy.consent.model import DEVICE, PSEUDONYM, Consent, ConsentRefused, Erasure
+from hub.privacy.rules_engine.pseudonyms import KEY_BYTES, group_name
 
 _CONSENTS = "SELECT n, person, purpose, zone, given, recorded, by, ended, why FROM consents"
 _ERASURES = "SELECT id, kind, name, until, asked, person, confirmed, readings, left FROM erasures"

@@ -1,13 +1,13 @@
 """Data protection before anything touches the disk (docs/explanation/privacy.md). Maybe personal is personal. Pure.
 
-classes      what kinds of data there are, each with its purpose and retention, and which metric is of which
+data_categories what kinds of data there are, each with its purpose and retention, and which metric is of which
 rules        what the configuration says of a series, compiled
 policy       what happens to each series of each zone: the one question that plans ask
-veil         does it to a report: coarser values, windows, pseudonyms, coarser times
+report_filter does it to a report: coarser values, windows, pseudonyms, coarser times
 windows      aggregates and counts over a window, of which only the result leaves
-unfinished   that a window was begun, for the life after a kill to declare it missing
+open_windows that a window was begun, for the life after a kill to declare it missing
 pseudonyms   keyed names that stand for ids, and the keys that can be destroyed
-words        what rules do, in plain words
+texts        what rules do, in plain words
 register     the register of processing and the draft of the impact assessment
 positions    the grid that positions are snapped to
 
@@ -15,13 +15,13 @@ Rules of the tap see raw values, in RAM only. The live view follows the same lin
 is not shown.
 """
 
-from hub.privacy.classes import PERSONAL, POSITION
-from hub.privacy.policy import Privacy, Treatment
-from hub.privacy.pseudonyms import Consents
-from hub.privacy.rules import Gather, PrivacyRule, compile_privacy
-from hub.privacy.unfinished import Unfinished
-from hub.privacy.veil import Veil
-from hub.privacy.windows import Derived, Windows
+from hub.privacy.rules_engine.data_categories import PERSONAL, POSITION
+from hub.privacy.rules_engine.open_windows import Unfinished
+from hub.privacy.rules_engine.policy import Privacy, Treatment
+from hub.privacy.rules_engine.pseudonyms import Consents
+from hub.privacy.rules_engine.report_filter import Veil
+from hub.privacy.rules_engine.rules import Gather, PrivacyRule, compile_privacy
+from hub.privacy.rules_engine.windows import Derived, Windows
 
 __all__ = [
     "PERSONAL",

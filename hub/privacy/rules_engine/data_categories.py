@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from hub.model import Metric
+from hub.core.model import Metric
 
 PERSONAL, ENVIRONMENT, TECHNICAL = "personal", "environment", "technical"
 POSITION = "position"

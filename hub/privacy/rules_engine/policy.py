@@ -1,9 +1,10 @@
 """What happens to each series of each zone. Pure: asked once a plan, never on the straight path.
 
-In this order: a metric of class personal, also by where it is measured (`hub.privacy.classes.privacy_of`), is withheld
-unless its zone states a purpose for it or a rule with a purpose fits it; the first rule of the file that fits decides
-what is kept; what is personal and kept of a dwelling leaves under a pseudonym, rule or not; a device of scheme `linky`
-whose id holds a serial number or PRM leaves under a pseudonym everywhere.
+In this order: a metric of class personal, also by where it is measured
+(`hub.privacy.rules_engine.data_categories.privacy_of`), is withheld unless its zone states a purpose for it or a rule
+with a purpose fits it; the first rule of the file that fits decides what is kept; what is personal and kept of a
+dwelling leaves under a pseudonym, rule or not; a device of scheme `linky` whose id holds a serial number or PRM leaves
+under a pseudonym everywhere.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from hub.buffer.rows import Column, Row, Shape, Subject
-from hub.model import Metric, Position
-from hub.privacy.classes import PERSONAL, POSITION, is_dwelling, privacy_of
-from hub.privacy.positions import snapped
-from hub.privacy.pseudonyms import KEY_BYTES, Consents, Rotating, pseudonym
-from hub.privacy.rules import Gather, PrivacyRule
-from hub.privacy.veil import Group, Key, Outward, Veil
-from hub.privacy.windows import INTEGRATION, Windows
+from hub.core.model import Metric, Position
+from hub.privacy.rules_engine.data_categories import PERSONAL, POSITION, is_dwelling, privacy_of
+from hub.privacy.rules_engine.positions import snapped
+from hub.privacy.rules_engine.pseudonyms import KEY_BYTES, Consents, Rotating, pseudonym
+from hub.privacy.rules_engine.report_filter import Group, Key, Outward, Veil
+from hub.privacy.rules_engine.rules import Gather, PrivacyRule
+from hub.privacy.rules_engine.windows import INTEGRATION, Windows
+from hub.protocol.records.rows import Column, Row, Shape, Subject
 
 GRID_M = 200.0
 POSITION_BUCKET_S = 300.0

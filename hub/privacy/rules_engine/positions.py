@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import cos, radians
 
-from hub.model import Position
+from hub.core.model import Position
 
 METRES_PER_DEGREE = 111_320.0
 """Of latitude; of longitude at the equator (WGS 84, within 0.6 %)."""

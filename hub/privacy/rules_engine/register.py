@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from hub.config.model import Core
-from hub.model import Metric
-from hub.privacy.classes import PLACE, POSITION, is_dwelling, kind_of
-from hub.privacy.rules import PrivacyRule, compile_privacy
-from hub.privacy.words import about, does, named
+from hub.core.model import Metric
+from hub.privacy.rules_engine.data_categories import PLACE, POSITION, is_dwelling, kind_of
+from hub.privacy.rules_engine.rules import PrivacyRule, compile_privacy
+from hub.privacy.rules_engine.texts import about, does, named
 
 BLANK = "*À compléter.*"
 COLUMNS = (

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from hub.buffer.rows import Row, Shape, Subject
-from hub.model import Report, Value
-from hub.privacy.pseudonyms import group_name, pseudonym
-from hub.privacy.windows import Cell
+from hub.core.model import Report, Value
+from hub.privacy.rules_engine.pseudonyms import group_name, pseudonym
+from hub.privacy.rules_engine.windows import Cell
+from hub.protocol.records.rows import Row, Shape, Subject
 
 Key = Callable[[float], bytes | None]
 """The key of pseudonyms at a moment (Unix seconds); None: there is none any more, nothing may leave."""

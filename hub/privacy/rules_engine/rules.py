@@ -6,13 +6,13 @@ import msgspec
 
 from hub.config.model import Core
 from hub.config.parts.privacy import PrivacyRule as Written
-from hub.model import Metric
-from hub.privacy.classes import POSITION
+from hub.core.model import Metric
+from hub.privacy.rules_engine.data_categories import POSITION
 
 
 class Gather(msgspec.Struct, frozen=True):
     """A window over a zone. `by` is mean, sum or max (an aggregate), or devices, sum or max (a count). Fewer than
-    `least` devices give no aggregate; a count is rounded (`hub.privacy.windows.published`)."""
+    `least` devices give no aggregate; a count is rounded (`hub.privacy.rules_engine.windows.published`)."""
 
     rule: str
     window_s: float

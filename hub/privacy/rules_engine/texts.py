@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from hub.config.values import show_duration
-from hub.model import Metric
-from hub.privacy.classes import POSITION
-from hub.privacy.rules import PrivacyRule
+from hub.core.model import Metric
+from hub.privacy.rules_engine.data_categories import POSITION
+from hub.privacy.rules_engine.rules import PrivacyRule
 
 _PARTS = re.compile(r"(\d+)([a-z]+)")
 _BY = {

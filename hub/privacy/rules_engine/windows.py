@@ -10,8 +10,8 @@ Whole, or missing   a figure is of a window that this process saw from its begin
                     sure of and that nobody set meanwhile, under one rule. Any other is declared missing: a flag in the
                     place of the figure. A total with a zone that is missing is missing.
 
-Raw values are in RAM only, one line a device, and go with the window. See `hub.privacy.unfinished` for what outlives a
-kill: that a window was begun, and nothing of what was said in it.
+Raw values are in RAM only, one line a device, and go with the window. See `hub.privacy.rules_engine.open_windows` for
+what outlives a kill: that a window was begun, and nothing of what was said in it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from math import isfinite
 
 import msgspec
 
-from hub.buffer.rows import Column, Row, Shape, Subject
-from hub.model import Metric, Quality, Value
-from hub.privacy.classes import PERSONAL
-from hub.privacy.rules import Gather
-from hub.privacy.unfinished import Unfinished, Unit
+from hub.core.model import Metric, Quality, Value
+from hub.privacy.rules_engine.data_categories import PERSONAL
+from hub.privacy.rules_engine.open_windows import Unfinished, Unit
+from hub.privacy.rules_engine.rules import Gather
+from hub.protocol.records.rows import Column, Row, Shape, Subject
 
 GRACE_S = 60.0
 THRESHOLD = 5

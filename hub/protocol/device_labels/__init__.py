@@ -7,18 +7,18 @@ meters      M-Bus
 pairs       names and values: makers' printed text, NFC tags, JSON, and the columns of a table
 exports     lists of devices and keys as other tools print them
 kinds       kinds of devices: ids, integrations, keys
-wish        what somebody wants to add
+device_request what somebody wants to add
 table       CSV → wishes, or what is wrong in which line and column
 
-Packs add patterns of their own (`hub.packs.labels`).
+Packs add patterns of their own (`hub.devices.packs.labels`).
 """
 
 from __future__ import annotations
 
-from hub.labels import makers, meters, pairs, tr005
-from hub.labels.label import MAX_TEXT as MAX_TEXT
-from hub.labels.label import Label as Label
-from hub.labels.label import Unreadable as Unreadable
+from hub.protocol.device_labels import makers, meters, pairs, tr005
+from hub.protocol.device_labels.label import MAX_TEXT as MAX_TEXT
+from hub.protocol.device_labels.label import Label as Label
+from hub.protocol.device_labels.label import Unreadable as Unreadable
 
 
 def read(text: str) -> Label:

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from hub.labels import kinds, meters, pairs
-from hub.labels import label as parts
-from hub.labels.label import Label, Unreadable
+from hub.protocol.device_labels import kinds, meters, pairs
+from hub.protocol.device_labels import label as parts
+from hub.protocol.device_labels.label import Label, Unreadable
 
 LIMITS = {"integration": 32, "place": 64, "zone": 64, "role": 100, "pack": 64, "name": 100, "model": 100}
 MAX_KEY = 64
@@ -48,7 +48,8 @@ def of_label(label: Label, line: int = 0) -> Wish:
 
 
 def of_columns(cells: Mapping[str, str], line: int = 0) -> Wish:
-    """The device that a row names, by the columns of `hub.labels.table`. Raises Unreadable with the column."""
+    """The device that a row names, by the columns of `hub.protocol.device_labels.table`. Raises Unreadable with the
+    column."""
     told = {name: cell.strip() for name, cell in cells.items() if cell.strip()}
     for name, cell in told.items():
         _bounded(name, cell)

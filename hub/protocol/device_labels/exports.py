@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hub.labels import label as parts
-from hub.labels.label import Label, Unreadable
+from hub.protocol.device_labels import label as parts
+from hub.protocol.device_labels.label import Label, Unreadable
 
 MAX_EXPORT, MAX_LINE = 1 << 20, 512
 _LINE = re.compile(r"(NAME|ID|BLE KEY|MAC|IP|TOKEN|MODEL):\s+(\S.*)")

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from hub.labels import label as parts
-from hub.labels import meters
-from hub.labels.label import Unreadable
-from hub.model import DEVICE_ID
+from hub.core.model import DEVICE_ID
+from hub.protocol.device_labels import label as parts
+from hub.protocol.device_labels import meters
+from hub.protocol.device_labels.label import Unreadable
 
 
 class Kind(NamedTuple):

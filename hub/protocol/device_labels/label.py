@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from hub.errors import DecodeError
+from hub.core.errors import DecodeError
 
 MAX_TEXT = 4096
 """Characters of one label; a QR code of the largest kind holds 4,296."""

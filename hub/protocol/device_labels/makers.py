@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import re
 
-from hub.labels import label as parts
-from hub.labels.label import Label
+from hub.protocol.device_labels import label as parts
+from hub.protocol.device_labels.label import Label
 
 _EUI = r"[0-9A-Fa-f]{16}|[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){7}|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){7}"
 _MAC = r"[0-9A-Fa-f]{12}|[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}"

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 
-from hub.labels import label as parts
-from hub.labels.label import Label, Unreadable
+from hub.protocol.device_labels import label as parts
+from hub.protocol.device_labels.label import Label, Unreadable
 
 _WHOLE = re.compile(r"(?:mbus:)?([A-Za-z]{3})-([0-9]{8})-([0-9A-Fa-f]{2})-([0-9A-Fa-f]{2})")
 _SHORT = re.compile(r"(?:mbus:)?([A-Za-z]{3})[ -]?([0-9]{8})")

@@ -16,8 +16,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from hub.labels import label as parts
-from hub.labels.label import Label, Unreadable
+from hub.protocol.device_labels import label as parts
+from hub.protocol.device_labels.label import Label, Unreadable
 
 FORM = "text"
 

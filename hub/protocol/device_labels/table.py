@@ -17,9 +17,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hub.labels import exports, read
-from hub.labels.label import Label, Unreadable, shown
-from hub.labels.wish import Wish, of_columns, of_label
+from hub.protocol.device_labels import exports, read
+from hub.protocol.device_labels.device_request import Wish, of_columns, of_label
+from hub.protocol.device_labels.label import Label, Unreadable, shown
 
 MAX_TABLE, MAX_ROWS, MAX_COLUMNS = 4 << 20, 10_000, 64
 

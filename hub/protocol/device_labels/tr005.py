@@ -12,7 +12,7 @@ Two drafts are still met on devices, with the same first three parts: `URN:LW:DP
 
 from __future__ import annotations
 
-from hub.labels.label import Label, Unreadable, digits, eui
+from hub.protocol.device_labels.label import Label, Unreadable, digits, eui
 
 FORM = "TR005"
 

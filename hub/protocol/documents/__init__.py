@@ -1,9 +1,9 @@
 """What hub and owner hand each other, signed or sealed: the formats, each specified at the top of its file. Pure.
 
 trust        what the owner's root says may be believed
-wire         messages of the link: records upwards, acks and states with their signatures
+link_messages messages of the link: records upwards, acks and states with their signatures
 backup       the state backup: what makes a hub this hub
-recipient    the file of a private key that opens what was sealed
+recovery_key_file the file of a private key that opens what was sealed
 inventory    keys of devices, from the owner to one hub
 badges       what the district says of one person, and which badges are withdrawn
 

@@ -9,10 +9,10 @@
                  one for each *recovery* recipient of TRUST, and for nobody else
     signature  = IDENTITY.sign("ilot/backup-sig/1\\0" ‖ all that stands before it)          Ed25519, RFC 8032
 
-lp and H as in `hub.lp` and `hub.buffer.seal`; RFC 9180 (HPKE), RFC 8878 (zstd). `head.commitment` =
-H("ilot/commit/1\\0" ‖ k), so that one document cannot open to two contents. The hub's name is the hash of
-`head.identity`, so a signature that holds also says whose backup it is; that it is the newest one, only `generation`
-and whoever remembers it can say. At most 16 MiB, 64 MiB when opened.
+lp and H as in `hub.protocol.length_prefix` and `hub.protocol.records.seal`; RFC 9180 (HPKE), RFC 8878 (zstd).
+`head.commitment` = H("ilot/commit/1\\0" ‖ k), so that one document cannot open to two contents. The hub's name is the
+hash of `head.identity`, so a signature that holds also says whose backup it is; that it is the newest one, only
+`generation` and whoever remembers it can say. At most 16 MiB, 64 MiB when opened.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from msgspec import Meta
 
-from hub.buffer.seal import COMMIT_LABEL, SUITE, H, kid_of, load_public
-from hub.buffer.squeeze import expand
-from hub.documents.recipient import RECOVERY
-from hub.documents.trust import Recipient
-from hub.errors import AuthFailed, DecodeError
-from hub.keys.naming import hub_id
-from hub.lp import lp, unlp
+from hub.core.errors import AuthFailed, DecodeError
+from hub.protocol.documents.recovery_key_file import RECOVERY
+from hub.protocol.documents.trust import Recipient
+from hub.protocol.hub_id import hub_id
+from hub.protocol.length_prefix import lp, unlp
+from hub.protocol.records.compression import expand
+from hub.protocol.records.seal import COMMIT_LABEL, SUITE, H, kid_of, load_public
 
 if sys.version_info >= (3, 14):
     from compression import zstd

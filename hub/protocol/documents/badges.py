@@ -9,9 +9,9 @@
     payload    = msgpack array of `Revoked`
     signature  = Ed25519 over lp("ilot/badges-revoked/1\\0", payload)
 
-A picture of a badge is not enough. `Badge.secret` is Argon2id (`hub.stretching`) of a passphrase that the backend
-draws, 50 random bits, and shows once: who has the picture can try passphrases without a hub, and 2^50 tries of 50 ms
-outlast the 30 days that a badge is good for. People do not choose it, since what people choose is guessed.
+A picture of a badge is not enough. `Badge.secret` is Argon2id (`hub.core.password_hash`) of a passphrase that the
+backend draws, 50 random bits, and shows once: who has the picture can try passphrases without a hub, and 2^50 tries of
+50 ms outlast the 30 days that a badge is good for. People do not choose it, since what people choose is guessed.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from msgspec import Meta
 
-from hub.buffer.seal import kid_of
-from hub.errors import AuthFailed, DecodeError
-from hub.lp import lp, unlp
-from hub.stretching import SIZE
+from hub.core.errors import AuthFailed, DecodeError
+from hub.core.password_hash import SIZE
+from hub.protocol.length_prefix import lp, unlp
+from hub.protocol.records.seal import kid_of
 
 LABEL, REVOKED_LABEL = b"ilot/badge/1\0", b"ilot/badges-revoked/1\0"
 PREFIX = "ILOT1:"

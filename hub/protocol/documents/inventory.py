@@ -17,9 +17,10 @@
                  IDENTITY.sign(lp("ilot/hub-card/1\\0", public)); the hub's name is the hash of `identity`, so that a
                  card that holds says whose key it is
 
-lp and H as in `hub.lp` and `hub.buffer.seal`; RFC 9180 (HPKE), FIPS 203, FIPS 204, RFC 8032, RFC 8878 (zstd).
-`head.commitment` = H("ilot/commit/1\\0" ‖ k). `head.number` rises with each inventory that an owner makes: where two
-name one device, the higher counts, in whatever order they come. At most 512 KiB, 16 MiB when opened.
+lp and H as in `hub.protocol.length_prefix` and `hub.protocol.records.seal`; RFC 9180 (HPKE), FIPS 203, FIPS 204, RFC
+8032, RFC 8878 (zstd). `head.commitment` = H("ilot/commit/1\\0" ‖ k). `head.number` rises with each inventory that an
+owner makes: where two name one device, the higher counts, in whatever order they come. At most 512 KiB, 16 MiB when
+opened.
 """
 
 from __future__ import annotations
@@ -38,15 +39,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Meta
 
-from hub.buffer.seal import COMMIT_LABEL, SUITE, H, kid_of, load_public
-from hub.buffer.squeeze import expand
-from hub.documents.recipient import RecipientKey, write_file
-from hub.documents.trust import Root, RootPublic, fingerprint
-from hub.errors import AuthFailed, ConfigError, DecodeError
-from hub.keys.naming import hub_id
-from hub.labels.wish import Wish
-from hub.lp import lp, unlp
-from hub.nesting import shallow_json
+from hub.core.errors import AuthFailed, ConfigError, DecodeError
+from hub.core.nesting import shallow_json
+from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.documents.recovery_key_file import RecipientKey, write_file
+from hub.protocol.documents.trust import Root, RootPublic, fingerprint
+from hub.protocol.hub_id import hub_id
+from hub.protocol.length_prefix import lp, unlp
+from hub.protocol.records.compression import expand
+from hub.protocol.records.seal import COMMIT_LABEL, SUITE, H, kid_of, load_public
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
-from hub.buffer.seal import kid_of
-from hub.errors import ConfigError
-from hub.nesting import shallow_json
+from hub.core.errors import ConfigError
+from hub.core.nesting import shallow_json
+from hub.protocol.records.seal import kid_of
 
 FORMAT = "ilot-recipient-key/1"
 RECOVERY = "recovery"

@@ -18,10 +18,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Meta
 
-from hub.documents.backup import MAX_GENERATION
-from hub.errors import AuthFailed, DecodeError
-from hub.keys.naming import hub_id
-from hub.lp import lp, unlp
+from hub.core.errors import AuthFailed, DecodeError
+from hub.protocol.documents.backup import MAX_GENERATION
+from hub.protocol.hub_id import hub_id
+from hub.protocol.length_prefix import lp, unlp
 
 LABEL = b"ilot/restored/1\0"
 MAX_DOCUMENT = 1024

@@ -21,10 +21,10 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
-from hub.buffer.seal import kid_of, load_public
-from hub.errors import AuthFailed, DecodeError
-from hub.lp import lp, unlp
-from hub.nesting import shallow_json
+from hub.core.errors import AuthFailed, DecodeError
+from hub.core.nesting import shallow_json
+from hub.protocol.length_prefix import lp, unlp
+from hub.protocol.records.seal import kid_of, load_public
 
 LABEL = b"ilot/trust/1\0"
 ROOT_LABEL = b"ilot/root/1\0"
@@ -49,7 +49,7 @@ class AckKey(msgspec.Struct, frozen=True):
 
 
 class BadgeKey(msgspec.Struct, frozen=True):
-    """Raw Ed25519 key that may sign badges (`hub.documents.badges`). `kid` = SHA-256(`public`)."""
+    """Raw Ed25519 key that may sign badges (`hub.protocol.documents.badges`). `kid` = SHA-256(`public`)."""
 
     kid: bytes
     public: bytes

@@ -23,10 +23,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hub.buffer import columns
-from hub.buffer.numbering import Refused, scales
-from hub.buffer.rows import STREAMS, Column, Row, Shape, Subject
-from hub.errors import DecodeError
+from hub.core.errors import DecodeError
+from hub.protocol.records import columns
+from hub.protocol.records.dictionary import Refused, scales
+from hub.protocol.records.rows import STREAMS, Column, Row, Shape, Subject
 
 DAMAGED = "damaged"
 EVICTED = "evicted"

@@ -22,8 +22,8 @@
                 neighbours of one subject, subject after subject. When a difference would pass 64 bit: packed n
                 with bit 7 of the width byte set, the items themselves.
 
-`packed` and `runs` are in `hub.buffer.ints`. Nothing follows the last group. A report carries as many readings as its
-shape has metrics. Each item is a signed 64-bit integer; a reader refuses a block with one that is not.
+`packed` and `runs` are in `hub.protocol.records.integers`. Nothing follows the last group. A report carries as many
+readings as its shape has metrics. Each item is a signed 64-bit integer; a reader refuses a block with one that is not.
 A resolution is a decimal, 1 to 9 digits, then perhaps a point and 1 to 12 digits, above zero. A number decodes to
 item × resolution, which is the double nearest to that decimal (an int where the resolution is whole).
 """
@@ -36,12 +36,12 @@ from itertools import accumulate, chain, compress, repeat
 from operator import add, itemgetter, ne, sub
 from typing import Any, cast
 
-from hub.buffer.ints import I64_MAX, I64_MIN, Reader, put_packed, put_runs, put_varint, tightened
-from hub.buffer.numbering import MAX_COLUMNS, Numbering, Refused, scales
-from hub.buffer.rows import Row, Shape, Subject
-from hub.buffer.squeeze import MAX_BODY
-from hub.errors import DecodeError
-from hub.model import Position, Value
+from hub.core.errors import DecodeError
+from hub.core.model import Position, Value
+from hub.protocol.records.compression import MAX_BODY
+from hub.protocol.records.dictionary import MAX_COLUMNS, Numbering, Refused, scales
+from hub.protocol.records.integers import I64_MAX, I64_MIN, Reader, put_packed, put_runs, put_varint, tightened
+from hub.protocol.records.rows import Row, Shape, Subject
 
 MAX_READINGS = MAX_COLUMNS
 MAX_TEXT = 1024

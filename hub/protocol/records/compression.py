@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from hub.errors import DecodeError
+from hub.core.errors import DecodeError
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from hub.buffer.ints import I64_MAX, I64_MIN
-from hub.buffer.rows import Shape, Subject
+from hub.protocol.records.integers import I64_MAX, I64_MIN
+from hub.protocol.records.rows import Shape, Subject
 
 MAX_COLUMNS = 4096
 MAX_SHAPE, MAX_SUBJECT = 1 << 17, 1 << 11
@@ -19,7 +19,7 @@ MAX_SHAPE, MAX_SUBJECT = 1 << 17, 1 << 11
 
 MOST_TOLD = 1 << 15
 """With so many shapes or subjects a segment ends: a reader takes twice as many from one, and a commit adds no more
-than that (`hub.buffer.bodies.MAX_ENTRIES`, `BufferConfig.pending_rows`)."""
+than that (`hub.protocol.records.bodies.MAX_ENTRIES`, `BufferConfig.pending_rows`)."""
 
 _MAGIC = 6755399441055744.0  # 1.5 × 2^52: adding it rounds a double to an integer, left in its low 51 bits
 _BIAS = 0x4338_0000_0000_0000  # the bits of _MAGIC

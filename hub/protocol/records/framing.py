@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from zlib import crc32
 
-from hub.errors import SegmentDamaged
+from hub.core.errors import SegmentDamaged
 
 MARKER = b"\xc5Il\x9d"
 EPOCH, TABLE, BLOCK, GAP, CLOCK, LOCAL = 1, 2, 3, 4, 5, 6

@@ -1,4 +1,4 @@
-"""Integers in few bytes: varints, packed columns, run lengths. Pure; used by `hub.buffer.columns`.
+"""Integers in few bytes: varints, packed columns, run lengths. Pure; used by `hub.protocol.records.columns`.
 
 varint     LEB128: 7 bits a byte, the least significant first, bit 7 set in all but the last; at most 10 bytes, < 2^64
 zigzag     varint of (i << 1) ^ (i >> 63), for a signed i: 0, −1, 1, −2 … become 0, 1, 2, 3 …
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from itertools import chain, groupby, repeat
 from operator import ne
 
-from hub.errors import DecodeError
+from hub.core.errors import DecodeError
 
 I64_MIN, I64_MAX = -(1 << 63), (1 << 63) - 1
 _CODES = {2: "H", 3: "I", 4: "I", 5: "Q", 6: "Q", 7: "Q", 8: "Q"}

@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
-from hub.buffer import frame
-from hub.buffer.bodies import (
+from hub.core.errors import AuthFailed, DecodeError, SegmentDamaged
+from hub.protocol.length_prefix import lp, unlp
+from hub.protocol.records import framing
+from hub.protocol.records.bodies import (
     Block,
     ClockMark,
     Gap,
@@ -34,8 +36,9 @@ from hub.buffer.bodies import (
     decode_local,
     decode_table,
 )
-from hub.buffer.rows import STREAMS
-from hub.buffer.seal import (
+from hub.protocol.records.compression import expand
+from hub.protocol.records.rows import STREAMS
+from hub.protocol.records.seal import (
     AEADS,
     COMMIT_LABEL,
     EPOCH_LABEL,
@@ -47,9 +50,6 @@ from hub.buffer.seal import (
     local_key,
     nonce,
 )
-from hub.buffer.squeeze import expand
-from hub.errors import AuthFailed, DecodeError, SegmentDamaged
-from hub.lp import lp, unlp
 
 __all__ = [
     "Block", "ClockMark", "Epoch", "Gap", "Local", "Opened", "Opener", "Table", "Tables", "kid_of", "load_private",
@@ -108,20 +108,20 @@ def load_private(encoding: bytes) -> MLKEM768X25519PrivateKey:
 
 def split(data: bytes) -> Iterator[bytes]:
     """The raw records of a concatenation. Raises SegmentDamaged at the first byte that belongs to none."""
-    for item in frame.scan(data):
-        if isinstance(item, frame.Damage):
+    for item in framing.scan(data):
+        if isinstance(item, framing.Damage):
             raise SegmentDamaged(f"bytes {item.start} to {item.end} are no intact record")
         yield data[item.offset : item.offset + item.size]
 
 
 def read_epoch(raw: bytes) -> Epoch:
     """An epoch's fields, *not verified*: only to look up whose key `verify_epoch` must be given."""
-    return _fields(raw, frame.parse(raw))
+    return _fields(raw, framing.parse(raw))
 
 
-def _fields(raw: bytes, parts: frame.Parts) -> Epoch:
-    if parts.head.kind != frame.EPOCH:
-        raise DecodeError("not-an-epoch", frame.KINDS[parts.head.kind])
+def _fields(raw: bytes, parts: framing.Parts) -> Epoch:
+    if parts.head.kind != framing.EPOCH:
+        raise DecodeError("not-an-epoch", framing.KINDS[parts.head.kind])
     fields = unlp(parts.payload)
     count, odd = divmod(len(fields) - _FIXED - 1, 2)
     if odd or not 0 < count <= MAX_RECIPIENTS or fields[0] != EPOCH_LABEL:
@@ -152,7 +152,7 @@ def verify_epoch(raw: bytes, identity_public: bytes) -> Epoch:
 
     Raises AuthFailed when it is not, DecodeError or SegmentDamaged when it is no epoch.
     """
-    parts = frame.parse(raw)
+    parts = framing.parse(raw)
     epoch = _fields(raw, parts)
     _verify(
         identity_public, parts.signature, EPOCH_SIGNATURE_LABEL + parts.payload, "this epoch is not signed by that hub"
@@ -166,7 +166,7 @@ class Opener:
     def __init__(self, epoch: Epoch, key: bytes, *, local: bool = False) -> None:
         self.epoch = epoch
         self._cipher = AEADS[epoch.aead](key)
-        self._kinds = frozenset((frame.LOCAL,)) if local else frame.NUMBERED | {frame.TABLE}
+        self._kinds = frozenset((framing.LOCAL,)) if local else framing.NUMBERED | {framing.TABLE}
         try:
             self._signer = Ed25519PublicKey.from_public_bytes(epoch.signer)
         except ValueError as error:
@@ -174,18 +174,18 @@ class Opener:
 
     def open(self, raw: bytes) -> Opened:
         """Verify and read one record. Raises AuthFailed, DecodeError or SegmentDamaged."""
-        head, header, payload, signature = frame.parse(raw)
+        head, header, payload, signature = framing.parse(raw)
         if head.kind not in self._kinds:
-            raise DecodeError("not-for-us", frame.KINDS[head.kind])
+            raise DecodeError("not-for-us", framing.KINDS[head.kind])
         signed = header + payload
         try:
             self._signer.verify(signature, RECORD_LABEL + self.epoch.eid + H(signed))
             body = self._cipher.decrypt(nonce(head.kind, head.seq), payload, self.epoch.eid + header)
         except (InvalidSignature, InvalidTag) as error:
             raise AuthFailed("a record was not sealed by the epoch it claims") from error
-        if head.kind in frame.NUMBERED and head.seq < self.epoch.first_seq:
+        if head.kind in framing.NUMBERED and head.seq < self.epoch.first_seq:
             raise DecodeError("bad-seq", "a record is older than its epoch")
-        seq = head.seq if head.kind in frame.NUMBERED else 0
+        seq = head.seq if head.kind in framing.NUMBERED else 0
         return Opened(
             head.kind, seq, head.readings, head.commit_s, H(signed + signature), _body(head.kind, expand(body))
         )
@@ -216,13 +216,13 @@ def open_local(epoch: Epoch, store_key: bytes) -> Opener:
 
 
 def _body(kind: int, body: bytes) -> Table | Block | Gap | ClockMark | Local:
-    if kind == frame.BLOCK:
+    if kind == framing.BLOCK:
         return Block(body)
-    if kind == frame.TABLE:
+    if kind == framing.TABLE:
         return decode_table(body)
-    if kind == frame.GAP:
+    if kind == framing.GAP:
         return decode_gap(body)
-    return decode_clock(body) if kind == frame.CLOCK else decode_local(body)
+    return decode_clock(body) if kind == framing.CLOCK else decode_local(body)
 
 
 def _verify(public: bytes, signature: bytes, message: bytes, complaint: str) -> None:

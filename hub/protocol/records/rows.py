@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.model import Position, Value
+from hub.core.model import Position, Value
 
 READINGS = "readings"
 ALERTS = "alerts"
@@ -19,7 +19,7 @@ STREAMS = (READINGS, ALERTS)
 
 class Column(msgspec.Struct, frozen=True):
     """One metric of a shape. `resolution` is the smallest step kept, a decimal string in `unit` (UCUM);
-    `kind` is "number", "flag" or "text". The rest is context for the reader, as in `hub.model.Metric`."""
+    `kind` is "number", "flag" or "text". The rest is context for the reader, as in `hub.core.model.Metric`."""
 
     metric: str
     unit: str = "1"
@@ -50,8 +50,8 @@ class Subject(msgspec.Struct, frozen=True, eq=False):
 class Row(NamedTuple):
     """One report. `time_ms` is Unix milliseconds (UTC) when `sure`, else monotonic milliseconds of this boot.
 
-    `values` are in metric units, in the order of `shape.columns`. `quality` is a `hub.model.Quality`, `trust` a
-    `hub.model.TrustClass`; both fit one byte. `rssi` is in dBm, −32767 … 32767.
+    `values` are in metric units, in the order of `shape.columns`. `quality` is a `hub.core.model.Quality`, `trust` a
+    `hub.core.model.TrustClass`; both fit one byte. `rssi` is in dBm, −32767 … 32767.
     """
 
     subject: Subject

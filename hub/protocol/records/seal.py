@@ -1,7 +1,7 @@
 """Sealing: one epoch's keys, its signed announcement, and each record's nonce, cipher, signature and digest.
 
-The construction is stated in full in `hub.buffer`. Standards: RFC 9180 (HPKE) with KEM 0x647a (X-Wing:
-ML-KEM-768, FIPS 203, with X25519, RFC 7748), RFC 8032 (Ed25519), NIST SP 800-38D (GCM), RFC 8439
+The construction is stated in full in `hub.store_and_forward.buffer`. Standards: RFC 9180 (HPKE) with KEM 0x647a
+(X-Wing: ML-KEM-768, FIPS 203, with X25519, RFC 7748), RFC 8032 (Ed25519), NIST SP 800-38D (GCM), RFC 8439
 (ChaCha20-Poly1305).
 """
 
@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PublicKey, Suite
 
-from hub.buffer import frame
-from hub.errors import DecodeError, StorageError
-from hub.lp import lp
+from hub.core.errors import DecodeError, StorageError
+from hub.protocol.length_prefix import lp
+from hub.protocol.records import framing
 
 EPOCH_LABEL = b"ilot/epoch/1\0"
 EPOCH_SIGNATURE_LABEL = b"ilot/epoch-sig/1\0"
@@ -166,9 +166,9 @@ class Sealer:
         ]
         full = body + lp(*caps)
         self.eid = H(full)
-        self.epoch = frame.pack_record(
-            frame.pack_header(
-                frame.EPOCH, len(full), readings=0, seq=first_seq, total=total, commit_s=commit_s, more=True
+        self.epoch = framing.pack_record(
+            framing.pack_header(
+                framing.EPOCH, len(full), readings=0, seq=first_seq, total=total, commit_s=commit_s, more=True
             ),
             full,
             identity.sign(EPOCH_SIGNATURE_LABEL + full),
@@ -176,7 +176,7 @@ class Sealer:
         self._cipher: AESGCM | ChaCha20Poly1305 | None = AEADS[aead](key)
         self._local: AESGCM | ChaCha20Poly1305 | None = AEADS[aead](local_key(store_key, self.eid))
         self._signer: Ed25519PrivateKey | None = signer
-        self._last = {frame.TABLE: 0, frame.LOCAL: 0, frame.BLOCK: first_seq - 1}
+        self._last = {framing.TABLE: 0, framing.LOCAL: 0, framing.BLOCK: first_seq - 1}
         _LIVE.add(self)
 
     def seal(
@@ -187,23 +187,23 @@ class Sealer:
         `counter` is the seq of a BLOCK, GAP or CLOCK (one series for the three), or the own counter of TABLE or
         LOCAL. Raises StorageError when it is not above the last one used, or when the keys are gone.
         """
-        cipher = self._local if kind == frame.LOCAL else self._cipher
+        cipher = self._local if kind == framing.LOCAL else self._cipher
         if cipher is None or self._signer is None:
             raise StorageError("the keys of this epoch are gone: it ended, or this process is a fork")
-        series = frame.BLOCK if kind in frame.NUMBERED else kind
+        series = framing.BLOCK if kind in framing.NUMBERED else kind
         if counter <= self._last[series]:
             raise StorageError(f"refused to seal number {counter} again (last was {self._last[series]})")
-        header = frame.pack_header(
+        header = framing.pack_header(
             kind, len(body) + TAG_SIZE, readings=readings, seq=counter, total=total, commit_s=commit_s, more=more
         )
         self._last[series] = counter  # before encrypting: a failure below must burn the nonce, never free it
         payload = cipher.encrypt(nonce(kind, counter), body, self.eid + header)
         signature = self._signer.sign(RECORD_LABEL + self.eid + H(header + payload))
-        return Sealed(frame.pack_record(header, payload, signature), H(header + payload + signature))
+        return Sealed(framing.pack_record(header, payload, signature), H(header + payload + signature))
 
     def counter(self, kind: int) -> int:
         """The next free counter of TABLE or LOCAL, or the next seq."""
-        return self._last[frame.BLOCK if kind in frame.NUMBERED else kind] + 1
+        return self._last[framing.BLOCK if kind in framing.NUMBERED else kind] + 1
 
     def close(self) -> None:
         """Drop the keys. What was sealed stays sealed, to this hub too."""

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 import aiohappyeyeballs
 import h11
 
-from hub.calling.form import (
+from hub.sdk.http.connection import Line, exchanged, response
+from hub.sdk.http.messages import (
     Answer,
     CertificateRefused,
     OwnAddress,
@@ -35,7 +36,6 @@ from hub.calling.form import (
     refusal,
     said,
 )  # fmt: skip
-from hub.calling.line import Line, exchanged, response
 
 _STAGGER_S = 0.25
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import h11
 
-from hub.calling.form import FORMS, Answer, TooLong, Unanswered, unpacked
+from hub.sdk.http.messages import FORMS, Answer, TooLong, Unanswered, unpacked
 
 HEAD = 64 * 1024
 """Bytes of a reply before its body, at most."""

@@ -27,9 +27,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hub.errors import DecodeError
-from hub.model import Position
-from hub.nesting import shallow_json
+from hub.core.errors import DecodeError
+from hub.core.model import Position
+from hub.core.nesting import shallow_json
 
 KINDS = ("uplink", "bidir", "advanced", "status", "geoloc", "acknowledge", "error")
 CARRY_DATA = frozenset({"uplink", "bidir", "advanced"})

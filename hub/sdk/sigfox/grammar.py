@@ -28,8 +28,8 @@ import re
 import struct
 from typing import NamedTuple
 
-from hub.errors import DecodeError
-from hub.model import Value
+from hub.core.errors import DecodeError
+from hub.core.model import Value
 
 MAX_BYTES = 12
 """Bytes of user data in an uplink; a message may have none."""

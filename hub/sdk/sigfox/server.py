@@ -1,13 +1,13 @@
 """A small HTTP server that takes the operator's callbacks.
 
-    POST, PUT or GET  /sigfox/<kind>        JSON, a form, or the query (`hub.sigfox.callback`)
+    POST, PUT or GET  /sigfox/<kind>        JSON, a form, or the query (`hub.sdk.sigfox.callback`)
     Authorization: Bearer SECRET, or Basic USER:SECRET (or another header, with the secret alone)
 
     200  taken, and durable; for a bidir with an answer its body is that     204  a bidir, and nothing to say
     400  cannot be read: the template is wrong      401  no right      404, 405      413  too large
     429  too many at once      503  cannot be kept now: the operator tries again after 1, 2 and 4 minutes
 
-The operator waits 10 s for an answer; here one is given after 8. What else it is bounded by: `hub.kit.doorway`.
+The operator waits 10 s for an answer; here one is given after 8. What else it is bounded by: `hub.sdk.http_server`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
-from hub.errors import DecodeError, NotReady, StorageError
-from hub.kit.doorway import Doorway
-from hub.sigfox.callback import MAX_BODY, Callback, fields, read, reply
+from hub.core.errors import DecodeError, NotReady, StorageError
+from hub.sdk.http_server import Doorway
+from hub.sdk.sigfox.callback import MAX_BODY, Callback, fields, read, reply
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -1,8 +1,8 @@
 """The sealed store-and-forward buffer: its format, and the names the rest of the hub uses.
 
-This page is the specification. From it, the three documents it names (`hub.buffer.bodies`, `hub.buffer.columns` and
-`hub.buffer.ints`, for what is inside a record) and the cited standards, a reader can be written without this code.
-Section 6 says in which order it works; `tests/peers/node` is one.
+This page is the specification. From it, the three documents it names (`hub.protocol.records.bodies`,
+`hub.protocol.records.columns` and `hub.protocol.records.integers`, for what is inside a record) and the cited
+standards, a reader can be written without this code. Section 6 says in which order it works; `tests/peers/node` is one.
 
 Notation
     ‖               concatenation
@@ -91,8 +91,8 @@ header is the record's first 36 bytes, checksum included. zstd is one finished f
 the size of its content: at most 1 MiB. LOCAL is sealed with the key HMAC-SHA256(store key, "ilot/local/1\\0" ‖ eid)
 instead of k. A number is never sealed twice under one epoch.
 
-Contents of TABLE, GAP, CLOCK and LOCAL are msgpack arrays, stated in `hub.buffer.bodies`; of BLOCK, in
-`hub.buffer.columns`.
+Contents of TABLE, GAP, CLOCK and LOCAL are msgpack arrays, stated in `hub.protocol.records.bodies`; of BLOCK, in
+`hub.protocol.records.columns`.
 
 5. Commits and damage
 
@@ -124,8 +124,8 @@ numbers, in another segment under another epoch. Therefore:
   record of the commit is damaged and its last one is not.
 - A record that is missing between a segment's first and last number is declared by a GAP, which is durable in `alerts`
   before anything is skipped for good or unlinked. How many readings a hole held, and between which times, follows
-  from the headers of its neighbours; what a whole segment held is kept in LOCAL too (`hub.buffer.manifest`). If both
-  a record and a GAP over it arrive, the record counts.
+  from the headers of its neighbours; what a whole segment held is kept in LOCAL too
+  (`hub.store_and_forward.buffer.manifest`). If both a record and a GAP over it arrive, the record counts.
 - A closed segment is *settled* once every number in it is acked or declared lost, and that is durable in LOCAL. It then
   stays as long as is configured (7 days), so that a backend that lost what it had acknowledged can ask for it. The last
   segment of a stream that has a record is kept until there is a newer one: it names this run for the next.
@@ -151,16 +151,16 @@ A reader has files, a recipient's private key and the identity of the hub.
    least "uncertain". Without one they are ordered and undated.
 """
 
-from hub.buffer.ackset import AckSet as AckSet
-from hub.buffer.batch import BufferConfig as BufferConfig
-from hub.buffer.buffer import Buffer as Buffer
-from hub.buffer.catalog import StreamState as StreamState
-from hub.buffer.reader import Stored as Stored
-from hub.buffer.rows import ALERTS as ALERTS
-from hub.buffer.rows import READINGS as READINGS
-from hub.buffer.rows import Column as Column
-from hub.buffer.rows import Row as Row
-from hub.buffer.rows import Shape as Shape
-from hub.buffer.rows import Subject as Subject
-from hub.buffer.status import BufferStatus as BufferStatus
-from hub.buffer.stream import Durable as Durable
+from hub.protocol.records.rows import ALERTS as ALERTS
+from hub.protocol.records.rows import READINGS as READINGS
+from hub.protocol.records.rows import Column as Column
+from hub.protocol.records.rows import Row as Row
+from hub.protocol.records.rows import Shape as Shape
+from hub.protocol.records.rows import Subject as Subject
+from hub.store_and_forward.buffer.ackset import AckSet as AckSet
+from hub.store_and_forward.buffer.batch import BufferConfig as BufferConfig
+from hub.store_and_forward.buffer.buffer import Buffer as Buffer
+from hub.store_and_forward.buffer.catalog import StreamState as StreamState
+from hub.store_and_forward.buffer.reader import Stored as Stored
+from hub.store_and_forward.buffer.status import BufferStatus as BufferStatus
+from hub.store_and_forward.buffer.stream import Durable as Durable

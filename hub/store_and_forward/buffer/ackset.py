@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from hub.ranges import Range, Ranges
+from hub.protocol.ranges import Range, Ranges
 
 ACK_KEY, LOST_KEY = "buffer/ack/", "buffer/lost/"
 _RANGES_KEPT = 4096  # of one (stream, run) in LOCAL; what is forgotten is sent again, and the backend knows it

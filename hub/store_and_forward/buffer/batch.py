@@ -7,9 +7,9 @@ from collections import deque
 
 import msgspec
 
-from hub.buffer.bodies import ClockMark
-from hub.buffer.rows import ALERTS, READINGS, Row
-from hub.buffer.stream import Item, into_blocks
+from hub.protocol.records.bodies import ClockMark
+from hub.protocol.records.rows import ALERTS, READINGS, Row
+from hub.store_and_forward.buffer.stream import Item, into_blocks
 
 OWN = "buffer/"
 """How the keys of the buffer's own small state begin."""

@@ -1,6 +1,6 @@
 """The buffer as the hub sees it: rows in, what is durable read back, what is acked, a small state beside.
 
-`hub.buffer.commits` says when a commit is made, `hub.buffer.journal` what one is.
+`hub.store_and_forward.buffer.commits` says when a commit is made, `hub.store_and_forward.buffer.journal` what one is.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.buffer.ackset import ACK_KEY, AckSet, encode_ranges, range_key
-from hub.buffer.batch import OWN, BufferConfig
-from hub.buffer.bodies import ClockMark
-from hub.buffer.catalog import StreamState, unsettled
-from hub.buffer.commits import Commits
-from hub.buffer.disk import Disk, SystemDisk
-from hub.buffer.journal import Journal
-from hub.buffer.reader import Stored
-from hub.buffer.rows import READINGS, Row
-from hub.buffer.seal import AEADS, Trust, default_aead
-from hub.buffer.segment import SegmentInfo
-from hub.buffer.status import BufferStatus, measure
-from hub.buffer.stream import Durable, Keys
-from hub.clock import Clock
-from hub.errors import HubError
-from hub.ranges import Ranges
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.protocol.ranges import Ranges
+from hub.protocol.records.bodies import ClockMark
+from hub.protocol.records.rows import READINGS, Row
+from hub.protocol.records.seal import AEADS, Trust, default_aead
+from hub.store_and_forward.buffer.ackset import ACK_KEY, AckSet, encode_ranges, range_key
+from hub.store_and_forward.buffer.batch import OWN, BufferConfig
+from hub.store_and_forward.buffer.catalog import StreamState, unsettled
+from hub.store_and_forward.buffer.commits import Commits
+from hub.store_and_forward.buffer.disk import Disk, SystemDisk
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.reader import Stored
+from hub.store_and_forward.buffer.segment import SegmentInfo
+from hub.store_and_forward.buffer.status import BufferStatus, measure
+from hub.store_and_forward.buffer.stream import Durable, Keys
 
 log = logging.getLogger(__name__)
 

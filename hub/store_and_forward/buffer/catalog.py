@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from hub.buffer.ackset import AckSet
-from hub.buffer.rows import STREAMS
-from hub.buffer.seal import NO_DIGEST
-from hub.buffer.segment import SegmentInfo
+from hub.protocol.records.rows import STREAMS
+from hub.protocol.records.seal import NO_DIGEST
+from hub.store_and_forward.buffer.ackset import AckSet
+from hub.store_and_forward.buffer.segment import SegmentInfo
 
 
 class StreamState(NamedTuple):

@@ -26,14 +26,14 @@ from queue import SimpleQueue
 
 import msgspec
 
-from hub.backoff import Backoff
-from hub.buffer.batch import Batch, BufferConfig, Local, overtaking
-from hub.buffer.bodies import ClockMark
-from hub.buffer.journal import Journal
-from hub.buffer.rows import ALERTS, READINGS, STREAMS, Row
-from hub.buffer.stream import Durable
-from hub.clock import Clock
-from hub.errors import BufferFull, HubError, StorageError
+from hub.core.backoff import Backoff
+from hub.core.clock import Clock
+from hub.core.errors import BufferFull, HubError, StorageError
+from hub.protocol.records.bodies import ClockMark
+from hub.protocol.records.rows import ALERTS, READINGS, STREAMS, Row
+from hub.store_and_forward.buffer.batch import Batch, BufferConfig, Local, overtaking
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.stream import Durable
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
 
-from hub.disk import files
+from hub.core.disk import atomic_files
 
 _SECTOR = 4096
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
@@ -79,7 +79,7 @@ class SystemDisk:
         time.sleep(seconds)
 
     def make_directory(self, directory: Path) -> None:
-        files.make_directory(directory)
+        atomic_files.make_directory(directory)
 
     def names(self, directory: Path) -> list[str]:
         return os.listdir(directory)
@@ -105,13 +105,13 @@ class SystemDisk:
                 os.ftruncate(fd, end)
 
     def sync(self, fd: int) -> None:
-        files.sync_data(fd)
+        atomic_files.sync_data(fd)
 
     def close(self, fd: int) -> None:
         os.close(fd)
 
     def sync_directory(self, directory: Path) -> None:
-        files.sync_directory(directory)
+        atomic_files.sync_directory(directory)
 
     def unlink(self, path: Path) -> None:
         path.unlink()
@@ -126,7 +126,7 @@ class SystemDisk:
             os.close(fd)
 
     def cut(self, path: Path, size: int) -> None:
-        fd = files.open_here(path, os.O_RDWR)
+        fd = atomic_files.open_here(path, os.O_RDWR)
         try:
             if os.fstat(fd).st_size >= size:  # also where nothing is cut: room that was taken behind the end goes too
                 os.ftruncate(fd, size)

@@ -13,24 +13,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hub.buffer import frame
-from hub.buffer.ackset import AckSet
-from hub.buffer.bodies import Gap
-from hub.buffer.catalog import Catalog, StreamState
-from hub.buffer.disk import Disk, SystemDisk
-from hub.buffer.localstate import read_local
-from hub.buffer.reader import SegmentReader, Stored
-from hub.buffer.recovery import Scan, first_epoch, record_digest
-from hub.buffer.rows import READINGS, STREAMS
-from hub.buffer.segment import MAX_SEGMENT, SegmentInfo, SegmentName
-from hub.errors import StorageError
-from hub.ranges import Range
+from hub.core.errors import StorageError
+from hub.protocol.ranges import Range
+from hub.protocol.records import framing
+from hub.protocol.records.bodies import Gap
+from hub.protocol.records.rows import READINGS, STREAMS
+from hub.store_and_forward.buffer.ackset import AckSet
+from hub.store_and_forward.buffer.catalog import Catalog, StreamState
+from hub.store_and_forward.buffer.disk import Disk, SystemDisk
+from hub.store_and_forward.buffer.local_state import read_local
+from hub.store_and_forward.buffer.reader import SegmentReader, Stored
+from hub.store_and_forward.buffer.recovery import Scan, first_epoch, record_digest
+from hub.store_and_forward.buffer.segment import MAX_SEGMENT, SegmentInfo, SegmentName
 
 _NO_END = 1 << 63
 
 
 class Elsewhere:
-    """What `hub.link` needs of a buffer, over such segments. What is acked is known to this object alone."""
+    """What `hub.store_and_forward.link` needs of a buffer, over such segments. What is acked is known to this object
+    alone."""
 
     def __init__(self, directory: Path, *, hub: str, identity_public: bytes, disk: Disk | None = None) -> None:
         """`directory` holds `readings/` and `alerts/`. Raises StorageError when it cannot be read."""
@@ -68,7 +69,7 @@ class Elsewhere:
             if epoch is None or (epoch.hub, epoch.run, epoch.stream) != (self._hub, name.run, stream):
                 self.skipped.append(f"{path.name} is damaged, or not of this hub")
                 continue
-            heads = [h for h in scan.heads if h.kind in frame.NUMBERED and name.first <= h.seq < follower]
+            heads = [h for h in scan.heads if h.kind in framing.NUMBERED and name.first <= h.seq < follower]
             if not heads:
                 continue
             last = max(heads, key=lambda head: head.seq)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from hub.buffer import frame
-from hub.buffer.disk import Disk, SystemDisk
-from hub.buffer.opening import read_epoch
-from hub.buffer.recovery import Scan
-from hub.buffer.rows import STREAMS
-from hub.buffer.segment import MAGIC, SegmentName
-from hub.errors import DecodeError, StorageError
+from hub.core.errors import DecodeError, StorageError
+from hub.protocol.records import framing
+from hub.protocol.records.opening import read_epoch
+from hub.protocol.records.rows import STREAMS
+from hub.store_and_forward.buffer.disk import Disk, SystemDisk
+from hub.store_and_forward.buffer.recovery import Scan
+from hub.store_and_forward.buffer.segment import MAGIC, SegmentName
 
 _BEGINNING = 1 << 17
 _NO_LIMIT = 1 << 63
@@ -71,8 +71,8 @@ def export(directory: Path, out: Path, *, running: bool = False, disk: Disk | No
                 for head in scan.heads:
                     if head.offset >= kept:
                         break
-                    numbered = head.kind in frame.NUMBERED
-                    if head.kind == frame.LOCAL or (numbered and not name.first <= head.seq < limit):
+                    numbered = head.kind in framing.NUMBERED
+                    if head.kind == framing.LOCAL or (numbered and not name.first <= head.seq < limit):
                         continue
                     file.write(scan.raw(head))
                     count += numbered
@@ -101,7 +101,7 @@ def _identity(disk: Disk, path: Path, name: SegmentName) -> SegmentName:
     """Which segment a file is, by its epoch, whose signature is not looked at here; by its name where it has none."""
     scan = Scan.of(disk.read(path, 0, _BEGINNING))
     for head in scan.heads:
-        if head.kind == frame.EPOCH:
+        if head.kind == framing.EPOCH:
             with contextlib.suppress(DecodeError):
                 epoch = read_epoch(scan.raw(head))
                 return SegmentName(epoch.segment, epoch.run, epoch.first_seq)
@@ -113,13 +113,13 @@ def _kept(scan: Scan, limit: int) -> int:
     number, however its own end looks."""
     if limit == _NO_LIMIT:
         return scan.finished
-    return scan.end if frame.torn(scan.data, scan.end) else len(scan.data)
+    return scan.end if framing.torn(scan.data, scan.end) else len(scan.data)
 
 
 def _report(stream: str, name: SegmentName, path: Path, scan: Scan, limit: int) -> SegmentReport:
     kept = _kept(scan, limit)
     counting = [head for head in scan.heads if head.offset < kept]
-    heads = {head.seq: head for head in counting if head.kind in frame.NUMBERED and name.first <= head.seq < limit}
+    heads = {head.seq: head for head in counting if head.kind in framing.NUMBERED and name.first <= head.seq < limit}
     last = limit - 1 if limit < _NO_LIMIT else max(heads, default=name.first - 1)
     damage = [(span.start, span.end) for span in scan.damage if span.start < kept]
     torn = len(scan.data) - kept
@@ -130,12 +130,12 @@ def _report(stream: str, name: SegmentName, path: Path, scan: Scan, limit: int) 
     return SegmentReport(
         path=str(path), stream=stream, run=name.run.hex(), segment=name.number, first=name.first, last=last,
         records=len(heads), readings=sum(head.readings for head in heads.values()), bytes=len(scan.data),
-        epoch=any(head.kind == frame.EPOCH for head in counting), missing=tuple(_holes(heads, name.first, last)),
+        epoch=any(head.kind == framing.EPOCH for head in counting), missing=tuple(_holes(heads, name.first, last)),
         damaged=tuple(damage), torn=torn,
     )  # fmt: skip
 
 
-def _holes(heads: dict[int, frame.Head], first: int, last: int) -> Iterator[tuple[int, int]]:
+def _holes(heads: dict[int, framing.Head], first: int, last: int) -> Iterator[tuple[int, int]]:
     start = 0
     for seq in range(first, last + 1):
         if seq not in heads:

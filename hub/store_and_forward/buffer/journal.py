@@ -4,9 +4,9 @@
     readings   blocks and CLOCK records, LOCAL in the same write and sync
     sweep      closed segments that are settled, as the *durable* LOCAL says, are unlinked once kept long enough
 
-When the directory would pass its cap, or the disk is full, segments go in the order of `hub.buffer.keeping`; what is
-not settled goes after its GAP is durable in `alerts`.
-Synchronous, for one thread; `hub.buffer.buffer` gives it that thread.
+When the directory would pass its cap, or the disk is full, segments go in the order of
+`hub.store_and_forward.buffer.retention`; what is not settled goes after its GAP is durable in `alerts`.
+Synchronous, for one thread; `hub.store_and_forward.buffer.buffer` gives it that thread.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from typing import Any
 
 import msgspec
 
-from hub.buffer.ackset import ACK_KEY, LOST_KEY, AckSet, Key, encode_ranges, range_key, restore_ranges
-from hub.buffer.ballast import Ballast
-from hub.buffer.batch import Batch, BufferConfig, Local, overtaking
-from hub.buffer.bodies import EVICTED, Gap
-from hub.buffer.catalog import Catalog, unsettled
-from hub.buffer.disk import Disk
-from hub.buffer.keeping import Keeping
-from hub.buffer.localstate import read_local
-from hub.buffer.manifest import Manifest
-from hub.buffer.reader import SegmentReader, Stored, without_reading
-from hub.buffer.recovery import recover
-from hub.buffer.rows import ALERTS, READINGS, STREAMS, Row
-from hub.buffer.seal import Trust
-from hub.buffer.segment import SegmentInfo
-from hub.buffer.stream import Durable, Item, Keys, StreamWriter, into_blocks
-from hub.clock import Clock
-from hub.errors import DiskRefuses, StorageError
-from hub.ranges import Range, Ranges
+from hub.core.clock import Clock
+from hub.core.errors import DiskRefuses, StorageError
+from hub.protocol.ranges import Range, Ranges
+from hub.protocol.records.bodies import EVICTED, Gap
+from hub.protocol.records.rows import ALERTS, READINGS, STREAMS, Row
+from hub.protocol.records.seal import Trust
+from hub.store_and_forward.buffer.ackset import ACK_KEY, LOST_KEY, AckSet, Key, encode_ranges, range_key, restore_ranges
+from hub.store_and_forward.buffer.batch import Batch, BufferConfig, Local, overtaking
+from hub.store_and_forward.buffer.catalog import Catalog, unsettled
+from hub.store_and_forward.buffer.disk import Disk
+from hub.store_and_forward.buffer.local_state import read_local
+from hub.store_and_forward.buffer.manifest import Manifest
+from hub.store_and_forward.buffer.reader import SegmentReader, Stored, without_reading
+from hub.store_and_forward.buffer.recovery import recover
+from hub.store_and_forward.buffer.reserve import Ballast
+from hub.store_and_forward.buffer.retention import Keeping
+from hub.store_and_forward.buffer.segment import SegmentInfo
+from hub.store_and_forward.buffer.stream import Durable, Item, Keys, StreamWriter, into_blocks
 
 _BYTES_A_READING = 8  # a generous guess, before anything is encoded
 SPARE_BYTES = 64 << 20

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.buffer import frame
-from hub.buffer.bodies import Local
-from hub.buffer.disk import Disk
-from hub.buffer.opening import open_local
-from hub.buffer.recovery import Scan, first_epoch
-from hub.buffer.segment import SegmentInfo
-from hub.errors import HubError
+from hub.core.errors import HubError
+from hub.protocol.records import framing
+from hub.protocol.records.bodies import Local
+from hub.protocol.records.opening import open_local
+from hub.store_and_forward.buffer.disk import Disk
+from hub.store_and_forward.buffer.recovery import Scan, first_epoch
+from hub.store_and_forward.buffer.segment import SegmentInfo
 
 
 def read_local(
@@ -37,7 +37,7 @@ def read_local(
 
 def _locals(scan: Scan, identity_public: bytes, store_key: bytes) -> tuple[list[Local], int]:
     # by their own counter: a copy of an older one further behind takes nothing back
-    heads = sorted((head for head in scan.heads if head.kind == frame.LOCAL), key=lambda head: head.seq)
+    heads = sorted((head for head in scan.heads if head.kind == framing.LOCAL), key=lambda head: head.seq)
     epoch = first_epoch(scan, identity_public)
     if epoch is None:
         return [], len(heads)

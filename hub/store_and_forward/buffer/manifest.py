@@ -16,10 +16,10 @@ from typing import Any
 
 import msgspec
 
-from hub.buffer.batch import Local
-from hub.buffer.bodies import DAMAGED, Gap
-from hub.buffer.catalog import Catalog
-from hub.buffer.segment import SegmentInfo
+from hub.protocol.records.bodies import DAMAGED, Gap
+from hub.store_and_forward.buffer.batch import Local
+from hub.store_and_forward.buffer.catalog import Catalog
+from hub.store_and_forward.buffer.segment import SegmentInfo
 
 HELD_KEY = "buffer/held/"
 

@@ -11,12 +11,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hub.buffer import frame
-from hub.buffer.bodies import DAMAGED, Gap
-from hub.buffer.catalog import Catalog
-from hub.buffer.disk import Disk
-from hub.buffer.seal import H
-from hub.buffer.segment import MAGIC, SegmentInfo
+from hub.protocol.records import framing
+from hub.protocol.records.bodies import DAMAGED, Gap
+from hub.protocol.records.seal import H
+from hub.store_and_forward.buffer.catalog import Catalog
+from hub.store_and_forward.buffer.disk import Disk
+from hub.store_and_forward.buffer.segment import MAGIC, SegmentInfo
 
 _CACHED = 4
 
@@ -56,22 +56,22 @@ class SegmentIndex:
     def extend(self, data: bytes) -> None:
         """Take in `data`, which continues the segment from `scanned`."""
         base = self.scanned
-        for item in frame.scan(data, 0 if base else len(MAGIC)):
-            if isinstance(item, frame.Damage):
+        for item in framing.scan(data, 0 if base else len(MAGIC)):
+            if isinstance(item, framing.Damage):
                 self.damaged = True
-            elif item.kind in frame.NUMBERED:
+            elif item.kind in framing.NUMBERED:
                 self._put(item, base, base + len(data))
-            elif item.kind == frame.TABLE:
+            elif item.kind == framing.TABLE:
                 self.tables.setdefault(item.seq, (base + item.offset, item.size))
-            elif item.kind == frame.EPOCH and not self.epoch:
+            elif item.kind == framing.EPOCH and not self.epoch:
                 self.epoch = data[item.offset : item.offset + item.size]
-                self.eid = H(frame.parse(self.epoch).payload)
+                self.eid = H(framing.parse(self.epoch).payload)
         self.scanned += len(data)
 
-    def _put(self, head: frame.Head, base: int, end: int) -> None:
+    def _put(self, head: framing.Head, base: int, end: int) -> None:
         at = head.seq - self._first
         count = len(self._offsets)
-        if not 0 <= at <= end // frame.HEADER_SIZE:
+        if not 0 <= at <= end // framing.HEADER_SIZE:
             return  # a number this segment cannot hold, wherever in it a disk shows it, with a third of its bytes left
         columns = (self._offsets, self._sizes, self._kinds, self._readings, self._totals, self._seconds)
         for column in columns:
@@ -198,11 +198,11 @@ class SegmentReader:
     def _load(self, info: SegmentInfo, index: SegmentIndex, chosen: list[tuple[int, _Spot]]) -> list[Stored]:
         start, end = min(spot.offset for _, spot in chosen), max(spot.offset + spot.size for _, spot in chosen)
         data = self._disk.read(info.path, start, end - start)
-        records = [Stored(frame.EPOCH, 0, 0, index.eid, index.epoch)]
+        records = [Stored(framing.EPOCH, 0, 0, index.eid, index.epoch)]
         for offset, size in index.context(end):
             raw = self._disk.read(info.path, offset, size)
             if _holds(raw):
-                records.append(Stored(frame.TABLE, 0, 0, index.eid, raw))
+                records.append(Stored(framing.TABLE, 0, 0, index.eid, raw))
         for seq, spot in chosen:
             raw = data[spot.offset - start : spot.offset - start + spot.size]
             if _holds(raw):
@@ -220,5 +220,5 @@ def without_reading(info: SegmentInfo, reason: str, first: int, last: int) -> Ga
 
 
 def _holds(raw: bytes) -> bool:
-    head = frame.read_head(raw, 0)
-    return head is not None and head.size == len(raw) and frame.intact(raw, head)
+    head = framing.read_head(raw, 0)
+    return head is not None and head.size == len(raw) and framing.intact(raw, head)

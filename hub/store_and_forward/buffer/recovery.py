@@ -26,12 +26,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from hub.buffer import frame
-from hub.buffer.disk import Disk
-from hub.buffer.opening import Epoch, verify_epoch
-from hub.buffer.seal import NO_DIGEST, H, Previous
-from hub.buffer.segment import MAGIC, SegmentInfo, SegmentName
-from hub.errors import HubError
+from hub.core.errors import HubError
+from hub.protocol.records import framing
+from hub.protocol.records.opening import Epoch, verify_epoch
+from hub.protocol.records.seal import NO_DIGEST, H, Previous
+from hub.store_and_forward.buffer.disk import Disk
+from hub.store_and_forward.buffer.segment import MAGIC, SegmentInfo, SegmentName
 
 _EPOCH, _TAIL = 1 << 13, 1 << 17
 _PAUSES = (0.05, 0.2, 0.75)
@@ -41,19 +41,19 @@ class Scan(NamedTuple):
     """One segment's file, read: its intact records, and where none stands."""
 
     data: bytes
-    heads: list[frame.Head]
-    damage: list[frame.Damage]
+    heads: list[framing.Head]
+    damage: list[framing.Damage]
 
     @classmethod
     def of(cls, data: bytes) -> Scan:
-        found = list(frame.scan(data, len(MAGIC)))
+        found = list(framing.scan(data, len(MAGIC)))
         return cls(
             data,
-            [item for item in found if isinstance(item, frame.Head)],
-            [item for item in found if isinstance(item, frame.Damage)],
+            [item for item in found if isinstance(item, framing.Head)],
+            [item for item in found if isinstance(item, framing.Damage)],
         )
 
-    def raw(self, head: frame.Head) -> bytes:
+    def raw(self, head: framing.Head) -> bytes:
         return self.data[head.offset : head.offset + head.size]
 
     @property
@@ -77,7 +77,7 @@ class Scan(NamedTuple):
     @property
     def holed(self) -> bool:
         """Whether the last commit lost a sector and kept a later one."""
-        return frame.unwritten(self.data, self.begun)
+        return framing.unwritten(self.data, self.begun)
 
     @property
     def finished(self) -> int:
@@ -87,17 +87,17 @@ class Scan(NamedTuple):
         if self.holed:
             start = self.begun
             for head in self.heads:
-                if head.offset == start and head.kind in frame.CONTEXT:
+                if head.offset == start and head.kind in framing.CONTEXT:
                     start += head.size
             return start
         start = behind = self.end
-        if not frame.torn(self.data, start):
+        if not framing.torn(self.data, start):
             return len(self.data)
         for head in reversed(self.heads):
             if not head.more or head.offset + head.size != behind:
                 break
             behind = head.offset
-            if head.kind not in frame.CONTEXT:
+            if head.kind not in framing.CONTEXT:
                 start = head.offset
         return start
 
@@ -228,7 +228,7 @@ def _identify(
 
 def _look(disk: Disk, stream: str, name: SegmentName, path: Path, public: bytes) -> _Found | None:
     """One file as its first intact epoch tells it, else as its name does; None when it is none of this stream."""
-    head: frame.Head | None = None
+    head: framing.Head | None = None
     try:
         for size in (_EPOCH, _TAIL):  # the second copy stands at the beginning of the second commit
             data = disk.read(path, 0, size)
@@ -237,7 +237,7 @@ def _look(disk: Disk, stream: str, name: SegmentName, path: Path, public: bytes)
                 true = SegmentName(epoch.segment, epoch.run, epoch.first_seq)
                 previous = Previous(epoch.previous_run, epoch.previous_seq, epoch.previous_digest)
                 return _Found(true, path, begun.total, begun.commit_s, previous) if epoch.stream == stream else None
-        head = frame.read_head(data, len(MAGIC)) or frame.mended_head(data, len(MAGIC))
+        head = framing.read_head(data, len(MAGIC)) or framing.mended_head(data, len(MAGIC))
     except OSError:
         pass  # told when it is to be settled or read
     told = (head.total, head.commit_s) if head else (0, 0)
@@ -250,7 +250,7 @@ def _based(disk: Disk, item: _Found, before: _Found | None) -> _Found:
     if not item.headless or before is None:
         return item
     try:
-        heads = [head for head in Scan.of(disk.read(before.path)).heads if head.kind in frame.NUMBERED]
+        heads = [head for head in Scan.of(disk.read(before.path)).heads if head.kind in framing.NUMBERED]
     except OSError:
         return item
     item = item._replace(started_s=max((head.commit_s for head in heads), default=before.started_s))
@@ -260,12 +260,12 @@ def _based(disk: Disk, item: _Found, before: _Found | None) -> _Found:
     return item._replace(base=max(totals, default=before.base))
 
 
-def _begun(data: bytes, public: bytes) -> tuple[frame.Head, Epoch] | None:
+def _begun(data: bytes, public: bytes) -> tuple[framing.Head, Epoch] | None:
     """The first header of an epoch in the beginning of a segment, and the first epoch that this hub signed. No record
     behind that is looked at: of a gigabyte there are hundreds of files."""
-    first: frame.Head | None = None
-    for head in frame.scan(data, len(MAGIC)):
-        if isinstance(head, frame.Damage) or head.kind != frame.EPOCH:
+    first: framing.Head | None = None
+    for head in framing.scan(data, len(MAGIC)):
+        if isinstance(head, framing.Damage) or head.kind != framing.EPOCH:
             continue
         first = first or head
         try:
@@ -290,11 +290,11 @@ class _Last:
     @property
     def unfinished(self) -> bool:
         """Whether its first commit cannot have finished (rule 2)."""
-        kept = self.numbered or any(head.kind == frame.LOCAL for head in self.scan.heads)
+        kept = self.numbered or any(head.kind == framing.LOCAL for head in self.scan.heads)
         return not kept and self.last < self.name.first
 
-    def _numbers(self, scan: Scan) -> list[frame.Head]:
-        return [head for head in scan.heads if head.kind in frame.NUMBERED and head.seq >= self.name.first]
+    def _numbers(self, scan: Scan) -> list[framing.Head]:
+        return [head for head in scan.heads if head.kind in framing.NUMBERED and head.seq >= self.name.first]
 
     def _claimed(self, scan: Scan) -> tuple[int, int | None]:
         """The last number this segment may have promised, and the reading count up to there as far as a header says."""
@@ -302,17 +302,17 @@ class _Last:
         last = numbered[-1].seq if numbered else self.name.first - 1
         total = numbered[-1].total if numbered else None
         at = numbered[-1].offset + numbered[-1].size if numbered else scan.start
-        written = frame.Written.of(data)
+        written = framing.Written.of(data)
         while at < len(data):
-            head = frame.read_head(data, at) or frame.mended_head(data, at)
-            if head is not None and head.kind not in frame.NUMBERED:
+            head = framing.read_head(data, at) or framing.mended_head(data, at)
+            if head is not None and head.kind not in framing.NUMBERED:
                 total = max(total or 0, head.total)  # it counts those whose own header is gone
             if head is None or at + head.size > len(data):
-                if not frame.torn(data, at, written):
+                if not framing.torn(data, at, written):
                     last += 1
                 at = _next_head(data, at + 1)
                 continue
-            if head.kind in frame.NUMBERED and head.seq > last:
+            if head.kind in framing.NUMBERED and head.seq > last:
                 last, total = last + 1, head.total
             at += head.size
         return last, total
@@ -336,8 +336,8 @@ class _Last:
 
 
 def _next_head(data: bytes, at: int) -> int:
-    while (at := data.find(frame.MARKER, at)) >= 0:
-        if frame.read_head(data, at) is not None:
+    while (at := data.find(framing.MARKER, at)) >= 0:
+        if framing.read_head(data, at) is not None:
             return at
         at += 1
     return len(data)
@@ -352,7 +352,7 @@ def _guess(stream: str, item: _Found) -> SegmentInfo:
     )  # fmt: skip
 
 
-def _ended(started_s: int, heads: list[frame.Head], last: int, now_s: int) -> int:
+def _ended(started_s: int, heads: list[framing.Head], last: int, now_s: int) -> int:
     """The latest second at which a segment up to `last` may have been committed, by the numbered records found."""
     seconds = [head.commit_s for head in heads]
     if last not in [head.seq for head in heads]:
@@ -376,15 +376,15 @@ def _closed(disk: Disk, stream: str, item: _Found, follower: _Found | None, now_
     return _guess(stream, item)._replace(last=last, total=total, size=size, ended_s=ended_s)
 
 
-def _ending(disk: Disk, path: Path, name: SegmentName, base: int) -> tuple[int, int, int, list[frame.Head]]:
+def _ending(disk: Disk, path: Path, name: SegmentName, base: int) -> tuple[int, int, int, list[framing.Head]]:
     """Last seq and reading count at the end of a run's last segment, where what counts of it ends, and the numbered
     records before that. A last commit that did not count at one start, and that is in the file all the same, counts no
     more later on."""
     whole = disk.size(path)
-    tail = max(0, whole - _TAIL) // frame.SECTOR * frame.SECTOR
+    tail = max(0, whole - _TAIL) // framing.SECTOR * framing.SECTOR
     for start in (tail, 0):
         found = Scan.of(disk.read(path, start)).counting()
-        heads = [head for head in found.heads if head.kind in frame.NUMBERED]
+        heads = [head for head in found.heads if head.kind in framing.NUMBERED]
         if heads:
             return heads[-1].seq, heads[-1].total, start + len(found.data), heads
     return name.first - 1, base, len(found.data), []
@@ -392,7 +392,7 @@ def _ending(disk: Disk, path: Path, name: SegmentName, base: int) -> tuple[int, 
 
 def _digest(disk: Disk, info: SegmentInfo) -> bytes:
     scan = Scan.of(disk.read(info.path, 0, info.size))
-    raw = next((scan.raw(head) for head in scan.heads if head.kind in frame.NUMBERED and head.seq == info.last), None)
+    raw = next((scan.raw(head) for head in scan.heads if head.kind in framing.NUMBERED and head.seq == info.last), None)
     return record_digest(raw) if raw is not None else NO_DIGEST
 
 
@@ -404,7 +404,7 @@ def record_digest(raw: bytes) -> bytes:
 def first_epoch(scan: Scan, identity_public: bytes) -> Epoch | None:
     """The epoch of a segment by the first of its copies that this hub signed."""
     for head in scan.heads:
-        if head.kind == frame.EPOCH:
+        if head.kind == framing.EPOCH:
             try:
                 return verify_epoch(scan.raw(head), identity_public)
             except HubError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from hub.buffer.disk import Disk
+from hub.store_and_forward.buffer.disk import Disk
 
 SIZE = 1 << 16
 ROOM = 4 * SIZE

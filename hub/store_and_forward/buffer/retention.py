@@ -20,11 +20,11 @@ from typing import Any
 
 import msgspec
 
-from hub.buffer.ackset import AckSet
-from hub.buffer.batch import BufferConfig, Local
-from hub.buffer.catalog import Catalog, unsettled
-from hub.buffer.rows import ALERTS, READINGS
-from hub.buffer.segment import SegmentInfo
+from hub.protocol.records.rows import ALERTS, READINGS
+from hub.store_and_forward.buffer.ackset import AckSet
+from hub.store_and_forward.buffer.batch import BufferConfig, Local
+from hub.store_and_forward.buffer.catalog import Catalog, unsettled
+from hub.store_and_forward.buffer.segment import SegmentInfo
 
 KEPT_KEY, LIFE_KEY = "buffer/kept/", "buffer/life"
 _LIFE_EVERY_S = 600.0

@@ -13,8 +13,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from hub.buffer.disk import Disk
-from hub.errors import StorageError
+from hub.core.errors import StorageError
+from hub.store_and_forward.buffer.disk import Disk
 
 MAGIC = b"ilotseg\1"
 MAX_SEGMENT = 80 << 20

@@ -6,10 +6,10 @@ from collections import Counter
 
 import msgspec
 
-from hub.buffer.ackset import AckSet
-from hub.buffer.catalog import unsettled
-from hub.buffer.journal import Journal
-from hub.buffer.segment import SegmentInfo
+from hub.store_and_forward.buffer.ackset import AckSet
+from hub.store_and_forward.buffer.catalog import unsettled
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.segment import SegmentInfo
 
 
 class BufferStatus(msgspec.Struct, frozen=True):

@@ -1,8 +1,9 @@
 """One stream being written: numbers its records, rotates its segments, repeats what must not be lost to one flip.
 
 Law: `seq` and `total` move only when a commit has returned. Items that were not committed keep their place and get
-the same numbers again, in another segment: which one counts is `hub.buffer.recovery`'s rule (the later segment).
-A commit is laid out first and sealed when it is whole: each record of it says whether another one follows.
+the same numbers again, in another segment: which one counts is `hub.store_and_forward.buffer.recovery`'s rule (the
+later segment). A commit is laid out first and sealed when it is whole: each record of it says whether another one
+follows.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from typing import NamedTuple
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.buffer import frame
-from hub.buffer.bodies import ClockMark, Gap, encode_clock, encode_gap, encode_local, encode_table
-from hub.buffer.catalog import Catalog
-from hub.buffer.columns import MAX_READINGS, TEXT_WEIGHT, forms
-from hub.buffer.disk import Disk
-from hub.buffer.numbering import Numbering, Refused
-from hub.buffer.rows import Row
-from hub.buffer.seal import NO_DIGEST, TAG_SIZE, Previous, Sealer, Trust
-from hub.buffer.segment import SegmentFile, SegmentInfo, SegmentName
-from hub.buffer.squeeze import Squeezer
-from hub.clock import Clock
+from hub.core.clock import Clock
+from hub.protocol.records import framing
+from hub.protocol.records.bodies import ClockMark, Gap, encode_clock, encode_gap, encode_local, encode_table
+from hub.protocol.records.columns import MAX_READINGS, TEXT_WEIGHT, forms
+from hub.protocol.records.compression import Squeezer
+from hub.protocol.records.dictionary import Numbering, Refused
+from hub.protocol.records.rows import Row
+from hub.protocol.records.seal import NO_DIGEST, TAG_SIZE, Previous, Sealer, Trust
+from hub.store_and_forward.buffer.catalog import Catalog
+from hub.store_and_forward.buffer.disk import Disk
+from hub.store_and_forward.buffer.segment import SegmentFile, SegmentInfo, SegmentName
 
 Item = list[Row] | Gap | ClockMark
 """What becomes one numbered record: the rows of one block (one time base), a GAP or a CLOCK."""
@@ -115,15 +116,15 @@ class _Segment:
                 kind, counter, body, readings=readings, total=total, commit_s=commit_s, more=at < last
             )
             self.file.stage(sealed.raw)
-            if kind in frame.NUMBERED:
+            if kind in framing.NUMBERED:
                 self.seq, self.total, self.digest = counter, total, sealed.digest
-            elif kind == frame.TABLE:
+            elif kind == framing.TABLE:
                 self.told.append(sealed.raw)
         self.lift()
 
     def sync(self, ahead: bool, since_s: int) -> int:
         """`since_s`: since when, in Unix seconds, what is laid out was taken in."""
-        seconds = [record.commit_s for record in self._laid if record.kind in frame.NUMBERED]
+        seconds = [record.commit_s for record in self._laid if record.kind in framing.NUMBERED]
         self.seal()
         written = self.file.commit(ahead)
         self.repeat, self.told = self.told, []
@@ -240,7 +241,7 @@ class StreamWriter:
         if self._snapshot is not None:
             parts = _split({key: raw for key, raw in self._snapshot().items() if raw is not None})
             for at, part in enumerate(parts, 1):
-                segment.lay(frame.LOCAL, self._squeeze(encode_local(part, at, len(parts))), commit_s)
+                segment.lay(framing.LOCAL, self._squeeze(encode_local(part, at, len(parts))), commit_s)
         return segment
 
     def _fill(self, segment: _Segment, items: deque[Item], local: dict[str, msgspec.Raw | None]) -> int:
@@ -256,7 +257,7 @@ class StreamWriter:
             if encoded is None:
                 continue
             kind, body, readings = encoded
-            tables = self._tables(segment.numbering) if kind == frame.BLOCK else []
+            tables = self._tables(segment.numbering) if kind == framing.BLOCK else []
             size = sum(map(sealed_size, (*tables, body)))
             if segment.size + size > most and not (fresh and at == 0):
                 if not fresh:
@@ -264,20 +265,20 @@ class StreamWriter:
                     return 0
                 return at
             for table in tables:
-                segment.lay(frame.TABLE, table, commit_s)
+                segment.lay(framing.TABLE, table, commit_s)
             segment.lay(kind, body, commit_s, readings)
         if local and not fresh:  # a fresh one began with the snapshot, which holds these
             for part in _split(local):
-                segment.lay(frame.LOCAL, self._squeeze(encode_local(part)), commit_s)
+                segment.lay(framing.LOCAL, self._squeeze(encode_local(part)), commit_s)
         return len(items)
 
     def _encode(self, numbering: Numbering, items: deque[Item], at: int) -> tuple[int, bytes, int] | None:
         """Kind, body and reading count of one item; None when none of its rows can be stored."""
         item = items[at]
         if isinstance(item, Gap):
-            return frame.GAP, self._squeeze(encode_gap(item)), 0
+            return framing.GAP, self._squeeze(encode_gap(item)), 0
         if isinstance(item, ClockMark):
-            return frame.CLOCK, self._squeeze(encode_clock(item)), 0
+            return framing.CLOCK, self._squeeze(encode_clock(item)), 0
         if not item:
             return None
         boot = b"" if item[0].sure else self._clock.boot
@@ -289,7 +290,7 @@ class StreamWriter:
                 return None
             bodies = forms(item, numbering, boot)
         shortest = min(map(self._squeeze, bodies), key=len)
-        return frame.BLOCK, shortest, sum([len(row.values) for row in item])
+        return framing.BLOCK, shortest, sum([len(row.values) for row in item])
 
     def _sift(self, rows: list[Row], numbering: Numbering, boot: bytes) -> list[Row]:
         """The rows that can be stored. One bad value must not cost its neighbours."""
@@ -327,7 +328,7 @@ class StreamWriter:
 
 def sealed_size(body: bytes) -> int:
     """Bytes of the record that is sealed from a body."""
-    return len(body) + TAG_SIZE + frame.OVERHEAD
+    return len(body) + TAG_SIZE + framing.OVERHEAD
 
 
 def _split(values: dict[str, msgspec.Raw | None]) -> list[dict[str, msgspec.Raw | None]]:

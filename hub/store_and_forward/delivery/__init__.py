@@ -25,11 +25,11 @@ Bytes and times go in, sends and waits come out; no clock, no socket, no disk. I
 
 from __future__ import annotations
 
-from hub.delivery.acceptance import Acceptance, Refused
-from hub.delivery.core import Delivery
-from hub.delivery.lanes import ALERTS, BACKLOG, LANES, LIVE
-from hub.delivery.parts import Answer, Fetch, Stored, StreamState, Survey
-from hub.delivery.times import LIVE_S, SETTLE_S, STATE_S
+from hub.store_and_forward.delivery.acceptance import Acceptance, Refused
+from hub.store_and_forward.delivery.core import Delivery
+from hub.store_and_forward.delivery.lanes import ALERTS, BACKLOG, LANES, LIVE
+from hub.store_and_forward.delivery.model import Answer, Fetch, Stored, StreamState, Survey
+from hub.store_and_forward.delivery.timeouts import LIVE_S, SETTLE_S, STATE_S
 
 __all__ = [
     "ALERTS",

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hub.delivery.lanes import Ledger
-from hub.documents.wire import Ack, AckKeys, ack_signer, read_ack
-from hub.errors import AuthFailed, DecodeError
-from hub.ranges import Range, Ranges
+from hub.core.errors import AuthFailed, DecodeError
+from hub.protocol.link_messages import Ack, AckKeys, ack_signer, read_ack
+from hub.protocol.ranges import Range, Ranges
+from hub.store_and_forward.delivery.lanes import Ledger
 
 OTHER_DATABASE = "other-database"
 

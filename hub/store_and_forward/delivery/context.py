@@ -6,8 +6,8 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from hub.delivery.lanes import READINGS
-from hub.delivery.parts import Load, Stored
+from hub.store_and_forward.delivery.lanes import READINGS
+from hub.store_and_forward.delivery.model import Load, Stored
 
 _EPOCHS = 512
 

@@ -1,4 +1,4 @@
-"""The state machine of the link: its law is in `hub.delivery`."""
+"""The state machine of the link: its law is in `hub.store_and_forward.delivery`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UnsetType
 
-from hub.backoff import Backoff
-from hub.delivery.acceptance import OTHER_DATABASE, Acceptance, Refused
-from hub.delivery.books import Books
-from hub.delivery.context import Context
-from hub.delivery.lanes import ALERTS, BACKLOG, LANES, Lane, Ledger
-from hub.delivery.parts import Answer, Fetch, Flight, Part, Stored, StreamState, Survey, Vias
-from hub.delivery.rate import Rate
-from hub.delivery.stating import Stating
-from hub.delivery.times import (
+from hub.core.backoff import Backoff
+from hub.protocol.link_messages import SPEAKS, Ack, AckKeys, pack_message, read_reply
+from hub.protocol.ranges import Range
+from hub.sdk.session import Message
+from hub.store_and_forward.delivery.acceptance import OTHER_DATABASE, Acceptance, Refused
+from hub.store_and_forward.delivery.context import Context
+from hub.store_and_forward.delivery.lanes import ALERTS, BACKLOG, LANES, Lane, Ledger
+from hub.store_and_forward.delivery.ledgers import Books
+from hub.store_and_forward.delivery.model import Answer, Fetch, Flight, Part, Stored, StreamState, Survey, Vias
+from hub.store_and_forward.delivery.rate import Rate
+from hub.store_and_forward.delivery.statements import Stating
+from hub.store_and_forward.delivery.timeouts import (
     ANSWER_S,
     CLOCK_S,
     LIVE_S,
@@ -30,9 +33,6 @@ from hub.delivery.times import (
     STATE_S,
     WANT_S,
 )
-from hub.documents.wire import SPEAKS, Ack, AckKeys, pack_message, read_reply
-from hub.ranges import Range
-from hub.session import Message
 
 
 class Delivery:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from hub.ranges import Range, Ranges
+from hub.protocol.ranges import Range, Ranges
 
 ALERTS, LIVE, BACKLOG = "alerts", "live", "backlog"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from hub.delivery.lanes import ALERTS, BACKLOG, LIVE, Lane, Ledger
-from hub.delivery.parts import Fetch, StreamState
+from hub.store_and_forward.delivery.lanes import ALERTS, BACKLOG, LIVE, Lane, Ledger
+from hub.store_and_forward.delivery.model import Fetch, StreamState
 
 
 class Books(dict[tuple[str, bytes], Ledger]):

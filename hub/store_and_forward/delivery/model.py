@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from hub.backoff import Backoff
-from hub.delivery.acceptance import Refused
-from hub.delivery.lanes import Lane, Ledger
-from hub.ranges import Range
+from hub.core.backoff import Backoff
+from hub.protocol.ranges import Range
+from hub.store_and_forward.delivery.acceptance import Refused
+from hub.store_and_forward.delivery.lanes import Lane, Ledger
 
 
 class StreamState(Protocol):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET
 
-from hub.delivery.parts import StreamState
-from hub.documents.wire import SPEAKS, State, sign_state
+from hub.protocol.link_messages import SPEAKS, State, sign_state
+from hub.store_and_forward.delivery.model import StreamState
 
 
 class Stating:

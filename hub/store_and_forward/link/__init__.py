@@ -14,7 +14,17 @@ back-off all the same, because readings have no other way out. What it carried g
 
 from __future__ import annotations
 
-from hub.link.core import Link
-from hub.link.parts import AWAY, FAILED, REFUSED, STARTING, UP, Buffer, Carrier, LinkStatus, UplinkStatus
+from hub.store_and_forward.link.core import Link
+from hub.store_and_forward.link.model import (
+    AWAY,
+    FAILED,
+    REFUSED,
+    STARTING,
+    UP,
+    Buffer,
+    Carrier,
+    LinkStatus,
+    UplinkStatus,
+)
 
 __all__ = ["AWAY", "FAILED", "REFUSED", "STARTING", "UP", "Buffer", "Carrier", "Link", "LinkStatus", "UplinkStatus"]

@@ -1,4 +1,5 @@
-"""The link: one delivery, the buffer's disk and clock, and the uplinks that share them. See `hub.link`."""
+"""The link: one delivery, the buffer's disk and clock, and the uplinks that share them. See
+`hub.store_and_forward.link`."""
 
 from __future__ import annotations
 
@@ -10,14 +11,25 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.backoff import Backoff
-from hub.clock import Clock
-from hub.delivery import STATE_S, Answer, Delivery, Survey
-from hub.errors import AuthFailed, DecodeError, LedElsewhere, NotReady, StorageError
-from hub.link.parts import READINGS, STARTING, UP, Buffer, Carrier, Durable, Egress, Held, LinkStatus, Trust
-from hub.link.traffic import Traffic
-from hub.link.uplink import KeptUplink
-from hub.session import Message
+from hub.core.backoff import Backoff
+from hub.core.clock import Clock
+from hub.core.errors import AuthFailed, DecodeError, LedElsewhere, NotReady, StorageError
+from hub.sdk.session import Message
+from hub.store_and_forward.delivery import STATE_S, Answer, Delivery, Survey
+from hub.store_and_forward.link.model import (
+    READINGS,
+    STARTING,
+    UP,
+    Buffer,
+    Carrier,
+    Durable,
+    Egress,
+    Held,
+    LinkStatus,
+    Trust,
+)
+from hub.store_and_forward.link.traffic import Traffic
+from hub.store_and_forward.link.uplink import KeptUplink
 
 _log = logging.getLogger("hub.link")
 

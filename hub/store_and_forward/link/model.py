@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from hub.delivery import Stored, StreamState
-from hub.documents.wire import AckKeys
-from hub.hookspecs import RunUplink
-from hub.link.traffic import Month
-from hub.ranges import Range
+from hub.protocol.link_messages import AckKeys
+from hub.protocol.ranges import Range
+from hub.sdk.hookspecs import RunUplink
+from hub.store_and_forward.delivery import Stored, StreamState
+from hub.store_and_forward.link.traffic import Month
 
 READINGS = "readings"
 STARTING, UP, AWAY, REFUSED, FAILED = "starting", "up", "away", "refused", "failed"
@@ -43,7 +43,7 @@ class Held(NamedTuple):
 
 
 class Buffer(Protocol):
-    """What the link needs of `hub.buffer.Buffer`. `read` blocks and is called in a thread."""
+    """What the link needs of `hub.store_and_forward.buffer.Buffer`. `read` blocks and is called in a thread."""
 
     @property
     def run(self) -> bytes: ...

@@ -7,11 +7,11 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
-from hub.backoff import Backoff
-from hub.errors import AuthFailed, HubError, LedElsewhere, NotReady
-from hub.link.parts import AWAY, FAILED, REFUSED, UP, Carrier, UplinkStatus
-from hub.session import Message
-from hub.stopping import cancelled
+from hub.core.backoff import Backoff
+from hub.core.cancellation import cancelled
+from hub.core.errors import AuthFailed, HubError, LedElsewhere, NotReady
+from hub.sdk.session import Message
+from hub.store_and_forward.link.model import AWAY, FAILED, REFUSED, UP, Carrier, UplinkStatus
 
 
 class Core(Protocol):

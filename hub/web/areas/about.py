@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
-from hub.answers.diagnosing import about
+from hub.rpc.diagnostics import about
 from hub.web.area import Area
 from hub.web.request.routes import EVERYBODY, FILE, READS, Route
 from hub.web.request.visit import Rejected, Visit

@@ -7,15 +7,15 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 from hub.web import scanning
 from hub.web.area import DRY, TRUTH, Area, post, sentence
 from hub.web.menu import Entry
-from hub.web.request import answering as answers
+from hub.web.presentation import views
+from hub.web.request import responses as answers
 from hub.web.request.routes import WORKS, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site
-from hub.web.telling import showing
 
 WISH = ("label", "device", "key", "integration", "place", "zone", "role", "pack", "name", "model")
 
@@ -41,7 +41,7 @@ class Adding:
         fields = {name: visit.fields.get(name) or visit.query.get(name, "") for name in told}
         places = [place.id for place in self._site.parts.places]
         return scanning.with_leave(self._site.page(
-            "add", visit, status, candidates=candidates[: showing.MOST_ROWS], fields=fields, row=row, places=places
+            "add", visit, status, candidates=candidates[: views.MOST_ROWS], fields=fields, row=row, places=places
         ))  # fmt: skip
 
     async def form(self, visit: Visit) -> web.Response:

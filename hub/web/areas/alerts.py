@@ -7,17 +7,17 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.alerts.life import SEVERITIES, STATES
-from hub.errors import HubError
-from hub.typography import quantity
-from hub.vigil.incidents import WORDS as INCIDENTS
+from hub.automation.alerts.lifecycle import SEVERITIES, STATES
+from hub.core.errors import HubError
+from hub.i18n.typography import quantity
+from hub.operations.incidents.correlation import WORDS as INCIDENTS
 from hub.web.area import TEXT, Area, done, get, post
 from hub.web.menu import Entry
-from hub.web.request import answering as answers
+from hub.web.presentation import views
+from hub.web.request import responses as answers
 from hub.web.request.routes import READS, WORKS, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
-from hub.web.telling import showing
 from hub.web.words import WORDS, word
 
 MUTES = {"1h": 3600.0, "8h": 28_800.0, "1d": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
@@ -59,7 +59,7 @@ class Alerts:
 
     async def page(self, visit: Visit) -> web.Response:
         found = (await self.listed(visit))["alerts"]
-        rows, page, size = showing.page_of(found, visit.query)
+        rows, page, size = views.page_of(found, visit.query)
         return self._site.page(
             "raised-alerts", visit, alerts=rows, total=len(found), number_of_page=page,
             pages=-(-len(found) // size) or 1, severities=SEVERITIES, states=STATES, changes=await self._changes(),

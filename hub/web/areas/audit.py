@@ -8,10 +8,10 @@ from aiohttp import web
 
 from hub.web.area import TEXT, Area, get
 from hub.web.menu import Entry
+from hub.web.presentation.audit_text import deed
 from hub.web.request.routes import AUDITS, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site
-from hub.web.telling.deeds import deed
 
 
 class Audit:

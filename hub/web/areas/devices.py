@@ -13,16 +13,16 @@ from zoneinfo import ZoneInfo
 import msgspec
 from aiohttp import web
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 from hub.web import scanning
 from hub.web.area import DRY, TEXT, TRUTH, Area, delete, done, get, post
 from hub.web.menu import Entry
-from hub.web.refused import Refused
-from hub.web.request import answering as answers
+from hub.web.presentation import views
+from hub.web.refusals import Refused
+from hub.web.request import responses as answers
 from hub.web.request.routes import API, READS, WORKS, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
-from hub.web.telling import showing
 from hub.web.words import word
 
 WAIT_S = 3.0
@@ -34,8 +34,8 @@ LAST = frozenset({
 """What nobody looks at first."""
 CSV = ("id", "name", "state", "why", "place", "zone", "site", "model", "integration", "signal", "seen")
 FILTER: dict[str, Mapping[str, Any]] = {
-    "q": TEXT, "state": {"type": "string", "enum": list(showing.STATES)}, "zone": TEXT, "integration": TEXT,
-    "sort": {"type": "string", "enum": list(showing.SORTS)}, "dir": {"type": "string", "enum": ["asc", "desc"]},
+    "q": TEXT, "state": {"type": "string", "enum": list(views.STATES)}, "zone": TEXT, "integration": TEXT,
+    "sort": {"type": "string", "enum": list(views.SORTS)}, "dir": {"type": "string", "enum": ["asc", "desc"]},
 }  # fmt: skip
 PAGE: dict[str, Mapping[str, Any]] = {
     "page": {"type": "integer", "minimum": 1},
@@ -48,8 +48,8 @@ class Devices:
         self._site = site
 
     async def devices(self, visit: Visit) -> Any:
-        found = showing.rows((await self._site.lately("devices"))["devices"], visit.query)
-        shown, page, size = showing.page_of(found, visit.query)
+        found = views.rows((await self._site.lately("devices"))["devices"], visit.query)
+        shown, page, size = views.page_of(found, visit.query)
         return {"total": len(found), "page": page, "size": size, "devices": shown}
 
     async def device(self, visit: Visit) -> Any:
@@ -70,7 +70,7 @@ class Devices:
              "fr": metric.fr if metric else "", "en": metric.en if metric else "", **msgspec.to_builtins(limits)}
             for key, limits in known.writable.items()
         ]  # fmt: skip
-        return {**one, "signal": showing.strongest(one["heard"]), "pack": known.pack, "values": values,
+        return {**one, "signal": views.strongest(one["heard"]), "pack": known.pack, "values": values,
                 "writable": writable}  # fmt: skip
 
     async def remove(self, visit: Visit) -> Any:
@@ -100,11 +100,11 @@ class Devices:
         """The devices as CSV; `lang` as that language's spreadsheets want it."""
         found = [
             {**one, "name": one["name"] or self._site.place_name(one["place"])}  # as the page has it
-            for one in showing.rows((await self._site.lately("devices"))["devices"], visit.query)
+            for one in views.rows((await self._site.lately("devices"))["devices"], visit.query)
         ]
         heads = [word(f"csv-{name}", visit.lang) for name in CSV]
-        states = {state: word(f"state-{state}", visit.lang) for state in showing.STATES}
-        body = showing.table(found, visit.lang, heads, states)
+        states = {state: word(f"state-{state}", visit.lang) for state in views.STATES}
+        body = views.table(found, visit.lang, heads, states)
         headers = {"Content-Disposition": 'attachment; filename="appareils.csv"', "Cache-Control": "no-store"}
         return web.Response(body=body, content_type="text/csv", charset="utf-8", headers=headers)
 
@@ -116,7 +116,7 @@ class Devices:
         asked = {name: value for name, value in query.items() if value}
         return self._site.page(
             "devices", visit, devices=found["devices"], total=found["total"], number_of_page=found["page"],
-            pages=max(1, -(-found["total"] // found["size"])), query=query, asked=asked, states=showing.STATES,
+            pages=max(1, -(-found["total"] // found["size"])), query=query, asked=asked, states=views.STATES,
             linked=lambda **more: "/devices?" + urlencode({**asked, **more}),
             table=f"/api/1/devices.csv?{urlencode({**asked, 'lang': visit.lang})}",
         )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.logs import LEVELS
+from hub.core.logs import LEVELS
 from hub.web.area import TEXT, Area, get
 from hub.web.menu import Entry
 from hub.web.request.routes import API, HELPS, Route

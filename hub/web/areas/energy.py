@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 from hub.web.area import TEXT, Area, done, get, post
 from hub.web.menu import Entry
-from hub.web.request import answering as answers
+from hub.web.presentation import views
+from hub.web.request import responses as answers
 from hub.web.request.routes import API, READS, RULES, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
-from hub.web.telling import showing
 from hub.web.words import word
 
 DAY = 86_400
@@ -79,13 +79,13 @@ class Energy:
         })  # fmt: skip
         await answer.prepare(visit.request)
         try:
-            await _sent(answer, showing.rows_of_csv([(*head, page["unit"] or page["metric"])], visit.lang, first=True))
+            await _sent(answer, views.rows_of_csv([(*head, page["unit"] or page["metric"])], visit.lang, first=True))
             while True:
                 rows = (
                     (f"{datetime.datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M:%S}", at, value)
                     for at, value in page["readings"]
                 )
-                await _sent(answer, showing.rows_of_csv(rows, visit.lang))
+                await _sent(answer, views.rows_of_csv(rows, visit.lang))
                 if page["next"] is None:
                     break
                 account = self._site.whose(visit, touch=False)  # it may take long, and who asked may be outside by now

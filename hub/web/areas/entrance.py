@@ -7,17 +7,17 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.documents.badges import GROUPS, MAX_TEXT, BadBadge, Badge
-from hub.stretching import code_of
+from hub.core.password_hash import code_of
+from hub.protocol.documents.badges import GROUPS, MAX_TEXT, BadBadge, Badge
 from hub.web import scanning
 from hub.web.area import Area, get, post
 from hub.web.people.passwords import Busy
 from hub.web.people.sessions import COOKIE, KNOWN_COOKIE, KNOWN_S
-from hub.web.refused import Refused
+from hub.web.refusals import Refused
 from hub.web.render import HERE
-from hub.web.request import answering as answers
-from hub.web.request.answering import cookie, drop_cookie
+from hub.web.request import responses as answers
 from hub.web.request.guard import SAFE
+from hub.web.request.responses import cookie, drop_cookie
 from hub.web.request.routes import EVERYBODY, FILE, PAGE, READS, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site

@@ -8,11 +8,11 @@ from aiohttp import web
 
 from hub.web.area import Area, done, get, post
 from hub.web.menu import Entry
-from hub.web.request import answering as answers
+from hub.web.presentation import views
+from hub.web.request import responses as answers
 from hub.web.request.routes import READS, RULES, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site
-from hub.web.telling import showing
 
 
 class Link:
@@ -28,7 +28,7 @@ class Link:
         return await self._site.call("backup")
 
     async def page(self, visit: Visit, status: int = 200) -> web.Response:
-        summary = showing.summary(await self._site.lately("status"))
+        summary = views.summary(await self._site.lately("status"))
         return self._site.page("link", visit, status, **await self.link(visit), summary=summary)
 
     async def backup_form(self, visit: Visit) -> web.Response:

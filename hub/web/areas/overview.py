@@ -6,14 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.alerts.life import SEVERITIES
+from hub.automation.alerts.lifecycle import SEVERITIES
 from hub.web.area import TEXT, Area, get
 from hub.web.menu import Entry
+from hub.web.presentation import views
+from hub.web.presentation.waiting_reasons import why_waits
 from hub.web.request.routes import READS, STREAM, Route, document
 from hub.web.request.visit import Visit
 from hub.web.site import Site
-from hub.web.telling import showing
-from hub.web.telling.waiting import why_waits
 
 
 class Overview:
@@ -22,7 +22,7 @@ class Overview:
 
     async def status(self, visit: Visit) -> Any:
         status = await self._site.lately("status")
-        return {**status, "summary": showing.summary(status), "web": self.server()}
+        return {**status, "summary": views.summary(status), "web": self.server()}
 
     def server(self) -> dict[str, Any]:
         """How the server itself stands."""

@@ -7,11 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.errors import HubError
-from hub.packs.archive import MOST_BYTES
+from hub.core.errors import HubError
+from hub.devices.packs.archive import MOST_BYTES
 from hub.web.area import DRY, Area, done, get, post
 from hub.web.menu import Entry
-from hub.web.request import answering as answers
+from hub.web.request import responses as answers
 from hub.web.request.routes import API, READS, WORKS, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from hub.web.area import DRY, Area, done, get, post
 from hub.web.menu import Entry
-from hub.web.request import answering as answers
+from hub.web.request import responses as answers
 from hub.web.request.routes import API, AUDITS, RULES, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site

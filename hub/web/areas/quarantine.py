@@ -7,16 +7,16 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 from hub.web.area import DRY, Area, Operation, done, get, post
 from hub.web.menu import Entry
-from hub.web.request import answering as answers
+from hub.web.presentation import views
+from hub.web.presentation.evidence import clues
+from hub.web.presentation.waiting_reasons import why_waits
+from hub.web.request import responses as answers
 from hub.web.request.routes import READS, WORKS, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
-from hub.web.telling import showing
-from hub.web.telling.clues import clues
-from hub.web.telling.waiting import why_waits
 
 WISH = ("device", "place", "zone", "name", "pack", "key")
 FILTER = ("id", "integration", "model")
@@ -82,7 +82,7 @@ class Quarantine:
         strangers.sort(key=lambda one: -one["last"])
         fields = {name: visit.fields.get(name, "") for name in (*BULK, "start", "device")}
         return self._site.page(
-            "quarantine", visit, status, waiting=strangers[: showing.MOST_ROWS], total=len(strangers), sought=sought,
+            "quarantine", visit, status, waiting=strangers[: views.MOST_ROWS], total=len(strangers), sought=sought,
             refused=[one for one in found["waiting"] if one["known"]], suspects=found["suspects"],
             decisions=found["decisions"], paths=found["paths"], evicted=found["evicted"], recette=found["recette"],
             why=why_waits(visit.lang), clues=lambda evidence: clues(evidence, visit.lang), fields=fields, rows=rows,

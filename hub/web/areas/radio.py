@@ -8,10 +8,10 @@ from aiohttp import web
 
 from hub.web.area import Area, get
 from hub.web.menu import Entry
+from hub.web.presentation import views
 from hub.web.request.routes import READS, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site
-from hub.web.telling import showing
 
 ORDER = {"move": 0, "": 1, "enough": 2}
 
@@ -26,7 +26,7 @@ class Radio:
     async def page(self, visit: Visit) -> web.Response:
         found = await self._site.lately("radio")
         devices = sorted(found["devices"], key=lambda one: (ORDER.get(one["margin"], 1), one["id"]))
-        shown, number, size = showing.page_of(devices, visit.query)
+        shown, number, size = views.page_of(devices, visit.query)
         words = {margin: sum(one["margin"] == margin for one in devices) for margin in ORDER}
         return self._site.page(
             "radio", visit, devices=shown, gateways=found["gateways"], total=len(devices), number_of_page=number,

@@ -6,10 +6,10 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.commands.judging import ROLES
+from hub.automation.commands.policy import ROLES
 from hub.web.area import Area, delete, done, get, post
 from hub.web.menu import Entry
-from hub.web.request import answering as answers
+from hub.web.request import responses as answers
 from hub.web.request.routes import RULES, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site

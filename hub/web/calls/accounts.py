@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.asker import asker
-from hub.commands.judging import ROLES
-from hub.control import Call
-from hub.web.calls.served import Asking, text
+from hub.automation.commands.policy import ROLES
+from hub.core.actor import asker
+from hub.core.calls import Call
+from hub.web.calls.common import Asking, text
 
 LONGEST = 1024
 """Characters of a password that are looked at."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hub.web.people.everybody import People
+    from hub.web.people.stores import People
 
 Asking = Callable[[], "People"]
 """Raises ConfigError while the pages are not served."""

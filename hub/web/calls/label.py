@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from hub.asker import asker
-from hub.control import Call
-from hub.web.calls.served import Asking
+from hub.core.actor import asker
+from hub.core.calls import Call
+from hub.web.calls.common import Asking
 
 
 class Facts(NamedTuple):

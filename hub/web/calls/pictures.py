@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from hub.asker import asker
-from hub.control import Call
-from hub.errors import HubError
-from hub.web.calls.served import text
-from hub.web.pictures.shelf import Shelf
-from hub.web.refused import Refused
+from hub.core.actor import asker
+from hub.core.calls import Call
+from hub.core.errors import HubError
+from hub.web.calls.common import text
+from hub.web.pictures.table import Shelf
+from hub.web.refusals import Refused
 
 
 class PictureCalls:
@@ -62,7 +62,7 @@ class PictureCalls:
 
 def _read(path: Path) -> bytes:
     """As much as is needed to see that it is too much. Raises HubError."""
-    from hub.web.pictures.cleaning import MOST_BYTES
+    from hub.web.pictures.sanitizer import MOST_BYTES
 
     if not path.is_absolute():
         raise HubError("file is the whole path of a PNG or JPEG")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.asker import asker
-from hub.control import Call
-from hub.web.calls.served import Asking, text
+from hub.core.actor import asker
+from hub.core.calls import Call
+from hub.web.calls.common import Asking, text
 
 
 class TokenCalls:

@@ -5,7 +5,7 @@ passwords     made and checked, one at a time
 tokens        for scripts
 sessions      who is signed in
 throttle      how many guesses anybody has
-broken_glass  local accounts that were used although the district has badges
-everybody     all of these, opened together
+break_glass   local accounts that were used although the district has badges
+stores        all of these, opened together
 reset         a new claim code for somebody who holds the card
 """

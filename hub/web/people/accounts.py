@@ -14,12 +14,12 @@ from hashlib import sha256
 import apsw
 import msgspec
 
-from hub.clock import Clock
-from hub.commands.judging import ROLES
-from hub.disk.database import transaction
-from hub.store import Store, audit
+from hub.automation.commands.policy import ROLES
+from hub.core.clock import Clock
+from hub.core.disk.sqlite import transaction
+from hub.core.store import Store, audit
 from hub.web.people.passwords import Passwords, code_of, new_code, unfit
-from hub.web.refused import Refused
+from hub.web.refusals import Refused
 
 CLAIM, COOKIE_KEY = "web/claim", "web/cookie-key"
 NAME = re.compile(r"[a-z][a-z0-9._-]{1,31}")

@@ -1,4 +1,4 @@
-"""Passwords, kept so that whoever steals the store has to guess them one by one: see `hub.stretching`.
+"""Passwords, kept so that whoever steals the store has to guess them one by one: see `hub.core.password_hash`.
 
 One is computed at a time, in a thread: guesses cost the attacker time, and never the hub's loop or its memory.
 """
@@ -11,8 +11,8 @@ import secrets
 from collections.abc import Callable
 from typing import TypeVar
 
-from hub import stretching
-from hub.errors import HubError
+from hub.core import password_hash
+from hub.core.errors import HubError
 
 T = TypeVar("T")
 
@@ -48,12 +48,12 @@ _EASY = ("motdepasse", "password", "azerty", "qwerty", "123456", "administrat", 
 
 def new_code() -> str:
     """A claim code of 60 random bits, as people read it: XXXX-XXXX-XXXX."""
-    return stretching.new_code(_CODE)
+    return password_hash.new_code(_CODE)
 
 
 def code_of(typed: str) -> str:
     """A claim code as it was typed, in the form in which it was made."""
-    return stretching.code_of(typed, _CODE)
+    return password_hash.code_of(typed, _CODE)
 
 
 class Passwords:
@@ -66,14 +66,14 @@ class Passwords:
 
     async def make(self, password: str) -> bytes:
         """A secret that `fits` this password. Raises Busy."""
-        return await self._alone(lambda: stretching.make(password))
+        return await self._alone(lambda: password_hash.make(password))
 
     async def fits(self, secret: bytes | None, password: str) -> bool:
         """Whether it is the password; without a secret it takes as long to say no. Raises Busy."""
         if secret is None:
             self._nobody = self._nobody or await self.make(secrets.token_hex(16))
         known = self._nobody if secret is None else secret
-        return await self._alone(lambda: stretching.fits(known, password)) and secret is not None
+        return await self._alone(lambda: password_hash.fits(known, password)) and secret is not None
 
     async def _alone(self, work: Callable[[], T]) -> T:
         if self._waiting >= MOST_WAITING:

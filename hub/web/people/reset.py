@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from hub.disk.files import sync_directory, write_atomically
+from hub.core.disk.atomic_files import sync_directory, write_atomically
 
 ASKED, CODE = "ilot-claim-reset", "ilot-claim-code.txt"
 

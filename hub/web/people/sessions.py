@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hub.documents.badges import Badge
+    from hub.protocol.documents.badges import Badge
 
 IDLE_S, LONGEST_S = 3600.0, 12 * 3600.0
 MOST, MOST_EACH = 64, 8

@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from hub.clock import Clock
-from hub.store import Store
+from hub.core.clock import Clock
+from hub.core.store import Store
 from hub.web.people.accounts import COOKIE_KEY, Accounts
-from hub.web.people.broken_glass import BrokenGlass
+from hub.web.people.break_glass import BrokenGlass
 from hub.web.people.passwords import Passwords
 from hub.web.people.sessions import Sessions
 from hub.web.people.tokens import Tokens

@@ -17,12 +17,12 @@ from hashlib import sha256
 import apsw
 import msgspec
 
-from hub.clock import Clock
-from hub.commands.judging import ROLES
-from hub.disk.database import transaction
-from hub.store import Store, audit
+from hub.automation.commands.policy import ROLES
+from hub.core.clock import Clock
+from hub.core.disk.sqlite import transaction
+from hub.core.store import Store, audit
 from hub.web.people.accounts import Account
-from hub.web.refused import Refused
+from hub.web.refusals import Refused
 
 MOST = 64
 LONGEST_S = 366 * 86_400.0

@@ -16,7 +16,7 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from hub.web.refused import Refused
+from hub.web.refusals import Refused
 
 MOST_BYTES = 4 << 20
 LEAST_SIDE, MOST_SIDE = 32, 8000

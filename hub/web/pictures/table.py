@@ -11,9 +11,9 @@ from typing import Any
 
 import apsw
 
-from hub.disk.database import transaction
-from hub.store import Store, audit
-from hub.web.refused import Refused
+from hub.core.disk.sqlite import transaction
+from hub.core.store import Store, audit
+from hub.web.refusals import Refused
 
 MOST_PLANS, MOST_PHOTOS = 12, 4
 """Photographs: of one site."""
@@ -54,9 +54,9 @@ class Shelf:
     async def add(self, data: bytes, name: str, *, by: str, site: str = "") -> dict[str, Any]:
         """Check a picture, keep it and note it in the audit log → {id}. `site`: it is a photograph of that one, not a
         plan. Raises Refused, StorageError."""
-        from hub.web.pictures import cleaning  # late: most hubs are sent no picture in their life
+        from hub.web.pictures import sanitizer  # late: most hubs are sent no picture in their life
 
-        picture = await asyncio.to_thread(cleaning.checked, data)
+        picture = await asyncio.to_thread(sanitizer.checked, data)
         name, number, now = name.strip()[:NAME] or ("Photo" if site else "Plan"), secrets.token_hex(4), self._now()
         row = (number, name, picture.kind, picture.data, now, site)
         what = {"photo": "added", "site": site} if site else {"plan": "added"}

@@ -1,8 +1,8 @@
 """What the hub answers, put for people: sentences, rows, tables, in the language of the page. Pure.
 
-showing    the summary, rows of tables, CSV
+views      the summary, rows of tables, CSV
 messages   what the hub says of itself, in French
 refusing   what it refuses, in French
-waiting    why a device is not admitted
-deeds      entries of the audit chain as sentences
+waiting_reasons why a device is not admitted
+audit_text entries of the audit chain as sentences
 """

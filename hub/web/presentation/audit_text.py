@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any, NamedTuple
 
-from hub.typography import typeset
-from hub.web.figures import day_text, size_text
+from hub.i18n.typography import typeset
+from hub.web.formatting import day_text, size_text
 from hub.web.words.deeds import ANY, DECLARED, DEEDS, ENDED, ORDERED
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from hub.typography import typeset
+from hub.i18n.typography import typeset
 
 
 class Clue(NamedTuple):

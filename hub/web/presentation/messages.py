@@ -9,11 +9,11 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from hub.asker import who_text
 from hub.config.french import in_french
-from hub.troubles import trouble
-from hub.typography import KEPT, typeset
-from hub.web.figures import day_text
+from hub.core.actor import who_text
+from hub.i18n.plugin_errors import trouble
+from hub.i18n.typography import KEPT, typeset
+from hub.web.formatting import day_text
 
 _STATES = {"stopped": "arrêtée", "quarantined": "en quarantaine", "key": "sa clé", "password": "le mot de passe",
            "sensors": "capteurs", "doors": "accès", "network": "réseau", "hub": "concentrateur"}  # fmt: skip

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from hub.commands.judging import CALLED
-from hub.typography import quantity, typeset, unit_text
+from hub.automation.commands.policy import CALLED
+from hub.i18n.typography import quantity, typeset, unit_text
 
 _ROLES = {said: role for role, said in CALLED.items()}
 _N = r"[-+0-9.eE]+"
 _TABLE = (
-    # packs, hub.packs.archive and library
+    # packs, hub.devices.packs.archive and library
     (r"choose the ZIP file of a pack first", "choisissez d'abord le fichier ZIP d'un pack"),
     (r"an archive of a pack (?:has|holds) (?P<n>\d+) MiB at most", "l'archive d'un pack fait {n} Mio au plus"),
     (r"an archive of a pack has (?P<n>\d+) files at most", "l'archive d'un pack compte {n} fichiers au plus"),
@@ -37,7 +37,7 @@ _TABLE = (
         r"pack (?P<a>\S+) does not pass its own tests; .*",
         "le pack {a} ne passe pas ses propres épreuves ; `ilot pack test` montre où",
     ),
-    # commands, hub.commands.judging
+    # commands, hub.automation.commands.policy
     (r"no device '(?P<a>.+)' is known; .*", "aucun appareil {a} n'est connu"),
     (
         r"say why, in 1 to (?P<n>\d+) characters: it stands in the audit log",
@@ -70,7 +70,7 @@ _TABLE = (
         "la valeur va de {n} à {m} {unit} ; {b} est en dehors",
     ),
     (r"all writes are stopped.*", "toutes les écritures sont arrêtées : voyez Commandes"),
-    # devices, hub.adoption.engine
+    # devices, hub.onboarding.adoption.engine
     (r"at most (?P<n>\d+) devices at a time", "{n} appareils au plus à la fois"),
     (
         r"(?P<a>\S+) stands in the configuration: remove it there .*",

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hub.web.figures import number
+from hub.web.formatting import number
 
 SORTS = ("name", "id", "state", "zone", "place", "last_seen", "signal", "model", "integration")
 STATES = ("trouble", "waiting", "green")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hub.admission.quarantine import REFUSALS
-from hub.adoption.standing import REFUSED
+from hub.onboarding.adoption.device_status import REFUSED
+from hub.pipeline.admission.quarantine import REFUSALS
 from hub.web.words import word
 
 REASONS = {

@@ -2,7 +2,7 @@
 
 routes     the table: what there is, who may, and the API as a document
 guard      what a browser must send, and the headers of every answer
-admitting  which visit a request is, and whether its form is one of ours
+checks     which visit a request is, and whether its form is one of ours
 visit      who asks, in which language, with what
-answering  pages, JSON, cookies
+responses  pages, JSON, cookies
 """

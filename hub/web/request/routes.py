@@ -11,7 +11,8 @@ LECTEUR, AUDITEUR, TECHNICIEN, ADMINISTRATEUR = "lecteur", "auditeur", "technici
 READS = frozenset({LECTEUR, AUDITEUR, TECHNICIEN, ADMINISTRATEUR})
 WORKS = frozenset({TECHNICIEN, ADMINISTRATEUR})
 AMENDS = WORKS
-"""What the configuration says, by a call that can say one small thing and nothing else (`hub.changing.zones`)."""
+"""What the configuration says, by a call that can say one small thing and nothing else
+(`hub.operations.config_changes.zones`)."""
 RULES = frozenset({ADMINISTRATEUR})
 """Among others, the configuration as a whole."""
 AUDITS = frozenset({AUDITEUR, ADMINISTRATEUR})

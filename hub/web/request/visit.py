@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 import msgspec
 from aiohttp import BodyPartReader, web
 
-from hub.errors import HubError
-from hub.nesting import shallow_json
+from hub.core.errors import HubError
+from hub.core.nesting import shallow_json
 from hub.web.people.accounts import Account
 from hub.web.people.sessions import Session
 from hub.web.request.routes import Route

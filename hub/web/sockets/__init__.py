@@ -3,5 +3,5 @@
 certificate   of the pages, made by the hub or by its district
 redirect      plain HTTP, which leads to HTTPS
 
-The connections of the pages are held by `hub.kit.connections`.
+The connections of the pages are held by `hub.sdk.connections`.
 """

@@ -4,8 +4,9 @@ Browsers cannot check it by themselves: people compare its fingerprint with the 
 code to 2051, so that no wrong clock locks anybody out. It is not part of a state backup: a restored hub has a new one,
 and `ilot label` shows its fingerprint.
 
-Its key lies encrypted under a password that comes of the hub's store key (`hub.keys.page_password`): where a TPM holds
-that, the card alone does not give it up. One that lies in clear, of a former release, is encrypted when it is read.
+Its key lies encrypted under a password that comes of the hub's store key (`hub.identity.keys.page_password`): where a
+TPM holds that, the card alone does not give it up. One that lies in clear, of a former release, is encrypted when it is
+read.
 
 Where the district certifies the hub's pages (`hub.identity.page_certificate`), that certificate, for the same key, is
 shown as long as it is good; this one stays beside it.
@@ -24,11 +25,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from hub import tls
-from hub.disk.files import make_directory, overwrite, write_atomically
+from hub.core import tls
+from hub.core.disk.atomic_files import make_directory, overwrite, write_atomically
+from hub.identity.certificate_validity import validity
 from hub.identity.page_certificate import FILE as DISTRICT
 from hub.identity.page_certificate import fingerprint
-from hub.identity.validity import validity
 
 KEY, CERTIFICATE = "web.key", "web.crt"
 _CLEAR = b"-----BEGIN PRIVATE KEY-----"
@@ -87,7 +88,7 @@ def _encrypt(directory: Path, password: bytes) -> None:
             return
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-        from hub.keys import private_pem
+        from hub.protocol.pem import private_pem
 
         key: Any = load_pem_private_key(said, None)
         former = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -107,7 +108,7 @@ def _make(directory: Path, hub: str, names: tuple[str, ...], password: bytes) ->
     from cryptography.hazmat.primitives.serialization import Encoding
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-    from hub.keys import private_pem
+    from hub.protocol.pem import private_pem
 
     make_directory(directory)
     key = ec.generate_private_key(ec.SECP256R1())

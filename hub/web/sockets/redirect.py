@@ -8,7 +8,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 
-from hub.errors import NotReady
+from hub.core.errors import NotReady
 from hub.web.request.guard import host_is_ours, split_host
 
 MOST, HEAD, PATIENCE_S = 32, 4096, 5.0

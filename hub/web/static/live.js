@@ -45,7 +45,7 @@
 
   const all = (name, value) => document.querySelectorAll(`[${name}="${CSS.escape(value)}"]`);
 
-  // As the server says it: hub/web/figures.py, moment_text. Of the hour that comes twice, which one it is.
+  // As the server says it: hub/web/formatting.py, moment_text. Of the hour that comes twice, which one it is.
   const moment = (at) => {
     const read = (when, lang) => new Date(when * 1000).toLocaleString(lang, { timeZone: box.dataset.zone }).replace(",", "");
     const there = read(at, "sv-SE"), said = french ? read(at, "fr-FR") : there;

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 
-from hub.typography import kept_together, whole_text, with_units
+from hub.i18n.typography import kept_together, whole_text, with_units
 
 FILES = (
     "about", "accounts", "adding", "alerts", "audit", "commands", "commissioning", "configuration", "crisis", "device",

@@ -14,7 +14,7 @@ import sys
 
 import msgspec
 
-from hub import jail
+from hub.sdk import sandbox
 from integrations.bluetooth.strangers.messages import PACKET, Answer, Ask, Hello
 from integrations.bluetooth.strangers.parsers import Reader, find
 
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
         reader = Reader(parsers, page)
         reader.read(Ask(0, "00:00:00:00:00:00"))  # whatever is imported or made at the first call
         gc.freeze()
-        jail.shut(memory=MEMORY)
+        sandbox.shut(memory=MEMORY)
         decoder = msgspec.msgpack.Decoder(Ask)
         encoder = msgspec.msgpack.Encoder()
         names = [(parser.distribution, parser.version) for parser in parsers]

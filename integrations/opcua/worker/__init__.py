@@ -7,5 +7,6 @@
 
 asyncua takes 40 MB once imported and decodes whatever a server sends, so neither is done in the hub. The worker has no
 network: the hub holds the connection and hands its bytes over. It has no file, no process and little memory either
-(`hub.jail`); a server that takes it over gains the hub's key for OPC UA and the credentials for that very server.
+(`hub.sdk.sandbox`); a server that takes it over gains the hub's key for OPC UA and the credentials for that very
+server.
 """

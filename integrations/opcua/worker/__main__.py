@@ -14,7 +14,7 @@ import socket
 import sys
 from importlib.metadata import version
 
-from hub import jail
+from hub.sdk import sandbox
 from integrations.opcua.messages import Hello
 from integrations.opcua.worker.engine import Engine
 from integrations.opcua.worker.warming import warm
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
         asyncio.set_event_loop(loop)
         gc.collect()
         gc.freeze()
-        jail.shut(memory=MEMORY)
+        sandbox.shut(memory=MEMORY)
         engine = Engine(hub)
         engine.send(Hello(found))
         loop.run_until_complete(engine.run())

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from hub.app.rawdisk import build_raw
-from hub.catalogue import METRICS
+from hub.app.archive import build_raw
 from hub.config.parts.energy import History as Options
-from hub.history import History
-from hub.model import Metric, Place
-from hub.privacy import Privacy
-from hub.state import StateDir
-from hub.store import Store
-from hub.testing import ManualClock
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Metric, Place
+from hub.core.state_dir import StateDir
+from hub.core.store import Store
+from hub.history.memory import History
+from hub.privacy.rules_engine import Privacy
+from hub.sdk.testing import ManualClock
 
 START = 1_790_000_000
 OWN = Metric(key="own_count", privacy="personal")
@@ -83,7 +83,7 @@ async def test_by_default_nothing_is_made_and_nothing_of_it_is_imported(house: H
     assert await house.build() == (None, "")
     assert not house.state.raw.exists()
     assert house.lying() == []
-    code = "import sys, hub.app; print([name for name in sys.modules if name.startswith('hub.rawdisk')])"
+    code = "import sys, hub.app; print([name for name in sys.modules if name.startswith('hub.history.archive')])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
@@ -132,7 +132,7 @@ async def test_what_cannot_be_destroyed_is_said_and_the_hub_starts(
 ) -> None:
     raw, _ = await house.build(raw_on_disk="key-file")
     await house.said(raw)
-    monkeypatch.setattr("hub.rawdisk.folder.Folder.clear", refuse)
+    monkeypatch.setattr("hub.history.archive.folder.Folder.clear", refuse)
     raw, said = await house.build()
     assert raw is None
     assert "could not be destroyed; the next start tries again" in said
@@ -140,6 +140,6 @@ async def test_what_cannot_be_destroyed_is_said_and_the_hub_starts(
 
 
 def refuse(self: Any) -> None:
-    from hub.errors import DiskRefuses
+    from hub.core.errors import DiskRefuses
 
     raise DiskRefuses("read-only")

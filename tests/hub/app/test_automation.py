@@ -5,18 +5,17 @@ from unittest.mock import MagicMock
 
 import msgspec
 
-from hub.alerts import CLEARED, RAISED
-from hub.alerts.memory import Memory
-from hub.alerts.policy import EVERYTHING
-from hub.app import watch as module
-from hub.app.watch import Duty, Watch
+from hub.app import automation as module
+from hub.app.automation import Duty, Watch
+from hub.automation.alerts import CLEARED, RAISED
+from hub.automation.alerts.policy import EVERYTHING
+from hub.automation.alerts.table import Memory
 from hub.config.model import Core
-from hub.devices import Devices
-from hub.hosting.notifying import Notifiers
-from hub.model import Device
-
-from ...plugins.notify_kit import Local
-from ..alerts.test_book import NEW, Stream, life
+from hub.core.model import Device
+from hub.devices.registry import Devices
+from hub.plugin_host.notifier_queue import Notifiers
+from tests.hub.automation.alerts.test_service import NEW, Stream, life
+from tests.plugins.notify_kit import Local
 
 LOADED = SimpleNamespace(config=Core())
 

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from hub import keys
-from hub.app.recording import BY_TPM, KEYS, Recording
-from hub.state import StateDir
-from hub.web.pictures.shelf import Shelf
+from hub.app.commissioning_facts import BY_TPM, KEYS, Recording
+from hub.core.state_dir import StateDir
+from hub.identity import keys
+from hub.web.pictures.table import Shelf
 
 
 def answering(value: Any) -> Callable[..., Awaitable[Any]]:

@@ -2,12 +2,12 @@
 
 from types import SimpleNamespace
 
-from hub.app.configured import Configured
-from hub.clock import SystemClock
+from hub.app.config_events import Configured
 from hub.config.history import APPLIED
-from hub.errors import StorageError
-from hub.events import Events
-from hub.store import Store
+from hub.core.clock import SystemClock
+from hub.core.errors import StorageError
+from hub.core.security_events import Events
+from hub.core.store import Store
 
 
 async def test_a_change_that_is_audited_is_known_at_the_next_start_though_the_hub_was_killed_right_after(

@@ -6,13 +6,13 @@ from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
-from hub.app.replacing import Replacing
-from hub.devices import Devices
-from hub.errors import HubError
-from hub.labels import Unreadable
-from hub.model import Device
-from hub.places import Places
-from hub.testing import ManualClock
+from hub.app.device_replacement import Replacing
+from hub.core.errors import HubError
+from hub.core.model import Device
+from hub.devices.places import Places
+from hub.devices.registry import Devices
+from hub.protocol.device_labels import Unreadable
+from hub.sdk.testing import ManualClock
 
 OLD, NEW, KEY = "ble:A4:C1:38:00:00:01", "ble:A4:C1:38:00:00:02", "231d39c1d7cc1ab1aee224cd096db932"
 

@@ -4,10 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from hub.app.measured import calendars
+from hub.app.history import calendars
 from hub.config.model import Core
-
-from ..rollup.kit import at
+from tests.hub.history.rollups.kit import at
 
 
 @pytest.mark.parametrize(

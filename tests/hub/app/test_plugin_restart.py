@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from hub.app.restarting import Restarting
+from hub.app.plugin_restart import Restarting
 from hub.config.differences import Difference
-from hub.errors import HubError
-from hub.hosting.supervisor import RUNNING, STOPPED, Health
+from hub.core.errors import HubError
+from hub.plugin_host.supervisor import RUNNING, STOPPED, Health
 
 
 class Hub:

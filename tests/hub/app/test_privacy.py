@@ -3,9 +3,9 @@
 from types import SimpleNamespace
 from unittest.mock import AsyncMock, MagicMock
 
-from hub.app.protect import Forgetting
-from hub.catalogue import METRICS
-from hub.model import Device, Place
+from hub.app.privacy import Forgetting
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Device, Place
 
 
 async def test_a_plan_that_is_made_while_its_history_is_erased_is_made_anew():

@@ -7,17 +7,17 @@ from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
-from hub.adoption.memory import Roll
 from hub.app.crisis import Emergency, Hands
-from hub.app.reloading import Reloading
+from hub.app.reload import Reloading
 from hub.config.differences import ADDED, CHANGED, INTEGRATION, Difference, Differences
 from hub.config.load import Models, load
-from hub.crisis import State
-from hub.devices import Devices, mark_of
-from hub.errors import HubError
-from hub.hookspecs import Config
-from hub.hosting.pausing import Pauses
-from hub.store import Store
+from hub.core.errors import HubError
+from hub.core.store import Store
+from hub.devices.registry import Devices, mark_of
+from hub.onboarding.adoption.tables import Roll
+from hub.operations.crisis import State
+from hub.plugin_host.pausing import Pauses
+from hub.sdk.hookspecs import Config
 
 CONFIG = """\
 sites: {s: {}}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.app.run import Options, plain
 from hub.cli.run import run
-from hub.running import Options, plain
 
 WORDS = [
     "-c", "--config", "--state-dir", "--drain", "-v", "--verbose", "--json", "--config=a.yaml", "--state-dir=b",

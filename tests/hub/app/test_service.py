@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hub.app.service import Service, answers, calls, works
-from hub.control import Call
+from hub.core.calls import Call
 
 
 class Clock:

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from hub.app import closing
-from hub.app.closing import Part, close_all
-from hub.errors import StorageError
+from hub.app import shutdown
+from hub.app.shutdown import Part, close_all
+from hub.core.errors import StorageError
 
 
 def parts(done: list[str], first: Callable[[], Awaitable[None]], *, writes: bool) -> list[Part]:
@@ -39,7 +39,7 @@ async def test_a_connection_that_does_not_let_go_is_left_behind_and_risks_no_rea
     async def hangs() -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(closing, "HANGS_S", 0.01)
+    monkeypatch.setattr(shutdown, "HANGS_S", 0.01)
     done: list[str] = []
     assert await close_all(parts(done, hangs, writes=False)) == ""
     assert done == ["store"]

@@ -8,24 +8,23 @@ from contextlib import asynccontextmanager, suppress
 import msgspec
 import pytest
 
-from hub.alerts import ACKNOWLEDGED, CLEARED, RAISED, Book
-from hub.asking.answering import ASK_S, LONGEST_S, SELDOM_S, SOON_S, Answering
-from hub.backoff import Backoff
-from hub.commands import Desk
-from hub.counts import Counts
-from hub.devices import Devices
-from hub.errors import DiskRefuses, HubError, NotReady
-from hub.model import Device, Metric, Report, TrustClass, Writable
-from hub.rules import Fired, Rules, Where
-from hub.rules.compiling import Action, Rule
-from hub.rules.conditions import Same
-from hub.rules.holds import KEY as KEPT
-from hub.session import Reply
-from hub.store import Store
-from hub.testing import ManualClock
-from hub.watching import Watching
-
-from .alerts.test_book import KEY, NEW, Stream
+from hub.automation.alert_engine import Watching
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED, RAISED, Book
+from hub.automation.backend_answers import ASK_S, LONGEST_S, SELDOM_S, SOON_S, Answering
+from hub.automation.commands import Desk
+from hub.automation.rules import Fired, Rules, Where
+from hub.automation.rules.compiler import Action, Rule
+from hub.automation.rules.conditions import Same
+from hub.automation.rules.write_intents import KEY as KEPT
+from hub.core.backoff import Backoff
+from hub.core.counters import Counts
+from hub.core.errors import DiskRefuses, HubError, NotReady
+from hub.core.model import Device, Metric, Report, TrustClass, Writable
+from hub.core.store import Store
+from hub.devices.registry import Devices
+from hub.sdk.session import Reply
+from hub.sdk.testing import ManualClock
+from tests.hub.automation.alerts.test_service import KEY, NEW, Stream
 
 LAMP = Device(id="dali:1", integration="dali", place="street", writable={"level": Writable(0, 100, "technicien", 10)})
 DIM = Rule(name="dim", metric="presence", alert=False, action=Action("dali:1", "level", 100.0, 20.0))
@@ -82,7 +81,7 @@ async def test_a_rule_raises_one_alert_and_clears_it(tmp_path):
 
 
 async def test_what_fires_faster_than_it_can_be_acted_on_loses_no_last_word(tmp_path, monkeypatch):
-    monkeypatch.setattr("hub.watching.WAITING", 2)
+    monkeypatch.setattr("hub.automation.alert_engine.WAITING", 2)
     async with running(tmp_path) as hub:
         there = HERE._replace(key="square")
         for where, on in ((HERE, True), (there, True), (HERE, False), (there, False), (there, True), (HERE, True)):

@@ -7,18 +7,17 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from hub.alerts import CLEARED, RAISED
-from hub.commanding import LASTING_S, LONGEST_S, RULE, TRIES
-from hub.commands import Order
+from hub.automation.alerts import CLEARED, RAISED
+from hub.automation.commands import Order
+from hub.automation.rule_commands import LASTING_S, LONGEST_S, RULE, TRIES
+from hub.automation.rules import Rules
+from hub.automation.rules.compiler import Action
+from hub.automation.rules.write_intents import TOLD, Hold, Holds
 from hub.config.parts.rules import OWN
-from hub.energy.watch import RULE as DRIFT
-from hub.model import Device, Place, TrustClass, Writable
-from hub.rules import Rules
-from hub.rules.compiling import Action
-from hub.rules.holds import TOLD, Hold, Holds
-from hub.vigil.desk import RULE as SECURITY
-
-from .test_watching import DIM, DIMMED, HERE, LAMP, SENSOR, running, started
+from hub.core.model import Device, Place, TrustClass, Writable
+from hub.energy.drift_watch import RULE as DRIFT
+from hub.operations.incidents.service import RULE as SECURITY
+from tests.hub.automation.test_alert_engine import DIM, DIMMED, HERE, LAMP, SENSOR, running, started
 
 LOW = msgspec.structs.replace(DIM, name="low", action=Action("dali:1", "level", 40.0, 20.0))
 ROOM = Place(id="street", site="s", zone="z", name="Rue Haute")
@@ -288,7 +287,7 @@ async def test_a_refusal_that_passes_is_tried_again(tmp_path, monkeypatch):
         await by_hand(hub, 55.0)  # before the rule: it has the last word
         await passes(hub, 15)
         with monkeypatch.context() as patch:
-            patch.setattr("hub.commands.desk.OPEN_LIMIT", 0)
+            patch.setattr("hub.automation.commands.service.OPEN_LIMIT", 0)
             await hub.fire(DIM, True)
             await passes(hub, 15)
         await passes(hub, 60)
@@ -303,7 +302,7 @@ async def test_what_somebody_wrote_before_a_refusal_that_passes_is_no_word_again
         await by_hand(hub, 55.0)
         await passes(hub, 15)
         with monkeypatch.context() as patch:
-            patch.setattr("hub.commands.desk.OPEN_LIMIT", 0)
+            patch.setattr("hub.automation.commands.service.OPEN_LIMIT", 0)
             await say(True)
         await hub.desk.flush()
     async with running(tmp_path) as hub:

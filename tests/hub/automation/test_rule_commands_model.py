@@ -9,12 +9,11 @@ from contextlib import suppress
 import msgspec
 import pytest
 
-from hub.commanding import RULE
-from hub.commands import WriteRefused
-from hub.rules.compiling import Action
-
-from .test_commanding import answer, by_hand, passes
-from .test_watching import DIM, HERE, running
+from hub.automation.commands import WriteRefused
+from hub.automation.rule_commands import RULE
+from hub.automation.rules.compiler import Action
+from tests.hub.automation.test_alert_engine import DIM, HERE, running
+from tests.hub.automation.test_rule_commands import answer, by_hand, passes
 
 RULES = [
     DIM,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from hub import control
 from hub.cli.account import account
-from hub.cli.asking import who
+from hub.cli.hub_client import who
+from hub.rpc import control_socket
 
 from ..web.web_kit import NAME, Pages
 
@@ -22,7 +22,7 @@ async def ilot(state: Path, *arguments: str, stdin: str = "") -> Result:
 
 
 async def test_an_account_made_on_the_command_line_signs_in_and_one_that_is_removed_does_not(tmp_path: Path) -> None:
-    async with Pages(tmp_path) as pages, control.serving(tmp_path / "hub.sock", pages.calls()):
+    async with Pages(tmp_path) as pages, control_socket.serving(tmp_path / "hub.sock", pages.calls()):
         await pages.claimed()
         made = await ilot(
             tmp_path, "set", "Zoe", "--role", "technicien", "--password-file", "-", stdin=f"{OTHER}\r\nmore"
@@ -52,17 +52,17 @@ async def test_an_account_made_on_the_command_line_signs_in_and_one_that_is_remo
 
 
 async def test_what_the_pages_refuse_the_command_line_is_refused_too(tmp_path: Path) -> None:
-    async with Pages(tmp_path) as pages, control.serving(tmp_path / "hub.sock", pages.calls()):
+    async with Pages(tmp_path) as pages, control_socket.serving(tmp_path / "hub.sock", pages.calls()):
         await pages.claimed()
         last = await ilot(tmp_path, "remove", NAME)
-        assert isinstance(last.exception, control.Refused)
+        assert isinstance(last.exception, control_socket.Refused)
         assert "has to remain" in str(last.exception)
         asked = await ilot(tmp_path, "set", "zoe", stdin="court\ncourt\n")
-        assert isinstance(asked.exception, control.Refused)
+        assert isinstance(asked.exception, control_socket.Refused)
         assert "too short" in str(asked.exception)
         assert "court" not in asked.output
         pages.hub.read_only = True
         frozen = await ilot(tmp_path, "set", "zoe", "--password-file", "-", stdin=OTHER)
-        assert isinstance(frozen.exception, control.Refused)
+        assert isinstance(frozen.exception, control_socket.Refused)
         assert (frozen.exception.exit_code, "is read-only" in str(frozen.exception)) == (5, True)
         assert [one.name for one in pages.site.accounts.all()] == [NAME]

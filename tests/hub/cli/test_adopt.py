@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hub.cli import devices
-from hub.errors import NotReady
-from hub.labels.table import TEMPLATE
+from hub.core.errors import NotReady
+from hub.protocol.device_labels.table import TEMPLATE
 
 KEY = "2b7e151628aed2a6abf7158809cf4f3c"
 EUI = "0018B20000001234"
@@ -53,7 +53,7 @@ class Hub:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     made = Hub()
-    monkeypatch.setattr("hub.control.call", made.call)
+    monkeypatch.setattr("hub.rpc.control_socket.call", made.call)
     return made
 
 

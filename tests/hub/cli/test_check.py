@@ -12,15 +12,15 @@ import apsw
 import pytest
 from click.testing import CliRunner, Result
 
-from hub import keys
-from hub.adoption import memory
 from hub.cli.check import check
-from hub.config.built import Instance
-from hub.hosting.plugins import refusal
-from hub.model import Device, Place
-from hub.registry import GROUP, Plugin
-from hub.state import StateDir
-from hub.store import Store
+from hub.config.instances import Instance
+from hub.core.model import Device, Place
+from hub.core.state_dir import StateDir
+from hub.core.store import Store
+from hub.identity import keys
+from hub.onboarding.adoption import tables
+from hub.plugin_host.plugins import refusal
+from hub.plugin_host.registry import GROUP, Plugin
 
 CONFIG = """\
 hub: {name: h, site: s, state_dir: state}
@@ -46,10 +46,10 @@ async def looked(tmp_path: Path, devices: list[Device], places: list[Place] | No
     state.path.mkdir(mode=0o700)
     store = await Store.open(state.store, keys.create(state.keys).store_key)
     try:
-        await memory.adopt(store, devices, places or [], 1.0, "cli:jeanne")
+        await tables.adopt(store, devices, places or [], 1.0, "cli:jeanne")
         done = await asyncio.to_thread(ilot, tmp_path, "--adopted", "--json")
         assert done.exit_code == (6 if json.loads(done.stdout)["adopted_problems"] else 0)
-        assert len((await memory.load(store)).devices) == len(devices), "the store itself is as it was"
+        assert len((await tables.load(store)).devices) == len(devices), "the store itself is as it was"
         return dict(json.loads(done.stdout))
     finally:
         await store.close()
@@ -92,7 +92,7 @@ async def test_added_devices_are_read_as_they_were_before_a_change_that_a_hub_is
         db.executemany("INSERT INTO meta VALUES (?, zeroblob(3000))", [(f"key {n}",) for n in range(40)])
 
     try:
-        await memory.adopt(store, [GOOD], [], 1.0, "cli:jeanne")
+        await tables.adopt(store, [GOOD], [], 1.0, "cli:jeanne")
         await store.call(begun)
         done = await asyncio.to_thread(ilot, tmp_path, "--adopted", "--json")
         assert json.loads(done.stdout)["adopted"] == 1

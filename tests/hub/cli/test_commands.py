@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.cli import ilot as every_command
 from hub.cli.decode import _object
 from hub.cli.doctor import _network
-from hub.errors import DecodeError
+from hub.cli.main import ilot as every_command
+from hub.core.errors import DecodeError
 
 PLAIN = '{"address":"54:48:E6:8F:80:A5","rssi":-60,"service_data":{"fcd2":"40000902c40903bf13"}}'
 SEALED = '{"address":"54:48:E6:8F:80:A5","service_data":{"fcd2":"41a47266c95f730011223378237214"}}'

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from hub.cli.config.values import parse_path, parse_value
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 
 
 @pytest.mark.parametrize(

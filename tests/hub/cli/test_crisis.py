@@ -11,8 +11,7 @@ from click.testing import CliRunner
 from hub.cli.crisis import crisis
 from hub.cli.crisis.raising import battery, sampling, share, spell
 from hub.identity import enrolment
-
-from ..crisis.test_crisis import exported
+from tests.hub.operations.crisis.test_crisis import exported
 
 
 def verify(folder: Path, root: Path, *more: str) -> tuple[int, str]:

@@ -22,23 +22,23 @@ from backend import owner as owners
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import serving
-from hub import tls
-from hub.cli.doctor import stages, way
+from hub.cli.doctor import link_check, link_stages
 from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding
-from hub.cli.doctor.stages import Way, walk
-from hub.documents.trust import Egress as Declared
-from hub.documents.trust import Trust
-from hub.egress import Egress
+from hub.cli.doctor.link_stages import Way, walk
+from hub.core import tls
+from hub.core.tls.causes import DATES
 from hub.identity import enrolment
-from hub.testing import ManualClock
-from hub.tls.causes import DATES
+from hub.protocol.documents.trust import Egress as Declared
+from hub.protocol.documents.trust import Trust
+from hub.sdk.testing import ManualClock
+from hub.store_and_forward.egress import Egress
+from tests.hub.core.test_tls import ACCEPTED, REFUSED
+from tests.hub.store_and_forward.test_egress import Authority
 
 from ...certificates import Made, made
 from ...certificates import serving as serving_made
 from ...ports import free_port
 from ...proxy import proxy
-from ..test_egress import Authority
-from ..test_tls import ACCEPTED, REFUSED
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -204,15 +204,15 @@ def test_a_missing_key_identifier_is_named_where_something_insists_on_it(tmp_pat
 def test_the_kernel_is_asked_whether_a_time_server_keeps_the_clock(
     monkeypatch: pytest.MonkeyPatch, state: int, kept: bool | None
 ) -> None:
-    assert stages.kept_by_a_time_server() in (True, False, None)
+    assert link_stages.kept_by_a_time_server() in (True, False, None)
 
     class Library:
         @staticmethod
         def adjtimex(_: object) -> int:
             return state
 
-    monkeypatch.setattr(stages.ctypes, "CDLL", lambda _: Library)
-    assert stages.kept_by_a_time_server() is kept
+    monkeypatch.setattr(link_stages.ctypes, "CDLL", lambda _: Library)
+    assert link_stages.kept_by_a_time_server() is kept
 
 
 def test_an_old_tls_and_no_tls_are_tls(ca: Authority) -> None:
@@ -269,13 +269,13 @@ def test_the_hubs_own_certificate_is_named_when_it_lapsed_or_soon_will(
     ca: Authority, days: int, state: str, word: str
 ) -> None:
     certificate, _ = ca.issue("hub-a", start=NOW - 500 * DAY, end=NOW + 300 * DAY)
-    (found,) = way._certificate(certificate, (NOW + days * DAY).timestamp())
+    (found,) = link_check._certificate(certificate, (NOW + days * DAY).timestamp())
     assert (found.what, found.state) == ("certificate", state)
     assert word in found.says
 
 
 def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
-    (found,) = way._certificate(tmp_path / "tls.crt", 0.0)
+    (found,) = link_check._certificate(tmp_path / "tls.crt", 0.0)
     assert found.state == WRONG
     assert found.remedy
 

@@ -8,7 +8,7 @@ import pytest
 
 from hub.cli.doctor import _raw
 from hub.cli.doctor.findings import NOTE, OK, WRONG
-from hub.keys import tpm
+from hub.identity.keys import tpm
 
 
 def test_a_key_beside_what_it_opens_is_noted_and_nothing_is_said_where_there_is_none(tmp_path: Path) -> None:

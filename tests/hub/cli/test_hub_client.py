@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from hub.cli.asking import who
+from hub.cli.hub_client import who
 
 
 def test_behind_sudo_it_is_the_account_that_called_it(monkeypatch: pytest.MonkeyPatch) -> None:

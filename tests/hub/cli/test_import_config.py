@@ -9,11 +9,11 @@ from typing import Any
 import click
 import pytest
 
-from hub.cli.propose import Proposal, propose, show, write
-from hub.config.built import Models
+from hub.cli.import_config import Proposal, propose, show, write
+from hub.config.instances import Models
 from hub.config.load import load
-from hub.errors import ConfigError
-from hub.hookspecs import Config
+from hub.core.errors import ConfigError
+from hub.sdk.hookspecs import Config
 
 FILE = """\
 # the school

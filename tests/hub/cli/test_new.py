@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.cli import ilot, output, templates
+from hub.cli import output, templates
+from hub.cli.main import ilot
 from hub.config.source import parse
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from hub import keys
 from hub.cli.config import offline as offline_module
 from hub.cli.config.offline import offline
 from hub.config import history
-from hub.config.built import Models
 from hub.config.history import APPLIED, REFUSED, ROLLED_BACK, Change, History
-from hub.config.lastgood import Kept
+from hub.config.instances import Models
+from hub.config.last_good import Kept
 from hub.config.source import digests
-from hub.errors import ConfigError, HubError, NotReady, StorageError
-from hub.hookspecs import Config
-from hub.state import StateDir
+from hub.core.errors import ConfigError, HubError, NotReady, StorageError
+from hub.core.state_dir import StateDir
+from hub.identity import keys
+from hub.sdk.hookspecs import Config
 
 TEXT = """\
 # the school
@@ -62,7 +62,7 @@ def state(tmp_path: Path) -> Path:
 def holder(state: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that holds the state directory, as a hub does."""
     code = (
-        "import sys; from pathlib import Path; from hub.state import StateDir\n"
+        "import sys; from pathlib import Path; from hub.core.state_dir import StateDir\n"
         "with StateDir(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -50,7 +50,7 @@ class Hub:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     made = Hub()
-    monkeypatch.setattr("hub.control.call", made.call)
+    monkeypatch.setattr("hub.rpc.control_socket.call", made.call)
     return made
 
 

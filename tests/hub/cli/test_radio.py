@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.cli.keyfile import key_of
+from hub.cli.key_input import key_of
 from hub.cli.radio import discover
 
 KEY = "231d39c1d7cc1ab1aee224cd096db932"
@@ -137,7 +137,7 @@ def test_an_empty_list_of_a_running_hub_says_whether_it_listens_at_all(
         "devices": {"quarantine": []},
         "status": {"counts": {}, "plugins": [{"type": kind} for kind in running]},
     }
-    monkeypatch.setattr("hub.control.call", lambda path, name, **more: answers[name])
+    monkeypatch.setattr("hub.rpc.control_socket.call", lambda path, name, **more: answers[name])
     done = CliRunner().invoke(discover, [protocol])
     assert said in done.stderr
     assert ("hears no" in done.stderr) is ("hears no" in said)

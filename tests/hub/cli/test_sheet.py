@@ -89,7 +89,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append(name)
         return dict(FACTS)
 
-    monkeypatch.setattr("hub.control.call", call)
+    monkeypatch.setattr("hub.rpc.control_socket.call", call)
     return asked
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from hub.cli.demo import Watch
 from hub.cli.demo.showcase import PINS, Showcase, draw_plan, events
-from hub.errors import NotReady
-from hub.web.pictures.cleaning import checked
+from hub.core.errors import NotReady
+from hub.web.pictures.sanitizer import checked
 from integrations.lorawan.sim import Bin
 
 

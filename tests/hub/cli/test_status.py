@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from hub.cli.status import show, status
-from hub.control import Refused
+from hub.rpc.control_socket import Refused
 
 STATUS: dict[str, Any] = {
     "hub": "hub-a", "up_s": 61.0, "reports": 1, "readings": 2,

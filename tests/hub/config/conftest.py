@@ -12,8 +12,8 @@ import pytest
 from pydantic import Field, SecretStr, field_validator
 
 from hub.config.load import Loaded, Models, load
-from hub.errors import ConfigError, Problem
-from hub.hookspecs import Config
+from hub.core.errors import ConfigError, Problem
+from hub.sdk.hookspecs import Config
 
 BASE = """\
 sites:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.config.editing import amending
-from hub.config.editing.amending import REMOVED, Edit, amend
+from hub.config.editing import amendments
+from hub.config.editing.amendments import REMOVED, Edit, amend
 from hub.config.editing.comments import comments
-from hub.config.editing.writing import block
+from hub.config.editing.yaml_writer import block
 from hub.config.positions import SecretRef
 from hub.config.source import parse
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 
 FILE = """\
 # This school, written by Anne.
@@ -126,22 +126,22 @@ def test_an_edit_of_a_file_that_is_wrong_tells_what_is_wrong(tmp_path: Path) -> 
 
 
 def test_a_surgeon_that_loses_a_comment_elsewhere_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
-    honest = amending.replaced
+    honest = amendments.replaced
 
     def careless(text: str, *rest: Any, **more: Any) -> str:
         return honest(text, *rest, **more).replace("  # The boiler's meter: ask Paul before touching.\n", "")
 
-    monkeypatch.setattr(amending, "replaced", careless)
+    monkeypatch.setattr(amendments, "replaced", careless)
     with pytest.raises(ConfigError, match=r"the comment at config\.yaml:7 would vanish"):
         edited(tmp_path, Edit(("integrations", "modbus", "interval"), "1s"))
 
 
 def test_a_surgeon_that_writes_something_else_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
-    honest = amending.replaced
-    monkeypatch.setattr(amending, "replaced", lambda *a, **k: honest(*a, **k).replace("School", "Schule"))
+    honest = amendments.replaced
+    monkeypatch.setattr(amendments, "replaced", lambda *a, **k: honest(*a, **k).replace("School", "Schule"))
     with pytest.raises(ConfigError, match="does not say what was meant"):
         edited(tmp_path, Edit(("integrations", "modbus", "interval"), "1s"))
-    monkeypatch.setattr(amending, "replaced", lambda *a, **k: honest(*a, **k) + "\n  : [")
+    monkeypatch.setattr(amendments, "replaced", lambda *a, **k: honest(*a, **k) + "\n  : [")
     with pytest.raises(ConfigError, match="not readable"):
         edited(tmp_path, Edit(("integrations", "modbus", "interval"), "1s"))
 
@@ -181,8 +181,8 @@ def test_whatever_is_edited_the_text_says_it_and_other_comments_stay(
             return
         raise  # the gate: then the surgeon is wrong
     after = made.after.get("law.yaml", text)
-    expected = amending._expected(data, Edit(path, new))
-    assert amending._same(parse(after) or {}, expected or {})
+    expected = amendments._expected(data, Edit(path, new))
+    assert amendments._same(parse(after) or {}, expected or {})
     if path[0] in data:  # every comment of the other entries is there
         kept = [comment for _, comment in comments(after)]
         inside = _lines_of(text, path[0])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.config.built import Models
 from hub.config.differences import ADDED, CHANGED, INSTANCES, LIVE, REMOVED, Differences, differences
+from hub.config.instances import Models
 from hub.config.load import Loaded, load
 from hub.config.model import Core
 

@@ -16,15 +16,15 @@ from pydantic_core import PydanticUndefined
 
 from hub.config.load import Loaded, Models, load
 from hub.config.model import Core
+from hub.config.option_paths import children, options
 from hub.config.parts.devices import InstanceKeys
 from hub.config.positions import SecretRef
 from hub.config.reference import default_of, render
 from hub.config.schema import DIALECT, schema
-from hub.config.shapes import children, options
 from hub.config.source import parse, read
 from hub.config.values import duration
-from hub.hosting.installed import installed_models
-from hub.registry import Registry
+from hub.plugin_host.plugin_types import installed_models
+from hub.plugin_host.registry import Registry
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "config.example.yaml"

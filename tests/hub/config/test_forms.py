@@ -8,11 +8,11 @@ import pytest
 from pydantic import Field, SecretStr, StringConstraints
 
 from hub.config import forms
-from hub.config.built import Models
 from hub.config.forms import edits, form
+from hub.config.instances import Models
 from hub.config.positions import SecretRef
 from hub.config.schema import schema
-from hub.hookspecs import Config
+from hub.sdk.hookspecs import Config
 
 
 class Door(Config):

@@ -11,7 +11,7 @@ import pytest
 import hub.config
 from hub.config.french import in_french
 from hub.config.load import Models, load
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 
 BASE = "sites: {school: {name: School}}\nzones: {rooms: {site: school}}\n"
 Write = Callable[..., Path]

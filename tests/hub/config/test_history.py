@@ -11,9 +11,9 @@ import pytest
 
 from hub.config import history
 from hub.config.history import FOUND, MOST, MOST_BYTES, REFUSED, Change, History, begin, under_way, undo
-from hub.config.lastgood import Kept
+from hub.config.last_good import Kept
 from hub.config.source import digest, digests
-from hub.errors import ConfigError, StorageError
+from hub.core.errors import ConfigError, StorageError
 
 from ..swap_kit import state_of, swapped_before
 

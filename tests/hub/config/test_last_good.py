@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.config import aside, lastgood, source
-from hub.config.lastgood import Kept, part, recall, remember, start
+from hub.config import last_good, reader_process, source
+from hub.config.last_good import Kept, part, recall, remember, start
 from hub.config.load import Loaded, Models, load
-from hub.errors import ConfigError, StorageError
+from hub.core.errors import ConfigError, StorageError
 
 Read = Callable[..., Loaded]
 Write = Callable[..., Path]
@@ -126,9 +126,9 @@ def test_a_right_file_is_read_whatever_was_remembered(write: Write, models: Mode
 FAST = """
 import sys
 from pathlib import Path
-from hub.config.built import Models
-from hub.config import aside, source
-from hub.config.lastgood import Kept, remember, start
+from hub.config.instances import Models
+from hub.config import reader_process as aside; from hub.config import source
+from hub.config.last_good import Kept, remember, start
 kept = Kept(Path(sys.argv[2]), bytes(32))
 started = start(Path(sys.argv[1]), Models(), kept=kept, environ={})
 assert not started.problems
@@ -157,13 +157,13 @@ def test_what_a_child_reads_is_what_is_read_here(write: Write) -> None:
     write("{name: X, key: !secret k, n: 0017, deep: [1, 2.5, null, true, {a: é}]}", "hub.yaml")
     path = write("hub: !include hub.yaml\n")
     here = source.read(path)
-    assert aside.read(path) == (here.files, here.data, here.asked)
+    assert reader_process.read(path) == (here.files, here.data, here.asked)
 
 
 @pytest.mark.parametrize("text", ["hub: {name: X", "hub: !include none.yaml", "hub: {name: X, name: Y}", "a: &b 1"])
 def test_a_child_says_nothing_of_a_file_that_is_wrong_so_that_it_is_told_here(write: Write, text: str) -> None:
     path = write(text)
-    assert aside.read(path) is None
+    assert reader_process.read(path) is None
     with pytest.raises(ConfigError):
         start(path, Models(), environ={})
 
@@ -173,7 +173,7 @@ def test_where_no_child_can_be_had_the_file_is_read_here(
 ) -> None:
     monkeypatch.setattr("sys.executable", "/nowhere/python")
     path = write(base)
-    assert aside.read(path) is None
+    assert reader_process.read(path) is None
     assert start(path, models, environ={}).problems == []
 
 
@@ -218,7 +218,7 @@ def test_what_the_core_itself_no_longer_accepts_cannot_be_recalled(
     read: Read, models: Models, state: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remember(state, read("hub: {name: x}"))
-    monkeypatch.setattr(lastgood, "reveal", lambda *_: {"hub": {"nmae": "x"}})
+    monkeypatch.setattr(last_good, "reveal", lambda *_: {"hub": {"nmae": "x"}})
     assert recall(state, models, environ={}) is None
 
 
@@ -286,13 +286,13 @@ def test_a_part_of_the_file_can_be_used_whatever_is_wrong_elsewhere(text: str, m
 def test_a_link_that_leads_to_another_include_is_seen_at_the_start(
     write: Write, models: Models, tmp_path: Path
 ) -> None:
-    kept = lastgood.Kept(tmp_path / "state", b"k" * 32)
+    kept = last_good.Kept(tmp_path / "state", b"k" * 32)
     write("name: X\n", "a.yaml")
     write("name: Y\n", "b.yaml")
     path = write("hub: !include hub.yaml\n")
     for target, name in (("a.yaml", "X"), ("b.yaml", "Y")):
         (path.parent / "hub.yaml").unlink(missing_ok=True)
         (path.parent / "hub.yaml").symlink_to(target)
-        started = lastgood.start(path, models, kept=kept)
-        lastgood.remember(kept, started.loaded)
+        started = last_good.start(path, models, kept=kept)
+        last_good.remember(kept, started.loaded)
         assert started.loaded.config.hub.name == name

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from hub.config.build import build
-from hub.config.built import Models
+from hub.config.instances import Models
 from hub.config.load import Loaded, load
 from hub.config.sections import CORE_KEYS
-from hub.errors import ConfigError, Problem
-from hub.hookspecs import Config
-from hub.model import Device, Place, Position
+from hub.core.errors import ConfigError, Problem
+from hub.core.model import Device, Place, Position
+from hub.sdk.hookspecs import Config
 
 Read = Callable[..., Loaded]
 Wrong = Callable[..., list[Problem]]

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hub.config.editing.merging import merge
-from hub.config.editing.writing import block, flow, plain
+from hub.config.editing.merge import merge
+from hub.config.editing.yaml_writer import block, flow, plain
 from hub.config.positions import SecretRef
 from hub.config.source import parse, read
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 
 FOUND: dict[str, Any] = {
     "devices": {

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from hub.automation.rules import compile_rules
 from hub.config.load import Loaded, Models, load
-from hub.errors import ConfigError
-from hub.hookspecs import Config
-from hub.rules import compile_rules
+from hub.core.errors import ConfigError
+from hub.sdk.hookspecs import Config
 
 SHARED = """\
 loss:

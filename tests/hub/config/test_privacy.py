@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hub.config.load import Loaded, Models, load
-from hub.errors import ConfigError
-from hub.privacy import compile_privacy
+from hub.core.errors import ConfigError
+from hub.privacy.rules_engine import compile_privacy
 
 BASE = """\
 sites: {s: {}}

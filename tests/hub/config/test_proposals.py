@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from hub.config.built import Models
-from hub.config.proposing import MOST_EDITS, Conflict, Proposed, diff, judge, propose
+from hub.config.instances import Models
+from hub.config.proposals import MOST_EDITS, Conflict, Proposed, diff, judge, propose
 from hub.config.source import digest, digests
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 
 OLD = {"config.yaml": b"sites: {old: {}}\n"}
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from hub.automation.rules import compile_rules
 from hub.config.checks.rules import check_rules
 from hub.config.load import Loaded, Models, load
 from hub.config.model import Core
 from hub.config.parts.rules import Rule
 from hub.config.parts.templates import TEMPLATES, expand
-from hub.errors import ConfigError
-from hub.hookspecs import Config
-from hub.rules import compile_rules
+from hub.core.errors import ConfigError
+from hub.sdk.hookspecs import Config
 
 BASE = """\
 sites: {s: {timezone: Indian/Reunion}}
@@ -147,7 +147,7 @@ def test_a_rule_that_is_not_enabled_is_checked_and_not_watched(tmp_path: Path) -
 
 
 def test_a_rule_about_what_the_last_good_configuration_lost_is_left_out_alone() -> None:
-    from hub.config.lastgood import _pruned
+    from hub.config.last_good import _pruned
     from hub.config.positions import Finding
 
     data = {"rules": {"a": {}, "b": {}}, "notifiers": {"webhook": {}}, "devices": {}}

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.config import terminal
-from hub.config.lastgood import Kept, remember
+from hub.config.last_good import Kept, remember
 from hub.config.load import Loaded, Models, load
 from hub.config.secrets import _read_yaml, environment_name, read_plain, read_secrets
-from hub.errors import ConfigError, Problem
+from hub.core.errors import ConfigError, Problem
 
 CANARY = "c0ffee00c0ffee00c0ffee00c0ffee00"
 Read = Callable[..., Loaded]

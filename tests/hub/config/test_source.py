@@ -18,7 +18,7 @@ from hub.config.document import MAX_DEPTH
 from hub.config.positions import Finding, Lines, Positions, SecretRef, dotted
 from hub.config.scalars import resolve
 from hub.config.source import MAX_BYTES, MAX_FILES, Source, digest, parse, read, unchanged
-from hub.errors import ConfigError, Problem
+from hub.core.errors import ConfigError, Problem
 
 Write = Callable[..., Path]
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.config.terminal import WIDTH, render, show
-from hub.errors import Problem
+from hub.core.errors import Problem
 
 
 def test_a_problem_shows_its_line_with_a_caret_under_the_place() -> None:

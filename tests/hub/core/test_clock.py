@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.clock import AGREE_S, BUILD_FLOOR, DRIFT, EXACT_S, PATIENCE_S, SystemClock
+from hub.core.clock import AGREE_S, BUILD_FLOOR, DRIFT, EXACT_S, PATIENCE_S, SystemClock
 
 FAR = 4_000_000_000.0  # the year 2096
 

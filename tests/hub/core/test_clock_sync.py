@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from hub.clock import BUILD_FLOOR, PATIENCE_S, SystemClock
-from hub.dating import FLOOR_EVERY_S, FLOOR_KEY, UNSURE_KEY, Dating
-from hub.testing import settle
-from hub.web.telling.messages import message
+from hub.core.clock import BUILD_FLOOR, PATIENCE_S, SystemClock
+from hub.core.clock_sync import FLOOR_EVERY_S, FLOOR_KEY, UNSURE_KEY, Dating
+from hub.sdk.testing import settle
+from hub.web.presentation.messages import message
 
 
 class Machine:

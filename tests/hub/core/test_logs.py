@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from hub.logs import LONGEST, Ring, Tame
+from hub.core.logs import LONGEST, Ring, Tame
 
 
 def ring_of(*said: tuple[str, int, str]) -> Ring:

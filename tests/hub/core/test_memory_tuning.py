@@ -31,7 +31,7 @@ print(json.dumps({{
     "changed": sorted(name for name in before.keys() | os.environ if before.get(name) != os.environ.get(name)),
 }}))
 """
-SPARING = "from hub.thrift import give_back, spare; spare(); spare(); give_back()"
+SPARING = "from hub.core.memory_tuning import give_back, spare; spare(); spare(); give_back()"
 
 ZONES = ["PYTHONTZPATH"] if os.path.isdir("/usr/share/zoneinfo") and "PYTHONTZPATH" not in os.environ else []
 
@@ -86,7 +86,7 @@ def test_a_tls_connection_reads_into_room_for_two_records_and_the_machines_file_
 
 LATER = """
 import json, sys
-from hub.thrift import spare
+from hub.core.memory_tuning import spare
 spare()
 from pydantic import BaseModel, HttpUrl
 class Model(BaseModel):

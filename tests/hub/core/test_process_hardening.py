@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from hub import hardening
-from hub.hardening import harden
+from hub.core import process_hardening
+from hub.core.process_hardening import harden
 
 LOOK = """
 import ctypes, resource, subprocess
-from hub.hardening import harden
+from hub.core.process_hardening import harden
 said = harden()
 assert harden() == said
 print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), *resource.getrlimit(resource.RLIMIT_CORE))
@@ -47,20 +47,20 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[int, int]]:
     known = {resource.RLIMIT_MEMLOCK: (8 << 20, 8 << 20)}
     monkeypatch.setattr(resource, "setrlimit", lambda which, both: known.update({which: both}))
     monkeypatch.setattr(resource, "getrlimit", known.__getitem__)
-    monkeypatch.setattr(hardening, "_may_lock", lambda: False)
+    monkeypatch.setattr(process_hardening, "_may_lock", lambda: False)
     return known
 
 
 def swapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *devices: str) -> None:
     file = tmp_path / "swaps"
     file.write_text("Filename Type Size Used Priority\n" + "".join(f"{name} partition 1 0 -2\n" for name in devices))
-    monkeypatch.setattr(hardening, "_SWAPS", file)
+    monkeypatch.setattr(process_hardening, "_SWAPS", file)
 
 
 def kernel(monkeypatch: pytest.MonkeyPatch, answer: int) -> Libc:
     libc = Libc(answer)
-    monkeypatch.setattr(hardening.ctypes, "CDLL", lambda *_, **__: libc)
-    monkeypatch.setattr(hardening.ctypes, "get_errno", lambda: 1)
+    monkeypatch.setattr(process_hardening.ctypes, "CDLL", lambda *_, **__: libc)
+    monkeypatch.setattr(process_hardening.ctypes, "get_errno", lambda: 1)
     return libc
 
 
@@ -85,7 +85,7 @@ def test_with_swap_memory_is_locked_only_where_the_limit_cannot_be_hit(
     assert libc.locked == 0
     limits[resource.RLIMIT_MEMLOCK] = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     assert harden() == []
-    assert libc.locked == hardening.MCL_CURRENT | hardening.MCL_FUTURE | hardening.MCL_ONFAULT
+    assert libc.locked == process_hardening.MCL_CURRENT | process_hardening.MCL_FUTURE | process_hardening.MCL_ONFAULT
 
 
 def test_a_kernel_that_refuses_stops_nothing_and_is_told(
@@ -109,5 +109,5 @@ def test_a_machine_that_hides_its_swap_is_taken_to_have_some(
     limits: dict[int, tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel(monkeypatch, 0)
-    monkeypatch.setattr(hardening, "_SWAPS", tmp_path / "none")
+    monkeypatch.setattr(process_hardening, "_SWAPS", tmp_path / "none")
     assert len(harden()) == 1

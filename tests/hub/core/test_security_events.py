@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from hub.events import KINDS, QUIET_S, RATE, REPLAY, SUBJECTS, Events, SecurityEvent
-from hub.testing import ManualClock
+from hub.core.security_events import KINDS, QUIET_S, RATE, REPLAY, SUBJECTS, Events, SecurityEvent
+from hub.sdk.testing import ManualClock
 
 
 def told(clock):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.errors import ConfigError, StorageError
-from hub.state import DEFAULT, StateDir, state_of
+from hub.config.state_dir import DEFAULT, state_of
+from hub.core.errors import ConfigError, StorageError
+from hub.core.state_dir import StateDir
 
 
 @pytest.fixture(autouse=True)

@@ -13,12 +13,12 @@ from pathlib import Path
 import apsw
 import pytest
 
-from hub import store as stores
-from hub.disk import database
-from hub.disk.database import RESERVE
-from hub.disk.patience import once_the_disk_works
-from hub.errors import DiskRefuses, StorageError
-from hub.store import Store, restore
+from hub.core import store as stores
+from hub.core.disk import sqlite
+from hub.core.disk.retry import once_the_disk_works
+from hub.core.disk.sqlite import RESERVE
+from hub.core.errors import DiskRefuses, StorageError
+from hub.core.store import Store, restore
 
 KEY = bytes(range(32))
 
@@ -43,13 +43,13 @@ async def test_what_was_put_is_there_after_reopening(tmp_path):
 def test_what_the_journal_kept_of_a_deleted_secret_is_gone_once_it_is_wiped(tmp_path):
     path = tmp_path / "secrets.db"
     journal = Path(f"{path}-journal")
-    db = database.connect(path, KEY, ("CREATE TABLE secrets (x)",))
+    db = sqlite.connect(path, KEY, ("CREATE TABLE secrets (x)",))
     db.execute("INSERT INTO secrets VALUES (randomblob(3000))")
     db.execute("DELETE FROM secrets")
     kept = journal.read_bytes()
     pages = [piece for at in range(4096, len(kept), 64) if any(piece := kept[at : at + 64])]
     assert pages, "the page of the secret, as it was, is in the journal"
-    database.wipe_journal(db)
+    sqlite.wipe_journal(db)
     left = journal.read_bytes() if journal.exists() else b""
     assert not [piece for piece in pages if piece in left]
     assert db.pragma("journal_mode") == "persist"
@@ -84,19 +84,19 @@ def test_a_new_file_takes_one_commit_however_many_versions_its_schema_has(tmp_pa
     """Each commit is five syncs: a disk that refuses every third one let one version through an opening."""
     commits = []
     monkeypatch.setattr(apsw, "connection_hooks", [lambda db: db.set_commit_hook(lambda: bool(commits.append(1)))])
-    database.connect(tmp_path / "new.db", KEY, stores.SCHEMA, reserve=False).close()
+    sqlite.connect(tmp_path / "new.db", KEY, stores.SCHEMA, reserve=False).close()
     assert len(stores.SCHEMA) > 1
     assert len(commits) == 1
-    database.connect(tmp_path / "new.db", KEY, stores.SCHEMA, reserve=False).close()
+    sqlite.connect(tmp_path / "new.db", KEY, stores.SCHEMA, reserve=False).close()
     assert len(commits) == 1, "what is there is not written again"
 
 
 def test_an_upgrade_that_fails_leaves_the_file_at_the_version_it_had(tmp_path):
     path, first = tmp_path / "old.db", stores.SCHEMA[:1]
-    database.connect(path, KEY, first).close()
+    sqlite.connect(path, KEY, first).close()
     with pytest.raises(apsw.SQLError):
-        database.connect(path, KEY, (*first, "CREATE TABLE second (x)", "CREATE TABLE meta (x)"))
-    db = database.connect(path, KEY, first)
+        sqlite.connect(path, KEY, (*first, "CREATE TABLE second (x)", "CREATE TABLE meta (x)"))
+    db = sqlite.connect(path, KEY, first)
     assert db.pragma("user_version") == 1
     assert not list(db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'second'"))
     db.close()
@@ -144,7 +144,7 @@ def test_a_file_of_a_former_version_is_taken_over_with_all_that_is_in_it(tmp_pat
     rows = former(path, cut_short=cut_short)
     old = path.open("rb")
     for _ in range(2):
-        db = database.connect(path, KEY, stores.SCHEMA)
+        db = sqlite.connect(path, KEY, stores.SCHEMA)
         assert list(db.execute("SELECT * FROM meta ORDER BY key")) == rows
         assert db.pragma("integrity_check") == "ok"
         db.close()
@@ -158,7 +158,7 @@ def test_a_file_of_a_former_version_is_taken_over_with_all_that_is_in_it(tmp_pat
     with old:
         (tmp_path / "old.db").write_bytes(old.read())
     with pytest.raises(apsw.Error):  # what it held does not stay on the disk
-        database.connect(tmp_path / "old.db", KEY, stores.SCHEMA)
+        sqlite.connect(tmp_path / "old.db", KEY, stores.SCHEMA)
 
 
 def test_a_file_of_a_former_version_serves_as_it_is_while_the_disk_takes_no_copy(tmp_path, monkeypatch):
@@ -168,13 +168,13 @@ def test_a_file_of_a_former_version_serves_as_it_is_while_the_disk_takes_no_copy
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    db = database.connect(tmp_path / "store.db", KEY, stores.SCHEMA)
+    db = sqlite.connect(tmp_path / "store.db", KEY, stores.SCHEMA)
     assert list(db.execute("SELECT * FROM meta ORDER BY key")) == rows
     db.execute("INSERT INTO meta VALUES ('later', 'x')")
     db.close()
     assert not (tmp_path / "store.db.new").exists()
     monkeypatch.undo()
-    db = database.connect(tmp_path / "store.db", KEY, stores.SCHEMA)
+    db = sqlite.connect(tmp_path / "store.db", KEY, stores.SCHEMA)
     assert len(list(db.execute("SELECT * FROM meta"))) == len(rows) + 1
     db.close()
 
@@ -185,8 +185,8 @@ def test_a_file_that_was_taken_over_opens_though_the_disk_refuses_to_overwrite_t
     def refuses(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(database, "overwrite", refuses)
-    db = database.connect(tmp_path / "store.db", KEY, stores.SCHEMA)
+    monkeypatch.setattr(sqlite, "overwrite", refuses)
+    db = sqlite.connect(tmp_path / "store.db", KEY, stores.SCHEMA)
     assert list(db.execute("SELECT * FROM meta ORDER BY key")) == rows
     db.close()
 
@@ -194,7 +194,7 @@ def test_a_file_that_was_taken_over_opens_though_the_disk_refuses_to_overwrite_t
 def test_what_a_change_of_the_schema_meets_in_a_file_that_was_taken_over_is_told_as_it_is(tmp_path):
     former(tmp_path / "store.db")
     with pytest.raises(apsw.SQLError, match="no such table: nowhere"):  # not that it were of another hub's keys
-        database.connect(tmp_path / "store.db", KEY, (*stores.SCHEMA, "DELETE FROM nowhere"))
+        sqlite.connect(tmp_path / "store.db", KEY, (*stores.SCHEMA, "DELETE FROM nowhere"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand a file over")
@@ -202,7 +202,7 @@ def test_a_file_that_root_took_over_stays_that_of_the_hubs_user(tmp_path):
     former(tmp_path / "store.db")
     os.chown(tmp_path, 12345, 12346)
     os.chown(tmp_path / "store.db", 12345, 12346)
-    database.connect(tmp_path / "store.db", KEY, stores.SCHEMA).close()
+    sqlite.connect(tmp_path / "store.db", KEY, stores.SCHEMA).close()
     left = [(tmp_path / name).stat() for name in ("store.db", "store.db-journal")]
     assert [(one.st_uid, one.st_gid) for one in left] == [(12345, 12346)] * 2
 
@@ -211,23 +211,23 @@ def test_a_file_that_root_took_over_stays_that_of_the_hubs_user(tmp_path):
 @pytest.mark.parametrize("name", ["store.db", "store.db-journal"])
 def test_root_opens_no_store_through_a_link_of_the_hubs_user(tmp_path: Path, name: str) -> None:
     theirs, key = tmp_path / "passwd", os.urandom(32)
-    database.connect(tmp_path / "store.db", key, ["CREATE TABLE a (b)"]).close()
+    sqlite.connect(tmp_path / "store.db", key, ["CREATE TABLE a (b)"]).close()
     (tmp_path / name).unlink(missing_ok=True)
     theirs.write_text("root's own")
     theirs.chmod(0o644)
     (tmp_path / name).symlink_to(theirs)
     os.chown(tmp_path / name, 12345, 12345, follow_symlinks=False)
     with contextlib.suppress(OSError, apsw.Error):
-        database.connect(tmp_path / "store.db", key, ["CREATE TABLE a (b)"]).close()
+        sqlite.connect(tmp_path / "store.db", key, ["CREATE TABLE a (b)"]).close()
     assert (theirs.read_text(), theirs.stat().st_mode & 0o777) == ("root's own", 0o644)
 
 
 def test_a_file_is_opened_without_stretching_its_key(tmp_path: Path) -> None:
     """64,007 rounds of SHA-256 take 27 ms of a PC's core; each hub has two such files."""
-    database.connect(tmp_path / "store.db", KEY, stores.SCHEMA).close()
+    sqlite.connect(tmp_path / "store.db", KEY, stores.SCHEMA).close()
     began = time.thread_time()
     for _ in range(5):
-        database.connect(tmp_path / "store.db", KEY, stores.SCHEMA).close()
+        sqlite.connect(tmp_path / "store.db", KEY, stores.SCHEMA).close()
     opened = time.thread_time() - began
     began = time.thread_time()
     hashlib.pbkdf2_hmac("sha256", KEY, bytes(16), 5 * 64_007)
@@ -313,7 +313,7 @@ async def test_small_changes_take_nothing_from_the_disk_so_that_a_full_one_stops
 
 
 async def test_without_its_reserve_the_same_changes_do_take_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "restock", lambda db: None)
+    monkeypatch.setattr(sqlite, "restock", lambda db: None)
     monkeypatch.setattr(stores, "restock", lambda db: None)
     store = await Store.open(tmp_path / "store.db", KEY)
     before = taken(tmp_path)
@@ -340,7 +340,7 @@ async def test_a_journal_that_was_extended_rolls_back_a_change_that_was_cut_shor
     store = await Store.open(path, KEY)
     await store.put("key", b"before")
     await store.close()
-    db = database.connect(path, KEY, stores.SCHEMA)
+    db = sqlite.connect(path, KEY, stores.SCHEMA)
     db.execute("PRAGMA cache_spill = 1; PRAGMA cache_size = 1")
     db.execute("BEGIN IMMEDIATE; UPDATE meta SET value = CAST('after' AS BLOB)")
     db.execute("INSERT INTO meta VALUES ('more', zeroblob(100000))")  # spills: the journal is hot from here on
@@ -357,19 +357,19 @@ async def test_a_journal_that_was_extended_rolls_back_a_change_that_was_cut_shor
 
 async def test_a_call_that_the_disk_refuses_is_tried_again_and_then_says_that_it_may_be_later(tmp_path, monkeypatch):
     pauses: list[float] = []
-    monkeypatch.setattr(database.time, "sleep", pauses.append)
+    monkeypatch.setattr(sqlite.time, "sleep", pauses.append)
     store = await Store.open(tmp_path / "store.db", KEY)
     left = [apsw.IOError("disk I/O error"), apsw.FullError("database or disk is full")]
 
     def work(db: apsw.Connection) -> str:
-        with database.transaction(db):
+        with sqlite.transaction(db):
             db.execute("DELETE FROM meta")
             if left:
                 raise left.pop()
         return "done"
 
     assert await store.call(work) == "done"
-    assert pauses == list(database.PAUSES[:2])
+    assert pauses == list(sqlite.PAUSES[:2])
     left = [apsw.IOError("disk I/O error")] * 9
     with pytest.raises(DiskRefuses, match="the disk refuses"):
         await store.call(work)
@@ -425,7 +425,7 @@ async def test_a_start_waits_for_the_disk_and_for_nothing_else():
 
 
 async def test_a_start_needs_nothing_written_when_the_disk_takes_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(database.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(sqlite.time, "sleep", lambda seconds: None)
     store = await Store.open(tmp_path / "store.db", KEY)
     assert await store.start() == 1
 

@@ -13,11 +13,10 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from hub import tls
-from hub.tls.causes import DATES, FORM, NAME, OTHER, ROWS, STRANGER, WEAK, Refusal, french
-from hub.troubles import trouble
-
-from ..certificates import DAY, NOW, Made, files, made, serving
+from hub.core import tls
+from hub.core.tls.causes import DATES, FORM, NAME, OTHER, ROWS, STRANGER, WEAK, Refusal, french
+from hub.i18n.plugin_errors import trouble
+from tests.certificates import DAY, NOW, Made, files, made, serving
 
 Case = tuple[Made, Made]  # whom the client trusts, what the server shows
 CLIENT_ONLY = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])

@@ -6,10 +6,10 @@ import gc
 import msgspec
 import pytest
 
-from hub.devices import Devices, mark_of
-from hub.errors import HubError
-from hub.model import Device
-from hub.testing import settle
+from hub.core.errors import HubError
+from hub.core.model import Device
+from hub.devices.registry import Devices, mark_of
+from hub.sdk.testing import settle
 
 OLD = Device(id="ble:AA:AA:AA:AA:AA:AA", integration="bluetooth", place="classe-1", key=b"o" * 16, settings={"a": 1})
 NEW = "ble:BB:BB:BB:BB:BB:BB"

@@ -4,11 +4,11 @@ import math
 from random import Random
 
 from hub.energy.baseline import Day
-from hub.energy.chance import limit_of
+from hub.energy.baseline_fit import fit
 from hub.energy.degree import day_mean, degree_days
 from hub.energy.drift import judge
-from hub.energy.fitting import fit
-from hub.rollup.cells import Cell
+from hub.energy.significance import limit_of
+from hub.history.rollups.cells import Cell
 
 MONDAY = 739_892 - 739_892 % 7 + 1
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hub.energy import evidence
 from hub.energy.evidence import NotEvidence, verify
-from hub.keys import hub_id
+from hub.protocol.hub_id import hub_id
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"1" * 32)
 OTHER = Ed25519PrivateKey.from_private_bytes(b"2" * 32)

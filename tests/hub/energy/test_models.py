@@ -10,9 +10,9 @@ from random import Random
 import pytest
 
 from hub.energy.baseline import FLOOR, Day
-from hub.energy.chance import limit_of
+from hub.energy.baseline_fit import fit
 from hub.energy.drift import judge
-from hub.energy.fitting import fit
+from hub.energy.significance import limit_of
 
 PEER = Path(__file__).parents[2] / "peers/changepoints.py"
 MONDAY = 739_892 - 739_892 % 7 + 1

@@ -10,15 +10,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
+from hub.core.errors import HubError
 from hub.energy import operat
-from hub.energy.almanac import Almanac
+from hub.energy.day_types import Almanac
+from hub.energy.drift_watch import RULE, DriftWatch
 from hub.energy.evidence import verify
+from hub.energy.figures import Survey
 from hub.energy.reports import Reports
 from hub.energy.service import Energy
-from hub.energy.survey import Survey
-from hub.energy.watch import RULE, DriftWatch
-from hub.errors import HubError
-from tests.hub.rollup.kit import TEMPERATURE, H, Hub, at, meter_place
+from tests.hub.history.rollups.kit import TEMPERATURE, H, Hub, at, meter_place
 
 BEGIN = at("2026-01-01 00:00")
 KEY = Ed25519PrivateKey.from_private_bytes(b"1" * 32)
@@ -31,7 +31,7 @@ ALERTS = [
 
 
 def listing(alerts):
-    """As `hub.watching` answers to `alert.list`."""
+    """As `hub.automation.alert_engine` answers to `alert.list`."""
 
     def listed(asked):
         if not asked.get("all"):
@@ -465,11 +465,13 @@ async def test_a_drift_becomes_an_alert_once_and_is_cleared_by_a_new_reference(t
 
 
 async def test_another_region_sorts_the_reference_period_anew_from_its_first_day_on_and_once(tmp_path, monkeypatch):
-    from hub.energy import watch
+    from hub.energy import drift_watch
     from tests.hub.energy.test_drift import days_of
 
-    days, learnt, fitted = days_of(9)[:420], [], watch._learn
-    monkeypatch.setattr(watch, "_learn", lambda reference: learnt.append(reference[0].number) or fitted(reference))
+    days, learnt, fitted = days_of(9)[:420], [], drift_watch._learn
+    monkeypatch.setattr(
+        drift_watch, "_learn", lambda reference: learnt.append(reference[0].number) or fitted(reference)
+    )
     async with Hub(tmp_path, BEGIN, places=[meter_place()]) as hub:
         energy = energy_of(hub)
 

@@ -6,11 +6,11 @@ from random import Random
 
 from hub.config.calendars.holidays import public_holidays
 from hub.config.model import Core
-from hub.energy.almanac import Almanac, almanac_of
 from hub.energy.baseline import Day
-from hub.energy.chance import limit_of
+from hub.energy.baseline_fit import fit
+from hub.energy.day_types import Almanac, almanac_of
 from hub.energy.drift import judge
-from hub.energy.fitting import fit
+from hub.energy.significance import limit_of
 
 FIRST = date(2026, 9, 1).toordinal()
 PERIODS = (

@@ -6,9 +6,9 @@ from random import Random
 
 from hub.config.calendars.holidays import public_holidays
 from hub.energy.baseline import HOLIDAY, YEAR_END, Day
-from hub.energy.chance import limit_of
+from hub.energy.baseline_fit import fit
 from hub.energy.drift import judge
-from hub.energy.fitting import fit
+from hub.energy.significance import limit_of
 
 FIRST = date(2027, 2, 1).toordinal()
 

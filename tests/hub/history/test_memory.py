@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.history import PAGE, SPAN_S, WHOLE, Fold, History, Ring, thinned
-from hub.history.day import SHAPES
-from hub.history.pages import points, put_page, span, without
-from hub.history.strips import BLOCK_S, RING_BYTES
+from hub.history.memory import PAGE, SPAN_S, WHOLE, Fold, History, Ring, thinned
+from hub.history.memory.column_groups import BLOCK_S, RING_BYTES
+from hub.history.memory.day import SHAPES
+from hub.history.memory.pages import points, put_page, span, without
 
 START = 1_700_000_000
 I64 = (1 << 63) - 1

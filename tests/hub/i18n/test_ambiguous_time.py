@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.doubled import offset, which
-from hub.notice import Notice
+from hub.i18n.ambiguous_time import offset, which
+from hub.sdk.notification import Notice
 
 DISTRICTS = ("Europe/Paris", "Indian/Reunion", "America/Martinique", "America/Miquelon", "Pacific/Noumea")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.typography import KEPT, NARROW, plain_spaces, quantity, typeset
+from hub.i18n.typography import KEPT, NARROW, plain_spaces, quantity, typeset
 
 
 @pytest.mark.parametrize(

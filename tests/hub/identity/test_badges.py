@@ -12,17 +12,16 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.buffer.seal import kid_of
-from hub.documents.badges import BadBadge, Revoked, make_badge, make_revoked
-from hub.documents.trust import BadgeKey, Trust
-from hub.errors import StorageError
-from hub.identity.badging import ASK_S, Badging
-from hub.session import Reply
-from hub.store import Store
-from hub.testing import ManualClock
-
-from ..documents.test_badges import BADGE, KEY, NOW, OTHER
-from ..documents.test_trust import TRUST
+from hub.core.errors import StorageError
+from hub.core.store import Store
+from hub.identity.badges import ASK_S, Badging
+from hub.protocol.documents.badges import BadBadge, Revoked, make_badge, make_revoked
+from hub.protocol.documents.trust import BadgeKey, Trust
+from hub.protocol.records.seal import kid_of
+from hub.sdk.session import Reply
+from hub.sdk.testing import ManualClock
+from tests.hub.protocol.documents.test_badges import BADGE, KEY, NOW, OTHER
+from tests.hub.protocol.documents.test_trust import TRUST
 
 
 def trust(*keys: Ed25519PrivateKey) -> Trust:
@@ -139,7 +138,7 @@ async def test_a_list_whose_audit_the_disk_refuses_is_not_kept_either(
     def refuse(*_: object) -> None:
         raise StorageError("the disk refuses")
 
-    monkeypatch.setattr("hub.store.audit", refuse)
+    monkeypatch.setattr("hub.core.store.audit", refuse)
     with pytest.raises(StorageError):
         await hub.keep(withdrawn(7, BADGE.id), "backend")
     assert (await world.hub()).status()["number"] is None

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.identity.validity import validity
+from hub.identity.certificate_validity import validity
 
 KEY = ed25519.Ed25519PrivateKey.generate()
 FIRST = datetime(1950, 1, 1, tzinfo=UTC)

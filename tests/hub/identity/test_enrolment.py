@@ -26,13 +26,14 @@ from backend.keyfiles import owner_root
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving, tls_context
-from hub import keys
-from hub.disk import files
-from hub.documents.trust import sign_trust
-from hub.errors import AuthFailed, ConfigError, HubError, NotReady, StorageError
-from hub.identity import enrolment
-from hub.identity.enrolment import Token, enrol, read_token
-from hub.state import Held, StateDir
+from hub.core.disk import atomic_files
+from hub.core.errors import AuthFailed, ConfigError, HubError, NotReady, StorageError
+from hub.core.state_dir import Held, StateDir
+from hub.identity import enrolment, keys
+from hub.identity.enrolment import enrol
+from hub.protocol.documents.trust import sign_trust
+from hub.protocol.enrolment import Token, https_address, make_csr, read_token
+from hub.protocol.hub_id import hub_id
 
 from ...serving import start_server
 
@@ -282,7 +283,7 @@ class Impostor:
             await runner.cleanup()
 
     def certified(self, request: dict[str, Any], **change: Any) -> web.Response:
-        hub = keys.hub_id(base64.b64decode(request["identity"]))
+        hub = hub_id(base64.b64decode(request["identity"]))
         made = pki.make_hub_certificate(
             self.owner.ca, self.owner.ca_key, change.pop("csr", request["csr"].encode()), change.pop("name", hub)
         )
@@ -303,7 +304,7 @@ async def test_an_answer_that_is_right_is_taken(tmp_path: Path) -> None:
     ("change", "why"),
     [
         ({"name": "hub-other"}, "another hub's certificate"),
-        ({"csr": enrolment.make_csr(pki.new_key(), "x")}, "another hub's certificate"),
+        ({"csr": make_csr(pki.new_key(), "x")}, "another hub's certificate"),
         ({"hub": "hub-other"}, "another hub's certificate"),
         ({"certificate": "none"}, "without a certificate"),
         ({"certificate": 5}, "something else"),
@@ -413,14 +414,14 @@ def test_a_damaged_enrolment_is_a_clear_error(state: Path, content: bytes) -> No
 async def test_a_disk_that_refuses_leaves_no_half_enrolment(
     backend: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = files.write_atomically
+    real = atomic_files.write_atomically
 
     def refuse(path: Path, data: bytes, **more: Any) -> None:
         if path.name == enrolment.CERTIFICATE:
             raise OSError(28, "No space left on device")
         real(path, data, **more)
 
-    monkeypatch.setattr(files, "write_atomically", refuse)
+    monkeypatch.setattr(atomic_files, "write_atomically", refuse)
     with pytest.raises(StorageError, match="No space left"):
         await enrol(str(issue(backend)), tmp_path / "hub")
     with pytest.raises(ConfigError, match="not enrolled"):
@@ -470,5 +471,5 @@ def test_the_secret_does_not_show_in_a_repr() -> None:
 
 
 def test_addresses() -> None:
-    assert enrolment.address("https://h") == ("h", 443)
-    assert enrolment.address("https://[::1]:8443/") == ("::1", 8443)
+    assert https_address("https://h") == ("h", 443)
+    assert https_address("https://[::1]:8443/") == ("::1", 8443)

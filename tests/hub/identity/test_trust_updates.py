@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.documents.trust import Trust
-from hub.errors import StorageError
-from hub.identity.following import RETRY_S, Following
-from hub.testing import ManualClock
+from hub.core.errors import StorageError
+from hub.identity.trust_updates import RETRY_S, Following
+from hub.protocol.documents.trust import Trust
+from hub.sdk.testing import ManualClock
 
 FIRST = Trust(version=1, owner="Owner", recipients=(), ack_keys=())
 
@@ -32,7 +32,7 @@ async def test_a_document_that_the_disk_refused_is_tried_again_by_itself(
         return answer  # type: ignore[no-any-return]
 
     loop = asyncio.get_running_loop()
-    monkeypatch.setattr("hub.identity.following.enrolment.keep_trust", keep)
+    monkeypatch.setattr("hub.identity.trust_updates.enrolment.keep_trust", keep)
     clock = ManualClock()
     following = Following(tmp_path, FIRST, clock, adopted.append)
     running = asyncio.create_task(following.run())

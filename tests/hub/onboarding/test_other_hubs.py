@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from hub.asking.whereabouts import AGAIN_S, DEVICES_A_DAY, LONGEST_S, Whereabouts
-from hub.backoff import Backoff
-from hub.errors import NotReady
-from hub.session import Reply
-from hub.testing import ManualClock
+from hub.core.backoff import Backoff
+from hub.core.errors import NotReady
+from hub.onboarding.other_hubs import AGAIN_S, DEVICES_A_DAY, LONGEST_S, Whereabouts
+from hub.sdk.session import Reply
+from hub.sdk.testing import ManualClock
 
 
 class Http:

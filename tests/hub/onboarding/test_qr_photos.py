@@ -12,8 +12,8 @@ import pytest
 import segno
 from PIL import Image, ImageFilter
 
-from hub import photos
-from hub.errors import DecodeError, NotReady
+from hub.core.errors import DecodeError, NotReady
+from hub.onboarding import qr_photos
 
 LABEL = "LW:D0:70B3D59BA0000004:70B3D5E75E000001:01280013:C99B3"
 
@@ -36,37 +36,39 @@ def photo(*images: Image.Image, kind: str = "JPEG", size: tuple[int, int] = (160
 async def test_a_tilted_blurred_dim_label_in_a_photograph_is_read() -> None:
     tilted = code(LABEL).rotate(17, expand=True, fillcolor=(120, 130, 110)).filter(ImageFilter.GaussianBlur(1.2))
     dim = tilted.point(lambda level: level // 2 + 20)
-    assert await photos.codes(photo(dim, quality=60)) == [LABEL]
+    assert await qr_photos.codes(photo(dim, quality=60)) == [LABEL]
 
 
 async def test_two_labels_in_one_picture_are_both_found_and_none_is_none() -> None:
-    assert set(await photos.codes(photo(code(LABEL), code("0018B20000001234"), kind="PNG"))) == {
+    assert set(await qr_photos.codes(photo(code(LABEL), code("0018B20000001234"), kind="PNG"))) == {
         LABEL,
         "0018B20000001234",
     }
-    assert await photos.codes(photo()) == []
+    assert await qr_photos.codes(photo()) == []
 
 
 async def test_what_is_no_picture_is_refused_by_name_and_hurts_nobody() -> None:
     noise = random.Random(3).randbytes(20_000)
     for data in (b"", b"GIF89a" + noise, noise, photo()[:2000], photo(kind="PNG")[:500] + noise):
         with pytest.raises(DecodeError) as caught:
-            await photos.codes(data)
+            await qr_photos.codes(data)
         assert caught.value.reason == "photo-unreadable"
     with pytest.raises(DecodeError, match="MB"):
-        await photos.codes(bytes(photos.MOST_BYTES + 1))
+        await qr_photos.codes(bytes(qr_photos.MOST_BYTES + 1))
 
 
 async def test_a_picture_that_would_fill_the_memory_is_refused_before_it_is_opened_out() -> None:
     out = io.BytesIO()
     Image.new("1", (12_000, 12_000)).save(out, "PNG")
     with pytest.raises(DecodeError) as caught:
-        await photos.codes(out.getvalue())
+        await qr_photos.codes(out.getvalue())
     assert caught.value.reason in ("photo-pixels", "photo-unreadable")
 
 
 async def test_two_at_once_are_two_processes() -> None:
-    one, two = await asyncio.gather(photos.codes(photo(code(LABEL))), photos.codes(photo(code("0018B20000001234"))))
+    one, two = await asyncio.gather(
+        qr_photos.codes(photo(code(LABEL))), qr_photos.codes(photo(code("0018B20000001234")))
+    )
     assert (one, two) == ([LABEL], ["0018B20000001234"])
 
 
@@ -76,7 +78,7 @@ async def test_a_reader_that_a_photograph_has_taken_over_fills_no_memory() -> No
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with asyncio.timeout(60):
-        assert len(await photos._answered(process, b"x")) == 64 << 10
+        assert len(await qr_photos._answered(process, b"x")) == 64 << 10
     process.kill()
     await process.wait()
 
@@ -98,24 +100,24 @@ async def test_a_reader_that_a_photograph_has_taken_over_makes_nothing_up(
     async def answered(process: object, photo: bytes) -> bytes:
         return said
 
-    monkeypatch.setattr(photos, "_answered", answered)
+    monkeypatch.setattr(qr_photos, "_answered", answered)
     with pytest.raises(DecodeError) as caught:
-        await photos.codes(b"x")
+        await qr_photos.codes(b"x")
     assert caught.value.reason == "photo-crash"
 
 
 async def test_without_the_extra_people_are_told_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photos, "available", lambda: False)
+    monkeypatch.setattr(qr_photos, "available", lambda: False)
     with pytest.raises(NotReady, match="photos"):
-        await photos.codes(photo())
+        await qr_photos.codes(photo())
 
 
 def test_once_shut_in_the_worker_opens_no_file_and_no_socket_and_still_reads() -> None:
     """What the worker does, and between the door's closing and the picture what an attacker in it would try."""
     program = """
 import io, socket, sys
-from hub import jail
-from hub.photos import worker
+from hub.sdk import sandbox as jail
+from hub.onboarding.qr_photos import worker
 worker._prepare()
 jail.shut(memory=worker.ROOM)
 for attack in (lambda: open("/etc/passwd"), socket.socket, lambda: __import__("os").fork()):

@@ -8,11 +8,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "buffer"))
 
 import pytest
-from buffer_kit import SMALL, Clock, Party, batch, rows
 
-from hub.buffer.elsewhere import Elsewhere
-from hub.documents.backup import SENT_JUMP
-from hub.forwarding import _removed, raised
+from hub.operations.buffer_forwarding import _removed, raised
+from hub.protocol.documents.backup import SENT_JUMP
+from hub.store_and_forward.buffer.external_segments import Elsewhere
+from tests.hub.store_and_forward.buffer.buffer_kit import SMALL, Clock, Party, batch, rows
 
 
 def test_a_receive_window_is_raised_to_the_highest_told_and_never_lowered() -> None:

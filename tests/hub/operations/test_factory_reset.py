@@ -10,11 +10,12 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from hub import factory, keys
-from hub.cli import ilot
-from hub.errors import ConfigError, StorageError
-from hub.state import StateDir
-from hub.store import Store
+from hub.cli.main import ilot
+from hub.core.errors import ConfigError, StorageError
+from hub.core.state_dir import StateDir
+from hub.core.store import Store
+from hub.identity import keys
+from hub.operations import factory_reset
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ async def test_nothing_is_left_that_opens_anything(state: StateDir) -> None:
     store_key, image = keys.load(state.keys, {}).store_key, state.store.read_bytes()
     inodes = {path: path.open("rb") for path in state.keys.iterdir()}  # held open: what its blocks say afterwards
     before = {path: file.read() for path, file in inodes.items()}
-    found = factory.reset(state)
+    found = factory_reset.reset(state)
     assert {Path(name).name for name in found.keys} >= {"identity.pem", "store.key", "tls.pem"}
     assert found.buffered_bytes == 600
     for path, file in inodes.items():
@@ -60,8 +61,8 @@ async def test_keys_that_were_set_aside_or_left_by_a_power_cut_are_overwritten_t
         keys.create(folder)
     inodes = [(folder / "store.key").open("rb") for folder in (former, left)]
     before = [file.read() for file in inodes]
-    assert len(factory.look(state).keys) == 9
-    factory.reset(state)
+    assert len(factory_reset.look(state).keys) == 9
+    factory_reset.reset(state)
     for file, was in zip(inodes, before, strict=True):
         file.seek(0)
         assert file.read() != was
@@ -78,10 +79,10 @@ async def test_nothing_is_destroyed_through_a_link(state: StateDir, tmp_path: Pa
         rmtree(state.keys)
     (state.path / place).symlink_to(theirs if place == "keys" else theirs.parent)
     with pytest.raises(ConfigError, match="is a link"):
-        factory.reset(state)
+        factory_reset.reset(state)
     assert (theirs / "shadow").read_text() == "root's own"
     (state.path / place).unlink()
-    factory.reset(state)
+    factory_reset.reset(state)
     assert (theirs / "shadow").read_text() == "root's own"
 
 
@@ -97,11 +98,11 @@ async def test_a_reset_that_was_cut_short_anywhere_is_done_again(
             rmtree(path)
 
         with monkeypatch.context() as patch:
-            patch.setattr("hub.factory.shutil", SimpleNamespace(rmtree=remove))
+            patch.setattr("hub.operations.factory_reset.shutil", SimpleNamespace(rmtree=remove))
             with pytest.raises(StorageError, match="Try again"):
-                factory.reset(state)
+                factory_reset.reset(state)
         assert state.keys.is_dir(), "by it the rest is still known for a hub's"
-    factory.reset(state)
+    factory_reset.reset(state)
     assert [path.name for path in state.path.rglob("*")] == ["lock"]
 
 
@@ -109,13 +110,13 @@ def test_a_directory_that_is_no_hubs_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "a.txt").write_text("dear")
     with pytest.raises(ConfigError, match="no hub's state directory"):
-        factory.reset(StateDir(tmp_path))
+        factory_reset.reset(StateDir(tmp_path))
     assert (tmp_path / "letters" / "a.txt").read_text() == "dear"
 
 
 async def test_a_hub_that_runs_is_not_reset(state: StateDir) -> None:
     with state.locked(), pytest.raises(StorageError, match="another hub"):
-        factory.reset(state)
+        factory_reset.reset(state)
     assert keys.load(state.keys, {})
 
 
@@ -125,7 +126,7 @@ async def test_no_link_is_followed(state: StateDir, tmp_path: Path) -> None:
     (outside / "mine").write_text("mine")
     (state.keys / "link.pem").symlink_to(outside / "mine")
     (state.path / "packs").symlink_to(outside)
-    factory.reset(state)
+    factory_reset.reset(state)
     assert (outside / "mine").read_text() == "mine"
     assert [path.name for path in state.path.rglob("*")] == ["lock"]
 
@@ -137,11 +138,11 @@ async def test_a_reset_that_is_cut_short_has_destroyed_the_keys_and_is_done_agai
         raise OSError(5, "Input/output error", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr("hub.factory.shutil.rmtree", cut)
+        patch.setattr("hub.operations.factory_reset.shutil.rmtree", cut)
         with pytest.raises(StorageError, match="not everything is destroyed"):
-            factory.reset(state)
+            factory_reset.reset(state)
     assert list(state.keys.iterdir()) == []
-    factory.reset(state)
+    factory_reset.reset(state)
     assert [path.name for path in state.path.rglob("*")] == ["lock"]
 
 

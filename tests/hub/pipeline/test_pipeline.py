@@ -6,13 +6,12 @@ import math
 
 import pytest
 
-from hub.catalogue import METRICS
-from hub.errors import PluginError
-from hub.model import Metric, Proof, Quality, Report, Signal, TrustClass
-from hub.pipeline import FUTURE_S
-from hub.plan import Declared
-
-from .path_kit import METER, TAG, Path
+from hub.core.errors import PluginError
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Metric, Proof, Quality, Report, Signal, TrustClass
+from hub.pipeline.pipeline import FUTURE_S
+from hub.pipeline.plan import Declared
+from tests.hub.path_kit import METER, TAG, Path
 
 
 async def test_a_report_of_a_known_device_becomes_one_row_with_its_context():

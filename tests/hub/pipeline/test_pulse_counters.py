@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.admission.replay import PREFIX as WINDOWS
-from hub.model import Correction, Device, Place, Pulse, Quality, Report
-from hub.pulse import POINT_S, POINTS, Pulses
-
-from .path_kit import METER, Path
+from hub.core.model import Correction, Device, Place, Pulse, Quality, Report
+from hub.pipeline.admission.replay import PREFIX as WINDOWS
+from hub.pipeline.pulse_counters import POINT_S, POINTS, Pulses
+from tests.hub.path_kit import METER, Path
 
 HOUR = 3600.0
 START = 1_790_000_000.0

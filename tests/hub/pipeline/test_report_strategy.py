@@ -7,13 +7,12 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.catalogue import METRICS
-from hub.live import MOST_SLOTS
-from hub.model import Device, Metric, Quality, Report, Strategy
-from hub.plan import MOST_COMBINATIONS
-from hub.strategy import Sent, rule
-
-from .path_kit import METER, Path
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Device, Metric, Quality, Report, Strategy
+from hub.history.latest import MOST_SLOTS
+from hub.pipeline.plan import MOST_COMBINATIONS
+from hub.pipeline.report_strategy import Sent, rule
+from tests.hub.path_kit import METER, Path
 
 POWER = Metric(key="power", unit="W", resolution="1")
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.entries import Entry, installed
-from hub.registry import GROUP
+from hub.plugin_host.entry_points import Entry, installed
+from hub.plugin_host.registry import GROUP
 
 GROUPS = (GROUP, "console_scripts", "pytest11", "ilot.commands", "no.such.group")
 
@@ -63,12 +63,12 @@ def test_a_distribution_that_bears_another_s_name_in_its_metadata_is_called_as_i
 
 
 def test_an_entry_is_imported_when_it_is_asked_for_and_a_wrong_one_says_so() -> None:
-    assert Entry("x", "hub.registry:Registry.discover", "", "").load().__qualname__ == "Registry.discover"
-    assert Entry("x", "hub.registry", "", "").load() is sys.modules["hub.registry"]
+    assert Entry("x", "hub.plugin_host.registry:Registry.discover", "", "").load().__qualname__ == "Registry.discover"
+    assert Entry("x", "hub.plugin_host.registry", "", "").load() is sys.modules["hub.plugin_host.registry"]
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         Entry("x", "no_such_module:a", "", "").load()
     with pytest.raises(AttributeError, match="nothing"):
-        Entry("x", "hub.registry:nothing", "", "").load()
+        Entry("x", "hub.plugin_host.registry:nothing", "", "").load()
 
 
 WORD = st.text("abcdefghijklmnopqrstuvwxyz_.0123456789", min_size=1, max_size=8).filter(lambda text: text.strip("."))

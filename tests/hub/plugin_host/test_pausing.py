@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from hub.errors import NotReady
-from hub.hosting.pausing import Pauses
+from hub.core.errors import NotReady
+from hub.plugin_host.pausing import Pauses
 
 KEY = ("exporter", "prometheus")
 

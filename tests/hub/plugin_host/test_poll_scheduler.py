@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hub.paces import Pace, Paces
-from hub.testing import ManualClock, settle
+from hub.plugin_host.poll_scheduler import Pace, Paces
+from hub.sdk.testing import ManualClock, settle
 
 
 class Loop:

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 
 import hub
 from hub.cli.check import check
-from hub.config.built import Instance
-from hub.hosting.probing import probe
-from hub.registry import Plugin, Registry
+from hub.config.instances import Instance
+from hub.plugin_host.probing import probe
+from hub.plugin_host.registry import Plugin, Registry
 
 
 class Empty(hub.Config):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hub.config.built import Instance
-from hub.errors import PluginError
-from hub.hookspecs import Config
-from hub.hosting.plugins import declared_hosts
-from hub.registry import GROUP, Plugin, Registry
+from hub.config.instances import Instance
+from hub.core.errors import PluginError
+from hub.plugin_host.plugins import declared_hosts
+from hub.plugin_host.registry import GROUP, Plugin, Registry
+from hub.sdk.hookspecs import Config
 
 
 def registry(name: str) -> Registry:

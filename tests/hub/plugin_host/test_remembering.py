@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from hub.alerts import CLEARED, Alert
-from hub.alerts.policy import Policy
-from hub.hosting.notifying import OWED, REMEMBERED, OwnNotices
-from hub.testing import ManualClock
+from hub.automation.alerts import CLEARED, Alert
+from hub.automation.alerts.policy import Policy
+from hub.plugin_host.notifier_queue import OWED, REMEMBERED, OwnNotices
+from hub.sdk.testing import ManualClock
 
 
 class Local:

@@ -10,16 +10,16 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from hub.errors import DecodeError, LedElsewhere, PluginError
-from hub.events import Events
-from hub.hosting.plugins import Plugins
-from hub.hosting.runtime import STATE_LIMIT, Core, InProcessSession
-from hub.hosting.supervisor import Health
-from hub.model import Candidate, Decoded, Frame, Metric, NeedKey, Proof, Report, Signal
-from hub.registry import Decoder, Plugin, Registry
-from hub.testing import FakeHttp, settle
-
-from ..path_kit import METER, TAG, Path
+from hub.core.errors import DecodeError, LedElsewhere, PluginError
+from hub.core.model import Candidate, Decoded, Frame, Metric, NeedKey, Proof, Report, Signal
+from hub.core.security_events import Events
+from hub.plugin_host.plugins import Plugins
+from hub.plugin_host.registry import Plugin, Registry
+from hub.plugin_host.runtime import STATE_LIMIT, Core, InProcessSession
+from hub.plugin_host.supervisor import Health
+from hub.sdk.hookspecs import Decoder
+from hub.sdk.testing import FakeHttp, settle
+from tests.hub.path_kit import METER, TAG, Path
 
 
 class Stage(Path):

@@ -11,10 +11,9 @@ from datetime import timedelta
 
 import pytest
 
-from hub.buses import MOST_BYTES, Buses, BusOptions, SharedLine
-from hub.errors import AuthFailed, DecodeError, NotReady
-
-from ..serving import start_server
+from hub.core.errors import AuthFailed, DecodeError, NotReady
+from hub.plugin_host.serial_buses import MOST_BYTES, Buses, BusOptions, SharedLine
+from tests.serving import start_server
 
 SOON = timedelta(seconds=5)
 NEVER = timedelta(milliseconds=50)

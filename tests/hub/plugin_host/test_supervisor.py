@@ -3,10 +3,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from hub.backoff import Backoff
-from hub.errors import AuthFailed, NotReady
-from hub.hosting.supervisor import FINISHED, QUARANTINE, QUARANTINED, RUNNING, STOPPED, WAITING, Health, Supervisor
-from hub.testing import ManualClock, settle
+from hub.core.backoff import Backoff
+from hub.core.errors import AuthFailed, NotReady
+from hub.plugin_host.supervisor import FINISHED, QUARANTINE, QUARANTINED, RUNNING, STOPPED, WAITING, Health, Supervisor
+from hub.sdk.testing import ManualClock, settle
 
 
 def supervised(start, clock):

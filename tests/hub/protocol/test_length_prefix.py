@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.errors import DecodeError
-from hub.lp import lp, unlp
+from hub.core.errors import DecodeError
+from hub.protocol.length_prefix import lp, unlp
 
 PARTS = st.lists(st.binary(max_size=40), max_size=8)
 

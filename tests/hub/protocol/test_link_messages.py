@@ -9,8 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.documents.trust import MAX_DOCUMENT
-from hub.documents.wire import (
+from hub.core.errors import AuthFailed, DecodeError
+from hub.protocol.documents.trust import MAX_DOCUMENT
+from hub.protocol.length_prefix import lp
+from hub.protocol.link_messages import (
     ACK_LABEL,
     MAX_MESSAGE,
     MAX_RANGES,
@@ -33,8 +35,6 @@ from hub.documents.wire import (
     sign_ack,
     sign_state,
 )
-from hub.errors import AuthFailed, DecodeError
-from hub.lp import lp
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 OTHER = Ed25519PrivateKey.from_private_bytes(b"o" * 32)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.ranges import Range, Ranges
+from hub.protocol.ranges import Range, Ranges
 
 NUMBERS = st.integers(1, 60)
 SPANS = st.lists(st.tuples(NUMBERS, st.integers(0, 12)).map(lambda pair: (pair[0], sum(pair))), max_size=20)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.answers.autonomy import LEAST_S, STEP_S, STEPS, Written, days_and_hours
+from hub.rpc.autonomy import LEAST_S, STEP_S, STEPS, Written, days_and_hours
 
 HOUR, DAY = 3600.0, 86400.0
 GB = 1 << 30

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hub.answers.availability import DAYS, STEP_S, Availability
-from hub.errors import HubError
-from hub.model import Device
-from hub.testing import ManualClock
+from hub.core.errors import HubError
+from hub.core.model import Device
+from hub.rpc.availability import DAYS, STEP_S, Availability
+from hub.sdk.testing import ManualClock
 
 PARIS = ZoneInfo("Europe/Paris")
 SENSOR = Device(id="ble:1", integration="ble", place="p")

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from hub.control import Refused, call, serving
-from hub.errors import HubError, NotReady
+from hub.core.errors import HubError, NotReady
+from hub.rpc.control_socket import Refused, call, serving
 
 
 async def ask(path, name, **arguments):

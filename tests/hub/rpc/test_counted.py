@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.answers.counting import Counting
-from hub.counts import Counts
-from hub.reasons import Words, words
+from hub.core.counters import Counts
+from hub.i18n.reasons import Words, words
+from hub.rpc.counted import Counting
 
 ACME = {"valve-*": ("Vanne {part}", "Valve {part}")}
 

@@ -6,9 +6,9 @@ import json
 import logging
 from typing import Any
 
-from hub.answers.diagnosing import Diagnosing, people
-from hub.answers.redacting import Redactor
-from hub.logs import Ring
+from hub.core.logs import Ring
+from hub.rpc.diagnostics import Diagnosing, people
+from hub.rpc.redaction import Redactor
 
 POSITION = {"latitude": 48.85671, "longitude": 2.35243}
 CONFIGURATION = {

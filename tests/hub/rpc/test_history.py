@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.answers.recalling import Recalling
-from hub.errors import HubError
-from hub.model import Device
-from hub.rawdisk import RawDisk
-from hub.rawdisk.folder import Folder
-from hub.rawdisk.memory import Memory as RawMemory
-from tests.hub.rollup.kit import TEMPERATURE, H, Hub, at, meter_place
+from hub.core.errors import HubError
+from hub.core.model import Device
+from hub.history.archive import RawDisk
+from hub.history.archive.folder import Folder
+from hub.history.archive.table import Memory as RawMemory
+from hub.rpc.history import Recalling
+from tests.hub.history.rollups.kit import TEMPERATURE, H, Hub, at, meter_place
 
 START = at("2026-03-02 08:00")
 
@@ -88,7 +88,7 @@ async def test_too_many_steps_are_refused_before_they_are_told_one_by_one(tmp_pa
     async with Hub(tmp_path, START + 2 * H) as hub:
         hub.say(START, 20.0, metric=TEMPERATURE, place="salle")
         assert (await asked(hub, series="salle/temperature", step=step, **{"from": START}))["cells"]
-        monkeypatch.setattr("hub.rollup.cells.edges", None)  # 17 million hours take 800 MB
+        monkeypatch.setattr("hub.history.rollups.cells.edges", None)  # 17 million hours take 800 MB
         with pytest.raises(HubError, match="too many"):
             await asked(hub, series="salle/temperature", step=step, **{"from": -62_135_596_800})
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
-from hub.admission.quarantine import Quarantine
-from hub.answers.autonomy import LEAST_S
-from hub.answers.overview import WRITTEN_KEY, Overview, Room
-from hub.buffer import BufferStatus
-from hub.model import Candidate
-from hub.testing import ManualClock
-from hub.web.telling.messages import message
+from hub.core.model import Candidate
+from hub.pipeline.admission.quarantine import Quarantine
+from hub.rpc.autonomy import LEAST_S
+from hub.rpc.overview import WRITTEN_KEY, Overview, Room
+from hub.sdk.testing import ManualClock
+from hub.store_and_forward.buffer import BufferStatus
+from hub.web.presentation.messages import message
 
 DAY = 86400.0
 

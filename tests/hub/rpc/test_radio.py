@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.answers.radio import DAY_S, Radio, forecast, verdict
-from hub.errors import DecodeError, PluginError
-from hub.hosting.runtime import Core, InProcessSession
-from hub.model import Place
-from hub.places import Places
-from hub.testing import FakeHttp
-from hub.told import SUBJECTS, Told
-
-from ..path_kit import TAG, Path
+from hub.core.errors import DecodeError, PluginError
+from hub.core.model import Place
+from hub.devices.places import Places
+from hub.plugin_host.plugin_facts import SUBJECTS, Told
+from hub.plugin_host.runtime import Core, InProcessSession
+from hub.rpc.radio import DAY_S, Radio, forecast, verdict
+from hub.sdk.testing import FakeHttp
+from tests.hub.path_kit import TAG, Path
 
 GOOD = {"heard": 50, "lost": 1, "margin_db": 12.0, "margin_low_db": 6.0}
 

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.answers.redacting import MASK, Redactor
+from hub.rpc.redaction import MASK, Redactor
 
 NAMES = {"device": ["lorawan:70B3D5499AB12345", "Sonde 3"], "place": ["salle-3"], "hub": ["hub-abc"]}
 

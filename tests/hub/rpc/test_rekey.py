@@ -6,14 +6,13 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from hub.admission.guard import Guard, Options
-from hub.admission.quarantine import Quarantine
-from hub.answers.rekey import Rekey
-from hub.errors import HubError
-from hub.model import Candidate, Proof, Quality
-from hub.store import Store
-
-from ..path_kit import TAG, Path
+from hub.core.errors import HubError
+from hub.core.model import Candidate, Proof, Quality
+from hub.core.store import Store
+from hub.pipeline.admission.guard import Guard, Options
+from hub.pipeline.admission.quarantine import Quarantine
+from hub.rpc.rekey import Rekey
+from tests.hub.path_kit import TAG, Path
 
 NEW = bytes(range(16))
 SAID = {"temperature": 20.0}

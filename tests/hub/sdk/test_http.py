@@ -1,5 +1,5 @@
 """The hub's own calls over HTTP/1.1, against servers that say exactly these bytes; TLS, proxies and certificates are in
-tests/plugins/https and tests/hub/test_egress.py, large transfers and aiohttp's server too."""
+tests/plugins/https and tests/hub/store_and_forward/test_egress.py, large transfers and aiohttp's server too."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.calling import Answer, HttpClient, TooLong, Unanswered
-from hub.calling.form import asked
-from hub.calling.line import INTERIM, PORTION, Line, exchanged
-
-from ..serving import start_server
+from hub.sdk.http import Answer, HttpClient, TooLong, Unanswered
+from hub.sdk.http.connection import INTERIM, PORTION, Line, exchanged
+from hub.sdk.http.messages import asked
+from tests.serving import start_server
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SORT = OK + b"X-Sort: plain\r\n"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from hub.errors import AuthFailed
-from hub.kit.doorway import Doorway
+from hub.core.errors import AuthFailed
+from hub.sdk.http_server import Doorway
 from hub.web.sockets import certificate
 
 ANYBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

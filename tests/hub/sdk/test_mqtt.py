@@ -13,7 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties, VariableByteIntegers
 
 import hub
-from hub.kit.mqtt import MOST_PROPERTIES, PIECE, without_many_properties
+from hub.sdk.mqtt import MOST_PROPERTIES, PIECE, without_many_properties
 from integrations.mqtt_devices import Config
 from integrations.mqtt_devices.client import LONGEST_PACKET, Client
 from integrations.mqtt_devices.paths import MAX_PAYLOAD

@@ -15,8 +15,7 @@ import aiomqtt
 import pytest
 
 import hub
-
-from ...serving import start_server
+from tests.serving import start_server
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
 

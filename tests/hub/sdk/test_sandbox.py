@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from hub import jail
+from hub.sdk import sandbox
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_the_filter_allows_what_it_lists_and_nothing_else(machine: str) -> None:
     """The program run by hand, instruction by instruction, as the kernel does (linux/filter.h)."""
-    code = jail.program(machine)
+    code = sandbox.program(machine)
     lines = [struct.unpack_from("=HBBI", code, at) for at in range(0, len(code), 8)]
-    arch, _, calls = jail._MACHINES[machine]
+    arch, _, calls = sandbox._MACHINES[machine]
 
     def verdict(number: int, architecture: int) -> int:
         at = accumulator = 0
@@ -45,7 +45,7 @@ def test_the_numbers_of_system_calls_are_the_kernels(machine: str, header: str) 
     if not path.exists():
         pytest.skip(f"{path} is not installed")
     known = dict(line.split()[1:3] for line in path.read_text().splitlines() if line.startswith("#define __NR"))
-    for name, number in jail._MACHINES[machine][2].items():
+    for name, number in sandbox._MACHINES[machine][2].items():
         assert int(known.get(f"__NR3264_{name}") or known[f"__NR_{name}"]) == number, name
 
 
@@ -57,7 +57,7 @@ def test_the_number_of_seccomp_is_the_kernels(machine: str, header: str) -> None
     if not path.exists():
         pytest.skip(f"{path} is not installed")
     known = dict(line.split()[1:3] for line in path.read_text().splitlines() if line.startswith("#define __NR"))
-    assert int(known["__NR_seccomp"]) == jail._MACHINES[machine][1]
+    assert int(known["__NR_seccomp"]) == sandbox._MACHINES[machine][1]
 
 
 ATTACKS = {
@@ -90,7 +90,7 @@ def _attempt(attack: str, *, thread: bool, shut: str) -> str:
     """What became of it: "done", or the name of the error. The thread is there before the jail is."""
     code = f"""
 import os, resource, socket, sys, threading
-from hub import jail
+from hub.sdk import sandbox as jail
 go, told = threading.Event(), []
 def attempt():
     go.wait()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.kit.jailed import JailedWorker
+from hub.sdk.sandboxed_process import JailedWorker
 
 
 def gone(pid: int) -> bool:

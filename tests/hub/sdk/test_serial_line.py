@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 import hub
-from hub.kit import lines
-
-from ...serving import start_server
+from hub.sdk import serial_line
+from tests.serving import start_server
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ async def test_a_line_behind_a_tcp_port_is_the_same() -> None:
 
 
 async def test_a_line_whose_other_end_no_longer_reads_is_left_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "CLOSE_S", 0.1)
+    monkeypatch.setattr(serial_line, "CLOSE_S", 0.1)
     over = asyncio.Event()
 
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -101,14 +100,14 @@ async def test_what_cannot_be_opened_is_away_and_says_what(port: str) -> None:
     with pytest.raises(hub.NotReady, match=port):
         async with hub.open_line(port):
             pass
-    assert lines._held == {}
+    assert serial_line._held == {}
 
 
 async def test_a_port_without_rights_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refused(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(lines, "_serial", refused)
+    monkeypatch.setattr(serial_line, "_serial", refused)
     with pytest.raises(hub.AuthFailed, match="group dialout"):
         async with hub.open_line(str(tmp_path / "port")):
             pass

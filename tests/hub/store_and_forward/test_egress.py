@@ -22,12 +22,12 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.calling import HttpClient
-from hub.documents.trust import Egress as Declared
-from hub.documents.trust import Trust
-from hub.egress import MAX_REPLY, Egress, Host, NotDeclared, hybrid
-from hub.errors import AuthFailed, DecodeError, LedElsewhere, NotReady
-from hub.testing import ManualClock
+from hub.core.errors import AuthFailed, DecodeError, LedElsewhere, NotReady
+from hub.protocol.documents.trust import Egress as Declared
+from hub.protocol.documents.trust import Trust
+from hub.sdk.http import HttpClient
+from hub.sdk.testing import ManualClock
+from hub.store_and_forward.egress import MAX_REPLY, Egress, Host, NotDeclared, hybrid
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)

@@ -19,15 +19,29 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 sys.path.insert(0, str(Path(__file__).parent / "buffer"))
 
-from buffer_kit import SMALL, Clock, Party, batch, io_error, no_space, rows
 from test_crash_states import ModelDisk
 
-from hub.buffer import Buffer, frame
-from hub.buffer.ackset import AckSet
-from hub.buffer.catalog import unsettled
-from hub.buffer.rows import ALERTS, READINGS
-from hub.mirror import ABSENT, EVERY_S, FAILED, FULL, OFF, SAME_DISK, THERE, Copy, Mirror, Stick, SystemStick, counting
-from hub.testing import ManualClock
+from hub.protocol.records import framing
+from hub.protocol.records.rows import ALERTS, READINGS
+from hub.sdk.testing import ManualClock
+from hub.store_and_forward.buffer import Buffer
+from hub.store_and_forward.buffer.ackset import AckSet
+from hub.store_and_forward.buffer.catalog import unsettled
+from hub.store_and_forward.mirror import (
+    ABSENT,
+    EVERY_S,
+    FAILED,
+    FULL,
+    OFF,
+    SAME_DISK,
+    THERE,
+    Copy,
+    Mirror,
+    Stick,
+    SystemStick,
+    counting,
+)
+from tests.hub.store_and_forward.buffer.buffer_kit import SMALL, Clock, Party, batch, io_error, no_space, rows
 
 ROOT, STICK = Path("/model"), Path("/stick")
 PARTY = Party()
@@ -221,7 +235,7 @@ def _name(info):
 
 
 def _parsed(text: str):
-    from hub.buffer.segment import SegmentName
+    from hub.store_and_forward.buffer.segment import SegmentName
 
     name = SegmentName.parse(text)
     assert name is not None
@@ -299,9 +313,9 @@ def test_closed_segments_are_copied_and_the_recipients_key_opens_them() -> None:
     backend = PARTY.reader()
     for name in bench.names():
         data = bench.stick_disk.read(STICK / "hub" / READINGS / name)
-        for head in frame.scan(data, 8):
-            assert isinstance(head, frame.Head)
-            if head.kind != frame.LOCAL:
+        for head in framing.scan(data, 8):
+            assert isinstance(head, framing.Head)
+            if head.kind != framing.LOCAL:
                 backend.take(data[head.offset : head.offset + head.size])
     assert backend.all_numbers == list(range(300))
 
@@ -357,8 +371,8 @@ def test_what_a_later_segment_superseded_is_not_copied() -> None:
     bench = Bench(1)
     info = bench.closed()[0][0]
     data = bench.disk.read(info.path)
-    heads = [head for head in frame.scan(data, 8) if isinstance(head, frame.Head)]
-    block = next(head for head in heads if head.kind == frame.BLOCK)
+    heads = [head for head in framing.scan(data, 8) if isinstance(head, framing.Head)]
+    block = next(head for head in heads if head.kind == framing.BLOCK)
     assert counting(data, info.last) == data
     assert counting(data, info.last - 1) == data[: block.offset]
 

@@ -9,14 +9,14 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hub import stretching
-from hub.clock import SystemClock
-from hub.documents.badges import BadBadge, Badge, Revoked, make_badge, make_revoked
-from hub.identity.badging import Badging
+from hub.core import password_hash
+from hub.core.clock import SystemClock
+from hub.identity.badges import Badging
+from hub.protocol.documents.badges import BadBadge, Badge, Revoked, make_badge, make_revoked
 from hub.web.people.throttle import ADDRESS
+from tests.hub.identity.test_badges import trust
+from tests.hub.protocol.documents.test_badges import KEY, OTHER
 
-from ..documents.test_badges import KEY, OTHER
-from ..identity.test_badging import trust
 from .web_kit import NAME, PASSWORD, Browser, Pages
 
 PASS = "K7M2Q-9XRTH"
@@ -26,7 +26,7 @@ def badge(**changes: Any) -> Badge:
     now = int(SystemClock().now())
     facts = {
         "id": b"abcdefgh", "name": "Dominique Martin", "role": "technicien", "sites": ("ecole",), "begin": now - 10,
-        "until": now + 86_400, "secret": stretching.make(PASS),
+        "until": now + 86_400, "secret": password_hash.make(PASS),
     }  # fmt: skip
     return Badge(**{**facts, **changes})
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from hub.store import Store
-from hub.testing import ManualClock
+from hub.core.store import Store
+from hub.sdk.testing import ManualClock
 from hub.web.people.accounts import Accounts
 from hub.web.people.passwords import Passwords
 from hub.web.people.tokens import Tokens
-from hub.web.refused import Refused
+from hub.web.refusals import Refused
 
 from .web_kit import NAME, PASSWORD, Pages
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from hub.alerts import ACKNOWLEDGED, CLEARED, MUTED
-from hub.alerts.life import STORY, Alert, Step, moved
-from hub.watching import told
+from hub.automation.alert_engine import told
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED, MUTED
+from hub.automation.alerts.lifecycle import STORY, Alert, Step, moved
 from hub.web.words import WORDS
 
 from .web_kit import Pages
@@ -111,7 +111,7 @@ async def test_people_answer_by_form_and_by_api_under_their_name(pages: Pages) -
 
 
 def test_every_state_and_severity_and_piece_of_evidence_has_its_word() -> None:
-    from hub.alerts.life import SEVERITIES, STATES
+    from hub.automation.alerts.lifecycle import SEVERITIES, STATES
 
     assert all(f"alert-{state}" in WORDS for state in STATES)
     assert all(f"severity-{one}" in WORDS for one in SEVERITIES)

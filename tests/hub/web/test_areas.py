@@ -16,8 +16,8 @@ import aiohttp
 import pytest
 
 from hub.config.parts.web import Web as Options
-from hub.errors import HubError
-from hub.packs.archive import MOST_BYTES
+from hub.core.errors import HubError
+from hub.devices.packs.archive import MOST_BYTES
 from hub.web import server as server_module
 
 from .web_kit import Pages

@@ -16,9 +16,9 @@ import pytest
 import segno
 from PIL import Image
 
-from hub import photos
-from hub.errors import HubError
-from hub.web.pictures import shelf
+from hub.core.errors import HubError
+from hub.onboarding import qr_photos
+from hub.web.pictures import table as shelf
 from hub.web.request.routes import AMENDS, RULES
 
 from .web_kit import Browser, Hub, Pages, expected
@@ -245,7 +245,7 @@ async def test_photographs_are_unpacked_one_at_a_time(pages: Pages, monkeypatch:
         await go.wait()
         return []
 
-    monkeypatch.setattr(photos, "codes", slowly)
+    monkeypatch.setattr(qr_photos, "codes", slowly)
     await pages.claimed()
     browser, at = await pages.person("technicien"), "/commissioning/scan"
     first = asyncio.ensure_future(upload(browser, at, at, picture(), "photo"))
@@ -310,7 +310,7 @@ async def test_an_upload_where_none_is_expected_is_too_large(pages: Pages) -> No
     await pages.claimed()
     browser = await pages.person("technicien")
     assert (await upload(browser, "/commissioning/end", "/commissioning/report", bytes(70_000)))[0] == 413
-    big = bytes(photos.MOST_BYTES + (1 << 20))
+    big = bytes(qr_photos.MOST_BYTES + (1 << 20))
     assert (await upload(browser, "/commissioning/scan", "/commissioning/scan", big, "photo"))[0] == 413
 
 

@@ -9,8 +9,8 @@ from string import Formatter
 import pytest
 
 import hub.web
-from hub.typography import plain_spaces, typeset
-from hub.web.telling.deeds import deed
+from hub.i18n.typography import plain_spaces, typeset
+from hub.web.presentation.audit_text import deed
 from hub.web.words.deeds import ANY, DEEDS
 
 from .web_kit import Pages

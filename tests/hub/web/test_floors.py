@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.model import Place, Position, Report
+from hub.core.model import Place, Position, Report
 from hub.web.areas.plan import floors
 
 from .web_kit import Pages, roster

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hub.web
-from hub.typography import unit_text
-from hub.web import figures
-from hub.web.figures import NARROW, moment_text, value_text, with_unit, zone_text
+from hub.i18n.typography import unit_text
+from hub.web import formatting
+from hub.web.formatting import NARROW, moment_text, value_text, with_unit, zone_text
 from hub.web.words import word
 
 STATIC = Path(hub.web.__file__).parent / "static"
@@ -58,13 +58,13 @@ def test_a_value_keeps_six_digits_and_never_a_digit_before_the_point_less(value:
 
 def test_no_line_ends_between_a_number_and_its_unit() -> None:
     assert with_unit("4", "") == "4"
-    assert figures.number(-0.04, 1, "fr") == "0,0"  # nothing is less than nothing
-    assert figures.number(-0.06, 1, "fr") == "-0,1"
-    assert figures.size_text(8014, "fr") == f"8,0{NARROW}ko"
-    assert figures.span_text(90_061, "fr") == f"1{NARROW}j\u00a01{NARROW}h"
-    assert figures.span_text(3_700, "en") == f"1{NARROW}h\u00a001{NARROW}min"
-    assert [figures.span_text(whole, "fr") for whole in (3_600, 172_800)] == [f"1{NARROW}h", f"2{NARROW}j"]
-    assert figures.wish_text("2d", "fr") == f"2{NARROW}j"
+    assert formatting.number(-0.04, 1, "fr") == "0,0"  # nothing is less than nothing
+    assert formatting.number(-0.06, 1, "fr") == "-0,1"
+    assert formatting.size_text(8014, "fr") == f"8,0{NARROW}ko"
+    assert formatting.span_text(90_061, "fr") == f"1{NARROW}j\u00a01{NARROW}h"
+    assert formatting.span_text(3_700, "en") == f"1{NARROW}h\u00a001{NARROW}min"
+    assert [formatting.span_text(whole, "fr") for whole in (3_600, 172_800)] == [f"1{NARROW}h", f"2{NARROW}j"]
+    assert formatting.wish_text("2d", "fr") == f"2{NARROW}j"
     assert [unit_text("MiBy", lang) for lang in ("fr", "en")] == ["Mio", "MiB"]
     assert [unit_text("d", lang) for lang in ("fr", "en")] == ["j", "d"]
     assert f"10{NARROW}Mo au plus" in word("pictures-full", "fr")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hub.config.schema import schema
-from hub.hosting.installed import installed_models
-from hub.registry import Registry
+from hub.plugin_host.plugin_types import installed_models
+from hub.plugin_host.registry import Registry
 from hub.web.areas.configuration import wording as configuring
 from hub.web.words.options import TEXTS, about, title, unit
 from hub.web.words.options.titles import TITLES, WITHIN

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from hub.answers.declaring import Declaring
-from hub.catalogue import METRICS
-from hub.clock import SystemClock
 from hub.config.model import Core
-from hub.counts import Counts
-from hub.privacy import Privacy, compile_privacy
-from hub.protecting import Protecting
+from hub.core.clock import SystemClock
+from hub.core.counters import Counts
+from hub.core.metric_catalogue import METRICS
+from hub.privacy.rules_engine import Privacy, compile_privacy
+from hub.privacy.window_publisher import Protecting
+from hub.rpc.privacy import Declaring
 
 from .web_kit import Pages
 

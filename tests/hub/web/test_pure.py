@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.commands.judging import ROLES
+from hub.automation.commands.policy import ROLES
 from hub.config.parts.web import Web as Options
-from hub.energy.words import WORDS as REPORT
-from hub.hosting.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING
-from hub.typography import typeset
+from hub.energy.report_texts import WORDS as REPORT
+from hub.i18n.typography import typeset
+from hub.plugin_host.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING
 from hub.web.people import passwords
 from hub.web.people.passwords import Busy, Passwords, code_of, new_code, unfit
 from hub.web.people.sessions import IDLE_S, LONGEST_S, MOST_EACH, Sessions
 from hub.web.people.throttle import ADDRESS, ALL, HOUR, KNOWN, STRANGERS, Throttle, network
+from hub.web.presentation import views
+from hub.web.presentation.messages import message
 from hub.web.request import routes
 from hub.web.request.guard import POLICY, from_elsewhere, host_is_ours, policy_with_style, split_host
-from hub.web.telling import showing
-from hub.web.telling.messages import message
 from hub.web.words import WORDS, merged, word
 
 WEB = Path(passwords.__file__).parents[1]
@@ -95,7 +95,7 @@ def test_a_key_that_stands_in_two_areas_is_refused_by_name() -> None:
 def test_every_state_has_its_word() -> None:
     for state in (RUNNING, WAITING, STOPPED, QUARANTINED, FINISHED, "starting", "up", "away", "refused", "failed"):
         assert f"plugin-{state}" in WORDS
-    for state in showing.STATES:
+    for state in views.STATES:
         assert f"state-{state}" in WORDS
 
 
@@ -236,30 +236,30 @@ ROW = {
 
 def test_a_table_opens_in_a_french_spreadsheet_and_no_cell_of_it_runs() -> None:
     heads, states = [str(n) for n in range(11)], {"green": "remonte"}
-    french = showing.table([ROW], "fr", heads, states)
+    french = views.table([ROW], "fr", heads, states)
     assert french.startswith(b"\xef\xbb\xbf")
     row = list(csv.reader(io.StringIO(french.decode("utf-8-sig")), delimiter=";"))[1]
     assert row[1] == "Été; =1+1"
     assert row[4] == "'=cmd()"
     assert row[9:] == ["-71", "2,5"]
-    english = showing.table([ROW], "en", heads, states)
+    english = views.table([ROW], "en", heads, states)
     assert list(csv.reader(io.StringIO(english.decode())))[1][9:] == ["-71", "2.5"]
 
 
 @given(st.dictionaries(st.sampled_from(["page", "size", "sort", "dir", "q", "state"]), st.text(max_size=12)))
 def test_no_query_breaks_the_list(query: dict[str, str]) -> None:
-    found = showing.rows([ROW], query)
-    shown, page, size = showing.page_of(found, query)
+    found = views.rows([ROW], query)
+    shown, page, size = views.page_of(found, query)
     assert page >= 1
-    assert 1 <= size <= showing.MOST_ROWS
+    assert 1 <= size <= views.MOST_ROWS
     assert len(shown) <= 1
 
 
 def test_signals_are_judged_by_their_radio() -> None:
-    assert showing.loudness("lorawan:AA", -110) == "signal-fair"
-    assert showing.loudness("ble:AA", -110) == "signal-weak"
-    assert showing.loudness("ble:AA", None) == ""
-    assert showing.strongest({"a": -90, "b": None, "c": -70}) == -70
+    assert views.loudness("lorawan:AA", -110) == "signal-fair"
+    assert views.loudness("ble:AA", -110) == "signal-weak"
+    assert views.loudness("ble:AA", None) == ""
+    assert views.strongest({"a": -90, "b": None, "c": -70}) == -70
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hub.admission.quarantine import REFUSALS
+from hub.pipeline.admission.quarantine import REFUSALS
 
 from .web_kit import Pages
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.crisis import Verdict, outside
-from hub.web.telling.messages import message
+from hub.operations.crisis import Verdict, outside
+from hub.web.presentation.messages import message
 
 from .web_kit import Pages
 

@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.errors import HubError
-from hub.kit import connections
-from hub.kit.connections import Connections, Limits, whose
+from hub.core.errors import HubError
+from hub.sdk import connections
+from hub.sdk.connections import Connections, Limits, whose
 from hub.web.people.passwords import new_code
 from hub.web.people.throttle import KNOWN, STRANGERS
 from hub.web.request.routes import EVERYBODY, FILE, PAGE

@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 
 import aiohttp
 
-from hub.answers.auditing import Auditing
-from hub.clock import SystemClock
 from hub.config.parts.web import Web as Options
-from hub.crisis import State, guarded
-from hub.devices import Devices
-from hub.errors import HubError
-from hub.live import Live
-from hub.model import Device, Metric, Place, Report, Writable
-from hub.places import Places
-from hub.store import Store
-from hub.web.handed import Parts
-from hub.web.part import Web
+from hub.core.clock import SystemClock
+from hub.core.errors import HubError
+from hub.core.model import Device, Metric, Place, Report, Writable
+from hub.core.store import Store
+from hub.devices.places import Places
+from hub.devices.registry import Devices
+from hub.history.latest import Live
+from hub.operations.crisis import State, guarded
+from hub.rpc.audit import Auditing
+from hub.web.services import Parts
+from hub.web.web_part import Web
 
 NAME, PASSWORD = "camille", "trois lampes et un chat"
 TEMPERATURE = Metric(key="temperature", unit="Cel", fr="Température", en="Temperature")

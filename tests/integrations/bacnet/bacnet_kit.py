@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.bacnet import run
 from integrations.bacnet.settings import Config
 from tests import ports

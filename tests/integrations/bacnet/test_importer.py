@@ -14,9 +14,9 @@ from ruamel.yaml import YAML
 
 import hub
 from hub.cli.check import check
-from hub.cli.propose import importing
+from hub.cli.import_config import importing
 from hub.cli.radio import discover
-from hub.errors import HubError
+from hub.core.errors import HubError
 from integrations.bacnet import names
 from integrations.bacnet.names import ObjectId
 from integrations.bacnet.proposing import Seen, objects

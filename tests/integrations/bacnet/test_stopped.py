@@ -11,7 +11,7 @@ import pytest
 from bacnet_kit import HOST, config, free_port
 
 import hub
-from hub.testing import settle
+from hub.sdk.testing import settle
 from integrations.bacnet import names, tags, writing
 from integrations.bacnet.decode import Station
 from integrations.bacnet.link import Link, Silent

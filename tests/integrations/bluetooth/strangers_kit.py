@@ -110,7 +110,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def unjailed() -> list[str]:
     """The broken twin: the same worker without its jail."""
     command = child.own_command()
-    boot = command[-2].replace("import runpy;", "import runpy; import hub.jail as j; j.shut = lambda memory: None;")
+    boot = command[-2].replace(
+        "import runpy;", "import runpy; import hub.sdk.sandbox as j; j.shut = lambda memory: None;"
+    )
     assert boot != command[-2]
     return [*command[:-2], boot, command[-1]]
 

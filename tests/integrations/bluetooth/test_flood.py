@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from hub.admission.quarantine import Quarantine
-from hub.hosting.runtime import Core, InProcessSession
-from hub.registry import Decoder
-from hub.testing import FakeHttp
+from hub.pipeline.admission.quarantine import Quarantine
+from hub.plugin_host.runtime import Core, InProcessSession
+from hub.sdk.hookspecs import Decoder
+from hub.sdk.testing import FakeHttp
 from integrations.bluetooth import bthome, eddystone, ruuvi
 from integrations.bluetooth.intake import STRANGERS_PER_S, Heard, Intake
 from integrations.bluetooth.sim.sensors import BTHOME

@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 import hub
-from hub.config.built import Instance
-from hub.hosting.plugins import declared_hosts
+from hub.config.instances import Instance
+from hub.plugin_host.plugins import declared_hosts
 from integrations import bluetooth
 from integrations.bluetooth.proxy import Proxy
 from integrations.bluetooth.sim.bluez import FakeBluez

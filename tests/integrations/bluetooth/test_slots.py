@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.testing import settle
+from hub.sdk.testing import settle
 from integrations.bluetooth.slots import Slots
 
 

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 import hub
 import integrations.enocean
 from hub.cli.decode import decode
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.enocean import Config, run
 
 HERE = Path(integrations.enocean.__file__).parent

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 import hub
 import integrations.enocean
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.enocean import Config, DeviceSettings, Listening, probe, run
 from integrations.enocean.esp3 import Packet, pack
 

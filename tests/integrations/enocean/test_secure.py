@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hub
-from hub.admission.trust import trust_class
 from hub.cli.decode import decode as decode_command
-from hub.model import TrustClass
-from hub.testing import FakeSession, settle
+from hub.core.model import TrustClass
+from hub.pipeline.admission.trust import trust_class
+from hub.sdk.testing import FakeSession, settle
 from integrations.enocean import Config, DeviceSettings, Listening
 from integrations.enocean.esp3 import Packet, Splitter, pack
 from integrations.enocean.listening import REPEAT_S

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from hub import Device
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 
 
 class Session(FakeSession):

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import hub
-from hub.documents.trust import Trust
-from hub.egress import Egress, Host
-from hub.testing import FakeSession, ManualClock
+from hub.protocol.documents.trust import Trust
+from hub.sdk.testing import FakeSession, ManualClock
+from hub.store_and_forward.egress import Egress, Host
 
 HERE = Path(__file__).parent
 

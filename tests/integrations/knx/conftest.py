@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from knxd_kit import Knxd
 
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 
 
 @pytest.fixture

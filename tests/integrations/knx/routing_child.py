@@ -15,7 +15,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[3])]
 from knxd_kit import Knxd, until  # noqa: E402 - found through the line above
 
 import hub  # noqa: E402
-from hub.testing import FakeSession  # noqa: E402
+from hub.sdk.testing import FakeSession  # noqa: E402
 from integrations import knx  # noqa: E402
 from integrations.knx import monitor  # noqa: E402
 

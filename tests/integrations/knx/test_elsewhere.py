@@ -11,7 +11,7 @@ import pytest
 from knxd_kit import until
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations import knx
 from integrations.knx.link import Link
 from integrations.knx.sim.server import Peer, Server, split

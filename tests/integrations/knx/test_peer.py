@@ -15,10 +15,10 @@ from xknx.io import data_connection
 from xknx.io.request_response import connectionstate
 
 import hub
-from hub.backoff import Backoff
-from hub.clock import SystemClock
-from hub.hosting.supervisor import Health, Supervisor
-from hub.testing import FakeSession
+from hub.core.backoff import Backoff
+from hub.core.clock import SystemClock
+from hub.plugin_host.supervisor import Health, Supervisor
+from hub.sdk.testing import FakeSession
 from integrations import knx
 from integrations.knx import addresses, bus
 

@@ -11,7 +11,7 @@ import pytest
 from knxd_kit import until
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations import knx
 from integrations.knx import addresses, keyring
 from integrations.knx.sim.building import float16, telegram

@@ -16,7 +16,7 @@ from knxd_kit import until
 from project_kit import archive
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations import knx
 from integrations.knx import decode, monitor
 from integrations.knx.asking import due

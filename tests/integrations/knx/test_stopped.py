@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import hub
-from hub.testing import settle
+from hub.sdk.testing import settle
 from integrations.knx import values, writing
 from integrations.knx.book import Book
 from integrations.knx.writing import Writer

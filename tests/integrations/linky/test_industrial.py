@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import hub
 from hub.cli.decode import decode as decode_command
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.linky import Config, Latest, sim
 from integrations.linky import line as line_module
 from integrations.linky.decode import METRICS, decode

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 import hub
-from hub.testing import FakeSession, settle
+from hub.sdk.testing import FakeSession, settle
 from integrations.linky import Config, Latest, probe, run
 from integrations.linky import line as line_module
 from integrations.linky.meter import Meter
@@ -205,7 +205,7 @@ def test_one_frame_of_another_meter_is_noise() -> None:
 async def test_a_building_that_is_said_to_be_a_dwelling_after_all_tells_no_more_than_one_from_then_on() -> None:
     from zoneinfo import ZoneInfo
 
-    from hub.testing import settle
+    from hub.sdk.testing import settle
     from integrations.linky import DWELLING as TOLD
     from integrations.linky import sim
     from integrations.linky.decode import decode

@@ -16,7 +16,7 @@ import aiohttp
 from lorawan_peer import LoraPacket, PeerDevice
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations import lorawan
 from integrations.lorawan.settings import Config
 from tests import ports

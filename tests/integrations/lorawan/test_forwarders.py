@@ -18,7 +18,7 @@ from serving_kit import (
 )
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations import lorawan
 from integrations.lorawan.settings import Config
 

@@ -8,7 +8,7 @@ import pytest
 from lorawan_peer import LoraPacket
 from lorawan_world import GATEWAYS, WALL, World
 
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.lorawan.device import Radio
 from integrations.lorawan.health import LAST, Heard, Link
 from integrations.lorawan.parts import Commit, Joined

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from lorawan_peer import LoraPacket, PeerDevice
 
+from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
+
 from ...faults.rig import ilot, until
-from ...hub.packs.packs_kit import CODEC, PACK, VECTORS
 from .test_hub import CONFIG, DEV_EUI, KEY, House
 
 ROUNDS = 2

@@ -13,7 +13,7 @@ from lorawan_peer import LoraPacket
 from lorawan_world import GATEWAYS, WALL, World
 
 import hub
-from hub.testing import FakeSession, settle
+from hub.sdk.testing import FakeSession, settle
 from integrations.lorawan.orders import Orders
 from integrations.lorawan.parts import Audit, Count, Decision, Moved
 

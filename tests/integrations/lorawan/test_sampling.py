@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from lorawan_peer import LoraPacket, PeerDevice
 
-from hub.control import call
+from hub.rpc.control_socket import call
+from tests.hub.devices.packs.packs_kit import CODEC
 
-from ...hub.packs.packs_kit import CODEC
 from .test_hub import CONFIG, DEV_EUI, KEY, House
 from .test_kept import pack
 

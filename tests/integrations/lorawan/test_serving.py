@@ -25,7 +25,7 @@ from serving_kit import (
 )
 
 import hub
-from hub.testing import FakeSession, settle
+from hub.sdk.testing import FakeSession, settle
 from integrations.lorawan import settings
 from integrations.lorawan.device import LEASE
 from integrations.lorawan.settings import DeviceSettings

@@ -26,7 +26,7 @@ from serving_kit import (
 )
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations import lorawan
 from integrations.lorawan import settings
 from integrations.lorawan.settings import Config

@@ -42,7 +42,7 @@ from serving_kit import (
 )
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations import lorawan
 from integrations.lorawan import decode
 

@@ -9,7 +9,7 @@ import pytest
 from lorawan_peer import LoraPacket
 from lorawan_world import GATEWAYS, World
 
-from hub.admission.clones import Forks
+from hub.pipeline.admission.clones import Forks
 from integrations.lorawan import commands as c
 from integrations.lorawan.counters import expand
 from integrations.lorawan.device import Radio, Version, encode

@@ -6,7 +6,7 @@ from typing import Any
 
 import server_kit as kit
 
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.lorawan_servers import chirpstack, things_stack
 from integrations.lorawan_servers.driver import Driver
 

@@ -21,7 +21,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from tests.ports import free_port
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"

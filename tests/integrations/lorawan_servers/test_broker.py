@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from paho.mqtt.client import MQTTMessage
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.lorawan_servers import chirpstack, client, things_stack
 
 from ...serving import start_server

@@ -9,7 +9,7 @@ import pytest
 import server_kit as kit
 
 import hub
-from hub.testing import FakeSession, settle
+from hub.sdk.testing import FakeSession, settle
 from integrations.lorawan_servers import freshness
 
 from .driver_kit import UP, driver, hear

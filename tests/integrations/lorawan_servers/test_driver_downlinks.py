@@ -13,7 +13,7 @@ import server_kit as kit
 from chirpstack_api.integration import integration_pb2 as pb
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.lorawan_servers import chirpstack, things_stack
 from integrations.lorawan_servers.downlinks import item_of
 

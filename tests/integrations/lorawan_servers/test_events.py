@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 import hub
 import integrations.lorawan_servers
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.lorawan_servers import checks, chirpstack, chirpstack_events, parts, things_stack, things_stack_events
 
 EXAMPLES = YAML(typ="safe").load(Path(integrations.lorawan_servers.__file__).with_name("examples.yaml").read_text())

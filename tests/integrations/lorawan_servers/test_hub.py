@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import server_kit as kit
 
+from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
+
 from ...faults.rig import Rig, ilot, until
-from ...hub.packs.packs_kit import CODEC, PACK, VECTORS
 
 CONFIG = """\
 hub: {{name: joined, site: rig, state_dir: {state}}}

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 import integrations.lorawan_servers
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.lorawan_servers import chirpstack, things_stack
 
 HERE = Path(integrations.lorawan_servers.__file__).parent

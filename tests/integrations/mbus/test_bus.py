@@ -16,7 +16,7 @@ import pytest
 import serial
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.mbus import Config, probe, run
 from integrations.mbus.master import Master, Silent, secondary
 from integrations.mbus.sim import Bus, Meter, house

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 import hub
 from hub.cli.radio import discover
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.mbus import Config, line_wired, listen, run
 from integrations.mbus.master import Master
 from integrations.mbus.search import Search

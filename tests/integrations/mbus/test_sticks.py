@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 import hub
 import integrations.mbus
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.mbus.sticks import Amber, Heard, Im871a, Message, crc16, listen_in, message
 from integrations.mbus.wireless import Config, probe, run
 

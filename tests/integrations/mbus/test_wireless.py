@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 import hub
 import integrations.mbus
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.mbus import decode, radio
 from integrations.mbus.lines import MAX_LINE, Lines, telegram
 from integrations.mbus.wireless import Config, probe, run

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import hub
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 
 
 class Ticker:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hub
-from hub.buses import BusOptions, SharedLine
+from hub.plugin_host.serial_buses import BusOptions, SharedLine
 from integrations.modbus import Config, Register
 from integrations.modbus.faults import Silent, Unsent
 from integrations.modbus.plan import Request

@@ -19,8 +19,8 @@ from ruamel.yaml import YAML
 
 import hub
 from hub.cli.check import check
-from hub.cli.propose import importing
-from hub.errors import HubError
+from hub.cli.import_config import importing
+from hub.core.errors import HubError
 from integrations.modbus import Config, DeviceSettings, run
 from integrations.modbus.faults import Refused, Silent
 from integrations.modbus.plan import Request

@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hub
-from hub.buses import BusOptions, SharedLine
-from hub.clock import SystemClock
-from hub.testing import FakeSession
+from hub.core.clock import SystemClock
+from hub.plugin_host.serial_buses import BusOptions, SharedLine
+from hub.sdk.testing import FakeSession
 from integrations.modbus import Config, Register, run
 from integrations.modbus.decode import decode
 from integrations.modbus.encode import encode

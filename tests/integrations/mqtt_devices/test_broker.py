@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 
 import hub
 import integrations.mqtt_devices
-from hub.testing import FakeSession
+from hub.sdk.testing import FakeSession
 from integrations.mqtt_devices import Book, Config, DeviceSettings, probe, run
 from integrations.mqtt_devices.client import AHEAD, WAITING, WAITING_BYTES, Client
 from integrations.mqtt_devices.paths import MAX_PAYLOAD

@@ -15,9 +15,9 @@ import pytest
 from sigfox_operator import TEMPLATES, Operator, message
 
 import hub
-from hub.sigfox import door
-from hub.sigfox.callback import KINDS
-from hub.testing import FakeSession
+from hub.sdk.sigfox import server
+from hub.sdk.sigfox.callback import KINDS
+from hub.sdk.testing import FakeSession
 from integrations.sigfox import Config, probe, run
 
 from ...ports import free_port
@@ -140,7 +140,7 @@ async def test_a_commit_that_takes_too_long_is_refused_before_the_operator_gives
     hub_: tuple[str, FakeSession], operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, session = hub_
-    monkeypatch.setattr(door.Door, "ANSWER_S", 0.2)
+    monkeypatch.setattr(server.Door, "ANSWER_S", 0.2)
 
     async def never(report: hub.Report, *, durable: bool = False) -> None:
         await asyncio.sleep(60)
@@ -249,7 +249,7 @@ async def test_a_thousand_slow_connections_keep_nobody_out(hub_: tuple[str, Fake
 async def test_a_body_that_never_ends_is_given_up(
     hub_: tuple[str, FakeSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door.Door, "BODY_S", 0.2)
+    monkeypatch.setattr(server.Door, "BODY_S", 0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", int(hub_[0].rpartition(":")[2]))
     head = f"POST /sigfox/uplink HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\nContent-Length: 99\r\n\r\n{{"
     writer.write(head.encode())

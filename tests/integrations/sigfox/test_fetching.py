@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import hub
-from hub.session import Reply
-from hub.testing import FakeSession
+from hub.sdk.session import Reply
+from hub.sdk.testing import FakeSession
 from integrations.sigfox.downlinks import Downlinks
 from integrations.sigfox.fetching import Fetcher
 from integrations.sigfox.intake import Intake

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import hub
-from hub.sigfox.callback import read
-from hub.testing import FakeSession, settle
+from hub.sdk.sigfox.callback import read
+from hub.sdk.testing import FakeSession, settle
 from integrations.sigfox.downlinks import WAITING, Downlinks
 from integrations.sigfox.intake import Intake
 

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import hub
-from hub.catalogue import METRICS
-from hub.testing import FakeView
+from hub.core.metric_catalogue import METRICS
+from hub.sdk.testing import FakeView
 from integrations.bacnet import names
 from integrations.bacnet.asking import Asker
 from integrations.bacnet.decode import Station

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 
 import hub
-from hub.alerts import ACKNOWLEDGED, CLEARED
-from hub.alerts.life import moved
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED
+from hub.automation.alerts.lifecycle import moved
 from plugins.email import Config, run
 from plugins.email.sending import message
 

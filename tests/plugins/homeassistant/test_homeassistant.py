@@ -17,8 +17,8 @@ import aiomqtt
 import pytest
 
 import hub
-from hub.catalogue import METRICS
-from hub.testing import FakeView
+from hub.core.metric_catalogue import METRICS
+from hub.sdk.testing import FakeView
 from plugins.homeassistant import Config, run
 from plugins.homeassistant.entities import configuration, gone, object_id
 from plugins.homeassistant.publishing import _Entities
@@ -147,7 +147,7 @@ async def test_home_assistant_that_comes_back_hears_it_again(tmp_path: Path) -> 
 
 EXPORTER = """
 import asyncio, sys
-from hub.testing import FakeView
+from hub.sdk.testing import FakeView
 from plugins.homeassistant import Config, run
 asyncio.run(run(Config(host="127.0.0.1", port=int(sys.argv[1])), FakeView(hub="ab12")))
 """

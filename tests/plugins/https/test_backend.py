@@ -16,8 +16,8 @@ import msgspec
 import pytest
 
 from backend import owner as owners
-from hub.buffer.rows import ALERTS
-from hub.link import AWAY, REFUSED, UP
+from hub.protocol.records.rows import ALERTS
+from hub.store_and_forward.link import AWAY, REFUSED, UP
 
 from .building import Building, done, until
 

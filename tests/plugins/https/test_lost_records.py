@@ -16,10 +16,10 @@ import pytest
 from backend import holes, wanting, worker
 from backend import owner as owners
 from backend.schema import open_database
-from hub.buffer import Buffer
-from hub.buffer.rows import ALERTS
-from hub.errors import ConfigError
-from hub.link import Link
+from hub.core.errors import ConfigError
+from hub.protocol.records.rows import ALERTS
+from hub.store_and_forward.buffer import Buffer
+from hub.store_and_forward.link import Link
 
 from .building import Building, done, until
 
@@ -30,7 +30,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holes, "ASK_AFTER_S", 0.3)
     monkeypatch.setattr(holes, "ALARM_AFTER_S", 1.0)
     monkeypatch.setattr(worker, "HOLES_EVERY_S", 0.1)
-    monkeypatch.setattr("hub.link.core.STATE_S", 0.2)
+    monkeypatch.setattr("hub.store_and_forward.link.core.STATE_S", 0.2)
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub heeds what the answer to its last state asks for, and on a busy machine an answer may come after the next
     state has left: the backend then asks once more, and here not a minute and a half later."""
     monkeypatch.setattr(holes, "ASK_FIRST_S", 0.5)
-    monkeypatch.setattr("hub.link.core.STATE_S", 0.5)
-    monkeypatch.setattr("hub.delivery.core.WANT_S", 0.1)
+    monkeypatch.setattr("hub.store_and_forward.link.core.STATE_S", 0.5)
+    monkeypatch.setattr("hub.store_and_forward.delivery.core.WANT_S", 0.1)
 
 
 @pytest.fixture(params=["rows", "journal"])

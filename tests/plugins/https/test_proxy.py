@@ -13,14 +13,13 @@ from backend import owner as owners
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import serving
-from hub import keys
-from hub.clock import SystemClock
 from hub.config.model import Link
-from hub.egress import Egress
-from hub.errors import NotReady
-from hub.identity import enrolment
-from hub.link.traffic import Traffic
-from hub.session import Message
+from hub.core.clock import SystemClock
+from hub.core.errors import NotReady
+from hub.identity import enrolment, keys
+from hub.sdk.session import Message
+from hub.store_and_forward.egress import Egress
+from hub.store_and_forward.link.traffic import Traffic
 from plugins.https import Https, run
 
 from ...proxy import Proxy, proxy

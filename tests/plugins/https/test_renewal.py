@@ -22,13 +22,13 @@ from backend import owner as owners
 from backend import pki, server
 from backend.keyfiles import certificate_key
 from backend.nonces import GOOD_FOR_S, NONCE_BYTES, Nonces
-from hub import keys
-from hub.errors import AuthFailed, ConfigError, NotReady
-from hub.identity import enrolment, renewal
-from hub.identity.renewal import AGAIN_S, LOOK_S, SILENT_S, Life, Renewal
-from hub.link import UP
-from hub.session import Reply
-from hub.testing import ManualClock, settle
+from hub.core.errors import AuthFailed, ConfigError, NotReady
+from hub.identity import certificate_renewal, enrolment, keys
+from hub.identity.certificate_renewal import AGAIN_S, LOOK_S, SILENT_S, Life, Renewal
+from hub.protocol.enrolment import make_csr, renewal_statement
+from hub.sdk.session import Reply
+from hub.sdk.testing import ManualClock, settle
+from hub.store_and_forward.link import UP
 
 from .building import Building, done, until
 
@@ -59,7 +59,7 @@ def ends(building: Building) -> float:
 async def test_a_certificate_is_renewed_after_two_thirds_of_its_life_and_the_hub_stays_up(
     building: Building, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renewal, "LOOK_S", 0.05)
+    monkeypatch.setattr(certificate_renewal, "LOOK_S", 0.05)
     certificates_last(building, 3.0)
     async with building.backend() as running:
         await building.enrol(running)
@@ -195,7 +195,7 @@ class Bench:
         self.clock, self.backend, self.up, self.renewed = ManualClock(time.time()), Backend(self.owner), True, 0
         self.stated: list[bytes] = []
         enrolled = enrolment.Enrolment(hub=self.keys.hub_id, url="https://localhost:1", root="00")
-        csr = enrolment.make_csr(enrolment.certificate_key(self.keys), self.keys.hub_id)
+        csr = make_csr(enrolment.certificate_key(self.keys), self.keys.hub_id)
         (self.state / enrolment.CERTIFICATE).write_bytes(self.owner.certify(csr, self.keys.hub_id))
         self.renewal = Renewal(
             self.state, enrolled, self.keys, http=self.backend, clock=self.clock, up=lambda: self.up,
@@ -356,7 +356,7 @@ async def test_what_is_no_certificate_of_ours_is_not_kept_and_the_operator_is_to
     if isinstance(reply, str):
         other = keys.create(tmp_path / "other")
         mine = enrolment.certificate_key(bench.keys if reply == "another name" else other)
-        csr = enrolment.make_csr(mine, "x")
+        csr = make_csr(mine, "x")
         name = "hub-aaaaaaaaaaaaaaaa" if reply == "another name" else bench.keys.hub_id
         reply = Reply(200, {}, msgspec.json.encode({"certificate": bench.owner.certify(csr, name).decode()}))
     bench.backend.reply = reply
@@ -395,7 +395,7 @@ def test_a_nonce_is_good_for_five_minutes_and_only_where_it_was_made() -> None:
 
 def test_what_is_signed_names_the_hub_and_the_request() -> None:
     key = Ed25519PrivateKey.generate()
-    said = {enrolment.renewal(nonce, hub, csr) for nonce in (b"a", b"b") for hub in ("x", "y") for csr in (b"1", b"2")}
+    said = {renewal_statement(nonce, hub, csr) for nonce in (b"a", b"b") for hub in ("x", "y") for csr in (b"1", b"2")}
     assert len(said) == 8
     assert all(text.startswith(b"\0\0\0\x0dilot/renew/1\0") for text in said)
     assert key.sign(next(iter(said)))

@@ -14,13 +14,13 @@ from backend import owner as owners
 from backend import server
 from backend.keyfiles import keep, owner_root
 from backend.rotation import rotate
-from hub.buffer.opening import verify_epoch
-from hub.disk.files import write_atomically
-from hub.documents.trust import sign_trust
-from hub.documents.wire import pack_reply, read_reply
-from hub.errors import ConfigError
+from hub.core.disk.atomic_files import write_atomically
+from hub.core.errors import ConfigError
 from hub.identity import enrolment
-from hub.link import UP
+from hub.protocol.documents.trust import sign_trust
+from hub.protocol.link_messages import pack_reply, read_reply
+from hub.protocol.records.opening import verify_epoch
+from hub.store_and_forward.link import UP
 
 from .building import Building, done, until
 
@@ -28,7 +28,7 @@ from .building import Building, done, until
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "LOOK_S", 0.05)
-    monkeypatch.setattr("hub.link.core.STATE_S", 0.2)
+    monkeypatch.setattr("hub.store_and_forward.link.core.STATE_S", 0.2)
 
 
 @pytest.fixture

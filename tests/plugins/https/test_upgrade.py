@@ -14,12 +14,12 @@ import pytest
 from backend import acks, ingest
 from backend import owner as owners
 from backend.api.hubs import Hubs
-from hub.asking.question import asked
-from hub.asking.whereabouts import Whereabouts
-from hub.buffer import ints
-from hub.buffer.rows import ALERTS, Column, Row, Shape
-from hub.clock import SystemClock
-from hub.errors import DecodeError
+from hub.core.clock import SystemClock
+from hub.core.errors import DecodeError
+from hub.onboarding.other_hubs import Whereabouts
+from hub.protocol.records import integers
+from hub.protocol.records.rows import ALERTS, Column, Row, Shape
+from hub.store_and_forward.backend_client import asked
 
 from .building import ROOM, Building, done, until
 
@@ -58,15 +58,15 @@ def of_the_first_release(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ingest, "pack_reply", packed)
     patch.setattr(ingest, "open_message", opened)
     patch.setattr(acks, "MAX_ACKS", 0)  # one ack for one run
-    patch.setattr(ints.Reader, "_tight", tight)
+    patch.setattr(integers.Reader, "_tight", tight)
     patch.setattr(Hubs, "route", lambda self, router: route(self, Routes(router)))  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Building:
     owners.init(tmp_path / "owner", owner="Ville")
-    monkeypatch.setattr("hub.link.core.STATE_S", 0.2)
-    monkeypatch.setattr("hub.delivery.core.REJECTED_S", 0.5)
+    monkeypatch.setattr("hub.store_and_forward.link.core.STATE_S", 0.2)
+    monkeypatch.setattr("hub.store_and_forward.delivery.core.REJECTED_S", 0.5)
     return Building(tmp_path)
 
 

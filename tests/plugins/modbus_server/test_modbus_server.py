@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hub
-from hub.catalogue import METRICS
-from hub.testing import FakeView
+from hub.core.metric_catalogue import METRICS
+from hub.sdk.testing import FakeView
 from plugins.modbus_server import Config, run
 from plugins.modbus_server.table import BAD, GOOD, NEVER, OLD, SLOTS, Slots, points, words
 

@@ -23,16 +23,15 @@ from backend.broker import Address
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving
-from hub import keys
-from hub.backoff import Backoff
-from hub.buffer import Buffer
-from hub.buffer.batch import BufferConfig
-from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
-from hub.clock import SystemClock
-from hub.egress import Egress
-from hub.identity import enrolment
-from hub.keys import private_pem
-from hub.link import Carrier, Link
+from hub.core.backoff import Backoff
+from hub.core.clock import SystemClock
+from hub.identity import enrolment, keys
+from hub.protocol.pem import private_pem
+from hub.protocol.records.rows import READINGS, Column, Row, Shape, Subject
+from hub.store_and_forward.buffer import Buffer
+from hub.store_and_forward.buffer.batch import BufferConfig
+from hub.store_and_forward.egress import Egress
+from hub.store_and_forward.link import Carrier, Link
 from plugins import https, mqtt
 from tests.ports import free_port
 

@@ -15,8 +15,8 @@ import pytest
 
 from backend import server
 from backend.rotation import rotate
-from hub.buffer.rows import ALERTS
-from hub.link import AWAY, REFUSED, UP
+from hub.protocol.records.rows import ALERTS
+from hub.store_and_forward.link import AWAY, REFUSED, UP
 
 from .kit import District, done, until
 
@@ -49,7 +49,7 @@ async def test_a_new_trust_document_comes_by_way_of_the_broker(
     district: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "LOOK_S", 0.05)
-    monkeypatch.setattr("hub.link.core.STATE_S", 0.2)
+    monkeypatch.setattr("hub.store_and_forward.link.core.STATE_S", 0.2)
     async with district.backend() as running:
         await district.enrol(running)
         async with district.hub() as (buffer, link):

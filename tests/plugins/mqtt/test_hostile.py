@@ -17,7 +17,7 @@ import apsw
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.documents.wire import MAGIC, Ack, pack_reply, sign_ack
+from hub.protocol.link_messages import MAGIC, Ack, pack_reply, sign_ack
 
 from .kit import District, Mosquitto, done, until
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 import hub
 from backend.broker import Address, read_address
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 from plugins.mqtt import Mqtt, register_uplinks, run
 
 from ...serving import start_server

@@ -11,13 +11,12 @@ import msgspec
 import pytest
 
 from backend import owner as owners
-from hub import keys
-from hub.clock import SystemClock
-from hub.errors import NotReady
-from hub.identity import enrolment, renewal
-from hub.identity.renewal import Renewal, read_life
-from hub.identity.validity import Life
-from hub.session import Reply
+from hub.core.clock import SystemClock
+from hub.core.errors import NotReady
+from hub.identity import certificate_renewal, enrolment, keys
+from hub.identity.certificate_renewal import Renewal, read_life
+from hub.identity.certificate_validity import Life
+from hub.sdk.session import Reply
 
 from .kit import District, done, until
 
@@ -40,8 +39,8 @@ def certificates_last(directory: Path, seconds: float) -> None:
 async def test_the_certificate_is_renewed_by_way_of_the_broker_and_the_hub_goes_on_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renewal, "LOOK_S", 0.05)
-    monkeypatch.setattr("hub.link.core.STATE_S", 0.2)
+    monkeypatch.setattr(certificate_renewal, "LOOK_S", 0.05)
+    monkeypatch.setattr("hub.store_and_forward.link.core.STATE_S", 0.2)
     # due from the first look on, and still good when a busy machine comes to it
     monkeypatch.setattr(Life, "renew_at", property(lambda life: life.end - 600.0))
     district = District(tmp_path)

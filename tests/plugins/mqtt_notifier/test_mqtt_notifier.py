@@ -7,8 +7,8 @@ from pathlib import Path
 
 import aiomqtt
 
-from hub.alerts import CLEARED
-from hub.alerts.life import moved
+from hub.automation.alerts import CLEARED
+from hub.automation.alerts.lifecycle import moved
 from plugins.mqtt_notifier import Config, run
 
 from ..homeassistant.test_homeassistant import hanging_up, mosquitto

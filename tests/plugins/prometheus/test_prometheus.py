@@ -12,8 +12,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 import hub
-from hub.catalogue import METRICS
-from hub.testing import FakeView
+from hub.core.metric_catalogue import METRICS
+from hub.sdk.testing import FakeView
 from plugins.prometheus import Config
 from plugins.prometheus.serving import serving
 

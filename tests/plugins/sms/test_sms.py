@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import hub
-from hub.session import Reply
+from hub.sdk.session import Reply
 from plugins.sms import Config, run
 from plugins.sms.alphabet import DEFAULT, packed, plain, septets
 from plugins.sms.pdu import MOST, PART, split, submits

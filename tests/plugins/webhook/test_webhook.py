@@ -10,13 +10,13 @@ import pytest
 from pydantic import ValidationError
 
 import hub
-from hub.alerts import ACKNOWLEDGED, CLEARED, RAISED, Alert
-from hub.alerts.life import moved
-from hub.alerts.policy import Policy
-from hub.hosting.notifying import OWED, OwnNotices
-from hub.hosting.supervisor import Health, Supervisor
-from hub.session import Reply
-from hub.testing import ManualClock, settle
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED, RAISED, Alert
+from hub.automation.alerts.lifecycle import moved
+from hub.automation.alerts.policy import Policy
+from hub.plugin_host.notifier_queue import OWED, OwnNotices
+from hub.plugin_host.supervisor import Health, Supervisor
+from hub.sdk.session import Reply
+from hub.sdk.testing import ManualClock, settle
 from plugins.webhook import Config, run
 
 WARNING = Policy(least="warning")

@@ -2,7 +2,7 @@ import asyncio
 
 from acme_thermo import AcmeThermo, run
 
-from hub.testing import FakeSession, Reply
+from hub.sdk.testing import FakeSession, Reply
 
 
 def test_it_reports_what_the_thermometer_says():

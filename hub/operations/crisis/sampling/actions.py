@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from hub.crisis.sampling.state import Raised
+from hub.operations.crisis.sampling.state import Raised
 
 
 class Hands(Protocol):
     """What raising does to the hub's parts."""
 
     def closed(self) -> str:
-        """Why nothing is written now, a slug of `words`, "" when it may be: each order that is refused is audited."""
+        """Why nothing is written now, a slug of `reasons`, "" when it may be: each order that is refused is audited."""
         ...
 
     async def order(self, one: Raised, period_s: float, by: str, why: str) -> str:

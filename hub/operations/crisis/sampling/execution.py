@@ -5,12 +5,12 @@ What holds is in the entry (`state.Raised`), which the desk keeps on the disk; h
 
 from __future__ import annotations
 
-from hub.clock import Clock
-from hub.commands import WriteRefused
-from hub.crisis.sampling.hands import Hands
-from hub.crisis.sampling.items import DOWNLINK, HOUR_S
-from hub.crisis.sampling.noticing import Noticing
-from hub.crisis.sampling.state import FAILED, ORDERED, RESTORING, TOLD, WAITING, Raised, State
+from hub.automation.commands import WriteRefused
+from hub.core.clock import Clock
+from hub.operations.crisis.sampling.actions import Hands
+from hub.operations.crisis.sampling.model import DOWNLINK, HOUR_S
+from hub.operations.crisis.sampling.state import FAILED, ORDERED, RESTORING, TOLD, WAITING, Raised, State
+from hub.operations.crisis.sampling.verification import Noticing
 
 TICK_S = 1.0
 AGAIN_S = 15.0

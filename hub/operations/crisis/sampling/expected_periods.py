@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hub.crisis.sampling.items import HOUR_S
-from hub.crisis.sampling.state import OVER, RESTORING, TOLD, Raised, State
+from hub.operations.crisis.sampling.model import HOUR_S
+from hub.operations.crisis.sampling.state import OVER, RESTORING, TOLD, Raised, State
 
 LINGER_S = 2 * HOUR_S
 """Hours that ended before the last change are still being summed up."""

@@ -1,5 +1,5 @@
 """What of this hub may be asked more often, by the facts of now: loops that ask, packs that know a downlink, what
-integrations tell of themselves (`hub.answers.radio` lists the names)."""
+integrations tell of themselves (`hub.rpc.radio` lists the names)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
-from hub.crisis.sampling.items import DOWNLINK, Air, Band, Downlink, Gateway, Item, Wish
-from hub.crisis.sampling.words import Reason
-from hub.model import Device
-from hub.paces import Pace, Paces
+from hub.core.model import Device
+from hub.operations.crisis.sampling.model import DOWNLINK, Air, Band, Downlink, Gateway, Item, Wish
+from hub.operations.crisis.sampling.reasons import Reason
+from hub.plugin_host.poll_scheduler import Pace, Paces
 
 if TYPE_CHECKING:
-    from hub.packs.format import PackKeys
+    from hub.devices.packs.format import PackKeys
 
 UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
 NEAR = 0.02

@@ -6,7 +6,7 @@ from math import inf
 
 import msgspec
 
-from hub.crisis.sampling.words import Reason
+from hub.operations.crisis.sampling.reasons import Reason
 
 POLL, DOWNLINK = "poll", "downlink"
 DAY_S, HOUR_S = 86_400.0, 3_600.0

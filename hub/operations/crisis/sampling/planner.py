@@ -28,8 +28,8 @@ from math import ceil, exp, inf
 import msgspec
 
 from hub.config.values import show_duration
-from hub.crisis.sampling.items import DAY_S, DOWNLINK, HOUR_S, Budgets, Gateway, Item, Wish
-from hub.crisis.sampling.words import Reason
+from hub.operations.crisis.sampling.model import DAY_S, DOWNLINK, HOUR_S, Budgets, Gateway, Item, Wish
+from hub.operations.crisis.sampling.reasons import Reason
 
 SLACK = 1e-9
 """Of floating point: nobody is refused for a rounding in the twelfth place."""
@@ -92,7 +92,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan(items: Iterable[Item], gateways: Iterable[Gateway], budgets: Budgets, wish: Wish) -> Plan:
-    """`items`: all that there are, also what is not chosen: it shares lines and channels."""
+    """`model`: all that there are, also what is not chosen: it shares lines and channels."""
     everything = list(items)
     own: dict[str, tuple[float, Reason | None]] = {}
     left: list[Left] = []

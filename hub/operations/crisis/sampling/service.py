@@ -13,17 +13,17 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hub.asker import asker
-from hub.clock import Clock
-from hub.commands import WriteRefused
-from hub.crisis.reason import reasoned
-from hub.crisis.sampling import planning, showing, state
-from hub.crisis.sampling.carrying import TICK_S, Carrying
-from hub.crisis.sampling.expecting import Expecting
-from hub.crisis.sampling.hands import Hands
-from hub.crisis.sampling.items import DOWNLINK, Budgets, Gateway, Item, Wish
-from hub.crisis.sampling.state import FAILED, OVER, RAISED, RESTORING, State
-from hub.errors import HubError
+from hub.automation.commands import WriteRefused
+from hub.core.actor import asker
+from hub.core.clock import Clock
+from hub.core.errors import HubError
+from hub.operations.crisis.justification import reasoned
+from hub.operations.crisis.sampling import planner, state, views
+from hub.operations.crisis.sampling.actions import Hands
+from hub.operations.crisis.sampling.execution import TICK_S, Carrying
+from hub.operations.crisis.sampling.expected_periods import Expecting
+from hub.operations.crisis.sampling.model import DOWNLINK, Budgets, Gateway, Item, Wish
+from hub.operations.crisis.sampling.state import FAILED, OVER, RAISED, RESTORING, State
 
 KEEP_S = 600.0
 AT_ONCE = 20
@@ -40,7 +40,7 @@ _log = logging.getLogger("hub.crisis")
 
 
 class Memory(Protocol):
-    """`hub.store.Store`, as much as is needed of it."""
+    """`hub.core.store.Store`, as much as is needed of it."""
 
     async def get(self, key: str) -> bytes | None: ...
     async def put(self, key: str, value: bytes) -> None: ...
@@ -60,7 +60,7 @@ class Sampling:
         self._memory, self._hands, self._clock = memory, hands, clock
         self._gather, self._budgets, self._longest_s = gather, budgets, longest_s
         self._turn = asyncio.Lock()
-        self._plans: dict[tuple[str, str], planning.Plan] = {}  # by who asked, and digest
+        self._plans: dict[tuple[str, str], planner.Plan] = {}  # by who asked, and digest
         self._carrying = Carrying(hands, clock)
         self._looked = self._kept = clock.monotonic()
         self._unwritten = False
@@ -125,18 +125,18 @@ class Sampling:
 
     def told(self) -> dict[str, Any]:
         """As the calls answer."""
-        return showing.state(self.state)
+        return views.state(self.state)
 
     async def _status(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return self.told()
 
     async def _plan(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{period_s, for_s, devices, zones, integrations, by} → what it would cost; changes nothing."""
-        return showing.plan(await self._made(self._wish(arguments), asker(arguments)))
+        return views.plan(await self._made(self._wish(arguments), asker(arguments)))
 
-    async def _made(self, wish: Wish, by: str) -> planning.Plan:
+    async def _made(self, wish: Wish, by: str) -> planner.Plan:
         items, gateways = await self._gather(wish)
-        made = await asyncio.to_thread(planning.plan, items, gateways, self._budgets(), wish)
+        made = await asyncio.to_thread(planner.plan, items, gateways, self._budgets(), wish)
         self._plans.pop((by, made.digest), None)
         self._plans[by, made.digest] = made
         while len(self._plans) > PLANS:
@@ -151,7 +151,7 @@ class Sampling:
             raise HubError("a period is 1 s or longer")
         if not 60 <= duration <= longest:
             raise HubError(
-                f"sampling is raised for 1 min to {planning.spell(longest)}, as `crisis.sampling.longest` says"
+                f"sampling is raised for 1 min to {planner.spell(longest)}, as `crisis.sampling.longest` says"
             )
         return Wish(
             period_s=period, duration_s=duration, devices=_names(arguments, "devices"),
@@ -176,7 +176,7 @@ class Sampling:
             if shown is None:
                 raise HubError("this plan is not known any more: `ilot crisis sampling plan` makes a new one")
             items, _ = await self._gather(shown.wish)
-            wrong = await asyncio.to_thread(planning.excess, shown, items)
+            wrong = await asyncio.to_thread(planner.excess, shown, items)
             if self._budgets() != shown.budgets:
                 wrong.insert(0, "the budgets were changed")
             if wrong:
@@ -193,7 +193,7 @@ class Sampling:
             await self._remember(held, by, said)
             _log.warning("sampling is raised now, %d entries", len(held.entries))
         await self.step()
-        return showing.state(self.state)
+        return views.state(self.state)
 
     async def _restore(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{by, why} → as `status`. What cannot be told now is told as soon as that is possible."""
@@ -201,7 +201,7 @@ class Sampling:
         if not self.state.holds:
             raise HubError("sampling is not raised: there is nothing to give back")
         await self.restore(by, why)
-        return showing.state(self.state)
+        return views.state(self.state)
 
     async def restore(self, by: str, why: str) -> None:
         """Give the former periods back, if they are raised."""

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.crisis.sampling.items import DOWNLINK
-from hub.crisis.sampling.planning import Plan
+from hub.operations.crisis.sampling.model import DOWNLINK
+from hub.operations.crisis.sampling.planner import Plan
 
 KEY = "crisis/sampling"
 RAISED, RESTORING, OVER = "raised", "restoring", "over"

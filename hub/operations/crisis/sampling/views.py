@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from hub.crisis.sampling.items import HOUR_S, Item, Wish
-from hub.crisis.sampling.planning import CHANNEL, Entry, Load, Plan, battery_after, collisions
-from hub.crisis.sampling.state import FAILED, RESTORING, Raised, State
-from hub.crisis.sampling.words import WORDS, Reason
+from hub.operations.crisis.sampling.model import HOUR_S, Item, Wish
+from hub.operations.crisis.sampling.planner import CHANNEL, Entry, Load, Plan, battery_after, collisions
+from hub.operations.crisis.sampling.reasons import WORDS, Reason
+from hub.operations.crisis.sampling.state import FAILED, RESTORING, Raised, State
 
 
 def plan(shown: Plan) -> dict[str, Any]:

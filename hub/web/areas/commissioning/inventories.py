@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from hub.labels.table import read_table
-from hub.web.refused import Refused
+from hub.protocol.device_labels.table import read_table
+from hub.web.refusals import Refused
 from hub.web.request.visit import Visit
 from hub.web.site import Site
 

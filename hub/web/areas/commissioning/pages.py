@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from hub import photos
-from hub.errors import DecodeError, HubError
-from hub.labels import Unreadable
+from hub.core.errors import DecodeError, HubError
+from hub.onboarding import qr_photos
+from hub.protocol.device_labels import Unreadable
 from hub.web import scanning
 from hub.web.area import TEXT, Area, Operation, answered, delete, done, get, post, sentence
 from hub.web.areas.commissioning.inventories import TABLE_BYTES, Inventories
@@ -19,9 +19,9 @@ from hub.web.areas.commissioning.pictures import Pictures
 from hub.web.areas.commissioning.rows import SCAN, Rows
 from hub.web.areas.commissioning.steps import STEPS, Steps
 from hub.web.menu import Entry
-from hub.web.pictures.cleaning import MOST_BYTES
-from hub.web.refused import Refused
-from hub.web.request import answering as answers
+from hub.web.pictures.sanitizer import MOST_BYTES
+from hub.web.refusals import Refused
+from hub.web.request import responses as answers
 from hub.web.request.routes import AMENDS, API, READS, WORKS, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
@@ -85,7 +85,7 @@ class Commissioning:
                 if self._looking.locked():
                     raise Rejected(429, "busy")
                 async with self._looking:  # a picture is large when it is unpacked: one at a time
-                    texts = await photos.codes(photo.data)
+                    texts = await qr_photos.codes(photo.data)
                 if not texts:
                     raise Refused("photo-nothing")
             for text in texts:
@@ -148,7 +148,7 @@ def routes(site: Site) -> list[Route]:
         page("/plan/remove", form(pictures.remove, "plan")),
         page("/pin", form(rows.pin, "plan")),
         page("/inventory", do.inventory_form, TABLE_BYTES),
-        page("/scan", do.scan_form, photos.MOST_BYTES),
+        page("/scan", do.scan_form, qr_photos.MOST_BYTES),
         page("/unreadable", form(rows.unreadable, "scan")),
         page("/retry", form(rows.retry, "scan")),
         page("/rows/{n}/forget", form(rows.forget, "scan")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.web.refused import Refused
+from hub.web.refusals import Refused
 from hub.web.request.visit import Visit
 from hub.web.site import Site
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.model import PLACE_ID
-from hub.web import figures
+from hub.core.model import PLACE_ID
+from hub.web import formatting
 from hub.web.areas.commissioning.position import of_text
-from hub.web.refused import Refused
+from hub.web.presentation import views
+from hub.web.refusals import Refused
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
-from hub.web.telling import showing
 from hub.web.words import LANGUAGES, word
 
 GREEN, WORST = "green", ("red", "grey", "blue", "amber")
@@ -21,8 +21,8 @@ def _heard(device: str, dbm: int | None, margin: str, lang: str) -> str:
     """How well a device is heard, as a verdict; "" of one that nobody hears by radio."""
     if dbm is None:
         return ""
-    verdict = f"margin-{margin}" if margin else showing.loudness(device, dbm)
-    return f"{word(verdict, lang)} ({figures.with_unit(str(dbm), 'dBm')})"
+    verdict = f"margin-{margin}" if margin else views.loudness(device, dbm)
+    return f"{word(verdict, lang)} ({formatting.with_unit(str(dbm), 'dBm')})"
 
 
 def _worst(row: dict[str, Any]) -> int:
@@ -39,7 +39,7 @@ class Rows:
         listed = {one["id"]: one for one in (await self._site.lately("devices"))["devices"]}
         margins = {one["id"]: one for one in (await self._site.lately("radio")).get("devices", ())}
         for row in shown["rows"]:
-            dbm = showing.strongest(listed.get(row["device"], {}).get("heard"))
+            dbm = views.strongest(listed.get(row["device"], {}).get("heard"))
             margin = margins.get(row["device"], {})
             verdict = margin.get("margin", "")
             row["signal"] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hub import photos
-from hub.config.editing.writing import block
+from hub.config.editing.yaml_writer import block
+from hub.onboarding import qr_photos
 from hub.web.areas.commissioning.pictures import Pictures
 from hub.web.areas.commissioning.rows import Rows
 from hub.web.request.visit import Visit
@@ -39,7 +39,7 @@ class Steps:
             return {"cards": await self._cards()}
         if step == "scan":
             fields = {name: visit.fields.get(name) or visit.query.get(name, "") for name in SCANNED}
-            return {"camera_photo": photos.available(), "fields": fields}
+            return {"camera_photo": qr_photos.available(), "fields": fields}
         if step == "report":
             answer = await self._rows.report(visit)
             return {**self._sites(), "answer": answer, "photos": await self._pictures.photos()}

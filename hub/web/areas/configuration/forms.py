@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
 from hub.web.areas.configuration import wording as configuring
 from hub.web.areas.configuration.wording import AWAY, may, refused
-from hub.web.request import answering as answers
+from hub.web.request import responses as answers
 from hub.web.request.routes import ADMINISTRATEUR, READS, RULES, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site

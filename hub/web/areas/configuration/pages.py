@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
-from hub.errors import HubError
-from hub.nesting import shallow_json
+from hub.core.errors import HubError
+from hub.core.nesting import shallow_json
 from hub.web.area import DRY, TEXT, TRUTH, Area, get, post
 from hub.web.areas.configuration import forms as configuration_forms
 from hub.web.areas.configuration import wording as configuring
 from hub.web.areas.configuration.wording import AWAY, may, refused
 from hub.web.menu import Entry
-from hub.web.request import answering as answers
+from hub.web.request import responses as answers
 from hub.web.request.routes import ADMINISTRATEUR, READS, RULES, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site

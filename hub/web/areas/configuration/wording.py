@@ -11,8 +11,8 @@ from urllib.parse import quote, unquote
 
 from hub.config.french import in_french
 from hub.config.positions import dotted
-from hub.errors import ConfigError, HubError
-from hub.typography import kept_together
+from hub.core.errors import ConfigError, HubError
+from hub.i18n.typography import kept_together
 from hub.web.request.routes import ADMINISTRATEUR
 from hub.web.request.visit import Visit
 from hub.web.words import word

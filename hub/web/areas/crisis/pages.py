@@ -6,18 +6,18 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.errors import HubError
+from hub.core.errors import HubError
 from hub.web.area import TEXT, TRUTH, Area, Operation, get, post
 from hub.web.areas.crisis.sampling import Sampling
-from hub.web.feed import live
+from hub.web.live_feed import live
 from hub.web.menu import Entry
-from hub.web.request import answering as answers
+from hub.web.presentation import views
+from hub.web.presentation.messages import message
+from hub.web.request import responses as answers
 from hub.web.request.guard import policy_with_style
 from hub.web.request.routes import READS, RULES, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site
-from hub.web.telling import showing
-from hub.web.telling.messages import message
 
 MOST = 60
 
@@ -48,7 +48,7 @@ class Crisis:
         """What a room wants to see at a glance."""
         status, alerts = await self._site.lately("status"), await self._site.lately("alert.list")
         return {
-            "crisis": await self._site.lately("crisis.status"), "summary": showing.summary(status),
+            "crisis": await self._site.lately("crisis.status"), "summary": views.summary(status),
             "alerts": alerts["alerts"][:MOST], "more": max(0, len(alerts["alerts"]) - MOST),
             "degraded": status["degraded"], "now": self._site.clock.now(),
         }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hub.config.values import duration
-from hub.errors import HubError
+from hub.core.errors import HubError
 from hub.web.request.visit import Visit
 from hub.web.site import Site
 

@@ -15,11 +15,11 @@ from aiohttp import web
 from hub.web.area import TEXT, Area, get
 from hub.web.areas.plan import floors
 from hub.web.menu import Entry
-from hub.web.pictures.cleaning import checked
+from hub.web.pictures.sanitizer import checked
+from hub.web.presentation import views as showing
 from hub.web.request.routes import READS, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site
-from hub.web.telling import showing
 
 OUTDOORS = "map"
 LAYERS = ("states", "alerts", "zones")

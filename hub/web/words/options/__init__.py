@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hub.typography import kept_together
+from hub.i18n.typography import kept_together
 from hub.web.words.options import core, devices, integrations, outward
 from hub.web.words.options.titles import TITLES, UNITS, WITHIN
 

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Alert, Book, NoSuchAlert
-from hub.alerts.life import STATES, due, moved
-from hub.alerts.memory import Memory
-from hub.alerts.rows import SHAPE
-from hub.buffer.rows import ALERTS
-from hub.errors import BufferFull, DiskRefuses, StorageError
-from hub.store import Store
-from hub.testing import ManualClock
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Alert, Book, NoSuchAlert
+from hub.automation.alerts.lifecycle import STATES, due, moved
+from hub.automation.alerts.stream_rows import SHAPE
+from hub.automation.alerts.table import Memory
+from hub.core.errors import BufferFull, DiskRefuses, StorageError
+from hub.core.store import Store
+from hub.protocol.records.rows import ALERTS
+from hub.sdk.testing import ManualClock
 
 KEY = os.urandom(32)
 NEW = Alert(
@@ -98,7 +98,7 @@ async def test_what_was_raised_and_not_durable_in_the_buffer_is_told_by_the_next
 async def test_an_alert_that_lasted_long_is_kept_when_it_clears_however_many_came_and_went_meanwhile(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("hub.alerts.memory.KEPT", 3)
+    monkeypatch.setattr("hub.automation.alerts.table.KEPT", 3)
     async with life(tmp_path, Stream()) as (book, clock, store):
         long = await book.raise_(NEW)
         for n in range(5):

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import hub
-from hub.commands import Credential, Desk, FactoryCredentials, Order, WriteRefused, credentials_of
-from hub.commands.credentials import still_default
-from hub.counts import Counts
-from hub.devices import Devices
-from hub.model import Device, Metric, Writable
-from hub.packs import Library, Packs
-from hub.packs.format import DefaultKeys
-from hub.store import Store
-from hub.testing import ManualClock
-from hub.web.telling.messages import message
+from hub.automation.commands import Credential, Desk, FactoryCredentials, Order, WriteRefused, credentials_of
+from hub.automation.commands.credentials import still_default
+from hub.core.counters import Counts
+from hub.core.model import Device, Metric, Writable
+from hub.core.store import Store
+from hub.devices.packs import Library, Packs
+from hub.devices.packs.format import DefaultKeys
+from hub.devices.registry import Devices
+from hub.sdk.testing import ManualClock
+from hub.web.presentation.messages import message
 from integrations import http_json, knx, opcua
 
 METER = Device(

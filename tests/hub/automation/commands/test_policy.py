@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.commands.judging import Order, WriteRefused, judge, read_value
-from hub.model import Device, Metric, Writable
+from hub.automation.commands.policy import Order, WriteRefused, judge, read_value
+from hub.core.model import Device, Metric, Writable
 
 BOILER = Device(
     id="modbus:boiler", integration="modbus", place="chaufferie",

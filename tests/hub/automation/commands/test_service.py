@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hub.commands import Desk, Order, OwnCommands, WriteRefused
-from hub.commands.desk import NO_ANSWER_S
-from hub.commands.memory import Memory
-from hub.counts import Counts
-from hub.devices import Devices
-from hub.errors import DecodeError, StorageError
-from hub.model import Device, Metric, Writable
-from hub.store import Store
-from hub.testing import ManualClock, settle
+from hub.automation.commands import Desk, Order, OwnCommands, WriteRefused
+from hub.automation.commands.service import NO_ANSWER_S
+from hub.automation.commands.table import Memory
+from hub.core.counters import Counts
+from hub.core.errors import DecodeError, StorageError
+from hub.core.model import Device, Metric, Writable
+from hub.core.store import Store
+from hub.devices.registry import Devices
+from hub.sdk.testing import ManualClock, settle
 
 BOILER = Device(
     id="modbus:boiler", integration="modbus", place="chaufferie",

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.rules.conditions import LEAST, Aggregate, Held, Limit, Minus, Rate, Same, Unchanged, number
-from hub.rules.programme import Programme
+from hub.automation.rules.conditions import LEAST, Aggregate, Held, Limit, Minus, Rate, Same, Unchanged, number
+from hub.automation.rules.schedules import Programme
 
 NUMBERS = st.floats(-1e6, 1e6)
 ANY = st.one_of(st.floats(), st.integers(-(2**70), 2**70), st.booleans(), st.text(max_size=5))

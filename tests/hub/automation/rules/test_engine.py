@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from hub.catalogue import METRICS
+from hub.automation.rules import Rules, compile_rules
 from hub.config.load import Models, load
-from hub.model import Device, Metric, Place, Quality, Report
-from hub.places import Places
-from hub.rules import Rules, compile_rules
-
-from ..path_kit import METER, TAG, Path
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Device, Metric, Place, Quality, Report
+from hub.devices.places import Places
+from tests.hub.path_kit import METER, TAG, Path
 
 BASE = """\
 sites: {ecole: {}}

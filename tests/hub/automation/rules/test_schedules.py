@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from hub.automation.rules.compiler import compile_programme
+from hub.automation.rules.schedules import Programme
 from hub.config.load import Models, load
-from hub.errors import ConfigError
-from hub.rules.compiling import compile_programme
-from hub.rules.programme import Programme
+from hub.core.errors import ConfigError
 
 PARIS = ZoneInfo("Europe/Paris")
 SCHOOL = """\

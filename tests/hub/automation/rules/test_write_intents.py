@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.rules.holds import TOLD, Hold, Holds
+from hub.automation.rules.write_intents import TOLD, Hold, Holds
 
 TARGET = ("dali:1", "level")
 WHO = st.sampled_from([("a", "x"), ("a", "y"), ("b", "x")])

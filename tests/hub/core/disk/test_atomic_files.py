@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.disk import files
-from hub.disk.files import shred, sync_data, write_atomically
-
-from ..swap_kit import swapped_before
+from hub.core.disk import atomic_files
+from hub.core.disk.atomic_files import shred, sync_data, write_atomically
+from tests.hub.swap_kit import swapped_before
 
 
 def test_writing_atomically_replaces_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -65,7 +64,7 @@ def test_a_file_larger_than_the_memory_is_overwritten_whole_and_in_pieces(
         asked.append(size)
         return b"x" * size
 
-    monkeypatch.setattr(files.secrets, "token_bytes", random)
+    monkeypatch.setattr(atomic_files.secrets, "token_bytes", random)
     with path.open("rb") as before:
         shred(path)
         assert before.read() == b"x" * 700_001
@@ -85,9 +84,9 @@ def test_root_hands_over_what_it_made_and_nothing_that_a_link_or_another_name_le
     (hubs / "keys" / "second name").hardlink_to(theirs / "named twice")
     (hubs / "directory").symlink_to(theirs)
     os.chown(hubs, 12345, 12346)
-    files.hand_over_all(hubs)
+    atomic_files.hand_over_all(hubs)
     with pytest.raises(OSError, match="symbolic"):
-        files.hand_over(hubs / "keys" / "link")
+        atomic_files.hand_over(hubs / "keys" / "link")
     assert {path.name: path.stat().st_uid for path in [theirs, *theirs.iterdir()]} == {
         "roots": 0, "linked": 0, "named twice": 0,
     }  # fmt: skip
@@ -113,23 +112,23 @@ def test_root_follows_a_link_of_its_own_or_to_what_is_of_whoever_made_it(
     for name in ("link", "folder"):
         os.chown(hub / name, made_by, made_by, follow_symlinks=False)
     strange = made_by == 12345 and leads_to != "hubs"
-    assert sorted(files.strange_links(hub)) == ([hub / "folder", hub / "link"] if strange else [])
+    assert sorted(atomic_files.strange_links(hub)) == ([hub / "folder", hub / "link"] if strange else [])
     for name in ("link", "folder/file", "folder/new"):
         if strange:
-            with pytest.raises(files.StrangeLink, match="chown -h root"):
-                files.refuse_strange_links(hub / name, hub)
+            with pytest.raises(atomic_files.StrangeLink, match="chown -h root"):
+                atomic_files.refuse_strange_links(hub / name, hub)
         else:
-            files.refuse_strange_links(hub / name, hub)
+            atomic_files.refuse_strange_links(hub / name, hub)
     if strange and leads_to == "roots":
-        with pytest.raises(files.StrangeLink):
-            files.open_here(hub / "link", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        with pytest.raises(atomic_files.StrangeLink):
+            atomic_files.open_here(hub / "link", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         assert (tmp_path / "roots" / "file").read_text() == "here"
     elif leads_to == "nothing":
         with pytest.raises(FileNotFoundError):
-            files.open_here(hub / "link", os.O_RDWR | os.O_CREAT)
+            atomic_files.open_here(hub / "link", os.O_RDWR | os.O_CREAT)
         assert not (tmp_path / "nothing").exists()
     else:
-        os.close(files.open_here(hub / "link", os.O_RDWR))
+        os.close(atomic_files.open_here(hub / "link", os.O_RDWR))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand a file over")
@@ -141,7 +140,7 @@ def test_a_file_that_has_another_name_is_not_handed_over_by_the_one_that_is_in_t
     os.chown(hub, 12345, 12345)
     theirs.write_text("root's own")
     (hub / "lock").hardlink_to(theirs)
-    files.hand_over(hub / "lock")
+    atomic_files.hand_over(hub / "lock")
     assert theirs.stat().st_uid == 0
 
 
@@ -172,7 +171,7 @@ def test_what_takes_the_place_of_a_file_that_root_made_is_never_handed_over(tmp_
         (hub / "made").unlink(missing_ok=True)
         (hub / "made").write_text("by root")
         with contextlib.suppress(FileNotFoundError):  # it was taken away at that very step
-            tried = swapped_before(step, swap, lambda: files.hand_over_all(hub))
+            tried = swapped_before(step, swap, lambda: atomic_files.hand_over_all(hub))
         there = theirs if theirs.exists() else hub / "made"
         assert there.stat().st_uid == others, f"swapped before step {step}"
     assert step > 10, "between all steps"
@@ -183,9 +182,9 @@ def test_who_is_not_root_follows_links_as_ever(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     (tmp_path / "there").write_text("here")
     (tmp_path / "link").symlink_to(tmp_path / "there")
-    os.close(files.open_here(tmp_path / "link", os.O_RDWR))
-    files.refuse_strange_links(tmp_path / "link", tmp_path)
-    assert list(files.strange_links(tmp_path)) == []
+    os.close(atomic_files.open_here(tmp_path / "link", os.O_RDWR))
+    atomic_files.refuse_strange_links(tmp_path / "link", tmp_path)
+    assert list(atomic_files.strange_links(tmp_path)) == []
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from pathlib import Path
 import apsw
 import pytest
 
-from hub.adoption import memory as adopted
-from hub.held.memory import HeldReport
-from hub.held.memory import Memory as Held
-from hub.model import Report
-from hub.rollup.memory import SCHEMA, Known, Memory
-from hub.store import Store
+from hub.core.model import Report
+from hub.core.store import Store
+from hub.history.rollups.tables import SCHEMA, Known, Memory
+from hub.onboarding.adoption import tables as adopted
+from hub.pipeline.holding_queue.table import HeldReport
+from hub.pipeline.holding_queue.table import Memory as Held
 
 KEY = bytes(range(32))
 

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from hub.disk.aside import Aside
-from hub.testing import ManualClock
+from hub.core.disk.hanging_calls import Aside
+from hub.sdk.testing import ManualClock
 
 
 async def test_work_returns_or_raises_as_anywhere() -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.disk.files import StrangeLink
-from hub.disk.way import leading
-
-from ..swap_kit import state_of, swapped_before
+from hub.core.disk.atomic_files import StrangeLink
+from hub.core.disk.safe_paths import leading
+from tests.hub.swap_kit import state_of, swapped_before
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
 THEIRS = 12345 if os.geteuid() == 0 else os.geteuid()

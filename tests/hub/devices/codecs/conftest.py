@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from hub.payload import Codec, Codecs
+from hub.devices.codecs import Codec, Codecs
 
-NODE = Path(__file__).parents[2] / "peers" / "node"
+NODE = Path(__file__).parents[3] / "peers" / "node"
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from hub.errors import DecodeError
-from hub.payload import Codec, Codecs
-from hub.payload.messages import ENCODE, UPLINK, Call
-from hub.payload.sandbox import Compiled, Sandbox
-from hub.payload.worker import Bench
+from hub.core.errors import DecodeError
+from hub.devices.codecs import Codec, Codecs
+from hub.devices.codecs.messages import ENCODE, UPLINK, Call
+from hub.devices.codecs.sandbox import Compiled, Sandbox
+from hub.devices.codecs.worker import Bench
 
 SECRET = b"SERIAL-67890123!"
 OTHER = b"another meter"

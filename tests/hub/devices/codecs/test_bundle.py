@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.errors import DecodeError
-from hub.payload import Codec, Codecs
-from hub.payload.gathering import MAX_BYTES, MAX_FILES, gathered, text_of
+from hub.core.errors import DecodeError
+from hub.devices.codecs import Codec, Codecs
+from hub.devices.codecs.bundle import MAX_BYTES, MAX_FILES, gathered, text_of
 
 ASKS = """
 import { half as h, up } from "./lib/half.js";

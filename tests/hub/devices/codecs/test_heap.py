@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.payload import engine
-from hub.payload.heap import Heap
-from hub.payload.sandbox import Sandbox
+from hub.devices.codecs import engine
+from hub.devices.codecs.heap import Heap
+from hub.devices.codecs.sandbox import Sandbox
 
 SIZE = 1 << 20
 STEPS = st.lists(
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_refused_and_what_was_freed_fits_again() -> None:
 
 
 def test_an_engine_that_frees_what_it_never_had_takes_its_process_along() -> None:
-    code = "from hub.payload.heap import Heap; h = Heap(4096); h.free(h.malloc(8) + 8)"
+    code = "from hub.devices.codecs.heap import Heap; h = Heap(4096); h.free(h.malloc(8) + 8)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 70
 
 

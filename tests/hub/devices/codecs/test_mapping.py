@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.catalogue import METRICS
-from hub.errors import DecodeError
-from hub.payload.mapping import MAX_LEAVES, Field, apply, leaves, propose
+from hub.core.errors import DecodeError
+from hub.core.metric_catalogue import METRICS
+from hub.devices.codecs.mapping import MAX_LEAVES, Field, apply, leaves, propose
 
 
 def proposed(data: object) -> dict[str, tuple[str, float]]:

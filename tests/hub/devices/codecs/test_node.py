@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from hub.errors import DecodeError
-from hub.payload import Codec, Codecs
+from hub.core.errors import DecodeError
+from hub.devices.codecs import Codec, Codecs
 
-NODE = Path(__file__).parents[2] / "peers" / "node"
+NODE = Path(__file__).parents[3] / "peers" / "node"
 ADEUNIS = (NODE / "node_modules/@adeunis/codecs/dist/lib.public.js").read_text()
 InNode = Callable[[Codec, Any], Any]
 

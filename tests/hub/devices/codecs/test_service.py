@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from hub.errors import DecodeError, NotReady
-from hub.payload import Answer, Codec, Codecs
-from hub.payload import codecs as module
-from hub.testing import settle
+from hub.core.errors import DecodeError, NotReady
+from hub.devices.codecs import Answer, Codec, Codecs
+from hub.devices.codecs import service as module
+from hub.sdk.testing import settle
 
 GOOD = Codec("function decodeUplink(i) { return { data: { port: i.fPort, n: i.bytes.length } } }")
 
@@ -239,7 +239,7 @@ def _workers() -> list[int]:
                 command = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if int(parent[1]) == os.getpid() and parent[0] != "Z" and b"hub.payload.worker" in command:
+            if int(parent[1]) == os.getpid() and parent[0] != "Z" and b"hub.devices.codecs.worker" in command:
                 found.append(int(entry.name))
     return found
 

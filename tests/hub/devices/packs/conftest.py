@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from hub.payload import Codecs
+from hub.devices.codecs import Codecs
+from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
 
-from .packs_kit import CODEC, PACK, VECTORS
-
-NODE = Path(__file__).parents[2] / "peers" / "node"
+NODE = Path(__file__).parents[3] / "peers" / "node"
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hub.hosting.installed import part_models
-from hub.packs.format import RADIO
-from hub.packs.library import Library
-from hub.registry import Registry
+from hub.devices.packs.format import RADIO
+from hub.devices.packs.library import Library
+from hub.plugin_host.plugin_types import part_models
+from hub.plugin_host.registry import Registry
 
 PARTS = part_models(Registry.discover())
 SHIPPED = Library(parts=PARTS)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.errors import HubError
-from hub.packs.archive import MOST_BYTES, MOST_FILES, unpack
+from hub.core.errors import HubError
+from hub.devices.packs.archive import MOST_BYTES, MOST_FILES, unpack
 
 
 def zipped(files: dict[str, bytes], *, links: frozenset[str] = frozenset()) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.packs.bounds import bounded
+from hub.devices.packs.bounds import bounded
 
 LONGEST = 512
 EUI = "(?P<dev_eui>[0-9A-F]{16})"

@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from hub.cli import ilot
-from hub.config.built import Models
+from hub.cli.main import ilot
+from hub.config.instances import Models
 from hub.config.load import load
-from hub.errors import ConfigError, HubError
-from hub.packs import reference
-from hub.packs.library import Library
-
-from .packs_kit import CODEC, PACK, VECTORS
-from .test_importing import TTN, lay
+from hub.core.errors import ConfigError, HubError
+from hub.devices.packs import reference
+from hub.devices.packs.library import Library
+from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
+from tests.hub.devices.packs.test_importing import TTN, lay
 
 Make = Callable[..., Path]
 Call = Callable[..., Any]
@@ -131,7 +130,7 @@ devices:
 
 
 def test_a_device_names_its_pack_and_one_that_is_not_there_is_told_with_its_place(tmp_path: Path) -> None:
-    from hub.hookspecs import Config
+    from hub.sdk.hookspecs import Config
 
     file = tmp_path / "config.yaml"
     file.write_text(CONFIG.replace("PACK", "nke-th"))
@@ -154,5 +153,5 @@ def test_a_device_names_its_pack_and_one_that_is_not_there_is_told_with_its_plac
 
 
 def test_the_reference_page_is_what_the_code_says() -> None:
-    page = Path(__file__).parents[3] / "docs/reference/packs.md"
-    assert page.read_text() == reference.render(), "python -m hub.packs.reference > docs/reference/packs.md"
+    page = Path(__file__).parents[4] / "docs/reference/packs.md"
+    assert page.read_text() == reference.render(), "python -m hub.devices.packs.reference > docs/reference/packs.md"

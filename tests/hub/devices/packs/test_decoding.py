@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from hub.errors import DecodeError
-from hub.model import Sample
-from hub.packs.decoding import MAX_HISTORY, message_at, read_answer
-from hub.packs.downlinks import bytes_of, checked
-from hub.packs.judging import judge
-from hub.packs.reading import Pack, read
-from hub.payload import Codecs
-
-from .packs_kit import PACK, VECTORS
+from hub.core.errors import DecodeError
+from hub.core.model import Sample
+from hub.devices.codecs import Codecs
+from hub.devices.packs.decoding import MAX_HISTORY, message_at, read_answer
+from hub.devices.packs.downlinks import bytes_of, checked
+from hub.devices.packs.loader import Pack, read
+from hub.devices.packs.vector_tests import judge
+from tests.hub.devices.packs.packs_kit import PACK, VECTORS
 
 Make = Callable[..., Path]
 Bench = tuple[Codecs, Callable[[Any], Any]]

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.errors import HubError
-from hub.packs.importing import _json, packs_in
-from hub.packs.judging import judge
-from hub.packs.reading import read
-from hub.payload import Codecs
+from hub.core.errors import HubError
+from hub.devices.codecs import Codecs
+from hub.devices.packs.importing import _json, packs_in
+from hub.devices.packs.loader import read
+from hub.devices.packs.vector_tests import judge
 
 Bench = tuple[Codecs, Callable[[Any], Any]]
 

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from hub.errors import ConfigError, HubError
-from hub.packs.judging import Verdict
-from hub.packs.library import Library
-from hub.packs.reading import Pack, read
-
-from ..swap_kit import state_of, swapped_before
-from .packs_kit import CODEC, PACK
+from hub.core.errors import ConfigError, HubError
+from hub.devices.packs.library import Library
+from hub.devices.packs.loader import Pack, read
+from hub.devices.packs.vector_tests import Verdict
+from tests.hub.devices.packs.packs_kit import CODEC, PACK
+from tests.hub.swap_kit import state_of, swapped_before
 
 Make = Callable[..., Path]
 
@@ -186,7 +185,7 @@ def test_a_disk_that_refuses_leaves_nothing_behind(
             raise OSError(28, "No space left on device")
         sync(descriptor)
 
-    monkeypatch.setattr("hub.packs.library.os.fsync", refuse)
+    monkeypatch.setattr("hub.devices.packs.library.os.fsync", refuse)
     with pytest.raises(HubError, match="No space left"):
         library.install(pack, passed(pack))
     assert list((tmp_path / "state/acme-thermo").iterdir()) == []

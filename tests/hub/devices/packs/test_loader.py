@@ -9,11 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.errors import ConfigError
-from hub.packs.labels import Recognised, recognise, sign_of
-from hub.packs.reading import MAX_FILE, read
-
-from .packs_kit import CODEC, PACK, VECTORS
+from hub.core.errors import ConfigError
+from hub.devices.packs.labels import Recognised, recognise, sign_of
+from hub.devices.packs.loader import MAX_FILE, read
+from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
 
 Make = Callable[..., Path]
 

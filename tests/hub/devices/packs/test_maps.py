@@ -13,21 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hub
-from hub.adoption.resolve import settled
-from hub.answers.packing import Packing
-from hub.config.built import Models
+from hub.config.instances import Models
 from hub.config.load import load
-from hub.errors import ConfigError, HubError
-from hub.hosting.installed import installed_models
-from hub.model import Device
-from hub.packs import Library
-from hub.packs.judging import Verdict, judge
-from hub.packs.maps import MAPS, filled
-from hub.packs.reading import read
-from hub.payload import Codecs
-from hub.registry import Registry
-
-from .packs_kit import CODED, NAMES, PARTS, SHIPPED
+from hub.core.errors import ConfigError, HubError
+from hub.core.model import Device
+from hub.devices.codecs import Codecs
+from hub.devices.packs import Library
+from hub.devices.packs.loader import read
+from hub.devices.packs.maps import MAPS, filled
+from hub.devices.packs.vector_tests import Verdict, judge
+from hub.onboarding.adoption.resolve import settled
+from hub.plugin_host.plugin_types import installed_models
+from hub.plugin_host.registry import Registry
+from hub.rpc.packs import Packing
+from tests.hub.devices.packs.packs_kit import CODED, NAMES, PARTS, SHIPPED
 
 MAPPED = [name for name in NAMES if SHIPPED.get(name).keys.part is not None]
 HEAD = """\

@@ -8,16 +8,15 @@ from pathlib import Path as FilePath
 import msgspec
 import pytest
 
-from hub.errors import DecodeError, NotReady, PluginError
-from hub.hosting.runtime import Core, InProcessSession
-from hub.model import PackFacts, Proof, Report, Sample
-from hub.packs.judging import Verdict
-from hub.packs.library import Library
-from hub.packs.reading import read
-from hub.packs.service import Packs
-from hub.testing import FakeHttp, FakeSession
-
-from ..path_kit import METER, TAG, Path
+from hub.core.errors import DecodeError, NotReady, PluginError
+from hub.core.model import PackFacts, Proof, Report, Sample
+from hub.devices.packs.library import Library
+from hub.devices.packs.loader import read
+from hub.devices.packs.service import Packs
+from hub.devices.packs.vector_tests import Verdict
+from hub.plugin_host.runtime import Core, InProcessSession
+from hub.sdk.testing import FakeHttp, FakeSession
+from tests.hub.path_kit import METER, TAG, Path
 
 Make = Callable[..., FilePath]
 

@@ -14,13 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.errors import DecodeError
-from hub.packs.decoding import NO_PORT, Reading, answer_of, message_at, read_answer
-from hub.packs.judging import Verdict, judge
-from hub.packs.reading import Pack
-from hub.payload import Codecs
-
-from .packs_kit import CODED, NAMES, SHIPPED
+from hub.core.errors import DecodeError
+from hub.devices.codecs import Codecs
+from hub.devices.packs.decoding import NO_PORT, Reading, answer_of, message_at, read_answer
+from hub.devices.packs.loader import Pack
+from hub.devices.packs.vector_tests import Verdict, judge
+from tests.hub.devices.packs.packs_kit import CODED, NAMES, SHIPPED
 
 Bench = tuple[Codecs, Callable[[Any], Any]]
 
@@ -143,7 +142,7 @@ def _sane(pack: Pack, reading: Reading) -> bool:
 
 
 def test_the_judge_of_sanity_catches_a_value_out_of_bounds() -> None:
-    from hub.model import Sample
+    from hub.core.model import Sample
 
     pack = SHIPPED.get("nke-th")
     with pytest.raises(AssertionError):

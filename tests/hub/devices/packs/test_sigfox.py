@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from hub.errors import ConfigError, DecodeError
-from hub.packs.judging import judge
-from hub.packs.library import Library
-from hub.packs.reading import read
-from hub.packs.service import Packs, facts_of
-
-from .packs_kit import SHIPPED
+from hub.core.errors import ConfigError, DecodeError
+from hub.devices.packs.library import Library
+from hub.devices.packs.loader import read
+from hub.devices.packs.service import Packs, facts_of
+from hub.devices.packs.vector_tests import judge
+from tests.hub.devices.packs.packs_kit import SHIPPED
 
 PACK = """\
 format: 1

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from hub.errors import DecodeError
-from hub.packs.library import Library
-from hub.packs.service import Packs
-from hub.testing import settle
-
-from .packs_kit import CODEC, PACK, VECTORS
+from hub.core.errors import DecodeError
+from hub.devices.packs.library import Library
+from hub.devices.packs.service import Packs
+from hub.sdk.testing import settle
+from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
 
 
 class Codecs:

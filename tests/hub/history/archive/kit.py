@@ -1,11 +1,11 @@
 """Raw history on disk over real files, fed by a real history, with a clock that moves when told."""
 
-from hub.history import History, Scale
-from hub.rawdisk import RawDisk
-from hub.rawdisk.folder import Folder
-from hub.rawdisk.memory import Memory
-from hub.store import Store
-from hub.testing import ManualClock
+from hub.core.store import Store
+from hub.history.archive import RawDisk
+from hub.history.archive.folder import Folder
+from hub.history.archive.table import Memory
+from hub.history.memory import History, Scale
+from hub.sdk.testing import ManualClock
 
 H, DAY = 3600, 86_400
 START = 1_790_000_000

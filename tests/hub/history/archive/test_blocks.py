@@ -7,13 +7,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hub.buffer.seal import AES, CHACHA
-from hub.errors import DecodeError
-from hub.history.pages import put_page
-from hub.rawdisk import blocks
-from hub.rawdisk.blocks import HEAD, Root, Series, get_block, get_body, get_directory, get_head, put_file
-
-from .reader import read
+from hub.core.errors import DecodeError
+from hub.history.archive import blocks
+from hub.history.archive.blocks import HEAD, Root, Series, get_block, get_body, get_directory, get_head, put_file
+from hub.history.memory.pages import put_page
+from hub.protocol.records.seal import AES, CHACHA
+from tests.hub.history.archive.reader import read
 
 ROOT, SECRET, ID = b"r" * 32, b"s" * 32, bytes(range(16))
 START = 1_790_000_000

@@ -9,17 +9,16 @@ import time
 
 import pytest
 
-from hub.errors import DecodeError
-from hub.rawdisk.blocks import HEAD, Root, get_block, get_directory, get_head
-from hub.rawdisk.folder import Folder
-
-from .kit import ROOT, START
+from hub.core.errors import DecodeError
+from hub.history.archive.blocks import HEAD, Root, get_block, get_directory, get_head
+from hub.history.archive.folder import Folder
+from tests.hub.history.archive.kit import ROOT, START
 
 WRITER = """
 import os, random, sys, time
 from pathlib import Path
-from hub.rawdisk import folder as module
-from hub.rawdisk.blocks import Root, Series, put_file
+from hub.history.archive import folder as module
+from hub.history.archive.blocks import Root, Series, put_file
 if sys.argv[2] == "in-place":
     def write(path, data, mode=0o600):
         with open(path, "wb", buffering=0) as file:

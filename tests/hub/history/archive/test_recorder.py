@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.errors import DiskRefuses, NotReady
-from hub.history import History
-from hub.rawdisk import folder as folder_module
-from hub.rawdisk import keeping
-from hub.rawdisk.keeping import destroy
-
-from .kit import DAY, ROOT, START, Disk, H, shown
-from .reader import read
+from hub.core.errors import DiskRefuses, NotReady
+from hub.history.archive import folder as folder_module
+from hub.history.archive import recorder
+from hub.history.archive.recorder import destroy
+from hub.history.memory import History
+from tests.hub.history.archive.kit import DAY, ROOT, START, Disk, H, shown
+from tests.hub.history.archive.reader import read
 
 
 async def test_what_was_said_is_read_in_the_next_life_and_by_a_reader_of_the_specification(tmp_path):
@@ -93,7 +92,7 @@ async def test_it_writes_once_an_hour_or_when_enough_waits_and_everything_at_its
         await passed(disk, 105)
         assert len(disk.folder.files) == 1
         chance = random.Random(1)
-        while disk.raw.status()["waiting"] < keeping.WRITE_AT:
+        while disk.raw.status()["waiting"] < recorder.WRITE_AT:
             disk.say(START + n, chance.randrange(1 << 40))
             n += 1
         await passed(disk, 10)
@@ -234,7 +233,7 @@ async def test_a_refused_write_keeps_what_waits_within_bounds_and_counts_what_is
         chance = random.Random(5)
         for n in range(40, 90_000):
             disk.say(START + n, chance.randrange(1 << 60))
-        assert disk.raw.status()["waiting"] <= keeping.MOST
+        assert disk.raw.status()["waiting"] <= recorder.MOST
         assert disk.raw.lost > 1000
         monkeypatch.undo()
         written = await disk.write()
@@ -253,7 +252,7 @@ async def test_what_a_broken_twin_forgets_when_the_disk_refuses_is_seen(tmp_path
     async with Disk(tmp_path) as disk:
         for n in range(40):
             disk.say(START + n, n)
-        real = keeping.RawDisk._write
+        real = recorder.RawDisk._write
 
         async def forgets(self, root):
             try:
@@ -262,7 +261,7 @@ async def test_what_a_broken_twin_forgets_when_the_disk_refuses_is_seen(tmp_path
                 self._waiting, self._bytes = [], 0
                 raise
 
-        monkeypatch.setattr(keeping.RawDisk, "_write", forgets)
+        monkeypatch.setattr(recorder.RawDisk, "_write", forgets)
         with monkeypatch.context() as patch:
             patch.setattr(folder_module, "write_atomically", refuse)
             await disk.write()

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.rollup.calendar import Calendar
-from hub.rollup.counter import PLAIN, RESET, ROLLOVER, SWAP, UNKNOWN, Dial, Swap, collapse, segments, split
+from hub.history.rollups.calendar import Calendar
+from hub.history.rollups.counter import PLAIN, RESET, ROLLOVER, SWAP, UNKNOWN, Dial, Swap, collapse, segments, split
 
 H = 3600
 T0 = 1_772_000_400 // H * H

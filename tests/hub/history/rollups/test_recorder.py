@@ -6,15 +6,15 @@ from collections import deque
 
 import pytest
 
-from hub.answers.recalling import Recalling
-from hub.errors import DiskRefuses
-from hub.history import Scale
-from hub.model import Device, Metric, Quality, Report
-from hub.observing import MOST
-from hub.rollup.counter import Part
-from hub.store import Store
-from hub.testing import settle
-from tests.hub.rollup.kit import ENERGY, TEMPERATURE, H, Hub, at, meter_place
+from hub.core.errors import DiskRefuses
+from hub.core.model import Device, Metric, Quality, Report
+from hub.core.store import Store
+from hub.history.memory import Scale
+from hub.history.recorder import MOST
+from hub.history.rollups.counter import Part
+from hub.rpc.history import Recalling
+from hub.sdk.testing import settle
+from tests.hub.history.rollups.kit import ENERGY, TEMPERATURE, H, Hub, at, meter_place
 
 KEY = ("tgbt", "energy")
 AIR = ("salle", "temperature")
@@ -249,7 +249,7 @@ async def test_what_the_disk_refuses_waits_and_is_seen_all_the_same(tmp_path, mo
 
 
 async def test_what_waits_for_a_sure_clock_is_bounded_and_what_made_room_is_counted_and_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("hub.observing.UNDATED", 3)
+    monkeypatch.setattr("hub.history.recorder.UNDATED", 3)
     start = at("2026-03-02T10:00")
     async with Hub(tmp_path, start, places=[meter_place()]) as hub:
         hub.observer._undated = deque(maxlen=3)
@@ -284,7 +284,7 @@ async def refuse(*_):
 
 
 async def test_late_readings_that_the_disk_refuses_are_bounded_counted_and_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("hub.rollup.keeping.LATE_MOST", 3)
+    monkeypatch.setattr("hub.history.rollups.recorder.LATE_MOST", 3)
     start = at("2026-03-12 08:00")
     async with Hub(tmp_path, start, places=[meter_place()]) as hub:
         with monkeypatch.context() as patch:
@@ -303,7 +303,7 @@ async def test_late_readings_that_the_disk_refuses_are_bounded_counted_and_told(
 
 
 async def test_a_crowd_of_late_readings_is_written_before_its_hour_is_over_and_none_is_lost(tmp_path, monkeypatch):
-    monkeypatch.setattr("hub.rollup.keeping.LATE_MOST", 8)
+    monkeypatch.setattr("hub.history.rollups.recorder.LATE_MOST", 8)
     start = at("2026-03-12 08:10")
     async with Hub(tmp_path, start, places=[meter_place()]) as hub:
         task = asyncio.create_task(hub.rollups.run(hub.observer.drain, hub.observer.finish))
@@ -326,7 +326,7 @@ async def test_a_crowd_of_late_readings_is_written_before_its_hour_is_over_and_n
 
 
 async def test_hours_that_a_disk_refuses_for_too_long_go_the_oldest_first_counted_and_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("hub.rollup.keeping.HOURS_MOST", 3)
+    monkeypatch.setattr("hub.history.rollups.recorder.HOURS_MOST", 3)
     start = at("2026-03-02 08:00")
     async with Hub(tmp_path, start, places=[meter_place()]) as hub:
         for n in range(6):
@@ -580,7 +580,7 @@ async def test_what_a_kill_leaves_of_a_place_that_was_being_erased_can_be_erased
 
 
 async def test_the_path_shows_rollups_what_may_be_kept_once_a_second_and_nothing_else(tmp_path):
-    from hub.model import Report
+    from hub.core.model import Report
     from tests.hub.path_kit import TAG, Path
 
     path, seen = Path(), []

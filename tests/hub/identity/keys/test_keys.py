@@ -11,8 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from hub import keys
-from hub.errors import ConfigError, StorageError
+from hub.core.errors import ConfigError, StorageError
+from hub.identity import keys
+from hub.protocol.hub_id import hub_id
+from hub.protocol.pem import private_pem
 
 
 @pytest.fixture
@@ -24,13 +26,13 @@ def test_made_keys_read_back_the_same(directory: Path) -> None:
     made, read = keys.create(directory), keys.load(directory, {})
     assert made.identity_public == read.identity_public
     assert made.store_key == read.store_key
-    assert made.hub_id == read.hub_id == keys.hub_id(made.identity_public)
+    assert made.hub_id == read.hub_id == hub_id(made.identity_public)
     assert len(read.store_key) == 32
 
 
 def test_a_hub_id_is_sixteen_characters_of_base32_after_hub() -> None:
     # SHA-256 of 32 zero bytes begins 66687aadf862bd776c8f; RFC 4648 base32 of these 10 bytes:
-    assert keys.hub_id(bytes(32)) == "hub-mzuhvlpymk6xo3ep"
+    assert hub_id(bytes(32)) == "hub-mzuhvlpymk6xo3ep"
 
 
 def test_two_hubs_have_nothing_in_common(tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ def test_a_key_of_another_kind_is_refused(directory: Path) -> None:
         ("tls.pem", ed25519.Ed25519PrivateKey.generate()),
     ):
         right = (directory / name).read_bytes()
-        (directory / name).write_bytes(keys.private_pem(wrong))
+        (directory / name).write_bytes(private_pem(wrong))
         with pytest.raises(ConfigError, match=name):
             keys.load(directory, {})
         (directory / name).write_bytes(right)
@@ -138,8 +140,8 @@ def pem(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey, how: Privat
 
 def test_keys_are_written_as_others_write_them() -> None:
     identity, tls = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
-    assert keys.private_pem(identity) == pem(identity)
-    assert keys.private_pem(tls) == pem(tls)
+    assert private_pem(identity) == pem(identity)
+    assert private_pem(tls) == pem(tls)
 
 
 @pytest.mark.parametrize("spelled", [bytes, lambda said: said.replace(b"\n", b"\r\n"), lambda said: b"a note\n" + said])

@@ -18,16 +18,17 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub import factory, keys
-from hub.cli import ilot
 from hub.cli.doctor import _keys
 from hub.cli.doctor.findings import NOTE, OK, WRONG
-from hub.errors import ConfigError, NotReady
-from hub.keys import SEALED, sealed, tpm
-from hub.lp import lp, unlp
-from hub.state import StateDir
-
-from .chip import chip
+from hub.cli.main import ilot
+from hub.core.errors import ConfigError, NotReady
+from hub.core.state_dir import StateDir
+from hub.identity import keys
+from hub.identity.keys import SEALED, sealed, tpm
+from hub.operations import factory_reset
+from hub.protocol.length_prefix import lp, unlp
+from hub.protocol.pem import private_pem
+from tests.hub.identity.keys.chip import chip
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def secrets_of(directory: Path) -> list[bytes]:
     had = keys.load(directory, {})
     pem = had.tls_key.read_bytes()
     lines = [line for line in pem.splitlines() if not line.startswith(b"-")]
-    return [had.identity.private_bytes_raw(), had.store_key, keys.private_pem(had.identity).splitlines()[1], lines[1]]
+    return [had.identity.private_bytes_raw(), had.store_key, private_pem(had.identity).splitlines()[1], lines[1]]
 
 
 def run(*words: str, state: StateDir) -> Result:
@@ -295,7 +296,8 @@ def test_a_user_who_may_not_look_at_the_keys_is_told_whom_to_ask_as(
 def test_doctor_advises_no_enrolment_where_only_the_tpm_is_silent(
     state: StateDir, openly: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hub.cli.doctor import _enrolment, way
+    from hub.cli.doctor import _enrolment
+    from hub.cli.doctor import link_check as way
     from hub.identity import enrolment
 
     keys.hold_by_tpm(state.keys)
@@ -348,5 +350,5 @@ def test_key_files_that_a_restoration_set_aside_or_a_power_cut_left_are_named_wi
 
 def test_a_factory_reset_destroys_what_the_tpm_sealed(state: StateDir, board: None) -> None:
     keys.hold_by_tpm(state.keys)
-    assert factory.reset(state).keys == [f"keys/{SEALED}"]
+    assert factory_reset.reset(state).keys == [f"keys/{SEALED}"]
     assert not (state.keys / SEALED).exists()

@@ -5,20 +5,19 @@ from __future__ import annotations
 from pathlib import Path as FilePath
 from typing import Any
 
-from hub.adoption import Service, adopting, join, memory
-from hub.adoption.engine import Adoption, Row
 from hub.config.load import load
-from hub.devices import Devices
-from hub.hosting.installed import installed_models
-from hub.hosting.supervisor import RUNNING, Health
-from hub.keys import create
-from hub.labels.wish import Wish
-from hub.packs import Library, Packs
-from hub.places import Places
-from hub.registry import Registry
-from hub.store import Store
-
-from ..path_kit import Path
+from hub.core.store import Store
+from hub.devices.packs import Library, Packs
+from hub.devices.places import Places
+from hub.devices.registry import Devices
+from hub.identity.keys import create
+from hub.onboarding.adoption import Service, adopting, join, tables
+from hub.onboarding.adoption.engine import Adoption, Row
+from hub.plugin_host.plugin_types import installed_models
+from hub.plugin_host.registry import Registry
+from hub.plugin_host.supervisor import RUNNING, Health
+from hub.protocol.device_labels.device_request import Wish
+from tests.hub.path_kit import Path
 
 CONFIG = """\
 hub: {name: school}
@@ -57,7 +56,7 @@ class House(Path):
             await self.store.close()
         self.store = await Store.open(self.root / "store.db", bytes(32))
         loaded = load(self.root / "config.yaml", MODELS)
-        roll, replaced = await memory.load(self.store), await self.store.replaced()
+        roll, replaced = await tables.load(self.store), await self.store.replaced()
         joined = join(roll, loaded, replaced, MODELS)
         self.devices = Devices([*loaded.devices, *joined.devices], replaced, await self.store.keys())
         self.places = Places([*loaded.places, *joined.places])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .adoption_kit import House
+from tests.hub.onboarding.adoption.adoption_kit import House
 
 
 @pytest.fixture

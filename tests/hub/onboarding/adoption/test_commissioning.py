@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from hub.admission.quarantine import REFUSALS
-from hub.adoption import memory
-from hub.adoption.commissioning import EXPECTED_S, LOOK_S, PERIODS, SHORTEST_S, SILENT_S
-from hub.adoption.standing import JOIN_S, REFUSED, Evidence, judge
-from hub.errors import DiskRefuses
-from hub.hosting.supervisor import QUARANTINED, STOPPED, WAITING
-from hub.model import Proof
-
-from .adoption_kit import KEY, PACKS, House
+from hub.core.errors import DiskRefuses
+from hub.core.model import Proof
+from hub.onboarding.adoption import tables
+from hub.onboarding.adoption.commissioning import EXPECTED_S, LOOK_S, PERIODS, SHORTEST_S, SILENT_S
+from hub.onboarding.adoption.device_status import JOIN_S, REFUSED, Evidence, judge
+from hub.pipeline.admission.quarantine import REFUSALS
+from hub.plugin_host.supervisor import QUARANTINED, STOPPED, WAITING
+from tests.hub.onboarding.adoption.adoption_kit import KEY, PACKS, House
 
 ID = "lorawan:0018b20000001234"
 FRESH = Proof("lorawan-1.0", None, True)
@@ -79,7 +78,7 @@ async def test_it_is_remembered_over_a_restart_and_until_another_key_is_given(ha
 async def test_the_service_writes_it_down_and_a_refusing_disk_is_tried_again(
     hall: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hear, refused = memory.hear, []
+    hear, refused = tables.hear, []
 
     async def refusing(*arguments: Any) -> None:
         if not refused:
@@ -87,17 +86,17 @@ async def test_the_service_writes_it_down_and_a_refusing_disk_is_tried_again(
             raise DiskRefuses("no space")
         await hear(*arguments)
 
-    monkeypatch.setattr(memory, "hear", refusing)
+    monkeypatch.setattr(tables, "hear", refusing)
     running = asyncio.create_task(hall.service.run())
     await report(hall)
     await hall.clock.advance(0)
-    assert (await memory.load(hall.store)).heard == {}
+    assert (await tables.load(hall.store)).heard == {}
     for _ in range(200):  # the store answers from a thread of its own
         await hall.clock.advance(LOOK_S)
-        if (await memory.load(hall.store)).heard:
+        if (await tables.load(hall.store)).heard:
             break
     running.cancel()
-    assert list((await memory.load(hall.store)).heard) == [ID]
+    assert list((await tables.load(hall.store)).heard) == [ID]
 
 
 @pytest.mark.parametrize("reason", sorted(REFUSED))

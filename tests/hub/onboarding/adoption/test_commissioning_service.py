@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from hub.adoption import expected
-from hub.adoption.report import signed, verified
-from hub.adoption.roster import Rolls
-from hub.errors import AuthFailed, HubError, NotReady
-from hub.keys import hub_id
-from hub.labels import Unreadable
-from hub.model import Proof
-
-from .adoption_kit import KEY, House
+from hub.core.errors import AuthFailed, HubError, NotReady
+from hub.core.model import Proof
+from hub.onboarding.adoption import commissioning_list
+from hub.onboarding.adoption.commissioning_service import Rolls
+from hub.onboarding.adoption.report import signed, verified
+from hub.protocol.device_labels import Unreadable
+from hub.protocol.hub_id import hub_id
+from tests.hub.onboarding.adoption.adoption_kit import KEY, House
 
 EUI, OTHER_EUI = "0018b20000001234", "0018b20000005678"
 ID, OTHER = f"lorawan:{EUI}", f"lorawan:{OTHER_EUI}"
@@ -80,7 +79,7 @@ async def test_no_key_is_ever_in_the_roster_the_audit_or_the_report(rolls: tuple
     await do(roll, "scan", label=KEYED, zone="rooms")
     await do(roll, "scan", device=OTHER, key=KEY[::-1].hex(), zone="rooms")
     assert house.store is not None
-    kept = await house.store.get(expected.KEPT)
+    kept = await house.store.get(commissioning_list.KEPT)
     assert kept is not None
     report = (await do(roll, "report"))["body"]
     audit = str([one.what for one in await house.store.audited()])
@@ -153,7 +152,7 @@ async def test_what_an_inventory_added_is_expected_once_each_by_one_change_of_th
     ]
     assert await do(roll, "expect", devices=ids) == {"expected": 0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hub.adoption.roster.MOST", 8)
+        patch.setattr("hub.onboarding.adoption.commissioning_service.MOST", 8)
         await do(roll, "forget", n=1)
         await do(roll, "unreadable", note="x")
         with pytest.raises(HubError, match="at most 8"):
@@ -191,8 +190,8 @@ async def test_more_rows_than_are_added_at_once_are_tried_again_by_portions(
     for one in ids:
         await do(roll, "scan", device=one, zone="rooms")
     await house.call("device.keep", wishes=[{"device": one, "key": KEY.hex()} for one in ids])
-    monkeypatch.setattr("hub.adoption.engine.MOST", 2)
-    monkeypatch.setattr("hub.adoption.roster.TOGETHER", 2)
+    monkeypatch.setattr("hub.onboarding.adoption.engine.MOST", 2)
+    monkeypatch.setattr("hub.onboarding.adoption.commissioning_service.TOGETHER", 2)
     assert await do(roll, "retry") == {"tried": 5, "added": 5}
 
 

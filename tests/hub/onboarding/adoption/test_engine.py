@@ -10,19 +10,18 @@ from typing import Any
 import apsw
 import pytest
 
-from hub.adoption import memory
-from hub.adoption.engine import MOST
-from hub.disk.database import connect
-from hub.documents import inventory
-from hub.documents.trust import Root, fingerprint
-from hub.errors import HubError, StorageError
-from hub.labels import Unreadable
-from hub.labels.wish import Wish
-from hub.model import Candidate, Proof
-from hub.store import SCHEMA
-from hub.testing import settle
-
-from .adoption_kit import KEY, House
+from hub.core.disk.sqlite import connect
+from hub.core.errors import HubError, StorageError
+from hub.core.model import Candidate, Proof
+from hub.core.store import SCHEMA
+from hub.onboarding.adoption import tables
+from hub.onboarding.adoption.engine import MOST
+from hub.protocol.device_labels import Unreadable
+from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.documents import inventory
+from hub.protocol.documents.trust import Root, fingerprint
+from hub.sdk.testing import settle
+from tests.hub.onboarding.adoption.adoption_kit import KEY, House
 
 EUI = "0018b20000001234"
 ID = f"lorawan:{EUI}"
@@ -109,7 +108,7 @@ async def test_a_dry_run_says_the_same_and_changes_nothing(house: House) -> None
     assert [row.state for row in rows] == ["added", "added"], "the second stands at the place that the first would make"
     assert house.devices.get(ID) is None
     assert house.places.get("room-1") is None
-    assert (await memory.load(house.store)).devices == {}
+    assert (await tables.load(house.store)).devices == {}
     assert (house.changes, await house.store.audited()) == (0, [])
 
 
@@ -121,14 +120,14 @@ async def test_each_wish_is_whole_or_not_at_all(house: House) -> None:
     ]
     rows = await house.adoption.add(wishes, dry_run=False, update=False, by="test")
     assert [(row.line, row.state) for row in rows] == [(2, "added"), (3, "wrong"), (4, "added")]
-    assert set((await memory.load(house.store)).devices) == {ID, f"lorawan:{2:016x}"}
+    assert set((await tables.load(house.store)).devices) == {ID, f"lorawan:{2:016x}"}
 
 
 async def test_what_the_disk_refuses_has_not_happened(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuses(*_: Any) -> None:
         raise StorageError("no space")
 
-    monkeypatch.setattr(memory, "adopt", refuses)
+    monkeypatch.setattr(tables, "adopt", refuses)
     with pytest.raises(StorageError):
         await house.add(label=LABEL, **NEW)
     assert house.devices.get(ID) is None

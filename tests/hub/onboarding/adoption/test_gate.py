@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 
-from hub.admission.decisions import BLOCK, CONFIGURATION, Decision, Decisions, Filter
-from hub.admission.guard import Guard, Options
-from hub.admission.quarantine import Waiting
-from hub.adoption import Gate, Recette, decided
-from hub.adoption.recette import KEY as RECETTE
-from hub.adoption.recette import LONGEST_S, filled
-from hub.errors import HubError, StorageError
-from hub.events import ADMISSION, FORK, Events
-from hub.held import Holding
-from hub.held.holding import SPACING_S
-
-from .adoption_kit import House
+from hub.core.errors import HubError, StorageError
+from hub.core.security_events import ADMISSION, FORK, Events
+from hub.onboarding.adoption import Gate, Recette, decided
+from hub.onboarding.adoption.bulk import KEY as RECETTE
+from hub.onboarding.adoption.bulk import LONGEST_S, filled
+from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, Decision, Decisions, Filter
+from hub.pipeline.admission.guard import Guard, Options
+from hub.pipeline.admission.quarantine import Waiting
+from hub.pipeline.holding_queue import Holding
+from hub.pipeline.holding_queue.service import SPACING_S
+from tests.hub.onboarding.adoption.adoption_kit import House
 
 OLD = "lorawan:00000000000000aa"
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backend import recipient
-from hub import keys
-from hub.backups.gather import of_stopped
-from hub.buffer.seal import kid_of
-from hub.documents.backup import Contents, open_backup, read
-from hub.documents.recipient import RecipientKey
-from hub.documents.trust import AckKey, Recipient, Root, Trust, fingerprint, sign_trust
-from hub.state import StateDir
+from hub.core.state_dir import StateDir
+from hub.identity import keys
+from hub.operations.backups.gather import of_stopped
+from hub.protocol.documents.backup import Contents, open_backup, read
+from hub.protocol.documents.recovery_key_file import RecipientKey
+from hub.protocol.documents.trust import AckKey, Recipient, Root, Trust, fingerprint, sign_trust
+from hub.protocol.records.seal import kid_of
 
 FILES = {"config.yaml": "devices: !include devices.yaml\n", "devices.yaml": "{}\n", "secrets.yaml": "key: '00'\n"}
 

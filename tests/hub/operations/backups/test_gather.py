@@ -9,10 +9,10 @@ import pytest
 from backups_kit import FILES, Home
 
 from backend import recipient
-from hub.backups.gather import Gatherer
-from hub.documents.backup import read
-from hub.errors import StorageError
-from hub.store import Store
+from hub.core.errors import StorageError
+from hub.core.store import Store
+from hub.operations.backups.gather import Gatherer
+from hub.protocol.documents.backup import read
 
 
 def test_it_holds_the_configuration_with_what_it_includes_the_keys_and_the_papers(home: Home) -> None:

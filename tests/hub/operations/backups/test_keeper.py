@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.backups import shelf, witness
-from hub.backups.keeper import DAY_S, FIRST_S, HANGS_S, LAST_KEY, LATE_S, LOOK_S, NIGHT_S, Keeper, next_night
-from hub.clock import BUILD_FLOOR
-from hub.errors import NotReady, StorageError
-from hub.keys import hub_id
-from hub.session import Reply
-from hub.testing import ManualClock
+from hub.core.clock import BUILD_FLOOR
+from hub.core.disk import backup_directory
+from hub.core.errors import NotReady, StorageError
+from hub.operations.backups import generation_notes
+from hub.operations.backups.keeper import DAY_S, FIRST_S, HANGS_S, LAST_KEY, LATE_S, LOOK_S, NIGHT_S, Keeper, next_night
+from hub.protocol.hub_id import hub_id
+from hub.sdk.session import Reply
+from hub.sdk.testing import ManualClock
 
 HUB = "hub-aaaaaaaaaaaaaaaa"
 
@@ -160,14 +161,14 @@ async def test_a_stick_that_was_pulled_is_told_and_gets_the_newest_when_it_is_ba
         stick.with_name("pulled").rename(stick)
         await night.passes(2 * 3600.0)
         assert night.keeper.complaints() == []
-        assert [generation for generation, _ in shelf.kept(stick, HUB)] == [2, 1]
+        assert [generation for generation, _ in backup_directory.kept(stick, HUB)] == [2, 1]
 
 
 async def test_a_stick_that_hangs_does_not_keep_the_backup_from_the_backend(
     stick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, keep = threading.Event(), shelf.keep
-    monkeypatch.setattr(shelf, "keep", lambda *what: (gate.wait(600), keep(*what))[1])
+    gate, keep = threading.Event(), backup_directory.keep
+    monkeypatch.setattr(backup_directory, "keep", lambda *what: (gate.wait(600), keep(*what))[1])
     night = Night(stick)
     task = asyncio.create_task(night.keeper.run())
     await night.clock.advance(FIRST_S)
@@ -258,27 +259,27 @@ async def test_without_a_sure_clock_a_day_is_counted_by_the_monotonic_one() -> N
 
 def test_a_shelf_keeps_the_newest_three_of_each_hub(tmp_path: Path) -> None:
     other = "hub-bbbbbbbbbbbbbbbb"
-    shelf.keep(tmp_path, other, 1, b"other")
+    backup_directory.keep(tmp_path, other, 1, b"other")
     (tmp_path / "holiday.jpg").write_bytes(b"not ours")
     for generation in range(1, 6):
-        shelf.keep(tmp_path, HUB, generation, b"%d" % generation)
-    assert [(generation, path.read_bytes()) for generation, path in shelf.kept(tmp_path, HUB)] == [
+        backup_directory.keep(tmp_path, HUB, generation, b"%d" % generation)
+    assert [(generation, path.read_bytes()) for generation, path in backup_directory.kept(tmp_path, HUB)] == [
         (5, b"5"), (4, b"4"), (3, b"3"),
     ]  # fmt: skip
-    assert [generation for generation, _ in shelf.kept(tmp_path, other)] == [1]
+    assert [generation for generation, _ in backup_directory.kept(tmp_path, other)] == [1]
     assert (tmp_path / "holiday.jpg").exists()
-    assert shelf.kept(tmp_path / "nowhere", HUB) == []
+    assert backup_directory.kept(tmp_path / "nowhere", HUB) == []
 
 
 def test_a_shelf_that_is_full_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf.keep(tmp_path, HUB, 1, b"one")
+    backup_directory.keep(tmp_path, HUB, 1, b"one")
 
     def refuse(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", refuse)
     with pytest.raises(StorageError, match="No space left"):
-        shelf.keep(tmp_path, HUB, 2, b"two")
+        backup_directory.keep(tmp_path, HUB, 2, b"two")
     assert [path.name for path in tmp_path.iterdir()] == [f"{HUB}-000000000001.ilot-backup"]
 
 
@@ -286,7 +287,7 @@ def test_a_shelf_keeps_what_it_was_just_given_whatever_the_names_of_others_say(t
     for generation in (999_999_999_997, 999_999_999_998, 999_999_999_999):
         (tmp_path / f"{HUB}-{generation}.ilot-backup").write_bytes(b"a stranger's")
     for generation in (1, 2):
-        assert shelf.keep(tmp_path, HUB, generation, b"%d" % generation).read_bytes() == b"%d" % generation
+        assert backup_directory.keep(tmp_path, HUB, generation, b"%d" % generation).read_bytes() == b"%d" % generation
 
 
 async def test_a_hub_behind_what_the_stick_knows_of_it_is_told_so_and_puts_nothing_there(
@@ -294,16 +295,16 @@ async def test_a_hub_behind_what_the_stick_knows_of_it_is_told_so_and_puts_nothi
 ) -> None:
     identity = Ed25519PrivateKey.generate()
     hub = hub_id(identity.public_key().public_bytes_raw())
-    witness.remember(stick, identity, hub, generation=1031, at=1.9e9)
+    generation_notes.remember(stick, identity, hub, generation=1031, at=1.9e9)
     night = Night(stick, hub=hub)
     async with night:
         assert "`--lived 1031`" in night.keeper.complaints()[0]
-        assert shelf.kept(stick, hub) == []
+        assert backup_directory.kept(stick, hub) == []
         night.gatherer.generation = 1031
         night.keeper.changed()
         await night.passes(LOOK_S)
         assert night.keeper.complaints() == []
-        assert [generation for generation, _ in shelf.kept(stick, hub)] == [1032]
+        assert [generation for generation, _ in backup_directory.kept(stick, hub)] == [1032]
 
 
 async def test_a_backup_dated_by_a_clock_that_was_years_ahead_hides_no_silence_of_later_nights() -> None:

@@ -14,19 +14,18 @@ from typing import Any
 import pytest
 from backups_kit import FILES, Home
 
-from hub import keys
-from hub.backups import shelf, witness
-from hub.backups.restore import Restoration, read_file
-from hub.buffer import Buffer
-from hub.clock import SystemClock
-from hub.disk.files import Owner
-from hub.documents.backup import RESTORED, SENT_JUMP, SENT_PREFIX, SKIP, read
-from hub.errors import ConfigError, StorageError
-from hub.identity import enrolment
-from hub.state import StateDir
-from hub.store import GENERATION, Store
-
-from ..swap_kit import state_of, swapped_before
+from hub.core.clock import SystemClock
+from hub.core.disk import backup_directory
+from hub.core.disk.atomic_files import Owner
+from hub.core.errors import ConfigError, StorageError
+from hub.core.state_dir import StateDir
+from hub.core.store import GENERATION, Store
+from hub.identity import enrolment, keys
+from hub.operations.backups import generation_notes
+from hub.operations.backups.restore import Restoration, read_file
+from hub.protocol.documents.backup import RESTORED, SENT_JUMP, SENT_PREFIX, SKIP, read
+from hub.store_and_forward.buffer import Buffer
+from tests.hub.swap_kit import state_of, swapped_before
 
 
 def opened(state: StateDir) -> Buffer:
@@ -122,7 +121,9 @@ def test_a_state_that_is_set_aside_knows_of_the_restoration_that_made_it(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
-    monkeypatch.setattr("hub.backups.restore.time.time", lambda: now)  # a clock that says the same after each boot
+    monkeypatch.setattr(
+        "hub.operations.backups.restore.time.time", lambda: now
+    )  # a clock that says the same after each boot
     twice, state = Twice(home, tmp_path), tmp_path / "state-of-both"
     counters = [twice.restored(state=state, set_aside=True)[0] for _ in range(3)]
     assert counters == [7 + SENT_JUMP, 7 + 2 * SENT_JUMP, 7 + 3 * SENT_JUMP]
@@ -136,8 +137,8 @@ def test_the_stick_that_the_configuration_names_knows_too_also_by_the_backups_on
     (stick / f"{home.keys.hub_id}.ilot-restored").unlink()
     later = home.stopped()
     newest = read(later).head.generation
-    shelf.keep(stick, home.keys.hub_id, newest, later)
-    shelf.keep(stick, home.keys.hub_id, 9999, b"forged")
+    backup_directory.keep(stick, home.keys.hub_id, newest, later)
+    backup_directory.keep(stick, home.keys.hub_id, 9999, b"forged")
     assert twice.restored()[0] == 7 + SENT_JUMP + newest - twice.made
 
 
@@ -175,16 +176,16 @@ def test_the_note_that_root_leaves_on_a_stick_is_the_hubs_users_where_the_stick_
 
     if not given:
         monkeypatch.setattr(os, "fchown", refuse)
-    made = witness.remember(stick, home.keys.identity, home.keys.hub_id, generation=7, at=1.9e9)
+    made = generation_notes.remember(stick, home.keys.identity, home.keys.hub_id, generation=7, at=1.9e9)
     assert made.stat().st_uid == (12345 if given else os.geteuid())
-    assert witness.lived(stick, home.keys.hub_id) == 7
+    assert generation_notes.lived(stick, home.keys.hub_id) == 7
 
 
 def test_of_a_stick_the_newest_whole_backup_is_taken(home: Home, tmp_path: Path) -> None:
     stick, data = tmp_path / "stick", home.stopped()
     stick.mkdir()
-    shelf.keep(stick, home.keys.hub_id, 1, data)
-    shelf.keep(stick, home.keys.hub_id, 2, data[: len(data) // 2])
+    backup_directory.keep(stick, home.keys.hub_id, 1, data)
+    backup_directory.keep(stick, home.keys.hub_id, 2, data[: len(data) // 2])
     (stick / "fetched.ilot-backup").write_bytes(b"named by a person: it is not taken for another hub's")
     assert read_file(stick) == data
 
@@ -370,7 +371,7 @@ def test_a_restoration_that_fails_half_way_leaves_nothing_that_counts(
         raise OSError(28, "No space left on device", "store.db")
 
     with monkeypatch.context() as patch:
-        patch.setattr("hub.backups.restore.stores.restore", refuse)
+        patch.setattr("hub.operations.backups.restore.stores.restore", refuse)
         with pytest.raises(Exception, match="No space left"):
             restoration.apply()
     assert {path.name for path in new.iterdir()} <= {"lock"}

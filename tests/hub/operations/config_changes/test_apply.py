@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from hub.changing import Changing
-from hub.clock import SystemClock
 from hub.config import history
-from hub.config.built import Models
-from hub.config.lastgood import Kept
+from hub.config.instances import Models
+from hub.config.last_good import Kept
 from hub.config.load import load
-from hub.errors import HubError, StorageError
+from hub.core.clock import SystemClock
+from hub.core.errors import HubError, StorageError
+from hub.operations.config_changes import Changing
 
 FIRST = "sites: {s: {}}\nweb: {address: 127.0.0.1, port: 8443}\n"
 OTHER = FIRST.replace("8443", "8444")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.changing.gating import _RANK, Stand, settled, stands, wrong
-from hub.hosting.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING, Health
+from hub.operations.config_changes.health_gate import _RANK, Stand, settled, stands, wrong
+from hub.plugin_host.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING, Health
 
 A, B, NOTE, LINK = ("integration", "a"), ("integration", "b"), ("notifier", "mail"), ("part", "link")
 WELL = Stand(RUNNING, "", 0, True)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydantic import Field, SecretStr, field_validator
 
-from hub.changing.judging import Judging
-from hub.config.built import Models
+from hub.config.instances import Models
 from hub.config.load import Loaded, load
-from hub.hookspecs import Config
-from hub.hosting.installed import SHIPPED, installed_models
-from hub.registry import Registry
+from hub.operations.config_changes.validation import Judging
+from hub.plugin_host.plugin_types import SHIPPED, installed_models
+from hub.plugin_host.registry import Registry
+from hub.sdk.hookspecs import Config
 
 FIRST = "sites: {s: {}}\nzones: !include zones.yaml\nintegrations: {meter: {password: !secret door}}\n"
 judged_times = 0

@@ -13,14 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hub.crisis import Crisis, State, Verdict, outside, refused
-from hub.crisis.export import gathered, verify, write
-from hub.crisis.readonly import ReadOnly, guarded
-from hub.crisis.runbook import Facts, page, spell
-from hub.crisis.state import KEY, decode, encode
-from hub.errors import HubError, StorageError
-from hub.keys import hub_id
-from hub.store import Store
+from hub.core.errors import HubError, StorageError
+from hub.core.store import Store
+from hub.operations.crisis import Crisis, State, Verdict, outside, refused
+from hub.operations.crisis.export import gathered, verify, write
+from hub.operations.crisis.readonly import ReadOnly, guarded
+from hub.operations.crisis.runbook import Facts, page, spell
+from hub.operations.crisis.state import KEY, decode, encode
+from hub.protocol.hub_id import hub_id
 
 
 class Memory:
@@ -437,7 +437,7 @@ async def test_a_crisis_whose_audit_the_disk_refuses_does_not_come_with_the_next
         raise StorageError("the disk refuses")
 
     try:
-        monkeypatch.setattr("hub.store.audit", refuse)
+        monkeypatch.setattr("hub.core.store.audit", refuse)
         answer = await crisis_of(store, Hands()).calls()["crisis.isolate"]({"by": "cli", "why": "ransomware"})
         assert not answer["remembered"]
         again = crisis_of(store, Hands())

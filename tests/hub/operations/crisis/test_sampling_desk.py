@@ -10,20 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hub.commands import WriteRefused
-from hub.crisis.desk import Crisis
-from hub.crisis.sampling import state as states
-from hub.crisis.sampling.carrying import GIVE_UP_S
-from hub.crisis.sampling.desk import PLANS, Sampling
-from hub.crisis.sampling.expecting import LINGER_S, Expecting
-from hub.crisis.sampling.items import DOWNLINK, Air, Band, Budgets, Downlink, Gateway, Item, Wish
-from hub.crisis.sampling.noticing import Noticing
-from hub.crisis.sampling.state import Raised
-from hub.errors import HubError, StorageError
-from hub.testing import ManualClock
-
-from .test_crisis import Hands as CrisisHands
-from .test_crisis import Memory
+from hub.automation.commands import WriteRefused
+from hub.core.errors import HubError, StorageError
+from hub.operations.crisis.sampling import state as states
+from hub.operations.crisis.sampling.execution import GIVE_UP_S
+from hub.operations.crisis.sampling.expected_periods import LINGER_S, Expecting
+from hub.operations.crisis.sampling.model import DOWNLINK, Air, Band, Budgets, Downlink, Gateway, Item, Wish
+from hub.operations.crisis.sampling.service import PLANS, Sampling
+from hub.operations.crisis.sampling.state import Raised
+from hub.operations.crisis.sampling.verification import Noticing
+from hub.operations.crisis.service import Crisis
+from hub.sdk.testing import ManualClock
+from tests.hub.operations.crisis.test_crisis import Hands as CrisisHands
+from tests.hub.operations.crisis.test_crisis import Memory
 
 AIR = Air(seconds=0.05, bands=(Band("M", 1.0, 36.0),), channels=3, down_s=0.05, down_band="M")
 SENSOR = Item(

@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 
-from hub.crisis.sampling.gathering import KINDS, Sources, _rounded, _snapped, gateways, items
-from hub.crisis.sampling.items import DOWNLINK, POLL, Item, Wish
-from hub.crisis.sampling.planning import plan
-from hub.crisis.sampling.words import WORDS
-from hub.model import Device
-from hub.paces import Paces
-from hub.packs.format import PackKeys
-from hub.testing import ManualClock
-
-from ..packs.packs_kit import SHIPPED
+from hub.core.model import Device
+from hub.devices.packs.format import PackKeys
+from hub.operations.crisis.sampling.inventory import KINDS, Sources, _rounded, _snapped, gateways, items
+from hub.operations.crisis.sampling.model import DOWNLINK, POLL, Item, Wish
+from hub.operations.crisis.sampling.planner import plan
+from hub.operations.crisis.sampling.reasons import WORDS
+from hub.plugin_host.poll_scheduler import Paces
+from hub.sdk.testing import ManualClock
+from tests.hub.devices.packs.packs_kit import SHIPPED
 
 PROBE = "lorawan:70b3d5e75e00abcd"
 AIR = {
@@ -116,7 +115,7 @@ async def test_what_cannot_be_raised_is_named_with_its_reason_for_every_kind(hou
 
 
 def plan_budgets() -> Any:
-    from hub.crisis.sampling.items import Budgets
+    from hub.operations.crisis.sampling.model import Budgets
 
     return Budgets()
 

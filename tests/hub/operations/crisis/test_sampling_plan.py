@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hub.crisis.sampling import showing
-from hub.crisis.sampling.items import DOWNLINK, Air, Band, Budgets, Downlink, Gateway, Item, Wish
-from hub.crisis.sampling.planning import CHANNEL, Plan, battery_after, collisions, excess, plan, up
-from hub.crisis.sampling.words import WORDS, Reason
+from hub.operations.crisis.sampling import views
+from hub.operations.crisis.sampling.model import DOWNLINK, Air, Band, Budgets, Downlink, Gateway, Item, Wish
+from hub.operations.crisis.sampling.planner import CHANNEL, Plan, battery_after, collisions, excess, plan, up
+from hub.operations.crisis.sampling.reasons import WORDS, Reason
 
 DAY, HOUR = 86_400.0, 3600.0
 WISH = Wish(period_s=60.0, duration_s=DAY)
@@ -143,7 +143,7 @@ def test_no_plan_exceeds_any_budget(items: list[Item], limits: Budgets, wish: Wi
     assert excess(done, items) == []
     named = [entry.item.name for entry in done.entries] + [one.item.name for one in done.left]
     assert sorted(named) == sorted(item.name for item in items if item.chosen), "each is raised, or left with a reason"
-    showing.plan(done)
+    views.plan(done)
 
 
 @given(many(), budgets, wishes)
@@ -236,7 +236,7 @@ def test_a_line_is_shared_alike_and_what_nobody_chose_counts_too() -> None:
     (load,) = done.loads
     assert (load.name, load.after, load.budget) == ("rs485", pytest.approx(0.5), 0.5)
     assert load.rate_after == pytest.approx(4.0)
-    assert showing.plan(done)["loads"][0]["can_rate"] == pytest.approx(8.0)
+    assert views.plan(done)["loads"][0]["can_rate"] == pytest.approx(8.0)
     busy = polled("modbus:d", was=1.25, chosen=False)  # takes 40 % of the line already
     assert {entry.to_s for entry in made(*three, busy, wish=wish).entries} == {15.0}
     full = polled("modbus:d", was=1.0, chosen=False)
@@ -248,7 +248,7 @@ def test_the_channel_is_shared_by_all_devices_and_the_plan_says_how_many_frames_
     limits = replace(USUAL, duty=1.0)
     done = made(*crowd, budgets=limits)  # 10 s of air in at most 5 % of the time: 200 s
     assert {entry.to_s for entry in done.entries} == {200.0}
-    told = showing.plan(done)["loads"][0]
+    told = views.plan(done)["loads"][0]
     assert told["collide_before"] == pytest.approx(0.0328, abs=1e-4)
     assert told["collide_after"] == pytest.approx(0.0952, abs=1e-4)
 
@@ -285,7 +285,7 @@ def test_five_hundred_downlinks_take_as_long_as_the_gateways_duty_cycle_and_the_
     assert two.telling.takes_s == pytest.approx((400 - 72) / 72 * 3600)
     assert made(sensor(was=1800.0)).telling.takes_s == 1800.0, "it listens after its next uplink"
     assert plan([sensor()], [], USUAL, WISH).telling.takes_s == inf
-    assert showing.plan(plan([sensor()], [], USUAL, WISH))["telling"]["takes_s"] is None
+    assert views.plan(plan([sensor()], [], USUAL, WISH))["telling"]["takes_s"] is None
 
 
 # -- exactly what was shown

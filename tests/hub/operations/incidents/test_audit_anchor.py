@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from hub.buffer import ALERTS, READINGS, Durable
-from hub.errors import BufferFull
-from hub.testing import ManualClock
-from hub.vigil.witness import COMMIT_S, EVERY_S, Witness
+from hub.core.errors import BufferFull
+from hub.operations.incidents.audit_anchor import COMMIT_S, EVERY_S, Witness
+from hub.sdk.testing import ManualClock
+from hub.store_and_forward.buffer import ALERTS, READINGS, Durable
 
 
 class Buffer:
-    """`hub.buffer.Buffer`, as much as the witness asks of it: rows of alerts, and whether each is calm."""
+    """`hub.store_and_forward.buffer.Buffer`, as much as the witness asks of it: rows of alerts, and whether each is
+    calm."""
 
     window_s = 300.0
 

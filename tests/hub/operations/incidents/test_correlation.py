@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub import events
-from hub.app.vigil import limits_of
+from hub.app.incidents import limits_of
 from hub.config.parts.security import Security, Thresholds
-from hub.events import SecurityEvent
-from hub.vigil.incidents import (
+from hub.core import security_events
+from hub.core.security_events import SecurityEvent
+from hub.operations.incidents.correlation import (
     ACK,
     BREAK_GLASS,
     CLOCK,
@@ -39,7 +39,7 @@ def event(kind: str, at: float, subject: str = "lorawan:AA", count: int = 1) -> 
 
 def test_every_kind_that_has_a_family_has_its_threshold_and_its_words() -> None:
     assert FAMILY.keys() == THRESHOLDS.keys() == WORDS.keys()
-    assert set(events.KINDS) - FAMILY.keys() == {events.ADMISSION}
+    assert set(security_events.KINDS) - FAMILY.keys() == {security_events.ADMISSION}
 
 
 @pytest.mark.parametrize("kind", sorted(THRESHOLDS))
@@ -59,7 +59,7 @@ def test_the_options_of_the_file_are_the_kinds_with_the_same_defaults_and_what_i
     said = limits_of(SimpleNamespace(config=SimpleNamespace(security=Security())))  # type: ignore[arg-type]
     assert (dict(said.thresholds), said.window_s, said.quiet_s) == (THRESHOLDS, WINDOW_S, QUIET_S)
     for name in Thresholds.model_fields:
-        kinds = events.CLONES if name == "clone" else {name.replace("_", "-")}
+        kinds = security_events.CLONES if name == "clone" else {name.replace("_", "-")}
         try:
             Thresholds.model_validate({name: 0})
             accident = True
@@ -69,16 +69,16 @@ def test_the_options_of_the_file_are_the_kinds_with_the_same_defaults_and_what_i
 
 
 def test_another_threshold_counts_and_0_means_never_alone_but_named_with_others() -> None:
-    incidents = Incidents(Limits({**THRESHOLDS, CONFIG: 1, PLUGIN: 0, events.UNKNOWN: 2000}))
+    incidents = Incidents(Limits({**THRESHOLDS, CONFIG: 1, PLUGIN: 0, security_events.UNKNOWN: 2000}))
     for number in range(1999):
-        incidents.hear(event(events.UNKNOWN, number / 10, f"ble:{number}"))
+        incidents.hear(event(security_events.UNKNOWN, number / 10, f"ble:{number}"))
     for number in range(50):
         incidents.hear(event(PLUGIN, float(number), "modbus"))
     assert list(incidents.changes(200.0)) == []
-    incidents.hear(event(events.UNKNOWN, 200.0, "ble:1999"))
+    incidents.hear(event(security_events.UNKNOWN, 200.0, "ble:1999"))
     incidents.hear(event(CONFIG, 200.0, "web:anne"))
     found = {one.family: one.kinds for one, _ in incidents.changes(200.0)}
-    assert found == {SENSORS: {events.UNKNOWN: 2000}, "hub": {CONFIG: 1, PLUGIN: 50}}
+    assert found == {SENSORS: {security_events.UNKNOWN: 2000}, "hub": {CONFIG: 1, PLUGIN: 50}}
 
 
 @given(st.lists(st.tuples(st.floats(0, 300), st.integers(1, 9)), min_size=1, max_size=80), st.integers(1, 40))
@@ -109,13 +109,13 @@ def test_wrong_passwords_over_a_day_are_a_person() -> None:
 
 def test_three_ways_of_one_attack_are_one_incident_that_names_all_three() -> None:
     incidents = Incidents()
-    incidents.hear(event(events.FORGED, 0.0, count=2))
-    incidents.hear(event(events.REPLAY, 10.0, "lorawan:BB", count=5))
+    incidents.hear(event(security_events.FORGED, 0.0, count=2))
+    incidents.hear(event(security_events.REPLAY, 10.0, "lorawan:BB", count=5))
     ((first, _),) = incidents.changes(11.0)
-    assert first.kinds == {events.FORGED: 2, events.REPLAY: 5}
+    assert first.kinds == {security_events.FORGED: 2, security_events.REPLAY: 5}
     assert first.first == 0.0
     assert first.severity == "warning"
-    incidents.hear(event(events.FORK, 20.0, "lorawan:BB"))
+    incidents.hear(event(security_events.FORK, 20.0, "lorawan:BB"))
     ((second, _),) = incidents.changes(21.0)
     assert second.severity == "critical"
     assert second.text(1) == (
@@ -142,14 +142,14 @@ def test_an_incident_is_told_again_when_it_has_doubled_and_ends_when_it_is_quiet
 
 def test_families_do_not_mix() -> None:
     incidents = Incidents()
-    for kind in (CLOCK, GAP, ACK, events.IN_CLEAR):
+    for kind in (CLOCK, GAP, ACK, security_events.IN_CLEAR):
         incidents.hear(event(kind, 0.0))
     for _ in range(3):
         incidents.hear(event(HOST, 0.0))
         incidents.hear(event(PLUGIN, 0.0))
     families = {incident.family: set(incident.kinds) for incident, _ in incidents.changes(0.0)}
     assert families == {
-        SENSORS: {events.IN_CLEAR}, "doors": {HOST}, "network": {ACK}, "hub": {CLOCK, GAP, PLUGIN},
+        SENSORS: {security_events.IN_CLEAR}, "doors": {HOST}, "network": {ACK}, "hub": {CLOCK, GAP, PLUGIN},
     }  # fmt: skip
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.alerts import Alert
-from hub.events import REPLAY, UNKNOWN, Events
-from hub.vigil import Incidents, Vigil
-from hub.vigil.desk import MOST, RULE, Gauge
-from hub.vigil.incidents import GAP, HOST, QUIET_S
+from hub.automation.alerts import Alert
+from hub.core.security_events import REPLAY, UNKNOWN, Events
+from hub.operations.incidents import Incidents, Vigil
+from hub.operations.incidents.correlation import GAP, HOST, QUIET_S
+from hub.operations.incidents.service import MOST, RULE, Gauge
 
 
 class Clock:
@@ -33,7 +33,7 @@ class Clock:
 
 
 class Book:
-    """`hub.alerts.Book`, as much as the vigil asks of it."""
+    """`hub.automation.alerts.Book`, as much as the vigil asks of it."""
 
     def __init__(self) -> None:
         self.owners: set[str] = set()

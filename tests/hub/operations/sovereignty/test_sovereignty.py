@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.sovereignty.judging import TIME, endpoints, sources
-from hub.sovereignty.observed import Peer, family, peers, rows
-from hub.sovereignty.sources import MIRRORS, Source, mirrors, read, resolvers, time_servers
+from hub.operations.sovereignty.observed import Peer, family, peers, rows
+from hub.operations.sovereignty.policy import TIME, endpoints, sources
+from hub.operations.sovereignty.sources import MIRRORS, Source, mirrors, read, resolvers, time_servers
 
 # one line of /proc/net/tcp as proc_pid_net(5) describes it: 127.0.0.1:8080 listens, 192.0.2.7:443 is spoken with
 TABLE = """\

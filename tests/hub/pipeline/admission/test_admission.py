@@ -3,10 +3,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.admission.quarantine import Quarantine
-from hub.admission.replay import Freshness, ReplayWindows
-from hub.admission.trust import trust_class
-from hub.model import Candidate, Proof, Signal, TrustClass
+from hub.core.model import Candidate, Proof, Signal, TrustClass
+from hub.pipeline.admission.quarantine import Quarantine
+from hub.pipeline.admission.replay import Freshness, ReplayWindows
+from hub.pipeline.admission.trust import trust_class
 
 
 def windows(remembered=None):

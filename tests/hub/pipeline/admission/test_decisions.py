@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from hub.admission import decisions
-from hub.admission.decisions import BLOCK, IGNORE, Decision, Decisions, Filter
-from hub.events import BLOCKED, UNKNOWN, Events
-from hub.model import Candidate
-
-from ..path_kit import TAG, Path
+from hub.core.model import Candidate
+from hub.core.security_events import BLOCKED, UNKNOWN, Events
+from hub.pipeline.admission import decisions
+from hub.pipeline.admission.decisions import BLOCK, IGNORE, Decision, Decisions, Filter
+from tests.hub.path_kit import TAG, Path
 
 
 def decided(*pairs, configured=()):

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.admission.clones import Apart, Forks, Positions, Signals, distance
-from hub.admission.guard import Guard, Options
-from hub.admission.neighbours import Neighbours
-from hub.admission.rates import LEAST_PER_MINUTE, Bucket, bound
-from hub.events import FORK, POSITION_JUMP, RATE, SIGNAL_JUMP, TWO_PATHS, UNLIKE
-from hub.model import Position, Proof, Quality, Report, Signal
-
-from ..path_kit import TAG, Path
+from hub.core.model import Position, Proof, Quality, Report, Signal
+from hub.core.security_events import FORK, POSITION_JUMP, RATE, SIGNAL_JUMP, TWO_PATHS, UNLIKE
+from hub.pipeline.admission.clones import Apart, Forks, Positions, Signals, distance
+from hub.pipeline.admission.guard import Guard, Options
+from hub.pipeline.admission.neighbours import Neighbours
+from hub.pipeline.admission.rates import LEAST_PER_MINUTE, Bucket, bound
+from tests.hub.path_kit import TAG, Path
 
 
 def spoken(forks, *frames):

@@ -1,3 +1,3 @@
-from ..packs.conftest import made
+from tests.hub.devices.packs.conftest import made
 
 __all__ = ["made"]

@@ -11,23 +11,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.clock import BUILD_FLOOR
-from hub.errors import DecodeError, NotReady, StorageError
-from hub.hosting.runtime import Core, InProcessSession
-from hub.kept import Kept
-from hub.kept import memory as kept_memory
-from hub.kept.keeping import MARK
-from hub.kept.memory import AGE_S
-from hub.model import Proof
-from hub.packs.judging import Verdict
-from hub.packs.library import Library
-from hub.packs.reading import read
-from hub.packs.service import Packs
-from hub.store import Store
-from hub.testing import FakeHttp
-
-from ..packs.packs_kit import CODEC, PACK
-from ..path_kit import TAG, Path
+from hub.core.clock import BUILD_FLOOR
+from hub.core.errors import DecodeError, NotReady, StorageError
+from hub.core.model import Proof
+from hub.core.store import Store
+from hub.devices.packs.library import Library
+from hub.devices.packs.loader import read
+from hub.devices.packs.service import Packs
+from hub.devices.packs.vector_tests import Verdict
+from hub.pipeline.dead_letters import Kept
+from hub.pipeline.dead_letters import table as kept_memory
+from hub.pipeline.dead_letters.service import MARK
+from hub.pipeline.dead_letters.table import AGE_S
+from hub.plugin_host.runtime import Core, InProcessSession
+from hub.sdk.testing import FakeHttp
+from tests.hub.devices.packs.packs_kit import CODEC, PACK
+from tests.hub.path_kit import TAG, Path
 
 KEY = bytes(range(32))
 BAD_CODEC = CODEC.replace(
@@ -294,7 +293,7 @@ async def test_a_frame_of_an_unsure_clock_is_dated_once_the_clock_is_sure(
 
 async def test_no_backup_holds_kept_frames(stage: Stage, tmp_path: FilePath) -> None:
     await stage.hear(b"\x09", 1)
-    from hub.store import restore
+    from hub.core.store import restore
 
     restore(tmp_path / "copy.db", KEY, await stage.store.image(), sent="sent/", jump=1)
     copy = await Store.open(tmp_path / "copy.db", KEY)

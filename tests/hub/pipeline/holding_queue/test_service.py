@@ -8,15 +8,14 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from hub.errors import StorageError
-from hub.held import Holding
-from hub.held import holding as holding_module
-from hub.held import memory as memory_module
-from hub.held.holding import MARK, SPACING_S
-from hub.model import Candidate, Device, Frame, Position, Proof, Quality, Report
-from hub.store import Store
-
-from ..path_kit import Path
+from hub.core.errors import StorageError
+from hub.core.model import Candidate, Device, Frame, Position, Proof, Quality, Report
+from hub.core.store import Store
+from hub.pipeline.holding_queue import Holding
+from hub.pipeline.holding_queue import service as holding_module
+from hub.pipeline.holding_queue import table as memory_module
+from hub.pipeline.holding_queue.service import MARK, SPACING_S
+from tests.hub.path_kit import Path
 
 KEY = bytes(range(32))
 NEW = "ble:CC:CC:CC:CC:CC:CC"

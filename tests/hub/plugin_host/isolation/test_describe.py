@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hub.entries import Entry
-from hub.hosting.installed import Unread, installed_models
-from hub.isolation import describe as module
-from hub.isolation.describe import Description, IntegrationText, _run, describe
-from hub.registry import Plugin, Registry
+from hub.plugin_host.entry_points import Entry
+from hub.plugin_host.isolation import describe as module
+from hub.plugin_host.isolation.describe import Description, IntegrationText, _run, describe
+from hub.plugin_host.plugin_types import Unread, installed_models
+from hub.plugin_host.registry import Plugin, Registry
 
 PLUGIN = Plugin("acme", "ilot-acme", "1.0", Entry("acme", "acme", "ilot-acme", "1.0"))
 
@@ -68,7 +68,7 @@ BOUNDS = {
 @pytest.mark.parametrize("bound", [True, False])
 def test_the_child_bounds_itself_before_it_imports_anything(attack: str, bound: bool, tmp_path: Path) -> None:
     code = (
-        f"import os, resource\nfrom hub.isolation.__main__ import bound\n{'bound()' if bound else ''}\n"
+        f"import os, resource\nfrom hub.plugin_host.isolation.__main__ import bound\n{'bound()' if bound else ''}\n"
         f"try: {BOUNDS[attack].format(folder=tmp_path)}\nexcept Exception as error: print(type(error).__name__)\n"
         "except MemoryError: print('MemoryError')"
     )
@@ -80,7 +80,7 @@ def test_the_child_bounds_itself_before_it_imports_anything(attack: str, bound: 
 def test_a_child_dies_with_whoever_asked() -> None:
     code = (
         "import subprocess, sys, time\n"
-        "inner = 'import time; from hub.isolation.__main__ import bound; bound(); print(flush=True); time.sleep(9)'\n"
+        "inner = 'import time; from hub.plugin_host.isolation.__main__ import bound; bound(); print(flush=True); time.sleep(9)'\n"
         "with subprocess.Popen([sys.executable, '-c', inner], stdout=subprocess.PIPE) as child:\n"
         "    child.stdout.readline(); print(child.pid, flush=True); time.sleep(60)\n"
     )
@@ -103,7 +103,7 @@ def test_a_schema_that_is_none_costs_its_own_plugin_and_is_told(
     schema: dict[str, object], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = Description("acme", "ilot-acme", "1.0", integrations=(IntegrationText("acme", schema),))
-    monkeypatch.setattr("hub.hosting.installed.describe", lambda plugin, cache: told)
+    monkeypatch.setattr("hub.plugin_host.plugin_types.describe", lambda plugin, cache: told)
     assert installed_models(Registry([PLUGIN])).integrations["acme"] == (Unread, Unread)
     assert "plugin 'acme' (ilot-acme 1.0): its options cannot be described: " in caplog.text
 

@@ -11,18 +11,17 @@ from zoneinfo import ZoneInfo
 import apsw
 import pytest
 
-from hub.asking.erasing import SELDOM_S, SOON_S, Erasing
-from hub.buffer.rows import ALERTS
-from hub.consent import ConsentDesk, ConsentRefused, Memory
-from hub.consent.orders import SHAPE
-from hub.disk.database import connect, place
-from hub.errors import DecodeError, StorageError
-from hub.privacy import compile_privacy
-from hub.privacy.policy import IDENTIFIERS
-from hub.privacy.pseudonyms import group_name
-from hub.store import SCHEMA, Store
-
-from ..path_kit import TAG, Path
+from hub.core.disk.sqlite import connect, place
+from hub.core.errors import DecodeError, StorageError
+from hub.core.store import SCHEMA, Store
+from hub.privacy.consent import ConsentDesk, ConsentRefused, Memory
+from hub.privacy.consent.erasure_rows import SHAPE
+from hub.privacy.erasure_requests import SELDOM_S, SOON_S, Erasing
+from hub.privacy.rules_engine import compile_privacy
+from hub.privacy.rules_engine.policy import IDENTIFIERS
+from hub.privacy.rules_engine.pseudonyms import group_name
+from hub.protocol.records.rows import ALERTS
+from tests.hub.path_kit import TAG, Path
 
 KEY = bytes(range(32))
 

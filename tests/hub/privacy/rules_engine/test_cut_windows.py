@@ -13,14 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.catalogue import METRICS
-from hub.counts import Counts
-from hub.privacy import Gather, Unfinished, Windows
-from hub.privacy.unfinished import PREFIX
-from hub.privacy.windows import GRACE_S, published
-from hub.protecting import Protecting
-
-from ..path_kit import ListedBuffer
+from hub.core.counters import Counts
+from hub.core.metric_catalogue import METRICS
+from hub.privacy.rules_engine import Gather, Unfinished, Windows
+from hub.privacy.rules_engine.open_windows import PREFIX
+from hub.privacy.rules_engine.windows import GRACE_S, published
+from hub.privacy.window_publisher import Protecting
+from tests.hub.path_kit import ListedBuffer
 
 WINDOW = 60.0
 DOOR = Gather("door", WINDOW, "sum", count=True, total=True)
@@ -280,7 +279,7 @@ def test_what_is_dated_before_the_start_of_the_process_is_late_and_opens_no_wind
 
 
 def test_a_full_buffer_delays_a_figure_and_a_kill_meanwhile_makes_it_missing() -> None:
-    from hub.errors import BufferFull
+    from hub.core.errors import BufferFull
 
     house = House()
     start = begun(house)

@@ -8,16 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.catalogue import METRICS
 from hub.config.model import Core
-from hub.model import Device, Metric, Position, Proof, Quality, Report, Signal
-from hub.privacy import Consents, Privacy, compile_privacy
-from hub.privacy.classes import KINDS, is_dwelling, kind_of, privacy_of
-from hub.privacy.positions import METRES_PER_DEGREE, snapped
-from hub.privacy.pseudonyms import Rotating, pseudonym
-from hub.privacy.windows import GRACE_S, Windows, published
-
-from ..path_kit import METER, TAG, Path
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Device, Metric, Position, Proof, Quality, Report, Signal
+from hub.privacy.rules_engine import Consents, Privacy, compile_privacy
+from hub.privacy.rules_engine.data_categories import KINDS, is_dwelling, kind_of, privacy_of
+from hub.privacy.rules_engine.positions import METRES_PER_DEGREE, snapped
+from hub.privacy.rules_engine.pseudonyms import Rotating, pseudonym
+from hub.privacy.rules_engine.windows import GRACE_S, Windows, published
+from tests.hub.path_kit import METER, TAG, Path
 
 HOUR = 3600.0
 

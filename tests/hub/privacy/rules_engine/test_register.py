@@ -10,18 +10,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hub.answers.declaring import Declaring
-from hub.catalogue import METRICS
 from hub.config.model import Core
 from hub.config.parts.energy import History
-from hub.counts import Counts
-from hub.errors import HubError
-from hub.privacy import Privacy, compile_privacy
-from hub.privacy.register import dpia_markdown, processings, register_csv, register_markdown
-from hub.protecting import Protecting
-from hub.testing import ManualClock
-
-from ..path_kit import ListedBuffer
+from hub.core.counters import Counts
+from hub.core.errors import HubError
+from hub.core.metric_catalogue import METRICS
+from hub.privacy.rules_engine import Privacy, compile_privacy
+from hub.privacy.rules_engine.register import dpia_markdown, processings, register_csv, register_markdown
+from hub.privacy.window_publisher import Protecting
+from hub.rpc.privacy import Declaring
+from hub.sdk.testing import ManualClock
+from tests.hub.path_kit import ListedBuffer
 
 
 def core(**rules):

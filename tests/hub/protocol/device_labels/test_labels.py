@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hub.labels import MAX_TEXT, Label, Unreadable, kinds, read, tr005
-from hub.model import DEVICE_ID
+from hub.core.model import DEVICE_ID
+from hub.protocol.device_labels import MAX_TEXT, Label, Unreadable, kinds, read, tr005
 
 KEY = "2B7E151628AED2A6ABF7158809CF4F3C"
 

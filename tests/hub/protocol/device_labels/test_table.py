@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hub.labels import Unreadable
-from hub.labels.table import COLUMNS, MAX_ROWS, TEMPLATE, Fault, Table, device_of, read_table
-from hub.labels.wish import Wish
+from hub.protocol.device_labels import Unreadable
+from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.device_labels.table import COLUMNS, MAX_ROWS, TEMPLATE, Fault, Table, device_of, read_table
 
 KEY = "2b7e151628aed2a6abf7158809cf4f3c"
 EUI = "0018b20000001234"
@@ -201,6 +201,6 @@ def test_every_row_is_a_device_or_a_reason_and_none_is_lost(head: list[str], row
 
 
 def test_the_template_in_the_documentation_is_the_one_that_the_command_prints() -> None:
-    docs = Path(__file__).parents[3] / "docs" / "how-to"
+    docs = Path(__file__).parents[4] / "docs" / "how-to"
     assert (docs / "devices.csv").read_text() == TEMPLATE
     assert f"```text\n{TEMPLATE}```" in (docs / "add-devices.md").read_text()

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.buffer.seal import kid_of
-from hub.documents.backup import (
+from hub.core.errors import AuthFailed, DecodeError
+from hub.protocol.documents.backup import (
     LABEL,
     SENT_EVERY_S,
     SENT_JUMP,
@@ -29,10 +29,10 @@ from hub.documents.backup import (
     read,
     seal,
 )
-from hub.documents.recipient import read_recovery_key
-from hub.documents.trust import Recipient
-from hub.errors import AuthFailed, DecodeError
-from hub.lp import lp
+from hub.protocol.documents.recovery_key_file import read_recovery_key
+from hub.protocol.documents.trust import Recipient
+from hub.protocol.length_prefix import lp
+from hub.protocol.records.seal import kid_of
 
 
 class Key:
@@ -127,7 +127,7 @@ def test_the_capsule_of_another_backup_does_not_open_this_one():
 
 def test_a_backup_that_commits_to_another_key_than_its_capsule_holds_is_refused(monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("hub.documents.backup.COMMIT_LABEL", b"to another")
+        patch.setattr("hub.protocol.documents.backup.COMMIT_LABEL", b"to another")
         made = read(sealed())
     with pytest.raises(AuthFailed, match="another key than the backup commits to"):
         open_backup(made, RECOVERY.kid, RECOVERY.private)
@@ -136,7 +136,7 @@ def test_a_backup_that_commits_to_another_key_than_its_capsule_holds_is_refused(
 def test_a_backup_in_the_name_of_a_hub_that_did_not_sign_it_is_refused(monkeypatch):
     name = read(WHOLE).head.hub
     with monkeypatch.context() as patch:
-        patch.setattr("hub.documents.backup.hub_id", lambda public: name)
+        patch.setattr("hub.protocol.documents.backup.hub_id", lambda public: name)
         forged = sealed(identity=OTHER)
     with pytest.raises(AuthFailed, match="names a hub that did not sign it"):
         read(forged)

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub import stretching
-from hub.documents.badges import (
+from hub.core import password_hash
+from hub.protocol.documents.badges import (
     GROUPS,
     LONGEST_S,
     PREFIX,
@@ -84,7 +84,7 @@ def test_whatever_is_shown_is_read_or_refused(text: str) -> None:
 def test_what_no_hub_would_take_is_neither_made_nor_read(changes: dict[str, object]) -> None:
     bad = msgspec.structs.replace(BADGE, **changes)
     assert reason(lambda: make_badge(bad, KEY)) == "altered"
-    from hub.documents import badges
+    from hub.protocol.documents import badges
 
     payload = msgspec.msgpack.encode(bad)
     text = PREFIX + base64.b32encode(badges._signed(badges.LABEL, payload, KEY)).decode().rstrip("=")
@@ -121,11 +121,11 @@ def test_a_clock_that_is_not_sure_keeps_nobody_out_but_whose_time_the_owner_know
 
 
 def test_a_passphrase_is_fifty_random_bits_and_forgiving_of_how_it_is_typed() -> None:
-    made = {stretching.new_code(GROUPS) for _ in range(1000)}
+    made = {password_hash.new_code(GROUPS) for _ in range(1000)}
     assert len(made) == 1000
     assert sum(GROUPS) * 5 == 50
-    assert stretching.code_of("k7m2q 9xrtO", GROUPS) == "K7M2Q-9XRT0"
-    secret = stretching.make("K7M2Q-9XRT0")
-    assert len(secret) == stretching.SIZE
-    assert stretching.fits(secret, stretching.code_of("k7m2q9xrto", GROUPS))
-    assert not stretching.fits(secret, "K7M2Q-9XRT1")
+    assert password_hash.code_of("k7m2q 9xrtO", GROUPS) == "K7M2Q-9XRT0"
+    secret = password_hash.make("K7M2Q-9XRT0")
+    assert len(secret) == password_hash.SIZE
+    assert password_hash.fits(secret, password_hash.code_of("k7m2q9xrto", GROUPS))
+    assert not password_hash.fits(secret, "K7M2Q-9XRT1")

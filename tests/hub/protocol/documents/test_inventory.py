@@ -10,12 +10,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.documents.inventory import MAX_DOCUMENT, hub_key, is_one, make_card, open_inventory, read, read_card, seal
-from hub.documents.trust import Root, fingerprint
-from hub.errors import AuthFailed, ConfigError, DecodeError
-from hub.keys import hub_id
-from hub.labels.wish import Wish
-from hub.lp import lp, unlp
+from hub.core.errors import AuthFailed, ConfigError, DecodeError
+from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.documents.inventory import (
+    MAX_DOCUMENT,
+    hub_key,
+    is_one,
+    make_card,
+    open_inventory,
+    read,
+    read_card,
+    seal,
+)
+from hub.protocol.documents.trust import Root, fingerprint
+from hub.protocol.hub_id import hub_id
+from hub.protocol.length_prefix import lp, unlp
 
 ROOT, STRANGER = Root.generate(), Root.generate()
 PINNED = fingerprint(ROOT.public)

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.documents.recipient import read_file, read_recovery_key, write_file
-from hub.errors import ConfigError
+from hub.core.errors import ConfigError
+from hub.protocol.documents.recovery_key_file import read_file, read_recovery_key, write_file
 
 
 def made(role: str):

@@ -8,10 +8,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.documents.restored import LABEL, Note, read_note, sign_note
-from hub.errors import AuthFailed, DecodeError
-from hub.keys import hub_id
-from hub.lp import lp, unlp
+from hub.core.errors import AuthFailed, DecodeError
+from hub.protocol.documents.restore_note import LABEL, Note, read_note, sign_note
+from hub.protocol.hub_id import hub_id
+from hub.protocol.length_prefix import lp, unlp
 
 IDENTITY = Ed25519PrivateKey.generate()
 PUBLIC = IDENTITY.public_key().public_bytes_raw()

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.buffer.seal import kid_of
-from hub.documents.trust import (
+from hub.core.errors import AuthFailed
+from hub.protocol.documents.trust import (
     LABEL,
     MAX_DOCUMENT,
     AckKey,
@@ -25,8 +25,8 @@ from hub.documents.trust import (
     read_trust,
     sign_trust,
 )
-from hub.errors import AuthFailed
-from hub.lp import lp, unlp
+from hub.protocol.length_prefix import lp, unlp
+from hub.protocol.records.seal import kid_of
 
 
 def recipient(role: str) -> Recipient:

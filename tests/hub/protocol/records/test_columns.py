@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.buffer import columns
-from hub.buffer.columns import MAX_READINGS, TRIED, decode, encode, forms
-from hub.buffer.ints import Reader, put_packed, put_runs, put_varint, tightened
-from hub.buffer.numbering import Numbering, Refused, Scale
-from hub.buffer.rows import Column, Row, Shape, Subject
-from hub.errors import DecodeError
-from hub.model import Position, Quality, TrustClass
+from hub.core.errors import DecodeError
+from hub.core.model import Position, Quality, TrustClass
+from hub.protocol.records import columns
+from hub.protocol.records.columns import MAX_READINGS, TRIED, decode, encode, forms
+from hub.protocol.records.dictionary import Numbering, Refused, Scale
+from hub.protocol.records.integers import Reader, put_packed, put_runs, put_varint, tightened
+from hub.protocol.records.rows import Column, Row, Shape, Subject
 
 RESOLUTIONS = ["1", "10", "0.5", "0.1", "0.01", "0.005", "0.0025", "0.001", "0.3", "3", "0.0000001"]
 BOOT = b"0123456789abcdef"
@@ -329,7 +329,7 @@ def test_the_fast_rounding_agrees_with_round(value: float, resolution: str) -> N
 
 
 def test_the_layout_is_what_the_page_says() -> None:
-    """By hand, from the docstrings of hub.buffer.columns and hub.buffer.ints."""
+    """By hand, from the docstrings of hub.protocol.records.columns and hub.protocol.records.integers."""
     shape, subject = Shape((Column("m", "1", "0.5"),)), Subject("test:1")
     rows = [Row(subject, shape, 1000, True, (2.0,), 1, 3), Row(subject, shape, 1300, True, (-1.0,), 1, 3)]
     packed_none = b"\x01" + b"\xff\xff\x03" + b"\x00"  # one run, zigzag of −32768, width 0

@@ -6,33 +6,40 @@ import hashlib
 import os
 
 import pytest
-from buffer_kit import Party, rows
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.buffer import frame
-from hub.buffer.bodies import ClockMark, Gap, decode_clock, decode_gap, decode_local, decode_table, encode_table
-from hub.buffer.columns import encode
-from hub.buffer.numbering import Numbering
-from hub.buffer.opening import Block, Opener, Table, Tables, load_private, open_epoch, open_local, split, verify_epoch
-from hub.buffer.seal import (
-    AES,
-    CHACHA,
-    SUITE,
-    H,
-    Previous,
-    Sealed,
-    Sealer,
-    default_aead,
-    load_public,
-    u64,
+from hub.core.errors import AuthFailed, DecodeError, HubError, SegmentDamaged, StorageError
+from hub.protocol.length_prefix import lp, unlp
+from hub.protocol.records import framing
+from hub.protocol.records.bodies import (
+    ClockMark,
+    Gap,
+    decode_clock,
+    decode_gap,
+    decode_local,
+    decode_table,
+    encode_table,
 )
-from hub.buffer.squeeze import MAX_BODY, Squeezer, expand
-from hub.errors import AuthFailed, DecodeError, HubError, SegmentDamaged, StorageError
-from hub.lp import lp, unlp
+from hub.protocol.records.columns import encode
+from hub.protocol.records.compression import MAX_BODY, Squeezer, expand
+from hub.protocol.records.dictionary import Numbering
+from hub.protocol.records.opening import (
+    Block,
+    Opener,
+    Table,
+    Tables,
+    load_private,
+    open_epoch,
+    open_local,
+    split,
+    verify_epoch,
+)
+from hub.protocol.records.seal import AES, CHACHA, SUITE, H, Previous, Sealed, Sealer, default_aead, load_public, u64
+from tests.hub.store_and_forward.buffer.buffer_kit import Party, rows
 
 RUN, OLD_RUN = bytes(range(16)), bytes(range(16, 32))
 
@@ -50,8 +57,8 @@ def block(sealer: Sealer, seq: int = 7, count: int = 5) -> tuple[Sealed, Sealed]
     body = encode(rows(0, count), numbering)
     table = squeeze(encode_table(*numbering.fresh()))
     return (
-        sealer.seal(frame.TABLE, sealer.counter(frame.TABLE), table, readings=0, total=90, commit_s=5),
-        sealer.seal(frame.BLOCK, seq, squeeze(body), readings=2 * count, total=90 + 2 * count, commit_s=5),
+        sealer.seal(framing.TABLE, sealer.counter(framing.TABLE), table, readings=0, total=90, commit_s=5),
+        sealer.seal(framing.BLOCK, seq, squeeze(body), readings=2 * count, total=90 + 2 * count, commit_s=5),
     )
 
 
@@ -66,7 +73,7 @@ def test_each_recipient_opens_what_was_sealed(party: Party, aead: str, who: str)
     told, opened = opener.open(table.raw).body, opener.open(sealed.raw)
     assert isinstance(told, Table)
     assert isinstance(opened.body, Block)
-    assert (opened.kind, opened.seq, opened.readings, opened.digest) == (frame.BLOCK, 7, 10, sealed.digest)
+    assert (opened.kind, opened.seq, opened.readings, opened.digest) == (framing.BLOCK, 7, 10, sealed.digest)
     found = opened.body.rows(told)
     assert sorted(int(row.values[0]) for row in found) == [0, 1, 2, 3, 4]
     assert {row.subject.place for row in found} == {f"place-{number}" for number in range(5)}
@@ -82,7 +89,8 @@ def test_an_epoch_says_whose_it_is(party: Party) -> None:
 
 @pytest.mark.parametrize("aead", [AES, CHACHA])
 def test_the_construction_is_the_one_on_the_page(party: Party, aead: str) -> None:
-    """Opened again by hand with bare primitives, from the docstring of hub.buffer, not with hub.buffer.opening."""
+    """Opened again by hand with bare primitives, from the docstring of hub.store_and_forward.buffer, not with
+    hub.protocol.records.opening."""
     made = sealer(party, aead)
     _, sealed = block(made)
     payload, signature = made.epoch[36:-68], made.epoch[-68:-4]
@@ -115,13 +123,13 @@ def refit(raw: bytes, at: int, flip: int) -> bytes:
     changed[at] ^= flip
     body = bytes(changed[36:-4])
     header = bytes(changed[:32])
-    fixed = header + frame.crc32(header).to_bytes(4, "big") + body
-    return fixed + frame.crc32(body).to_bytes(4, "big")
+    fixed = header + framing.crc32(header).to_bytes(4, "big") + body
+    return fixed + framing.crc32(body).to_bytes(4, "big")
 
 
 def test_no_byte_of_an_epoch_can_be_changed(party: Party) -> None:
     raw = sealer(party).epoch
-    for at in range(frame.HEADER_SIZE, len(raw) - 4):
+    for at in range(framing.HEADER_SIZE, len(raw) - 4):
         with pytest.raises((AuthFailed, DecodeError)):
             verify_epoch(refit(raw, at, 1), party.public)
 
@@ -159,8 +167,8 @@ def test_a_capsule_for_another_key_than_committed_is_refused(party: Party) -> No
     cap = SUITE.encrypt(os.urandom(32), load_public(party.ingest.public), info=epoch.info + party.ingest.kid)
     parts = unlp(made.epoch[36:-68])
     full = lp(*parts[:15], cap, parts[16])
-    header = frame.pack_header(frame.EPOCH, len(full), readings=0, seq=7, total=90, commit_s=5)
-    forged = frame.pack_record(header, full, party.identity.sign(b"ilot/epoch-sig/1\0" + full))
+    header = framing.pack_header(framing.EPOCH, len(full), readings=0, seq=7, total=90, commit_s=5)
+    forged = framing.pack_record(header, full, party.identity.sign(b"ilot/epoch-sig/1\0" + full))
     with pytest.raises(AuthFailed, match="commits to"):
         open_epoch(verify_epoch(forged, party.public), party.private_keys)
 
@@ -170,8 +178,8 @@ def test_a_capsule_that_is_none_is_refused_and_nothing_else_happens(party: Party
     """Of any length, and with a point of small order in it, whose secret is zero."""
     parts = unlp(sealer(party).epoch[36:-68])
     full = lp(*parts[:15], cap, parts[16])
-    header = frame.pack_header(frame.EPOCH, len(full), readings=0, seq=7, total=90, commit_s=5)
-    forged = frame.pack_record(header, full, party.identity.sign(b"ilot/epoch-sig/1\0" + full))
+    header = framing.pack_header(framing.EPOCH, len(full), readings=0, seq=7, total=90, commit_s=5)
+    forged = framing.pack_record(header, full, party.identity.sign(b"ilot/epoch-sig/1\0" + full))
     with pytest.raises(AuthFailed, match="does not open"):
         open_epoch(verify_epoch(forged, party.public), party.private_keys)
 
@@ -189,7 +197,7 @@ def test_a_number_from_before_its_epoch_is_refused(party: Party) -> None:
     made = sealer(party)
     opener = open_epoch(verify_epoch(made.epoch, party.public), party.private_keys)
     assert opener.open(block(made)[1].raw).seq == 7
-    made._last[frame.BLOCK] = 0
+    made._last[framing.BLOCK] = 0
     with pytest.raises(DecodeError, match="bad-seq"):
         opener.open(block(made, seq=6)[1].raw)
 
@@ -199,8 +207,8 @@ def test_an_epoch_of_a_stream_or_cipher_that_is_none_is_refused(party: Party, pa
     parts = unlp(sealer(party).epoch[36:-68])
     parts[part] = other
     full = lp(*parts)
-    header = frame.pack_header(frame.EPOCH, len(full), readings=0, seq=7, total=90, commit_s=5)
-    forged = frame.pack_record(header, full, party.identity.sign(b"ilot/epoch-sig/1\0" + full))
+    header = framing.pack_header(framing.EPOCH, len(full), readings=0, seq=7, total=90, commit_s=5)
+    forged = framing.pack_record(header, full, party.identity.sign(b"ilot/epoch-sig/1\0" + full))
     with pytest.raises(DecodeError, match="bad-epoch"):
         verify_epoch(forged, party.public)
 
@@ -211,25 +219,25 @@ def test_whoever_holds_only_the_opening_key_cannot_forge(party: Party) -> None:
     epoch = verify_epoch(made.epoch, party.public)
     key = SUITE.decrypt(epoch.caps[0], load_private(party.ingest_private), info=epoch.info + party.ingest.kid)
     body = Squeezer()(b"forged")
-    header = frame.pack_header(frame.BLOCK, len(body) + 16, readings=1, seq=9, total=91, commit_s=5)
+    header = framing.pack_header(framing.BLOCK, len(body) + 16, readings=1, seq=9, total=91, commit_s=5)
     payload = AESGCM(key).encrypt(b"\x03\0\0\0" + u64(9), body, epoch.eid + header)
     signature = Ed25519PrivateKey.generate().sign(b"ilot/rec/1\0" + epoch.eid + H(header + payload))
     with pytest.raises(AuthFailed):
-        Opener(epoch, key).open(frame.pack_record(header, payload, signature))
+        Opener(epoch, key).open(framing.pack_record(header, payload, signature))
 
 
 def test_a_number_is_sealed_once(party: Party) -> None:
     made = sealer(party)
     seal = lambda kind, seq: made.seal(kind, seq, b"x", readings=0, total=0, commit_s=0)  # noqa: E731
-    seal(frame.BLOCK, 7)
-    for kind, seq in ((frame.BLOCK, 7), (frame.GAP, 7), (frame.CLOCK, 6), (frame.BLOCK, 1)):
+    seal(framing.BLOCK, 7)
+    for kind, seq in ((framing.BLOCK, 7), (framing.GAP, 7), (framing.CLOCK, 6), (framing.BLOCK, 1)):
         with pytest.raises(StorageError):
             seal(kind, seq)
-    seal(frame.GAP, 8)
-    seal(frame.TABLE, 1)
-    seal(frame.LOCAL, 1)
+    seal(framing.GAP, 8)
+    seal(framing.TABLE, 1)
+    seal(framing.LOCAL, 1)
     with pytest.raises(StorageError):
-        seal(frame.TABLE, 1)
+        seal(framing.TABLE, 1)
 
 
 def test_a_failing_cipher_burns_the_number(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,17 +248,17 @@ def test_a_failing_cipher_burns_the_number(party: Party, monkeypatch: pytest.Mon
     made = sealer(party)
     monkeypatch.setattr(made, "_cipher", Broken())
     with pytest.raises(MemoryError):
-        made.seal(frame.BLOCK, 7, b"x", readings=0, total=0, commit_s=0)
+        made.seal(framing.BLOCK, 7, b"x", readings=0, total=0, commit_s=0)
     monkeypatch.undo()
     with pytest.raises(StorageError):
-        made.seal(frame.BLOCK, 7, b"x", readings=0, total=0, commit_s=0)
+        made.seal(framing.BLOCK, 7, b"x", readings=0, total=0, commit_s=0)
 
 
 def test_a_closed_epoch_seals_nothing(party: Party) -> None:
     made = sealer(party)
     made.close()
     with pytest.raises(StorageError):
-        made.seal(frame.BLOCK, 7, b"x", readings=0, total=0, commit_s=0)
+        made.seal(framing.BLOCK, 7, b"x", readings=0, total=0, commit_s=0)
 
 
 def test_a_fork_has_no_keys(party: Party) -> None:
@@ -259,18 +267,18 @@ def test_a_fork_has_no_keys(party: Party) -> None:
     if child == 0:
         code = 1
         try:
-            made.seal(frame.BLOCK, 7, b"x", readings=0, total=0, commit_s=0)
+            made.seal(framing.BLOCK, 7, b"x", readings=0, total=0, commit_s=0)
         except StorageError:
             code = 0
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    made.seal(frame.BLOCK, 7, b"x", readings=0, total=0, commit_s=0)
+    made.seal(framing.BLOCK, 7, b"x", readings=0, total=0, commit_s=0)
 
 
 def test_local_records_open_for_the_hub_alone(party: Party) -> None:
     made = sealer(party)
-    local = made.seal(frame.LOCAL, 1, Squeezer()(b"\x93\x00\x00\x81\xa1k\x05"), readings=0, total=90, commit_s=5)
+    local = made.seal(framing.LOCAL, 1, Squeezer()(b"\x93\x00\x00\x81\xa1k\x05"), readings=0, total=90, commit_s=5)
     epoch = verify_epoch(made.epoch, party.public)
     assert open_local(epoch, party.store_key).open(local.raw).body.values == {"k": 5}  # type: ignore[union-attr]
     with pytest.raises(DecodeError):
@@ -283,12 +291,12 @@ def test_local_records_open_for_the_hub_alone(party: Party) -> None:
 
 
 def test_the_same_counter_in_two_epochs_has_two_local_keys(party: Party) -> None:
-    one, two = (sealer(party).seal(frame.LOCAL, 1, b"same", readings=0, total=0, commit_s=0).raw for _ in range(2))
+    one, two = (sealer(party).seal(framing.LOCAL, 1, b"same", readings=0, total=0, commit_s=0).raw for _ in range(2))
     assert one[36:-68] != two[36:-68]
 
 
 def test_nobody_to_seal_to_is_an_error(party: Party) -> None:
-    from buffer_kit import Recipient, Trust
+    from tests.hub.store_and_forward.buffer.buffer_kit import Recipient, Trust
 
     for trust, error in ((Trust(1, ()), StorageError), (Trust(1, (Recipient(b"", "ingest", b"short"),)), DecodeError)):
         with pytest.raises(error):
@@ -321,8 +329,8 @@ def test_no_bytes_crash_what_a_recipient_reads(data: bytes) -> None:
 
 @given(st.binary(max_size=2000), st.integers(1, 6))
 def test_no_signed_nonsense_crashes_verify_epoch(party: Party, payload: bytes, kind: int) -> None:
-    header = frame.pack_header(kind, len(payload), readings=0, seq=1, total=0, commit_s=0)
-    raw = frame.pack_record(header, payload, party.identity.sign(b"ilot/epoch-sig/1\0" + payload))
+    header = framing.pack_header(kind, len(payload), readings=0, seq=1, total=0, commit_s=0)
+    raw = framing.pack_record(header, payload, party.identity.sign(b"ilot/epoch-sig/1\0" + payload))
     with pytest.raises((DecodeError, AuthFailed)):
         verify_epoch(raw, party.public)
 

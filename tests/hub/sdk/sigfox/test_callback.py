@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.errors import DecodeError
-from hub.model import Position
-from hub.sigfox.callback import KINDS, MAX_BODY, Callback, fields, identity, read, reply, written
+from hub.core.errors import DecodeError
+from hub.core.model import Position
+from hub.sdk.sigfox.callback import KINDS, MAX_BODY, Callback, fields, identity, read, reply, written
 
 SAID: dict[str, Any] = {"device": "1D2F3", "time": 1_760_000_000, "seqNumber": 12, "data": "d2072d01"}
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.errors import DecodeError
-from hub.sigfox.grammar import MAX_BYTES, Grammar
+from hub.core.errors import DecodeError
+from hub.sdk.sigfox.grammar import MAX_BYTES, Grammar
 
 
 def read(form: str, payload: str) -> dict[str, object]:

@@ -13,15 +13,25 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from hub.buffer import frame
-from hub.buffer.batch import Batch, BufferConfig
-from hub.buffer.disk import SystemDisk
-from hub.buffer.journal import Journal
-from hub.buffer.opening import Block, Gap, Opened, Opener, Table, Tables, load_private, open_epoch, verify_epoch
-from hub.buffer.reader import Stored
-from hub.buffer.rows import Column, Row, Shape, Subject
-from hub.buffer.seal import AES, kid_of
-from hub.buffer.stream import Keys
+from hub.protocol.records import framing
+from hub.protocol.records.opening import (
+    Block,
+    Gap,
+    Opened,
+    Opener,
+    Table,
+    Tables,
+    load_private,
+    open_epoch,
+    verify_epoch,
+)
+from hub.protocol.records.rows import Column, Row, Shape, Subject
+from hub.protocol.records.seal import AES, kid_of
+from hub.store_and_forward.buffer.batch import Batch, BufferConfig
+from hub.store_and_forward.buffer.disk import SystemDisk
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.reader import Stored
+from hub.store_and_forward.buffer.stream import Keys
 
 SHAPE = Shape((Column("count"), Column("temperature", "Cel", "0.01")))
 SUBJECTS = [Subject(f"test:{number}", f"place-{number}", "site", "zone", "model", "test") for number in range(7)]
@@ -136,8 +146,8 @@ class Backend:
     gaps: list[Gap] = field(default_factory=list)
 
     def take(self, raw: bytes) -> Opened | None:
-        head = frame.parse(raw).head
-        if head.kind == frame.EPOCH:
+        head = framing.parse(raw).head
+        if head.kind == framing.EPOCH:
             epoch = verify_epoch(raw, self.party.public)
             self.eid = epoch.eid
             if epoch.eid not in self.openers:
@@ -248,7 +258,7 @@ def assert_no_nonce_twice(written: dict[str, bytes]) -> None:
     """Under one epoch (one file), one (kind, counter) has one ciphertext, however often it was written."""
     for path, data in written.items():
         seen: dict[tuple[int, int], bytes] = {}
-        for head in frame.scan(data, 8):
-            if isinstance(head, frame.Head) and head.kind != frame.EPOCH:
+        for head in framing.scan(data, 8):
+            if isinstance(head, framing.Head) and head.kind != framing.EPOCH:
                 raw = data[head.offset : head.offset + head.size]
                 assert seen.setdefault((head.kind, head.seq), raw) == raw, path

@@ -9,16 +9,16 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[3]))
+sys.path.insert(0, str(Path(__file__).parents[4]))
 
-from hub.buffer import frame
-from hub.buffer.opening import Block, Table, Tables, kid_of, load_private, open_epoch, split, verify_epoch
+from hub.protocol.records import framing
+from hub.protocol.records.opening import Block, Table, Tables, kid_of, load_private, open_epoch, split, verify_epoch
 
 told = json.loads(sys.stdin.readline())
 keys = {kid_of(bytes.fromhex(told["public"])): load_private(bytes.fromhex(told["private"]))}
 seen: dict[tuple[str, bytes, int], bytes] = {}
 for raw in split(Path(sys.argv[1]).read_bytes()):
-    if frame.parse(raw).head.kind == frame.EPOCH:
+    if framing.parse(raw).head.kind == framing.EPOCH:
         epoch = verify_epoch(raw, bytes.fromhex(told["hub"]))
         if not seen or epoch.eid != opener.epoch.eid:  # noqa: F821 - the second copy changes nothing
             opener, tables = open_epoch(epoch, keys), Tables()

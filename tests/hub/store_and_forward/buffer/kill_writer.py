@@ -11,14 +11,14 @@ import random
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[3]))
+sys.path.insert(0, str(Path(__file__).parents[4]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from buffer_kit import SMALL, Recipient, Trust, row
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.buffer import Buffer
-from hub.clock import SystemClock
+from hub.core.clock import SystemClock
+from hub.store_and_forward.buffer import Buffer
 
 
 async def main(directory: Path, number: int) -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.buffer.ackset import ACK_KEY, AckSet, encode_ranges, range_key, restore_ranges
-from hub.ranges import Ranges
+from hub.protocol.ranges import Ranges
+from hub.store_and_forward.buffer.ackset import ACK_KEY, AckSet, encode_ranges, range_key, restore_ranges
 
 
 def test_an_ack_set_keeps_runs_apart() -> None:

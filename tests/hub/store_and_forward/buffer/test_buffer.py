@@ -18,13 +18,13 @@ import pytest
 from buffer_kit import SMALL, Clock, FaultyDisk, Party, Trust, io_error, no_space, row, rows
 from msgspec.structs import replace
 
-from hub.buffer import ALERTS, READINGS, Buffer, BufferConfig, Durable
-from hub.buffer.batch import Batch, Local
-from hub.buffer.journal import Journal
-from hub.buffer.rows import Row
-from hub.buffer.seal import CHACHA
-from hub.buffer.stream import Item, StreamWriter
-from hub.errors import BufferFull, StorageError
+from hub.core.errors import BufferFull, StorageError
+from hub.protocol.records.rows import Row
+from hub.protocol.records.seal import CHACHA
+from hub.store_and_forward.buffer import ALERTS, READINGS, Buffer, BufferConfig, Durable
+from hub.store_and_forward.buffer.batch import Batch, Local
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.stream import Item, StreamWriter
 
 HOUR = replace(SMALL, window_s=3600.0, urgent_s=3600.0, idle_s=3600.0)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.buffer.catalog import Catalog
-from hub.buffer.rows import READINGS
-from hub.buffer.segment import SegmentInfo
+from hub.protocol.records.rows import READINGS
+from hub.store_and_forward.buffer.catalog import Catalog
+from hub.store_and_forward.buffer.segment import SegmentInfo
 
 
 def made(number: int, size: int, *, open_: bool) -> SegmentInfo:

@@ -31,16 +31,16 @@ from hypothesis.stateful import (
 )
 from msgspec.structs import replace
 
-from hub.buffer import frame
-from hub.buffer.ackset import ACK_KEY, encode_ranges, range_key
-from hub.buffer.batch import Batch
-from hub.buffer.journal import Journal
-from hub.buffer.recovery import Scan
-from hub.buffer.rows import ALERTS, READINGS
-from hub.buffer.segment import SegmentFile, SegmentInfo
-from hub.buffer.stream import StreamWriter
-from hub.errors import StorageError
-from hub.ranges import Ranges
+from hub.core.errors import StorageError
+from hub.protocol.ranges import Ranges
+from hub.protocol.records import framing
+from hub.protocol.records.rows import ALERTS, READINGS
+from hub.store_and_forward.buffer.ackset import ACK_KEY, encode_ranges, range_key
+from hub.store_and_forward.buffer.batch import Batch
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.recovery import Scan
+from hub.store_and_forward.buffer.segment import SegmentFile, SegmentInfo
+from hub.store_and_forward.buffer.stream import StreamWriter
 
 SECTOR = 512
 CALLS = st.sampled_from(["create", "write", "sync", "sync_directory", "unlink"])
@@ -236,7 +236,7 @@ class CrashStates(RuleBasedStateMachine):
         file = self.disk.durable[info.path.parent].get(info.path.name, File())
         scan = Scan.of(self.disk.read(info.path, 0, info.size))
         for head in scan.heads:
-            if head.kind in frame.NUMBERED and info.first <= head.seq <= info.last:
+            if head.kind in framing.NUMBERED and info.first <= head.seq <= info.last:
                 durable = file.durable[head.offset : head.offset + head.size]
                 assert durable == scan.raw(head), "a record may be delivered before it is durable"
 
@@ -403,7 +403,7 @@ class StubbornWriter(StreamWriter):
         if sys.exc_info()[0] is None or segment is None or not segment.file.size:
             super()._retire()
             return
-        segment.sealer._last[frame.BLOCK] = self.seq
+        segment.sealer._last[framing.BLOCK] = self.seq
         segment.seq, segment.total = self.seq, self.total
         segment.file._staged, segment.file.staged = [], 0
 
@@ -412,7 +412,7 @@ class WithEarlyDelivery(CrashStates):
     """The twin that delivers before the fsync."""
 
     def start(self) -> None:
-        with mock.patch("hub.buffer.journal.StreamWriter", EarlyWriter):
+        with mock.patch("hub.store_and_forward.buffer.journal.StreamWriter", EarlyWriter):
             super().start()
 
 
@@ -420,7 +420,7 @@ class WithSecondSeal(CrashStates):
     """The twin that seals a number twice in one epoch."""
 
     def start(self) -> None:
-        with mock.patch("hub.buffer.journal.StreamWriter", StubbornWriter):
+        with mock.patch("hub.store_and_forward.buffer.journal.StreamWriter", StubbornWriter):
             super().start()
 
 
@@ -510,7 +510,7 @@ def test_a_commit_cut_short_at_any_byte_leaves_its_readings_and_their_counter_or
 
 def test_a_start_that_keeps_what_is_intact_of_an_unfinished_commit_is_caught() -> None:
     _, size = written_behind()
-    unmarked = property(lambda scan: scan.end if frame.torn(scan.data, scan.end) else len(scan.data))
+    unmarked = property(lambda scan: scan.end if framing.torn(scan.data, scan.end) else len(scan.data))
     with mock.patch.object(Scan, "finished", unmarked), pytest.raises(AssertionError, match="is accepted again"):
         torn_at(size - 20, 0)
 
@@ -564,7 +564,7 @@ def test_whatever_sectors_of_the_last_write_survive_its_readings_and_their_count
 
 @pytest.mark.parametrize("first", [False, True])
 def test_a_start_that_keeps_what_is_intact_of_a_commit_with_a_hole_is_caught(first: bool) -> None:
-    with mock.patch.object(frame, "unwritten", return_value=False), pytest.raises(AssertionError):
+    with mock.patch.object(framing, "unwritten", return_value=False), pytest.raises(AssertionError):
         all(sectors_lost(first, number) for number in range(1 << 4))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from buffer_kit import Party, batch, rows
 
-from hub.buffer.disk import SystemDisk
+from hub.store_and_forward.buffer.disk import SystemDisk
 
 
 @pytest.fixture

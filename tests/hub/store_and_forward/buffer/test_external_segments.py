@@ -10,10 +10,10 @@ from buffer_kit import SMALL, Backend, Party, batch, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.buffer import frame
-from hub.buffer.elsewhere import Elsewhere, homes
-from hub.buffer.rows import ALERTS, READINGS
-from hub.buffer.segment import MAGIC, SegmentName
+from hub.protocol.records import framing
+from hub.protocol.records.rows import ALERTS, READINGS
+from hub.store_and_forward.buffer.external_segments import Elsewhere, homes
+from hub.store_and_forward.buffer.segment import MAGIC, SegmentName
 
 
 def written(party: Party, directory: Path, first: int, count: int) -> list[Path]:
@@ -89,10 +89,10 @@ def test_what_a_power_cut_left_of_a_commit_is_not_read_unless_a_later_segment_sh
 ) -> None:
     path = written(party, tmp_path, 0, 1)[0]
     data = path.read_bytes()
-    block = [h for h in frame.scan(data, len(MAGIC)) if isinstance(h, frame.Head) and h.kind == frame.BLOCK][-1]
+    block = [h for h in framing.scan(data, len(MAGIC)) if isinstance(h, framing.Head) and h.kind == framing.BLOCK][-1]
     assert block.more is (block.offset + block.size < len(data))
     marked = bytearray(data[: block.offset + block.size])
-    marked[block.offset + 9] = frame.MORE
+    marked[block.offset + 9] = framing.MORE
     marked[block.offset + 32 : block.offset + 36] = crc32(marked[block.offset : block.offset + 32]).to_bytes(4, "big")
     path.write_bytes(marked)
     found = look(party, tmp_path)
@@ -107,8 +107,8 @@ def test_what_a_power_cut_left_of_a_commit_is_not_read_unless_a_later_segment_sh
 def test_a_flipped_bit_costs_its_record_and_is_told(party: Party, tmp_path: Path) -> None:
     path = written(party, tmp_path, 0, 1)[0]
     data = bytearray(path.read_bytes())
-    heads = [h for h in frame.scan(bytes(data), len(MAGIC)) if isinstance(h, frame.Head)]
-    block = next(head for head in heads if head.kind == frame.BLOCK)
+    heads = [h for h in framing.scan(bytes(data), len(MAGIC)) if isinstance(h, framing.Head)]
+    block = next(head for head in heads if head.kind == framing.BLOCK)
     data[block.offset + 50] ^= 1
     whole = look(party, tmp_path)
     path.write_bytes(data)  # after it was looked at: as when the stick fails while it is read

@@ -16,15 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hub.buffer import frame, journal, stream
-from hub.buffer.bodies import DAMAGED, EVICTED, Gap
-from hub.buffer.buffer import Buffer
-from hub.buffer.journal import Journal
-from hub.buffer.reader import SegmentIndex, without_reading
-from hub.buffer.recovery import Scan
-from hub.buffer.rows import ALERTS, READINGS
-from hub.buffer.segment import SegmentInfo
-from hub.errors import StorageError
+from hub.core.errors import StorageError
+from hub.protocol.records import framing
+from hub.protocol.records.bodies import DAMAGED, EVICTED, Gap
+from hub.protocol.records.rows import ALERTS, READINGS
+from hub.store_and_forward.buffer import journal, stream
+from hub.store_and_forward.buffer.buffer import Buffer
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.reader import SegmentIndex, without_reading
+from hub.store_and_forward.buffer.recovery import Scan
+from hub.store_and_forward.buffer.segment import SegmentInfo
 
 TINY = replace(SMALL, segment_bytes=8 << 10, max_bytes=1 << 20)
 Span = tuple[float, int]
@@ -91,7 +92,7 @@ class House:
             return
         path = found[segment % len(found)].path
         data = bytearray(path.read_bytes())
-        if heads := [head for head in Scan.of(bytes(data)).heads if head.kind in frame.NUMBERED]:
+        if heads := [head for head in Scan.of(bytes(data)).heads if head.kind in framing.NUMBERED]:
             data[heads[record % len(heads)].offset + 40] ^= 1
             path.write_bytes(data)
 
@@ -368,7 +369,9 @@ def test_a_segment_whose_beginning_is_gone_began_no_earlier_than_the_one_before_
     house.journal.close()
     path = sorted((tmp_path / "readings").glob("*.seg"))[1]
     path.write_bytes(bytes(path.stat().st_size))
-    with mock.patch("hub.buffer.manifest.Manifest.check", return_value=[]):  # nobody remembers what it held
+    with mock.patch(
+        "hub.store_and_forward.buffer.manifest.Manifest.check", return_value=[]
+    ):  # nobody remembers what it held
         house.journal = house._open()
     (gap,) = assert_covered(house)
     assert (gap.first, gap.last) == (2, 2)

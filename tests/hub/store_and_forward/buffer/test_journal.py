@@ -21,14 +21,14 @@ from buffer_kit import (
 )
 from msgspec.structs import replace
 
-from hub.buffer import bodies, frame, numbering
-from hub.buffer.ackset import ACK_KEY, LOST_KEY, encode_ranges, range_key
-from hub.buffer.batch import BufferConfig
-from hub.buffer.bodies import ClockMark, Gap
-from hub.buffer.journal import Journal
-from hub.buffer.recovery import Scan
-from hub.buffer.rows import ALERTS, READINGS, Subject
-from hub.errors import StorageError
+from hub.core.errors import StorageError
+from hub.protocol.records import bodies, dictionary, framing
+from hub.protocol.records.bodies import ClockMark, Gap
+from hub.protocol.records.rows import ALERTS, READINGS, Subject
+from hub.store_and_forward.buffer.ackset import ACK_KEY, LOST_KEY, encode_ranges, range_key
+from hub.store_and_forward.buffer.batch import BufferConfig
+from hub.store_and_forward.buffer.journal import Journal
+from hub.store_and_forward.buffer.recovery import Scan
 
 
 def ack(journal: Journal, stream: str, run: bytes, first: int, last: int) -> dict[str, object]:
@@ -75,7 +75,11 @@ def test_reading_gives_at_least_one_record_and_not_much_more_than_asked(party: P
     for at in range(9):
         journal.commit(batch(rows(at * 10, 10)))
     found = journal.read(READINGS, journal.run, 4, 9, 1)
-    assert [(record.kind, record.seq) for record in found] == [(frame.EPOCH, 0), (frame.TABLE, 0), (frame.BLOCK, 4)]
+    assert [(record.kind, record.seq) for record in found] == [
+        (framing.EPOCH, 0),
+        (framing.TABLE, 0),
+        (framing.BLOCK, 4),
+    ]
     found = journal.read(READINGS, journal.run, 1, 9, 2 * len(found[-1].raw) + 100)
     assert [record.seq for record in found if record.seq] == [1, 2]
     assert journal.read(READINGS, b"another run 1234", 1, 9, 1000) == []
@@ -104,8 +108,8 @@ def test_a_segment_ends_before_it_tells_more_subjects_than_a_reader_takes_from_o
     party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Names that change through the day, pseudonyms for instance, are told again and again."""
-    assert numbering.MOST_TOLD + BufferConfig().pending_rows * 5 // 4 < bodies.MAX_ENTRIES
-    monkeypatch.setattr(numbering, "MOST_TOLD", 100)
+    assert dictionary.MOST_TOLD + BufferConfig().pending_rows * 5 // 4 < bodies.MAX_ENTRIES
+    monkeypatch.setattr(dictionary, "MOST_TOLD", 100)
     monkeypatch.setattr(bodies, "MAX_ENTRIES", 140)
     journal = party.journal(tmp_path)
     for at in range(20):
@@ -127,7 +131,7 @@ def test_unsure_rows_have_their_own_blocks_and_are_dated_by_a_clock_record(party
     backend = party.reader()
     bodies = [backend.take(record.raw) for record in journal.read(READINGS, journal.run, 1, 9, 1 << 20)]
     kinds = [(opened.kind, getattr(opened.body, "boot", None)) for opened in bodies if opened and opened.seq]
-    assert kinds == [(frame.BLOCK, b"boot-id-16-bytes"), (frame.BLOCK, b""), (frame.CLOCK, b"boot-id-16-bytes")]
+    assert kinds == [(framing.BLOCK, b"boot-id-16-bytes"), (framing.BLOCK, b""), (framing.CLOCK, b"boot-id-16-bytes")]
     assert backend.all_numbers == [1, 2, 3]
 
 
@@ -148,7 +152,7 @@ def test_local_comes_back_and_is_never_sent(party: Party, tmp_path: Path) -> Non
     journal = party.journal(tmp_path)
     journal.commit(batch(rows(0, 1), local={"counter/a": 5, "gone": 1, "big": "x" * 60_000}))
     journal.commit(batch(rows(1, 1), local={"counter/a": 6, "gone": None, "list": [1, {"two": b"3"}]}))
-    assert all(record.kind != frame.LOCAL for record in journal.read(READINGS, journal.run, 1, 9, 1 << 20))
+    assert all(record.kind != framing.LOCAL for record in journal.read(READINGS, journal.run, 1, 9, 1 << 20))
     journal.close()
     again = party.journal(tmp_path)
     expected = {"counter/a": 6, "big": "x" * 60_000, "list": [1, {"two": b"3"}]}
@@ -194,7 +198,7 @@ def test_a_segment_that_a_commit_does_not_fit_in_still_gets_its_second_epoch(par
     journal.commit(batch(rows(1, 30_000)))
     first, last = journal.catalog.of(READINGS)
     kinds = [head.kind for head in Scan.of(first.path.read_bytes()).heads]
-    assert kinds.count(frame.EPOCH) == 2
+    assert kinds.count(framing.EPOCH) == 2
     assert (first.first, first.last, last.first) == (1, 1, 2)
     assert last.size > SMALL.segment_bytes, "what is committed together stays together"
     backend = party.reader()
@@ -440,7 +444,9 @@ def test_rows_of_a_failed_commit_keep_their_numbers_in_another_epoch(party: Part
     journal.close()
     # the first segment still holds a record 2 that was never promised; after a restart it must not come back
     first = sorted((tmp_path / READINGS).iterdir())[0].read_bytes()
-    assert [head.seq for head in frame.scan(first, 8) if isinstance(head, frame.Head) and head.kind == frame.BLOCK] == [
+    assert [
+        head.seq for head in framing.scan(first, 8) if isinstance(head, framing.Head) and head.kind == framing.BLOCK
+    ] == [
         1,
         2,
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from buffer_kit import Party
 
-from hub.buffer.inspect import export
+from hub.store_and_forward.buffer.inspect import export
 
 KILLS = 20
 HERE = Path(__file__).parent

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hub.buffer import frame
-from hub.buffer.reader import SegmentIndex
-from hub.buffer.segment import MAGIC, SegmentInfo
+from hub.protocol.records import framing
+from hub.store_and_forward.buffer.reader import SegmentIndex
+from hub.store_and_forward.buffer.segment import MAGIC, SegmentInfo
 
 
 def record(seq: int) -> bytes:
-    header = frame.pack_header(frame.BLOCK, 0, readings=1, seq=seq, total=seq, commit_s=1)
-    return frame.pack_record(header, b"", b"s" * frame.SIGNATURE_SIZE)
+    header = framing.pack_header(framing.BLOCK, 0, readings=1, seq=seq, total=seq, commit_s=1)
+    return framing.pack_record(header, b"", b"s" * framing.SIGNATURE_SIZE)
 
 
 def index(*pieces: bytes, first: int = 1) -> SegmentIndex:
@@ -28,7 +28,7 @@ def found(made: SegmentIndex) -> list[int]:
 
 def test_a_record_is_found_also_before_its_place_in_the_file() -> None:
     """A disk shows the sector with the last record in place of the first, and nothing of it at its own."""
-    shown = [record(40), *(record(seq) for seq in range(2, 40)), bytes(frame.OVERHEAD)]
+    shown = [record(40), *(record(seq) for seq in range(2, 40)), bytes(framing.OVERHEAD)]
     assert found(index(MAGIC + b"".join(shown))) == list(range(2, 41))
 
 

@@ -15,15 +15,15 @@ from buffer_kit import SMALL, Backend, FaultyDisk, Party, batch, io_error, row, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.buffer import frame
-from hub.buffer.ackset import ACK_KEY, range_key
-from hub.buffer.disk import SystemDisk
-from hub.buffer.inspect import export, verify
-from hub.buffer.opening import split
-from hub.buffer.recovery import Scan
-from hub.buffer.rows import ALERTS, READINGS
-from hub.buffer.segment import SegmentName
-from hub.errors import DecodeError, DiskRefuses, SegmentDamaged, StorageError
+from hub.core.errors import DecodeError, DiskRefuses, SegmentDamaged, StorageError
+from hub.protocol.records import framing
+from hub.protocol.records.opening import split
+from hub.protocol.records.rows import ALERTS, READINGS
+from hub.store_and_forward.buffer.ackset import ACK_KEY, range_key
+from hub.store_and_forward.buffer.disk import SystemDisk
+from hub.store_and_forward.buffer.inspect import export, verify
+from hub.store_and_forward.buffer.recovery import Scan
+from hub.store_and_forward.buffer.segment import SegmentName
 
 COMMITS, PER_COMMIT = 7, 20
 
@@ -107,7 +107,7 @@ def test_a_flipped_bit_anywhere_costs_at_most_the_record_it_hits_and_is_declared
         (head.kind for head in Scan.of(path.read_bytes()).heads if head.offset <= at < head.offset + head.size), None
     )
     flip(path, at, data.draw(st.integers(0, 7)))
-    assert lost(recovered(party, directory)) == (1 if hit in frame.NUMBERED else 0)
+    assert lost(recovered(party, directory)) == (1 if hit in framing.NUMBERED else 0)
     shutil.rmtree(directory)
 
 
@@ -116,7 +116,7 @@ def test_every_byte_of_the_last_committed_record_is_guarded(party: Party, whole:
     directory = tmp_path / "last"
     name = segments(whole)[0].relative_to(whole)  # alerts: no LOCAL after the block
     head = Scan.of((whole / name).read_bytes()).heads[-1]
-    assert head.kind == frame.BLOCK
+    assert head.kind == framing.BLOCK
     for at in range(head.offset, head.offset + head.size, 3):
         shutil.copytree(whole, directory)
         flip(directory / name, at, at % 8)
@@ -174,11 +174,11 @@ def test_a_flipped_bit_anywhere_in_the_last_promised_commit_makes_nothing_of_it_
     data, start = last_commit(path)
     heads = [head for head in Scan.of(data).heads if head.offset >= start]
     assert [(head.kind, head.more) for head in heads] == [
-        (frame.BLOCK, True), (frame.BLOCK, True), (frame.LOCAL, False)
+        (framing.BLOCK, True), (framing.BLOCK, True), (framing.LOCAL, False)
     ]  # fmt: skip
     for head in heads:
         for at in [
-            *range(head.offset, head.offset + frame.HEADER_SIZE),
+            *range(head.offset, head.offset + framing.HEADER_SIZE),
             *range(head.offset, head.offset + head.size, 7),
         ]:
             path.write_bytes(data)
@@ -186,10 +186,10 @@ def test_a_flipped_bit_anywhere_in_the_last_promised_commit_makes_nothing_of_it_
             journal = party.journal(tmp_path / "b")
             backend = party.reader()
             backend.drain(journal)
-            claimed = {head.seq} if head.kind == frame.BLOCK else set()
+            claimed = {head.seq} if head.kind == framing.BLOCK else set()
             assert {seq for gap in journal._gaps for seq in range(gap.first, gap.last + 1)} == claimed, at
             assert len(backend.all_numbers) == 60 - 10 * len(claimed), at
-            assert journal.local["at"] == (1 if head.kind == frame.LOCAL else 2), at
+            assert journal.local["at"] == (1 if head.kind == framing.LOCAL else 2), at
             journal.close()
             assert path.stat().st_size == len(data), "and what may have been promised stays"
 
@@ -201,7 +201,7 @@ def test_a_sector_lost_from_the_last_commit_takes_all_of_it_and_is_declared(
     """Its readings and the counters of their frames, or neither; told once, also when two starts find it so."""
     path = in_two_blocks(party, tmp_path / "b", 300)
     data, start = last_commit(path)
-    commit = [head.seq for head in Scan.of(data).heads if head.kind == frame.BLOCK and start <= head.offset]
+    commit = [head.seq for head in Scan.of(data).heads if head.kind == framing.BLOCK and start <= head.offset]
     assert commit == [5, 6]
     run = SegmentName.parse(path.name).run  # type: ignore[union-attr]
     for at in (start, *range((start // 512 + 1) * 512, len(data) // 512 * 512, 512)):
@@ -247,10 +247,10 @@ def test_the_second_copy_of_a_table_in_a_commit_that_does_not_count_opens_the_bl
     data, start = last_commit(path)
     heads = Scan.of(data).heads
     context = [head.kind for head in heads if head.offset >= start]
-    assert context == [frame.EPOCH, frame.TABLE, frame.BLOCK]
+    assert context == [framing.EPOCH, framing.TABLE, framing.BLOCK]
     at = (heads[-1].offset // 512 + 1) * 512
     found = bytearray(data[:at] + bytes(512) + data[at + 512 :] if lost == "a sector" else data[:-30])
-    table = next(head for head in heads if head.kind == frame.TABLE)
+    table = next(head for head in heads if head.kind == framing.TABLE)
     found[table.offset + 50] ^= 1
     path.write_bytes(bytes(found))
     journal = party.journal(tmp_path / "b")
@@ -324,7 +324,7 @@ def test_a_first_commit_that_never_finished_takes_its_snapshot_of_the_counters_a
     restarted(party, tmp_path / "one more")
     (fresh,) = {p.name for p in segments(tmp_path / "one more")} - {p.name for p in segments(copy)}
     scan = Scan.of((tmp_path / "one more" / READINGS / fresh).read_bytes())
-    assert [head.kind for head in scan.heads] == [frame.EPOCH, frame.LOCAL, frame.TABLE, frame.BLOCK]
+    assert [head.kind for head in scan.heads] == [framing.EPOCH, framing.LOCAL, framing.TABLE, framing.BLOCK]
     for head in scan.heads:
         (copy / READINGS / fresh).write_bytes(scan.data[: head.offset + head.size - (head is scan.heads[-1])])
         journal = party.journal(copy)
@@ -336,7 +336,7 @@ def test_a_first_commit_that_never_finished_takes_its_snapshot_of_the_counters_a
 
 def test_a_buffer_whose_commits_are_not_marked_is_read_as_before(party: Party, tmp_path: Path) -> None:
     """As hubs wrote it before: no record says that more of its commit follow."""
-    with mock.patch.object(frame, "MORE", 0):
+    with mock.patch.object(framing, "MORE", 0):
         path = in_two_blocks(party, tmp_path / "b")
     data = path.read_bytes()
     assert not any(head.more for head in Scan.of(data).heads)
@@ -364,7 +364,7 @@ def test_a_first_commit_that_never_finished_leaves_no_segment(party: Party, copy
     (path,) = numbered.iterdir()
     fresh = copy / ALERTS / path.name
     data = path.read_bytes()
-    table = next(head for head in Scan.of(data).heads if head.kind == frame.TABLE)
+    table = next(head for head in Scan.of(data).heads if head.kind == framing.TABLE)
     fresh.write_bytes(data[: min(size, table.offset + 5)])
     journal = party.journal(copy)
     assert not fresh.exists()
@@ -379,7 +379,7 @@ def test_a_first_commit_that_never_finished_leaves_no_segment(party: Party, copy
 def test_a_zeroed_block_is_declared(party: Party, copy: Path) -> None:
     path = segments(copy)[1]
     scan = Scan.of(path.read_bytes())
-    blocks = [head for head in scan.heads if head.kind == frame.BLOCK]
+    blocks = [head for head in scan.heads if head.kind == framing.BLOCK]
     data = bytearray(scan.data)
     for head in blocks[1:3]:
         data[head.offset : head.offset + head.size] = bytes(head.size)
@@ -391,7 +391,7 @@ def test_a_segment_without_its_epoch_is_declared_whole(party: Party, copy: Path)
     path = segments(copy)[1]
     scan = Scan.of(path.read_bytes())
     data = bytearray(scan.data)
-    epochs = [head for head in scan.heads if head.kind == frame.EPOCH]
+    epochs = [head for head in scan.heads if head.kind == framing.EPOCH]
     assert len(epochs) == 2
     for head in epochs:
         data[head.offset + 200] ^= 1
@@ -403,7 +403,7 @@ def test_duplicated_and_swapped_records_change_nothing(party: Party, copy: Path)
     path = segments(copy)[1]
     scan = Scan.of(path.read_bytes())
     raws = [scan.raw(head) for head in scan.heads]
-    blocks = [at for at, head in enumerate(scan.heads) if head.kind == frame.BLOCK]
+    blocks = [at for at, head in enumerate(scan.heads) if head.kind == framing.BLOCK]
     raws[blocks[1]], raws[blocks[2]] = raws[blocks[2]], raws[blocks[1]]
     path.write_bytes(scan.data[:8] + b"".join(raws) + raws[blocks[0]])
     assert lost(recovered(party, copy)) == 0
@@ -412,7 +412,7 @@ def test_duplicated_and_swapped_records_change_nothing(party: Party, copy: Path)
 def test_a_copy_of_an_older_state_of_the_hub_behind_the_newest_takes_no_counter_back(party: Party, copy: Path) -> None:
     path = segments(copy)[-1]
     scan = Scan.of(path.read_bytes())
-    local = [scan.raw(head) for head in scan.heads if head.kind == frame.LOCAL]
+    local = [scan.raw(head) for head in scan.heads if head.kind == framing.LOCAL]
     assert len(local) > 2
     for copies in ([local[0]], local[1:2], local[::-1]):
         path.write_bytes(scan.data + b"".join(copies))
@@ -454,7 +454,7 @@ def test_a_damaged_last_record_is_declared_also_when_the_process_that_found_it_h
 
 def test_damage_is_declared_once(party: Party, copy: Path) -> None:
     path = segments(copy)[1]
-    block = next(head for head in Scan.of(path.read_bytes()).heads if head.kind == frame.BLOCK)
+    block = next(head for head in Scan.of(path.read_bytes()).heads if head.kind == framing.BLOCK)
     flip(path, block.offset + 50, 1)
     backend = party.reader()
     for _ in range(3):
@@ -472,7 +472,7 @@ def test_what_was_whole_when_it_was_found_and_is_damaged_when_it_is_sent_is_decl
     journal = party.journal(copy)
     party.reader().drain(journal)
     path = segments(copy)[1]
-    block = [head for head in Scan.of(path.read_bytes()).heads if head.kind == frame.BLOCK][1]
+    block = [head for head in Scan.of(path.read_bytes()).heads if head.kind == framing.BLOCK][1]
     flip(path, block.offset + 50, 1)
     backend = party.reader()
     backend.drain(journal)
@@ -487,7 +487,7 @@ def test_what_was_whole_when_it_was_found_and_is_damaged_when_it_is_sent_is_decl
 
 def test_damage_in_what_is_acked_is_no_gap(party: Party, copy: Path) -> None:
     path = segments(copy)[1]
-    block = next(head for head in Scan.of(path.read_bytes()).heads if head.kind == frame.BLOCK)
+    block = next(head for head in Scan.of(path.read_bytes()).heads if head.kind == framing.BLOCK)
     flip(path, block.offset + 50, 1)
     journal = party.journal(copy)
     run = journal.catalog.of(READINGS)[0].run
@@ -582,7 +582,7 @@ def test_verify_names_what_is_damaged_without_a_key(party: Party, copy: Path) ->
     assert sum(report.records for report in reports) == 2 * COMMITS
     assert sum(report.readings for report in reports) == 2 * COMMITS * PER_COMMIT
     path = segments(copy)[1]
-    blocks = [head for head in Scan.of(path.read_bytes()).heads if head.kind == frame.BLOCK]
+    blocks = [head for head in Scan.of(path.read_bytes()).heads if head.kind == framing.BLOCK]
     flip(path, blocks[1].offset + 60, 3)
     last = segments(copy)[-1]
     last.write_bytes(last.read_bytes() + blocks_head(blocks[1]))
@@ -590,13 +590,13 @@ def test_verify_names_what_is_damaged_without_a_key(party: Party, copy: Path) ->
     assert damaged[str(path)].missing == ((2, 2),)
     assert damaged[str(path)].damaged == ((blocks[1].offset, blocks[1].offset + blocks[1].size),)
     assert not damaged[str(path)].whole
-    assert damaged[str(last)].torn == frame.HEADER_SIZE
+    assert damaged[str(last)].torn == framing.HEADER_SIZE
     assert damaged[str(last)].whole
 
 
-def blocks_head(head: frame.Head) -> bytes:
+def blocks_head(head: framing.Head) -> bytes:
     """The beginning of a record, as a write that was cut leaves it."""
-    return frame.pack_header(frame.BLOCK, 500, readings=1, seq=head.seq, total=1, commit_s=1)
+    return framing.pack_header(framing.BLOCK, 500, readings=1, seq=head.seq, total=1, commit_s=1)
 
 
 def test_an_export_opens_like_the_segments(party: Party, copy: Path, tmp_path: Path) -> None:
@@ -657,7 +657,7 @@ def test_a_sector_that_the_medium_refuses_to_read_does_not_pass_for_one_never_wr
     for _ in range(100):
         assert disk.read(file) == data
     assert 3.0 < sum(slept) <= 30.0, "a dead card may not delay the hub for ever"
-    assert not frame.torn(data, sector), "a tail that may have been durable is declared, not cut"
+    assert not framing.torn(data, sector), "a tail that may have been durable is declared, not cut"
 
 
 @pytest.mark.parametrize("patient", [True, False])
@@ -676,7 +676,7 @@ def test_a_read_that_is_refused_for_a_moment_is_tried_again_and_a_twin_that_is_n
     monkeypatch.setattr(os, "pread", pread)
     monkeypatch.setattr(SystemDisk, "sleep", lambda self, seconds: slept.append(seconds))
     if not patient:
-        monkeypatch.setattr("hub.buffer.disk._PAUSES", ())
+        monkeypatch.setattr("hub.store_and_forward.buffer.disk._PAUSES", ())
     journal = party.journal(copy)
     backend = party.reader()
     with nullcontext() if patient else pytest.raises((AssertionError, DecodeError)):

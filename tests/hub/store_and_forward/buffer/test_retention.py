@@ -10,15 +10,15 @@ import pytest
 from buffer_kit import SMALL, Clock, FaultyDisk, Party, Trust, batch, io_error, no_space, row, rows
 from msgspec.structs import replace
 
-from hub.buffer import keeping
-from hub.buffer.ackset import ACK_KEY, encode_ranges, range_key
-from hub.buffer.batch import BufferConfig
-from hub.buffer.buffer import Buffer
-from hub.buffer.catalog import unsettled
-from hub.buffer.journal import SPARE_BYTES, Journal
-from hub.buffer.rows import ALERTS, READINGS
-from hub.buffer.segment import SegmentInfo
-from hub.errors import StorageError
+from hub.core.errors import StorageError
+from hub.protocol.records.rows import ALERTS, READINGS
+from hub.store_and_forward.buffer import retention
+from hub.store_and_forward.buffer.ackset import ACK_KEY, encode_ranges, range_key
+from hub.store_and_forward.buffer.batch import BufferConfig
+from hub.store_and_forward.buffer.buffer import Buffer
+from hub.store_and_forward.buffer.catalog import unsettled
+from hub.store_and_forward.buffer.journal import SPARE_BYTES, Journal
+from hub.store_and_forward.buffer.segment import SegmentInfo
 
 WEEK = 7 * 86_400.0
 KEPT = replace(SMALL, keep_s=WEEK, segment_s=1e9)
@@ -347,7 +347,7 @@ def test_a_commit_looks_at_one_kept_segment_however_many_there_are(
     journal.commit(batch(rows(30, 1), local=ack(journal, READINGS, 1, 30)))
     assert journal.keeping.kept() == sum(info.size for info in journal.catalog.of(READINGS)[:30])
     looked: list[SegmentInfo] = []
-    monkeypatch.setattr(keeping, "unsettled", lambda info, *sets: looked.append(info) or unsettled(info, *sets))
+    monkeypatch.setattr(retention, "unsettled", lambda info, *sets: looked.append(info) or unsettled(info, *sets))
     journal.commit(batch(rows(31, 1)))
     assert looked == [journal.catalog.of(READINGS)[0]]
     journal.writers[READINGS].close()

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hub.buffer import disk as disks
-from hub.buffer.disk import SystemDisk
-from hub.buffer.segment import AHEAD, MAGIC, SegmentFile
-
-from .buffer_kit import FaultyDisk, no_space
+from hub.store_and_forward.buffer import disk as disks
+from hub.store_and_forward.buffer.disk import SystemDisk
+from hub.store_and_forward.buffer.segment import AHEAD, MAGIC, SegmentFile
+from tests.hub.store_and_forward.buffer.buffer_kit import FaultyDisk, no_space
 
 
 def taken(path: Path) -> int:

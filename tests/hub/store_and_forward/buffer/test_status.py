@@ -7,8 +7,8 @@ from pathlib import Path
 from buffer_kit import SMALL, Clock, Party, batch, rows
 from msgspec.structs import replace
 
-from hub.buffer.rows import READINGS
-from hub.buffer.status import measure
+from hub.protocol.records.rows import READINGS
+from hub.store_and_forward.buffer.status import measure
 
 LONG = replace(SMALL, segment_s=1e9, segment_bytes=1 << 20, max_bytes=8 << 20)
 

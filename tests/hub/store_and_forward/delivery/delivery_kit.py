@@ -16,9 +16,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import strategies as st
 
-from hub.backoff import Backoff
-from hub.delivery import Delivery, Fetch, Survey
-from hub.documents.wire import (
+from hub.core.backoff import Backoff
+from hub.core.errors import DecodeError
+from hub.protocol.link_messages import (
     Ack,
     Also,
     State,
@@ -30,9 +30,9 @@ from hub.documents.wire import (
     read_state,
     sign_ack,
 )
-from hub.errors import DecodeError
-from hub.ranges import Range, Ranges
-from hub.session import Message
+from hub.protocol.ranges import Range, Ranges
+from hub.sdk.session import Message
+from hub.store_and_forward.delivery import Delivery, Fetch, Survey
 
 IDENTITY = Ed25519PrivateKey.from_private_bytes(b"i" * 32)
 ACK_KEY = Ed25519PrivateKey.from_private_bytes(b"a" * 32)

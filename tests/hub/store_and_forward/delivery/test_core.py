@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.delivery import Acceptance, Delivery, Refused
-from hub.documents.wire import Ack, _decode, _open
-from hub.errors import DecodeError
-from hub.ranges import Range
-
-from .delivery_kit import Faults, bad_worlds, play
+from hub.core.errors import DecodeError
+from hub.protocol.link_messages import Ack, _decode, _open
+from hub.protocol.ranges import Range
+from hub.store_and_forward.delivery import Acceptance, Delivery, Refused
+from tests.hub.store_and_forward.delivery.delivery_kit import Faults, bad_worlds, play
 
 
 @settings(max_examples=40, deadline=None)

@@ -8,21 +8,11 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.delivery import ALERTS, BACKLOG, LIVE, Acceptance, Survey
-from hub.delivery.lanes import READINGS
-from hub.documents.wire import (
-    MAX_MESSAGE,
-    Ack,
-    Also,
-    key_id,
-    open_message,
-    pack_reply,
-    read_state,
-    sign_ack,
-)
-from hub.session import Message
-
-from .delivery_kit import (
+from hub.protocol.link_messages import MAX_MESSAGE, Ack, Also, key_id, open_message, pack_reply, read_state, sign_ack
+from hub.sdk.session import Message
+from hub.store_and_forward.delivery import ALERTS, BACKLOG, LIVE, Acceptance, Survey
+from hub.store_and_forward.delivery.lanes import READINGS
+from tests.hub.store_and_forward.delivery.delivery_kit import (
     BOOT,
     HUB,
     IDENTITY,

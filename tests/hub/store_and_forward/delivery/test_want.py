@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.delivery import BACKLOG, Delivery, Refused
-from hub.delivery.lanes import Ledger
-from hub.delivery.times import WANT_S
-from hub.documents.wire import MAX_RANGES, Ack, State, _decode, _open, pack_reply, read_reply, read_state
-from hub.errors import DecodeError
-from hub.ranges import Ranges
-
-from .delivery_kit import (
+from hub.core.errors import DecodeError
+from hub.protocol.link_messages import MAX_RANGES, Ack, State, _decode, _open, pack_reply, read_reply, read_state
+from hub.protocol.ranges import Ranges
+from hub.store_and_forward.delivery import BACKLOG, Delivery, Refused
+from hub.store_and_forward.delivery.lanes import Ledger
+from hub.store_and_forward.delivery.timeouts import WANT_S
+from tests.hub.store_and_forward.delivery.delivery_kit import (
     HUB,
     IDENTITY,
     OLD_RUN,

@@ -10,15 +10,14 @@ from typing import Any, NamedTuple
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.backoff import Backoff
-from hub.documents.wire import Ack, key_id, pack_reply, sign_ack
-from hub.egress import NotDeclared
-from hub.link import Carrier, Link
-from hub.ranges import Ranges
-from hub.session import Message, Uplink
-from hub.testing import ManualClock, settle
-
-from ..delivery.delivery_kit import Held, Record
+from hub.core.backoff import Backoff
+from hub.protocol.link_messages import Ack, key_id, pack_reply, sign_ack
+from hub.protocol.ranges import Ranges
+from hub.sdk.session import Message, Uplink
+from hub.sdk.testing import ManualClock, settle
+from hub.store_and_forward.egress import NotDeclared
+from hub.store_and_forward.link import Carrier, Link
+from tests.hub.store_and_forward.delivery.delivery_kit import Held, Record
 
 IDENTITY = Ed25519PrivateKey.from_private_bytes(b"i" * 32)
 ACK_KEY = Ed25519PrivateKey.from_private_bytes(b"a" * 32)

@@ -7,23 +7,14 @@ import asyncio
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.documents.wire import key_id, open_message, pack_reply, read_state
-from hub.errors import NotReady, StorageError
-from hub.link import AWAY, UP, Carrier
-from hub.link.core import MEMORY_KEY
-from hub.ranges import Ranges
-from hub.session import Uplink
-from hub.testing import settle
-
-from .link_kit import (
-    IDENTITY,
-    RUN,
-    Bench,
-    Key,
-    Peer,
-    Trust,
-    running,
-)
+from hub.core.errors import NotReady, StorageError
+from hub.protocol.link_messages import key_id, open_message, pack_reply, read_state
+from hub.protocol.ranges import Ranges
+from hub.sdk.session import Uplink
+from hub.sdk.testing import settle
+from hub.store_and_forward.link import AWAY, UP, Carrier
+from hub.store_and_forward.link.core import MEMORY_KEY
+from tests.hub.store_and_forward.link.link_kit import IDENTITY, RUN, Bench, Key, Peer, Trust, running
 
 
 async def test_a_commit_leaves_as_one_message_and_its_ack_reaches_the_buffer() -> None:

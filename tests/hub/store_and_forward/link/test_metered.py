@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from hub.documents.wire import open_message, pack_reply
-from hub.link.core import METERED_S, METERED_STATE_S, TRAFFIC_KEY
-from hub.testing import settle
-
-from .link_kit import (
-    RUN,
-    Bench,
-    Durable,
-    running,
-)
+from hub.protocol.link_messages import open_message, pack_reply
+from hub.sdk.testing import settle
+from hub.store_and_forward.link.core import METERED_S, METERED_STATE_S, TRAFFIC_KEY
+from tests.hub.store_and_forward.link.link_kit import RUN, Bench, Durable, running
 
 
 async def test_on_a_metered_line_readings_leave_every_five_minutes() -> None:

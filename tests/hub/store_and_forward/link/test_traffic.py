@@ -8,9 +8,8 @@ import socket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.link.traffic import Traffic
-
-from ...serving import start_server
+from hub.store_and_forward.link.traffic import Traffic
+from tests.serving import start_server
 
 JANUARY, FEBRUARY = 1_769_000_000.0, 1_771_000_000.0
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from hub.documents.wire import pack_reply
-from hub.errors import AuthFailed, LedElsewhere, NotReady
-from hub.link import AWAY, FAILED, REFUSED, UP, Link
-from hub.session import Uplink
-from hub.testing import ManualClock, settle
-
-from .link_kit import (
+from hub.core.errors import AuthFailed, LedElsewhere, NotReady
+from hub.protocol.link_messages import pack_reply
+from hub.sdk.session import Uplink
+from hub.sdk.testing import ManualClock, settle
+from hub.store_and_forward.link import AWAY, FAILED, REFUSED, UP, Link
+from tests.hub.store_and_forward.link.link_kit import (
     IDENTITY,
     RUN,
     TRUST,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.web.areas.commissioning.position import of_text
-from hub.web.figures import number
+from hub.web.formatting import number
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from hub.web.pictures.cleaning import MOST_BYTES, checked
-from hub.web.refused import Refused
+from hub.web.pictures.sanitizer import MOST_BYTES, checked
+from hub.web.refusals import Refused
 
 
 def picture(kind: str, mode: str = "RGB", size: tuple[int, int] = (120, 80), **how: object) -> bytes:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from hub.errors import StorageError
-from hub.store import Store
-from hub.web.pictures.shelf import Shelf
+from hub.core.errors import StorageError
+from hub.core.store import Store
+from hub.web.pictures.table import Shelf
 
 
 def picture() -> bytes:

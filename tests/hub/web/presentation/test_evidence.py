@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import hub
-from hub.troubles import in_french, trouble
-from hub.web.telling.clues import Clue, clues
-from hub.web.telling.messages import message
+from hub.i18n.plugin_errors import in_french, trouble
+from hub.web.presentation.evidence import Clue, clues
+from hub.web.presentation.messages import message
 from integrations.mbus.header import MEDIA
 
 ROOT = Path(hub.__file__).parent.parent

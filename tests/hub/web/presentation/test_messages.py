@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hub
-from hub.web.telling.messages import message
+from hub.web.presentation.messages import message
 
 ROOT = Path(hub.__file__).parent
 WHOLE = 4

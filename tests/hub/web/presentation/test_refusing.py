@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from hub.catalogue import METRICS
-from hub.commands.judging import CALLED, ROLES, Order, WriteRefused, judge
-from hub.errors import HubError
-from hub.model import Device, Writable
-from hub.packs.archive import unpack
-from hub.typography import plain_spaces
-from hub.web.telling.refusing import french
+from hub.automation.commands.policy import CALLED, ROLES, Order, WriteRefused, judge
+from hub.core.errors import HubError
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Device, Writable
+from hub.devices.packs.archive import unpack
+from hub.i18n.typography import plain_spaces
+from hub.web.presentation.refusing import french
 from hub.web.words import word
 
 

@@ -1,0 +1,55 @@
+"""The state directory that a configuration names, found without parsing the file where its text says it plainly."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from hub.core.errors import ConfigError, Problem
+
+DEFAULT = Path("/var/lib/ilot")
+
+_PLAIN = re.compile(r"^[ \t]+state_dir:[ \t]+([\"']?)(/?[\w./@+-]+)\1[ \t]*(?:[ \t]#.*)?$", re.MULTILINE)
+_ELSEWHERE = re.compile(r"\bhub[\"']?\s*:\s*!include\b")
+
+
+def state_of(config: Path, said: Path | None = None) -> Path:
+    """The state directory: what was `said`, else systemd's, else what the configuration file says. Raises ConfigError.
+
+    What talks to a running hub must start fast, and the last good configuration must be found when the file is wrong:
+    where the text says it plainly, or not at all, it is not parsed. Anything else is; and where that cannot be done
+    nobody guesses.
+    """
+    if said is not None:
+        return said
+    if "STATE_DIRECTORY" in os.environ:
+        return Path(os.environ["STATE_DIRECTORY"].partition(":")[0])
+    try:
+        text = config.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return DEFAULT
+    return named_in(text, config.parent, config.name)
+
+
+def named_in(text: str, directory: Path, name: str = "config.yaml") -> Path:
+    """The state directory that the text of the configuration file `name` in `directory` names. Raises ConfigError."""
+    spoken = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    if "state_dir" not in spoken and not _ELSEWHERE.search(spoken):
+        return DEFAULT
+    plain: list[tuple[str, str]] = _PLAIN.findall(spoken)
+    if spoken.count("state_dir") == len(plain) == 1:
+        return directory / plain[0][1]
+    from hub.config.source import survey
+
+    file = directory / name
+    source = survey(file, {name: text.encode()})
+    part = source.data.get("hub") if isinstance(source.data, dict) else None
+    named = part.get("state_dir") if isinstance(part, dict) else None
+    if source.fatal or ("hub",) in source.broken or not (named is None or isinstance(named, str)):
+        why = f" ({source.problems[0].message})" if source.problems else ""
+        raise ConfigError([
+            Problem(f"where the state directory is cannot be told from this file{why}: mend it, or give --state-dir",
+                    "hub.state_dir", str(file), source.problems[0].line if source.problems else 0)
+        ])  # fmt: skip
+    return directory / named if named else DEFAULT

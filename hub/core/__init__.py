@@ -1,0 +1,20 @@
+"""What every room may use, and what knows no other room.
+
+model               the nouns: device, report, reading, metric, series…, as frozen structs
+tls/                TLS contexts, and why a certificate was refused
+errors              the tree of errors, by who must act
+metric_catalogue    every metric: key, unit, resolution, classes
+clock               wall and monotonic time as an argument; `clock_sync` decides when it can be believed
+store               the hub's encrypted SQLite file
+state_dir           the state directory and its lock
+disk/               writes, syncs and paths, and the faults of disks
+logs                log format and recent lines in memory
+counters            counters by event and subject
+security_events     events that may be weak signals of an attack
+actor               who asks, for authorisation and the audit log
+backoff             exponential back-off with jitter
+cancellation        whether the running task was cancelled
+password_hash       Argon2id for passwords
+process_hardening   Linux protections of this process
+memory_tuning       memory that libraries need not take
+"""

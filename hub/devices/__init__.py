@@ -1,0 +1,9 @@
+"""Devices, the places where they stand, and how vendors describe them.
+
+    registry   admitted devices by id, with replacements made on site
+    places     sites, zones and places; a place outlives the hardware that stands there
+    packs/     device packs: vendors' devices as data
+    codecs/    vendors' payload codecs in JavaScript, run in a process without privileges
+
+May import `sdk` and lower rooms, not `store_and_forward` and `identity`.
+"""

@@ -1,0 +1,8 @@
+"""How devices come to a hub that is running.
+
+    adoption/     devices added beside the configuration, one by one or from a list; commissioning and its report
+    qr_photos/    QR codes read from an uploaded photograph, in a process without privileges
+    other_hubs    whether another hub of the owner heard a device last
+
+May import `plugin_host` and lower rooms, not `rpc` and `operations`.
+"""

@@ -1,0 +1,12 @@
+"""The durable way to the backend: nothing is sent before it is on disk, nothing deleted before a signed ack.
+
+    buffer/          the sealed log on disk: commits, segments, recovery, retention
+    delivery/        decides what is sent next and what an ack settles; no I/O
+    link/            reads the buffer, runs the uplinks and applies what delivery decides
+    egress           every connection that leaves the hub: declared hosts, pinned trust
+    backend_client   one question to the backend and its checked answer
+    mirror           copies of unacknowledged segments on a second disk
+    buffer_options   the buffer's options as the configuration writes them
+
+May import `sdk` and lower rooms, not `devices` and `identity`.
+"""
