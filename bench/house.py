@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from rooms import LazyDisk, reports
 
 import hub
-from hub import app
 from hub.app.hub import Hub, Settings, serve
 from hub.cli.demo.scene import Scene
 from hub.core.clock import SystemClock
@@ -156,13 +155,13 @@ async def hub_of(config: Path, work: Work) -> AsyncIterator[Hub]:
     """The hub of a configuration whose devices are all of the integration `source`."""
     ready = asyncio.Event()
     built: list[Hub] = []
-    make = app.Hub.build.__func__  # type: ignore[attr-defined]
+    make = Hub.build.__func__  # type: ignore[attr-defined]
 
     async def build(cls: type[Hub], *given: Any) -> Hub:
         built.append(await make(cls, *given))
         return built[0]
 
-    app.Hub.build = classmethod(build)  # type: ignore[method-assign, assignment]
+    Hub.build = classmethod(build)  # type: ignore[method-assign, assignment]
     settings = Settings(config=config, drain_s=0.0)
     running = asyncio.create_task(serve(settings, _registry(work), lambda facts: ready.set()))
     waiting = asyncio.create_task(ready.wait())
@@ -172,7 +171,7 @@ async def hub_of(config: Path, work: Work) -> AsyncIterator[Hub]:
             running.result()
         yield built[0]
     finally:
-        app.Hub.build = classmethod(make)  # type: ignore[method-assign, assignment]
+        Hub.build = classmethod(make)  # type: ignore[method-assign, assignment]
         waiting.cancel()
         if not running.done():
             os.kill(os.getpid(), 15)  # SIGTERM is how a hub is stopped

@@ -74,7 +74,7 @@ def metrics() -> Page:
 
 def command_line() -> Page:
     """Every command of `ilot` and the exit codes."""
-    module = importlib.import_module("hub.cli")
+    module = importlib.import_module("hub.cli.main")
     root: click.Group = module.ilot
     out = ["# Commands\n", _NOTE, _text(root.help), *_exit_codes(module.__doc__ or "")]
     for path, command in _commands(root, _top(root)):
@@ -123,7 +123,7 @@ def _layers(contract: dict[str, Any]) -> list[str]:
 def command_names() -> dict[str, set[str]]:
     """Name of each command -> names of its subcommands."""
     names: dict[str, set[str]] = {}
-    root: click.Group = importlib.import_module("hub.cli").ilot
+    root: click.Group = importlib.import_module("hub.cli.main").ilot
     for path, _ in _commands(root, _top(root)):
         first, *rest = path.split()[1:]
         names.setdefault(first, set()).update(rest[:1])
@@ -249,7 +249,7 @@ _BARE = click.Context(click.Command("ilot"))
 def _exit_codes(doc: str) -> list[str]:
     found = re.search(r"Exit codes: ([^.]+)\.", " ".join(doc.split()))
     if not found:
-        raise LookupError("the docstring of hub.cli names no exit codes")
+        raise LookupError("the docstring of hub.cli.main names no exit codes")
     rows = (f"| {code} | {text} |" for code, text in re.findall(r"(\d+) ([^·]+?)(?: ·|$)", found[1]))
     return ["| exit code | meaning |", "|---|---|", *rows, ""]
 

@@ -30,4 +30,6 @@
 The models of plugins are arguments (`build.Models`): this package imports no plugin. Nothing here runs on the event
 loop: reading, parsing and validating take tens of milliseconds on a small board; call from a thread, or before the
 loop starts.
+
+May import `protocol` and `core`, not `i18n`.
 """

@@ -29,8 +29,8 @@ def read(path: Path) -> tuple[dict[str, str], Any, dict[str, str]] | None:
     """What the files say, the digest of each and what they include; None when they must be read here."""
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "hub.config.reader_process", str(path)], stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=TIMEOUT_S, check=True,
+            [sys.executable, "-P", "-m", "hub.config.reader_process", str(path)],
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, check=True,
         )  # fmt: skip
         return msgspec.msgpack.decode(done.stdout, type=tuple[dict[str, str], Any, dict[str, str]], ext_hook=decode)
     except (OSError, subprocess.SubprocessError, msgspec.DecodeError, ValueError, RecursionError):

@@ -39,11 +39,16 @@ from integrations.lorawan_servers.chirpstack_events import _CODES
 
 ROOT = Path(hub.__file__).parents[1]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "integrations").glob("*/__init__.py"))
-PARTS = (
-    "admission", "app/field.py", "commanding.py", "commands", "held", "hosting", "kept", "kit", "packs", "payload",
-    "pipeline.py", "privacy", "pulse.py", "watching.py",
+KIT = (
+    "addresses", "connections", "http_handler", "http_server", "jsonpath", "mqtt", "options", "poll_backoff",
+    "sandboxed_process", "serial_line",
 )  # fmt: skip
-"""Of the hub, those that count or hand over an error that is counted; `sigfox` is its integration's."""
+PARTS = (
+    "app/plugins.py", "automation/alert_engine.py", "automation/commands", "automation/rule_commands.py",
+    "devices/codecs", "devices/packs", "pipeline", "plugin_host", "privacy/rules_engine",
+    *(f"sdk/{name}.py" for name in KIT),
+)  # fmt: skip
+"""Of the hub, those that count or hand over an error that is counted; `sdk/sigfox` is its integration's."""
 ELSEWHERE = {
     "bacnet": ("names.py", "explain.py"),  # words of the standard: those that are reasons are counted out below
     "bluetooth": ("sim", "strangers/parsers.py", "strangers/mapping.py", "strangers/child.py"),
@@ -150,7 +155,7 @@ def files(folder: str) -> list[Path]:
     root = ROOT / "integrations" / folder
     left = [root / name for name in (*ELSEWHERE.get(folder, ()), "reasons.py", "sim.py")]
     found = [path for path in root.rglob("*.py") if not any(path == one or one in path.parents for one in left)]
-    return [*found, *(ROOT / "hub" / "sigfox").glob("*.py")] if folder == "sigfox" else found
+    return [*found, *(ROOT / "hub" / "sdk" / "sigfox").glob("*.py")] if folder == "sigfox" else found
 
 
 def own(folder: str) -> Mapping[str, Words]:

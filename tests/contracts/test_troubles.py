@@ -29,8 +29,10 @@ from plugins.https import _proxy_says
 ROOT = Path(hub.__file__).parents[1]
 RAISED = {"NotReady", "LedElsewhere", "_Counted", "AuthFailed", "StorageError", "DiskRefuses", "BufferFull"}
 PARTS = (
-    "integrations", "plugins", "hub/plugin_host", "hub/store_and_forward/link", "hub/store_and_forward/egress.py", "hub/plugin_host/serial_buses.py", "hub/sdk", "hub/devices/codecs",
-    "hub/history/archive", "hub/store_and_forward/buffer/commits.py", "hub/store_and_forward/buffer/journal.py", "hub/operations/backups/keeper.py", "hub/identity/certificate_renewal.py",
+    "integrations", "plugins", "hub/plugin_host", "hub/sdk", "hub/devices/codecs", "hub/history/archive",
+    "hub/store_and_forward/link", "hub/store_and_forward/egress.py", "hub/store_and_forward/buffer/commits.py",
+    "hub/store_and_forward/buffer/journal.py", "hub/operations/backups/keeper.py",
+    "hub/identity/certificate_renewal.py",
 )  # fmt: skip
 """What runs all the time; commands of the shell speak English."""
 HELPERS = {"_proxy_says", "complaint", "sentence", "why_not"}

@@ -8,7 +8,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-_OURS = ("/hub/disk/", "/hub/config/history.py", "/hub/backups/restore.py", "/hub/packs/library.py")
+_OURS = (
+    "/hub/core/disk/",
+    "/hub/config/history.py",
+    "/hub/operations/backups/restore.py",
+    "/hub/devices/packs/library.py",
+)
 
 
 def swapped_before(step: int, swap: Callable[[], None], work: Callable[[], object]) -> bool:

@@ -19,12 +19,15 @@ from hub.protocol.link_messages import Reply, read_reply
 from hub.store_and_forward.delivery.model import Answer
 
 READERS = (
-    "hub.store_and_forward.link", "hub.store_and_forward.delivery", "hub.protocol.link_messages", "hub.store_and_forward.asking", "hub.identity", "hub.operations.backups.keeper",
+    "hub.store_and_forward.link", "hub.store_and_forward.delivery", "hub.store_and_forward.backend_client",
+    "hub.protocol.link_messages", "hub.identity", "hub.operations.backups.keeper", "hub.privacy.erasure_requests",
+    "hub.automation.backend_answers", "hub.onboarding.other_hubs",
     "plugins.https", "plugins.mqtt",
 )  # fmt: skip
 """What takes in anything that a backend says, whichever way it comes."""
 POWERS = (
-    "hub.automation.commands", "hub.rpc", "hub.plugin_host.serial_buses", "hub.operations.config_changes", "hub.onboarding.adoption", "hub.pipeline.admission.decisions", "hub.operations.crisis",
+    "hub.automation.commands", "hub.rpc", "hub.plugin_host.serial_buses", "hub.operations.config_changes",
+    "hub.onboarding.adoption", "hub.pipeline.admission.decisions", "hub.operations.crisis",
     "hub.app",
 )  # fmt: skip
 

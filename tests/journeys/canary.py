@@ -15,7 +15,7 @@ import types
 from pydantic import SecretStr
 
 import hub
-from hub import cli
+from hub.cli.main import main
 from hub.core import process_hardening
 from hub.plugin_host.registry import Plugin, Registry
 
@@ -66,4 +66,4 @@ if __name__ == "__main__":
     installed, Registry.discover = Registry.discover, discover  # type: ignore[method-assign, assignment]
     if os.environ.get("CANARY_TWIN") == "dumpable":
         process_hardening.harden = list
-    cli.main(sys.argv[1:])
+    main(sys.argv[1:])

@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 import hub
-from hub import cli
 from hub.app import reading_path
+from hub.cli.main import main
 from hub.plugin_host.registry import Plugin, Registry
 from hub.privacy.rules_engine import Privacy, Treatment, windows
 from hub.privacy.rules_engine.policy import Moving
@@ -82,4 +82,4 @@ if __name__ == "__main__":
     windows.GRACE_S = 0.0
     if os.environ.get("PEOPLE_TWIN") == "unprotected":
         unprotect()
-    cli.main(sys.argv[1:])
+    main(sys.argv[1:])

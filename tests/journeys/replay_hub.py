@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hub import cli
+from hub.cli.main import main
 from hub.pipeline.admission.replay import ReplayWindows
 from hub.pipeline.holding_queue import service
 
@@ -24,4 +24,4 @@ if __name__ == "__main__":
         ReplayWindows.__init__ = forgetful  # type: ignore[method-assign]
     if os.environ.get("REPLAY_TWIN") == "hasty":
         service.SPACING_S, service.WRITE_S = 1.0, 1.0
-    cli.main(sys.argv[1:])
+    main(sys.argv[1:])

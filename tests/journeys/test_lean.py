@@ -18,12 +18,13 @@ ABSENT = (
     "click", "rich", "ruamel", "jinja2", "argparse", "cryptography.x509", "aiohttp", "paho", "aiomqtt", "xknx",
     "xknxproject", "pymodbus.client", "bacpypes3", "asyncua", "segno", "pypdfium2", "icalendar", "prometheus_client",
     "http.server", "http.client", "multiprocessing", "unittest", "sqlite3", "numpy", "email.feedparser",
-    "html", "difflib", "statistics", "encodings.idna", "_strptime", "hub.devices.packs.format", "hub.operations.crisis.runbook",
+    "html", "difflib", "statistics", "encodings.idna", "_strptime",
+    "hub.devices.packs.format", "hub.operations.crisis.runbook", "hub.operations.crisis.sampling.inventory",
     "importlib.metadata", "importlib.resources", "email", "zipfile", "tempfile", "shutil", "csv", "unicodedata",
-    "cryptography.hazmat.primitives.serialization", "hub.privacy.rules_engine.register", "hub.operations.crisis.sampling.inventory",
+    "cryptography.hazmat.primitives.serialization", "hub.privacy.rules_engine.register",
     "hub.energy.baseline_fit", "hub.energy.html", "integrations.modbus.sunspec",
-    "hub.cli",
-    "hub.sdk.testing", "hub.config.document", "hub.web.server", "hub.web.site", "hub.web.areas", "hub.web.words", "backend",
+    "hub.cli", "hub.testing", "hub.sdk.testing", "hub.config.document",
+    "hub.web.server", "hub.web.site", "hub.web.areas", "hub.web.words", "backend",
 )  # fmt: skip
 """Not needed to run; each is imported when something asks for it."""
 CONFIGURED = {"integrations.host", "integrations.modbus", "integrations.bluetooth", "plugins.https"}

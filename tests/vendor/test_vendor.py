@@ -75,7 +75,8 @@ def test_a_plugin_that_cannot_load_is_described_by_its_error(stranger: Path, nam
 
 def test_one_that_forges_its_description_is_who_its_installation_says_and_leaves_no_process(stranger: Path) -> None:
     code = (
-        "import msgspec, sys; from hub.plugin_host.isolation.describe import describe; from hub.plugin_host.registry import Registry; "
+        "import msgspec, sys; from hub.plugin_host.isolation.describe import describe; "
+        "from hub.plugin_host.registry import Registry; "
         "sys.stdout.buffer.write(msgspec.json.encode(describe(Registry.discover().plugins['broken_forging'])))"
     )
     described = json.loads(command(stranger / "python", "-c", code).stdout)

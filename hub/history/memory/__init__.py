@@ -8,7 +8,7 @@ always report the same metrics.
     page      varint bytes of what follows · varint rows · varint first second · varint last − first ·
               then, when rows > 1, packed rows − 1 of the differences between neighbours' seconds ·
               and for each column packed 1 of its first value, then, when rows > 1, runs rows − 1 of the differences
-              between neighbours                                                             (`hub.protocol.records.integers`)
+              between neighbours (`hub.protocol.records.integers`)
     block     pages, one after the other; zlib of that once it is whole, where that is shorter
 
 with a value counted in steps of its metric's resolution, a flag as 0 or 1, and the rows of a page sorted by time. That

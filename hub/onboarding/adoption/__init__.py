@@ -19,4 +19,4 @@ from hub.onboarding.adoption.gate import Gate
 from hub.onboarding.adoption.joining import join
 from hub.onboarding.adoption.service import Service, adopting
 
-__all__ = ["Gate", "Recette", "Service", "adopting", "decided", "join", "memory"]
+__all__ = ["Gate", "Recette", "Service", "adopting", "decided", "join", "tables"]

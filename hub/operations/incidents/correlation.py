@@ -40,8 +40,10 @@ MOST_SUBJECTS = 64
 
 FAMILY = {
     **dict.fromkeys(
-        (security_events.FORGED, security_events.REPLAY, security_events.IN_CLEAR, security_events.UNKNOWN, security_events.BLOCKED, security_events.RATE, security_events.UNLIKE,
-         *security_events.CLONES), SENSORS,
+        (
+            security_events.FORGED, security_events.REPLAY, security_events.IN_CLEAR, security_events.UNKNOWN,
+            security_events.BLOCKED, security_events.RATE, security_events.UNLIKE, *security_events.CLONES,
+        ), SENSORS,
     ),
     **dict.fromkeys((SIGN_IN, HOST, ELSEWHERE, BREAK_GLASS), DOORS),
     **dict.fromkeys((EGRESS, security_events.REDIRECT, ACK), NETWORK),
@@ -50,10 +52,10 @@ FAMILY = {
 """Adoption is a person's doing: it is audited, and no incident."""
 
 THRESHOLDS = {
-    security_events.FORGED: 3, security_events.REPLAY: 3, security_events.IN_CLEAR: 1, security_events.UNKNOWN: 50, security_events.BLOCKED: 20, security_events.RATE: 3,
-    security_events.UNLIKE: 3, **dict.fromkeys(security_events.CLONES, 1),
-    security_events.REDIRECT: 1, SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, BREAK_GLASS: 1, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10,
-    PLUGIN: 3, GAP: 1,
+    security_events.FORGED: 3, security_events.REPLAY: 3, security_events.IN_CLEAR: 1, security_events.UNKNOWN: 50,
+    security_events.BLOCKED: 20, security_events.RATE: 3, security_events.UNLIKE: 3,
+    **dict.fromkeys(security_events.CLONES, 1), security_events.REDIRECT: 1,
+    SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, BREAK_GLASS: 1, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10, PLUGIN: 3, GAP: 1,
 }  # fmt: skip
 """One wrong password is a person; five are somebody's programme. A clone or a forged acknowledgement is never an
 accident. The owner may say otherwise (`security` in the configuration)."""
@@ -65,7 +67,8 @@ TRACES = ("version", "from")
 """Of these kinds the text itself says which version and from where: evidence stays on the hub, the text goes up."""
 
 WORDS = {
-    security_events.FORGED: ("trames forgées", "forged frames"), security_events.REPLAY: ("trames rejouées", "replayed frames"),
+    security_events.FORGED: ("trames forgées", "forged frames"),
+    security_events.REPLAY: ("trames rejouées", "replayed frames"),
     security_events.IN_CLEAR: ("trames en clair d'un appareil chiffré", "frames in clear of an encrypting device"),
     security_events.UNKNOWN: ("appareils inconnus", "unknown devices"),
     security_events.BLOCKED: ("trames de bloqués", "blocked frames"),

@@ -80,7 +80,8 @@ def test_the_child_bounds_itself_before_it_imports_anything(attack: str, bound: 
 def test_a_child_dies_with_whoever_asked() -> None:
     code = (
         "import subprocess, sys, time\n"
-        "inner = 'import time; from hub.plugin_host.isolation.__main__ import bound; bound(); print(flush=True); time.sleep(9)'\n"
+        "inner = 'import time; from hub.plugin_host.isolation.__main__ import bound; '\n"
+        "inner += 'bound(); print(flush=True); time.sleep(9)'\n"
         "with subprocess.Popen([sys.executable, '-c', inner], stdout=subprocess.PIPE) as child:\n"
         "    child.stdout.readline(); print(child.pid, flush=True); time.sleep(60)\n"
     )
