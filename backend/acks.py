@@ -12,7 +12,7 @@ from backend.journal import Journal
 from backend.owner import Owner
 from backend.states import States
 from backend.storage import Storage, Stream
-from hub.protocol.link_messages import MAX_ACKS, MAX_RANGES, SPEAKS, Ack, Also, sign_ack
+from hub.protocol.link_messages import MAX_ACKS, MAX_RANGES, SPEAKS, Ack, StreamAck, sign_ack
 from hub.protocol.ranges import Range, Ranges
 
 
@@ -48,7 +48,7 @@ class Acks:
         together = stated is not None and stated.speaks is not UNSET and stated.speaks >= SPEAKS
         acks = []
         while waiting:
-            first, also = waiting.pop(0), list[Also]()
+            first, also = waiting.pop(0), list[StreamAck]()
             size = _size(first)
             while together and waiting and len(also) < MAX_ACKS and (size := size + _size(waiting[0])) <= MAX_RANGES:
                 also.append(waiting.pop(0))
@@ -59,7 +59,7 @@ class Acks:
             acks.append(sign_ack(ack, key))
         return acks
 
-    def _durable(self, stream: Stream, told: Told) -> Also:
+    def _durable(self, stream: Stream, told: Told) -> StreamAck:
         unreadable = told.rejected.get(stream.id)
         taken = self.taken(stream)
         if stream.forked:
@@ -67,12 +67,12 @@ class Acks:
         rejected = Ranges([*stream.forked, *(unreadable or ())])
         through = taken.through()
         above = [pair for pair in taken if pair[0] > through]
-        return Also(
+        return StreamAck(
             stream.stream, stream.run, through, tuple(above[:MAX_RANGES]), tuple(rejected)[:MAX_RANGES],
             told.want.get(stream.id, ()),
         )  # fmt: skip
 
 
-def _size(told: Also) -> int:
+def _size(told: StreamAck) -> int:
     """In ranges: an ack of several runs is not to be longer than one of a single run may be."""
     return len(told.ranges) + len(told.rejected) + len(told.want)

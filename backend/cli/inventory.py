@@ -15,7 +15,7 @@ from backend.cli.console import DIRECTORY, JSON, ROOT, answers, database, say, s
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hub.protocol.device_labels.device_request import Wish
+    from hub.protocol.device_labels.device_request import DeviceRequest
     from hub.protocol.device_labels.table import Fault
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -88,13 +88,13 @@ def _enrolled(directory: Path, hub: str) -> None:
         raise ConfigError(f"{hub} {state} here: its keys would go to nobody's hub. `ilot backend hubs` lists them")
 
 
-def _keyed(wishes: Sequence[Wish]) -> tuple[list[Wish], list[Fault]]:
+def _keyed(wishes: Sequence[DeviceRequest]) -> tuple[list[DeviceRequest], list[Fault]]:
     """The devices as the hub is to know them, by their ids, and those that name neither key nor place."""
     from hub.protocol.device_labels import Unreadable, read
-    from hub.protocol.device_labels.device_request import Wish
+    from hub.protocol.device_labels.device_request import DeviceRequest
     from hub.protocol.device_labels.table import Fault
 
-    kept, faults = list[Wish](), list[Fault]()
+    kept, faults = list[DeviceRequest](), list[Fault]()
     for given in wishes:
         try:
             label = read(given.label) if given.label else None

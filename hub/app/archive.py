@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.reading_path import Path
 from hub.core.clock import Clock
 from hub.core.errors import DiskRefuses, StorageError
@@ -24,7 +24,9 @@ LOOK_S = 60.0
 _log = logging.getLogger("hub.rawdisk")
 
 
-async def build_raw(ground: Ground, path: Path, history: History, observer: Observer) -> tuple[RawDisk | None, str]:
+async def build_raw(
+    ground: BaseServices, path: Path, history: History, observer: Observer
+) -> tuple[RawDisk | None, str]:
     """Raw history on disk, None where it is not wanted; and what to say where former one could not be destroyed."""
     options, state = ground.loaded.config.history, ground.state
     if options.raw_on_disk == NONE and not state.raw.exists():
@@ -49,7 +51,7 @@ async def build_raw(ground: Ground, path: Path, history: History, observer: Obse
             _log.error("%s", left)
     if options.raw_on_disk == NONE:
         return None, left
-    impersonal = Impersonal(path, ground.clock)
+    impersonal = NonPersonalFilter(path, ground.clock)
     raw = RawDisk(
         folder, memory, history, ground.clock, root=lambda: keys.root(options.raw_on_disk, state.keys),
         wanted=lambda place, key: options.raw_personal or impersonal(place, key), drain=observer.finish,
@@ -58,7 +60,7 @@ async def build_raw(ground: Ground, path: Path, history: History, observer: Obse
     return raw, left
 
 
-class Impersonal:
+class NonPersonalFilter:
     """Whether readings say nothing of people, by metric and zone; None where the metric is not known yet. What devices
     declare is looked through once a minute at most, and when a metric is new."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.plugins import Field
 from hub.app.reading_path import Path
 from hub.app.service import Service
@@ -27,7 +27,7 @@ from hub.plugin_host.plugins import notifiers
 from hub.rpc.availability import Availability
 
 
-class Duty:
+class ExpectedPresence:
     """When devices are expected to be there. `line` tells who stood where a device stands, itself at the end: the
     configuration may name any of them."""
 
@@ -49,13 +49,13 @@ class Watch:
     watching: Watching
     availability: Availability
     notifiers: Notifiers
-    duty: Duty
+    duty: ExpectedPresence
 
     @property
     def services(self) -> list[Service]:
         return [Service(self.watching, "alerts"), Service(self.availability), Service(self.notifiers, "notifiers")]
 
-    def compile(self, ground: Ground, path: Path) -> None:
+    def compile(self, ground: BaseServices, path: Path) -> None:
         """The rules of the configuration are watched from now on; those that stay remember what they saw."""
         clock, planner, watching = ground.clock, path.planner, self.watching
         zones = ground.loaded.config.zones
@@ -74,7 +74,7 @@ class Watch:
             rules.inherit(former)
         planner.rules = watching.rules = rules
 
-    async def notify(self, notifier: NotifierInstance, ground: Ground, field: Field) -> None:
+    async def notify(self, notifier: NotifierInstance, ground: BaseServices, field: Field) -> None:
         """Prepare one notifier, with a queue of its own."""
         book, name = self.watching.book, notifier.name
         self.forget(name)
@@ -95,7 +95,7 @@ class Watch:
             self.watching.book.listeners.remove(queue.offer)
 
 
-async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
+async def build_watch(ground: BaseServices, path: Path, field: Field) -> Watch:
     """Build and wire it; starts nothing."""
     clock = ground.clock
     book = Book(ground.store, ground.buffer, clock)
@@ -104,7 +104,7 @@ async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
     commanding.device, commanding.place, commanding.today = path.devices.get, path.places.get, path.devices.today
     await once_the_disk_works(book.load, clock.sleep)
     await once_the_disk_works(watching.load, clock.sleep)
-    duty = Duty(path.devices.line_of)
+    duty = ExpectedPresence(path.devices.line_of)
 
     def derived(device: Device, values: Mapping[str, Value]) -> None:
         if watching.rules is not None:
@@ -127,13 +127,13 @@ def zone_of(loaded: Loaded) -> ZoneInfo:
     return ZoneInfo(loaded.config.timezone)
 
 
-def _duties(ground: Ground) -> dict[str, Programme]:
+def _duties(ground: BaseServices) -> dict[str, Programme]:
     core = ground.loaded.config
     made = {name: compile_programme(schedule, core) for name, schedule in core.schedules.items()}
     return {name: made[device.duty] for name, device in core.devices.items() if device.duty is not None}
 
 
-def _policy(notifier: NotifierInstance, ground: Ground) -> Policy:
+def _policy(notifier: NotifierInstance, ground: BaseServices) -> Policy:
     keys, core = notifier.keys, ground.loaded.config
     quiet = None if keys.quiet is None else compile_programme(core.schedules[keys.quiet], core).active
     try:

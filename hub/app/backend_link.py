@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hub.app.automation import Watch
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.plugins import Field
 from hub.app.service import Service
 from hub.automation.backend_answers import Answering
@@ -16,7 +16,7 @@ from hub.identity.trust_updates import Following
 from hub.operations.backups.gather import Gatherer
 from hub.operations.backups.keeper import Keeper
 from hub.protocol.documents.trust import Trust
-from hub.store_and_forward.link import Carrier, Link
+from hub.store_and_forward.link import Link, UplinkConfig
 from hub.store_and_forward.mirror import Mirror, Stick
 
 
@@ -41,11 +41,11 @@ class Outward:
         ]  # fmt: skip
 
 
-async def build_outward(ground: Ground, field: Field, watch: Watch) -> Outward:
+async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Outward:
     """Build and wire it; starts nothing."""
     loaded, buffer, clock, enrolled = ground.loaded, ground.buffer, ground.clock, ground.enrolled
     options = loaded.config.link
-    carriers = [Carrier(u.name, u.config, ground.registry.uplink(u.name).run) for u in loaded.uplinks]
+    carriers = [UplinkConfig(u.name, u.config, ground.registry.uplink(u.name).run) for u in loaded.uplinks]
 
     def adopt(newer: Trust) -> None:
         buffer.retrust(newer)
@@ -80,7 +80,7 @@ async def build_outward(ground: Ground, field: Field, watch: Watch) -> Outward:
     )  # fmt: skip
 
 
-def _keeper(ground: Ground, field: Field, link: Link) -> Keeper:
+def _keeper(ground: BaseServices, field: Field, link: Link) -> Keeper:
     loaded, enrolled = ground.loaded, ground.enrolled
     gatherer = Gatherer(
         state=ground.state, hub_keys=ground.keys, store=ground.store, buffer=ground.buffer, config=loaded.path,
@@ -94,7 +94,7 @@ def _keeper(ground: Ground, field: Field, link: Link) -> Keeper:
     )  # fmt: skip
 
 
-def _mirror(ground: Ground) -> Mirror:
+def _mirror(ground: BaseServices) -> Mirror:
     where = ground.loaded.config.buffer.mirror
     stick = Stick(ground.loaded.path.parent / where, ground.enrolled.hub, ground.state.buffer) if where else None
     return Mirror(stick, buffer=ground.buffer, clock=ground.clock)

@@ -25,7 +25,7 @@ from hub.store_and_forward.buffer_options import buffer_config
 
 
 @dataclass
-class Ground:
+class BaseServices:
     """`problems`: those of the configuration file, when the hub runs on the last good one. `trust` is the document at
     start; who follows newer ones is `backend_link`."""
 
@@ -53,7 +53,7 @@ class Ground:
 
 async def build_ground(
     state: StateDir, hub_keys: keys.HubKeys, loaded: Loaded, problems: list[str], registry: Registry, models: Models
-) -> Ground:
+) -> BaseServices:
     """Open what outlives the process. Raises HubError."""
     enrolled, trust = await asyncio.to_thread(enrolment.load, state.path)
     clock = SystemClock()
@@ -64,7 +64,7 @@ async def build_ground(
         trust=trust, clock=clock, config=sizes,
     ), clock.sleep)  # fmt: skip
     counts = Counts()
-    return Ground(
+    return BaseServices(
         state=state, keys=hub_keys, loaded=loaded, problems=problems, registry=registry, models=models,
         enrolled=enrolled, trust=trust, clock=clock, store=store, buffer=buffer, sizes=sizes, counts=counts,
         events=Events(clock.now, clock.monotonic), dating=Dating(clock, buffer), logs=Ring(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.plugins import Field
 from hub.app.reading_path import Path
 from hub.identity import keys
@@ -30,7 +30,7 @@ BY_TPM = {
 class Recording:
     """What the report of commissioning says of this hub."""
 
-    def __init__(self, ground: Ground, path: Path, field: Field, web: Web) -> None:
+    def __init__(self, ground: BaseServices, path: Path, field: Field, web: Web) -> None:
         self._ground, self._path, self._field, self._web = ground, path, field, web
 
     async def facts(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.config.history import APPLIED, FOUND, ROLLED_BACK
 from hub.operations.incidents.correlation import CONFIG
 
@@ -16,7 +16,7 @@ KEPT = (APPLIED, FOUND, ROLLED_BACK)
 class Configured:
     """`audit` is what the configuration engine writes to the audit chain with."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: BaseServices) -> None:
         self._ground = ground
 
     async def audit(self, who: str, what: dict[str, Any]) -> None:

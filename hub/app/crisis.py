@@ -16,7 +16,7 @@ import msgspec
 
 from hub.app.automation import Watch
 from hub.app.backend_link import Outward
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.plugins import Field
 from hub.app.reading_path import Path
 from hub.app.sampling import build_sampling
@@ -41,11 +41,11 @@ SHOWS = ("it shows values to others", "elle montre des valeurs à d'autres")
 LINKS = ("it is the link to the backend", "c'est la liaison avec le serveur")
 
 
-class Hands:
-    """`hub.operations.crisis.service.Hands` over the parts of one hub. Each of these is soon in a state backup too, on
-    the stick where the hub is cut off: a machine that is restored from an older one would speak again."""
+class HubCrisisActions:
+    """`hub.operations.crisis.service.CrisisActions` over the parts of one hub. Each of these is soon in a state backup
+    too, on the stick where the hub is cut off: a machine that is restored from an older one would speak again."""
 
-    def __init__(self, ground: Ground, field: Field, outward: Outward) -> None:
+    def __init__(self, ground: BaseServices, field: Field, outward: Outward) -> None:
         self._ground, self._field, self._outward = ground, field, outward
 
     async def cut(self) -> None:
@@ -98,7 +98,7 @@ class Hands:
 class Emergency:
     crisis: Crisis
     sampling: Sampling
-    hands: Hands
+    hands: HubCrisisActions
 
     def reconfigured(self) -> None:
         """Another configuration is taken up: in isolation, what it adds is cut off too, before it starts."""
@@ -115,10 +115,10 @@ class Emergency:
 
 
 async def build_crisis(
-    ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, ask: Callable[[str], Awaitable[Any]]
+    ground: BaseServices, path: Path, field: Field, watch: Watch, outward: Outward, ask: Callable[[str], Awaitable[Any]]
 ) -> Emergency:  # fmt: skip
     """`ask` gives the answer of another call without arguments."""
-    hands = Hands(ground, field, outward)
+    hands = HubCrisisActions(ground, field, outward)
 
     async def export(directory: FilePath) -> dict[str, Any]:
         async def answer(call: str) -> bytes:
@@ -156,7 +156,7 @@ async def build_crisis(
     return Emergency(crisis, sampling, hands)
 
 
-def _facts(ground: Ground, devices: Any, hands: Hands, status: Mapping[str, Any]) -> Facts:
+def _facts(ground: BaseServices, devices: Any, hands: HubCrisisActions, status: Mapping[str, Any]) -> Facts:
     config = ground.loaded.config
     site = config.sites.get(config.hub.site or "")
     zone = ZoneInfo(config.timezone)

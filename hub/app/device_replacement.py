@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.reading_path import Path
 from hub.core.actor import asker
 from hub.core.calls import Call
@@ -23,7 +23,7 @@ class Replacing:
     and the key that the label or an inventory has."""
 
     def __init__(
-        self, ground: Ground, path: Path, keeper: Keeper, successor: Callable[[str], Awaitable[tuple[str, str]]]
+        self, ground: BaseServices, path: Path, keeper: Keeper, successor: Callable[[str], Awaitable[tuple[str, str]]]
     ) -> None:  # fmt: skip
         self._ground, self._path, self._keeper, self._successor = ground, path, keeper, successor
         self._turn = (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hub.app.archive import build_raw
 from hub.app.automation import Watch
 from hub.app.backend_link import Outward
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.reading_path import Path
 from hub.app.service import Service
 from hub.config.parts.rules import series_of
@@ -55,7 +55,7 @@ class Measured:
         return [Service(self.recalling, "history"), Service(self.energy, "energy"), *raw]
 
 
-async def build_measured(ground: Ground, path: Path, watch: Watch, outward: Outward) -> Measured:
+async def build_measured(ground: BaseServices, path: Path, watch: Watch, outward: Outward) -> Measured:
     clock, loaded = ground.clock, ground.loaded
     options = loaded.config.history
     hours, lost = await _hours(ground)
@@ -85,7 +85,7 @@ async def build_measured(ground: Ground, path: Path, watch: Watch, outward: Outw
 
 
 def _energy(
-    ground: Ground, path: Path, watch: Watch, rollups: Rollups, observer: Observer,
+    ground: BaseServices, path: Path, watch: Watch, rollups: Rollups, observer: Observer,
     calls: Callable[[], Mapping[str, Call]],
 ) -> Energy:  # fmt: skip
     config, clock = ground.loaded.config, ground.clock
@@ -123,7 +123,7 @@ def _trust(path: Path, device: str) -> str:
     return next((value.trust for value in path.live.values() if value.device == device), "")
 
 
-async def _hours(ground: Ground) -> tuple[Store, str]:
+async def _hours(ground: BaseServices) -> tuple[Store, str]:
     """The file of hours, and what to say where a damaged one was put aside: a hub without its past still measures."""
     path, key, clock = ground.state.path / "rollups.db", ground.keys.store_key, ground.clock
     try:
@@ -136,7 +136,7 @@ async def _hours(ground: Ground) -> tuple[Store, str]:
         return await once_the_disk_works(lambda: Store.open(path, key, SCHEMA), clock.sleep), said
 
 
-def calendars(ground: Ground) -> Callable[[str], Calendar]:
+def calendars(ground: BaseServices) -> Callable[[str], Calendar]:
     """The calendar of a site; of a place that is in none, and of "", the hub's own."""
     made: dict[str, Calendar] = {}
 

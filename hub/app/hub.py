@@ -19,11 +19,11 @@ import msgspec
 
 from hub.app.automation import Watch, build_watch
 from hub.app.backend_link import Outward, build_outward
-from hub.app.base_services import Ground, build_ground
+from hub.app.base_services import BaseServices, build_ground
 from hub.app.config_events import Configured
 from hub.app.crisis import Emergency, build_crisis
 from hub.app.history import Measured, build_measured
-from hub.app.incidents import Watchful, build_vigil
+from hub.app.incidents import IncidentServices, build_vigil
 from hub.app.plugin_restart import Restarting
 from hub.app.plugins import Field, build_field
 from hub.app.privacy import Protect, build_protect
@@ -31,7 +31,7 @@ from hub.app.reading_path import Path, build_path
 from hub.app.reload import Reloading
 from hub.app.service import Service, answers, calls, works
 from hub.app.shutdown import Part, close_all
-from hub.app.user_interfaces import Shown, build_shown
+from hub.app.user_interfaces import UiServices, build_shown
 from hub.config import history, last_good
 from hub.config.instances import Models
 from hub.config.load import Loaded
@@ -101,16 +101,16 @@ class Hub:
     """The parts of one hub, built and wired. `build`, then `run` once."""
 
     def __init__(
-        self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, protect: Protect,
+        self, ground: BaseServices, path: Path, field: Field, watch: Watch, outward: Outward, protect: Protect,
         measured: Measured, emergency: Emergency, undone: str = "",
     ) -> None:  # fmt: skip
         self.ground, self.path, self.field, self.watch, self.outward = ground, path, field, watch, outward
         self.protect, self.measured, self.emergency = protect, measured, emergency
-        self.shown: Shown = build_shown(
+        self.shown: UiServices = build_shown(
             ground, path, field, outward, watch, told=lambda: answers(self.services),
             calls=self.calls,
         )  # fmt: skip
-        self.vigil: Watchful = build_vigil(ground, field, watch, outward, self.shown.web)
+        self.vigil: IncidentServices = build_vigil(ground, field, watch, outward, self.shown.web)
         measured.calls = lambda: calls(self.services)
         reloading = Reloading(ground, path, field, watch, outward, self.shown, measured, protect, self.vigil, emergency)
         self.restarting = Restarting(

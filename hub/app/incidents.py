@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from hub.app.automation import Watch
 from hub.app.backend_link import Outward
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.plugins import Field
 from hub.app.service import Service
 from hub.config.load import Loaded
 from hub.core.security_events import CLONES
-from hub.operations.incidents import Incidents, Limits, Vigil, Witness
+from hub.operations.incidents import AuditAnchor, IncidentMonitor, Incidents, Limits
 from hub.operations.incidents.correlation import ACK, EGRESS, ELSEWHERE, GAP, HOST, PLUGIN, SIGN_IN
-from hub.operations.incidents.service import Gauge
+from hub.operations.incidents.service import CounterSource
 from hub.web.web_part import Web
 
 DOORS = {
@@ -26,9 +26,9 @@ FORGED_ACKS = ("signature", "unreadable", "other-hub", "ahead")
 
 
 @dataclass
-class Watchful:
-    vigil: Vigil
-    witness: Witness
+class IncidentServices:
+    vigil: IncidentMonitor
+    witness: AuditAnchor
 
     @property
     def services(self) -> list[Service]:
@@ -47,7 +47,7 @@ def limits_of(loaded: Loaded) -> Limits:
     return Limits(thresholds, said.window.total_seconds(), said.quiet.total_seconds())
 
 
-def build_vigil(ground: Ground, field: Field, watch: Watch, outward: Outward, web: Web) -> Watchful:
+def build_vigil(ground: BaseServices, field: Field, watch: Watch, outward: Outward, web: Web) -> IncidentServices:
     def doors(kind: str) -> Mapping[str, int]:
         refused = web.refused()
         return {why: refused[why] for why in DOORS[kind] if why in refused}
@@ -62,11 +62,11 @@ def build_vigil(ground: Ground, field: Field, watch: Watch, outward: Outward, we
 
     incidents = Incidents(limits_of(ground.loaded))
     gauges = [
-        *(Gauge(kind, lambda kind=kind: doors(kind)) for kind in DOORS),  # type: ignore[misc]
-        Gauge(EGRESS, lambda: field.egress.refused), Gauge(ACK, acks), Gauge(GAP, gaps),
-        Gauge(PLUGIN, lambda: {health.name: health.crashes for health in field.plugins.health}),
+        *(CounterSource(kind, lambda kind=kind: doors(kind)) for kind in DOORS),  # type: ignore[misc]
+        CounterSource(EGRESS, lambda: field.egress.refused), CounterSource(ACK, acks), CounterSource(GAP, gaps),
+        CounterSource(PLUGIN, lambda: {health.name: health.crashes for health in field.plugins.health}),
     ]  # fmt: skip
-    witness = Witness(ground.store, ground.buffer, ground.clock, lambda: incidents.counts)
+    witness = AuditAnchor(ground.store, ground.buffer, ground.clock, lambda: incidents.counts)
     site = ground.loaded.config.hub.site or ""
-    vigil = Vigil(ground.events, watch.watching.book, witness, ground.clock, incidents, gauges, site)
-    return Watchful(vigil, witness)
+    vigil = IncidentMonitor(ground.events, watch.watching.book, witness, ground.clock, incidents, gauges, site)
+    return IncidentServices(vigil, witness)

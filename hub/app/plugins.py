@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.reading_path import Path
 from hub.app.service import Service
-from hub.automation.commands import Desk, FactoryCredentials, credentials_of
+from hub.automation.commands import CommandService, FactoryCredentials, credentials_of
 from hub.config.parts.devices import Bus
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.security_events import REDIRECT
@@ -33,7 +33,7 @@ class Field:
     egress: Egress
     http: EgressHttp
     packs: Packs
-    desk: Desk
+    desk: CommandService
     buses: Buses
     kept: Kept
     holding: Holding
@@ -53,7 +53,7 @@ class Field:
         ]  # fmt: skip
 
 
-async def build_field(ground: Ground, path: Path) -> Field:
+async def build_field(ground: BaseServices, path: Path) -> Field:
     """The plugins are loaded, none runs."""
     store, clock, buffer, loaded = ground.store, ground.clock, ground.buffer, ground.loaded
     egress = Egress(
@@ -67,7 +67,7 @@ async def build_field(ground: Ground, path: Path) -> Field:
     factory = FactoryCredentials(
         path.devices, packs, {one.name: [*credentials_of(one.config)] for one in loaded.integrations}, clock
     )
-    desk = Desk(
+    desk = CommandService(
         store, path.devices, clock, ground.counts, metric=path.planner.metric, last=path.live.value,
         downlink=packs.check_downlink, barred=factory.refuses,
     )  # fmt: skip
@@ -100,7 +100,7 @@ async def build_field(ground: Ground, path: Path) -> Field:
     return Field(egress, http, packs, desk, buses, kept, holding, plugins, radio, writing, factory, told, paces)
 
 
-def led(ground: Ground, whose: str, server: str, to: str, followed: bool) -> None:
+def led(ground: BaseServices, whose: str, server: str, to: str, followed: bool) -> None:
     """An answer of `server` led `whose` call elsewhere: counted, and told where it was not followed."""
     subject = f"{whose} {server}".strip()
     ground.counts.add("led-on" if followed else LED_ELSEWHERE, subject)

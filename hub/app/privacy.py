@@ -6,21 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hub.app.backend_link import Outward
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.history import Measured
 from hub.app.plugins import Field
 from hub.app.reading_path import Path
 from hub.app.service import Service
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.model import Device
-from hub.privacy.consent import ConsentDesk, Memory
+from hub.privacy.consent import ConsentService, Memory
 from hub.privacy.erasure_requests import Erasing
 from hub.privacy.rules_engine.data_categories import PERSONAL, privacy_of
 from hub.privacy.window_publisher import Protecting
 from hub.rpc.privacy import Declaring
 
 
-class Forgetting:
+class LocalEraser:
     """Erases what this hub holds of devices outside the sealed buffer, which it cannot read, let alone change."""
 
     def __init__(self, path: Path, field: Field, measured: Measured) -> None:
@@ -62,7 +62,7 @@ class Forgetting:
 @dataclass
 class Protect:
     protecting: Protecting
-    consents: ConsentDesk
+    consents: ConsentService
     erasing: Erasing
     declaring: Declaring
 
@@ -76,7 +76,9 @@ class Protect:
         ]
 
 
-async def build_protect(ground: Ground, path: Path, field: Field, outward: Outward, measured: Measured) -> Protect:
+async def build_protect(
+    ground: BaseServices, path: Path, field: Field, outward: Outward, measured: Measured
+) -> Protect:
     memory = Memory(ground.store)
     erasing = Erasing(
         memory, ground.buffer, ground.clock, http=field.http, url=ground.enrolled.url, up=outward.link.up
@@ -91,11 +93,11 @@ async def build_protect(ground: Ground, path: Path, field: Field, outward: Outwa
             path.pipeline.recompile(device.id)
         outward.keeper.changed()
 
-    consents = ConsentDesk(
+    consents = ConsentService(
         memory, path.privacy, ground.clock,
         homes={name: zone.name for name, zone in ground.loaded.config.zones.items()}, devices=of, recompile=recompile,
         device=path.devices.get,
-        forget=Forgetting(path, field, measured), ordered=erasing.ordered,
+        forget=LocalEraser(path, field, measured), ordered=erasing.ordered,
         timezone=lambda: ground.loaded.config.timezone,
     )  # fmt: skip
     await once_the_disk_works(consents.load, ground.clock.sleep)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.config.build import strategies
 from hub.config.load import Loaded
 from hub.core.disk.retry import once_the_disk_works
@@ -16,7 +16,7 @@ from hub.devices.registry import Devices
 from hub.history.latest import Live
 from hub.onboarding.adoption import decided, join, tables
 from hub.onboarding.adoption.joining import Joined
-from hub.onboarding.adoption.tables import Roll
+from hub.onboarding.adoption.tables import AddedDevices
 from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decision, Decisions, Filter
 from hub.pipeline.admission.guard import Guard, Options
 from hub.pipeline.admission.quarantine import Quarantine
@@ -41,11 +41,11 @@ class Path:
     planner: Planner
     pipeline: Pipeline
     privacy: Privacy
-    roll: Roll
+    roll: AddedDevices
     joined: Joined
 
 
-async def build_path(ground: Ground) -> Path:
+async def build_path(ground: BaseServices) -> Path:
     """Everything that a report passes, with what the store remembers of it; starts nothing."""
     store, clock, buffer, loaded = ground.store, ground.clock, ground.buffer, ground.loaded
     replaced = await once_the_disk_works(store.replaced, clock.sleep)
@@ -77,7 +77,7 @@ async def build_path(ground: Ground) -> Path:
     )  # fmt: skip
 
 
-def _privacy(ground: Ground) -> Privacy:
+def _privacy(ground: BaseServices) -> Privacy:
     zones = ground.loaded.config.zones
     return Privacy(
         {name: zone.personal for name, zone in zones.items()}, uses={name: zone.use for name, zone in zones.items()},

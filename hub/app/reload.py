@@ -12,14 +12,14 @@ import asyncio
 
 from hub.app.automation import Watch, zone_of
 from hub.app.backend_link import Outward
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.crisis import Emergency
 from hub.app.history import Measured
-from hub.app.incidents import Watchful
+from hub.app.incidents import IncidentServices
 from hub.app.plugins import Field, bus_options
 from hub.app.privacy import Protect
 from hub.app.reading_path import Path, levels_of
-from hub.app.user_interfaces import Shown, export, parts_of, paths_of
+from hub.app.user_interfaces import UiServices, export, parts_of, paths_of
 from hub.automation.commands import credentials_of
 from hub.config.differences import EXPORTER, INTEGRATION, NOTIFIER, REMOVED, Difference, Differences
 from hub.config.load import Loaded
@@ -29,7 +29,7 @@ from hub.operations.config_changes import LINGER_S
 from hub.operations.config_changes.health_gate import Stands, stands
 from hub.plugin_host.plugins import declared_hosts
 from hub.privacy.rules_engine import compile_privacy
-from hub.store_and_forward.link import Carrier
+from hub.store_and_forward.link import UplinkConfig
 
 WATCHED = frozenset(
     {"hub", "rules", "rule_templates", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"}
@@ -41,8 +41,8 @@ class Reloading:
     """See the module. `stands` tells how every part stands."""
 
     def __init__(
-        self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, shown: Shown,
-        measured: Measured, protect: Protect, vigil: Watchful, emergency: Emergency,
+        self, ground: BaseServices, path: Path, field: Field, watch: Watch, outward: Outward, shown: UiServices,
+        measured: Measured, protect: Protect, vigil: IncidentServices, emergency: Emergency,
     ) -> None:  # fmt: skip
         self._ground, self._path, self._field = ground, path, field
         self._watch, self._outward, self._shown, self._measured = watch, outward, shown, measured
@@ -161,7 +161,7 @@ class Reloading:
     async def _relink(self, old: Loaded, new: Loaded) -> None:
         registry, link, options = self._ground.registry, self._outward.link, new.config.link
         await link.rearrange(
-            [Carrier(one.name, one.config, registry.uplink(one.name).run) for one in new.uplinks],
+            [UplinkConfig(one.name, one.config, registry.uplink(one.name).run) for one in new.uplinks],
             metered=options.metered,
         )
         if old.config.link.proxy_url() != options.proxy_url():

@@ -136,11 +136,11 @@ def _process_age_s() -> float:
 
 
 def _log_to_stderr(verbose: bool) -> None:
-    from hub.core.logs import Tame
+    from hub.core.logs import IndentingFormatter
 
     handler = logging.StreamHandler(sys.stderr)
     # Under systemd the journal dates each line itself.
-    handler.setFormatter(Tame("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
+    handler.setFormatter(IndentingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hub.app.automation import Watch
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.plugins import Field
 from hub.app.reading_path import Path
-from hub.automation.commands import Desk, Order, Record
+from hub.automation.commands import CommandService, Order, Record
 from hub.automation.commands.service import OPEN_LIMIT
 from hub.core.errors import DecodeError
-from hub.operations.crisis.sampling.model import Budgets, Gateway, Item, Wish
+from hub.operations.crisis.sampling.model import Budgets, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.service import Sampling
 from hub.operations.crisis.sampling.state import Raised
 from hub.plugin_host.supervisor import RUNNING
@@ -25,10 +25,10 @@ TTL_S = 86_400.0
 LAST = 1000
 
 
-class Hands:
-    """`hub.operations.crisis.sampling.actions.Hands` over the parts of one hub."""
+class HubSamplingActions:
+    """`hub.operations.crisis.sampling.actions.SamplingActions` over the parts of one hub."""
 
-    def __init__(self, ground: Ground, path: Path, field: Field) -> None:
+    def __init__(self, ground: BaseServices, path: Path, field: Field) -> None:
         self._ground, self._path, self._field = ground, path, field
         self._records: dict[str, Record] = {}
 
@@ -82,7 +82,7 @@ class Hands:
         return self._ground.loaded.digest
 
     @property
-    def _desk(self) -> Desk:
+    def _desk(self) -> CommandService:
         return self._field.desk
 
 
@@ -96,11 +96,11 @@ def _line(config: Any) -> str:
     return named if isinstance(named, str) else ""
 
 
-def build_sampling(ground: Ground, path: Path, field: Field, watch: Watch) -> Sampling:
+def build_sampling(ground: BaseServices, path: Path, field: Field, watch: Watch) -> Sampling:
     """Nothing of it is loaded yet."""
-    hands = Hands(ground, path, field)
+    hands = HubSamplingActions(ground, path, field)
 
-    async def gather(wish: Wish) -> tuple[list[Item], list[Gateway]]:
+    async def gather(wish: SamplingRequest) -> tuple[list[Item], list[Gateway]]:
         from hub.operations.crisis.sampling import inventory  # of no use until somebody asks for a plan
 
         sources = inventory.Sources(

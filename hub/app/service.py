@@ -9,14 +9,14 @@ from hub.core.calls import Call
 
 
 @runtime_checkable
-class Runs(Protocol):
+class Runnable(Protocol):
     """Works until cancelled."""
 
     def run(self) -> Coroutine[Any, Any, None]: ...
 
 
 @runtime_checkable
-class Answers(Protocol):
+class HasStatus(Protocol):
     """Tells how it stands, and in sentences what somebody should look at."""
 
     def status(self) -> dict[str, Any]: ...
@@ -24,7 +24,7 @@ class Answers(Protocol):
 
 
 @runtime_checkable
-class Called(Protocol):
+class HasCalls(Protocol):
     """Has calls of the control socket, by name."""
 
     def calls(self) -> Mapping[str, Call]: ...
@@ -39,12 +39,12 @@ class Service(NamedTuple):
 
 def works(services: Iterable[Service]) -> list[Coroutine[Any, Any, None]]:
     """What runs, one coroutine each."""
-    return [part.run() for part, _ in services if isinstance(part, Runs)]
+    return [part.run() for part, _ in services if isinstance(part, Runnable)]
 
 
 def answers(services: Iterable[Service]) -> tuple[dict[str, Any], list[str]]:
     """(part → how it stands, sentences) of those with a name."""
-    told = [(name, part) for part, name in services if name and isinstance(part, Answers)]
+    told = [(name, part) for part, name in services if name and isinstance(part, HasStatus)]
     return {name: part.status() for name, part in told}, [said for _, part in told for said in part.complaints()]
 
 
@@ -52,7 +52,7 @@ def calls(services: Iterable[Service]) -> dict[str, Call]:
     """All calls of all parts. Raises ValueError where two have one of the same name."""
     found: dict[str, Call] = {}
     for part, _ in services:
-        if isinstance(part, Called):
+        if isinstance(part, HasCalls):
             own = part.calls()
             twice = found.keys() & own.keys()
             if twice:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.app.automation import Watch
 from hub.app.backend_link import Outward
-from hub.app.base_services import Ground
+from hub.app.base_services import BaseServices
 from hub.app.commissioning_facts import Recording
 from hub.app.device_replacement import Replacing
 from hub.app.plugins import Field
@@ -41,7 +41,7 @@ from hub.web.sockets.certificate import KEY as PAGE_KEY
 from hub.web.web_part import Web
 
 
-class Asked:
+class CallHandlers:
     """Calls that look at the whole hub. `told` gives (part → how it stands, sentences) of the others."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Asked:
 
 
 @dataclass
-class Shown:
+class UiServices:
     """What people meet: adoption, status, pages."""
 
     adoption: Adoption
@@ -82,7 +82,7 @@ class Shown:
     page_certificate: PageCertificate
     replacing: Replacing
     web: Web
-    asked: Asked
+    asked: CallHandlers
     packing: Packing
     diagnosing: Diagnosing
     auditing: Auditing
@@ -100,9 +100,9 @@ class Shown:
 
 
 def build_shown(
-    ground: Ground, path: Path, field: Field, outward: Outward, watch: Watch,
+    ground: BaseServices, path: Path, field: Field, outward: Outward, watch: Watch,
     told: Callable[[], tuple[dict[str, Any], list[str]]], calls: Callable[[], Mapping[str, Call]],
-) -> Shown:  # fmt: skip
+) -> UiServices:  # fmt: skip
     """`told`: how the parts stand; `calls`: all of the hub's, for the pages."""
     loaded, clock, keeper = ground.loaded, ground.clock, outward.keeper
     adoption = adopting(
@@ -142,10 +142,10 @@ def build_shown(
         clock=clock, up=outward.link.up, names=web.names, changed=web.recertify,
     )  # fmt: skip
     gate, recette = _gate(ground, path, field, keeper, adoption)
-    return Shown(
+    return UiServices(
         adoption, gate, recette, overview,
         Rekey(ground.store, path.devices, path.pipeline, clock, keeper.changed), recertified,
-        replacing, web, Asked(overview, keeper, told),
+        replacing, web, CallHandlers(overview, keeper, told),
         Packing(
             Library(ground.state.packs, parts=part_models(ground.registry)), field.kept, ground.store,
             lambda: path.devices, clock.now,
@@ -166,7 +166,7 @@ def _type(loaded: Loaded, path: Path, subject: str) -> str:
     return next((one.type for one in loaded.integrations if one.name == instance), "")
 
 
-def _gate(ground: Ground, path: Path, field: Field, keeper: Keeper, adoption: Adoption) -> tuple[Gate, Recette]:
+def _gate(ground: BaseServices, path: Path, field: Field, keeper: Keeper, adoption: Adoption) -> tuple[Gate, Recette]:
     path.guard.period = adoption.period
     gate = Gate(
         quarantine=path.quarantine, decisions=path.decisions, guard=path.guard, events=ground.events,
@@ -185,7 +185,7 @@ def paths_of(loaded: Loaded) -> list[dict[str, Any]]:
     ]
 
 
-def export(exporter: ExporterInstance, ground: Ground, path: Path, field: Field, overview: Overview) -> None:
+def export(exporter: ExporterInstance, ground: BaseServices, path: Path, field: Field, overview: Overview) -> None:
     """Prepare one exporter."""
     field.plugins.export(exporter, lambda name, ready: LiveView(
         name, ground.enrolled.hub, ready, live=path.live, devices=path.devices, places=path.places,
@@ -193,7 +193,7 @@ def export(exporter: ExporterInstance, ground: Ground, path: Path, field: Field,
     ))  # fmt: skip
 
 
-def _names(ground: Ground, path: Path, field: Field, web: Web) -> dict[str, set[str]]:
+def _names(ground: BaseServices, path: Path, field: Field, web: Web) -> dict[str, set[str]]:
     """What diagnostics hide, by kind."""
     config = ground.loaded.config
     hosts = {one.rpartition(":")[0] for one in field.egress.hosts()}
@@ -209,7 +209,7 @@ def _names(ground: Ground, path: Path, field: Field, web: Web) -> dict[str, set[
     }  # fmt: skip
 
 
-def parts_of(ground: Ground, path: Path, outward: Outward, watch: Watch) -> Parts:
+def parts_of(ground: BaseServices, path: Path, outward: Outward, watch: Watch) -> Parts:
     """What the pages show of a hub."""
     config = ground.loaded.config
     return Parts(

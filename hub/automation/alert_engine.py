@@ -18,7 +18,7 @@ import msgspec
 
 from hub.automation.alerts import ACKNOWLEDGED, CLEARED, MUTED, Alert, Book
 from hub.automation.alerts.lifecycle import RAISED
-from hub.automation.commands import Desk
+from hub.automation.commands import CommandService
 from hub.automation.rule_commands import Commanding
 from hub.automation.rules import Fired, Rules
 from hub.automation.rules.compiler import Rule
@@ -49,7 +49,7 @@ class Watching:
         self,
         store: Store,
         book: Book,
-        desk: Desk,
+        desk: CommandService,
         clock: Clock,
         counts: Counts,
         packs: Packs,

@@ -27,10 +27,10 @@ import msgspec
 
 from hub.automation.alerts import Alert, Book
 from hub.automation.alerts.lifecycle import RAISED
-from hub.automation.commands import Desk, Order, Record, WriteRefused
+from hub.automation.commands import CommandService, Order, Record, WriteRefused
 from hub.automation.rules import Fired, Rules
 from hub.automation.rules.compiler import Action, Rule
-from hub.automation.rules.write_intents import KEY, TOLD, Hold, Holder, Holds, Target, Wish
+from hub.automation.rules.write_intents import KEY, TOLD, Hold, Holder, Holds, Target, WriteIntent
 from hub.core.clock import Clock
 from hub.core.counters import Counts
 from hub.core.errors import DiskRefuses, StorageError
@@ -53,7 +53,7 @@ _log = logging.getLogger("hub.rules")
 class Commanding:
     """One a hub. `load` it before the rules are made."""
 
-    def __init__(self, store: Store, book: Book, desk: Desk, clock: Clock, counts: Counts) -> None:
+    def __init__(self, store: Store, book: Book, desk: CommandService, clock: Clock, counts: Counts) -> None:
         self._store, self._book, self._desk, self._clock, self._counts = store, book, desk, clock, counts
         self._holds = Holds()
         self._kept = self._holds.image()  # as the store has it
@@ -62,8 +62,8 @@ class Commanding:
         self._stops = desk.stops
         self._soon: dict[Target, float] = {}  # refused as too soon: the monotonic second to give it again
         self._pause: dict[Target, tuple[object, float]] = {}  # the value that came to nothing, and until when it rests
-        self._waits: dict[Target, tuple[Wish, str]] = {}  # refused while nothing may be written, and why
-        self._left: dict[Target, Wish] = {}  # refused otherwise
+        self._waits: dict[Target, tuple[WriteIntent, str]] = {}  # refused while nothing may be written, and why
+        self._left: dict[Target, WriteIntent] = {}  # refused otherwise
         self._refused: dict[str, str] = {}  # rule → why its command was not given
         self._failed: dict[Target, tuple[str, int, str]] = {}  # rule, how often it came to nothing, and why
         self.device: Callable[[str], Device | None] = lambda name: None
@@ -183,7 +183,7 @@ class Commanding:
         """The same metric of who stands there today."""
         return self.today(target[0]), target[1]
 
-    def _rests(self, target: Target, wish: Wish) -> bool:
+    def _rests(self, target: Target, wish: WriteIntent) -> bool:
         now = self._clock.monotonic()
         waits, _ = self._waits.get(target, (None, ""))
         if now < self._soon.get(target, 0.0) or wish in (waits, self._left.get(target)):
@@ -191,7 +191,7 @@ class Commanding:
         value, until = self._pause.get(target, (None, 0.0))
         return now < until and value == wish[0]
 
-    async def _give(self, target: Target, wish: Wish) -> None:
+    async def _give(self, target: Target, wish: WriteIntent) -> None:
         (device, metric), (value, name) = self._there(target), wish
         before = self._holds.again(target)
         if before is not None:
@@ -222,7 +222,7 @@ class Commanding:
         self._soon.pop(target, None)
         self._pause.pop(target, None)
 
-    async def _no(self, target: Target, wish: Wish, refused: WriteRefused) -> None:
+    async def _no(self, target: Target, wish: WriteIntent, refused: WriteRefused) -> None:
         """The desk takes no such command."""
         name = wish[1]
         if refused.reason == "too-soon":
@@ -240,7 +240,7 @@ class Commanding:
             self._refuse(name, str(refused))
             self._left[target] = wish
 
-    async def _judge(self, target: Target, wish: Wish) -> None:
+    async def _judge(self, target: Target, wish: WriteIntent) -> None:
         """What became of the command for this wish."""
         last = await self._desk.latest(*self._there(target))
         if last is None or not last.by.startswith("rule:") or last.value != wish[0]:
@@ -252,7 +252,7 @@ class Commanding:
             least = TOLD if last.state == "expired" else 0
             await self._miss(target, wish, last, last.detail or f"it has {last.state}", least)
 
-    async def _over(self, target: Target, wish: Wish) -> None:
+    async def _over(self, target: Target, wish: WriteIntent) -> None:
         """Nothing is to be done for it any more."""
         missed, same = self._holds.missed(target), self._kept == self._holds.image()
         self._holds.drop(target, wish)
@@ -264,7 +264,7 @@ class Commanding:
         if self._book.of(RULE, _key(target)) is not None:
             await self._book.clear(RULE, _key(target), "hub")
 
-    async def _miss(self, target: Target, wish: Wish, last: Record | None, why: str, least: int = 0) -> None:
+    async def _miss(self, target: Target, wish: WriteIntent, last: Record | None, why: str, least: int = 0) -> None:
         """A try came to nothing; `last` is the last order there is."""
         name, count = wish[1], self._holds.miss(target, wish, last.id if last is not None else "", least)
         if target not in self._failed:

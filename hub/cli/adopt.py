@@ -16,7 +16,7 @@ from hub.cli.key_input import key_of
 from hub.core.errors import ConfigError, HubError, NotReady
 
 if TYPE_CHECKING:
-    from hub.protocol.device_labels.device_request import Wish
+    from hub.protocol.device_labels.device_request import DeviceRequest
     from hub.protocol.device_labels.table import Fault, Table
 
 BATCH, DRY_BATCH = 50, 1000
@@ -54,7 +54,7 @@ def add(
     """
     import msgspec
 
-    from hub.protocol.device_labels.device_request import Wish
+    from hub.protocol.device_labels.device_request import DeviceRequest
 
     hub = hub_of(config, state_dir)
     if label and label_file is not None:
@@ -63,7 +63,7 @@ def add(
     if not text and not device:
         _candidates(hub)
     given = {"label": text, "device": device or "", "key": _key(key_file), **said}
-    wish = msgspec.convert({**given, "settings": dict(_setting(one) for one in settings)}, Wish)
+    wish = msgspec.convert({**given, "settings": dict(_setting(one) for one in settings)}, DeviceRequest)
     row = _asked(hub, "device.add", [wish], dry_run=dry_run, update=update)[0]
     if json:
         output.data(row)
@@ -174,7 +174,7 @@ def _imported(hub: Hub, table: Table, *, update: bool, dry_run: bool) -> Iterato
                 output.say(f"{done} of {many}")
 
 
-def _asked(hub: Hub, name: str, wishes: list[Wish], **arguments: Any) -> list[dict[str, Any]]:
+def _asked(hub: Hub, name: str, wishes: list[DeviceRequest], **arguments: Any) -> list[dict[str, Any]]:
     import msgspec
 
     answer = hub(name, timeout=_CALL_S, wishes=msgspec.to_builtins(wishes), **arguments)

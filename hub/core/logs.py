@@ -28,7 +28,7 @@ def tame(text: str, between: str = "\n    ") -> str:
     return _CONTROLS.sub("\ufffd", text).replace("\n", between)
 
 
-class Tame(logging.Formatter):
+class IndentingFormatter(logging.Formatter):
     """Whatever a line is made of, only its beginning stands at the margin; tracebacks too are set in."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -17,7 +17,7 @@ from hub.core.clock import Clock
 from hub.core.model import Quality, Value
 from hub.history.latest import OBSERVED_S, Slot
 from hub.history.memory import SPAN_S
-from hub.history.rollups.pending import Seat
+from hub.history.rollups.pending import ColumnBinding
 from hub.history.rollups.recorder import Rollups
 
 MOST = 4096
@@ -26,7 +26,7 @@ and a few milliseconds of the loop."""
 UNDATED = 16_384
 """Half an hour of 500 devices, 5 MiB. Their readings are in the buffer whatever becomes of these."""
 
-Waiting = tuple[tuple[Seat, ...], str, float, bool, Sequence[Value]]
+Waiting = tuple[tuple[ColumnBinding, ...], str, float, bool, Sequence[Value]]
 """Where the values go (of the place and the metrics that there were when they were said: plans change), the device,
 the moment, whether that is Unix seconds or monotonic ones, the values."""
 
@@ -106,7 +106,7 @@ class Observer:
             found.append((seats, device, slot.seen, sure, values))
         return found
 
-    def _seats(self, slot: Slot) -> tuple[Seat, ...]:
+    def _seats(self, slot: Slot) -> tuple[ColumnBinding, ...]:
         if slot.seats is None:
             slot.seats = self._rollups.seats(slot.device.place, slot.metrics, slot.device.id)
         return slot.seats  # type: ignore[no-any-return]

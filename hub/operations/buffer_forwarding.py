@@ -31,14 +31,14 @@ from hub.plugin_host.registry import Registry
 from hub.protocol.documents.backup import SENT_JUMP, SENT_PREFIX
 from hub.protocol.records.rows import STREAMS
 from hub.store_and_forward.buffer import Buffer
-from hub.store_and_forward.buffer.external_segments import Elsewhere, homes
+from hub.store_and_forward.buffer.external_segments import ExternalSegments, homes
 from hub.store_and_forward.buffer_options import buffer_config
 from hub.store_and_forward.egress import Egress
-from hub.store_and_forward.link import Carrier, Link
+from hub.store_and_forward.link import Link, UplinkConfig
 from hub.store_and_forward.link.core import MEMORY_KEY
 
 
-class Sent(msgspec.Struct, frozen=True):
+class ForwardResult(msgspec.Struct, frozen=True):
     """What came of it. `records` and `readings` were found in `segments`; `left` records are not acked yet, for the
     reason in `error`; `damaged` ones cannot be read; `removed` segments were wholly acked; `skipped` says why files
     were left alone."""
@@ -58,7 +58,7 @@ class Sent(msgspec.Struct, frozen=True):
 
 async def send(
     state: StateDir, config: Path, directory: Path, registry: Registry, *, seconds: float, remove: bool
-) -> Sent:
+) -> ForwardResult:
     """Deliver the segments in `directory`; gives up after `seconds`, or as soon as no uplink is there. `remove`: unlink
     those that are wholly acked. Raises StorageError while a hub runs here, ConfigError, AuthFailed."""
     with state.locked():
@@ -67,7 +67,9 @@ async def send(
         # no more of the file than is needed: an integration may not be installed here yet
         loaded = await asyncio.to_thread(last_good.part, config, models, "link", "buffer")
         home = await asyncio.to_thread(_home, directory, enrolled.hub, state)
-        found = await asyncio.to_thread(Elsewhere, home, hub=enrolled.hub, identity_public=hub_keys.identity_public)
+        found = await asyncio.to_thread(
+            ExternalSegments, home, hub=enrolled.hub, identity_public=hub_keys.identity_public
+        )
         clock = SystemClock()
         store = await Store.open(state.store, hub_keys.store_key)
         try:
@@ -77,7 +79,9 @@ async def send(
             )  # fmt: skip
             if MEMORY_KEY in own.local:  # which acks were heeded: an old one must not count again
                 found.put_local(MEMORY_KEY, own.local[MEMORY_KEY])
-            higher = raised(own.local, await asyncio.to_thread(lambda: list(found.remembered(hub_keys.store_key))))
+            higher = advance_counters(
+                own.local, await asyncio.to_thread(lambda: list(found.remembered(hub_keys.store_key)))
+            )
             if higher:
                 own.start(asyncio.get_running_loop())
                 for name, value in higher.items():
@@ -104,7 +108,7 @@ async def send(
             await store.close()
 
 
-def raised(own: Mapping[str, Any], told: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def advance_counters(own: Mapping[str, Any], told: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """The counters that `plugin_facts` knows to be higher than `own`: the segments are newer than a backup made before
     them. Receive windows as they are, sent counters SENT_JUMP ahead: the old machine may have spent more since."""
     found: dict[str, int] = {}
@@ -134,11 +138,11 @@ def _home(directory: Path, hub: str, state: StateDir) -> Path:
     return home
 
 
-def _carriers(loaded: Loaded, registry: Registry) -> list[Carrier]:
-    return [Carrier(uplink.name, uplink.config, registry.uplink(uplink.name).run) for uplink in loaded.uplinks]
+def _carriers(loaded: Loaded, registry: Registry) -> list[UplinkConfig]:
+    return [UplinkConfig(uplink.name, uplink.config, registry.uplink(uplink.name).run) for uplink in loaded.uplinks]
 
 
-def _account(hub: str, home: Path, found: Elsewhere, error: str, remove: bool) -> Sent:
+def _account(hub: str, home: Path, found: ExternalSegments, error: str, remove: bool) -> ForwardResult:
     left = damaged = 0
     done = []
     for info in found.segments:
@@ -148,7 +152,7 @@ def _account(hub: str, home: Path, found: Elsewhere, error: str, remove: bool) -
         if not owed and not broken:
             done.append(info.path)
     removed, skipped = _removed(done) if remove else (0, [])
-    return Sent(
+    return ForwardResult(
         hub=hub, directory=str(home), segments=len(found.segments), records=found.records, readings=found.readings,
         acked=sum(map(found.delivered, found.segments)), left=left, damaged=damaged, removed=removed,
         skipped=[*found.skipped, *skipped], error=error if left else "",

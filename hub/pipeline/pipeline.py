@@ -23,7 +23,7 @@ from hub.pipeline.admission.quarantine import Quarantine
 from hub.pipeline.admission.replay import Freshness, ReplayWindows
 from hub.pipeline.admission.strangers import Strangers
 from hub.pipeline.plan import Plan, Planner, ShapePlan
-from hub.privacy.rules_engine.policy import Moving
+from hub.privacy.rules_engine.policy import PositionPolicy
 from hub.protocol.records.rows import Row
 from hub.store_and_forward.buffer import Buffer
 
@@ -213,7 +213,7 @@ class Pipeline:
         return PluginError(f"{integration!r} spoke for {device.id!r}, a device of {device.integration!r}")
 
     def _position(
-        self, plan: Plan, moving: Moving, position: Position, time_ms: int, sure: bool, trust: TrustClass
+        self, plan: Plan, moving: PositionPolicy, position: Position, time_ms: int, sure: bool, trust: TrustClass
     ) -> Position | None:
         """The position that may stand in the rows of its device. What of it leaves by itself, coarse and without a
         name, is appended."""

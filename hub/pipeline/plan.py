@@ -14,7 +14,7 @@ from typing import cast
 
 import msgspec
 
-from hub.automation.rules import Rules, Tap
+from hub.automation.rules import RuleBinding, Rules
 from hub.core.model import Device, Metric, Place, Proof, Quality, TrustClass, Value
 from hub.history.latest import Live, Slot
 from hub.pipeline.admission.guard import Watch
@@ -22,8 +22,8 @@ from hub.pipeline.admission.replay import ReplayWindows
 from hub.pipeline.admission.trust import trust_class
 from hub.pipeline.pulse_counters import Pulses, Step
 from hub.pipeline.report_strategy import Level, Rule, Sent, rule
-from hub.privacy.rules_engine import Privacy, Veil
-from hub.privacy.rules_engine.policy import Moving
+from hub.privacy.rules_engine import Privacy, ReportFilter
+from hub.privacy.rules_engine.policy import PositionPolicy
 from hub.privacy.rules_engine.policy import column as column_of
 from hub.protocol.records.rows import Column, Shape, Subject
 
@@ -51,7 +51,7 @@ class ShapePlan:
     def __init__(
         self, shape: Shape, slot: Slot, bounds: tuple[Bounds, ...], others: tuple[Metric, ...],
         keep: tuple[str, ...] | None, withheld: tuple[tuple[str, int], ...], unknown: tuple[str, ...],
-        rules: tuple[Rule | None, ...] | None, tap: Tap | None, veil: Veil | None,
+        rules: tuple[Rule | None, ...] | None, tap: RuleBinding | None, veil: ReportFilter | None,
     ) -> None:  # fmt: skip
         self.shape = shape
         self.veil = veil
@@ -89,7 +89,7 @@ class Plan:
     def __init__(
         self, device: Device, subject: Subject, metrics: Mapping[str, Metric], window: str, protected: bool,
         compile_: Callable[[Plan, tuple[str, ...]], ShapePlan], pulse: Step | None = None,
-        position: Moving | None = None,
+        position: PositionPolicy | None = None,
     ) -> None:  # fmt: skip
         self.device = device
         self.position = position  # what happens to the positions that it reports; None: they are withheld

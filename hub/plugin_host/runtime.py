@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from hub.automation.commands import Desk, OwnCommands
+from hub.automation.commands import CommandService, OwnCommands
 from hub.core.clock import Clock
 from hub.core.counters import Counts
 from hub.core.errors import DecodeError, LedElsewhere, NotReady, PluginError
@@ -48,7 +48,7 @@ class Core(msgspec.Struct, frozen=True):
     """The way out of the plugin of this name."""
     decoders: Callable[[str], list[Decoder]]
     packs: Packs | None = None
-    desk: Desk | None = None
+    desk: CommandService | None = None
     buses: Buses | None = None
     kept: Kept | None = None
     told: Told | None = None

@@ -99,7 +99,7 @@ SPEAKS = 2
 """The protocol of this code. 1: acks without `also`, messages without a state."""
 
 
-class Also(msgspec.Struct, frozen=True, array_like=True):
+class StreamAck(msgspec.Struct, frozen=True, array_like=True):
     """What an ack says of one more stream and run: an array, whose last items may be left out."""
 
     stream: Stream
@@ -125,7 +125,7 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     nonce: Nonce = b""
     now: float = 0.0
     t: str = msgspec.field(default_factory=lambda: "ack")  # a default that is always written
-    also: Annotated[tuple[Also, ...], Meta(max_length=MAX_ACKS)] = ()
+    also: Annotated[tuple[StreamAck, ...], Meta(max_length=MAX_ACKS)] = ()
 
     def each(self) -> list[Ack]:
         """One ack for every stream and run that it speaks of, itself first; none of them has `also`."""
@@ -347,7 +347,7 @@ def _decode(data: bytes, shape: type[T]) -> T:
 
 def _disorder(ack: Ack) -> str:
     """Why an ack's ranges cannot be a set, "" when they can. `ranges` lie above `through`."""
-    parts: list[Ack | Also] = [ack, *ack.also]
+    parts: list[Ack | StreamAck] = [ack, *ack.also]
     named = [
         told
         for one in parts

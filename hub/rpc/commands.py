@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hub.automation.commands import Desk, Order, Record, WriteRefused
+from hub.automation.commands import CommandService, Order, Record, WriteRefused
 from hub.automation.commands.policy import ROLES, read_value
 from hub.core.calls import Call
 from hub.core.errors import HubError
@@ -23,7 +23,7 @@ SETTING_TTL_S = 86_400.0
 class Writing:
     """`metric` is what is known of a device's metric."""
 
-    def __init__(self, desk: Desk, metric: Callable[[str, str], Metric | None]) -> None:
+    def __init__(self, desk: CommandService, metric: Callable[[str, str], Metric | None]) -> None:
         self._desk, self._metric = desk, metric
 
     def status(self) -> dict[str, Any]:

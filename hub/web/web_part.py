@@ -139,10 +139,10 @@ class Web:
         self._other.clear()
         from hub.sdk.connections import Connections
         from hub.web.lazy_server import Opening
-        from hub.web.people.stores import opened
+        from hub.web.people.stores import open_people
         from hub.web.sockets import redirect
 
-        people = await opened(
+        people = await open_people(
             self.store, self.clock, self._broken, changed=self._changed, former=self.people,
             claimed=lambda: asyncio.to_thread(reset.used, options.reset_directory),
         )  # fmt: skip

@@ -20,7 +20,7 @@ from hub.app import reading_path
 from hub.cli.main import main
 from hub.plugin_host.registry import Plugin, Registry
 from hub.privacy.rules_engine import Privacy, Treatment, windows
-from hub.privacy.rules_engine.policy import Moving
+from hub.privacy.rules_engine.policy import PositionPolicy
 
 
 class People(hub.Config):
@@ -70,7 +70,7 @@ def quick(core: Any) -> Any:
 
 def unprotect() -> None:
     Privacy.treatment = lambda self, metric, zone: Treatment(metric=metric)  # type: ignore[method-assign]
-    Privacy.moving = lambda self, zone: Moving(0.0, 0.0, keep_id=True)  # type: ignore[method-assign]
+    Privacy.moving = lambda self, zone: PositionPolicy(0.0, 0.0, keep_id=True)  # type: ignore[method-assign]
     Privacy.subject = lambda self, subject: subject  # type: ignore[method-assign]
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from hub.automation.alert_engine import Watching
 from hub.automation.alerts import Book
-from hub.automation.commands import Desk
+from hub.automation.commands import CommandService
 from hub.automation.rules import Rules, compile_rules
 from hub.config.load import Models, load
 from hub.core.metric_catalogue import METRICS
@@ -67,7 +67,7 @@ async def street(
     path = path_kit.Path(purposes)
     store = await Store.open(tmp_path / "store.db", KEY)
     stream = Stream()
-    desk = Desk(
+    desk = CommandService(
         store, Devices([LAMP]), path.clock, path.counts, metric=lambda device, key: METRICS.get(key),
         last=lambda device, key: None, downlink=None,  # type: ignore[arg-type]
     )  # fmt: skip

@@ -25,7 +25,7 @@ from hub.protocol.documents import backup
 from hub.protocol.documents.badges import Badge, make_badge, make_revoked
 from hub.protocol.documents.trust import fingerprint, sign_trust
 from hub.protocol.length_prefix import lp
-from hub.protocol.link_messages import Ack, Also, State, pack_message, pack_reply, sign_ack, sign_state
+from hub.protocol.link_messages import Ack, State, StreamAck, pack_message, pack_reply, sign_ack, sign_state
 from hub.protocol.pem import private_pem
 from hub.protocol.records import framing
 from hub.protocol.records.bodies import ClockMark, Gap
@@ -299,7 +299,7 @@ def write_together(directory: Path, small: Path) -> None:
     )  # fmt: skip
     ack = Ack(
         hub=HUB, stream=READINGS, run=run("small"), db=secret("database", 16), n=78, through=2, nonce=state.nonce,
-        now=START_S + 121.5, also=(Also(ALERTS, run("small"), 3, ((5, 6),), ((7, 7),), ((4, 4),)),),
+        now=START_S + 121.5, also=(StreamAck(ALERTS, run("small"), 3, ((5, 6),), ((7, 7),), ((4, 4),)),),
     )  # fmt: skip
     signed = sign_ack(ack, ACK_KEY)
     (directory / "together.bin").write_bytes(pack_message([group], sign_state(state, IDENTITY)))

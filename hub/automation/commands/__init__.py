@@ -10,12 +10,12 @@
 from hub.automation.commands.credentials import Credential, credentials_of
 from hub.automation.commands.factory import FactoryCredentials
 from hub.automation.commands.policy import Order, WriteRefused
-from hub.automation.commands.service import Desk, OwnCommands
+from hub.automation.commands.service import CommandService, OwnCommands
 from hub.automation.commands.table import Record
 
 __all__ = [
+    "CommandService",
     "Credential",
-    "Desk",
     "FactoryCredentials",
     "Order",
     "OwnCommands",

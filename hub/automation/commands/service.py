@@ -37,7 +37,7 @@ DETAIL_LIMIT = 300
 _log = logging.getLogger("hub.commands")
 
 
-class Desk:
+class CommandService:
     """One a hub. `metric` is what is known of a device's metric, `last` its last value; `downlink` checks a pack's
     downlink and raises DecodeError when the pack has none such or the values are out of bounds; `barred` tells why
     nothing is written to a device now, "" when it may be."""
@@ -387,7 +387,7 @@ class Desk:
 class OwnCommands:
     """`Session.commands` of one integration."""
 
-    def __init__(self, name: str, desk: Desk) -> None:
+    def __init__(self, name: str, desk: CommandService) -> None:
         self._name, self._desk = name, desk
 
     def __aiter__(self) -> AsyncIterator[Command]:

@@ -10,7 +10,7 @@ What follows from it, an alert or a command, is for `hub.automation.alert_engine
 """
 
 from hub.automation.rules.compiler import compile_rules
-from hub.automation.rules.engine import Rules, Tap
+from hub.automation.rules.engine import RuleBinding, Rules
 from hub.automation.rules.events import Fired, Where
 
-__all__ = ["Fired", "Rules", "Tap", "Where", "compile_rules"]
+__all__ = ["Fired", "RuleBinding", "Rules", "Where", "compile_rules"]

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hub.automation.rules.conditions import Limit, Same
+from hub.automation.rules.conditions import Equals, Limit
 from hub.automation.rules.schedules import Calendar, Hours, Interval, Programme, Special
 from hub.config.calendars.schools import holidays
 from hub.config.model import Core
@@ -51,7 +51,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     rate_s: float | None = None
     stuck: bool = False
     within_s: float = 3600.0
-    test: Limit | Same | None = None
+    test: Limit | Equals | None = None
     silent_s: float | None = None
     silent_periods: float | None = None
     for_s: float = 0.0
@@ -100,14 +100,14 @@ def _rule(name: str, rule: Written, core: Core, programmes: dict[str, Programme]
     )  # fmt: skip
 
 
-def _test(rule: Written) -> Limit | Same | None:
+def _test(rule: Written) -> Limit | Equals | None:
     if rule.above is not None:
         return Limit(rule.above, rule.above if rule.clears is None else rule.clears)
     if rule.below is not None:
         return Limit(rule.below, rule.below if rule.clears is None else rule.clears, up=False)
     if rule.stuck is not None:
         return Limit(rule.stuck.total_seconds(), rule.stuck.total_seconds())
-    return None if rule.equals is None else Same(rule.equals)
+    return None if rule.equals is None else Equals(rule.equals)
 
 
 def _limit(rule: Written, unit: str | None) -> str:

@@ -36,7 +36,7 @@ class Limit(msgspec.Struct, frozen=True):
         return value >= edge if self.up else value < edge
 
 
-class Same(msgspec.Struct, frozen=True):
+class Equals(msgspec.Struct, frozen=True):
     """True while the value is this flag or text."""
 
     value: bool | str
@@ -47,7 +47,7 @@ class Same(msgspec.Struct, frozen=True):
         return value == self.value if isinstance(value, str) else None
 
 
-class Held:
+class ForDuration:
     """Turns on when something was true for `for_s` without a break, off when it is not true any more."""
 
     __slots__ = ("for_s", "on", "since")
@@ -83,7 +83,7 @@ class Operand(Protocol):
     def take(self, who: str, value: Value, at: float) -> Value | None: ...
 
 
-class Plain:
+class MetricValue:
     """The value itself."""
 
     __slots__ = ()
@@ -115,7 +115,7 @@ class Rate:
         return rate
 
 
-class Minus:
+class Difference:
     """The first series less the second, when both were told within `within_s`."""
 
     __slots__ = ("_last", "_within_s")

@@ -1,8 +1,8 @@
 """Rules × places: what is looked at with each reading and with each tick of the clock. RAM only.
 
-A device's plan asks once for a `Tap` of the metrics that it reports; a report no rule looks at costs one test of None.
-A rule that fails is reported once and watched no more; it stops no other. What fires is handed to `events`, which must
-not fail and not wait.
+A device's plan asks once for a `RuleBinding` of the metrics that it reports; a report no rule looks at costs one test
+of None. A rule that fails is reported once and watched no more; it stops no other. What fires is handed to `events`,
+which must not fail and not wait.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from hub.automation.rules.absence import Absence
 from hub.automation.rules.compiler import Action, Rule, with_unit
-from hub.automation.rules.conditions import Aggregate, Held, Minus, Operand, Plain, Rate, Unchanged
+from hub.automation.rules.conditions import Aggregate, Difference, ForDuration, MetricValue, Operand, Rate, Unchanged
 from hub.automation.rules.events import Fired, Where
 from hub.automation.rules.write_intents import Holder
 from hub.core.model import Device, Metric, Place, Quality, Report, TrustClass, Value
@@ -28,14 +28,14 @@ LATE_S = 1.0
 _log = logging.getLogger("hub.rules")
 
 
-class Watch:
+class RuleInstance:
     """One rule at one place, or of one zone."""
 
     __slots__ = ("at", "held", "members", "operand", "private", "rule", "series", "true", "trust", "value", "where")
 
     def __init__(self, rule: Rule, where: Where, *, on: bool) -> None:
         self.rule, self.where = rule, where
-        self.held = Held(rule.for_s, on=on)
+        self.held = ForDuration(rule.for_s, on=on)
         self.operand = _operand(rule)
         self.at: dict[str, float] = {}
         self.value: Value = ""
@@ -69,7 +69,7 @@ class Watch:
 
     def begin(self, now: float) -> None:
         """Its hours begin, or have: a source that tells only changes need not say again what holds."""
-        if self.true and not self.held.on and self.held.since is None and isinstance(self.operand, Plain):
+        if self.true and not self.held.on and self.held.since is None and isinstance(self.operand, MetricValue):
             self.held.since = now
 
     def fired(self) -> Fired:
@@ -78,12 +78,12 @@ class Watch:
         return Fired(self.rule, self.where, self.held.on, value, self.rule.limit, self.trust)
 
 
-class Tap:
+class RuleBinding:
     """What rules look at in the reports of one device that have one set of metrics."""
 
     __slots__ = ("_device", "_rules", "watches")
 
-    def __init__(self, rules: Rules, device: Device, watches: tuple[tuple[str, Watch, str], ...]) -> None:
+    def __init__(self, rules: Rules, device: Device, watches: tuple[tuple[str, RuleInstance, str], ...]) -> None:
         self._rules, self._device, self.watches = rules, device, watches
 
     def see(self, report: Report, trust: TrustClass) -> None:
@@ -109,7 +109,7 @@ class Rules:
         self._place, self._may_keep, self._zone_name = place, may_keep, zone_name
         self._now, self._monotonic, self._fired = now, monotonic, fired
         self._open = set(open)
-        self._watches: dict[tuple[str, str], Watch] = {}
+        self._watches: dict[tuple[str, str], RuleInstance] = {}
         self.broken: dict[str, str] = {}
         self._failed: set[str] = set()  # of these, those that are watched nowhere any more
         self._watched: dict[str, bool] = {rule.name: True for rule in everything}
@@ -180,12 +180,12 @@ class Rules:
         """The rule of this name."""
         return self._named.get(name)
 
-    def tap(self, device: Device, metrics: Mapping[str, Metric], keys: Iterable[str]) -> Tap | None:
+    def tap(self, device: Device, metrics: Mapping[str, Metric], keys: Iterable[str]) -> RuleBinding | None:
         """For the reports of a device with these metric keys; None where no rule looks at any."""
         place = self._place(device.place)
         zone = place.zone if place else ""
         self._tapped.add(device.id)
-        found: list[tuple[str, Watch, str]] = []
+        found: list[tuple[str, RuleInstance, str]] = []
         for rule in self._rules:
             for key in keys:
                 private = key in metrics and not self._may_keep(metrics[key], zone)
@@ -197,10 +197,10 @@ class Rules:
                         found.append((key, watch, who))
         if not found and not self.absence.watches(device):
             return None
-        return Tap(self, device, tuple(found))
+        return RuleBinding(self, device, tuple(found))
 
     def see(
-        self, device: Device, report: Report, trust: TrustClass, watches: tuple[tuple[str, Watch, str], ...]
+        self, device: Device, report: Report, trust: TrustClass, watches: tuple[tuple[str, RuleInstance, str], ...]
     ) -> None:
         """A report, before privacy. Its values may be of any kind."""
         now = self._monotonic()
@@ -208,7 +208,7 @@ class Rules:
             self._fired(fired)
         self._look(report, trust, watches)
 
-    def _look(self, report: Report, trust: TrustClass, watches: tuple[tuple[str, Watch, str], ...]) -> None:
+    def _look(self, report: Report, trust: TrustClass, watches: tuple[tuple[str, RuleInstance, str], ...]) -> None:
         now = self._monotonic()
         if not watches or report.quality is Quality.BAD:  # its source does not believe it: it is heard, and that is all
             return
@@ -221,7 +221,7 @@ class Rules:
             except Exception as error:  # one rule's bug is its own
                 self._break(watch.rule, error)
 
-    def _fire(self, watch: Watch) -> None:
+    def _fire(self, watch: RuleInstance) -> None:
         """What it looked at may have become private since its device last spoke."""
         watch.private |= any(not self._may_keep(metric, zone) for (_, zone), metric in watch.series.items())
         self._fired(watch.fired())
@@ -268,7 +268,7 @@ class Rules:
         return there
 
     def _stands(
-        self, rule: Rule, key: str, watch: Watch | None, there: Mapping[str, tuple[str, set[str]]]
+        self, rule: Rule, key: str, watch: RuleInstance | None, there: Mapping[str, tuple[str, set[str]]]
     ) -> bool:  # fmt: skip
         """Stands a device there that the rule is about? Where those that told it are gone, another one is only as long
         as it may tell it yet."""
@@ -317,7 +317,7 @@ class Rules:
                         watch.held.since = None
             self._watched[rule.name] = active
 
-    def _members(self, rule: Rule, device: Device, place: Place | None, key: str) -> list[tuple[Watch, str]]:
+    def _members(self, rule: Rule, device: Device, place: Place | None, key: str) -> list[tuple[RuleInstance, str]]:
         """In which watches of a rule a series counts, and as whom."""
         found = []
         zone = place.zone if place else ""
@@ -345,10 +345,10 @@ class Rules:
         self._tell(rule, f"{metric.key} is measured in {metric.unit}, the rule counts in {rule.unit}")
         return True
 
-    def _watch(self, rule: Rule, key: str) -> Watch:
+    def _watch(self, rule: Rule, key: str) -> RuleInstance:
         known = self._watches.get((rule.name, key))
         if known is None:
-            known = self._watches[rule.name, key] = Watch(rule, Where(key), on=(rule.name, key) in self._open)
+            known = self._watches[rule.name, key] = RuleInstance(rule, Where(key), on=(rule.name, key) in self._open)
         return known
 
     def _break(self, rule: Rule, error: Exception) -> None:
@@ -379,5 +379,5 @@ def _operand(rule: Rule) -> Operand:
     if rule.rate_s is not None:
         return Rate(rule.rate_s)
     if rule.minus is not None:
-        return Minus(rule.within_s)
-    return Aggregate(rule.aggregate, rule.within_s) if rule.aggregate else Plain()
+        return Difference(rule.within_s)
+    return Aggregate(rule.aggregate, rule.within_s) if rule.aggregate else MetricValue()

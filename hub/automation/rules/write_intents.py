@@ -25,7 +25,7 @@ Target = tuple[str, str]
 """(device, metric)."""
 Holder = tuple[str, str]
 """(rule, key: where it holds)."""
-Wish = tuple[Value | None, str]
+WriteIntent = tuple[Value | None, str]
 """What is to be written, None: let go; by which rule."""
 
 
@@ -51,8 +51,8 @@ class Holds:
 
     def __init__(self) -> None:
         self._holders: dict[Target, dict[Holder, Hold]] = {}  # the one that took it last comes last
-        self._wishes: dict[Target, Wish] = {}
-        self._given: dict[Target, Wish] = {}
+        self._wishes: dict[Target, WriteIntent] = {}
+        self._given: dict[Target, WriteIntent] = {}
         self._missed: dict[Target, int] = {}
         self._again: dict[Target, str] = {}  # whose wish came to nothing → the id of the last order there was then
         self.stopped = False
@@ -71,7 +71,7 @@ class Holds:
         holds.stopped = kept.stopped
         return holds
 
-    def image(self, *, giving: tuple[Target, Wish] | None = None) -> bytes:
+    def image(self, *, giving: tuple[Target, WriteIntent] | None = None) -> bytes:
         """To be kept; `giving` this wish, by a command in the same commit."""
         wishes, given = dict(self._wishes), dict(self._given)
         if giving is not None:
@@ -143,7 +143,7 @@ class Holds:
                 self._wishes.pop(target, None)  # also one that rests: nobody's later word counts against this one
                 self._say(target, (holders[last].value, last[0]))
 
-    def _say(self, target: Target, wish: Wish) -> None:
+    def _say(self, target: Target, wish: WriteIntent) -> None:
         if self._wishes.get(target) == wish:  # it waits for its next try already
             return
         self._given.pop(target, None)
@@ -173,18 +173,18 @@ class Holds:
         holders = self._holders.get(target)
         return holders is not None and next(reversed(holders.values())).clear
 
-    def wishes(self) -> list[tuple[Target, Wish]]:
+    def wishes(self) -> list[tuple[Target, WriteIntent]]:
         return list(self._wishes.items())
 
-    def given(self) -> list[tuple[Target, Wish]]:
+    def given(self) -> list[tuple[Target, WriteIntent]]:
         """What a command is under way for, or was."""
         return list(self._given.items())
 
-    def give(self, target: Target, wish: Wish) -> None:
+    def give(self, target: Target, wish: WriteIntent) -> None:
         """A command is under way for this wish; another one that came meanwhile stays."""
         _give(self._wishes, self._given, target, wish)
 
-    def drop(self, target: Target, wish: Wish) -> None:
+    def drop(self, target: Target, wish: WriteIntent) -> None:
         """Nothing of this wish is to be done any more; another one that came meanwhile stays."""
         for table in (self._wishes, self._given):
             if table.get(target) == wish:
@@ -197,7 +197,7 @@ class Holds:
         self._again.pop(target, None)
         self._missed.pop(target, None)
 
-    def miss(self, target: Target, wish: Wish, order: str, least: int = 0) -> int:
+    def miss(self, target: Target, wish: WriteIntent, order: str, least: int = 0) -> int:
         """A try of this wish came to nothing: it is a wish again. `order` is the id of the last order of the metric by
         then, "" where there was none: who gives a later one has the last word. Returns how many tries did, `least` at
         least."""
@@ -217,7 +217,9 @@ class Holds:
         return self._missed.get(target, 0)
 
 
-def _give(wishes: dict[Target, Wish], given: dict[Target, Wish], target: Target, wish: Wish) -> None:
+def _give(
+    wishes: dict[Target, WriteIntent], given: dict[Target, WriteIntent], target: Target, wish: WriteIntent
+) -> None:
     if wishes.get(target) == wish:
         del wishes[target]
         given[target] = wish

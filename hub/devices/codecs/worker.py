@@ -27,7 +27,7 @@ NICENESS = 5
 READY = Answer(0, "ready")
 
 
-class Bench:
+class CodecCache:
     """The codecs at hand. The sources of all that were sent stay, images only of the last ones used."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Bench:
 
 def main() -> None:
     os.nice(NICENESS)
-    bench, unpacker = Bench(), Unpacker()  # before the walls: functions that C calls want memory that may be run
+    bench, unpacker = CodecCache(), Unpacker()  # before the walls: functions that C calls want memory that may be run
     sandbox.shut(memory=ROOM)
     _write(pack(READY))
     while data := os.read(0, 1 << 16):

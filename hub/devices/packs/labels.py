@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hub.devices.packs.loader import Pack
 
 
-class Sign(NamedTuple):
+class LabelPattern(NamedTuple):
     """What labels of one pack's devices look like. `vendor` and `profiles` are the halves of TR005's ProfileID, upper
     case, "" and none where they are not known."""
 
@@ -32,13 +32,13 @@ class Recognised(NamedTuple):
     perhaps: tuple[str, ...] = ()
 
 
-def sign_of(pack: Pack) -> Sign:
+def sign_of(pack: Pack) -> LabelPattern:
     keys = pack.keys
     tr005 = (keys.tr005.vendor.upper(), frozenset(map(str.upper, keys.tr005.profiles))) if keys.tr005 else ("", ())
-    return Sign(pack.name, tuple(map(re.compile, keys.labels)), tr005[0], frozenset(tr005[1]))
+    return LabelPattern(pack.name, tuple(map(re.compile, keys.labels)), tr005[0], frozenset(tr005[1]))
 
 
-def recognise(signs: Iterable[Sign], text: str, profile: str = "") -> Recognised:
+def recognise(signs: Iterable[LabelPattern], text: str, profile: str = "") -> Recognised:
     """`text` is the label, and a pattern of a pack is the whole of it; `profile` is TR005's ProfileID, 8 digits in
     upper case, or "". A pattern says more than a profile."""
     text = text.strip() if len(text) <= MAX_LABEL else ""

@@ -13,7 +13,7 @@ from hub.core.errors import ConfigError, DecodeError
 from hub.core.model import Device, PackFacts
 from hub.devices.codecs import Codecs
 from hub.devices.codecs.messages import SPOILS
-from hub.devices.packs.labels import Recognised, Sign, recognise, sign_of
+from hub.devices.packs.labels import LabelPattern, Recognised, recognise, sign_of
 from hub.devices.packs.library import Library
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Packs:
         self._read: dict[str, Pack | ConfigError] = {}
         self._reading = asyncio.Lock()
         self._missing: set[str] = set()
-        self._signs: list[Sign] | None = None
+        self._signs: list[LabelPattern] | None = None
         self._spoilt: dict[str, int] = {}  # digest → payloads in a row that cost its codec all of its time
         self._answers: set[str] = set()  # digests of packs whose codecs do
         self._one_at_a_time: dict[str, asyncio.Lock] = {}
@@ -158,7 +158,7 @@ class Packs:
                 self._signs = await asyncio.to_thread(self._look_at_all)
         return recognise(self._signs, text, profile)
 
-    def _look_at_all(self) -> list[Sign]:
+    def _look_at_all(self) -> list[LabelPattern]:
         found = map(self._look, self._library.names())
         return [sign_of(pack) for pack in found if not isinstance(pack, ConfigError)]
 

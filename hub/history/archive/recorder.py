@@ -25,7 +25,7 @@ from hub.history.archive.blocks import (
 )
 from hub.history.archive.folder import File, Folder
 from hub.history.archive.table import Known, Memory
-from hub.history.memory import History, Scale, Strip
+from hub.history.memory import ColumnGroup, History, Scale
 from hub.history.memory.pages import Point, points, span
 from hub.protocol.records.seal import default_aead
 
@@ -91,7 +91,7 @@ class RawDisk:
 
     # in
 
-    def _take(self, strip: Strip, page: bytes) -> None:
+    def _take(self, strip: ColumnGroup, page: bytes) -> None:
         columns = tuple(
             (ring.metric, ring.resolution) if self._wanted(strip.place, ring.metric) else None for ring in strip.rings
         )

@@ -18,9 +18,9 @@ first goes first. Nothing here touches the disk: `History.sealed` hands every ro
 keeps them, where the owner wants it. Readings may come late: pages of a strip may overlap, and reading merges them.
 """
 
-from hub.history.memory.column_groups import PAGE, WHOLE, Block, Ring, Strip
+from hub.history.memory.column_groups import PAGE, WHOLE, Block, ColumnGroup, Ring
 from hub.history.memory.day import BUDGET, SPAN_S, History
 from hub.history.memory.downsampling import Fold, thinned
 from hub.history.memory.scale import Scale
 
-__all__ = ["BUDGET", "PAGE", "SPAN_S", "WHOLE", "Block", "Fold", "History", "Ring", "Scale", "Strip", "thinned"]
+__all__ = ["BUDGET", "PAGE", "SPAN_S", "WHOLE", "Block", "ColumnGroup", "Fold", "History", "Ring", "Scale", "thinned"]

@@ -57,7 +57,7 @@ class Block:
         return len(self.data) + BLOCK_BYTES
 
 
-class Strip:
+class ColumnGroup:
     """What one place says together: a row of values for each moment. `rings`: its columns, in their order. `page`: how
     many rows lie open at most; `told`: how many of them were handed over already (`History.hand_over`)."""
 
@@ -177,7 +177,7 @@ class Ring:
         self.metric, self.resolution = metric, step
         self.step = float(step)
         self.scale = float(1 / Decimal(step))
-        self.columns: list[tuple[Strip, int]] = []
+        self.columns: list[tuple[ColumnGroup, int]] = []
         self.cut = 0
         """The newest reading that was let go; before it, nothing is whole."""
 

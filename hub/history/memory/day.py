@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from hub.history.memory.column_groups import BLOCK_S, RING_BYTES, Block, Ring, Strip
+from hub.history.memory.column_groups import BLOCK_S, RING_BYTES, Block, ColumnGroup, Ring
 
 SPAN_S = 24 * 3600
 BUDGET = 8 << 20
@@ -26,11 +26,11 @@ class History:
     def __init__(self, budget: int = BUDGET, span_s: int = SPAN_S) -> None:
         self.budget, self.span_s = budget, span_s
         self.rings: dict[tuple[str, str], Ring] = {}
-        self.strips: list[Strip] = []
-        self.letting_go: Callable[[Strip, Block], None] = lambda strip, block: None
-        self.sealed: Callable[[Strip, bytes], None] | None = None
+        self.strips: list[ColumnGroup] = []
+        self.letting_go: Callable[[ColumnGroup, Block], None] = lambda strip, block: None
+        self.sealed: Callable[[ColumnGroup, bytes], None] | None = None
         self.bytes = 0
-        self._named: dict[tuple[str, tuple[str, ...]], Strip] = {}
+        self._named: dict[tuple[str, tuple[str, ...]], ColumnGroup] = {}
         self._shapes: dict[str, int] = {}  # sets of more than one metric that a place has had
         self._swept = 0.0
 
@@ -45,7 +45,7 @@ class History:
     def get(self, place: str, metric: str) -> Ring | None:
         return self.rings.get((place, metric))
 
-    def seats(self, place: str, columns: Sequence[Column]) -> list[Strip]:
+    def seats(self, place: str, columns: Sequence[Column]) -> list[ColumnGroup]:
         """The strips for what a place reports together: one of all columns, or one for each column, in their order,
         where the place has had many different sets of them."""
         rings = [self.ring(place, key, step) for key, step in columns]
@@ -56,12 +56,12 @@ class History:
             if self._shapes.get(place, 0) >= SHAPES:
                 return [strip for column in columns for strip in self.seats(place, [column])]
             self._shapes[place] = self._shapes.get(place, 0) + 1
-            strip = self._named[name] = Strip(place, rings)
+            strip = self._named[name] = ColumnGroup(place, rings)
         else:
             for known, _ in rings[0].columns:
                 if len(known.rings) == 1:
                     return [known]
-            strip = Strip(place, rings)
+            strip = ColumnGroup(place, rings)
         self.strips.append(strip)
         # open rows of all strips may take a quarter of the budget
         strip.page = max(LEAST_PAGE, min(strip.page, self.budget // 4 // (8 * strip.width * len(self.strips))))
@@ -69,7 +69,7 @@ class History:
         self._fit()
         return [strip]
 
-    def close(self, strip: Strip) -> None:
+    def close(self, strip: ColumnGroup) -> None:
         """Put a strip's open rows away, and let the oldest of all go where there is no room."""
         if not strip.open:
             return
@@ -116,7 +116,7 @@ class History:
         """Each series and the second from which its readings are whole."""
         return ((key, ring.cut) for key, ring in self.rings.items())
 
-    def _forget(self, strip: Strip, ring: Ring) -> None:
+    def _forget(self, strip: ColumnGroup, ring: Ring) -> None:
         """One column of a strip. The others stay for their readings; whoever reports them next has a new strip."""
         self._named = {name: one for name, one in self._named.items() if one is not strip}
         if len(strip.rings) > 1:
@@ -125,7 +125,7 @@ class History:
         self._remove(strip)
         strip.rings, ring.columns = [], []
 
-    def _remove(self, strip: Strip) -> None:
+    def _remove(self, strip: ColumnGroup) -> None:
         self.bytes -= strip.size
         self.strips.remove(strip)
 
@@ -141,7 +141,7 @@ class History:
             if self.bytes <= self.budget - self.budget // SPARE:
                 return
 
-    def _drop(self, strip: Strip, block: Block) -> None:
+    def _drop(self, strip: ColumnGroup, block: Block) -> None:
         self.letting_go(strip, block)
         strip.blocks.remove(block)
         self.bytes -= block.size

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hub.core.model import Value
-from hub.history.memory import Block, Ring, Strip
+from hub.history.memory import Block, ColumnGroup, Ring
 from hub.history.rollups.calendar import HOUR, Calendar
 from hub.history.rollups.counter import Point, collapse
 from hub.history.rollups.gauge import Stats, fold
@@ -58,7 +58,7 @@ class Track:
         self.dirty: set[int] = set()
         self.frozen: dict[int, Stats | list[Point]] = {}
         self.late: dict[int, list[Point]] = {}
-        self.writing: Taken | None = None
+        self.writing: PendingWrite | None = None
         self.since = 0
         """A reading before this second may say that its device spoke here earlier than it is known."""
 
@@ -124,13 +124,13 @@ class Track:
         return self.hours() if writing is None else self.hours() | writing.known.keys() | writing.late.keys()
 
 
-class Seat:
+class ColumnBinding:
     """Where the values of one shape of a report go: a strip, and for each of its columns its track and which of the
     report's values it is. `late`: the room of what comes too late for the strip."""
 
     __slots__ = ("_late", "_shift", "columns", "strip")
 
-    def __init__(self, strip: Strip, columns: Sequence[tuple[int, Track]], late: Late) -> None:
+    def __init__(self, strip: ColumnGroup, columns: Sequence[tuple[int, Track]], late: Late) -> None:
         self.strip, self.columns, self._late = strip, tuple(columns), late
         self._shift = columns[0][1].calendar.shift
 
@@ -158,7 +158,7 @@ class Seat:
         return fresh and self.strip.add(row)
 
 
-class Taken:
+class PendingWrite:
     """What a write took from a track until it is `done`; `back` returns it when the disk refused."""
 
     def __init__(self, track: Track, hours: Sequence[int]) -> None:

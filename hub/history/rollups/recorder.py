@@ -12,11 +12,11 @@ from typing import Any
 from hub.core.clock import Clock
 from hub.core.errors import DiskRefuses, StorageError
 from hub.core.model import Metric, Place, Value, series_id
-from hub.history.memory import Block, History, Strip
+from hub.history.memory import Block, ColumnGroup, History
 from hub.history.rollups.calendar import HOUR, Calendar
 from hub.history.rollups.counter import Point, collapse
 from hub.history.rollups.gauge import Stats, fold, merge
-from hub.history.rollups.pending import Late, Seat, Taken, Track
+from hub.history.rollups.pending import ColumnBinding, Late, PendingWrite, Track
 from hub.history.rollups.row_format import LATE, get_lives, get_points, put_lives, put_month, put_points
 from hub.history.rollups.tables import Known, Memory
 from hub.history.rollups.views import Views
@@ -114,18 +114,18 @@ class Rollups:
             self._rings[id(found.ring)] = found
         return found
 
-    def seats(self, place: str, metrics: Sequence[Metric], device: str) -> tuple[Seat, ...]:
+    def seats(self, place: str, metrics: Sequence[Metric], device: str) -> tuple[ColumnBinding, ...]:
         """Where what a place reports together goes; text goes nowhere."""
         tracks = [(at, self.track(place, metric, device)) for at, metric in enumerate(metrics)]
         columns = [(at, track) for at, track in tracks if track is not None]
         strips = self._history.seats(place, [(track.metric, track.step) for _, track in columns]) if columns else []
         made = []
         for strip in strips:
-            made.append(Seat(strip, columns[: len(strip.rings)], self._late))
+            made.append(ColumnBinding(strip, columns[: len(strip.rings)], self._late))
             columns = columns[len(strip.rings) :]
         return tuple(made)
 
-    def take(self, seat: Seat, time: int, values: Sequence[Value], device: str, horizon: int) -> bool:
+    def take(self, seat: ColumnBinding, time: int, values: Sequence[Value], device: str, horizon: int) -> bool:
         """One report of a place. False where its values are beyond what can be counted."""
         if time < EARLIEST:
             return True
@@ -140,12 +140,12 @@ class Rollups:
         """Write the hours that are over, or `everything`: at stop. How many rows. What is refused stays in RAM."""
         async with self._lock:
             edge = self._clock.now() - SETTLE_S - HOUR
-            takes: list[Taken] = []
+            takes: list[PendingWrite] = []
             try:
                 for track in list(self.tracks.values()):
                     due = [hour for hour in track.hours() if everything or hour <= edge]
                     if due:
-                        takes.append(Taken(track, due))
+                        takes.append(PendingWrite(track, due))
                         if len(takes) % BATCH == 0:
                             await asyncio.sleep(0)  # a hub of 2,000 series reckons for a tenth of a second
                 count = await self._hours(takes)
@@ -191,7 +191,7 @@ class Rollups:
             for track in self.tracks.values():
                 track.frozen.pop(hour, None)
 
-    async def _hours(self, takes: list[Taken]) -> int:
+    async def _hours(self, takes: list[PendingWrite]) -> int:
         tracks = [taken.track for taken in takes if not taken.track.named]
         named = await self._memory.name([_known(track) for track in tracks]) if tracks else []
         for track, known in zip(tracks, named, strict=True):
@@ -217,7 +217,7 @@ class Rollups:
             self.views.first_hour = min(first, self.views.first_hour) if self.views.first_hour else first
         return len(rows)
 
-    def _body(self, taken: Taken, hour: int, there: bytes | None) -> bytes | None:
+    def _body(self, taken: PendingWrite, hour: int, there: bytes | None) -> bytes | None:
         track, known, late = taken.track, taken.known.get(hour), taken.late.get(hour, [])
         if track.counter:
             points: list[Point] = [*(get_points(hour, there) if there else []), *late]
@@ -285,7 +285,7 @@ class Rollups:
         """Hours before this one are not kept any more."""
         return int(self._clock.now() - self._keep_s) // 86_400 * 86_400
 
-    def _letting_go(self, strip: Strip, block: Block) -> None:
+    def _letting_go(self, strip: ColumnGroup, block: Block) -> None:
         for ring in strip.rings:
             track = self._rings.get(id(ring))
             if track is not None:

@@ -22,7 +22,7 @@ from hub.core.store import Store
 from hub.onboarding.adoption.engine import ADDED, MOST, WRONG, Adoption, Row
 from hub.onboarding.adoption.gate import Gate, Refused, filter_of
 from hub.pipeline.admission.quarantine import Waiting
-from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.device_labels.device_request import DeviceRequest
 
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -35,7 +35,7 @@ NAMED = ("name", "role", "pack")
 _log = logging.getLogger("hub.admission")
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class BulkAdoption(msgspec.Struct, frozen=True, kw_only=True):
     """One Mode recette. `began` and `until` are Unix seconds by the hub's clock."""
 
     began: float
@@ -50,7 +50,7 @@ class Recette:
 
     def __init__(self, *, gate: Gate, adoption: Adoption, store: Store, clock: Clock, events: Events) -> None:
         self._gate, self._adoption, self._store, self._clock, self._events = gate, adoption, store, clock, events
-        self._session: Session | None = None
+        self._session: BulkAdoption | None = None
         self._end: float | None = None  # monotonic seconds, where this process started it
         self._turn = asyncio.Lock()  # one change of the session after the other, in RAM as on disk
 
@@ -58,7 +58,7 @@ class Recette:
         """Take up what an earlier process left, unless it was started anew already. Raises StorageError."""
         body = await self._store.get(KEY)
         if self._session is None:
-            self._session = msgspec.msgpack.decode(body, type=Session) if body else None
+            self._session = msgspec.msgpack.decode(body, type=BulkAdoption) if body else None
 
     async def run(self) -> None:
         """Take it up, and end it when its time is over."""
@@ -110,7 +110,7 @@ class Recette:
             raise Refused("Mode recette lasts from 1 minute to 8 hours")
         async with self._turn:
             now, by = self._clock.now(), asker(arguments)
-            session = Session(began=now, until=now + seconds, by=by, why=str(arguments.get("why") or "")[:200])
+            session = BulkAdoption(began=now, until=now + seconds, by=by, why=str(arguments.get("why") or "")[:200])
             what = {"recette": "start", "until": session.until, "why": session.why}
             await self._store.audit(now, by, what, {KEY: msgspec.msgpack.encode(session)})
             self._session, self._end = session, self._clock.monotonic() + seconds
@@ -178,7 +178,7 @@ class Recette:
         return min(LONGEST_S, session.until - self._clock.now())
 
 
-def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[Waiting]) -> list[Wish]:
+def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[Waiting]) -> list[DeviceRequest]:
     """One wish for each sensor, in the order of their ids."""
     place = str(arguments.get("place") or "")
     if not place:
@@ -188,10 +188,10 @@ def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[Waiting]) -> lis
             f"{len(waiting)} sensors at one place {place!r}: a pattern with {{n}} or {{id}} gives each its own"
         )
     number = int(arguments.get("start") or 1)
-    wishes = list[Wish]()
+    wishes = list[DeviceRequest]()
     for one in sorted(waiting, key=lambda one: one.id):
         said: dict[str, Any] = {name: filled(str(arguments.get(name) or ""), number, one) for name in NAMED}
-        wishes.append(Wish(
+        wishes.append(DeviceRequest(
             line=len(wishes) + 1, device=one.id, integration=one.integration, place=filled(place, number, one),
             zone=str(arguments.get("zone") or ""), model=one.model[:100], **said,
         ))  # fmt: skip
@@ -199,14 +199,14 @@ def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[Waiting]) -> lis
     return wishes
 
 
-def _of_table(said: Any, waiting: Sequence[Waiting]) -> tuple[list[Wish], list[Row]]:
+def _of_table(said: Any, waiting: Sequence[Waiting]) -> tuple[list[DeviceRequest], list[Row]]:
     """The wishes of a table whose sensors wait; a row for each that does not."""
     try:
-        wanted = msgspec.convert(said, list[Wish])
+        wanted = msgspec.convert(said, list[DeviceRequest])
     except msgspec.ValidationError as error:
         raise HubError(f"these are not devices to adopt: {error}") from None
     heard = {one.id: one for one in waiting}
-    wishes, rows = list[Wish](), list[Row]()
+    wishes, rows = list[DeviceRequest](), list[Row]()
     for wish in wanted:
         one = heard.get(wish.device)
         if one is None:

@@ -1,4 +1,5 @@
-"""The devices that a commissioning expects, and how they are kept: a `Roster` as msgpack in `meta`. No key is in it."""
+"""The devices that a commissioning expects, and how they are kept: a `CommissioningList` as msgpack in `meta`. No key
+is in it."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
 MOST = 2000
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CommissioningRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One expected device. `label` is its text where that holds no key, or what somebody wrote of it; `why` and the
     sentences say why it is not admitted, "" when it is."""
 
@@ -32,26 +33,26 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fr: str = ""
 
 
-class Roster(msgspec.Struct, kw_only=True):
+class CommissioningList(msgspec.Struct, kw_only=True):
     """One commissioning. `steps`: step → (when it was done, by whom); `pins` by place, `positions` by site."""
 
     began: float = 0.0
     by: str = ""
     ended: float | None = None
     next: int = 1
-    lines: dict[int, Line] = {}
+    lines: dict[int, CommissioningRow] = {}
     steps: dict[str, tuple[float, str]] = {}
     pins: dict[str, Pin] = {}
     spots: dict[str, Spot] = {}
 
 
-async def load(store: Store) -> Roster:
+async def load(store: Store) -> CommissioningList:
     """Raises StorageError."""
     data = await store.get(KEPT)
-    return msgspec.msgpack.decode(data, type=Roster) if data else Roster()
+    return msgspec.msgpack.decode(data, type=CommissioningList) if data else CommissioningList()
 
 
-async def save(store: Store, roster: Roster, at: float, who: str, what: dict[str, object]) -> None:
+async def save(store: Store, roster: CommissioningList, at: float, who: str, what: dict[str, object]) -> None:
     """Durable and audited in one transaction. Raises StorageError."""
     body = msgspec.msgpack.encode(roster)
 

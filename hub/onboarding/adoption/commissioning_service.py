@@ -20,12 +20,12 @@ from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.store import Store
 from hub.onboarding.adoption import commissioning_list, positions, report
-from hub.onboarding.adoption.commissioning_list import MOST, STEPS, Line, Roster
+from hub.onboarding.adoption.commissioning_list import MOST, STEPS, CommissioningList, CommissioningRow
 from hub.onboarding.adoption.engine import MOST as TOGETHER
 from hub.onboarding.adoption.engine import WRONG, Adoption, Row
 from hub.onboarding.adoption.remedies import GREEN, colour, remedy
-from hub.onboarding.adoption.resolve import Ground, identify
-from hub.protocol.device_labels.device_request import Wish, checked
+from hub.onboarding.adoption.resolve import ResolutionContext, identify
+from hub.protocol.device_labels.device_request import DeviceRequest, checked
 from hub.protocol.device_labels.label import Unreadable, shown
 
 LOOK_S = 10.0
@@ -34,13 +34,13 @@ Where = Callable[[list[str]], Awaitable[dict[str, str]]]
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
-class Rolls:
+class CommissioningService:
     """`device_status` tells how a device stands, `flush` writes down which were heard first. What the composition root
     gives: `replace` lets another stand in a device's place, `where` knows at which other hub devices were heard, and
     asks the district when it is time to, `facts` is what else a report says; None: nobody does."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, adoption: Adoption, ground: Ground,
+        self, *, store: Store, clock: Clock, adoption: Adoption, ground: ResolutionContext,
         standing: Callable[[str], dict[str, Any]], flush: Callable[[], Awaitable[None]], identity: Ed25519PrivateKey,
     ) -> None:  # fmt: skip
         self._store, self._clock, self._adoption, self._ground = store, clock, adoption, ground
@@ -49,10 +49,10 @@ class Rolls:
         self.where: Where | None = None
         self.replace: Call | None = None
         self.facts: Callable[[], Awaitable[dict[str, Any]]] | None = None
-        self._roster: Roster | None = None
+        self._roster: CommissioningList | None = None
         self._elsewhere: dict[str, str] = {}
 
-    def reconfigure(self, ground: Ground) -> None:
+    def reconfigure(self, ground: ResolutionContext) -> None:
         """What the configuration says by now."""
         self._ground = ground
 
@@ -99,9 +99,9 @@ class Rolls:
         return report.signed(report.made(shown_now, facts, self._clock.now(), asker(arguments)), self._identity)
 
     async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """→ {began, by, ended, steps, rows, expected, green, pins, positions}. Each row: what `Line` holds, `colour`,
-        how it stands (`state`, `why`, `en`, `fr`, `first_heard`), and its `remedy` ({name, do, action}) unless it is
-        green."""
+        """→ {began, by, ended, steps, rows, expected, green, pins, positions}. Each row: what `CommissioningRow` holds,
+        `colour`, how it stands (`state`, `why`, `en`, `fr`, `first_heard`), and its `remedy` ({name, do, action})
+        unless it is green."""
         roster = await self._load()
         rows = self._rows(roster)
         await self._flush()  # what is shown as green is so after a power cut
@@ -112,10 +112,10 @@ class Rolls:
             "steps": {step: msgspec.to_builtins(roster.steps.get(step)) for step in STEPS},
         }  # fmt: skip
 
-    def _rows(self, roster: Roster) -> list[dict[str, Any]]:
+    def _rows(self, roster: CommissioningList) -> list[dict[str, Any]]:
         return [self._row(line) for line in roster.lines.values()]
 
-    def _row(self, line: Line) -> dict[str, Any]:
+    def _row(self, line: CommissioningRow) -> dict[str, Any]:
         known = self._ground.devices.get(line.device) if line.device else None
         stands = self._standing(line.device) if known is not None else {}
         why = stands.get("why", "") if known is not None else line.why or "no-key"
@@ -136,13 +136,13 @@ class Rolls:
         on, and admitted if it can be. Scanned again, it is the same row, tried again. Raises HubError when it names no
         device at all."""
         told = _told(arguments, "label", "device", "key", "place", "zone", "name", "pack")
-        wish = msgspec.convert({name: text for name, text in told.items() if text}, Wish)
+        wish = msgspec.convert({name: text for name, text in told.items() if text}, DeviceRequest)
         checked(msgspec.structs.replace(wish, key=""))  # what is kept of it is bounded, whatever becomes of its key
         whom = await identify(wish, self._ground)
         roster = await self._load()
         former = next((line for line in roster.lines.values() if line.device == whom.device), None)
         keyless = told["label"] if whom.label is None or whom.label.key is None else ""
-        line = Line(
+        line = CommissioningRow(
             n=former.n if former else roster.next, how=str(arguments.get("how") or "manual")[:16],
             at=former.at if former else self._clock.now(), by=asker(arguments), device=whom.device,
             label=shown(keyless, 300), place=told["place"] or (former.place if former else ""),
@@ -152,7 +152,7 @@ class Rolls:
         row = await self._admit(line, told, roster)
         return {"row": self._row(row), "known": former is not None}
 
-    async def _admit(self, line: Line, told: dict[str, str], roster: Roster) -> Line:
+    async def _admit(self, line: CommissioningRow, told: dict[str, str], roster: CommissioningList) -> CommissioningRow:
         """Add the device of a row if that can be, and keep the row."""
         device = self._ground.devices.get(line.device)
         if device is None:
@@ -164,25 +164,25 @@ class Rolls:
         await self._keep(line, roster)
         return line
 
-    def _wish(self, line: Line, told: dict[str, str], taken: set[str]) -> Wish:
+    def _wish(self, line: CommissioningRow, told: dict[str, str], taken: set[str]) -> DeviceRequest:
         """A row as a device to add. Its place, where it has none yet, is one that is not in `taken`, and is from now
         on."""
         place = line.place or self._free(line.zone, taken)
         taken.add(place)
-        return Wish(
+        return DeviceRequest(
             label=told.get("label") or line.label, device=line.device, key=told.get("key", ""), place=place,
             zone=line.zone if self._ground.places.get(place) is None else "", name=line.name,
             pack=told.get("pack", ""),
         )  # fmt: skip
 
     @staticmethod
-    def _judged(line: Line, row: Row, place: str) -> Line:
+    def _judged(line: CommissioningRow, row: Row, place: str) -> CommissioningRow:
         if row.state != WRONG:
             return msgspec.structs.replace(line, place=row.place, zone=row.zone, why="", en="", fr="")
         why = "no-key" if row.column in ("app_key", "key") else "wrong"
         return msgspec.structs.replace(line, place=place, why=why, en=row.en, fr=row.fr)
 
-    def _taken(self, roster: Roster) -> set[str]:
+    def _taken(self, roster: CommissioningList) -> set[str]:
         return {place.id for place in self._ground.places} | {line.place for line in roster.lines.values()}
 
     @staticmethod
@@ -195,7 +195,7 @@ class Rolls:
     async def _unreadable(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{note, zone?, by} → {row}: a device whose label nobody can read counts all the same."""
         roster = await self._load()
-        line = Line(
+        line = CommissioningRow(
             n=roster.next, how="unreadable", at=self._clock.now(), by=asker(arguments), why="unreadable",
             label=shown(str(arguments.get("note") or "")), zone=str(arguments.get("zone") or "")[:64],
             en="its label cannot be read", fr="son étiquette est illisible",
@@ -226,12 +226,12 @@ class Rolls:
     async def _expect(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{devices, by} → {expected}: devices that an inventory added are expected too."""
         roster = await self._load()
-        there, lines = {line.device for line in roster.lines.values()}, list[Line]()
+        there, lines = {line.device for line in roster.lines.values()}, list[CommissioningRow]()
         for name in arguments.get("devices") or ():
             device = self._ground.devices.get(str(name))
             if device is not None and device.id not in there:
                 there.add(device.id)
-                lines.append(Line(
+                lines.append(CommissioningRow(
                     n=roster.next + len(lines), how="inventory", at=self._clock.now(), by=asker(arguments),
                     device=device.id, place=device.place, name=device.name,
                 ))  # fmt: skip
@@ -247,7 +247,7 @@ class Rolls:
         roster = await self._load()
         line = self._line(roster, arguments)
         told = _told(arguments, "label", "device", "key")
-        whom = await identify(Wish(label=told["label"], device=told["device"]), self._ground)
+        whom = await identify(DeviceRequest(label=told["label"], device=told["device"]), self._ground)
         twin = next((one for one in roster.lines.values() if one.device == whom.device and one.n != line.n), None)
         if twin is not None:
             raise Unreadable(
@@ -324,26 +324,26 @@ class Rolls:
         former = await self._load()
         if former.lines and former.ended is None:
             raise HubError("a commissioning is under way: end it first")
-        self._roster = Roster(
+        self._roster = CommissioningList(
             began=self._clock.now(), by=asker(arguments), pins=former.pins, spots=former.spots
         )  # fmt: skip
         await self._save(self._roster, asker(arguments), {"roster": "begin"})
         return {"began": self._roster.began}
 
-    def _line(self, roster: Roster, arguments: dict[str, Any]) -> Line:
+    def _line(self, roster: CommissioningList, arguments: dict[str, Any]) -> CommissioningRow:
         text = str(arguments.get("n", ""))
         line = roster.lines.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 8 else None
         if line is None:
             raise HubError("there is no such row: somebody may have taken it away")
         return line
 
-    async def _keep(self, line: Line, roster: Roster) -> None:
+    async def _keep(self, line: CommissioningRow, roster: CommissioningList) -> None:
         self._put([line], roster)
         said = {"roster": "line", "n": line.n, "device": line.device, "how": line.how, "why": line.why}
         await self._save(roster, line.by, said)
 
     @staticmethod
-    def _put(lines: Sequence[Line], roster: Roster) -> None:
+    def _put(lines: Sequence[CommissioningRow], roster: CommissioningList) -> None:
         """Raises HubError, and puts none, when they are too many."""
         if len(roster.lines) + sum(line.n not in roster.lines for line in lines) > MOST:
             raise HubError(f"at most {MOST} devices in one commissioning: end this one first")
@@ -353,12 +353,12 @@ class Rolls:
             roster.lines[line.n] = line
             roster.next = max(roster.next, line.n + 1)
 
-    async def _load(self) -> Roster:
+    async def _load(self) -> CommissioningList:
         if self._roster is None:
             self._roster = await commissioning_list.load(self._store)
         return self._roster
 
-    async def _save(self, roster: Roster, who: str, what: dict[str, object]) -> None:
+    async def _save(self, roster: CommissioningList, who: str, what: dict[str, object]) -> None:
         try:
             await commissioning_list.save(self._store, roster, self._clock.now(), who, what)
         except BaseException:

@@ -17,61 +17,61 @@ JOIN_S = 900.0
 """A device that joined and says nothing for so long does not hear us, or hears somebody else."""
 
 
-class Said(NamedTuple):
+class Text(NamedTuple):
     en: str
     fr: str
 
 
-class Standing(NamedTuple):
+class DeviceStatus(NamedTuple):
     """`why` is a slug; `said` the sentence."""
 
     state: str
     why: str
-    said: Said
+    said: Text
 
 
 REFUSED = {
-    "bad-mic": Said(
+    "bad-mic": Text(
         "wrong key: what it sends does not fit the key given here. Check it, `ilot device key` gives another",
         "clé fausse : ce qu'il envoie ne correspond pas à la clé saisie. Vérifiez-la et donnez la bonne",
     ),
-    "bad-key": Said(
+    "bad-key": Text(
         "wrong key: it does not open what it sends. Check it, `ilot device key` gives another",
         "clé fausse : elle n'ouvre pas ce qu'il envoie. Vérifiez-la et donnez la bonne",
     ),
-    "needs-key": Said(
+    "needs-key": Text(
         "its key is missing: what it sends is sealed. `ilot device key` gives it one",
         "clé manquante : ce qu'il envoie est chiffré. Donnez-lui sa clé",
     ),
-    "clear-but-keyed": Said(
+    "clear-but-keyed": Text(
         "speaks in clear though it has a key: it was reset and has to be paired again, or somebody forges it",
         "parle en clair alors qu'il a une clé : réinitialisé, à appairer de nouveau, ou contrefait",
     ),
-    "suspect": Said(
+    "suspect": Text(
         "looks cloned: what it says is kept out until somebody has looked, on the page Quarantine",
         "semble cloné : ses relevés sont retenus tant que personne n'a vérifié, page Quarantaine",
     ),
-    "too-often": Said(
+    "too-often": Text(
         "speaks far more often than it should: the excess is kept out",
         "parle bien plus souvent que prévu : l'excédent est retenu",
     ),
-    "replay": Said(
+    "replay": Text(
         "its counter went back: a new battery, then it needs a new key; or replayed frames",
         "compteur revenu en arrière : pile changée (il lui faut une nouvelle clé), ou trames rejouées",
     ),
-    "used-devnonce": Said(
+    "used-devnonce": Text(
         "asks to join with a number that it used before: a new battery? Let it join again",
         "demande à rejoindre avec un numéro déjà utilisé : pile changée ? Autorisez-le à rejoindre",
     ),
-    "devnonce-not-rising": Said(
+    "devnonce-not-rising": Text(
         "asks to join with a number that it used before: a new battery? Let it join again",
         "demande à rejoindre avec un numéro déjà utilisé : pile changée ? Autorisez-le à rejoindre",
     ),
-    "join-of-abp-device": Said(
+    "join-of-abp-device": Text(
         "asks to join, but was added with the address and session keys of ABP: add it with its AppKey",
         "demande à rejoindre, mais a été ajouté en ABP (adresse et clés de session) : ajoutez-le avec son AppKey",
     ),
-    "unreachable": Said(
+    "unreachable": Text(
         "does not answer: its power, its address, its line?", "ne répond pas : alimentation, adresse, câble ?"
     ),
 }
@@ -80,7 +80,7 @@ REFUSED = {
 UNREAD = ("no-codec", "no-pack", "bad-pack")
 """Counts that say that nothing reads its payload."""
 
-_SILENT = Said("nothing is heard of it: out of range, or switched off?", "aucune nouvelle : hors de portée ou éteint ?")
+_SILENT = Text("nothing is heard of it: out of range, or switched off?", "aucune nouvelle : hors de portée ou éteint ?")
 
 
 class Evidence(NamedTuple):
@@ -99,40 +99,42 @@ class Evidence(NamedTuple):
     resting: bool = False
 
 
-def judge(evidence: Evidence) -> Standing:
+def judge(evidence: Evidence) -> DeviceStatus:
     """The worst that is true of it."""
     if evidence.plugin:
-        said = Said(f"cannot be heard: {evidence.plugin}", f"ne peut être entendu : {in_french(evidence.plugin)}")
-        return Standing(TROUBLE, "integration", said)
+        said = Text(f"cannot be heard: {evidence.plugin}", f"ne peut être entendu : {in_french(evidence.plugin)}")
+        return DeviceStatus(TROUBLE, "integration", said)
     if evidence.refused:
-        return Standing(TROUBLE, evidence.refused, REFUSED[evidence.refused])
+        return DeviceStatus(TROUBLE, evidence.refused, REFUSED[evidence.refused])
     if evidence.joined_s is not None and not evidence.spoke:
         return _joined(evidence.joined_s)
     if evidence.resting:
-        said = Said("rests: its duty hours are over for now", "au repos : hors de ses heures de service")
-        return Standing(WAITING, "resting", said)
+        said = Text("rests: its duty hours are over for now", "au repos : hors de ses heures de service")
+        return DeviceStatus(WAITING, "resting", said)
     if evidence.silent_s > evidence.patience_s:
-        return Standing(TROUBLE, "silent", _SILENT)
+        return DeviceStatus(TROUBLE, "silent", _SILENT)
     if not evidence.spoke:
-        return Standing(WAITING, "not-heard", Said("waiting for its first report", "en attente de son premier relevé"))
+        return DeviceStatus(
+            WAITING, "not-heard", Text("waiting for its first report", "en attente de son premier relevé")
+        )
     if evidence.unread:
-        said = Said(
+        said = Text(
             "is heard, but nothing reads what it says: give it a pack",
             "entendu, mais ses relevés ne sont pas décodés : donnez-lui un pack",
         )
-        return Standing(TROUBLE, "unread", said)
-    return Standing(GREEN, "", Said("reports", "remonte"))
+        return DeviceStatus(TROUBLE, "unread", said)
+    return DeviceStatus(GREEN, "", Text("reports", "remonte"))
 
 
-def _joined(seconds: float) -> Standing:
+def _joined(seconds: float) -> DeviceStatus:
     if seconds <= JOIN_S:
-        return Standing(
+        return DeviceStatus(
             WAITING,
             "joined",
-            Said("has joined; its first report is awaited", "a rejoint le réseau ; premier relevé attendu"),
+            Text("has joined; its first report is awaited", "a rejoint le réseau ; premier relevé attendu"),
         )
-    said = Said(
+    said = Text(
         "was let in and does not speak here: another network or hub answers it first, or it does not hear the gateway",
         "accepté, mais muet ici : un autre réseau ou concentrateur lui répond, ou il n'entend pas la passerelle",
     )
-    return Standing(TROUBLE, "elsewhere", said)
+    return DeviceStatus(TROUBLE, "elsewhere", said)

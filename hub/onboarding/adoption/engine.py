@@ -19,11 +19,11 @@ from hub.core.model import Device
 from hub.core.store import Store
 from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.joining import Joined, where
-from hub.onboarding.adoption.resolve import Found, Ground, Plan, agreed, differences, identify, plan
-from hub.onboarding.adoption.tables import Roll
+from hub.onboarding.adoption.resolve import Found, Plan, ResolutionContext, agreed, differences, identify, plan
+from hub.onboarding.adoption.tables import AddedDevices
 from hub.pipeline.pipeline import Pipeline
 from hub.protocol.device_labels import Unreadable
-from hub.protocol.device_labels.device_request import Wish, checked
+from hub.protocol.device_labels.device_request import DeviceRequest, checked
 
 MOST = 1000
 """Wishes in one call."""
@@ -57,7 +57,7 @@ class Adoption:
     `changed` when the store has changed: the next backup is due."""
 
     def __init__(
-        self, *, store: Store, roll: Roll, joined: Joined, ground: Ground, loaded: Loaded, pipeline: Pipeline,
+        self, *, store: Store, roll: AddedDevices, joined: Joined, ground: ResolutionContext, loaded: Loaded, pipeline: Pipeline,
         clock: Clock, admitted: Callable[[str], None], gone: Callable[[str], None], changed: Callable[[], None],
     ) -> None:  # fmt: skip
         self._store, self._roll, self._ground, self._loaded = store, roll, ground, loaded
@@ -69,7 +69,7 @@ class Adoption:
         self.blocked: Callable[[str, str, str], str] = lambda device, integration, model: ""
         """Who blocked this device (id, integration, model), in words; "" when nobody did."""
 
-    def reconfigure(self, loaded: Loaded, joined: Joined, ground: Ground) -> None:
+    def reconfigure(self, loaded: Loaded, joined: Joined, ground: ResolutionContext) -> None:
         """What the configuration says by now. Blocking: looks for lines in its files."""
         self._loaded, self._ground = loaded, ground
         self._shadowed = {device: where(device, loaded) for device in joined.shadowed}
@@ -97,7 +97,7 @@ class Adoption:
         ]
         return [*both, *stray, *lost]
 
-    async def add(self, wishes: Sequence[Wish], *, dry_run: bool, update: bool, by: str) -> list[Row]:
+    async def add(self, wishes: Sequence[DeviceRequest], *, dry_run: bool, update: bool, by: str) -> list[Row]:
         """Each wish as a device, or what is wrong with it. Those that are right are added all together. Raises HubError
         when they are too many, StorageError when the disk refuses: nothing of this call was done then."""
         if len(wishes) > MOST:
@@ -113,19 +113,19 @@ class Adoption:
                 _log.info("%d devices were added or changed; `ilot devices` shows how they stand", len(plans))
             return rows
 
-    async def keep(self, wishes: Sequence[Wish], number: int, *, dry_run: bool, by: str) -> list[Row]:
+    async def keep(self, wishes: Sequence[DeviceRequest], number: int, *, dry_run: bool, by: str) -> list[Row]:
         """Keep what is known of devices that may come, above all their keys. Raises as `add`."""
         if len(wishes) > MOST:
             raise HubError(f"at most {MOST} devices at a time")
         async with self._turn:
-            rows, found = list[Row](), list[Wish]()
+            rows, found = list[Row](), list[DeviceRequest]()
             for wish in wishes:
                 try:
                     found.append(self._keyed(wish, await self._found(wish)))
                 except Unreadable as error:
                     rows.append(_wrong(wish, wish.device, error))
             known = await tables.kept(self._store, [one.device for one in found])
-            keys = list[Wish]()
+            keys = list[DeviceRequest]()
             for one in found:
                 former, newest = known.get(one.device, (None, 0))
                 bare = msgspec.structs.replace(one, line=0)
@@ -146,7 +146,7 @@ class Adoption:
         agreed(whom.label, promised)
         return whom.label.key.hex() if whom.label is not None and whom.label.key is not None else promised
 
-    def _keyed(self, wish: Wish, whom: Found) -> Wish:
+    def _keyed(self, wish: DeviceRequest, whom: Found) -> DeviceRequest:
         """What is worth keeping of a device that may come. Raises Unreadable."""
         label = whom.label
         key = wish.key or (label.key.hex() if label and label.key else "")
@@ -189,7 +189,7 @@ class Adoption:
         known = self._ground.devices
         return [{"device": one, "inventory": number, "added": known.get(one) is not None} for one, number in rows]
 
-    async def _plan(self, wishes: Sequence[Wish], *, update: bool) -> tuple[list[Row], list[Plan]]:
+    async def _plan(self, wishes: Sequence[DeviceRequest], *, update: bool) -> tuple[list[Row], list[Plan]]:
         found: list[Found | Unreadable] = []
         for wish in wishes:
             try:
@@ -224,7 +224,7 @@ class Adoption:
                 rows.append(_wrong(wish, whom.device if isinstance(whom, Found) else wish.device, error))
         return rows, list(plans.values())
 
-    async def _found(self, wish: Wish) -> Found:
+    async def _found(self, wish: DeviceRequest) -> Found:
         try:
             return await identify(wish, self._ground)
         finally:
@@ -268,7 +268,7 @@ class Adoption:
             )  # fmt: skip
         return CHANGED
 
-    def _with_zone(self, wish: Wish, plans: dict[str, Plan]) -> Wish:
+    def _with_zone(self, wish: DeviceRequest, plans: dict[str, Plan]) -> DeviceRequest:
         """A place that an earlier wish makes is there for the later ones."""
         made = next((one.place for one in plans.values() if one.place is not None and one.place.id == wish.place), None)
         return msgspec.structs.replace(wish, zone=made.zone) if made is not None and not wish.zone else wish
@@ -317,7 +317,7 @@ def _alone(device: Device, taken: dict[tuple[str, str], str]) -> None:
         )  # fmt: skip
 
 
-def _wrong(wish: Wish, device: str, error: Unreadable) -> Row:
+def _wrong(wish: DeviceRequest, device: str, error: Unreadable) -> Row:
     return Row(
         line=wish.line, device=device, state=WRONG, place=wish.place, column=error.column, en=error.detail, fr=error.fr
     )  # fmt: skip

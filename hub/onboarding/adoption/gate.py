@@ -24,7 +24,7 @@ from hub.pipeline.admission.guard import Guard
 from hub.pipeline.admission.quarantine import Quarantine, Waiting
 from hub.pipeline.holding_queue import Holding
 from hub.pipeline.pipeline import Pipeline
-from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.device_labels.device_request import DeviceRequest
 
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -125,7 +125,7 @@ class Gate:
     async def _adopt(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{device, place, zone, …: a wish; dry_run, by} → {row, released}: see `hub.onboarding.adoption.engine.Row`."""
         try:
-            wish = msgspec.convert({**_wish(arguments), "line": 0}, Wish)
+            wish = msgspec.convert({**_wish(arguments), "line": 0}, DeviceRequest)
         except msgspec.ValidationError as error:
             raise Refused(f"this is not a device to adopt: {error}") from None
         heard = next((one for one in self._quarantine if one.id == wish.device and not one.known), None)
@@ -249,7 +249,7 @@ def _same(one: Filter, other: Filter) -> bool:
 
 
 def _wish(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    names = set(Wish.__struct_fields__) - {"line", "label"}
+    names = set(DeviceRequest.__struct_fields__) - {"line", "label"}
     return {name: arguments[name] for name in names if arguments.get(name)}
 
 

@@ -14,7 +14,7 @@ from hub.config.instances import Models
 from hub.config.load import Loaded
 from hub.core.model import Device, Place
 from hub.onboarding.adoption.resolve import settled
-from hub.onboarding.adoption.tables import Roll
+from hub.onboarding.adoption.tables import AddedDevices
 
 
 class Joined(NamedTuple):
@@ -27,7 +27,9 @@ class Joined(NamedTuple):
     stray: list[Place]
 
 
-def join(roll: Roll, loaded: Loaded, replaced: Mapping[str, tuple[str, bytes | None]], models: Models) -> Joined:
+def join(
+    roll: AddedDevices, loaded: Loaded, replaced: Mapping[str, tuple[str, bytes | None]], models: Models
+) -> Joined:
     """`replaced`: former device → the one that stands there now, and its key."""
     kinds = {instance.name: instance.type for instance in loaded.integrations}
     configured = {name.lower() for device in loaded.devices for name in _line(device.id, replaced)}

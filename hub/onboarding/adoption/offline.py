@@ -15,7 +15,7 @@ from hub.config.load import Loaded
 from hub.core.store import Store
 from hub.onboarding.adoption.joining import Joined, join, where
 from hub.onboarding.adoption.resolve import refusal
-from hub.onboarding.adoption.tables import Roll, load
+from hub.onboarding.adoption.tables import AddedDevices, load
 
 
 def adopted(store: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[int, list[str]]:
@@ -43,7 +43,7 @@ def adopted(store: Path, store_key: bytes, loaded: Loaded, models: Models) -> tu
     return len(roll.devices), sorted(wrong)
 
 
-async def _read(path: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[Roll, Joined]:
+async def _read(path: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[AddedDevices, Joined]:
     with tempfile.TemporaryDirectory(prefix="ilot-check-") as scratch:
         for suffix in ("-journal", ""):  # the journal takes back what of a change is in the file already
             source = path.with_name(path.name + suffix)

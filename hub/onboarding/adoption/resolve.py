@@ -18,7 +18,7 @@ from hub.devices.packs.labels import Recognised
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.protocol.device_labels import Label, Unreadable, kinds, meters, pairs, read
-from hub.protocol.device_labels.device_request import Wish, checked
+from hub.protocol.device_labels.device_request import DeviceRequest, checked
 
 
 class Found(NamedTuple):
@@ -40,7 +40,7 @@ class Plan(NamedTuple):
     perhaps: tuple[str, ...] = ()
 
 
-class Ground(NamedTuple):
+class ResolutionContext(NamedTuple):
     """What there is to stand on: `instances` name → type of the integrations, `zones` id → site, `heard` id → instance
     of the devices that wait in quarantine."""
 
@@ -54,7 +54,7 @@ class Ground(NamedTuple):
     sites: frozenset[str] = frozenset()
 
 
-async def identify(wish: Wish, ground: Ground) -> Found:
+async def identify(wish: DeviceRequest, ground: ResolutionContext) -> Found:
     """Raises Unreadable."""
     label, recognised = None, Recognised()
     if wish.label:
@@ -89,7 +89,7 @@ async def _read(text: str, packs: Packs) -> tuple[Label, Recognised]:
     return label, recognised
 
 
-def _whole(device: str, ground: Ground) -> str:
+def _whole(device: str, ground: ResolutionContext) -> str:
     """A meter of which only maker and number are known is the one of these that was heard."""
     if not device.startswith("mbus:") or meters.whole(device) or meters.read(device) is None:
         return device
@@ -106,14 +106,14 @@ def _whole(device: str, ground: Ground) -> str:
 
 
 def plan(
-    wish: Wish, found: Found, ground: Ground, packs: Iterable[str], *, kept: Wish | None = None,
+    wish: DeviceRequest, found: Found, ground: ResolutionContext, packs: Iterable[str], *, kept: DeviceRequest | None = None,
     base: Device | None = None,
 ) -> Plan:  # fmt: skip
     """`kept` is what the inventory says of the device, `base` the device as it is admitted now, `packs` the names of
     those that are here. What the wish says counts before the label, that before the device as it is, and that before
     the inventory; the key of a label and that of the inventory must be one. Raises Unreadable."""
     wish = checked(wish)
-    known = _as_wish(base) if base is not None else kept or Wish()
+    known = _as_wish(base) if base is not None else kept or DeviceRequest()
     integration = _integration(wish.integration or known.integration, found.device, ground)
     kind, scheme = ground.instances[integration], kinds.kind_of(found.device)
     if scheme is not None and kind in _SPOKEN and kind not in scheme.types:
@@ -169,8 +169,8 @@ def differences(device: Device, known: Device) -> list[str]:
 _FIELDS = ("place", "integration", "pack", "key", "settings", "name", "model")
 
 
-def _as_wish(device: Device) -> Wish:
-    return Wish(
+def _as_wish(device: Device) -> DeviceRequest:
+    return DeviceRequest(
         device=device.id, key=device.key.hex() if device.key else "", integration=device.integration,
         place=device.place, pack=device.pack, name=device.name, model=device.model, settings=dict(device.settings),
     )  # fmt: skip
@@ -179,7 +179,7 @@ def _as_wish(device: Device) -> Wish:
 _SPOKEN = {kind for known in kinds.KINDS.values() for kind in known.types}
 
 
-def _integration(given: str, device: str, ground: Ground) -> str:
+def _integration(given: str, device: str, ground: ResolutionContext) -> str:
     if given:
         if given not in ground.instances:
             there = there_are(ground.instances) if ground.instances else "there is none"
@@ -214,7 +214,7 @@ def _integration(given: str, device: str, ground: Ground) -> str:
     )  # fmt: skip
 
 
-def _place(wish: Wish, known: Wish, ground: Ground) -> tuple[str, Place | None]:
+def _place(wish: DeviceRequest, known: DeviceRequest, ground: ResolutionContext) -> tuple[str, Place | None]:
     """Its id, and the place where it has to be made."""
     name, zone = wish.place or known.place, wish.zone or known.zone
     if not name:
@@ -261,7 +261,7 @@ def agreed(label: Label | None, key: str) -> None:
         )  # fmt: skip
 
 
-def _key(wish: Wish, label: Label | None, known: Wish, *, promised: bool) -> tuple[bytes | None, str]:
+def _key(wish: DeviceRequest, label: Label | None, known: DeviceRequest, *, promised: bool) -> tuple[bytes | None, str]:
     if wish.key and label is not None and label.key is not None and bytes.fromhex(wish.key) != label.key:
         raise Unreadable(
             "two-keys", "this key is not the one on the label: which is right?",

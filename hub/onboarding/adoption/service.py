@@ -23,15 +23,15 @@ from hub.devices.registry import Devices
 from hub.history.latest import Live
 from hub.identity.keys import HubKeys
 from hub.onboarding.adoption.commissioning import Commissioning
-from hub.onboarding.adoption.commissioning_service import Rolls
+from hub.onboarding.adoption.commissioning_service import CommissioningService
 from hub.onboarding.adoption.engine import MOST, Adoption, Row
 from hub.onboarding.adoption.joining import Joined
-from hub.onboarding.adoption.resolve import Found, Ground, identify
-from hub.onboarding.adoption.tables import Roll
+from hub.onboarding.adoption.resolve import Found, ResolutionContext, identify
+from hub.onboarding.adoption.tables import AddedDevices
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.pipeline.pipeline import Pipeline
 from hub.plugin_host.supervisor import Health
-from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.device_labels.device_request import DeviceRequest
 from hub.protocol.documents import inventory
 
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -41,11 +41,11 @@ class Service:
     """`root` is the pinned fingerprint of the owner's root."""
 
     def __init__(
-        self, adoption: Adoption, commissioning: Commissioning, ground: Ground, clock: Clock, *, hub: str, root: bytes,
+        self, adoption: Adoption, commissioning: Commissioning, ground: ResolutionContext, clock: Clock, *, hub: str, root: bytes,
         hub_keys: HubKeys, store: Store,
     ) -> None:  # fmt: skip
         self.engine = adoption
-        self.rolls = Rolls(
+        self.rolls = CommissioningService(
             store=store, clock=clock, adoption=adoption, ground=ground, standing=commissioning.standing,
             flush=commissioning.flush, identity=hub_keys.identity,
         )  # fmt: skip
@@ -89,7 +89,7 @@ class Service:
         }  # fmt: skip
 
     async def _add(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{wishes, dry_run, update, by} → {rows}: see `hub.protocol.device_labels.device_request.Wish` and
+        """{wishes, dry_run, update, by} → {rows}: see `hub.protocol.device_labels.device_request.DeviceRequest` and
         `hub.onboarding.adoption.engine.Row`."""
         rows = await self._adoption.add(
             _wishes(arguments), dry_run=bool(arguments.get("dry_run")), update=bool(arguments.get("update")),
@@ -115,12 +115,12 @@ class Service:
         """A device by its id or by the text of its label: its id, and its key in hexadecimal where the label or an
         inventory has it. Raises HubError."""
         is_id = DEVICE_ID.fullmatch(said.strip()) is not None
-        found = await identify(Wish(device=said) if is_id else Wish(label=said), self._ground)
+        found = await identify(DeviceRequest(device=said) if is_id else DeviceRequest(label=said), self._ground)
         return found.device, await self._adoption.key_of(found)
 
     async def _label(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{label} → what it says and what is known of its device; never the key itself. Raises HubError."""
-        found: Found = await identify(Wish(label=str(arguments.get("label", ""))), self._ground)
+        found: Found = await identify(DeviceRequest(label=str(arguments.get("label", ""))), self._ground)
         label = found.label
         return {
             "device": found.device, "form": label.form if label else "", "model": label.model if label else "",
@@ -163,7 +163,7 @@ class Service:
 
 
 def adopting(
-    *, store: Store, roll: Roll, joined: Joined, loaded: Loaded, models: Models, devices: Devices, places: Places,
+    *, store: Store, roll: AddedDevices, joined: Joined, loaded: Loaded, models: Models, devices: Devices, places: Places,
     packs: Packs, pipeline: Pipeline, quarantine: Quarantine, live: Live, counts: Counts, health: Sequence[Health],
     clock: Clock, changed: Callable[[], None], enrolled: tuple[str, str], hub_keys: HubKeys,
     on_duty: Callable[[Device], bool] = lambda device: True,
@@ -178,7 +178,7 @@ def adopting(
         live.forget(device)
         commissioning.forget(device)
 
-    ground = Ground(
+    ground = ResolutionContext(
         devices, places, packs, models, {one.name: one.type for one in loaded.integrations},
         {name: zone.site for name, zone in loaded.config.zones.items()},
         lambda: {waiting.id: waiting.integration for waiting in quarantine if not waiting.known},
@@ -194,8 +194,8 @@ def adopting(
     )
 
 
-def _wishes(arguments: dict[str, Any]) -> list[Wish]:
+def _wishes(arguments: dict[str, Any]) -> list[DeviceRequest]:
     try:
-        return msgspec.convert(arguments.get("wishes"), list[Wish])
+        return msgspec.convert(arguments.get("wishes"), list[DeviceRequest])
     except msgspec.ValidationError as error:
         raise HubError(f"these are not devices to add: {error}") from None

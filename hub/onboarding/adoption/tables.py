@@ -14,13 +14,13 @@ import msgspec
 from hub.core.disk.sqlite import transaction
 from hub.core.model import Device, Place
 from hub.core.store import Store, audit, given_keys
-from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.device_labels.device_request import DeviceRequest
 
 Heard = dict[str, tuple[bytes, float]]
 """Device → the mark of the key under which it was first heard, and when (Unix seconds, 0: before any sure clock)."""
 
 
-class Roll(msgspec.Struct, kw_only=True):
+class AddedDevices(msgspec.Struct, kw_only=True):
     """What commands added, as the store has it: devices as they came, their settings as JSON has them."""
 
     devices: dict[str, Device] = {}
@@ -28,22 +28,22 @@ class Roll(msgspec.Struct, kw_only=True):
     heard: Heard = {}
 
 
-async def load(store: Store) -> Roll:
+async def load(store: Store) -> AddedDevices:
     """Raises StorageError."""
     return await store.call(_roll)
 
 
-async def load_with_keys(store: Store) -> tuple[Roll, dict[str, tuple[bytes, bytes]]]:
+async def load_with_keys(store: Store) -> tuple[AddedDevices, dict[str, tuple[bytes, bytes]]]:
     """The roll, and the keys given by command (`Store.keys`), as of one moment: between two looks a device may be
     given another key, or be adopted, and what was read first would take that back. Raises StorageError."""
     return await store.call(lambda db: (_roll(db), given_keys(db)))
 
 
-def _roll(db: apsw.Connection) -> Roll:
+def _roll(db: apsw.Connection) -> AddedDevices:
     devices = db.execute("SELECT body FROM adopted ORDER BY at, id")
     places = db.execute("SELECT body FROM places ORDER BY id")
     heard = db.execute("SELECT device, mark, at FROM heard")
-    return Roll(
+    return AddedDevices(
         devices={d.id: d for d in (msgspec.msgpack.decode(body, type=Device) for (body,) in devices)},
         places={p.id: p for p in (msgspec.msgpack.decode(body, type=Place) for (body,) in places)},
         heard={device: (mark, at) for device, mark, at in heard},
@@ -87,7 +87,7 @@ async def remove(store: Store, line: Sequence[str], at: float, who: str) -> None
     await store.call(work)
 
 
-async def keep(store: Store, wishes: Sequence[Wish], number: int, at: float, who: str) -> None:
+async def keep(store: Store, wishes: Sequence[DeviceRequest], number: int, at: float, who: str) -> None:
     """Keep what is known of devices that may come: keys, and whatever else an inventory says. `number` is the
     inventory's: one with a lower number changes nothing. Raises StorageError."""
 
@@ -105,13 +105,13 @@ async def keep(store: Store, wishes: Sequence[Wish], number: int, at: float, who
     await store.call(work)
 
 
-async def kept(store: Store, devices: Iterable[str]) -> dict[str, tuple[Wish, int]]:
+async def kept(store: Store, devices: Iterable[str]) -> dict[str, tuple[DeviceRequest, int]]:
     """What is kept of these devices, with the number of the inventory. Raises StorageError."""
     wanted = list(devices)
 
-    def work(db: apsw.Connection) -> dict[str, tuple[Wish, int]]:
+    def work(db: apsw.Connection) -> dict[str, tuple[DeviceRequest, int]]:
         rows = (db.execute("SELECT id, body, number FROM inventory WHERE id = ?", (one,)).get for one in wanted)
-        return {row[0]: (msgspec.msgpack.decode(row[1], type=Wish), row[2]) for row in rows if row is not None}
+        return {row[0]: (msgspec.msgpack.decode(row[1], type=DeviceRequest), row[2]) for row in rows if row is not None}
 
     return await store.call(work)
 

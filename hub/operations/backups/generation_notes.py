@@ -23,7 +23,7 @@ from hub.protocol.documents.restore_note import MAX_DOCUMENT, read_note, sign_no
 _log = logging.getLogger("hub.backup")
 
 
-def lived(directory: Path, hub: str, *, above: int = 0) -> int:
+def highest_generation(directory: Path, hub: str, *, above: int = 0) -> int:
     """The highest generation that it knows of `hub`, 0 where it knows none; backups of up to `above` are not looked at.
     What cannot be read is said in the log."""
     found = [0]
@@ -50,7 +50,7 @@ def lived(directory: Path, hub: str, *, above: int = 0) -> int:
     return max(found)
 
 
-def remember(directory: Path, identity: Ed25519PrivateKey, hub: str, *, generation: int, at: float) -> Path:
+def record_generation(directory: Path, identity: Ed25519PrivateKey, hub: str, *, generation: int, at: float) -> Path:
     """Note there that a restored `hub` begins with this generation; whoever has the directory can read it, also where
     root writes it. Raises OSError."""
     path, note = directory / _name(hub), sign_note(identity, generation=generation, at=at)

@@ -223,7 +223,7 @@ class Keeper:
         def keep() -> tuple[Path, bool] | None:
             if not directory.is_dir():
                 return None
-            lived = generation_notes.lived(directory, self._hub, above=generation)
+            lived = generation_notes.highest_generation(directory, self._hub, above=generation)
             if lived > generation:
                 raise StorageError(
                     f"{directory} knows this hub at generation {lived}, it is at {generation}: it was set back, or "

@@ -135,7 +135,9 @@ class Restoration:
         self._remember_in = [path for path in places if path is not None]
         self.forgotten: list[str] = []
         here = [*self._remember_in, self._state.path, *self._state.path.glob("former-*")]
-        known = max(lived, *(generation_notes.lived(path, head.hub, above=head.generation) for path in here))
+        known = max(
+            lived, *(generation_notes.highest_generation(path, head.hub, above=head.generation) for path in here)
+        )
         if known > head.generation + _PLAUSIBLE:
             raise ConfigError(f"generation {known} cannot be: the backup is {head.generation}. Look at --lived again")
         self._jump = backup.ahead(head, lived=known, now=self._now)
@@ -301,7 +303,11 @@ class Restoration:
     def _note(self, hub_keys: keys.HubKeys, generation: int) -> None:
         """Here it must be kept; a stick that cannot be written to is not worth a hub that stays away."""
         said = partial(
-            generation_notes.remember, identity=hub_keys.identity, hub=self._hub, generation=generation, at=self._now
+            generation_notes.record_generation,
+            identity=hub_keys.identity,
+            hub=self._hub,
+            generation=generation,
+            at=self._now,
         )
         said(self._state.path)
         for directory in self._remember_in:

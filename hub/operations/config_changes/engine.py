@@ -29,7 +29,7 @@ from hub.operations.config_changes.results import (
     UNDER_WAY,
     WRITING,
     Busy,
-    Managed,
+    ManagedExternally,
     origin,
 )
 from hub.operations.config_changes.zones import new_zone
@@ -301,7 +301,9 @@ class Changing:
     def _may_change(self) -> None:
         if self._mode() == "managed":
             who = self._do.running.config.config.managed_by or "another system"
-            raise Managed(f"this configuration is managed by {who} (config.mode: managed): change it there, not here")
+            raise ManagedExternally(
+                f"this configuration is managed by {who} (config.mode: managed): change it there, not here"
+            )
         self._not_busy()
 
     def _not_busy(self) -> None:

@@ -11,7 +11,7 @@ from hub.plugin_host.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, 
 _RANK = {RUNNING: 0, FINISHED: 0, WAITING: 1, STOPPED: 2, QUARANTINED: 2}
 
 
-class Stand(NamedTuple):
+class PartStatus(NamedTuple):
     """How one part stands. `away`: what it speaks to does not answer."""
 
     state: str
@@ -24,14 +24,14 @@ class Stand(NamedTuple):
         return self.state == WAITING and bool(self.error)
 
 
-Stands = Mapping[Key, Stand]
+Stands = Mapping[Key, PartStatus]
 
 
-def stands(health: Iterable[Health], others: Mapping[str, str]) -> dict[Key, Stand]:
+def stands(health: Iterable[Health], others: Mapping[str, str]) -> dict[Key, PartStatus]:
     """By part. `others`: what is no plugin (the link, the pages) → what is wrong with it, "" when nothing is."""
-    found = {key_of(one): Stand(one.state, one.error, one.crashes, one.through) for one in health}
+    found = {key_of(one): PartStatus(one.state, one.error, one.crashes, one.through) for one in health}
     for name, error in others.items():
-        found["part", name] = Stand(WAITING if error else RUNNING, error, 0, not error)
+        found["part", name] = PartStatus(WAITING if error else RUNNING, error, 0, not error)
     return found
 
 

@@ -16,7 +16,7 @@ UNDER_WAY, FAILED = "under-way", "failed"
 WRITING, RELOADING, WATCHING, WAITING, RETURNING = "writing", "reloading", "watching", "waiting", "returning"
 
 
-class Managed(HubError):
+class ManagedExternally(HubError):
     """The configuration is somebody else's to change."""
 
     exit_code = 5

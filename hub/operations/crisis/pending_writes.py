@@ -26,7 +26,7 @@ class _Entry(NamedTuple):
     what: Mapping[str, object]
 
 
-class Remembering:
+class PendingWrites:
     """`kept` is the state that a restart would find. What is owed to the audit log is written in its order, each entry
     with the state that it led to; one that came late says so: `late_s`, whole seconds."""
 

@@ -14,7 +14,7 @@ from hub.core.backoff import Backoff
 from hub.core.errors import HubError, StorageError
 from hub.operations.crisis.isolation import Verdict
 from hub.operations.crisis.justification import reasoned
-from hub.operations.crisis.pending_writes import Memory, Remembering
+from hub.operations.crisis.pending_writes import Memory, PendingWrites
 from hub.operations.crisis.state import ISOLATED, READ_ONLY, State
 
 AGAIN_S, SELDOM_S = 5.0, 60.0
@@ -23,7 +23,7 @@ AGAIN_S, SELDOM_S = 5.0, 60.0
 _log = logging.getLogger("hub.crisis")
 
 
-class Hands(Protocol):
+class CrisisActions(Protocol):
     """What a crisis does to the hub's parts; each may be done twice."""
 
     async def cut(self) -> None:
@@ -63,12 +63,12 @@ class Crisis:
     """`export` writes the folder and says what is in it; `runbook` gives the printable page."""
 
     def __init__(
-        self, memory: Memory, hands: Hands, now: Callable[[], float], *,
+        self, memory: Memory, hands: CrisisActions, now: Callable[[], float], *,
         export: Callable[[Path], Awaitable[dict[str, Any]]], runbook: Callable[[], Awaitable[str]],
         sampling: Sampling | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:  # fmt: skip
         self._hands, self._now, self._sleep = hands, now, sleep
-        self._remembering = Remembering(memory, now)
+        self._remembering = PendingWrites(memory, now)
         self._export, self._runbook = export, runbook
         self._sampling = sampling
         self._turn = asyncio.Lock()

@@ -7,8 +7,8 @@
 An incident is an alert like any other: it goes up the `alerts` stream, reaches people, is acknowledged at either end.
 """
 
-from hub.operations.incidents.audit_anchor import Witness
+from hub.operations.incidents.audit_anchor import AuditAnchor
 from hub.operations.incidents.correlation import Incidents, Limits
-from hub.operations.incidents.service import Vigil
+from hub.operations.incidents.service import IncidentMonitor
 
-__all__ = ["Incidents", "Limits", "Vigil", "Witness"]
+__all__ = ["AuditAnchor", "IncidentMonitor", "Incidents", "Limits"]

@@ -32,16 +32,18 @@ COMMIT_S = 5.0
 """A commit that the window is over for has come by then, unless there is nothing to commit."""
 
 
-class Chain(Protocol):
+class AuditChain(Protocol):
     """`hub.core.store.Store`, as much as is needed of it."""
 
     async def audit_head(self) -> tuple[int, bytes]: ...
 
 
-class Witness:
+class AuditAnchor:
     """`counts` gives what was counted."""
 
-    def __init__(self, chain: Chain, buffer: Buffer, clock: Clock, counts: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(
+        self, chain: AuditChain, buffer: Buffer, clock: Clock, counts: Callable[[], Mapping[str, int]]
+    ) -> None:
         self._chain, self._buffer, self._clock, self._counts = chain, buffer, clock, counts
         self._subject = Subject(device="", place="", site="", zone="", integration="")
         self._due = self._latest = 0.0

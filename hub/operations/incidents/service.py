@@ -14,7 +14,7 @@ from hub.automation.alerts.lifecycle import RAISED
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.security_events import Events, SecurityEvent
-from hub.operations.incidents.audit_anchor import Witness
+from hub.operations.incidents.audit_anchor import AuditAnchor
 from hub.operations.incidents.correlation import CLOCK, CONFIG, Incident, Incidents, Limits
 
 RULE = "security"
@@ -26,19 +26,19 @@ MOST = 200
 _log = logging.getLogger("hub.vigil")
 
 
-class Gauge(NamedTuple):
+class CounterSource(NamedTuple):
     """A counter that only rises, looked at each second: `kind` is told when it did. `read` gives subject → count."""
 
     kind: str
     read: Callable[[], Mapping[str, int]]
 
 
-class Vigil:
+class IncidentMonitor:
     """`gauges`: what raises no event by itself. `site`: of the hub."""
 
     def __init__(
-        self, events: Events, book: Book, witness: Witness, clock: Clock, incidents: Incidents,
-        gauges: Iterable[Gauge], site: str = "",
+        self, events: Events, book: Book, witness: AuditAnchor, clock: Clock, incidents: Incidents,
+        gauges: Iterable[CounterSource], site: str = "",
     ) -> None:  # fmt: skip
         self._events, self._book, self._witness, self._clock = events, book, witness, clock
         self._incidents, self._gauges, self.site = incidents, list(gauges), site

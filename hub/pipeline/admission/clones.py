@@ -29,7 +29,7 @@ APART_S = 300.0
 SOURCES = 8
 
 
-class Forks:
+class CounterForkDetector:
     """Counters of one sender under one key, as authenticated frames told them. Two contents under one counter are two
     senders at once; and so are two counters that both go on: one goes ahead, and another fills the hole behind it."""
 
@@ -134,7 +134,7 @@ class Positions:
         return {"kilometres": round(metres / 1000), "seconds": round(seconds), "jumps": self._jumps}
 
 
-class Apart:
+class DisjointReceivers:
     """Groups of sources of which no two can hear one device. `see` is for one device: make one for each."""
 
     def __init__(self, groups: Mapping[str, int]) -> None:

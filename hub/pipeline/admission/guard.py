@@ -15,7 +15,7 @@ import msgspec
 from hub.core.model import Device, Report
 from hub.core.security_events import FORK, POSITION_JUMP, RATE, SIGNAL_JUMP, TWO_PATHS, UNLIKE
 from hub.pipeline.admission import rates
-from hub.pipeline.admission.clones import Apart, Fact, Forks, Found, Positions, Signals
+from hub.pipeline.admission.clones import CounterForkDetector, DisjointReceivers, Fact, Found, Positions, Signals
 from hub.pipeline.admission.neighbours import Neighbours
 from hub.pipeline.admission.rates import Bucket
 
@@ -44,11 +44,11 @@ class Watch:
 
     def __init__(self, device: Device, window: str, zone: str, suspect: str) -> None:
         self.device, self.window, self.zone, self.suspect = device, window, zone, suspect
-        self.forks = Forks()
+        self.forks = CounterForkDetector()
         self.bucket: Bucket | None = None
         self.signals: Signals | None = None
         self.positions: Positions | None = None
-        self.apart: Apart | None = None
+        self.apart: DisjointReceivers | None = None
         self.metrics: tuple[str, ...] = ()
 
 
@@ -83,7 +83,7 @@ class Guard:
         if self.options.signal_jump and watch.signals is None:
             watch.signals = Signals(self.options.signal_jump)
         if self._groups and watch.apart is None:
-            watch.apart = Apart(self._groups)
+            watch.apart = DisjointReceivers(self._groups)
         watch.metrics = self._neighbours.metrics(zone)
         return watch
 

@@ -7,7 +7,7 @@ service   gives, lists, withdraws: the calls that the command line and the pages
 """
 
 from hub.privacy.consent.model import Consent, ConsentRefused, Erasure
-from hub.privacy.consent.service import ConsentDesk
+from hub.privacy.consent.service import ConsentService
 from hub.privacy.consent.tables import Memory
 
-__all__ = ["Consent", "ConsentDesk", "ConsentRefused", "Erasure", "Memory"]
+__all__ = ["Consent", "ConsentRefused", "ConsentService", "Erasure", "Memory"]

@@ -39,7 +39,7 @@ AGAIN_S = 60.0
 _log = logging.getLogger("hub.privacy")
 
 
-class ConsentDesk:
+class ConsentService:
     """One a hub. `homes`: zone → its name; `devices` lists those of a zone, `device` knows one by its id. `forget`
     erases what this hub holds of devices and says how much, by part; `ordered` is told that an erasure waits;
     `timezone` says in which zone (IANA name) dates of forms are."""

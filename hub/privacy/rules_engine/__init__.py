@@ -19,7 +19,7 @@ from hub.privacy.rules_engine.data_categories import PERSONAL, POSITION
 from hub.privacy.rules_engine.open_windows import Unfinished
 from hub.privacy.rules_engine.policy import Privacy, Treatment
 from hub.privacy.rules_engine.pseudonyms import Consents
-from hub.privacy.rules_engine.report_filter import Veil
+from hub.privacy.rules_engine.report_filter import ReportFilter
 from hub.privacy.rules_engine.rules import Gather, PrivacyRule, compile_privacy
 from hub.privacy.rules_engine.windows import Derived, Windows
 
@@ -31,9 +31,9 @@ __all__ = [
     "Gather",
     "Privacy",
     "PrivacyRule",
+    "ReportFilter",
     "Treatment",
     "Unfinished",
-    "Veil",
     "Windows",
     "compile_privacy",
 ]  # fmt: skip

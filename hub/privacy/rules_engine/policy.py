@@ -19,7 +19,7 @@ from hub.core.model import Metric, Position
 from hub.privacy.rules_engine.data_categories import PERSONAL, POSITION, is_dwelling, privacy_of
 from hub.privacy.rules_engine.positions import snapped
 from hub.privacy.rules_engine.pseudonyms import KEY_BYTES, Consents, Rotating, pseudonym
-from hub.privacy.rules_engine.report_filter import Group, Key, Outward, Veil
+from hub.privacy.rules_engine.report_filter import Group, Key, ReportFilter, SubjectMapper
 from hub.privacy.rules_engine.rules import Gather, PrivacyRule
 from hub.privacy.rules_engine.windows import INTEGRATION, Windows
 from hub.protocol.records.rows import Column, Row, Shape, Subject
@@ -56,7 +56,7 @@ class Treatment(msgspec.Struct, frozen=True, kw_only=True):
         return self.keep and not (self.step or self.bucket_s or self.rotate_s or self.keyed)
 
 
-class Moving(msgspec.Struct, frozen=True):
+class PositionPolicy(msgspec.Struct, frozen=True):
     """What happens to the positions that devices of a zone report."""
 
     grid_m: float = GRID_M
@@ -143,17 +143,17 @@ class Privacy:
             bucket_s=rule.bucket_s, rotate_s=rule.rotate_s, keyed=keyed,
         )  # fmt: skip
 
-    def moving(self, zone: str) -> Moving | None:
+    def moving(self, zone: str) -> PositionPolicy | None:
         """What happens to the positions of this zone's devices; None: they are withheld."""
         rule = next((rule for rule in self.rules if rule.fits_position(zone)), None)
         stated = self._purposes.get(zone, {}).get(POSITION, "")
         if rule is None:
-            return Moving() if stated else None
+            return PositionPolicy() if stated else None
         if rule.drop or rule.gather is not None or not (rule.purpose or stated):
             return None
         if rule.consent and self.consents.key(zone, rule.consent) is None:
             return None
-        return Moving(
+        return PositionPolicy(
             GRID_M if rule.grid_m is None else rule.grid_m,
             rule.bucket_s or (0.0 if rule.keep_id else POSITION_BUCKET_S),
             rule.keep_id,
@@ -176,7 +176,7 @@ class Privacy:
             return msgspec.structs.replace(subject, device=f"linky:{pseudonym(key, subject.device)}")
         return subject
 
-    def veil(self, treatments: Sequence[Treatment], subject: Subject) -> Veil | None:
+    def veil(self, treatments: Sequence[Treatment], subject: Subject) -> ReportFilter | None:
         """For the reports of a device with these series; None where nothing is to be done."""
         if all(one.raw or (not one.keep and one.gather is None) for one in treatments):
             return None
@@ -187,7 +187,7 @@ class Privacy:
             for one in gathered
             if one.gather is not None
         )
-        return Veil(
+        return ReportFilter(
             {one.metric.key: one.step for one in kept if one.step},
             cells,
             self._groups(kept, subject),
@@ -205,11 +205,11 @@ class Privacy:
         keys = [(one.rotate_s, self.purpose_key(one) if one.keyed else None) for one in kept]
         names = list(dict.fromkeys(key for key in keys if key != (0.0, None)))
         if not names:
-            return (Group(Outward(subject), _shape(kept)),)
+            return (Group(SubjectMapper(subject), _shape(kept)),)
         groups = []
         for name in names:
             at = tuple(n for n, key in enumerate(keys) if key == name or (key == (0.0, None) and name == names[0]))
-            who = Outward(subject, self._key(subject.zone, *name), grouped=name[1] is not None)
+            who = SubjectMapper(subject, self._key(subject.zone, *name), grouped=name[1] is not None)
             groups.append(Group(who, _shape([kept[n] for n in at]), None if len(at) == len(kept) else at))
         return tuple(groups)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from hub.core.model import Report, Value
 from hub.privacy.rules_engine.pseudonyms import group_name, pseudonym
-from hub.privacy.rules_engine.windows import Cell
+from hub.privacy.rules_engine.windows import ZoneWindow
 from hub.protocol.records.rows import Row, Shape, Subject
 
 Key = Callable[[float], bytes | None]
@@ -23,12 +23,12 @@ class Group(msgspec.Struct, frozen=True):
     """The columns of a shape that leave together under one name: all of them (`at` is None), or those at these
     positions."""
 
-    who: Outward
+    who: SubjectMapper
     shape: Shape
     at: tuple[int, ...] | None = None
 
 
-class Outward:
+class SubjectMapper:
     """Under which subject readings leave. `key` None: the device's own."""
 
     __slots__ = ("_grouped", "_key", "_last", "_subject", "_used")
@@ -65,7 +65,7 @@ def hidden(subject: Subject, key: bytes, *, grouped: bool) -> Subject:
     )
 
 
-class Veil:
+class ReportFilter:
     """`steps` are metric → the multiple to round to; `cells` the windows that a metric feeds; `groups` how the kept
     columns leave, in the order of the shape; `bucket_s` the span that times are put back to, 0: none. `plain`: what
     leaves has the names and the times that it came with."""
@@ -73,7 +73,11 @@ class Veil:
     __slots__ = ("_bucket_ms", "_cells", "_groups", "_steps", "plain")
 
     def __init__(
-        self, steps: dict[str, float], cells: tuple[tuple[str, Cell], ...], groups: tuple[Group, ...], bucket_s: float
+        self,
+        steps: dict[str, float],
+        cells: tuple[tuple[str, ZoneWindow], ...],
+        groups: tuple[Group, ...],
+        bucket_s: float,
     ) -> None:
         self._steps, self._cells, self._groups = steps, cells, groups
         self._bucket_ms = int(bucket_s * 1000)

@@ -62,7 +62,7 @@ class _Seen:
         self.count, self.sum, self.greatest = 0, 0.0, float("-inf")
 
 
-class Cell:
+class ZoneWindow:
     """One metric of one zone under one rule. `take` is all that the straight path calls; `begin(start)` is told of each
     new window; `since` says from when on windows are seen, None while there is no clock to count by."""
 
@@ -71,7 +71,7 @@ class Cell:
 
     def __init__(
         self, gather: Gather, zone: str, site: str, metric: Metric, began: float,
-        begin: Callable[[Cell, float], None], since: Callable[[Cell], float | None],
+        begin: Callable[[ZoneWindow, float], None], since: Callable[[ZoneWindow], float | None],
     ) -> None:  # fmt: skip
         self.gather, self.site, self.began = gather, site, began
         self.subject = Subject(device=f"zone:{zone}", site=site, zone=zone, integration=INTEGRATION)
@@ -128,7 +128,7 @@ class Windows:
         self._now, self._count, self._sure = now, count, sure
         self._monotonic = now if monotonic is None else monotonic
         self._unfinished = Unfinished() if unfinished is None else unfinished
-        self._cells: dict[tuple[str, str, str], Cell] = {}
+        self._cells: dict[tuple[str, str, str], ZoneWindow] = {}
         self._began: dict[Gather, float] = {}  # by monotonic seconds
         self._steady: float | None = None  # since when the clock goes on without a step
         self._offset = 0.0
@@ -141,7 +141,7 @@ class Windows:
             if cell.gather not in self._began:
                 self._drop(key)
 
-    def cell(self, gather: Gather, zone: str, site: str, metric: Metric) -> Cell:
+    def cell(self, gather: Gather, zone: str, site: str, metric: Metric) -> ZoneWindow:
         """The one cell of a rule, a zone and a metric."""
         key = (gather.rule, zone, metric.key)
         known = self._cells.get(key)
@@ -149,7 +149,7 @@ class Windows:
             if known is not None:
                 self._drop(key)
             began = self._began.get(gather, self._monotonic())
-            known = self._cells[key] = Cell(gather, zone, site, metric, began, self._begin, self._since)
+            known = self._cells[key] = ZoneWindow(gather, zone, site, metric, began, self._begin, self._since)
         return known
 
     def due(self) -> list[Derived]:
@@ -194,7 +194,7 @@ class Windows:
         """It is in the buffer: with the same commit it is no longer unfinished."""
         self._unfinished.done(one.unit, one.start)
 
-    def _begin(self, cell: Cell, start: float) -> None:
+    def _begin(self, cell: ZoneWindow, start: float) -> None:
         self._unfinished.begin(cell.unit, start)
         if cell.gather.total:
             self._unfinished.begin(cell.total, start)
@@ -202,7 +202,7 @@ class Windows:
     def _drop(self, key: tuple[str, str, str]) -> None:
         self._abandon(self._cells.pop(key))
 
-    def _abandon(self, cell: Cell) -> None:
+    def _abandon(self, cell: ZoneWindow) -> None:
         self._unfinished.abandon(cell.unit)
         if cell.gather.total:
             self._unfinished.abandon(cell.total)
@@ -221,13 +221,13 @@ class Windows:
         self._offset = offset
         return True
 
-    def _since(self, cell: Cell) -> float | None:
+    def _since(self, cell: ZoneWindow) -> float | None:
         """From when on it sees windows; None without a clock."""
         if self._steady is None or not self._sure():
             return None
         return max(self._steady, cell.began + self._offset)
 
-    def _count_left_out(self, cell: Cell) -> None:
+    def _count_left_out(self, cell: ZoneWindow) -> None:
         if cell.late:
             self._count("late-for-window", cell.subject.device, cell.late)
         if cell.undated:

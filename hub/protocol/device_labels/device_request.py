@@ -17,7 +17,7 @@ MAX_KEY = 64
 _NAMED = tuple(name.key for name in pairs.NAMES)
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One device to add; empty is unsaid. `label` is the text of its label, `key` hexadecimal, `zone` that of a place
     that is to be made, `settings` what its integration is to know of it; `line` is where it stands in its table, 0
     where it comes from none."""
@@ -39,15 +39,15 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"<Wish {self.device or 'by its label'} at {self.place!r}>"
 
 
-def of_label(label: Label, line: int = 0) -> Wish:
+def of_label(label: Label, line: int = 0) -> DeviceRequest:
     """The device of a label that was read."""
-    return Wish(
+    return DeviceRequest(
         line=line, device=label.device, key=label.key.hex() if label.key else "", settings=dict(label.settings),
         name=label.name[: LIMITS["name"]], model=label.model[: LIMITS["model"]],
     )  # fmt: skip
 
 
-def of_columns(cells: Mapping[str, str], line: int = 0) -> Wish:
+def of_columns(cells: Mapping[str, str], line: int = 0) -> DeviceRequest:
     """The device that a row names, by the columns of `hub.protocol.device_labels.table`. Raises Unreadable with the
     column."""
     told = {name: cell.strip() for name, cell in cells.items() if cell.strip()}
@@ -74,13 +74,13 @@ def of_columns(cells: Mapping[str, str], line: int = 0) -> Wish:
                 "two-keys", "this row holds two different keys", "cette ligne porte deux clés différentes", "key"
             )
         key = given
-    return Wish(
+    return DeviceRequest(
         line=line, label=told.get("label", ""), device=device, key=key.hex() if key else "", settings=settings,
         **{name: told.get(name, "") for name in LIMITS},
     )  # fmt: skip
 
 
-def checked(wish: Wish) -> Wish:
+def checked(wish: DeviceRequest) -> DeviceRequest:
     """The same, bounded and its key hexadecimal, whoever made it. Raises Unreadable with the column."""
     for name in LIMITS:
         _bounded(name, getattr(wish, name))

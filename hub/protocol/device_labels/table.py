@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import msgspec
 
 from hub.protocol.device_labels import exports, read
-from hub.protocol.device_labels.device_request import Wish, of_columns, of_label
+from hub.protocol.device_labels.device_request import DeviceRequest, of_columns, of_label
 from hub.protocol.device_labels.label import Label, Unreadable, shown
 
 MAX_TABLE, MAX_ROWS, MAX_COLUMNS = 4 << 20, 10_000, 64
@@ -80,7 +80,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """`ignored`: columns that mean nothing here. `placed`: it says where devices stand, so that they can be added;
     without, it is a list of keys. `columns`: our name of a column → the file's."""
 
-    wishes: list[Wish] = []
+    wishes: list[DeviceRequest] = []
     faults: list[Fault] = []
     ignored: list[str] = []
     placed: bool = True
@@ -125,7 +125,7 @@ def read_table(data: bytes) -> Table:
     return Table(wishes=wishes, faults=faults, ignored=ignored, placed="place" in columns, columns=columns)
 
 
-def device_of(wish: Wish) -> str:
+def device_of(wish: DeviceRequest) -> str:
     """The device that a wish names, as far as its own text says; "" where only a pack could tell."""
     if wish.device:
         return wish.device
@@ -201,7 +201,7 @@ def _columns(head: list[str]) -> tuple[list[str], list[str]]:
     return names, ignored
 
 
-def _once(wish: Wish, seen: dict[str, int]) -> None:
+def _once(wish: DeviceRequest, seen: dict[str, int]) -> None:
     device = device_of(wish)
     if not device:
         return

@@ -41,7 +41,7 @@ from msgspec import Meta
 
 from hub.core.errors import AuthFailed, ConfigError, DecodeError
 from hub.core.nesting import shallow_json
-from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.device_labels.device_request import DeviceRequest
 from hub.protocol.documents.recovery_key_file import RecipientKey, write_file
 from hub.protocol.documents.trust import Root, RootPublic, fingerprint
 from hub.protocol.hub_id import hub_id
@@ -85,7 +85,7 @@ class Inventory(NamedTuple):
     info: bytes
 
 
-class Card(NamedTuple):
+class InventoryKeyCard(NamedTuple):
     """A hub, and the key that is its own, verified."""
 
     hub: str
@@ -117,7 +117,7 @@ def make_card(identity: ed25519.Ed25519PrivateKey, public: bytes) -> bytes:
     return msgspec.json.format(msgspec.json.encode(file)) + b"\n"
 
 
-def read_card(data: bytes) -> Card:
+def read_card(data: bytes) -> InventoryKeyCard:
     """Raises ConfigError when it is none, or not signed by the hub that it names."""
     try:
         file = msgspec.json.decode(shallow_json(data[: MAX_CARD + 1]), type=_CardFile)
@@ -129,10 +129,12 @@ def read_card(data: bytes) -> Card:
         raise ConfigError("this is no card of an Îlot hub: `ilot inventory card` prints one there") from error
     if file.format != CARD_FORMAT or file.hub != hub_id(file.identity):
         raise ConfigError("this card names a hub that did not sign it: it is a forgery")
-    return Card(file.hub, file.public)
+    return InventoryKeyCard(file.hub, file.public)
 
 
-def seal(devices: Sequence[Wish], card: Card, root: Root, *, owner: str, number: int, made: float) -> bytes:
+def seal(
+    devices: Sequence[DeviceRequest], card: InventoryKeyCard, root: Root, *, owner: str, number: int, made: float
+) -> bytes:
     """The document. Raises DecodeError when it would be too large to be read."""
     key, kid = os.urandom(32), kid_of(card.public)
     head = msgspec.msgpack.encode(
@@ -180,7 +182,7 @@ def read(data: bytes, pinned: bytes) -> Inventory:
     return Inventory(head, sealed, cap, LABEL + H(raw))
 
 
-def open_inventory(inventory: Inventory, hub: str, key: RecipientKey) -> list[Wish]:
+def open_inventory(inventory: Inventory, hub: str, key: RecipientKey) -> list[DeviceRequest]:
     """What it holds, for the hub it is sealed to. Raises AuthFailed for another, DecodeError when what the owner sealed
     cannot be read."""
     if inventory.head.hub != hub or inventory.head.kid != key.kid:
@@ -196,7 +198,7 @@ def open_inventory(inventory: Inventory, hub: str, key: RecipientKey) -> list[Wi
     except InvalidTag as error:
         raise AuthFailed("this inventory does not open with this hub's key: ask the owner for another") from error
     try:
-        devices = msgspec.msgpack.decode(expand(body, MAX_BODY), type=list[Wish])
+        devices = msgspec.msgpack.decode(expand(body, MAX_BODY), type=list[DeviceRequest])
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DecodeError("no-inventory", f"what it holds cannot be read ({error})") from error
     if len(devices) > MOST:

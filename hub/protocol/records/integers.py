@@ -31,7 +31,7 @@ _WRITTEN = [[format(value, f"0{bits}b") for value in range(1 << bits)] for bits 
 _READ = [{text: value for value, text in enumerate(texts)} for texts in _WRITTEN]
 
 
-class Top(bytes):
+class PartialPlane(bytes):
     """The highest of `width` planes, where it does not need all of its bits."""
 
     width: int
@@ -74,7 +74,7 @@ def put_packed(out: list[bytes], values: Sequence[int], bias: int = 0, flag: int
         raw, size = cells.tobytes(), cells.itemsize
         out.extend([raw[plane::size] for plane in range(width)])
     if bits & 7 and len(values) > 1:
-        out[-1] = top = Top(out[-1])
+        out[-1] = top = PartialPlane(out[-1])
         top.width = width
 
 
@@ -82,7 +82,7 @@ def tightened(parts: Sequence[bytes]) -> list[bytes]:
     """What `put_packed` appended, with every highest plane cut to the bits that it needs."""
     tight = list(parts)
     for at, plane in enumerate(parts):
-        if isinstance(plane, Top):
+        if isinstance(plane, PartialPlane):
             bits = max(plane).bit_length()
             head = parts[at - plane.width][0]
             tight[at - plane.width] = _BYTES[head & ~_BITS | _TIGHT | plane.width - 1 << 3 | bits]

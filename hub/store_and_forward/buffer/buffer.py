@@ -38,7 +38,7 @@ MAX_LOCAL, MAX_KEY = 1 << 16, 1 << 10
 """Bytes of msgpack one key of the small state may hold; bytes of UTF-8 in a key."""
 
 
-class Together:
+class CommitGroup:
     """See `Buffer.together`. One within another is part of it."""
 
     __slots__ = ("_commits", "_depth")
@@ -68,7 +68,7 @@ class Buffer:
         self.on_durable: Callable[[Durable], None] | None = None
         self._journal, self._clock, self._config = journal, clock, config
         self._commits = Commits(journal, clock, config, self._announce)
-        self._together = Together(self._commits)
+        self._together = CommitGroup(self._commits)
         for stream, run in journal.acks:
             self.acks.add_all(stream, run, journal.acks.of(stream, run))
 
@@ -127,7 +127,7 @@ class Buffer:
             self._journal.not_taken(row)
             raise
 
-    def together(self) -> Together:
+    def together(self) -> CommitGroup:
         """`with buffer.together():` the rows that are appended within, and the small state that is put, are in one
         commit: a kill leaves all of them or none. Await nothing within. When it fails its readings are not taken.
 

@@ -29,7 +29,7 @@ from hub.store_and_forward.buffer.segment import MAX_SEGMENT, SegmentInfo, Segme
 _NO_END = 1 << 63
 
 
-class Elsewhere:
+class ExternalSegments:
     """What `hub.store_and_forward.link` needs of a buffer, over such segments. What is acked is known to this object
     alone."""
 

@@ -38,7 +38,7 @@ from hub.store_and_forward.buffer.manifest import Manifest
 from hub.store_and_forward.buffer.reader import SegmentReader, Stored, without_reading
 from hub.store_and_forward.buffer.recovery import recover
 from hub.store_and_forward.buffer.reserve import Ballast
-from hub.store_and_forward.buffer.retention import Keeping
+from hub.store_and_forward.buffer.retention import Retention
 from hub.store_and_forward.buffer.segment import SegmentInfo
 from hub.store_and_forward.buffer.stream import Durable, Item, Keys, StreamWriter, into_blocks
 
@@ -67,7 +67,7 @@ class Journal:
         self.trust, self.run = trust, run
         self.catalog = Catalog()
         self.acks, self.lost = AckSet(), AckSet()  # as LOCAL, and as alerts, durably say
-        self.keeping = Keeping(self.catalog, self.acks, self.lost, config=config, monotonic=clock.monotonic)
+        self.keeping = Retention(self.catalog, self.acks, self.lost, config=config, monotonic=clock.monotonic)
         self._manifest = Manifest(self.catalog)
         self.errors: list[str] = []
         self.cut = 0  # bytes of torn tail

@@ -30,7 +30,7 @@ KEPT_KEY, LIFE_KEY = "buffer/kept/", "buffer/life"
 _LIFE_EVERY_S = 600.0
 
 
-class Keeping:
+class Retention:
     """`acks` and `lost` are the durable ones; `monotonic` gives seconds. For the writer thread, but for `kept`."""
 
     def __init__(

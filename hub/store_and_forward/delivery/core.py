@@ -19,7 +19,7 @@ from hub.store_and_forward.delivery.acceptance import OTHER_DATABASE, Acceptance
 from hub.store_and_forward.delivery.context import Context
 from hub.store_and_forward.delivery.lanes import ALERTS, BACKLOG, LANES, Lane, Ledger
 from hub.store_and_forward.delivery.ledgers import Books
-from hub.store_and_forward.delivery.model import Answer, Fetch, Flight, Part, Stored, StreamState, Survey, Vias
+from hub.store_and_forward.delivery.model import Answer, Fetch, InFlightMessage, Part, Stored, StreamState, Survey, Vias
 from hub.store_and_forward.delivery.rate import Rate
 from hub.store_and_forward.delivery.statements import Stating
 from hub.store_and_forward.delivery.timeouts import (
@@ -62,7 +62,7 @@ class Delivery:
         self.acked_records = self.acked_readings = self.rejections = self.wanted = 0
         self.state_s = state_s
         self._ledgers = Books(run)
-        self._flights: dict[int, Flight] = {}
+        self._flights: dict[int, InFlightMessage] = {}
         self._unacked: Counter[str] = Counter()
         self._weights: dict[str, float] = {}  # lane → bytes of a reading, in its last message
         self._vias = Vias(backoff)
@@ -177,7 +177,7 @@ class Delivery:
         return self._records(parts, b"" if streams is None else self._state(streams, via, now), via, now)
 
     def _stated(self, state: bytes, via: str, now: float) -> Message:
-        return self._send(state, "state", Flight(via, now, now + ANSWER_S, state=True))
+        return self._send(state, "state", InFlightMessage(via, now, now + ANSWER_S, state=True))
 
     def _records(self, parts: list[Part], state: bytes, via: str, now: float) -> Message | None:
         """One message of these, and of the state that goes with them."""
@@ -197,7 +197,7 @@ class Delivery:
             self._weights[parts[0].lane] = len(body) / readings
         for part in parts:
             part.load.groups.clear()
-        flight = Flight(
+        flight = InFlightMessage(
             via, now, now + ANSWER_S, bool(state), parts, parts[-1].lane, len(body), self.rate.delivered
         )  # fmt: skip
         self._unacked[flight.lane] += flight.size
@@ -293,13 +293,13 @@ class Delivery:
 
     # inside
 
-    def _send(self, body: bytes, kind: str, flight: Flight) -> Message:
+    def _send(self, body: bytes, kind: str, flight: InFlightMessage) -> Message:
         self._ids += 1
         self._flights[self._ids] = flight
         lane = flight.parts[0].lane if flight.parts else ""
         return Message(self._ids, kind, lane, body, sum(part.load.readings for part in flight.parts))
 
-    def _landed(self, message: int, flight: Flight, now: float) -> None:
+    def _landed(self, message: int, flight: InFlightMessage, now: float) -> None:
         self._vias.of(flight.via).backoff.reset()
         if not flight.parts:
             del self._flights[message]
@@ -360,7 +360,7 @@ class Delivery:
                 part.ledger.no_longer_waits(*span)
         return held
 
-    def _give_back(self, message: int) -> Flight | None:
+    def _give_back(self, message: int) -> InFlightMessage | None:
         flight = self._flights.pop(message, None)
         if flight is None:
             return None

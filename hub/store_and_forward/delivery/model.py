@@ -84,7 +84,7 @@ class Part(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Flight:
+class InFlightMessage:
     """One message that was sent and is not settled: a state, records, or both. It counts for the window of the last
     part's `lane`: an alert that takes readings along leaves room for the next alert."""
 
@@ -100,7 +100,7 @@ class Flight:
 
 
 @dataclass(slots=True)
-class Via:
+class Transport:
     """One transport."""
 
     backoff: Backoff
@@ -108,18 +108,18 @@ class Via:
     state_due: bool = True
 
 
-class Vias(dict[str, Via]):
+class Vias(dict[str, Transport]):
     """All transports by name, each with a back-off of its own."""
 
     def __init__(self, backoff: Callable[[], Backoff]) -> None:
         super().__init__()
         self._backoff = backoff
 
-    def of(self, name: str) -> Via:
+    def of(self, name: str) -> Transport:
         """This transport, known from now on."""
         via = self.get(name)
         if via is None:
-            via = self[name] = Via(self._backoff())
+            via = self[name] = Transport(self._backoff())
         return via
 
 

@@ -22,9 +22,20 @@ from hub.store_and_forward.link.model import (
     STARTING,
     UP,
     Buffer,
-    Carrier,
     LinkStatus,
+    UplinkConfig,
     UplinkStatus,
 )
 
-__all__ = ["AWAY", "FAILED", "REFUSED", "STARTING", "UP", "Buffer", "Carrier", "Link", "LinkStatus", "UplinkStatus"]
+__all__ = [
+    "AWAY",
+    "FAILED",
+    "REFUSED",
+    "STARTING",
+    "UP",
+    "Buffer",
+    "Link",
+    "LinkStatus",
+    "UplinkConfig",
+    "UplinkStatus",
+]

@@ -21,15 +21,15 @@ from hub.store_and_forward.link.model import (
     STARTING,
     UP,
     Buffer,
-    Carrier,
     Durable,
     Egress,
     Held,
     LinkStatus,
     Trust,
+    UplinkConfig,
 )
 from hub.store_and_forward.link.traffic import Traffic
-from hub.store_and_forward.link.uplink import KeptUplink
+from hub.store_and_forward.link.uplink import SupervisedUplink
 
 _log = logging.getLogger("hub.link")
 
@@ -57,7 +57,7 @@ class Link:
         buffer: Buffer,
         egress: Egress,
         clock: Clock,
-        uplinks: Iterable[Carrier] = (),
+        uplinks: Iterable[UplinkConfig] = (),
         backoff: Callable[[], Backoff] = lambda: Backoff(1.0, 60.0),
         slow: Callable[[], Backoff] = lambda: Backoff(60.0, 900.0),
         on_clock: Callable[[float, float, float], bool] | None = None,
@@ -73,7 +73,7 @@ class Link:
         )  # fmt: skip
         self._buffer, self._clock = buffer, clock
         self._slow = slow
-        self._uplinks = [KeptUplink(self, carrier, slow()) for carrier in uplinks]
+        self._uplinks = [SupervisedUplink(self, carrier, slow()) for carrier in uplinks]
         self._on_clock, self._on_trust, self.on_certificate = on_clock, on_trust, on_certificate
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -99,11 +99,11 @@ class Link:
                 self._let_run(uplink)
             await self._ended.wait()
 
-    def _let_run(self, uplink: KeptUplink) -> None:
+    def _let_run(self, uplink: SupervisedUplink) -> None:
         if self._group is not None:
             self._tasks[uplink.name] = self._group.create_task(uplink.keep(), name=f"uplink {uplink.name}")
 
-    async def rearrange(self, uplinks: Iterable[Carrier], *, metered: bool) -> None:
+    async def rearrange(self, uplinks: Iterable[UplinkConfig], *, metered: bool) -> None:
         """These are the uplinks from now on. One that stays as it is goes on; what another one carried goes back to
         its lane. Nothing is lost, nothing is sent twice but what was on its way."""
         wanted = {carrier.name: carrier for carrier in uplinks}
@@ -118,7 +118,7 @@ class Link:
             self.disconnected(uplink.name, None)
             self._outdated.discard(uplink.name)
         for carrier in wanted.values():
-            uplink = KeptUplink(self, carrier, self._slow())
+            uplink = SupervisedUplink(self, carrier, self._slow())
             self._uplinks.append(uplink)
             self._let_run(uplink)
         if metered != self.metered:

@@ -78,7 +78,7 @@ class Egress(Protocol):
     def note(self, whose: str, error: Any) -> None: ...
 
 
-class Carrier(NamedTuple):
+class UplinkConfig(NamedTuple):
     """One configured uplink: its name, and its plugin's `run(config, uplink)`."""
 
     name: str

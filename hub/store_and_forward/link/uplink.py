@@ -11,7 +11,7 @@ from hub.core.backoff import Backoff
 from hub.core.cancellation import cancelled
 from hub.core.errors import AuthFailed, HubError, LedElsewhere, NotReady
 from hub.sdk.session import Message
-from hub.store_and_forward.link.model import AWAY, FAILED, REFUSED, UP, Carrier, UplinkStatus
+from hub.store_and_forward.link.model import AWAY, FAILED, REFUSED, UP, UplinkConfig, UplinkStatus
 
 
 class Core(Protocol):
@@ -36,10 +36,10 @@ class Core(Protocol):
     async def until(self, monotonic: float) -> None: ...
 
 
-class KeptUplink:
+class SupervisedUplink:
     """One uplink, kept running; also the `Uplink` that its plugin is handed."""
 
-    def __init__(self, link: Core, carrier: Carrier, slow: Backoff) -> None:
+    def __init__(self, link: Core, carrier: UplinkConfig, slow: Backoff) -> None:
         self.name, self.hub = carrier.name, link.hub
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.uplink.{self.name}"), {"uplink": self.name})
         self.status = UplinkStatus(name=self.name, since=link.wall())

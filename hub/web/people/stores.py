@@ -23,7 +23,7 @@ class People(NamedTuple):
     broken: BrokenGlass
 
 
-async def opened(
+async def open_people(
     store: Store, clock: Clock, broken: BrokenGlass, *, changed: Callable[[], None],
     claimed: Callable[[], Awaitable[None]], former: People | None = None,
 ) -> People:  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.app.crisis import Hands
+from hub.app.crisis import HubCrisisActions
 
 
 class Parts:
@@ -19,7 +19,7 @@ class Parts:
     def note(self, what: str) -> Any:
         return lambda *_: self.done.append(what)
 
-    def hands(self) -> Hands:
+    def hands(self) -> HubCrisisActions:
         async def close() -> None:
             self.done.append("connections closed")
 
@@ -33,7 +33,7 @@ class Parts:
             link=SimpleNamespace(reconnect=self.note("link"), hurry=self.note("link")),
             keeper=SimpleNamespace(changed=self.note("backup due")),
         )  # fmt: skip
-        return Hands(SimpleNamespace(loaded=loaded), field, outward)  # type: ignore[arg-type]
+        return HubCrisisActions(SimpleNamespace(loaded=loaded), field, outward)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("what", ["cut", "join", "freeze"])

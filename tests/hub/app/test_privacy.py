@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from unittest.mock import AsyncMock, MagicMock
 
-from hub.app.privacy import Forgetting
+from hub.app.privacy import LocalEraser
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Place
 
@@ -25,6 +25,6 @@ async def test_a_plan_that_is_made_while_its_history_is_erased_is_made_anew():
     field = SimpleNamespace(holding=AsyncMock(), kept=AsyncMock())
     field.holding.destroy.return_value = field.kept.forget.return_value = 0
     measured = SimpleNamespace(observer=MagicMock(), rollups=rollups, raw=None)
-    told = await Forgetting(path, field, measured)([Device(id="x:1", integration="x", place="salle")])
+    told = await LocalEraser(path, field, measured)([Device(id="x:1", integration="x", place="salle")])
     assert told["hourly and monthly figures, raw history"] == 3
     assert done == [("recompile", "x:1"), ("erase", "salle", "motion"), ("recompile", "x:1")]

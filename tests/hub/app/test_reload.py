@@ -7,14 +7,14 @@ from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
-from hub.app.crisis import Emergency, Hands
+from hub.app.crisis import Emergency, HubCrisisActions
 from hub.app.reload import Reloading
 from hub.config.differences import ADDED, CHANGED, INTEGRATION, Difference, Differences
 from hub.config.load import Models, load
 from hub.core.errors import HubError
 from hub.core.store import Store
 from hub.devices.registry import Devices, mark_of
-from hub.onboarding.adoption.tables import Roll
+from hub.onboarding.adoption.tables import AddedDevices
 from hub.operations.crisis import State
 from hub.plugin_host.pausing import Pauses
 from hub.sdk.hookspecs import Config
@@ -45,7 +45,7 @@ async def test_a_key_that_is_given_while_the_configuration_is_taken_up_stays(tmp
     store = await Store.open(tmp_path / "store.db", bytes(32))
     devices = Devices(loaded.devices)
     ground = SimpleNamespace(store=store, models=models, loaded=loaded)
-    reloading = Reloading(ground, MagicMock(devices=devices, roll=Roll()), *[MagicMock() for _ in range(8)])
+    reloading = Reloading(ground, MagicMock(devices=devices, roll=AddedDevices()), *[MagicMock() for _ in range(8)])
 
     async def give():
         await store.give_key(NAME, KEY, mark_of(None), 1.0, "cli")
@@ -84,7 +84,7 @@ async def test_what_a_configuration_adds_to_an_isolated_hub_is_held_before_it_st
     old = load(file, models)
     ground = SimpleNamespace(loaded=old, registry=MagicMock(metrics=MagicMock(side_effect=ZeroDivisionError)))
     field = MagicMock(plugins=AsyncMock(integrate=MagicMock(), pauses=Pauses()), packs=AsyncMock(), http=AsyncMock())
-    hands = Hands(ground, field, MagicMock())
+    hands = HubCrisisActions(ground, field, MagicMock())
     crisis = SimpleNamespace(state=State())
     others: list[Any] = [MagicMock() for _ in range(6)]
     reloading = Reloading(ground, MagicMock(), field, *others, emergency=Emergency(crisis, MagicMock(), hands))

@@ -11,10 +11,10 @@ import pytest
 from hub.automation.alert_engine import Watching
 from hub.automation.alerts import ACKNOWLEDGED, CLEARED, RAISED, Book
 from hub.automation.backend_answers import ASK_S, LONGEST_S, SELDOM_S, SOON_S, Answering
-from hub.automation.commands import Desk
+from hub.automation.commands import CommandService
 from hub.automation.rules import Fired, Rules, Where
 from hub.automation.rules.compiler import Action, Rule
-from hub.automation.rules.conditions import Same
+from hub.automation.rules.conditions import Equals
 from hub.automation.rules.write_intents import KEY as KEPT
 from hub.core.backoff import Backoff
 from hub.core.counters import Counts
@@ -35,7 +35,7 @@ HERE = Where("street", "ble:1", "street", "s", "z", "radio", "Rue Haute")
 class Hub:
     def __init__(self, store, clock):
         self.store, self.clock, self.counts, self.stream = store, clock, Counts(), Stream()
-        self.desk = Desk(
+        self.desk = CommandService(
             store, Devices([LAMP]), clock, self.counts, metric=lambda device, key: Metric(key=key, unit="%"),
             last=lambda device, key: None, downlink=None,
         )  # fmt: skip
@@ -142,7 +142,7 @@ async def test_a_rule_that_still_holds_lets_go_of_nothing_when_the_rules_are_mad
             "may_keep": lambda *_: True,
             "now": hub.clock.now, "monotonic": hub.clock.monotonic, "fired": hub.watching.fired,
         }  # fmt: skip
-        hub.watching.rules = Rules([msgspec.structs.replace(DIM, test=Same(True), places={"street"})], **made)
+        hub.watching.rules = Rules([msgspec.structs.replace(DIM, test=Equals(True), places={"street"})], **made)
         tap = hub.watching.rules.tap(sensor, {}, ["presence"])
         tap.see(Report(device="ble:1", values={"presence": True}), TrustClass.A)
         await hub.watching.turn()
@@ -293,7 +293,7 @@ async def test_the_calls_of_the_command_line(tmp_path):
         ]  # fmt: skip
 
 
-DIMMED = msgspec.structs.replace(DIM, test=Same(True), places={"street"})
+DIMMED = msgspec.structs.replace(DIM, test=Equals(True), places={"street"})
 SENSOR = Device(id="ble:1", integration="radio", place="street")
 
 

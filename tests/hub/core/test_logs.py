@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from hub.core.logs import LONGEST, Ring, Tame
+from hub.core.logs import LONGEST, IndentingFormatter, Ring
 
 
 def ring_of(*said: tuple[str, int, str]) -> Ring:
@@ -44,7 +44,7 @@ def test_what_others_say_forges_no_line_and_moves_no_cursor() -> None:
         raise OSError(FORGED)
     except OSError:
         failed = logging.LogRecord("hub.opcua", 40, "", 0, "not ready: %s", (FORGED,), sys.exc_info())
-    lines = Tame("%(levelname)s %(name)s: %(message)s").format(failed).split("\n")
+    lines = IndentingFormatter("%(levelname)s %(name)s: %(message)s").format(failed).split("\n")
     assert lines[0] == "ERROR hub.opcua: not ready: no route"
     assert all(line.startswith("    ") for line in lines[1:])
     assert not [letter for letter in "".join(lines) if letter in "\r\x1b\u202e\u061c"]

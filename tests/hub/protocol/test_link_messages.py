@@ -21,10 +21,10 @@ from hub.protocol.link_messages import (
     SPEAKS,
     STATE_LABEL,
     Ack,
-    Also,
     Group,
     Reply,
     State,
+    StreamAck,
     key_id,
     open_message,
     pack_message,
@@ -169,7 +169,7 @@ def test_an_ack_is_read_as_it_was_signed(ack: Ack) -> None:
 @given(st.lists(acks(), min_size=1, max_size=5))
 def test_an_ack_of_several_runs_says_of_each_what_one_of_its_own_would(several: list[Ack]) -> None:
     first = several[0]
-    said = [Also(a.stream, a.run, a.through, a.ranges, a.rejected, a.want) for a in several[1:]]
+    said = [StreamAck(a.stream, a.run, a.through, a.ranges, a.rejected, a.want) for a in several[1:]]
     together = msgspec.structs.replace(first, also=tuple(said))
     found, _ = read_ack(sign_ack(together, KEY), TRUST)
     shared = {name: getattr(first, name) for name in ("hub", "db", "n", "nonce", "now")}
@@ -177,7 +177,7 @@ def test_an_ack_of_several_runs_says_of_each_what_one_of_its_own_would(several: 
 
 
 def test_ranges_out_of_order_are_refused_in_every_part_of_an_ack() -> None:
-    wrong = msgspec.structs.replace(ACK, also=(Also("alerts", b"r" * 16, 7, ((7, 8),)),))
+    wrong = msgspec.structs.replace(ACK, also=(StreamAck("alerts", b"r" * 16, 7, ((7, 8),)),))
     with pytest.raises(ValueError, match="out of order"):
         sign_ack(wrong, KEY)
     payload = msgspec.msgpack.encode(wrong)

@@ -9,7 +9,7 @@ import pytest
 from lorawan_peer import LoraPacket
 from lorawan_world import GATEWAYS, World
 
-from hub.pipeline.admission.clones import Forks
+from hub.pipeline.admission.clones import CounterForkDetector
 from integrations.lorawan import commands as c
 from integrations.lorawan.counters import expand
 from integrations.lorawan.device import Radio, Version, encode
@@ -379,7 +379,7 @@ def test_two_senders_in_one_session_are_told_by_the_second_frame_and_a_repeat_is
     seen = len(world.told)
     for frame in frames:
         world.hear(frame)
-    forks, found = Forks(), []
+    forks, found = CounterForkDetector(), []
     for number, said in enumerate(world.told):
         if isinstance(said, Commit) and said.report is not None:
             forks.fresh(said.report.counter, said.report.content)

@@ -23,7 +23,7 @@ from hub.protocol.records.rows import READINGS, Column, Row, Shape, Subject
 from hub.store_and_forward.buffer import Buffer
 from hub.store_and_forward.buffer.batch import BufferConfig
 from hub.store_and_forward.egress import Egress
-from hub.store_and_forward.link import Carrier, Link
+from hub.store_and_forward.link import Link, UplinkConfig
 from plugins.https import Https, run
 from tests.ports import free_port
 
@@ -77,7 +77,7 @@ class Building:
         self.following = Following(self.state, trust, clock, adopt)
         link = Link(
             hub=enrolled.hub, identity=owned.identity, trust=trust, buffer=buffer, clock=clock, egress=egress,
-            uplinks=[Carrier("https", Https.model_validate({"url": enrolled.url}), run)],
+            uplinks=[UplinkConfig("https", Https.model_validate({"url": enrolled.url}), run)],
             backoff=lambda: Backoff(0.02, 0.1), slow=lambda: Backoff(0.05, 0.1), on_trust=self.following.offer,
         )  # fmt: skip
         self.renewal = Renewal(

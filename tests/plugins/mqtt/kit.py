@@ -31,7 +31,7 @@ from hub.protocol.records.rows import READINGS, Column, Row, Shape, Subject
 from hub.store_and_forward.buffer import Buffer
 from hub.store_and_forward.buffer.batch import BufferConfig
 from hub.store_and_forward.egress import Egress
-from hub.store_and_forward.link import Carrier, Link
+from hub.store_and_forward.link import Link, UplinkConfig
 from plugins import https, mqtt
 from tests.ports import free_port
 
@@ -142,8 +142,8 @@ class District:
             config=BufferConfig(window_s=0.05, urgent_s=0.01, idle_s=0.05),
         )  # fmt: skip
         known = {
-            "mqtt": Carrier("mqtt", mqtt.Mqtt.model_validate({"url": self.broker.url} | settings), mqtt.run),
-            "https": Carrier("https", https.Https.model_validate({"url": enrolled.url}), https.run),
+            "mqtt": UplinkConfig("mqtt", mqtt.Mqtt.model_validate({"url": self.broker.url} | settings), mqtt.run),
+            "https": UplinkConfig("https", https.Https.model_validate({"url": enrolled.url}), https.run),
         }
         link = Link(
             hub=enrolled.hub, identity=owned.identity, trust=trust, buffer=buffer, clock=clock,

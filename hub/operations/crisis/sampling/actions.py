@@ -8,7 +8,7 @@ from typing import Protocol
 from hub.operations.crisis.sampling.state import Raised
 
 
-class Hands(Protocol):
+class SamplingActions(Protocol):
     """What raising does to the hub's parts."""
 
     def closed(self) -> str:

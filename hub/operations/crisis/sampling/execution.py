@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hub.automation.commands import WriteRefused
 from hub.core.clock import Clock
-from hub.operations.crisis.sampling.actions import Hands
+from hub.operations.crisis.sampling.actions import SamplingActions
 from hub.operations.crisis.sampling.model import DOWNLINK, HOUR_S
 from hub.operations.crisis.sampling.state import FAILED, ORDERED, RESTORING, TOLD, WAITING, Raised, State
 from hub.operations.crisis.sampling.verification import Noticing
@@ -24,7 +24,7 @@ GIVE_UP_S = 48 * HOUR_S
 class Carrying:
     """The entries of one raising, and of the way back from it."""
 
-    def __init__(self, hands: Hands, clock: Clock) -> None:
+    def __init__(self, hands: SamplingActions, clock: Clock) -> None:
         self._hands, self._clock = hands, clock
         self._noticing: dict[str, dict[str, Noticing]] = {}
         self._later: dict[str, float] = {}  # entry → monotonic seconds before which it is not ordered again

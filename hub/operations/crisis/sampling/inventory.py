@@ -9,7 +9,7 @@ from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 from hub.core.model import Device
-from hub.operations.crisis.sampling.model import DOWNLINK, Air, Band, Downlink, Gateway, Item, Wish
+from hub.operations.crisis.sampling.model import DOWNLINK, Air, Band, Downlink, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.reasons import Reason
 from hub.plugin_host.poll_scheduler import Pace, Paces
 
@@ -53,7 +53,7 @@ class Sources:
     former: Callable[[str], float | None]
 
 
-async def items(sources: Sources, wish: Wish) -> list[Item]:
+async def items(sources: Sources, wish: SamplingRequest) -> list[Item]:
     """Every device of the hub in one item."""
     mains, types, lines = frozenset(sources.mains()), sources.types(), sources.lines()
     known = {device.id: device for device in sources.devices()}
@@ -84,7 +84,7 @@ def gateways(sources: Sources) -> list[Gateway]:
 
 
 def _polled(
-    sources: Sources, wish: Wish, pace: Pace, devices: list[Device], types: Mapping[str, str], line: str,
+    sources: Sources, wish: SamplingRequest, pace: Pace, devices: list[Device], types: Mapping[str, str], line: str,
     mains: frozenset[str],
 ) -> Item:  # fmt: skip
     """A loop. What has a battery spends it at each turn, so the one that is worst off counts."""
@@ -111,7 +111,7 @@ def _busy(told: list[Mapping[str, Any]], pace: Pace) -> float:
     return pace.turn_s or 0.0
 
 
-async def _other(sources: Sources, wish: Wish, device: Device, kind: str, mains: frozenset[str]) -> Item:
+async def _other(sources: Sources, wish: SamplingRequest, device: Device, kind: str, mains: frozenset[str]) -> Item:
     """One that nobody asks in turns: it speaks by itself, and a downlink may tell it how often."""
     facts = sources.told(device.integration, device.id)
     air = _air(facts)
@@ -158,7 +158,7 @@ def _air(facts: Mapping[str, Any]) -> Air | None:
     )
 
 
-def _chosen(sources: Sources, wish: Wish, device: Device) -> bool:
+def _chosen(sources: Sources, wish: SamplingRequest, device: Device) -> bool:
     if not (wish.devices or wish.zones or wish.integrations):
         return True
     return (

@@ -28,7 +28,7 @@ class Budgets(msgspec.Struct, frozen=True, kw_only=True):
     unknown_battery: bool = False
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class SamplingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """`period_s`: how often everything chosen should speak; for `duration_s` seconds. `devices`, `zones` and
     `integrations` choose; all three empty: everything."""
 

@@ -28,7 +28,7 @@ from math import ceil, exp, inf
 import msgspec
 
 from hub.config.values import show_duration
-from hub.operations.crisis.sampling.model import DAY_S, DOWNLINK, HOUR_S, Budgets, Gateway, Item, Wish
+from hub.operations.crisis.sampling.model import DAY_S, DOWNLINK, HOUR_S, Budgets, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.reasons import Reason
 
 SLACK = 1e-9
@@ -44,7 +44,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     why: Reason | None = None
 
 
-class Left(msgspec.Struct, frozen=True):
+class Skipped(msgspec.Struct, frozen=True):
     """An item that is left as it is."""
 
     item: Item
@@ -63,7 +63,7 @@ class Load(msgspec.Struct, frozen=True):
     rate_after: float
 
 
-class Telling(msgspec.Struct, frozen=True):
+class DownlinkCost(msgspec.Struct, frozen=True):
     """What it takes to tell the devices: so many downlinks, `air_s` seconds on the air of them; `takes_s` seconds until
     the last can have been told: each listens after an uplink of its own, and the gateways have their duty cycle too.
     inf: no gateway can send."""
@@ -74,12 +74,12 @@ class Telling(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    wish: Wish
+    wish: SamplingRequest
     budgets: Budgets
     entries: tuple[Entry, ...]
-    left: tuple[Left, ...]
+    left: tuple[Skipped, ...]
     loads: tuple[Load, ...]
-    telling: Telling
+    telling: DownlinkCost
 
     @property
     def digest(self) -> str:
@@ -91,17 +91,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(b"ilot/sampling/1\0" + said).hexdigest()[:16]
 
 
-def plan(items: Iterable[Item], gateways: Iterable[Gateway], budgets: Budgets, wish: Wish) -> Plan:
+def plan(items: Iterable[Item], gateways: Iterable[Gateway], budgets: Budgets, wish: SamplingRequest) -> Plan:
     """`model`: all that there are, also what is not chosen: it shares lines and channels."""
     everything = list(items)
     own: dict[str, tuple[float, Reason | None]] = {}
-    left: list[Left] = []
+    left: list[Skipped] = []
     for item in everything:
         if not item.chosen:
             continue
         verdict = _own(item, budgets, wish)
         if isinstance(verdict, Reason):
-            left.append(Left(item, verdict))
+            left.append(Skipped(item, verdict))
         else:
             own[item.name] = verdict
     floors = {key: _floor(everything, own, wish, budgets, key) for key in _shared(everything)}
@@ -146,7 +146,7 @@ def battery_after(days: float, factor: float, duration_s: float) -> tuple[float,
     return max(0.0, days - factor * duration_s / DAY_S), days / factor
 
 
-def least(item: Item, budgets: Budgets, wish: Wish) -> list[tuple[float, Reason | None]]:
+def least(item: Item, budgets: Budgets, wish: SamplingRequest) -> list[tuple[float, Reason | None]]:
     """The shortest period by each budget of its own, the wish first. Needs `was_s`; inf: none."""
     was, found = item.was_s or 0.0, list[tuple[float, Reason | None]]()
     found.append((wish.period_s, None))
@@ -166,7 +166,7 @@ def least(item: Item, budgets: Budgets, wish: Wish) -> list[tuple[float, Reason 
     return found
 
 
-def _own(item: Item, budgets: Budgets, wish: Wish) -> tuple[float, Reason | None] | Reason:
+def _own(item: Item, budgets: Budgets, wish: SamplingRequest) -> tuple[float, Reason | None] | Reason:
     """The shortest period that it may have by itself and what clips it, or why it is left out."""
     if item.why_not is not None:
         return item.why_not
@@ -198,7 +198,7 @@ def _as_it_is(item: Item, why: Reason | None, budgets: Budgets) -> Reason:
     return why
 
 
-def _entry(item: Item, period: float, why: Reason | None, floors: Mapping[str, float]) -> Entry | Left:
+def _entry(item: Item, period: float, why: Reason | None, floors: Mapping[str, float]) -> Entry | Skipped:
     """With the budgets that it shares."""
     was, least_s = item.was_s or 0.0, period
     for key in _keys(item):
@@ -207,7 +207,7 @@ def _entry(item: Item, period: float, why: Reason | None, floors: Mapping[str, f
             if shared > least_s:
                 least_s, why = shared, Reason("channel") if key == CHANNEL else Reason("line", {"line": key})
     if least_s >= was:
-        return Left(item, why or Reason("often-enough"))
+        return Skipped(item, why or Reason("often-enough"))
     return Entry(item=item, was_s=was, to_s=least_s, why=why)
 
 
@@ -231,7 +231,7 @@ def _busy(item: Item, key: str) -> float:
 
 
 def _floor(
-    items: list[Item], own: Mapping[str, tuple[float, Reason | None]], wish: Wish, budgets: Budgets, key: str
+    items: list[Item], own: Mapping[str, tuple[float, Reason | None]], wish: SamplingRequest, budgets: Budgets, key: str
 ) -> float:  # fmt: skip
     """The shortest period for all who share a budget, in whole seconds; inf where nobody may be raised at all."""
     sharing = [item for item in items if key in _keys(item) and item.was_s]
@@ -281,7 +281,7 @@ def collisions(load: float) -> float:
     return 1.0 - exp(-2.0 * load)
 
 
-def telling(entries: Iterable[Entry], gateways: list[Gateway]) -> Telling:
+def telling(entries: Iterable[Entry], gateways: list[Gateway]) -> DownlinkCost:
     """What it takes to tell them. The sub-band of the first receive window counts, and of it what all gateways together
     may send: what they have left now, then what each hour grants."""
     told = [entry for entry in entries if entry.item.how == DOWNLINK]
@@ -298,7 +298,7 @@ def telling(entries: Iterable[Entry], gateways: list[Gateway]) -> Telling:
             takes = max(takes, (seconds - left) / hourly * HOUR_S if hourly else inf)
         elif not hourly:
             takes = inf
-    return Telling(len(told), sum(need.values()), takes)
+    return DownlinkCost(len(told), sum(need.values()), takes)
 
 
 def up(period: float, step: float) -> float:

@@ -19,10 +19,10 @@ from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.operations.crisis.justification import reasoned
 from hub.operations.crisis.sampling import planner, state, views
-from hub.operations.crisis.sampling.actions import Hands
+from hub.operations.crisis.sampling.actions import SamplingActions
 from hub.operations.crisis.sampling.execution import TICK_S, Carrying
 from hub.operations.crisis.sampling.expected_periods import Expecting
-from hub.operations.crisis.sampling.model import DOWNLINK, Budgets, Gateway, Item, Wish
+from hub.operations.crisis.sampling.model import DOWNLINK, Budgets, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.state import FAILED, OVER, RAISED, RESTORING, State
 
 KEEP_S = 600.0
@@ -53,8 +53,8 @@ class Sampling:
     """`gather` gives all items and gateways for a wish, `budgets` and `longest_s` what the configuration says."""
 
     def __init__(
-        self, memory: Memory, hands: Hands, clock: Clock, *,
-        gather: Callable[[Wish], Awaitable[tuple[list[Item], list[Gateway]]]], budgets: Callable[[], Budgets],
+        self, memory: Memory, hands: SamplingActions, clock: Clock, *,
+        gather: Callable[[SamplingRequest], Awaitable[tuple[list[Item], list[Gateway]]]], budgets: Callable[[], Budgets],
         longest_s: Callable[[], float],
     ) -> None:  # fmt: skip
         self._memory, self._hands, self._clock = memory, hands, clock
@@ -134,7 +134,7 @@ class Sampling:
         """{period_s, for_s, devices, zones, integrations, by} → what it would cost; changes nothing."""
         return views.plan(await self._made(self._wish(arguments), asker(arguments)))
 
-    async def _made(self, wish: Wish, by: str) -> planner.Plan:
+    async def _made(self, wish: SamplingRequest, by: str) -> planner.Plan:
         items, gateways = await self._gather(wish)
         made = await asyncio.to_thread(planner.plan, items, gateways, self._budgets(), wish)
         self._plans.pop((by, made.digest), None)
@@ -144,7 +144,7 @@ class Sampling:
             del self._plans[next(key for key in self._plans if each[key[0]] == max(each.values()))]
         return made
 
-    def _wish(self, arguments: dict[str, Any]) -> Wish:
+    def _wish(self, arguments: dict[str, Any]) -> SamplingRequest:
         longest = self._longest_s()
         period, duration = _seconds(arguments, "period_s"), _seconds(arguments, "for_s", longest)
         if period < SHORTEST_S:
@@ -153,7 +153,7 @@ class Sampling:
             raise HubError(
                 f"sampling is raised for 1 min to {planner.spell(longest)}, as `crisis.sampling.longest` says"
             )
-        return Wish(
+        return SamplingRequest(
             period_s=period, duration_s=duration, devices=_names(arguments, "devices"),
             zones=_names(arguments, "zones"), integrations=_names(arguments, "integrations"),
         )  # fmt: skip

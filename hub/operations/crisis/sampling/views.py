@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hub.operations.crisis.sampling.model import HOUR_S, Item, Wish
+from hub.operations.crisis.sampling.model import HOUR_S, Item, SamplingRequest
 from hub.operations.crisis.sampling.planner import CHANNEL, Entry, Load, Plan, battery_after, collisions
 from hub.operations.crisis.sampling.reasons import WORDS, Reason
 from hub.operations.crisis.sampling.state import FAILED, RESTORING, Raised, State
@@ -32,7 +32,7 @@ def _named(item: Item) -> dict[str, Any]:
     return {"name": item.name, "devices": list(item.devices), "integration": item.integration, "how": item.how}
 
 
-def _entry(entry: Entry, wish: Wish) -> dict[str, Any]:
+def _entry(entry: Entry, wish: SamplingRequest) -> dict[str, Any]:
     item, told = entry.item, _named(entry.item)
     told |= {"was_s": entry.was_s, "to_s": entry.to_s, "battery": None, "air": None, "line": None}
     told |= entry.why.told() if entry.why is not None else {"reason": "", "why": "", "why_fr": ""}

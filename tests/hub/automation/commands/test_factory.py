@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import hub
-from hub.automation.commands import Credential, Desk, FactoryCredentials, Order, WriteRefused, credentials_of
+from hub.automation.commands import CommandService, Credential, FactoryCredentials, Order, WriteRefused, credentials_of
 from hub.automation.commands.credentials import still_default
 from hub.core.counters import Counts
 from hub.core.model import Device, Metric, Writable
@@ -52,7 +52,7 @@ async def ordered(store: Store, given: hub.Config, device: Device = METER) -> st
     clock, devices = ManualClock(), Devices([device])
     async with Packs(Library()) as packs:
         factory = FactoryCredentials(devices, packs, {"meters": [*credentials_of(given)]}, clock)
-        desk = Desk(
+        desk = CommandService(
             store, devices, clock, Counts(), metric=lambda *_: Metric(key="setpoint"), last=lambda *_: None,
             downlink=nothing, barred=factory.refuses,
         )  # fmt: skip

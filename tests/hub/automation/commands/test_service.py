@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hub.automation.commands import Desk, Order, OwnCommands, WriteRefused
+from hub.automation.commands import CommandService, Order, OwnCommands, WriteRefused
 from hub.automation.commands.service import NO_ANSWER_S
 from hub.automation.commands.table import Memory
 from hub.core.counters import Counts
@@ -34,7 +34,7 @@ async def no_downlink(device, name, values):
 class Hub:
     def __init__(self, store, clock):
         self.store, self.clock, self.counts = store, clock, Counts()
-        self.desk = Desk(
+        self.desk = CommandService(
             store, Devices([BOILER]), clock, self.counts, metric=lambda device, key: METRICS.get(key),
             last=lambda device, key: 50.0, downlink=no_downlink,
         )  # fmt: skip

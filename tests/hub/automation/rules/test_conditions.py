@@ -9,7 +9,17 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.automation.rules.conditions import LEAST, Aggregate, Held, Limit, Minus, Rate, Same, Unchanged, number
+from hub.automation.rules.conditions import (
+    LEAST,
+    Aggregate,
+    Difference,
+    Equals,
+    ForDuration,
+    Limit,
+    Rate,
+    Unchanged,
+    number,
+)
 from hub.automation.rules.schedules import Programme
 
 NUMBERS = st.floats(-1e6, 1e6)
@@ -39,14 +49,14 @@ def test_between_the_limit_and_where_it_clears_nothing_changes(values, limit, ma
 def test_a_value_of_the_wrong_kind_is_no_answer_and_no_error(value, on):
     told = Limit(10.0, 8.0).holds(value, on)
     assert (told is None) == (not number(value))
-    assert Same(True).holds(value, on) in (True, False, None)
-    assert Same("open").holds(value, on) in (True, False, None)
+    assert Equals(True).holds(value, on) in (True, False, None)
+    assert Equals("open").holds(value, on) in (True, False, None)
 
 
 @settings(deadline=None)
 @given(STEPS, st.floats(0, 2000))
 def test_it_turns_on_when_it_held_that_long_without_a_break_and_off_at_once(steps, for_s):
-    held, at, since = Held(for_s), 0.0, None
+    held, at, since = ForDuration(for_s), 0.0, None
     for gap, holds in steps:
         at += gap
         held.step(holds, at)
@@ -55,7 +65,7 @@ def test_it_turns_on_when_it_held_that_long_without_a_break_and_off_at_once(step
 
 
 def test_the_clock_alone_turns_it_on():
-    held = Held(60.0)
+    held = ForDuration(60.0)
     assert not held.step(True, 100.0)
     assert not held.due(159.9)
     assert held.due(160.0)
@@ -87,7 +97,7 @@ def test_an_aggregate_is_of_what_was_told_lately(told):
 
 
 def test_a_difference_needs_both_series_at_about_the_same_time():
-    minus = Minus(60.0)
+    minus = Difference(60.0)
     assert minus.take("first", 50.0, 0.0) is None
     assert minus.take("second", 40.0, 30.0) == 10.0
     assert minus.take("second", 41.0, 61.0) is None  # the first is too old by now

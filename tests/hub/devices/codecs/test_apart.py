@@ -18,7 +18,7 @@ from hub.core.errors import DecodeError
 from hub.devices.codecs import Codec, Codecs
 from hub.devices.codecs.messages import ENCODE, UPLINK, Call
 from hub.devices.codecs.sandbox import Compiled, Sandbox
-from hub.devices.codecs.worker import Bench
+from hub.devices.codecs.worker import CodecCache
 
 SECRET = b"SERIAL-67890123!"
 OTHER = b"another meter"
@@ -205,7 +205,7 @@ async def test_the_serial_number_of_one_meter_does_not_reach_the_reading_of_the_
 
 def test_a_hundred_thousand_calls_take_no_more_memory_than_some() -> None:
     """Kept objects, cycles, jobs and failures among them."""
-    bench = Bench()
+    bench = CodecCache()
     kept = [
         Codec("const all = []; function decodeUplink(i) { all.push(i); return { data: { n: all.length } } }"),
         Codec("function decodeUplink(i) { const o = { i }; o.o = o; Promise.resolve(o).then(() => o); return {} }"),
@@ -227,7 +227,7 @@ def test_a_hundred_thousand_calls_take_no_more_memory_than_some() -> None:
 
 
 def test_images_that_are_large_push_others_out_and_all_codecs_go_on() -> None:
-    bench = Bench()
+    bench = CodecCache()
     large = [
         Codec(f"const t = new Uint8Array(9e6); function decodeUplink(i) {{ return {{ n: {n} }} }}") for n in range(9)
     ]

@@ -16,7 +16,7 @@ from hub.onboarding.adoption.engine import Adoption, Row
 from hub.plugin_host.plugin_types import installed_models
 from hub.plugin_host.registry import Registry
 from hub.plugin_host.supervisor import RUNNING, Health
-from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.device_labels.device_request import DeviceRequest
 from tests.hub.path_kit import Path
 
 CONFIG = """\
@@ -78,7 +78,7 @@ class House(Path):
         return self.service._adoption
 
     async def add(self, *, dry_run: bool = False, update: bool = False, **wish: Any) -> Row:
-        return (await self.adoption.add([Wish(**wish)], dry_run=dry_run, update=update, by="test"))[0]
+        return (await self.adoption.add([DeviceRequest(**wish)], dry_run=dry_run, update=update, by="test"))[0]
 
     async def call(self, name: str, **arguments: Any) -> Any:
         return await self.service.calls()[name](arguments)

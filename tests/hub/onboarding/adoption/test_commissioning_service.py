@@ -11,7 +11,7 @@ import pytest
 from hub.core.errors import AuthFailed, HubError, NotReady
 from hub.core.model import Proof
 from hub.onboarding.adoption import commissioning_list
-from hub.onboarding.adoption.commissioning_service import Rolls
+from hub.onboarding.adoption.commissioning_service import CommissioningService
 from hub.onboarding.adoption.report import signed, verified
 from hub.protocol.device_labels import Unreadable
 from hub.protocol.hub_id import hub_id
@@ -24,7 +24,7 @@ KEYED = f"DevEUI {EUI} AppKey {KEY.hex()}"
 
 
 @pytest.fixture
-async def rolls(tmp_path: Path) -> AsyncIterator[tuple[House, Rolls]]:
+async def rolls(tmp_path: Path) -> AsyncIterator[tuple[House, CommissioningService]]:
     house = House(tmp_path)
     await house.start()
     yield house, house.service.rolls
@@ -32,15 +32,15 @@ async def rolls(tmp_path: Path) -> AsyncIterator[tuple[House, Rolls]]:
     await house.store.close()
 
 
-async def do(rolls: Rolls, name: str, **arguments: Any) -> Any:
+async def do(rolls: CommissioningService, name: str, **arguments: Any) -> Any:
     return await rolls.calls()[f"roster.{name}"]({"by": "web:camille", **arguments})
 
 
-async def rows(rolls: Rolls) -> list[dict[str, Any]]:
+async def rows(rolls: CommissioningService) -> list[dict[str, Any]]:
     return list((await do(rolls, "show"))["rows"])
 
 
-async def test_a_row_goes_from_grey_to_blue_to_amber_to_green(rolls: tuple[House, Rolls]) -> None:
+async def test_a_row_goes_from_grey_to_blue_to_amber_to_green(rolls: tuple[House, CommissioningService]) -> None:
     house, roll = rolls
     said = (await do(roll, "scan", label=QR, zone="rooms", how="scan"))["row"]
     assert (said["colour"], said["why"], said["remedy"]["fr"]) == ("grey", "no-key", "Clé absente")
@@ -58,7 +58,9 @@ async def test_a_row_goes_from_grey_to_blue_to_amber_to_green(rolls: tuple[House
     assert (shown["green"], shown["expected"]) == (1, 1)
 
 
-async def test_what_was_answered_is_there_in_the_next_life_and_green_stays_green(rolls: tuple[House, Rolls]) -> None:
+async def test_what_was_answered_is_there_in_the_next_life_and_green_stays_green(
+    rolls: tuple[House, CommissioningService],
+) -> None:
     house, roll = rolls
     await do(roll, "scan", label=KEYED, zone="rooms", how="scan")
     await do(roll, "unreadable", note="salle 4", zone="rooms")
@@ -74,7 +76,7 @@ async def test_what_was_answered_is_there_in_the_next_life_and_green_stays_green
     assert len(await rows(again)) == 2
 
 
-async def test_no_key_is_ever_in_the_roster_the_audit_or_the_report(rolls: tuple[House, Rolls]) -> None:
+async def test_no_key_is_ever_in_the_roster_the_audit_or_the_report(rolls: tuple[House, CommissioningService]) -> None:
     house, roll = rolls
     await do(roll, "scan", label=KEYED, zone="rooms")
     await do(roll, "scan", device=OTHER, key=KEY[::-1].hex(), zone="rooms")
@@ -89,7 +91,9 @@ async def test_no_key_is_ever_in_the_roster_the_audit_or_the_report(rolls: tuple
     assert house.devices.key(OTHER) == KEY[::-1]
 
 
-async def test_a_label_that_names_nothing_is_no_row_and_says_why_in_both_languages(rolls: tuple[House, Rolls]) -> None:
+async def test_a_label_that_names_nothing_is_no_row_and_says_why_in_both_languages(
+    rolls: tuple[House, CommissioningService],
+) -> None:
     _, roll = rolls
     with pytest.raises(Unreadable) as caught:
         await do(roll, "scan", label="LW:D0:1122334455667788:AABBCCDDEEFF0011:AABB1122:CAF2D")
@@ -99,7 +103,7 @@ async def test_a_label_that_names_nothing_is_no_row_and_says_why_in_both_languag
 
 
 async def test_another_device_takes_a_rows_place_with_one_scan_and_the_key_of_the_inventory(
-    rolls: tuple[House, Rolls],
+    rolls: tuple[House, CommissioningService],
 ) -> None:
     house, roll = rolls
     asked: list[dict[str, Any]] = []
@@ -120,7 +124,7 @@ async def test_another_device_takes_a_rows_place_with_one_scan_and_the_key_of_th
     assert (row["colour"], row["device"]) == ("blue", "lorawan:0018b2000000aaaa")
 
 
-async def test_one_device_is_never_two_rows(rolls: tuple[House, Rolls]) -> None:
+async def test_one_device_is_never_two_rows(rolls: tuple[House, CommissioningService]) -> None:
     _, roll = rolls
     await do(roll, "scan", label=KEYED, zone="rooms")
     second = (await do(roll, "scan", label=OTHER_EUI, zone="rooms"))["row"]
@@ -136,7 +140,7 @@ async def test_one_device_is_never_two_rows(rolls: tuple[House, Rolls]) -> None:
 
 
 async def test_what_an_inventory_added_is_expected_once_each_by_one_change_of_the_roster(
-    rolls: tuple[House, Rolls],
+    rolls: tuple[House, CommissioningService],
 ) -> None:
     house, roll = rolls
     ids = [f"lorawan:{n:016x}" for n in range(1, 9)]
@@ -161,7 +165,7 @@ async def test_what_an_inventory_added_is_expected_once_each_by_one_change_of_th
 
 
 async def test_rows_that_are_tried_again_are_added_together_by_one_change_of_the_roster(
-    rolls: tuple[House, Rolls],
+    rolls: tuple[House, CommissioningService],
 ) -> None:
     house, roll = rolls
     ids = [f"lorawan:{n:016x}" for n in range(1, 9)]
@@ -183,7 +187,7 @@ async def test_rows_that_are_tried_again_are_added_together_by_one_change_of_the
 
 
 async def test_more_rows_than_are_added_at_once_are_tried_again_by_portions(
-    rolls: tuple[House, Rolls], monkeypatch: pytest.MonkeyPatch
+    rolls: tuple[House, CommissioningService], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house, roll = rolls
     ids = [f"lorawan:{n:016x}" for n in range(1, 6)]
@@ -195,7 +199,7 @@ async def test_more_rows_than_are_added_at_once_are_tried_again_by_portions(
     assert await do(roll, "retry") == {"tried": 5, "added": 5}
 
 
-async def test_what_a_row_keeps_is_bounded(rolls: tuple[House, Rolls]) -> None:
+async def test_what_a_row_keeps_is_bounded(rolls: tuple[House, CommissioningService]) -> None:
     _, roll = rolls
     for field in ("place", "zone", "name", "pack"):
         with pytest.raises(Unreadable, match="takes at most"):
@@ -204,7 +208,7 @@ async def test_what_a_row_keeps_is_bounded(rolls: tuple[House, Rolls]) -> None:
 
 
 async def test_the_district_says_where_a_silent_device_is_and_its_silence_says_nothing(
-    rolls: tuple[House, Rolls],
+    rolls: tuple[House, CommissioningService],
 ) -> None:
     _, roll = rolls
     await do(roll, "scan", label=KEYED, zone="rooms")
@@ -226,7 +230,7 @@ async def test_the_district_says_where_a_silent_device_is_and_its_silence_says_n
     assert (await rows(roll))[0]["remedy"]["fr"] == "Déjà sur un autre concentrateur\u00a0: École voisine"
 
 
-async def test_two_phones_that_scan_at_once_make_two_rows(rolls: tuple[House, Rolls]) -> None:
+async def test_two_phones_that_scan_at_once_make_two_rows(rolls: tuple[House, CommissioningService]) -> None:
     import asyncio
 
     _, roll = rolls
@@ -236,7 +240,9 @@ async def test_two_phones_that_scan_at_once_make_two_rows(rolls: tuple[House, Ro
     assert len({row["place"] for row in found}) == 8
 
 
-async def test_a_commissioning_ends_and_another_begins_with_nothing_expected(rolls: tuple[House, Rolls]) -> None:
+async def test_a_commissioning_ends_and_another_begins_with_nothing_expected(
+    rolls: tuple[House, CommissioningService],
+) -> None:
     house, roll = rolls
     await do(roll, "scan", label=KEYED, zone="rooms")
     with pytest.raises(HubError, match="under way"):
@@ -254,7 +260,7 @@ async def test_a_commissioning_ends_and_another_begins_with_nothing_expected(rol
 
 
 async def test_where_a_site_is_stays_over_lives_and_commissionings_and_stands_in_the_report(
-    rolls: tuple[House, Rolls],
+    rolls: tuple[House, CommissioningService],
 ) -> None:
     house, roll = rolls
     (site,) = house.service.rolls._ground.sites
@@ -278,7 +284,9 @@ async def test_where_a_site_is_stays_over_lives_and_commissionings_and_stands_in
     assert (await do(again, "show"))["positions"] == {}
 
 
-async def test_a_report_that_was_altered_or_names_another_hub_is_found_out(rolls: tuple[House, Rolls]) -> None:
+async def test_a_report_that_was_altered_or_names_another_hub_is_found_out(
+    rolls: tuple[House, CommissioningService],
+) -> None:
     house, roll = rolls
     identity = house.keys.identity
     own = hub_id(identity.public_key().public_bytes_raw())

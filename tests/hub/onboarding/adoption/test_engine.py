@@ -17,7 +17,7 @@ from hub.core.store import SCHEMA
 from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.engine import MOST
 from hub.protocol.device_labels import Unreadable
-from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.device_labels.device_request import DeviceRequest
 from hub.protocol.documents import inventory
 from hub.protocol.documents.trust import Root, fingerprint
 from hub.sdk.testing import settle
@@ -56,7 +56,7 @@ async def test_a_device_by_its_label_is_known_at_once_to_its_integration_and_ove
 async def test_a_successor_is_named_by_its_id_or_its_label_and_brings_the_key_that_is_known(house: House) -> None:
     assert await house.service.successor(ID) == (ID, "")
     assert await house.service.successor(LABEL) == (ID, KEY.hex())
-    kept = [Wish(device=ID, key=OTHER.hex())]
+    kept = [DeviceRequest(device=ID, key=OTHER.hex())]
     await house.adoption.keep(kept, 1, dry_run=False, by="test")
     assert await house.service.successor(EUI) == (ID, OTHER.hex()), "a DevEUI alone, as it is printed"
     for said in ("", "a cupboard"):
@@ -102,7 +102,7 @@ async def test_a_difference_is_told_and_made_only_when_that_was_meant(house: Hou
 
 async def test_a_dry_run_says_the_same_and_changes_nothing(house: House) -> None:
     rows = await house.adoption.add(
-        [Wish(label=LABEL, **NEW), Wish(device=f"lorawan:{1:016x}", key=KEY.hex(), place="room-1")],
+        [DeviceRequest(label=LABEL, **NEW), DeviceRequest(device=f"lorawan:{1:016x}", key=KEY.hex(), place="room-1")],
         dry_run=True, update=False, by="test",
     )  # fmt: skip
     assert [row.state for row in rows] == ["added", "added"], "the second stands at the place that the first would make"
@@ -114,9 +114,9 @@ async def test_a_dry_run_says_the_same_and_changes_nothing(house: House) -> None
 
 async def test_each_wish_is_whole_or_not_at_all(house: House) -> None:
     wishes = [
-        Wish(line=2, label=LABEL, **NEW),
-        Wish(line=3, device=f"lorawan:{1:016x}", place="hall"),
-        Wish(line=4, device=f"lorawan:{2:016x}", key=KEY.hex(), place="hall"),
+        DeviceRequest(line=2, label=LABEL, **NEW),
+        DeviceRequest(line=3, device=f"lorawan:{1:016x}", place="hall"),
+        DeviceRequest(line=4, device=f"lorawan:{2:016x}", key=KEY.hex(), place="hall"),
     ]
     rows = await house.adoption.add(wishes, dry_run=False, update=False, by="test")
     assert [(row.line, row.state) for row in rows] == [(2, "added"), (3, "wrong"), (4, "added")]
@@ -372,8 +372,8 @@ async def test_an_inventory_is_opened_by_the_hub_it_is_for_and_an_older_one_chan
 
     def sealed(key: bytes, number: int) -> str:
         wishes = [
-            Wish(device=ID, key=key.hex(), line=2),
-            Wish(device=f"lorawan:{3:016x}", key=KEY.hex(), place="boiler", line=3),
+            DeviceRequest(device=ID, key=key.hex(), line=2),
+            DeviceRequest(device=f"lorawan:{3:016x}", key=KEY.hex(), place="boiler", line=3),
         ]
         document = inventory.seal(wishes, card, root, owner="Ville", number=number, made=1.8e9)
         return base64.b64encode(document).decode()
@@ -394,7 +394,7 @@ async def test_an_inventory_is_opened_by_the_hub_it_is_for_and_an_older_one_chan
 
 async def test_too_much_at_once_is_refused(house: House) -> None:
     with pytest.raises(HubError, match="at most 1000"):
-        await house.adoption.add([Wish(device="x:y")] * (MOST + 1), dry_run=True, update=False, by="t")
+        await house.adoption.add([DeviceRequest(device="x:y")] * (MOST + 1), dry_run=True, update=False, by="t")
     with pytest.raises(HubError, match="not devices to add"):
         await house.call("device.add", wishes=[{"settings": 3}])
 
@@ -412,7 +412,8 @@ async def test_a_long_list_leaves_the_loop_to_others(house: House) -> None:
 
     watching = asyncio.create_task(watch())
     wishes = [
-        Wish(device=f"lorawan:{1 << 40 | n:016x}", key=KEY.hex(), place=f"p-{n}", zone="rooms") for n in range(1000)
+        DeviceRequest(device=f"lorawan:{1 << 40 | n:016x}", key=KEY.hex(), place=f"p-{n}", zone="rooms")
+        for n in range(1000)
     ]
     rows = await house.adoption.add(wishes, dry_run=True, update=False, by="test")
     watching.cancel()

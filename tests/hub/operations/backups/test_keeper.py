@@ -295,7 +295,7 @@ async def test_a_hub_behind_what_the_stick_knows_of_it_is_told_so_and_puts_nothi
 ) -> None:
     identity = Ed25519PrivateKey.generate()
     hub = hub_id(identity.public_key().public_bytes_raw())
-    generation_notes.remember(stick, identity, hub, generation=1031, at=1.9e9)
+    generation_notes.record_generation(stick, identity, hub, generation=1031, at=1.9e9)
     night = Night(stick, hub=hub)
     async with night:
         assert "`--lived 1031`" in night.keeper.complaints()[0]

@@ -176,9 +176,9 @@ def test_the_note_that_root_leaves_on_a_stick_is_the_hubs_users_where_the_stick_
 
     if not given:
         monkeypatch.setattr(os, "fchown", refuse)
-    made = generation_notes.remember(stick, home.keys.identity, home.keys.hub_id, generation=7, at=1.9e9)
+    made = generation_notes.record_generation(stick, home.keys.identity, home.keys.hub_id, generation=7, at=1.9e9)
     assert made.stat().st_uid == (12345 if given else os.geteuid())
-    assert generation_notes.lived(stick, home.keys.hub_id) == 7
+    assert generation_notes.highest_generation(stick, home.keys.hub_id) == 7
 
 
 def test_of_a_stick_the_newest_whole_backup_is_taken(home: Home, tmp_path: Path) -> None:

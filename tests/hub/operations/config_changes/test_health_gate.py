@@ -5,20 +5,20 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.operations.config_changes.health_gate import _RANK, Stand, settled, stands, wrong
+from hub.operations.config_changes.health_gate import _RANK, PartStatus, settled, stands, wrong
 from hub.plugin_host.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING, Health
 
 A, B, NOTE, LINK = ("integration", "a"), ("integration", "b"), ("notifier", "mail"), ("part", "link")
-WELL = Stand(RUNNING, "", 0, True)
-STARTING = Stand(RUNNING, "", 0, False)
-AWAY = Stand(WAITING, "no route", 0, False)
-DEAD = Stand(STOPPED, "wrong password", 0, False)
+WELL = PartStatus(RUNNING, "", 0, True)
+STARTING = PartStatus(RUNNING, "", 0, False)
+AWAY = PartStatus(WAITING, "no route", 0, False)
+DEAD = PartStatus(STOPPED, "wrong password", 0, False)
 
 
 def test_what_gets_through_speaks_for_the_change() -> None:
     assert wrong({A: WELL}, {A: WELL, B: WELL}, [B], over=True) == []
     assert settled({A: AWAY, B: WELL}, [B])
-    assert settled({B: Stand(FINISHED, "", 0, False)}, [B])
+    assert settled({B: PartStatus(FINISHED, "", 0, False)}, [B])
     assert not settled({B: STARTING}, [B])
     assert settled({}, [B])  # it was switched off: there is nothing to wait for
 
@@ -35,13 +35,15 @@ def test_what_was_away_before_is_not_the_changes_fault() -> None:
 
 def test_failures_count_at_once_and_name_what_failed() -> None:
     assert wrong({}, {NOTE: DEAD}, [NOTE], over=False) == ["notifier mail is stopped: wrong password"]
-    assert wrong({LINK: WELL}, {LINK: Stand(QUARANTINED, "x", 9, False)}, [], over=False) == ["link is quarantined: x"]
-    assert wrong({}, {B: Stand(WAITING, "bug", 1, False)}, [B], over=False) == ["b failed: bug"]
-    assert wrong({A: WELL}, {A: Stand(RUNNING, "bug", 1, True)}, [B], over=False) == ["a failed: bug"]
+    assert wrong({LINK: WELL}, {LINK: PartStatus(QUARANTINED, "x", 9, False)}, [], over=False) == [
+        "link is quarantined: x"
+    ]
+    assert wrong({}, {B: PartStatus(WAITING, "bug", 1, False)}, [B], over=False) == ["b failed: bug"]
+    assert wrong({A: WELL}, {A: PartStatus(RUNNING, "bug", 1, True)}, [B], over=False) == ["a failed: bug"]
 
 
 def test_what_failed_already_may_go_on_failing() -> None:
-    was, now = Stand(WAITING, "bug", 3, False), Stand(WAITING, "bug", 5, False)
+    was, now = PartStatus(WAITING, "bug", 3, False), PartStatus(WAITING, "bug", 5, False)
     assert wrong({A: was}, {A: now}, [B], over=True) == []
     assert wrong({A: was}, {A: now}, [A], over=True) == ["a failed: bug"]
     assert wrong({A: DEAD}, {A: DEAD}, [B], over=True) == []
@@ -53,24 +55,24 @@ def test_every_state_of_a_plugin_has_a_rank() -> None:
 
 def test_the_link_and_the_pages_stand_beside_the_plugins() -> None:
     found = stands([Health(name="meter")], {"link": "no route", "web": ""})
-    assert found["part", "link"] == Stand(WAITING, "no route", 0, False)
+    assert found["part", "link"] == PartStatus(WAITING, "no route", 0, False)
     assert found["part", "web"].through
     assert len(found) == 3
 
 
 _stand = st.builds(
-    Stand, st.sampled_from(sorted(_RANK)), st.sampled_from(["", "why"]), st.integers(0, 3), st.booleans()
+    PartStatus, st.sampled_from(sorted(_RANK)), st.sampled_from(["", "why"]), st.integers(0, 3), st.booleans()
 )
 _stands = st.dictionaries(st.sampled_from([A, B, NOTE, LINK]), _stand)
 
 
 @given(_stands, _stands, st.lists(st.sampled_from([A, B, NOTE, LINK]), unique=True))
 def test_what_is_wrong_is_still_wrong_when_the_time_is_over(
-    before: dict[tuple[str, str], Stand], now: dict[tuple[str, str], Stand], changed: list[tuple[str, str]]
+    before: dict[tuple[str, str], PartStatus], now: dict[tuple[str, str], PartStatus], changed: list[tuple[str, str]]
 ) -> None:
     assert set(wrong(before, now, changed, over=False)) <= set(wrong(before, now, changed, over=True))
 
 
 @given(_stands)
-def test_a_change_of_nothing_where_nothing_moved_is_never_wrong(now: dict[tuple[str, str], Stand]) -> None:
+def test_a_change_of_nothing_where_nothing_moved_is_never_wrong(now: dict[tuple[str, str], PartStatus]) -> None:
     assert wrong(now, now, [], over=True) == []

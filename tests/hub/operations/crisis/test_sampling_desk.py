@@ -15,7 +15,7 @@ from hub.core.errors import HubError, StorageError
 from hub.operations.crisis.sampling import state as states
 from hub.operations.crisis.sampling.execution import GIVE_UP_S
 from hub.operations.crisis.sampling.expected_periods import LINGER_S, Expecting
-from hub.operations.crisis.sampling.model import DOWNLINK, Air, Band, Budgets, Downlink, Gateway, Item, Wish
+from hub.operations.crisis.sampling.model import DOWNLINK, Air, Band, Budgets, Downlink, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.service import PLANS, Sampling
 from hub.operations.crisis.sampling.state import Raised
 from hub.operations.crisis.sampling.verification import Noticing
@@ -112,7 +112,7 @@ class Rig:
         """A life of the process: nothing of the former one is left but the disk and the world."""
         self.world.quick = {}
 
-        async def gather(wish: Wish) -> tuple[list[Item], list[Gateway]]:
+        async def gather(wish: SamplingRequest) -> tuple[list[Item], list[Gateway]]:
             return self.items, [Gateway("g", {"M": 36.0}, {"M": 36.0})]
 
         self.desk = Sampling(

@@ -10,7 +10,7 @@ import pytest
 from hub.core.model import Device
 from hub.devices.packs.format import PackKeys
 from hub.operations.crisis.sampling.inventory import KINDS, Sources, _rounded, _snapped, gateways, items
-from hub.operations.crisis.sampling.model import DOWNLINK, POLL, Item, Wish
+from hub.operations.crisis.sampling.model import DOWNLINK, POLL, Item, SamplingRequest
 from hub.operations.crisis.sampling.planner import plan
 from hub.operations.crisis.sampling.reasons import WORDS
 from hub.plugin_host.poll_scheduler import Paces
@@ -22,7 +22,7 @@ AIR = {
     "uplink_s": 0.0515, "channels": 8, "down": "L", "down_s": 0.0617,
     "bands": {"M": {"part": 0.375, "of_s": 36.0}, "L": {"part": 0.625, "of_s": 36.0}},
 }  # fmt: skip
-WISH = Wish(period_s=60.0, duration_s=86_400.0)
+WISH = SamplingRequest(period_s=60.0, duration_s=86_400.0)
 
 
 class House:
@@ -47,7 +47,7 @@ class House:
     async def keys(self, pack: str) -> PackKeys | None:
         return SHIPPED.get(pack).keys if pack in SHIPPED.names() else None
 
-    async def items(self, wish: Wish = WISH) -> dict[str, Item]:
+    async def items(self, wish: SamplingRequest = WISH) -> dict[str, Item]:
         sources = Sources(
             devices=lambda: self.devices, zone=lambda place: f"zone-{place}", types=lambda: self.types,
             lines=lambda: {"one": "rs485", "two": "rs485"}, cut=self.cut.__contains__,
@@ -160,10 +160,10 @@ async def test_devices_are_chosen_by_id_zone_or_integration(house: House) -> Non
     house.put("mqtt:aaaa", "one", "mqtt_devices")
     house.put("mqtt:bbbb", "two", "mqtt_devices")
     for wish, chosen in (
-        (Wish(period_s=1, duration_s=60), {"mqtt:aaaa", "mqtt:bbbb"}),
-        (Wish(period_s=1, duration_s=60, devices=("mqtt:aaaa",)), {"mqtt:aaaa"}),
-        (Wish(period_s=1, duration_s=60, zones=("zone-bbbb",)), {"mqtt:bbbb"}),
-        (Wish(period_s=1, duration_s=60, integrations=("two",)), {"mqtt:bbbb"}),
+        (SamplingRequest(period_s=1, duration_s=60), {"mqtt:aaaa", "mqtt:bbbb"}),
+        (SamplingRequest(period_s=1, duration_s=60, devices=("mqtt:aaaa",)), {"mqtt:aaaa"}),
+        (SamplingRequest(period_s=1, duration_s=60, zones=("zone-bbbb",)), {"mqtt:bbbb"}),
+        (SamplingRequest(period_s=1, duration_s=60, integrations=("two",)), {"mqtt:bbbb"}),
     ):
         assert {name for name, item in (await house.items(wish)).items() if item.chosen} == chosen
 

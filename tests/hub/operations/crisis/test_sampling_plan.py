@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hub.operations.crisis.sampling import views
-from hub.operations.crisis.sampling.model import DOWNLINK, Air, Band, Budgets, Downlink, Gateway, Item, Wish
+from hub.operations.crisis.sampling.model import DOWNLINK, Air, Band, Budgets, Downlink, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.planner import CHANNEL, Plan, battery_after, collisions, excess, plan, up
 from hub.operations.crisis.sampling.reasons import WORDS, Reason
 
 DAY, HOUR = 86_400.0, 3600.0
-WISH = Wish(period_s=60.0, duration_s=DAY)
+WISH = SamplingRequest(period_s=60.0, duration_s=DAY)
 USUAL = Budgets()
 SECONDS = Downlink("period", "seconds", 1.0, 60.0, 65_535.0)
 MINUTES = Downlink("interval", "minutes", 60.0, 60.0, 1440 * 60.0)
@@ -39,7 +39,7 @@ def polled(name: str = "modbus:a", was: float | None = 60.0, **more: object) -> 
     )
 
 
-def made(*items: Item, wish: Wish = WISH, budgets: Budgets = USUAL) -> Plan:
+def made(*items: Item, wish: SamplingRequest = WISH, budgets: Budgets = USUAL) -> Plan:
     return plan(items, [GATEWAY], budgets, wish)
 
 
@@ -96,7 +96,7 @@ budgets = st.builds(
     unknown_battery=st.booleans(),
 )  # fmt: skip
 wishes = st.builds(
-    Wish, period_s=st.integers(1, 1800).map(float), duration_s=st.sampled_from([HOUR, DAY, 7 * DAY]),
+    SamplingRequest, period_s=st.integers(1, 1800).map(float), duration_s=st.sampled_from([HOUR, DAY, 7 * DAY]),
 )  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def broken(done: Plan, everything: list[Item]) -> list[str]:
 
 @given(many(), budgets, wishes)
 @settings(max_examples=250, deadline=None)
-def test_no_plan_exceeds_any_budget(items: list[Item], limits: Budgets, wish: Wish) -> None:
+def test_no_plan_exceeds_any_budget(items: list[Item], limits: Budgets, wish: SamplingRequest) -> None:
     done = plan(items, [GATEWAY], limits, wish)
     assert broken(done, items) == []
     assert excess(done, items) == []
@@ -149,7 +149,7 @@ def test_no_plan_exceeds_any_budget(items: list[Item], limits: Budgets, wish: Wi
 @given(many(), budgets, wishes)
 @settings(max_examples=200, deadline=None)
 def test_a_single_step_less_for_everybody_who_was_clipped_would_exceed_a_budget(
-    items: list[Item], limits: Budgets, wish: Wish
+    items: list[Item], limits: Budgets, wish: SamplingRequest
 ) -> None:
     """Clipping is minimal: an own budget for each alone, a shared one for all who share it together."""
     done = plan(items, [GATEWAY], limits, wish)

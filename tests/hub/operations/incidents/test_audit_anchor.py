@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from hub.core.errors import BufferFull
-from hub.operations.incidents.audit_anchor import COMMIT_S, EVERY_S, Witness
+from hub.operations.incidents.audit_anchor import COMMIT_S, EVERY_S, AuditAnchor
 from hub.sdk.testing import ManualClock
 from hub.store_and_forward.buffer import ALERTS, READINGS, Durable
 
@@ -39,7 +39,7 @@ class Chain:
 class House:
     def __init__(self) -> None:
         self.buffer, self.clock = Buffer(), ManualClock()
-        self.witness = Witness(Chain(), self.buffer, self.clock, lambda: {"replay": 2})  # type: ignore[arg-type]
+        self.witness = AuditAnchor(Chain(), self.buffer, self.clock, lambda: {"replay": 2})  # type: ignore[arg-type]
 
     def turn(self, seconds: float = 0.0) -> None:
         asyncio.run(self.clock.advance(seconds))

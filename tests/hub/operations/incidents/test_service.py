@@ -9,9 +9,9 @@ import pytest
 
 from hub.automation.alerts import Alert
 from hub.core.security_events import REPLAY, UNKNOWN, Events
-from hub.operations.incidents import Incidents, Vigil
+from hub.operations.incidents import IncidentMonitor, Incidents
 from hub.operations.incidents.correlation import GAP, HOST, QUIET_S
-from hub.operations.incidents.service import MOST, RULE, Gauge
+from hub.operations.incidents.service import MOST, RULE, CounterSource
 
 
 class Clock:
@@ -77,9 +77,9 @@ def house() -> dict[str, Any]:
     clock, book, refused = Clock(), Book(), dict[str, int]()
     events = Events(clock.now, clock.monotonic)
     witness = Witness()
-    vigil = Vigil(
+    vigil = IncidentMonitor(
         events, book, witness, clock, Incidents(),  # type: ignore[arg-type]
-        [Gauge(HOST, lambda: refused), Gauge(GAP, dict)], "school",
+        [CounterSource(HOST, lambda: refused), CounterSource(GAP, dict)], "school",
     )  # fmt: skip
     return {"clock": clock, "book": book, "events": events, "vigil": vigil, "refused": refused, "witness": witness}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hub.core.model import Position, Proof, Quality, Report, Signal
 from hub.core.security_events import FORK, POSITION_JUMP, RATE, SIGNAL_JUMP, TWO_PATHS, UNLIKE
-from hub.pipeline.admission.clones import Apart, Forks, Positions, Signals, distance
+from hub.pipeline.admission.clones import CounterForkDetector, DisjointReceivers, Positions, Signals, distance
 from hub.pipeline.admission.guard import Guard, Options
 from hub.pipeline.admission.neighbours import Neighbours
 from hub.pipeline.admission.rates import LEAST_PER_MINUTE, Bucket, bound
@@ -31,7 +31,7 @@ def spoken(forks, *frames):
 
 
 def test_the_second_frame_of_a_clone_that_goes_on_from_the_same_counter_is_a_fork():
-    found = spoken(Forks(), (100, 1), (101, 11), (101, 21), (102, 12), (102, 22))
+    found = spoken(CounterForkDetector(), (100, 1), (101, 11), (101, 21), (102, 12), (102, 22))
     assert [bool(one) for one in found] == [False, False, True, False, True]
 
 
@@ -40,7 +40,7 @@ def test_a_clone_that_goes_ahead_is_found_by_the_second_frame_of_the_true_one(le
     """The clone jumps ahead; the true one goes on where it was, and each of them speaks in turn."""
     true = [(n, n) for n in (1001, 1002)]
     clone = [(1000 + leap + n, 7_000 + n) for n in (1, 2)]
-    found = spoken(Forks(), (999, 999), (1000, 1000), clone[0], true[0], clone[1], true[1])
+    found = spoken(CounterForkDetector(), (999, 999), (1000, 1000), clone[0], true[0], clone[1], true[1])
     assert found[-1], "found at the second frame after the fork"
     assert not any(found[:-1])
 
@@ -48,7 +48,7 @@ def test_a_clone_that_goes_ahead_is_found_by_the_second_frame_of_the_true_one(le
 @given(st.lists(st.integers(0, 60), max_size=80), st.randoms())
 def test_one_sender_whose_frames_are_lost_repeated_and_replayed_is_never_a_fork(lost, rng):
     """Frames that came once may come again, any time; some never come."""
-    forks, heard, frames = Forks(), [], []
+    forks, heard, frames = CounterForkDetector(), [], []
     for counter in range(1, 61):
         if counter in lost:
             continue
@@ -61,12 +61,12 @@ def test_one_sender_whose_frames_are_lost_repeated_and_replayed_is_never_a_fork(
 @pytest.mark.parametrize("newest", [9, 500])
 def test_frames_that_were_long_on_their_way_are_no_fork(newest):
     """A gateway that was cut off hands over what it heard meanwhile."""
-    assert not any(spoken(Forks(), (1, 1), (newest, 5), *[(n, n) for n in range(2, 8)], (newest + 1, 6)))
+    assert not any(spoken(CounterForkDetector(), (1, 1), (newest, 5), *[(n, n) for n in range(2, 8)], (newest + 1, 6)))
 
 
 def test_two_gateways_of_which_one_is_always_late_make_no_fork():
     frames = [frame for n in range(2, 60, 2) for frame in ((n + 1, n + 1), (n, n))]
-    assert not any(spoken(Forks(), (1, 1), *frames))
+    assert not any(spoken(CounterForkDetector(), (1, 1), *frames))
 
 
 async def test_the_content_that_a_proof_tells_counts_whatever_a_pack_reads_in_it():
@@ -109,7 +109,7 @@ def test_a_position_that_jumps_to_and_fro_is_two_senders_and_a_train_is_not():
 
 
 def test_two_gateways_that_cannot_both_hear_a_device_are_told_apart_from_those_that_can():
-    apart = Apart({"roof": 0, "hall": 0, "cellar": 1})
+    apart = DisjointReceivers({"roof": 0, "hall": 0, "cellar": 1})
     assert apart.see(["roof", "hall"], 0.0) is None
     assert apart.see(["elsewhere"], 1.0) is None
     assert apart.see(["cellar"], 10.0) == {"source": "cellar", "other": "hall", "seconds": 10}

@@ -14,7 +14,7 @@ import pytest
 from hub.core.disk.sqlite import connect, place
 from hub.core.errors import DecodeError, StorageError
 from hub.core.store import SCHEMA, Store
-from hub.privacy.consent import ConsentDesk, ConsentRefused, Memory
+from hub.privacy.consent import ConsentRefused, ConsentService, Memory
 from hub.privacy.consent.erasure_rows import SHAPE
 from hub.privacy.erasure_requests import SELDOM_S, SOON_S, Erasing
 from hub.privacy.rules_engine import compile_privacy
@@ -55,7 +55,7 @@ class House:
         def ordered():
             self.orders += 1
 
-        return ConsentDesk(
+        return ConsentService(
             self.memory, self.path.privacy, self.path.clock, homes={"classes": "Appartement 12"},
             devices=lambda zone: [TAG] if zone == "classes" else [], device=self.path.devices.get,
             recompile=lambda zone: self.path.pipeline.recompile(), forget=forget, ordered=ordered,

@@ -9,14 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hub.protocol.device_labels import Unreadable
-from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.device_labels.device_request import DeviceRequest
 from hub.protocol.device_labels.table import COLUMNS, MAX_ROWS, TEMPLATE, Fault, Table, device_of, read_table
 
 KEY = "2b7e151628aed2a6abf7158809cf4f3c"
 EUI = "0018b20000001234"
 
 
-def only(table: Table) -> Wish:
+def only(table: Table) -> DeviceRequest:
     assert table.faults == []
     (wish,) = table.wishes
     return wish
@@ -46,7 +46,7 @@ def test_whatever_the_spreadsheet_writes(delimiter: str, encoding: str, end: str
     quoted = [[f'"{cell.replace(chr(34), 2 * chr(34))}"' for cell in row] for row in rows]
     text = end.join(delimiter.join(row) for row in quoted) + end
     wish = only(read_table(text.encode(encoding)))
-    assert wish == Wish(line=2, device=f"lorawan:{EUI}", key=KEY, place="salle-1", name='Salle "été"')
+    assert wish == DeviceRequest(line=2, device=f"lorawan:{EUI}", key=KEY, place="salle-1", name='Salle "été"')
 
 
 def test_the_export_of_a_network_server_is_read_with_its_own_names() -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.core.errors import AuthFailed, ConfigError, DecodeError
-from hub.protocol.device_labels.device_request import Wish
+from hub.protocol.device_labels.device_request import DeviceRequest
 from hub.protocol.documents.inventory import (
     MAX_DOCUMENT,
     hub_key,
@@ -33,7 +33,7 @@ HUB = hub_id(IDENTITY.public_key().public_bytes_raw())
 KEY = hub_key(STORE_KEY)
 CARD = read_card(make_card(IDENTITY, KEY.public))
 DEVICES = [
-    Wish(device=f"lorawan:{n:016x}", key=bytes([n] * 16).hex(), settings={"join_eui": "00" * 8}, line=n)
+    DeviceRequest(device=f"lorawan:{n:016x}", key=bytes([n] * 16).hex(), settings={"join_eui": "00" * 8}, line=n)
     for n in range(1, 40)
 ]
 
@@ -95,10 +95,17 @@ def test_whatever_arrives_is_refused_with_a_reason(data: bytes) -> None:
 
 
 def test_a_signed_body_that_is_no_list_of_devices_is_refused() -> None:
-    strange = seal([Wish(device="x")], CARD, ROOT, owner="Ville", number=1, made=1.0)
-    assert open_inventory(read(strange, PINNED), HUB, KEY) == [Wish(device="x")]
+    strange = seal([DeviceRequest(device="x")], CARD, ROOT, owner="Ville", number=1, made=1.0)
+    assert open_inventory(read(strange, PINNED), HUB, KEY) == [DeviceRequest(device="x")]
     with pytest.raises(DecodeError, match="make several"):
-        seal([Wish(device=os.urandom(400).hex()) for _ in range(2000)], CARD, ROOT, owner="V", number=1, made=1.0)
+        seal(
+            [DeviceRequest(device=os.urandom(400).hex()) for _ in range(2000)],
+            CARD,
+            ROOT,
+            owner="V",
+            number=1,
+            made=1.0,
+        )
     with pytest.raises(DecodeError):
         read(DOCUMENT + bytes(MAX_DOCUMENT), PINNED)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hub.protocol.records import framing
 from hub.protocol.records.rows import ALERTS, READINGS
-from hub.store_and_forward.buffer.external_segments import Elsewhere, homes
+from hub.store_and_forward.buffer.external_segments import ExternalSegments, homes
 from hub.store_and_forward.buffer.segment import MAGIC, SegmentName
 
 
@@ -30,11 +30,11 @@ def written(party: Party, directory: Path, first: int, count: int) -> list[Path]
     return sorted((directory / READINGS).iterdir())
 
 
-def look(party: Party, directory: Path) -> Elsewhere:
-    return Elsewhere(directory, hub="hub-test", identity_public=party.public)
+def look(party: Party, directory: Path) -> ExternalSegments:
+    return ExternalSegments(directory, hub="hub-test", identity_public=party.public)
 
 
-def taken(party: Party, found: Elsewhere) -> Backend:
+def taken(party: Party, found: ExternalSegments) -> Backend:
     """A backend that was given everything, as the delivery asks for it."""
     backend = party.reader()
     for state in found.streams():

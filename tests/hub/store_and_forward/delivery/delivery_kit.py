@@ -20,8 +20,8 @@ from hub.core.backoff import Backoff
 from hub.core.errors import DecodeError
 from hub.protocol.link_messages import (
     Ack,
-    Also,
     State,
+    StreamAck,
     _decode,
     _open,
     key_id,
@@ -189,7 +189,7 @@ class Backend:
         if self.speaks == 1 or not runs:
             return [self.ack(*key, want=wants.get(key, ())) for key in runs]
         also = [self.told(*key) | {"want": wants.get(key, ())} for key in runs[1:]]
-        parts = tuple(Also(**{name: one[name] for name in Also.__struct_fields__}) for one in also)
+        parts = tuple(StreamAck(**{name: one[name] for name in StreamAck.__struct_fields__}) for one in also)
         return [self.ack(*runs[0], want=wants.get(runs[0], ()), also=parts)]
 
     def done(self, stream: str, run: bytes) -> Ranges:

@@ -8,7 +8,16 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.protocol.link_messages import MAX_MESSAGE, Ack, Also, key_id, open_message, pack_reply, read_state, sign_ack
+from hub.protocol.link_messages import (
+    MAX_MESSAGE,
+    Ack,
+    StreamAck,
+    key_id,
+    open_message,
+    pack_reply,
+    read_state,
+    sign_ack,
+)
 from hub.sdk.session import Message
 from hub.store_and_forward.delivery import ALERTS, BACKLOG, LIVE, Acceptance, Survey
 from hub.store_and_forward.delivery.lanes import READINGS
@@ -651,7 +660,7 @@ def test_a_part_of_an_ack_that_may_not_be_acted_on_takes_nothing_from_the_others
     world.commit("alerts", 1)
     message = together(world)
     world.commit("alerts", 1)  # durable and not sent
-    also = (Also("alerts", RUN, 2), Also("gossip", RUN, 1))
+    also = (StreamAck("alerts", RUN, 2), StreamAck("gossip", RUN, 1))
     result = answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=1, also=also)]))
     assert result.acked == [("readings", RUN, [(1, 1)])]
     assert [refused.reason for refused in result.refused] == ["ahead", "unknown-run"]

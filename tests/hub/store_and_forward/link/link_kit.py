@@ -16,7 +16,7 @@ from hub.protocol.ranges import Ranges
 from hub.sdk.session import Message, Uplink
 from hub.sdk.testing import ManualClock, settle
 from hub.store_and_forward.egress import NotDeclared
-from hub.store_and_forward.link import Carrier, Link
+from hub.store_and_forward.link import Link, UplinkConfig
 from tests.hub.store_and_forward.delivery.delivery_kit import Held, Record
 
 IDENTITY = Ed25519PrivateKey.from_private_bytes(b"i" * 32)
@@ -152,7 +152,7 @@ class Bench:
             buffer=self.buffer,
             egress=Egress(),
             clock=self.clock,
-            uplinks=[Carrier("https", None, run or self.peer.run)],
+            uplinks=[UplinkConfig("https", None, run or self.peer.run)],
             backoff=lambda: Backoff(1.0, 60.0),
             slow=lambda: Backoff(60.0, 900.0),
             **options,

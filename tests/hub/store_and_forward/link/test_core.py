@@ -12,7 +12,7 @@ from hub.protocol.link_messages import key_id, open_message, pack_reply, read_st
 from hub.protocol.ranges import Ranges
 from hub.sdk.session import Uplink
 from hub.sdk.testing import settle
-from hub.store_and_forward.link import AWAY, UP, Carrier
+from hub.store_and_forward.link import AWAY, UP, UplinkConfig
 from hub.store_and_forward.link.core import MEMORY_KEY
 from tests.hub.store_and_forward.link.link_kit import IDENTITY, RUN, Bench, Key, Peer, Trust, running
 
@@ -225,7 +225,7 @@ async def test_an_uplink_that_is_replaced_gives_back_what_it_carried_and_the_nex
         bench.commit(3)
         assert (await bench.peer.get()).kind == "records"  # on its way, never answered
         other = Peer()
-        await bench.link.rearrange([Carrier("https", {"url": "other"}, other.run)], metered=False)
+        await bench.link.rearrange([UplinkConfig("https", {"url": "other"}, other.run)], metered=False)
         await bench.clock.advance(5.0)
         found = [await other.get()]
         other.replies.put_nowait(pack_reply())
@@ -242,7 +242,7 @@ async def test_an_uplink_that_stays_as_it_is_goes_on_while_others_come_and_go() 
     async with running(bench):
         await bench.up()
         kept = bench.link._uplinks[0]
-        more = Carrier("mqtt", None, Peer().run)
+        more = UplinkConfig("mqtt", None, Peer().run)
         await bench.link.rearrange([kept.carrier, more], metered=True)
         assert [one.name for one in bench.link._uplinks] == ["https", "mqtt"]
         await bench.link.rearrange([kept.carrier], metered=False)
