@@ -53,9 +53,14 @@ class Acks:
             while together and waiting and len(also) < MAX_ACKS and (size := size + _size(waiting[0])) <= MAX_RANGES:
                 also.append(waiting.pop(0))
             ack = Ack(
-                hub=hub, db=self._storage.db, n=self._storage.next_n(), now=time.time(), also=tuple(also),
-                nonce=b"" if stated is None else stated.nonce, **msgspec.structs.asdict(first),
-            )  # fmt: skip
+                hub=hub,
+                db=self._storage.db,
+                n=self._storage.next_n(),
+                now=time.time(),
+                also=tuple(also),
+                nonce=b"" if stated is None else stated.nonce,
+                **msgspec.structs.asdict(first),
+            )
             acks.append(sign_ack(ack, key))
         return acks
 
@@ -68,9 +73,13 @@ class Acks:
         through = taken.through()
         above = [pair for pair in taken if pair[0] > through]
         return StreamAck(
-            stream.stream, stream.run, through, tuple(above[:MAX_RANGES]), tuple(rejected)[:MAX_RANGES],
+            stream.stream,
+            stream.run,
+            through,
+            tuple(above[:MAX_RANGES]),
+            tuple(rejected)[:MAX_RANGES],
             told.want.get(stream.id, ()),
-        )  # fmt: skip
+        )
 
 
 def _size(told: StreamAck) -> int:

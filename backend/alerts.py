@@ -112,7 +112,7 @@ def _change(hub: str, row: Row, offset_ms: int | None, now: float) -> tuple[Any,
 
 def want(
     db: apsw.Connection, alert: str, state: str, by: str, why: str = "", until: float | None = None, hub: str = ""
-) -> str:  # fmt: skip
+) -> str:
     """Ask the hub for a change of an open alert; returns its hub. Inside a transaction. Hubs name their alerts
     themselves: where another has taken the same name, `hub` must say which is meant. Raises NoAlert."""
     rows = db.execute("select hub, state from alerts where alert = ?1 and ?2 in ('', hub)", (alert, hub)).fetchall()

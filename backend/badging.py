@@ -62,9 +62,11 @@ def _make_key(directory: Path, *, new: bool, root: Path | None) -> owners.Owner:
     key = ed25519.Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes_raw()
     trust = msgspec.structs.replace(
-        owner.trust, version=owner.trust.version + 1, issued=time.time(),
+        owner.trust,
+        version=owner.trust.version + 1,
+        issued=time.time(),
         badge_keys=(BadgeKey(kid=kid_of(public), public=public),),
-    )  # fmt: skip
+    )
     try:
         write_atomically(directory / KEY, private_pem(key))  # the server has no use for it, and is not given it
         keep(directory, "trust.bin", sign_trust(signer, trust), 0o644)
@@ -83,17 +85,20 @@ def _issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days:
     key, now = _key(directory), int(time.time())
     passphrase = password_hash.new_code(GROUPS)
     badge = Badge(
-        id=secrets.token_bytes(8), name=name.strip(), role=role, sites=tuple(sites), begin=now,
-        until=now + round(days * DAY), secret=password_hash.make(passphrase),
-    )  # fmt: skip
+        id=secrets.token_bytes(8),
+        name=name.strip(),
+        role=role,
+        sites=tuple(sites),
+        begin=now,
+        until=now + round(days * DAY),
+        secret=password_hash.make(passphrase),
+    )
     try:
         text = make_badge(badge, key)
         msgspec.msgpack.decode(msgspec.msgpack.encode(badge), type=Badge)
     except (BadBadge, msgspec.ValidationError) as error:
         raise ConfigError(f"hubs would refuse this badge: {error}") from error
-    one = Issued(
-        id=badge.id.hex(), name=badge.name, role=role, sites=badge.sites, begin=badge.begin, until=badge.until
-    )  # fmt: skip
+    one = Issued(id=badge.id.hex(), name=badge.name, role=role, sites=badge.sites, begin=badge.begin, until=badge.until)
     _keep(directory, [*listed(directory), one])
     return one, text, passphrase
 

@@ -84,8 +84,9 @@ class Runs:
     def _begun(self, hub: str, now: float) -> _Begun:
         known = self._of.get(hub)
         if known is None:
-            times = sorted(float(str(at)) for (at,) in self._db.execute("select started_at from streams where hub = ?",
-                                                                        (hub,)))  # fmt: skip
+            times = sorted(
+                float(str(at)) for (at,) in self._db.execute("select started_at from streams where hub = ?", (hub,))
+            )
             lately = deque(at for at in times if now - DAY < at <= now)
             known = self._of[hub] = _Begun(len(times), lately, times[-1] if times else 0.0)
         return known

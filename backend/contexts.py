@@ -56,9 +56,7 @@ def read_tables(opener: Opener, tables: Iterable[tuple[int, bytes]]) -> Iterator
         yield number, body if isinstance(body, Table) else None
 
 
-def reopen(
-    context: Context, identity: bytes, keys: Mapping[bytes, MLKEM768X25519PrivateKey]
-) -> tuple[Epoch, Opener]:  # fmt: skip
+def reopen(context: Context, identity: bytes, keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> tuple[Epoch, Opener]:
     """Raises Damaged; AuthFailed where none of `keys` opens it any more, which is no damage."""
     epoch = read_epoch(context, identity)
     return epoch, open_epoch(epoch, keys)

@@ -47,9 +47,13 @@ def read_segment(
             if opener is None or opener.epoch.eid != epoch.eid:
                 opener, tables = open_epoch(epoch, keys), Tables()
                 yield {
-                    "hub": epoch.hub, "run": epoch.run.hex(), "stream": epoch.stream, "segment": epoch.segment,
-                    "first_seq": epoch.first_seq, "trust_version": epoch.trust_version,
-                }  # fmt: skip
+                    "hub": epoch.hub,
+                    "run": epoch.run.hex(),
+                    "stream": epoch.stream,
+                    "segment": epoch.segment,
+                    "first_seq": epoch.first_seq,
+                    "trust_version": epoch.trust_version,
+                }
         elif opener is not None and item.kind != framing.LOCAL:
             try:
                 yield from _record(opener, tables, raw)

@@ -93,9 +93,7 @@ class Ingest:
         self.records = Records(storage, self.erasures)
         self.journal = journal
         self._acks = Acks(storage, self.states, journal)
-        self._settling = None if journal is None else Settling(
-            journal, storage, self.registry, self.gate, self.records
-        )  # fmt: skip
+        self._settling = None if journal is None else Settling(journal, storage, self.registry, self.gate, self.records)
         self.counts = Counts()
         self.purging = False
         self._owner = owner

@@ -111,9 +111,15 @@ class _Listener:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[aiomqtt.Client]:
         client = aiomqtt.Client(
-            self._address.host, self._address.port, identifier=NAME, tls_context=self._context, logger=_QUIET,
-            protocol=aiomqtt.ProtocolVersion.V311, max_queued_incoming_messages=_MOST_IN_HAND, timeout=_CONNECT_S,
-        )  # fmt: skip
+            self._address.host,
+            self._address.port,
+            identifier=NAME,
+            tls_context=self._context,
+            logger=_QUIET,
+            protocol=aiomqtt.ProtocolVersion.V311,
+            max_queued_incoming_messages=_MOST_IN_HAND,
+            timeout=_CONNECT_S,
+        )
         entering = asyncio.ensure_future(client.__aenter__())
         try:
             await asyncio.shield(entering)

@@ -36,9 +36,12 @@ def make_ca(key: ec.EllipticCurvePrivateKey, owner: str) -> x509.Certificate:
 
 
 def make_server_certificate(
-    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, public: ec.EllipticCurvePublicKey, names: list[str],
+    ca: x509.Certificate,
+    ca_key: ec.EllipticCurvePrivateKey,
+    public: ec.EllipticCurvePublicKey,
+    names: list[str],
     life: timedelta = LEAF_LIFE,
-) -> x509.Certificate:  # fmt: skip
+) -> x509.Certificate:
     """Server certificate for host names and IP addresses; each of `names` becomes a subjectAltName."""
     builder = _leaf(ca, public, names[0][:64], ExtendedKeyUsageOID.SERVER_AUTH, life)
     alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
@@ -73,9 +76,12 @@ def requested_key(csr_pem: bytes) -> ec.EllipticCurvePublicKey:
 
 
 def make_client_certificate(
-    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, public: ec.EllipticCurvePublicKey, name: str,
+    ca: x509.Certificate,
+    ca_key: ec.EllipticCurvePrivateKey,
+    public: ec.EllipticCurvePublicKey,
+    name: str,
     life: timedelta = LEAF_LIFE,
-) -> x509.Certificate:  # fmt: skip
+) -> x509.Certificate:
     """Client certificate whose common name is `name`, good for `life` from now."""
     return _leaf(ca, public, name, ExtendedKeyUsageOID.CLIENT_AUTH, life).sign(ca_key, hashes.SHA256())
 
@@ -85,9 +91,12 @@ def pem(certificate: x509.Certificate) -> bytes:
 
 
 def _leaf(
-    ca: x509.Certificate, public: ec.EllipticCurvePublicKey, name: str, use: x509.ObjectIdentifier,
+    ca: x509.Certificate,
+    public: ec.EllipticCurvePublicKey,
+    name: str,
+    use: x509.ObjectIdentifier,
     life: timedelta = LEAF_LIFE,
-) -> x509.CertificateBuilder:  # fmt: skip
+) -> x509.CertificateBuilder:
     builder = _builder(_name(name), ca.subject, public, life)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(ca=False), critical=True)
@@ -116,9 +125,16 @@ def _builder(
 
 def _key_usage(*, ca: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, content_commitment=False, key_encipherment=False,
-        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
+        digital_signature=not ca,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _alternative(name: str) -> x509.GeneralName:

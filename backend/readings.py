@@ -198,11 +198,22 @@ class Readings:
             known = self._series[hub, subject, column] = self._db.execute(
                 _SERIES,
                 (
-                    hub, place, column.metric, subject.device, column.unit, column.resolution, column.kind,
-                    column.device_class, column.state_class, privacy, subject.site, subject.zone, subject.model,
+                    hub,
+                    place,
+                    column.metric,
+                    subject.device,
+                    column.unit,
+                    column.resolution,
+                    column.kind,
+                    column.device_class,
+                    column.state_class,
+                    privacy,
+                    subject.site,
+                    subject.zone,
+                    subject.model,
                     subject.integration,
                 ),
-            ).get  # fmt: skip
+            ).get
         return known
 
     def _boot(self, hub: str, boot: bytes) -> tuple[int, int | None, bool]:

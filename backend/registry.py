@@ -46,7 +46,7 @@ class Registry:
 
     def admit(
         self, *, token_id: str, identity: bytes, csr: bytes, name: str, mac: bytes, now: float, proven: bool = False
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Use a token up for the hub with this identity; returns its id. `proven`: whether this identity signed the
         request.
 

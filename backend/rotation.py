@@ -27,7 +27,7 @@ from hub.protocol.records.seal import kid_of
 
 def rotate(
     directory: Path, *, ingest: bool = True, ack: bool = True, withdraw: bool = False, root: Path | None = None
-) -> Owner:  # fmt: skip
+) -> Owner:
     """Make new keys and sign the TRUST that names them; `root` is where the owner root lies, by default beside them.
 
     `withdraw`: the former acknowledgement key fell into wrong hands, so the new TRUST does not name it any more.

@@ -57,9 +57,14 @@ class Running:
 
 @asynccontextmanager
 async def serving(
-    directory: Path, *, host: str = "127.0.0.1", port: int | None = None, journal: bool = False, mqtt: str = "",
+    directory: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    journal: bool = False,
+    mqtt: str = "",
     callbacks: Listen | None = None,
-) -> AsyncIterator[Running]:  # fmt: skip
+) -> AsyncIterator[Running]:
     """Serve an owner's directory until the block is left; then requests in hand are finished and committed.
 
     `port` None is the one TRUST names, 0 any free one; `mqtt` is a broker's HOST:PORT at which hubs are heard too,
@@ -88,9 +93,12 @@ async def serving(
         await runner.setup()
         make = cast(web.Server, runner.server)
         accepting = await asyncio.get_running_loop().create_server(
-            lambda: Arriving(make, connections), sock=listener, ssl=context, backlog=BACKLOG,
+            lambda: Arriving(make, connections),
+            sock=listener,
+            ssl=context,
+            backlog=BACKLOG,
             ssl_handshake_timeout=HANDSHAKE_S,
-        )  # fmt: skip
+        )
         async with AsyncExitStack() as more:
             if mqtt:
                 await more.enter_async_context(_mqtt(directory, worker, mqtt))
@@ -111,16 +119,20 @@ async def serving(
 
 
 async def run(
-    directory: Path, *, host: str, port: int | None, journal: bool, ready: Callable[[Running], None], mqtt: str = "",
+    directory: Path,
+    *,
+    host: str,
+    port: int | None,
+    journal: bool,
+    ready: Callable[[Running], None],
+    mqtt: str = "",
     callbacks: Listen | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is called once requests are accepted."""
     make_room()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with serving(
-        directory, host=host, port=port, journal=journal, mqtt=mqtt, callbacks=callbacks
-    ) as running:  # fmt: skip
+    async with serving(directory, host=host, port=port, journal=journal, mqtt=mqtt, callbacks=callbacks) as running:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         ready(running)

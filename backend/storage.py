@@ -295,9 +295,15 @@ class Storage:
         )
 
     def quarantine(
-        self, hub: str, reason: str, body: bytes, said: str = "bytes are kept in quarantine", *,
-        epoch: int | None = None, owed: bool = False,
-    ) -> bool:  # fmt: skip
+        self,
+        hub: str,
+        reason: str,
+        body: bytes,
+        said: str = "bytes are kept in quarantine",
+        *,
+        epoch: int | None = None,
+        owed: bool = False,
+    ) -> bool:
         """Keep bytes for a person to judge, of a record that its `epoch` truly sealed. False when this hub has no room
         left for more; what is `owed`, since it was acknowledged, is kept all the same."""
         self.alarm(reason, hub, said)
@@ -376,6 +382,12 @@ class Storage:
 def _stream(row: tuple[int, str, bytes, str, bytes, bytes, int, int]) -> Stream:
     number, hub, run, stream, stored, forked, readings, announced = row
     return Stream(
-        number, hub, bytes(run), stream, Ranges(msgspec.msgpack.decode(stored)), Ranges(msgspec.msgpack.decode(forked)),
-        readings, announced,
-    )  # fmt: skip
+        number,
+        hub,
+        bytes(run),
+        stream,
+        Ranges(msgspec.msgpack.decode(stored)),
+        Ranges(msgspec.msgpack.decode(forked)),
+        readings,
+        announced,
+    )

@@ -86,7 +86,7 @@ class Views:
 
     def series(
         self, hub: str = "", place: str = "", metric: str = "", *, after: str = "", limit: int = MAX_LIMIT
-    ) -> list[dict[str, Any]]:  # fmt: skip
+    ) -> list[dict[str, Any]]:
         """All series, or those of one hub, place, metric, by their ids: at most `limit`, behind the id `after`."""
         last, _, rest = after.partition("/")
         near, _, said = rest.rpartition("/")

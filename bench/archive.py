@@ -69,9 +69,12 @@ class Dial:
 
     def place(self) -> Place:
         meter = Meter(
-            metric="energy", carrier="electricity", kwh=Decimal(1), wraps=_kwh(self._ends) if self._ends else None,
+            metric="energy",
+            carrier="electricity",
+            kwh=Decimal(1),
+            wraps=_kwh(self._ends) if self._ends else None,
             swaps=tuple(self.swaps),
-        )  # fmt: skip
+        )
         return Place(id=self.name, site=SITE, zone="zone", meter=meter)
 
 
@@ -91,9 +94,13 @@ class Life:
         self.store = await Store.open(self._folder / "store.db", b"k" * 32)
         self._file = await Store.open(self._folder / "rollups.db", b"k" * 32, SCHEMA)
         self.rollups = Rollups(
-            Memory(self._file, self.store), History(8 << 20), clock=self._clock, life=self._number,
-            place=self._places.get, calendar=lambda site: PARIS,
-        )  # fmt: skip
+            Memory(self._file, self.store),
+            History(8 << 20),
+            clock=self._clock,
+            life=self._number,
+            place=self._places.get,
+            calendar=lambda site: PARIS,
+        )
         await self.rollups.load()
         self._observer = Observer(self.rollups, self._clock)
 
@@ -120,8 +127,11 @@ async def lived(folder: Path, years: int, chance: Random) -> None:
     replaced = {
         BEGIN + year * 365 * DAY + chance.randrange(20, 340) * DAY // HOUR * HOUR for year in range(1, years, 2)
     }
-    silences = [(at, at + chance.randrange(20, 30) * DAY) for year in range(years)
-                for at in [PARIS.month_start((2027 + year) * 12 + chance.randrange(1, 12)) - 10 * DAY]]  # fmt: skip
+    silences = [
+        (at, at + chance.randrange(20, 30) * DAY)
+        for year in range(years)
+        for at in [PARIS.month_start((2027 + year) * 12 + chance.randrange(1, 12)) - 10 * DAY]
+    ]
     kills = [BEGIN + n * 30 * DAY + chance.randrange(29 * 24) * HOUR for n in range(years * 12)]
     clock, number, away = ManualClock(BEGIN), 1, 0
     life = Life(folder, clock, number, places)
@@ -160,9 +170,14 @@ async def told(
     life: Life, clock: ManualClock, dials: list[Dial], places: dict[str, Place], years: int, killed: int
 ) -> None:
     survey = Survey(
-        life.rollups, places=places.values, zones={"zone": ("", SITE, "")}, outdoor=None, base=18.0,
-        trust=lambda device: "", now=clock.now,
-    )  # fmt: skip
+        life.rollups,
+        places=places.values,
+        zones={"zone": ("", SITE, "")},
+        outdoor=None,
+        base=18.0,
+        trust=lambda device: "",
+        now=clock.now,
+    )
     missing, wrong, kept = 0, 0, []
     for dial in dials:
         place = places[dial.name]

@@ -68,10 +68,19 @@ def seal(hub_keys: keys.HubKeys, trust: Trust, *, readings: int, block: int, dev
     turns = readings // 4 // devices
     walks = [walk(rng, turns) for _ in subjects]
     rows = [
-        Row(subjects[n], SHAPE, 1_800_000_000_000 + turn * 60_000 + phases[n] + rng.randrange(200), True,
-            walks[n][turn], 0, 1, -60 - rng.randrange(8))
-        for turn in range(turns) for n in range(devices)
-    ]  # fmt: skip
+        Row(
+            subjects[n],
+            SHAPE,
+            1_800_000_000_000 + turn * 60_000 + phases[n] + rng.randrange(200),
+            True,
+            walks[n][turn],
+            0,
+            1,
+            -60 - rng.randrange(8),
+        )
+        for turn in range(turns)
+        for n in range(devices)
+    ]
     step = block // 4
     segment = Segment(hub=hub_keys.hub_id, identity=hub_keys.identity, trust=trust)
     records = [segment.block(rows[at : at + step]) for at in range(0, len(rows), step)]

@@ -38,9 +38,14 @@ def bytes_a_reading(directory: Path, owner: Owner, rows: Iterable[Row], window_s
     """Bytes a reading and readings a commit, over everything that was written."""
     keys = Keys("hub-bench", owner.identity, bytes(32), AES)
     journal = Journal(
-        directory, disk=LazyDisk(), clock=SystemClock(), keys=keys, run=os.urandom(16), trust=owner.trust,
+        directory,
+        disk=LazyDisk(),
+        clock=SystemClock(),
+        keys=keys,
+        run=os.urandom(16),
+        trust=owner.trust,
         config=BufferConfig(),
-    )  # fmt: skip
+    )
     commits = readings = 0
     batch, end = Batch(), 0
     for row in rows:

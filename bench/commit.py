@@ -87,9 +87,14 @@ async def commits(
 def writer_us(directory: Path, owner: Owner, rows: list[Row]) -> float:
     """Microseconds to encode, compress, seal, sign and write one report, without any sync."""
     journal = Journal(
-        directory, disk=LazyDisk(), clock=SystemClock(), keys=Keys("hub-bench", owner.identity, bytes(32), AES),
-        run=os.urandom(16), trust=owner.trust, config=BufferConfig(),
-    )  # fmt: skip
+        directory,
+        disk=LazyDisk(),
+        clock=SystemClock(),
+        keys=Keys("hub-bench", owner.identity, bytes(32), AES),
+        run=os.urandom(16),
+        trust=owner.trust,
+        config=BufferConfig(),
+    )
     batches = []
     for row in rows[:2000]:
         batch = Batch()

@@ -72,8 +72,10 @@ def tried(chance: Random, system: buildings.System) -> Outcome:
         start, rise = system.begin + chance.choice([0, 365]) + chance.randrange(20, 170), WITHIN if ramp else 1
         faulty = [
             day._replace(used=day.used * (1 + size * min(1.0, (day.number - start + 1) / rise)))
-            if day.number >= start else day for day in after
-        ]  # fmt: skip
+            if day.number >= start
+            else day
+            for day in after
+        ]
         alarms = judge(baseline, faulty, limit).alarms
         found = [day for day in alarms if day >= start]
         if len(found) < len(alarms) and (not found or found[0] > start + 60):
@@ -89,11 +91,19 @@ def told(name: str, outcomes: list[Outcome]) -> None:
         delays = sorted(delay for one in outcomes for kind, delay in one.delays if kind is ramp)
         if delays:
             found = sum(1 for delay in delays if delay <= WITHIN)
-            figure(f"{name}: {shape} of 10 % found within {WITHIN} days", 100 * found / len(delays), "%",
-                   f"{found} of {len(delays)}, median day {delays[len(delays) // 2]:.0f}")  # fmt: skip
+            figure(
+                f"{name}: {shape} of 10 % found within {WITHIN} days",
+                100 * found / len(delays),
+                "%",
+                f"{found} of {len(delays)}, median day {delays[len(delays) // 2]:.0f}",
+            )
     years = sum(one.years for one in outcomes)
-    figure(f"{name}: false alarms a system and year", sum(one.false for one in outcomes) / years, "",
-           f"{years:.0f} years; one stood when {sum(one.standing for one in outcomes)} faults came")  # fmt: skip
+    figure(
+        f"{name}: false alarms a system and year",
+        sum(one.false for one in outcomes) / years,
+        "",
+        f"{years:.0f} years; one stood when {sum(one.standing for one in outcomes)} faults came",
+    )
 
 
 def limits(name: str, noise: float, spells: float) -> None:

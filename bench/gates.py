@@ -59,9 +59,10 @@ def judge(gate: Gate, figures: Sequence[Figure]) -> Verdict:
 
 def _values(source: str, name: str, figures: Sequence[Figure]) -> list[float]:
     return [
-        figure.value for figure in figures
+        figure.value
+        for figure in figures
         if figure.source == source and figure.value is not None and fnmatchcase(figure.name, name)
-    ]  # fmt: skip
+    ]
 
 
 FLOOD = "end to end, emit() to signed ack, backend with --journal"

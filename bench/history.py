@@ -63,8 +63,9 @@ def played(trace: Trace, seed: int) -> Iterator[Said]:
     keys = shape(trace)
     rows = [
         (stamp // 1000, [round(values[key] / float(trace.columns[key].resolution)) for key in keys])
-        for stamp, _, values in trace.reports if tuple(values) == keys
-    ]  # fmt: skip
+        for stamp, _, values in trace.reports
+        if tuple(values) == keys
+    ]
     gaps = [max(1, b[0] - a[0]) for a, b in pairwise(rows)]
     at, moment = Random(seed).randrange(len(gaps)), START
     while True:
@@ -104,9 +105,11 @@ def day(name: str, columns: Columns, sources: list[Iterator[Said]], *, apart: bo
     held = min(now - (ring.whole_from() or now) for ring in rings)
     kept = sum(len(ring.points(0, now + 1)) for ring in rings)
     figure(
-        f"{name}: RAM a reading, all of history", history.bytes / kept, "B",
+        f"{name}: RAM a reading, all of history",
+        history.bytes / kept,
+        "B",
         f"{len(sources)} devices x {len(columns)}, every {every:.0f} s",
-    )  # fmt: skip
+    )
     figure(f"{name}: of it in blocks", sum(len(b.data) for s in history.strips for b in s.blocks) / kept, "B")
     figure(f"{name}: hours held of {RATE} readings a minute in 8 MiB", held / 3600, "h", "gate 24")
     figure(f"{name}: of the budget used", history.bytes / history.budget * 100, "%")
@@ -126,9 +129,16 @@ async def disk(name: str, columns: Columns, sources: list[Iterator[Said]], direc
     store, clock = await Store.open(directory / "store.db", b"k" * 32), ManualClock(START)
     history = History(BUDGET)
     raw = RawDisk(
-        Folder(directory / "raw"), Memory(store), history, clock, root=lambda: b"r" * 32,
-        wanted=lambda place, metric: True, drain=lambda: None, keep_s=30 * DAY, most=1 << 30,
-    )  # fmt: skip
+        Folder(directory / "raw"),
+        Memory(store),
+        history,
+        clock,
+        root=lambda: b"r" * 32,
+        wanted=lambda place, metric: True,
+        drain=lambda: None,
+        keep_s=30 * DAY,
+        most=1 << 30,
+    )
     seats = [history.seats(f"p{n}", columns)[0] for n in range(len(sources))]
     await raw.write()
     spent, peak, waited, hour = 0.0, 0, 0, START
@@ -151,8 +161,12 @@ async def disk(name: str, columns: Columns, sources: list[Iterator[Said]], direc
         if n >= 0 and seats[n].add([moment, *rows[n][at][1]]):
             history.close(seats[n])
     status = raw.status()
-    figure(f"{name}: disk a reading, sealed, all of it", status["disk"] / status["readings"], "B",
-           f"{len(sources)} devices x {len(columns)}, {status['files']} files")  # fmt: skip
+    figure(
+        f"{name}: disk a reading, sealed, all of it",
+        status["disk"] / status["readings"],
+        "B",
+        f"{len(sources)} devices x {len(columns)}, {status['files']} files",
+    )
     figure(f"{name}: disk a month, as many as these", status["disk"] * 30 / (1 << 20), "MiB")
     figure(f"{name}: writing", spent / status["readings"] * 1e6, "us/reading")
     figure(f"{name}: memory that waits for an hour's write", waited / 1024, "KiB")

@@ -63,9 +63,15 @@ class House:
     state lies, by default a temporary directory."""
 
     def __init__(
-        self, *, devices: int = 500, backend: tuple[str, ...] = ("--journal",), buffer: str = "", link: str = "",
-        at: Path | None = None, more: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        devices: int = 500,
+        backend: tuple[str, ...] = ("--journal",),
+        buffer: str = "",
+        link: str = "",
+        at: Path | None = None,
+        more: str = "",
+    ) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="ilot-bench-"))
         self.scene = Scene(self.root, lambda text: None)
         self.names = self.device_names(devices)
@@ -131,10 +137,14 @@ def leave_backlog(state: Path, rows: Iterable[Row], per_commit: int, *, most: in
     """
     own, (enrolled, trust) = keys.load(state / "keys"), enrolment.load(state)
     journal = Journal(
-        state / "buffer", disk=LazyDisk(), clock=SystemClock(),
-        keys=Keys(enrolled.hub, own.identity, own.store_key, default_aead()), run=os.urandom(16), trust=trust,
+        state / "buffer",
+        disk=LazyDisk(),
+        clock=SystemClock(),
+        keys=Keys(enrolled.hub, own.identity, own.store_key, default_aead()),
+        run=os.urandom(16),
+        trust=trust,
         config=BufferConfig(max_bytes=1 << 40),
-    )  # fmt: skip
+    )
     batch, readings = Batch(), 0
     for row in rows:
         batch.rows.append(row)

@@ -195,11 +195,14 @@ class Mine:
     def all(self) -> list[hub.Device]:
         return [
             hub.Device(
-                id=f"lorawan:{n:016x}", integration="source", place="p", key=NWK + APP,
+                id=f"lorawan:{n:016x}",
+                integration="source",
+                place="p",
+                key=NWK + APP,
                 settings={"address": f"{n:08x}", "codec": self._codec(n), "rx_delay": 1, "rx2_rate": 3},
             )
             for n in range(DEVICES)
-        ]  # fmt: skip
+        ]
 
     async def changes(self) -> Any:
         await asyncio.Event().wait()
@@ -322,8 +325,9 @@ def kills(number: int) -> None:
         for _ in range(number):
             running = subprocess.Popen(
                 [sys.executable, "-m", "hub", "run", "--config", str(site.scene.config)],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
             end = 0.0
             turn, following = 0.0, 0
             while not end or time.monotonic() < end:

@@ -109,8 +109,12 @@ def main() -> None:
     wired = telegrams()
     for kind in ("wired", "air"):
         some = [work for name, work in wired.items() if (name in AIR) == (kind == "air")]
-        figure(f"mbus.{kind}", len(some) * rate(lambda some=some: [work() for work in some], seconds), "frames/s",
-               f"gate {GATE:,}")  # fmt: skip
+        figure(
+            f"mbus.{kind}",
+            len(some) * rate(lambda some=some: [work() for work in some], seconds),
+            "frames/s",
+            f"gate {GATE:,}",
+        )
     for name, work in wired.items():
         figure(name, rate(work, seconds), "frames/s")
     for name, work in others().items():

@@ -42,9 +42,14 @@ async def rollups(folder: Path, clock: ManualClock) -> tuple[Rollups, Store]:
     hours = await Store.open(folder / "rollups.db", b"k" * 32, SCHEMA)
     calendar = Calendar("Europe/Paris")
     made = Rollups(
-        Memory(hours, store), History(), clock=clock, life=1, place=lambda place: None, calendar=lambda site: calendar,
+        Memory(hours, store),
+        History(),
+        clock=clock,
+        life=1,
+        place=lambda place: None,
+        calendar=lambda site: calendar,
         period=lambda device: 60.0,
-    )  # fmt: skip
+    )
     await made.load()
     return made, hours
 
@@ -65,10 +70,13 @@ async def in_the_path(folder: Path, devices: int, turns: int) -> None:
             pipeline.outrun = None if name == "nobody observes" else observer.hold
             start = time.time() - 86_000 + turn * 3600
             said = [
-                Report(device=reports[n % devices].device, values=reports[0].values,
-                       time=start + (n // devices * 60 if name == "each report is taken" else 0))
+                Report(
+                    device=reports[n % devices].device,
+                    values=reports[0].values,
+                    time=start + (n // devices * 60 if name == "each report is taken" else 0),
+                )
                 for n in range(REPORTS)
-            ]  # fmt: skip
+            ]
             observer._waiting = []
             clock.set(time.time())
             gc.collect()

@@ -107,10 +107,14 @@ def journal_us(owner: Owner, rows: list[Row], kind: type[Sealer], aead: str) -> 
     try:
         with sealer(kind):
             journal = Journal(
-                directory, disk=LazyDisk(), clock=SystemClock(),
-                keys=Keys("hub-bench", owner.identity, bytes(32), aead), run=os.urandom(16), trust=owner.trust,
+                directory,
+                disk=LazyDisk(),
+                clock=SystemClock(),
+                keys=Keys("hub-bench", owner.identity, bytes(32), aead),
+                run=os.urandom(16),
+                trust=owner.trust,
                 config=BufferConfig(segment_bytes=64 << 20, max_bytes=1 << 30),
-            )  # fmt: skip
+            )
             began = time.process_time()
             for at in range(0, len(rows), BLOCK // 4):
                 batch = Batch()

@@ -63,9 +63,14 @@ async def serve(count: int, per_host: int, dead: int | None) -> None:
 @contextlib.asynccontextmanager
 async def peer(count: int, per_host: int, dead: int | None) -> Any:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, "--serve", str(count), str(per_host), str(dead or 0),
+        sys.executable,
+        __file__,
+        "--serve",
+        str(count),
+        str(per_host),
+        str(dead or 0),
         stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    )
     assert process.stdout is not None
     try:
         yield [int(await process.stdout.readline()) for _ in range(count // per_host)]

@@ -61,17 +61,21 @@ def strangers(folder: Path) -> None:
     country(folder)
     at = _packages(folder)
     eda, dsm = at / "pyedautils/data", at / "opendsm/eemeter/samples"
-    judged("real: heat of a building (pyedautils, hourly)", _days(
-        _rows(eda / "bldg_engy_sig_pes.csv", "timestamp", "power"),
-        _rows(eda / "bldg_engy_sig_pes.csv", "timestamp", "outside_temp"),
-    ))  # fmt: skip
+    judged(
+        "real: heat of a building (pyedautils, hourly)",
+        _days(
+            _rows(eda / "bldg_engy_sig_pes.csv", "timestamp", "power"),
+            _rows(eda / "bldg_engy_sig_pes.csv", "timestamp", "outside_temp"),
+        ),
+    )
     judged("real: a building (pyedautils, daily)", _daily(eda / "bldg_engy_sig_simple.csv"))
     uk = {0: "uk-tempC-sample-0", 1: "uk-tempC-sample-1_2", 2: "uk-tempC-sample-1_2"}
     for name, weather in (("gas", 0), *(("electricity", n) for n in uk)):
         meter = dsm / f"uk-{name}-hdd-only-hourly-sample-{weather}.csv.gz"
-        judged(f"simulated: {meter.name.split('.')[0]}", _days(
-            _rows(meter, "start", "value"), _rows(dsm / f"{uk[weather]}.csv.gz", "dt", "tempC")
-        ))  # fmt: skip
+        judged(
+            f"simulated: {meter.name.split('.')[0]}",
+            _days(_rows(meter, "start", "value"), _rows(dsm / f"{uk[weather]}.csv.gz", "dt", "tempC")),
+        )
     for name in ("gas-hdd-only", "gas-intercept-only", "electricity-cdd-only", "electricity-cdd-hdd"):
         temperatures = [(when, (value - 32) / 1.8) for when, value in _rows(dsm / "il-tempF.csv.gz", "dt", "tempF")]
         days = _days(_rows(dsm / f"il-{name}-hourly.csv.gz", "start", "value"), temperatures)
@@ -88,10 +92,15 @@ def country(folder: Path) -> None:
         return
     years = range(days[0].number, days[-1].number - 2 * REFERENCE + 2, REFERENCE)
     some = [
-        one for begin in years
-        if (one := judged(f"{name}, from {date.fromordinal(begin + REFERENCE)}",
-                          [day for day in days if begin <= day.number < begin + 2 * REFERENCE]))
-    ]  # fmt: skip
+        one
+        for begin in years
+        if (
+            one := judged(
+                f"{name}, from {date.fromordinal(begin + REFERENCE)}",
+                [day for day in days if begin <= day.number < begin + 2 * REFERENCE],
+            )
+        )
+    ]
     alarms, length = sum(one.alarms for one in some), sum(one.years for one in some)
     found, tried = sum(one.found for one in some), sum(one.tried for one in some)
     figure(f"{name}, all years: alarms a year, untouched", alarms / length, "", f"{alarms} in {length:.0f} years")
@@ -122,8 +131,12 @@ def judged(name: str, days: list[Day], falls: int | None = None) -> Judged | Non
     delays = sorted(delayed(baseline, limit, after, start, size) for start in starts for size in (SIZE, -SIZE))
     found = sum(1 for delay in delays if delay <= WINDOWS[0])
     if delays:
-        figure(f"{name}: put-in 10 % found within {WINDOWS[0]} days", 100 * found / len(delays), "%",
-               f"{len(delays)} tried")  # fmt: skip
+        figure(
+            f"{name}: put-in 10 % found within {WINDOWS[0]} days",
+            100 * found / len(delays),
+            "%",
+            f"{len(delays)} tried",
+        )
     return Judged(len(verdict.alarms), years, found, len(delays))
 
 
@@ -168,8 +181,7 @@ def _country(folder: Path) -> list[Day] | None:
     marked = body.index(struct.pack(">II", 0x30D, UKLOAD_DAYS), body.index(struct.pack(">II", 0x30D, UKLOAD_DAYS)) + 8)
     holy = struct.unpack_from(f">{UKLOAD_DAYS}i", body, marked + 8)
     first = UKLOAD_FIRST.toordinal()
-    return [Day(first + at, used[at], means[at], means[max(0, at - 1)], holy[at] == 2)
-            for at in range(UKLOAD_DAYS)]  # fmt: skip
+    return [Day(first + at, used[at], means[at], means[max(0, at - 1)], holy[at] == 2) for at in range(UKLOAD_DAYS)]
 
 
 def _rows(path: Path, when: str, value: str) -> Iterator[tuple[datetime, float]]:
@@ -191,15 +203,17 @@ def _days(used: Iterable[tuple[datetime, float]], temperatures: Iterable[tuple[d
     mean = {day: sum(some) / len(some) for day, some in warm.items() if len(some) >= 20}
     return [
         Day(day, sum(hours.values()) * 24 / len(hours), mean[day], mean.get(day - 1, mean[day]))
-        for day, hours in sorted(sums.items()) if len(hours) >= 20 and day in mean
-    ]  # fmt: skip
+        for day, hours in sorted(sums.items())
+        if len(hours) >= 20 and day in mean
+    ]
 
 
 def _daily(path: Path) -> list[Day]:
     with path.open() as file:
         rows = [
             (datetime.fromisoformat(row["timestamp"]).toordinal(), float(row["value"]), float(row["temperature"]))
-            for row in csv.DictReader(file, delimiter=";") if row["value"] and row["temperature"]
-        ]  # fmt: skip
+            for row in csv.DictReader(file, delimiter=";")
+            if row["value"] and row["temperature"]
+        ]
     mean = {day: temperature for day, _, temperature in rows}
     return [Day(day, used, mean[day], mean.get(day - 1, mean[day])) for day, used, _ in rows]

@@ -128,11 +128,18 @@ class Air:
         ports = {name: await port.open() for name, port in self.ports.items()}
         scene = self.scene
         await asyncio.to_thread(scene.found)
-        scene.config.write_text(CONFIG.format(
-            state=scene.state, url=scene.backend["url"].rstrip("/"), udp=self.udp, gateway="0016c001ff10d3e5",
-            sensor=f"lorawan:{self.sensor.dev_eui.hex()}", sealed=enocean.SEALED, meter="mbus:ELS-12345678-33-03",
-            **ports,
-        ))  # fmt: skip
+        scene.config.write_text(
+            CONFIG.format(
+                state=scene.state,
+                url=scene.backend["url"].rstrip("/"),
+                udp=self.udp,
+                gateway="0016c001ff10d3e5",
+                sensor=f"lorawan:{self.sensor.dev_eui.hex()}",
+                sealed=enocean.SEALED,
+                meter="mbus:ELS-12345678-33-03",
+                **ports,
+            )
+        )
         secrets = scene.root / "secrets.yaml"
         secrets.touch(mode=0o600)
         keys = {"lora": self.sensor.app_key, "sealed": enocean.KEY, "meter": METER_KEY}
@@ -210,8 +217,9 @@ class Air:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             rows = db.execute(
                 "SELECT r.value, count(*) FROM readings r JOIN series s ON s.id = r.series WHERE s.metric = ?"
-                " GROUP BY 1", (METRICS[name],),
-            )  # fmt: skip
+                " GROUP BY 1",
+                (METRICS[name],),
+            )
             return [(round(value * SCALE[name]), int(count)) for value, count in rows]
 
 

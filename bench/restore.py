@@ -74,9 +74,13 @@ async def fill(state: StateDir, counters: int, audit: int) -> None:
         await store.replace(f"ble:old-{n}", f"ble:new-{n}", secrets.token_bytes(16), 1.8e9, "cli")
     await store.close()
     buffer = Buffer.open(
-        state.buffer, hub=enrolled.hub, identity=hub_keys.identity, store_key=hub_keys.store_key, trust=trust,
+        state.buffer,
+        hub=enrolled.hub,
+        identity=hub_keys.identity,
+        store_key=hub_keys.store_key,
+        trust=trust,
         clock=SystemClock(),
-    )  # fmt: skip
+    )
     buffer.start(asyncio.get_running_loop())
     for n in range(counters):
         buffer.put_local(f"counter/ble:A4:C1:38:01:{n >> 8 & 255:02X}:{n & 255:02X}/{n:08x}", 1000 + n)

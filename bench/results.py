@@ -77,9 +77,12 @@ def run(name: str) -> None:
     script = ROOT / script_of(name)
     print(f"== {name}", flush=True)
     with subprocess.Popen(
-        [sys.executable, script, *RUNS[name]], stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        [sys.executable, script, *RUNS[name]],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
         env={**os.environ, "FIGURES": str(fresh)},
-    ) as process:  # fmt: skip
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)

@@ -37,10 +37,16 @@ def reports(devices: int = 500, period_s: float = 60.0, seconds: float = 3600.0,
     """Reports in the order of their time."""
     rng = random.Random(seed)
     subjects = [
-        Subject(f"ble:A4:C1:38:{number >> 8:02X}:{number & 255:02X}:7F", f"room-{number:03d}", "school", "teaching",
-                "room-sensor", "bluetooth")
+        Subject(
+            f"ble:A4:C1:38:{number >> 8:02X}:{number & 255:02X}:7F",
+            f"room-{number:03d}",
+            "school",
+            "teaching",
+            "room-sensor",
+            "bluetooth",
+        )
         for number in range(devices)
-    ]  # fmt: skip
+    ]
     state = [[rng.uniform(15, 28), rng.uniform(30, 60), rng.uniform(2.7, 3.3), rng.uniform(-95, -50)] for _ in subjects]
     due = [(rng.uniform(0, period_s), number) for number in range(devices)]
     heapq.heapify(due)

@@ -63,18 +63,34 @@ def path(
     if rules is not None:
         core = Core.model_validate({"sites": {"s": {}}, "zones": zones, "rules": rules})
         planner.rules = Rules(
-            compile_rules(core), place=places.get, devices=known.values, period=lambda device: None,
-            may_keep=planner.may_keep, now=clock.now, monotonic=clock.monotonic, fired=lambda fired: None,
-        )  # fmt: skip
+            compile_rules(core),
+            place=places.get,
+            devices=known.values,
+            period=lambda device: None,
+            may_keep=planner.may_keep,
+            now=clock.now,
+            monotonic=clock.monotonic,
+            fired=lambda fired: None,
+        )
     buffer: Any = Nowhere()
     pipeline = Pipeline(
-        device=known.get, planner=planner, replay=replay, quarantine=Quarantine(), buffer=buffer, clock=clock,
-        counts=Counts(), decisions=Decisions(), events=Events(clock.now, clock.monotonic),
+        device=known.get,
+        planner=planner,
+        replay=replay,
+        quarantine=Quarantine(),
+        buffer=buffer,
+        clock=clock,
+        counts=Counts(),
+        decisions=Decisions(),
+        events=Events(clock.now, clock.monotonic),
         guard=Guard(
-            Options(most_per_minute=60_000), tell=lambda *event: None, monotonic=clock.monotonic, remembered={},
+            Options(most_per_minute=60_000),
+            tell=lambda *event: None,
+            monotonic=clock.monotonic,
+            remembered={},
             remember=lambda key, value: None,
         ),
-    )  # fmt: skip
+    )
     values: dict[str, Value] = {"temperature": 21.5, "humidity": 40.0, "battery": 90, "pressure": 1013.2}
     signal = Signal(rssi=-70, source="hall")
     return pipeline, [Report(device=name, values=values, signal=signal) for name in known]
@@ -122,9 +138,11 @@ def main() -> int:
     figure("a coarser value and time in each report, added", best["coarser"] - best["no rule"], "us/reading")
     figure("one reading of each report into a window, added", best["window"] - best["no rule"], "us/reading")
     figure(
-        f"admission, {options.rules} privacy rules and {options.rules} rules", best["all"], "us/reading",
+        f"admission, {options.rules} privacy rules and {options.rules} rules",
+        best["all"],
+        "us/reading",
         "gate 1.5; the straight path included",
-    )  # fmt: skip
+    )
     return 0
 
 

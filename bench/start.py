@@ -85,8 +85,12 @@ def main() -> int:
             _, size = leave_backlog(scene.state, bulky(), 1000, most=options.backlog * 1_000_000)
             outside, _ = starts(scene, options.runs)
             name = f"with {size / 1e6:,.0f} MB of backlog"
-            figure(f"start to ready, whole process, {name}, median", statistics.median(outside), "s",
-                   f"max {max(outside):.2f}; gate {GATE_S}")  # fmt: skip
+            figure(
+                f"start to ready, whole process, {name}, median",
+                statistics.median(outside),
+                "s",
+                f"max {max(outside):.2f}; gate {GATE_S}",
+            )
             figure(f"RSS, {name}", rss_mib(scene.processes["hub"].pid), "MiB")
     finally:
         scene.close()

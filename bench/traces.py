@@ -75,9 +75,14 @@ def vars_of(metric: Any) -> dict[str, str]:
 
 def _column(key: str, told: dict[str, Any]) -> Column:
     return Column(
-        key, told.get("unit", "1"), told.get("resolution", "0.01"), told.get("kind", "number"),
-        told.get("device_class", ""), told.get("state_class", ""), told.get("privacy", "technical"),
-    )  # fmt: skip
+        key,
+        told.get("unit", "1"),
+        told.get("resolution", "0.01"),
+        told.get("kind", "number"),
+        told.get("device_class", ""),
+        told.get("state_class", ""),
+        told.get("privacy", "technical"),
+    )
 
 
 def recorded() -> list[Trace]:

@@ -49,9 +49,11 @@ class Browser:
     def __init__(self, url: str) -> None:
         self.url = url
         self.session = aiohttp.ClientSession(
-            cookie_jar=aiohttp.CookieJar(unsafe=True), auto_decompress=False,
-            connector=aiohttp.TCPConnector(ssl=False), headers={"Accept-Encoding": "gzip"},
-        )  # fmt: skip
+            cookie_jar=aiohttp.CookieJar(unsafe=True),
+            auto_decompress=False,
+            connector=aiohttp.TCPConnector(ssl=False),
+            headers={"Accept-Encoding": "gzip"},
+        )
 
     async def get(self, path: str) -> tuple[bytes, str]:
         """The body as sent, and as text. Raises SystemExit unless it is a page."""

@@ -45,11 +45,21 @@ def _pem(certificate: x509.Certificate) -> str:
 
 
 def made(
-    name: str, issuer: Made | None = None, *, ca: bool | None = None, pathlen: int | None = None,
-    start: dt.datetime = NOW - DAY, end: dt.datetime = NOW + DAY, names: tuple[str, ...] = ("127.0.0.1",),
-    bits: int = 0, identifiers: bool = True, may_sign: bool | None = None, constraints_critical: bool = True,
-    extra: tuple[tuple[x509.ExtensionType, bool], ...] = (), use: x509.ExtensionType | None = _SERVER_AUTH,
-) -> Made:  # fmt: skip
+    name: str,
+    issuer: Made | None = None,
+    *,
+    ca: bool | None = None,
+    pathlen: int | None = None,
+    start: dt.datetime = NOW - DAY,
+    end: dt.datetime = NOW + DAY,
+    names: tuple[str, ...] = ("127.0.0.1",),
+    bits: int = 0,
+    identifiers: bool = True,
+    may_sign: bool | None = None,
+    constraints_critical: bool = True,
+    extra: tuple[tuple[x509.ExtensionType, bool], ...] = (),
+    use: x509.ExtensionType | None = _SERVER_AUTH,
+) -> Made:
     """Without `issuer` self-signed. `ca` None: no basicConstraints. `bits`: of an RSA key, 0 is ECDSA P-256.
     `identifiers`: key identifiers. `may_sign`: keyCertSign, None: no key usage. `names` are the server's, () for
     none."""
@@ -57,9 +67,14 @@ def made(
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     issuing = issuer.certificate.subject if issuer else subject
     builder = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(issuing).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(start).not_valid_after(end)
-    )  # fmt: skip
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuing)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(end)
+    )
     if ca is not None:
         builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=pathlen), constraints_critical)
     if may_sign is not None:

@@ -235,16 +235,18 @@ def visited(browser: Browser, url: str, state: Any, root: Path) -> None:
     context.close()
 
 
-def contexts(
-    browser: Browser, options: argparse.Namespace, state: Any
-) -> Iterator[tuple[BrowserContext, Page, Path]]:  # fmt: skip
+def contexts(browser: Browser, options: argparse.Namespace, state: Any) -> Iterator[tuple[BrowserContext, Page, Path]]:
     """One for each language, theme and size, with where its pictures go."""
     for language, theme, size in product(options.lang, options.theme, options.size):
         width, height = SIZES[size]
         context = browser.new_context(
-            ignore_https_errors=True, viewport={"width": width, "height": height}, locale=language,
-            color_scheme=theme, storage_state=state, reduced_motion="reduce",
-        )  # fmt: skip
+            ignore_https_errors=True,
+            viewport={"width": width, "height": height},
+            locale=language,
+            color_scheme=theme,
+            storage_state=state,
+            reduced_motion="reduce",
+        )
         context.set_default_timeout(60_000)
         yield context, context.new_page(), options.directory / f"{size}-{language}{'-dark' if theme == 'dark' else ''}"
         context.close()

@@ -101,9 +101,14 @@ class Hubs:
             # then the certificate: a request that cannot be certified must not use the token up
             self.owner.certify(csr, "hub")
             hub = ingest.registry.admit(
-                token_id=asked.token_id, identity=identity, csr=csr, name=asked.name, mac=mac, now=time.time(),
+                token_id=asked.token_id,
+                identity=identity,
+                csr=csr,
+                name=asked.name,
+                mac=mac,
+                now=time.time(),
                 proven=bool(asked.signature),
-            )  # fmt: skip
+            )
             return hub, self.owner.certify(csr, hub).decode()
 
         hub, certificate = await self._worker.call(admit)
@@ -135,9 +140,7 @@ class Hubs:
         identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
         verify(identity, page_certificate_statement(nonce, hub, csr, asked.names), base64_of(asked.signature, 64))
         owner = self.owner
-        made = await asyncio.to_thread(
-            pages.certify, owner.directory, owner.settings.owner, hub, csr, asked.names
-        )  # fmt: skip
+        made = await asyncio.to_thread(pages.certify, owner.directory, owner.settings.owner, hub, csr, asked.names)
         return answer({"certificate": made.decode()})
 
     async def records(self, request: web.Request) -> web.Response:

@@ -92,9 +92,16 @@ def token(directory: Path, expires: float, name: str, url: str, as_json: bool) -
 @JSON
 @answers
 def run(
-    directory: Path, host: str, port: int | None, journal: bool, mqtt: str, callbacks: str,
-    callbacks_certificate: Path | None, callbacks_key: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+    directory: Path,
+    host: str,
+    port: int | None,
+    journal: bool,
+    mqtt: str,
+    callbacks: str,
+    callbacks_certificate: Path | None,
+    callbacks_key: Path | None,
+    as_json: bool,
+) -> None:
     """Serve DIRECTORY until SIGTERM."""
     import asyncio
 

@@ -49,7 +49,7 @@ def key(directory: Path, new: bool, root: Path | None, as_json: bool) -> None:
 @answers
 def issue(
     directory: Path, name: str, role: str, sites: tuple[str, ...], days: float, out: Path | None, as_json: bool
-) -> None:  # fmt: skip
+) -> None:
     """Issue a badge: a QR code, and a passphrase that is shown once. Give them to its holder by different ways."""
     from backend.badging import issue as make
     from hub.core.disk.atomic_files import write_atomically

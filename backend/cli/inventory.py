@@ -32,7 +32,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @answers
 def inventory(
     directory: Path, table: Path, card: Path, out: Path, root: Path | None, dry_run: bool, as_json: bool
-) -> None:  # fmt: skip
+) -> None:
     """Seal the devices and keys of TABLE (CSV) to the hub of --card, signed by the owner.
 
     Rows that name a place are added on the hub at once, the others wait there for their device. Only that hub opens the
@@ -67,9 +67,7 @@ def inventory(
     if not dry_run:
         signer = owner_root(root or directory / "root", owner.settings.root)
         now = time.time()
-        document = inventories.seal(
-            wishes, hub, signer, owner=owner.settings.owner, number=int(now * 1000), made=now
-        )  # fmt: skip
+        document = inventories.seal(wishes, hub, signer, owner=owner.settings.owner, number=int(now * 1000), made=now)
         write_atomically(out, document)
         what = "The key of 1 device" if len(wishes) == 1 else f"The keys of {len(wishes)} devices"
         say(f"{what}, sealed to {hub.hub}: {out}. On the hub: ilot device import {out.name}")
@@ -104,14 +102,21 @@ def _keyed(wishes: Sequence[DeviceRequest]) -> tuple[list[DeviceRequest], list[F
         wish = given
         if label is not None:
             wish = msgspec.structs.replace(
-                given, device=given.device or label.device, key=given.key or (label.key.hex() if label.key else ""),
+                given,
+                device=given.device or label.device,
+                key=given.key or (label.key.hex() if label.key else ""),
                 settings={**label.settings, **given.settings},
-            )  # fmt: skip
+            )
         if not wish.key and not wish.place:
-            faults.append(Fault(
-                line=wish.line, column="key", en="this row has neither a key nor a place: it says nothing",
-                fr="cette ligne n'a ni clé ni emplacement", device=wish.device,
-            ))  # fmt: skip
+            faults.append(
+                Fault(
+                    line=wish.line,
+                    column="key",
+                    en="this row has neither a key nor a place: it says nothing",
+                    fr="cette ligne n'a ni clé ni emplacement",
+                    device=wish.device,
+                )
+            )
         else:
             kept.append(wish)
     return kept, faults

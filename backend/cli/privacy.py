@@ -21,8 +21,16 @@ def erasures(directory: Path, as_json: bool) -> None:
     for one in Views(owners.load(directory).database).erased():
         late = f", {one['late']} that came later dropped" if one["late"] else ""
         left = f", {one['left_over']} of the plant stay" if one["left_over"] else ""
-        show(one, as_json, [(f"{date(one['done_at'])}\t{one['hub']}\t{one['kind']} {one['name']}\t"
-                            f"{one['readings']} readings erased{late}{left}")])  # fmt: skip
+        show(
+            one,
+            as_json,
+            [
+                (
+                    f"{date(one['done_at'])}\t{one['hub']}\t{one['kind']} {one['name']}\t"
+                    f"{one['readings']} readings erased{late}{left}"
+                )
+            ],
+        )
 
 
 @click.command()

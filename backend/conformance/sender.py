@@ -41,10 +41,19 @@ class Segment:
         self.run = run or os.urandom(16)
         self.next_seq = first_seq
         self._sealer = Sealer(
-            identity=identity, store_key=os.urandom(32), trust=trust, hub=hub, run=self.run, stream=stream,
-            segment=number, first_seq=first_seq, total=0, commit_s=int(time.time()), previous=previous or Previous(),
+            identity=identity,
+            store_key=os.urandom(32),
+            trust=trust,
+            hub=hub,
+            run=self.run,
+            stream=stream,
+            segment=number,
+            first_seq=first_seq,
+            total=0,
+            commit_s=int(time.time()),
+            previous=previous or Previous(),
             aead=default_aead(),
-        )  # fmt: skip
+        )
         self._numbering = Numbering()
         self._squeeze = Squeezer()
         self._total = 0
@@ -90,6 +99,11 @@ class Segment:
     def _seal(self, kind: int, counter: int, body: bytes, readings: int) -> Sealed:
         self._total += readings
         return self._sealer.seal(
-            kind, counter, body, readings=readings, total=self._total, commit_s=int(time.time()),
+            kind,
+            counter,
+            body,
+            readings=readings,
+            total=self._total,
+            commit_s=int(time.time()),
             more=counter % 2 == 1,  # as of a hub, where a LOCAL or another block follows some
-        )  # fmt: skip
+        )

@@ -92,8 +92,11 @@ class Gateway:
         with log.open("ab") as out:
             self._process = subprocess.Popen(
                 [self._python, "-m", "thingsboard_gateway.tb_gateway"],
-                cwd=self.root, env=environment, stdout=out, stderr=out,
-            )  # fmt: skip
+                cwd=self.root,
+                env=environment,
+                stdout=out,
+                stderr=out,
+            )
         limit = time.monotonic() + 60
         while READY.encode() not in log.read_bytes()[before:]:
             if self._process.poll() is not None or time.monotonic() > limit:

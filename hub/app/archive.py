@@ -53,10 +53,17 @@ async def build_raw(
         return None, left
     impersonal = NonPersonalFilter(path, ground.clock)
     raw = RawDisk(
-        folder, memory, history, ground.clock, root=lambda: keys.root(options.raw_on_disk, state.keys),
-        wanted=lambda place, key: options.raw_personal or impersonal(place, key), drain=observer.finish,
-        keep_s=options.raw_days.total_seconds(), most=options.raw_max_size, where=options.raw_on_disk,
-    )  # fmt: skip
+        folder,
+        memory,
+        history,
+        ground.clock,
+        root=lambda: keys.root(options.raw_on_disk, state.keys),
+        wanted=lambda place, key: options.raw_personal or impersonal(place, key),
+        drain=observer.finish,
+        keep_s=options.raw_days.total_seconds(),
+        most=options.raw_max_size,
+        where=options.raw_on_disk,
+    )
     return raw, left
 
 

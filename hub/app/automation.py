@@ -64,12 +64,18 @@ class Watch:
         compiled = compile_rules(ground.loaded.config)
         before = watching.held(compiled) if former is None else []
         rules = Rules(
-            compiled, place=path.places.get, devices=lambda: path.devices,
-            period=watching.period, may_keep=planner.may_keep, now=clock.now, monotonic=clock.monotonic,
-            fired=watching.fired, open=[*watching.book.held(), *before],
+            compiled,
+            place=path.places.get,
+            devices=lambda: path.devices,
+            period=watching.period,
+            may_keep=planner.may_keep,
+            now=clock.now,
+            monotonic=clock.monotonic,
+            fired=watching.fired,
+            open=[*watching.book.held(), *before],
             on_duty=lambda device: self.duty.of(device, clock.now()),
             zone_name=lambda zone: zones[zone].name if zone in zones else "",
-        )  # fmt: skip
+        )
         if former is not None:
             rules.inherit(former)
         planner.rules = watching.rules = rules
@@ -79,9 +85,14 @@ class Watch:
         book, name = self.watching.book, notifier.name
         self.forget(name)
         queue = OwnNotices(
-            name, ground.enrolled.hub, field.http.of(notifiers(name)), ground.buffer, ground.clock,
-            _policy(notifier, ground), ground.loaded.config.timezone,
-        )  # fmt: skip
+            name,
+            ground.enrolled.hub,
+            field.http.of(notifiers(name)),
+            ground.buffer,
+            ground.clock,
+            _policy(notifier, ground),
+            ground.loaded.config.timezone,
+        )
         self.notifiers.put(queue)
         book.listeners.append(queue.offer)  # before the store is asked: what changes meanwhile is not in its answer
         known = await once_the_disk_works(lambda: book.these(queue.remembered), ground.clock.sleep)
@@ -111,10 +122,16 @@ async def build_watch(ground: BaseServices, path: Path, field: Field) -> Watch:
             watching.rules.derived(device, values, METRICS)
 
     availability = Availability(
-        devices=lambda: path.devices, seen=path.live.last_seen, period=watching.period,
-        on_duty=lambda device: duty.of(device, clock.now()), battery_days=field.radio.battery_days, tell=derived,
-        local=ground.buffer, clock=clock, zone=zone_of(ground.loaded),
-    )  # fmt: skip
+        devices=lambda: path.devices,
+        seen=path.live.last_seen,
+        period=watching.period,
+        on_duty=lambda device: duty.of(device, clock.now()),
+        battery_days=field.radio.battery_days,
+        tell=derived,
+        local=ground.buffer,
+        clock=clock,
+        zone=zone_of(ground.loaded),
+    )
     watch = Watch(watching, availability, Notifiers([], field.plugins.health), duty)
     watch.compile(ground, path)
     for notifier in ground.loaded.notifiers:
@@ -141,6 +158,11 @@ def _policy(notifier: NotifierInstance, ground: BaseServices) -> Policy:
     except PluginError:  # it does not start; its health says why
         per_hour = keys.per_hour
     return Policy(
-        least=keys.least, when=keys.when, states=frozenset(keys.states), zones=frozenset(keys.zones), quiet=quiet,
-        quiet_least=keys.quiet_least, per_hour=per_hour,
-    )  # fmt: skip
+        least=keys.least,
+        when=keys.when,
+        states=frozenset(keys.states),
+        zones=frozenset(keys.zones),
+        quiet=quiet,
+        quiet_least=keys.quiet_least,
+        per_hour=per_hour,
+    )

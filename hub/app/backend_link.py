@@ -55,43 +55,76 @@ async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Out
 
     following = Following(ground.state.path, ground.trust, clock, adopt)
     link = Link(
-        hub=enrolled.hub, identity=ground.keys.identity, trust=ground.trust, buffer=buffer, egress=field.egress,
-        clock=clock, uplinks=carriers, on_clock=clock.told, on_trust=following.offer, metered=options.metered,
-    )  # fmt: skip
+        hub=enrolled.hub,
+        identity=ground.keys.identity,
+        trust=ground.trust,
+        buffer=buffer,
+        egress=field.egress,
+        clock=clock,
+        uplinks=carriers,
+        on_clock=clock.told,
+        on_trust=following.offer,
+        metered=options.metered,
+    )
     renewal = Renewal(
-        ground.state.path, enrolled, ground.keys, http=field.http, clock=clock, up=link.up, renewed=link.reconnect,
-        ask=link.ask_certificate, cas=lambda: [e.ca_pem for e in following.trust.egress],
-    )  # fmt: skip
+        ground.state.path,
+        enrolled,
+        ground.keys,
+        http=field.http,
+        clock=clock,
+        up=link.up,
+        renewed=link.reconnect,
+        ask=link.ask_certificate,
+        cas=lambda: [e.ca_pem for e in following.trust.egress],
+    )
     link.on_certificate = renewal.offer
     link.delivery.stating.generation = await once_the_disk_works(ground.store.start, clock.sleep)
     badging = Badging(
-        ground.store, clock, http=field.http, url=enrolled.url, trust=lambda: following.trust,
-        here={enrolled.hub, *loaded.config.sites}, up=link.up, metered=options.metered,
-    )  # fmt: skip
+        ground.store,
+        clock,
+        http=field.http,
+        url=enrolled.url,
+        trust=lambda: following.trust,
+        here={enrolled.hub, *loaded.config.sites},
+        up=link.up,
+        metered=options.metered,
+    )
     await once_the_disk_works(badging.load, clock.sleep)
     return Outward(
         badging=badging,
-        link=link, following=following,
+        link=link,
+        following=following,
         renewal=renewal,
-        keeper=_keeper(ground, field, link), mirror=_mirror(ground),
+        keeper=_keeper(ground, field, link),
+        mirror=_mirror(ground),
         answering=Answering(
             watch.watching.book, http=field.http, url=enrolled.url, clock=clock, up=link.up, metered=options.metered
         ),
-    )  # fmt: skip
+    )
 
 
 def _keeper(ground: BaseServices, field: Field, link: Link) -> Keeper:
     loaded, enrolled = ground.loaded, ground.enrolled
     gatherer = Gatherer(
-        state=ground.state, hub_keys=ground.keys, store=ground.store, buffer=ground.buffer, config=loaded.path,
+        state=ground.state,
+        hub_keys=ground.keys,
+        store=ground.store,
+        buffer=ground.buffer,
+        config=loaded.path,
         files=loaded.files,
-    )  # fmt: skip
+    )
     beside = loaded.config.backup.directory
     return Keeper(
-        gatherer, hub=enrolled.hub, url=enrolled.url, http=field.http, buffer=ground.buffer, clock=ground.clock,
-        directory=loaded.path.parent / beside if beside else None, beside=ground.state.path,
+        gatherer,
+        hub=enrolled.hub,
+        url=enrolled.url,
+        http=field.http,
+        buffer=ground.buffer,
+        clock=ground.clock,
+        directory=loaded.path.parent / beside if beside else None,
+        beside=ground.state.path,
         told=lambda generation: setattr(link.delivery.stating, "generation", generation),
-    )  # fmt: skip
+    )
 
 
 def _mirror(ground: BaseServices) -> Mirror:

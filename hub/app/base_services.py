@@ -59,13 +59,35 @@ async def build_ground(
     clock = SystemClock()
     store = await once_the_disk_works(lambda: Store.open(state.store, hub_keys.store_key), clock.sleep)
     sizes = buffer_config(loaded.config.buffer)
-    buffer = await once_the_disk_works(lambda: asyncio.to_thread(
-        Buffer.open, state.buffer, hub=enrolled.hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
-        trust=trust, clock=clock, config=sizes,
-    ), clock.sleep)  # fmt: skip
+    buffer = await once_the_disk_works(
+        lambda: asyncio.to_thread(
+            Buffer.open,
+            state.buffer,
+            hub=enrolled.hub,
+            identity=hub_keys.identity,
+            store_key=hub_keys.store_key,
+            trust=trust,
+            clock=clock,
+            config=sizes,
+        ),
+        clock.sleep,
+    )
     counts = Counts()
     return BaseServices(
-        state=state, keys=hub_keys, loaded=loaded, problems=problems, registry=registry, models=models,
-        enrolled=enrolled, trust=trust, clock=clock, store=store, buffer=buffer, sizes=sizes, counts=counts,
-        events=Events(clock.now, clock.monotonic), dating=Dating(clock, buffer), logs=Ring(),
-    )  # fmt: skip
+        state=state,
+        keys=hub_keys,
+        loaded=loaded,
+        problems=problems,
+        registry=registry,
+        models=models,
+        enrolled=enrolled,
+        trust=trust,
+        clock=clock,
+        store=store,
+        buffer=buffer,
+        sizes=sizes,
+        counts=counts,
+        events=Events(clock.now, clock.monotonic),
+        dating=Dating(clock, buffer),
+        logs=Ring(),
+    )

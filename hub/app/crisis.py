@@ -116,7 +116,7 @@ class Emergency:
 
 async def build_crisis(
     ground: BaseServices, path: Path, field: Field, watch: Watch, outward: Outward, ask: Callable[[str], Awaitable[Any]]
-) -> Emergency:  # fmt: skip
+) -> Emergency:
     """`ask` gives the answer of another call without arguments."""
     hands = HubCrisisActions(ground, field, outward)
 
@@ -130,17 +130,28 @@ async def build_crisis(
         async def read(name: str) -> bytes:  # as it lies there: secrets are references in it
             return await asyncio.to_thread((ground.loaded.path.parent / name).read_bytes)
 
-        files = await gathered({
-            "state.backup": outward.keeper.make, "status.json": partial(answer, "status"),
-            "devices.json": partial(answer, "devices"), "alerts.json": partial(answer, "alert.list"),
-            "audit.json": audited,
-            **{f"configuration/{name}": partial(read, name)
-               for name in {ground.loaded.path.name, *ground.loaded.files}},
-        })  # fmt: skip
+        files = await gathered(
+            {
+                "state.backup": outward.keeper.make,
+                "status.json": partial(answer, "status"),
+                "devices.json": partial(answer, "devices"),
+                "alerts.json": partial(answer, "alert.list"),
+                "audit.json": audited,
+                **{
+                    f"configuration/{name}": partial(read, name)
+                    for name in {ground.loaded.path.name, *ground.loaded.files}
+                },
+            }
+        )
         return await asyncio.to_thread(
-            write, directory, hub=ground.enrolled.hub, made=ground.clock.now(), identity=ground.keys.identity,
-            buffer=ground.state.buffer, files=files,
-        )  # fmt: skip
+            write,
+            directory,
+            hub=ground.enrolled.hub,
+            made=ground.clock.now(),
+            identity=ground.keys.identity,
+            buffer=ground.state.buffer,
+            files=files,
+        )
 
     async def runbook() -> str:
         from hub.operations.crisis.runbook import page  # late: it is printed once, or never
@@ -149,9 +160,14 @@ async def build_crisis(
 
     sampling = build_sampling(ground, path, field, watch)
     crisis = Crisis(
-        ground.store, hands, ground.clock.now, export=export, runbook=runbook, sampling=sampling,
+        ground.store,
+        hands,
+        ground.clock.now,
+        export=export,
+        runbook=runbook,
+        sampling=sampling,
         sleep=ground.clock.sleep,
-    )  # fmt: skip
+    )
     await once_the_disk_works(crisis.load, ground.clock.sleep)
     return Emergency(crisis, sampling, hands)
 
@@ -164,12 +180,17 @@ def _facts(ground: BaseServices, devices: Any, hands: HubCrisisActions, status: 
     from hub.operations.crisis.runbook import Facts, spell
 
     return Facts(
-        hub=ground.enrolled.hub, title=config.hub.name, site=(site.name if site else "") or (config.hub.site or ""),
-        made=f"{datetime.fromtimestamp(ground.clock.now(), zone):%d/%m/%Y à %H:%M}", contacts=config.crisis.contacts,
-        plugins=hands.verdicts(), writable=_writable(config, known),
-        autonomy=spell(status["buffer"]["autonomy_s"]), fingerprint=status["web"].get("fingerprint", ""),
+        hub=ground.enrolled.hub,
+        title=config.hub.name,
+        site=(site.name if site else "") or (config.hub.site or ""),
+        made=f"{datetime.fromtimestamp(ground.clock.now(), zone):%d/%m/%Y à %H:%M}",
+        contacts=config.crisis.contacts,
+        plugins=hands.verdicts(),
+        writable=_writable(config, known),
+        autonomy=spell(status["buffer"]["autonomy_s"]),
+        fingerprint=status["web"].get("fingerprint", ""),
         longest=spell(config.crisis.sampling.longest.total_seconds()),
-    )  # fmt: skip
+    )
 
 
 def _writable(config: Core, devices: list[Device]) -> dict[str, list[str]]:

@@ -24,7 +24,7 @@ class Replacing:
 
     def __init__(
         self, ground: BaseServices, path: Path, keeper: Keeper, successor: Callable[[str], Awaitable[tuple[str, str]]]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._ground, self._path, self._keeper, self._successor = ground, path, keeper, successor
         self._turn = (
             asyncio.Lock()

@@ -61,10 +61,16 @@ async def build_measured(ground: BaseServices, path: Path, watch: Watch, outward
     hours, lost = await _hours(ground)
     history = History(options.memory)
     rollups = Rollups(
-        Memory(hours, ground.store), history, clock=clock,
-        life=outward.link.delivery.stating.generation, place=path.places.get, calendar=calendars(ground),
-        period=_periods(path, watch), keep_s=options.hours.total_seconds(), most=options.max_size,
-    )  # fmt: skip
+        Memory(hours, ground.store),
+        history,
+        clock=clock,
+        life=outward.link.delivery.stating.generation,
+        place=path.places.get,
+        calendar=calendars(ground),
+        period=_periods(path, watch),
+        keep_s=options.hours.total_seconds(),
+        most=options.max_size,
+    )
     await once_the_disk_works(rollups.load, clock.sleep)
     observer = Observer(rollups, clock)
     path.pipeline.observed, path.pipeline.outrun = observer.see, observer.hold
@@ -85,24 +91,35 @@ async def build_measured(ground: BaseServices, path: Path, watch: Watch, outward
 
 
 def _energy(
-    ground: BaseServices, path: Path, watch: Watch, rollups: Rollups, observer: Observer,
+    ground: BaseServices,
+    path: Path,
+    watch: Watch,
+    rollups: Rollups,
+    observer: Observer,
     calls: Callable[[], Mapping[str, Call]],
-) -> Energy:  # fmt: skip
+) -> Energy:
     config, clock = ground.loaded.config, ground.clock
     survey = Survey(
-        rollups, places=lambda: path.places, now=clock.now, base=config.energy.base,
+        rollups,
+        places=lambda: path.places,
+        now=clock.now,
+        base=config.energy.base,
         zones={name: (zone.name, zone.site, zone.use) for name, zone in config.zones.items()},
         outdoor=series_of(config.energy.outdoor) if config.energy.outdoor else None,
         trust=lambda device: _trust(path, device),
         almanac=lambda schedule: almanac_of(ground.loaded.config, schedule),
-    )  # fmt: skip
+    )
     drift = DriftWatch(survey, ground.store, watch.watching.book)
 
     async def call(name: str, arguments: dict[str, Any]) -> Any:
         return await calls()[name](arguments)
 
     reports = Reports(
-        survey, drift, hub=ground.enrolled.hub, title=config.hub.name, call=call,
+        survey,
+        drift,
+        hub=ground.enrolled.hub,
+        title=config.hub.name,
+        call=call,
         titles={name: site.name for name, site in config.sites.items()},
         operators={
             name: (one.name, frozenset(one.meters), frozenset(one.zones))
@@ -110,12 +127,19 @@ def _energy(
         },
         writable=lambda: [
             {"device": device.id, "metric": metric, "low": limits.low, "high": limits.high, "role": limits.role}
-            for device in path.devices for metric, limits in device.writable.items()
+            for device in path.devices
+            for metric, limits in device.writable.items()
         ],
-    )  # fmt: skip
+    )
     return Energy(
-        survey, drift, reports, clock=clock, key=ground.keys.identity, drain=observer.drain, timezone=config.timezone,
-    )  # fmt: skip
+        survey,
+        drift,
+        reports,
+        clock=clock,
+        key=ground.keys.identity,
+        drain=observer.drain,
+        timezone=config.timezone,
+    )
 
 
 def _trust(path: Path, device: str) -> str:

@@ -101,15 +101,28 @@ class Hub:
     """The parts of one hub, built and wired. `build`, then `run` once."""
 
     def __init__(
-        self, ground: BaseServices, path: Path, field: Field, watch: Watch, outward: Outward, protect: Protect,
-        measured: Measured, emergency: Emergency, undone: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        ground: BaseServices,
+        path: Path,
+        field: Field,
+        watch: Watch,
+        outward: Outward,
+        protect: Protect,
+        measured: Measured,
+        emergency: Emergency,
+        undone: str = "",
+    ) -> None:
         self.ground, self.path, self.field, self.watch, self.outward = ground, path, field, watch, outward
         self.protect, self.measured, self.emergency = protect, measured, emergency
         self.shown: UiServices = build_shown(
-            ground, path, field, outward, watch, told=lambda: answers(self.services),
+            ground,
+            path,
+            field,
+            outward,
+            watch,
+            told=lambda: answers(self.services),
             calls=self.calls,
-        )  # fmt: skip
+        )
         self.vigil: IncidentServices = build_vigil(ground, field, watch, outward, self.shown.web)
         measured.calls = lambda: calls(self.services)
         reloading = Reloading(ground, path, field, watch, outward, self.shown, measured, protect, self.vigil, emergency)
@@ -118,18 +131,31 @@ class Hub:
         )
         self.configured = Configured(ground)
         self.changing = Changing(
-            ground.loaded, ground.problems, kept=last_good.Kept(ground.state.path, ground.keys.store_key),
-            models=ground.models, clock=ground.clock, reload=reloading, stands=reloading.stands,
-            audit=self.configured.audit, changed=outward.keeper.changed, said=undone,
-        )  # fmt: skip
+            ground.loaded,
+            ground.problems,
+            kept=last_good.Kept(ground.state.path, ground.keys.store_key),
+            models=ground.models,
+            clock=ground.clock,
+            reload=reloading,
+            stands=reloading.stands,
+            audit=self.configured.audit,
+            changed=outward.keeper.changed,
+            said=undone,
+        )
         state = ground.state
         self.facts = {"hub": ground.enrolled.hub, "state_dir": str(state.path), "socket": str(state.socket)}
 
     @classmethod
     async def build(
-        cls, state: StateDir, hub_keys: keys.HubKeys, loaded: Loaded, problems: list[str], registry: Registry,
-        models: Models, undone: str = "",
-    ) -> Hub:  # fmt: skip
+        cls,
+        state: StateDir,
+        hub_keys: keys.HubKeys,
+        loaded: Loaded,
+        problems: list[str],
+        registry: Registry,
+        models: Models,
+        undone: str = "",
+    ) -> Hub:
         """Open everything that outlives the process and wire the parts. Starts nothing. `undone`: what the start took
         back of the configuration."""
         ground = await build_ground(state, hub_keys, loaded, problems, registry, models)

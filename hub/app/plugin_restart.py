@@ -22,9 +22,11 @@ class Restarting:
     """`health` of all instances; `again` stops one and starts it; `audit` notes who did what."""
 
     def __init__(
-        self, health: Sequence[Health], again: Callable[[Difference], Awaitable[None]],
+        self,
+        health: Sequence[Health],
+        again: Callable[[Difference], Awaitable[None]],
         audit: Callable[[str, Mapping[str, object]], Awaitable[None]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._health, self._again, self._audit = health, again, audit
 
     def calls(self) -> dict[str, Call]:

@@ -57,10 +57,14 @@ async def build_field(ground: BaseServices, path: Path) -> Field:
     """The plugins are loaded, none runs."""
     store, clock, buffer, loaded = ground.store, ground.clock, ground.buffer, ground.loaded
     egress = Egress(
-        ground.trust, clock, certificate=ground.state.path / enrolment.CERTIFICATE, key=ground.keys.tls_key,
-        hosts=declared_hosts([*loaded.integrations, *loaded.notifiers]), proxy=loaded.config.link.proxy_url(),
+        ground.trust,
+        clock,
+        certificate=ground.state.path / enrolment.CERTIFICATE,
+        key=ground.keys.tls_key,
+        hosts=declared_hosts([*loaded.integrations, *loaded.notifiers]),
+        proxy=loaded.config.link.proxy_url(),
         led=partial(led, ground),
-    )  # fmt: skip
+    )
     http = egress.http()
     packs = Packs(Library(ground.state.packs))
     await packs.expect({device.pack for device in path.devices if device.pack})
@@ -68,30 +72,62 @@ async def build_field(ground: BaseServices, path: Path) -> Field:
         path.devices, packs, {one.name: [*credentials_of(one.config)] for one in loaded.integrations}, clock
     )
     desk = CommandService(
-        store, path.devices, clock, ground.counts, metric=path.planner.metric, last=path.live.value,
-        downlink=packs.check_downlink, barred=factory.refuses,
-    )  # fmt: skip
+        store,
+        path.devices,
+        clock,
+        ground.counts,
+        metric=path.planner.metric,
+        last=path.live.value,
+        downlink=packs.check_downlink,
+        barred=factory.refuses,
+    )
     await once_the_disk_works(desk.load, clock.sleep)
     buses = Buses({name: bus_options(bus) for name, bus in loaded.config.buses.items()})
     kept = Kept(
-        store=store, buffer=buffer, pipeline=path.pipeline, planner=path.planner, devices=path.devices, packs=packs,
-        clock=clock, counts=ground.counts,
-    )  # fmt: skip
+        store=store,
+        buffer=buffer,
+        pipeline=path.pipeline,
+        planner=path.planner,
+        devices=path.devices,
+        packs=packs,
+        clock=clock,
+        counts=ground.counts,
+    )
     await once_the_disk_works(kept.load, clock.sleep)
     said = loaded.config.admission
     holding = Holding(
-        store=store, buffer=buffer, pipeline=path.pipeline, devices=path.devices, clock=clock, counts=ground.counts,
-        age_s=said.hold.total_seconds(), most_bytes=said.hold_size,
+        store=store,
+        buffer=buffer,
+        pipeline=path.pipeline,
+        devices=path.devices,
+        clock=clock,
+        counts=ground.counts,
+        age_s=said.hold.total_seconds(),
+        most_bytes=said.hold_size,
         decoders=ground.registry.decoders,
-    )  # fmt: skip
+    )
     await once_the_disk_works(holding.load, clock.sleep)
     strangers = path.pipeline.strangers
     strangers.hold, strangers.hold_sealed = holding.offer, holding.offer_sealed
     told, paces = Told(), Paces()
     core = Core(
-        path.pipeline, path.planner, path.devices, buffer, clock, ground.counts, http.of, ground.registry.decoders,
-        packs, desk, buses, kept, told, holding, paces, lambda: ground.loaded.config.timezone,
-    )  # fmt: skip
+        path.pipeline,
+        path.planner,
+        path.devices,
+        buffer,
+        clock,
+        ground.counts,
+        http.of,
+        ground.registry.decoders,
+        packs,
+        desk,
+        buses,
+        kept,
+        told,
+        holding,
+        paces,
+        lambda: ground.loaded.config.timezone,
+    )
     plugins = Plugins(loaded.integrations, ground.registry, core, clock)
     radio = Radio(
         told=told, devices=path.devices, places=path.places, live=path.live, packs=packs, buffer=buffer, clock=clock

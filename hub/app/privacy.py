@@ -80,9 +80,7 @@ async def build_protect(
     ground: BaseServices, path: Path, field: Field, outward: Outward, measured: Measured
 ) -> Protect:
     memory = Memory(ground.store)
-    erasing = Erasing(
-        memory, ground.buffer, ground.clock, http=field.http, url=ground.enrolled.url, up=outward.link.up
-    )  # fmt: skip
+    erasing = Erasing(memory, ground.buffer, ground.clock, http=field.http, url=ground.enrolled.url, up=outward.link.up)
 
     def of(zone: str) -> Iterable[Device]:
         places = {place.id for place in path.places if place.zone == zone}
@@ -94,17 +92,28 @@ async def build_protect(
         outward.keeper.changed()
 
     consents = ConsentService(
-        memory, path.privacy, ground.clock,
-        homes={name: zone.name for name, zone in ground.loaded.config.zones.items()}, devices=of, recompile=recompile,
+        memory,
+        path.privacy,
+        ground.clock,
+        homes={name: zone.name for name, zone in ground.loaded.config.zones.items()},
+        devices=of,
+        recompile=recompile,
         device=path.devices.get,
-        forget=LocalEraser(path, field, measured), ordered=erasing.ordered,
+        forget=LocalEraser(path, field, measured),
+        ordered=erasing.ordered,
         timezone=lambda: ground.loaded.config.timezone,
-    )  # fmt: skip
+    )
     await once_the_disk_works(consents.load, ground.clock.sleep)
     protecting = Protecting(path.privacy, ground.buffer, ground.clock)
     declaring = Declaring(
-        ground.loaded.config, path.privacy, protecting, ground.counts, ground.clock, path.metrics,
-        hub=ground.enrolled.hub, url=ground.enrolled.url,
+        ground.loaded.config,
+        path.privacy,
+        protecting,
+        ground.counts,
+        ground.clock,
+        path.metrics,
+        hub=ground.enrolled.hub,
+        url=ground.enrolled.url,
         declared=lambda: {key for one in path.planner.declared.values() for key in one.metrics},
-    )  # fmt: skip
+    )
     return Protect(protecting, consents, erasing, declaring)

@@ -59,43 +59,65 @@ async def build_path(ground: BaseServices) -> Path:
     protected = {instance.name for instance in loaded.integrations if instance.perimeter}
     privacy = _privacy(ground)
     planner = Planner(
-        metrics=metrics, place=places.get, live=live, replay=replay,
-        privacy=privacy, protected=protected.__contains__, levels=levels_of(loaded),
+        metrics=metrics,
+        place=places.get,
+        live=live,
+        replay=replay,
+        privacy=privacy,
+        protected=protected.__contains__,
+        levels=levels_of(loaded),
         pulses=Pulses(buffer.local, buffer.put_local, ground.counts.add),
-    )  # fmt: skip
+    )
     guard = Guard(
-        _options(loaded), tell=ground.events.tell, monotonic=clock.monotonic, remembered=buffer.local,
+        _options(loaded),
+        tell=ground.events.tell,
+        monotonic=clock.monotonic,
+        remembered=buffer.local,
         remember=buffer.put_local,
-    )  # fmt: skip
+    )
     decisions = Decisions(_configured(loaded), await once_the_disk_works(lambda: decided.load(store), clock.sleep))
     pipeline = Pipeline(
-        device=devices.get, planner=planner, replay=replay, quarantine=quarantine, buffer=buffer, clock=clock,
-        counts=ground.counts, guard=guard, decisions=decisions, events=ground.events,
-    )  # fmt: skip
-    return Path(
-        devices, places, live, quarantine, decisions, guard, metrics, planner, pipeline, privacy, roll, joined
-    )  # fmt: skip
+        device=devices.get,
+        planner=planner,
+        replay=replay,
+        quarantine=quarantine,
+        buffer=buffer,
+        clock=clock,
+        counts=ground.counts,
+        guard=guard,
+        decisions=decisions,
+        events=ground.events,
+    )
+    return Path(devices, places, live, quarantine, decisions, guard, metrics, planner, pipeline, privacy, roll, joined)
 
 
 def _privacy(ground: BaseServices) -> Privacy:
     zones = ground.loaded.config.zones
     return Privacy(
-        {name: zone.personal for name, zone in zones.items()}, uses={name: zone.use for name, zone in zones.items()},
-        rules=compile_privacy(ground.loaded.config), consents=Consents(),
+        {name: zone.personal for name, zone in zones.items()},
+        uses={name: zone.use for name, zone in zones.items()},
+        rules=compile_privacy(ground.loaded.config),
+        consents=Consents(),
         windows=Windows(
-            ground.clock.now, ground.counts.add, monotonic=ground.clock.monotonic, sure=ground.clock.sure,
+            ground.clock.now,
+            ground.counts.add,
+            monotonic=ground.clock.monotonic,
+            sure=ground.clock.sure,
             unfinished=Unfinished(ground.buffer.local, ground.buffer.put_local),
         ),
-    )  # fmt: skip
+    )
 
 
 def _options(loaded: Loaded) -> Options:
     said = loaded.config.admission
     return Options(
-        keep_out=said.suspects == "quarantine", signal_jump=said.signal_jump, apart=said.apart,
-        rate_factor=said.rate_factor, most_per_minute=said.most_per_minute,
+        keep_out=said.suspects == "quarantine",
+        signal_jump=said.signal_jump,
+        apart=said.apart,
+        rate_factor=said.rate_factor,
+        most_per_minute=said.most_per_minute,
         neighbours={name: zone.neighbours for name, zone in loaded.config.zones.items() if zone.neighbours},
-    )  # fmt: skip
+    )
 
 
 def _configured(loaded: Loaded) -> list[Decision]:

@@ -41,9 +41,18 @@ class Reloading:
     """See the module. `stands` tells how every part stands."""
 
     def __init__(
-        self, ground: BaseServices, path: Path, field: Field, watch: Watch, outward: Outward, shown: UiServices,
-        measured: Measured, protect: Protect, vigil: IncidentServices, emergency: Emergency,
-    ) -> None:  # fmt: skip
+        self,
+        ground: BaseServices,
+        path: Path,
+        field: Field,
+        watch: Watch,
+        outward: Outward,
+        shown: UiServices,
+        measured: Measured,
+        protect: Protect,
+        vigil: IncidentServices,
+        emergency: Emergency,
+    ) -> None:
         self._ground, self._path, self._field = ground, path, field
         self._watch, self._outward, self._shown, self._measured = watch, outward, shown, measured
         self._turn = asyncio.Lock()
@@ -91,9 +100,11 @@ class Reloading:
         here = {ground.enrolled.hub, *new.config.sites}
         self._outward.badging.reconfigure(here, metered=new.config.link.metered)
         self._measured.energy.reconfigure(
-            {name: (zone.name, zone.site, zone.use) for name, zone in new.config.zones.items()}, new.config.timezone,
-            new.config.hub.name, {name: one.name for name, one in new.config.sites.items()},
-        )  # fmt: skip
+            {name: (zone.name, zone.site, zone.use) for name, zone in new.config.zones.items()},
+            new.config.timezone,
+            new.config.hub.name,
+            {name: one.name for name, one in new.config.sites.items()},
+        )
         self._protect.declaring.reconfigure(new.config)
         await self._protect.consents.reconfigure({name: zone.name for name, zone in new.config.zones.items()})
         self._path.pipeline.recompile()  # where a home has its key only now
@@ -135,9 +146,10 @@ class Reloading:
         path.joined = join(path.roll, new, path.devices.replaced, ground.models)
         zones = new.config.zones
         path.privacy.reconfigure(
-            {name: zone.personal for name, zone in zones.items()}, {name: zone.use for name, zone in zones.items()},
+            {name: zone.personal for name, zone in zones.items()},
+            {name: zone.use for name, zone in zones.items()},
             compile_privacy(new.config),
-        )  # fmt: skip
+        )
         protected = {instance.name for instance in new.integrations if instance.perimeter}
         path.planner.reconfigure(protected=protected.__contains__, levels=levels_of(new))
         path.places.assign([*new.places, *path.joined.places])

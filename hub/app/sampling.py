@@ -40,10 +40,17 @@ class HubSamplingActions:
         return "too-many" if self._desk.under_way >= OPEN_LIMIT else ""
 
     async def order(self, one: Raised, period_s: float, by: str, why: str) -> str:
-        record = await self._desk.order(Order(
-            device=one.devices[0], metric=one.downlink, values=_values(one, period_s), by=by, role="administrateur",
-            why=why, ttl_s=TTL_S,
-        ))  # fmt: skip
+        record = await self._desk.order(
+            Order(
+                device=one.devices[0],
+                metric=one.downlink,
+                values=_values(one, period_s),
+                by=by,
+                role="administrateur",
+                why=why,
+                ttl_s=TTL_S,
+            )
+        )
         self._records[record.id] = record
         return record.id
 
@@ -104,14 +111,21 @@ def build_sampling(ground: BaseServices, path: Path, field: Field, watch: Watch)
         from hub.operations.crisis.sampling import inventory  # of no use until somebody asks for a plan
 
         sources = inventory.Sources(
-            devices=lambda: path.devices, zone=zone,
+            devices=lambda: path.devices,
+            zone=zone,
             types=lambda: {one.name: one.type for one in ground.loaded.integrations},
             lines=lambda: {one.name: line for one in ground.loaded.integrations if (line := _line(one.config))},
-            cut=lambda name: bool(field.plugins.pauses.why(("integration", name))), running=running,
-            paces=field.paces, told=field.told.of, everything_told=lambda: field.told,
-            battery_days=field.radio.battery_days, value=path.live.value, keys=keys, mains=lambda: said().mains,
+            cut=lambda name: bool(field.plugins.pauses.why(("integration", name))),
+            running=running,
+            paces=field.paces,
+            told=field.told.of,
+            everything_told=lambda: field.told,
+            battery_days=field.radio.battery_days,
+            value=path.live.value,
+            keys=keys,
+            mains=lambda: said().mains,
             former=sampling.expecting.former,
-        )  # fmt: skip
+        )
         return await inventory.items(sources, wish), inventory.gateways(sources)
 
     def said() -> Any:
@@ -120,10 +134,14 @@ def build_sampling(ground: BaseServices, path: Path, field: Field, watch: Watch)
     def budgets() -> Budgets:
         one = said()
         return Budgets(
-            battery_days=one.battery_days, battery_days_raised=one.battery_days_raised, duty=one.duty_share,
-            channel=one.channel_share, line=one.line_share, meter_reads=one.meter_reads,
+            battery_days=one.battery_days,
+            battery_days_raised=one.battery_days_raised,
+            duty=one.duty_share,
+            channel=one.channel_share,
+            line=one.line_share,
+            meter_reads=one.meter_reads,
             unknown_battery=one.unknown_battery,
-        )  # fmt: skip
+        )
 
     def longest_s() -> float:
         return float(said().longest.total_seconds())
@@ -142,9 +160,13 @@ def build_sampling(ground: BaseServices, path: Path, field: Field, watch: Watch)
         return any(one.name == name and one.state == RUNNING for one in field.plugins.health)
 
     sampling = Sampling(
-        ground.store, hands, ground.clock, gather=gather, budgets=budgets,
+        ground.store,
+        hands,
+        ground.clock,
+        gather=gather,
+        budgets=budgets,
         longest_s=longest_s,
-    )  # fmt: skip
+    )
     expecting = sampling.expecting
     watch.watching.expected, watch.watching.covers = expecting.silence, expecting.coverage
     field.radio.expected = expecting.silence

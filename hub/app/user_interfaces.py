@@ -100,63 +100,119 @@ class UiServices:
 
 
 def build_shown(
-    ground: BaseServices, path: Path, field: Field, outward: Outward, watch: Watch,
-    told: Callable[[], tuple[dict[str, Any], list[str]]], calls: Callable[[], Mapping[str, Call]],
-) -> UiServices:  # fmt: skip
+    ground: BaseServices,
+    path: Path,
+    field: Field,
+    outward: Outward,
+    watch: Watch,
+    told: Callable[[], tuple[dict[str, Any], list[str]]],
+    calls: Callable[[], Mapping[str, Call]],
+) -> UiServices:
     """`told`: how the parts stand; `calls`: all of the hub's, for the pages."""
     loaded, clock, keeper = ground.loaded, ground.clock, outward.keeper
     adoption = adopting(
-        store=ground.store, roll=path.roll, joined=path.joined, loaded=loaded, models=ground.models,
-        devices=path.devices, places=path.places, packs=field.packs, pipeline=path.pipeline,
-        quarantine=path.quarantine, live=path.live, counts=ground.counts, health=field.plugins.health, clock=clock,
-        changed=keeper.changed, enrolled=(ground.enrolled.hub, ground.enrolled.root), hub_keys=ground.keys,
+        store=ground.store,
+        roll=path.roll,
+        joined=path.joined,
+        loaded=loaded,
+        models=ground.models,
+        devices=path.devices,
+        places=path.places,
+        packs=field.packs,
+        pipeline=path.pipeline,
+        quarantine=path.quarantine,
+        live=path.live,
+        counts=ground.counts,
+        health=field.plugins.health,
+        clock=clock,
+        changed=keeper.changed,
+        enrolled=(ground.enrolled.hub, ground.enrolled.root),
+        hub_keys=ground.keys,
         on_duty=lambda device: watch.duty.of(device, clock.now()),
-    )  # fmt: skip
+    )
     room = Room(
-        ground.state.buffer, ground.sizes.max_bytes - ground.sizes.reserve_bytes,
+        ground.state.buffer,
+        ground.sizes.max_bytes - ground.sizes.reserve_bytes,
         loaded.config.buffer.autonomy_warning.total_seconds(),
-    )  # fmt: skip
+    )
     overview = Overview(
-        hub=ground.enrolled.hub, clock=clock, pipeline=path.pipeline, planner=path.planner, buffer=ground.buffer,
-        link=outward.link, live=path.live, devices=path.devices, places=path.places, quarantine=path.quarantine,
-        counts=ground.counts, health=field.plugins.health, problems=ground.problems, room=room,
-        standing=adoption.standing, told=field.told.of,
-    )  # fmt: skip
+        hub=ground.enrolled.hub,
+        clock=clock,
+        pipeline=path.pipeline,
+        planner=path.planner,
+        buffer=ground.buffer,
+        link=outward.link,
+        live=path.live,
+        devices=path.devices,
+        places=path.places,
+        quarantine=path.quarantine,
+        counts=ground.counts,
+        health=field.plugins.health,
+        problems=ground.problems,
+        room=room,
+        standing=adoption.standing,
+        told=field.told.of,
+    )
     for exporter in loaded.exporters:
         export(exporter, ground, path, field, overview)
     path.metrics.update(ground.registry.metrics())  # of the plugins loaded by now: those that run
     parts = parts_of(ground, path, outward, watch)
     web = Web(
-        loaded.config.web, hub=ground.enrolled.hub, directory=ground.state.keys, parts=parts, store=ground.store,
-        clock=clock, calls=calls, changed=keeper.changed,
+        loaded.config.web,
+        hub=ground.enrolled.hub,
+        directory=ground.state.keys,
+        parts=parts,
+        store=ground.store,
+        clock=clock,
+        calls=calls,
+        changed=keeper.changed,
         broken_glass=lambda name, address: ground.events.tell(BREAK_GLASS, name, {"from": address}),
         page_password=page_password(ground.keys),
-    )  # fmt: skip
+    )
     replacing = Replacing(ground, path, keeper, adoption.successor)
     rolls = adoption.rolls
     rolls.replace = replacing.calls()["device.replace"]
     rolls.where = Whereabouts(http=field.http, url=ground.enrolled.url, up=outward.link.up, clock=clock).ask
     rolls.facts = Recording(ground, path, field, web).facts
     recertified = PageCertificate(
-        ground.state.keys, PAGE_KEY, ground.enrolled.hub, ground.enrolled.url, ground.keys, http=field.http,
-        clock=clock, up=outward.link.up, names=web.names, changed=web.recertify,
-    )  # fmt: skip
+        ground.state.keys,
+        PAGE_KEY,
+        ground.enrolled.hub,
+        ground.enrolled.url,
+        ground.keys,
+        http=field.http,
+        clock=clock,
+        up=outward.link.up,
+        names=web.names,
+        changed=web.recertify,
+    )
     gate, recette = _gate(ground, path, field, keeper, adoption)
     return UiServices(
-        adoption, gate, recette, overview,
-        Rekey(ground.store, path.devices, path.pipeline, clock, keeper.changed), recertified,
-        replacing, web, CallHandlers(overview, keeper, told),
+        adoption,
+        gate,
+        recette,
+        overview,
+        Rekey(ground.store, path.devices, path.pipeline, clock, keeper.changed),
+        recertified,
+        replacing,
+        web,
+        CallHandlers(overview, keeper, told),
         Packing(
-            Library(ground.state.packs, parts=part_models(ground.registry)), field.kept, ground.store,
-            lambda: path.devices, clock.now,
+            Library(ground.state.packs, parts=part_models(ground.registry)),
+            field.kept,
+            ground.store,
+            lambda: path.devices,
+            clock.now,
         ),
         Diagnosing(
-            ground.logs, lambda name, arguments: calls()[name](arguments), lambda: _names(ground, path, field, web),
+            ground.logs,
+            lambda name, arguments: calls()[name](arguments),
+            lambda: _names(ground, path, field, web),
             lambda: ground.loaded.data,
         ),
         Auditing(ground.store),
         Counting(ground.counts, ground.registry.meaning, lambda subject: _type(ground.loaded, path, subject)),
-    )  # fmt: skip
+    )
 
 
 def _type(loaded: Loaded, path: Path, subject: str) -> str:
@@ -169,10 +225,19 @@ def _type(loaded: Loaded, path: Path, subject: str) -> str:
 def _gate(ground: BaseServices, path: Path, field: Field, keeper: Keeper, adoption: Adoption) -> tuple[Gate, Recette]:
     path.guard.period = adoption.period
     gate = Gate(
-        quarantine=path.quarantine, decisions=path.decisions, guard=path.guard, events=ground.events,
-        adoption=adoption.engine, holding=field.holding, pipeline=path.pipeline, devices=path.devices,
-        store=ground.store, clock=ground.clock, changed=keeper.changed, paths=paths_of(ground.loaded),
-    )  # fmt: skip
+        quarantine=path.quarantine,
+        decisions=path.decisions,
+        guard=path.guard,
+        events=ground.events,
+        adoption=adoption.engine,
+        holding=field.holding,
+        pipeline=path.pipeline,
+        devices=path.devices,
+        store=ground.store,
+        clock=ground.clock,
+        changed=keeper.changed,
+        paths=paths_of(ground.loaded),
+    )
     recette = Recette(gate=gate, adoption=adoption.engine, store=ground.store, clock=ground.clock, events=ground.events)
     return gate, recette
 
@@ -187,10 +252,21 @@ def paths_of(loaded: Loaded) -> list[dict[str, Any]]:
 
 def export(exporter: ExporterInstance, ground: BaseServices, path: Path, field: Field, overview: Overview) -> None:
     """Prepare one exporter."""
-    field.plugins.export(exporter, lambda name, ready: LiveView(
-        name, ground.enrolled.hub, ready, live=path.live, devices=path.devices, places=path.places,
-        planner=path.planner, buffer=ground.buffer, clock=ground.clock, pulse=overview.pulse,
-    ))  # fmt: skip
+    field.plugins.export(
+        exporter,
+        lambda name, ready: LiveView(
+            name,
+            ground.enrolled.hub,
+            ready,
+            live=path.live,
+            devices=path.devices,
+            places=path.places,
+            planner=path.planner,
+            buffer=ground.buffer,
+            clock=ground.clock,
+            pulse=overview.pulse,
+        ),
+    )
 
 
 def _names(ground: BaseServices, path: Path, field: Field, web: Web) -> dict[str, set[str]]:
@@ -213,10 +289,16 @@ def parts_of(ground: BaseServices, path: Path, outward: Outward, watch: Watch) -
     """What the pages show of a hub."""
     config = ground.loaded.config
     return Parts(
-        live=path.live, devices=path.devices, places=path.places, metric=path.planner.metric, title=config.hub.name,
+        live=path.live,
+        devices=path.devices,
+        places=path.places,
+        metric=path.planner.metric,
+        title=config.hub.name,
         zones={name: (zone.name, zone.site) for name, zone in config.zones.items()},
-        timezone=config.timezone, badges=outward.badging,
-        contact=config.web.contact if config.web is not None else "", raised=lambda: len(watch.watching.book.open),
+        timezone=config.timezone,
+        badges=outward.badging,
+        contact=config.web.contact if config.web is not None else "",
+        raised=lambda: len(watch.watching.book.open),
         sites={name: one.name for name, one in config.sites.items()},
         dwellings=frozenset(name for name, zone in config.zones.items() if is_dwelling(zone.use)),
-    )  # fmt: skip
+    )

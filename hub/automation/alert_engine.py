@@ -235,11 +235,25 @@ def alert_of(fired: Fired) -> Alert:
         en = "{place}: nothing is heard of this whole integration for {limit}; look at its gateway, bus or server"
         fr = "{place} : toute la liaison est muette depuis {limit} ; voyez sa passerelle, son bus ou son serveur"
     return Alert(
-        id="", rule=rule.name, key=where.key, severity=rule.severity, state=RAISED, raised=0.0, changed=0.0,
-        by=f"rule:{rule.name}", device=where.device, place=where.place, site=where.site, zone=where.zone,
-        integration=where.integration, value=fired.value, text=_filled(en, fired, "en"),
-        text_fr=_filled(fr, fired, "fr"), escalate_s=rule.escalate_s, evidence=_evidence(fired),
-    )  # fmt: skip
+        id="",
+        rule=rule.name,
+        key=where.key,
+        severity=rule.severity,
+        state=RAISED,
+        raised=0.0,
+        changed=0.0,
+        by=f"rule:{rule.name}",
+        device=where.device,
+        place=where.place,
+        site=where.site,
+        zone=where.zone,
+        integration=where.integration,
+        value=fired.value,
+        text=_filled(en, fired, "en"),
+        text_fr=_filled(fr, fired, "fr"),
+        escalate_s=rule.escalate_s,
+        evidence=_evidence(fired),
+    )
 
 
 def _wanted(alert: Alert, arguments: dict[str, Any]) -> bool:

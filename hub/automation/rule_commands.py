@@ -202,10 +202,15 @@ class Commanding:
                 return
             self._counts.add("rule-command-again", name)
         order = Order(
-            device=device, metric=metric, value=value, by=f"rule:{name}", role="administrateur",
+            device=device,
+            metric=metric,
+            value=value,
+            by=f"rule:{name}",
+            role="administrateur",
             why=f"rule {name} {'holds' if self._holds.held(target) else 'is over'}",
-            clear=self._holds.by_clear(target), ttl_s=LASTING_S,
-        )  # fmt: skip
+            clear=self._holds.by_clear(target),
+            ttl_s=LASTING_S,
+        )
         former = self._by_rules(target)
         image = self._holds.image(giving=(target, wish))
         try:
@@ -324,15 +329,25 @@ class Commanding:
         called = (device.name if device else "") or (place.name if place else "") or there
         en, fr = (known.en, known.fr) if known is not None else ("", "")
         return Alert(
-            id="", rule=RULE, key=_key(target), severity=rule.severity if rule and rule.alert else "warning",
-            state=RAISED, raised=0.0, changed=0.0, by=f"rule:{name}", device=there,
-            place=device.place if device else "", site=place.site if place else "", zone=place.zone if place else "",
+            id="",
+            rule=RULE,
+            key=_key(target),
+            severity=rule.severity if rule and rule.alert else "warning",
+            state=RAISED,
+            raised=0.0,
+            changed=0.0,
+            by=f"rule:{name}",
+            device=there,
+            place=device.place if device else "",
+            site=place.site if place else "",
+            zone=place.zone if place else "",
             integration=device.integration if device else "",
             text=f"{called}: rule {name} could not write {en or metric}, {count} tries: {why}"[:300],
-            text_fr=f"{called} : la règle {name} n'a pas pu écrire {fr or metric}, {count} essais : "
-            f"{in_french(why)}"[:300],
+            text_fr=f"{called} : la règle {name} n'a pas pu écrire {fr or metric}, {count} essais : {in_french(why)}"[
+                :300
+            ],
             evidence={"metric": metric, "rule": name},
-        )  # fmt: skip
+        )
 
 
 def _key(target: Target) -> str:

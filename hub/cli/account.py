@@ -31,17 +31,16 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
 
 @account.command("set")
 @click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), help="Without it an account keeps its own, and a new one is lecteur.")
 @click.option(
-    "--role", type=click.Choice(ROLES), help="Without it an account keeps its own, and a new one is lecteur."
-)  # fmt: skip
-@click.option(
-    "--password-file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    "--password-file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="A file whose first line is the password; - is stdin. Without it, it is asked for.",
-)  # fmt: skip
+)
 @output.with_hub
 def put(
     name: str, role: str | None, password_file: Path | None, config: Path, state_dir: Path | None, json: bool
-) -> None:  # fmt: skip
+) -> None:
     """Make an account NAME, or give one that there is this role and another password.
 
     Whoever is signed in with it is signed out. A password has 12 characters at least.

@@ -44,9 +44,18 @@ UPDATE = click.option("--update", is_flag=True, help="Change what is there alrea
 @DRY_RUN
 @output.with_hub
 def add(
-    device: str | None, label: str, label_file: Path | None, key_file: Path | None, settings: tuple[str, ...],
-    update: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool, **said: str,
-) -> None:  # fmt: skip
+    device: str | None,
+    label: str,
+    label_file: Path | None,
+    key_file: Path | None,
+    settings: tuple[str, ...],
+    update: bool,
+    dry_run: bool,
+    config: Path,
+    state_dir: Path | None,
+    json: bool,
+    **said: str,
+) -> None:
     """Add a device to the running hub: by the text of its label, by the DEVICE's id, or one that is heard.
 
     Keys never stand on the command line, where other users see them: they come from --key-file, from --label-file, or

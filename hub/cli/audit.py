@@ -33,8 +33,12 @@ def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> Non
 
 
 @audit.command()
-@click.option("--witness", metavar="COUNT:HEAD", multiple=True,
-              help="A head that the backend holds (`ilot backend audit`); repeat.")  # fmt: skip
+@click.option(
+    "--witness",
+    metavar="COUNT:HEAD",
+    multiple=True,
+    help="A head that the backend holds (`ilot backend audit`); repeat.",
+)
 @output.with_hub
 def verify(witness: tuple[str, ...], config: Path, state_dir: Path | None, json: bool) -> None:
     """Check the whole chain: an entry edited, deleted or moved is found.

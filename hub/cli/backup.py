@@ -144,13 +144,18 @@ def _written(out: Path, document: str) -> dict[str, Any]:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True))
 @click.option(
-    "--recovery-key-file", required=True, type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    "--recovery-key-file",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="The owner's recovery.key; - is stdin.",
-)  # fmt: skip
+)
 @click.option(
-    "--config-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("/etc/ilot"), show_default=True,
+    "--config-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("/etc/ilot"),
+    show_default=True,
     help="Where the configuration files go.",
-)  # fmt: skip
+)
 @click.option("--hub", default="", help="The hub it must be; needed when FILE is a directory of several hubs' backups.")
 @click.option("--at-least", type=int, default=0, help="Refuse a backup of an older generation than this.")
 @click.option(
@@ -160,16 +165,25 @@ def _written(out: Path, document: str) -> dict[str, Any]:
     help="The highest generation known of this hub, as `ilot backend backups` prints it: its counters begin beyond.",
 )
 @click.option(
-    "--set-aside", is_flag=True,
+    "--set-aside",
+    is_flag=True,
     help="Move what is in the way (an enrolled state directory's contents, other configuration files) to former-…",
-)  # fmt: skip
+)
 @click.option("--dry-run", is_flag=True, help="Open and check everything, change nothing.")
 @output.with_state
 @output.as_json
 def restore(
-    file: Path, recovery_key_file: Path, config_dir: Path, hub: str, at_least: int, lived: int, set_aside: bool,
-    dry_run: bool, state_dir: Path | None, json: bool,
-) -> None:  # fmt: skip
+    file: Path,
+    recovery_key_file: Path,
+    config_dir: Path,
+    hub: str,
+    at_least: int,
+    lived: int,
+    set_aside: bool,
+    dry_run: bool,
+    state_dir: Path | None,
+    json: bool,
+) -> None:
     """Make this machine the hub whose backup FILE is (or, of a directory, the newest in it).
 
     The old machine must not run any more. Sensors keep their keys and need no visit: what the old hub accepted is
@@ -189,10 +203,16 @@ def restore(
         raise click.UsageError(f"the recovery key file cannot be read: {error}") from error
     try:
         found = Restoration(
-            read_file(file, hub), read_recovery_key(key), config_dir=config_dir, state_dir=state_dir, hub=hub,
-            at_least=at_least, lived=lived, came_from=file if file.is_dir() else file.absolute().parent,
+            read_file(file, hub),
+            read_recovery_key(key),
+            config_dir=config_dir,
+            state_dir=state_dir,
+            hub=hub,
+            at_least=at_least,
+            lived=lived,
+            came_from=file if file.is_dir() else file.absolute().parent,
             set_aside=set_aside,
-        )  # fmt: skip
+        )
     except DecodeError as error:
         raise StorageError(f"{file}: {error}. Use another copy") from error
     plan = found.plan

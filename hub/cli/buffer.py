@@ -129,9 +129,7 @@ def export(out: Path, config: Path, state_dir: Path | None, json: bool) -> None:
 @click.option("--remove", is_flag=True, help="Remove the segments of which everything is acknowledged.")
 @click.option("--seconds", type=float, default=86400.0, show_default=True, help="Give up after so long.")
 @output.with_hub
-def send(
-    directory: Path, remove: bool, seconds: float, config: Path, state_dir: Path | None, json: bool
-) -> None:  # fmt: skip
+def send(directory: Path, remove: bool, seconds: float, config: Path, state_dir: Path | None, json: bool) -> None:
     """Deliver the segments in DIRECTORY: the copies of `buffer.mirror`, or an old card's state directory or buffer.
 
     This hub must be the one that wrote them, restored for instance, and must not run meanwhile. What the backend has

@@ -32,9 +32,16 @@ def command() -> None:
 @click.option("--wait", "seconds", default=10.0, show_default=True, help="Seconds to wait for what comes of it.")
 @output.with_hub
 def set_value(
-    device: str, metric: str, value: tuple[str, ...], why: str, ttl: str | None, seconds: float, config: Path,
-    state_dir: Path | None, json: bool,
-) -> None:  # fmt: skip
+    device: str,
+    metric: str,
+    value: tuple[str, ...],
+    why: str,
+    ttl: str | None,
+    seconds: float,
+    config: Path,
+    state_dir: Path | None,
+    json: bool,
+) -> None:
     """Write VALUE to METRIC of DEVICE: a number in the metric's unit, true or false, or text.
 
     A downlink that the device's pack knows is written by its name, with its values as name=number."""

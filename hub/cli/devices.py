@@ -65,13 +65,18 @@ for command in (adopt.add, adopt.remove, adopt.import_, rejoin.rejoin, privacy.e
 @output.with_hub
 def replace(
     old: str, new: str, key_file: Path | None, dry_run: bool, config: Path, state_dir: Path | None, json: bool
-) -> None:  # fmt: skip
+) -> None:
     """Let device NEW stand where OLD stood. Place, series, settings and history stay; only the hardware changes."""
     key = key_of(key_file) if key_file else None
     answer = ask(
-        config, state_dir, "device.replace",
-        old=old, new=new, key=key.hex() if key else None, dry_run=dry_run,
-    )  # fmt: skip
+        config,
+        state_dir,
+        "device.replace",
+        old=old,
+        new=new,
+        key=key.hex() if key else None,
+        dry_run=dry_run,
+    )
     if json:
         output.data(answer)
     else:
@@ -84,15 +89,16 @@ def replace(
 @device.command()
 @click.argument("device")
 @click.option(
-    "--key-file", type=click.Path(path_type=Path, dir_okay=False),
+    "--key-file",
+    type=click.Path(path_type=Path, dir_okay=False),
     help="The key in hex, or the text of the maker's QR code that holds it; - is stdin.",
-)  # fmt: skip
+)
 @click.option("--forget", is_flag=True, help="Forget the key given before: the configuration's counts again.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen and change nothing.")
 @output.with_hub
 def key(
     device: str, key_file: Path | None, forget: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool
-) -> None:  # fmt: skip
+) -> None:
     """Give DEVICE another radio key, after a new battery or a new pairing. Its counters start over with it."""
     if (key_file is None) != forget:
         raise click.UsageError("either --key-file FILE or --forget")

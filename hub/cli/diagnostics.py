@@ -15,8 +15,13 @@ WAIT_S = 60.0
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("ilot-diagnostics.zip"),
-              show_default=True, help="The archive to write.")  # fmt: skip
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("ilot-diagnostics.zip"),
+    show_default=True,
+    help="The archive to write.",
+)
 @click.option("--preview", is_flag=True, help="Print what would be in it, and write nothing.")
 @output.with_hub
 def diagnostics(out: Path, preview: bool, config: Path, state_dir: Path | None, json: bool) -> None:

@@ -56,14 +56,27 @@ def _drift(state: dict[str, object]) -> str:
 @output.with_config
 @output.with_state
 def report(
-    kind: str, year: int | None, operator: str, shape: str | None, lang: str, out: Path | None, config: Path,
+    kind: str,
+    year: int | None,
+    operator: str,
+    shape: str | None,
+    lang: str,
+    out: Path | None,
+    config: Path,
     state_dir: Path | None,
-) -> None:  # fmt: skip
+) -> None:
     """Write a report of the running hub, signed: R175-3, the yearly OPERAT table, or the inspection dossier."""
     answer = ask(
-        config, state_dir, "energy.report", timeout=600, kind=kind, year=year, operator=operator,
-        format=shape, lang=lang,
-    )  # fmt: skip
+        config,
+        state_dir,
+        "energy.report",
+        timeout=600,
+        kind=kind,
+        year=year,
+        operator=operator,
+        format=shape,
+        lang=lang,
+    )
     path = out or Path(answer["name"])
     path.write_bytes(answer["document"].encode())
     if answer["signature"]:

@@ -15,16 +15,22 @@ from hub.config.state_dir import state_of
 @click.command()
 @click.argument("token", required=False)
 @click.option(
-    "--token-file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="A file that holds the token; - is stdin. Other users can see arguments, not files.",
-)  # fmt: skip
+)
 @click.option("--name", default="", help="What the backend's operator sees beside this hub's id.")
 @click.option("--tpm", "by_tpm", is_flag=True, help="This machine's TPM 2.0 holds the new keys: no file ever does.")
 @output.with_hub
 def enroll(
-    token: str | None, token_file: Path | None, name: str, by_tpm: bool,
-    config: Path, state_dir: Path | None, json: bool,
-) -> None:  # fmt: skip
+    token: str | None,
+    token_file: Path | None,
+    name: str,
+    by_tpm: bool,
+    config: Path,
+    state_dir: Path | None,
+    json: bool,
+) -> None:
     """Enrol this hub with a one-use TOKEN from `ilot backend token`.
 
     Checks the owner's root against the token before anything secret is sent, makes this hub's keys, and gets its

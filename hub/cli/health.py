@@ -49,12 +49,13 @@ def _show(answer: dict[str, Any]) -> None:
             ("gateway", "last heard", "left this hour, seconds on the air by sub-band"),
             [
                 (
-                    g["id"], "SILENT" if g["silent"] else _span(g["last_heard_s"], "not known"),
+                    g["id"],
+                    "SILENT" if g["silent"] else _span(g["last_heard_s"], "not known"),
                     "  ".join(f"{band} {duty['left_s']:.1f} of {duty['of_s']:g}" for band, duty in g["duty"].items()),
                 )
                 for g in answer["gateways"]
             ],
-        )  # fmt: skip
+        )
     moved = [d["id"] for d in answer["devices"] if d["margin"] == "move"]
     if moved:
         output.say(f"to be moved, or given a gateway nearby: {', '.join(moved)}")

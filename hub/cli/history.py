@@ -34,9 +34,16 @@ from hub.i18n.ambiguous_time import which
 @click.option("--raw", is_flag=True, help="Every reading that is there, as CSV; with --json, one object for each page.")
 @output.with_hub
 def history(
-    series: str | None, last: str, begin: str | None, end: str | None, step: str, raw: bool, config: Path,
-    state_dir: Path | None, json: bool,
-) -> None:  # fmt: skip
+    series: str | None,
+    last: str,
+    begin: str | None,
+    end: str | None,
+    step: str,
+    raw: bool,
+    config: Path,
+    state_dir: Path | None,
+    json: bool,
+) -> None:
     """What the running hub remembers of SERIES (place/metric): hours, days or months. Without it: all series.
 
     A counter has its consumption, a part of it estimated where readings are far apart; anything else has its mean,

@@ -290,10 +290,14 @@ def _parse(protocol: str, module: Any, arguments: list[str]) -> argparse.Namespa
     )
     here = Path("config.yaml")
     parser.add_argument(
-        "-c", "--config", dest="config_file", type=Path, metavar="FILE",
+        "-c",
+        "--config",
+        dest="config_file",
+        type=Path,
+        metavar="FILE",
         default=here if here.exists() else Path("/etc/ilot/config.yaml"),
         help="the configuration file (default: config.yaml here, else /etc/ilot/config.yaml)",
-    )  # fmt: skip
+    )
     parser.add_argument("--instance", default="", help=f"the integration in the file (default: the first {protocol})")
     parser.add_argument("--zone", default="", help="the zone of places that the source puts in none")
     parser.add_argument("--yes", action="store_true", help="write without asking")

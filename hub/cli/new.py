@@ -14,7 +14,7 @@ from hub.core.errors import HubError
 _DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
 _IN = click.option(
     "--in", "directory", type=_DIRECTORY, default=".", show_default=True, help="Where to put its folder."
-)  # fmt: skip
+)
 
 
 @click.group(cls=output.Group)
@@ -24,11 +24,22 @@ def new() -> None:
 
 @new.command("config")
 @click.option("--name", required=True, help="The building's name, for people.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default="config.yaml", show_default=True,
-              help="The file to write; never one that is there.")  # fmt: skip
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="config.yaml",
+    show_default=True,
+    help="The file to write; never one that is there.",
+)
 @click.option("--url", default="", help="The backend's address; by default that of the enrolment in --state-dir.")
-@click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), envvar="ILOT_STATE_DIR",
-              default="/var/lib/ilot", show_default=True, help="The state directory of `ilot enroll`.")  # fmt: skip
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="ILOT_STATE_DIR",
+    default="/var/lib/ilot",
+    show_default=True,
+    help="The state directory of `ilot enroll`.",
+)
 def new_config(name: str, out: Path, url: str, state_dir: Path) -> None:
     """Write a first configuration: one building that reports this machine's health, and the way to the backend."""
     from hub.cli import templates

@@ -42,18 +42,25 @@ def with_config(command: F, readable: bool = True) -> F:
     """The `--config` option, as argument `config` (a Path); not `readable`: the command says itself what it lacks when
     it may not read the file."""
     return click.option(
-        "-c", "--config", type=click.Path(path_type=Path, dir_okay=False, readable=readable), envvar="ILOT_CONFIG",
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False, readable=readable),
+        envvar="ILOT_CONFIG",
         default=lambda: Path(default_config()),
-        show_default="config.yaml here, else /etc/ilot/config.yaml", help="The configuration file.",
-    )(command)  # fmt: skip
+        show_default="config.yaml here, else /etc/ilot/config.yaml",
+        help="The configuration file.",
+    )(command)
 
 
 def with_state(command: F) -> F:
     """The `--state-dir` option, as argument `state_dir` (a Path or None: what the configuration says)."""
     return click.option(
-        "--state-dir", type=click.Path(path_type=Path, file_okay=False), envvar="ILOT_STATE_DIR", default=None,
+        "--state-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="ILOT_STATE_DIR",
+        default=None,
         help="The state directory; by default what the configuration says.",
-    )(command)  # fmt: skip
+    )(command)
 
 
 def with_hub(command: F) -> F:

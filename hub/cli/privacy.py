@@ -28,14 +28,26 @@ def privacy() -> None:
 @dry
 @output.with_hub
 def consent(
-    person: str, purpose: str, zone: str, date: datetime.datetime | None, dry_run: bool, config: Path,
-    state_dir: Path | None, json: bool,
-) -> None:  # fmt: skip
+    person: str,
+    purpose: str,
+    zone: str,
+    date: datetime.datetime | None,
+    dry_run: bool,
+    config: Path,
+    state_dir: Path | None,
+    json: bool,
+) -> None:
     """Enter that PERSON agreed. PERSON is a reference of yours (loc-0042), not a name: who it is stays on your form."""
     answer = ask(
-        config, state_dir, "consent.give", person=person, purpose=purpose, zone=zone, dry_run=dry_run,
+        config,
+        state_dir,
+        "consent.give",
+        person=person,
+        purpose=purpose,
+        zone=zone,
+        dry_run=dry_run,
         date=None if date is None else f"{date:%Y-%m-%d}",
-    )  # fmt: skip
+    )
     if json:
         output.data(answer)
         return

@@ -100,13 +100,25 @@ def _decision(kind: str, text: str) -> click.Command:
     @adopting.DRY_RUN
     @output.with_hub
     def command(
-        device: str, integration: str, model: str, why: str, dry_run: bool, config: Path, state_dir: Path | None,
+        device: str,
+        integration: str,
+        model: str,
+        why: str,
+        dry_run: bool,
+        config: Path,
+        state_dir: Path | None,
         json: bool,
-    ) -> None:  # fmt: skip
+    ) -> None:
         answer = ask(
-            config, state_dir, f"quarantine.{kind}", id=device, integration=integration, model=model, why=why,
+            config,
+            state_dir,
+            f"quarantine.{kind}",
+            id=device,
+            integration=integration,
+            model=model,
+            why=why,
             dry_run=dry_run,
-        )  # fmt: skip
+        )
         if json:
             output.data(answer)
             return
@@ -136,9 +148,14 @@ def unblock(
 ) -> None:
     """Take back that a DEVICE, or a pattern, is ignored or blocked: it is listed again when it speaks."""
     answer = ask(
-        config, state_dir, "quarantine.unblock", id=device, integration=integration, model=model,
+        config,
+        state_dir,
+        "quarantine.unblock",
+        id=device,
+        integration=integration,
+        model=model,
         dry_run=dry_run,
-    )  # fmt: skip
+    )
     if json:
         output.data(answer)
     else:
@@ -211,9 +228,17 @@ def end(config: Path, state_dir: Path | None, json: bool) -> None:
 @adopting.DRY_RUN
 @output.with_hub
 def bulk(
-    device: str, integration: str, model: str, first: int, table: Path | None, dry_run: bool, config: Path,
-    state_dir: Path | None, json: bool, **said: str,
-) -> None:  # fmt: skip
+    device: str,
+    integration: str,
+    model: str,
+    first: int,
+    table: Path | None,
+    dry_run: bool,
+    config: Path,
+    state_dir: Path | None,
+    json: bool,
+    **said: str,
+) -> None:
     """Adopt all that wait and fit: a DEVICE pattern like 'ble:A4:C1:*', an integration, a model.
 
     --dry-run shows what would happen, also while Mode recette is not open. Exit code 3 when a row is wrong.

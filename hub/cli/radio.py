@@ -117,9 +117,11 @@ def _recognised(radio: Radio, line: dict[str, Any], counts: Counter[str]) -> boo
 @click.command()
 @click.argument("protocol")
 @click.option(
-    "--scan", type=click.FloatRange(0.1, 3600), metavar="SECONDS",
+    "--scan",
+    type=click.FloatRange(0.1, 3600),
+    metavar="SECONDS",
     help="Listen here and now, even while a hub runs. By default 10 seconds, when none runs.",
-)  # fmt: skip
+)
 @output.with_hub
 def discover(protocol: str, scan: float | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """List the sensors of PROTOCOL (for instance "ble") that are heard and not enrolled.
@@ -206,10 +208,13 @@ def _scan(radio: Radio, protocol: str, seconds: float) -> dict[str, Any]:
             counts["enrolled"] += 1
             return
         candidate = Candidate(
-            id=said.device, integration=radio.integration.name, model=said.model, signal=frame.signal,
+            id=said.device,
+            integration=radio.integration.name,
+            model=said.model,
+            signal=frame.signal,
             values=said.values if isinstance(said, Decoded) else {},
             evidence={"name": frame.name} if frame.name else {},
-        )  # fmt: skip
+        )
         reason = "not in the configuration" if isinstance(said, Decoded) else "needs a key"
         quarantine.add(candidate, reason, time.time())
 
@@ -282,9 +287,7 @@ def _listening(registry: Registry) -> str:
     return ", ".join(kind for kind, hears in zip(sorted(kinds), hearing, strict=True) if hears) or "nothing"
 
 
-def _configured(
-    integration: Integration, registry: Registry, config: Path
-) -> tuple[Any, dict[str, bytes | None]]:  # fmt: skip
+def _configured(integration: Integration, registry: Registry, config: Path) -> tuple[Any, dict[str, bytes | None]]:
     """The options of the first instance that the file runs, or the defaults when there is no file; and its devices with
     their keys."""
     if not config.exists():

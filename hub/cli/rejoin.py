@@ -24,9 +24,16 @@ def rejoin(device: str, why: str, config: Path, state_dir: Path | None, json: bo
     battery. Audited; it ends when the device has spoken in its new session. `ilot command list` shows how it stands."""
     # Whoever reaches the socket is root or the hub itself: the person at the machine answers for it by name.
     now = ask(
-        config, state_dir, "command.set", role="administrateur", device=device, metric="rejoin", values={}, why=why,
+        config,
+        state_dir,
+        "command.set",
+        role="administrateur",
+        device=device,
+        metric="rejoin",
+        values={},
+        why=why,
         ttl_s=DAY_S,
-    )  # fmt: skip
+    )
     until = time.monotonic() + 5
     while now["state"] == "accepted" and time.monotonic() < until:
         now = ask(config, state_dir, "command.wait", id=now["id"], seconds=0.1)

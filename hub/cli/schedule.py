@@ -135,9 +135,16 @@ def _timezone(config: Path) -> str:
 @partial(output.with_config, readable=False)  # with --timezone nothing of it is needed
 @output.as_json
 def importing(
-    file: Path, timezone: str | None, first: date | None, until: date | None, target: Path | None, force: bool,
-    school: str | None, config: Path, json: bool,
-) -> None:  # fmt: skip
+    file: Path,
+    timezone: str | None,
+    first: date | None,
+    until: date | None,
+    target: Path | None,
+    force: bool,
+    school: str | None,
+    config: Path,
+    json: bool,
+) -> None:
     """Make a calendar for `calendars:` of an ICS FILE (RFC 5545), without network. Name it then in a schedule's
     `also_during` or `not_during`. With --school it becomes holidays for `school_years:`."""
     from hub.config.calendars import ical

@@ -60,23 +60,37 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
     places = {name: _place(name, core) for name in core.places}
     devices = [
         Device(
-            id=name, integration=entry.integration, place=entry.place, model=entry.model, name=entry.name,
-            key=keys.get(name), settings=settings.get(name, {}), pack=entry.pack or "",
+            id=name,
+            integration=entry.integration,
+            place=entry.place,
+            model=entry.model,
+            name=entry.name,
+            key=keys.get(name),
+            settings=settings.get(name, {}),
+            pack=entry.pack or "",
             writable={metric: _writable(bounds) for metric, bounds in entry.writable.items()},
             report=strategies(entry.report),
         )
         for name, entry in core.devices.items()
-    ]  # fmt: skip
+    ]
     kept = [
         Instance(
-            name=name, type=keys_of.type or name, config=instances[name], enabled=keys_of.enabled,
-            isolation=keys_of.isolation, perimeter=keys_of.perimeter, report=strategies(keys_of.report),
+            name=name,
+            type=keys_of.type or name,
+            config=instances[name],
+            enabled=keys_of.enabled,
+            isolation=keys_of.isolation,
+            perimeter=keys_of.perimeter,
+            report=strategies(keys_of.report),
         )
         for name, keys_of in core.integrations.items()
         if name in instances
-    ]  # fmt: skip
+    ]
     whole = Built(
-        config=core, integrations=kept, devices=devices, places=list(places.values()),
+        config=core,
+        integrations=kept,
+        devices=devices,
+        places=list(places.values()),
         uplinks=[UplinkInstance(name=name, config=config) for name, config in uplinks.items()],
         exporters=[ExporterInstance(name=name, config=config) for name, config in exporters.items()],
         notifiers=[
@@ -84,7 +98,7 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
             for name, keys_of in core.notifiers.items()
             if name in notifiers and keys_of.enabled
         ],
-    )  # fmt: skip
+    )
     return whole, []
 
 
@@ -109,9 +123,15 @@ def _place(name: str, core: Core) -> Place:
     pulse = built_pulse(entry.pulse, core.sites[site].timezone) if entry.pulse is not None else None
     meter = built_meter(entry.meter, core.sites[site].timezone) if entry.meter is not None else None
     return Place(
-        id=name, site=site, zone=entry.zone, name=entry.name, role=entry.role, position=position, pulse=pulse,
+        id=name,
+        site=site,
+        zone=entry.zone,
+        name=entry.name,
+        role=entry.role,
+        position=position,
+        pulse=pulse,
         meter=meter,
-    )  # fmt: skip
+    )
 
 
 def _position(position: Position) -> PlacePosition:

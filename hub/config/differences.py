@@ -92,9 +92,7 @@ def _sections(loaded: Loaded) -> dict[str, Any]:
 
 def _integrations(loaded: Loaded) -> dict[str, Any]:
     """Each that runs, and what makes it another one. How it reports and its perimeter are the plans' business."""
-    return {
-        one.name: (one.type, one.config, one.isolation) for one in loaded.integrations if one.enabled
-    }  # fmt: skip
+    return {one.name: (one.type, one.config, one.isolation) for one in loaded.integrations if one.enabled}
 
 
 def _report_of(loaded: Loaded) -> dict[str, Any]:

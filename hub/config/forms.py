@@ -216,8 +216,9 @@ def _inner(schema: Mapping[str, Any], node: Mapping[str, Any], part: str, data: 
     return _seen(schema, found, inner, part)
 
 
-def _field(schema: Mapping[str, Any], name: str, node: Mapping[str, Any], known: Mapping[str, Any],
-           required: bool) -> Field:  # fmt: skip
+def _field(
+    schema: Mapping[str, Any], name: str, node: Mapping[str, Any], known: Mapping[str, Any], required: bool
+) -> Field:
     value = known.get(name)
     seen = _seen(schema, node, value, name) if "if" not in node else dict(node)
     kind = "const" if "const" in seen else _kind(seen)
@@ -238,9 +239,17 @@ def _field(schema: Mapping[str, Any], name: str, node: Mapping[str, Any], known:
     if shown is None:
         kind, shown = (kind if kind in (SECTION, MAP) else OTHER), ""
     return Field(
-        name=name, kind=kind, value=shown, default=_shown(default) or "", about=about, unit=unit, choices=choices,
-        required=required, set=name in known, numbers=_of_numbers(seen, kind),
-    )  # fmt: skip
+        name=name,
+        kind=kind,
+        value=shown,
+        default=_shown(default) or "",
+        about=about,
+        unit=unit,
+        choices=choices,
+        required=required,
+        set=name in known,
+        numbers=_of_numbers(seen, kind),
+    )
 
 
 def _of_numbers(node: Mapping[str, Any], kind: str) -> bool:

@@ -118,10 +118,12 @@ def _e(noun: str) -> str:
 
 def _plain(text: str) -> _Spoken:
     """Its parts filled in; `n` before "doit" is the name of an option, where the sentence has one."""
-    return lambda one: text.format(**{
-        name: (f"{part} : " if part else "") if text.startswith("{n}doit") and name == "n" else part
-        for name, part in one.groupdict().items()
-    })  # fmt: skip
+    return lambda one: text.format(
+        **{
+            name: (f"{part} : " if part else "") if text.startswith("{n}doit") and name == "n" else part
+            for name, part in one.groupdict().items()
+        }
+    )
 
 
 _N = "|".join(_NOUNS)

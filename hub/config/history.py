@@ -102,9 +102,15 @@ class History:
         if newest is not None and newest.id == name and what in (APPLIED, FOUND):
             return newest
         made = Revision(
-            id=name, parent=newest.id if newest else "", at=at, author=author[:64], reason=reason[:500], what=what,
-            detail=detail[:1000], files=files,
-        )  # fmt: skip
+            id=name,
+            parent=newest.id if newest else "",
+            at=at,
+            author=author[:64],
+            reason=reason[:500],
+            what=what,
+            detail=detail[:1000],
+            files=files,
+        )
         book.revisions.append(made)
         for key, text in texts.items():
             book.texts.setdefault(files[key], zlib.compress(text, 6))

@@ -123,8 +123,9 @@ def part(path: FilePath, models: Models, *sections: str, environ: Mapping[str, s
 
 def remember(kept: Kept, loaded: Loaded) -> None:
     """Make `loaded` the last good configuration, durably. Does nothing when it is already. Raises StorageError."""
-    compiled = Compiled(path=str(loaded.path.absolute()), files=dict(loaded.files), data=loaded.data,
-                        asked=dict(loaded.asked))  # fmt: skip
+    compiled = Compiled(
+        path=str(loaded.path.absolute()), files=dict(loaded.files), data=loaded.data, asked=dict(loaded.asked)
+    )
     if _read(kept) == compiled:
         return
     nonce, body = os.urandom(_NONCE), msgspec.msgpack.encode(compiled, enc_hook=encode)

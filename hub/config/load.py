@@ -78,9 +78,7 @@ def judged(source: Source, models: Models, *, environ: Mapping[str, str] | None 
     return as_loaded(path, built, source.files, source.data, source.asked)
 
 
-def as_loaded(
-    path: FilePath, built: Built, files: Mapping[str, str], data: Any, asked: Mapping[str, str]
-) -> Loaded:  # fmt: skip
+def as_loaded(path: FilePath, built: Built, files: Mapping[str, str], data: Any, asked: Mapping[str, str]) -> Loaded:
     return Loaded(
         path=path,
         config=built.config,

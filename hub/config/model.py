@@ -257,9 +257,10 @@ class Core(Section):
         default={}, description="Days with hours that schedules name, by id; `ilot schedule import` makes them of ICS."
     )
     school_years: Annotated[SchoolYears, Empty] = Field(
-        default={}, description="School holidays that this distribution does not ship, or does not have right: by "
+        default={},
+        description="School holidays that this distribution does not ship, or does not have right: by "
         "year and zone, each period from its first to its last day without school, with its name.",
-    )  # fmt: skip
+    )
     rule_templates: Annotated[dict[Id, WrittenTemplate], Empty] = Field(
         default={}, description="Rules with inputs, by id, that `rules` use as their template; best a file of its own."
     )

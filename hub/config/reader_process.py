@@ -30,8 +30,11 @@ def read(path: Path) -> tuple[dict[str, str], Any, dict[str, str]] | None:
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "hub.config.reader_process", str(path)],
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, check=True,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=True,
+        )
         return msgspec.msgpack.decode(done.stdout, type=tuple[dict[str, str], Any, dict[str, str]], ext_hook=decode)
     except (OSError, subprocess.SubprocessError, msgspec.DecodeError, ValueError, RecursionError):
         return None

@@ -48,8 +48,14 @@ def named_in(text: str, directory: Path, name: str = "config.yaml") -> Path:
     named = part.get("state_dir") if isinstance(part, dict) else None
     if source.fatal or ("hub",) in source.broken or not (named is None or isinstance(named, str)):
         why = f" ({source.problems[0].message})" if source.problems else ""
-        raise ConfigError([
-            Problem(f"where the state directory is cannot be told from this file{why}: mend it, or give --state-dir",
-                    "hub.state_dir", str(file), source.problems[0].line if source.problems else 0)
-        ])  # fmt: skip
+        raise ConfigError(
+            [
+                Problem(
+                    f"where the state directory is cannot be told from this file{why}: mend it, or give --state-dir",
+                    "hub.state_dir",
+                    str(file),
+                    source.problems[0].line if source.problems else 0,
+                )
+            ]
+        )
     return directory / named if named else DEFAULT

@@ -149,7 +149,7 @@ class SystemClock:
         """Is what `date()` gives within EXACT_S?"""
         return time.time() >= self.floor or (
             self._span is not None and self._span.error_s(self._offset, time.monotonic()) <= EXACT_S
-        )  # fmt: skip
+        )
 
     def mark(self) -> Mark | None:
         """What turns monotonic time into wall time; None while the time is not sure."""

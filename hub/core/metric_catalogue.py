@@ -15,13 +15,31 @@ _T = "total_increasing"
 
 
 def _metric(
-    key: str, unit: str, resolution: str, low: float | None, high: float | None, device_class: str, state_class: str,
-    privacy: str, fr: str, en: str, kind: str = "number",
-) -> Metric:  # fmt: skip
+    key: str,
+    unit: str,
+    resolution: str,
+    low: float | None,
+    high: float | None,
+    device_class: str,
+    state_class: str,
+    privacy: str,
+    fr: str,
+    en: str,
+    kind: str = "number",
+) -> Metric:
     return Metric(
-        key=key, unit=unit, resolution=resolution, kind=kind, low=low, high=high, device_class=device_class,
-        state_class=state_class, privacy=privacy, fr=fr, en=en,
-    )  # fmt: skip
+        key=key,
+        unit=unit,
+        resolution=resolution,
+        kind=kind,
+        low=low,
+        high=high,
+        device_class=device_class,
+        state_class=state_class,
+        privacy=privacy,
+        fr=fr,
+        en=en,
+    )
 
 
 def _flag(key: str, device_class: str, privacy: str, fr: str, en: str) -> Metric:

@@ -86,12 +86,23 @@ def _fit(days: Sequence[Day], whole: Sequence[Day] = (), apart: tuple[str, ...] 
     free = max(1, len(days) - sum(kind.shape.size for kind in found.kinds))  # degrees of freedom
     coldest, hottest = _seen(days, found)
     made = Baseline(
-        kinds=found.kinds, week=found.week, school=found.school, off=off if len(found.kinds) > 1 else (),
-        typical=typical, coldest=coldest, hottest=hottest, sigma=1.0, sigma_low=1.0,
-        r2=1 - left / around if around else 0.0, residuals=(), first=days[0].number,
-        last=(whole or days)[-1].number, apart=apart,
-        cv=math.sqrt(left / free) / typical, nmbe=sum(off_by) / free / typical,
-    )  # fmt: skip
+        kinds=found.kinds,
+        week=found.week,
+        school=found.school,
+        off=off if len(found.kinds) > 1 else (),
+        typical=typical,
+        coldest=coldest,
+        hottest=hottest,
+        sigma=1.0,
+        sigma_low=1.0,
+        r2=1 - left / around if around else 0.0,
+        residuals=(),
+        first=days[0].number,
+        last=(whole or days)[-1].number,
+        apart=apart,
+        cv=math.sqrt(left / free) / typical,
+        nmbe=sum(off_by) / free / typical,
+    )
     return _spreads(made, days)
 
 
@@ -182,8 +193,11 @@ class _Fitting:
         # What cools is looked for beside what heats, or alone.
         heat = best.kinds[0].shape if best is not None else Shape()
         hots = [16.0 + 2 * n for n in range(6)]
-        cools = [Shape(warm=heat.warm, hot=hot, inertia=heat.inertia) for hot in hots
-                 if heat.warm is None or hot >= heat.warm]  # fmt: skip
+        cools = [
+            Shape(warm=heat.warm, hot=hot, inertia=heat.inertia)
+            for hot in hots
+            if heat.warm is None or hot >= heat.warm
+        ]
         both = self._best(cools, week)
         if both is not None and _better(best, both) is both:
             best = both = refined([both.kinds[0].shape]) or both
@@ -267,9 +281,11 @@ def _around(shape: Shape, step: float, sway: float) -> list[Shape]:
     felt = {min(0.7, max(0.0, shape.inertia + n * sway)) for n in (0, -1, 1)} if shape.slopes else {0.0}
     return [
         Shape(warm=warm, hot=hot, inertia=inertia, width=shape.width, sun=shape.sun)
-        for warm in warms for hot in hots for inertia in sorted(felt)
+        for warm in warms
+        for hot in hots
+        for inertia in sorted(felt)
         if warm is None or hot is None or warm <= hot
-    ]  # fmt: skip
+    ]
 
 
 def _widths(shape: Shape) -> list[Shape]:

@@ -59,8 +59,9 @@ def almanac_of(core: Core, schedule: str) -> Almanac:
     apart = [*written.exceptions, *(period for days in closed for period, hours in days.items() if _WHOLE in hours)]
     public, school = written.public_holidays, written.school_holidays
     return Almanac(
-        name=schedule, region="metropole" if public is None else public.region,
+        name=schedule,
+        region="metropole" if public is None else public.region,
         zone="" if school is None else school.zone,
         school=Holidays({}, None) if school is None else holidays(school.zone, core.school_years),
         exceptions=frozenset(day for period in apart for day in dates_of(period)),
-    )  # fmt: skip
+    )

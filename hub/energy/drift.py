@@ -137,12 +137,23 @@ def judge(baseline: Baseline, days: Sequence[Day], limit: Limit) -> Verdict:
         return Verdict(more=max(0.0, near), less=max(0.0, -near), judged=judged, alarms=alarms)
     since = _since(sums, state)
     size = sums.mean(since, len(residuals))[1]
-    return Verdict(state.side, first + since, first + state.found, size,
-                   float(state.side > 0), float(state.side < 0), judged, alarms)  # fmt: skip
+    return Verdict(
+        state.side,
+        first + since,
+        first + state.found,
+        size,
+        float(state.side > 0),
+        float(state.side < 0),
+        judged,
+        alarms,
+    )
 
 
 def _since(sums: Sums, state: State) -> int:
     """From which day to the find the mean is the clearest."""
-    known = [at for at in range(max(state.begin, state.found + 1 - BACK_DAYS), state.found + 1)
-             if sums.residuals[at] is not None]  # fmt: skip
+    known = [
+        at
+        for at in range(max(state.begin, state.found + 1 - BACK_DAYS), state.found + 1)
+        if sums.residuals[at] is not None
+    ]
     return max(known, key=lambda at: state.side * sums.mean(at, state.found + 1)[0])

@@ -125,15 +125,26 @@ class DriftWatch:
             percent, since = state["size"] * 100, state["since"]
             more = percent > 0
             name, about = place.name or place.id, f"{abs(percent):.0f} %"
-            await self._book.raise_(Alert(
-                id="", rule=RULE, key=place.id, severity="warning", state=RAISED, raised=0.0, changed=0.0,
-                by=f"rule:{RULE}", place=place.id, site=place.site, zone=place.zone,
-                value=f"{percent:+.0f} %",
-                text=f"{name}: {about} {'more' if more else 'less'} than weather and weekday explain, "
-                f"since about {since}",
-                text_fr=f"{name} : {about} de {'plus' if more else 'moins'} que ce que la météo et le "
-                f"jour expliquent, depuis le {since} environ",
-            ))  # fmt: skip
+            await self._book.raise_(
+                Alert(
+                    id="",
+                    rule=RULE,
+                    key=place.id,
+                    severity="warning",
+                    state=RAISED,
+                    raised=0.0,
+                    changed=0.0,
+                    by=f"rule:{RULE}",
+                    place=place.id,
+                    site=place.site,
+                    zone=place.zone,
+                    value=f"{percent:+.0f} %",
+                    text=f"{name}: {about} {'more' if more else 'less'} than weather and weekday explain, "
+                    f"since about {since}",
+                    text_fr=f"{name} : {about} de {'plus' if more else 'moins'} que ce que la météo et le "
+                    f"jour expliquent, depuis le {since} environ",
+                )
+            )
         else:
             await self._book.clear(RULE, place.id, f"rule:{RULE}")
 

@@ -27,10 +27,17 @@ class Survey:
     `day_types`: what a schedule says of days."""
 
     def __init__(
-        self, rollups: Rollups, *, places: Callable[[], Iterable[Place]], zones: Mapping[str, tuple[str, str, str]],
-        outdoor: Key | None, base: float, trust: Callable[[str], str], now: Callable[[], float],
+        self,
+        rollups: Rollups,
+        *,
+        places: Callable[[], Iterable[Place]],
+        zones: Mapping[str, tuple[str, str, str]],
+        outdoor: Key | None,
+        base: float,
+        trust: Callable[[str], str],
+        now: Callable[[], float],
         almanac: Callable[[str], Almanac] = lambda schedule: Almanac(),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.rollups, self.outdoor, self.base, self.zones = rollups, outdoor, base, zones
         self._places, self._trust, self.now, self._almanac = places, trust, now, almanac
 
@@ -85,12 +92,14 @@ class Survey:
         kwh = None if meter.kwh is None else float(meter.kwh)
         rows: list[dict[str, Any]] = [
             {
-                "month": f"{calendar.local(cell.begin):%Y-%m}", "used": cell.value, "estimated": cell.estimated,
+                "month": f"{calendar.local(cell.begin):%Y-%m}",
+                "used": cell.value,
+                "estimated": cell.estimated,
                 "kwh": None if kwh is None or cell.value is None else round(cell.value * kwh, 3),
                 "completeness": cell.completeness,
             }
             for cell in months
-        ]  # fmt: skip
+        ]
         used = round(sum(row["used"] or 0.0 for row in rows), 6)
         return {
             "months": rows, "used": used, "estimated": round(sum(row["estimated"] for row in rows), 6),
@@ -155,9 +164,9 @@ class Survey:
             some = days[at : at + 32]
             hours = {cell.begin: cell for cell in await self.cells(self.outdoor, some[0], some[-1], "hour")}
             for start, stop in itertools.pairwise(some):
-                found.append((start, day_mean([
-                    hours.get(hour, Cell(hour, None)) for hour in calendar.hours(start, stop)
-                ])))  # fmt: skip
+                found.append(
+                    (start, day_mean([hours.get(hour, Cell(hour, None)) for hour in calendar.hours(start, stop)]))
+                )
             await asyncio.sleep(0)
         return found
 
@@ -176,10 +185,17 @@ class Survey:
             if cell.value is None or cell.completeness < JUDGED or mean is None or cell.begin >= end:
                 continue
             on = date.fromordinal(number)
-            found.append(Day(
-                number, cell.value, mean, mean if before is None else before, almanac.public(on), almanac.away(on),
-                on in almanac.exceptions,
-            ))  # fmt: skip
+            found.append(
+                Day(
+                    number,
+                    cell.value,
+                    mean,
+                    mean if before is None else before,
+                    almanac.public(on),
+                    almanac.away(on),
+                    on in almanac.exceptions,
+                )
+            )
         return found
 
     @staticmethod

@@ -74,12 +74,25 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
         return f"{said}{NARROW}{unit}" if unit else said
 
     env = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
         finalize=printed,
-    )  # fmt: skip
+    )
     env.globals.update(
-        _=spoken, number=number, moment=moment, lang=lang, percent=percent,
-        day=day, month=month, said=said, css=css, unit=lambda ucum: unit_text(ucum, lang), most=MOST,
-        told=told, who=lambda by: who_text(by, lang), this_year=datetime.fromtimestamp(report["made"], zone).year,
-    )  # fmt: skip
+        _=spoken,
+        number=number,
+        moment=moment,
+        lang=lang,
+        percent=percent,
+        day=day,
+        month=month,
+        said=said,
+        css=css,
+        unit=lambda ucum: unit_text(ucum, lang),
+        most=MOST,
+        told=told,
+        who=lambda by: who_text(by, lang),
+        this_year=datetime.fromtimestamp(report["made"], zone).year,
+    )
     return env.get_template("report.html").render(**report).encode()

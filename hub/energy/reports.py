@@ -38,10 +38,17 @@ class Reports:
     id → name; `writable`: what may be written, by device and metric."""
 
     def __init__(
-        self, survey: Survey, drift: DriftWatch, *, hub: str, title: str, titles: dict[str, str],
-        operators: dict[str, tuple[str, frozenset[str], frozenset[str]]], call: Call,
+        self,
+        survey: Survey,
+        drift: DriftWatch,
+        *,
+        hub: str,
+        title: str,
+        titles: dict[str, str],
+        operators: dict[str, tuple[str, frozenset[str], frozenset[str]]],
+        call: Call,
         writable: Callable[[], list[dict[str, Any]]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._survey, self._drift, self._hub, self._title = survey, drift, hub, title
         self._titles, self._operators, self._call, self._writable = titles, operators, call, writable
 
@@ -133,7 +140,10 @@ class Reports:
             by.setdefault(meter["zone"], []).append(meter)
         return [
             {
-                "zone": zone, "name": name or zone, "site": site, "use": use,
+                "zone": zone,
+                "name": name or zone,
+                "site": site,
+                "use": use,
                 "meters": [meter["place"] for meter in by.get(zone, ())],
                 "meter_names": [meter["name"] for meter in by.get(zone, ())],
                 "kwh": self._sum(by.get(zone, [])),
@@ -141,7 +151,7 @@ class Reports:
             }
             for zone, (name, site, use) in self._survey.zones.items()
             if not operator or zone in by
-        ]  # fmt: skip
+        ]
 
     @staticmethod
     def _sum(meters: list[dict[str, Any]]) -> float | None:

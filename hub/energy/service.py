@@ -30,9 +30,16 @@ class Energy:
     """One a hub. `drain` takes what waits for history; `key` is the hub's identity; `timezone` of its site."""
 
     def __init__(
-        self, survey: Survey, drift: DriftWatch, reports: Reports, *, clock: Clock, key: Ed25519PrivateKey,
-        timezone: str, drain: Callable[[], None],
-    ) -> None:  # fmt: skip
+        self,
+        survey: Survey,
+        drift: DriftWatch,
+        reports: Reports,
+        *,
+        clock: Clock,
+        key: Ed25519PrivateKey,
+        timezone: str,
+        drain: Callable[[], None],
+    ) -> None:
         self._survey, self._drift, self._reports = survey, drift, reports
         self._clock, self._key, self._timezone, self._drain = clock, key, timezone, drain
 
@@ -93,10 +100,13 @@ class Energy:
         year = self._year(arguments)
         found = []
         for place, meter in self._survey.meters():
-            found.append({
-                **self._survey.facts(place, meter), **await self._survey.year(place, meter, year),
-                "drift": self._drift.states.get(place.id, {"state": "waiting"}),
-            })  # fmt: skip
+            found.append(
+                {
+                    **self._survey.facts(place, meter),
+                    **await self._survey.year(place, meter, year),
+                    "drift": self._drift.states.get(place.id, {"state": "waiting"}),
+                }
+            )
         zones = [
             {"zone": zone, "name": name or zone, "site": site, "use": use}
             for zone, (name, site, use) in self._survey.zones.items()
@@ -152,10 +162,17 @@ class Energy:
             })  # fmt: skip
         air = [key for key in self._survey.temperatures(zone) if key != self._survey.outdoor]
         many = [found for key in air if (found := await self._cells(key, begin, end, step))]
-        temperature = {
-            **shown, "unit": "Cel", "counter": False, "timezone": timezone,
-            "cells": [list(cell) for cell in averaged(many)],
-        } if many else None  # fmt: skip
+        temperature = (
+            {
+                **shown,
+                "unit": "Cel",
+                "counter": False,
+                "timezone": timezone,
+                "cells": [list(cell) for cell in averaged(many)],
+            }
+            if many
+            else None
+        )
         return {"zone": zone, "name": name or zone, "site": site, "use": use, "sums": sums, "temperature": temperature}
 
     def _span(self, arguments: dict[str, Any]) -> tuple[int, int, str]:

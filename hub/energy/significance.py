@@ -33,15 +33,18 @@ def limit_of(baseline: Baseline, days: Sequence[Day]) -> Limit:
     """The threshold of a meter, from its reference period."""
     known = {day.number: day for day in days}
     numbers = list(range(baseline.first, baseline.last + 1))
-    rows = [(day, baseline.residuals[number - baseline.first]) if (day := known.get(number)) else None
-            for number in numbers]  # fmt: skip
+    rows = [
+        (day, baseline.residuals[number - baseline.first]) if (day := known.get(number)) else None for number in numbers
+    ]
     model = _Noise(baseline.residuals, sum(kind.shape.size for kind in baseline.kinds))
     errors = _Errors(baseline, [one[0] if one is not None and one[1] is not None else None for one in rows])
     spreads = [baseline.sigma if one is None else baseline.spread(one[0]) for one in rows]
     chance = Random(1954)  # noqa: S311 - a draw that can be repeated, not a secret
-    model.wander(_strays([baseline.residuals], spreads), [
-        _minus(rows, drawn := model.drawn(chance, len(numbers)), errors.of(drawn)) for _ in range(TRIED)
-    ], spreads)  # fmt: skip
+    model.wander(
+        _strays([baseline.residuals], spreads),
+        [_minus(rows, drawn := model.drawn(chance, len(numbers)), errors.of(drawn)) for _ in range(TRIED)],
+        spreads,
+    )
     years, middles = [], []
     for _ in range(max(1, math.ceil(DRAWN_Y * 365 / len(numbers)))):
         made = _minus(rows, model.drawn(chance, len(numbers)), errors.of(model.drawn(chance, len(numbers))))
@@ -62,8 +65,10 @@ _Rows = Sequence[tuple[Day, float | None] | None]
 
 
 def _minus(rows: _Rows, drawn: Sequence[float], bias: Sequence[float]) -> list[float | None]:
-    return [None if row is None or row[1] is None else one - wrong
-            for row, one, wrong in zip(rows, drawn, bias, strict=True)]  # fmt: skip
+    return [
+        None if row is None or row[1] is None else one - wrong
+        for row, one, wrong in zip(rows, drawn, bias, strict=True)
+    ]
 
 
 def _strays(years: Sequence[Sequence[float | None]], spreads: Sequence[float]) -> float:
@@ -89,13 +94,17 @@ class _Noise:
             first = max(-0.9, min(0.9, lags[1] / lags[0]))
             self.follow = (first,)
         self.innovations = [
-            one - dot(self.follow, last) for at in range(len(self.follow), len(clean))
+            one - dot(self.follow, last)
+            for at in range(len(self.follow), len(clean))
             if (one := clean[at]) is not None
             and len(last := [x for x in clean[at - len(self.follow) : at][::-1] if x is not None]) == len(self.follow)
-        ] or [0.0]  # fmt: skip
+        ] or [0.0]
         # A fitted model takes away some of what lasts: the noise of a year that it has not seen is so much wider.
-        lasting = 1 / max(0.2, 1 - sum(self.follow)) ** 2 * (1 - sum(
-            follow * lags[at + 1] / lags[0] for at, follow in enumerate(self.follow)))  # fmt: skip
+        lasting = (
+            1
+            / max(0.2, 1 - sum(self.follow)) ** 2
+            * (1 - sum(follow * lags[at + 1] / lags[0] for at, follow in enumerate(self.follow)))
+        )
         self.wider = 1 / math.sqrt(max(0.5, 1 - lost * max(1.0, lasting) / len(known)))
         self.slow = 0.0
 

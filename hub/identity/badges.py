@@ -40,9 +40,17 @@ class Badging:
     `withdrawn` is called when a newer list counts."""
 
     def __init__(
-        self, store: Store, clock: Clock, *, http: Http, url: str, trust: Callable[[], Trust], here: Collection[str],
-        up: Callable[[], bool], metered: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        http: Http,
+        url: str,
+        trust: Callable[[], Trust],
+        here: Collection[str],
+        up: Callable[[], bool],
+        metered: bool = False,
+    ) -> None:
         self._store, self._clock, self._http, self._trust = store, clock, http, trust
         self._url, self._here, self._up = f"{url.rstrip('/')}/v1/badges/revoked", frozenset(here), up
         self._every = METERED_S if metered else ASK_S

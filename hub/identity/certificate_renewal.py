@@ -44,10 +44,18 @@ class Renewal:
     has the states ask for one, `cas` are those of the trust document in force, in PEM."""
 
     def __init__(
-        self, state: Path, enrolled: Enrolment, hub_keys: HubKeys, *, http: Http, clock: Clock,
-        up: Callable[[], bool], renewed: Callable[[], None], ask: Callable[[bytes], None],
+        self,
+        state: Path,
+        enrolled: Enrolment,
+        hub_keys: HubKeys,
+        *,
+        http: Http,
+        clock: Clock,
+        up: Callable[[], bool],
+        renewed: Callable[[], None],
+        ask: Callable[[bytes], None],
         cas: Callable[[], Iterable[str]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.error = ""
         self._path, self._keys, self._clock = state / enrolment.CERTIFICATE, hub_keys, clock
         self._hub = enrolled.hub

@@ -26,7 +26,7 @@ class Http(Protocol):
 
     async def request(
         self, method: str, url: str, *, body: bytes | None = None, timeout: timedelta, anonymous: bool
-    ) -> Reply: ...  # fmt: skip
+    ) -> Reply: ...
 
 
 class _Nonce(msgspec.Struct):

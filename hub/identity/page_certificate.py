@@ -39,10 +39,19 @@ class PageCertificate:
     while they are not served; `changed` is called once another certificate lies there, or the one there has lapsed."""
 
     def __init__(
-        self, directory: Path, key_file: str, hub: str, url: str, keys: HubKeys, *, http: Http, clock: Clock,
-        up: Callable[[], bool], names: Callable[[], list[str]],
+        self,
+        directory: Path,
+        key_file: str,
+        hub: str,
+        url: str,
+        keys: HubKeys,
+        *,
+        http: Http,
+        clock: Clock,
+        up: Callable[[], bool],
+        names: Callable[[], list[str]],
         changed: Callable[[], Awaitable[None]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.error = ""
         self._path, self._names_path, self._key = directory / FILE, directory / NAMES, directory / key_file
         self._hub, self._keys = hub, keys

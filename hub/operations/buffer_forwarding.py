@@ -74,9 +74,15 @@ async def send(
         store = await Store.open(state.store, hub_keys.store_key)
         try:
             own = await asyncio.to_thread(
-                Buffer.open, state.buffer, hub=enrolled.hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
-                trust=trust, clock=clock, config=buffer_config(loaded.config.buffer),
-            )  # fmt: skip
+                Buffer.open,
+                state.buffer,
+                hub=enrolled.hub,
+                identity=hub_keys.identity,
+                store_key=hub_keys.store_key,
+                trust=trust,
+                clock=clock,
+                config=buffer_config(loaded.config.buffer),
+            )
             if MEMORY_KEY in own.local:  # which acks were heeded: an old one must not count again
                 found.put_local(MEMORY_KEY, own.local[MEMORY_KEY])
             higher = advance_counters(
@@ -88,13 +94,22 @@ async def send(
                     own.put_local(name, value)
             await own.close()
             egress = Egress(
-                trust, clock, certificate=state.path / enrolment.CERTIFICATE, key=hub_keys.tls_key,
+                trust,
+                clock,
+                certificate=state.path / enrolment.CERTIFICATE,
+                key=hub_keys.tls_key,
                 proxy=loaded.config.link.proxy_url(),
-            )  # fmt: skip
+            )
             link = Link(
-                hub=enrolled.hub, identity=hub_keys.identity, trust=trust, buffer=found, egress=egress, clock=clock,
-                uplinks=_carriers(loaded, registry), on_clock=clock.told,
-            )  # fmt: skip
+                hub=enrolled.hub,
+                identity=hub_keys.identity,
+                trust=trust,
+                buffer=found,
+                egress=egress,
+                clock=clock,
+                uplinks=_carriers(loaded, registry),
+                on_clock=clock.told,
+            )
             link.delivery.stating.generation = await store.next_generation()
             if found.segments:
                 async with asyncio.TaskGroup() as group:
@@ -153,10 +168,18 @@ def _account(hub: str, home: Path, found: ExternalSegments, error: str, remove: 
             done.append(info.path)
     removed, skipped = _removed(done) if remove else (0, [])
     return ForwardResult(
-        hub=hub, directory=str(home), segments=len(found.segments), records=found.records, readings=found.readings,
-        acked=sum(map(found.delivered, found.segments)), left=left, damaged=damaged, removed=removed,
-        skipped=[*found.skipped, *skipped], error=error if left else "",
-    )  # fmt: skip
+        hub=hub,
+        directory=str(home),
+        segments=len(found.segments),
+        records=found.records,
+        readings=found.readings,
+        acked=sum(map(found.delivered, found.segments)),
+        left=left,
+        damaged=damaged,
+        removed=removed,
+        skipped=[*found.skipped, *skipped],
+        error=error if left else "",
+    )
 
 
 def _removed(done: list[Path]) -> tuple[int, list[str]]:

@@ -39,13 +39,19 @@ def look(state: StateDir) -> Reset:
     if not (state.keys.is_dir() or state.enrolment.exists() or state.store.exists()):
         raise ConfigError(f"{state.path} is no hub's state directory: nothing was touched")
     keys = sorted(path for place in _KEYS for folder in state.path.glob(place) for path in _files(state, folder))
-    others = [path for path in state.path.rglob("*") if stat.S_ISREG(path.lstat().st_mode)
-              and path not in keys and path != state.path / "lock"]  # fmt: skip
+    others = [
+        path
+        for path in state.path.rglob("*")
+        if stat.S_ISREG(path.lstat().st_mode) and path not in keys and path != state.path / "lock"
+    ]
     buffered = [path for path in others if state.buffer in path.parents]
     return Reset(
-        str(state.path), [str(path.relative_to(state.path)) for path in keys], len(others), _size(others),
+        str(state.path),
+        [str(path.relative_to(state.path)) for path in keys],
+        len(others),
+        _size(others),
         _size(buffered),
-    )  # fmt: skip
+    )
 
 
 def _files(state: StateDir, folder: Path) -> list[Path]:

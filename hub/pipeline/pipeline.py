@@ -39,10 +39,19 @@ class Pipeline:
     `security_events` are the gate's: without them nobody looks for clones, decides about strangers, or is told."""
 
     def __init__(
-        self, *, device: Callable[[str], Device | None], planner: Planner, replay: ReplayWindows,
-        quarantine: Quarantine, buffer: Buffer, clock: Clock, counts: Counts, guard: Guard | None = None,
-        decisions: Decisions | None = None, events: Events | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        device: Callable[[str], Device | None],
+        planner: Planner,
+        replay: ReplayWindows,
+        quarantine: Quarantine,
+        buffer: Buffer,
+        clock: Clock,
+        counts: Counts,
+        guard: Guard | None = None,
+        decisions: Decisions | None = None,
+        events: Events | None = None,
+    ) -> None:
         self.observed: Observed | None = None  # history and hourly aggregates, once they are there
         self.outrun: Observed | None = None  # the same, of what came too soon after what they took
         self._device = device
@@ -72,9 +81,13 @@ class Pipeline:
             await self._buffer.flush()
 
     async def emit_all(
-        self, integration: str, reports: Sequence[Report], *, note: Callable[[], None] | None = None,
+        self,
+        integration: str,
+        reports: Sequence[Report],
+        *,
+        note: Callable[[], None] | None = None,
         durable: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Accept reports in one commit with what `note` puts into the small state, once there is room. What `note`
         raises is raised, and then nothing is accepted."""
         if self._buffer.full:
@@ -289,8 +302,11 @@ class Pipeline:
         if device is None:
             self._counts.add("not-admitted", integration)
             found = Candidate(
-                id=report.device, integration=integration, values=report.values, signal=report.signal,
-            )  # fmt: skip
+                id=report.device,
+                integration=integration,
+                values=report.values,
+                signal=report.signal,
+            )
             self.strangers.heard(found, "not in the configuration", report)
             return None
         if self.strangers.blocked(device):

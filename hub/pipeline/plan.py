@@ -49,10 +49,18 @@ class ShapePlan:
     __slots__ = ("bounds", "keep", "others", "rules", "shape", "slot", "tap", "unknown", "veil", "withheld")
 
     def __init__(
-        self, shape: Shape, slot: Slot, bounds: tuple[Bounds, ...], others: tuple[Metric, ...],
-        keep: tuple[str, ...] | None, withheld: tuple[tuple[str, int], ...], unknown: tuple[str, ...],
-        rules: tuple[Rule | None, ...] | None, tap: RuleBinding | None, veil: ReportFilter | None,
-    ) -> None:  # fmt: skip
+        self,
+        shape: Shape,
+        slot: Slot,
+        bounds: tuple[Bounds, ...],
+        others: tuple[Metric, ...],
+        keep: tuple[str, ...] | None,
+        withheld: tuple[tuple[str, int], ...],
+        unknown: tuple[str, ...],
+        rules: tuple[Rule | None, ...] | None,
+        tap: RuleBinding | None,
+        veil: ReportFilter | None,
+    ) -> None:
         self.shape = shape
         self.veil = veil
         self.tap = tap
@@ -87,10 +95,16 @@ class Plan:
     )  # fmt: skip
 
     def __init__(
-        self, device: Device, subject: Subject, metrics: Mapping[str, Metric], window: str, protected: bool,
-        compile_: Callable[[Plan, tuple[str, ...]], ShapePlan], pulse: Step | None = None,
+        self,
+        device: Device,
+        subject: Subject,
+        metrics: Mapping[str, Metric],
+        window: str,
+        protected: bool,
+        compile_: Callable[[Plan, tuple[str, ...]], ShapePlan],
+        pulse: Step | None = None,
         position: PositionPolicy | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.device = device
         self.position = position  # what happens to the positions that it reports; None: they are withheld
         self.pulse = pulse
@@ -149,10 +163,17 @@ class Planner:
     device."""
 
     def __init__(
-        self, *, metrics: Mapping[str, Metric], place: Callable[[str], Place | None], privacy: Privacy, live: Live,
-        replay: ReplayWindows, protected: Callable[[str], bool],
-        levels: Callable[[str], tuple[Level, ...]] = lambda integration: (), pulses: Pulses | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        metrics: Mapping[str, Metric],
+        place: Callable[[str], Place | None],
+        privacy: Privacy,
+        live: Live,
+        replay: ReplayWindows,
+        protected: Callable[[str], bool],
+        levels: Callable[[str], tuple[Level, ...]] = lambda integration: (),
+        pulses: Pulses | None = None,
+    ) -> None:
         self._pulses = pulses
         self.rules: Rules | None = None
         self._metrics = metrics

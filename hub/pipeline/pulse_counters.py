@@ -121,9 +121,7 @@ def mark(pulse: Pulse, past: Past, before: Count | None, now: Count) -> tuple[Pa
     return (past if marks == past.marks else Past(past.points, marks, past.whole)), lost
 
 
-def _total_at(
-    correction: Correction, pulse: Pulse, past: Past, before: Count | None, now: Count
-) -> Decimal | None:  # fmt: skip
+def _total_at(correction: Correction, pulse: Pulse, past: Past, before: Count | None, now: Count) -> Decimal | None:
     if correction.raw is not None:
         since = _past_zero(Decimal(now.raw) - correction.raw, pulse.wraps)
         return Decimal(now.total) - since if since >= 0 else None
@@ -154,9 +152,7 @@ class Pulses:
     """The places whose counters have a weight. `remember(key, value)` makes a change ride on the next commit;
     `counted(reason, place)` counts what should be looked at."""
 
-    def __init__(
-        self, remembered: Mapping[str, Any], remember: Remember, counted: Callable[[str, str], None]
-    ) -> None:  # fmt: skip
+    def __init__(self, remembered: Mapping[str, Any], remember: Remember, counted: Callable[[str, str], None]) -> None:
         self._remember = remember
         self._counted = counted
         self._counts: dict[str, Count] = {}

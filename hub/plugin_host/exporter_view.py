@@ -20,9 +20,19 @@ class LiveView:
     """See `hub.sdk.session.View`. `name` is the exporter's; `ready` is called when it got through to its neighbour."""
 
     def __init__(
-        self, name: str, hub: str, ready: Callable[[], None], *, live: Live, devices: Devices, places: Places,
-        planner: Planner, buffer: Buffer, clock: Clock, pulse: Callable[[], dict[str, float]],
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        hub: str,
+        ready: Callable[[], None],
+        *,
+        live: Live,
+        devices: Devices,
+        places: Places,
+        planner: Planner,
+        buffer: Buffer,
+        clock: Clock,
+        pulse: Callable[[], dict[str, float]],
+    ) -> None:
         self.name, self.hub = name, hub
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.exporter.{name}"), {"plugin": name})
         self.state = OwnState(f"exporter.{name}", buffer)  # the dot: no integration instance is called so
@@ -49,9 +59,13 @@ class LiveView:
         place = self._places.get(device.place) if device else None
         declared = self._planner.declared.get(name, Declared())
         return Series(
-            id=series_id(device.place if device else name, metric.key), place=place.id if place else "", device=name,
-            integration=device.integration if device else "", metric=metric,
+            id=series_id(device.place if device else name, metric.key),
+            place=place.id if place else "",
+            device=name,
+            integration=device.integration if device else "",
+            metric=metric,
             name=(place.name if place else "") or (device.name if device else ""),
             model=(device.model if device else "") or declared.model,
-            site=place.site if place else "", zone=place.zone if place else "",
-        )  # fmt: skip
+            site=place.site if place else "",
+            zone=place.zone if place else "",
+        )

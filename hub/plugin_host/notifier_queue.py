@@ -41,9 +41,15 @@ class OwnNotices:
     """See `hub.sdk.session.Notices`. One for each notifier and process; `start` before each of its runs."""
 
     def __init__(
-        self, name: str, hub: str, http: Http, buffer: Buffer, clock: Clock, policy: Policy = EVERYTHING,
+        self,
+        name: str,
+        hub: str,
+        http: Http,
+        buffer: Buffer,
+        clock: Clock,
+        policy: Policy = EVERYTHING,
         timezone: str = "Europe/Paris",
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.name, self.hub, self.http, self.timezone = name, hub, http, timezone
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.notifier.{name}"), {"plugin": name})
         self.memory: dict[str, Any] = {}
@@ -132,10 +138,16 @@ class OwnNotices:
         when it did not get through in TEST_S."""
         now = self._clock.now()
         alert = Alert(
-            id=f"test-{token_hex(4)}", rule="test", key=self.name, severity="info", raised=now, changed=now, by=by[:64],
-            text="This is a test: alerts of this hub arrive here", text_fr="Ceci est un essai : les alertes de ce hub "
-            "arrivent ici",
-        )  # fmt: skip
+            id=f"test-{token_hex(4)}",
+            rule="test",
+            key=self.name,
+            severity="info",
+            raised=now,
+            changed=now,
+            by=by[:64],
+            text="This is a test: alerts of this hub arrive here",
+            text_fr="Ceci est un essai : les alertes de ce hub arrivent ici",
+        )
         got: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tests[alert.id] = alert, got
         self._came.set()
@@ -267,8 +279,21 @@ class Notifiers:
 
 def notice_of(alert: Alert) -> Notice:
     return Notice(
-        alert=alert.id, n=alert.n, rule=alert.rule, state=alert.state, severity=alert.severity, text=alert.text,
-        text_fr=alert.text_fr, value=alert.value, place=alert.place, zone=alert.zone, site=alert.site,
-        device=alert.device, integration=alert.integration, by=alert.by, why=alert.why, raised=alert.raised,
+        alert=alert.id,
+        n=alert.n,
+        rule=alert.rule,
+        state=alert.state,
+        severity=alert.severity,
+        text=alert.text,
+        text_fr=alert.text_fr,
+        value=alert.value,
+        place=alert.place,
+        zone=alert.zone,
+        site=alert.site,
+        device=alert.device,
+        integration=alert.integration,
+        by=alert.by,
+        why=alert.why,
+        raised=alert.raised,
         changed=alert.changed,
-    )  # fmt: skip
+    )

@@ -221,10 +221,17 @@ def _register(plugin: Plugin) -> None:
     manager.check_pending()
 
     def integration(
-        name: str, config: type[Config], run: Run, *, device: type[Config] | None = None,
-        metrics: Iterable[Metric] = (), probe: Probe | None = None, listen: Listen | None = None,
-        pack: type[Config] | None = None, reasons: Reasons = MappingProxyType({}),
-    ) -> None:  # fmt: skip
+        name: str,
+        config: type[Config],
+        run: Run,
+        *,
+        device: type[Config] | None = None,
+        metrics: Iterable[Metric] = (),
+        probe: Probe | None = None,
+        listen: Listen | None = None,
+        pack: type[Config] | None = None,
+        reasons: Reasons = MappingProxyType({}),
+    ) -> None:
         _expect_config(name, config)
         _expect_reasons(name, reasons)
         plugin.reasons.update(reasons)
@@ -233,10 +240,15 @@ def _register(plugin: Plugin) -> None:
         )
 
     def decoder(
-        name: str, kind: str, decode: Decode, *, metrics: Iterable[Metric] = (),
-        line: Callable[[dict[str, Any]], Frame] | None = None, explain: Explain | None = None,
+        name: str,
+        kind: str,
+        decode: Decode,
+        *,
+        metrics: Iterable[Metric] = (),
+        line: Callable[[dict[str, Any]], Frame] | None = None,
+        explain: Explain | None = None,
         reasons: Reasons = MappingProxyType({}),
-    ) -> None:  # fmt: skip
+    ) -> None:
         _expect_reasons(name, reasons)
         plugin.reasons.update(reasons)
         plugin.decoders.append(Decoder(name, plugin.name, kind, decode, tuple(metrics), line, explain))

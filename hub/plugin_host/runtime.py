@@ -282,9 +282,15 @@ class InProcessSession:
             return None
 
     async def decode(
-        self, device: str, port: int, payload: bytes, time: float | None = None, *, proof: Proof | None = None,
+        self,
+        device: str,
+        port: int,
+        payload: bytes,
+        time: float | None = None,
+        *,
+        proof: Proof | None = None,
         once: bool = False,
-    ) -> tuple[Sample, ...]:  # fmt: skip
+    ) -> tuple[Sample, ...]:
         packs, name = self._packed(device)
         try:
             reading = await packs.decode(name, port, payload, time)
@@ -323,9 +329,13 @@ class InProcessSession:
 def _candidate(decoded: Decoded, frame: Frame, integration: str) -> Candidate:
     evidence = {"name": frame.name} if frame.name else {}
     return Candidate(
-        id=decoded.device, integration=integration, model=decoded.model, values=decoded.values, signal=frame.signal,
+        id=decoded.device,
+        integration=integration,
+        model=decoded.model,
+        values=decoded.values,
+        signal=frame.signal,
         evidence=evidence,
-    )  # fmt: skip
+    )
 
 
 def _report(decoded: Decoded, frame: Frame) -> Report:

@@ -112,9 +112,12 @@ class SharedLine:
         if self._open is None:
             options = self.options
             opening = open_line(
-                options.port, baudrate=options.baudrate, bits=8 if options.bits == 8 else 7, parity=options.parity,
+                options.port,
+                baudrate=options.baudrate,
+                bits=8 if options.bits == 8 else 7,
+                parity=options.parity,
                 holder=f"bus {self.name}",
-            )  # fmt: skip
+            )
             self._open = opening, await opening.__aenter__()
         return self._open[1]
 

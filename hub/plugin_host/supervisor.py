@@ -48,7 +48,7 @@ class Supervisor:
 
     def __init__(
         self, health: Health, start: Callable[[], Awaitable[None]], clock: Clock, backoff: Backoff | None = None
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.health = health
         self._start = start
         self._clock = clock

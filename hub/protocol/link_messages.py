@@ -239,9 +239,12 @@ def open_message(body: bytes) -> tuple[bytes, list[Group]]:
 
 
 def pack_reply(
-    acks: Iterable[bytes] = (), need: Iterable[bytes] = (), trust: bytes = b"", certificate: bytes = b"",
+    acks: Iterable[bytes] = (),
+    need: Iterable[bytes] = (),
+    trust: bytes = b"",
+    certificate: bytes = b"",
     speaks: int = 0,
-) -> bytes:  # fmt: skip
+) -> bytes:
     """The body of an answer: signed acks, in the order of their `n`, epochs whose context is missing, a newer TRUST,
     a certificate in PEM, to a state the protocol that is spoken."""
     reply = Reply(tuple(acks), tuple(need), trust, certificate or msgspec.UNSET, speaks or msgspec.UNSET)

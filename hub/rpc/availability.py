@@ -40,11 +40,18 @@ class Availability:
     knows), `battery_days` its forecast; `tell` is handed what was reckoned."""
 
     def __init__(
-        self, *, devices: Callable[[], Iterable[Device]], seen: Callable[[str], float | None],
-        period: Callable[[Device], float | None], on_duty: Callable[[Device], bool],
-        battery_days: Callable[[str], float | None], tell: Callable[[Device, dict[str, Value]], None],
-        local: Local, clock: Clock, zone: ZoneInfo,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        devices: Callable[[], Iterable[Device]],
+        seen: Callable[[str], float | None],
+        period: Callable[[Device], float | None],
+        on_duty: Callable[[Device], bool],
+        battery_days: Callable[[str], float | None],
+        tell: Callable[[Device, dict[str, Value]], None],
+        local: Local,
+        clock: Clock,
+        zone: ZoneInfo,
+    ) -> None:
         self._devices, self._seen, self._period, self._on_duty = devices, seen, period, on_duty
         self._battery_days, self._tell = battery_days, tell
         self._local, self._clock, self.zone = local, clock, zone
@@ -124,12 +131,13 @@ class Availability:
                 continue
             shown = [
                 {
-                    "day": datetime.fromordinal(int(day[0])).date().isoformat(), "percent": _percent(day),
+                    "day": datetime.fromordinal(int(day[0])).date().isoformat(),
+                    "percent": _percent(day),
                     "hours": round(day[2] / 3600, 1),
                 }
                 for day in reversed(days)
                 if day[2]
-            ]  # fmt: skip
+            ]
             found.append({"id": device.id, "days": shown, "battery_days": self._battery_days(device.id)})
         return {"devices": found}
 

@@ -56,11 +56,15 @@ class Writing:
         elif text is None and not arguments.get("release"):
             raise WriteRefused("bad-value", "give a value, or say release")
         order = Order(
-            device=device, metric=metric, values=values, by=str(arguments.get("by", "")) or "?", role=role,
+            device=device,
+            metric=metric,
+            values=values,
+            by=str(arguments.get("by", "")) or "?",
+            role=role,
             value=None if text is None else read_value(str(text), self._metric(device, metric)),
             why=str(arguments.get("why", "")),
             ttl_s=float(arguments.get("ttl_s") or (SETTING_TTL_S if values is not None else 300.0)),
-        )  # fmt: skip
+        )
         return _told(await self._desk.order(order))
 
     async def _wait(self, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -34,9 +34,12 @@ class Diagnosing:
     runs."""
 
     def __init__(
-        self, ring: Ring, ask: Callable[[str, dict[str, Any]], Awaitable[Any]],
-        names: Callable[[], Mapping[str, Iterable[str]]], configuration: Callable[[], Any],
-    ) -> None:  # fmt: skip
+        self,
+        ring: Ring,
+        ask: Callable[[str, dict[str, Any]], Awaitable[Any]],
+        names: Callable[[], Mapping[str, Iterable[str]]],
+        configuration: Callable[[], Any],
+    ) -> None:
         self._ring, self._ask, self._names, self._configuration = ring, ask, names, configuration
 
     def calls(self) -> dict[str, Any]:
@@ -46,9 +49,10 @@ class Diagnosing:
         """{source, level, limit} → {lines: [{at, level, source, text}]}, the newest first."""
         level = str(arguments.get("level") or "info")
         found = self._ring.last(
-            source=str(arguments.get("source") or ""), level=level if level in LEVELS else "info",
+            source=str(arguments.get("source") or ""),
+            level=level if level in LEVELS else "info",
             most=min(500, max(1, int(arguments.get("limit", 200)))),
-        )  # fmt: skip
+        )
         return {"lines": [{"at": one.at, "level": one.level, "source": one.source, "text": one.text} for one in found]}
 
     async def _call(self, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -33,9 +33,15 @@ class Recalling:
     `said`: of a file that was damaged, and the like; `raw`: raw history on disk, where there is one."""
 
     def __init__(
-        self, rollups: Rollups, observer: Observer, clock: Clock, device: Callable[[str], Device | None],
-        erased: Callable[[str], None], said: list[str] | None = None, raw: RawDisk | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        rollups: Rollups,
+        observer: Observer,
+        clock: Clock,
+        device: Callable[[str], Device | None],
+        erased: Callable[[str], None],
+        said: list[str] | None = None,
+        raw: RawDisk | None = None,
+    ) -> None:
         self._rollups, self._observer, self._clock = rollups, observer, clock
         self._device, self._erased, self._said, self._raw = device, erased, said or [], raw
 

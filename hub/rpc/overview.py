@@ -51,11 +51,25 @@ class Overview:
     on the last good one. `standing` tells how a device stands, in a word and in sentences."""
 
     def __init__(
-        self, *, hub: str, clock: Clock, pipeline: Pipeline, planner: Planner, buffer: Buffer, link: Link, live: Live,
-        devices: Devices, places: Places, quarantine: Quarantine, counts: Counts, health: list[Health],
-        problems: list[str], room: Room, standing: Callable[[str], dict[str, Any]] = lambda device: {},
+        self,
+        *,
+        hub: str,
+        clock: Clock,
+        pipeline: Pipeline,
+        planner: Planner,
+        buffer: Buffer,
+        link: Link,
+        live: Live,
+        devices: Devices,
+        places: Places,
+        quarantine: Quarantine,
+        counts: Counts,
+        health: list[Health],
+        problems: list[str],
+        room: Room,
+        standing: Callable[[str], dict[str, Any]] = lambda device: {},
         told: Callable[[str, str], dict[str, Any]] = lambda integration, device: {},
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._hub = hub
         self._clock = clock
         self._began = clock.monotonic()
@@ -162,9 +176,12 @@ class Overview:
 
     def _autonomy(self, buffer: BufferStatus) -> Autonomy:
         return self._written.autonomy(
-            unsent=buffer.readings, taken=buffer.bytes, most=self._room.max_bytes, free=self._room.free(),
+            unsent=buffer.readings,
+            taken=buffer.bytes,
+            most=self._room.max_bytes,
+            free=self._room.free(),
             now=self._clock.monotonic(),
-        )  # fmt: skip
+        )
 
     def _device(self, name: str, errors: dict[str, int]) -> dict[str, Any]:
         """`errors`: reason → how often since the hub started. `latency_ms`: how long its last answer took, None for a

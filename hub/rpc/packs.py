@@ -32,9 +32,13 @@ class Packing:
     """`kept` reads again what an installed pack can read now."""
 
     def __init__(
-        self, library: Library, kept: Reload, store: Store, devices: Callable[[], Iterable[Device]],
+        self,
+        library: Library,
+        kept: Reload,
+        store: Store,
+        devices: Callable[[], Iterable[Device]],
         now: Callable[[], float],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._library, self._kept, self._store, self._devices, self._now = library, kept, store, devices, now
         self._one_at_a_time = asyncio.Lock()
         self._seen: dict[str, tuple[object, dict[str, Any]]] = {}

@@ -31,9 +31,18 @@ class Declaring:
     """One a hub. `hub`: its id; `url`: the backend's address."""
 
     def __init__(
-        self, core: Core, privacy: Privacy, protecting: Protecting, counts: Counts, clock: Clock,
-        metrics: Mapping[str, Metric], *, hub: str, url: str, declared: Callable[[], set[str]],
-    ) -> None:  # fmt: skip
+        self,
+        core: Core,
+        privacy: Privacy,
+        protecting: Protecting,
+        counts: Counts,
+        clock: Clock,
+        metrics: Mapping[str, Metric],
+        *,
+        hub: str,
+        url: str,
+        declared: Callable[[], set[str]],
+    ) -> None:
         self._core, self._privacy, self._protecting, self._counts = core, privacy, protecting, counts
         self._clock, self._metrics, self._hub, self._declared = clock, metrics, hub, declared
         self._recipients = [urlsplit(url).hostname or url]

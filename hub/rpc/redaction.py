@@ -63,9 +63,11 @@ class Redactor:
             return MASK
         if isinstance(value, Mapping):
             return {
-                self.text(str(key)): MASK if _SECRET.search(str(key)) and part not in (None, "", False, True) else
-                self.value(part) for key, part in value.items()
-            }  # fmt: skip
+                self.text(str(key)): MASK
+                if _SECRET.search(str(key)) and part not in (None, "", False, True)
+                else self.value(part)
+                for key, part in value.items()
+            }
         if isinstance(value, list | tuple | set | frozenset):
             return [self.value(part) for part in value]
         return value

@@ -29,7 +29,7 @@ class Rekey:
 
     def __init__(
         self, store: Store, devices: Devices, pipeline: Pipeline, clock: Clock, changed: Callable[[], None]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._store, self._devices, self._pipeline = store, devices, pipeline
         self._clock, self._changed = clock, changed
 

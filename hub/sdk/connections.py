@@ -169,10 +169,12 @@ class Connections:
                     self._push_out(shaking)
                 line.shaking, handed = self._tls is not None, True
                 transport, _ = await loop.connect_accepted_socket(
-                    protocol, accepted, ssl=self._tls,
+                    protocol,
+                    accepted,
+                    ssl=self._tls,
                     ssl_handshake_timeout=None if self._tls is None else self.limits.handshake_s,
                     ssl_shutdown_timeout=None if self._tls is None else 1.0,
-                )  # fmt: skip
+                )
                 line.shaking = False
                 await gone
         finally:

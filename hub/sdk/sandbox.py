@@ -87,11 +87,13 @@ def shut(*, memory: int) -> None:
     loaded = _Program(len(code) // 8, code)
     _must(
         libc.syscall(
-            ctypes.c_long(seccomp), ctypes.c_ulong(SECCOMP_SET_MODE_FILTER), ctypes.c_ulong(SECCOMP_FILTER_FLAG_TSYNC),
+            ctypes.c_long(seccomp),
+            ctypes.c_ulong(SECCOMP_SET_MODE_FILTER),
+            ctypes.c_ulong(SECCOMP_FILTER_FLAG_TSYNC),
             ctypes.byref(loaded),
         ),
         "seccomp",
-    )  # fmt: skip
+    )
     with contextlib.suppress(OSError):  # it may have none; what cannot be done is told before
         os.close(2)
 

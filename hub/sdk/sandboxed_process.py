@@ -39,9 +39,14 @@ class JailedWorker:
         """The process, which has these file descriptors and no others. It is dead at the end of the block. Raises
         OSError."""
         process = await asyncio.create_subprocess_exec(
-            *command, pass_fds=passed, env={}, cwd="/", stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+            *command,
+            pass_fds=passed,
+            env={},
+            cwd="/",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
         try:
             yield cls(process)
         finally:

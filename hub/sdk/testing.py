@@ -136,9 +136,14 @@ class FakeHttp:
         self.requests: list[tuple[str, str]] = []
 
     async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None,
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         timeout: timedelta = timedelta(seconds=10),
-    ) -> Reply:  # fmt: skip
+    ) -> Reply:
         self.requests.append((method, url))
         try:
             return self.replies[method, url]
@@ -304,9 +309,15 @@ class FakeSession:
         return self.packs.get(device)
 
     async def decode(
-        self, device: str, port: int, payload: bytes, time: float | None = None, *, proof: Proof | None = None,
+        self,
+        device: str,
+        port: int,
+        payload: bytes,
+        time: float | None = None,
+        *,
+        proof: Proof | None = None,
         once: bool = False,
-    ) -> tuple[Sample, ...]:  # fmt: skip
+    ) -> tuple[Sample, ...]:
         try:
             return self.payloads[device, port, payload]
         except KeyError:

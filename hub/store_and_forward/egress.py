@@ -326,9 +326,15 @@ class EgressHttp:
                 client, context = lent
             try:
                 answer = await client.call(
-                    method, url, context=context, proxy=proxy, headers=given, body=body, limit=MAX_REPLY,
+                    method,
+                    url,
+                    context=context,
+                    proxy=proxy,
+                    headers=given,
+                    body=body,
+                    limit=MAX_REPLY,
                     timeout_s=timeout.total_seconds(),
-                )  # fmt: skip
+                )
             except TooLong as error:
                 raise DecodeError("too-large", f"{there} answers with {error}") from error
             except ProxyRefused as error:

@@ -91,9 +91,15 @@ class Stick:
     """The copies of one hub in one directory. Blocking; for one thread at a time."""
 
     def __init__(
-        self, directory: Path, hub: str, beside: Path, *, disk: StickDisk | None = None, source: Disk | None = None,
+        self,
+        directory: Path,
+        hub: str,
+        beside: Path,
+        *,
+        disk: StickDisk | None = None,
+        source: Disk | None = None,
         spare: int = SPARE_BYTES,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`beside` is the buffer's directory."""
         self.directory, self.given_up = directory, 0
         self.copies: dict[Copy, int] = {}  # and their bytes, as the last round found and left them

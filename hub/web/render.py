@@ -47,9 +47,14 @@ class Renderer:
     def __init__(self, hub: str, menu: Sequence[Entry], said: frozenset[str]) -> None:
         self._hub, self._menu, self._said = hub, menu, said
         self._pages = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True, auto_reload=False, finalize=_printed,
-        )  # fmt: skip
+            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+            finalize=_printed,
+        )
         self._pages.filters["dated"] = Dated
         self._pages.filters["path"] = lambda text: quote(str(text), safe="")
         self._pages.globals.update(
@@ -95,8 +100,10 @@ class Renderer:
 
     def _groups(self, role: str) -> list[tuple[str, list[Entry]]]:
         """The menu of a role: (group, its lines), without groups that are empty."""
-        found = [(group, [one for one in self._menu if one.group == group and (one.roles is None or role in one.roles)])
-                 for group in GROUPS]  # fmt: skip
+        found = [
+            (group, [one for one in self._menu if one.group == group and (one.roles is None or role in one.roles)])
+            for group in GROUPS
+        ]
         return [(group, lines) for group, lines in found if lines]
 
     def error(self, visit: Visit, status: int, text: str) -> str:

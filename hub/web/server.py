@@ -55,13 +55,29 @@ class Server:
     socket."""
 
     def __init__(
-        self, *, place: Place, calls: Mapping[str, Call], parts: Parts, clock: Clock, people: People,
-        connections: Connections, audit: Callable[[float, str, Mapping[str, object]], Awaitable[None]], port: int,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        place: Place,
+        calls: Mapping[str, Call],
+        parts: Parts,
+        clock: Clock,
+        people: People,
+        connections: Connections,
+        audit: Callable[[float, str, Mapping[str, object]], Awaitable[None]],
+        port: int,
+    ) -> None:
         self.site = site = Site(
-            place=place, calls=calls, parts=parts, clock=clock, people=people, connections=connections, audit=audit,
-            menu=MENU, said=SAID, files=FILES,
-        )  # fmt: skip
+            place=place,
+            calls=calls,
+            parts=parts,
+            clock=clock,
+            people=people,
+            connections=connections,
+            audit=audit,
+            menu=MENU,
+            said=SAID,
+            files=FILES,
+        )
         site.mount([route for area in AREAS for route in area.routes(site)])
         self._port, self._uploading = port, asyncio.Lock()
         loop = asyncio.get_running_loop()
@@ -81,10 +97,17 @@ class Server:
         """What speaks on one connection."""
         loop = asyncio.get_running_loop()
         return Handler(
-            self._server, loop=loop, keepalive_timeout=10.0, max_line_size=LINE, max_field_size=FIELD,
-            max_headers=MOST_HEADERS, logger=self._quiet, access_log=None,  # type: ignore[arg-type]
-            lingering_time=0.0, auto_decompress=False,
-        )  # fmt: skip
+            self._server,
+            loop=loop,
+            keepalive_timeout=10.0,
+            max_line_size=LINE,
+            max_field_size=FIELD,
+            max_headers=MOST_HEADERS,
+            logger=self._quiet,
+            access_log=None,  # type: ignore[arg-type]
+            lingering_time=0.0,
+            auto_decompress=False,
+        )
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request. Raises only when its connection is gone."""

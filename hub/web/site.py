@@ -59,10 +59,19 @@ class Site:
     and `files` are what the areas have: lines of the menu, what `?said=` may name, static files by content type."""
 
     def __init__(
-        self, *, place: Place, calls: Mapping[str, Call], parts: Parts, clock: Clock, people: People,
-        connections: Connections, audit: Callable[[float, str, Mapping[str, object]], Awaitable[None]],
-        menu: tuple[Entry, ...], said: frozenset[str], files: Mapping[str, str],
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        place: Place,
+        calls: Mapping[str, Call],
+        parts: Parts,
+        clock: Clock,
+        people: People,
+        connections: Connections,
+        audit: Callable[[float, str, Mapping[str, object]], Awaitable[None]],
+        menu: tuple[Entry, ...],
+        said: frozenset[str],
+        files: Mapping[str, str],
+    ) -> None:
         self.place, self.calls, self.parts, self.clock = place, calls, parts, clock
         self.accounts: KnownAccounts = people.accounts
         self.passwords, self.sessions, self.tokens, self.broken = people[1:]
@@ -138,19 +147,25 @@ class Site:
     def page(self, name: str, visit: Visit, code: int = 200, /, **what: Any) -> web.Response:
         """A page of `templates/`, with what every page of somebody who is signed in may show."""
         text = self.render.page(
-            name, visit, lasts=self.sessions.left(visit.session) if visit.session else None,
-            counts={"raised-alerts": self.parts.raised()}, title=self.parts.title,
-            timezone=self.parts.timezone, zone_said=formatting.zone_text(self.clock.now(), visit.lang, self._zone),
+            name,
+            visit,
+            lasts=self.sessions.left(visit.session) if visit.session else None,
+            counts={"raised-alerts": self.parts.raised()},
+            title=self.parts.title,
+            timezone=self.parts.timezone,
+            zone_said=formatting.zone_text(self.clock.now(), visit.lang, self._zone),
             now_said=Dated(
                 word("board-at", visit.lang, when=formatting.moment_text(self.clock.now(), visit.lang, self._zone))
             ),
-            place_name=self.place_name, device_name=self.device_name,
-            metric_name=lambda device, key: self.metric_name(device, key, visit.lang), metric_unit=self.metric_unit,
+            place_name=self.place_name,
+            device_name=self.device_name,
+            metric_name=lambda device, key: self.metric_name(device, key, visit.lang),
+            metric_unit=self.metric_unit,
             zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},
             date=lambda at: Dated(formatting.moment_text(at, visit.lang, self._zone).partition(" ")[0]),
             moment=lambda at: Dated(formatting.moment_text(at, visit.lang, self._zone)),
             **{**self._same_page(visit), **what},
-        )  # fmt: skip
+        )
         return answers.html(text, code)
 
     def _same_page(self, visit: Visit) -> dict[str, str]:

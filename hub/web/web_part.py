@@ -47,10 +47,19 @@ class Web:
     account came in although the district has badges."""
 
     def __init__(
-        self, options: Options | None, *, hub: str, directory: Path, parts: Parts, store: Store, clock: Clock,
-        calls: Callable[[], Mapping[str, Call]], changed: Callable[[], None],
-        broken_glass: Callable[[str, str], None] = lambda name, address: None, page_password: bytes = b"",
-    ) -> None:  # fmt: skip
+        self,
+        options: Options | None,
+        *,
+        hub: str,
+        directory: Path,
+        parts: Parts,
+        store: Store,
+        clock: Clock,
+        calls: Callable[[], Mapping[str, Call]],
+        changed: Callable[[], None],
+        broken_glass: Callable[[str, str], None] = lambda name, address: None,
+        page_password: bytes = b"",
+    ) -> None:
         self.options, self.hub, self._directory, self._parts = options, hub, directory, parts
         self._password = page_password
         self.store, self.clock, self._calls, self._changed = store, clock, calls, changed
@@ -143,18 +152,28 @@ class Web:
         from hub.web.sockets import redirect
 
         people = await open_people(
-            self.store, self.clock, self._broken, changed=self._changed, former=self.people,
+            self.store,
+            self.clock,
+            self._broken,
+            changed=self._changed,
+            former=self.people,
             claimed=lambda: asyncio.to_thread(reset.used, options.reset_directory),
-        )  # fmt: skip
+        )
         place = await self._placed(options)
 
         def build(port: int) -> Server:
             from hub.web.server import Server  # its import is what `Opening` puts off
 
             return Server(
-                place=place, calls=self._calls(), parts=self._parts, clock=self.clock, audit=self.store.audit,
-                people=people, connections=connections, port=port,
-            )  # fmt: skip
+                place=place,
+                calls=self._calls(),
+                parts=self._parts,
+                clock=self.clock,
+                audit=self.store.audit,
+                people=people,
+                connections=connections,
+                port=port,
+            )
 
         opening = Opening(build)
         connections = Connections(opening.protocol, place.tls)

@@ -22,7 +22,7 @@ class Registration:
 
     def __init__(
         self, bbmd: tuple[str, int], lifetime: timedelta, send: Callable[[bytes, tuple[str, int]], None]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.bbmd = bbmd
         self._lifetime_s = int(lifetime.total_seconds())
         self._send = send

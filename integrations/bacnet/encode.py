@@ -41,9 +41,7 @@ def read_multiple(references: Iterable[Reference]) -> bytes:
 
 def read_elements(who: ObjectId, which: int, indexes: Iterable[int]) -> bytes:
     """ReadPropertyMultiple of single elements of an array."""
-    return (
-        context(0, who) + opening(1) + b"".join(context(0, which) + context(1, n) for n in indexes) + closing(1)
-    )  # fmt: skip
+    return context(0, who) + opening(1) + b"".join(context(0, which) + context(1, n) for n in indexes) + closing(1)
 
 
 def write_property(who: ObjectId, which: int, value: bytes, priority: int | None = None) -> bytes:

@@ -24,9 +24,11 @@ def frame_of(line: Mapping[str, Any]) -> hub.Frame:
         raise hub.DecodeError("not-hex", "the datagram is written in hexadecimal") from None
     time = line.get("time")
     return hub.Frame(
-        kind="bacnet", address=str(line.get("address", "")), data={"datagram": data},
+        kind="bacnet",
+        address=str(line.get("address", "")),
+        data={"datagram": data},
         time=float(time) if isinstance(time, (int, float)) else None,
-    )  # fmt: skip
+    )
 
 
 def read(frame: hub.Frame) -> decode.Message:

@@ -143,9 +143,14 @@ class Link:
         self.answered_s.pop(station, None)
 
     async def request(
-        self, station: Station, service: int, body: bytes, *, attempts: int = 1,
+        self,
+        station: Station,
+        service: int,
+        body: bytes,
+        *,
+        attempts: int = 1,
         wanted: Callable[[], bool] = lambda: True,
-    ) -> bytes:  # fmt: skip
+    ) -> bytes:
         """Ask and wait: the octets of the answer, none for a simple acknowledgement. `wanted` is asked right before
         each attempt leaves: others may have had their turn for long.
 

@@ -54,9 +54,15 @@ class ModeObject(MultiStateInputObject):  # type: ignore[misc]
 def _analog(kind: Any, number: int, name: str, units: str, value: float, step: float, about: str = "") -> Any:
     who = {AnalogInputObject: "analog-input", AnalogOutputObject: "analog-output"}.get(kind, "analog-value")
     return kind(
-        objectIdentifier=f"{who},{number}", objectName=name, presentValue=value, units=units, covIncrement=step,
-        description=about, **({} if who == "analog-input" else {"relinquishDefault": value}), **STATE,
-    )  # fmt: skip
+        objectIdentifier=f"{who},{number}",
+        objectName=name,
+        presentValue=value,
+        units=units,
+        covIncrement=step,
+        description=about,
+        **({} if who == "analog-input" else {"relinquishDefault": value}),
+        **STATE,
+    )
 
 
 class Unit:
@@ -80,13 +86,20 @@ class Unit:
             objectIdentifier="binary-input,2", objectName="CTA1.DEFAUT", presentValue="inactive", **flags
         )
         self.fan = BinaryOutputObject(
-            objectIdentifier="binary-output,1", objectName="CTA1.CDE_VENTILATEUR", presentValue="active",
-            relinquishDefault="active", **flags,
-        )  # fmt: skip
+            objectIdentifier="binary-output,1",
+            objectName="CTA1.CDE_VENTILATEUR",
+            presentValue="active",
+            relinquishDefault="active",
+            **flags,
+        )
         self.mode = ModeObject(
-            objectIdentifier="multi-state-input,1", objectName="CTA1.MODE", presentValue=2, numberOfStates=3,
-            stateText=MODES, **STATE,
-        )  # fmt: skip
+            objectIdentifier="multi-state-input,1",
+            objectName="CTA1.MODE",
+            presentValue=2,
+            numberOfStates=3,
+            stateText=MODES,
+            **STATE,
+        )
 
     @property
     def objects(self) -> list[Any]:
@@ -118,10 +131,17 @@ class Unit:
 
 def application(options: argparse.Namespace, port: int, unit: Unit) -> Any:
     device = DeviceObject(
-        objectIdentifier=f"device,{options.instance}", objectName=f"SIM-{options.instance}", vendorIdentifier=999,
-        vendorName="Îlot", modelName="Simulated air handling unit", firmwareRevision="1",
-        applicationSoftwareVersion="1", protocolVersion=1, protocolRevision=22, maxApduLengthAccepted=1476,
-    )  # fmt: skip
+        objectIdentifier=f"device,{options.instance}",
+        objectName=f"SIM-{options.instance}",
+        vendorIdentifier=999,
+        vendorName="Îlot",
+        modelName="Simulated air handling unit",
+        firmwareRevision="1",
+        applicationSoftwareVersion="1",
+        protocolVersion=1,
+        protocolRevision=22,
+        maxApduLengthAccepted=1476,
+    )
     address = IPv4Address(f"{options.host}/{options.prefix}:{port}")
     network = NetworkPortObject(address, objectIdentifier="network-port,1", objectName="network")
     return Application.from_object_list([device, network, *unit.objects])

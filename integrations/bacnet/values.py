@@ -54,9 +54,15 @@ class Translation:
         number = self.kind == "number"
         whole = self.object.type in names.COUNTS and self._conversion.same and self.point.scale == 1
         return hub.Metric(
-            key=self.point.metric, unit=self.unit, kind=self.kind, resolution="1" if not number or whole else "0.001",
-            state_class="measurement" if number else "", privacy=self.point.privacy or "personal", fr=title, en=title,
-        )  # fmt: skip
+            key=self.point.metric,
+            unit=self.unit,
+            kind=self.kind,
+            resolution="1" if not number or whole else "0.001",
+            state_class="measurement" if number else "",
+            privacy=self.point.privacy or "personal",
+            fr=title,
+            en=title,
+        )
 
     def reading(self, values: Sequence[tags.Value]) -> Reading | None:
         """What a present value means, None when it is no reading. Raises DecodeError when it cannot be one."""

@@ -15,9 +15,13 @@ from integrations.bacnet.poll import Poller
 
 
 async def write(
-    command: hub.Command, poller: Poller | None, link: Link, answer: Callable[[str, str], None],
-    now: Callable[[], float], wanted: Callable[[], bool] = lambda: True,
-) -> None:  # fmt: skip
+    command: hub.Command,
+    poller: Poller | None,
+    link: Link,
+    answer: Callable[[str, str], None],
+    now: Callable[[], float],
+    wanted: Callable[[], bool] = lambda: True,
+) -> None:
     """Carry out one command. `answer(state, detail)` is told how it went; never raises for what a device does. What
     expired, or is not `wanted` any more, when its station's turn comes is not sent."""
 

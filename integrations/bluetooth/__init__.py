@@ -104,15 +104,21 @@ async def run(config: Config, session: hub.Session) -> None:
     census = _census(session)
     taps = [lambda heard: census.saw(heard.address, heard.source, heard.rssi, private=private(heard))] if census else []
     intake = Intake(
-        own=lambda device: session.devices.get(device) is not None, count=count,
-        clock=asyncio.get_running_loop().time, limit=config.queue, repeat=config.repeat.total_seconds(),
+        own=lambda device: session.devices.get(device) is not None,
+        count=count,
+        clock=asyncio.get_running_loop().time,
+        limit=config.queue,
+        repeat=config.repeat.total_seconds(),
         taps=taps,
-    )  # fmt: skip
+    )
     listening = Listening(config, session, hear=intake.hear, count=count, changed=changed)
     poller = Poller(
-        session, connectors=listening.connector, capacity=listening.capacity, sightings=intake.sightings,
+        session,
+        connectors=listening.connector,
+        capacity=listening.capacity,
+        sightings=intake.sightings,
         clock=asyncio.get_running_loop().time,
-    )  # fmt: skip
+    )
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(listening.run(), name=f"{session.name} sources")

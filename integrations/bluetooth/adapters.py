@@ -35,10 +35,18 @@ class Adapters:
     """
 
     def __init__(
-        self, wanted: tuple[str, ...], mode: Mode, check: timedelta, *, life: Life,
-        hear: Callable[[Heard], None], count: Callable[[str, str], None], sources: Sources, hearing: Hearing,
+        self,
+        wanted: tuple[str, ...],
+        mode: Mode,
+        check: timedelta,
+        *,
+        life: Life,
+        hear: Callable[[Heard], None],
+        count: Callable[[str, str], None],
+        sources: Sources,
+        hearing: Hearing,
         clock: Callable[[], float],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._wanted, self._mode, self._check = wanted, mode, check
         self._life = life
         self._hear = hear

@@ -137,7 +137,7 @@ def line(item: Mapping[str, Any]) -> hub.Frame:
     manufacturer = {_company(key): value for key, value in _hexes(item, "manufacturer_data").items()}
     return frame(
         address, manufacturer, _hexes(item, "service_data"), name=name, rssi=rssi, source=source, uuids=_uuids(item)
-    )  # fmt: skip
+    )
 
 
 def _value(item: Mapping[str, Any]) -> hub.Frame:

@@ -83,9 +83,7 @@ class _ByAdapter:
     async def notify(self, service: str, characteristic: str, hear: Hear) -> None:
         with explained():
             async with asyncio.timeout(READ_S):
-                await self._client.start_notify(
-                    self._find(service, characteristic), lambda _, data: hear(bytes(data))
-                )  # fmt: skip
+                await self._client.start_notify(self._find(service, characteristic), lambda _, data: hear(bytes(data)))
 
 
 class ProxyConnector:
@@ -133,7 +131,7 @@ class ProxyConnector:
 class _ByProxy:
     def __init__(
         self, client: APIClient, number: int, handles: dict[tuple[str, str], int], gone: asyncio.Event
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._client, self._number, self._handles, self.gone = client, number, handles, gone
 
     def _handle(self, service: str, characteristic: str) -> int:
@@ -152,7 +150,7 @@ class _ByProxy:
         with explained():
             await self._client.bluetooth_gatt_start_notify(
                 self._number, handle, lambda _, data: hear(bytes(data)), READ_S
-            )  # fmt: skip
+            )
 
 
 def absent(service: str, characteristic: str) -> hub.DecodeError:

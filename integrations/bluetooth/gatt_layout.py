@@ -37,10 +37,33 @@ from integrations.bluetooth.text import printable
 
 Values = dict[str, float | int | bool | str]
 Type = Literal[
-    "u8", "i8", "u16le", "u16be", "i16le", "i16be", "u24le", "u24be", "i24le", "i24be", "u32le", "u32be", "i32le",
-    "i32be", "u64le", "u64be", "i64le", "i64be", "f32le", "f32be", "f64le", "f64be", "medfloat16", "medfloat32", "bit",
+    "u8",
+    "i8",
+    "u16le",
+    "u16be",
+    "i16le",
+    "i16be",
+    "u24le",
+    "u24be",
+    "i24le",
+    "i24be",
+    "u32le",
+    "u32be",
+    "i32le",
+    "i32be",
+    "u64le",
+    "u64be",
+    "i64le",
+    "i64be",
+    "f32le",
+    "f32be",
+    "f64le",
+    "f64be",
+    "medfloat16",
+    "medfloat32",
+    "bit",
     "utf8",
-]  # fmt: skip
+]
 Number = Annotated[Decimal, Option(allow_inf_nan=False, ge=Decimal("-1e12"), le=Decimal("1e12"), max_digits=24)]
 
 LONGEST = 512

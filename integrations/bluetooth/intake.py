@@ -54,9 +54,14 @@ class Heard(NamedTuple):
         if self.raw:
             return advert.parse(self.raw, self.address, rssi=self.rssi, source=self.source)
         return advert.frame(
-            self.address, self.manufacturer, self.service, name=self.name, rssi=self.rssi, source=self.source,
+            self.address,
+            self.manufacturer,
+            self.service,
+            name=self.name,
+            rssi=self.rssi,
+            source=self.source,
             uuids=self.uuids,
-        )  # fmt: skip
+        )
 
 
 def private(heard: Heard) -> bool:

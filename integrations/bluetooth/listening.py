@@ -21,18 +21,30 @@ class Listening:
     """`run` it until cancelled. `changed` is told how many sources listen; `proxies` are connected while they are."""
 
     def __init__(
-        self, config: Config, life: Life, *, hear: Callable[[Heard], None], count: Callable[[str, str], None],
+        self,
+        config: Config,
+        life: Life,
+        *,
+        hear: Callable[[Heard], None],
+        count: Callable[[str, str], None],
         changed: Callable[[int], None] = lambda listening: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         clock = asyncio.get_running_loop().time
         groups = [GROUP, *config.proxies, *([capture.GROUP] if config.capture else ())]
         self.sources = Sources(groups, changed)
         hearing = Hearing(config.deaf.total_seconds())
         self._config, self._hear, self._count = config, hear, count
         self._adapters = Adapters(
-            config.adapters, config.scanning, config.check, life=life, hear=hear, count=count, sources=self.sources,
-            hearing=hearing, clock=clock,
-        )  # fmt: skip
+            config.adapters,
+            config.scanning,
+            config.check,
+            life=life,
+            hear=hear,
+            count=count,
+            sources=self.sources,
+            hearing=hearing,
+            clock=clock,
+        )
         self.proxies = {}
         if config.proxies:
             from integrations.bluetooth.proxy import ProxySource  # aioesphomeapi: only where there are proxies
@@ -63,7 +75,5 @@ class Listening:
             for name, proxy in self.proxies.items():
                 tasks.create_task(proxy.run(), name=name)
             if self._config.capture:
-                playing = capture.play(
-                    self._config.capture, hear=self._hear, count=self._count, sources=self.sources
-                )  # fmt: skip
+                playing = capture.play(self._config.capture, hear=self._hear, count=self._count, sources=self.sources)
                 tasks.create_task(playing, name="capture")

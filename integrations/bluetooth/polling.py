@@ -31,9 +31,14 @@ class Poller:
     how many at a time; `sightings(device)` who heard it; `clock` is in seconds."""
 
     def __init__(
-        self, session: hub.Session, *, connectors: Callable[[str], Connector | None], capacity: Callable[[str], int],
-        sightings: Callable[[str], Mapping[str, Sighting]], clock: Callable[[], float],
-    ) -> None:  # fmt: skip
+        self,
+        session: hub.Session,
+        *,
+        connectors: Callable[[str], Connector | None],
+        capacity: Callable[[str], int],
+        sightings: Callable[[str], Mapping[str, Sighting]],
+        clock: Callable[[], float],
+    ) -> None:
         self._session = session
         self._connectors = connectors
         self._sightings = sightings
@@ -87,9 +92,7 @@ class Poller:
                     given_up = failures > RETRIES and item.mode == "read"
                     due[item] = max(due[item], self._clock() + item.interval.total_seconds() if given_up else again)
 
-    async def _visit(
-        self, device: str, items: tuple[Characteristic, ...], due: dict[Characteristic, float]
-    ) -> None:  # fmt: skip
+    async def _visit(self, device: str, items: tuple[Characteristic, ...], due: dict[Characteristic, float]) -> None:
         """One connection. Raises NotReady."""
         source = await self._slots.take(partial(self._ranked, device))
         try:
@@ -113,9 +116,13 @@ class Poller:
             self._slots.give(source)
 
     async def _subscribe(
-        self, connection: Connection, device: str, items: tuple[Characteristic, ...],
-        due: dict[Characteristic, float], signal: hub.Signal,
-    ) -> bool:  # fmt: skip
+        self,
+        connection: Connection,
+        device: str,
+        items: tuple[Characteristic, ...],
+        due: dict[Characteristic, float],
+        signal: hub.Signal,
+    ) -> bool:
         """Let the characteristics that notify do so; whether any does."""
         notifying = False
         for item in items:
@@ -131,9 +138,13 @@ class Poller:
         return notifying
 
     async def _read_due(
-        self, connection: Connection, device: str, items: tuple[Characteristic, ...],
-        due: dict[Characteristic, float], signal: hub.Signal,
-    ) -> None:  # fmt: skip
+        self,
+        connection: Connection,
+        device: str,
+        items: tuple[Characteristic, ...],
+        due: dict[Characteristic, float],
+        signal: hub.Signal,
+    ) -> None:
         values: dict[str, float | int | bool | str] = {}
         for item in items:
             if item.mode != "read" or due[item] > self._clock():

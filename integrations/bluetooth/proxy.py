@@ -72,9 +72,16 @@ class ProxySource:
     """One proxy as a source. `run` it until cancelled."""
 
     def __init__(
-        self, name: str, config: Proxy, *, hear: Callable[[Heard], None], sources: Sources, hearing: Hearing,
-        clock: Callable[[], float], log: LoggerAdapter[Logger],
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        config: Proxy,
+        *,
+        hear: Callable[[Heard], None],
+        sources: Sources,
+        hearing: Hearing,
+        clock: Callable[[], float],
+        log: LoggerAdapter[Logger],
+    ) -> None:
         self.name = name
         self._config = config
         self._hear = hear

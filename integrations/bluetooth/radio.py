@@ -129,17 +129,27 @@ class BlueZ:
     async def power(self, adapter: str, on: bool) -> None:
         """Switch an adapter on or off. Raises NotReady, AuthFailed."""
         await self._call(
-            "org.bluez", f"/org/bluez/{adapter}", PROPERTIES, "Set", ADAPTER, "Powered", Variant("b", on),
+            "org.bluez",
+            f"/org/bluez/{adapter}",
+            PROPERTIES,
+            "Set",
+            ADAPTER,
+            "Powered",
+            Variant("b", on),
             signature="ssv",
-        )  # fmt: skip
+        )
 
     async def _call(
         self, destination: str, path: str, interface: str, member: str, *body: Any, signature: str = ""
     ) -> Any:
         message = Message(
-            destination=destination, path=path, interface=interface, member=member,
-            signature=signature or "s" * len(body), body=list(body),
-        )  # fmt: skip
+            destination=destination,
+            path=path,
+            interface=interface,
+            member=member,
+            signature=signature or "s" * len(body),
+            body=list(body),
+        )
         with explained():
             async with _patience():
                 reply = await self._bus.call(message)

@@ -51,9 +51,7 @@ class Characteristic(NamedTuple):
     shift: int = 0
 
 
-def _uint(
-    metric: str, bits: int, divisor: int = 1, *, high: int | None = None, multiplier: int = 1
-) -> Characteristic:  # fmt: skip
+def _uint(metric: str, bits: int, divisor: int = 1, *, high: int | None = None, multiplier: int = 1) -> Characteristic:
     return Characteristic(metric, bits // 8, False, multiplier, divisor, None, high)
 
 
@@ -121,16 +119,32 @@ CHARACTERISTICS: dict[str, Characteristic] = {
 
 def _air(key: str, unit: str, fr: str, en: str, device_class: str = "", resolution: str = "0.01") -> hub.Metric:
     return hub.Metric(
-        key=key, unit=unit, resolution=resolution, low=0, high=1e9, device_class=device_class,
-        state_class="measurement", privacy="environment", fr=fr, en=en,
-    )  # fmt: skip
+        key=key,
+        unit=unit,
+        resolution=resolution,
+        low=0,
+        high=1e9,
+        device_class=device_class,
+        state_class="measurement",
+        privacy="environment",
+        fr=fr,
+        en=en,
+    )
 
 
 def _degrees(key: str, fr: str, en: str) -> hub.Metric:
     return hub.Metric(
-        key=key, unit="Cel", resolution="1", low=-100, high=150, device_class="temperature", state_class="measurement",
-        privacy="environment", fr=fr, en=en,
-    )  # fmt: skip
+        key=key,
+        unit="Cel",
+        resolution="1",
+        low=-100,
+        high=150,
+        device_class="temperature",
+        state_class="measurement",
+        privacy="environment",
+        fr=fr,
+        en=en,
+    )
 
 
 METRICS: tuple[hub.Metric, ...] = (

@@ -174,10 +174,13 @@ class Listening:
     def _found(self, name: str, what: str, telegram: Telegram, evidence: dict[str, str]) -> None:
         self._session.found(
             hub.Candidate(
-                id=name, integration=self._session.name, model=f"EnOcean {what}".strip(),
-                signal=hub.Signal(rssi=telegram.dbm), evidence=evidence,
+                id=name,
+                integration=self._session.name,
+                model=f"EnOcean {what}".strip(),
+                signal=hub.Signal(rssi=telegram.dbm),
+                evidence=evidence,
             )
-        )  # fmt: skip
+        )
 
     def _repeated(self, name: str, telegram: Telegram, now: float) -> bool:
         """The copy of a repeater: the last telegram again, or one before it, which was repeated on its way and

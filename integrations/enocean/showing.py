@@ -77,8 +77,12 @@ def explain(frame: hub.Frame, keys: Any) -> Iterator[dict[str, Any]]:
         }
         return
     if proof.authenticated:
-        yield {"authenticated": True, "counter": proof.counter, "rorg": f"{telegram.rorg:02X}",
-               "payload": telegram.payload.hex()}  # fmt: skip
+        yield {
+            "authenticated": True,
+            "counter": proof.counter,
+            "rorg": f"{telegram.rorg:02X}",
+            "payload": telegram.payload.hex(),
+        }
     taught = teach_in(telegram)
     if taught is not None:
         yield {"teach_in": taught._asdict()}

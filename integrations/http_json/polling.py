@@ -45,9 +45,15 @@ class Poller:
     """`emit` takes a document for each device of a page. `sleep` and `monotonic` are the machine's, or a test's."""
 
     def __init__(
-        self, config: Config, session: hub.Session, roster: Roster, take: Take, *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+        self,
+        config: Config,
+        session: hub.Session,
+        roster: Roster,
+        take: Take,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._config, self._session, self._roster, self._take = config, session, roster, take
         self._sleep, self._monotonic = sleep, monotonic
         self._pages: dict[str, Page] = {}

@@ -50,8 +50,10 @@ class Roster:
                 self.pages.setdefault(settings.path, []).append(reader)
             if settings.hook and settings.hook in self.hooks:
                 self._session.log.error(
-                    "%s does not get what is sent to /hook/%s: %s has that name", device.id, settings.hook,
+                    "%s does not get what is sent to /hook/%s: %s has that name",
+                    device.id,
+                    settings.hook,
                     self.hooks[settings.hook].device,
-                )  # fmt: skip
+                )
             elif settings.hook:
                 self.hooks[settings.hook] = reader

@@ -95,13 +95,17 @@ class Config(hub.Config):
         default={}, max_length=16, description="Further headers, such as an API key, each by way of `!secret`."
     )
     interval: timedelta = Field(
-        default=timedelta(seconds=60), ge=timedelta(seconds=1), le=timedelta(days=1),
+        default=timedelta(seconds=60),
+        ge=timedelta(seconds=1),
+        le=timedelta(days=1),
         description="Time between two requests for the same page.",
-    )  # fmt: skip
+    )
     timeout: timedelta = Field(
-        default=timedelta(seconds=10), ge=timedelta(milliseconds=100), le=timedelta(seconds=60),
+        default=timedelta(seconds=10),
+        ge=timedelta(milliseconds=100),
+        le=timedelta(seconds=60),
         description="How long to wait for an answer.",
-    )  # fmt: skip
+    )
     max_rate: float = Field(default=2, gt=0, le=100, description="Requests a second, at most, on this server.")
     listen: Listen | None = Field(default=None, description="Take what devices send; null: nothing listens.")
 
@@ -185,6 +189,12 @@ def _metric(name: str, value: ValueSettings) -> hub.Metric:
     title = name.replace("_", " ").capitalize()
     kind = value.kind or "number"
     return hub.Metric(
-        key=name, unit=value.unit or "1", kind=kind, resolution="0.001" if kind == "number" else "1",
-        state_class="measurement" if kind == "number" else "", privacy=value.privacy or "personal", fr=title, en=title,
-    )  # fmt: skip
+        key=name,
+        unit=value.unit or "1",
+        kind=kind,
+        resolution="0.001" if kind == "number" else "1",
+        state_class="measurement" if kind == "number" else "",
+        privacy=value.privacy or "personal",
+        fr=title,
+        en=title,
+    )

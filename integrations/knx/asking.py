@@ -30,9 +30,14 @@ class Asker:
     answered within `timeout` seconds; `now` is the clock of the book's states."""
 
     def __init__(
-        self, book: Book, ask: Callable[[int], Awaitable[None]], unanswered: Callable[[int], Awaitable[None]],
-        refused: Callable[[int, hub.DecodeError], None], timeout: float, now: Callable[[], float],
-    ) -> None:  # fmt: skip
+        self,
+        book: Book,
+        ask: Callable[[int], Awaitable[None]],
+        unanswered: Callable[[int], Awaitable[None]],
+        refused: Callable[[int, hub.DecodeError], None],
+        timeout: float,
+        now: Callable[[], float],
+    ) -> None:
         self._book = book
         self._ask = ask
         self._unanswered = unanswered

@@ -53,9 +53,11 @@ async def probe(config: Config) -> str:
         return f"{len(found)} KNX/IP devices answer: {'; '.join(map(describe, found[:5]))}"
     try:
         gateway = await request_description(
-            config.host if _is_ip(config.host) else await _resolved(config.host), config.port,
-            local_ip=config.local_ip or None, route_back=config.route_back,
-        )  # fmt: skip
+            config.host if _is_ip(config.host) else await _resolved(config.host),
+            config.port,
+            local_ip=config.local_ip or None,
+            route_back=config.route_back,
+        )
     except (XKNXException, OSError) as error:
         raise hub.NotReady(f"{config.where} does not say what it is: {error}") from error
     missing = _missing(config, gateway)

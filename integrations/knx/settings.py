@@ -199,9 +199,15 @@ class Group(hub.Config):
         title = self.metric.replace("_", " ").capitalize()
         number = self.point.kind == "number"
         return hub.Metric(
-            key=self.metric, unit=self.unit or "1", kind=self.point.kind, resolution="0.001" if number else "1",
-            state_class="measurement" if number else "", privacy=self.privacy or "personal", fr=title, en=title,
-        )  # fmt: skip
+            key=self.metric,
+            unit=self.unit or "1",
+            kind=self.point.kind,
+            resolution="0.001" if number else "1",
+            state_class="measurement" if number else "",
+            privacy=self.privacy or "personal",
+            fr=title,
+            en=title,
+        )
 
 
 class DeviceSettings(hub.Config):

@@ -106,8 +106,14 @@ def guesses(payload: Payload) -> dict[str, Value]:
     if isinstance(payload, int):
         mains = ["1", "2.001", "3.007"]
     else:
-        mains = {1: ["5.001", "5", "6"], 2: ["7", "8", "9"], 3: ["10.001", "11.001"], 4: ["12", "13", "14"],
-                 8: ["19.001", "29"], 14: ["16.001"]}.get(len(payload), [])  # fmt: skip
+        mains = {
+            1: ["5.001", "5", "6"],
+            2: ["7", "8", "9"],
+            3: ["10.001", "11.001"],
+            4: ["12", "13", "14"],
+            8: ["19.001", "29"],
+            14: ["16.001"],
+        }.get(len(payload), [])
     found: dict[str, Value] = {}
     for main in mains:
         try:

@@ -29,9 +29,13 @@ class Writer:
     comes is not written."""
 
     def __init__(
-        self, book: Book, bus: Bus, answer: Callable[[hub.Command, str, str], None], levels: int,
+        self,
+        book: Book,
+        bus: Bus,
+        answer: Callable[[hub.Command, str, str], None],
+        levels: int,
         wanted: Callable[[hub.Command], bool] = lambda command: True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._book = book
         self._bus = bus
         self._answer = answer

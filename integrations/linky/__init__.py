@@ -250,9 +250,12 @@ def decode_frame(frame: hub.Frame, keys: object) -> hub.Decoded:
     found = only(frame.data["tic"])
     meter = decode(found, PARIS)
     return hub.Decoded(
-        device="linky:meter", values=meter.values, proof=hub.Proof(scheme="tic"), model=meter.model,
+        device="linky:meter",
+        values=meter.values,
+        proof=hub.Proof(scheme="tic"),
+        model=meter.model,
         skipped=(*found.bad, *meter.unknown),
-    )  # fmt: skip
+    )
 
 
 def explain_frame(frame: hub.Frame, keys: object) -> Iterator[dict[str, Any]]:

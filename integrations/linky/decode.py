@@ -20,12 +20,28 @@ _M, _T = "measurement", "total_increasing"
 
 
 def _metric(
-    key: str, unit: str, resolution: str, high: float, device_class: str, state_class: str, privacy: str, fr: str, en: str
-) -> hub.Metric:  # fmt: skip
+    key: str,
+    unit: str,
+    resolution: str,
+    high: float,
+    device_class: str,
+    state_class: str,
+    privacy: str,
+    fr: str,
+    en: str,
+) -> hub.Metric:
     return hub.Metric(
-        key=key, unit=unit, resolution=resolution, low=0, high=high, device_class=device_class,
-        state_class=state_class, privacy=privacy, fr=fr, en=en,
-    )  # fmt: skip
+        key=key,
+        unit=unit,
+        resolution=resolution,
+        low=0,
+        high=high,
+        device_class=device_class,
+        state_class=state_class,
+        privacy=privacy,
+        fr=fr,
+        en=en,
+    )
 
 
 def _text(key: str, privacy: str, fr: str, en: str) -> hub.Metric:

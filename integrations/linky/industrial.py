@@ -25,13 +25,29 @@ POSTS = (*("p", "pm", "hph", "hpd", "hch", "hcd", "hpe", "hce", "ja", "hh", "hd"
 
 
 def _metric(
-    key: str, unit: str, resolution: str, low: float, high: float, device_class: str, privacy: str, fr: str, en: str,
+    key: str,
+    unit: str,
+    resolution: str,
+    low: float,
+    high: float,
+    device_class: str,
+    privacy: str,
+    fr: str,
+    en: str,
     state_class: str = "measurement",
-) -> hub.Metric:  # fmt: skip
+) -> hub.Metric:
     return hub.Metric(
-        key=key, unit=unit, resolution=resolution, low=low, high=high, device_class=device_class,
-        state_class=state_class, privacy=privacy, fr=fr, en=en,
-    )  # fmt: skip
+        key=key,
+        unit=unit,
+        resolution=resolution,
+        low=low,
+        high=high,
+        device_class=device_class,
+        state_class=state_class,
+        privacy=privacy,
+        fr=fr,
+        en=en,
+    )
 
 
 def _energy(key: str, post: str, unit: str, fr: str, en: str) -> hub.Metric:

@@ -207,6 +207,14 @@ def _hex(text: str) -> bytes:
 def reception(said: Received, gateway: str, at: float, time: float | None) -> Reception:
     """What the network is told."""
     return Reception(
-        gateway=gateway, at=at, raw=said.raw, frequency=said.frequency, rate=said.rate, rssi=said.rssi, snr=said.snr,
-        time=time, clock=said.xtime, context=said.rctx,
-    )  # fmt: skip
+        gateway=gateway,
+        at=at,
+        raw=said.raw,
+        frequency=said.frequency,
+        rate=said.rate,
+        rssi=said.rssi,
+        snr=said.snr,
+        time=time,
+        clock=said.xtime,
+        context=said.rctx,
+    )

@@ -60,9 +60,7 @@ class Driver:
         for space in spaces.values():
             space.restarted(self._loop.time())
             space.reachable = False
-        self.network = Network(
-            spaces, draw=secrets.randbelow, plan=config.plan(), window=config.gather.total_seconds()
-        )  # fmt: skip
+        self.network = Network(spaces, draw=secrets.randbelow, plan=config.plan(), window=config.gather.total_seconds())
         self.orders = Orders(session, self.network, self._do, self._loop.time, wall)
         self.telling = Telling(
             session, self.network, self._spoke, self._loop.time, wall, config.silence.total_seconds()
@@ -140,10 +138,12 @@ class Driver:
         self._session.dropped("", hub.DecodeError("unknown-gateway"))
         self._session.found(
             hub.Candidate(
-                id=f"lorawan-gateway:{gateway}", integration=self._session.name, model="LoRaWAN gateway",
+                id=f"lorawan-gateway:{gateway}",
+                integration=self._session.name,
+                model="LoRaWAN gateway",
                 evidence={"by": how, "remedy": "to hear it, add it to gateways in the configuration"},
             )
-        )  # fmt: skip
+        )
 
     def dropped(self, reason: str) -> None:
         """Something of a gateway could not be read."""
@@ -251,10 +251,13 @@ class Driver:
         signal = reading.signal_of(found.reception) if found.reception is not None else None
         self._session.found(
             hub.Candidate(
-                id=device_id(found.eui), integration=self._session.name, model="LoRaWAN", signal=signal,
+                id=device_id(found.eui),
+                integration=self._session.name,
+                model="LoRaWAN",
+                signal=signal,
                 evidence={"JoinEUI": found.join_eui.hex(), "remedy": "it wants to join: its AppKey is needed"},
             )
-        )  # fmt: skip
+        )
 
     def _begin_commit(self, commit: Commit) -> None:
         """Tasks begin in the order in which they are made, so the reports of a device keep theirs. While the disk takes

@@ -101,10 +101,12 @@ class Reply:
 def factory_session(device: Device, abp: Abp, number: int) -> Session:
     return Session(
         number=number, dev_addr=abp.dev_addr, nwk_s_key=abp.nwk_s_key, app_s_key=abp.app_s_key, radio=device.radio
-    )  # fmt: skip
+    )
 
 
 def _same(abp: Abp, session: Session | None) -> bool:
     return session is not None and (abp.dev_addr, abp.nwk_s_key, abp.app_s_key) == (
-        session.dev_addr, session.nwk_s_key, session.app_s_key,
-    )  # fmt: skip
+        session.dev_addr,
+        session.nwk_s_key,
+        session.app_s_key,
+    )

@@ -243,9 +243,16 @@ class Unwrap:
 def reception(rx: Rx, gateway: str, clock: int, at: float, time: float | None) -> Reception:
     """What the network is told. `clock` is `tmst` unwrapped."""
     return Reception(
-        gateway=gateway, at=at, raw=rx.raw, frequency=rx.frequency, rate=rx.rate, rssi=rx.rssi, snr=rx.snr, time=time,
+        gateway=gateway,
+        at=at,
+        raw=rx.raw,
+        frequency=rx.frequency,
+        rate=rx.rate,
+        rssi=rx.rssi,
+        snr=rx.snr,
+        time=time,
         clock=clock,
-    )  # fmt: skip
+    )
 
 
 def pull_resp(order: Transmit, token: int, *, gain: float = 0.0, most: int = 27) -> bytes:

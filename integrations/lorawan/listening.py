@@ -53,7 +53,7 @@ async def listen(config: Config, hear: Hear) -> None:
     try:
         transport, _ = await loop.create_datagram_endpoint(
             lambda: Listener(hear), local_addr=(given.address, given.port)
-        )  # fmt: skip
+        )
     except OSError as error:
         raise hub.NotReady(sentence(given.address, given.port, error)) from error
     try:

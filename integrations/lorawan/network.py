@@ -187,7 +187,7 @@ class Network:
         address = self._roster.free_address()
         raw = joining.accept(
             device, memory, request, net_id=self._plan.net_id, dev_addr=address, goal=self._plan.radio, wall=best.time
-        )  # fmt: skip
+        )
         self._roster.refresh(entry)
         reply = Reply(entry, memory.pending[-1], copies, raw=raw)
         told.append(Joined(device.dev_eui, address, False))

@@ -42,9 +42,13 @@ class Orders:
     while the clock cannot be believed."""
 
     def __init__(
-        self, session: hub.Session, network: Network, do: Callable[[list[Decision]], None],
-        now: Callable[[], float], wall: Callable[[], float | None],
-    ) -> None:  # fmt: skip
+        self,
+        session: hub.Session,
+        network: Network,
+        do: Callable[[list[Decision]], None],
+        now: Callable[[], float],
+        wall: Callable[[], float | None],
+    ) -> None:
         self._session, self._network, self._do = session, network, do
         self._now, self._wall = now, wall
         self._open: dict[str, hub.Command] = {}

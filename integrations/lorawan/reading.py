@@ -53,9 +53,13 @@ class Reader:
     async def _packed(self, name: str, uplink: Uplink) -> tuple[hub.Sample, ...]:
         try:
             return await self._session.decode(
-                name, uplink.port or 0, uplink.payload, uplink.best.time, proof=_proof(uplink),
+                name,
+                uplink.port or 0,
+                uplink.payload,
+                uplink.best.time,
+                proof=_proof(uplink),
                 once=not uplink.confirmed,
-            )  # fmt: skip
+            )
         except hub.DecodeError:
             return ()  # counted already, and kept
 

@@ -110,9 +110,13 @@ class Bin(Sensor):
         distance = max(self.nearest, round(self.depth * (1 - self.level(seconds - self.began))))
         celsius = round((self.base - 10) * 10)
         return (
-            bytes.fromhex("017562") + bytes.fromhex("0367") + celsius.to_bytes(2, "little", signed=True)
-            + bytes.fromhex("0482") + distance.to_bytes(2, "little") + bytes.fromhex("050000")
-        )  # fmt: skip
+            bytes.fromhex("017562")
+            + bytes.fromhex("0367")
+            + celsius.to_bytes(2, "little", signed=True)
+            + bytes.fromhex("0482")
+            + distance.to_bytes(2, "little")
+            + bytes.fromhex("050000")
+        )
 
 
 class Gateway(asyncio.DatagramProtocol):
@@ -197,7 +201,7 @@ async def simulate(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stop.set)
     transport, gateway = await loop.create_datagram_endpoint(
         lambda: Gateway(eui, sensors), remote_addr=(options.host, options.port)
-    )  # fmt: skip
+    )
     devices = {
         f"lorawan:{sensor.dev_eui.hex()}": {"key": sensor.app_key.hex(), **sensor.settings} for sensor in sensors
     }

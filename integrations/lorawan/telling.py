@@ -19,9 +19,14 @@ class Telling:
     None for one that is silent, nothing for one that never spoke; after `silence` seconds that is silence too."""
 
     def __init__(
-        self, session: hub.Session, network: Network, spoke: dict[str, float | None], now: Callable[[], float],
-        wall: Callable[[], float | None], silence: float,
-    ) -> None:  # fmt: skip
+        self,
+        session: hub.Session,
+        network: Network,
+        spoke: dict[str, float | None],
+        now: Callable[[], float],
+        wall: Callable[[], float | None],
+        silence: float,
+    ) -> None:
         self._began, self._silence = now(), silence
         self._session, self._network, self._spoke = session, network, spoke
         self._now, self._wall = now, wall

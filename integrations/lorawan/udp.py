@@ -109,7 +109,7 @@ async def serving(udp: Udp, config: Config, driver: Driver) -> AsyncIterator[int
     try:
         transport, _ = await loop.create_datagram_endpoint(
             lambda: Server(driver, config), local_addr=(udp.address, udp.port)
-        )  # fmt: skip
+        )
     except OSError as error:
         raise hub.NotReady(sentence(udp.address, udp.port, error)) from error
     try:

@@ -48,13 +48,15 @@ class Config(Broker):
         default="+", description="Id of the only application that is heard; +: all that the broker lets the hub hear."
     )
     event_topic: Annotated[str, _template("application_id", "dev_eui", "event")] = Field(
-        default="application/{{application_id}}/device/{{dev_eui}}/event/{{event}}", max_length=256,
+        default="application/{{application_id}}/device/{{dev_eui}}/event/{{event}}",
+        max_length=256,
         description="`event_topic` of [integration.mqtt] in chirpstack.toml.",
-    )  # fmt: skip
+    )
     command_topic: Annotated[str, _template("application_id", "dev_eui", "command")] = Field(
-        default="application/{{application_id}}/device/{{dev_eui}}/command/{{command}}", max_length=256,
+        default="application/{{application_id}}/device/{{dev_eui}}/command/{{command}}",
+        max_length=256,
         description="`command_topic` of [integration.mqtt] in chirpstack.toml.",
-    )  # fmt: skip
+    )
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -100,9 +102,7 @@ class ChirpStack:
             text = "its application is not known before it has spoken: say `application` in the configuration"
             raise hub.DecodeError("unknown-application", text)
         eui = eui_of(device.id) or ""
-        topic = _filled(
-            self._config.command_topic, {"application_id": application, "dev_eui": eui, "command": "down"}
-        )  # fmt: skip
+        topic = _filled(self._config.command_topic, {"application_id": application, "dev_eui": eui, "command": "down"})
         confirmed = self.confirmed(device)
         return topic, events.command(
             eui, item, port, payload, confirmed=confirmed, expires=expires, json=self._json

@@ -202,21 +202,33 @@ def _uplink(said: UplinkEvent, eui: str) -> parts.Uplink:
     info, lora = said.device_info, said.tx_info.modulation.lora if said.tx_info and said.tx_info.modulation else None
     heard = checks.best(
         parts.Heard(
-            gateway=checks.short(rx.gateway_id), rssi=checks.rssi(rx.rssi), snr=checks.finite(rx.snr),
+            gateway=checks.short(rx.gateway_id),
+            rssi=checks.rssi(rx.rssi),
+            snr=checks.finite(rx.snr),
             time=checks.unix(rx.gw_time),
         )
         for rx in said.rx_info
-    )  # fmt: skip
+    )
     region = said.region_config_id or next((rx.metadata.get("region_config_id", "") for rx in said.rx_info), "")
     about = _about(info, region)
     if heard:
         about["gateway"] = heard[0].gateway
     return parts.Uplink(
-        dev_eui=eui, session=said.dev_addr, fcnt=said.f_cnt, port=said.f_port, payload=said.data,
-        confirmed=said.confirmed, sealed=said.join_server_context is not None, time=checks.unix(said.time), heard=heard,
-        rate=(lora.spreading_factor, lora.bandwidth) if lora else None, decoded=said.object,
-        where=info.application_id, about=about, model=checks.short(info.device_profile_name),
-    )  # fmt: skip
+        dev_eui=eui,
+        session=said.dev_addr,
+        fcnt=said.f_cnt,
+        port=said.f_port,
+        payload=said.data,
+        confirmed=said.confirmed,
+        sealed=said.join_server_context is not None,
+        time=checks.unix(said.time),
+        heard=heard,
+        rate=(lora.spreading_factor, lora.bandwidth) if lora else None,
+        decoded=said.object,
+        where=info.application_id,
+        about=about,
+        model=checks.short(info.device_profile_name),
+    )
 
 
 def _about(info: DeviceInfo, region: str) -> dict[str, str]:
@@ -250,7 +262,11 @@ def command(
         return msgspec.json.encode(said)
     return b"".join(
         (
-            wire.content(1, item), wire.content(2, dev_eui), wire.number(3, int(confirmed)), wire.number(4, port),
-            wire.content(5, payload), wire.content(7, wire.number(1, int(max(expires, 0)))),
+            wire.content(1, item),
+            wire.content(2, dev_eui),
+            wire.number(3, int(confirmed)),
+            wire.number(4, port),
+            wire.content(5, payload),
+            wire.content(7, wire.number(1, int(max(expires, 0)))),
         )
-    )  # fmt: skip
+    )

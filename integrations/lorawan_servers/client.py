@@ -49,13 +49,21 @@ class Client(hub.MqttClient):
             properties.MaximumPacketSize = self.LONGEST_PACKET
             properties.SessionExpiryInterval = int(config.keep.total_seconds()) if identity else 0
         super().__init__(
-            config.host, config.port, identifier=identity or f"ilot-{token_hex(8)}", username=config.user or None,
-            password=config.password.get_secret_value() or None, tls_context=context, keepalive=30, timeout=math.inf,
+            config.host,
+            config.port,
+            identifier=identity or f"ilot-{token_hex(8)}",
+            username=config.user or None,
+            password=config.password.get_secret_value() or None,
+            tls_context=context,
+            keepalive=30,
+            timeout=math.inf,
             protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
             clean_start=not identity if five else MQTT_CLEAN_START_FIRST_ONLY,
-            clean_session=None if five else not identity, properties=properties,
-            max_queued_incoming_messages=WAITING, logger=_QUIET,
-        )  # fmt: skip
+            clean_session=None if five else not identity,
+            properties=properties,
+            max_queued_incoming_messages=WAITING,
+            logger=_QUIET,
+        )
         self.protocol = protocol
         self.flooded = 0  # messages of QoS 0 for which there was no room
         self._client.manual_ack_set(True)

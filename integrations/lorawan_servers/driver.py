@@ -167,10 +167,13 @@ class Driver:
         remedy = "name it in the configuration, with the pack that reads it; the server has its keys"
         self._session.found(
             hub.Candidate(
-                id=name, integration=self._session.name, model=event.model or "LoRaWAN", signal=signal_of(heard),
+                id=name,
+                integration=self._session.name,
+                model=event.model or "LoRaWAN",
+                signal=signal_of(heard),
                 evidence={**event.about, "by": "an uplink" if heard else "a join", "remedy": remedy},
             )
-        )  # fmt: skip
+        )
 
     # what is remembered
 

@@ -61,9 +61,7 @@ class Reader:
     def battery(self, name: str, status: Status) -> hub.Report | None:
         if status.battery is None:
             return None
-        return hub.Report(
-            device=name, values={"battery": status.battery}, time=status.time, proof=self.proof(None)
-        )  # fmt: skip
+        return hub.Report(device=name, values={"battery": status.battery}, time=status.time, proof=self.proof(None))
 
     async def _samples(self, name: str, uplink: Uplink, at: float | None) -> tuple[hub.Sample, ...]:
         known = self._session.devices.get(name)

@@ -34,16 +34,20 @@ class Broker(hub.Config):
     user: str = Field(default="", description="User name.", max_length=256)
     password: SecretStr = Field(default=SecretStr(""), description="Password or API key: !secret.")
     client_id: str = Field(
-        default="", max_length=64, pattern=r"^[\x21-\x7e]*$",
+        default="",
+        max_length=64,
+        pattern=r"^[\x21-\x7e]*$",
         description="Name of the hub's session there; by default one that no other hub has.",
-    )  # fmt: skip
+    )
     protocol: Literal["5", "3.1.1"] = Field(
         default="5", description="Version of MQTT; 5 falls back to 3.1.1 where the broker does not know it."
     )
     keep: timedelta = Field(
-        default=timedelta(days=7), ge=timedelta(minutes=1), le=timedelta(days=90),
+        default=timedelta(days=7),
+        ge=timedelta(minutes=1),
+        le=timedelta(days=90),
         description="How long the broker keeps messages for the hub while it is away (MQTT 5).",
-    )  # fmt: skip
+    )
 
     @field_validator("protocol", mode="before")
     @classmethod
@@ -81,9 +85,10 @@ class DeviceSettings(hub.Config):
         default=True, description="Downlinks want the device's acknowledgement; without, sent counts as done."
     )
     decoded: dict[Annotated[str, AfterValidator(_metric)], ValueSettings] = Field(
-        default={}, max_length=64,
+        default={},
+        max_length=64,
         description="For a device without a pack: what of the object that the server decodes is a reading, by metric.",
-    )  # fmt: skip
+    )
 
 
 def eui_of(device: str) -> str | None:

@@ -40,9 +40,11 @@ class Config(Broker):
         description="Application id, with its tenant where there are tenants: app1@ttn."
     )
     pubsub: str = Field(
-        default="", max_length=200, pattern=r"^[^+#\x00]*[^+#\x00/]$|^$",
+        default="",
+        max_length=200,
+        pattern=r"^[^+#\x00]*[^+#\x00/]$|^$",
         description="Base topic of a Pub/Sub integration; empty: The Things Stack's own MQTT server.",
-    )  # fmt: skip
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -71,9 +73,11 @@ class DeviceSettings(settings.DeviceSettings):
     """One device, `lorawan:` and its DevEUI in lower-case hexadecimal. The Things Stack has its keys."""
 
     device_id: str = Field(
-        default="", max_length=36, pattern=rf"^({_ID})?$",
+        default="",
+        max_length=36,
+        pattern=rf"^({_ID})?$",
         description="Its id in The Things Stack; by default as it was heard.",
-    )  # fmt: skip
+    )
 
 
 class ThingsStack:

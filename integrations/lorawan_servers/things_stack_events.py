@@ -181,13 +181,22 @@ def _uplink(said: ApplicationUp, up: UplinkMessage, eui: str) -> parts.Uplink:
     if heard:
         about["gateway"] = heard[0].gateway
     return parts.Uplink(
-        dev_eui=eui, session=up.session_key_id or ids.dev_addr, fcnt=up.f_cnt, port=up.f_port, payload=up.frm_payload,
-        confirmed=up.confirmed, sealed=up.app_s_key is not None,
-        time=checks.unix(up.received_at or said.received_at), heard=heard,
-        rate=(lora.spreading_factor, lora.bandwidth) if lora else None, decoded=up.decoded_payload,
-        battery=_battery(up.last_battery_percentage), where=ids.device_id, about=about,
+        dev_eui=eui,
+        session=up.session_key_id or ids.dev_addr,
+        fcnt=up.f_cnt,
+        port=up.f_port,
+        payload=up.frm_payload,
+        confirmed=up.confirmed,
+        sealed=up.app_s_key is not None,
+        time=checks.unix(up.received_at or said.received_at),
+        heard=heard,
+        rate=(lora.spreading_factor, lora.bandwidth) if lora else None,
+        decoded=up.decoded_payload,
+        battery=_battery(up.last_battery_percentage),
+        where=ids.device_id,
+        about=about,
         model=checks.short(f"{up.version_ids.brand_id} {up.version_ids.model_id}".strip()) if up.version_ids else "",
-    )  # fmt: skip
+    )
 
 
 def _gateway(rx: RxMetadata) -> str:

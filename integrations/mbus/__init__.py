@@ -106,9 +106,7 @@ def _search(config: Config, line: hub.Line) -> Search:
     from integrations.mbus.search import Search
 
     ack = min(config.timeout.total_seconds(), 0.05 + 341 / config.baudrate + 0.25)
-    master = Master(
-        line, timeout=config.timeout.total_seconds(), retries=0, ack=ack, rest=config.pace.total_seconds()
-    )  # fmt: skip
+    master = Master(line, timeout=config.timeout.total_seconds(), retries=0, ack=ack, rest=config.pace.total_seconds())
     return Search(master, primary=config.search == "primary")
 
 
@@ -132,9 +130,12 @@ def _candidate(found: Found, integration: str) -> hub.Candidate:
     who = found.message.identity
     values: dict[str, float | int | bool | str] = dict(telegrams.readings(found.message))
     return hub.Candidate(
-        id=found.device, integration=integration, values=values, evidence=found.evidence(),
+        id=found.device,
+        integration=integration,
+        values=values,
+        evidence=found.evidence(),
         model=f"{who.manufacturer} {telegrams.medium(who)}" if who else "",
-    )  # fmt: skip
+    )
 
 
 async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
@@ -172,9 +173,11 @@ def decode_wireless(frame: hub.Frame, keys: Any) -> hub.Decoded | hub.NeedKey:
         raise
     schemes = {"none": "none", "AES-CTR": "wmbus-ctr", "mode 5": "oms-5", "mode 7": "oms-7"}
     proof = hub.Proof(
-        scheme=schemes[message.protected], counter=message.counter, authenticated=message.authenticated,
+        scheme=schemes[message.protected],
+        counter=message.counter,
+        authenticated=message.authenticated,
         sealed=message.protected != "none",
-    )  # fmt: skip
+    )
     return _decoded(message, device, proof)
 
 

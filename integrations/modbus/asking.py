@@ -45,9 +45,13 @@ class Asker(ABC):
     """Unit → how long its last answer took, seconds."""
 
     def __init__(
-        self, max_rate: float, timeout_s: float, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        self,
+        max_rate: float,
+        timeout_s: float,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+    ) -> None:
         # pymodbus logs whole frames when it logs at all, and what it says is raised here in our words
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
         self._max_rate, self._timeout_s = max_rate, timeout_s
@@ -94,7 +98,7 @@ class Asker(ABC):
 
     async def write(
         self, unit: int, register: Register, words: Sequence[int], wanted: Callable[[], bool] = lambda: True
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Write one register of the map, once: what stays without an answer may have been written. `wanted` is asked
         right before it leaves: others may have had their turn for long. Raises as `read`, and Unsent."""
         try:
@@ -113,9 +117,7 @@ class Asker(ABC):
         if answer.isError() or answer.function_code != pdu.function_code or answer.address != pdu.address:
             raise hub.DecodeError("bad-answer", f"{what}: not an answer to what was asked")
 
-    async def _paced(
-        self, pdu: ModbusPDU, timeout_s: float, wanted: Callable[[], bool] = lambda: True
-    ) -> ModbusPDU:  # fmt: skip
+    async def _paced(self, pdu: ModbusPDU, timeout_s: float, wanted: Callable[[], bool] = lambda: True) -> ModbusPDU:
         async with self._turn:
             wait = self._free_at - self._monotonic()
             if wait > 0:

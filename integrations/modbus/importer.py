@@ -38,9 +38,12 @@ def arguments(parser: Any) -> None:
         "--address", type=int, default=None, help="where the mark stands (default: 40000, 50000 and 0 are tried)"
     )
     parser.add_argument(
-        "--max-registers", type=int, default=MOST_REGISTERS, metavar="N",
+        "--max-registers",
+        type=int,
+        default=MOST_REGISTERS,
+        metavar="N",
         help="registers that a unit gives in one answer (default: %(default)s)",
-    )  # fmt: skip
+    )
 
 
 async def propose(asked: argparse.Namespace) -> dict[str, Any]:

@@ -11,9 +11,7 @@ from pydantic import Field, model_validator
 
 import hub
 
-Type = Literal[
-    "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "bool", "string"
-]  # fmt: skip
+Type = Literal["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "bool", "string"]
 Table = Literal["holding", "input", "coil", "discrete"]
 Order = Literal["big", "little"]
 Number = Annotated[float, Field(allow_inf_nan=False)]

@@ -179,10 +179,12 @@ class Book:
         metrics = sorted({other.entry.metric for other in self._told[entity.device].values()})
         self._session.found(
             hub.Candidate(
-                id=entity.device, integration=self._session.name, model=entity.model,
+                id=entity.device,
+                integration=self._session.name,
+                model=entity.model,
                 evidence={"metrics": ", ".join(metrics)[:200]},
             )
-        )  # fmt: skip
+        )
 
     def _build(self) -> None:
         self.exact, self.wild, self._heard = {}, [], {}

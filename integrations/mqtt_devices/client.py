@@ -58,10 +58,18 @@ class Client(aiomqtt.Client):
 
     def __init__(self, config: Config, identity: str = "", *, clean: bool = False) -> None:
         super().__init__(
-            config.host, config.port, username=config.user or None, password=config.password.get_secret_value() or None,
-            identifier=identity or f"ilot-{token_hex(8)}", clean_session=clean or not identity, timeout=math.inf,
-            protocol=aiomqtt.ProtocolVersion.V311, tls_context=context(config), keepalive=30, logger=_QUIET,
-        )  # fmt: skip
+            config.host,
+            config.port,
+            username=config.user or None,
+            password=config.password.get_secret_value() or None,
+            identifier=identity or f"ilot-{token_hex(8)}",
+            clean_session=clean or not identity,
+            timeout=math.inf,
+            protocol=aiomqtt.ProtocolVersion.V311,
+            tls_context=context(config),
+            keepalive=30,
+            logger=_QUIET,
+        )
         self.flooded = 0
         self._arrived: deque[MQTTMessage] = deque()
         self._waiting = 0  # bytes

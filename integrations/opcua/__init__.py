@@ -64,10 +64,12 @@ async def _quarantine(config: Config, session: hub.Session, shown: Certificate) 
     }  # fmt: skip
     session.found(
         hub.Candidate(
-            id=f"opcua:server-{config.host}:{config.port}", integration=session.name, model="OPC UA server",
+            id=f"opcua:server-{config.host}:{config.port}",
+            integration=session.name,
+            model="OPC UA server",
             evidence={key: _printable(said) for key, said in evidence.items() if said},
         )
-    )  # fmt: skip
+    )
 
 
 def _printable(text: str) -> str:

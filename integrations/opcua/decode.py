@@ -175,11 +175,14 @@ def reports(said: Iterable[Said], proof: hub.Proof) -> list[hub.Report]:
         group.append(one)
     return [
         hub.Report(
-            device=group[0].device, values={one.metric: one.value for one in group}, quality=group[0].quality,
-            time=max((one.time for one in group if one.time is not None), default=None), proof=proof,
+            device=group[0].device,
+            values={one.metric: one.value for one in group},
+            quality=group[0].quality,
+            time=max((one.time for one in group if one.time is not None), default=None),
+            proof=proof,
         )
         for group in made
-    ]  # fmt: skip
+    ]
 
 
 def _together(group: Sequence[Said], one: Said) -> bool:

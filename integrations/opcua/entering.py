@@ -70,11 +70,20 @@ def _opening(config: Config, name: str, door: Door, identity: Identity | None, u
     # a server that is only polled hears nothing between two polls
     session_ms = max(LEAST_SESSION_MS, int(3000 * config.interval.total_seconds()))
     return m.Open(
-        config.url, f"ilot {name}"[: m.TEXT], identity.uri if identity else "urn:ilot:opcua",
-        config.timeout.total_seconds(), door.mode, door.policy, door.certificate.der if door.certificate else b"",
-        identity.certificate if identity else b"", identity.key if identity else b"",
-        config.user, config.password.get_secret_value(), *user, session_ms=session_ms,
-    )  # fmt: skip
+        config.url,
+        f"ilot {name}"[: m.TEXT],
+        identity.uri if identity else "urn:ilot:opcua",
+        config.timeout.total_seconds(),
+        door.mode,
+        door.policy,
+        door.certificate.der if door.certificate else b"",
+        identity.certificate if identity else b"",
+        identity.key if identity else b"",
+        config.user,
+        config.password.get_secret_value(),
+        *user,
+        session_ms=session_ms,
+    )
 
 
 def _refused(config: Config, link: Link, identity: Identity | None, error: Refusal) -> hub.NotReady | hub.AuthFailed:

@@ -57,11 +57,13 @@ def _config(asked: argparse.Namespace) -> Config:
     said_now = {
         key: value
         for key, value in (
-            ("url", asked.url), ("security", asked.security), ("directory", asked.directory),
+            ("url", asked.url),
+            ("security", asked.security),
+            ("directory", asked.directory),
             ("trusted", [asked.trusted] if asked.trusted else None),
         )
         if value is not None
-    }  # fmt: skip
+    }
     if asked.config is None and "url" not in said_now:
         raise hub.NotReady("say which server: --url opc.tcp://host:port, or name it in the file")
     before = {} if asked.config is None else {name: getattr(asked.config, name) for name in Config.model_fields}

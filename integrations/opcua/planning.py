@@ -56,9 +56,13 @@ class Plan:
         node = read.node
         sampling = node.sampling or config.publishing
         return m.Item(
-            handle, read.id, -1 if node.element is None else node.element,
-            node.dead_band / abs(read.scale) if dead_band else 0.0, sampling.total_seconds() * 1000, node.queue,
-        )  # fmt: skip
+            handle,
+            read.id,
+            -1 if node.element is None else node.element,
+            node.dead_band / abs(read.scale) if dead_band else 0.0,
+            sampling.total_seconds() * 1000,
+            node.queue,
+        )
 
     def items(self, handles: Iterable[int], config: Config) -> Iterator[list[m.Item]]:
         return m.batches([self.item(handle, config) for handle in handles])

@@ -144,10 +144,11 @@ class NodeSettings(hub.Config):
     sampling: Annotated[
         timedelta | None,
         Field(
-            ge=timedelta(milliseconds=100), le=timedelta(hours=1),
+            ge=timedelta(milliseconds=100),
+            le=timedelta(hours=1),
             description="How often the server looks at the node; by default as often as it publishes",
         ),
-    ] = None  # fmt: skip
+    ] = None
     queue: Annotated[
         int, Field(ge=1, le=1000, description="Changes that wait in the server between two publications")
     ] = 10
@@ -188,10 +189,15 @@ class NodeSettings(hub.Config):
         title = self.metric.replace("_", " ").capitalize()
         kind = self.kind or "number"
         return hub.Metric(
-            key=self.metric, unit=self.unit or "1", kind=kind, resolution="0.001" if kind == "number" else "1",
-            state_class="measurement" if kind == "number" else "", privacy=self.privacy or "personal", fr=title,
+            key=self.metric,
+            unit=self.unit or "1",
+            kind=kind,
+            resolution="0.001" if kind == "number" else "1",
+            state_class="measurement" if kind == "number" else "",
+            privacy=self.privacy or "personal",
+            fr=title,
             en=title,
-        )  # fmt: skip
+        )
 
 
 class DeviceSettings(hub.Config):

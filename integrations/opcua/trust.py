@@ -70,8 +70,11 @@ def choose(config: Config, offered: Endpoints) -> Door:
 
 def secure_offers(offered: Endpoints) -> list[str]:
     """Secured connections that a server offers and this hub knows: what a configuration with none leaves unused."""
-    found = {f"{Door(e.mode, e.policy, None).mode_word} with {e.policy.removeprefix(POLICY)}": None
-             for e in offered.endpoints if e.mode > 1 and e.policy.removeprefix(POLICY) in POLICIES}  # fmt: skip
+    found = {
+        f"{Door(e.mode, e.policy, None).mode_word} with {e.policy.removeprefix(POLICY)}": None
+        for e in offered.endpoints
+        if e.mode > 1 and e.policy.removeprefix(POLICY) in POLICIES
+    }
     return list(found)
 
 

@@ -38,9 +38,11 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
     callback, grammar = _parts(frame)
     said = grammar.read(callback.data) if grammar is not None else None
     return hub.Decoded(
-        device=f"sigfox:{callback.device}", values=said.values if said is not None else {},
-        proof=hub.Proof("sigfox", callback.seq), skipped=tuple(why for _, why in said.skipped) if said else (),
-    )  # fmt: skip
+        device=f"sigfox:{callback.device}",
+        values=said.values if said is not None else {},
+        proof=hub.Proof("sigfox", callback.seq),
+        skipped=tuple(why for _, why in said.skipped) if said else (),
+    )
 
 
 def explain(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> Iterator[dict[str, Any]]:

@@ -185,7 +185,10 @@ class Intake:
             evidence["bytes"] = str(len(callback.data))
         self._session.found(
             hub.Candidate(
-                id=f"sigfox:{callback.device}", integration=self._session.name, model="Sigfox",
-                signal=reading.signal(callback), evidence=evidence,
+                id=f"sigfox:{callback.device}",
+                integration=self._session.name,
+                model="Sigfox",
+                signal=reading.signal(callback),
+                evidence=evidence,
             )
-        )  # fmt: skip
+        )

@@ -102,13 +102,18 @@ def signal(callback: Callback) -> hub.Signal | None:
     rssi = None if callback.rssi is None else round(max(-300.0, min(100.0, callback.rssi)))
     all_heard = tuple((name, None if level is None else round(level)) for name, level in callback.heard)
     return hub.Signal(
-        rssi=rssi, snr=callback.snr, source=all_heard[0][0] if all_heard else "",
+        rssi=rssi,
+        snr=callback.snr,
+        source=all_heard[0][0] if all_heard else "",
         heard=all_heard if len(all_heard) > 1 else (),
-    )  # fmt: skip
+    )
 
 
 def _report(device: str, callback: Callback, values: Values, time: float | None = None) -> hub.Report:
     return hub.Report(
-        device=device, values=values, time=float(callback.time) if time is None else time,
-        proof=hub.Proof(SCHEME), signal=signal(callback),
-    )  # fmt: skip
+        device=device,
+        values=values,
+        time=float(callback.time) if time is None else time,
+        proof=hub.Proof(SCHEME),
+        signal=signal(callback),
+    )

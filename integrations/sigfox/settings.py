@@ -47,9 +47,10 @@ class Listen(hub.Config):
     )
     user: str = Field(default="", max_length=64, description="With one, Basic USER:SECRET counts; else Bearer SECRET.")
     header: str = Field(
-        default="Authorization", pattern=r"^[A-Za-z0-9-]{1,40}$",
+        default="Authorization",
+        pattern=r"^[A-Za-z0-9-]{1,40}$",
         description="The header that it stands in; in another one than Authorization it stands alone.",
-    )  # fmt: skip
+    )
     max_rate: float = Field(default=50, gt=0, le=1000, description="Callbacks a second, at most.")
 
     @model_validator(mode="after")

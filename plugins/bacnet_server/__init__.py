@@ -44,9 +44,11 @@ class Config(hub.Config):
         default=("127.0.0.1/32",), max_length=64, description="Addresses and networks that may ask."
     )
     expire: timedelta = Field(
-        default=timedelta(hours=1), ge=timedelta(seconds=10), le=timedelta(days=7),
+        default=timedelta(hours=1),
+        ge=timedelta(seconds=10),
+        le=timedelta(days=7),
         description="A value older than this is a communication failure.",
-    )  # fmt: skip
+    )
     max_rate: int = Field(default=100, ge=1, le=1000, description="Questions per second, at most, of all clients.")
     points: Path | None = Field(
         default=None,

@@ -58,10 +58,19 @@ class Device(Application):  # type: ignore[misc]
         self.things: dict[str, Any] = {}
         self._failed: dict[int, int] = {}
         device = DeviceObject(
-            objectIdentifier=f"device,{instance}", objectName=name, vendorIdentifier=999, vendorName="Ilot",
-            modelName="Ilot edge hub", firmwareRevision="1", applicationSoftwareVersion="1", protocolVersion=1,
-            protocolRevision=22, maxApduLengthAccepted=1476, numberOfApduRetries=1, apduTimeout=3000,
-        )  # fmt: skip
+            objectIdentifier=f"device,{instance}",
+            objectName=name,
+            vendorIdentifier=999,
+            vendorName="Ilot",
+            modelName="Ilot edge hub",
+            firmwareRevision="1",
+            applicationSoftwareVersion="1",
+            protocolVersion=1,
+            protocolRevision=22,
+            maxApduLengthAccepted=1476,
+            numberOfApduRetries=1,
+            apduTimeout=3000,
+        )
         self.asap = ApplicationServiceAccessPoint(device, self.device_info_cache)
         self.nsap = NetworkServiceAccessPoint()
         self.nse = NetworkServiceElement()

@@ -39,9 +39,10 @@ class Config(hub.Config):
     )
     port: int | None = Field(default=None, ge=1, le=65535, description="By default 587, with `tls` 465, with none 25.")
     security: Literal["starttls", "tls", "none"] = Field(
-        default="starttls", description="`starttls`: TLS begins after the greeting, and must; `tls`: from the first "
+        default="starttls",
+        description="`starttls`: TLS begins after the greeting, and must; `tls`: from the first "
         "byte; `none`: in clear, for a server on this machine or a closed network.",
-    )  # fmt: skip
+    )
     ca: Path | None = Field(default=None, description="The server's CA as a PEM file; by default those of the system.")
     user: str = Field(default="", max_length=256, description="User name, where the server wants one.")
     password: SecretStr = Field(default=SecretStr(""), description="Password, always by way of `!secret`.")
@@ -49,9 +50,11 @@ class Config(hub.Config):
     to: list[Address] = Field(min_length=1, max_length=50, description="Who is written to.")
     language: Literal["fr", "en", "both"] = Field(default="fr", description="Of the text.")
     timeout: timedelta = Field(
-        default=timedelta(seconds=30), ge=timedelta(seconds=1), le=timedelta(minutes=5),
+        default=timedelta(seconds=30),
+        ge=timedelta(seconds=1),
+        le=timedelta(minutes=5),
         description="How long one message may take.",
-    )  # fmt: skip
+    )
 
     @model_validator(mode="after")
     def _goes_together(self) -> Config:

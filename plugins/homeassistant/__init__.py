@@ -27,9 +27,11 @@ class Config(hub.Config):
         description="Of discovery, as Home Assistant has it.",
     )
     interval: timedelta = Field(
-        default=timedelta(seconds=5), ge=timedelta(seconds=1), le=timedelta(hours=1),
+        default=timedelta(seconds=5),
+        ge=timedelta(seconds=1),
+        le=timedelta(hours=1),
         description="Between two rounds of changed values.",
-    )  # fmt: skip
+    )
 
 
 async def run(config: Config, view: hub.View) -> None:

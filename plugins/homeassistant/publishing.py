@@ -36,10 +36,15 @@ async def publish(config: Config, view: hub.View) -> None:
 
     def make(_: object) -> hub.MqttClient:
         return hub.MqttClient(
-            config.host, config.port, username=config.user or None,
-            password=config.password.get_secret_value() or None, tls_context=context, will=will, timeout=math.inf,
+            config.host,
+            config.port,
+            username=config.user or None,
+            password=config.password.get_secret_value() or None,
+            tls_context=context,
+            will=will,
+            timeout=math.inf,
             identifier=f"ilot-{view.hub[:12]}-ha",
-        )  # fmt: skip
+        )
 
     try:
         async with (

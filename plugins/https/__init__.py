@@ -52,9 +52,14 @@ async def run(config: Https, uplink: hub.Uplink) -> None:
     context, proxy = uplink.connection(base)
     uplink.lend(http)
     ask = partial(
-        http.call, "POST", context=context, proxy=proxy, limit=MAX_REPLY, cut=_MAX_EXPLANATION,
+        http.call,
+        "POST",
+        context=context,
+        proxy=proxy,
+        limit=MAX_REPLY,
+        cut=_MAX_EXPLANATION,
         timeout_s=config.timeout.total_seconds(),
-    )  # fmt: skip
+    )
 
     async def carry(message: hub.Message) -> None:
         try:

@@ -57,12 +57,20 @@ class Client(hub.MqttClient):
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = MAX_PACKET
         super().__init__(
-            broker.host, broker.port, identifier=broker.identity, timeout=math.inf,
+            broker.host,
+            broker.port,
+            identifier=broker.identity,
+            timeout=math.inf,
             protocol=aiomqtt.ProtocolVersion.V5 if version == "5" else aiomqtt.ProtocolVersion.V311,
-            keepalive=int(broker.keepalive.total_seconds()), tls_context=broker.context, properties=properties,
-            transport="websockets" if broker.path else "tcp", websocket_path=broker.path or None,
-            max_queued_incoming_messages=_MOST_WAITING, socket_options=[_NODELAY], logger=_WARY,
-        )  # fmt: skip
+            keepalive=int(broker.keepalive.total_seconds()),
+            tls_context=broker.context,
+            properties=properties,
+            transport="websockets" if broker.path else "tcp",
+            websocket_path=broker.path or None,
+            max_queued_incoming_messages=_MOST_WAITING,
+            socket_options=[_NODELAY],
+            logger=_WARY,
+        )
         self.receive_maximum = 65535
         self.refused = asyncio.Event()
         self.refusal: ReasonCode | None = None

@@ -40,9 +40,11 @@ class Config(hub.Config):
     )
     retain: bool = Field(default=True, description="Open alerts stay at the broker, for whoever comes later.")
     timeout: timedelta = Field(
-        default=timedelta(seconds=10), ge=timedelta(seconds=1), le=timedelta(minutes=1),
+        default=timedelta(seconds=10),
+        ge=timedelta(seconds=1),
+        le=timedelta(minutes=1),
         description="How long one answer may take.",
-    )  # fmt: skip
+    )
 
 
 async def run(config: Config, notices: hub.Notices) -> None:
@@ -72,10 +74,14 @@ def _connected(config: Config, notices: hub.Notices) -> AbstractAsyncContextMana
 
     def make(_: object) -> hub.MqttClient:
         return hub.MqttClient(
-            config.host, config.port, username=config.user or None,
-            password=config.password.get_secret_value() or None, tls_context=context, timeout=math.inf,
+            config.host,
+            config.port,
+            username=config.user or None,
+            password=config.password.get_secret_value() or None,
+            tls_context=context,
+            timeout=math.inf,
             identifier=f"ilot-{notices.hub[:12]}-{notices.name[:8]}",
-        )  # fmt: skip
+        )
 
     return hub.MqttClient.connected(make, "3.1.1", lambda error: _told(config, error, notices.name))
 

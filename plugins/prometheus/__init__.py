@@ -24,9 +24,11 @@ class Config(hub.Config):
         default=("127.0.0.1/32", "::1/128"), max_length=64, description="Addresses and networks that may scrape."
     )
     expire: timedelta = Field(
-        default=timedelta(hours=1), ge=timedelta(minutes=1), le=timedelta(days=7),
+        default=timedelta(hours=1),
+        ge=timedelta(minutes=1),
+        le=timedelta(days=7),
         description="A value older than this is not shown any more.",
-    )  # fmt: skip
+    )
 
 
 async def run(config: Config, view: hub.View) -> None:

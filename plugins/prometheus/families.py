@@ -18,9 +18,13 @@ _LABELS = ("place", "zone", "site", "device", "unit")
 
 
 def families(
-    series: Sequence[hub.Series], values: Sequence[hub.LastValue], pulse: Mapping[str, float], *, now: float,
+    series: Sequence[hub.Series],
+    values: Sequence[hub.LastValue],
+    pulse: Mapping[str, float],
+    *,
+    now: float,
     expire_s: float,
-) -> Iterator[Metric]:  # fmt: skip
+) -> Iterator[Metric]:
     """`now` is Unix seconds. A value whose time is unknown (the clock was not sure) counts as fresh."""
     last = {value.series: value for value in values}
     made: dict[str, Metric] = {}

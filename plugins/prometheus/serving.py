@@ -28,9 +28,12 @@ class _Registry:
 
     def collect(self) -> Iterator[Metric]:
         return families(
-            self._view.series(), self._view.values(), self._view.pulse(), now=time.time(),
+            self._view.series(),
+            self._view.values(),
+            self._view.pulse(),
+            now=time.time(),
             expire_s=self._config.expire.total_seconds(),
-        )  # fmt: skip
+        )
 
 
 @asynccontextmanager

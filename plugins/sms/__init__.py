@@ -44,9 +44,11 @@ class Gateway(hub.Config):
         default={}, max_length=10, description="Headers of the request; keys of the service by way of `!secret`."
     )
     timeout: timedelta = Field(
-        default=timedelta(seconds=15), ge=timedelta(seconds=1), le=timedelta(minutes=1),
+        default=timedelta(seconds=15),
+        ge=timedelta(seconds=1),
+        le=timedelta(minutes=1),
         description="How long one answer may take.",
-    )  # fmt: skip
+    )
 
 
 class Config(hub.Config):

@@ -27,9 +27,11 @@ class Config(hub.Config):
         default=None, description="Sent as `Authorization: Bearer`, always by way of `!secret`."
     )
     timeout: timedelta = Field(
-        default=timedelta(seconds=10), ge=timedelta(seconds=1), le=timedelta(minutes=1),
+        default=timedelta(seconds=10),
+        ge=timedelta(seconds=1),
+        le=timedelta(minutes=1),
         description="How long one answer may take.",
-    )  # fmt: skip
+    )
 
 
 async def run(config: Config, notices: hub.Notices) -> None:

@@ -69,9 +69,13 @@ class Desk:
         token = registry.issue(url="https://localhost:1", root=self.owner.settings.root, name="t", now=now, lifetime=60)
         csr = make_csr(ec.generate_private_key(ec.SECP256R1()), "x")
         registry.admit(
-            token_id=token.id, identity=sender.public, csr=csr, name="test", now=now,
+            token_id=token.id,
+            identity=sender.public,
+            csr=csr,
+            name="test",
+            now=now,
             mac=token_proof(token.secret, sender.public, csr),
-        )  # fmt: skip
+        )
         return sender
 
     def answer(self, hub: Sender | str, body: bytes, what: str = RECORDS) -> bytes | HubError:

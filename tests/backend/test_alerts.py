@@ -21,9 +21,19 @@ from hub.automation.alerts.stream_rows import row as alert_row
 from hub.protocol.records.rows import ALERTS, Row
 
 MADE = Alert(
-    id="a1", rule="bins", key="p", severity="warning", raised=NOW / 1000, changed=NOW / 1000, by="rule:bins", place="p",
-    device="lorawan:1", text="full", text_fr="plein", value="95 %",
-)  # fmt: skip
+    id="a1",
+    rule="bins",
+    key="p",
+    severity="warning",
+    raised=NOW / 1000,
+    changed=NOW / 1000,
+    by="rule:bins",
+    place="p",
+    device="lorawan:1",
+    text="full",
+    text_fr="plein",
+    value="95 %",
+)
 SUBJECT = subject_of(MADE)
 
 

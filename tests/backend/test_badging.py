@@ -135,5 +135,7 @@ def test_badges_issued_and_withdrawn_at_once_are_all_in_the_list(
         ]  # fmt: skip
     assert [done.exception() for done in made] == [None, None, None]
     assert sorted((badge.name, badge.revoked_at is None) for badge in read(directory)) == [
-        ("A", True), ("B", True), ("Dominique Martin", False),
-    ]  # fmt: skip
+        ("A", True),
+        ("B", True),
+        ("Dominique Martin", False),
+    ]

@@ -19,12 +19,16 @@ from hub.protocol.records.rows import Row
 ACTS = st.sampled_from([ACKNOWLEDGED, MUTED, CLEARED])
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("hub"), ACTS), st.tuples(st.just("backend"), ACTS), st.tuples(st.just("rule"), st.just("")),
-        st.tuples(st.just("time"), st.integers(1, 4000)), st.tuples(st.just("deliver"), st.integers(0, 5)),
-        st.tuples(st.just("again"), st.integers(0, 20)), st.tuples(st.just("fetch"), st.just("")),
+        st.tuples(st.just("hub"), ACTS),
+        st.tuples(st.just("backend"), ACTS),
+        st.tuples(st.just("rule"), st.just("")),
+        st.tuples(st.just("time"), st.integers(1, 4000)),
+        st.tuples(st.just("deliver"), st.integers(0, 5)),
+        st.tuples(st.just("again"), st.integers(0, 20)),
+        st.tuples(st.just("fetch"), st.just("")),
     ),
     max_size=14,
-)  # fmt: skip
+)
 
 
 class BothEnds:
@@ -33,9 +37,15 @@ class BothEnds:
     def __init__(self) -> None:
         self.now = time.time() + 10
         self.alert = Alert(
-            id="a1", rule="loop", key="p", severity="critical", raised=self.now, changed=self.now, by="rule:loop",
+            id="a1",
+            rule="loop",
+            key="p",
+            severity="critical",
+            raised=self.now,
+            changed=self.now,
+            by="rule:loop",
             escalate_s=600.0,
-        )  # fmt: skip
+        )
         self.db = apsw.Connection(":memory:")
         for statement in TABLE.split(";"):
             self.db.execute(statement)

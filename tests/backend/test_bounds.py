@@ -173,8 +173,17 @@ def test_forks_and_a_revoked_hubs_messages_are_of_the_same_share(
 
 
 def told(n: int, state: str = "raised", number: int = 1) -> Any:
-    made = Alert(id=f"a{n}", rule="r", key="k", severity="info", raised=NOW / 1000, changed=NOW / 1000, by="x",
-                 state=state, n=number)  # fmt: skip
+    made = Alert(
+        id=f"a{n}",
+        rule="r",
+        key="k",
+        severity="info",
+        raised=NOW / 1000,
+        changed=NOW / 1000,
+        by="x",
+        state=state,
+        n=number,
+    )
     return alert_row(made, subject_of(made), monotonic=0.0, sure=True)
 
 

@@ -98,13 +98,24 @@ def test_a_backup_comes_with_the_number_that_its_hub_lived_on_to(tmp_path: Path)
     desk = Desk(tmp_path / "owner")
     sender = desk.enrol()
     contents = Contents(
-        config="c", files={"c": b""}, keys=dict.fromkeys(("identity", "store", "tls"), b""), trust=b"", enrolment=b"",
-        certificate=b"", store=b"", local={}, streams=[],
-    )  # fmt: skip
+        config="c",
+        files={"c": b""},
+        keys=dict.fromkeys(("identity", "store", "tls"), b""),
+        trust=b"",
+        enrolment=b"",
+        certificate=b"",
+        store=b"",
+        local={},
+        streams=[],
+    )
     made = seal(
-        contents, identity=sender.identity, generation=7, made=1.8e9, trust_version=1,
+        contents,
+        identity=sender.identity,
+        generation=7,
+        made=1.8e9,
+        trust_version=1,
         recipients=desk.owner.trust.recipients,
-    )  # fmt: skip
+    )
     backups.take(desk.owner.backups, sender.hub, sender.public, made)
     for generation, said in ((7, ""), (1040, "--lived 1040")):
         desk.state(sender, sender.state(generation=generation))
@@ -127,16 +138,27 @@ def test_of_a_hubs_backups_the_newest_that_the_disk_has_left_whole_is_handed_out
     desk = Desk(tmp_path / "owner")
     sender, shelf = desk.enrol(), desk.owner.backups
     contents = Contents(
-        config="c", files={"c": b""}, keys=dict.fromkeys(("identity", "store", "tls"), b""), trust=b"", enrolment=b"",
-        certificate=b"", store=b"", local={}, streams=[],
-    )  # fmt: skip
+        config="c",
+        files={"c": b""},
+        keys=dict.fromkeys(("identity", "store", "tls"), b""),
+        trust=b"",
+        enrolment=b"",
+        certificate=b"",
+        store=b"",
+        local={},
+        streams=[],
+    )
     made = {
         generation: seal(
-            contents, identity=sender.identity, generation=generation, made=1.8e9, trust_version=1,
+            contents,
+            identity=sender.identity,
+            generation=generation,
+            made=1.8e9,
+            trust_version=1,
             recipients=desk.owner.trust.recipients,
         )
         for generation in (7, 8)
-    }  # fmt: skip
+    }
     for data_of in made.values():
         backups.take(shelf, sender.hub, sender.public, data_of)
     newest = backups.newest_of(shelf, sender.hub)
@@ -186,8 +208,11 @@ def test_damaged_context_is_named_with_its_remedy(tmp_path: Path, what: str, of:
     whole, hurt = hub.segment(), hub.segment()
     for segment in (whole, hurt):
         desk.post(hub, segment.message([segment.block([row()])]))
-    desk.sql(f"update {what} set raw = substr(raw, 1, length(raw) - 9) where id = 2" if what == "epochs" else
-             "update tables set raw = substr(raw, 1, length(raw) - 9) where epoch = 2")  # fmt: skip
+    desk.sql(
+        f"update {what} set raw = substr(raw, 1, length(raw) - 9) where id = 2"
+        if what == "epochs"
+        else "update tables set raw = substr(raw, 1, length(raw) - 9) where epoch = 2"
+    )
     desk.close()
     result = invoke("check", tmp_path / "owner", "--json")
     assert result.exit_code == 7

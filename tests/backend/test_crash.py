@@ -33,8 +33,9 @@ class Server:
     def start(self) -> str:
         self.process = subprocess.Popen(
             [*COMMAND, "run", str(self.directory), "--port", str(self.port), "--json", *self.options],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         assert self.process.stdout is not None
         ready = json.loads(self.process.stdout.readline())
         assert ready["demo_grade"] is True

@@ -155,8 +155,10 @@ def test_personal_readings_go_after_their_time_and_the_others_stay(desk: Desk, h
     ]  # fmt: skip
     shown = {one["privacy"]: (one["days"], one["purged"]) for one in desk.views.retention()}
     assert {name: shown[name] for name in retention.READINGS} == {
-        "personal": (396, 1), "environment": (0, 0), "technical": (0, 0),
-    }  # fmt: skip
+        "personal": (396, 1),
+        "environment": (0, 0),
+        "technical": (0, 0),
+    }
 
 
 def test_a_purge_takes_so_many_at_once_and_goes_on(desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,8 +86,10 @@ def test_a_hub_that_raises_much_hides_what_another_raised_before_in_no_list(plai
         (hub.hub, "bytes 5"), (hub.hub, "bytes 4"), (hub.hub, "bytes 3"), (other.hub, "bytes 0"),
     ]  # fmt: skip
     assert [one["detail"] for one in judging.alarms(storage.connection, everything=True)] == [
-        *(f"bytes {n}" for n in (5, 4, 3, 2, 1, 0)), "bytes 0", "over",
-    ]  # fmt: skip
+        *(f"bytes {n}" for n in (5, 4, 3, 2, 1, 0)),
+        "bytes 0",
+        "over",
+    ]
     kept = list(judging.quarantined(storage.connection, limit=3))
     assert [one["hub"] for one in kept] == [hub.hub, hub.hub, other.hub]
     assert kept[-1]["bytes"] == len(f"{other.hub} 0")
@@ -99,10 +101,15 @@ def test_a_hub_that_orders_erasures_without_end_hides_none_of_another(plain: Des
         for n in range(count):
             plain.sql(
                 "insert into erasures (hub, id, kind, name, until_ms, ordered_at, done_at, readings, left_over)"
-                " values (?, ?, 'device', 'x', 0, 0, ?, 0, 0)", sender.hub, str(n), float(n),
-            )  # fmt: skip
+                " values (?, ?, 'device', 'x', 0, 0, ?, 0, 0)",
+                sender.hub,
+                str(n),
+                float(n),
+            )
     assert [(one["hub"], one["id"]) for one in plain.views.erased(limit=3)] == [
-        (hub.hub, "4"), (hub.hub, "3"), (other.hub, "0"),
-    ]  # fmt: skip
+        (hub.hub, "4"),
+        (hub.hub, "3"),
+        (other.hub, "0"),
+    ]
     assert len(plain.views.erased()) == 6
     assert [one["hub"] for one in plain.views.erased(other.hub)] == [other.hub]

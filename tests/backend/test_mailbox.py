@@ -76,8 +76,9 @@ def test_a_callback_waits_as_it_came_until_its_hub_has_it(box: Box) -> None:
     entries, more = box.mailbox.pending(box.hub.hub)
     assert not more
     assert [read(entry.kind, entry.fields) for entry in entries] == [
-        callback(0, lqi="Good"), callback(1, kind="advanced", computedLocation={"lat": 48.5, "lng": 2.25}),
-    ]  # fmt: skip
+        callback(0, lqi="Good"),
+        callback(1, kind="advanced", computedLocation={"lat": 48.5, "lng": 2.25}),
+    ]
     box.told(entries[0].id)
     assert [entry.id for entry in box.mailbox.pending(box.hub.hub)[0]] == [entries[1].id]
 

@@ -114,9 +114,17 @@ async def test_a_hub_has_its_pages_certified_shows_it_at_once_and_asks_again_for
 
     up = [True]
     part = PageCertificate(
-        tmp_path, certificate.KEY, probe.hub, probe.url, probe.keys, http=http, clock=clock, up=lambda: up[0],
-        names=lambda: where, changed=now,
-    )  # fmt: skip
+        tmp_path,
+        certificate.KEY,
+        probe.hub,
+        probe.url,
+        probe.keys,
+        http=http,
+        clock=clock,
+        up=lambda: up[0],
+        names=lambda: where,
+        changed=now,
+    )
     await part.turn()
     assert (part.error, len(changed)) == ("", 1)
     shown = refresh(context, tmp_path, clock.date())
@@ -158,9 +166,17 @@ async def test_nobody_but_the_hub_itself_is_certified_in_its_name(
         raise AssertionError
 
     part = PageCertificate(
-        tmp_path, certificate.KEY, probe.hub, probe.url, Thief(), http=Http(probe), clock=ManualClock(),  # type: ignore[arg-type]
-        up=lambda: True, names=lambda: ["10.0.0.1"], changed=never,
-    )  # fmt: skip
+        tmp_path,
+        certificate.KEY,
+        probe.hub,
+        probe.url,
+        Thief(),
+        http=Http(probe),
+        clock=ManualClock(),  # type: ignore[arg-type]
+        up=lambda: True,
+        names=lambda: ["10.0.0.1"],
+        changed=never,
+    )
     await part.turn()
     assert "403" in part.error
     assert not (tmp_path / FILE).exists()
@@ -206,9 +222,17 @@ async def test_names_do_not_count_as_certified_when_their_certificate_did_not_re
     async def now() -> None: ...
 
     part = PageCertificate(
-        tmp_path, certificate.KEY, probe.hub, probe.url, probe.keys, http=Http(probe), clock=clock, up=lambda: True,
-        names=lambda: ["10.1.2.3"], changed=now,
-    )  # fmt: skip
+        tmp_path,
+        certificate.KEY,
+        probe.hub,
+        probe.url,
+        probe.keys,
+        http=Http(probe),
+        clock=clock,
+        up=lambda: True,
+        names=lambda: ["10.1.2.3"],
+        changed=now,
+    )
     (tmp_path / FILE).write_bytes(certify(served.owner.directory, "192.168.1.20"))
     place = Path.replace
 

@@ -43,8 +43,17 @@ def left(desk: Desk, table: str) -> int:
 
 
 def alert(name: str, state: str = "raised") -> Row:
-    made = Alert(id=name, rule="r", key="k", severity="info", raised=NOW / 1000, changed=NOW / 1000, by="rule:r",
-                 state=state, n=2 if state == "cleared" else 1)  # fmt: skip
+    made = Alert(
+        id=name,
+        rule="r",
+        key="k",
+        severity="info",
+        raised=NOW / 1000,
+        changed=NOW / 1000,
+        by="rule:r",
+        state=state,
+        n=2 if state == "cleared" else 1,
+    )
     return alert_row(made, subject_of(made), monotonic=0.0, sure=True)
 
 

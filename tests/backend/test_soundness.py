@@ -112,8 +112,9 @@ def test_two_damaged_tables_are_both_named(owner: Path) -> None:
     for table in ("readings", "records"):
         overwrite(path, leaf_of(path, table), bytes(PAGE))
     assert {(one["what"], one["of"].split(":")[0]) for one in findings(owner)} >= {
-        ("damaged table", "readings"), ("damaged table", "records"),
-    }  # fmt: skip
+        ("damaged table", "readings"),
+        ("damaged table", "records"),
+    }
 
 
 def test_a_damaged_index_of_a_whole_table_is_made_anew_by_what_its_remedy_says(owner: Path) -> None:

@@ -278,9 +278,7 @@ def run(desk: Desk, kind: Callable[[Any], States], told: list[str], rng: Any) ->
     assert newest == len(made), "the hub that lives is not believed"
 
 
-def deliver(
-    desk: Desk, states: States, hub: Any, body: bytes, made: dict[bytes, int], newest: int, now: int
-) -> int:  # fmt: skip
+def deliver(desk: Desk, states: States, hub: Any, body: bytes, made: dict[bytes, int], newest: int, now: int) -> int:
     with desk.ingest.storage.transaction():
         _, taken = states.take(hub, body, float(now))
     if not taken:

@@ -74,14 +74,18 @@ def test_a_report_without_ack_is_late_by_all_the_time_since(bench: Load) -> None
 
 def test_a_gate_is_decided_by_the_worst_figure_it_names(bench: Load) -> None:
     gates = bench("gates")
-    figures = [gates.Figure("bytes", f"recorded: {name}, 500 devices, one commit each 5 s", value, "B/reading")
-               for name, value in (("room", 2.6), ("meter", 3.6), ("host", 1.0))]  # fmt: skip
+    figures = [
+        gates.Figure("bytes", f"recorded: {name}, 500 devices, one commit each 5 s", value, "B/reading")
+        for name, value in (("room", 2.6), ("meter", 3.6), ("host", 1.0))
+    ]
     gate = gates.Gate(5, "", "bytes", "recorded: * devices, one commit each 5 s", gates.MOST, 3.5, "B")
     assert gates.judge(gate, figures) == (gate, 3.6, gates.MISSED)
     assert gates.judge(gate._replace(limit=3.6), figures).result == gates.MET
     assert gates.judge(gate._replace(kind=gates.LEAST, limit=1.0), figures) == (
-        gate._replace(kind=gates.LEAST, limit=1.0), 1.0, gates.MET,
-    )  # fmt: skip
+        gate._replace(kind=gates.LEAST, limit=1.0),
+        1.0,
+        gates.MET,
+    )
 
 
 def test_a_gate_without_a_figure_is_not_met(bench: Load) -> None:

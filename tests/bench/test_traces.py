@@ -29,11 +29,14 @@ def trace(bench: Load, tmp_path: Path) -> object:
 def test_alone_it_is_what_was_recorded(trace) -> None:  # type: ignore[no-untyped-def]
     rows = list(trace.rows())
     assert [(row.time_ms, row.values) for row in rows] == [
-        (1_000_000, (20.0, 1)), (1_060_000, (21.0, 2)), (1_119_000, (22.0, 3)),
-    ]  # fmt: skip
+        (1_000_000, (20.0, 1)),
+        (1_060_000, (21.0, 2)),
+        (1_119_000, (22.0, 3)),
+    ]
     assert [(column.metric, column.unit, column.resolution) for column in rows[0].shape.columns] == [
-        ("temperature", "Cel", "0.005"), ("ticks", "1", "1"),
-    ]  # fmt: skip
+        ("temperature", "Cel", "0.005"),
+        ("ticks", "1", "1"),
+    ]
 
 
 def test_in_chorus_each_device_says_the_recorded_values_at_the_recorded_rate(trace) -> None:  # type: ignore[no-untyped-def]

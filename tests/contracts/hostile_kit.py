@@ -390,8 +390,9 @@ def _served(event: object) -> object:
     found = event.decoded if isinstance(event, parts.Uplink) and event.decoded else {}
     return [
         reading.converted(reading.follow(found, path), ValueSettings(path=path), kind)
-        for path in ("a", "a.0", "a.a") for kind in ("number", "flag", "text")
-    ]  # fmt: skip
+        for path in ("a", "a.0", "a.a")
+        for kind in ("number", "flag", "text")
+    ]
 
 
 def _chirpstack(data: bytes) -> object:

@@ -209,13 +209,14 @@ def test_every_reason_of_the_hub_itself_has_words() -> None:
 def test_no_part_of_the_hub_counts_without_being_looked_at_here() -> None:
     roots = [ROOT / "hub" / part for part in PARTS]
     left = [
-        str(path.relative_to(ROOT)) for path in (ROOT / "hub").rglob("*.py")
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "hub").rglob("*.py")
         if not any(path == root or root in path.parents for root in roots)
         and any(
             isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add" and node.args and _counted(node)
             for node in ast.walk(ast.parse(path.read_text()))
         )
-    ]  # fmt: skip
+    ]
     assert left == [], "name these in PARTS"
 
 
@@ -240,17 +241,21 @@ def test_a_new_reason_without_words_is_found(tmp_path: Path, monkeypatch: pytest
 
 def test_no_words_are_left_of_a_reason_that_nothing_counts() -> None:
     everywhere = "".join(
-        path.read_text() for part in ("hub", "integrations") for path in (ROOT / part).rglob("*.py")
+        path.read_text()
+        for part in ("hub", "integrations")
+        for path in (ROOT / part).rglob("*.py")
         if path.name not in ("reasons.py", "table.py")
-    )  # fmt: skip
+    )
     made = {f"command-{state}" for state in STATES}.union(*FAMILIES.values())
     made |= {one.slug for folder in FOLDERS for one in integration(folder)}
     made |= {f"{kind}-*" for kind in ("error", "reject", "abort", "server")}
     tables = {"hub": REASONS, **{folder: own(folder) for folder in FOLDERS}}
     left = [
-        f"{name}: {slug}" for name, table in tables.items() for slug in table
+        f"{name}: {slug}"
+        for name, table in tables.items()
+        for slug in table
         if slug not in made and f'"{slug}"' not in everywhere and not _made(slug, everywhere)
-    ]  # fmt: skip
+    ]
     assert left == []
 
 
@@ -282,8 +287,9 @@ def test_words_are_written_as_french_and_english_are(folder: str) -> None:
 def test_two_integrations_mean_the_same_by_one_family_or_say_it_for_themselves() -> None:
     bluetooth, host = own("bluetooth"), own("host")
     assert words("bad-temperature", bluetooth) == (
-        "Valeur impossible (température), écartée", "An impossible value (temperature), left out",
-    )  # fmt: skip
+        "Valeur impossible (température), écartée",
+        "An impossible value (temperature), left out",
+    )
     assert words("bad-loadavg", host) == ("Le système ne donne pas loadavg", "The system does not give loadavg")
     assert words("bad-loadavg", None, {**bluetooth, **host}) is None
 

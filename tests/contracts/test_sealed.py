@@ -139,16 +139,30 @@ class Stage:
         path.buffer.flush, path.buffer.put_local = self._flush, path.buffer.local.__setitem__
         self.store = await Store.open(self.folder / "store.db", bytes(range(32)))
         self.holding = Holding(
-            store=self.store, buffer=path.buffer, pipeline=path.pipeline, devices=path.devices, clock=path.clock,
-            counts=path.counts, age_s=259_200.0, most_bytes=16 << 20, decoders=REGISTRY.decoders,
-        )  # fmt: skip
+            store=self.store,
+            buffer=path.buffer,
+            pipeline=path.pipeline,
+            devices=path.devices,
+            clock=path.clock,
+            counts=path.counts,
+            age_s=259_200.0,
+            most_bytes=16 << 20,
+            decoders=REGISTRY.decoders,
+        )
         await self.holding.load()
         strangers = path.pipeline.strangers
         strangers.hold, strangers.hold_sealed = self.holding.offer, self.holding.offer_sealed
         core = Core(
-            path.pipeline, path.planner, path.devices, path.buffer, path.clock, path.counts, lambda _: FakeHttp(),
-            REGISTRY.decoders, held=None if self.twin == "overtakes" else self.holding,
-        )  # fmt: skip
+            path.pipeline,
+            path.planner,
+            path.devices,
+            path.buffer,
+            path.clock,
+            path.counts,
+            lambda _: FakeHttp(),
+            REGISTRY.decoders,
+            held=None if self.twin == "overtakes" else self.holding,
+        )
         self.session = InProcessSession(integration, core, lambda: None)
         if self.known:
             path.devices.put(Device(id=device, integration=integration, place="classe-1", key=self.key))

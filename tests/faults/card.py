@@ -50,9 +50,14 @@ def _destroyed(root: Path, runs: int, seed: int, fault: str, mirror: bool) -> Ve
             rig.config.unlink()
             rig.start_backend()
             ilot(
-                "restore", str(stick), "--recovery-key-file", str(rig.backend_dir / "recovery.key"),
-                "--config-dir", str(rig.root), "--json",
-            )  # fmt: skip
+                "restore",
+                str(stick),
+                "--recovery-key-file",
+                str(rig.backend_dir / "recovery.key"),
+                "--config-dir",
+                str(rig.root),
+                "--json",
+            )
             assert rig.config.read_text() == config_text, "the configuration came back"
             if mirror:
                 sent = ilot("buffer", "send", str(stick), "--remove", "--config", str(rig.config), "--json")

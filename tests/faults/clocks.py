@@ -198,10 +198,16 @@ def _verdict(rig: Rig, lives: Sequence[Life], fault: str, believed: Callable[[Li
     wrong += overtaken(blocks)
     emitted, promised = rig.numbers(b"emit"), rig.promised()
     return Verdict(
-        f"{fault} ({late} dated wrongly; {uncertain} said to be uncertain, {said} of them off)", len(lives),
-        len(emitted), len(promised), len(dated) + len(undated),
-        len(promised - set(seen)), len(seen) - len(set(seen)), wrong + late, 0,
-    )  # fmt: skip
+        f"{fault} ({late} dated wrongly; {uncertain} said to be uncertain, {said} of them off)",
+        len(lives),
+        len(emitted),
+        len(promised),
+        len(dated) + len(undated),
+        len(promised - set(seen)),
+        len(seen) - len(set(seen)),
+        wrong + late,
+        0,
+    )
 
 
 def overtaken(blocks: dict[tuple[int, int], list[int]]) -> int:

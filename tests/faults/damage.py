@@ -266,8 +266,10 @@ def _judge(rig: Rig, case: str, truth: Truth, segments: list[Segment], total: Ve
     declared = {(run.hex(), seq) for run, first, last, _ in gaps for seq in range(first, last + 1)}
     readings = {
         (segment.name.run.hex(), head.seq): head.readings
-        for segment in segments for head in segment.records if head.kind in framing.NUMBERED
-    }  # fmt: skip
+        for segment in segments
+        for head in segment.records
+        if head.kind in framing.NUMBERED
+    }
     lost = readings.keys() - truth.destroyed - truth.unknowable - records
     silent = truth.destroyed - truth.unknowable - declared
     false = declared - truth.destroyed - truth.unknowable

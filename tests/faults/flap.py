@@ -130,5 +130,9 @@ def flapping_link(root: Path, runs: int, seed: int) -> Verdict:
 
 
 def _stored(rig: Rig) -> int:
-    return int(rig.sql("SELECT coalesce(max(value), 0) FROM readings r JOIN series s ON s.id = r.series"
-                       " WHERE s.metric = 'uptime' AND s.place = 'generator'")[0][0])  # fmt: skip
+    return int(
+        rig.sql(
+            "SELECT coalesce(max(value), 0) FROM readings r JOIN series s ON s.id = r.series"
+            " WHERE s.metric = 'uptime' AND s.place = 'generator'"
+        )[0][0]
+    )

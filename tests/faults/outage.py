@@ -38,8 +38,9 @@ def outage(root: Path, runs: int, seed: int) -> Verdict:
         verdict = rig.verdict(
             f"{away_s / 86_400:.2f} days away, {waiting} readings waited: tried again after {tried:.1f} s, current "
             f"{current:.1f} s later, at most {worst:.1f} s behind while the rest followed, {behind:.0%} of the week "
-            f"behind something new, all in {drained:.1f} s: {speed:.0f} times as fast", runs,
-        )  # fmt: skip
+            f"behind something new, all in {drained:.1f} s: {speed:.0f} times as fast",
+            runs,
+        )
         timely = current <= CURRENT_S and worst <= BEHIND_S
         if not timely and (runs >= 1000 or behind < 0.5):
             raise RuntimeError(f"what is new waits for what is old: {verdict}")

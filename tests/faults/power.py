@@ -70,13 +70,19 @@ def freeze(group: int) -> None:
         lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] in "Tt" for task in states.iterdir()),
         5.0,
         lambda: "the hub does not stop",
-    )  # fmt: skip
+    )
 
 
 def cut_power(
-    root: Path, runs: int, seed: int, fault: str, *, prefix: Sequence[str] = (),
-    environment: Mapping[str, str] | None = None, per_second: float = 500.0,
-) -> Verdict:  # fmt: skip
+    root: Path,
+    runs: int,
+    seed: int,
+    fault: str,
+    *,
+    prefix: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    per_second: float = 500.0,
+) -> Verdict:
     """So many lives, each ended by a power cut; then count."""
     rng = random.Random(seed)
     card = Card(root)

@@ -34,8 +34,13 @@ def two_hubs(root: Path, runs: int, seed: int) -> Verdict:
 
 
 def twin_unlocked(root: Path, runs: int, seed: int) -> Verdict:
-    return _two(root, runs, seed, "twin: two hubs on one state directory, the second without a look at the lock",
-                ("--unlocked",))  # fmt: skip
+    return _two(
+        root,
+        runs,
+        seed,
+        "twin: two hubs on one state directory, the second without a look at the lock",
+        ("--unlocked",),
+    )
 
 
 def _two(root: Path, runs: int, seed: int, fault: str, options: tuple[str, ...] = ()) -> Verdict:

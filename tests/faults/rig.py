@@ -84,8 +84,10 @@ def _commander() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, str(COMMANDS), str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            [sys.executable, str(COMMANDS), str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
 
     def end() -> None:
         ours.close()
@@ -260,9 +262,13 @@ class Rig:
     ) -> subprocess.Popen[bytes]:
         with (self.root / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
-            )  # fmt: skip
+            )
 
     def _line(self, process: subprocess.Popen[bytes], timeout: float = 60.0) -> bytes:
         assert process.stdout is not None

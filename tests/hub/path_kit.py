@@ -63,14 +63,23 @@ class Path:
         self.windows = Windows(self.clock.now, self.counts.add)
         self.privacy = Privacy(purposes, uses=uses, rules=rules, consents=self.consents, windows=self.windows)
         self.planner = Planner(
-            metrics=METRICS, place=places.get, privacy=self.privacy, live=self.live, replay=replay,
+            metrics=METRICS,
+            place=places.get,
+            privacy=self.privacy,
+            live=self.live,
+            replay=replay,
             protected=lambda integration: integration == "modbus",
             pulses=Pulses(dict(self.buffer.local), self.buffer.put_local, self.counts.add),
-        )  # fmt: skip
+        )
         self.pipeline = Pipeline(
-            device=self.devices.get, planner=self.planner, replay=replay, quarantine=self.quarantine,
-            buffer=self.buffer, clock=self.clock, counts=self.counts,
-        )  # fmt: skip
+            device=self.devices.get,
+            planner=self.planner,
+            replay=replay,
+            quarantine=self.quarantine,
+            buffer=self.buffer,
+            clock=self.clock,
+            counts=self.counts,
+        )
 
     async def emit(self, integration="bluetooth", device=TAG.id, **report):
         await self.pipeline.emit(integration, Report(device=device, **report))

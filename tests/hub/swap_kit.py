@@ -47,7 +47,10 @@ def state_of(directory: Path) -> dict[str, tuple[object, ...]]:
     """All that can be changed in a directory: names, bytes, rights and owners."""
     return {
         str(path.relative_to(directory)): (
-            (found := path.lstat()).st_mode, found.st_uid, found.st_gid, path.read_bytes() if path.is_file() else b"",
+            (found := path.lstat()).st_mode,
+            found.st_uid,
+            found.st_gid,
+            path.read_bytes() if path.is_file() else b"",
         )
         for path in [directory, *directory.rglob("*")]
-    }  # fmt: skip
+    }

@@ -62,8 +62,9 @@ def test_all_that_a_reply_can_say_and_change_is_in_two_lists() -> None:
 WORDS = st.sampled_from(["command", "commands", "config", "edits", "set", "device", "egress", "recipients", "update"])
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(max_size=20) | st.binary(max_size=40),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4), max_leaves=12,
-)  # fmt: skip
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
+    max_leaves=12,
+)
 
 
 @settings(

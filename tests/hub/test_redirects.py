@@ -66,9 +66,15 @@ class Streets:
             peer = (tls.getpeercert() or {}) if tls else {}
             name = next((value for part in peer.get("subject", ()) for _, value in part), "")
             self.seen.append(
-                Seen(host=host, method=request.method, path=request.path, headers=dict(request.headers),
-                     body=await request.read(), name=name)
-            )  # fmt: skip
+                Seen(
+                    host=host,
+                    method=request.method,
+                    path=request.path,
+                    headers=dict(request.headers),
+                    body=await request.read(),
+                    name=name,
+                )
+            )
             if request.path in self.answers:
                 status, location = self.answers[request.path]
                 return web.Response(status=status, headers={"Location": location, "Alt-Svc": f'h2="{RELAY}:1"'})
@@ -96,9 +102,13 @@ class Streets:
             hosts.append(Host(host=BACKEND, port=self.ports[BACKEND], whose="both"))
             certificate, key = ca.issue("hub-a")
             yield Egress(
-                trust((BACKEND, self.ports[BACKEND], ca.pem)), ManualClock(), certificate=certificate, key=key,
-                hosts=hosts, led=lambda *told: self.told.append(told),
-            )  # fmt: skip
+                trust((BACKEND, self.ports[BACKEND], ca.pem)),
+                ManualClock(),
+                certificate=certificate,
+                key=key,
+                hosts=hosts,
+                led=lambda *told: self.told.append(told),
+            )
 
 
 @asynccontextmanager
@@ -241,9 +251,14 @@ HOSTS = [
 PLACES = st.sampled_from(["meter.example", "relay", "backend", "meter.example@relay", "relay\\@meter.example", "[::1]"])
 LOCATIONS = st.one_of(
     st.text(),
-    st.builds("{}{}{}{}".format, st.sampled_from(["", "http:", "https:", "HTTP:", "//", "http://", "https://", "/\\"]),
-              PLACES, st.sampled_from(["", ":80", ":443", ":8080", ":0", "#@relay/"]), st.text(max_size=5)),
-)  # fmt: skip
+    st.builds(
+        "{}{}{}{}".format,
+        st.sampled_from(["", "http:", "https:", "HTTP:", "//", "http://", "https://", "/\\"]),
+        PLACES,
+        st.sampled_from(["", ":80", ":443", ":8080", ":0", "#@relay/"]),
+        st.text(max_size=5),
+    ),
+)
 
 
 @given(LOCATIONS)

@@ -341,9 +341,7 @@ def test_both_stretch_a_passphrase_to_the_same_secret_however_it_is_typed(node: 
 
 def test_a_badge_made_today_is_the_same_text() -> None:
     texts = [one["text"] for one in told(KEPT / "badges/badges.json")]
-    assert texts == [
-        make_badge(school.BADGE, school.BADGE_KEY), make_badge(school.EVERYWHERE, school.FORMER_BADGE_KEY)
-    ]  # fmt: skip
+    assert texts == [make_badge(school.BADGE, school.BADGE_KEY), make_badge(school.EVERYWHERE, school.FORMER_BADGE_KEY)]
     assert (KEPT / "badges/revoked.bin").read_bytes() == make_revoked(school.REVOKED, school.BADGE_KEY)
 
 

@@ -94,10 +94,14 @@ class BleHouse:
         environment = {"DBUS_SYSTEM_BUS_ADDRESS": self.scene.radio["bus_address"]}
         return await asyncio.to_thread(
             lambda: subprocess.run(
-                [sys.executable, "-m", "hub", *arguments], input=stdin, capture_output=True, timeout=120, check=False,
+                [sys.executable, "-m", "hub", *arguments],
+                input=stdin,
+                capture_output=True,
+                timeout=120,
+                check=False,
                 env={**os.environ, **environment},
             )
-        )  # fmt: skip
+        )
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         path = self.scene.root / "backend" / "backend.db"

@@ -315,10 +315,15 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
 
     # 13/18, and each of the five others by its name, with what is to be done
     counter(page, "13/18 remontent")
-    wanted = sorted([
-        "Clé fausse", "Clé fausse", "Hors de portée", "Étiquette illisible",
-        "Déjà sur un autre concentrateur\u00a0: ecole-voisine",
-    ])  # fmt: skip
+    wanted = sorted(
+        [
+            "Clé fausse",
+            "Clé fausse",
+            "Hors de portée",
+            "Étiquette illisible",
+            "Déjà sur un autre concentrateur\u00a0: ecole-voisine",
+        ]
+    )
     until(lambda: remedies(page) == wanted, PATIENCE_S, lambda: f"{remedies(page)} {school.rig.logs()}")
     assert page.locator("[data-row] .state.green").count() == 13
     assert page.locator("[data-row] .state.red").count() == 2

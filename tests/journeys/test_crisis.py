@@ -181,8 +181,11 @@ def test_between_two_networks_that_the_hub_stands_in_nothing_passes_and_a_machin
         def doctor() -> dict[str, Any]:
             done = subprocess.run(
                 [*house.inside, *ILOT, "doctor", "--no-probe", "--config", str(house.config), "--json"],
-                capture_output=True, check=False, timeout=PATIENCE_S, cwd=house.root,
-            )  # fmt: skip
+                capture_output=True,
+                check=False,
+                timeout=PATIENCE_S,
+                cwd=house.root,
+            )
             return next(one for one in json.loads(done.stdout) if one["what"] == "network")
 
         assert passes(there, house.inside, NEAR), "the hub itself is reached in its second network"
@@ -237,8 +240,10 @@ def test_a_read_only_hub_changes_nothing_and_says_why(house: House) -> None:
     house.asked("crisis", "readonly", "--why", "audit")
     refused = subprocess.run(
         [*ILOT, "device", "add", "host:other", "--place", "machine", "--config", str(house.config)],
-        capture_output=True, check=False, timeout=PATIENCE_S,
-    )  # fmt: skip
+        capture_output=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
     assert refused.returncode != 0
     assert b"read-only" in refused.stderr
     assert house.asked("alerts")["alerts"] == []

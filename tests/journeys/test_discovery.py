@@ -132,10 +132,19 @@ async def test_a_capture_holds_sensors_only_decodes_and_can_be_heard_again(tmp_p
         scene = made.scene
         said = await asyncio.to_thread(
             lambda: scene._start(
-                "radio", "-m", "hub", "sim", "ble", "--replay", str(capture), "--speed", "1000",
-                "--bus-address-file", str(tmp_path / "bus"),
+                "radio",
+                "-m",
+                "hub",
+                "sim",
+                "ble",
+                "--replay",
+                str(capture),
+                "--speed",
+                "1000",
+                "--bus-address-file",
+                str(tmp_path / "bus"),
             )
-        )  # fmt: skip
+        )
         scene.radio = {"bus_address": said["bus_address"]}
         found = json.loads((await made.output("discover", "ble", "--scan", "2", "--json", *config)).stdout)
         assert {candidate["id"] for candidate in found["candidates"]} == {SEALED, TAG}

@@ -98,8 +98,9 @@ def test_a_backend_with_another_owners_certificate_is_refused_named_and_nothing_
     ilot("backend", "init", str(stranger / "backend"), "--json")
     impostor = subprocess.Popen(
         [sys.executable, "-m", "hub", "backend", "run", str(stranger / "backend"), "--port", str(rig._port), "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         impostor.stdout.readline()
         rig.start_hub(per_second=100)
@@ -153,17 +154,28 @@ def test_the_buffer_can_be_verified_exported_and_opened_with_the_recovery_key(ri
     out = tmp_path / "exported.ilot"
     verify = subprocess.run(
         [sys.executable, "-m", "hub", "buffer", "verify", "--config", str(rig.config), "--json"],
-        capture_output=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        check=False,
+    )
     assert verify.returncode == 0
     assert sum(segment["readings"] for segment in json.loads(verify.stdout)) >= 2 * len(rig.numbers(b"durable"))
     exported = ilot("buffer", "export", str(out), "--config", str(rig.config), "--json")
     assert exported["records"] > 0
     opened = subprocess.run(
-        [sys.executable, "-m", "hub", "backend", "open", str(out), "--key-file",
-         str(rig.backend_dir / "recovery.key"), "--json"],
-        capture_output=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "hub",
+            "backend",
+            "open",
+            str(out),
+            "--key-file",
+            str(rig.backend_dir / "recovery.key"),
+            "--json",
+        ],
+        capture_output=True,
+        check=False,
+    )
     assert opened.returncode == 0, opened.stderr
     told = [json.loads(line) for line in opened.stdout.splitlines()]
     seen = {report["values"]["uptime"] for block in told for report in block.get("reports", ())}

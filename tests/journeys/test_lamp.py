@@ -68,14 +68,25 @@ async def street(
     store = await Store.open(tmp_path / "store.db", KEY)
     stream = Stream()
     desk = CommandService(
-        store, Devices([LAMP]), path.clock, path.counts, metric=lambda device, key: METRICS.get(key),
-        last=lambda device, key: None, downlink=None,  # type: ignore[arg-type]
-    )  # fmt: skip
+        store,
+        Devices([LAMP]),
+        path.clock,
+        path.counts,
+        metric=lambda device, key: METRICS.get(key),
+        last=lambda device, key: None,
+        downlink=None,  # type: ignore[arg-type]
+    )
     watching = Watching(store, Book(store, stream, path.clock), desk, path.clock, path.counts, None, lambda: [LAMP])  # type: ignore[arg-type]
     watching.rules = path.planner.rules = Rules(
-        rules, place=path.planner._place, devices=lambda: [path_kit.TAG, LAMP], period=lambda device: None,
-        may_keep=path.planner.may_keep, now=path.clock.now, monotonic=path.clock.monotonic, fired=watching.fired,
-    )  # fmt: skip
+        rules,
+        place=path.planner._place,
+        devices=lambda: [path_kit.TAG, LAMP],
+        period=lambda device: None,
+        may_keep=path.planner.may_keep,
+        now=path.clock.now,
+        monotonic=path.clock.monotonic,
+        fired=watching.fired,
+    )
     for somebody in (True, True, False):
         await path.emit(values={"presence": somebody, "co2": CO2, "temperature": 21.5})
         await path.clock.advance(30)
@@ -102,9 +113,7 @@ async def test_a_lamp_dims_by_presence_and_no_file_holds_who_was_there(tmp_path:
 
 
 async def test_where_a_purpose_is_stated_the_same_search_finds_it(tmp_path: Path) -> None:
-    rows, store, told, alerts = await street(
-        tmp_path, {"classes": {"presence": "lighting", "co2": "air quality"}}
-    )  # fmt: skip
+    rows, store, told, alerts = await street(tmp_path, {"classes": {"presence": "lighting", "co2": "air quality"}})
     assert told == [100.0, 20.0]
     assert columns(rows) == {"temperature", "presence", "co2"}
     assert str(CO2).encode() in store

@@ -41,11 +41,14 @@ link: {{uplinks: {{https: {{url: "{url}"}}}}}}
 buffer: {{window: 200ms, segment_size: 64KB}}
 """
 SECRET = bytes.fromhex("456E4F6365616E20476D62482E313300")
-PTM = [bytes.fromhex(line) for line in (
-    "55000F07012B35244BC0FF456E4F6365019EB63B0000FFFFFFFF370071",
-    "5500120701183540616E20476D62482E313300019EB63B0000FFFFFFFF3700F0",
-    "55000A0701EB30D0B518FB019EB63B0000FFFFFFFF37004D",
-)]  # fmt: skip
+PTM = [
+    bytes.fromhex(line)
+    for line in (
+        "55000F07012B35244BC0FF456E4F6365019EB63B0000FFFFFFFF370071",
+        "5500120701183540616E20476D62482E313300019EB63B0000FFFFFFFF3700F0",
+        "55000A0701EB30D0B518FB019EB63B0000FFFFFFFF37004D",
+    )
+]
 
 
 @pytest.fixture
@@ -59,9 +62,11 @@ def peers(tmp_path: Path) -> Iterator[dict[str, str]]:
     try:
         for name, (module, *options) in commands.items():
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *options], stdout=subprocess.PIPE, text=True,
+                [sys.executable, "-m", module, *options],
+                stdout=subprocess.PIPE,
+                text=True,
                 cwd=Path(__file__).parents[2],
-            )  # fmt: skip
+            )
             processes.append(process)
             assert process.stdout is not None
             ports[name] = json.loads(process.stdout.readline())["port"]

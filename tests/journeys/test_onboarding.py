@@ -80,12 +80,19 @@ class School:
             for start in range(0, len(frames), 5):
                 packets = [
                     {
-                        "tmst": time.monotonic_ns() // 1000 & 0xFFFFFFFF, "freq": 868.1, "stat": 1, "modu": "LORA",
-                        "datr": "SF7BW125", "codr": "4/5", "rssi": -70, "lsnr": 6.5, "size": len(frame),
+                        "tmst": time.monotonic_ns() // 1000 & 0xFFFFFFFF,
+                        "freq": 868.1,
+                        "stat": 1,
+                        "modu": "LORA",
+                        "datr": "SF7BW125",
+                        "codr": "4/5",
+                        "rssi": -70,
+                        "lsnr": 6.5,
+                        "size": len(frame),
                         "data": base64.b64encode(frame).decode(),
                     }
                     for frame in frames[start : start + 5]
-                ]  # fmt: skip
+                ]
                 body = json.dumps({"rxpk": packets}).encode()
                 self._push(gateway, struct.pack(">BHB", 2, start & 0xFFFF, 0) + bytes.fromhex(GATEWAY) + body)
 
@@ -300,10 +307,13 @@ def test_keys_come_sealed_from_the_district_and_a_wrong_one_is_named(
 
     school.hear([join("70b3d5e75f000001", right), join("70b3d5e75f000002", right)])
     until(
-        lambda: [one["why"] for one in school.devices().values()] == ["bad-mic", "joined"]
-        or [one["why"] for one in school.devices().values()] == ["joined", "bad-mic"],
-        PATIENCE_S, lambda: f"{school.devices()}",
-    )  # fmt: skip
+        lambda: (
+            [one["why"] for one in school.devices().values()] == ["bad-mic", "joined"]
+            or [one["why"] for one in school.devices().values()] == ["joined", "bad-mic"]
+        ),
+        PATIENCE_S,
+        lambda: f"{school.devices()}",
+    )
     troubled = school.devices()["lorawan:70b3d5e75f000002"]
     assert (troubled["state"], troubled["fr"][:10]) == ("trouble", "clé fausse")
 
@@ -311,9 +321,9 @@ def test_keys_come_sealed_from_the_district_and_a_wrong_one_is_named(
     school.rig.stop(school.rig.hub)
     school.configure(
         GATEWAY,
-        more='places: {hall: {zone: rooms}}\ndevices:\n  lorawan:70b3d5e75f000001:\n'
+        more="places: {hall: {zone: rooms}}\ndevices:\n  lorawan:70b3d5e75f000001:\n"
         "    {integration: lorawan, place: hall, key: !secret k}\n",
-    )  # fmt: skip
+    )
     secrets = tmp_path / "secrets.yaml"
     secrets.write_text(f"k: {right.hex()}\n")
     secrets.chmod(0o600)
@@ -343,7 +353,7 @@ def test_a_hub_from_its_backup_knows_the_devices_and_opens_what_was_sealed_to_it
     assert "--label-file" in refused.stderr
     added = school.run(
         "device", "add", "--label-file", "-", "--place", "room-1", "--zone", "rooms", "--json", stdin=said
-    )  # fmt: skip
+    )
     assert added.returncode == 0, added.stderr
     card, table, sealed = tmp_path / "card", tmp_path / "k.csv", tmp_path / "k.ilot-inventory"
     table.write_text(f"dev_eui;app_key\n70B3D5E75F000009;{key}\n")
@@ -356,9 +366,16 @@ def test_a_hub_from_its_backup_knows_the_devices_and_opens_what_was_sealed_to_it
     moved = tmp_path / "new"
     moved.mkdir()
     restored = command(
-        "restore", backup, "--recovery-key-file", school.rig.backend_dir / "recovery.key", "--config-dir", moved,
-        "--state-dir", moved / "state", "--json",
-    )  # fmt: skip
+        "restore",
+        backup,
+        "--recovery-key-file",
+        school.rig.backend_dir / "recovery.key",
+        "--config-dir",
+        moved,
+        "--state-dir",
+        moved / "state",
+        "--json",
+    )
     assert restored.returncode == 0, restored.stderr
     school.rig.config = moved / "config.yaml"
     text = school.rig.config.read_text()

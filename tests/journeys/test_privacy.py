@@ -115,9 +115,15 @@ class Home:
     def ilot(self, *arguments: str, stdin: str = "") -> Any:
         with (self.machine / "log").open("ab") as log:
             done = subprocess.run(
-                [sys.executable, str(PEOPLE), *arguments, "--json"], input=stdin.encode(), stdout=subprocess.PIPE,
-                stderr=log, env=self.env, cwd=self.machine, timeout=PATIENCE_S, check=False,
-            )  # fmt: skip
+                [sys.executable, str(PEOPLE), *arguments, "--json"],
+                input=stdin.encode(),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self.env,
+                cwd=self.machine,
+                timeout=PATIENCE_S,
+                check=False,
+            )
         assert done.returncode == 0, (arguments, (self.machine / "log").read_text())
         return json.loads(done.stdout)
 
@@ -127,9 +133,12 @@ class Home:
     def start(self, *arguments: str) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
         with (self.machine / "log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, str(PEOPLE), *arguments, "--json"], stdout=subprocess.PIPE, stderr=log, env=self.env,
+                [sys.executable, str(PEOPLE), *arguments, "--json"],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self.env,
                 cwd=self.machine,
-            )  # fmt: skip
+            )
         self.processes.append(process)
         assert process.stdout is not None
         assert select.select([process.stdout], [], [], PATIENCE_S)[0], (self.machine / "log").read_text()
@@ -161,10 +170,21 @@ class Home:
         found = b""
         for segment in sorted((self.state / "buffer").rglob("*.seg")):
             done = subprocess.run(
-                [sys.executable, "-m", "hub", "backend", "open", str(segment), "--json",
-                 "--key-file", str(self.owner / "recovery.key")],
-                capture_output=True, timeout=PATIENCE_S, check=False,
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-m",
+                    "hub",
+                    "backend",
+                    "open",
+                    str(segment),
+                    "--json",
+                    "--key-file",
+                    str(self.owner / "recovery.key"),
+                ],
+                capture_output=True,
+                timeout=PATIENCE_S,
+                check=False,
+            )
             assert done.returncode == 0, done.stderr
             found += done.stdout
         return found

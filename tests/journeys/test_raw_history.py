@@ -136,8 +136,12 @@ def test_raw_history_outlives_a_restart_and_a_kill_is_erased_with_its_device_and
 def raw_of_the_command(home: Home) -> list[list[str]]:
     done = subprocess.run(
         [sys.executable, str(PEOPLE), "history", "salle/temperature", "--raw", "--config", str(home.config)],
-        capture_output=True, env=home.env, cwd=home.machine, timeout=PATIENCE_S, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        env=home.env,
+        cwd=home.machine,
+        timeout=PATIENCE_S,
+        check=True,
+    )
     return [*csv.reader(io.StringIO(done.stdout.decode()))]
 
 

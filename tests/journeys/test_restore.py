@@ -220,9 +220,10 @@ def test_a_lost_hub_goes_on_in_a_new_run_and_its_old_card_is_told_apart_when_it_
     (tmp_path / "old-card").rename(rig.state)
     rig.start_hub(per_second=50)
     until(
-        lambda: bool(rig.sql("SELECT kind FROM alarms WHERE kind IN ('old-state', 'set-back')")), 60.0,
+        lambda: bool(rig.sql("SELECT kind FROM alarms WHERE kind IN ('old-state', 'set-back')")),
+        60.0,
         lambda: f"no alarm: {rig.logs()}",
-    )  # fmt: skip
+    )
     rig.wait_durable(3)
     refused = ilot("backup", "--config", str(rig.config), "--json")
     assert "a newer backup" in refused["backend"]["error"], "an old card must not replace the newest backup"
@@ -250,8 +251,9 @@ def test_a_card_destroyed_during_an_outage_loses_nothing_that_the_stick_had(tmp_
         rig.start_hub(per_second=0.01)
         until(
             lambda: rig.status()["mirror"]["copies"] >= 1 and rig.status()["backup"]["directory"]["at"] is not None,
-            PATIENCE_S, lambda: f"nothing reaches the stick: {rig.logs()}",
-        )  # fmt: skip
+            PATIENCE_S,
+            lambda: f"nothing reaches the stick: {rig.logs()}",
+        )
         told = run("status", "--config", rig.config)
         assert f"in {stick}" in told.stdout.decode()
         rig.kill(rig.hub)
@@ -338,9 +340,16 @@ def enrolled(tmp_path_factory) -> Iterator[tuple[Rig, Path]]:
 def restore(rig: Rig, file: Path, at: Path, *more: object, key: Path | None = None) -> tuple[int, str]:
     at.mkdir(exist_ok=True)
     done = run(
-        "restore", file, "--recovery-key-file", key or rig.backend_dir / "recovery.key", "--config-dir", at,
-        "--state-dir", at / "state", *more,
-    )  # fmt: skip
+        "restore",
+        file,
+        "--recovery-key-file",
+        key or rig.backend_dir / "recovery.key",
+        "--config-dir",
+        at,
+        "--state-dir",
+        at / "state",
+        *more,
+    )
     return done.returncode, (done.stderr + done.stdout).decode()
 
 
@@ -434,8 +443,11 @@ def test_the_recovery_key_may_come_by_stdin(enrolled, tmp_path):
     command = [sys.executable, "-m", "hub", "restore", str(file), "--recovery-key-file", "-", "--dry-run"]
     done = subprocess.run(
         [*command, "--config-dir", str(tmp_path), "--state-dir", str(tmp_path / "state")],
-        input=(rig.backend_dir / "recovery.key").read_bytes(), capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
+        input=(rig.backend_dir / "recovery.key").read_bytes(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -447,9 +459,12 @@ def test_a_restoration_that_fails_half_way_leaves_everything_as_it_was(enrolled,
     (tmp_path / "config.yaml").write_text("hub: {}\n")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     found = Restoration(
-        file.read_bytes(), read_recovery_key((rig.backend_dir / "recovery.key").read_bytes()), config_dir=tmp_path,
-        state_dir=tmp_path / "state", set_aside=True,
-    )  # fmt: skip
+        file.read_bytes(),
+        read_recovery_key((rig.backend_dir / "recovery.key").read_bytes()),
+        config_dir=tmp_path,
+        state_dir=tmp_path / "state",
+        set_aside=True,
+    )
     names = []
 
     def write(directory: int, name: str, *more: Any) -> None:

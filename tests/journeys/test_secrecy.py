@@ -155,9 +155,15 @@ class House:
         """A command; what it says to people goes to the same log as the hub's."""
         with (self.machine / "log").open("ab") as log:
             done = subprocess.run(
-                self.command(*arguments), input=stdin.encode(), stdout=subprocess.PIPE, stderr=log, env=self.env,
-                cwd=self.machine, timeout=PATIENCE_S, check=False,
-            )  # fmt: skip
+                self.command(*arguments),
+                input=stdin.encode(),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self.env,
+                cwd=self.machine,
+                timeout=PATIENCE_S,
+                check=False,
+            )
         assert done.returncode in (0, 6), (arguments, (self.machine / "log").read_text())
         return json.loads(done.stdout)
 
@@ -271,9 +277,10 @@ def test_the_search_finds_every_canary_in_every_form_and_the_operators_own_files
 def secrets(lived: House) -> dict[str, bytes]:
     """What opens something, in every form: keys of devices, passwords, the token, and this hub's own keys."""
     wanted = {
-        name: needle for name, needle in needles(lived.token).items()
+        name: needle
+        for name, needle in needles(lived.token).items()
         if name.startswith((RADIO_KEY, NEXT_KEY, PASSWORD, PROXY_PASSWORD, lived.token[:20], "token"))
-    }  # fmt: skip
+    }
     for path in (lived.state / "keys").iterdir():
         data = path.read_bytes()
         for line in data.splitlines() if data.startswith(b"-----BEGIN PRIVATE") else [data]:
@@ -389,10 +396,21 @@ def test_the_recovery_key_opens_the_backlog_and_the_canaries_are_in_it(lived: Ho
     said = b""
     for segment in sorted((lived.state / "buffer" / "readings").glob("*.seg")):
         done = subprocess.run(
-            [sys.executable, "-m", "hub", "backend", "open", str(segment), "--json",
-             "--key-file", str(lived.owner / "recovery.key")],
-            capture_output=True, timeout=PATIENCE_S, check=False,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "hub",
+                "backend",
+                "open",
+                str(segment),
+                "--json",
+                "--key-file",
+                str(lived.owner / "recovery.key"),
+            ],
+            capture_output=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         said += done.stdout
     assert {SUCCESSOR, PLACE, WORD, str(NUMBER)} <= search(said, {text: text.encode() for text in texts()})
@@ -404,9 +422,13 @@ def peek(made: House, twin: str = "") -> dict[str, Any]:
     command = [*closed, sys.executable, str(PEEK), DEVICE, *made.command("run", *made.config)]
     (made.machine / "cores").mkdir(exist_ok=True)
     done = subprocess.run(
-        command, env={**made.env, "CANARY_TWIN": twin}, cwd=made.machine / "cores", capture_output=True,
-        timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+        command,
+        env={**made.env, "CANARY_TWIN": twin},
+        cwd=made.machine / "cores",
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr.decode()
     verdict: dict[str, Any] = json.loads(done.stdout)
     assert verdict["ready"], done.stderr.decode()

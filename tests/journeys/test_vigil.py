@@ -102,8 +102,10 @@ class Visitor:
 def at_the_backend(scene: Scene, family: str) -> dict[str, Any] | None:
     done = subprocess.run(
         [sys.executable, "-m", "hub", "backend", "alerts", "list", str(scene.root / "backend"), "--json"],
-        capture_output=True, check=True, timeout=PATIENCE_S,
-    )  # fmt: skip
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE_S,
+    )
     alerts = [json.loads(line) for line in done.stdout.splitlines()]
     return next((one for one in alerts if (one["rule"], one["key"]) == ("security", family)), None)
 
@@ -165,8 +167,10 @@ def test_changes_of_the_configuration_are_told_with_who_which_and_from_where_and
     def counted() -> bool:
         done = subprocess.run(
             [sys.executable, "-m", "hub", "backend", "audit", str(scene.root / "backend"), hub, "--json"],
-            capture_output=True, check=True, timeout=PATIENCE_S,
-        )  # fmt: skip
+            capture_output=True,
+            check=True,
+            timeout=PATIENCE_S,
+        )
         newest = json.loads(done.stdout.splitlines()[0])
         return f"configuration={before + 1}" in json.dumps(newest)
 
@@ -209,8 +213,10 @@ def test_the_head_of_the_audit_log_is_witnessed_and_a_log_cut_or_rewritten_contr
     def heads() -> list[dict[str, Any]]:
         done = subprocess.run(
             [sys.executable, "-m", "hub", "backend", "audit", str(scene.root / "backend"), hub, "--json"],
-            capture_output=True, check=True, timeout=PATIENCE_S,
-        )  # fmt: skip
+            capture_output=True,
+            check=True,
+            timeout=PATIENCE_S,
+        )
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     edits = [{"path": ["hub", "name"], "value": "Quatre"}]  # an entry, whose head is told at once
@@ -223,10 +229,23 @@ def test_the_head_of_the_audit_log_is_witnessed_and_a_log_cut_or_rewritten_contr
     assert answer["count"] >= newest["count"]
     for wrong, why in (([[answer["count"] + 1, newest["head"]]], "was cut"), ([[1, "00" * 32]], "written anew")):
         done = subprocess.run(
-            [sys.executable, "-m", "hub", "audit", "verify", "--witness", f"{wrong[0][0]}:{wrong[0][1]}",
-             "--config", str(scene.config), "--state-dir", str(scene.state)],
-            capture_output=True, check=False, timeout=PATIENCE_S,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "hub",
+                "audit",
+                "verify",
+                "--witness",
+                f"{wrong[0][0]}:{wrong[0][1]}",
+                "--config",
+                str(scene.config),
+                "--state-dir",
+                str(scene.state),
+            ],
+            capture_output=True,
+            check=False,
+            timeout=PATIENCE_S,
+        )
         assert done.returncode != 0
         assert why in done.stderr.decode()
 
@@ -234,10 +253,22 @@ def test_the_head_of_the_audit_log_is_witnessed_and_a_log_cut_or_rewritten_contr
 def test_who_did_what_is_listed(scene: Scene) -> None:
     def entries() -> list[dict[str, Any]]:
         done = subprocess.run(
-            [sys.executable, "-m", "hub", "audit", "list", "--config", str(scene.config), "--state-dir",
-             str(scene.state), "--json"],
-            capture_output=True, check=True, timeout=PATIENCE_S,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "hub",
+                "audit",
+                "list",
+                "--config",
+                str(scene.config),
+                "--state-dir",
+                str(scene.state),
+                "--json",
+            ],
+            capture_output=True,
+            check=True,
+            timeout=PATIENCE_S,
+        )
         listed: list[dict[str, Any]] = json.loads(done.stdout)["entries"]
         return listed
 

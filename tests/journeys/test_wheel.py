@@ -26,8 +26,12 @@ def command(*words: object, timeout: float = 600) -> str:
     done = subprocess.run(
         [str(word) for word in words],
         env={**env, "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        cwd="/", capture_output=True, text=True, timeout=timeout, check=False,
-    )  # fmt: skip
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
     assert done.returncode == 0, f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -55,9 +59,20 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = folder / "venv/bin/python"
     assert WHEELS.is_dir(), "run `make setup`: it fetches the wheels of each dependency"
     command(
-        sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--find-links", WHEELS,
-        "--require-hashes", "--requirement", wanted,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--no-index",
+        "--find-links",
+        WHEELS,
+        "--require-hashes",
+        "--requirement",
+        wanted,
+    )
     return python.parent
 
 
@@ -65,8 +80,11 @@ def test_the_wheel_holds_every_file_of_the_source_that_is_no_program(installed: 
     """Packs, pages, styles, translations: whatever Git holds below the packages."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--", *(name for name in SOURCES if (ROOT / name).is_dir())],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.split("\0")  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
     files = [name for name in listed if name and (ROOT / name).is_file()]
     assert any(name.startswith("packs/") for name in files)
     site = Path(command(installed / "python", "-c", "import hub; print(hub.__path__[0])").strip()).parent

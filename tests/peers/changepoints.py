@@ -40,8 +40,10 @@ def main():
                     lambda x, heats=heats, cools=cools: (
                         (model(x, heats, cools, mean, before) - used) * numpy.sqrt(weight)
                     ),
-                    start, bounds=(low, high), x_scale=[scale, 1, scale / 10, 10, scale / 10, 5],
-                )  # fmt: skip
+                    start,
+                    bounds=(low, high),
+                    x_scale=[scale, 1, scale / 10, 10, scale / 10, 5],
+                )
                 if best is None or fitted.cost < best.cost:
                     best = fitted
         left = float(2 * best.cost)

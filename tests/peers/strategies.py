@@ -56,24 +56,38 @@ def some_rows(draw: st.DrawFn, shapes: Sequence[Shape], subjects: Sequence[Subje
         drawn = [(column, draw(values[column.kind])) for column in shape.columns]
         made.append(
             Row(
-                draw(st.sampled_from(subjects)), shape, draw(times), draw(st.booleans()),
+                draw(st.sampled_from(subjects)),
+                shape,
+                draw(times),
+                draw(st.booleans()),
                 tuple(on_grid(c.resolution, v) if c.kind == "number" else v for c, v in drawn),
-                draw(st.integers(0, 3)), draw(st.integers(1, 3)),
-                draw(st.none() | st.integers(-32767, 32767)), draw(positions),
+                draw(st.integers(0, 3)),
+                draw(st.integers(1, 3)),
+                draw(st.none() | st.integers(-32767, 32767)),
+                draw(positions),
             )
-        )  # fmt: skip
+        )
     return made
 
 
 gaps = st.builds(
-    Gap, stream=st.sampled_from(STREAMS), run=st.binary(min_size=16, max_size=16), first=st.integers(1, 9),
-    last=st.integers(9, 1 << 60), readings=st.integers(0, 1 << 60), from_s=st.integers(0, 1 << 32),
-    to_s=st.integers(0, 1 << 32), reason=st.sampled_from(["damaged", "evicted"]),
-)  # fmt: skip
+    Gap,
+    stream=st.sampled_from(STREAMS),
+    run=st.binary(min_size=16, max_size=16),
+    first=st.integers(1, 9),
+    last=st.integers(9, 1 << 60),
+    readings=st.integers(0, 1 << 60),
+    from_s=st.integers(0, 1 << 32),
+    to_s=st.integers(0, 1 << 32),
+    reason=st.sampled_from(["damaged", "evicted"]),
+)
 marks = st.builds(
-    ClockMark, boot=st.binary(min_size=16, max_size=16), wall_minus_monotonic_ms=st.integers(-(1 << 62), 1 << 62),
-    error_ms=st.integers(0, 1 << 40), source=words,
-)  # fmt: skip
+    ClockMark,
+    boot=st.binary(min_size=16, max_size=16),
+    wall_minus_monotonic_ms=st.integers(-(1 << 62), 1 << 62),
+    error_ms=st.integers(0, 1 << 40),
+    source=words,
+)
 
 
 @st.composite

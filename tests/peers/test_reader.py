@@ -109,9 +109,14 @@ async def test_the_other_reader_follows_the_buffer_of_a_hub_over_segments_and_ru
 ) -> None:
     for number in range(2):
         buffer = Buffer.open(
-            tmp_path, hub="hub-test", identity=party.identity, store_key=party.store_key, trust=party.trust,
-            clock=Clock(), config=replace(CONFIG, segment_bytes=8 << 10, urgent_s=0.0),
-        )  # fmt: skip
+            tmp_path,
+            hub="hub-test",
+            identity=party.identity,
+            store_key=party.store_key,
+            trust=party.trust,
+            clock=Clock(),
+            config=replace(CONFIG, segment_bytes=8 << 10, urgent_s=0.0),
+        )
         buffer.start(asyncio.get_running_loop())
         for row in rows(1000 * number, 1000):
             buffer.append(row)
@@ -194,10 +199,13 @@ def resealed(data: bytes, head: framing.Head, at: int) -> bytes:
     raw = bytearray(data[head.offset : head.offset + head.size])
     raw[at] ^= 1
     header = framing.pack_header(
-        raw[8], head.size - framing.OVERHEAD, readings=int.from_bytes(raw[10:12], "big"),
-        seq=int.from_bytes(raw[12:20], "big"), total=int.from_bytes(raw[20:28], "big"),
+        raw[8],
+        head.size - framing.OVERHEAD,
+        readings=int.from_bytes(raw[10:12], "big"),
+        seq=int.from_bytes(raw[12:20], "big"),
+        total=int.from_bytes(raw[20:28], "big"),
         commit_s=int.from_bytes(raw[28:32], "big"),
-    )  # fmt: skip
+    )
     cut = head.size - framing.SIGNATURE_SIZE - 4
     forged = framing.pack_record(header, bytes(raw[framing.HEADER_SIZE : cut]), bytes(raw[cut:-4]))
     return data[: head.offset] + forged + data[head.offset + head.size :]
@@ -297,9 +305,19 @@ def test_both_readers_refuse_the_same_blocks_and_say_the_same_of_the_others_what
 ) -> None:
     chosen, numbering, squeeze = random.Random(seed), Numbering(), Squeezer()
     sealer = Sealer(
-        identity=party.identity, store_key=party.store_key, trust=party.trust, hub="hub-test", run=os.urandom(16),
-        stream=READINGS, segment=1, first_seq=1, total=0, commit_s=5, previous=Previous(), aead=AES,
-    )  # fmt: skip
+        identity=party.identity,
+        store_key=party.store_key,
+        trust=party.trust,
+        hub="hub-test",
+        run=os.urandom(16),
+        stream=READINGS,
+        segment=1,
+        first_seq=1,
+        total=0,
+        commit_s=5,
+        previous=Previous(),
+        aead=AES,
+    )
     shapes = [
         Shape((Column("a"), Column("b", "Cel", "0.01"), Column("f", kind="flag"))),
         Shape((Column("t", kind="text"), Column("k", "W", "10"))),
@@ -343,7 +361,13 @@ def a_row(chosen: random.Random, shapes: list[Shape], subjects: list[Subject]) -
     values = (number, fine, chosen.random() < 0.5) if shape is shapes[0] else (text, chosen.randrange(-5, 50) * 10)
     place = Position(chosen.uniform(-90, 90), chosen.uniform(-180, 180), chosen.choice([None, 3.0]))
     return Row(
-        chosen.choice(subjects), shape, chosen.choice([0, 5, -7, chosen.randrange(1 << 40), (1 << 63) - 1]), True,
-        values, chosen.randrange(4), chosen.randrange(1, 4), chosen.choice([None, -60, 0, 5]),
+        chosen.choice(subjects),
+        shape,
+        chosen.choice([0, 5, -7, chosen.randrange(1 << 40), (1 << 63) - 1]),
+        True,
+        values,
+        chosen.randrange(4),
+        chosen.randrange(1, 4),
+        chosen.choice([None, -60, 0, 5]),
         chosen.choice([None, None, place]),
-    )  # fmt: skip
+    )

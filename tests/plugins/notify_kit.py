@@ -37,9 +37,14 @@ def alert(name: str = "a", severity: str = "warning", **more: Any) -> Alert:
 
 @asynccontextmanager
 async def notifying(
-    name: str, run: Callable[[Any, Any], Any], config: Any, *, http: Any = None, local: Local | None = None,
+    name: str,
+    run: Callable[[Any, Any], Any],
+    config: Any,
+    *,
+    http: Any = None,
+    local: Local | None = None,
     policy: Policy = EVERYTHING,
-) -> AsyncIterator[tuple[OwnNotices, ManualClock, Health]]:  # fmt: skip
+) -> AsyncIterator[tuple[OwnNotices, ManualClock, Health]]:
     clock, health = ManualClock(), Health(name=name, type="notifier", since=0.0)
     queue = OwnNotices(name, HUB, http, local or Local(), clock, policy)  # type: ignore[arg-type]
     supervisor = Supervisor(health, lambda: run(config, queue.start(supervisor.ready)), clock)

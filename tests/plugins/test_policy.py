@@ -143,9 +143,12 @@ STORIES = st.lists(st.sampled_from([s for s in STATES if s != RAISED]), max_size
 
 
 @given(
-    st.sampled_from(SEVERITIES), STORIES, st.sampled_from(SEVERITIES), st.sampled_from([RAISED, ESCALATED]),
+    st.sampled_from(SEVERITIES),
+    STORIES,
+    st.sampled_from(SEVERITIES),
+    st.sampled_from([RAISED, ESCALATED]),
     st.frozensets(st.sampled_from(STATES), min_size=1),
-)  # fmt: skip
+)
 def test_no_end_is_told_of_what_was_kept_back_and_nothing_below_the_least_severity(
     severity: str, story: list[str], least: str, when: str, states: frozenset[str]
 ) -> None:

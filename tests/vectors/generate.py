@@ -118,9 +118,14 @@ def write_segments(
         clock, disk = Clock(), FaultyDisk()
         clock.wall, clock.boot = float(START_S), BOOT
         journal = Journal(
-            directory, disk=disk, clock=clock, keys=Keys(HUB, IDENTITY, STORE_KEY, CHACHA if number else AES), run=name,
-            trust=TRUST, config=CONFIG,
-        )  # fmt: skip
+            directory,
+            disk=disk,
+            clock=clock,
+            keys=Keys(HUB, IDENTITY, STORE_KEY, CHACHA if number else AES),
+            run=name,
+            trust=TRUST,
+            config=CONFIG,
+        )
         for at, record in enumerate([] if number else alerts, 1):
             commit(journal, record, ALERTS)
             told[ALERTS] += as_told(record, at, int(clock.wall))
@@ -224,9 +229,14 @@ def write_unfinished(directory: Path) -> None:
     clock, name = Clock(), run("unfinished")
     clock.wall, clock.boot = float(START_S), BOOT
     journal = Journal(
-        directory, disk=FaultyDisk(), clock=clock, keys=Keys(HUB, IDENTITY, STORE_KEY, AES), run=name, trust=TRUST,
+        directory,
+        disk=FaultyDisk(),
+        clock=clock,
+        keys=Keys(HUB, IDENTITY, STORE_KEY, AES),
+        run=name,
+        trust=TRUST,
         config=CONFIG,
-    )  # fmt: skip
+    )
     rows, mark = SMALL
     assert isinstance(rows, list)
     assert isinstance(mark, ClockMark)
@@ -261,14 +271,29 @@ def write_link(directory: Path, small: Path) -> None:
     group, numbered = group_of(small)
     (directory / "message.bin").write_bytes(pack_message([group]))
     state = State(
-        hub=HUB, boot=BOOT, nonce=secret("nonce", 16), n=12, generation=5, trust_version=TRUST.version,
-        streams={READINGS: (run("small"), 2, record_digest(numbered[-1]))}, oldest={READINGS: (run("small"), 1)},
+        hub=HUB,
+        boot=BOOT,
+        nonce=secret("nonce", 16),
+        n=12,
+        generation=5,
+        trust_version=TRUST.version,
+        streams={READINGS: (run("small"), 2, record_digest(numbered[-1]))},
+        oldest={READINGS: (run("small"), 1)},
         heard=START_S + 90.25,
-    )  # fmt: skip
+    )
     ack = Ack(
-        hub=HUB, stream=READINGS, run=run("small"), db=secret("database", 16), n=77, through=2,
-        ranges=((5, 9), (11, 11)), rejected=((10, 10),), want=((4, 4),), nonce=state.nonce, now=START_S + 120.5,
-    )  # fmt: skip
+        hub=HUB,
+        stream=READINGS,
+        run=run("small"),
+        db=secret("database", 16),
+        n=77,
+        through=2,
+        ranges=((5, 9), (11, 11)),
+        rejected=((10, 10),),
+        want=((4, 4),),
+        nonce=state.nonce,
+        now=START_S + 120.5,
+    )
     trust = sign_trust(ROOT, TRUST)
     for name, body, told in (
         ("state", sign_state(state, IDENTITY), state),
@@ -293,14 +318,28 @@ def write_together(directory: Path, small: Path) -> None:
     """What hub and backend say that both speak 2: a state with records in one message, one ack of two runs."""
     group, numbered = group_of(small)
     state = State(
-        hub=HUB, boot=BOOT, nonce=secret("another nonce", 16), n=13, generation=5, trust_version=TRUST.version,
-        streams={READINGS: (run("small"), 2, record_digest(numbered[-1]))}, oldest={READINGS: (run("small"), 1)},
-        heard=START_S + 120.5, speaks=2,
-    )  # fmt: skip
+        hub=HUB,
+        boot=BOOT,
+        nonce=secret("another nonce", 16),
+        n=13,
+        generation=5,
+        trust_version=TRUST.version,
+        streams={READINGS: (run("small"), 2, record_digest(numbered[-1]))},
+        oldest={READINGS: (run("small"), 1)},
+        heard=START_S + 120.5,
+        speaks=2,
+    )
     ack = Ack(
-        hub=HUB, stream=READINGS, run=run("small"), db=secret("database", 16), n=78, through=2, nonce=state.nonce,
-        now=START_S + 121.5, also=(StreamAck(ALERTS, run("small"), 3, ((5, 6),), ((7, 7),), ((4, 4),)),),
-    )  # fmt: skip
+        hub=HUB,
+        stream=READINGS,
+        run=run("small"),
+        db=secret("database", 16),
+        n=78,
+        through=2,
+        nonce=state.nonce,
+        now=START_S + 121.5,
+        also=(StreamAck(ALERTS, run("small"), 3, ((5, 6),), ((7, 7),), ((4, 4),)),),
+    )
     signed = sign_ack(ack, ACK_KEY)
     (directory / "together.bin").write_bytes(pack_message([group], sign_state(state, IDENTITY)))
     (directory / "together-reply.bin").write_bytes(pack_reply([signed], speaks=2))
@@ -339,16 +378,24 @@ def write_backup(directory: Path) -> None:
     """A state backup, with small stand-ins for its files."""
     directory.mkdir()
     contents = backup.Contents(
-        config="config.yaml", files={"config.yaml": b"hub:\n  name: vector\n", "sites/a.yaml": b"{}\n"},
+        config="config.yaml",
+        files={"config.yaml": b"hub:\n  name: vector\n", "sites/a.yaml": b"{}\n"},
         keys={"identity": private_pem(IDENTITY), "tls": private_pem(TLS), "store": STORE_KEY},
-        trust=b"TRUST", enrolment=b"{}", certificate=b"PEM", store=b"SQLite",
+        trust=b"TRUST",
+        enrolment=b"{}",
+        certificate=b"PEM",
+        store=b"SQLite",
         local={"replay/ble:A4:C1:38:00:00:01": 41, "sent/acme:42": 7},
         streams=[backup.StreamEnd(READINGS, run("small"), 2, [(1, 1)])],
-    )  # fmt: skip
+    )
     document = backup.seal(
-        contents, identity=IDENTITY, generation=6, made=START_S + 3600.0, trust_version=TRUST.version,
+        contents,
+        identity=IDENTITY,
+        generation=6,
+        made=START_S + 3600.0,
+        trust_version=TRUST.version,
         recipients=TRUST.recipients,
-    )  # fmt: skip
+    )
     (directory / "backup.bin").write_bytes(document)
     told = {"head": msgspec.to_builtins(backup.read(document).head, builtin_types=(bytes,)), "contents": contents}
     write_json(directory / "backup.json", told)
@@ -357,9 +404,12 @@ def write_backup(directory: Path) -> None:
 def write_enrolment(directory: Path) -> None:
     """A token, what a hub sends for it, and the proof that it holds the secret."""
     token = Token(
-        url="https://backend.example:8443", root=fingerprint(ROOT.public).hex(), id="vector",
-        secret=secret("token", 16), expires=float(START_S + 86_400),
-    )  # fmt: skip
+        url="https://backend.example:8443",
+        root=fingerprint(ROOT.public).hex(),
+        id="vector",
+        secret=secret("token", 16),
+        expires=float(START_S + 86_400),
+    )
     request = make_csr(TLS, HUB)
     asked = {
         "token": str(token), "secret": token.secret, "identity": PUBLIC, "csr": request.decode(),

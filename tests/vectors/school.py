@@ -73,11 +73,13 @@ INGEST, INGEST_FILE = recipient("ingest")
 RECOVERY, RECOVERY_FILE = recipient("recovery")
 TLS = ec.derive_private_key(int.from_bytes(secret("tls", 31), "big"), ec.SECP256R1())
 TRUST = Trust(
-    version=3, owner="Ville de Test", issued=float(START_S - 86_400),
+    version=3,
+    owner="Ville de Test",
+    issued=float(START_S - 86_400),
     recipients=tuple(Recipient(key.kid, key.role, key.public) for key in (INGEST, RECOVERY)),
     ack_keys=(AckKey(key_id(ACK_PUBLIC), ACK_PUBLIC),),
     egress=(Egress(host="backend.example", port=8443, ca_pem="-----BEGIN CERTIFICATE-----\n"),),
-)  # fmt: skip
+)
 
 
 def climate(who: Subject, second: float, temperature: float, humidity: float, rssi: int | None = -60) -> Row:
@@ -155,11 +157,21 @@ TRUST_OF_BADGES = msgspec.structs.replace(
 )
 """While badges that the former key signed are still good, the owner names both."""
 BADGE = Badge(
-    id=secret("badge", 8), name="Dominique Martin", role="technicien", sites=("ecole-voltaire", "hub-pbw6fr2nn7yolxjw"),
-    begin=START_S, until=START_S + 30 * 86_400, secret=password_hash.make(PASSPHRASE, secret("salt", 16)),
-)  # fmt: skip
+    id=secret("badge", 8),
+    name="Dominique Martin",
+    role="technicien",
+    sites=("ecole-voltaire", "hub-pbw6fr2nn7yolxjw"),
+    begin=START_S,
+    until=START_S + 30 * 86_400,
+    secret=password_hash.make(PASSPHRASE, secret("salt", 16)),
+)
 EVERYWHERE = Badge(
-    id=secret("second badge", 8), name="Aïcha Ould-Énée", role="administrateur", sites=("*",),
-    begin=START_S, until=START_S + 3_600, secret=password_hash.make(PASSPHRASE, secret("second salt", 16)),
-)  # fmt: skip
+    id=secret("second badge", 8),
+    name="Aïcha Ould-Énée",
+    role="administrateur",
+    sites=("*",),
+    begin=START_S,
+    until=START_S + 3_600,
+    secret=password_hash.make(PASSPHRASE, secret("second salt", 16)),
+)
 REVOKED = Revoked(number=7, issued=START_S + 7_200, ids=(EVERYWHERE.id, secret("a third badge", 8)))

@@ -108,15 +108,21 @@ class Book:
             if known is None:
                 return None
             made = msgspec.structs.replace(
-                known, n=known.n + 1, changed=self._clock.now(), by=newer.by, why="", value=newer.value,
-                severity=newer.severity, text=newer.text, text_fr=typeset(newer.text_fr), evidence=newer.evidence,
-            )  # fmt: skip
+                known,
+                n=known.n + 1,
+                changed=self._clock.now(),
+                by=newer.by,
+                why="",
+                value=newer.value,
+                severity=newer.severity,
+                text=newer.text,
+                text_fr=typeset(newer.text_fr),
+                evidence=newer.evidence,
+            )
             await self._change(made)
             return made
 
-    async def clear(
-        self, rule: str, key: str, by: str, *, noting: Mapping[str, bytes] | None = None
-    ) -> Alert | None:  # fmt: skip
+    async def clear(self, rule: str, key: str, by: str, *, noting: Mapping[str, bytes] | None = None) -> Alert | None:
         """Its rule is over. `noting` as in `raise_`."""
         async with self._lock:
             known = self.of(rule, key)
@@ -206,7 +212,7 @@ class Book:
 
     async def _change(
         self, alert: Alert, *, by_person: bool = False, noting: Mapping[str, bytes] | None = None
-    ) -> None:  # fmt: skip
+    ) -> None:
         """RAM, store, buffer, and whoever listens; under the lock."""
         self._take(alert)
         self.changes += 1
@@ -228,7 +234,7 @@ class Book:
 
     async def _keep(
         self, alerts: list[Alert], *, by_person: bool = False, noting: Mapping[str, bytes] | None = None
-    ) -> None:  # fmt: skip
+    ) -> None:
         try:
             await self._memory.keep(alerts, by_person=by_person, noting=noting)
         except (DiskRefuses, StorageError) as error:

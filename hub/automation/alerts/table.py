@@ -33,7 +33,7 @@ class Memory:
 
     async def keep(
         self, alerts: Sequence[Alert], *, by_person: bool = False, noting: Mapping[str, bytes] | None = None
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`noting`: keys of `meta` that are written in the same transaction. Raises DiskRefuses, StorageError."""
 
         def work(db: apsw.Connection) -> None:

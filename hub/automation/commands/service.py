@@ -43,11 +43,17 @@ class CommandService:
     nothing is written to a device now, "" when it may be."""
 
     def __init__(
-        self, store: Store, devices: Devices, clock: Clock, counts: Counts, *,
-        metric: Callable[[str, str], Metric | None], last: Callable[[str, str], Value | None],
+        self,
+        store: Store,
+        devices: Devices,
+        clock: Clock,
+        counts: Counts,
+        *,
+        metric: Callable[[str, str], Metric | None],
+        last: Callable[[str, str], Value | None],
         downlink: Callable[[Device, str, Mapping[str, float]], Any],
         barred: Callable[[Device], Awaitable[str]] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._memory = Memory(store)
         self._devices, self._clock, self._counts = devices, clock, counts
         self._metric, self._last, self._downlink = metric, last, downlink
@@ -106,9 +112,10 @@ class CommandService:
             raise WriteRefused("read-only", self.frozen)
         if self.stopped is not None:
             raise WriteRefused(
-                "stopped", f"all writes are stopped by {self.stopped.by}: {self.stopped.why}. "
-                "`ilot command resume` allows them again"
-            )  # fmt: skip
+                "stopped",
+                f"all writes are stopped by {self.stopped.by}: {self.stopped.why}. "
+                "`ilot command resume` allows them again",
+            )
         if len(self._open) >= OPEN_LIMIT:
             raise WriteRefused("too-many", f"{OPEN_LIMIT} commands are under way: wait for some to end")
         device = self._devices.get(order.device)
@@ -125,9 +132,17 @@ class CommandService:
 
     def _record(self, order: Order, now: float) -> Record:
         return Record(
-            id=token_hex(6), device=order.device, metric=order.metric, value=order.value, values=order.values,
-            by=order.by, why=order.why, at=now, expires=now + order.ttl_s, old=self._last(order.device, order.metric),
-        )  # fmt: skip
+            id=token_hex(6),
+            device=order.device,
+            metric=order.metric,
+            value=order.value,
+            values=order.values,
+            by=order.by,
+            why=order.why,
+            at=now,
+            expires=now + order.ttl_s,
+            old=self._last(order.device, order.metric),
+        )
 
     async def _accept(self, order: Order, now: float, noting: Mapping[str, bytes] | None) -> Record:
         """Make it durable, then offer it."""
@@ -349,9 +364,10 @@ class CommandService:
         self.stops += 1
         # What an integration has in its hands may reach its device yet: then it is let go after it.
         underway = [
-            one for one in self._open.values()
+            one
+            for one in self._open.values()
             if one.id in self._taken and one.state != "queued" and one.value is not None
-        ]  # fmt: skip
+        ]
         for record in list(self._open.values()):  # whatever the disk says to it
             self._end(record, "failed", f"all writes were stopped by {by}: {why}")
         await self.flush()  # a value that was written a moment ago is let go too

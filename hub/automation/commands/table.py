@@ -48,9 +48,13 @@ class Record(msgspec.Struct, kw_only=True):
 
     def command(self) -> Command:
         return Command(
-            id=self.id, device=self.device, metric=self.metric, value=self.value, values=self.values,
+            id=self.id,
+            device=self.device,
+            metric=self.metric,
+            value=self.value,
+            values=self.values,
             expires=self.expires,
-        )  # fmt: skip
+        )
 
 
 class Stopped(msgspec.Struct, frozen=True):
@@ -125,7 +129,7 @@ class Memory:
 
     async def stop(
         self, stopped: Stopped | None, at: float, who: str, why: str, releases: Sequence[Record] = ()
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Remember, durably and audited, that all writes are stopped, None: that they are not any more; and in the same
         transaction the commands that let go because of it."""
 

@@ -23,10 +23,16 @@ class Absence:
     """`open` are the (rule, key) that held in an earlier life. `start` is when this life began."""
 
     def __init__(
-        self, rules: Iterable[Rule], *, place: Callable[[str], Place | None], devices: Callable[[], Iterable[Device]],
-        period: Callable[[Device], float | None], start: float, open: set[tuple[str, str]],
+        self,
+        rules: Iterable[Rule],
+        *,
+        place: Callable[[str], Place | None],
+        devices: Callable[[], Iterable[Device]],
+        period: Callable[[Device], float | None],
+        start: float,
+        open: set[tuple[str, str]],
         on_duty: Callable[[Device], bool] = lambda device: True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.rules = list(rules)
         self._place, self._devices, self._period = place, devices, period
         self._start = start

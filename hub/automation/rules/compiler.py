@@ -86,18 +86,31 @@ def _rule(name: str, rule: Written, core: Core, programmes: dict[str, Programme]
     unit = rule.unit or (metric.unit if metric is not None else None)
     action = rule.set
     return Rule(
-        name=name, metric=rule.metric, unit=unit,
-        places=frozenset(rule.places), zones=frozenset(rule.zones),
-        aggregate=rule.aggregate, minus=None if rule.minus is None else series_of(rule.minus),
-        rate_s=_seconds(rule.rate_over), stuck=rule.stuck is not None, within_s=rule.within.total_seconds(),
-        test=_test(rule), silent_s=_seconds(rule.silent), silent_periods=rule.silent_periods,
-        for_s=_seconds(rule.for_) or 0.0, during=None if rule.during is None else programmes[rule.during],
-        severity=rule.severity or "warning", escalate_s=_seconds(rule.escalate), text=rule.text, text_fr=rule.text_fr,
-        limit=_limit(rule, unit), alert=rule.alert,
-        action=None if action is None else Action(
-            action.device, action.metric, action.value, action.otherwise, action.clear_identity
-        ),
-    )  # fmt: skip
+        name=name,
+        metric=rule.metric,
+        unit=unit,
+        places=frozenset(rule.places),
+        zones=frozenset(rule.zones),
+        aggregate=rule.aggregate,
+        minus=None if rule.minus is None else series_of(rule.minus),
+        rate_s=_seconds(rule.rate_over),
+        stuck=rule.stuck is not None,
+        within_s=rule.within.total_seconds(),
+        test=_test(rule),
+        silent_s=_seconds(rule.silent),
+        silent_periods=rule.silent_periods,
+        for_s=_seconds(rule.for_) or 0.0,
+        during=None if rule.during is None else programmes[rule.during],
+        severity=rule.severity or "warning",
+        escalate_s=_seconds(rule.escalate),
+        text=rule.text,
+        text_fr=rule.text_fr,
+        limit=_limit(rule, unit),
+        alert=rule.alert,
+        action=None
+        if action is None
+        else Action(action.device, action.metric, action.value, action.otherwise, action.clear_identity),
+    )
 
 
 def _test(rule: Written) -> Limit | Equals | None:
@@ -138,13 +151,13 @@ def compile_programme(schedule: Schedule, core: Core) -> Programme:
         exceptions=_dates(schedule.exceptions),
         region=None if public is None else public.region,
         holiday=() if public is None else _hours(public.hours),
-        school=None if school is None or off is None else Calendar(
-            f"school holidays, zone {school.zone}", dict.fromkeys(off.days, ()), off.until
-        ),
+        school=None
+        if school is None or off is None
+        else Calendar(f"school holidays, zone {school.zone}", dict.fromkeys(off.days, ()), off.until),
         school_hours=() if school is None else _hours(school.hours),
         also=tuple(_calendar(name, core.calendars[name]) for name in schedule.also_during),
         never=tuple(_calendar(name, core.calendars[name]) for name in schedule.not_during),
-    )  # fmt: skip
+    )
     return Programme(ZoneInfo(core.timezone_of(schedule.site)), tuple(tuple(day) for day in days), special)
 
 

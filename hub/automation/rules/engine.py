@@ -97,12 +97,20 @@ class Rules:
     go on until they are over."""
 
     def __init__(
-        self, rules: Iterable[Rule], *, place: Callable[[str], Place | None], devices: Callable[[], Iterable[Device]],
-        period: Callable[[Device], float | None], may_keep: Callable[[Metric, str], bool],
-        now: Callable[[], float], monotonic: Callable[[], float], fired: Callable[[Fired], None],
-        open: Iterable[tuple[str, str]] = (), on_duty: Callable[[Device], bool] = lambda device: True,
+        self,
+        rules: Iterable[Rule],
+        *,
+        place: Callable[[str], Place | None],
+        devices: Callable[[], Iterable[Device]],
+        period: Callable[[Device], float | None],
+        may_keep: Callable[[Metric, str], bool],
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+        fired: Callable[[Fired], None],
+        open: Iterable[tuple[str, str]] = (),
+        on_duty: Callable[[Device], bool] = lambda device: True,
         zone_name: Callable[[str], str] = str,
-    ) -> None:  # fmt: skip
+    ) -> None:
         everything = list(rules)
         self._rules = [rule for rule in everything if not rule.absence]
         self._devices = devices
@@ -119,9 +127,14 @@ class Rules:
         self.actions = {rule.name: rule.action for rule in everything if rule.action is not None}
         self._scheduled = [rule for rule in everything if rule.during is not None]
         self.absence = Absence(
-            [rule for rule in everything if rule.absence], place=place, devices=devices, period=period,
-            start=monotonic(), open=self._open, on_duty=on_duty,
-        )  # fmt: skip
+            [rule for rule in everything if rule.absence],
+            place=place,
+            devices=devices,
+            period=period,
+            start=monotonic(),
+            open=self._open,
+            on_duty=on_duty,
+        )
         self._schedule()
 
     def inherit(self, former: Rules) -> None:
@@ -239,9 +252,10 @@ class Rules:
         now = self._monotonic()
         rules = {rule.name: rule for rule in self._rules}
         ripe = [
-            one for one in self._watches.values()
+            one
+            for one in self._watches.values()
             if one.held.ripe(now) and self._watched[one.rule.name] and one.rule.name in rules
-        ]  # fmt: skip
+        ]
         on = [one for one, watch in self._watches.items() if watch.held.on and one[0] in rules]
         on += [one for one in self._open - self._watches.keys() if one[0] in rules]
         if ripe or on:
@@ -269,7 +283,7 @@ class Rules:
 
     def _stands(
         self, rule: Rule, key: str, watch: RuleInstance | None, there: Mapping[str, tuple[str, set[str]]]
-    ) -> bool:  # fmt: skip
+    ) -> bool:
         """Stands a device there that the rule is about? Where those that told it are gone, another one is only as long
         as it may tell it yet."""
         if rule.minus is not None and rule.minus[0] not in there:
@@ -284,9 +298,7 @@ class Rules:
             return not found <= self._tapped
         return bool(found)
 
-    def _end_gone(
-        self, on: Iterable[tuple[Rule, str]], there: Mapping[str, tuple[str, set[str]]], now: float
-    ) -> None:  # fmt: skip
+    def _end_gone(self, on: Iterable[tuple[Rule, str]], there: Mapping[str, tuple[str, set[str]]], now: float) -> None:
         """What holds where no device stands any more that the rule is about is over: no reading could ever say so."""
         for rule, key in on:
             watch = self._watches.get((rule.name, key))
@@ -368,9 +380,17 @@ class Rules:
 def _looks(rule: Rule) -> Rule:
     """What it looks for: not where or when, nor what follows."""
     return msgspec.structs.replace(
-        rule, places=frozenset(), zones=frozenset(), during=None, severity="", escalate_s=None, text="", text_fr="",
-        alert=True, action=None,
-    )  # fmt: skip
+        rule,
+        places=frozenset(),
+        zones=frozenset(),
+        during=None,
+        severity="",
+        escalate_s=None,
+        text="",
+        text_fr="",
+        alert=True,
+        action=None,
+    )
 
 
 def _operand(rule: Rule) -> Operand:

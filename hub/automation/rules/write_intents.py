@@ -78,15 +78,18 @@ class Holds:
             _give(wishes, given, *giving)
         return msgspec.msgpack.encode(
             _Image(
-                [(*target, *holder, hold) for target, holders in self._holders.items()
-                 for holder, hold in holders.items()],
+                [
+                    (*target, *holder, hold)
+                    for target, holders in self._holders.items()
+                    for holder, hold in holders.items()
+                ],
                 [(*target, *wish) for target, wish in wishes.items()],
                 [(*target, *wish) for target, wish in given.items()],
                 [(*target, count) for target, count in self._missed.items()],
                 [(*target, order) for target, order in self._again.items()],
                 self.stopped,
             )
-        )  # fmt: skip
+        )
 
     def take(self, target: Target, holder: Holder, hold: Hold) -> None:
         """A rule holds it from now on."""

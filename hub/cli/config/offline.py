@@ -80,10 +80,18 @@ class _Versions:
     def shown(self) -> list[dict[str, Any]]:
         revisions = self._book.revisions() if self._book is not None else []
         return [
-            {"id": one.id, "parent": one.parent, "at": one.at, "author": one.author, "reason": one.reason,
-             "what": one.what, "detail": one.detail, "runs": False}
+            {
+                "id": one.id,
+                "parent": one.parent,
+                "at": one.at,
+                "author": one.author,
+                "reason": one.reason,
+                "what": one.what,
+                "detail": one.detail,
+                "runs": False,
+            }
             for one in reversed(revisions)
-        ]  # fmt: skip
+        ]
 
 
 def _apply(config: Path, state: Path, arguments: dict[str, Any], models: Models) -> dict[str, Any]:
@@ -111,10 +119,14 @@ def _write(config: Path, kept: Kept | None, proposed: proposals.Proposed, argume
     """Whole, and in the history, or not at all."""
     refuse_links(config, proposed.written)
     change = Change(
-        first=str(config.absolute()), created=proposed.created, after=digests(proposed.written),
+        first=str(config.absolute()),
+        created=proposed.created,
+        after=digests(proposed.written),
         before={name: proposed.before[name] for name in proposed.written if name in proposed.before},
-        author=str(arguments.get("by") or who()), reason=str(arguments.get("reason") or ""), at=time.time(),
-    )  # fmt: skip
+        author=str(arguments.get("by") or who()),
+        reason=str(arguments.get("reason") or ""),
+        at=time.time(),
+    )
     if kept is not None:
         history.begin(kept, change)
     try:

@@ -28,18 +28,30 @@ def sampling() -> None:
 @click.option("--integration", "integrations", multiple=True, help="Only this integration; may be said again.")
 @output.with_hub
 def plan(
-    period: str, lasting: str | None, devices: tuple[str, ...], zones: tuple[str, ...],
-    integrations: tuple[str, ...], config: Path, state_dir: Path | None, json: bool,
-) -> None:  # fmt: skip
+    period: str,
+    lasting: str | None,
+    devices: tuple[str, ...],
+    zones: tuple[str, ...],
+    integrations: tuple[str, ...],
+    config: Path,
+    state_dir: Path | None,
+    json: bool,
+) -> None:
     """Show what it would cost to hear everything every PERIOD (30s, 5min): batteries, airtime, lines, and how long it
     takes to tell the devices. Changes nothing. What would exceed a budget is clipped or left out, with the reason."""
     said: dict[str, Any] = {"period_s": _seconds(period)}
     if lasting is not None:
         said["for_s"] = _seconds(lasting)
     answer = ask(
-        config, state_dir, "crisis.sampling.plan", timeout=WAIT_S, devices=list(devices), zones=list(zones),
-        integrations=list(integrations), **said,
-    )  # fmt: skip
+        config,
+        state_dir,
+        "crisis.sampling.plan",
+        timeout=WAIT_S,
+        devices=list(devices),
+        zones=list(zones),
+        integrations=list(integrations),
+        **said,
+    )
     if json:
         output.data(answer)
     else:
@@ -85,11 +97,16 @@ def _seconds(text: str) -> float:
 def _show_plan(answer: dict[str, Any]) -> None:
     rows = [
         (
-            one["name"], spell(one["was_s"]), spell(one["to_s"]), battery(one["battery"]), air(one["air"]),
-            line(one["line"]), one["why"],
+            one["name"],
+            spell(one["was_s"]),
+            spell(one["to_s"]),
+            battery(one["battery"]),
+            air(one["air"]),
+            line(one["line"]),
+            one["why"],
         )
         for one in answer["entries"]
-    ]  # fmt: skip
+    ]
     output.table(("what", "today", "raised", "battery, days", "airtime an hour", "line busy", ""), rows)
     if answer["left"]:
         click.echo()

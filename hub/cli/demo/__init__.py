@@ -23,10 +23,12 @@ DRAIN_S = 30.0
 @click.command()
 @click.option("--seconds", type=float, default=None, help="End by itself after this long.  [default: until Ctrl-C]")
 @click.option(
-    "--outage", type=float, default=None,
+    "--outage",
+    type=float,
+    default=None,
     help="Cut the backend off for so many seconds, then let it return; 0: never.  "
     "[default: 15 after 40 seconds; with --seconds 0]",
-)  # fmt: skip
+)
 @click.option("--keep", is_flag=True, help="Keep the demo's directory (keys, buffer, database, logs) afterwards.")
 @output.as_json
 def demo(seconds: float | None, outage: float | None, keep: bool, json: bool) -> None:

@@ -115,17 +115,31 @@ class Scene:
     def start_backend(self) -> None:
         """Start the backend, on the port it had before if it ran already."""
         self.backend = self._start(
-            "backend", "-m", "hub", "backend", "run", str(self._backend_dir), "--port", str(self._port), "--json",
+            "backend",
+            "-m",
+            "hub",
+            "backend",
+            "run",
+            str(self._backend_dir),
+            "--port",
+            str(self._port),
+            "--json",
             *self._backend_options,
-        )  # fmt: skip
+        )
         self._port = int(self.backend["url"].rpartition(":")[2].strip("/"))
 
     def start_hub(self) -> dict[str, Any]:
         """Start the hub; returns its ready line."""
         return self._start(
-            "hub", "-m", "hub", "run", "--config", str(self.config), "--json",
+            "hub",
+            "-m",
+            "hub",
+            "run",
+            "--config",
+            str(self.config),
+            "--json",
             DBUS_SYSTEM_BUS_ADDRESS=self.radio["bus_address"],
-        )  # fmt: skip
+        )
 
     def ask(self, name: str, /, **arguments: Any) -> Any:
         """The answer of the hub. Raises NotReady and Refused."""
@@ -215,9 +229,13 @@ class Scene:
     def _start(self, name: str, *arguments: str, **environment: str) -> dict[str, Any]:
         log: IO[bytes] = (self.root / f"{name}.log").open("ab")
         process = subprocess.Popen(
-            [sys.executable, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-            env={**os.environ, **environment}, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
         log.close()
         self.processes[name] = process
         return self._ready_line(name, process)
@@ -246,8 +264,11 @@ class Scene:
     def _ilot(self, *arguments: str, stdin: str = "") -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "-m", "hub", *arguments],
-            input=stdin.encode(), capture_output=True, timeout=2 * READY_S, check=False,
-        )  # fmt: skip
+            input=stdin.encode(),
+            capture_output=True,
+            timeout=2 * READY_S,
+            check=False,
+        )
         if done.returncode:
             raise HubError(f"ilot {' '.join(arguments[:2])} failed: {done.stderr.decode(errors='replace').strip()}")
         return dict(json.loads(done.stdout.strip().rpartition(b"\n")[2]))

@@ -151,9 +151,18 @@ class Showcase(Scene):
         self.radio = self._start("radio", "-m", "integrations.bluetooth.sim", "--interval", "2", "--copies", "2")
         self._knx = self._start("knx", "-m", "integrations.knx.sim", "--interval", "5")
         self._lora = self._start(
-            "lorawan", "-m", "integrations.lorawan.sim", "--port", str(self._lora_port), "--devices", "0",
-            "--bins", "1", "--interval", "6",
-        )  # fmt: skip
+            "lorawan",
+            "-m",
+            "integrations.lorawan.sim",
+            "--port",
+            str(self._lora_port),
+            "--devices",
+            "0",
+            "--bins",
+            "1",
+            "--interval",
+            "6",
+        )
 
     def furnish(self) -> None:
         """Upload the floor plan, and put places on it."""

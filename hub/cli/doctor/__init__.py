@@ -54,9 +54,11 @@ def _machine(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     yield Finding("python", OK, sys.version.split()[0])
     hybrid = ssl.OPENSSL_VERSION_INFO >= (3, 5)
     yield Finding(
-        "TLS", OK if hybrid else NOTE, ssl.OPENSSL_VERSION,
+        "TLS",
+        OK if hybrid else NOTE,
+        ssl.OPENSSL_VERSION,
         "" if hybrid else "without OpenSSL 3.5 the link has no post-quantum key exchange; readings are sealed with one",
-    )  # fmt: skip
+    )
 
 
 def _disk(config: Path, state_dir: Path | None) -> Iterator[Finding]:
@@ -72,9 +74,11 @@ def _disk(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     )
     free = shutil.disk_usage(state).free
     yield Finding(
-        "disk", OK if free > MIN_FREE else WRONG, f"{output.size(free)} free",
+        "disk",
+        OK if free > MIN_FREE else WRONG,
+        f"{output.size(free)} free",
         "" if free > MIN_FREE else "free some room: the buffer drops the oldest readings when the disk is full",
-    )  # fmt: skip
+    )
     yield _keys(state)
     yield from _raw(state)
 
@@ -89,21 +93,27 @@ def _keys(state: Path) -> Finding:
         return Finding("keys at rest", WRONG, str(error), "")
     if not by_tpm:
         return Finding(
-            "keys at rest", NOTE, "key files on the same disk",
+            "keys at rest",
+            NOTE,
+            "key files on the same disk",
             "a stolen disk shows keys, devices and settings, never buffered readings: docs/explanation/security.md, T1",
-        )  # fmt: skip
+        )
     if plain:
         return Finding(
-            "keys at rest", WRONG, f"held by the TPM, and key files lie beside it: {', '.join(plain)}",
+            "keys at rest",
+            WRONG,
+            f"held by the TPM, and key files lie beside it: {', '.join(plain)}",
             "stop the hub; `ilot keys seal` destroys them",
-        )  # fmt: skip
+        )
     from hub.identity.keys.tpm import why_not
 
     if not (problem := why_not()) and (apart := keys.key_files_apart(state / "keys")):
         return Finding(
-            "keys at rest", WRONG, f"held by the TPM, and key files lie in clear apart: {', '.join(map(str, apart))}",
+            "keys at rest",
+            WRONG,
+            f"held by the TPM, and key files lie in clear apart: {', '.join(map(str, apart))}",
             f"once they are not needed: shred -u {' '.join(map(str, apart))}",
-        )  # fmt: skip
+        )
     return Finding("keys at rest", WRONG if problem else OK, "held by this machine's TPM", problem)
 
 
@@ -111,9 +121,11 @@ def _raw(state: Path) -> Iterator[Finding]:
     """Who could read raw history that lies on the disk."""
     if os.path.lexists(state / "keys" / "raw.key"):
         yield Finding(
-            "raw history", NOTE, "on disk, its key file beside it",
+            "raw history",
+            NOTE,
+            "on disk, its key file beside it",
             "a stolen disk shows every raw reading of `history.raw_days`: `raw_on_disk: tpm` holds it to this machine",
-        )  # fmt: skip
+        )
     elif os.path.lexists(state / "keys" / "raw.tpm"):
         from hub.identity.keys.tpm import why_not
 
@@ -129,9 +141,11 @@ def _clock(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     clock = SystemClock()
     now = datetime.datetime.fromtimestamp(clock.now(), datetime.UTC)
     yield Finding(
-        "clock", OK if clock.sure() else WRONG, f"{now:%Y-%m-%d %H:%M:%S} UTC",
+        "clock",
+        OK if clock.sure() else WRONG,
+        f"{now:%Y-%m-%d %H:%M:%S} UTC",
         "" if clock.sure() else "it is before this software was built: set it, or let it reach a time server",
-    )  # fmt: skip
+    )
 
 
 def _network(config: Path, state_dir: Path | None, root: Path = Path("/")) -> Iterator[Finding]:
@@ -143,10 +157,11 @@ def _network(config: Path, state_dir: Path | None, root: Path = Path("/")) -> It
         yield Finding("network", OK, "this machine passes no packet on from one network to another")
         return
     yield Finding(
-        "network", WRONG if len(cards) > 1 else NOTE,
+        "network",
+        WRONG if len(cards) > 1 else NOTE,
         f"this machine passes packets on between its networks ({', '.join(f'{name} = 1' for name in on)})",
         f"between the building's network and the office's nothing may pass: sysctl -w {on[0]}=0, and in /etc/sysctl.d",
-    )  # fmt: skip
+    )
 
 
 def _text(path: Path) -> str:

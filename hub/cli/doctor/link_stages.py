@@ -84,9 +84,10 @@ def _connect(host: str, port: int, naming: str, connecting: str, remedy: str) ->
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise _Fails(
-            naming, f"the name {host} has no address: {error.strerror or error}",
+            naming,
+            f"the name {host} has no address: {error.strerror or error}",
             "is the name right, and does this machine have a name server?",
-        ) from error  # fmt: skip
+        ) from error
     said = ""
     for family, kind, protocol, _, address in addresses:
         made = socket.socket(family, kind, protocol)
@@ -130,9 +131,10 @@ def _secure(way: Way, raw: socket.socket) -> ssl.SSLSocket:
         raise _distrusted(way, error) from error
     except (ssl.SSLError, OSError) as error:
         raise _Fails(
-            "TLS", f"no TLS 1.3 with {way.host}: {_plain(error)}",
+            "TLS",
+            f"no TLS 1.3 with {way.host}: {_plain(error)}",
             "something on the way takes part in TLS, or this is not the backend's port",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _distrusted(way: Way, error: ssl.SSLCertVerificationError) -> _Fails:
@@ -156,9 +158,10 @@ def _strange(way: Way, why: causes.Refusal, shown: x509.Certificate | None) -> _
     named = {x509.load_der_x509_certificate(ca).subject for ca in way.context.get_ca_certs(binary_form=True)}
     if shown is not None and shown.issuer in named and shown.issuer != shown.subject:
         return _Fails(
-            "certificate", f"{_issuer(shown)} is the name of the owner's CA, but another key signed ({why.words})",
+            "certificate",
+            f"{_issuer(shown)} is the name of the owner's CA, but another key signed ({why.words})",
             "if that CA has a new key, the owner signs it into the trust document; else somebody poses as it",
-        )  # fmt: skip
+        )
     return _Fails(
         "TLS interception",
         f"another CA answers for {way.host}: {_issuer(shown)}, not the one the owner named; {why.cause}",
@@ -239,9 +242,10 @@ def _ask(way: Way, secure: ssl.SSLSocket) -> Iterator[Finding]:
         said = reply.read(300).decode(errors="replace").strip()
     except ssl.SSLError as error:
         raise _Fails(
-            "certificate", f"the backend refuses this hub's certificate: {_plain(error)}",
+            "certificate",
+            f"the backend refuses this hub's certificate: {_plain(error)}",
             "its operator looks at its log; `ilot doctor` says how long the certificate lasts",
-        ) from error  # fmt: skip
+        ) from error
     except (OSError, http.client.HTTPException) as error:
         raise _Fails(
             "admission", f"no answer to a message: {error or type(error).__name__}", "is this the backend?"
@@ -250,9 +254,11 @@ def _ask(way: Way, secure: ssl.SSLSocket) -> Iterator[Finding]:
     if skew is not None:
         wrong = abs(skew) > MAX_SKEW_S
         yield Finding(
-            "clock", NOTE if wrong else OK, f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the backend's",
+            "clock",
+            NOTE if wrong else OK,
+            f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the backend's",
             "readings carry this clock's time: let it reach a time server" if wrong else "",
-        )  # fmt: skip
+        )
     if reply.status in (401, 403):
         raise _Fails(
             "refusal", f"the backend refuses {way.hub} ({reply.status}): {said}", "its operator admits it again"

@@ -75,9 +75,10 @@ def layout(facts: dict[str, Any], link: str) -> Sheet:
         named = [text if len(text) <= SHOWN else "par le code QR" for text in (wifi["name"], wifi["key"])]
         lines += [Line(at, 32 + 4.5 * n, 3.0, text, n > 0) for n, text in enumerate(["Wi-Fi et clé", *named])]
     lines += [
-        Line(5, 54, 3.2, "Adresse"), Line(24, 54, 3.2, facts["url"], True),
+        Line(5, 54, 3.2, "Adresse"),
+        Line(24, 54, 3.2, facts["url"], True),
         Line(5, 60, 3.2, "Empreinte du certificat (SHA-256) : la même que sur la page"),
-    ]  # fmt: skip
+    ]
     lines += [Line(5, 65.0 + 4.5 * n, 3.2, text, True) for n, text in enumerate(groups(facts["fingerprint"]))]
     return Sheet(tuple(codes), tuple(map(_fitted, lines)))
 

@@ -63,8 +63,10 @@ def removed(
         raise ConfigError("one position of a list is not removed by itself; set the list as a whole")
     start, end = key.start_mark.index, max(end_of(node, text), key.end_mark.index)
     if is_empty(node):
-        end = max(node.end_mark.index if node.end_mark.index > node.start_mark.index else 0,
-                  text.index(":", key.end_mark.index) + 1)  # fmt: skip
+        end = max(
+            node.end_mark.index if node.end_mark.index > node.start_mark.index else 0,
+            text.index(":", key.end_mark.index) + 1,
+        )
     if flow_style:
         after = len(text[end:]) - len(text[end:].lstrip())
         if text[end + after : end + after + 1] == ",":

@@ -43,22 +43,30 @@ class Admission(Section):
         "uncertain, or kept out.",
     )
     signal_jump: int = Field(
-        default=40, ge=0, le=100, json_schema_extra={"unit": "dB"},
+        default=40,
+        ge=0,
+        le=100,
+        json_schema_extra={"unit": "dB"},
         description="A signal that jumps so far to and fro comes from two senders; 0: nobody looks.",
-    )  # fmt: skip
+    )
     apart: list[Group] = Field(
         default=[],
         max_length=64,
         description="Groups of gateways, adapters or integrations: no device is heard by two groups within 5 minutes.",
     )
     rate_factor: float = Field(
-        default=4.0, ge=1.5, le=1000,
+        default=4.0,
+        ge=1.5,
+        le=1000,
         description="A device without authentication may report this many times as often as its pack expects.",
-    )  # fmt: skip
+    )
     most_per_minute: int | None = Field(
-        default=None, ge=1, le=60_000, json_schema_extra={"unit": "reports"},
+        default=None,
+        ge=1,
+        le=60_000,
+        json_schema_extra={"unit": "reports"},
         description="…and one whose period nobody knows, so many; without a number, as often as it likes.",
-    )  # fmt: skip
+    )
     hold: Duration = Field(
         default=timedelta(hours=72),
         ge=timedelta(0),

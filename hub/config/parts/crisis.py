@@ -32,9 +32,11 @@ class Sampling(Section):
         default=90, ge=0, le=3650, description="Days that a battery must have left when the raised time is over."
     )
     battery_days_raised: float = Field(
-        default=14, gt=0, le=3650,
+        default=14,
+        gt=0,
+        le=3650,
         description="Days that a battery must last at the raised period, in case its device cannot be told back.",
-    )  # fmt: skip
+    )
     unknown_battery: bool = Field(
         default=False, description="Raise devices of whose battery nothing is known too: nothing says what that costs."
     )
@@ -42,9 +44,11 @@ class Sampling(Section):
         default=0.5, gt=0, le=1, description="Share of the legal airtime of its sub-band that a LoRaWAN device may use."
     )
     channel_share: float = Field(
-        default=0.05, gt=0, le=0.5,
+        default=0.05,
+        gt=0,
+        le=0.5,
         description="Share of the time that a LoRaWAN channel is taken, by all devices together.",
-    )  # fmt: skip
+    )
     line_share: float = Field(
         default=0.5, gt=0, le=1, description="Share of the time that a polled line is busy, by all of its devices."
     )

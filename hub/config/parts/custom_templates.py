@@ -101,9 +101,15 @@ def _template(written: WrittenTemplate) -> Template:
     inputs = {name: as_input(one) for name, one in written.inputs.items()}
     text_fr = written.text_fr or written.text
     return Template(
-        written.en, written.fr or written.en, written.severity, written.text, text_fr, inputs, make,
+        written.en,
+        written.fr or written.en,
+        written.severity,
+        written.text,
+        text_fr,
+        inputs,
+        make,
         written.needs_schedule,
-    )  # fmt: skip
+    )
 
 
 def _filled(value: Any, given: Mapping[str, Any]) -> Any:

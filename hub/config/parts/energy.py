@@ -18,9 +18,7 @@ from hub.core.model import MeterSwap as ModelSwap
 
 _MB, _GB = 1 << 20, 1 << 30
 
-Carrier = Literal[
-    "electricity", "gas", "heat", "cold", "wood", "fuel-oil", "water", "other"
-]  # fmt: skip
+Carrier = Literal["electricity", "gas", "heat", "cold", "wood", "fuel-oil", "water", "other"]
 
 
 class MeterSwap(Section):
@@ -140,15 +138,26 @@ def built(meter: Meter, timezone: str) -> ModelMeter:
     zone = ZoneInfo(timezone)
     kwh = Decimal(1) if meter.kwh is None and meter.metric == "energy" else meter.kwh
     return ModelMeter(
-        metric=meter.metric, carrier=meter.carrier, use=meter.use, serial=meter.serial, accuracy=meter.accuracy,
-        calibrated=meter.calibrated.isoformat() if meter.calibrated else "", kwh=kwh, wraps=meter.wraps,
-        reference=meter.reference, drift=meter.drift, schedule=meter.schedule or "",
+        metric=meter.metric,
+        carrier=meter.carrier,
+        use=meter.use,
+        serial=meter.serial,
+        accuracy=meter.accuracy,
+        calibrated=meter.calibrated.isoformat() if meter.calibrated else "",
+        kwh=kwh,
+        wraps=meter.wraps,
+        reference=meter.reference,
+        drift=meter.drift,
+        schedule=meter.schedule or "",
         swaps=tuple(
             ModelSwap(
-                at=(one.at if one.at.tzinfo else one.at.replace(tzinfo=zone)).timestamp(), final=one.final,
-                initial=one.initial, serial=one.serial, accuracy=one.accuracy,
+                at=(one.at if one.at.tzinfo else one.at.replace(tzinfo=zone)).timestamp(),
+                final=one.final,
+                initial=one.initial,
+                serial=one.serial,
+                accuracy=one.accuracy,
                 calibrated=one.calibrated.isoformat() if one.calibrated else "",
             )
             for one in meter.swaps
         ),
-    )  # fmt: skip
+    )

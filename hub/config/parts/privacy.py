@@ -28,9 +28,12 @@ class Coarsen(Section):
     )
     time: Span | None = Field(default=None, description="Times are put back to the beginning of such a span.")
     grid: float | None = Field(
-        default=None, ge=0, le=100_000, json_schema_extra={"unit": "m"},
+        default=None,
+        ge=0,
+        le=100_000,
+        json_schema_extra={"unit": "m"},
         description="Positions are snapped to squares of this size; 0: kept as they are. Without a rule: 200.",
-    )  # fmt: skip
+    )
     keep_id: bool = Field(
         default=False, description="Positions keep the id of their device. Without it they are cut from it."
     )

@@ -94,13 +94,19 @@ def built(pulse: Pulse, timezone: str) -> ModelPulse:
     """With amounts in the metric's own unit and dates in Unix seconds."""
     factor, zone = UNITS[pulse.metric][pulse.unit], ZoneInfo(timezone)
     return ModelPulse(
-        metric=pulse.metric, source=pulse.source, weight=pulse.weight * factor, initial=pulse.initial * factor,
-        initial_raw=pulse.initial_raw, wraps=pulse.wraps,
+        metric=pulse.metric,
+        source=pulse.source,
+        weight=pulse.weight * factor,
+        initial=pulse.initial * factor,
+        initial_raw=pulse.initial_raw,
+        wraps=pulse.wraps,
         corrections=tuple(
             ModelCorrection(
-                at=(one.at if one.at.tzinfo else one.at.replace(tzinfo=zone)).timestamp(), index=one.index * factor,
-                raw=one.raw, weight=None if one.weight is None else one.weight * factor,
+                at=(one.at if one.at.tzinfo else one.at.replace(tzinfo=zone)).timestamp(),
+                index=one.index * factor,
+                raw=one.raw,
+                weight=None if one.weight is None else one.weight * factor,
             )
             for one in pulse.corrections
         ),
-    )  # fmt: skip
+    )

@@ -61,9 +61,11 @@ class Rule(Section):
     inputs: Annotated[dict[str, Any], Empty] = Field(default={}, description="What the template asks, by name.")
     metric: MetricKey | None = Field(default=None, description="The metric that is watched.")
     unit: str | None = Field(
-        default=None, max_length=32, description="The unit that you count in (UCUM); another one than the metric's is "
+        default=None,
+        max_length=32,
+        description="The unit that you count in (UCUM); another one than the metric's is "
         "an error. Needed for a metric that only a plugin knows.",
-    )  # fmt: skip
+    )
     places: list[Id] = Field(default=[], max_length=500, description="Where, each place for itself: ids of `places`.")
     zones: list[Id] = Field(
         default=[], max_length=500, description="All places of these zones. Without `places` and `zones`: everywhere."

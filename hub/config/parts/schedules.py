@@ -86,9 +86,19 @@ Period = Annotated[str, readable(period_of)]
 SchoolYear = Annotated[str, AfterValidator(_year)]
 OfADay = Annotated[list[Hours], Field(max_length=24)]
 Region = Literal[
-    "metropole", "alsace-moselle", "guadeloupe", "martinique", "guyane", "reunion", "mayotte", "saint-barthelemy",
-    "saint-martin", "saint-pierre-et-miquelon", "nouvelle-caledonie", "wallis-et-futuna",
-]  # fmt: skip
+    "metropole",
+    "alsace-moselle",
+    "guadeloupe",
+    "martinique",
+    "guyane",
+    "reunion",
+    "mayotte",
+    "saint-barthelemy",
+    "saint-martin",
+    "saint-pierre-et-miquelon",
+    "nouvelle-caledonie",
+    "wallis-et-futuna",
+]
 """`hub.config.calendars.holidays.REGIONS`."""
 
 
@@ -115,9 +125,9 @@ class Calendar(Section):
         default=None, description="Until which day it is complete; `ilot status` says when that comes near."
     )
     days: dict[Period, Annotated[list[Hours], Field(min_length=1, max_length=48)]] = Field(
-        max_length=5000, description='Hours by date or period: {2026-12-24: ["08:00-12:00"]}; a whole day is '
-        "00:00-24:00.",
-    )  # fmt: skip
+        max_length=5000,
+        description='Hours by date or period: {2026-12-24: ["08:00-12:00"]}; a whole day is 00:00-24:00.',
+    )
 
 
 class Schedule(Section):

@@ -50,13 +50,17 @@ class Security(Section):
     """What makes weak signals an incident: see how-to/weak-signals.md."""
 
     window: Duration = Field(
-        default=timedelta(minutes=10), ge=timedelta(minutes=1), le=timedelta(hours=24),
+        default=timedelta(minutes=10),
+        ge=timedelta(minutes=1),
+        le=timedelta(hours=24),
         description="Within this time they are counted together.",
-    )  # fmt: skip
+    )
     quiet: Duration = Field(
-        default=timedelta(hours=1), ge=timedelta(minutes=5), le=timedelta(days=7),
+        default=timedelta(hours=1),
+        ge=timedelta(minutes=5),
+        le=timedelta(days=7),
         description="An incident is over after so long without a further sign.",
-    )  # fmt: skip
+    )
     thresholds: Annotated[Thresholds, Empty] = Field(
         default=Thresholds.unsaid(), description="How many of a kind are an incident."
     )

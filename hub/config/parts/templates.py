@@ -57,9 +57,12 @@ def _bin(given: dict[str, Any]) -> dict[str, Any]:
 
 def _low(metric: str, unit: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return lambda given: {
-        "metric": given.get("metric", metric), "unit": unit, "below": given["below"],
-        "clears": given["below"] + given["margin"], **({"for_": given["for"]} if "for" in given else {}),
-    }  # fmt: skip
+        "metric": given.get("metric", metric),
+        "unit": unit,
+        "below": given["below"],
+        "clears": given["below"] + given["margin"],
+        **({"for_": given["for"]} if "for" in given else {}),
+    }
 
 
 _FOR = "How long it must last."

@@ -60,10 +60,12 @@ class Web(Section):
         "know it do not warn. The fingerprint on the label changes with it.",
     )
     redirect_port: int | None = Field(
-        default=None, ge=0, le=65535,
+        default=None,
+        ge=0,
+        le=65535,
         description="Where it stands, plain HTTP on this port, usually 80, leads to the pages and to nothing else; "
         "without it nothing listens there.",
-    )  # fmt: skip
+    )
     reset_directory: Path | None = Field(
         default=None,
         description="Directory, as that of the boot partition, in which a file `ilot-claim-reset` asks for a new claim "

@@ -35,10 +35,14 @@ _DEEP = 8
 
 
 def client(
-    ca: str = "", *, file: Path | None = None, shown: tuple[Path, Path] | None = None,
-    oldest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2, newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED,
+    ca: str = "",
+    *,
+    file: Path | None = None,
+    shown: tuple[Path, Path] | None = None,
+    oldest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+    newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED,
     dates: bool = True,
-) -> ssl.SSLContext:  # fmt: skip
+) -> ssl.SSLContext:
     """A context to call a server with, which must show a certificate for its name. `ca` (PEM) and `file` are whom to
     trust, else the machine's own CAs; `shown`: certificate and key of our own. Without `dates` no certificate is too
     old or too new. Reads files. Raises OSError, which ssl.SSLError is, and ValueError for a `ca` that is no PEM."""

@@ -78,8 +78,14 @@ ROWS = (
         "lui ou son autorité n'a pas la forme que veut le RFC 5280", "faites-le refaire dans cette forme"),
     Row(FORM, (23,), "it is revoked", _RENEW, "il est révoqué", _RENEW_FR),
 )  # fmt: skip
-_OTHER = Row(OTHER, (), "OpenSSL does not accept it", "whoever runs the server looks at it",
-             "OpenSSL ne l'accepte pas", "l'exploitant du serveur l'examine")  # fmt: skip
+_OTHER = Row(
+    OTHER,
+    (),
+    "OpenSSL does not accept it",
+    "whoever runs the server looks at it",
+    "OpenSSL ne l'accepte pas",
+    "l'exploitant du serveur l'examine",
+)
 _BY_CODE = {code: row for row in ROWS for code in row.codes}
 _PINNED = (
     "something stands between this hub and its backend, or the owner has a new CA and signs it into the trust document"

@@ -181,9 +181,15 @@ async def _worker() -> Any:
     """A started worker that said it is ready, as (reader, writer, the processor seconds it has used). Raises OSError,
     NotReady."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-m", "hub.devices.codecs.worker",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={"PATH": os.defpath}, close_fds=True,
-    )  # fmt: skip
+        sys.executable,
+        "-I",
+        "-m",
+        "hub.devices.codecs.worker",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={"PATH": os.defpath},
+        close_fds=True,
+    )
     if process.stdin is None or process.stdout is None:
         raise OSError("no pipes to the codecs' process")
     try:

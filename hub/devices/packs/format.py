@@ -259,10 +259,12 @@ class PackKeys(Section):
         default=None, min_length=1, max_length=2000, description="bacnet: the objects, as in `settings.objects`."
     )
     groups: dict[Slug, dict[str, Any]] | None = Field(
-        default=None, min_length=1, max_length=1000,
+        default=None,
+        min_length=1,
+        max_length=1000,
         description="knx: the communication objects by a name, each as an entry of `settings.groups`; the device says "
         "their group addresses in `settings.addresses`.",
-    )  # fmt: skip
+    )
     layout: tuple[dict[str, Any], ...] | None = Field(
         default=None,
         min_length=1,

@@ -99,10 +99,13 @@ def _things(directory: Path) -> Iterator[tuple[str, Found | str]]:
             continue
         device, profile = _device(documents, stem)
         found = Found(
-            name=stem, code=code, vendor=directory.name,
+            name=stem,
+            code=code,
+            vendor=directory.name,
             model=str(documents.get(device, {}).get("name", stem.removesuffix("-codec"))),
-            mac=str(profile.get("macVersion", "")), listens="C" if profile.get("supportsClassC") is True else "A",
-        )  # fmt: skip
+            mac=str(profile.get("macVersion", "")),
+            listens="C" if profile.get("supportsClassC") is True else "A",
+        )
         for example in _list(uplink.get("examples")):
             given, answer = _dict(example.get("input")), _dict(example.get("output"))
             _take(found, given.get("fPort"), given.get("bytes"), answer)

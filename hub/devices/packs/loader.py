@@ -103,9 +103,17 @@ def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
     code = {file: text.decode() for file, text in reader.files.items() if file.endswith((".js", ".json"))}
     source = code.pop(keys.codec.file) if coded and grammar is None else ""
     return Pack(
-        name=name, digest=digest(reader.files), files=reader.files, keys=keys, codec=Codec(source, code),
-        fields=_fields(keys), metrics={**METRICS, **_own(keys)}, vectors=tuple(vectors), grammar=grammar, part=part,
-    )  # fmt: skip
+        name=name,
+        digest=digest(reader.files),
+        files=reader.files,
+        keys=keys,
+        codec=Codec(source, code),
+        fields=_fields(keys),
+        metrics={**METRICS, **_own(keys)},
+        vectors=tuple(vectors),
+        grammar=grammar,
+        part=part,
+    )
 
 
 def digest(files: Mapping[str, bytes]) -> str:
@@ -248,11 +256,20 @@ def content_of(path: FilePath) -> bytes:
 def _own(keys: PackKeys) -> dict[str, Metric]:
     return {
         key: Metric(
-            key=key, unit=m.unit, resolution=m.resolution, kind=m.kind, low=m.low, high=m.high,
-            device_class=m.device_class, state_class=m.state_class, privacy=m.privacy, fr=m.fr, en=m.en,
+            key=key,
+            unit=m.unit,
+            resolution=m.resolution,
+            kind=m.kind,
+            low=m.low,
+            high=m.high,
+            device_class=m.device_class,
+            state_class=m.state_class,
+            privacy=m.privacy,
+            fr=m.fr,
+            en=m.en,
         )
         for key, m in keys.metrics.items()
-    }  # fmt: skip
+    }
 
 
 def _fields(keys: PackKeys) -> dict[str, Field] | None:
@@ -262,11 +279,15 @@ def _fields(keys: PackKeys) -> dict[str, Field] | None:
         return {}
     return {
         f.path: Field(
-            path=f.path, metric=f.metric, scale=f.scale, offset=f.offset, invalid=f.invalid,
+            path=f.path,
+            metric=f.metric,
+            scale=f.scale,
+            offset=f.offset,
+            invalid=f.invalid,
             values=None if f.values is None else dict(f.values),
         )
         for f in keys.fields
-    }  # fmt: skip
+    }
 
 
 def _wrong(keys: PackKeys) -> Iterator[Finding]:

@@ -177,8 +177,12 @@ def facts_of(pack: Pack) -> PackFacts:
     """What an integration wants to know of a device's pack."""
     keys = pack.keys
     return PackFacts(
-        name=pack.name, version=keys.version, vendor=keys.vendor, models=keys.models,
-        mac=keys.lorawan.mac if keys.lorawan else "", listens=keys.lorawan.class_ if keys.lorawan else "A",
+        name=pack.name,
+        version=keys.version,
+        vendor=keys.vendor,
+        models=keys.models,
+        mac=keys.lorawan.mac if keys.lorawan else "",
+        listens=keys.lorawan.class_ if keys.lorawan else "A",
         period_s=keys.period.total_seconds() if keys.period else None,
         downlinks={name: tuple(downlink.fields) for name, downlink in keys.downlinks.items()},
-    )  # fmt: skip
+    )

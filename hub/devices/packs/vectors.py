@@ -33,10 +33,11 @@ class VectorKeys(Section):
     port: Port | None = Field(default=None, description="LoRaWAN port; needed there, and only there.")
     bytes: Bytes | None = Field(default=None, description="The payload, hexadecimal in quotes; for packs with a codec.")
     heard: dict[str, Any] | None = Field(
-        default=None, min_length=1,
+        default=None,
+        min_length=1,
         description="For packs with a map, in the place of `bytes`: what the device says there. modbus: `input 0` → "
         "list of words; bacnet: object → value; knx: name → bytes; bluetooth: `service/characteristic` → bytes.",
-    )  # fmt: skip
+    )
     time: Number | None = Field(default=None, description="Of the values, Unix seconds, where the payload says it.")
     readings: dict[MetricKey, bool | Number | str] | None = Field(
         default=None, description="Metric → value: all of them."

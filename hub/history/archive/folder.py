@@ -67,8 +67,10 @@ class Folder:
         DiskRefuses."""
         old = [file for file in self.files if file.last < before]
         rest = self.files[len(old) :]
-        short = max(self.total - sum(file.size for file in old) + coming - most,
-                    KEEP_FREE + coming - self._free() - sum(file.size for file in old))  # fmt: skip
+        short = max(
+            self.total - sum(file.size for file in old) + coming - most,
+            KEEP_FREE + coming - self._free() - sum(file.size for file in old),
+        )
         crowded = []
         for file in rest:
             if short <= 0:
@@ -91,7 +93,7 @@ class Folder:
         return sorted(
             (file for file in self.files if file.first < end and begin <= file.last),
             key=lambda file: (file.first, file.name),
-        )  # fmt: skip
+        )
 
     @property
     def first(self) -> int | None:

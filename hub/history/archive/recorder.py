@@ -65,9 +65,19 @@ class RawDisk:
     that they take at most; `where` the root key lies, for status."""
 
     def __init__(
-        self, folder: Folder, memory: Memory, history: History, clock: Clock, *, root: Callable[[], bytes],
-        wanted: Callable[[str, str], bool | None], drain: Callable[[], None], keep_s: float, most: int, where: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        folder: Folder,
+        memory: Memory,
+        history: History,
+        clock: Clock,
+        *,
+        root: Callable[[], bytes],
+        wanted: Callable[[str, str], bool | None],
+        drain: Callable[[], None],
+        keep_s: float,
+        most: int,
+        where: str = "",
+    ) -> None:
         self._folder, self._memory, self._history, self._clock = folder, memory, history, clock
         self._root_key, self._wanted, self._drain = root, wanted, drain
         self._keep_s, self._most, self._where = keep_s, most, where
@@ -196,9 +206,14 @@ class RawDisk:
         return count
 
     def _made(
-        self, root: Root, known: dict[tuple[str, str, str], Known], waiting: list[Waiting], id: bytes, first: int,
+        self,
+        root: Root,
+        known: dict[tuple[str, str, str], Known],
+        waiting: list[Waiting],
+        id: bytes,
+        first: int,
         last: int,
-    ) -> tuple[bytes, int]:  # fmt: skip
+    ) -> tuple[bytes, int]:
         """In a thread: the bytes of a file, and how many readings are in it."""
         of: dict[str, list[Waiting]] = {}
         for one in waiting:
@@ -209,9 +224,12 @@ class RawDisk:
             nonlocal count
             for (place, *column), one in sorted(known.items(), key=lambda item: item[1].n):
                 said = {
-                    point for page in of[place] for at, name in enumerate(page.columns) if name == tuple(column)
+                    point
+                    for page in of[place]
+                    for at, name in enumerate(page.columns)
+                    if name == tuple(column)
                     for point in points(page.page, at, 0, ALWAYS)
-                }  # fmt: skip
+                }
                 count += len(said)
                 yield Series(one.n, one.secret, sorted(said))
 

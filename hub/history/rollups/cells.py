@@ -73,10 +73,7 @@ async def cells(views: Views, key: Key, begin: int, end: int, step: str, now: fl
     if series.counter:
         parts = await views.counter(key, cut)
         known = await views.known_span(key, cut[0], cut[-1])
-        return [
-            _counted(scale, start, span, part, known)
-            for start, span, part in zip(cut, spans, parts, strict=False)
-        ]  # fmt: skip
+        return [_counted(scale, start, span, part, known) for start, span, part in zip(cut, spans, parts, strict=False)]
     stats = await views.gauge(key, cut)
     return [_shown(scale, start, span, one) for start, span, one in zip(cut, spans, stats, strict=False)]
 

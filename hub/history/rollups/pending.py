@@ -46,9 +46,17 @@ class Track:
     )  # fmt: skip
 
     def __init__(
-        self, *, place: str, metric: str, unit: str, step: str, counter: bool, ring: Ring, calendar: Calendar,
+        self,
+        *,
+        place: str,
+        metric: str,
+        unit: str,
+        step: str,
+        counter: bool,
+        ring: Ring,
+        calendar: Calendar,
         period: Callable[[], float | None] = lambda: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.place, self.metric, self.unit, self.step, self.counter = place, metric, unit, step, counter
         self.ring, self.calendar, self.period = ring, calendar, period
         self.n = 0

@@ -41,10 +41,18 @@ class Rollups:
     expected to speak. `keep_s`: how long hours are kept; `most`: bytes that their file takes at most."""
 
     def __init__(
-        self, memory: Memory, history: History, *, clock: Clock, life: int, place: Callable[[str], Place | None],
-        calendar: Callable[[str], Calendar], period: Callable[[str], float | None] = lambda device: None,
-        keep_s: float = 762 * 86_400.0, most: int = 1 << 30,
-    ) -> None:  # fmt: skip
+        self,
+        memory: Memory,
+        history: History,
+        *,
+        clock: Clock,
+        life: int,
+        place: Callable[[str], Place | None],
+        calendar: Callable[[str], Calendar],
+        period: Callable[[str], float | None] = lambda device: None,
+        keep_s: float = 762 * 86_400.0,
+        most: int = 1 << 30,
+    ) -> None:
         self._memory, self._history, self._clock, self._life = memory, history, clock, life
         self._place, self._calendar, self._period = place, calendar, period
         self._keep_s, self._most = keep_s, most
@@ -70,9 +78,14 @@ class Rollups:
         """Erases what else is remembered of a place, or one metric of it: raw history on disk."""
         history.letting_go = self._letting_go
         self.views = Views(
-            memory, life, known=self._known.get, track=self.tracks.get, place=place, calendar=calendar,
+            memory,
+            life,
+            known=self._known.get,
+            track=self.tracks.get,
+            place=place,
+            calendar=calendar,
             first=self._first,
-        )  # fmt: skip
+        )
 
     async def load(self) -> None:
         """Raises DiskRefuses, StorageError."""
@@ -103,11 +116,15 @@ class Rollups:
             step = known.step if known else "1" if metric.kind == "flag" else metric.resolution
             where = self._place(place)
             found = Track(
-                place=place, metric=metric.key, unit=metric.unit, step=step,
+                place=place,
+                metric=metric.key,
+                unit=metric.unit,
+                step=step,
                 counter=known.counter if known else metric.state_class == "total_increasing",
-                ring=self._history.ring(place, metric.key, step), calendar=self._calendar(where.site if where else ""),
+                ring=self._history.ring(place, metric.key, step),
+                calendar=self._calendar(where.site if where else ""),
                 period=lambda: self._period(found.device if found else device),
-            )  # fmt: skip
+            )
             if known is not None:
                 found.known(known.n, known.hands)
             self.tracks[place, metric.key] = found
@@ -352,6 +369,11 @@ class Rollups:
 
 def _known(track: Track) -> Known:
     return Known(
-        n=track.n, place=track.place, metric=track.metric, unit=track.unit, step=track.step, counter=track.counter,
+        n=track.n,
+        place=track.place,
+        metric=track.metric,
+        unit=track.unit,
+        step=track.step,
+        counter=track.counter,
         hands=tuple(track.hands),
-    )  # fmt: skip
+    )

@@ -64,11 +64,16 @@ class Memory:
             rows = db.execute("SELECT n, place, metric, unit, step, counter, hands FROM series ORDER BY n")
             return [
                 Known(
-                    n=n, place=place, metric=metric, unit=unit, step=step, counter=bool(counter),
+                    n=n,
+                    place=place,
+                    metric=metric,
+                    unit=unit,
+                    step=step,
+                    counter=bool(counter),
                     hands=msgspec.msgpack.decode(hands, type=tuple[tuple[int, str], ...]),
                 )
                 for n, place, metric, unit, step, counter, hands in rows
-            ]  # fmt: skip
+            ]
 
         return await self._hours.call(work)
 

@@ -31,9 +31,16 @@ class Views:
     """Reads. Every coroutine raises DiskRefuses and StorageError; an unknown series has nothing."""
 
     def __init__(
-        self, memory: Memory, life: int, *, known: Callable[[Key], Known | None], track: Callable[[Key], Track | None],
-        place: Callable[[str], Place | None], calendar: Callable[[str], Calendar], first: Callable[[], int],
-    ) -> None:  # fmt: skip
+        self,
+        memory: Memory,
+        life: int,
+        *,
+        known: Callable[[Key], Known | None],
+        track: Callable[[Key], Track | None],
+        place: Callable[[str], Place | None],
+        calendar: Callable[[str], Calendar],
+        first: Callable[[], int],
+    ) -> None:
         self._life = life
         self._memory, self._known, self._track, self._place = memory, known, track, place
         self._calendar, self._first = calendar, first

@@ -48,8 +48,22 @@ def seal(secret: bytes, label: bytes) -> bytes:
     when the TPM does not give them back at once."""
     with _Tools() as tools:
         tools.session()
-        tools("create", "-C", "primary", "-P", "session:session", "-a", _SEALED, "-i", "-", "-u", "public",
-              "-r", "private", given=secret)  # fmt: skip
+        tools(
+            "create",
+            "-C",
+            "primary",
+            "-P",
+            "session:session",
+            "-a",
+            _SEALED,
+            "-i",
+            "-",
+            "-u",
+            "public",
+            "-r",
+            "private",
+            given=secret,
+        )
         blob = lp(label, tools.read("public"), tools.read("private"))
     if unseal(blob, label) != secret:
         raise NotReady("the TPM does not give back what it sealed: nothing was changed")
@@ -127,9 +141,14 @@ class _Tools:
         keep = {name: value for name, value in os.environ.items() if name in ("PATH", "TPM2TOOLS_TCTI")}
         try:
             return subprocess.run(
-                command, input=given, capture_output=True, cwd=self._scratch.name, timeout=PATIENCE_S, check=False,
+                command,
+                input=given,
+                capture_output=True,
+                cwd=self._scratch.name,
+                timeout=PATIENCE_S,
+                check=False,
                 env={"PATH": os.defpath, **keep},
-            )  # fmt: skip
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise NotReady(f"{command[0]} does not answer: {error}") from error
 

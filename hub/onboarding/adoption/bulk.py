@@ -191,10 +191,17 @@ def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[Waiting]) -> lis
     wishes = list[DeviceRequest]()
     for one in sorted(waiting, key=lambda one: one.id):
         said: dict[str, Any] = {name: filled(str(arguments.get(name) or ""), number, one) for name in NAMED}
-        wishes.append(DeviceRequest(
-            line=len(wishes) + 1, device=one.id, integration=one.integration, place=filled(place, number, one),
-            zone=str(arguments.get("zone") or ""), model=one.model[:100], **said,
-        ))  # fmt: skip
+        wishes.append(
+            DeviceRequest(
+                line=len(wishes) + 1,
+                device=one.id,
+                integration=one.integration,
+                place=filled(place, number, one),
+                zone=str(arguments.get("zone") or ""),
+                model=one.model[:100],
+                **said,
+            )
+        )
         number += 1
     return wishes
 
@@ -210,11 +217,17 @@ def _of_table(said: Any, waiting: Sequence[Waiting]) -> tuple[list[DeviceRequest
     for wish in wanted:
         one = heard.get(wish.device)
         if one is None:
-            rows.append(Row(
-                line=wish.line, device=wish.device, state=WRONG, place=wish.place, column="device",
-                en="is not heard: nothing of it waits in quarantine, or the filter leaves it out",
-                fr="n'est pas entendu : rien de lui n'attend en quarantaine, ou le filtre l'écarte",
-            ))  # fmt: skip
+            rows.append(
+                Row(
+                    line=wish.line,
+                    device=wish.device,
+                    state=WRONG,
+                    place=wish.place,
+                    column="device",
+                    en="is not heard: nothing of it waits in quarantine, or the filter leaves it out",
+                    fr="n'est pas entendu : rien de lui n'attend en quarantaine, ou le filtre l'écarte",
+                )
+            )
         else:
             integration = wish.integration or one.integration
             wishes.append(msgspec.structs.replace(wish, integration=integration, model=wish.model or one.model[:100]))

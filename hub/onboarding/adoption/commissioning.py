@@ -57,9 +57,18 @@ class Commissioning:
     """`heard` is what the store knew; `health` lists the plugins of this hub."""
 
     def __init__(
-        self, *, devices: Devices, live: Live, counts: Counts, health: Sequence[Health], packs: Packs, store: Store,
-        clock: Clock, heard: Mapping[str, tuple[bytes, float]], on_duty: Callable[[Device], bool] = lambda device: True,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        devices: Devices,
+        live: Live,
+        counts: Counts,
+        health: Sequence[Health],
+        packs: Packs,
+        store: Store,
+        clock: Clock,
+        heard: Mapping[str, tuple[bytes, float]],
+        on_duty: Callable[[Device], bool] = lambda device: True,
+    ) -> None:
         self._devices, self._live, self._counts, self._health = devices, live, counts, health
         self._packs, self._store, self._clock = packs, store, clock
         self._heard = dict(heard)
@@ -134,10 +143,14 @@ class Commissioning:
         if watch is None or watch.mark != mark:
             known, at = self._heard.get(device.id, (b"", 0.0))
             watch = self._watched[device.id] = _Watch(
-                mark, self._counted(device.id), self._clock.monotonic(), self._unreads(device.id),
-                first=at if known == mark else None, spoke=known == mark,
+                mark,
+                self._counted(device.id),
+                self._clock.monotonic(),
+                self._unreads(device.id),
+                first=at if known == mark else None,
+                spoke=known == mark,
                 report=report if watch is not None else None,  # what it said under another key
-            )  # fmt: skip
+            )
         if report is None or report is watch.report:
             return watch
         watch.report = report
@@ -160,11 +173,15 @@ class Commissioning:
         if resting:
             watch.since = now  # when its hours begin it gets its full time
         return Evidence(
-            plugin=self._plugin(device.integration), refused=self._refused(device.id, watch),
-            unread=watch.unread, spoke=watch.spoke, silent_s=now - watch.since,
+            plugin=self._plugin(device.integration),
+            refused=self._refused(device.id, watch),
+            unread=watch.unread,
+            spoke=watch.spoke,
+            silent_s=now - watch.since,
             joined_s=None if watch.joined is None else now - watch.joined,
-            patience_s=max(PERIODS * period, SHORTEST_S) if period else silence, resting=resting,
-        )  # fmt: skip
+            patience_s=max(PERIODS * period, SHORTEST_S) if period else silence,
+            resting=resting,
+        )
 
     def _refused(self, device: str, watch: _Watch) -> str:
         """The reason why frames were refused since the last valid one. One forged frame does not make a device that

@@ -40,9 +40,16 @@ class CommissioningService:
     asks the district when it is time to, `facts` is what else a report says; None: nobody does."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, adoption: Adoption, ground: ResolutionContext,
-        standing: Callable[[str], dict[str, Any]], flush: Callable[[], Awaitable[None]], identity: Ed25519PrivateKey,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        adoption: Adoption,
+        ground: ResolutionContext,
+        standing: Callable[[str], dict[str, Any]],
+        flush: Callable[[], Awaitable[None]],
+        identity: Ed25519PrivateKey,
+    ) -> None:
         self._store, self._clock, self._adoption, self._ground = store, clock, adoption, ground
         self._standing, self._flush, self._identity = standing, flush, identity
         self._turn = asyncio.Lock()
@@ -143,12 +150,16 @@ class CommissioningService:
         former = next((line for line in roster.lines.values() if line.device == whom.device), None)
         keyless = told["label"] if whom.label is None or whom.label.key is None else ""
         line = CommissioningRow(
-            n=former.n if former else roster.next, how=str(arguments.get("how") or "manual")[:16],
-            at=former.at if former else self._clock.now(), by=asker(arguments), device=whom.device,
-            label=shown(keyless, 300), place=told["place"] or (former.place if former else ""),
+            n=former.n if former else roster.next,
+            how=str(arguments.get("how") or "manual")[:16],
+            at=former.at if former else self._clock.now(),
+            by=asker(arguments),
+            device=whom.device,
+            label=shown(keyless, 300),
+            place=told["place"] or (former.place if former else ""),
             zone=told["zone"] or (former.zone if former else ""),
             name=shown(told["name"] or (former.name if former else "")),
-        )  # fmt: skip
+        )
         row = await self._admit(line, told, roster)
         return {"row": self._row(row), "known": former is not None}
 
@@ -170,10 +181,14 @@ class CommissioningService:
         place = line.place or self._free(line.zone, taken)
         taken.add(place)
         return DeviceRequest(
-            label=told.get("label") or line.label, device=line.device, key=told.get("key", ""), place=place,
-            zone=line.zone if self._ground.places.get(place) is None else "", name=line.name,
+            label=told.get("label") or line.label,
+            device=line.device,
+            key=told.get("key", ""),
+            place=place,
+            zone=line.zone if self._ground.places.get(place) is None else "",
+            name=line.name,
             pack=told.get("pack", ""),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def _judged(line: CommissioningRow, row: Row, place: str) -> CommissioningRow:
@@ -196,10 +211,16 @@ class CommissioningService:
         """{note, zone?, by} → {row}: a device whose label nobody can read counts all the same."""
         roster = await self._load()
         line = CommissioningRow(
-            n=roster.next, how="unreadable", at=self._clock.now(), by=asker(arguments), why="unreadable",
-            label=shown(str(arguments.get("note") or "")), zone=str(arguments.get("zone") or "")[:64],
-            en="its label cannot be read", fr="son étiquette est illisible",
-        )  # fmt: skip
+            n=roster.next,
+            how="unreadable",
+            at=self._clock.now(),
+            by=asker(arguments),
+            why="unreadable",
+            label=shown(str(arguments.get("note") or "")),
+            zone=str(arguments.get("zone") or "")[:64],
+            en="its label cannot be read",
+            fr="son étiquette est illisible",
+        )
         await self._keep(line, roster)
         return {"row": self._row(line)}
 
@@ -208,9 +229,10 @@ class CommissioningService:
         change of the roster is written whole, and synced."""
         roster, by, added = await self._load(), asker(arguments), 0
         lines = [
-            msgspec.structs.replace(line, by=by) for line in roster.lines.values()
+            msgspec.structs.replace(line, by=by)
+            for line in roster.lines.values()
             if line.device and self._ground.devices.get(line.device) is None
-        ]  # fmt: skip
+        ]
         taken = self._taken(roster)
         for first in range(0, len(lines), TOGETHER):
             some = lines[first : first + TOGETHER]
@@ -231,10 +253,17 @@ class CommissioningService:
             device = self._ground.devices.get(str(name))
             if device is not None and device.id not in there:
                 there.add(device.id)
-                lines.append(CommissioningRow(
-                    n=roster.next + len(lines), how="inventory", at=self._clock.now(), by=asker(arguments),
-                    device=device.id, place=device.place, name=device.name,
-                ))  # fmt: skip
+                lines.append(
+                    CommissioningRow(
+                        n=roster.next + len(lines),
+                        how="inventory",
+                        at=self._clock.now(),
+                        by=asker(arguments),
+                        device=device.id,
+                        place=device.place,
+                        name=device.name,
+                    )
+                )
         if lines:  # all in one: each change of the roster is written whole, and synced
             self._put(lines, roster)
             said = {"roster": "expect", "devices": len(lines)}
@@ -251,9 +280,11 @@ class CommissioningService:
         twin = next((one for one in roster.lines.values() if one.device == whom.device and one.n != line.n), None)
         if twin is not None:
             raise Unreadable(
-                "two-rows", f"{whom.device} is expected already, in another row: take that one away first",
-                f"{whom.device} est déjà attendu, sur une autre ligne : retirez d'abord cette ligne-là", "device",
-            )  # fmt: skip
+                "two-rows",
+                f"{whom.device} is expected already, in another row: take that one away first",
+                f"{whom.device} est déjà attendu, sur une autre ligne : retirez d'abord cette ligne-là",
+                "device",
+            )
         if self._ground.devices.get(line.device) is None:  # nothing stands there yet: the row is of another device
             fresh = msgspec.structs.replace(line, device=whom.device, label="", why="", by=asker(arguments))
             done = await self._admit(fresh, told, roster)
@@ -326,7 +357,7 @@ class CommissioningService:
             raise HubError("a commissioning is under way: end it first")
         self._roster = CommissioningList(
             began=self._clock.now(), by=asker(arguments), pins=former.pins, spots=former.spots
-        )  # fmt: skip
+        )
         await self._save(self._roster, asker(arguments), {"roster": "begin"})
         return {"began": self._roster.began}
 

@@ -57,9 +57,19 @@ class Adoption:
     `changed` when the store has changed: the next backup is due."""
 
     def __init__(
-        self, *, store: Store, roll: AddedDevices, joined: Joined, ground: ResolutionContext, loaded: Loaded, pipeline: Pipeline,
-        clock: Clock, admitted: Callable[[str], None], gone: Callable[[str], None], changed: Callable[[], None],
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        store: Store,
+        roll: AddedDevices,
+        joined: Joined,
+        ground: ResolutionContext,
+        loaded: Loaded,
+        pipeline: Pipeline,
+        clock: Clock,
+        admitted: Callable[[str], None],
+        gone: Callable[[str], None],
+        changed: Callable[[], None],
+    ) -> None:
         self._store, self._roll, self._ground, self._loaded = store, roll, ground, loaded
         self._pipeline, self._clock = pipeline, clock
         self._admitted, self._gone, self._changed = admitted, gone, changed
@@ -152,9 +162,11 @@ class Adoption:
         key = wish.key or (label.key.hex() if label and label.key else "")
         if not key:
             raise Unreadable(
-                "no-key", "there is neither a key nor a place in it: nothing to keep",
-                "ni clé ni emplacement : rien à garder", "key",
-            )  # fmt: skip
+                "no-key",
+                "there is neither a key nor a place in it: nothing to keep",
+                "ni clé ni emplacement : rien à garder",
+                "key",
+            )
         settings = {**(label.settings if label else {}), **wish.settings}
         return checked(msgspec.structs.replace(wish, device=whom.device, key=key, label="", settings=settings))
 
@@ -211,9 +223,13 @@ class Adoption:
                 former = plans.get(whom.device)
                 base = former.device if former else self._ground.devices.get(whom.device)
                 one = plan(
-                    self._with_zone(wish, plans), whom, self._ground, packs, base=base,
+                    self._with_zone(wish, plans),
+                    whom,
+                    self._ground,
+                    packs,
+                    base=base,
                     kept=kept.get(whom.device, (None, 0))[0],
-                )  # fmt: skip
+                )
                 state = self._judge(one, base, update=update)
                 if state != ALREADY:
                     _alone(one.device, taken)
@@ -236,15 +252,19 @@ class Adoption:
         if base is None:
             if filter_ := self.blocked(device.id, device.integration, device.model):
                 raise Unreadable(
-                    "blocked", f"is blocked ({filter_}): `ilot quarantine unblock` comes first",
-                    f"est bloqué ({filter_}) : levez d'abord le blocage, page Quarantaine", "device",
-                )  # fmt: skip
+                    "blocked",
+                    f"is blocked ({filter_}): `ilot quarantine unblock` comes first",
+                    f"est bloqué ({filter_}) : levez d'abord le blocage, page Quarantaine",
+                    "device",
+                )
             if device.id in devices.replaced:
                 now = devices.replaced[device.id][0]
                 raise Unreadable(
-                    "replaced", f"{now} took its place: `ilot device replace {now} {device.id}` brings it back",
-                    f"{now} l'a remplacé : remettez-le à sa place par un remplacement", "device",
-                )  # fmt: skip
+                    "replaced",
+                    f"{now} took its place: `ilot device replace {now} {device.id}` brings it back",
+                    f"{now} l'a remplacé : remettez-le à sa place par un remplacement",
+                    "device",
+                )
             return ADDED
         differs = differences(device, base)
         if not differs:
@@ -252,20 +272,25 @@ class Adoption:
         what = ", ".join(differs)
         if not self.added(device.id):
             raise Unreadable(
-                "configured", f"stands in the configuration with another {what}: that counts, change it there",
+                "configured",
+                f"stands in the configuration with another {what}: that counts, change it there",
                 f"figure dans la configuration avec un autre réglage ({what}) : modifiez-la, c'est elle qui compte",
                 "device",
-            )  # fmt: skip
+            )
         if len(devices.line_of(device.id)) > 1:
             raise Unreadable(
-                "differs", f"is there with another {what}, in the place of a former one: remove it and add it again",
-                f"déjà présent, avec un autre réglage ({what}) : retirez-le puis ajoutez-le de nouveau", "device",
-            )  # fmt: skip
+                "differs",
+                f"is there with another {what}, in the place of a former one: remove it and add it again",
+                f"déjà présent, avec un autre réglage ({what}) : retirez-le puis ajoutez-le de nouveau",
+                "device",
+            )
         if not update:
             raise Unreadable(
-                "differs", f"is there already with another {what}: --update changes it",
-                f"déjà présent, avec un autre réglage ({what}) : demandez sa mise à jour", "device",
-            )  # fmt: skip
+                "differs",
+                f"is there already with another {what}: --update changes it",
+                f"déjà présent, avec un autre réglage ({what}) : demandez sa mise à jour",
+                "device",
+            )
         return CHANGED
 
     def _with_zone(self, wish: DeviceRequest, plans: dict[str, Plan]) -> DeviceRequest:
@@ -290,9 +315,17 @@ class Adoption:
             en = f"nothing reads its payload yet: one of the packs {', '.join(one.perhaps)} may be its own"
             fr = f"ses relevés ne sont pas encore décodés : essayez l'un des packs {', '.join(one.perhaps)}"
         return Row(
-            line=line, device=device.id, state=state, place=device.place, zone=place.zone if place else "",
-            integration=device.integration, pack=device.pack, key_from=one.key_from, en=en, fr=fr,
-        )  # fmt: skip
+            line=line,
+            device=device.id,
+            state=state,
+            place=device.place,
+            zone=place.zone if place else "",
+            integration=device.integration,
+            pack=device.pack,
+            key_from=one.key_from,
+            en=en,
+            fr=fr,
+        )
 
     def _now(self) -> float:
         return self._clock.now()
@@ -303,21 +336,25 @@ def _itself(device: str, alike: dict[str, str]) -> None:
     start on; `alike`: id in small letters → as it is known."""
     if (known := alike.get(device.lower(), device)) != device:
         raise Unreadable(
-            "capitals", f"is {known} in other capitals: write it so",
-            f"est {known} avec d'autres majuscules : écrivez-le ainsi", "device",
-        )  # fmt: skip
+            "capitals",
+            f"is {known} in other capitals: write it so",
+            f"est {known} avec d'autres majuscules : écrivez-le ainsi",
+            "device",
+        )
 
 
 def _alone(device: Device, taken: dict[tuple[str, str], str]) -> None:
     """Two devices of one kind at one place would write one series; `taken`: place and pack → who has it."""
     if device.pack and (twin := taken.setdefault((device.place, device.pack), device.id)) != device.id:
         raise Unreadable(
-            "place-taken", f"{twin}, of the same kind, stands at {device.place} already: give each a place of its own",
-            f"{twin}, du même modèle, occupe déjà {device.place} : donnez à chacun son emplacement", "place",
-        )  # fmt: skip
+            "place-taken",
+            f"{twin}, of the same kind, stands at {device.place} already: give each a place of its own",
+            f"{twin}, du même modèle, occupe déjà {device.place} : donnez à chacun son emplacement",
+            "place",
+        )
 
 
 def _wrong(wish: DeviceRequest, device: str, error: Unreadable) -> Row:
     return Row(
         line=wish.line, device=device, state=WRONG, place=wish.place, column=error.column, en=error.detail, fr=error.fr
-    )  # fmt: skip
+    )

@@ -41,10 +41,21 @@ class Gate:
     """`paths`: what the configuration declares of each integration's path, as `{integration, perimeter…}`."""
 
     def __init__(
-        self, *, quarantine: Quarantine, decisions: Decisions, guard: Guard, events: Events, adoption: Adoption,
-        holding: Holding, pipeline: Pipeline, devices: Devices, store: Store, clock: Clock,
-        changed: Callable[[], None], paths: Sequence[Mapping[str, Any]] = (),
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        quarantine: Quarantine,
+        decisions: Decisions,
+        guard: Guard,
+        events: Events,
+        adoption: Adoption,
+        holding: Holding,
+        pipeline: Pipeline,
+        devices: Devices,
+        store: Store,
+        clock: Clock,
+        changed: Callable[[], None],
+        paths: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self._quarantine, self._decisions, self._guard, self._events = quarantine, decisions, guard, events
         self._adoption, self._holding, self._pipeline, self._devices = adoption, holding, pipeline, devices
         self._store, self._clock, self._changed, self._paths = store, clock, changed, paths
@@ -97,9 +108,7 @@ class Gate:
 
     def waiting(self, chosen: Filter) -> list[Waiting]:
         """The strangers that a filter means, the one heard longest ago first."""
-        return [
-            one for one in self._quarantine if not one.known and chosen.fits(one.id, one.integration, one.model)
-        ]  # fmt: skip
+        return [one for one in self._quarantine if not one.known and chosen.fits(one.id, one.integration, one.model)]
 
     async def release(self, devices: Sequence[str]) -> int:
         """What was held of devices that are adopted now goes on. How many readings."""

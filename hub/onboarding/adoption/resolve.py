@@ -62,15 +62,19 @@ async def identify(wish: DeviceRequest, ground: ResolutionContext) -> Found:
     given = kinds.device_id(wish.device) if wish.device else ""
     if label is not None and given and given != label.device:
         raise Unreadable(
-            "two-devices", f"the label is that of {label.device}, not of {given}",
-            f"l'étiquette est celle de {label.device}, pas de {given}", "label",
-        )  # fmt: skip
+            "two-devices",
+            f"the label is that of {label.device}, not of {given}",
+            f"l'étiquette est celle de {label.device}, pas de {given}",
+            "label",
+        )
     device = given or (label.device if label else "")
     if not device:
         raise Unreadable(
-            "no-device", "no device is named: give its id, or the text of its label",
-            "aucun appareil n'est nommé : donnez son identifiant ou le texte de son étiquette", "device",
-        )  # fmt: skip
+            "no-device",
+            "no device is named: give its id, or the text of its label",
+            "aucun appareil n'est nommé : donnez son identifiant ou le texte de son étiquette",
+            "device",
+        )
     return Found(_whole(device, ground), label, recognised)
 
 
@@ -99,16 +103,22 @@ def _whole(device: str, ground: ResolutionContext) -> str:
         return found[0]
     several = f" ({one_of(found)})" if found else ""
     raise Unreadable(
-        "meter", f"version and medium of {device} are not known{several}: let the hub hear it first, or give both",
+        "meter",
+        f"version and medium of {device} are not known{several}: let the hub hear it first, or give both",
         f"version et fluide de {device} inconnus{several} : laissez le concentrateur l'entendre, ou donnez-les",
         "meter_id",
-    )  # fmt: skip
+    )
 
 
 def plan(
-    wish: DeviceRequest, found: Found, ground: ResolutionContext, packs: Iterable[str], *, kept: DeviceRequest | None = None,
+    wish: DeviceRequest,
+    found: Found,
+    ground: ResolutionContext,
+    packs: Iterable[str],
+    *,
+    kept: DeviceRequest | None = None,
     base: Device | None = None,
-) -> Plan:  # fmt: skip
+) -> Plan:
     """`kept` is what the inventory says of the device, `base` the device as it is admitted now, `packs` the names of
     those that are here. What the wish says counts before the label, that before the device as it is, and that before
     the inventory; the key of a label and that of the inventory must be one. Raises Unreadable."""
@@ -118,28 +128,38 @@ def plan(
     kind, scheme = ground.instances[integration], kinds.kind_of(found.device)
     if scheme is not None and kind in _SPOKEN and kind not in scheme.types:
         raise Unreadable(
-            "integration", f"{integration!r} does not speak to {found.device}",
-            f"« {integration} » ne parle pas à {found.device}", "integration",
-        )  # fmt: skip
+            "integration",
+            f"{integration!r} does not speak to {found.device}",
+            f"« {integration} » ne parle pas à {found.device}",
+            "integration",
+        )
     place, made = _place(wish, known, ground)
     label = found.label
     key, key_from = _key(wish, label, known, promised=base is None)
     if key is None and scheme is not None and kind in scheme.needs:
         raise Unreadable(
-            "no-key", f"the key of {found.device} is missing: no label and no inventory has it. Give it with the row, "
+            "no-key",
+            f"the key of {found.device} is missing: no label and no inventory has it. Give it with the row, "
             "by --key-file, or import an inventory",
             f"la clé de {found.device} manque : ni l'étiquette ni l'inventaire ne la portent. Saisissez-la ou importez "
-            "un inventaire", "app_key" if kind == "lorawan" else "key",
-        )  # fmt: skip
+            "un inventaire",
+            "app_key" if kind == "lorawan" else "key",
+        )
     pack, perhaps = _pack(wish.pack or known.pack, found.recognised, packs)
     given = {**known.settings, **(label.settings if label else {}), **wish.settings}
     settings, stored = _settings(kind, given, ground.models, pack)
     if key is not None:
         kinds.check_key(found.device, key, stored)
     device = Device(
-        id=found.device, integration=integration, place=place, key=key, settings=settings, pack=pack,
-        model=wish.model or (label.model if label else "") or known.model, name=wish.name or known.name,
-    )  # fmt: skip
+        id=found.device,
+        integration=integration,
+        place=place,
+        key=key,
+        settings=settings,
+        pack=pack,
+        model=wish.model or (label.model if label else "") or known.model,
+        name=wish.name or known.name,
+    )
     return Plan(device, msgspec.structs.replace(device, settings=stored), made, key_from, perhaps)
 
 
@@ -171,9 +191,15 @@ _FIELDS = ("place", "integration", "pack", "key", "settings", "name", "model")
 
 def _as_wish(device: Device) -> DeviceRequest:
     return DeviceRequest(
-        device=device.id, key=device.key.hex() if device.key else "", integration=device.integration,
-        place=device.place, pack=device.pack, name=device.name, model=device.model, settings=dict(device.settings),
-    )  # fmt: skip
+        device=device.id,
+        key=device.key.hex() if device.key else "",
+        integration=device.integration,
+        place=device.place,
+        pack=device.pack,
+        name=device.name,
+        model=device.model,
+        settings=dict(device.settings),
+    )
 
 
 _SPOKEN = {kind for known in kinds.KINDS.values() for kind in known.types}
@@ -185,9 +211,11 @@ def _integration(given: str, device: str, ground: ResolutionContext) -> str:
             there = there_are(ground.instances) if ground.instances else "there is none"
             meant, fr = _meant(given, ground.instances)
             raise Unreadable(
-                "integration", f"there is no integration {given!r}; {there}{meant}",
-                f"il n'y a pas d'intégration « {given} » dans la configuration{fr}", "integration",
-            )  # fmt: skip
+                "integration",
+                f"there is no integration {given!r}; {there}{meant}",
+                f"il n'y a pas d'intégration « {given} » dans la configuration{fr}",
+                "integration",
+            )
         return given
     heard = ground.heard().get(device, "")
     if heard in ground.instances:
@@ -209,9 +237,11 @@ def _integration(given: str, device: str, ground: ResolutionContext) -> str:
             "integration",
         )
     raise Unreadable(
-        "integration", f"which integration speaks to {device}? several could ({one_of(sorted(fit))}): name one",
-        f"quelle intégration parle à {device} ? Nommez-la : {one_of(sorted(fit))}", "integration",
-    )  # fmt: skip
+        "integration",
+        f"which integration speaks to {device}? several could ({one_of(sorted(fit))}): name one",
+        f"quelle intégration parle à {device} ? Nommez-la : {one_of(sorted(fit))}",
+        "integration",
+    )
 
 
 def _place(wish: DeviceRequest, known: DeviceRequest, ground: ResolutionContext) -> tuple[str, Place | None]:
@@ -225,27 +255,35 @@ def _place(wish: DeviceRequest, known: DeviceRequest, ground: ResolutionContext)
     if place is not None:
         if zone and zone != place.zone:
             raise Unreadable(
-                "zone", f"the place {name} is in zone {place.zone}, not {zone}",
-                f"l'emplacement {name} est dans la zone {place.zone}, pas {zone}", "zone",
-            )  # fmt: skip
+                "zone",
+                f"the place {name} is in zone {place.zone}, not {zone}",
+                f"l'emplacement {name} est dans la zone {place.zone}, pas {zone}",
+                "zone",
+            )
         return name, None
     meant, fr = _meant(name, [one.id for one in ground.places])
     if not PLACE_ID.fullmatch(name):
         raise Unreadable(
-            "place-id", f"a place's id is small letters, digits, '_', '-' and '.', at most 64{meant}",
-            f"l'identifiant d'un emplacement : minuscules, chiffres, « _ », « - » et « . », 64 au plus{fr}", "place",
-        )  # fmt: skip
+            "place-id",
+            f"a place's id is small letters, digits, '_', '-' and '.', at most 64{meant}",
+            f"l'identifiant d'un emplacement : minuscules, chiffres, « _ », « - » et « . », 64 au plus{fr}",
+            "place",
+        )
     if not zone:
         raise Unreadable(
-            "no-such-place", f"there is no place {name!r}{meant}; to make it, give its zone",
-            f"il n'y a pas d'emplacement « {name} »{fr} ; pour le créer, donnez sa zone", "place",
-        )  # fmt: skip
+            "no-such-place",
+            f"there is no place {name!r}{meant}; to make it, give its zone",
+            f"il n'y a pas d'emplacement « {name} »{fr} ; pour le créer, donnez sa zone",
+            "place",
+        )
     if zone not in ground.zones:
         meant, fr = _meant(zone, ground.zones)
         raise Unreadable(
-            "no-such-zone", f"there is no zone {zone!r} in the configuration{meant}",
-            f"il n'y a pas de zone « {zone} » dans la configuration{fr}", "zone",
-        )  # fmt: skip
+            "no-such-zone",
+            f"there is no zone {zone!r} in the configuration{meant}",
+            f"il n'y a pas de zone « {zone} » dans la configuration{fr}",
+            "zone",
+        )
     return name, Place(id=name, site=ground.zones[zone], zone=zone, role=wish.role or known.role)
 
 
@@ -254,19 +292,23 @@ def agreed(label: Label | None, key: str) -> None:
     soon stuck over the maker's. Raises Unreadable."""
     if label is not None and label.key is not None and key and bytes.fromhex(key) != label.key:
         raise Unreadable(
-            "two-keys", f"the key on the label of {label.device} is not the one that the inventory has: look whether "
+            "two-keys",
+            f"the key on the label of {label.device} is not the one that the inventory has: look whether "
             "the label is the maker's, and give the right key yourself",
             f"la clé de l'étiquette de {label.device} n'est pas celle de l'inventaire : vérifiez que l'étiquette est "
-            "celle du fabricant et saisissez vous-même la bonne clé", "key",
-        )  # fmt: skip
+            "celle du fabricant et saisissez vous-même la bonne clé",
+            "key",
+        )
 
 
 def _key(wish: DeviceRequest, label: Label | None, known: DeviceRequest, *, promised: bool) -> tuple[bytes | None, str]:
     if wish.key and label is not None and label.key is not None and bytes.fromhex(wish.key) != label.key:
         raise Unreadable(
-            "two-keys", "this key is not the one on the label: which is right?",
-            "cette clé n'est pas celle de l'étiquette : laquelle est la bonne ?", "key",
-        )  # fmt: skip
+            "two-keys",
+            "this key is not the one on the label: which is right?",
+            "cette clé n'est pas celle de l'étiquette : laquelle est la bonne ?",
+            "key",
+        )
     if wish.key:
         return bytes.fromhex(wish.key), "row"
     if label is not None and label.key is not None:
@@ -280,17 +322,21 @@ def _pack(given: str, recognised: Recognised, packs: Iterable[str]) -> tuple[str
     if not given and len(recognised.packs) > 1:
         several = one_of(recognised.packs)
         raise Unreadable(
-            "pack", f"its label is that of {several}: name the pack",
-            f"son étiquette convient à {several} : nommez le pack", "pack",
-        )  # fmt: skip
+            "pack",
+            f"its label is that of {several}: name the pack",
+            f"son étiquette convient à {several} : nommez le pack",
+            "pack",
+        )
     if not given:
         return (recognised.packs[0], ()) if recognised.packs else ("", recognised.perhaps)
     if given not in packs:
         meant, fr = _meant(given, packs)
         raise Unreadable(
-            "pack", f"there is no pack {given!r}; `ilot pack list` shows them{meant}",
-            f"il n'y a pas de pack « {given} »{fr}", "pack",
-        )  # fmt: skip
+            "pack",
+            f"there is no pack {given!r}; `ilot pack list` shows them{meant}",
+            f"il n'y a pas de pack « {given} »{fr}",
+            "pack",
+        )
     return given, ()
 
 
@@ -308,9 +354,11 @@ def _settings(
     if model is None:
         if given:
             raise Unreadable(
-                "settings", f"devices of {kind} have no settings", f"les appareils de {kind} n'ont pas de réglages",
+                "settings",
+                f"devices of {kind} have no settings",
+                f"les appareils de {kind} n'ont pas de réglages",
                 f"settings.{next(iter(given))}",
-            )  # fmt: skip
+            )
         return {}, {}
     found: list[Finding] = []
     try:

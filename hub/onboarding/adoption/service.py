@@ -41,14 +41,27 @@ class Service:
     """`root` is the pinned fingerprint of the owner's root."""
 
     def __init__(
-        self, adoption: Adoption, commissioning: Commissioning, ground: ResolutionContext, clock: Clock, *, hub: str, root: bytes,
-        hub_keys: HubKeys, store: Store,
-    ) -> None:  # fmt: skip
+        self,
+        adoption: Adoption,
+        commissioning: Commissioning,
+        ground: ResolutionContext,
+        clock: Clock,
+        *,
+        hub: str,
+        root: bytes,
+        hub_keys: HubKeys,
+        store: Store,
+    ) -> None:
         self.engine = adoption
         self.rolls = CommissioningService(
-            store=store, clock=clock, adoption=adoption, ground=ground, standing=commissioning.standing,
-            flush=commissioning.flush, identity=hub_keys.identity,
-        )  # fmt: skip
+            store=store,
+            clock=clock,
+            adoption=adoption,
+            ground=ground,
+            standing=commissioning.standing,
+            flush=commissioning.flush,
+            identity=hub_keys.identity,
+        )
         self.period = commissioning.period
         self._adoption, self._commissioning, self._ground, self._clock = adoption, commissioning, ground, clock
         self._hub, self._root, self._keys = hub, root, hub_keys
@@ -57,8 +70,9 @@ class Service:
         """What the configuration says by now."""
         self._ground = self._ground._replace(
             instances={one.name: one.type for one in loaded.integrations},
-            zones={name: zone.site for name, zone in loaded.config.zones.items()}, sites=frozenset(loaded.config.sites),
-        )  # fmt: skip
+            zones={name: zone.site for name, zone in loaded.config.zones.items()},
+            sites=frozenset(loaded.config.sites),
+        )
         self.rolls.reconfigure(self._ground)
         await asyncio.to_thread(self._adoption.reconfigure, loaded, joined, self._ground)
 
@@ -92,9 +106,11 @@ class Service:
         """{wishes, dry_run, update, by} → {rows}: see `hub.protocol.device_labels.device_request.DeviceRequest` and
         `hub.onboarding.adoption.engine.Row`."""
         rows = await self._adoption.add(
-            _wishes(arguments), dry_run=bool(arguments.get("dry_run")), update=bool(arguments.get("update")),
+            _wishes(arguments),
+            dry_run=bool(arguments.get("dry_run")),
+            update=bool(arguments.get("update")),
             by=asker(arguments),
-        )  # fmt: skip
+        )
         return {"rows": msgspec.to_builtins(rows)}
 
     async def _keep(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -163,31 +179,65 @@ class Service:
 
 
 def adopting(
-    *, store: Store, roll: AddedDevices, joined: Joined, loaded: Loaded, models: Models, devices: Devices, places: Places,
-    packs: Packs, pipeline: Pipeline, quarantine: Quarantine, live: Live, counts: Counts, health: Sequence[Health],
-    clock: Clock, changed: Callable[[], None], enrolled: tuple[str, str], hub_keys: HubKeys,
+    *,
+    store: Store,
+    roll: AddedDevices,
+    joined: Joined,
+    loaded: Loaded,
+    models: Models,
+    devices: Devices,
+    places: Places,
+    packs: Packs,
+    pipeline: Pipeline,
+    quarantine: Quarantine,
+    live: Live,
+    counts: Counts,
+    health: Sequence[Health],
+    clock: Clock,
+    changed: Callable[[], None],
+    enrolled: tuple[str, str],
+    hub_keys: HubKeys,
     on_duty: Callable[[Device], bool] = lambda device: True,
-) -> Service:  # fmt: skip
+) -> Service:
     """The parts of adoption in one hub, wired. `enrolled`: its id, and the fingerprint of its owner's root in hex."""
     commissioning = Commissioning(
-        devices=devices, live=live, counts=counts, health=health, packs=packs, store=store, clock=clock,
-        heard=roll.heard, on_duty=on_duty,
-    )  # fmt: skip
+        devices=devices,
+        live=live,
+        counts=counts,
+        health=health,
+        packs=packs,
+        store=store,
+        clock=clock,
+        heard=roll.heard,
+        on_duty=on_duty,
+    )
 
     def gone(device: str) -> None:
         live.forget(device)
         commissioning.forget(device)
 
     ground = ResolutionContext(
-        devices, places, packs, models, {one.name: one.type for one in loaded.integrations},
+        devices,
+        places,
+        packs,
+        models,
+        {one.name: one.type for one in loaded.integrations},
         {name: zone.site for name, zone in loaded.config.zones.items()},
         lambda: {waiting.id: waiting.integration for waiting in quarantine if not waiting.known},
         frozenset(loaded.config.sites),
-    )  # fmt: skip
+    )
     adoption = Adoption(
-        store=store, roll=roll, joined=joined, ground=ground, loaded=loaded, pipeline=pipeline, clock=clock,
-        admitted=commissioning.expect, gone=gone, changed=changed,
-    )  # fmt: skip
+        store=store,
+        roll=roll,
+        joined=joined,
+        ground=ground,
+        loaded=loaded,
+        pipeline=pipeline,
+        clock=clock,
+        admitted=commissioning.expect,
+        gone=gone,
+        changed=changed,
+    )
     hub, root = enrolled
     return Service(
         adoption, commissioning, ground, clock, hub=hub, root=bytes.fromhex(root), hub_keys=hub_keys, store=store

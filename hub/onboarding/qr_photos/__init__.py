@@ -47,9 +47,15 @@ async def codes(photo: bytes) -> list[str]:
         raise DecodeError("photo-large", f"a photograph has at most {MOST_BYTES >> 20} MB")
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-m", "hub.onboarding.qr_photos.worker",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={"PATH": os.defpath}, close_fds=True,
-        )  # fmt: skip
+            sys.executable,
+            "-I",
+            "-m",
+            "hub.onboarding.qr_photos.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={"PATH": os.defpath},
+            close_fds=True,
+        )
     except OSError as error:
         raise NotReady(f"the process that reads photographs cannot be started: {error}") from error
     try:

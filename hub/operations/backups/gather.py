@@ -35,7 +35,7 @@ class Gatherer:
 
     def __init__(
         self, *, state: StateDir, hub_keys: HubKeys, store: Store, buffer: Buffer, config: Path, files: Iterable[str]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._state, self._keys, self._store, self._buffer = state, hub_keys, store, buffer
         self._config, self._files = config, sorted({config.name, *files})
 
@@ -71,9 +71,7 @@ class Gatherer:
             state.trust.read_bytes(), state.enrolment.read_bytes(), (state.path / enrolment.CERTIFICATE).read_bytes(),
         )  # fmt: skip
 
-    def _seal(
-        self, generation: int, now: float, image: bytes, local: dict[str, Any], ends: list[StreamEnd]
-    ) -> bytes:  # fmt: skip
+    def _seal(self, generation: int, now: float, image: bytes, local: dict[str, Any], ends: list[StreamEnd]) -> bytes:
         try:
             _, owner = enrolment.load(self._state.path)  # as it is now: the owner may have changed the recovery key
             trust, enrolled, certificate = self._papers()
@@ -95,9 +93,13 @@ class Gatherer:
         except (OSError, ValueError) as error:
             raise StorageError(f"no backup can be made: {error}") from error
         return backup.seal(
-            contents, identity=self._keys.identity, generation=generation, made=now,
-            trust_version=owner.version, recipients=owner.recipients,
-        )  # fmt: skip
+            contents,
+            identity=self._keys.identity,
+            generation=generation,
+            made=now,
+            trust_version=owner.version,
+            recipients=owner.recipients,
+        )
 
     def _configuration(self) -> dict[str, bytes]:
         directory = self._config.parent
@@ -118,9 +120,14 @@ async def of_stopped(state: StateDir, config: Path) -> bytes:
         store = await Store.open(state.store, hub_keys.store_key)
         try:
             buffer = await asyncio.to_thread(
-                Buffer.open, state.buffer, hub=enrolled.hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
-                trust=trust, clock=clock,
-            )  # fmt: skip
+                Buffer.open,
+                state.buffer,
+                hub=enrolled.hub,
+                identity=hub_keys.identity,
+                store_key=hub_keys.store_key,
+                trust=trust,
+                clock=clock,
+            )
             gatherer = Gatherer(state=state, hub_keys=hub_keys, store=store, buffer=buffer, config=config, files=files)
             _, data = await gatherer.make(clock.now())
             await buffer.close()

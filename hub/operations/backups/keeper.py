@@ -94,9 +94,18 @@ class Keeper:
     """The running hub's backups. `run` is its task; `now` makes one at once. `told` hears each new generation."""
 
     def __init__(
-        self, gatherer: Gatherer, *, hub: str, url: str, http: Http, buffer: Memory, clock: Clock,
-        directory: Path | None, beside: Path, told: Callable[[int], None],
-    ) -> None:  # fmt: skip
+        self,
+        gatherer: Gatherer,
+        *,
+        hub: str,
+        url: str,
+        http: Http,
+        buffer: Memory,
+        clock: Clock,
+        directory: Path | None,
+        beside: Path,
+        told: Callable[[int], None],
+    ) -> None:
         """`beside` is the state directory: what is on the same disk is lost together with it."""
         self._gatherer, self._hub, self._http, self._buffer, self._clock = gatherer, hub, http, buffer, clock
         self._url = f"{url}/v1/hubs/{hub}/backup"

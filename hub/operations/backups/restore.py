@@ -143,13 +143,21 @@ class Restoration:
         self._jump = backup.ahead(head, lived=known, now=self._now)
         self._local = {k: v for k, v in backup.jumped(contents.local, self._jump).items() if k not in _NOT_RESTORED}
         self.plan = Plan(
-            hub=enrolled.hub, url=enrolled.url, generation=head.generation, made=head.made, trust_version=trust.version,
-            lived=known, jump=self._jump, starts_at=head.generation + self._jump,
-            state_dir=str(self._state.path), config=str(config_dir / contents.config), files=sorted(contents.files),
+            hub=enrolled.hub,
+            url=enrolled.url,
+            generation=head.generation,
+            made=head.made,
+            trust_version=trust.version,
+            lived=known,
+            jump=self._jump,
+            starts_at=head.generation + self._jump,
+            state_dir=str(self._state.path),
+            config=str(config_dir / contents.config),
+            files=sorted(contents.files),
             windows=sum(name.startswith("counter/") for name in contents.local),
             undelivered=sum(end.last - Ranges(end.acked).count() for end in contents.streams if end.last > 0),
             set_aside=[str(path) for path in self._in_the_way()] if set_aside else [],
-        )  # fmt: skip
+        )
 
     def check(self) -> None:
         """Raise ConfigError when something is in the way, StorageError when the disk refuses. Changes nothing."""
@@ -319,9 +327,14 @@ class Restoration:
     async def _remember(self, hub_keys: keys.HubKeys, path: Path) -> None:
         """Write the small state as the buffer itself writes it: in a LOCAL record of a run that says nothing else."""
         buffer = await asyncio.to_thread(
-            Buffer.open, path, hub=self._hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
-            trust=self._trust, clock=SystemClock(),
-        )  # fmt: skip
+            Buffer.open,
+            path,
+            hub=self._hub,
+            identity=hub_keys.identity,
+            store_key=hub_keys.store_key,
+            trust=self._trust,
+            clock=SystemClock(),
+        )
         buffer.start(asyncio.get_running_loop())
         try:
             for name, value in self._local.items():

@@ -32,7 +32,7 @@ from hub.operations.config_changes.results import (
     WRITING,
     asked_s,
     origin,
-)  # fmt: skip
+)
 
 POLL_S = 0.25
 
@@ -48,9 +48,20 @@ class Carrying:
     `lost` what could not be taken back."""
 
     def __init__(
-        self, running: Loaded, problems: list[str], *, kept: Kept, history: History, models: Models, clock: Clock,
-        reload: Reload, stands: Callable[[], Stands], audit: Audit, changed: Callable[[], None], said: str,
-    ) -> None:  # fmt: skip
+        self,
+        running: Loaded,
+        problems: list[str],
+        *,
+        kept: Kept,
+        history: History,
+        models: Models,
+        clock: Clock,
+        reload: Reload,
+        stands: Callable[[], Stands],
+        audit: Audit,
+        changed: Callable[[], None],
+        said: str,
+    ) -> None:
         self.running, self._problems, self._path = running, problems, running.path
         self._kept, self._history, self._models, self._clock = kept, history, models, clock
         self._reload, self._stands, self._audit, self._changed = reload, stands, audit, changed
@@ -71,11 +82,14 @@ class Carrying:
         self._origin = origin(arguments)
         author, reason, old = asker(arguments), str(arguments.get("reason") or "")[:500], self.running
         change = Change(
-            first=str(self._path), before={name: proposed.before[name] for name in proposed.written
-                                           if name in proposed.before},
-            created=proposed.created, after=digests(proposed.written), author=author, reason=reason,
+            first=str(self._path),
+            before={name: proposed.before[name] for name in proposed.written if name in proposed.before},
+            created=proposed.created,
+            after=digests(proposed.written),
+            author=author,
+            reason=reason,
             at=self._clock.now(),
-        )  # fmt: skip
+        )
         self.last = {"at": change.at, "by": author, "reason": reason, "digest": new.digest}
         self.said = ""
         before = self._stands()

@@ -45,16 +45,35 @@ class Changing:
     due."""
 
     def __init__(
-        self, running: Loaded, problems: list[str], *, kept: Kept, models: Models, clock: Clock, reload: Reload,
-        stands: Callable[[], Stands], audit: Audit, changed: Callable[[], None], said: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        running: Loaded,
+        problems: list[str],
+        *,
+        kept: Kept,
+        models: Models,
+        clock: Clock,
+        reload: Reload,
+        stands: Callable[[], Stands],
+        audit: Audit,
+        changed: Callable[[], None],
+        said: str = "",
+    ) -> None:
         self._started, self._problems, self._path = running, problems, running.path
         self._models, self._clock, self._audit = models, clock, audit
         self._history = History(kept)
         self._do = Carrying(
-            running, problems, kept=kept, history=self._history, models=models, clock=clock, reload=reload,
-            stands=stands, audit=audit, changed=changed, said=said,
-        )  # fmt: skip
+            running,
+            problems,
+            kept=kept,
+            history=self._history,
+            models=models,
+            clock=clock,
+            reload=reload,
+            stands=stands,
+            audit=audit,
+            changed=changed,
+            said=said,
+        )
         self._look = Looking(self._path, models, self._history, lambda: self._do.running, self.progress)
         self._turn = asyncio.Lock()
         self._jobs: asyncio.Queue[tuple[Work, asyncio.Future[dict[str, Any]]]] = asyncio.Queue()
@@ -218,10 +237,14 @@ class Changing:
             # They are written already: what there was before is what ran.
             written = {name: text for name, text in now.texts.items() if before.get(name) != text}
             proposed = Proposed(
-                before=before, texts=now.texts, written=written if before else {},
+                before=before,
+                texts=now.texts,
+                written=written if before else {},
                 created=[name for name in written if before and name not in before],
-                base=self._do.running.digest, digest=new.digest, diff=diff(before, now.texts) if before else "",
-            )  # fmt: skip
+                base=self._do.running.digest,
+                digest=new.digest,
+                diff=diff(before, now.texts) if before else "",
+            )
             plan = self._plan(proposed, found, new)
             if not found and new.files == self._do.running.files:
                 return {**plan, "state": SAME}

@@ -27,9 +27,13 @@ class Looking:
     """`running` gives the configuration that runs, `progress` how a change stands."""
 
     def __init__(
-        self, path: Path, models: Models, history: History, running: Callable[[], Loaded],
+        self,
+        path: Path,
+        models: Models,
+        history: History,
+        running: Callable[[], Loaded],
         progress: Callable[[], dict[str, Any]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._path, self._models, self._history = path, models, history
         self._running, self._progress = running, progress
         self._judging = Judging(path, models, running)
@@ -110,10 +114,18 @@ class Looking:
         """{} → {revisions, running}: the newest first."""
         revisions = await asyncio.to_thread(self._history.revisions)
         shown = [
-            {"id": one.id, "parent": one.parent, "at": one.at, "author": one.author, "reason": one.reason,
-             "what": one.what, "detail": one.detail, "runs": one.id == self._running().digest and one.what != REFUSED}
+            {
+                "id": one.id,
+                "parent": one.parent,
+                "at": one.at,
+                "author": one.author,
+                "reason": one.reason,
+                "what": one.what,
+                "detail": one.detail,
+                "runs": one.id == self._running().digest and one.what != REFUSED,
+            }
             for one in reversed(revisions)
-        ]  # fmt: skip
+        ]
         return {"revisions": shown, "running": self._running().digest}
 
     async def proposed(self, arguments: dict[str, Any]) -> Proposed:

@@ -63,9 +63,15 @@ def write(
             _put(directory / name, data)
             listed[name] = [len(data), hashlib.sha256(data).hexdigest()]
         manifest = json.dumps(
-            {"hub": hub, "identity": base64.b64encode(identity.public_key().public_bytes_raw()).decode(),
-             "made": made, "files": listed}, ensure_ascii=False, indent=1,
-        ).encode()  # fmt: skip
+            {
+                "hub": hub,
+                "identity": base64.b64encode(identity.public_key().public_bytes_raw()).decode(),
+                "made": made,
+                "files": listed,
+            },
+            ensure_ascii=False,
+            indent=1,
+        ).encode()
         _put(directory / SIGNATURE, base64.b64encode(identity.sign(DOMAIN + manifest)))
         _put(directory / MANIFEST, manifest)
         sync_directory(directory)

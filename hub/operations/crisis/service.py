@@ -63,10 +63,16 @@ class Crisis:
     """`export` writes the folder and says what is in it; `runbook` gives the printable page."""
 
     def __init__(
-        self, memory: Memory, hands: CrisisActions, now: Callable[[], float], *,
-        export: Callable[[Path], Awaitable[dict[str, Any]]], runbook: Callable[[], Awaitable[str]],
-        sampling: Sampling | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:  # fmt: skip
+        self,
+        memory: Memory,
+        hands: CrisisActions,
+        now: Callable[[], float],
+        *,
+        export: Callable[[Path], Awaitable[dict[str, Any]]],
+        runbook: Callable[[], Awaitable[str]],
+        sampling: Sampling | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._hands, self._now, self._sleep = hands, now, sleep
         self._remembering = PendingWrites(memory, now)
         self._export, self._runbook = export, runbook

@@ -33,9 +33,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
             return self
         first = self if self.holds else State(since=now, by=by, why=why, digest=digest)
         return msgspec.structs.replace(
-            first, isolated=self.isolated or name == ISOLATED, read_only=self.read_only or name == READ_ONLY,
-            by=_both(first.by, by, ", "), why=_both(first.why, why, "; "),
-        )  # fmt: skip
+            first,
+            isolated=self.isolated or name == ISOLATED,
+            read_only=self.read_only or name == READ_ONLY,
+            by=_both(first.by, by, ", "),
+            why=_both(first.why, why, "; "),
+        )
 
 
 def _both(first: str, second: str, between: str) -> str:

@@ -242,6 +242,12 @@ def _add(opened: _Open, event: SecurityEvent) -> None:
 def _told(family: str, one: _Open) -> Incident:
     severity = "critical" if CRITICAL & one.kinds.keys() else "warning"
     return Incident(
-        family, severity, one.first, one.last, dict(one.kinds), dict(one.subjects), dict(one.evidence),
+        family,
+        severity,
+        one.first,
+        one.last,
+        dict(one.kinds),
+        dict(one.subjects),
+        dict(one.evidence),
         dict(one.traces),
-    )  # fmt: skip
+    )

@@ -37,9 +37,15 @@ class IncidentMonitor:
     """`gauges`: what raises no event by itself. `site`: of the hub."""
 
     def __init__(
-        self, events: Events, book: Book, witness: AuditAnchor, clock: Clock, incidents: Incidents,
-        gauges: Iterable[CounterSource], site: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        events: Events,
+        book: Book,
+        witness: AuditAnchor,
+        clock: Clock,
+        incidents: Incidents,
+        gauges: Iterable[CounterSource],
+        site: str = "",
+    ) -> None:
         self._events, self._book, self._witness, self._clock = events, book, witness, clock
         self._incidents, self._gauges, self.site = incidents, list(gauges), site
         self._last: dict[tuple[str, str], int] = {}
@@ -134,9 +140,10 @@ class IncidentMonitor:
 
     def complaints(self) -> list[str]:
         return [
-            f"security incident ({one.key}): {one.text}" for one in self._book.open
+            f"security incident ({one.key}): {one.text}"
+            for one in self._book.open
             if one.rule == RULE and one.state in ("raised", "escalated")
-        ]  # fmt: skip
+        ]
 
     def calls(self) -> dict[str, Any]:
         return {"security.events": self._told}
@@ -153,7 +160,17 @@ class IncidentMonitor:
 def _alert(incident: Incident, site: str) -> Alert:
     evidence = {f"{kind}": str(count) for kind, count in incident.kinds.items()} | incident.evidence
     return Alert(
-        id="", rule=RULE, key=incident.family, severity=incident.severity, state=RAISED, raised=0.0, changed=0.0,
-        by="hub", site=site, value=str(sum(incident.kinds.values())), text=incident.text(1)[:300],
-        text_fr=incident.text(0)[:300], evidence=evidence,
-    )  # fmt: skip
+        id="",
+        rule=RULE,
+        key=incident.family,
+        severity=incident.severity,
+        state=RAISED,
+        raised=0.0,
+        changed=0.0,
+        by="hub",
+        site=site,
+        value=str(sum(incident.kinds.values())),
+        text=incident.text(1)[:300],
+        text_fr=incident.text(0)[:300],
+        evidence=evidence,
+    )

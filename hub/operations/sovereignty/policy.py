@@ -28,10 +28,15 @@ def endpoints(declared: Mapping[str, str], seen: Iterable[Peer], resolve: Callab
     for peer in seen:
         host = of.get(peer.address)
         if host is None:
-            lines.append(Line(
-                ENDPOINT, f"{peer.address}:{peer.port}", "", f"{peer.protocol}, seen just now",
-                "no plugin and no trust document names it: find out which process part speaks with it",
-            ))  # fmt: skip
+            lines.append(
+                Line(
+                    ENDPOINT,
+                    f"{peer.address}:{peer.port}",
+                    "",
+                    f"{peer.protocol}, seen just now",
+                    "no plugin and no trust document names it: find out which process part speaks with it",
+                )
+            )
     return lines
 
 

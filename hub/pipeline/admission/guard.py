@@ -57,9 +57,15 @@ class Guard:
     small state; `period` is how often a device speaks, in seconds, as its pack tells."""
 
     def __init__(
-        self, options: Options, *, tell: Tell, monotonic: Callable[[], float], remembered: Mapping[str, Any],
-        remember: Callable[[str, Any], None], period: Callable[[Device], float | None] = lambda device: None,
-    ) -> None:  # fmt: skip
+        self,
+        options: Options,
+        *,
+        tell: Tell,
+        monotonic: Callable[[], float],
+        remembered: Mapping[str, Any],
+        remember: Callable[[str, Any], None],
+        period: Callable[[Device], float | None] = lambda device: None,
+    ) -> None:
         self.options = options
         self.period = period
         self.raised: Callable[[str], float | None] = lambda device: None

@@ -29,10 +29,8 @@ class ReplayWindows:
     def __init__(self, remembered: Mapping[str, Any], remember: Callable[[str, Any], None]) -> None:
         self._remember = remember
         self._highest: dict[str, int] = {
-            name: value
-            for name, value in remembered.items()
-            if name.startswith(PREFIX) and isinstance(value, int)
-        }  # fmt: skip
+            name: value for name, value in remembered.items() if name.startswith(PREFIX) and isinstance(value, int)
+        }
 
     def window(self, device: str, key: bytes | None) -> str:
         """The name of the window of a device under its present key. Names the key by a fingerprint only."""

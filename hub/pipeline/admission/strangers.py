@@ -24,9 +24,15 @@ class Strangers:
     counts an event of an integration. Without `decisions` nobody decides, without `events` nobody is told."""
 
     def __init__(
-        self, *, device: Callable[[str], Device | None], quarantine: Quarantine, now: Callable[[], float],
-        count: Callable[[str, str], None], decisions: Decisions | None = None, events: Events | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        device: Callable[[str], Device | None],
+        quarantine: Quarantine,
+        now: Callable[[], float],
+        count: Callable[[str, str], None],
+        decisions: Decisions | None = None,
+        events: Events | None = None,
+    ) -> None:
         self.quarantine, self.decisions, self.events = quarantine, decisions, events
         self._device, self._now, self._count = device, now, count
         self.hold: Callable[[Candidate, Report], None] | None = None

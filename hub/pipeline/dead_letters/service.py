@@ -34,9 +34,17 @@ class Kept:
     """One a hub."""
 
     def __init__(
-        self, *, store: Store, buffer: Buffer, pipeline: Pipeline, planner: Planner, devices: Devices, packs: Packs,
-        clock: Clock, counts: Counts,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        store: Store,
+        buffer: Buffer,
+        pipeline: Pipeline,
+        planner: Planner,
+        devices: Devices,
+        packs: Packs,
+        clock: Clock,
+        counts: Counts,
+    ) -> None:
         self._memory = Memory(store)
         self._buffer, self._pipeline, self._devices, self._packs = buffer, pipeline, devices, packs
         self._planner, self._clock, self._counts = planner, clock, counts
@@ -77,11 +85,19 @@ class Kept:
         """A payload that could not be read; returning means that it is durable, or counted as `not-kept`. The same
         counter of the same proof is kept once."""
         frame = Frame(
-            device=device.id, port=port, payload=payload, at=self._clock.now(),
-            time=time if time is not None else self._clock.date(), boot=self._clock.boot,
-            moment=self._clock.monotonic(), scheme=proof.scheme, authenticated=proof.authenticated,
-            counter=proof.counter, reason=reason, sealed=proof.sealed,
-        )  # fmt: skip
+            device=device.id,
+            port=port,
+            payload=payload,
+            at=self._clock.now(),
+            time=time if time is not None else self._clock.date(),
+            boot=self._clock.boot,
+            moment=self._clock.monotonic(),
+            scheme=proof.scheme,
+            authenticated=proof.authenticated,
+            counter=proof.counter,
+            reason=reason,
+            sealed=proof.sealed,
+        )
         self._new.append((frame, UNTRIED if reason in LATER else await self._digest(device)))
         async with self._writing:  # those that come while one writes go together with the next
             if self._new:

@@ -45,9 +45,18 @@ class Holding:
     of a kind of frame."""
 
     def __init__(
-        self, *, store: Store, buffer: Buffer, pipeline: Pipeline, devices: Devices, clock: Clock, counts: Counts,
-        age_s: float, most_bytes: int, decoders: Decoders = lambda kind: (),
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        store: Store,
+        buffer: Buffer,
+        pipeline: Pipeline,
+        devices: Devices,
+        clock: Clock,
+        counts: Counts,
+        age_s: float,
+        most_bytes: int,
+        decoders: Decoders = lambda kind: (),
+    ) -> None:
         self._memory = Memory(store, age_s, most_bytes)
         self._buffer, self._pipeline, self._devices = buffer, pipeline, devices
         self._clock, self._counts, self._decoders = clock, counts, decoders

@@ -119,8 +119,9 @@ class Memory:
                 most = max(sizes, key=sizes.__getitem__)
                 gone = db.execute(
                     "DELETE FROM held WHERE n IN (SELECT n FROM held WHERE device = ? ORDER BY n LIMIT 64) "
-                    "RETURNING size", (most,),
-                )  # fmt: skip
+                    "RETURNING size",
+                    (most,),
+                )
                 freed = sum(size for (size,) in gone)
                 sizes[most] -= freed
                 total -= freed

@@ -154,11 +154,16 @@ def _run(command: list[str]) -> tuple[int, bytes, bytes]:
     heard: dict[str, bytearray] = {"said": bytearray(), "complained": bytearray()}
     with (
         subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
-            env={"PATH": os.defpath}, start_new_session=True,
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            env={"PATH": os.defpath},
+            start_new_session=True,
         ) as child,
         selectors.DefaultSelector() as pipes,
-    ):  # fmt: skip
+    ):
         try:
             pipes.register(child.stdout, selectors.EVENT_READ, "said")  # type: ignore[arg-type]
             pipes.register(child.stderr, selectors.EVENT_READ, "complained")  # type: ignore[arg-type]

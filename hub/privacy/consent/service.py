@@ -45,12 +45,19 @@ class ConsentService:
     `timezone` says in which zone (IANA name) dates of forms are."""
 
     def __init__(
-        self, memory: Memory, privacy: Privacy, clock: Clock, *, homes: Mapping[str, str],
-        devices: Callable[[str], Iterable[Device]], device: Callable[[str], Device | None],
+        self,
+        memory: Memory,
+        privacy: Privacy,
+        clock: Clock,
+        *,
+        homes: Mapping[str, str],
+        devices: Callable[[str], Iterable[Device]],
+        device: Callable[[str], Device | None],
         recompile: Callable[[str], None],
-        forget: Callable[[list[Device]], Awaitable[dict[str, int]]], ordered: Callable[[], None],
+        forget: Callable[[list[Device]], Awaitable[dict[str, int]]],
+        ordered: Callable[[], None],
         timezone: Callable[[], str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._memory, self._privacy, self._clock = memory, privacy, clock
         self._homes, self._devices, self._device = homes, devices, device
         self._recompile, self._forget, self._ordered, self._timezone = recompile, forget, ordered, timezone
@@ -178,9 +185,11 @@ class ConsentService:
     async def _withdraw(self, arguments: dict[str, Any]) -> Any:
         person, purpose = str(arguments.get("person", "")), str(arguments.get("purpose") or "")
         consents = await self._memory.consents(person)
-        keys = list(dict.fromkeys(
-            (one.zone, one.purpose) for one in consents if one.ended is None and purpose in ("", one.purpose)
-        ))  # fmt: skip
+        keys = list(
+            dict.fromkeys(
+                (one.zone, one.purpose) for one in consents if one.ended is None and purpose in ("", one.purpose)
+            )
+        )
         if not keys:
             what = f" to {purpose}" if purpose else ""
             raise ConsentRefused(

@@ -41,8 +41,10 @@ class Memory:
         asked = list(wanted)
 
         def work(db: apsw.Connection) -> dict[Key, bytes]:
-            live = [(str(z), str(p)) for z, p in db.execute(
-                "SELECT DISTINCT zone, purpose FROM consents WHERE ended IS NULL")]  # fmt: skip
+            live = [
+                (str(z), str(p))
+                for z, p in db.execute("SELECT DISTINCT zone, purpose FROM consents WHERE ended IS NULL")
+            ]
             with transaction(db):
                 return {key: _key(db, *key) for key in [*asked, *live]}
 

@@ -32,42 +32,77 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 PRESENCE = Kind(
-    "presence", PERSONAL, "Présence et passages", "Presence and passages",
+    "presence",
+    PERSONAL,
+    "Présence et passages",
+    "Presence and passages",
     "Adapter chauffage, éclairage et ventilation à l'usage des locaux",
-    "Fit heating, light and ventilation to how rooms are used", 396,
-)  # fmt: skip
+    "Fit heating, light and ventilation to how rooms are used",
+    396,
+)
 CLIMATE = Kind(
-    "dwelling_climate", PERSONAL, "Climat intérieur d'un logement", "Indoor climate of a dwelling",
+    "dwelling_climate",
+    PERSONAL,
+    "Climat intérieur d'un logement",
+    "Indoor climate of a dwelling",
     "Confort, bâti sain, précarité énergétique : avec le consentement des occupants",
-    "Comfort, healthy building, fuel poverty: with the occupants' consent", 396,
-)  # fmt: skip
+    "Comfort, healthy building, fuel poverty: with the occupants' consent",
+    396,
+)
 LOAD = Kind(
-    "load_curve", PERSONAL, "Consommations fines (courbe de charge, eau, chaleur)",
+    "load_curve",
+    PERSONAL,
+    "Consommations fines (courbe de charge, eau, chaleur)",
     "Fine consumption (load curve, water, heat)",
     "Suivi énergétique demandé par l'occupant, par finalité consentie",
-    "Energy follow-up that the occupant asked for, one consent a purpose", 396,
-)  # fmt: skip
+    "Energy follow-up that the occupant asked for, one consent a purpose",
+    396,
+)
 PLACE = Kind(
-    "position", PERSONAL, "Positions d'objets mobiles", "Positions of things that move",
-    "Suivre une tournée, sans suivre son conducteur", "Follow a round without following its driver", 60,
-)  # fmt: skip
+    "position",
+    PERSONAL,
+    "Positions d'objets mobiles",
+    "Positions of things that move",
+    "Suivre une tournée, sans suivre son conducteur",
+    "Follow a round without following its driver",
+    60,
+)
 WORDS = Kind(
-    "text", PERSONAL, "Textes et données brutes", "Texts and raw data",
-    "Diagnostic", "Diagnosis", 30,
-)  # fmt: skip
+    "text",
+    PERSONAL,
+    "Textes et données brutes",
+    "Texts and raw data",
+    "Diagnostic",
+    "Diagnosis",
+    30,
+)
 AIR = Kind(
-    "environment", ENVIRONMENT, "Environnement des locaux et de la rue", "Environment of rooms and streets",
-    "Qualité de l'air et confort des locaux", "Air quality and comfort", 1827,
-)  # fmt: skip
+    "environment",
+    ENVIRONMENT,
+    "Environnement des locaux et de la rue",
+    "Environment of rooms and streets",
+    "Qualité de l'air et confort des locaux",
+    "Air quality and comfort",
+    1827,
+)
 METERS = Kind(
-    "meters", TECHNICAL, "Comptages du bâtiment", "Meters of the building",
+    "meters",
+    TECHNICAL,
+    "Comptages du bâtiment",
+    "Meters of the building",
     "Suivi énergétique du bâtiment (code de la construction, R175-3 : mensuel, 5 ans)",
-    "Energy follow-up of the building (code de la construction, R175-3: monthly, 5 years)", 1827,
-)  # fmt: skip
+    "Energy follow-up of the building (code de la construction, R175-3: monthly, 5 years)",
+    1827,
+)
 PLANT = Kind(
-    "plant", TECHNICAL, "Installations et équipements", "Plant and equipment",
-    "Exploitation et maintenance", "Operation and maintenance", 1827,
-)  # fmt: skip
+    "plant",
+    TECHNICAL,
+    "Installations et équipements",
+    "Plant and equipment",
+    "Exploitation et maintenance",
+    "Operation and maintenance",
+    1827,
+)
 KINDS = (PRESENCE, CLIMATE, LOAD, PLACE, WORDS, AIR, METERS, PLANT)
 
 METERED = frozenset({

@@ -72,18 +72,32 @@ class PositionPolicy(msgspec.Struct, frozen=True):
         if self.keep_id:
             return None
         bucket = int(self.bucket_s * 1000) or 1
-        return Row(subject, _POSITION_SHAPE, time_ms - time_ms % bucket, sure, (True,), 0, trust, None,
-                   snapped(position, self.grid_m))  # fmt: skip
+        return Row(
+            subject,
+            _POSITION_SHAPE,
+            time_ms - time_ms % bucket,
+            sure,
+            (True,),
+            0,
+            trust,
+            None,
+            snapped(position, self.grid_m),
+        )
 
 
 class Privacy:
     """`purposes` maps zone id -> metric key -> purpose, as the zones state them; `uses` zone id -> its use."""
 
     def __init__(
-        self, purposes: Mapping[str, Mapping[str, str]] | None = None, *, uses: Mapping[str, str] | None = None,
-        rules: Sequence[PrivacyRule] = (), consents: Consents | None = None, windows: Windows | None = None,
+        self,
+        purposes: Mapping[str, Mapping[str, str]] | None = None,
+        *,
+        uses: Mapping[str, str] | None = None,
+        rules: Sequence[PrivacyRule] = (),
+        consents: Consents | None = None,
+        windows: Windows | None = None,
         rotating: Callable[[float], Rotating] = Rotating,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._purposes = dict(purposes or {})
         self._dwellings = frozenset(zone for zone, use in (uses or {}).items() if is_dwelling(use))
         self.rules = tuple(rules)
@@ -139,9 +153,14 @@ class Privacy:
             return Treatment(metric=metric, keep=False, why=CONSENT_WITHHELD, rule=rule.name, purpose=purpose)
         keyed = bool(rule.consent or rule.keyed or (personal and home and not rule.rotate_s))
         return Treatment(
-            metric=metric, rule=rule.name, purpose=purpose, step=rule.step if metric.kind == "number" else 0.0,
-            bucket_s=rule.bucket_s, rotate_s=rule.rotate_s, keyed=keyed,
-        )  # fmt: skip
+            metric=metric,
+            rule=rule.name,
+            purpose=purpose,
+            step=rule.step if metric.kind == "number" else 0.0,
+            bucket_s=rule.bucket_s,
+            rotate_s=rule.rotate_s,
+            keyed=keyed,
+        )
 
     def moving(self, zone: str) -> PositionPolicy | None:
         """What happens to the positions of this zone's devices; None: they are withheld."""
@@ -157,7 +176,7 @@ class Privacy:
             GRID_M if rule.grid_m is None else rule.grid_m,
             rule.bucket_s or (0.0 if rule.keep_id else POSITION_BUCKET_S),
             rule.keep_id,
-        )  # fmt: skip
+        )
 
     def nobody(self, subject: Subject) -> Subject:
         """Whose positions are that are cut from their device: the zone's."""

@@ -82,16 +82,24 @@ def register_markdown(core: Core, metrics: Mapping[str, Metric], made: str, hub:
         lines += ["Aucune donnée personnelle n'est conservée par cette configuration.", ""]
     for one in found:
         lines += [
-            f"## {_line(one.purpose)} ({_line(one.name)})", "", f"- Finalité : {_line(one.purpose)}",
-            f"- Zones : {_zones(core, one.zones)}", f"- Personnes concernées : {_people(core, one.zones)}",
-            f"- Catégories de données : {_line(one.data)}", f"- Ce qui sort du concentrateur : {one.does}",
-            f"- Base légale : {_basis(one)}", f"- Destinataires : {', '.join(recipients) or BLANK}",
+            f"## {_line(one.purpose)} ({_line(one.name)})",
+            "",
+            f"- Finalité : {_line(one.purpose)}",
+            f"- Zones : {_zones(core, one.zones)}",
+            f"- Personnes concernées : {_people(core, one.zones)}",
+            f"- Catégories de données : {_line(one.data)}",
+            f"- Ce qui sort du concentrateur : {one.does}",
+            f"- Base légale : {_basis(one)}",
+            f"- Destinataires : {', '.join(recipients) or BLANK}",
             f"- Durée de conservation proposée : {one.days} jours ; celle du serveur : `ilot backend retention`",
             f"- Sur le concentrateur lui-même : {on_the_hub(core)}",
             "- Transferts hors de l'Union européenne : aucun par le logiciel ; " + BLANK,
-            ("- Mesures de sécurité : données scellées pour les clés du propriétaire avant écriture, TLS 1.3, "
-            "journal d'audit chaîné"), "",
-        ]  # fmt: skip
+            (
+                "- Mesures de sécurité : données scellées pour les clés du propriétaire avant écriture, TLS 1.3, "
+                "journal d'audit chaîné"
+            ),
+            "",
+        ]
     lines += ["## Ce qui n'est pas conservé", "", *(f"- {said}" for said in _dropped(core, metrics)), ""]
     return "\n".join(lines)
 
@@ -184,17 +192,21 @@ def _plain(key: str, *, home: bool, lang: str) -> str:
     fr = lang == "fr"
     if key == POSITION:
         return (
-            "positions sur une grille de 200 m, datées par tranche de 5 min, sans identifiant d'appareil" if fr
+            "positions sur une grille de 200 m, datées par tranche de 5 min, sans identifiant d'appareil"
+            if fr
             else "positions on a grid of 200 m, dated by spans of 5 min, without their device's id"
-        )  # fmt: skip
+        )
     if home:
         return "conservé sous un pseudonyme à clé destructible" if fr else "kept under a pseudonym"
     return "conservé tel quel" if fr else "kept as is"
 
 
 def _days(metrics: Mapping[str, Metric], keys: Iterable[str], *, home: bool) -> int:
-    kinds = [PLACE if key == POSITION else kind_of(metrics[key], dwelling=home)
-             for key in keys if key == POSITION or key in metrics]  # fmt: skip
+    kinds = [
+        PLACE if key == POSITION else kind_of(metrics[key], dwelling=home)
+        for key in keys
+        if key == POSITION or key in metrics
+    ]
     return min((kind.retention_days for kind in kinds), default=396)
 
 

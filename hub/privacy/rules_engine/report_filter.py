@@ -110,10 +110,13 @@ class ReportFilter:
                 continue
             named = not group.who.hidden
             yield row._replace(
-                subject=subject, shape=row.shape if group.at is None else group.shape, time_ms=time_ms,
+                subject=subject,
+                shape=row.shape if group.at is None else group.shape,
+                time_ms=time_ms,
                 values=row.values if group.at is None else tuple([row.values[at] for at in group.at]),
-                rssi=row.rssi if named and not self._bucket_ms else None, position=row.position if named else None,
-            )  # fmt: skip
+                rssi=row.rssi if named and not self._bucket_ms else None,
+                position=row.position if named else None,
+            )
 
 
 def coarse(value: Value, step: float) -> Value:

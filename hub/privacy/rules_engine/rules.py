@@ -67,11 +67,18 @@ def _rule(name: str, rule: Written) -> PrivacyRule:
         window = rule.count.window.total_seconds()
         gather = Gather(name, window, rule.count.of, count=True, total=rule.count.total)
     return PrivacyRule(
-        name=name, zones=frozenset(rule.zones), metrics=frozenset((*rule.metrics, *rule.plugin_metrics)),
-        device_classes=frozenset(rule.device_classes), purpose=rule.purpose or "", drop=rule.drop,
+        name=name,
+        zones=frozenset(rule.zones),
+        metrics=frozenset((*rule.metrics, *rule.plugin_metrics)),
+        device_classes=frozenset(rule.device_classes),
+        purpose=rule.purpose or "",
+        drop=rule.drop,
         step=coarsen.step or 0.0 if coarsen else 0.0,
         bucket_s=coarsen.time.total_seconds() if coarsen and coarsen.time else 0.0,
-        grid_m=coarsen.grid if coarsen else None, keep_id=coarsen.keep_id if coarsen else False, gather=gather,
+        grid_m=coarsen.grid if coarsen else None,
+        keep_id=coarsen.keep_id if coarsen else False,
+        gather=gather,
         rotate_s=pseudonymise.rotate.total_seconds() if pseudonymise and pseudonymise.rotate else 0.0,
-        keyed=pseudonymise is not None and pseudonymise.rotate is None, consent=rule.consent or "",
-    )  # fmt: skip
+        keyed=pseudonymise is not None and pseudonymise.rotate is None,
+        consent=rule.consent or "",
+    )

@@ -46,13 +46,15 @@ def does(rule: PrivacyRule, lang: str) -> str:
                 " ; total par site des comptes publiés" if fr else "; a site's total of what is told"
             ) * gather.total
             return (
-                f"seul un comptage par zone et {window} sort ({by}), arrondi à 5, de 0 à 4 indistinct{total}" if fr
+                f"seul un comptage par zone et {window} sort ({by}), arrondi à 5, de 0 à 4 indistinct{total}"
+                if fr
                 else f"only a count per zone and {window} is sent ({by}), rounded to 5, 0 to 4 alike{total}"
-            )  # fmt: skip
+            )
         return (
-            f"seul un agrégat par zone et {window} sort ({by}), d'au moins {gather.least} appareils" if fr
+            f"seul un agrégat par zone et {window} sort ({by}), d'au moins {gather.least} appareils"
+            if fr
             else f"only an aggregate per zone and {window} is sent ({by}), of at least {gather.least} devices"
-        )  # fmt: skip
+        )
     return _kept(rule, fr=fr)
 
 
@@ -75,9 +77,10 @@ def _kept(rule: PrivacyRule, *, fr: bool) -> str:
         said.append("sous un pseudonyme à clé destructible" if fr else "under a pseudonym whose key can be destroyed")
     if rule.consent:
         said.append(
-            f"sous pseudonyme, tant que les occupants y consentent ({rule.consent})" if fr
+            f"sous pseudonyme, tant que les occupants y consentent ({rule.consent})"
+            if fr
             else f"under a pseudonym, while the people of the home agree ({rule.consent})"
-        )  # fmt: skip
+        )
     return ("conservé, " if fr else "kept, ") + ", ".join(said)
 
 

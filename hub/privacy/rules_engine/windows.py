@@ -70,9 +70,15 @@ class ZoneWindow:
                  "total", "undated", "unit")  # fmt: skip
 
     def __init__(
-        self, gather: Gather, zone: str, site: str, metric: Metric, began: float,
-        begin: Callable[[ZoneWindow, float], None], since: Callable[[ZoneWindow], float | None],
-    ) -> None:  # fmt: skip
+        self,
+        gather: Gather,
+        zone: str,
+        site: str,
+        metric: Metric,
+        began: float,
+        begin: Callable[[ZoneWindow, float], None],
+        since: Callable[[ZoneWindow], float | None],
+    ) -> None:
         self.gather, self.site, self.began = gather, site, began
         self.subject = Subject(device=f"zone:{zone}", site=site, zone=zone, integration=INTEGRATION)
         self.shape = _shape(metric, gather)
@@ -121,10 +127,14 @@ class Windows:
     `monotonic` seconds stand still for nobody who sets the clock; `sure`: is the clock right?"""
 
     def __init__(
-        self, now: Callable[[], float], count: Callable[[str, str, int], None], *,
-        monotonic: Callable[[], float] | None = None, sure: Callable[[], bool] = lambda: True,
+        self,
+        now: Callable[[], float],
+        count: Callable[[str, str, int], None],
+        *,
+        monotonic: Callable[[], float] | None = None,
+        sure: Callable[[], bool] = lambda: True,
         unfinished: Unfinished | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._now, self._count, self._sure = now, count, sure
         self._monotonic = now if monotonic is None else monotonic
         self._unfinished = Unfinished() if unfinished is None else unfinished
@@ -265,9 +275,11 @@ def _shape(metric: Metric, gather: Gather) -> Shape:
     """`co2` by mean → `co2_mean`, a number in the same unit; a count has no unit."""
     key = f"{metric.key}_{'count' if gather.count else gather.by}"[:64]
     column = Column(
-        metric=key, unit="1" if gather.count else metric.unit,
+        metric=key,
+        unit="1" if gather.count else metric.unit,
         resolution="1" if gather.count else "0.001" if metric.kind == "flag" else metric.resolution,
-        device_class="" if gather.count or metric.kind == "flag" else metric.device_class, state_class="measurement",
+        device_class="" if gather.count or metric.kind == "flag" else metric.device_class,
+        state_class="measurement",
         privacy=PERSONAL if gather.count or metric.privacy == PERSONAL else metric.privacy,
-    )  # fmt: skip
+    )
     return Shape(columns=(column,))

@@ -42,9 +42,13 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 def of_label(label: Label, line: int = 0) -> DeviceRequest:
     """The device of a label that was read."""
     return DeviceRequest(
-        line=line, device=label.device, key=label.key.hex() if label.key else "", settings=dict(label.settings),
-        name=label.name[: LIMITS["name"]], model=label.model[: LIMITS["model"]],
-    )  # fmt: skip
+        line=line,
+        device=label.device,
+        key=label.key.hex() if label.key else "",
+        settings=dict(label.settings),
+        name=label.name[: LIMITS["name"]],
+        model=label.model[: LIMITS["model"]],
+    )
 
 
 def of_columns(cells: Mapping[str, str], line: int = 0) -> DeviceRequest:
@@ -75,9 +79,13 @@ def of_columns(cells: Mapping[str, str], line: int = 0) -> DeviceRequest:
             )
         key = given
     return DeviceRequest(
-        line=line, label=told.get("label", ""), device=device, key=key.hex() if key else "", settings=settings,
+        line=line,
+        label=told.get("label", ""),
+        device=device,
+        key=key.hex() if key else "",
+        settings=settings,
         **{name: told.get(name, "") for name in LIMITS},
-    )  # fmt: skip
+    )
 
 
 def checked(wish: DeviceRequest) -> DeviceRequest:
@@ -107,9 +115,11 @@ def _one(found: Mapping[str, Label]) -> str:
     if len(devices) > 1:
         named = " and ".join(sorted(devices))
         raise Unreadable(
-            "two-devices", f"this row names two devices: {named}",
-            f"cette ligne nomme deux appareils : {named.replace(' and ', ' et ')}", next(iter(found)),
-        )  # fmt: skip
+            "two-devices",
+            f"this row names two devices: {named}",
+            f"cette ligne nomme deux appareils : {named.replace(' and ', ' et ')}",
+            next(iter(found)),
+        )
     return devices.pop() if devices else ""
 
 
@@ -117,11 +127,15 @@ def _bounded(name: str, cell: str) -> None:
     most = LIMITS.get(name, parts.MAX_TEXT if name == "label" else 256)
     if len(cell) > most:
         raise Unreadable(
-            "too-long", f"takes at most {most} characters; this has {len(cell)}",
-            f"au plus {most} caractères ; il y en a {len(cell)}", name,
-        )  # fmt: skip
+            "too-long",
+            f"takes at most {most} characters; this has {len(cell)}",
+            f"au plus {most} caractères ; il y en a {len(cell)}",
+            name,
+        )
     if cell and not cell.isprintable() and name != "label":
         raise Unreadable(
-            "unprintable", "holds characters that cannot be printed: enter it again",
-            "contient des caractères non imprimables : saisissez-le de nouveau", name,
-        )  # fmt: skip
+            "unprintable",
+            "holds characters that cannot be printed: enter it again",
+            "contient des caractères non imprimables : saisissez-le de nouveau",
+            name,
+        )

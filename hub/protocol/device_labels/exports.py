@@ -44,9 +44,11 @@ def _line(text: str) -> re.Match[str] | None:
 def _label(group: dict[str, str]) -> Label | Unreadable:
     try:
         return Label(
-            form="Xiaomi", device=f"ble:{parts.mac(group['MAC'], 'MAC')}",
-            key=parts.key(group["BLE KEY"], (12, 16), "BLE KEY"), name=parts.shown(group.get("NAME", "")),
+            form="Xiaomi",
+            device=f"ble:{parts.mac(group['MAC'], 'MAC')}",
+            key=parts.key(group["BLE KEY"], (12, 16), "BLE KEY"),
+            name=parts.shown(group.get("NAME", "")),
             model=parts.shown(group.get("MODEL", "")),
-        )  # fmt: skip
+        )
     except Unreadable as error:
         return error

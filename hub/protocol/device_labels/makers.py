@@ -54,7 +54,9 @@ def _enocean(device: str, elements: list[str]) -> Label:
             serial = element[1:]
     over_bluetooth = len(device) == 12 and not device.startswith("0000")
     return Label(
-        form="EnOcean", serial=serial, model=model,
+        form="EnOcean",
+        serial=serial,
+        model=model,
         device=f"ble:{parts.mac(device)}" if over_bluetooth else f"enocean:{device[-8:].upper()}",
         key=bytes.fromhex(key) if key and over_bluetooth else None,  # over 868 MHz the key serves a secure teach-in
-    )  # fmt: skip
+    )

@@ -49,17 +49,21 @@ def named(maker: str, number: str, version: str = "", medium: str = "") -> str:
         )
     if not re.fullmatch(r"[0-9]{8}", number):
         raise Unreadable(
-            "meter-id", "a meter's number has at most 8 digits", "le numéro d'un compteur a au plus 8 chiffres",
+            "meter-id",
+            "a meter's number has at most 8 digits",
+            "le numéro d'un compteur a au plus 8 chiffres",
             "meter_id",
-        )  # fmt: skip
+        )
     if not version and not medium:
         return f"mbus:{maker}-{number}"
     return "-".join(
         (
-            f"mbus:{maker}", number, parts.digits(version, 1, "meter's version", "version"),
+            f"mbus:{maker}",
+            number,
+            parts.digits(version, 1, "meter's version", "version"),
             parts.digits(medium, 1, "meter's medium", "medium"),
         )
-    )  # fmt: skip
+    )
 
 
 def whole(device: str) -> bool:

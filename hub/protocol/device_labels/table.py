@@ -91,9 +91,10 @@ def read_table(data: bytes) -> Table:
     """What a file says: a CSV, or another tool's list of devices and keys. Raises Unreadable when it is neither."""
     if len(data) > MAX_TABLE:
         raise Unreadable(
-            "too-large", f"a table has at most {MAX_TABLE >> 20} MiB: split it",
+            "too-large",
+            f"a table has at most {MAX_TABLE >> 20} MiB: split it",
             f"un tableau a au plus {MAX_TABLE >> 20} Mio : découpez-le",
-        )  # fmt: skip
+        )
     text = _text(data)
     if exports.is_one(text):
         return _export(text)
@@ -107,9 +108,10 @@ def read_table(data: bytes) -> Table:
         try:
             if len(row) > len(head) and any(cell.strip() for cell in row[len(head) :]):
                 raise Unreadable(
-                    "too-many-cells", f"has {len(row)} cells, the first line names {len(head)} columns",
+                    "too-many-cells",
+                    f"has {len(row)} cells, the first line names {len(head)} columns",
                     f"a {len(row)} cellules pour {len(head)} colonnes",
-                )  # fmt: skip
+                )
             cells = {name: cell for name, cell in zip(names, row, strict=False) if name}
             if "settings.version" in cells:
                 cells["settings.version"] = _mac_version(cells["settings.version"])
@@ -167,9 +169,10 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise Unreadable(
-            "csv", f"line {line} cannot be read as CSV ({error}): is a quotation mark missing?",
+            "csv",
+            f"line {line} cannot be read as CSV ({error}): is a quotation mark missing?",
             f"la ligne {line} n'est pas du CSV lisible : manque-t-il un guillemet ?",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _columns(head: list[str]) -> tuple[list[str], list[str]]:
@@ -192,9 +195,7 @@ def _columns(head: list[str]) -> tuple[list[str], list[str]]:
                 )
             ignored.append(shown(title))
         if name and name in names:
-            raise Unreadable(
-                "twice", f"two columns are {name!r}", f"deux colonnes sont « {name} »", shown(title)
-            )  # fmt: skip
+            raise Unreadable("twice", f"two columns are {name!r}", f"deux colonnes sont « {name} »", shown(title))
         names.append(name)
     if not any(name in names for name in ("label", "device", "dev_eui", "mac", "meter_id")):
         raise _no_table()

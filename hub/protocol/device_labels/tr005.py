@@ -80,6 +80,9 @@ def _optional(text: str, elements: list[str]) -> list[str]:
 def _label(join: str, device: str, profile: str, elements: list[str]) -> Label:
     serial = next((element[1:65] for element in elements if element[:1] in ("S", "s")), "")
     return Label(
-        form=FORM, device=f"lorawan:{eui(device)}", settings={"join_eui": eui(join, "JoinEUI")},
-        profile=digits(profile, 4, "ProfileID").upper(), serial=serial if serial.isprintable() else "",
-    )  # fmt: skip
+        form=FORM,
+        device=f"lorawan:{eui(device)}",
+        settings={"join_eui": eui(join, "JoinEUI")},
+        profile=digits(profile, 4, "ProfileID").upper(),
+        serial=serial if serial.isprintable() else "",
+    )

@@ -131,10 +131,14 @@ def seal(
     key, public = os.urandom(32), identity.public_key().public_bytes_raw()
     head = msgspec.msgpack.encode(
         Head(
-            hub=hub_id(public), generation=generation, made=made, identity=public, trust_version=trust_version,
+            hub=hub_id(public),
+            generation=generation,
+            made=made,
+            identity=public,
+            trust_version=trust_version,
             commitment=H(COMMIT_LABEL + key),
         )
-    )  # fmt: skip
+    )
     info = LABEL + H(head)
     body = msgspec.msgpack.encode(contents)
     if len(body) > MAX_BODY:

@@ -111,9 +111,12 @@ def make_card(identity: ed25519.Ed25519PrivateKey, public: bytes) -> bytes:
     """What a hub shows its owner, who seals an inventory to it."""
     own = identity.public_key().public_bytes_raw()
     file = _CardFile(
-        format=CARD_FORMAT, hub=hub_id(own), identity=own, public=public,
+        format=CARD_FORMAT,
+        hub=hub_id(own),
+        identity=own,
+        public=public,
         signature=identity.sign(lp(CARD_LABEL, public)),
-    )  # fmt: skip
+    )
     return msgspec.json.format(msgspec.json.encode(file)) + b"\n"
 
 
@@ -139,10 +142,15 @@ def seal(
     key, kid = os.urandom(32), kid_of(card.public)
     head = msgspec.msgpack.encode(
         Head(
-            hub=card.hub, owner=owner, number=number, made=made, devices=len(devices), kid=kid,
+            hub=card.hub,
+            owner=owner,
+            number=number,
+            made=made,
+            devices=len(devices),
+            kid=kid,
             commitment=H(COMMIT_LABEL + key),
         )
-    )  # fmt: skip
+    )
     info = LABEL + H(head)
     sealed = AESGCM(key).encrypt(_NONCE, zstd.compress(msgspec.msgpack.encode(list(devices)), 9), info)
     told = lp(LABEL, head, sealed, SUITE.encrypt(key, load_public(card.public), info=info + kid))

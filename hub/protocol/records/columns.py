@@ -262,9 +262,17 @@ def _group(reader: Reader, shape: Shape, known: dict[int, Subject], sure: bool, 
     rssis: list[int | None] = [None if rssi == NO_RSSI else rssi for rssi in signals]
     who = subjects if total == count else chain.from_iterable(map(repeat, subjects, lengths))
     fields = zip(
-        who, repeat(shape, total), times, repeat(sure, total), zip(*columns, strict=True), qualities, trusts, rssis,
-        _positions(reader, total), strict=True,
-    )  # fmt: skip
+        who,
+        repeat(shape, total),
+        times,
+        repeat(sure, total),
+        zip(*columns, strict=True),
+        qualities,
+        trusts,
+        rssis,
+        _positions(reader, total),
+        strict=True,
+    )
     # what Row._make does, without a call in Python for each row
     return cast("list[Row]", list(map(tuple.__new__, repeat(Row), fields)))
 

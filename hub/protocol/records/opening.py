@@ -139,12 +139,24 @@ def _fields(raw: bytes, parts: framing.Parts) -> Epoch:
     if names[1] not in STREAMS or names[2] not in AEADS:
         raise DecodeError("bad-epoch", "unknown stream or cipher")
     return Epoch(
-        eid=H(parts.payload), hub=names[0], run=run, stream=names[1], segment=_number(segment),
-        first_seq=_number(first), previous_run=previous, previous_seq=_number(last), previous_digest=digest,
-        aead=names[2], signer=signer, commitment=commitment, kids=tuple(kids), caps=tuple(caps),
+        eid=H(parts.payload),
+        hub=names[0],
+        run=run,
+        stream=names[1],
+        segment=_number(segment),
+        first_seq=_number(first),
+        previous_run=previous,
+        previous_seq=_number(last),
+        previous_digest=digest,
+        aead=names[2],
+        signer=signer,
+        commitment=commitment,
+        kids=tuple(kids),
+        caps=tuple(caps),
         trust_version=_number(version),
-        info=EPOCH_LABEL + H(lp(*fields[: _FIXED + count + 1])), raw=raw,
-    )  # fmt: skip
+        info=EPOCH_LABEL + H(lp(*fields[: _FIXED + count + 1])),
+        raw=raw,
+    )
 
 
 def verify_epoch(raw: bytes, identity_public: bytes) -> Epoch:

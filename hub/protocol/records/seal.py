@@ -154,11 +154,21 @@ class Sealer:
         signer = Ed25519PrivateKey.generate()
         kids = [kid_of(recipient.public) for recipient in trust.recipients]
         body = lp(
-            EPOCH_LABEL, hub.encode(), run, stream.encode(), u64(segment), u64(first_seq), previous.run,
-            u64(previous.seq), previous.digest, aead.encode(),
-            signer.public_key().public_bytes_raw(), H(COMMIT_LABEL + key), *kids,
+            EPOCH_LABEL,
+            hub.encode(),
+            run,
+            stream.encode(),
+            u64(segment),
+            u64(first_seq),
+            previous.run,
+            u64(previous.seq),
+            previous.digest,
+            aead.encode(),
+            signer.public_key().public_bytes_raw(),
+            H(COMMIT_LABEL + key),
+            *kids,
             u64(trust.version),
-        )  # fmt: skip
+        )
         info = EPOCH_LABEL + H(body)
         caps = [
             SUITE.encrypt(key, load_public(recipient.public), info=info + kid)

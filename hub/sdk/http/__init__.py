@@ -35,7 +35,7 @@ from hub.sdk.http.messages import (
     elsewhere,
     refusal,
     said,
-)  # fmt: skip
+)
 
 _STAGGER_S = 0.25
 
@@ -62,10 +62,18 @@ class HttpClient:
         self._sweep: asyncio.TimerHandle | None = None
 
     async def call(
-        self, method: str, url: str, *, context: ssl.SSLContext | None, limit: int, timeout_s: float,
-        headers: Mapping[str, str] | None = None, body: bytes | None = None, proxy: str | None = None,
+        self,
+        method: str,
+        url: str,
+        *,
+        context: ssl.SSLContext | None,
+        limit: int,
+        timeout_s: float,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        proxy: str | None = None,
         cut: int | None = None,
-    ) -> Answer:  # fmt: skip
+    ) -> Answer:
         """Ask once. `context` is that of TLS, for https, and `proxy` the URL of an HTTP proxy on the way there. A body
         of more than `limit` bytes is TooLong; where the status is not 200 and `cut` is given, what is beyond so many
         bytes is left unread instead.

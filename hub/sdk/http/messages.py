@@ -63,9 +63,13 @@ class Place(NamedTuple):
 
 
 def asked(
-    method: str, url: str, context: ssl.SSLContext | None, proxy: str | None, headers: Mapping[str, str] | None,
+    method: str,
+    url: str,
+    context: ssl.SSLContext | None,
+    proxy: str | None,
+    headers: Mapping[str, str] | None,
     body: bytes | None,
-) -> tuple[Place, str, list[tuple[str, str]]]:  # fmt: skip
+) -> tuple[Place, str, list[tuple[str, str]]]:
     """Where to, the target and the headers of one request. Raises Unanswered when it cannot be written down."""
     try:
         parts = urlsplit(url)

@@ -150,18 +150,24 @@ def read(kind: str, said: Mapping[str, Any]) -> Callback:
     if not heard and station and _STATION.fullmatch(station):
         heard = ((station, rssi, snr),)
     return Callback(
-        kind=kind, device=identity(name), said=name, time=time, seq=seq,
+        kind=kind,
+        device=identity(name),
+        said=name,
+        time=time,
+        seq=seq,
         data=_data(said) if kind in CARRY_DATA else b"",
         waits=kind == "bidir" and _flag(said, "ack"),
-        rssi=best[1] if rssi is None else rssi, snr=best[2] if snr is None else snr,
+        rssi=best[1] if rssi is None else rssi,
+        snr=best[2] if snr is None else snr,
         heard=tuple((station, rssi) for station, rssi, _ in heard),
-        link=_link(said), position=_position(kind, said),
+        link=_link(said),
+        position=_position(kind, said),
         battery=_number(said, "batt") if kind == "status" else None,
         temperature=_number(said, "temp") if kind == "status" else None,
         code=_whole(said, "infoCode", 255) if kind == "acknowledge" else None,
         severity=(_text(said, "severity", 16) or "").upper() if kind == "error" else "",
         info=_text(said, "info" if kind == "error" else "infoMessage", 200) or "",
-    )  # fmt: skip
+    )
 
 
 def _given(said: Mapping[str, Any], name: str) -> Any:
@@ -305,8 +311,13 @@ def written(callback: Callback) -> dict[str, Any]:
         found_place = {"lat": place.latitude, "lng": place.longitude, "radius": place.accuracy}
         found |= found_place if callback.kind == "geoloc" else {"computedLocation": found_place}
     found |= {
-        "rssi": callback.rssi, "snr": callback.snr, "linkQuality": callback.link, "batt": callback.battery,
-        "temp": callback.temperature, "infoCode": callback.code, "severity": callback.severity,
+        "rssi": callback.rssi,
+        "snr": callback.snr,
+        "linkQuality": callback.link,
+        "batt": callback.battery,
+        "temp": callback.temperature,
+        "infoCode": callback.code,
+        "severity": callback.severity,
         ("info" if callback.kind == "error" else "infoMessage"): callback.info,
-    }  # fmt: skip
+    }
     return {name: value for name, value in found.items() if value not in (None, "")}

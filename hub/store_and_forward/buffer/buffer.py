@@ -235,9 +235,13 @@ class Buffer:
         """How the buffer stands; cheap enough for every page view."""
         commits = self._commits
         return measure(
-            self._journal, self.acks, pending=commits.waiting, bound=self._config.pending_rows, error=commits.error,
+            self._journal,
+            self.acks,
+            pending=commits.waiting,
+            bound=self._config.pending_rows,
+            error=commits.error,
             last_commit_s=commits.last_s,
-        )  # fmt: skip
+        )
 
     def _announce(self, done: list[Durable]) -> None:
         if self.on_durable is None:

@@ -79,10 +79,19 @@ class ExternalSegments:
             base = heads[0].total - heads[0].readings
             self._put(
                 SegmentInfo(
-                    path, stream, name.number, name.run, name.first, last.seq, base, last.total, len(scan.data),
-                    min(head.commit_s for head in heads), ended_s=max(head.commit_s for head in heads),
+                    path,
+                    stream,
+                    name.number,
+                    name.run,
+                    name.first,
+                    last.seq,
+                    base,
+                    last.total,
+                    len(scan.data),
+                    min(head.commit_s for head in heads),
+                    ended_s=max(head.commit_s for head in heads),
                 )
-            )  # fmt: skip
+            )
 
     def _put(self, info: SegmentInfo) -> None:
         if info.run not in self._readers:

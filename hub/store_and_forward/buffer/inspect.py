@@ -128,11 +128,20 @@ def _report(stream: str, name: SegmentName, path: Path, scan: Scan, limit: int) 
     if not scan.data.startswith(MAGIC[: len(scan.data)]):
         damage.insert(0, (0, len(MAGIC)))
     return SegmentReport(
-        path=str(path), stream=stream, run=name.run.hex(), segment=name.number, first=name.first, last=last,
-        records=len(heads), readings=sum(head.readings for head in heads.values()), bytes=len(scan.data),
-        epoch=any(head.kind == framing.EPOCH for head in counting), missing=tuple(_holes(heads, name.first, last)),
-        damaged=tuple(damage), torn=torn,
-    )  # fmt: skip
+        path=str(path),
+        stream=stream,
+        run=name.run.hex(),
+        segment=name.number,
+        first=name.first,
+        last=last,
+        records=len(heads),
+        readings=sum(head.readings for head in heads.values()),
+        bytes=len(scan.data),
+        epoch=any(head.kind == framing.EPOCH for head in counting),
+        missing=tuple(_holes(heads, name.first, last)),
+        damaged=tuple(damage),
+        torn=torn,
+    )
 
 
 def _holes(heads: dict[int, framing.Head], first: int, last: int) -> Iterator[tuple[int, int]]:

@@ -109,11 +109,19 @@ class Journal:
             if found.previous.seq:
                 self.catalog.digests[stream, found.previous.run] = found.previous.digest
             self.writers[stream] = StreamWriter(
-                stream, directory / stream, disk=self._disk, clock=clock, keys=keys, run=self.run,
-                previous=found.previous, next_number=found.next_number, catalog=self.catalog,
-                segment_bytes=self._config.segment_bytes, segment_s=self._config.segment_s,
+                stream,
+                directory / stream,
+                disk=self._disk,
+                clock=clock,
+                keys=keys,
+                run=self.run,
+                previous=found.previous,
+                next_number=found.next_number,
+                catalog=self.catalog,
+                segment_bytes=self._config.segment_bytes,
+                segment_s=self._config.segment_s,
                 snapshot=self._snapshot if stream == READINGS else None,
-            )  # fmt: skip
+            )
         told = *self.catalog.of(READINGS), *(info for info in aside if info.stream == READINGS)
         state, unread = read_local(self._disk, told, public, keys.store_key)
         if unread:

@@ -347,9 +347,18 @@ def _guess(stream: str, item: _Found) -> SegmentInfo:
     """A segment as its beginning tells it: nothing in it."""
     name = item.name
     return SegmentInfo(
-        item.path, stream, name.number, name.run, name.first, name.first - 1, item.base, item.base, 0, item.started_s,
+        item.path,
+        stream,
+        name.number,
+        name.run,
+        name.first,
+        name.first - 1,
+        item.base,
+        item.base,
+        0,
+        item.started_s,
         ended_s=item.started_s,
-    )  # fmt: skip
+    )
 
 
 def _ended(started_s: int, heads: list[framing.Head], last: int, now_s: int) -> int:

@@ -52,12 +52,22 @@ def measure(
             oldest = min(oldest or since, since)
     writers = journal.writers.values()
     return BufferStatus(
-        records=records, readings=readings, bytes=sum(info.size for info in segments), kept=journal.keeping.kept(),
-        oldest_s=oldest, segments=len(segments), pending_rows=pending, pending_bound=bound,
-        poisoned=sum(writer.poisoned for writer in writers), evicted=journal.evicted,
-        refused=dict(sum((writer.refused for writer in writers), Counter())), cut_bytes=journal.cut,
-        notes=tuple(journal.errors), error=error, last_commit_s=last_commit_s,
-    )  # fmt: skip
+        records=records,
+        readings=readings,
+        bytes=sum(info.size for info in segments),
+        kept=journal.keeping.kept(),
+        oldest_s=oldest,
+        segments=len(segments),
+        pending_rows=pending,
+        pending_bound=bound,
+        poisoned=sum(writer.poisoned for writer in writers),
+        evicted=journal.evicted,
+        refused=dict(sum((writer.refused for writer in writers), Counter())),
+        cut_bytes=journal.cut,
+        notes=tuple(journal.errors),
+        error=error,
+        last_commit_s=last_commit_s,
+    )
 
 
 def came_s(info: SegmentInfo, number: int) -> int:

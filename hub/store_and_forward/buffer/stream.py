@@ -134,9 +134,10 @@ class _Segment:
             if info.last < info.first:  # what came before is small state, whose time nobody asks for
                 info = info._replace(started_s=since_s, ended_s=max(seconds))
             info = info._replace(
-                started_s=min(info.started_s, since_s), ended_s=max(info.ended_s, *seconds),
+                started_s=min(info.started_s, since_s),
+                ended_s=max(info.ended_s, *seconds),
                 lag_s=max(info.lag_s, max(seconds) - since_s),
-            )  # fmt: skip
+            )
         self.info = info._replace(last=self.seq, total=self.total, size=self.file.size, open=True)
         return written
 
@@ -226,15 +227,33 @@ class StreamWriter:
         self._number += 1  # even when this fails: the name may be in the directory
         commit_s = self._commit_s()
         sealer = Sealer(
-            identity=self._keys.identity, store_key=self._keys.store_key, trust=trust, hub=self._keys.hub, run=self.run,
-            stream=self.stream, segment=name.number, first_seq=name.first, total=self.total, commit_s=commit_s,
-            previous=self._previous, aead=self._keys.aead,
-        )  # fmt: skip
+            identity=self._keys.identity,
+            store_key=self._keys.store_key,
+            trust=trust,
+            hub=self._keys.hub,
+            run=self.run,
+            stream=self.stream,
+            segment=name.number,
+            first_seq=name.first,
+            total=self.total,
+            commit_s=commit_s,
+            previous=self._previous,
+            aead=self._keys.aead,
+        )
         path = self._directory / str(name)
         info = SegmentInfo(
-            path, self.stream, name.number, self.run, name.first, self.seq, self.total, self.total, 0, commit_s,
+            path,
+            self.stream,
+            name.number,
+            self.run,
+            name.first,
+            self.seq,
+            self.total,
+            self.total,
+            0,
+            commit_s,
             ended_s=commit_s,
-        )  # fmt: skip
+        )
         segment = _Segment(SegmentFile(self._disk, path), sealer, info, now, trust.version)
         segment.file.stage(sealer.epoch)
         segment.told.append(sealer.epoch)

@@ -86,7 +86,7 @@ class Acceptance:
 
     def judge(
         self, ack: Ack, kid: bytes, ledgers: Mapping[tuple[str, bytes], Ledger], *, fresh: bool
-    ) -> Refused | None:  # fmt: skip
+    ) -> Refused | None:
         """Why a well signed ack may not be acted on, None when it may. `fresh`: it carries the current nonce."""
         if ack.hub != self.hub:
             return Refused("other-hub", f"it is for hub {ack.hub!r}", hostile=True)

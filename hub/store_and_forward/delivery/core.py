@@ -167,9 +167,12 @@ class Delivery:
         return self._stated(self._state(streams, via, now), via, now)
 
     def joined(
-        self, read: Iterable[tuple[Fetch, Iterable[Stored]]], via: str, now: float,
+        self,
+        read: Iterable[tuple[Fetch, Iterable[Stored]]],
+        via: str,
+        now: float,
         streams: Sequence[StreamState] | None = None,
-    ) -> Message | None:  # fmt: skip
+    ) -> Message | None:
         """Answers several fetches, and a `Survey` where `streams` are given, by one message; see `fetched`."""
         parts = [part for fetch, stored in read if (part := self._part(fetch, stored)) is not None]
         if not parts:
@@ -199,7 +202,7 @@ class Delivery:
             part.load.groups.clear()
         flight = InFlightMessage(
             via, now, now + ANSWER_S, bool(state), parts, parts[-1].lane, len(body), self.rate.delivered
-        )  # fmt: skip
+        )
         self._unacked[flight.lane] += flight.size
         return self._send(body, "records", flight)
 

@@ -18,7 +18,7 @@ class Stating:
 
     def __init__(
         self, *, hub: str, identity: Ed25519PrivateKey, boot: bytes, trust_version: int, token: Callable[[int], bytes]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.generation = 0
         self.trust_version = trust_version
         self.csr = b""

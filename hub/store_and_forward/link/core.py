@@ -68,9 +68,16 @@ class Link:
         self.hub = hub
         self._egress = egress
         self.delivery = Delivery(
-            hub=hub, identity=identity, trust=trust, trust_version=trust.version, boot=clock.boot, run=buffer.run,
-            memory=buffer.local.get(MEMORY_KEY), backoff=backoff, state_s=METERED_STATE_S if metered else STATE_S,
-        )  # fmt: skip
+            hub=hub,
+            identity=identity,
+            trust=trust,
+            trust_version=trust.version,
+            boot=clock.boot,
+            run=buffer.run,
+            memory=buffer.local.get(MEMORY_KEY),
+            backoff=backoff,
+            state_s=METERED_STATE_S if metered else STATE_S,
+        )
         self._buffer, self._clock = buffer, clock
         self._slow = slow
         self._uplinks = [SupervisedUplink(self, carrier, slow()) for carrier in uplinks]

@@ -26,9 +26,13 @@ class Accounts:
 
     async def put_account(self, visit: Visit) -> Any:
         return await self._site.call(
-            "web.account.put", name=visit.text("name"), password=_password(visit), role=visit.text("role"),
-            by=visit.who, keep=visit.token,
-        )  # fmt: skip
+            "web.account.put",
+            name=visit.text("name"),
+            password=_password(visit),
+            role=visit.text("role"),
+            by=visit.who,
+            keep=visit.token,
+        )
 
     async def remove_account(self, visit: Visit) -> Any:
         name = visit.parts.get("name") or visit.text("name")
@@ -41,9 +45,17 @@ class Accounts:
             raise Rejected(429, "throttled")
         former, password = _password(visit, "former"), _password(visit)
         return await site.guessed(
-            visit, account.name, "password-wrong", "web.account.password", known=True, name=account.name,
-            former=former, password=password, by=visit.who, keep=visit.token,
-        )  # fmt: skip
+            visit,
+            account.name,
+            "password-wrong",
+            "web.account.password",
+            known=True,
+            name=account.name,
+            former=former,
+            password=password,
+            by=visit.who,
+            keep=visit.token,
+        )
 
     # pages
 

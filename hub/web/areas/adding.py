@@ -27,9 +27,12 @@ class Adding:
     async def add(self, visit: Visit) -> Any:
         wish = {name: visit.text(name) for name in WISH if visit.fields.get(name)}
         return await self._site.call(
-            "device.add", wishes=[wish], dry_run=bool(visit.fields.get("dry_run")),
-            update=bool(visit.fields.get("update")), by=visit.who,
-        )  # fmt: skip
+            "device.add",
+            wishes=[wish],
+            dry_run=bool(visit.fields.get("dry_run")),
+            update=bool(visit.fields.get("update")),
+            by=visit.who,
+        )
 
     async def label(self, visit: Visit) -> Any:
         return await self._site.call("device.label", label=visit.text("label"))
@@ -40,9 +43,11 @@ class Adding:
         told = ("label", "device", "place", "zone", "name", "pack", "integration")
         fields = {name: visit.fields.get(name) or visit.query.get(name, "") for name in told}
         places = [place.id for place in self._site.parts.places]
-        return scanning.with_leave(self._site.page(
-            "add", visit, status, candidates=candidates[: views.MOST_ROWS], fields=fields, row=row, places=places
-        ))  # fmt: skip
+        return scanning.with_leave(
+            self._site.page(
+                "add", visit, status, candidates=candidates[: views.MOST_ROWS], fields=fields, row=row, places=places
+            )
+        )
 
     async def form(self, visit: Visit) -> web.Response:
         try:

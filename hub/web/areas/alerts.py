@@ -61,10 +61,17 @@ class Alerts:
         found = (await self.listed(visit))["alerts"]
         rows, page, size = views.page_of(found, visit.query)
         return self._site.page(
-            "raised-alerts", visit, alerts=rows, total=len(found), number_of_page=page,
-            pages=-(-len(found) // size) or 1, severities=SEVERITIES, states=STATES, changes=await self._changes(),
+            "raised-alerts",
+            visit,
+            alerts=rows,
+            total=len(found),
+            number_of_page=page,
+            pages=-(-len(found) // size) or 1,
+            severities=SEVERITIES,
+            states=STATES,
+            changes=await self._changes(),
             asked={name: visit.query.get(name, "") for name in (*FILTERS, "all")},
-        )  # fmt: skip
+        )
 
     async def _changes(self) -> int:
         """How many changes there were: the page is anew when the stream tells another number."""
@@ -77,10 +84,16 @@ class Alerts:
         except HubError:
             raise Rejected(404, "no-page") from None
         return self._site.page(
-            "alert", visit, status, one=one, mutes=list(MUTES), changes=await self._changes(),
+            "alert",
+            visit,
+            status,
+            one=one,
+            mutes=list(MUTES),
+            changes=await self._changes(),
             escalates=one["raised"] + one["escalate_s"] if one["escalate_s"] and one["state"] == "raised" else None,
-            lasted=max(0.0, self._site.clock.now() - one["raised"]), why=self._why(one, visit.lang),
-        )  # fmt: skip
+            lasted=max(0.0, self._site.clock.now() - one["raised"]),
+            why=self._why(one, visit.lang),
+        )
 
     def _why(self, one: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:
         """(what, said): why it was raised, in words."""
@@ -138,6 +151,8 @@ def routes(site: Site) -> list[Route]:
 
 
 AREA = Area(
-    routes, (Entry("raised-alerts", "/alerts", "group-now"),),
-    frozenset({"alert-ack-done", "alert-mute-done", "alert-clear-done"}), {"alerts.js": "text/javascript"},
-)  # fmt: skip
+    routes,
+    (Entry("raised-alerts", "/alerts", "group-now"),),
+    frozenset({"alert-ack-done", "alert-mute-done", "alert-clear-done"}),
+    {"alerts.js": "text/javascript"},
+)

@@ -65,11 +65,16 @@ class Devices:
                 named = {"fr": metric.fr, "en": metric.en} if metric else {"fr": "", "en": ""}
                 values.append({**msgspec.to_builtins(value), **named})
         writable = [
-            {"metric": key, "unit": metric.unit if (metric := self._site.parts.metric(name, key)) else "",
-             "kind": metric.kind if metric else "number",
-             "fr": metric.fr if metric else "", "en": metric.en if metric else "", **msgspec.to_builtins(limits)}
+            {
+                "metric": key,
+                "unit": metric.unit if (metric := self._site.parts.metric(name, key)) else "",
+                "kind": metric.kind if metric else "number",
+                "fr": metric.fr if metric else "",
+                "en": metric.en if metric else "",
+                **msgspec.to_builtins(limits),
+            }
             for key, limits in known.writable.items()
-        ]  # fmt: skip
+        ]
         return {**one, "signal": views.strongest(one["heard"]), "pack": known.pack, "values": values,
                 "writable": writable}  # fmt: skip
 
@@ -83,17 +88,26 @@ class Devices:
         if key and not re.fullmatch(r"(?:[0-9a-fA-F]{2}){1,64}", key):
             raise Refused("key-bad")
         return await self._site.call(
-            "device.replace", old=visit.parts["device"], new=visit.text("new"), key=key,
-            dry_run=bool(visit.fields.get("dry_run")), by=visit.who,
-        )  # fmt: skip
+            "device.replace",
+            old=visit.parts["device"],
+            new=visit.text("new"),
+            key=key,
+            dry_run=bool(visit.fields.get("dry_run")),
+            by=visit.who,
+        )
 
     async def command(self, visit: Visit) -> Any:
         release = bool(visit.fields.get("release"))
         done = await self._site.call(
-            "command.set", device=visit.parts["device"], metric=visit.text("metric"), release=release,
-            value=None if release else visit.text("value"), why=visit.text("why"), by=visit.who,
+            "command.set",
+            device=visit.parts["device"],
+            metric=visit.text("metric"),
+            release=release,
+            value=None if release else visit.text("value"),
+            why=visit.text("why"),
+            by=visit.who,
             role=visit.person.role,
-        )  # fmt: skip
+        )
         return await self._site.call("command.wait", id=done["id"], seconds=WAIT_S)
 
     async def table(self, visit: Visit) -> web.Response:
@@ -115,11 +129,18 @@ class Devices:
         query = {name: visit.query.get(name, "") for name in ("q", "state", "zone", "sort", "dir")}
         asked = {name: value for name, value in query.items() if value}
         return self._site.page(
-            "devices", visit, devices=found["devices"], total=found["total"], number_of_page=found["page"],
-            pages=max(1, -(-found["total"] // found["size"])), query=query, asked=asked, states=views.STATES,
+            "devices",
+            visit,
+            devices=found["devices"],
+            total=found["total"],
+            number_of_page=found["page"],
+            pages=max(1, -(-found["total"] // found["size"])),
+            query=query,
+            asked=asked,
+            states=views.STATES,
             linked=lambda **more: "/devices?" + urlencode({**asked, **more}),
             table=f"/api/1/devices.csv?{urlencode({**asked, 'lang': visit.lang})}",
-        )  # fmt: skip
+        )
 
     async def page(self, visit: Visit, status: int = 200) -> web.Response:
         one = await self.device(visit)
@@ -130,12 +151,22 @@ class Devices:
         first = sorted(told, key=lambda one: one in LAST)
         metric = metric if metric in names else next(iter([*first, *names]), "")
         span, shown = await self._history(visit, metric) if metric else ("24h", None)
-        return scanning.with_leave(self._site.page(
-            "device", visit, status, one=one, chosen=span, spans=tuple(SPANS), charted=numbers, metric=metric,
-            shown=shown, day=visit.query["day"] if self._day(visit) is not None else "",
-            flag=metric in names and metric not in told,
-            counted=(await self._site.call("counted", subject=one["id"]))["counted"],
-        ))  # fmt: skip
+        return scanning.with_leave(
+            self._site.page(
+                "device",
+                visit,
+                status,
+                one=one,
+                chosen=span,
+                spans=tuple(SPANS),
+                charted=numbers,
+                metric=metric,
+                shown=shown,
+                day=visit.query["day"] if self._day(visit) is not None else "",
+                flag=metric in names and metric not in told,
+                counted=(await self._site.call("counted", subject=one["id"]))["counted"],
+            )
+        )
 
     async def _history(self, visit: Visit, metric: str) -> tuple[str, Any]:
         """(span, what is remembered of it): of the last hour every reading, else hours, of a month days. While nothing
@@ -152,9 +183,12 @@ class Devices:
                 )
                 return wanted, {**shown, "to": end}
             shown = await self._site.call(
-                "history", device=device, metric=metric, step="day" if wanted == "31d" else "hour",
+                "history",
+                device=device,
+                metric=metric,
+                step="day" if wanted == "31d" else "hour",
                 **{"from": now - SPANS[wanted]},
-            )  # fmt: skip
+            )
             known = [cell[0] for cell in shown["cells"] if cell[1] is not None]
             if span not in SPANS and known and now - known[0] < SPANS["1h"]:
                 wanted = "1h"

@@ -52,10 +52,15 @@ class Diagnostics:
         level = visit.query.get("level", "info")
         files = (await self.preview(visit))["files"] if visit.query.get("preview") else {}
         return self._site.page(
-            "diagnostics", visit, lines=(await self.logs(visit))["lines"], files=files, levels=LEVELS[1:],
-            level=level if level in LEVELS else "info", source=visit.query.get("source", ""),
+            "diagnostics",
+            visit,
+            lines=(await self.logs(visit))["lines"],
+            files=files,
+            levels=LEVELS[1:],
+            level=level if level in LEVELS else "info",
+            source=visit.query.get("source", ""),
             counted=await self._counted(),
-        )  # fmt: skip
+        )
 
 
 def routes(site: Site) -> list[Route]:

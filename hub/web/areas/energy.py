@@ -73,10 +73,13 @@ class Energy:
         asked = {"to": time.time(), **asked, "limit": PAGE}
         page = await self._site.call("history.raw", **asked)  # what it refuses is refused before anything is sent
         zone, head = ZoneInfo(page["timezone"]), (word("csv-time", visit.lang), word("csv-unix", visit.lang))
-        answer = web.StreamResponse(headers={
-            "Content-Type": "text/csv; charset=utf-8", "Cache-Control": "no-store",
-            "Content-Disposition": 'attachment; filename="releves.csv"',
-        })  # fmt: skip
+        answer = web.StreamResponse(
+            headers={
+                "Content-Type": "text/csv; charset=utf-8",
+                "Cache-Control": "no-store",
+                "Content-Disposition": 'attachment; filename="releves.csv"',
+            }
+        )
         await answer.prepare(visit.request)
         try:
             await _sent(answer, views.rows_of_csv([(*head, page["unit"] or page["metric"])], visit.lang, first=True))
@@ -109,9 +112,13 @@ class Energy:
     async def report(self, visit: Visit) -> web.Response:
         """A report as a file."""
         made = await self._site.call(
-            "energy.report", kind=visit.query.get("kind", ""), year=visit.query.get("year") or None, lang=visit.lang,
-            format=visit.query.get("format") or None, operator=visit.query.get("operator", ""),
-        )  # fmt: skip
+            "energy.report",
+            kind=visit.query.get("kind", ""),
+            year=visit.query.get("year") or None,
+            lang=visit.lang,
+            format=visit.query.get("format") or None,
+            operator=visit.query.get("operator", ""),
+        )
         name = made["name"]
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         kind = TYPES[name.rpartition(".")[2]]
@@ -179,6 +186,8 @@ def routes(site: Site) -> list[Route]:
 
 
 AREA = Area(
-    routes, (Entry("energy", "/energy", "group-field"),), frozenset({"drift-restarted"}),
+    routes,
+    (Entry("energy", "/energy", "group-field"),),
+    frozenset({"drift-restarted"}),
     {"chart.js": "text/javascript"},
-)  # fmt: skip
+)

@@ -40,10 +40,16 @@ async def entrance(site: Site, visit: Visit, status: int = 200) -> web.Response:
 def _entrance(site: Site, visit: Visit, *, claim: bool, status: int, name: str = "") -> web.Response:
     page = "claim" if claim else "signin"
     text = site.render.page(
-        page, visit, fingerprint=site.place.fingerprint(), claimable=site.accounts.claimable,
-        claimed=site.accounts.claimed, name=name, title=site.parts.title, to=_meant(site, visit),
+        page,
+        visit,
+        fingerprint=site.place.fingerprint(),
+        claimable=site.accounts.claimable,
+        claimed=site.accounts.claimed,
+        name=name,
+        title=site.parts.title,
+        to=_meant(site, visit),
         badges=site.parts.badges is not None and site.parts.badges.known,
-    )  # fmt: skip
+    )
     return answers.html(text, status)
 
 
@@ -88,10 +94,18 @@ class Entrance:
             if site.throttle.take(*purse, known=False):
                 await site.refuse("throttled", visit, visit.address)
                 raise Refused("throttled")
-            again = (await site.guessed(
-                visit, purse[0], "claim-wrong", "web.claim", known=False, name=name, code=visit.text("code"),
-                password=str(visit.fields.get("password", "")),
-            ))["again"]  # fmt: skip
+            again = (
+                await site.guessed(
+                    visit,
+                    purse[0],
+                    "claim-wrong",
+                    "web.claim",
+                    known=False,
+                    name=name,
+                    code=visit.text("code"),
+                    password=str(visit.fields.get("password", "")),
+                )
+            )["again"]
         except (Refused, Busy) as error:
             visit.error = word(error.key if isinstance(error, Refused) else "busy", visit.lang)
             return _entrance(site, visit, claim=True, status=422, name=name)

@@ -33,9 +33,12 @@ class Integrations:
 
     async def restart(self, visit: Visit) -> Any:
         return await self._site.call(
-            "plugin.restart", name=visit.parts["name"], kind=visit.text("kind"),
-            dry_run=bool(visit.fields.get("dry_run")), by=visit.who,
-        )  # fmt: skip
+            "plugin.restart",
+            name=visit.parts["name"],
+            kind=visit.text("kind"),
+            dry_run=bool(visit.fields.get("dry_run")),
+            by=visit.who,
+        )
 
     async def page(self, visit: Visit, status: int = 200) -> web.Response:
         plugins, helps = (await self.listed(visit))["plugins"], visit.person.role in HELPS

@@ -51,9 +51,13 @@ class Overview:
         raised = (await self._site.call("alert.list"))["alerts"] if status["summary"]["raised"] else []
         raised.sort(key=lambda one: (-SEVERITIES.index(one["severity"]), -one["raised"]))
         return self._site.page(
-            "overview", visit, status=status, summary=status["summary"], raised=raised,
+            "overview",
+            visit,
+            status=status,
+            summary=status["summary"],
+            raised=raised,
             strangers=sum(not one["known"] for one in status["quarantine"]),
-        )  # fmt: skip
+        )
 
     async def todo_page(self, visit: Visit) -> web.Response:
         return self._site.page("todo", visit, **await self.todo(visit), why=why_waits(visit.lang))

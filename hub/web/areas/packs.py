@@ -32,9 +32,11 @@ class Packs:
         if file is None or not file.data:
             raise HubError("choose the ZIP file of a pack first")
         return await self._site.call(
-            "pack.install", archive=base64.b64encode(file.data).decode(), by=visit.who,
+            "pack.install",
+            archive=base64.b64encode(file.data).decode(),
+            by=visit.who,
             dry_run=bool(visit.fields.get("dry_run")),
-        )  # fmt: skip
+        )
 
     async def redecode(self, visit: Visit) -> Any:
         answer = await self._site.call("redecode")

@@ -33,9 +33,12 @@ class Privacy:
 
     async def withdraw(self, visit: Visit) -> Any:
         return await self._site.call(
-            "consent.withdraw", person=visit.text("person"), purpose=visit.text("purpose"), by=visit.who,
+            "consent.withdraw",
+            person=visit.text("person"),
+            purpose=visit.text("purpose"),
+            by=visit.who,
             dry_run=bool(visit.fields.get("dry_run")),
-        )  # fmt: skip
+        )
 
     async def document(self, visit: Visit) -> web.Response:
         name = visit.parts["name"]
@@ -58,13 +61,19 @@ class Privacy:
         asks = visit.query.get("withdraw", "")
         holds = any(one["person"] == asks and one["ended"] is None for one in listed["consents"])
         return self._site.page(
-            "privacy", visit, status, **shown, consents=listed["consents"], erasures=listed["erasures"],
-            asked=listed["asked"], asks=asks if holds else "",
+            "privacy",
+            visit,
+            status,
+            **shown,
+            consents=listed["consents"],
+            erasures=listed["erasures"],
+            asked=listed["asked"],
+            asks=asks if holds else "",
             asks_purpose=visit.query.get("purpose", ""),
             zones_named={zone["zone"]: zone["name"] for zone in zones},
             zone_rules=[{**zone, "rules": [rules[name] for name in zone["rules"]]} for zone in zones],
             rules_here=visit.account is not None and visit.account.role in RULES,
-        )  # fmt: skip
+        )
 
     async def withdraw_form(self, visit: Visit) -> web.Response:
         return await done(visit, self.withdraw, self.page) or answers.redirect("/privacy?said=consent-withdrawn")

@@ -82,13 +82,25 @@ class Quarantine:
         strangers.sort(key=lambda one: -one["last"])
         fields = {name: visit.fields.get(name, "") for name in (*BULK, "start", "device")}
         return self._site.page(
-            "quarantine", visit, status, waiting=strangers[: views.MOST_ROWS], total=len(strangers), sought=sought,
-            refused=[one for one in found["waiting"] if one["known"]], suspects=found["suspects"],
-            decisions=found["decisions"], paths=found["paths"], evicted=found["evicted"], recette=found["recette"],
-            why=why_waits(visit.lang), clues=lambda evidence: clues(evidence, visit.lang), fields=fields, rows=rows,
+            "quarantine",
+            visit,
+            status,
+            waiting=strangers[: views.MOST_ROWS],
+            total=len(strangers),
+            sought=sought,
+            refused=[one for one in found["waiting"] if one["known"]],
+            suspects=found["suspects"],
+            decisions=found["decisions"],
+            paths=found["paths"],
+            evicted=found["evicted"],
+            recette=found["recette"],
+            why=why_waits(visit.lang),
+            clues=lambda evidence: clues(evidence, visit.lang),
+            fields=fields,
+            rows=rows,
             hours=HOURS,
             places=[place.id for place in self._site.parts.places],
-        )  # fmt: skip
+        )
 
     async def form(self, visit: Visit) -> web.Response:
         acts: Mapping[str, Operation] = {

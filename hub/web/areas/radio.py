@@ -29,9 +29,15 @@ class Radio:
         shown, number, size = views.page_of(devices, visit.query)
         words = {margin: sum(one["margin"] == margin for one in devices) for margin in ORDER}
         return self._site.page(
-            "radio", visit, devices=shown, gateways=found["gateways"], total=len(devices), number_of_page=number,
-            pages=max(1, -(-len(devices) // size)), words=words,
-        )  # fmt: skip
+            "radio",
+            visit,
+            devices=shown,
+            gateways=found["gateways"],
+            total=len(devices),
+            number_of_page=number,
+            pages=max(1, -(-len(devices) // size)),
+            words=words,
+        )
 
 
 def routes(site: Site) -> list[Route]:

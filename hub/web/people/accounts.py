@@ -45,9 +45,14 @@ class Accounts:
     judged by what the one before has left. `changed` is called when it was, `claimed` once a claim code was used up."""
 
     def __init__(
-        self, store: Store, clock: Clock, passwords: Passwords, changed: Callable[[], None] = lambda: None, *,
+        self,
+        store: Store,
+        clock: Clock,
+        passwords: Passwords,
+        changed: Callable[[], None] = lambda: None,
+        *,
         claimed: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._store, self._clock, self._passwords, self._changed = store, clock, passwords, changed
         self._when_claimed = claimed
         self._known: dict[str, Account] = {}
@@ -155,9 +160,14 @@ class Accounts:
         return Account(name, role, await self._passwords.make(password), self._clock.now())
 
     async def _write(
-        self, what: dict[str, object], who: str, account: Account | None = None, *, gone: str = "",
+        self,
+        what: dict[str, object],
+        who: str,
+        account: Account | None = None,
+        *,
+        gone: str = "",
         claim: bytes | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         now = self._clock.now()
 
         def work(db: apsw.Connection) -> None:

@@ -24,9 +24,14 @@ class People(NamedTuple):
 
 
 async def open_people(
-    store: Store, clock: Clock, broken: BrokenGlass, *, changed: Callable[[], None],
-    claimed: Callable[[], Awaitable[None]], former: People | None = None,
-) -> People:  # fmt: skip
+    store: Store,
+    clock: Clock,
+    broken: BrokenGlass,
+    *,
+    changed: Callable[[], None],
+    claimed: Callable[[], Awaitable[None]],
+    former: People | None = None,
+) -> People:
     """`changed` and `claimed`: see `Accounts`. Who is signed in among the `former` stays so. Raises StorageError."""
     passwords = Passwords()
     accounts, tokens = Accounts(store, clock, passwords, changed, claimed=claimed), Tokens(store, clock, changed)

@@ -40,10 +40,16 @@ class Shelf:
             return list(db.execute("SELECT id, site, name, at, body FROM plans ORDER BY at"))
 
         return [
-            {"id": one, "site": site, "name": name, "at": at, "bytes": len(body),
-             "sha256": hashlib.sha256(body).hexdigest()}
+            {
+                "id": one,
+                "site": site,
+                "name": name,
+                "at": at,
+                "bytes": len(body),
+                "sha256": hashlib.sha256(body).hexdigest(),
+            }
             for one, site, name, at, body in await self._store.call(work)
-        ]  # fmt: skip
+        ]
 
     async def show(self, number: str) -> tuple[str, bytes] | None:
         """(content type, bytes) of one. Raises StorageError."""

@@ -84,8 +84,9 @@ def rows_of_csv(rows: Iterable[Sequence[Any]], lang: str, *, first: bool = False
     out = io.StringIO()
     write = csv.writer(out, delimiter=";" if lang == "fr" else ",", lineterminator="\r\n")
     for row in rows:
-        cells = [str(cell).replace(".", ",") if isinstance(cell, float) and lang == "fr" else _tame(cell)
-                 for cell in row]  # fmt: skip
+        cells = [
+            str(cell).replace(".", ",") if isinstance(cell, float) and lang == "fr" else _tame(cell) for cell in row
+        ]
         write.writerow(cells)
     return out.getvalue().encode("utf-8-sig" if lang == "fr" and first else "utf-8")
 

@@ -10,9 +10,11 @@ from aiohttp import web
 
 def json(value: Any, status: int = 200) -> web.Response:
     return web.Response(
-        status=status, body=msgspec.json.encode(value, enc_hook=str), content_type="application/json",
+        status=status,
+        body=msgspec.json.encode(value, enc_hook=str),
+        content_type="application/json",
         headers={"Cache-Control": "no-store"},
-    )  # fmt: skip
+    )
 
 
 def html(text: str, status: int = 200) -> web.Response:

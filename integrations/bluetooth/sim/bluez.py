@@ -325,9 +325,13 @@ async def private_bus() -> AsyncIterator[str]:
         path, config = Path(directory, "bus"), Path(directory, "bus.conf")
         await asyncio.to_thread(config.write_text, BUS_CONFIG.format(path=path))
         daemon = await asyncio.create_subprocess_exec(
-            DBUS_DAEMON, f"--config-file={config}", "--nofork", "--print-address=1",
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+            DBUS_DAEMON,
+            f"--config-file={config}",
+            "--nofork",
+            "--print-address=1",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
         try:
             if daemon.stdout is None or not await daemon.stdout.readline():
                 _, complaint = await daemon.communicate()

@@ -33,9 +33,12 @@ def read(path: Path) -> Iterator[Said]:
                 item = json.loads(text)
                 said = advertisement(item)
                 sensor = sensors.get(item["address"]) or Sensor(
-                    item["address"], item.get("name", ""), "", Advertisement.nothing,
+                    item["address"],
+                    item.get("name", ""),
+                    "",
+                    Advertisement.nothing,
                     random_address=bool(item.get("random") or item.get("private")),
-                )  # fmt: skip
+                )
             except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
                 sys.stderr.write(f"{path}:{number}: left out: {error}\n")
                 continue

@@ -120,10 +120,17 @@ def ruuvi(address: str, climate: Climate) -> Sensor:
         shake = [round(climate.rng.gauss(level, 6)) for level in (0, 0, 1000)]
         power = (2977 - 1600) << 5 | (4 + 40) // 2
         data = struct.pack(
-            ">BhHH3hHBH6s", 5, round(climate.temperature * 200), round(climate.humidity * 400),
-            round(climate.pressure) - 50_000, *shake, power, sequence // 100 % 255, sequence,
+            ">BhHH3hHBH6s",
+            5,
+            round(climate.temperature * 200),
+            round(climate.humidity * 400),
+            round(climate.pressure) - 50_000,
+            *shake,
+            power,
+            sequence // 100 % 255,
+            sequence,
             bytes.fromhex(address.replace(":", "")),
-        )  # fmt: skip
+        )
         return Advertisement({}, {RUUVI: data})
 
     return Sensor(
@@ -146,9 +153,11 @@ def house(seed: int, *, copies: int = 1, counter: Counter | None = None) -> list
         sensors += [
             bthome(f"A4:C1:38:01:{tail}", Climate(rng, temperature=rng.uniform(18, 23))),
             bthome_encrypted(
-                f"7C:C6:B6:02:{tail}", Climate(rng, temperature=rng.uniform(18, 23)), key,
+                f"7C:C6:B6:02:{tail}",
+                Climate(rng, temperature=rng.uniform(18, 23)),
+                key,
                 counter if n == 0 and counter else Counter(),
             ),
             ruuvi(f"CB:B8:33:4C:{tail}", Climate(rng, temperature=rng.uniform(5, 12))),
-        ]  # fmt: skip
+        ]
     return sensors

@@ -52,9 +52,14 @@ class Strangers:
     """`offer` what no decoder knows; `run` as long as answers are wanted."""
 
     def __init__(
-        self, host: Host, *, limit: int = 256, patience: float = ANSWER_S, starved: float = STARVED_S,
+        self,
+        host: Host,
+        *,
+        limit: int = 256,
+        patience: float = ANSWER_S,
+        starved: float = STARVED_S,
         pause: float = FIRST_PAUSE_S,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._host = host
         self._pause = pause
         self._limit = limit

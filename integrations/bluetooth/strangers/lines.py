@@ -26,9 +26,13 @@ def line(item: Mapping[str, Any]) -> hub.Frame:
         raise hub.DecodeError("bad-line", "others is true, or absent")
     frame = advert.line(rest)
     return hub.Frame(
-        kind="ble", address=frame.address, data={**frame.data, mapping.SECTION: _ask(frame, key)}, time=frame.time,
-        signal=frame.signal, name=frame.name,
-    )  # fmt: skip
+        kind="ble",
+        address=frame.address,
+        data={**frame.data, mapping.SECTION: _ask(frame, key)},
+        time=frame.time,
+        signal=frame.signal,
+        name=frame.name,
+    )
 
 
 def _key(text: object) -> bytes | None:

@@ -181,11 +181,19 @@ def _info(ask: Ask, manufacturer: dict[int, bytes]) -> Any:
     from habluetooth import BluetoothServiceInfoBleak
 
     return BluetoothServiceInfoBleak(
-        name=ask.name or ask.address, address=ask.address, rssi=ask.rssi if ask.rssi is not None else -127,
-        manufacturer_data=manufacturer, service_data=ask.service, service_uuids=[*ask.uuids, *ask.service],
-        source="", device=None, advertisement=None,  # type: ignore[arg-type]  # no parser has any use for it
-        connectable=False, time=0.0, tx_power=None,
-    )  # fmt: skip
+        name=ask.name or ask.address,
+        address=ask.address,
+        rssi=ask.rssi if ask.rssi is not None else -127,
+        manufacturer_data=manufacturer,
+        service_data=ask.service,
+        service_uuids=[*ask.uuids, *ask.service],
+        source="",
+        device=None,  # type: ignore[arg-type]  # no parser has any use for these two
+        advertisement=None,
+        connectable=False,
+        time=0.0,
+        tx_power=None,
+    )
 
 
 def _model(update: Any) -> str:
@@ -205,9 +213,13 @@ def _said(update: Any) -> Iterator[Said]:
             cls = getattr(getattr(described, "device_class", None), "value", "") or ""
             unit = getattr(described, "native_unit_of_measurement", None)
             yield Said(
-                kind, _text(at.key), _value(value.native_value), _text(at.device_id), _text(cls),
+                kind,
+                _text(at.key),
+                _value(value.native_value),
+                _text(at.device_id),
+                _text(cls),
                 _text(getattr(unit, "value", unit)),
-            )  # fmt: skip
+            )
     for at, event in update.events.items():
         yield Said("event", _text(at.key), _text(event.event_type), _text(at.device_id))
 

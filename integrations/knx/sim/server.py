@@ -118,9 +118,18 @@ class Server:
 
     def _description(self) -> bytes:
         device = struct.pack(
-            ">BBBBHH6s4s6s30s", 54, 1, 2, 0, self.address, 0, b"\0\xfa\0\0\0\1", bytes(4), b"\2\0\0\0\0\1",
+            ">BBBBHH6s4s6s30s",
+            54,
+            1,
+            2,
+            0,
+            self.address,
+            0,
+            b"\0\xfa\0\0\0\1",
+            bytes(4),
+            b"\2\0\0\0\0\1",
             self._name.encode("latin-1", "replace")[:29],
-        )  # fmt: skip
+        )
         core, tunnelling = (2, 2) if self._tcp else (1, 1)
         return device + bytes((6, 2, 2, core, 4, tunnelling))
 

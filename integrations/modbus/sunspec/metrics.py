@@ -6,20 +6,45 @@ import hub
 
 
 def _own(
-    key: str, unit: str, resolution: str, low: float, high: float, kind: str, fr: str, en: str,
+    key: str,
+    unit: str,
+    resolution: str,
+    low: float,
+    high: float,
+    kind: str,
+    fr: str,
+    en: str,
     state: str = "measurement",
-) -> hub.Metric:  # fmt: skip
+) -> hub.Metric:
     return hub.Metric(
-        key=key, unit=unit, resolution=resolution, kind="number", low=low, high=high, device_class=kind,
-        state_class=state, privacy="technical", fr=fr, en=en,
-    )  # fmt: skip
+        key=key,
+        unit=unit,
+        resolution=resolution,
+        kind="number",
+        low=low,
+        high=high,
+        device_class=kind,
+        state_class=state,
+        privacy="technical",
+        fr=fr,
+        en=en,
+    )
 
 
 def _text(key: str, fr: str, en: str) -> hub.Metric:
     return hub.Metric(
-        key=key, unit="1", resolution="1", kind="text", low=None, high=None, device_class="", state_class="",
-        privacy="technical", fr=fr, en=en,
-    )  # fmt: skip
+        key=key,
+        unit="1",
+        resolution="1",
+        kind="text",
+        low=None,
+        high=None,
+        device_class="",
+        state_class="",
+        privacy="technical",
+        fr=fr,
+        en=en,
+    )
 
 
 _METRICS = (

@@ -67,7 +67,8 @@ class Channel:
         certificates = certificates[:MOST_CERTIFICATES]
         offered = [
             m.Endpoint(
-                int(e.SecurityMode), text(e.SecurityPolicyUri),
+                int(e.SecurityMode),
+                text(e.SecurityPolicyUri),
                 certificates.index(bytes(e.ServerCertificate)) if e.ServerCertificate in certificates else -1,
                 [
                     (text(token.TokenType.name), text(token.SecurityPolicyUri))
@@ -75,7 +76,7 @@ class Channel:
                 ],
             )
             for e in found
-        ]  # fmt: skip
+        ]
         name = localized(found[0].Server.ApplicationName) if found else ""
         return m.Endpoints(offered, [described(der) for der in certificates], name)
 
@@ -134,10 +135,13 @@ def described(der: bytes) -> m.Certificate:
         der = certificate.public_bytes(Encoding.DER)
         key = certificate.public_key()
         return m.Certificate(
-            der if len(der) <= 8192 else b"", text(certificate.subject.rfc4514_string()), _uri(certificate),
-            certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp(),
+            der if len(der) <= 8192 else b"",
+            text(certificate.subject.rfc4514_string()),
+            _uri(certificate),
+            certificate.not_valid_before_utc.timestamp(),
+            certificate.not_valid_after_utc.timestamp(),
             key.key_size if isinstance(key, rsa.RSAPublicKey) else 0,
-        )  # fmt: skip
+        )
     except Exception:  # a parser of certificates raises many kinds
         return m.Certificate(b"")
 

@@ -86,10 +86,13 @@ class Nodes:
             (result,) = await self._calls.session.browse_next(rest)
         else:
             description = ua.BrowseDescription(
-                NodeId=ua.NodeId.from_string(node), BrowseDirection=ua.BrowseDirection.Forward,
-                ReferenceTypeId=standard("HierarchicalReferences"), IncludeSubtypes=True,
-                NodeClassMask=ua.NodeClass.Object | ua.NodeClass.Variable, ResultMask=ua.BrowseResultMask.All,
-            )  # fmt: skip
+                NodeId=ua.NodeId.from_string(node),
+                BrowseDirection=ua.BrowseDirection.Forward,
+                ReferenceTypeId=standard("HierarchicalReferences"),
+                IncludeSubtypes=True,
+                NodeClassMask=ua.NodeClass.Object | ua.NodeClass.Variable,
+                ResultMask=ua.BrowseResultMask.All,
+            )
             asked = ua.BrowseParameters(RequestedMaxReferencesPerNode=m.REFERENCES, NodesToBrowse=[description])
             (result,) = await self._calls.session.browse(asked)
         result.StatusCode.check()
@@ -102,9 +105,12 @@ class Nodes:
         local = not getattr(target, "ServerIndex", 0)
         node = ua.NodeId(target.Identifier, target.NamespaceIndex, target.NodeIdType)
         return m.Reference(
-            values.node_id(node) if local else "", text(known[index]) if index < len(known) else "",
-            text(given.BrowseName.Name), values.localized(given.DisplayName), int(given.NodeClass),
-        )  # fmt: skip
+            values.node_id(node) if local else "",
+            text(known[index]) if index < len(known) else "",
+            text(given.BrowseName.Name),
+            values.localized(given.DisplayName),
+            int(given.NodeClass),
+        )
 
 
 def _is_variable(access: ua.DataValue) -> bool:
@@ -131,6 +137,13 @@ def _resolved(
     if isinstance(span, ua.Range):
         low, high = float(span.Low), float(span.High)
     return m.Resolved(
-        0 if name else UNKNOWN_NODE, name, kind if kind in values.READABLE else "", array,
-        (1 if rights & READ_BIT else 0) | (2 if rights & WRITE_BIT else 0), unit_id, unit_name, low, high,
-    )  # fmt: skip
+        0 if name else UNKNOWN_NODE,
+        name,
+        kind if kind in values.READABLE else "",
+        array,
+        (1 if rights & READ_BIT else 0) | (2 if rights & WRITE_BIT else 0),
+        unit_id,
+        unit_name,
+        low,
+        high,
+    )

@@ -48,10 +48,13 @@ class Services:
             await self._session.delete_subscriptions([gone])
         self._items = {}
         parameters = ua.CreateSubscriptionParameters(
-            RequestedPublishingInterval=asked.publishing_ms, RequestedLifetimeCount=asked.lifetime,
-            RequestedMaxKeepAliveCount=asked.keepalive, MaxNotificationsPerPublish=0, PublishingEnabled=True,
+            RequestedPublishingInterval=asked.publishing_ms,
+            RequestedLifetimeCount=asked.lifetime,
+            RequestedMaxKeepAliveCount=asked.keepalive,
+            MaxNotificationsPerPublish=0,
+            PublishingEnabled=True,
             Priority=0,
-        )  # fmt: skip
+        )
         made = await self._session.create_subscription(parameters, callback=_nobody)
         self._subscription = made.SubscriptionId
         interval_ms, keepalive = float(made.RevisedPublishingInterval), int(made.RevisedMaxKeepAliveCount)
@@ -64,10 +67,11 @@ class Services:
         async def create(part: list[m.Item]) -> list[ua.MonitoredItemCreateResult]:
             made: list[ua.MonitoredItemCreateResult] = await self._session.create_monitored_items(
                 ua.CreateMonitoredItemsParameters(
-                    SubscriptionId=self._subscription, TimestampsToReturn=ua.TimestampsToReturn.Both,
+                    SubscriptionId=self._subscription,
+                    TimestampsToReturn=ua.TimestampsToReturn.Both,
                     ItemsToCreate=[_monitored(item) for item in part],
                 )
-            )  # fmt: skip
+            )
             return made
 
         results = await in_parts(items, self.calls.most_items, create)

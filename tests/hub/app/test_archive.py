@@ -47,9 +47,11 @@ class House:
             state=self.state, store=self.store, clock=self.clock, loaded=SimpleNamespace(config=config)
         )
         path: Any = SimpleNamespace(
-            metrics=dict(METRICS), places=self.places, privacy=self.privacy,
+            metrics=dict(METRICS),
+            places=self.places,
+            privacy=self.privacy,
             planner=SimpleNamespace(declared=self.declared),
-        )  # fmt: skip
+        )
         observer: Any = SimpleNamespace(finish=lambda: None)
         return await build_raw(ground, path, self.history, observer)
 

@@ -29,9 +29,12 @@ async def test_it_says_that_a_card_gives_up_no_key_only_where_none_lies_on_it(
     state = StateDir(tmp_path / "state")
     config = SimpleNamespace(hub=SimpleNamespace(name="Mairie"), sites={}, zones={})
     ground = SimpleNamespace(
-        loaded=SimpleNamespace(config=config), state=state, enrolled=SimpleNamespace(hub="hub-x"), store=None,
+        loaded=SimpleNamespace(config=config),
+        state=state,
+        enrolled=SimpleNamespace(hub="hub-x"),
+        store=None,
         clock=SimpleNamespace(now=lambda: 0.0),
-    )  # fmt: skip
+    )
     field = SimpleNamespace(radio=SimpleNamespace(call=answering({"devices": []})), plugins=SimpleNamespace(health=[]))
     path, web = SimpleNamespace(devices=[], live=None), SimpleNamespace(status=dict)
     recording = Recording(cast(Any, ground), cast(Any, path), cast(Any, field), cast(Any, web))

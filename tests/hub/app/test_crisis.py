@@ -26,13 +26,15 @@ class Parts:
         config = SimpleNamespace(crisis=SimpleNamespace(keep=()))
         loaded = SimpleNamespace(config=config, integrations=(), notifiers=(), exporters=(), uplinks=())
         field = SimpleNamespace(
-            egress=SimpleNamespace(closed=""), desk=SimpleNamespace(frozen=""), http=SimpleNamespace(close=close),
+            egress=SimpleNamespace(closed=""),
+            desk=SimpleNamespace(frozen=""),
+            http=SimpleNamespace(close=close),
             plugins=SimpleNamespace(pauses=SimpleNamespace(hold=self.note("held"))),
-        )  # fmt: skip
+        )
         outward = SimpleNamespace(
             link=SimpleNamespace(reconnect=self.note("link"), hurry=self.note("link")),
             keeper=SimpleNamespace(changed=self.note("backup due")),
-        )  # fmt: skip
+        )
         return HubCrisisActions(SimpleNamespace(loaded=loaded), field, outward)  # type: ignore[arg-type]
 
 

@@ -18,9 +18,12 @@ from tests.hub.history.rollups.kit import at
     ],
 )
 def test_a_year_begins_when_it_begins_at_the_hubs_site(timezone, moment, year):
-    core = Core.model_validate({
-        "hub": {"site": "here"}, "sites": {"here": {"timezone": timezone}, "there": {"timezone": "Europe/Paris"}},
-    })  # fmt: skip
+    core = Core.model_validate(
+        {
+            "hub": {"site": "here"},
+            "sites": {"here": {"timezone": timezone}, "there": {"timezone": "Europe/Paris"}},
+        }
+    )
     of = calendars(SimpleNamespace(loaded=SimpleNamespace(config=core)))
     assert of("").month(at(moment, timezone)) // 12 == year
     assert [of(site).timezone for site in ("here", "there", "gone")] == [timezone, "Europe/Paris", timezone]

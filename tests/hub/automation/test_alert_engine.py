@@ -36,9 +36,14 @@ class Hub:
     def __init__(self, store, clock):
         self.store, self.clock, self.counts, self.stream = store, clock, Counts(), Stream()
         self.desk = CommandService(
-            store, Devices([LAMP]), clock, self.counts, metric=lambda device, key: Metric(key=key, unit="%"),
-            last=lambda device, key: None, downlink=None,
-        )  # fmt: skip
+            store,
+            Devices([LAMP]),
+            clock,
+            self.counts,
+            metric=lambda device, key: Metric(key=key, unit="%"),
+            last=lambda device, key: None,
+            downlink=None,
+        )
         book = Book(store, self.stream, clock)
         self.watching = Watching(store, book, self.desk, clock, self.counts, None, lambda: [LAMP])
 
@@ -101,9 +106,15 @@ async def test_an_alert_of_a_rule_that_is_to_tell_nothing_any_more_is_over(tmp_p
         await say(True)
         assert len(hub.watching.book.open) == 1
         hub.watching.rules = Rules(
-            [DIMMED], place=lambda name: None, devices=lambda: [SENSOR], period=lambda device: None,
-            may_keep=lambda *_: True, now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
-        )  # fmt: skip
+            [DIMMED],
+            place=lambda name: None,
+            devices=lambda: [SENSOR],
+            period=lambda device: None,
+            may_keep=lambda *_: True,
+            now=hub.clock.now,
+            monotonic=hub.clock.monotonic,
+            fired=hub.watching.fired,
+        )
         await hub.watching.turn()
         assert hub.watching.book.open == []
 
@@ -126,9 +137,15 @@ async def test_a_rule_that_the_configuration_has_no_more_lets_go_of_what_it_held
     async with running(tmp_path) as hub:
         await hub.fire(DIM, True)
         hub.watching.rules = Rules(
-            other, place=lambda name: None, devices=list, period=lambda device: None, may_keep=lambda *_: True,
-            now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
-        )  # fmt: skip
+            other,
+            place=lambda name: None,
+            devices=list,
+            period=lambda device: None,
+            may_keep=lambda *_: True,
+            now=hub.clock.now,
+            monotonic=hub.clock.monotonic,
+            fired=hub.watching.fired,
+        )
         await hub.clock.advance(20)
         await hub.watching.turn()
         assert [value for value, _ in await hub.written()] == [100.0, 20.0]
@@ -289,8 +306,10 @@ async def test_the_calls_of_the_command_line(tmp_path):
         raised = one["raised"]
         spans = ((raised, raised + 1), (raised - 1, raised), (raised + 1, raised + 2))
         assert [len((await calls["alert.list"]({"all": True, "from": a, "to": b}))["alerts"]) for a, b in spans] == [
-            1, 0, 0,
-        ]  # fmt: skip
+            1,
+            0,
+            0,
+        ]
 
 
 DIMMED = msgspec.structs.replace(DIM, test=Equals(True), places={"street"})
@@ -303,10 +322,16 @@ async def started(hub, *rules):
     await hub.watching.book.load()
     await hub.watching.load()
     hub.watching.rules = Rules(
-        rules, place=lambda name: None, devices=lambda: [SENSOR], period=lambda device: None, may_keep=lambda *_: True,
-        now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
+        rules,
+        place=lambda name: None,
+        devices=lambda: [SENSOR],
+        period=lambda device: None,
+        may_keep=lambda *_: True,
+        now=hub.clock.now,
+        monotonic=hub.clock.monotonic,
+        fired=hub.watching.fired,
         open=[*hub.watching.book.held(), *hub.watching.held(rules)],
-    )  # fmt: skip
+    )
 
     async def say(presence):
         tap = hub.watching.rules.tap(SENSOR, {}, ["presence"])
@@ -390,9 +415,15 @@ async def test_a_configuration_that_changes_before_a_place_speaks_again_lets_go_
         await started(hub, DIMMED)
         former = hub.watching.rules
         hub.watching.rules = Rules(
-            [DIMMED], place=lambda name: None, devices=lambda: [SENSOR], period=lambda device: None,
-            may_keep=lambda *_: True, now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
-        )  # fmt: skip
+            [DIMMED],
+            place=lambda name: None,
+            devices=lambda: [SENSOR],
+            period=lambda device: None,
+            may_keep=lambda *_: True,
+            now=hub.clock.now,
+            monotonic=hub.clock.monotonic,
+            fired=hub.watching.fired,
+        )
         hub.watching.rules.inherit(former)
         await hub.watching.turn()
         assert len(await hub.written()) == 1
@@ -459,9 +490,7 @@ class Backend:
 async def answering(tmp_path, **more):
     async with running(tmp_path) as hub:
         backend, up = Backend(), [True]
-        one = Answering(
-            hub.watching.book, http=backend, url="https://b:1/", clock=hub.clock, up=lambda: up[0], **more
-        )  # fmt: skip
+        one = Answering(hub.watching.book, http=backend, url="https://b:1/", clock=hub.clock, up=lambda: up[0], **more)
         yield hub, backend, one, up
 
 
@@ -597,9 +626,15 @@ async def test_an_alert_whose_rule_is_gone_from_the_configuration_ends(tmp_path)
     async with running(tmp_path) as hub:
         await hub.fire(BIN, True)
         hub.watching.rules = Rules(
-            [DIM], place=lambda name: None, devices=list, period=lambda device: None, may_keep=lambda *_: True,
-            now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
-        )  # fmt: skip
+            [DIM],
+            place=lambda name: None,
+            devices=list,
+            period=lambda device: None,
+            may_keep=lambda *_: True,
+            now=hub.clock.now,
+            monotonic=hub.clock.monotonic,
+            fired=hub.watching.fired,
+        )
         await hub.watching.turn()
         assert hub.stream.told() == [(RAISED, 1), (CLEARED, 2)]
 
@@ -607,9 +642,15 @@ async def test_an_alert_whose_rule_is_gone_from_the_configuration_ends(tmp_path)
 async def test_what_another_part_of_the_hub_raised_under_its_own_name_is_its_own_to_end(tmp_path):
     async with running(tmp_path) as hub:
         hub.watching.rules = Rules(
-            [DIM], place=lambda name: None, devices=list, period=lambda device: None, may_keep=lambda *_: True,
-            now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
-        )  # fmt: skip
+            [DIM],
+            place=lambda name: None,
+            devices=list,
+            period=lambda device: None,
+            may_keep=lambda *_: True,
+            now=hub.clock.now,
+            monotonic=hub.clock.monotonic,
+            fired=hub.watching.fired,
+        )
         hub.watching.book.owners.add("energy_drift")
         await hub.watching.book.raise_(msgspec.structs.replace(NEW, rule="energy_drift"))
         await hub.watching.turn()

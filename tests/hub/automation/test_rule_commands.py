@@ -400,10 +400,16 @@ def reload(hub, *rules):
     """The configuration has these rules now."""
     former = hub.watching.rules
     hub.watching.rules = Rules(
-        rules, place=lambda name: None, devices=former._devices, period=lambda device: None,
-        may_keep=lambda *_: True, now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
+        rules,
+        place=lambda name: None,
+        devices=former._devices,
+        period=lambda device: None,
+        may_keep=lambda *_: True,
+        now=hub.clock.now,
+        monotonic=hub.clock.monotonic,
+        fired=hub.watching.fired,
         open=hub.watching.book.held(),
-    )  # fmt: skip
+    )
     hub.watching.rules.inherit(former)
 
 

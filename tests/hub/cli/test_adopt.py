@@ -62,17 +62,36 @@ def ilot(*arguments: object, stdin: str = "") -> Result:
 
 
 def test_a_device_is_added_and_what_is_said_stands_in_the_wish(hub: Hub) -> None:
-    done = ilot("add", f"lorawan:{EUI}", "--place", "hall", "--zone", "rooms", "--key-file", "-", "--set", "adr=false",
-                "--pack", "cayenne-lpp", stdin=f"{KEY}\n")  # fmt: skip
+    done = ilot(
+        "add",
+        f"lorawan:{EUI}",
+        "--place",
+        "hall",
+        "--zone",
+        "rooms",
+        "--key-file",
+        "-",
+        "--set",
+        "adr=false",
+        "--pack",
+        "cayenne-lpp",
+        stdin=f"{KEY}\n",
+    )
     assert done.exit_code == 0, done.output
     assert done.stdout == f"lorawan:{EUI} added at hall (zone rooms)\n"
     assert "green" in done.stderr
     ((name, asked),) = hub.asked
     assert (name, asked["dry_run"], asked["update"]) == ("device.add", False, False)
     assert asked["wishes"] == [
-        {"device": f"lorawan:{EUI}", "place": "hall", "zone": "rooms", "key": KEY, "settings": {"adr": "false"},
-         "pack": "cayenne-lpp"}
-    ]  # fmt: skip
+        {
+            "device": f"lorawan:{EUI}",
+            "place": "hall",
+            "zone": "rooms",
+            "key": KEY,
+            "settings": {"adr": "false"},
+            "pack": "cayenne-lpp",
+        }
+    ]
 
 
 def test_a_key_on_the_command_line_is_refused_and_one_from_stdin_is_not(hub: Hub) -> None:

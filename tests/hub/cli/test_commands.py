@@ -39,11 +39,14 @@ def test_decode_reads_frames_from_stdin_and_one_bad_line_costs_only_itself():
     code, out, err = ilot("decode", "ble", stdin=f"{PLAIN}\nnonsense\n[]\n\n{SEALED}\n{RUUVI}\n")
     answers = lines(out)
     assert [(a["metric"], a["value"], a["unit"]) for a in answers[:2]] == [
-        ("temperature", 25.0, "Cel"), ("humidity", 50.55, "%"),
-    ]  # fmt: skip
+        ("temperature", 25.0, "Cel"),
+        ("humidity", 50.55, "%"),
+    ]
     assert [(a["error"], a["line"]) for a in answers if "error" in a] == [
-        ("not-json", 2), ("not-json", 3), ("needs-key", 5),
-    ]  # fmt: skip
+        ("not-json", 2),
+        ("not-json", 3),
+        ("needs-key", 5),
+    ]
     assert {a["metric"]: a["value"] for a in answers if a.get("device") == "ble:CB:B8:33:4C:88:4F"}[
         "pressure"
     ] == 1000.44

@@ -278,8 +278,11 @@ def test_the_command_works_on_the_file_itself(config: Path, state: Path) -> None
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "hub", "config", *words, "--config", str(config), "--state-dir", str(state)],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     config.write_text(TEXT.replace("integrations:\n  meter: {host: 192.0.2.1}\n", ""))
     done = run("set", "hub.name", "École", "--reason", "renamed")

@@ -23,9 +23,13 @@ NOWHERE = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere", "PATH": "/usr/bin:/b
 
 def ilot(*arguments: str, cwd: Path) -> tuple[int, str, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "hub", *arguments], capture_output=True, timeout=60, check=False, cwd=cwd,
+        [sys.executable, "-m", "hub", *arguments],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        cwd=cwd,
         env={**NOWHERE, "PYTHONPATH": str(Path(__file__).parents[3])},
-    )  # fmt: skip
+    )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
@@ -81,9 +85,13 @@ def test_a_reader_that_has_enough_ends_a_capture_quietly(tmp_path: Path) -> None
     (tmp_path / "capture.jsonl").write_text("\n".join(lines))
     (tmp_path / "config.yaml").write_text("integrations: {bluetooth: {capture: capture.jsonl}}\n")
     done = subprocess.run(
-        ["sh", "-c", f"{sys.executable} -m hub capture ble --seconds 600 | head -2"], capture_output=True, timeout=60,
-        check=True, cwd=tmp_path, env={**NOWHERE, "PYTHONPATH": str(Path(__file__).parents[3])},
-    )  # fmt: skip
+        ["sh", "-c", f"{sys.executable} -m hub capture ble --seconds 600 | head -2"],
+        capture_output=True,
+        timeout=60,
+        check=True,
+        cwd=tmp_path,
+        env={**NOWHERE, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
     assert len(done.stdout.splitlines()) == 2
     assert b"Traceback" not in done.stderr
 

@@ -130,6 +130,6 @@ def test_all_that_a_configuration_may_have_wrong_is_told_in_french() -> None:
         for path in PARTS
         for where, ways in sentences(path)
         if not any(map(in_french, ways)) and ways[0] not in COMPOSED
-    ]  # fmt: skip
+    ]
     assert left == []
     assert sum(1 for path in PARTS for _ in sentences(path)) > 100  # it finds them

@@ -184,9 +184,13 @@ def test_whenever_the_hubs_user_puts_a_link_in_the_way_root_changes_nothing_of_i
     before, step, tried = state_of(roots), 0, True
     texts = {"config.yaml": b"a: 1\n", "conf.d/more.yaml": b"b: 1\n", "conf.d/made.yaml": b""}
     change = Change(
-        first=str(hub / "config.yaml"), before={name: texts[name] for name in list(texts)[:2]},
-        created=["conf.d/made.yaml"], after={}, author="eve", at=1.0,
-    )  # fmt: skip
+        first=str(hub / "config.yaml"),
+        before={name: texts[name] for name in list(texts)[:2]},
+        created=["conf.d/made.yaml"],
+        after={},
+        author="eve",
+        at=1.0,
+    )
 
     def anew() -> None:
         shutil.rmtree(hub)

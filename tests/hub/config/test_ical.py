@@ -74,8 +74,10 @@ def test_a_cancelled_event_is_none() -> None:
 def test_a_whole_day_is_a_whole_day_and_its_end_is_not_in_it() -> None:
     found = read(
         file("UID:1\nSUMMARY:Noël\nDTSTART;VALUE=DATE:20261219\nDTEND;VALUE=DATE:20270104"),
-        PARIS, date(2026, 9, 1), date(2027, 8, 31),
-    )  # fmt: skip
+        PARIS,
+        date(2026, 9, 1),
+        date(2027, 8, 31),
+    )
     assert (min(found.days), max(found.days), len(found.days)) == (date(2026, 12, 19), date(2027, 1, 3), 16)
     assert set(found.days.values()) == {((0, 1440),)}
     text = written(found, date(2027, 8, 31), "x.ics")
@@ -205,15 +207,28 @@ def test_a_rule_that_never_comes_true_or_always_ends_soon() -> None:
 
 LINES = st.sampled_from(
     [
-        "DTSTART:20260101T100000Z", "DTSTART;VALUE=DATE:20260228", "DTSTART;TZID=Nowhere/Land:20260101T100000",
-        "DTEND:20260102T100000Z", "DURATION:P1DT2H", "DURATION:-P1D", "RRULE:FREQ=DAILY;COUNT=3",
+        "DTSTART:20260101T100000Z",
+        "DTSTART;VALUE=DATE:20260228",
+        "DTSTART;TZID=Nowhere/Land:20260101T100000",
+        "DTEND:20260102T100000Z",
+        "DURATION:P1DT2H",
+        "DURATION:-P1D",
+        "RRULE:FREQ=DAILY;COUNT=3",
         "RRULE:FREQ=WEEKLY;BYDAY=MO",
-        "RRULE:FREQ=YEARLY;BYMONTH=13", "RRULE:COUNT=x", "RRULE:FREQ=MONTHLY;BYDAY=-1FR;UNTIL=20260301",
-        "EXDATE:20260102T100000Z", "EXDATE;VALUE=DATE:20260102", "RDATE;VALUE=PERIOD:20260101T100000Z/PT1H",
-        "RECURRENCE-ID:20260102T100000Z", "SUMMARY:a\\nb # ]", "BEGIN:VALARM", "END:VALARM", "UID:1",
+        "RRULE:FREQ=YEARLY;BYMONTH=13",
+        "RRULE:COUNT=x",
+        "RRULE:FREQ=MONTHLY;BYDAY=-1FR;UNTIL=20260301",
+        "EXDATE:20260102T100000Z",
+        "EXDATE;VALUE=DATE:20260102",
+        "RDATE;VALUE=PERIOD:20260101T100000Z/PT1H",
+        "RECURRENCE-ID:20260102T100000Z",
+        "SUMMARY:a\\nb # ]",
+        "BEGIN:VALARM",
+        "END:VALARM",
+        "UID:1",
         "STATUS:CANCELLED",
     ]
-)  # fmt: skip
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -253,19 +268,23 @@ def test_the_calendar_of_an_academie_becomes_school_years_and_its_first_days_of_
             "UID:r\nSUMMARY:Réunion\nDTSTART:20270105T100000Z\nDTEND:20270105T120000Z\n",
             "UID:m\nSUMMARY:Conseil\nDTSTART:20270505T060000Z\nDTEND:20270505T080000Z\n",
         ),
-        ZoneInfo("Indian/Reunion"), date(2026, 8, 1), date(2027, 12, 31),
-    )  # fmt: skip
+        ZoneInfo("Indian/Reunion"),
+        date(2026, 8, 1),
+        date(2027, 12, 31),
+    )
     years, left = school_years(found)
     assert years == {
         "2026-2027": {
-            "2026-10-10/2026-10-25": "Vacances après la 1re période", "2026-12-19/2027-01-31": "Été austral",
+            "2026-10-10/2026-10-25": "Vacances après la 1re période",
+            "2026-12-19/2027-01-31": "Été austral",
             "2027-07-03": "Début des vacances d'hiver austral",
         },
         "2027-2028": {"2027-10-09/2027-10-24": "Vacances après la 1re période"},
-    }  # fmt: skip
+    }
     assert left == [
-        ("Prérentrée des enseignants", "classes begin, they do not stop"), ("Conseil", "not a whole day"),
-    ]  # fmt: skip
+        ("Prérentrée des enseignants", "classes begin, they do not stop"),
+        ("Conseil", "not a whole day"),
+    ]
     text = written_school(years, "reunion", "test")
     assert "write its last day behind /" in text
     findings: list[object] = []

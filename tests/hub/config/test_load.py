@@ -244,10 +244,30 @@ async def test_it_is_meant_for_a_thread_and_works_in_one(write: Write, models: M
 
 WORDS = st.sampled_from(
     [
-        "hub", "sites", "zones", "places", "integrations", "devices", "link", "uplinks", "buffer", "carrier", "meter",
-        "radio", "site", "zone", "place", "integration", "settings", "unit", "key", "type", "host", "meter:x",
+        "hub",
+        "sites",
+        "zones",
+        "places",
+        "integrations",
+        "devices",
+        "link",
+        "uplinks",
+        "buffer",
+        "carrier",
+        "meter",
+        "radio",
+        "site",
+        "zone",
+        "place",
+        "integration",
+        "settings",
+        "unit",
+        "key",
+        "type",
+        "host",
+        "meter:x",
     ]
-)  # fmt: skip
+)
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | WORDS | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5),

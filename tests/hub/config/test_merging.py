@@ -36,9 +36,13 @@ FOUND: dict[str, Any] = {
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 keys = text.filter(lambda key: key and not key.startswith("#") and key != "<<" and key != "!secret")
 scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(-(1 << 63), (1 << 63) - 1), st.floats(allow_nan=False, allow_infinity=False),
-    text, st.sampled_from(["no", "1.5", "0x10", "~", "null", "- a", "a: b", "a #b", "!secret a", "&a", "*a", "{}", ""]),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(-(1 << 63), (1 << 63) - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    text,
+    st.sampled_from(["no", "1.5", "0x10", "~", "null", "- a", "a: b", "a #b", "!secret a", "&a", "*a", "{}", ""]),
+)
 trees = st.dictionaries(
     keys,
     st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3)),
@@ -107,8 +111,9 @@ def test_what_the_file_says_stays_and_is_told(write: Callable[..., Path]) -> Non
     )
     merged = merge(path, FOUND)
     assert merged.kept == [
-        'devices["bacnet:12"].integration', 'devices["bacnet:12"].settings.objects["analog-input:3"].metric',
-    ]  # fmt: skip
+        'devices["bacnet:12"].integration',
+        'devices["bacnet:12"].settings.objects["analog-input:3"].metric',
+    ]
     diff = list(difflib.unified_diff(path.read_text().splitlines(), merged.after["config.yaml"].splitlines(), n=0))
     assert diff[3:] == ["+      address: 192.0.2.4"]
 

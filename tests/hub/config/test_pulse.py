@@ -24,10 +24,14 @@ def text(*lines: str) -> str:
 def test_amounts_are_kept_exactly_in_the_metrics_unit_and_dates_are_the_sites(read):
     loaded = read(
         text(
-            "metric: water", "weight: 0.25", "unit: m3", "initial: 1234.567", "wraps: 65536",
+            "metric: water",
+            "weight: 0.25",
+            "unit: m3",
+            "initial: 1234.567",
+            "wraps: 65536",
             "corrections: [{at: 2026-03-01 10:30, index: 1240.1, raw: 812}, {at: 2026-04-01, index: 0, weight: 0.01}]",
         )
-    )  # fmt: skip
+    )
     (place,) = loaded.places
     pulse = place.pulse
     assert pulse is not None

@@ -157,8 +157,9 @@ def test_a_signature_by_sha_1_is_refused_and_named(tmp_path: Path) -> None:
     _, key = files(above, tmp_path, "root")
     done = subprocess.run(
         ["openssl", "x509", "-in", tmp_path / "leaf.pem", "-CA", tmp_path / "root.pem", "-CAkey", key, "-sha1"],
-        capture_output=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        check=True,
+    )
     weak = x509.load_pem_x509_certificate(done.stdout)
     found = judged(tls.client(above.pem), Made(weak, shown.key, (weak,)), tmp_path)
     assert found is not None

@@ -48,9 +48,12 @@ def days_of(building, seed, noise=0.05, begin=0, count=365):
 def asked_of_scipy(days, weights):
     rows = [[day.used, day.mean, day.before, weight] for day, weight in zip(days, weights, strict=True)]
     done = subprocess.run(
-        ["/usr/bin/python3", PEER], input=json.dumps({"days": rows, "at": list(WEATHER)}), text=True, check=True,
+        ["/usr/bin/python3", PEER],
+        input=json.dumps({"days": rows, "at": list(WEATHER)}),
+        text=True,
+        check=True,
         stdout=subprocess.PIPE,
-    )  # fmt: skip
+    )
     return json.loads(done.stdout)
 
 

@@ -67,18 +67,29 @@ def energy_of(hub, outdoor=("dehors", "temperature"), writable=()):
         return CALLS[name](arguments) if callable(CALLS[name]) else CALLS[name]
 
     survey = Survey(
-        hub.rollups, places=lambda: hub.places.values(),  # noqa: PLW0108 - a test changes it
-        zones={"technique": ("Locaux", "s", "plant"), "z2": ("", "s", "")}, outdoor=outdoor, base=18.0,
-        trust=lambda device: "A", now=hub.clock.now,
-    )  # fmt: skip
+        hub.rollups,
+        places=lambda: hub.places.values(),  # noqa: PLW0108 - a test changes it
+        zones={"technique": ("Locaux", "s", "plant"), "z2": ("", "s", "")},
+        outdoor=outdoor,
+        base=18.0,
+        trust=lambda device: "A",
+        now=hub.clock.now,
+    )
     book = Book()
     drift = DriftWatch(survey, hub.store, book)
     reports = Reports(
-        survey, drift, hub="hub-x", title="École", titles={"s": "École <Jaurès>"}, call=call,
+        survey,
+        drift,
+        hub="hub-x",
+        title="École",
+        titles={"s": "École <Jaurès>"},
+        call=call,
         writable=lambda: list(writable),
-        operators={"cvc": ("Chauffagiste", frozenset({"tgbt"}), frozenset()),
-                   "eau": ("", frozenset(), frozenset({"z2"}))},
-    )  # fmt: skip
+        operators={
+            "cvc": ("Chauffagiste", frozenset({"tgbt"}), frozenset()),
+            "eau": ("", frozenset(), frozenset({"z2"})),
+        },
+    )
     service = Energy(
         survey, drift, reports, clock=hub.clock, key=KEY, timezone="Europe/Paris", drain=hub.observer.drain
     )
@@ -288,14 +299,41 @@ def test_missing_months_are_said_in_words(months, french, english):
 
 
 async def test_a_dossier_calls_things_as_people_do_in_both_languages(hub, monkeypatch):
-    monkeypatch.setitem(CALLS, "command.list", {"commands": [
-        {"at": at("2026-03-01 12:00"), "device": "x:2", "metric": "light", "value": True, "values": None,
-         "by": "rule:night", "state": "done"},
-        {"at": at("2026-03-01 12:01"), "device": "x:2", "metric": "light", "value": None, "values": None,
-         "by": "web:zoe", "state": "done"},
-        {"at": at("2026-03-01 12:02"), "device": "x:9", "metric": "downlink", "value": None, "values": {"led": False},
-         "by": "cli", "state": "failed"},
-    ]})  # fmt: skip
+    monkeypatch.setitem(
+        CALLS,
+        "command.list",
+        {
+            "commands": [
+                {
+                    "at": at("2026-03-01 12:00"),
+                    "device": "x:2",
+                    "metric": "light",
+                    "value": True,
+                    "values": None,
+                    "by": "rule:night",
+                    "state": "done",
+                },
+                {
+                    "at": at("2026-03-01 12:01"),
+                    "device": "x:2",
+                    "metric": "light",
+                    "value": None,
+                    "values": None,
+                    "by": "web:zoe",
+                    "state": "done",
+                },
+                {
+                    "at": at("2026-03-01 12:02"),
+                    "device": "x:9",
+                    "metric": "downlink",
+                    "value": None,
+                    "values": {"led": False},
+                    "by": "cli",
+                    "state": "failed",
+                },
+            ]
+        },
+    )
     writable = [{"device": "x:1", "metric": "temperature", "low": 5.0, "high": 26.5, "role": "technicien"},
                 {"device": "x:2", "metric": "light", "low": None, "high": None, "role": "administrateur"}]  # fmt: skip
     hub.places["tgbt"] = replace(hub.places["tgbt"], name="Tableau général")

@@ -77,25 +77,30 @@ def test_of_a_school_year_that_nobody_knows_nothing_is_learnt_and_nothing_is_jud
 
 
 def test_a_day_that_was_set_apart_by_hand_is_neither_fitted_nor_judged():
-    days = [day._replace(exception=True, used=9e9) if at % 50 == 0 else day
-            for at, day in enumerate(days_of(5, told=away))]  # fmt: skip
+    days = [
+        day._replace(exception=True, used=9e9) if at % 50 == 0 else day for at, day in enumerate(days_of(5, told=away))
+    ]
     baseline = fit(days[:365])
     assert baseline.cv < 0.04
     assert not judge(baseline, days[365:], limit_of(baseline, days[:365])).alarms
 
 
-CORE = Core.model_validate({
-    "sites": {"s": {"name": "École"}},
-    "calendars": {"travaux": {"days": {"2027-07-26/2027-07-28": ["00:00-24:00"], "2027-02-01": ["08:00-12:00"]}}},
-    "school_years": {"2027-2028": {"B": {"2027-10-16/2027-11-01": "Toussaint"}}},
-    "schedules": {
-        "ile": {"weekly": {"mon-fri": ["08:00-18:00"]}, "public_holidays": {"region": "reunion"}},
-        "ecole": {
-            "weekly": {"mon-fri": ["08:00-18:00"]}, "school_holidays": {"zone": "B"}, "not_during": ["travaux"],
-            "exceptions": {"2027-05-07": []},
+CORE = Core.model_validate(
+    {
+        "sites": {"s": {"name": "École"}},
+        "calendars": {"travaux": {"days": {"2027-07-26/2027-07-28": ["00:00-24:00"], "2027-02-01": ["08:00-12:00"]}}},
+        "school_years": {"2027-2028": {"B": {"2027-10-16/2027-11-01": "Toussaint"}}},
+        "schedules": {
+            "ile": {"weekly": {"mon-fri": ["08:00-18:00"]}, "public_holidays": {"region": "reunion"}},
+            "ecole": {
+                "weekly": {"mon-fri": ["08:00-18:00"]},
+                "school_holidays": {"zone": "B"},
+                "not_during": ["travaux"],
+                "exceptions": {"2027-05-07": []},
+            },
         },
-    },
-})  # fmt: skip
+    }
+)
 
 
 def test_a_schedule_gives_its_region_its_school_zone_and_the_days_it_is_closed():

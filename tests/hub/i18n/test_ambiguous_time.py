@@ -52,9 +52,16 @@ def test_no_two_moments_of_one_day_read_alike(moment: int, zone: str) -> None:
 
 def test_an_alert_of_the_hour_that_comes_twice_says_in_which_it_was_raised() -> None:
     notice = Notice(
-        alert="a", n=1, rule="r", state="raised", severity="warning", text="t", text_fr="t",
-        raised=1_792_888_200.0, changed=1_792_888_200.0,
-    )  # fmt: skip
+        alert="a",
+        n=1,
+        rule="r",
+        state="raised",
+        severity="warning",
+        text="t",
+        text_fr="t",
+        raised=1_792_888_200.0,
+        changed=1_792_888_200.0,
+    )
     assert notice.since("Europe/Paris") == "25/10/2026 02:30 (Europe/Paris, UTC+2)"
     assert notice.since("Europe/Paris", "en") == "2026-10-25 02:30 (Europe/Paris, UTC+2)"
     assert notice.since("Pacific/Noumea") == "25/10/2026 11:30 (Pacific/Noumea)"

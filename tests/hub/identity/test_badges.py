@@ -43,9 +43,14 @@ class World:
 
     async def hub(self) -> Badging:
         made = Badging(
-            self.store, self.clock, http=self, url="https://data.example:8443/", trust=lambda: self.trust,
-            here={"ecole"}, up=lambda: self.up,
-        )  # fmt: skip
+            self.store,
+            self.clock,
+            http=self,
+            url="https://data.example:8443/",
+            trust=lambda: self.trust,
+            here={"ecole"},
+            up=lambda: self.up,
+        )
         await made.load()
         return made
 

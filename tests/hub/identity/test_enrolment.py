@@ -73,8 +73,10 @@ async def test_a_token_gives_pinned_trust_keys_and_a_certificate(backend: Runnin
     certificate = x509.load_pem_x509_certificate((state / enrolment.CERTIFICATE).read_bytes())
     assert certificate.subject.rfc4514_string() == f"CN={enrolled.hub}"
     assert json.loads((state / "enrolment.json").read_text()) == {
-        "hub": read.hub, "url": read.url, "root": read.root,
-    }  # fmt: skip
+        "hub": read.hub,
+        "url": read.url,
+        "root": read.root,
+    }
     for path in (state / "enrolment.json", state / "trust.bin", state / enrolment.CERTIFICATE):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 

@@ -63,9 +63,11 @@ async def test_only_what_was_asked_for_is_heeded_and_names_are_cut_to_what_can_b
         200,
         **{
             "lorawan:a": {"hub": "", "name": "École\u202e\nvoisine" + "x" * 80},
-            "lorawan:b": {"hub": "hub-3", "last": 1}, "lorawan:c": {"hub": "h"}, "lorawan:d": {},
+            "lorawan:b": {"hub": "hub-3", "last": 1},
+            "lorawan:c": {"hub": "h"},
+            "lorawan:d": {},
         },
-    )  # fmt: skip
+    )
     http = Http(found)
     devices = ["ble:1", "lorawan:a", "lorawan:b", "lorawan:d"]
     asked = await asking(http, url="https://data.example/", clock=ManualClock()).ask(devices)

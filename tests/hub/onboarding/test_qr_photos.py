@@ -74,9 +74,13 @@ async def test_two_at_once_are_two_processes() -> None:
 
 async def test_a_reader_that_a_photograph_has_taken_over_fills_no_memory() -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-c", "import os\nwhile True: os.write(1, bytes(65536))",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        sys.executable,
+        "-I",
+        "-c",
+        "import os\nwhile True: os.write(1, bytes(65536))",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
     async with asyncio.timeout(60):
         assert len(await qr_photos._answered(process, b"x")) == 64 << 10
     process.kill()

@@ -31,8 +31,10 @@ async def test_an_unknown_device_waits_in_quarantine_and_nothing_is_forwarded():
     assert rows == []
     (waiting,) = path.quarantine
     assert (waiting.id, waiting.reason, waiting.values) == (
-        "ble:00:00:00:00:00:00", "not in the configuration", {"temperature": 1.0},
-    )  # fmt: skip
+        "ble:00:00:00:00:00:00",
+        "not in the configuration",
+        {"temperature": 1.0},
+    )
 
 
 async def test_an_integration_cannot_speak_for_the_device_of_another():
@@ -131,8 +133,10 @@ async def test_a_date_in_the_future_is_not_believed():
     await path.emit(values={"temperature": 1.0}, time=path.clock.now() - 3600)
     now = int(path.clock.now() * 1000)
     assert [(row.time_ms, row.quality) for row in path.buffer.rows] == [
-        (now, Quality.UNCERTAIN), (now, Quality.UNCERTAIN), (now - 3_600_000, Quality.GOOD),
-    ]  # fmt: skip
+        (now, Quality.UNCERTAIN),
+        (now, Quality.UNCERTAIN),
+        (now - 3_600_000, Quality.GOOD),
+    ]
 
 
 async def test_a_clock_that_is_set_while_a_report_is_taken_dates_none_of_it_wrongly():

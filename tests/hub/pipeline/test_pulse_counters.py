@@ -208,8 +208,9 @@ async def test_on_the_straight_path_the_index_is_kept_and_its_memory_rides_with_
         await path.emit("modbus", METER.id, values={"count": raw, "power": 5.0})
         path.clock.set(path.clock.now() + 60)
     assert [dict(zip([c.metric for c in row.shape.columns], row.values, strict=True)) for row in path.buffer.rows] == [
-        {"power": 5.0, "energy": 5000.0}, {"power": 5.0, "energy": 5000.002},
-    ]  # fmt: skip
+        {"power": 5.0, "energy": 5000.0},
+        {"power": 5.0, "energy": 5000.002},
+    ]
     assert not any(key.startswith(WINDOWS) for key in path.buffer.local)
     again = Path(pulse=pulse, local=path.buffer.local)  # whose clock has gone back two minutes
     (row,) = await again.emit("modbus", METER.id, values={"count": 11})

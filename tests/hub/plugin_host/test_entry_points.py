@@ -17,10 +17,16 @@ GROUPS = (GROUP, "console_scripts", "pytest11", "ilot.commands", "no.such.group"
 
 
 def theirs(group: str, path: list[str] | None = None) -> list[tuple[str, str, str, str]]:
-    found = importlib.metadata.entry_points(group=group) if path is None else [
-        entry for dist in importlib.metadata.distributions(path=path) for entry in dist.entry_points
-        if entry.group == group
-    ]  # fmt: skip
+    found = (
+        importlib.metadata.entry_points(group=group)
+        if path is None
+        else [
+            entry
+            for dist in importlib.metadata.distributions(path=path)
+            for entry in dist.entry_points
+            if entry.group == group
+        ]
+    )
     return sorted((one.name, one.value, one.dist.name, one.dist.version) for one in found if one.dist)
 
 

@@ -28,9 +28,15 @@ class Stage(Path):
         self.ready = 0
         kept = [Decoder(f"d{n}", "test", "ble", decode, (), None) for n, decode in enumerate(decoders)]
         self.core = Core(
-            self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, lambda _: FakeHttp(),
+            self.pipeline,
+            self.planner,
+            self.devices,
+            self.buffer,
+            self.clock,
+            self.counts,
+            lambda _: FakeHttp(),
             lambda kind: kept if kind == "ble" else [],
-        )  # fmt: skip
+        )
 
     def session(self, name="bluetooth"):
         def ready():

@@ -54,7 +54,7 @@ TRUST = Trust((Key(b"z" * 32, bytes(32)), Key(hashlib.sha256(PUBLIC).digest(), P
 ACK = Ack(hub="hub-a", stream="readings", run=b"r" * 16, db=b"d" * 16, n=1, through=7, ranges=((9, 9), (12, 40)))
 STATE = State(
     hub="hub-a", boot=b"b" * 16, nonce=b"n" * 16, n=3, streams={"readings": (b"r" * 16, 40, b"h" * 32)}, heard=1.8e9
-)  # fmt: skip
+)
 
 seqs = st.integers(1, 2**63 - 1)
 

@@ -31,11 +31,16 @@ class Building:
         self.clock, self.local = ManualClock(now), local or Local()
         self.seen, self.duty, self.told, self.battery = {}, True, [], None
         self.part = Availability(
-            devices=lambda: [SENSOR, STRANGER], seen=self.seen.get,
-            period=lambda device: 600.0 if device is SENSOR else None, on_duty=lambda device: self.duty,
-            battery_days=lambda device: self.battery, tell=lambda device, values: self.told.append((device.id, values)),
-            local=self.local, clock=self.clock, zone=PARIS,
-        )  # fmt: skip
+            devices=lambda: [SENSOR, STRANGER],
+            seen=self.seen.get,
+            period=lambda device: 600.0 if device is SENSOR else None,
+            on_duty=lambda device: self.duty,
+            battery_days=lambda device: self.battery,
+            tell=lambda device, values: self.told.append((device.id, values)),
+            local=self.local,
+            clock=self.clock,
+            zone=PARIS,
+        )
 
     async def pass_(self, minutes, heard):
         for _ in range(minutes):
@@ -123,5 +128,6 @@ async def test_a_day_that_has_not_come_is_none_and_the_one_before_it_goes_on():
     await building.pass_(90, heard=True)
     found = (await building.part.calls()["availability"]({}))["devices"]
     assert [(day["day"], day["percent"], day["hours"]) for one in found for day in one["days"]] == [
-        ("2027-01-01", 100.0, 1.0), ("2026-12-31", 100.0, 1.5),
-    ]  # fmt: skip
+        ("2027-01-01", 100.0, 1.0),
+        ("2026-12-31", 100.0, 1.5),
+    ]

@@ -54,8 +54,10 @@ async def test_no_place_on_earth_no_telephone_and_no_credential_of_an_address_is
 
 def test_who_acted_is_read_from_the_audit_log() -> None:
     assert people(["web:camille", "web:badge:00ff00ff Jo", "web:?::1", "cli", "cli:root"]) == {
-        "camille", "badge:00ff00ff Jo", "Jo",
-    }  # fmt: skip
+        "camille",
+        "badge:00ff00ff Jo",
+        "Jo",
+    }
 
 
 def test_a_number_that_only_looks_like_a_telephone_stays() -> None:

@@ -111,9 +111,16 @@ async def kept(path, now, **options):
     """One life of a hub that keeps raw history on disk too."""
     async with Hub(path, now, **options) as hub:
         raw = RawDisk(
-            Folder(path / "raw"), RawMemory(hub.store), hub.history, hub.clock, root=lambda: b"r" * 32,
-            wanted=lambda place, metric: True, drain=hub.observer.drain, keep_s=30 * 86_400, most=64 << 20,
-        )  # fmt: skip
+            Folder(path / "raw"),
+            RawMemory(hub.store),
+            hub.history,
+            hub.clock,
+            root=lambda: b"r" * 32,
+            wanted=lambda place, metric: True,
+            drain=hub.observer.drain,
+            keep_s=30 * 86_400,
+            most=64 << 20,
+        )
         hub.rollups.erasing = raw.erase
         await raw.write()
         yield hub, raw, Recalling(hub.rollups, hub.observer, hub.clock, lambda name: None, lambda place: None, [], raw)

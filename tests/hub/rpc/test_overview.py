@@ -26,9 +26,22 @@ class Buffer:
 
     def status(self) -> BufferStatus:
         return BufferStatus(
-            records=0, readings=0, bytes=0, kept=0, oldest_s=0, segments=0, pending_rows=0, pending_bound=1, poisoned=0,
-            evicted=0, refused={}, cut_bytes=0, notes=(), error="", last_commit_s=0.0,
-        )  # fmt: skip
+            records=0,
+            readings=0,
+            bytes=0,
+            kept=0,
+            oldest_s=0,
+            segments=0,
+            pending_rows=0,
+            pending_bound=1,
+            poisoned=0,
+            evicted=0,
+            refused={},
+            cut_bytes=0,
+            notes=(),
+            error="",
+            last_commit_s=0.0,
+        )
 
 
 def overview(clock: ManualClock, buffer: Buffer, room: Room) -> Overview:

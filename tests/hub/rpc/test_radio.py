@@ -31,13 +31,25 @@ class Stage(Path):
         super().__init__()
         self.told = Told()
         self.radio = Radio(
-            told=self.told, devices=self.devices, places=Places([Place(id="classe-1", site="ecole", zone="classes")]),
-            live=self.live, packs=NoPacks(), buffer=self.buffer, clock=self.clock,  # type: ignore[arg-type]
-        )  # fmt: skip
+            told=self.told,
+            devices=self.devices,
+            places=Places([Place(id="classe-1", site="ecole", zone="classes")]),
+            live=self.live,
+            packs=NoPacks(),
+            buffer=self.buffer,
+            clock=self.clock,  # type: ignore[arg-type]
+        )
         core = Core(
-            self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, lambda _: FakeHttp(),
-            lambda kind: [], told=self.told,
-        )  # fmt: skip
+            self.pipeline,
+            self.planner,
+            self.devices,
+            self.buffer,
+            self.clock,
+            self.counts,
+            lambda _: FakeHttp(),
+            lambda kind: [],
+            told=self.told,
+        )
         self.session = InProcessSession(TAG.integration, core, lambda: None)
 
     async def device(self) -> dict[str, Any]:

@@ -13,10 +13,12 @@ NAMES = {"device": ["lorawan:70B3D5499AB12345", "Sonde 3"], "place": ["salle-3"]
 
 
 def test_a_name_is_the_same_number_everywhere_in_keys_and_inside_sentences() -> None:
-    redacted = Redactor(NAMES).value({
-        "counts": {"lorawan:70B3D5499AB12345": 3},
-        "degraded": ["lorawan:70b3d5499ab12345 in Salle-3 is silent"],
-    })  # fmt: skip
+    redacted = Redactor(NAMES).value(
+        {
+            "counts": {"lorawan:70B3D5499AB12345": 3},
+            "degraded": ["lorawan:70b3d5499ab12345 in Salle-3 is silent"],
+        }
+    )
     (name,) = redacted["counts"]
     assert name == "device-2"
     assert redacted["degraded"] == ["device-2 in place-1 is silent"]

@@ -108,9 +108,12 @@ def test_evidence_is_cleared_for_that_device_alone() -> None:
 
 async def test_a_new_key_ends_the_suspicion_that_two_spoke_under_the_old_one(house: House) -> None:
     house.pipeline._guard = guard = Guard(
-        Options(), tell=lambda *event: None, monotonic=house.clock.monotonic, remembered={},
+        Options(),
+        tell=lambda *event: None,
+        monotonic=house.clock.monotonic,
+        remembered={},
         remember=house.buffer.put_local,
-    )  # fmt: skip
+    )
     for value in (1.0, 2.0):
         await house.emit(values={"temperature": value}, proof=Proof("bthome-ccm", 9, True))
     assert guard.suspects() == {TAG.id: "clone-fork"}

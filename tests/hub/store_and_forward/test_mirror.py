@@ -517,9 +517,14 @@ async def test_a_stick_that_hangs_is_told_and_holds_up_nobody() -> None:
 async def test_the_buffers_closed_segments_and_what_waits_in_them(tmp_path: Path) -> None:
     async def life() -> Buffer:
         made = Buffer.open(
-            tmp_path, hub="hub-test", identity=PARTY.identity, store_key=PARTY.store_key, trust=PARTY.trust,
-            clock=Clock(), config=SMALL,
-        )  # fmt: skip
+            tmp_path,
+            hub="hub-test",
+            identity=PARTY.identity,
+            store_key=PARTY.store_key,
+            trust=PARTY.trust,
+            clock=Clock(),
+            config=SMALL,
+        )
         made.start(asyncio.get_running_loop())
         made.append(rows(0, 1)[0])
         await made.flush()

@@ -37,9 +37,14 @@ class Door(Pages):
     async def __aenter__(self) -> Door:
         await super().__aenter__()
         made = Badging(
-            self.store, SystemClock(), http=None, url="https://x", trust=lambda: trust(KEY), here={"ecole"},  # type: ignore[arg-type]
+            self.store,
+            SystemClock(),
+            http=None,
+            url="https://x",
+            trust=lambda: trust(KEY),
+            here={"ecole"},  # type: ignore[arg-type]
             up=lambda: False,
-        )  # fmt: skip
+        )
         self.badging = made
         self.site.parts = self.site.parts._replace(badges=made)
         self.web._parts = self.site.parts

@@ -99,9 +99,7 @@ async def test_whoever_signs_in_while_their_password_changes_is_signed_out_with_
 
         async def late(at: float, who: str, what: dict[str, object]) -> None:
             if what.get("web") == "signed in":  # while the disk takes the entry, somebody changes the password
-                await pages.web.calls()["web.account.put"](
-                    {"name": NAME, "password": OTHER, "role": "administrateur"}
-                )  # fmt: skip
+                await pages.web.calls()["web.account.put"]({"name": NAME, "password": OTHER, "role": "administrateur"})
             await note(at, who, what)
 
         site._audit = late

@@ -119,8 +119,16 @@ def test_every_state_and_severity_and_piece_of_evidence_has_its_word() -> None:
 
 
 def test_a_story_keeps_its_beginning_and_its_last_changes() -> None:
-    one = Alert(id="a", rule="r", key="k", severity="info", raised=1.0, changed=1.0, by="rule:r",
-                story=(Step(1, "raised", 1.0, "rule:r"),))  # fmt: skip
+    one = Alert(
+        id="a",
+        rule="r",
+        key="k",
+        severity="info",
+        raised=1.0,
+        changed=1.0,
+        by="rule:r",
+        story=(Step(1, "raised", 1.0, "rule:r"),),
+    )
     for turn in range(100):
         after = moved(one, MUTED, 2.0 + turn, "cli:a", until=1000.0 + turn)
         assert after is not None

@@ -144,8 +144,9 @@ async def test_a_program_adds_lists_and_removes_pictures_as_the_pages_do(pages: 
     )
     listed = json.loads((await reader.get("/api/1/pictures"))[1])["pictures"]
     assert [(one["id"], one["site"], one["name"]) for one in listed] == [
-        (plan["id"], "", "RDC"), (photo["id"], "school", "Hall"),
-    ]  # fmt: skip
+        (plan["id"], "", "RDC"),
+        (photo["id"], "school", "Hall"),
+    ]
     assert (await browser.api("DELETE", f"/pictures/{plan['id']}"))[0] == 200
     assert (await reader.api("DELETE", f"/pictures/{photo['id']}"))[0] == 403
     assert [one["id"] for one in json.loads((await reader.get("/api/1/pictures"))[1])["pictures"]] == [photo["id"]]
@@ -352,9 +353,10 @@ async def test_no_route_but_that_of_a_new_zone_lets_a_technicien_change_the_conf
     await pages.claimed()
     await pages.person("technicien")
     changing = [
-        one for one in pages.site.table.routes if one.method != "GET" and one.path.startswith(
-            ("/configuration", "/api/1/configuration"))
-    ]  # fmt: skip
+        one
+        for one in pages.site.table.routes
+        if one.method != "GET" and one.path.startswith(("/configuration", "/api/1/configuration"))
+    ]
     assert len(changing) >= 9
     assert {one.roles for one in changing} == {RULES}
     zones = [one for one in pages.site.table.routes if one.path.endswith("/commissioning/zones")]

@@ -88,13 +88,17 @@ def test_devices_of_one_place_stand_beside_each_other_and_an_alert_is_at_its_dev
     device = {"place": "hall", "name": "", "state": "green", "fr": "", "en": "", "last_seen_s": 1.0}
     alert = {"device": "b", "place": "hall"}
     drawn = floors.marks(
-        {"hall": (10.0, 20.0), "attic": (1.0, 2.0)}, {"hall": "rooms"},
+        {"hall": (10.0, 20.0), "attic": (1.0, 2.0)},
+        {"hall": "rooms"},
         [{**device, "id": "b"}, {**device, "id": "a"}, {**device, "id": "c", "place": "elsewhere"}],
-        [alert, {"device": "", "place": "attic"}], 5.0,
-    )  # fmt: skip
+        [alert, {"device": "", "place": "attic"}],
+        5.0,
+    )
     assert [(one["number"], one["device"], one["x"], one["y"], len(one["alerts"])) for one in drawn] == [
-        (1, "", 1.0, 2.0, 1), (2, "a", 10.0, 20.0, 0), (3, "b", 15.0, 20.0, 1),
-    ]  # fmt: skip
+        (1, "", 1.0, 2.0, 1),
+        (2, "a", 10.0, 20.0, 0),
+        (3, "b", 15.0, 20.0, 1),
+    ]
     assert drawn[0]["state"] == floors.NONE
 
 
@@ -120,10 +124,11 @@ async def test_a_plan_shows_each_place_where_it_was_put_with_its_state_and_a_tab
 async def test_the_map_shows_positions_of_the_configuration_never_those_of_devices_or_dwellings(pages: Pages) -> None:
     browser = await pages.claimed()
     outdoors(
-        pages, Place(id="mat", site="school", zone="yard", position=Position(latitude=48.1, longitude=-1.6)),
+        pages,
+        Place(id="mat", site="school", zone="yard", position=Position(latitude=48.1, longitude=-1.6)),
         Place(id="logis", site="school", zone="homes", position=Position(latitude=48.7654, longitude=-1.61234)),
         dwellings=frozenset({"homes"}),
-    )  # fmt: skip
+    )
     slot = pages.hub.slots[pages.hub.devices[0].id]
     slot.report = Report(device=pages.hub.devices[0].id, values={}, position=Position(latitude=47.4321, longitude=-2.0))
     status, answer = await browser.api("GET", "/plan")

@@ -105,13 +105,18 @@ def test_a_difference_is_told_by_file_and_line_and_a_form_s_changes_option_by_op
         ("place", "a.yaml, ligne 3"), ("same", "x: 1"), ("less", "y: 2"), ("more", "y: 3"),
     ]  # fmt: skip
     form = configuring.spoken(
-        {"path": ["link"], "about": "", "fields": [field("metered", kind="truth", default="false"),
-                                                   field("proxy", value="http://p")]}, "fr",
-    )  # fmt: skip
+        {
+            "path": ["link"],
+            "about": "",
+            "fields": [field("metered", kind="truth", default="false"), field("proxy", value="http://p")],
+        },
+        "fr",
+    )
     edits = [{"path": ["link", "metered"], "value": True}, {"path": ["link", "proxy"], "remove": True}]
     assert [(one["name"], one["old"], one["new"]) for one in configuring.changes(form, edits, "fr")] == [
-        ("metered", "non", "oui"), ("proxy", "http://p", "–"),
-    ]  # fmt: skip
+        ("metered", "non", "oui"),
+        ("proxy", "http://p", "–"),
+    ]
 
 
 async def test_a_form_says_what_the_file_says_what_counts_else_and_shows_2000_entries_by_a_search(

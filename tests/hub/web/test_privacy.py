@@ -19,14 +19,21 @@ from hub.rpc.privacy import Declaring
 
 from .web_kit import Pages
 
-CORE = Core.model_validate({
-    "sites": {"s": {}},
-    "zones": {"hall": {"site": "s", "name": "Hall"}, "flat": {"site": "s", "name": "Appart. 12", "use": "logement"}},
-    "privacy": {"rules": {
-        "pilote": {"zones": ["flat"], "metrics": ["temperature"], "purpose": "bâti sain", "consent": "climat"},
-        "visites": {"zones": ["hall"], "metrics": ["count"], "purpose": "horaires", "count": {}},
-    }},
-})  # fmt: skip
+CORE = Core.model_validate(
+    {
+        "sites": {"s": {}},
+        "zones": {
+            "hall": {"site": "s", "name": "Hall"},
+            "flat": {"site": "s", "name": "Appart. 12", "use": "logement"},
+        },
+        "privacy": {
+            "rules": {
+                "pilote": {"zones": ["flat"], "metrics": ["temperature"], "purpose": "bâti sain", "consent": "climat"},
+                "visites": {"zones": ["hall"], "metrics": ["count"], "purpose": "horaires", "count": {}},
+            }
+        },
+    }
+)
 CONSENT = {
     "n": 1, "person": "loc-12", "purpose": "climat", "zone": "flat", "given": 1.79e9, "recorded": 1.79e9, "by": "cli",
     "ended": None, "why": "", "home": "Appart. 12",
@@ -50,9 +57,16 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
         buffer: Any = None
         protecting = Protecting(privacy, buffer, clock)
         declaring = Declaring(
-            CORE, privacy, protecting, counts, clock, METRICS, hub="hub-x", url="https://b.example.org",
+            CORE,
+            privacy,
+            protecting,
+            counts,
+            clock,
+            METRICS,
+            hub="hub-x",
+            url="https://b.example.org",
             declared=set,
-        )  # fmt: skip
+        )
 
         async def listed(arguments: dict[str, Any]) -> Any:
             return {"consents": [CONSENT], "erasures": [ERASURE], "asked": [], "timezone": "Europe/Paris"}

@@ -587,10 +587,19 @@ async def test_what_is_shown_is_escaped_wherever_it_comes_from(pages: Pages) -> 
     evil = "<img src=x onerror=alert(1)>"
     pages.hub.degraded = [f"link: {evil}", evil]
     pages.hub.waiting = [
-        {"id": f"ble:{evil}", "integration": "bluetooth", "model": evil, "known": known, "reason": evil, "count": 1,
-         "heard": {}, "rssi": -70, "last": 1.0}
+        {
+            "id": f"ble:{evil}",
+            "integration": "bluetooth",
+            "model": evil,
+            "known": known,
+            "reason": evil,
+            "count": 1,
+            "heard": {},
+            "rssi": -70,
+            "last": 1.0,
+        }
         for known in (False, True)
-    ]  # fmt: skip
+    ]
     browser = await pages.claimed()
     for path in ("/", "/todo", "/add", f"/devices?q={evil}", "/add?device=" + evil):
         status, text, _ = await browser.get(path)

@@ -114,11 +114,14 @@ class Hub:
         self.read_only, self.remembered = False, True
         self.devices = [
             Device(
-                id=f"lorawan:{n:016X}", integration="lorawan", place=f"salle-{n}", name=f"Sonde {n}",
+                id=f"lorawan:{n:016X}",
+                integration="lorawan",
+                place=f"salle-{n}",
+                name=f"Sonde {n}",
                 writable={"setpoint": Writable(low=10, high=25, role="technicien")} if n == 0 else {},
             )
             for n in range(many)
-        ]  # fmt: skip
+        ]
         self.live = Live()
         self.slots = {device.id: self.live.slot(device, (TEMPERATURE,)) for device in self.devices}
         self.answers: dict[str, Any] = {}  # calls that a real part answers
@@ -312,13 +315,31 @@ class Hub:
                  "choices": [], "required": False, "set": True, **self.field}  # fmt: skip
         return {
             "config.show": {
-                "first": "config.yaml", "files": {"config.yaml": self.text}, "digest": "d1", "mode": "local",
-                "managed_by": "", "problems": self.wrong, "progress": progress,
+                "first": "config.yaml",
+                "files": {"config.yaml": self.text},
+                "digest": "d1",
+                "mode": "local",
+                "managed_by": "",
+                "problems": self.wrong,
+                "progress": progress,
             },
-            "config.log": {"revisions": [], "running": "d1"}, "config.progress": progress, "config.stage": progress,
-            "config.form": {"form": {"path": ["hub"], "about": "", "fields": [field], "entries": [], "is_map": False,
-                                     "types": [], "new": False}, "digest": "d1", "edits": []},
-        }.get(name, {"state": "same", "ok": True, "problems": [], "diff": ""})  # fmt: skip
+            "config.log": {"revisions": [], "running": "d1"},
+            "config.progress": progress,
+            "config.stage": progress,
+            "config.form": {
+                "form": {
+                    "path": ["hub"],
+                    "about": "",
+                    "fields": [field],
+                    "entries": [],
+                    "is_map": False,
+                    "types": [],
+                    "new": False,
+                },
+                "digest": "d1",
+                "edits": [],
+            },
+        }.get(name, {"state": "same", "ok": True, "problems": [], "diff": ""})
 
     def calls(self) -> dict[str, Any]:
         names = (
@@ -363,16 +384,26 @@ class Pages:
         self.store = await Store.open(self.path / "store.db", b"k" * 32)
         places = Places([Place(id=f"salle-{n}", site="school", zone="rooms") for n in range(3)])
         parts = Parts(
-            live=self.hub.live, devices=Devices(self.hub.devices), places=places,
+            live=self.hub.live,
+            devices=Devices(self.hub.devices),
+            places=places,
             metric=lambda device, key: TEMPERATURE if key == "temperature" else None,
-            zones={"rooms": ("Salles", "school")}, title="École", timezone="Europe/Paris",
+            zones={"rooms": ("Salles", "school")},
+            title="École",
+            timezone="Europe/Paris",
             contact=self.options.contact,
-        )  # fmt: skip
+        )
         self.web = Web(
-            self.options, hub="hub-test", directory=self.path, parts=parts, store=self.store,
-            clock=SystemClock(), calls=self.calls, changed=lambda: None,
+            self.options,
+            hub="hub-test",
+            directory=self.path,
+            parts=parts,
+            store=self.store,
+            clock=SystemClock(),
+            calls=self.calls,
+            changed=lambda: None,
             broken_glass=lambda name, address: self.broken.append((name, address)),
-        )  # fmt: skip
+        )
         self._task = asyncio.create_task(self.web.run())
         async with asyncio.timeout(60):
             while not self.web.status()["served"] or not self.web._port:

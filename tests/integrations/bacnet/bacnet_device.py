@@ -119,11 +119,15 @@ def objects(extra: int) -> list[Any]:
     ]  # fmt: skip
     made += [
         AnalogInputObject(
-            objectIdentifier=f"analog-input,{1000 + n}", objectName=f"Zone {n}", presentValue=float(n % 50),
-            units="degreesCelsius", covIncrement=0.1, **STATE,
+            objectIdentifier=f"analog-input,{1000 + n}",
+            objectName=f"Zone {n}",
+            presentValue=float(n % 50),
+            units="degreesCelsius",
+            covIncrement=0.1,
+            **STATE,
         )
         for n in range(extra)
-    ]  # fmt: skip
+    ]
     return made
 
 
@@ -160,10 +164,19 @@ def application(options: argparse.Namespace, counts: Counter[str]) -> Applicatio
             await super().do_SubscribeCOVRequest(apdu)
 
     device = DeviceObject(
-        objectIdentifier=f"device,{options.instance}", objectName=f"Device {options.instance}", vendorIdentifier=999,
-        vendorName="Tests", modelName="Peer 1", firmwareRevision="1.2", applicationSoftwareVersion="1",
-        maxApduLengthAccepted=1476, protocolVersion=1, protocolRevision=22, numberOfApduRetries=1, apduTimeout=500,
-    )  # fmt: skip
+        objectIdentifier=f"device,{options.instance}",
+        objectName=f"Device {options.instance}",
+        vendorIdentifier=999,
+        vendorName="Tests",
+        modelName="Peer 1",
+        firmwareRevision="1.2",
+        applicationSoftwareVersion="1",
+        maxApduLengthAccepted=1476,
+        protocolVersion=1,
+        protocolRevision=22,
+        numberOfApduRetries=1,
+        apduTimeout=500,
+    )
     device.segmentationSupported = Segmentation(options.segmentation)
     port = NetworkPortObject(
         IPv4Address(f"{options.host}/8:{options.port}"), objectIdentifier="network-port,1", objectName="Port"

@@ -54,9 +54,18 @@ async def device(*options: str, instance: int = 1201, port: int = 0, host: str =
     """A device that listens."""
     port = port or free_port(host)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(Path(__file__).with_name("bacnet_device.py")), "--host", host, "--port", str(port),
-        "--instance", str(instance), *options, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        sys.executable,
+        str(Path(__file__).with_name("bacnet_device.py")),
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--instance",
+        str(instance),
+        *options,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
     try:
         assert process.stdout
         async with asyncio.timeout(DEADLINE):

@@ -156,22 +156,34 @@ def their_answer(values: list[tuple[str, list[tuple[str, Any]]]]) -> bytes:
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 1 << 20), st.floats(width=32, allow_nan=False), st.tuples(*[st.booleans()] * 4),
-                  st.integers(0, 25), st.text(st.characters(exclude_categories=("Cs",)), max_size=80)),
-        min_size=1, max_size=6, unique_by=lambda one: one[0],
+        st.tuples(
+            st.integers(0, 1 << 20),
+            st.floats(width=32, allow_nan=False),
+            st.tuples(*[st.booleans()] * 4),
+            st.integers(0, 25),
+            st.text(st.characters(exclude_categories=("Cs",)), max_size=80),
+        ),
+        min_size=1,
+        max_size=6,
+        unique_by=lambda one: one[0],
     )
-)  # fmt: skip
+)
 def test_what_an_independent_stack_answers_is_read_as_it_meant(said: list[tuple[Any, ...]]) -> None:
     message = their_answer(
         [
-            (f"analog-input,{n}", [
-                ("present-value", Real(value)), ("status-flags", StatusFlags([int(flag) for flag in flags])),
-                ("reliability", Reliability(why)), ("units", EngineeringUnits(62)),
-                ("object-name", CharacterString(name)),
-            ])
+            (
+                f"analog-input,{n}",
+                [
+                    ("present-value", Real(value)),
+                    ("status-flags", StatusFlags([int(flag) for flag in flags])),
+                    ("reliability", Reliability(why)),
+                    ("units", EngineeringUnits(62)),
+                    ("object-name", CharacterString(name)),
+                ],
+            )
             for n, value, flags, why, name in said
         ]
-    )  # fmt: skip
+    )
     answer = decode.datagram(encode.unicast(b"\1\0" + message), "192.0.2.1", 47808)
     assert isinstance(answer, Answer)
     found = decode.read_multiple(answer.data)

@@ -171,9 +171,11 @@ async def test_a_dead_device_does_not_delay_the_others() -> None:
     options = config(notifications="none").model_copy(update={"timeout": timedelta(minutes=5)})
     async with device() as peer, device("--mute", instance=1202) as dead:
         gone = hub.Device(
-            id="bacnet:1203", integration="bacnet", place="p",
+            id="bacnet:1203",
+            integration="bacnet",
+            place="p",
             settings={"address": f"{HOST}:{free_port()}", "objects": objects},
-        )  # fmt: skip
+        )
         devices = [peer.device(objects), dead.device(objects), gone]
         async with running(options, devices) as session:
             await until(lambda: len(session.reports) >= 12, "twelve polls")
@@ -227,9 +229,11 @@ async def test_a_device_that_returns_is_read_and_subscribed_to_again(caplog: pyt
 async def test_another_device_at_the_address_is_never_read(caplog: pytest.LogCaptureFixture) -> None:
     async with device(instance=7) as peer:
         wrong = hub.Device(
-            id="bacnet:8", integration="bacnet", place="p",
+            id="bacnet:8",
+            integration="bacnet",
+            place="p",
             settings={"address": peer.address, "objects": {"analog-input:1": {"metric": "temperature"}}},
-        )  # fmt: skip
+        )
         async with running(config(), [wrong]) as session:
             await until(lambda: ("bacnet:8", "other-device") in session.drops)
             assert "is not device 8: check its id and address" in caplog.text

@@ -100,11 +100,18 @@ async def test_a_broadcast_is_sent_only_when_it_is_asked_for(tmp_path: Path) -> 
 text = st.text(max_size=40)
 seen = st.lists(
     st.builds(
-        Seen, st.builds(ObjectId, st.sampled_from(sorted(names.READABLE)), st.integers(0, 4_194_302)), text, text,
-        st.none() | st.integers(0, 300), st.lists(text, max_size=3).map(tuple),
+        Seen,
+        st.builds(ObjectId, st.sampled_from(sorted(names.READABLE)), st.integers(0, 4_194_302)),
+        text,
+        text,
+        st.none() | st.integers(0, 300),
+        st.lists(text, max_size=3).map(tuple),
         st.none() | st.integers(0, 9) | st.floats() | text,
-    ), unique_by=lambda one: one.object, min_size=1, max_size=30,
-)  # fmt: skip
+    ),
+    unique_by=lambda one: one.object,
+    min_size=1,
+    max_size=30,
+)
 
 
 @given(seen)

@@ -20,9 +20,10 @@ from integrations.bacnet.link import Link, Silent
 def poller(station: Station) -> Any:
     """What `writing` asks of a device's poller."""
     point = SimpleNamespace(
-        object=names.ObjectId(2, 1), point=SimpleNamespace(priority=10),
+        object=names.ObjectId(2, 1),
+        point=SimpleNamespace(priority=10),
         translation=SimpleNamespace(raw=lambda _value: tags.application(tags.REAL, 21.0)),
-    )  # fmt: skip
+    )
     return SimpleNamespace(point=lambda _metric: point, asker=SimpleNamespace(station=station))
 
 

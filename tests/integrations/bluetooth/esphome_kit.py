@@ -126,7 +126,8 @@ class Peripheral:
         properties = 0x02 | 0x10  # read, notify
         return [
             pb.BluetoothGATTService(
-                uuid=halves(service), handle=number,
+                uuid=halves(service),
+                handle=number,
                 characteristics=[
                     pb.BluetoothGATTCharacteristic(uuid=halves(uuid), handle=handle, properties=properties)
                     for handle, uuid in self.handles.items()
@@ -134,7 +135,7 @@ class Peripheral:
                 ],
             )
             for number, service in enumerate(dict.fromkeys(self.service_of.values()), 1)
-        ]  # fmt: skip
+        ]
 
 
 def halves(uuid: str) -> list[int]:

@@ -19,11 +19,14 @@ class Devices:
     def __init__(self, keys: dict[str, bytes | None], settings: dict[str, dict[str, Any]]) -> None:
         self._devices = {
             device: hub.Device(
-                id=device, integration="bluetooth", place="p", key=key,
+                id=device,
+                integration="bluetooth",
+                place="p",
+                key=key,
                 settings=DeviceSettings(**settings.get(device, {})).model_dump(),
             )
             for device, key in keys.items()
-        }  # fmt: skip
+        }
         self._changed: asyncio.Queue[hub.Device] = asyncio.Queue()
 
     def get(self, device: str) -> hub.Device | None:

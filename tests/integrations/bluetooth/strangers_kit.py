@@ -139,9 +139,13 @@ class Stage:
 
     def host(self) -> feeding.Host:
         return feeding.Host(
-            self.heard, self.devices.get, lambda reason, device: self.counts.append(reason), self.log.append,
-            self.log.append, lambda: self.now,
-        )  # fmt: skip
+            self.heard,
+            self.devices.get,
+            lambda reason, device: self.counts.append(reason),
+            self.log.append,
+            self.log.append,
+            lambda: self.now,
+        )
 
 
 @contextlib.asynccontextmanager

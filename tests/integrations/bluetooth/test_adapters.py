@@ -119,10 +119,16 @@ class House:
         self.hearing = Watched(180)
         self.sources = Sources([GROUP], lambda n: None)
         self.adapters = Adapters(
-            (), mode, timedelta(seconds=30), life=self.session, hear=self.hear,
-            count=lambda reason, device: self.lost.update([reason]), sources=self.sources,
-            hearing=self.hearing, clock=lambda: self.now,
-        )  # fmt: skip
+            (),
+            mode,
+            timedelta(seconds=30),
+            life=self.session,
+            hear=self.hear,
+            count=lambda reason, device: self.lost.update([reason]),
+            sources=self.sources,
+            hearing=self.hearing,
+            clock=lambda: self.now,
+        )
 
     def hear(self, heard: Heard) -> None:
         self.heard[heard.source] += 1

@@ -90,11 +90,15 @@ def test_an_address_that_is_none_is_refused(address: object) -> None:
 
 
 def test_a_line_may_write_things_in_the_usual_ways() -> None:
-    frame = advert.line({
-        "address": "a4-c1-38-01-02-03", "rssi": -70, "name": "x",
-        "manufacturer_data": {"0x0499": "0x0507", "76": "02 15"},
-        "service_data": {"0xFCD2": "4002", "0000FE95-0000-1000-8000-00805F9B34FB": "30"},
-    })  # fmt: skip
+    frame = advert.line(
+        {
+            "address": "a4-c1-38-01-02-03",
+            "rssi": -70,
+            "name": "x",
+            "manufacturer_data": {"0x0499": "0x0507", "76": "02 15"},
+            "service_data": {"0xFCD2": "4002", "0000FE95-0000-1000-8000-00805F9B34FB": "30"},
+        }
+    )
     assert frame.address == ADDRESS
     assert frame.data == {
         "manufacturer:0499": b"\x05\x07",

@@ -120,9 +120,12 @@ def test_whatever_is_sent_is_read_refused_or_left_alone(data: bytes, pulses: byt
         return
     for key, value in answer.values.items() if answer else ():
         low, high = {
-            "temperature": (-3276.8, 3276.7), "humidity": (0, 655.35), "battery": (0, 255),
-            "battery_voltage": (0, 65.535), "count": (0, 2**24),
-        }[key]  # fmt: skip
+            "temperature": (-3276.8, 3276.7),
+            "humidity": (0, 655.35),
+            "battery": (0, 255),
+            "battery_voltage": (0, 65.535),
+            "count": (0, 2**24),
+        }[key]
         assert isinstance(value, int | float)
         assert math.isfinite(value)
         assert low <= value <= high

@@ -25,7 +25,8 @@ HEARD = st.builds(
     manufacturer=st.dictionaries(st.integers(0, 0xFFFF), st.binary(max_size=27), max_size=3),
     service=st.dictionaries(
         st.binary(min_size=2, max_size=2).map(lambda raw: f"0000{raw.hex()}-0000-1000-8000-00805f9b34fb"),
-        st.binary(max_size=27), max_size=3,
+        st.binary(max_size=27),
+        max_size=3,
     ),
     name=st.text("abc 123", max_size=8).map(str.strip),
     rssi=st.none() | st.integers(-127, 20),
@@ -33,7 +34,7 @@ HEARD = st.builds(
     random=st.booleans(),
     raw=st.just(b""),
     uuids=st.lists(st.sampled_from(["0000fff0-0000-1000-8000-00805f9b34fb", "f000aa00-0451-4000-b000-000000000000"])),
-)  # fmt: skip
+)
 
 
 @given(HEARD, st.floats(1.6e9, 2e9))
@@ -92,10 +93,12 @@ class Radio:
         async with asyncio.TaskGroup() as tasks:
             playing = tasks.create_task(
                 capture.play(
-                    path, hear=lambda said: self.heard.append((loop.time() - began, said.address)),
-                    count=lambda reason, device: self.lost.append(reason), sources=self.sources,
+                    path,
+                    hear=lambda said: self.heard.append((loop.time() - began, said.address)),
+                    count=lambda reason, device: self.lost.append(reason),
+                    sources=self.sources,
                 )
-            )  # fmt: skip
+            )
             if heard:
                 await until(lambda: len(self.heard) >= heard)
                 playing.cancel()

@@ -30,9 +30,13 @@ class Mock:
 
     async def call(self, path: str, interface: str, member: str, signature: str, *body: Any) -> Any:
         message = Message(
-            destination="org.bluez", path=path, interface=interface, member=member, signature=signature,
+            destination="org.bluez",
+            path=path,
+            interface=interface,
+            member=member,
+            signature=signature,
             body=list(body),
-        )  # fmt: skip
+        )
         reply = await self._bus.call(message)
         assert reply.message_type is MessageType.METHOD_RETURN, reply.body
         return reply.body[0] if reply.body else None
@@ -64,10 +68,16 @@ class Mock:
 async def mock(bus: str) -> AsyncIterator[Mock]:
     # The system's own Python: the mock is a Debian package, not one of ours.
     process = await asyncio.create_subprocess_exec(
-        SYSTEM_PYTHON, "-m", "dbusmock", "--system", "--template", "bluez5",
+        SYSTEM_PYTHON,
+        "-m",
+        "dbusmock",
+        "--system",
+        "--template",
+        "bluez5",
         env={"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": bus},
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     control = await MessageBus(bus_address=bus).connect()
     try:
         while True:  # until it owns its name

@@ -38,14 +38,23 @@ class House(Path):
         if limit > 1024:
             self.quarantine = self.pipeline._quarantine = self.pipeline.strangers.quarantine = Quarantine(limit)
         core = Core(
-            self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, lambda _: FakeHttp(),  # type: ignore[arg-type]
+            self.pipeline,
+            self.planner,
+            self.devices,
+            self.buffer,
+            self.clock,
+            self.counts,
+            lambda _: FakeHttp(),  # type: ignore[arg-type]
             lambda kind: decoders,
-        )  # fmt: skip
+        )
         self.session = InProcessSession("bluetooth", core, lambda: None)
         self.intake = Intake(
             own=lambda device: self.devices.get(device) is not None,
-            count=self.counts.add, clock=lambda: self.now, limit=limit, repeat=5.0,
-        )  # fmt: skip
+            count=self.counts.add,
+            clock=lambda: self.now,
+            limit=limit,
+            repeat=5.0,
+        )
         self.counter = 0
 
     async def flood(self, seconds: float) -> None:

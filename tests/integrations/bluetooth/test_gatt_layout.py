@@ -69,12 +69,15 @@ def why(**data: Any) -> str:
 def test_a_public_layout_reads_what_its_structure_holds() -> None:
     [wave] = layout(WAVE_PLUS)
     assert (wave.characteristic, wave.mode, wave.interval) == (
-        "b42e2a68-ade7-11e4-89d3-123b93f75cba", "read", timedelta(minutes=5),
-    )  # fmt: skip
+        "b42e2a68-ade7-11e4-89d3-123b93f75cba",
+        "read",
+        timedelta(minutes=5),
+    )
     data = struct.pack("<4B8H", 1, 81, 0, 0, 100, 90, 2187, 50443, 713, 96, 0, 0)
     assert gatt_layout.read(wave, data) == (
-        {"humidity": 40.5, "temperature": 21.87, "pressure": 1008.86, "co2": 713, "tvoc": 96}, (),
-    )  # fmt: skip
+        {"humidity": 40.5, "temperature": 21.87, "pressure": 1008.86, "co2": 713, "tvoc": 96},
+        (),
+    )
     values, skipped = gatt_layout.read(wave, struct.pack("<4B8H", 1, 81, 0, 0, 0, 0, 2187, 50443, 65535, 96, 0, 0))
     assert ("co2" in values, skipped) == (False, ("unknown-co2",))
 
@@ -124,8 +127,9 @@ def test_a_value_too_short_names_the_field_and_its_place() -> None:
     with pytest.raises(hub.DecodeError) as error:
         gatt_layout.read(short, bytes(5))
     assert (error.value.reason, error.value.detail) == (
-        "truncated", "field co2 is bytes 2 to 5 of a value that has 5 bytes",
-    )  # fmt: skip
+        "truncated",
+        "field co2 is bytes 2 to 5 of a value that has 5 bytes",
+    )
     with pytest.raises(hub.DecodeError, match="field x is byte 3 of a value that has 0 bytes"):
         gatt_layout.read(item({"metric": "x", "at": 3, "type": "u8"}), b"")
 
@@ -195,13 +199,20 @@ def test_no_radio_can_bring_fields() -> None:
 
 some_field = st.builds(
     lambda type_, at, length, bit, invalid: {
-        "metric": "x", "type": type_, "at": at, "invalid": [] if type_ in ("bit", "utf8") else invalid,
-        "length": length if type_ == "utf8" else 0, "bit": bit if type_ == "bit" else 0,
+        "metric": "x",
+        "type": type_,
+        "at": at,
+        "invalid": [] if type_ in ("bit", "utf8") else invalid,
+        "length": length if type_ == "utf8" else 0,
+        "bit": bit if type_ == "bit" else 0,
         "scale": "1" if type_ in ("bit", "utf8") else "0.001",
     },
-    st.sampled_from(get_args(Type)), st.integers(0, 20), st.integers(0, 20), st.integers(0, 7),
+    st.sampled_from(get_args(Type)),
+    st.integers(0, 20),
+    st.integers(0, 20),
+    st.integers(0, 7),
     st.lists(st.integers(), max_size=2),
-)  # fmt: skip
+)
 
 
 def outcome(field: dict[str, Any], data: bytes) -> dict[str, Any] | str:

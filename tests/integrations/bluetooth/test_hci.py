@@ -42,9 +42,12 @@ class Air:
         self.said: asyncio.Queue[Advertisement] = asyncio.Queue()
         self.lost: list[str] = []
         self.intake = Intake(
-            own=lambda device: False, count=lambda reason, device: self.lost.append(reason),
-            clock=asyncio.get_running_loop().time, limit=64, repeat=60.0,
-        )  # fmt: skip
+            own=lambda device: False,
+            count=lambda reason, device: self.lost.append(reason),
+            clock=asyncio.get_running_loop().time,
+            limit=64,
+            repeat=60.0,
+        )
 
     @asynccontextmanager
     async def speaking(self, data: AdvertisingData) -> AsyncIterator[None]:
@@ -57,8 +60,9 @@ class Air:
         await speaker.start_advertising(
             advertising_data=bytes(data),
             own_address_type=OwnAddressType.PUBLIC if public else OwnAddressType.RANDOM,
-            advertising_interval_min=20, advertising_interval_max=20,
-        )  # fmt: skip
+            advertising_interval_min=20,
+            advertising_interval_max=20,
+        )
         try:
             yield
         finally:

@@ -162,9 +162,10 @@ async def test_a_late_copy_of_an_older_advertisement_is_known_too() -> None:
             st.tuples(st.integers(0, 40), st.none() | st.integers(-100, -30)),
             min_size=1,
         ),
-        min_size=1, max_size=8,
+        min_size=1,
+        max_size=8,
     )
-)  # fmt: skip
+)
 def test_whoever_hears_an_advertisement_whenever_it_is_one_frame_with_the_best_signal_in_time(
     heard: list[dict[str, tuple[int, int | None]]],
 ) -> None:

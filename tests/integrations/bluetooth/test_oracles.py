@@ -34,10 +34,19 @@ FACTORS = {0x07: 0.45359237, 0x41: 1000, 0x48: 0.001}
 
 def info(service: dict[str, bytes], manufacturer: dict[int, bytes]) -> BluetoothServiceInfoBleak:
     return BluetoothServiceInfoBleak(
-        name="x", address=ADDRESS, rssi=-60, manufacturer_data=manufacturer, service_data=service,
-        service_uuids=list(service), source="", device=None, advertisement=None, connectable=False, time=0.0,
+        name="x",
+        address=ADDRESS,
+        rssi=-60,
+        manufacturer_data=manufacturer,
+        service_data=service,
+        service_uuids=list(service),
+        source="",
+        device=None,
+        advertisement=None,
+        connectable=False,
+        time=0.0,
         tx_power=None,
-    )  # fmt: skip
+    )
 
 
 def theirs(payload: bytes, key: bytes | None = None, address: str = ADDRESS) -> dict[str, Any]:

@@ -77,9 +77,11 @@ async def test_characteristics_are_read_at_once_and_make_one_report(bus: str) ->
     async with house(bus, READS, sensor) as (bluez, session):
         bluez.speak()
         assert await report(session) == hub.Report(
-            device=sensor.id, values={"temperature": 21.5, "humidity": 45.5}, proof=hub.Proof("gatt"),
+            device=sensor.id,
+            values={"temperature": 21.5, "humidity": 45.5},
+            proof=hub.Proof("gatt"),
             signal=hub.Signal(rssi=-60, source="hci0"),
-        )  # fmt: skip
+        )
         await until(lambda: bluez.radios["hci0"].connected == 0)
         assert sensor.peripheral is not None
         assert (sensor.peripheral.connections, len(sensor.peripheral.reads)) == (1, 2)

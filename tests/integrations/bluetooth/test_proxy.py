@@ -139,9 +139,13 @@ async def test_without_any_other_source_a_proxy_that_is_away_is_not_ready(no_blu
     ],
 )
 async def test_a_key_that_does_not_fit_is_refused_with_the_options_name(
-    theirs: str | None, ours: str | None, complaint: str, no_bluez: None, session: Session,
+    theirs: str | None,
+    ours: str | None,
+    complaint: str,
+    no_bluez: None,
+    session: Session,
     caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+) -> None:
     async with fake_proxy(theirs) as hall:
         config = bluetooth.Config(proxies={"hall": {"url": f"esphome://127.0.0.1:{hall.port}", "key": ours}})
         with pytest.raises((hub.NotReady, hub.AuthFailed)) as error:

@@ -181,9 +181,14 @@ def test_nothing_is_wrong_exactly_when_all_that_is_wanted_can_scan(
 
 async def simulator(*arguments: str) -> tuple[asyncio.subprocess.Process, dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "integrations.bluetooth.sim", *arguments,
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "integrations.bluetooth.sim",
+        *arguments,
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     assert process.stdout
     line = await asyncio.wait_for(process.stdout.readline(), 60)
     return process, json.loads(line)

@@ -43,8 +43,10 @@ def read_yaml(path: Path) -> Any:
 
 def documents() -> dict[str, dict[str, Any]]:
     """Per characteristic of ours, the field of the Supplement that describes its value."""
-    names = {f"{entry['uuid']:04x}": entry["id"] for entry in read_yaml(
-        DOCUMENTS / "assigned_numbers" / "uuids" / "characteristic_uuids.yaml")["uuids"]}  # fmt: skip
+    names = {
+        f"{entry['uuid']:04x}": entry["id"]
+        for entry in read_yaml(DOCUMENTS / "assigned_numbers" / "uuids" / "characteristic_uuids.yaml")["uuids"]
+    }
     by_id = {}
     for path in (DOCUMENTS / "gss").glob("*.yaml"):
         described = read_yaml(path)["characteristic"]

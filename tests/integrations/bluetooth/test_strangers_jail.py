@@ -71,9 +71,10 @@ async def test_without_the_jail_it_could_do_more(hostile: Path) -> None:
 async def test_the_worker_has_no_rights_no_environment_and_no_files(hostile: Path) -> None:
     async with child.worker([]) as worker:
         [pid] = [
-            int(entry) for entry in os.listdir("/proc") if entry.isdigit() and _parent(entry) == os.getpid()
-            and b"runpy" in _read(f"/proc/{entry}/cmdline")
-        ]  # fmt: skip
+            int(entry)
+            for entry in os.listdir("/proc")
+            if entry.isdigit() and _parent(entry) == os.getpid() and b"runpy" in _read(f"/proc/{entry}/cmdline")
+        ]
         status = dict(
             line.split(":\t", 1) for line in _read(f"/proc/{pid}/status").decode().splitlines() if ":\t" in line
         )

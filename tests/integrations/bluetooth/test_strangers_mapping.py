@@ -157,9 +157,15 @@ saids = st.builds(
     Said, st.sampled_from(["sensor", "flag", "event"]), text, numbers, st.sampled_from(["", "r"]), text, text
 )
 answers = st.builds(
-    Answer, st.integers(0, 2**32), st.sampled_from(["", "a-parser"]) | st.text(max_size=20), text, st.booleans(),
-    st.booleans(), st.lists(saids, max_size=6), st.lists(text, max_size=1),
-)  # fmt: skip
+    Answer,
+    st.integers(0, 2**32),
+    st.sampled_from(["", "a-parser"]) | st.text(max_size=20),
+    text,
+    st.booleans(),
+    st.booleans(),
+    st.lists(saids, max_size=6),
+    st.lists(text, max_size=1),
+)
 
 
 def outcome(data: bytes, key: bytes | None) -> Any:
@@ -171,9 +177,10 @@ def outcome(data: bytes, key: bytes | None) -> Any:
 
 @settings.get_profile("hostile")
 @given(
-    data=answers.map(msgspec.msgpack.encode) | st.binary(max_size=300), key=st.none() | st.just(bytes(16)),
+    data=answers.map(msgspec.msgpack.encode) | st.binary(max_size=300),
+    key=st.none() | st.just(bytes(16)),
     cut=st.integers(0, 400),
-)  # fmt: skip
+)
 def test_whatever_the_worker_answers_it_is_read_or_refused(data: bytes, key: bytes | None, cut: int) -> None:
     for packet in (data, data[:cut]):
         answer = outcome(packet, key)

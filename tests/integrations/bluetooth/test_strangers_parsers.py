@@ -71,9 +71,13 @@ def frame(
     address: str, name: str, manufacturer: dict[int, str], service: dict[str, str], uuids: tuple[str, ...] = ()
 ) -> hub.Frame:
     return advert.frame(
-        address, {company: bytes.fromhex(data) for company, data in manufacturer.items()},
-        {uuid: bytes.fromhex(data) for uuid, data in service.items()}, name=name, rssi=-60, uuids=uuids,
-    )  # fmt: skip
+        address,
+        {company: bytes.fromhex(data) for company, data in manufacturer.items()},
+        {uuid: bytes.fromhex(data) for uuid, data in service.items()},
+        name=name,
+        rssi=-60,
+        uuids=uuids,
+    )
 
 
 def read(heard: hub.Frame, data: bytes, key: bytes | None = None) -> hub.Decoded | hub.NeedKey | None:
@@ -231,12 +235,19 @@ uuids = st.sampled_from([questions.whole_uuid(u) for v in VECTORS for u in v[5]]
 
 
 @settings.get_profile("hostile")
-@given(asked=st.builds(
-    Ask, st.just(0), addresses, names, st.integers(-127, 20) | st.none(),
-    st.dictionaries(companies, st.binary(max_size=40), max_size=3),
-    st.dictionaries(services, st.binary(max_size=40), max_size=2), st.lists(uuids, max_size=2),
-    st.none() | st.binary(min_size=16, max_size=16),
-))  # fmt: skip
+@given(
+    asked=st.builds(
+        Ask,
+        st.just(0),
+        addresses,
+        names,
+        st.integers(-127, 20) | st.none(),
+        st.dictionaries(companies, st.binary(max_size=40), max_size=3),
+        st.dictionaries(services, st.binary(max_size=40), max_size=2),
+        st.lists(uuids, max_size=2),
+        st.none() | st.binary(min_size=16, max_size=16),
+    )
+)
 def test_whatever_is_on_the_air_the_readings_are_numbers_with_a_place(asked: Ask) -> None:
     answer = READER.read(asked)
     known = {**hub.METRICS, **{metric.key: metric for metric in mapping.METRICS}}

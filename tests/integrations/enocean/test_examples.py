@@ -44,19 +44,24 @@ def test_each_example_says_what_its_source_says(example: dict[str, Any], tmp_pat
 
 async def test_the_simulator_is_heard_as_it_says(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "integrations.enocean.sim", "--interval", "0.01"], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "integrations.enocean.sim", "--interval", "0.01"],
+        stdout=subprocess.PIPE,
+        text=True,
         cwd=Path(__file__).parents[3],
-    )  # fmt: skip
+    )
     try:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         devices = [
             hub.Device(
-                id=name, integration="enocean", place=name[-2:], key=bytes.fromhex(facts.pop("key", "")) or None,
+                id=name,
+                integration="enocean",
+                place=name[-2:],
+                key=bytes.fromhex(facts.pop("key", "")) or None,
                 settings=facts,
             )
             for name, facts in told["devices"].items()
-        ]  # fmt: skip
+        ]
 
         class Enough(FakeSession):
             async def emit(self, report: hub.Report, *, durable: bool = False) -> None:

@@ -36,7 +36,7 @@ PTM = [
         "55000A0701EB30D0B518FB019EB63B0000FFFFFFFF37004D",
         "55000A0701EB307BAEC828019EB63B0000FFFFFFFF370094",
     )
-]  # fmt: skip
+]
 SWITCH = hub.Device(id="enocean:019EB63B", integration="enocean", place="door", settings={"eep": "F6-02-01"})
 
 
@@ -248,8 +248,9 @@ async def test_the_channels_of_an_actuator_are_devices_of_their_own_with_one_key
     await listening.hear(sealed(1, 0xD2, bytes.fromhex("0460e4")), 1.0)
     await listening.hear(sealed(2, 0xD2, bytes.fromhex("046180")), 2.0)
     assert [(report.device, report.values) for report in session.reports] == [
-        (one.id, {"powered": True}), (two.id, {"powered": False}),
-    ]  # fmt: skip
+        (one.id, {"powered": True}),
+        (two.id, {"powered": False}),
+    ]
 
 
 def test_the_second_half_of_a_teach_in_alone_late_or_under_a_psk_teaches_nothing() -> None:
@@ -308,8 +309,9 @@ def test_the_command_opens_a_telegram(tmp_path_factory: pytest.TempPathFactory) 
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.exit_code == 0
     assert [line["readings"] for line in told if "readings" in line] == [
-        {"button": "A0 pressed"}, {"humidity": 40, "temperature": 20},
-    ]  # fmt: skip
+        {"button": "A0 pressed"},
+        {"humidity": 40, "temperature": 20},
+    ]
     assert KEY.hex() not in done.stdout.lower()
     done = CliRunner().invoke(decode_command, ["enocean", PTM[2].hex(), PTM[0].hex(), "a510080b80018f2b3c00", "55"])
     told = [json.loads(line) for line in done.stdout.splitlines()]

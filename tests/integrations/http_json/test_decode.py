@@ -46,11 +46,16 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 PATHS = ["", "a", "a.b", "a[0]", "[0].power", "power"]
 DEVICES = [
     DeviceSettings.model_validate(
-        {"path": "/x", "time": time,
-         "values": {"power": {"path": one}, "running": {"path": two}, "firmware": {"path": one}}}
+        {
+            "path": "/x",
+            "time": time,
+            "values": {"power": {"path": one}, "running": {"path": two}, "firmware": {"path": one}},
+        }
     )
-    for one in PATHS for two in PATHS[:2] for time in (None, "a")
-]  # fmt: skip
+    for one in PATHS
+    for two in PATHS[:2]
+    for time in (None, "a")
+]
 
 
 @settings.get_profile("hostile")

@@ -22,10 +22,14 @@ def config(peer: Any, **options: Any) -> Config:
 async def test_what_a_page_says_is_reported(peer: Any, session: Any, start: Any) -> None:
     await peer.page("/status?id=1", {"P": 1250.5, "E": 1234567, "Q": 3})
     session.put(
-        "http:meter", path="/status?id=1",
-        values={"power": {"path": "P"}, "energy": {"path": "E", "scale": 0.001},
-                "quality": {"path": "Q", "unit": "1", "privacy": "technical"}},
-    )  # fmt: skip
+        "http:meter",
+        path="/status?id=1",
+        values={
+            "power": {"path": "P"},
+            "energy": {"path": "E", "scale": 0.001},
+            "quality": {"path": "Q", "unit": "1", "privacy": "technical"},
+        },
+    )
     running = start(run(config(peer), session))
     await session.turn(running)
     (report,) = session.reports

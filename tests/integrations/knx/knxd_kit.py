@@ -98,9 +98,13 @@ class Knxd:
     async def tool(self, applet: str, *arguments: str) -> None:
         """`knxtool APPLET`, to its end."""
         process = await asyncio.create_subprocess_exec(
-            "knxtool", applet, f"local:{self.socket}", *arguments,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+            "knxtool",
+            applet,
+            f"local:{self.socket}",
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
         said, _ = await asyncio.wait_for(process.communicate(), DEADLINE_S)
         assert process.returncode == 0, said
 
@@ -114,9 +118,14 @@ class Knxd:
     async def listening(self) -> AsyncIterator[list[str]]:
         """What `knxtool groupsocketlisten` prints, line by line."""
         process = await asyncio.create_subprocess_exec(
-            "stdbuf", "-oL", "knxtool", "groupsocketlisten", f"local:{self.socket}",
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+            "stdbuf",
+            "-oL",
+            "knxtool",
+            "groupsocketlisten",
+            f"local:{self.socket}",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
         lines: list[str] = []
 
         async def read() -> None:

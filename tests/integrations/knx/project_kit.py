@@ -70,9 +70,13 @@ def hardware(schema: int) -> str:
 def program(schema: int) -> str:
     def flags(read: str, transmit: str) -> str:
         return attributes(
-            ReadFlag=read, WriteFlag="Disabled", CommunicationFlag="Enabled", TransmitFlag=transmit,
-            UpdateFlag="Disabled", ReadOnInitFlag="Disabled",
-        )  # fmt: skip
+            ReadFlag=read,
+            WriteFlag="Disabled",
+            CommunicationFlag="Enabled",
+            TransmitFlag=transmit,
+            UpdateFlag="Disabled",
+            ReadOnInitFlag="Disabled",
+        )
 
     return f"""<?xml version="1.0" encoding="utf-8"?>
 <KNX xmlns="http://knx.org/xml/project/{schema}"><ManufacturerData><Manufacturer RefId="M-0083"><ApplicationPrograms>
@@ -131,10 +135,16 @@ def installation(schema: int) -> str:
         [
             device(1, 10, "Capteur salle 12", linked("O-1_R-1", 1), linked("O-2_R-2", 2), linked("O-3_R-4", 3)),
             device(2, 11, "Capteur CDI", linked("O-1_R-1", 4)),
-            device(3, 20, "Actionneur", linked("O-3_R-3", 5), linked("O-3_R-4", 6, DatapointType="DPST-1-11"),
-                   linked("O-1_R-1", 7, 1, DatapointType="DPST-5-1")),
+            device(
+                3,
+                20,
+                "Actionneur",
+                linked("O-3_R-3", 5),
+                linked("O-3_R-4", 6, DatapointType="DPST-1-11"),
+                linked("O-1_R-1", 7, 1, DatapointType="DPST-5-1"),
+            ),
         ]
-    )  # fmt: skip
+    )
     line = f"<Segment{attributes(Id=full('S-1'), Number=0, MediumTypeRefId='MT-0', Puid=90)}>{devices}</Segment>"
     line = line if schema >= 21 else devices
     topology = (

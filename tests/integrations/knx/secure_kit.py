@@ -59,16 +59,29 @@ class KeyringFile:
         root = self.root = ElementTree.Element(
             "Keyring", {"Project": "École", "CreatedBy": "ETS 6", "Created": self.created}
         )
-        tunnel = ElementTree.SubElement(root, "Interface", {
-            "IndividualAddress": "1.1.251", "Type": "Tunneling", "Host": "1.1.250", "UserID": "2",
-            "Password": self._password(user), "Authentication": self._password(authentication),
-        })  # fmt: skip
+        tunnel = ElementTree.SubElement(
+            root,
+            "Interface",
+            {
+                "IndividualAddress": "1.1.251",
+                "Type": "Tunneling",
+                "Host": "1.1.250",
+                "UserID": "2",
+                "Password": self._password(user),
+                "Authentication": self._password(authentication),
+            },
+        )
         for address in groups:
             ElementTree.SubElement(tunnel, "Group", {"Address": self._number(address), "Senders": sender})
-        ElementTree.SubElement(root, "Backbone", {
-            "MulticastAddress": "224.0.23.12", "Latency": "2000",
-            "Key": base64.b64encode(aes_cbc(self._key, self._iv, bytes(range(16)))).decode(),
-        })  # fmt: skip
+        ElementTree.SubElement(
+            root,
+            "Backbone",
+            {
+                "MulticastAddress": "224.0.23.12",
+                "Latency": "2000",
+                "Key": base64.b64encode(aes_cbc(self._key, self._iv, bytes(range(16)))).decode(),
+            },
+        )
         listed = ElementTree.SubElement(root, "GroupAddresses")
         for address, key in groups.items():
             sealed = base64.b64encode(aes_cbc(self._key, self._iv, key)).decode()

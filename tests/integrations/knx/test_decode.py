@@ -108,9 +108,13 @@ def frames(draw: st.DrawFn) -> bytes:
     tpdu = (apci | draw(st.sampled_from([0, 0, 0, 0x4000, 0x0400, 0x8000]))).to_bytes(2, "big") + body
     control = bytes((draw(st.integers(0, 255)), draw(st.integers(0, 15)) << 4 | draw(st.sampled_from([0, 0, 0, 4]))))
     raw = (
-        bytes((draw(st.sampled_from([0x11, 0x2E, 0x29, 0x29, 0x29])), len(more))) + more + control
-        + draw(st.binary(min_size=4, max_size=4)) + bytes((len(tpdu) - 1,)) + tpdu
-    )  # fmt: skip
+        bytes((draw(st.sampled_from([0x11, 0x2E, 0x29, 0x29, 0x29])), len(more)))
+        + more
+        + control
+        + draw(st.binary(min_size=4, max_size=4))
+        + bytes((len(tpdu) - 1,))
+        + tpdu
+    )
     data = bytearray(raw)
     if draw(st.booleans()) and draw(st.booleans()):
         data[draw(st.integers(0, len(data) - 1))] ^= draw(st.integers(1, 255))
@@ -336,8 +340,16 @@ def test_scale_offset_and_invert_are_the_operators_word() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(["1.001", "1.009", "5.001", "9.001", "14.056", "13.013", "7.001", "20.102"]), st.data())
 def test_what_is_written_reads_back_as_the_same(dpt: str, data: st.DataObject) -> None:
-    metric = {"1.001": "light", "1.009": "opening", "5.001": "valve_position", "9.001": "setpoint", "14.056": "power",
-              "13.013": "energy", "7.001": "count", "20.102": "text"}[dpt]  # fmt: skip
+    metric = {
+        "1.001": "light",
+        "1.009": "opening",
+        "5.001": "valve_position",
+        "9.001": "setpoint",
+        "14.056": "power",
+        "13.013": "energy",
+        "7.001": "count",
+        "20.102": "text",
+    }[dpt]
     group = Group(dpt=dpt, metric=metric)
     wanted: Any = {
         "flag": st.booleans(),

@@ -100,9 +100,7 @@ async def test_another_port_of_the_same_interface_is_its_own_business() -> None:
     async with two_hosts() as (interface, victim, port, _):
         loop = asyncio.get_running_loop()
         data, second = await loop.create_datagram_endpoint(Interface, local_addr=("127.0.0.1", 0))
-        interface.server = second.server = Server(
-            lambda _: [], "127.0.0.1", data.get_extra_info("sockname")[1]
-        )  # fmt: skip
+        interface.server = second.server = Server(lambda _: [], "127.0.0.1", data.get_extra_info("sockname")[1])
         await asked(config(port))
         assert (interface.telegrams, second.telegrams, victim.heard) == (0, 1, [])
         data.close()

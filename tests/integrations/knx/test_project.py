@@ -60,11 +60,14 @@ def test_every_layout_of_ets_reads_as_xknxproject_reads_it(tmp_path: Path, schem
     ]
     assert links(ours) == {
         (
-            c["device_address"], tuple(c["group_address_links"]), dpt_of(c["dpts"][0]), c["flags"]["transmit"],
+            c["device_address"],
+            tuple(c["group_address_links"]),
+            dpt_of(c["dpts"][0]),
+            c["flags"]["transmit"],
             c["flags"]["read"],
         )
         for c in theirs["communication_objects"].values()
-    }  # fmt: skip
+    }
     assert {(f.name, f.space, tuple(f.groups)) for f in ours.functions.values()} == {
         (f["name"], f["space_id"].rpartition("_")[2], tuple(group_id(theirs, a) for a in f["group_addresses"]))
         for f in theirs["functions"].values()
@@ -75,11 +78,14 @@ def links(project: Project) -> set[tuple[Any, ...]]:
     shown = {g.id: addresses.show_group(g.address) for g in project.groups.values()}
     return {
         (
-            addresses.show_individual(project.devices[link.device].address or 0), tuple(shown[g] for g in link.groups),
-            link.dpt, link.sends, link.reads,
+            addresses.show_individual(project.devices[link.device].address or 0),
+            tuple(shown[g] for g in link.groups),
+            link.dpt,
+            link.sends,
+            link.reads,
         )
         for link in project.links
-    }  # fmt: skip
+    }
 
 
 def space_of(theirs: Any, ia: str) -> str:
@@ -242,8 +248,11 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bytes, str
 @settings(
     max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
 )
-@given(which=st.integers(0, 3), places=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), max_size=6),
-       cut=st.integers(0, 1 << 20))  # fmt: skip
+@given(
+    which=st.integers(0, 3),
+    places=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), max_size=6),
+    cut=st.integers(0, 1 << 20),
+)
 def test_an_archive_with_changed_bytes_reads_or_is_refused_and_nothing_else(
     tmp_path: Path, originals: list[tuple[bytes, str]], which: int, places: list[tuple[int, int]], cut: int
 ) -> None:

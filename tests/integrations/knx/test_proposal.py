@@ -131,8 +131,10 @@ def test_a_second_value_of_a_metric_makes_a_device_of_its_own() -> None:
         project.links.append(Link("DI-1", f"O-{number}", (f"GA-{number}",), sends=True))
     found = propose(project, Wish("knx", site="s", zone="z"), {})
     assert {name: list(d["settings"]["groups"]) for name, d in found["devices"].items()} == {
-        "knx:1.1.1": ["1/1/1"], "knx:1.1.1-1-1-2": ["1/1/2"], "knx:1.1.1-1-1-3": ["1/1/3"],
-    }  # fmt: skip
+        "knx:1.1.1": ["1/1/1"],
+        "knx:1.1.1-1-1-2": ["1/1/2"],
+        "knx:1.1.1-1-1-3": ["1/1/3"],
+    }
 
 
 names = st.text(max_size=30)

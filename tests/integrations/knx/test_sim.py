@@ -97,8 +97,15 @@ async def test_names_and_types_of_a_project_stand_in_the_group_monitor(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([0x0201, 0x0203, 0x0205, 0x0207, 0x0209, 0x0420, 0x0421, 0x0950]),
-                          st.binary(max_size=40)), max_size=8), st.booleans())  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0x0201, 0x0203, 0x0205, 0x0207, 0x0209, 0x0420, 0x0421, 0x0950]), st.binary(max_size=40)
+        ),
+        max_size=8,
+    ),
+    st.booleans(),
+)
 def test_the_simulator_survives_any_frames(frames: list[tuple[int, bytes]], tcp: bool) -> None:
     building = Building(lambda: 0.0)
 

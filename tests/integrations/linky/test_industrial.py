@@ -66,8 +66,9 @@ def test_the_index_goes_to_the_post_in_force_and_to_no_other() -> None:
     for post in POSTS:
         meter_ = decode(framed("MESURES1 HTA 8", f"PTCOUR1 {post.upper()}", "EAP_s 12kWh", "ER-P_i 3kvarh"), PARIS)
         assert {key: value for key, value in meter_.values.items() if isinstance(value, float)} == {
-            f"energy_{post}": 12.0, f"energy_reactive_q3_{post}": 3.0,
-        }  # fmt: skip
+            f"energy_{post}": 12.0,
+            f"energy_reactive_q3_{post}": 3.0,
+        }
     lost = decode(framed("MESURES1 HTA 8", "PTCOUR1 XXX", "EAP_s 12kWh"), PARIS)
     assert (lost.values, lost.unknown) == ({"tariff_option": "HTA 8", "tariff": "XXX"}, ("tic-tariff",))
 

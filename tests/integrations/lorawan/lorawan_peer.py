@@ -32,17 +32,40 @@ class LoraPacket:
         return answer["result"]
 
     def data(
-        self, *, uplink: bool, address: int, fcnt: int, nwk: bytes, app: bytes, fport: int | None = None,
-        payload: bytes = b"", fopts: bytes = b"", confirmed: bool = False, adr: bool = False,
-        adr_ack_req: bool = False, ack: bool = False, pending: bool = False,
-    ) -> bytes:  # fmt: skip
+        self,
+        *,
+        uplink: bool,
+        address: int,
+        fcnt: int,
+        nwk: bytes,
+        app: bytes,
+        fport: int | None = None,
+        payload: bytes = b"",
+        fopts: bytes = b"",
+        confirmed: bool = False,
+        adr: bool = False,
+        adr_ack_req: bool = False,
+        ack: bool = False,
+        pending: bool = False,
+    ) -> bytes:
         return bytes.fromhex(
             self(
-                "data", uplink=uplink, confirmed=confirmed, address=address, fcnt=fcnt, fport=fport,
-                payload=payload.hex(), fopts=fopts.hex(), adr=adr, adrAckReq=adr_ack_req, ack=ack, pending=pending,
-                nwk=nwk.hex(), app=app.hex(),
+                "data",
+                uplink=uplink,
+                confirmed=confirmed,
+                address=address,
+                fcnt=fcnt,
+                fport=fport,
+                payload=payload.hex(),
+                fopts=fopts.hex(),
+                adr=adr,
+                adrAckReq=adr_ack_req,
+                ack=ack,
+                pending=pending,
+                nwk=nwk.hex(),
+                app=app.hex(),
             )
-        )  # fmt: skip
+        )
 
     def read(self, frame: bytes, *, fcnt: int, nwk: bytes, app: bytes) -> dict[str, Any]:
         return self("read", frame=frame.hex(), fcnt=fcnt, nwk=nwk.hex(), app=app.hex())
@@ -77,10 +100,13 @@ class PeerDevice:
         self.dev_nonce = dev_nonce
         return bytes.fromhex(
             self.peer(
-                "joinRequest", joinEui=self.join_eui.hex(), devEui=self.dev_eui.hex(), devNonce=dev_nonce,
+                "joinRequest",
+                joinEui=self.join_eui.hex(),
+                devEui=self.dev_eui.hex(),
+                devNonce=dev_nonce,
                 appKey=self.app_key.hex(),
             )
-        )  # fmt: skip
+        )
 
     def join_accept(self, frame: bytes) -> dict[str, Any]:
         said = self.peer("openJoinAccept", frame=frame.hex(), appKey=self.app_key.hex(), devNonce=self.dev_nonce)
@@ -95,9 +121,15 @@ class PeerDevice:
     def uplink(self, payload: bytes = b"", fport: int | None = 2, **flags: Any) -> bytes:
         """The next uplink; `repeat` the last with the bytes you have."""
         frame = self.peer.data(
-            uplink=True, address=self.address, fcnt=self.fcnt_up, nwk=self.nwk, app=self.app, fport=fport,
-            payload=payload, **flags,
-        )  # fmt: skip
+            uplink=True,
+            address=self.address,
+            fcnt=self.fcnt_up,
+            nwk=self.nwk,
+            app=self.app,
+            fport=fport,
+            payload=payload,
+            **flags,
+        )
         self.fcnt_up += 1
         return frame
 

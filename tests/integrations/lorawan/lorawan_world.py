@@ -25,7 +25,7 @@ from integrations.lorawan.parts import (
     State,
     Transmit,
     Uplink,
-)  # fmt: skip
+)
 from integrations.lorawan.uplinks import Plan
 
 WALL = 1_790_000_000.0
@@ -101,9 +101,16 @@ class World:
         before = len(self.air)
         for gateway, snr in zip(self.gateways, snrs, strict=False):
             reception = Reception(
-                gateway=gateway, at=self.now, raw=raw, frequency=frequency, rate=rate, rssi=-80, snr=snr,
-                time=WALL + self.now, clock=round(self.now * 1e6) + 5_000_000_000 * self.gateways.index(gateway),
-            )  # fmt: skip
+                gateway=gateway,
+                at=self.now,
+                raw=raw,
+                frequency=frequency,
+                rate=rate,
+                rssi=-80,
+                snr=snr,
+                time=WALL + self.now,
+                clock=round(self.now * 1e6) + 5_000_000_000 * self.gateways.index(gateway),
+            )
             self.do(self.network.heard(reception, self.now))
         self.sleep(0.2)
         return self.air[before:]

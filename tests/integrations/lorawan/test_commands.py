@@ -103,8 +103,10 @@ def test_a_device_with_the_key_of_all_its_kind_is_heard_and_told_nothing(
         assert said.startswith(f"device {DEVICE} still has the key that it left the factory with: nothing is written")
         refused = subprocess.run(
             [sys.executable, "-m", "hub", "command", "set", DEVICE, "period", "seconds=600", "--why", "x", *asked],
-            capture_output=True, check=False, text=True,
-        )  # fmt: skip
+            capture_output=True,
+            check=False,
+            text=True,
+        )
         assert refused.returncode == 3
         assert "still has the key that it left the factory with: change it in the device, then here" in refused.stderr
     finally:

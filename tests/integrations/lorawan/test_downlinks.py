@@ -145,9 +145,16 @@ def _reception(world: World, frame: bytes, gateway: str, snr: float):  # type: i
     from integrations.lorawan.parts import Reception
 
     return Reception(
-        gateway=gateway, at=world.now, raw=frame, frequency=868_100_000, rate=5, rssi=-80, snr=snr,
-        time=WALL + world.now, clock=round(world.now * 1e6),
-    )  # fmt: skip
+        gateway=gateway,
+        at=world.now,
+        raw=frame,
+        frequency=868_100_000,
+        rate=5,
+        rssi=-80,
+        snr=snr,
+        time=WALL + world.now,
+        clock=round(world.now * 1e6),
+    )
 
 
 def test_a_gateway_that_is_away_leaves_the_answer_to_another(world: World) -> None:

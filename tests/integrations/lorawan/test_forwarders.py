@@ -72,6 +72,4 @@ async def test_a_gateway_that_falls_silent_is_named_once_and_again_when_it_retur
 
 async def test_an_address_of_another_machine_is_not_listened_on() -> None:
     with pytest.raises(hub.NotReady, match="no address of this machine"):
-        await lorawan.run(
-            Config.model_validate({"udp": {"address": "192.0.2.1", "port": 0}}), FakeSession("lorawan")
-        )  # fmt: skip
+        await lorawan.run(Config.model_validate({"udp": {"address": "192.0.2.1", "port": 0}}), FakeSession("lorawan"))

@@ -26,10 +26,18 @@ def datas(draw: st.DrawFn) -> tuple[phy.Data, int]:
     fopts = draw(st.binary(max_size=15)) if fport != 0 else b""
     flags = draw(st.tuples(*[st.booleans()] * 4))
     data = phy.Data(
-        uplink=uplink, confirmed=draw(st.booleans()), dev_addr=draw(ADDRESS), fcnt=fcnt & 0xFFFF, fport=fport,
-        payload=payload, fopts=fopts, adr=flags[0], adr_ack_req=uplink and flags[1], ack=flags[2],
+        uplink=uplink,
+        confirmed=draw(st.booleans()),
+        dev_addr=draw(ADDRESS),
+        fcnt=fcnt & 0xFFFF,
+        fport=fport,
+        payload=payload,
+        fopts=fopts,
+        adr=flags[0],
+        adr_ack_req=uplink and flags[1],
+        ack=flags[2],
         flag=not uplink and flags[3],
-    )  # fmt: skip
+    )
     return data, fcnt
 
 
@@ -51,10 +59,20 @@ def test_a_data_frame_of_ours_is_the_one_that_lora_packet_makes(
 ) -> None:
     data, fcnt = made
     theirs = lora_packet.data(
-        uplink=data.uplink, confirmed=data.confirmed, address=data.dev_addr, fcnt=fcnt, fport=data.fport,
-        payload=data.payload, fopts=data.fopts, adr=data.adr, adr_ack_req=data.adr_ack_req, ack=data.ack,
-        pending=data.flag, nwk=nwk, app=app,
-    )  # fmt: skip
+        uplink=data.uplink,
+        confirmed=data.confirmed,
+        address=data.dev_addr,
+        fcnt=fcnt,
+        fport=data.fport,
+        payload=data.payload,
+        fopts=data.fopts,
+        adr=data.adr,
+        adr_ack_req=data.adr_ack_req,
+        ack=data.ack,
+        pending=data.flag,
+        nwk=nwk,
+        app=app,
+    )
     assert ours(data, fcnt, nwk, app) == theirs
 
     read = phy.parse(theirs)
@@ -97,10 +115,15 @@ def test_a_join_request_is_the_one_that_lora_packet_makes(
 
 
 ACCEPTS = st.builds(
-    phy.JoinAccept, join_nonce=st.integers(0, 0xFFFFFF), net_id=st.integers(0, 0xFFFFFF), dev_addr=ADDRESS,
-    rx1_offset=st.integers(0, 7), rx2_dr=st.integers(0, 15), rx_delay=st.integers(1, 15),
+    phy.JoinAccept,
+    join_nonce=st.integers(0, 0xFFFFFF),
+    net_id=st.integers(0, 0xFFFFFF),
+    dev_addr=ADDRESS,
+    rx1_offset=st.integers(0, 7),
+    rx2_dr=st.integers(0, 15),
+    rx_delay=st.integers(1, 15),
     cflist=st.just(b"") | st.binary(min_size=16, max_size=16),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -110,10 +133,15 @@ def test_a_join_accept_and_its_session_keys_are_those_of_lora_packet(
 ) -> None:
     sealed = crypto.seal_join_accept(app_key, accept)
     theirs = lora_packet(
-        "joinAccept", joinNonce=accept.join_nonce, netId=accept.net_id, address=accept.dev_addr,
-        settings=accept.rx1_offset << 4 | accept.rx2_dr, delay=accept.rx_delay, cflist=accept.cflist.hex(),
+        "joinAccept",
+        joinNonce=accept.join_nonce,
+        netId=accept.net_id,
+        address=accept.dev_addr,
+        settings=accept.rx1_offset << 4 | accept.rx2_dr,
+        delay=accept.rx_delay,
+        cflist=accept.cflist.hex(),
         appKey=app_key.hex(),
-    )  # fmt: skip
+    )
     assert sealed.hex() == theirs
 
     opened = lora_packet("openJoinAccept", frame=sealed.hex(), appKey=app_key.hex(), devNonce=nonce)

@@ -38,13 +38,28 @@ def push(*packets: dict[str, Any], **more: Any) -> bytes:
 
 def order(**changes: Any) -> Transmit:
     after = Reception(
-        gateway=EUI, at=1.0, raw=b"", frequency=868_100_000, rate=5, rssi=-80, snr=5,
-        clock=0x1_FFFF_0000, context=2,
-    )  # fmt: skip
+        gateway=EUI,
+        at=1.0,
+        raw=b"",
+        frequency=868_100_000,
+        rate=5,
+        rssi=-80,
+        snr=5,
+        clock=0x1_FFFF_0000,
+        context=2,
+    )
     usual = Transmit(
-        id=7, gateway=EUI, dev_eui=bytes.fromhex("70b3d5e75e000001"), raw=b"\x60\x01\x02", frequency=868_100_000,
-        rate=5, eirp=16, window=1, after=after, delay=5,
-    )  # fmt: skip
+        id=7,
+        gateway=EUI,
+        dev_eui=bytes.fromhex("70b3d5e75e000001"),
+        raw=b"\x60\x01\x02",
+        frequency=868_100_000,
+        rate=5,
+        eirp=16,
+        window=1,
+        after=after,
+        delay=5,
+    )
     return msgspec.structs.replace(usual, **changes)
 
 
@@ -52,8 +67,22 @@ def order(**changes: Any) -> Transmit:
 
 
 def test_the_examples_of_the_protocol_document_are_read() -> None:
-    said = gwmp.parse(push(*RXPK, stat={"rxnb": 2, "rxok": 2, "rxfw": 2, "ackr": 100.0, "dwnb": 2, "txnb": 2,
-                                        "lati": 46.24, "long": 3.2523, "alti": 145}))  # fmt: skip
+    said = gwmp.parse(
+        push(
+            *RXPK,
+            stat={
+                "rxnb": 2,
+                "rxok": 2,
+                "rxfw": 2,
+                "ackr": 100.0,
+                "dwnb": 2,
+                "txnb": 2,
+                "lati": 46.24,
+                "long": 3.2523,
+                "alti": 145,
+            },
+        )
+    )
     assert isinstance(said, gwmp.Push)
     assert (said.gateway, said.token, said.skipped) == (EUI, 0xBEEF, ())
     lora, fsk, slow = said.received
@@ -175,10 +204,20 @@ def test_a_downlink_is_timed_by_the_gateways_own_clock_across_its_roll_over() ->
     assert made[:4] == bytes.fromhex("02002a03")
     assert json.loads(made[4:]) == {
         "txpk": {
-            "tmst": (0xFFFF_0000 + 5_000_000) % (1 << 32), "freq": 868.1, "rfch": 0, "powe": 14, "modu": "LORA",
-            "datr": "SF7BW125", "codr": "4/5", "ipol": True, "ncrc": True, "prea": 8, "size": 3, "data": "YAEC",
+            "tmst": (0xFFFF_0000 + 5_000_000) % (1 << 32),
+            "freq": 868.1,
+            "rfch": 0,
+            "powe": 14,
+            "modu": "LORA",
+            "datr": "SF7BW125",
+            "codr": "4/5",
+            "ipol": True,
+            "ncrc": True,
+            "prea": 8,
+            "size": 3,
+            "data": "YAEC",
         }
-    }  # fmt: skip
+    }
 
 
 def test_a_class_c_downlink_goes_at_once_and_fsk_has_its_deviation() -> None:
@@ -236,9 +275,15 @@ def test_a_frame_taken_apart_by_a_station_is_put_together_byte_for_byte(
     lora_packet: LoraPacket, payload: bytes, fport: int | None, fopts: bytes, address: int
 ) -> None:
     frame = lora_packet.data(
-        uplink=True, address=address, fcnt=address % 70000, nwk=bytes(16), app=bytes(16), fport=fport,
-        payload=payload if fport is not None else b"", fopts=fopts,
-    )  # fmt: skip
+        uplink=True,
+        address=address,
+        fcnt=address % 70000,
+        nwk=bytes(16),
+        app=bytes(16),
+        fport=fport,
+        payload=payload if fport is not None else b"",
+        fopts=fopts,
+    )
     said = basics.parse(json.dumps(from_frame(frame)))
     assert said == basics.Received(frame, 868_300_000, 5, -47.0, 9.25, 40250921680313459, 0)
 

@@ -22,9 +22,7 @@ class House(World):
         super().__init__(peer)
         self.session = FakeSession("lorawan")
         self.spoke: dict[str, float | None] = {GATEWAYS[0]: self.now, GATEWAYS[1]: None}
-        self.telling = Telling(
-            self.session, self.network, self.spoke, lambda: self.now, lambda: WALL + self.now, 300.0
-        )  # fmt: skip
+        self.telling = Telling(self.session, self.network, self.spoke, lambda: self.now, lambda: WALL + self.now, 300.0)
 
     def do(self, decisions: Any) -> None:
         for decision in decisions:

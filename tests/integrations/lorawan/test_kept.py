@@ -65,9 +65,10 @@ def test_payloads_of_a_codec_that_loops_come_once_over_kills(
             assert (counts["codec-time"], counts["codec-rests"]) == (3, FRAMES - 3), "it is not let loop for ever"
         folder = pack(tmp_path, 2 * turn + 2, CODEC)
         install = subprocess.Popen(
-            [sys.executable, "-m", "hub", "pack", "install", folder, *asked], stdout=subprocess.DEVNULL,
+            [sys.executable, "-m", "hub", "pack", "install", folder, *asked],
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         target = f"packs/acme-thermo/{2 * turn + 2}-*"
         until(lambda target=target: [*house.rig.state.glob(target)], 90, house.rig.logs)  # type: ignore[misc]
         time.sleep(chance.uniform(0.0, 0.15))

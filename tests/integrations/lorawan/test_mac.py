@@ -17,20 +17,29 @@ PLAN = Radio(rx_delay=5, rx2_rate=3, rx1_offset=1, channels=dict(enumerate([868_
 BYTE, NIBBLE = st.integers(0, 255), st.integers(0, 15)
 HERTZ = st.integers(0, 0xFFFFFF).map(lambda n: n * 100)
 UP = st.one_of(
-    st.just(c.LinkCheckReq()), st.builds(c.LinkADRAns, st.booleans(), st.booleans(), st.booleans()),
-    st.just(c.DutyCycleAns()), st.builds(c.RXParamSetupAns, st.booleans(), st.booleans(), st.booleans()),
-    st.builds(c.DevStatusAns, BYTE, st.integers(-32, 31)), st.builds(c.NewChannelAns, st.booleans(), st.booleans()),
-    st.just(c.RXTimingSetupAns()), st.just(c.TxParamSetupAns()),
-    st.builds(c.DlChannelAns, st.booleans(), st.booleans()), st.just(c.DeviceTimeReq()),
-)  # fmt: skip
+    st.just(c.LinkCheckReq()),
+    st.builds(c.LinkADRAns, st.booleans(), st.booleans(), st.booleans()),
+    st.just(c.DutyCycleAns()),
+    st.builds(c.RXParamSetupAns, st.booleans(), st.booleans(), st.booleans()),
+    st.builds(c.DevStatusAns, BYTE, st.integers(-32, 31)),
+    st.builds(c.NewChannelAns, st.booleans(), st.booleans()),
+    st.just(c.RXTimingSetupAns()),
+    st.just(c.TxParamSetupAns()),
+    st.builds(c.DlChannelAns, st.booleans(), st.booleans()),
+    st.just(c.DeviceTimeReq()),
+)
 DOWN = st.one_of(
     st.builds(c.LinkCheckAns, BYTE, BYTE),
     st.builds(c.LinkADRReq, NIBBLE, NIBBLE, st.integers(0, 0xFFFF), st.integers(0, 7), NIBBLE),
-    st.builds(c.DutyCycleReq, NIBBLE), st.builds(c.RXParamSetupReq, st.integers(0, 7), NIBBLE, HERTZ),
-    st.just(c.DevStatusReq()), st.builds(c.NewChannelReq, BYTE, HERTZ, NIBBLE, NIBBLE),
-    st.builds(c.RXTimingSetupReq, NIBBLE), st.builds(c.TxParamSetupReq, BYTE),
-    st.builds(c.DlChannelReq, BYTE, HERTZ), st.builds(c.DeviceTimeAns, st.integers(0, (1 << 40) - 1)),
-)  # fmt: skip
+    st.builds(c.DutyCycleReq, NIBBLE),
+    st.builds(c.RXParamSetupReq, st.integers(0, 7), NIBBLE, HERTZ),
+    st.just(c.DevStatusReq()),
+    st.builds(c.NewChannelReq, BYTE, HERTZ, NIBBLE, NIBBLE),
+    st.builds(c.RXTimingSetupReq, NIBBLE),
+    st.builds(c.TxParamSetupReq, BYTE),
+    st.builds(c.DlChannelReq, BYTE, HERTZ),
+    st.builds(c.DeviceTimeAns, st.integers(0, (1 << 40) - 1)),
+)
 
 
 @settings(max_examples=200)

@@ -208,9 +208,12 @@ def _little(address: int) -> bytes:
 
 
 RUN = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, report_multiple_bugs=False,
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)  # fmt: skip
+)
 
 
 def test_whatever_happens_nothing_is_lost_doubled_or_said_too_early(lora_packet: LoraPacket) -> None:

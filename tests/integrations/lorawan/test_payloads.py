@@ -62,8 +62,9 @@ def test_a_channel_other_than_one_has_its_number_in_the_metric_and_brings_its_de
     read = cayenne.decode(bytes.fromhex("0267001002680a"))
     assert read.values == {"temperature_2": 1.6, "humidity_2": 5.0}
     assert {m.key: (m.unit, m.fr) for m in read.metrics} == {
-        "temperature_2": ("Cel", "Température 2"), "humidity_2": ("%", "Humidité relative 2"),
-    }  # fmt: skip
+        "temperature_2": ("Cel", "Température 2"),
+        "humidity_2": ("%", "Humidité relative 2"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -111,14 +112,22 @@ def read(raw: bytes, key: bytes | None, **more: Any) -> Any:
 
 def test_a_frame_of_lora_packet_is_read_with_its_keys(lora_packet: LoraPacket) -> None:
     raw = lora_packet.data(
-        uplink=True, confirmed=True, address=0x01AB02CD, fcnt=65_538, nwk=NWK, app=APP, fport=10,
+        uplink=True,
+        confirmed=True,
+        address=0x01AB02CD,
+        fcnt=65_538,
+        nwk=NWK,
+        app=APP,
+        fport=10,
         payload=bytes.fromhex("03670110"),
-    )  # fmt: skip
+    )
     said = read(raw, NWK + APP, fcnt=65_538, codec="cayenne")
     assert said == hub.Decoded(
-        device="lorawan:01ab02cd", values={"payload": "03670110", "temperature_3": 27.2},
-        proof=hub.Proof("lorawan-1.0", 65_538, True), model="LoRaWAN confirmed uplink, port 10",
-    )  # fmt: skip
+        device="lorawan:01ab02cd",
+        values={"payload": "03670110", "temperature_3": 27.2},
+        proof=hub.Proof("lorawan-1.0", 65_538, True),
+        model="LoRaWAN confirmed uplink, port 10",
+    )
     with pytest.raises(hub.DecodeError, match="bad-mic"):
         read(raw, NWK + APP)
     with pytest.raises(hub.DecodeError, match="bad-counter"):

@@ -19,9 +19,15 @@ def reception(
     raw: bytes = b"frame", gateway: int = 0, at: float = 100.0, snr: float = 0.0, rssi: float = -90
 ) -> Reception:
     return Reception(
-        gateway=GATEWAYS[gateway], at=at, raw=raw, frequency=868_100_000, rate=5, rssi=rssi, snr=snr,
+        gateway=GATEWAYS[gateway],
+        at=at,
+        raw=raw,
+        frequency=868_100_000,
+        rate=5,
+        rssi=rssi,
+        snr=snr,
         clock=round(at * 1e6) + gateway * 1_000_000_000,
-    )  # fmt: skip
+    )
 
 
 def test_copies_within_the_window_are_one_uplink_with_the_best_signal_first() -> None:
@@ -64,11 +70,7 @@ def test_a_flood_loses_no_frame_and_is_bounded() -> None:
 
 
 @settings(max_examples=300)
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 5), st.integers(0, 3), st.floats(0, 0.5), st.integers(-20, 10)), max_size=40
-    )
-)  # fmt: skip
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.floats(0, 0.5), st.integers(-20, 10)), max_size=40))
 def test_every_frame_comes_out_exactly_once_per_burst_of_copies(heard: list[tuple[int, int, float, int]]) -> None:
     dedup = Dedup()
     at, out, dropped = 0.0, 0, 0

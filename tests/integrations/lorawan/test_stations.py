@@ -66,11 +66,19 @@ async def test_a_device_joins_and_reports_through_a_basics_station(lora_packet: 
 
             device = PeerDevice(lora_packet, bytes.fromhex(DEV_EUI), KEY)
             raw = device.join_request(1)
-            await muxs.send_json({
-                "msgtype": "jreq", "MHdr": 0, "JoinEui": "00-00-00-00-00-00-00-00", "DevEui": "70-B3-D5-E7-5E-00-AB-CD",
-                "DevNonce": 1, "MIC": int.from_bytes(raw[-4:], "little", signed=True), "DR": 5, "Freq": 868_300_000,
-                "upinfo": UPINFO,
-            })  # fmt: skip
+            await muxs.send_json(
+                {
+                    "msgtype": "jreq",
+                    "MHdr": 0,
+                    "JoinEui": "00-00-00-00-00-00-00-00",
+                    "DevEui": "70-B3-D5-E7-5E-00-AB-CD",
+                    "DevNonce": 1,
+                    "MIC": int.from_bytes(raw[-4:], "little", signed=True),
+                    "DR": 5,
+                    "Freq": 868_300_000,
+                    "upinfo": UPINFO,
+                }
+            )
             order = await muxs.receive_json()
             assert (order["RxDelay"], order["RX1Freq"], order["xtime"], order["rctx"]) == (
                 5, 868_300_000, UPINFO["xtime"], 3,
@@ -116,12 +124,16 @@ async def test_a_station_with_tls_is_served_under_the_hubs_certificate(tmp_path:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(1).not_valid_before(now - datetime.timedelta(days=1))
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     chain, secret = tmp_path / "hub.pem", tmp_path / "hub.key"
     chain.write_bytes(certificate.public_bytes(Encoding.PEM))
     secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -175,9 +187,18 @@ async def test_the_simulator_joins_and_reports() -> None:
 
     async def simulator() -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "integrations.lorawan.sim", "--port", str(port), "--devices", "2",
-            "--interval", "0.5", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "integrations.lorawan.sim",
+            "--port",
+            str(port),
+            "--devices",
+            "2",
+            "--interval",
+            "0.5",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
 
     async def ended(process: asyncio.subprocess.Process) -> dict[str, int]:
         process.send_signal(signal.SIGTERM)

@@ -159,7 +159,7 @@ def _reception(world: World, frame: bytes):  # type: ignore[no-untyped-def]
 
     return Reception(
         gateway=GATEWAYS[0], at=world.now, raw=frame, frequency=868_100_000, rate=5, rssi=-80, snr=5, clock=1
-    )  # fmt: skip
+    )
 
 
 def test_a_frame_of_the_wrong_key_changes_nothing(world: World) -> None:

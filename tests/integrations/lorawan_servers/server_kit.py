@@ -77,8 +77,15 @@ def encoded(said: dict[str, Any]) -> bytes:
     return json.dumps(said).encode()
 
 
-def stack_uplink(fcnt: int, payload: bytes = b"\x01", *, at: float = NOW, key: str = "AXA50tHUGUucuzS/bCGMNw==",
-                 device: str = "dev1", **more: Any) -> dict[str, Any]:  # fmt: skip
+def stack_uplink(
+    fcnt: int,
+    payload: bytes = b"\x01",
+    *,
+    at: float = NOW,
+    key: str = "AXA50tHUGUucuzS/bCGMNw==",
+    device: str = "dev1",
+    **more: Any,
+) -> dict[str, Any]:
     """An uplink as The Things Stack publishes it; empty fields are left out."""
     message = {
         "session_key_id": key, "f_cnt": fcnt, "f_port": 5, "frm_payload": base64.b64encode(payload).decode(),

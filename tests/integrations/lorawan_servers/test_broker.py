@@ -263,8 +263,12 @@ async def test_the_things_stacks_messages_arrive_from_its_server_and_from_a_pub_
     conf = ["allow_anonymous true", f"password_file {passwords}", "max_qos 0"]
     with kit.mosquitto(tmp_path, *conf) as broker, kit.network_server(broker.port) as server:
         config = things_stack.Config(
-            host="127.0.0.1", port=broker.port, tls=False, application="app1@tenant1", password="NNSXS.KEY",  # type: ignore[arg-type]
-        )  # fmt: skip
+            host="127.0.0.1",
+            port=broker.port,
+            tls=False,
+            application="app1@tenant1",
+            password="NNSXS.KEY",  # type: ignore[arg-type]
+        )
         wrong = config.model_copy(update={"password": chirp(broker, password="wrong").password})
         with pytest.raises(hub.AuthFailed, match="refuses the hub"):
             await things_stack.probe(wrong)
@@ -339,12 +343,16 @@ def certificates(directory: Path) -> None:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         issuer, signer = made.get("ca", (subject, key))
         builder = (
-            x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(datetime.now(UTC) - timedelta(days=1))
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(datetime.now(UTC) - timedelta(days=1))
             .not_valid_after(datetime.now(UTC) + timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=name == "ca", path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        )  # fmt: skip
+        )
         certificate = builder.sign(signer, hashes.SHA256())
         made.setdefault(name, (subject, key))
         (directory / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

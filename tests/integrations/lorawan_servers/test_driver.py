@@ -56,8 +56,10 @@ async def test_former_values_come_first_with_their_own_dates_and_no_counter() ->
     await hear(driver(session), UP, kit.uplink(3))
     former, present = session.reports
     assert (former.values, former.time, former.proof and former.proof.counter) == (
-        {"temperature": 19.0}, kit.NOW - 600, None,
-    )  # fmt: skip
+        {"temperature": 19.0},
+        kit.NOW - 600,
+        None,
+    )
     assert present.values["temperature"] == 20.0
     assert session.durable == [present]
 
@@ -157,8 +159,9 @@ async def test_a_battery_is_told_once_for_each_answer_of_the_device() -> None:
     )
     await hear(heard_by, where, status(kit.NOW + 2, externalPowerSource=True), status(kit.NOW + 3, batteryLevel="NaN"))
     assert [(report.values, report.time) for report in kit.told(session)] == [
-        ({"battery": 88.3}, kit.NOW), ({"battery": 88.0}, kit.NOW + 1),
-    ]  # fmt: skip
+        ({"battery": 88.3}, kit.NOW),
+        ({"battery": 88.0}, kit.NOW + 1),
+    ]
     assert session.drops == [(kit.DEVICE, "repeat")]
 
 

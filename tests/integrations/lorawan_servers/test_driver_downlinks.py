@@ -80,8 +80,9 @@ async def test_a_confirmed_downlink_goes_from_the_queue_to_the_device_and_back()
         await hear(made.driver, kit.topic("ack"), about("another", acknowledged=True))
         await hear(made.driver, kit.topic("ack"), about(item, acknowledged=True), about(item, acknowledged=True))
         assert (await made.answers(3))[1:] == [
-            ("sent", f"by gateway {kit.GATEWAY}"), ("done", "the device acknowledged it"),
-        ]  # fmt: skip
+            ("sent", f"by gateway {kit.GATEWAY}"),
+            ("done", "the device acknowledged it"),
+        ]
 
 
 @pytest.mark.parametrize(
@@ -114,8 +115,9 @@ async def test_an_unconfirmed_downlink_is_done_when_it_is_sent() -> None:
         assert said["confirmed"] is False
         await hear(made.driver, kit.topic("txack"), about(said["id"], gatewayId=kit.GATEWAY))
         assert (await made.answers(2))[-1] == (
-            "done", f"sent by gateway {kit.GATEWAY}; the device is not asked to acknowledge",
-        )  # fmt: skip
+            "done",
+            f"sent by gateway {kit.GATEWAY}; the device is not asked to acknowledge",
+        )
 
 
 async def test_a_server_that_speaks_protocol_buffers_is_answered_so() -> None:
@@ -172,8 +174,9 @@ async def test_a_pub_sub_says_whose_a_downlink_is_in_the_message() -> None:
         ((topic, payload),) = made.published
         assert topic == "ttn/ville/down/push"
         assert json.loads(payload)["end_device_ids"] == {
-            "device_id": "dev1", "application_ids": {"application_id": "app1"},
-        }  # fmt: skip
+            "device_id": "dev1",
+            "application_ids": {"application_id": "app1"},
+        }
 
 
 async def test_a_command_that_comes_again_after_a_restart_is_not_queued_twice() -> None:

@@ -175,8 +175,9 @@ def test_the_antennas_of_a_gateway_are_one_and_packet_brokers_are_named_by_their
     broker = {"gateway_ids": {"gateway_id": "packetbroker"}, "rssi": -90, "snr": 1.0}
     said["uplink_message"]["rx_metadata"] += [
         {"gateway_ids": {"gateway_id": "gtw1", "eui": kit.GATEWAY.upper()}, "rssi": -80, "snr": 2.0},
-        {**broker, "packet_broker": {"forwarder_gateway_eui": "00000000000000AA"}}, broker,
-    ]  # fmt: skip
+        {**broker, "packet_broker": {"forwarder_gateway_eui": "00000000000000AA"}},
+        broker,
+    ]
     event = servers()["app1@tenant1"].read("v3/app1@tenant1/devices/dev1/up", kit.encoded(said))
     assert [one.gateway for one in event.heard] == [kit.GATEWAY, "00000000000000aa", "packetbroker", kit.FAR]
     assert event.heard[0].rssi == -57
@@ -186,9 +187,28 @@ def test_the_antennas_of_a_gateway_are_one_and_packet_brokers_are_named_by_their
 
 _LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.just(kit.EUI)
 _NAMES = st.sampled_from(
-    ["deviceInfo", "devEui", "fCnt", "data", "time", "rxInfo", "object", "snr", "gwTime", "end_device_ids", "dev_eui",
-     "device_id", "uplink_message", "frm_payload", "rx_metadata", "join_accept", "downlink_ack", "context", "level"]
-)  # fmt: skip
+    [
+        "deviceInfo",
+        "devEui",
+        "fCnt",
+        "data",
+        "time",
+        "rxInfo",
+        "object",
+        "snr",
+        "gwTime",
+        "end_device_ids",
+        "dev_eui",
+        "device_id",
+        "uplink_message",
+        "frm_payload",
+        "rx_metadata",
+        "join_accept",
+        "downlink_ack",
+        "context",
+        "level",
+    ]
+)
 _JSON = st.recursive(
     _LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=5), max_leaves=20
 )
@@ -221,9 +241,11 @@ _ITEM = "6f0b4a5e-3a0d-5d0c-9d0e-0b6c1b7f2a11"
 
 
 @given(
-    port=st.integers(1, 223), payload=st.binary(max_size=242), confirmed=st.booleans(),
+    port=st.integers(1, 223),
+    payload=st.binary(max_size=242),
+    confirmed=st.booleans(),
     expires=st.integers(0, 4_102_444_800),
-)  # fmt: skip
+)
 def test_a_command_is_what_chirpstacks_own_package_reads(
     port: int, payload: bytes, confirmed: bool, expires: int
 ) -> None:
@@ -246,6 +268,7 @@ def test_a_command_has_the_shape_that_the_things_stack_documents() -> None:
     assert json.loads(made) == documented
     addressed = things_stack_events.command("x", 1, b"\0", confirmed=False, ids=("app1@tenant1", "dev1"))
     assert json.loads(addressed)["end_device_ids"] == {
-        "device_id": "dev1", "application_ids": {"application_id": "app1"},
-    }  # fmt: skip
+        "device_id": "dev1",
+        "application_ids": {"application_id": "app1"},
+    }
     assert base64.b64decode(json.loads(addressed)["downlinks"][0]["frm_payload"]) == b"\0"

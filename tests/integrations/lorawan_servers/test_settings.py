@@ -20,9 +20,10 @@ def test_chirpstacks_topics_are_its_own_templates() -> None:
     config = chirpstack.Config(host="broker")
     assert config.topics == ("application/+/device/+/event/+",)
     other = chirpstack.Config(
-        host="broker", application="17c82e96-be03-4f38-aef3-f83d48582d97",
+        host="broker",
+        application="17c82e96-be03-4f38-aef3-f83d48582d97",
         event_topic="ville/{{ event }}/{{application_id}}/{{dev_eui}}",
-    )  # fmt: skip
+    )
     assert other.topics == ("ville/+/17c82e96-be03-4f38-aef3-f83d48582d97/+",)
     server = chirpstack.ChirpStack(other, FakeSession())
     assert server.read("ville/location/17c82e96-be03-4f38-aef3-f83d48582d97/0101010101010101", b"") is None

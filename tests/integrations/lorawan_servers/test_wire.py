@@ -90,19 +90,26 @@ _OBJECT = st.dictionaries(
     _TEXT,
     st.recursive(
         st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False, width=32) | _TEXT,
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3), max_leaves=8,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+        max_leaves=8,
     ),
     max_size=4,
-)  # fmt: skip
+)
 
 
 @st.composite
 def uplinks(draw: st.DrawFn) -> pb.UplinkEvent:
     made = pb.UplinkEvent(
-        deduplication_id=draw(_TEXT), dev_addr=draw(_TEXT), adr=draw(st.booleans()),
-        dr=draw(st.integers(0, 15)), f_cnt=draw(st.integers(0, 0xFFFFFFFF)), f_port=draw(st.integers(0, 255)),
-        confirmed=draw(st.booleans()), data=draw(st.binary(max_size=60)), region_config_id=draw(_TEXT),
-    )  # fmt: skip
+        deduplication_id=draw(_TEXT),
+        dev_addr=draw(_TEXT),
+        adr=draw(st.booleans()),
+        dr=draw(st.integers(0, 15)),
+        f_cnt=draw(st.integers(0, 0xFFFFFFFF)),
+        f_port=draw(st.integers(0, 255)),
+        confirmed=draw(st.booleans()),
+        data=draw(st.binary(max_size=60)),
+        region_config_id=draw(_TEXT),
+    )
     made.time.FromMicroseconds(draw(_STAMP))
     made.device_info.dev_eui = draw(_TEXT)
     made.device_info.application_name = draw(_TEXT)
@@ -111,9 +118,12 @@ def uplinks(draw: st.DrawFn) -> pb.UplinkEvent:
         made.object.update(draw(_OBJECT))
     for _ in range(draw(st.integers(0, 3))):
         heard = made.rx_info.add(
-            gateway_id=draw(_TEXT), uplink_id=draw(st.integers(0, 0xFFFFFFFF)), rssi=draw(st.integers(-150, 10)),
-            snr=draw(st.floats(-30, 30, width=32)), context=draw(st.binary(max_size=8)),
-        )  # fmt: skip
+            gateway_id=draw(_TEXT),
+            uplink_id=draw(st.integers(0, 0xFFFFFFFF)),
+            rssi=draw(st.integers(-150, 10)),
+            snr=draw(st.floats(-30, 30, width=32)),
+            context=draw(st.binary(max_size=8)),
+        )
         heard.metadata.update(draw(st.dictionaries(_TEXT, _TEXT, max_size=2)))
         if draw(st.booleans()):
             heard.gw_time.FromMicroseconds(draw(_STAMP))

@@ -33,9 +33,11 @@ FAST = {"timeout": timedelta(milliseconds=100), "retries": 0}
 def bus() -> Iterator[tuple[str, list[dict[str, object]]]]:
     """The simulated bus in a process of its own: its port and its meters."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "integrations.mbus.sim"], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "integrations.mbus.sim"],
+        stdout=subprocess.PIPE,
+        text=True,
         cwd=Path(__file__).parents[3],
-    )  # fmt: skip
+    )
     try:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
@@ -78,15 +80,20 @@ async def test_every_meter_is_read_by_its_primary_or_its_own_address() -> None:
     told = {report.device: report.values for report in session.reports}
     assert told == {
         HEAT: {
-            "energy": 37351.0, "volume": pytest.approx(561080.0), "flow_temperature": pytest.approx(10.1),
-            "return_temperature": pytest.approx(4.6), "fault": False, "battery_low": False,
+            "energy": 37351.0,
+            "volume": pytest.approx(561080.0),
+            "flow_temperature": pytest.approx(10.1),
+            "return_temperature": pytest.approx(4.6),
+            "fault": False,
+            "battery_low": False,
         },
         "mbus:cold-water": {"water": pytest.approx(12345.0), "fault": False, "battery_low": True},
-    }  # fmt: skip
+    }
     assert session.drops == [(DEAD, "mbus-silent")]
     assert {(device, model) for device, model, _, _ in session.declared} == {
-        (HEAT, "KAM heat"), ("mbus:cold-water", "ACW water"),
-    }  # fmt: skip
+        (HEAT, "KAM heat"),
+        ("mbus:cold-water", "ACW water"),
+    }
     assert session.reports[0].proof == hub.Proof(scheme="mbus")
 
 

@@ -36,9 +36,11 @@ QUICK = {"timeout": timedelta(milliseconds=100), "pace": timedelta(milliseconds=
 def bus(*options: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """A simulated bus in a process of its own: its port and its meters."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "integrations.mbus.sim", *options], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "integrations.mbus.sim", *options],
+        stdout=subprocess.PIPE,
+        text=True,
         cwd=Path(__file__).parents[3],
-    )  # fmt: skip
+    )
     try:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
@@ -97,21 +99,30 @@ def test_an_independent_master_hears_each_of_them_alone_and_nothing_from_all_tog
 
 
 async def test_primary_addresses_are_found_and_a_clash_is_told() -> None:
-    twins = [Meter(7, bytes.fromhex(own), [bytes.fromhex("0c1345230100")]) for own in (
-        "1122334477040807", "5222334477040807",
-    )]  # fmt: skip
+    twins = [
+        Meter(7, bytes.fromhex(own), [bytes.fromhex("0c1345230100")])
+        for own in (
+            "1122334477040807",
+            "5222334477040807",
+        )
+    ]
     found, looking = await search(Bus([*house(), *twins]), primary=True)
     assert {name: told["address"] for name, told in found.items()} == {
-        "mbus:KAM-06855817-08-04": "1", "mbus:ACW-78563412-14-07": "2",
-    }  # fmt: skip
+        "mbus:KAM-06855817-08-04": "1",
+        "mbus:ACW-78563412-14-07": "2",
+    }
     assert len(looking.clashes) == 1
     assert looking.clashes[0].startswith("primary address 7: ")
 
 
 async def test_meters_with_one_number_are_told_apart_by_their_medium_or_named_as_twins() -> None:
-    same = [Meter(n, bytes.fromhex(f"1234567877040{medium}"), [bytes.fromhex("0c1345230100")]) for n, medium in (
-        (1, "807"), (2, "804"),
-    )]  # fmt: skip
+    same = [
+        Meter(n, bytes.fromhex(f"1234567877040{medium}"), [bytes.fromhex("0c1345230100")])
+        for n, medium in (
+            (1, "807"),
+            (2, "804"),
+        )
+    ]
     found, looking = await search(Bus(same))
     assert sorted(found) == ["mbus:ACW-78563412-08-04", "mbus:ACW-78563412-08-07"]
     versions = [bytes.fromhex(f"123456787704{version}07") for version in ("08", "09")]

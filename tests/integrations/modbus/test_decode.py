@@ -96,16 +96,23 @@ def _registers() -> st.SearchStrategy[Register]:
     number = st.floats(allow_nan=False, allow_infinity=False)
     raw = st.fixed_dictionaries(
         {
-            "metric": st.just("own_value"), "unit": st.just("1"), "privacy": st.just("technical"),
-            "address": st.integers(0, 65535), "type": st.sampled_from([*WORDS, "string"]),
+            "metric": st.just("own_value"),
+            "unit": st.just("1"),
+            "privacy": st.just("technical"),
+            "address": st.integers(0, 65535),
+            "type": st.sampled_from([*WORDS, "string"]),
         },
         optional={
             "table": st.sampled_from(["holding", "input", "coil", "discrete"]),
-            "length": st.integers(0, 8), "scale": number, "offset": number,
-            "word_order": st.sampled_from(["big", "little"]), "byte_order": st.sampled_from(["big", "little"]),
-            "mask": st.integers(1, 1 << 16), "invalid": st.lists(st.integers(-(1 << 15), 1 << 16) | number, max_size=3),
+            "length": st.integers(0, 8),
+            "scale": number,
+            "offset": number,
+            "word_order": st.sampled_from(["big", "little"]),
+            "byte_order": st.sampled_from(["big", "little"]),
+            "mask": st.integers(1, 1 << 16),
+            "invalid": st.lists(st.integers(-(1 << 15), 1 << 16) | number, max_size=3),
         },
-    )  # fmt: skip
+    )
     return raw.map(build).filter(lambda register: register is not None)  # type: ignore[return-value]
 
 

@@ -57,9 +57,7 @@ def _frame(request: bytes, pdu: bytes) -> bytes:
     return request[:4] + struct.pack(">HB", len(pdu) + 1, request[6]) + pdu
 
 
-async def _read(
-    answer: Answer, request: Request = HOLDING, *, attempts: int = 1, timeout: float = 30.0
-) -> list[int]:  # fmt: skip
+async def _read(answer: Answer, request: Request = HOLDING, *, attempts: int = 1, timeout: float = 30.0) -> list[int]:
     async with _server(answer, timeout=timeout) as config, Link(config) as link:
         return await link.read(1, request, attempts=attempts)
 

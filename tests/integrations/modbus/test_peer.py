@@ -175,10 +175,24 @@ async def test_the_probe_says_who_answered(libmodbus: Config) -> None:
 async def _mbpoll(port: int, unit: int, kind: str, first: int, count: int = 1, *write: str) -> tuple[list[str], str]:
     """What mbpoll read (its references count from 1) and what it complained of."""
     process = await asyncio.create_subprocess_exec(
-        _need("mbpoll"), "-m", "tcp", "-p", str(port), "-a", str(unit), "-t", kind, "-B", "-r", str(first),
-        *([] if write else ["-1", "-c", str(count)]), "127.0.0.1", *write,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        _need("mbpoll"),
+        "-m",
+        "tcp",
+        "-p",
+        str(port),
+        "-a",
+        str(unit),
+        "-t",
+        kind,
+        "-B",
+        "-r",
+        str(first),
+        *([] if write else ["-1", "-c", str(count)]),
+        "127.0.0.1",
+        *write,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     out, err = await process.communicate()
     return re.findall(r"^\[\d+\]:\s+(\S+)", out.decode(), re.MULTILINE), err.decode().strip()
 

@@ -15,10 +15,14 @@ from integrations.modbus.plan import plan, split
 def _register(number: int, address: int, kind: str = "uint16", table: str = "holding") -> Register:
     return Register.model_validate(
         {
-            "metric": f"m{number}", "unit": "1", "privacy": "technical",
-            "address": address, "type": kind, "table": table,
+            "metric": f"m{number}",
+            "unit": "1",
+            "privacy": "technical",
+            "address": address,
+            "type": kind,
+            "table": table,
         }
-    )  # fmt: skip
+    )
 
 
 _PLACES = st.lists(

@@ -173,7 +173,7 @@ _FRAMES = st.one_of(
     st.builds(words, st.integers(2, 247), st.integers(0, 0xFFFF)),
     st.builds(words, st.just(1), st.integers(0, 0xFFFF)),
     st.builds(lambda unit, at: framed(unit, b"\x06\0" + bytes([at, 0, 1])), st.integers(1, 247), st.integers(0, 255)),
-)  # fmt: skip
+)
 
 
 @given(st.lists(_FRAMES, max_size=5), st.data())

@@ -198,8 +198,12 @@ def test_a_model_that_is_shorter_than_its_definition_gives_what_it_has() -> None
     points = Points(walked(words, 40000).parts[0])
     values = points.values(raw_of(points, words, 40000), pytest.fail)
     assert set(values) == {key for key in kit.INVERTER_103_READINGS if key.split("_")[0] in ("current", "voltage")} | {
-        "power", "frequency", "apparent_power", "reactive_power", "power_factor",
-    }  # fmt: skip
+        "power",
+        "frequency",
+        "apparent_power",
+        "reactive_power",
+        "power_factor",
+    }
 
 
 @pytest.mark.parametrize(

@@ -161,8 +161,9 @@ async def test_units_on_a_serial_line_are_read_and_written(peer: Path, tmp_path:
 
 
 async def test_a_dead_unit_on_a_line_costs_the_others_its_time_out_and_no_more(
-    peer: Path, tmp_path: Path,  # noqa: F811
-) -> None:  # fmt: skip
+    peer: Path,  # noqa: F811
+    tmp_path: Path,  # noqa: F811
+) -> None:
     async with pair(tmp_path) as (ours, theirs), _serving(str(peer), theirs):
         bus = SharedLine("rs485", BusOptions(ours, 19200, parity="E"))
         session = session_with(SETPOINT)
@@ -225,14 +226,25 @@ TYPES = ("int16", "uint16", "int32", "uint32", "int64", "uint64")
 
 
 @given(
-    st.sampled_from(TYPES), st.sampled_from(("big", "little")), st.sampled_from(("big", "little")),
-    st.sampled_from((1.0, 0.1, 0.01, 10.0)), st.sampled_from((0.0, -40.0)), st.integers(),
-)  # fmt: skip
+    st.sampled_from(TYPES),
+    st.sampled_from(("big", "little")),
+    st.sampled_from(("big", "little")),
+    st.sampled_from((1.0, 0.1, 0.01, 10.0)),
+    st.sampled_from((0.0, -40.0)),
+    st.integers(),
+)
 def test_every_whole_number_that_fits_reads_back_as_it_was_written(kind, words, order, scale, offset, n):
     register = Register(
-        metric="x", address=0, type=kind, word_order=words, byte_order=order, scale=scale, offset=offset, unit="1",
+        metric="x",
+        address=0,
+        type=kind,
+        word_order=words,
+        byte_order=order,
+        scale=scale,
+        offset=offset,
+        unit="1",
         privacy="technical",
-    )  # fmt: skip
+    )
     bits = int(re.sub(r"\D", "", kind))
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if kind.startswith("int") else (0, (1 << bits) - 1)
     raw = low + n % (high - low + 1)

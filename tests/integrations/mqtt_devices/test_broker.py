@@ -35,12 +35,14 @@ HERE = Path(integrations.mqtt_devices.__file__).parent
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 OFFICE = hub.Device(id="mqtt:zigbee2mqtt_0x00158d0001b7d9b2", integration="mqtt_devices", place="office")
 PLUG = hub.Device(
-    id="mqtt:plug", integration="mqtt_devices", place="plug",
+    id="mqtt:plug",
+    integration="mqtt_devices",
+    place="plug",
     settings={
         "topic": "tele/plug/SENSOR",
         "values": {"power": {"path": "ENERGY.Power"}, "energy": {"path": "ENERGY.Total"}},
     },
-)  # fmt: skip
+)
 
 
 @contextmanager
@@ -125,9 +127,11 @@ async def test_a_device_that_announces_itself_is_a_candidate_and_once_configured
 
 async def test_a_wildcard_reads_whoever_speaks_there(tmp_path: Path) -> None:
     device = hub.Device(
-        id="mqtt:any", integration="mqtt_devices", place="any",
+        id="mqtt:any",
+        integration="mqtt_devices",
+        place="any",
         settings={"topic": "shellies/+/temperature", "values": {"temperature": {}}},
-    )  # fmt: skip
+    )
     session = FakeSession("mqtt_devices", devices=[device])
     with mosquitto(tmp_path) as (port, _):
         async with listening(session, Config(host="127.0.0.1", port=port, discovery="")):

@@ -22,9 +22,12 @@ def announce(topic: str = TOPIC, **changes: object) -> discovery.Entity | None:
 
 def test_a_published_message_of_zigbee2mqtt_is_understood() -> None:
     assert announce() == discovery.Entity(
-        "sensor/0x00158d0001b7d9b2/temperature", "mqtt:zigbee2mqtt_0x00158d0001b7d9b2",
-        "Xiaomi WSDCGQ11LM", "zigbee2mqtt/office", Entry("temperature", ("temperature",)),
-    )  # fmt: skip
+        "sensor/0x00158d0001b7d9b2/temperature",
+        "mqtt:zigbee2mqtt_0x00158d0001b7d9b2",
+        "Xiaomi WSDCGQ11LM",
+        "zigbee2mqtt/office",
+        Entry("temperature", ("temperature",)),
+    )
 
 
 def test_abbreviations_and_a_base_topic_are_understood() -> None:
@@ -36,8 +39,10 @@ def test_abbreviations_and_a_base_topic_are_understood() -> None:
     entity = discovery.read("homeassistant", "homeassistant/sensor/garden/config", json.dumps(short).encode())
     assert entity is not None
     assert (entity.device, entity.topic, entity.entry) == (
-        "mqtt:ABC123", "tele/garden/SENSOR", Entry("humidity", ("BME280", "Humidity")),
-    )  # fmt: skip
+        "mqtt:ABC123",
+        "tele/garden/SENSOR",
+        Entry("humidity", ("BME280", "Humidity")),
+    )
 
 
 def at(*steps: str | int) -> hub.JsonPath:
@@ -122,8 +127,9 @@ def test_values_are_scaled_and_what_is_not_there_is_no_fault() -> None:
     )  # fmt: skip
     payload = b'{"t": "215", "h": null, "low": "ON", "fw": "1.2.3", "p": [1]}'
     assert values(payload, entries, hub.METRICS) == (
-        {"temperature": pytest.approx(21.5), "battery_low": True, "firmware": "1.2.3"}, ["mqtt-value"],
-    )  # fmt: skip
+        {"temperature": pytest.approx(21.5), "battery_low": True, "firmware": "1.2.3"},
+        ["mqtt-value"],
+    )
     assert values(b"21.5", (Entry("temperature", at()),), hub.METRICS) == ({"temperature": 21.5}, [])
     with pytest.raises(hub.DecodeError):
         values(b"\xff\xfe", entries, hub.METRICS)

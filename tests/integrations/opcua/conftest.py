@@ -105,14 +105,21 @@ def make_keys(directory: Path, name: str, *, bits: int = 2048, uri: str = NAMESP
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(
             x509.KeyUsage(
-                digital_signature=True, content_commitment=True, key_encipherment=True, data_encipherment=True,
-                key_agreement=False, key_cert_sign=True, crl_sign=False, encipher_only=False, decipher_only=False,
+                digital_signature=True,
+                content_commitment=True,
+                key_encipherment=True,
+                data_encipherment=True,
+                key_agreement=False,
+                key_cert_sign=True,
+                crl_sign=False,
+                encipher_only=False,
+                decipher_only=False,
             ),
             critical=True,
         )
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), False)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     der = certificate.public_bytes(serialization.Encoding.DER)
     files = directory / f"{name}.der", directory / f"{name}.key"
     files[0].write_bytes(der)
@@ -190,9 +197,13 @@ async def serve(binary: Path) -> AsyncIterator[Callable[..., Coroutine[Any, Any,
         port = port or free_port()
         files = [keys.certificate, keys.key, *([trusted] if trusted else [])] if keys else []
         process = await asyncio.create_subprocess_exec(
-            str(binary), str(port), *map(str, files), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            str(binary),
+            str(port),
+            *map(str, files),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
             env={**os.environ, **env},
-        )  # fmt: skip
+        )
         running.append(Peer(process, port))
         assert process.stdout is not None
         async with asyncio.timeout(60):

@@ -138,10 +138,14 @@ async def test_an_array_of_two_milliards_of_nothings_ends_the_worker_and_not_the
     # GetEndpointsResponse whose header brings a LiteralOperand, whose Variant is an array of 2^31-1 nulls, of no bytes
     bomb = (
         struct.pack("<BBH", 1, 0, 431)  # GetEndpointsResponse
-        + struct.pack("<qIIB", 0, 1, 0, 0) + struct.pack("<i", -1)  # dated, for request 1, good, no diagnostics
-        + struct.pack("<BBH", 1, 0, 597) + b"\x01" + struct.pack("<i", 5)  # LiteralOperand of 5 bytes
-        + b"\x80" + struct.pack("<i", 0x7FFFFFFF)
-    )  # fmt: skip
+        + struct.pack("<qIIB", 0, 1, 0, 0)
+        + struct.pack("<i", -1)  # dated, for request 1, good, no diagnostics
+        + struct.pack("<BBH", 1, 0, 597)
+        + b"\x01"
+        + struct.pack("<i", 5)  # LiteralOperand of 5 bytes
+        + b"\x80"
+        + struct.pack("<i", 0x7FFFFFFF)
+    )
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await let_in(reader, writer)
@@ -161,9 +165,13 @@ async def test_values_within_each_other_without_end_are_refused_and_harm_nothing
     nested = (b"\x98" + struct.pack("<i", 1)) * 10_000  # each an array of one Variant
     said = (
         struct.pack("<BBH", 1, 0, 431)  # GetEndpointsResponse
-        + struct.pack("<qIIB", 0, 1, 0, 0) + struct.pack("<i", -1)
-        + struct.pack("<BBH", 1, 0, 597) + b"\x01" + struct.pack("<i", len(nested)) + nested  # LiteralOperand
-    )  # fmt: skip
+        + struct.pack("<qIIB", 0, 1, 0, 0)
+        + struct.pack("<i", -1)
+        + struct.pack("<BBH", 1, 0, 597)
+        + b"\x01"
+        + struct.pack("<i", len(nested))
+        + nested  # LiteralOperand
+    )
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await let_in(reader, writer)

@@ -121,8 +121,9 @@ def test_each_object_is_a_device_and_names_stay_apart() -> None:
             (variable("Etage2/CTA/Secret"), node(unit="Cel", access=0)),
             (variable("Rien/X17"), node()),
         ],
-        "gtb", {},
-    )  # fmt: skip
+        "gtb",
+        {},
+    )
     assert list(devices) == ["opcua:cta", "opcua:etage-2-cta"]
     second = devices["opcua:etage-2-cta"]
     assert second["integration"] == "gtb"

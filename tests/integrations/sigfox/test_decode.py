@@ -58,8 +58,10 @@ def test_what_a_decoder_gives_has_the_device_the_number_and_the_values() -> None
     found = decode.decode(decode.line(lines(EXAMPLES[0])), lambda _: None)
     assert isinstance(found, hub.Decoded)
     assert (found.device, found.values, found.proof) == (
-        "sigfox:1D2F3", {"temp": 2002, "hum": 45, "door": True}, hub.Proof("sigfox", 12),
-    )  # fmt: skip
+        "sigfox:1D2F3",
+        {"temp": 2002, "hum": 45, "door": True},
+        hub.Proof("sigfox", 12),
+    )
 
 
 JSON = st.recursive(

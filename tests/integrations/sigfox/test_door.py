@@ -24,13 +24,15 @@ from ...ports import free_port
 
 SECRET = "0123456789abcdef0123456789abcdef"
 ROOM = hub.Device(
-    id="sigfox:1D2F3", integration="sigfox", place="room",
+    id="sigfox:1D2F3",
+    integration="sigfox",
+    place="room",
     settings={
         "format": "temp::int:16:little-endian hum::uint:8",
         "values": {"temperature": {"field": "temp", "scale": 0.01}, "humidity": {"field": "hum"}},
         "downlink": "0102030405060708",
     },
-)  # fmt: skip
+)
 
 
 @asynccontextmanager

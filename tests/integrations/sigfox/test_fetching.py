@@ -19,9 +19,11 @@ from integrations.sigfox.intake import Intake
 from integrations.sigfox.settings import Config
 
 ROOM = hub.Device(
-    id="sigfox:1D2F3", integration="sigfox", place="room",
+    id="sigfox:1D2F3",
+    integration="sigfox",
+    place="room",
     settings={"format": "level::uint:16", "values": {"distance": {"field": "level"}}, "downlink": "00" * 8},
-)  # fmt: skip
+)
 
 
 def frame(number: int, kind: str = "uplink", answered: str = "", **said: Any) -> dict[str, Any]:
@@ -37,9 +39,14 @@ class Backend:
         self.told: list[dict[str, Any]] = []
 
     async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None,
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         timeout: timedelta = timedelta(seconds=10),
-    ) -> Reply:  # fmt: skip
+    ) -> Reply:
         assert url == "https://backend.example.org:8443/v1/sigfox"
         if method == "POST":
             self.told.append(json.loads(body or b""))
@@ -72,8 +79,9 @@ class Stage:
 
 async def test_what_is_durable_is_done_batch_after_batch_in_one_turn() -> None:
     stage = Stage(
-        {"frames": [frame(n) for n in range(1, 41)], "more": True}, {"frames": [frame(41)], "more": False},
-    )  # fmt: skip
+        {"frames": [frame(n) for n in range(1, 41)], "more": True},
+        {"frames": [frame(41)], "more": False},
+    )
     await stage.run()
     assert stage.levels == [1_760_000_000 + n for n in range(1, 42)]
     assert [one["done"] for one in stage.backend.told] == [list(range(1, 41)), [41]]

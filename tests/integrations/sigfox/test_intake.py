@@ -14,14 +14,18 @@ from integrations.sigfox.downlinks import WAITING, Downlinks
 from integrations.sigfox.intake import Intake
 
 ROOM = hub.Device(
-    id="sigfox:1D2F3", integration="sigfox", place="room",
+    id="sigfox:1D2F3",
+    integration="sigfox",
+    place="room",
     settings={
         "format": "temp::int:16:little-endian hum::uint:8 door:3:bool:0",
         "values": {
-            "temperature": {"field": "temp", "scale": 0.01}, "humidity": {"field": "hum", "invalid": [255]}, "door": {},
+            "temperature": {"field": "temp", "scale": 0.01},
+            "humidity": {"field": "hum", "invalid": [255]},
+            "door": {},
         },
     },
-)  # fmt: skip
+)
 BIN = hub.Device(id="sigfox:00C0FFEE", integration="sigfox", place="bin", pack="hummbox-level-16")
 BARE = hub.Device(id="sigfox:77", integration="sigfox", place="bare", settings={"downlink": "0102030405060708"})
 
@@ -76,8 +80,9 @@ async def test_a_message_is_read_by_its_pack_former_values_first(stage: Stage) -
     stage.session.payloads[BIN.id, 1, bytes.fromhex("10EE001964")] = (now, past)
     await stage.take(device="C0FFEE", data="10EE001964")
     assert [(r.device, r.values, r.time) for r in stage.reports] == [
-        (BIN.id, {"distance": 2000.0}, 1_759_990_000.0), (BIN.id, {"distance": 2380.0}, 1_760_000_000.0),
-    ]  # fmt: skip
+        (BIN.id, {"distance": 2000.0}, 1_759_990_000.0),
+        (BIN.id, {"distance": 2380.0}, 1_760_000_000.0),
+    ]
 
 
 async def test_a_device_is_found_however_its_number_is_written(stage: Stage) -> None:
@@ -118,8 +123,10 @@ async def test_a_geoloc_a_status_and_an_error_are_each_kept_once(stage: Stage) -
         await stage.take("status", batt="3.2", temp="21.5")
         await stage.take("error", severity="ERROR", info="No message received since …")
     assert [report.values for report in stage.reports] == [
-        {"location_radius": 900.0}, {"battery_voltage": 3.2, "module_temperature": 21.5}, {"connectivity": False},
-    ]  # fmt: skip
+        {"location_radius": 900.0},
+        {"battery_voltage": 3.2, "module_temperature": 21.5},
+        {"connectivity": False},
+    ]
     await stage.take(time=1_760_000_600, seqNumber=2)
     assert stage.reports[-1].values["connectivity"] is True
     await stage.take(time=1_760_001_200, seqNumber=3)

@@ -40,9 +40,13 @@ DEADLINE = 60.0
 
 def series(place: str, metric: str, **more: Any) -> hub.Series:
     return hub.Series(
-        id=f"{place}/{metric}", place=place, device=f"modbus:{place}", integration="modbus",
-        metric=more.pop("own", None) or METRICS[metric], **more,
-    )  # fmt: skip
+        id=f"{place}/{metric}",
+        place=place,
+        device=f"modbus:{place}",
+        integration="modbus",
+        metric=more.pop("own", None) or METRICS[metric],
+        **more,
+    )
 
 
 MODE = hub.Metric(key="mode", kind="text", fr="Mode")
@@ -51,9 +55,16 @@ OFF = hub.Metric(key="night_mode", kind="flag", fr="Nuit")
 
 def value(one: hub.Series, said: float | bool | str, age: float = 0.0, quality: str = "good") -> hub.LastValue:
     return hub.LastValue(
-        series=one.id, device=one.device, metric=one.metric.key, value=said, unit=one.metric.unit,
-        time=time.time() - age, trust="B", quality=quality, rssi=None,
-    )  # fmt: skip
+        series=one.id,
+        device=one.device,
+        metric=one.metric.key,
+        value=said,
+        unit=one.metric.unit,
+        time=time.time() - age,
+        trust="B",
+        quality=quality,
+        rssi=None,
+    )
 
 
 class View(FakeView):
@@ -114,10 +125,17 @@ class Client:
 @asynccontextmanager
 async def client(peer: Station, host: str = CLIENT) -> AsyncIterator[Client]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(Path(__file__).with_name("bacnet_client.py")), "--host", host, "--port",
-        str(free_port(host)), "--peer", f"{peer.host}:{peer.port}", stdin=asyncio.subprocess.PIPE,
+        sys.executable,
+        str(Path(__file__).with_name("bacnet_client.py")),
+        "--host",
+        host,
+        "--port",
+        str(free_port(host)),
+        "--peer",
+        f"{peer.host}:{peer.port}",
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    )
     try:
         assert process.stdout
         async with asyncio.timeout(DEADLINE):

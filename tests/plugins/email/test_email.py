@@ -56,13 +56,17 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSL
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail")])
     now = datetime.datetime.now(datetime.UTC)
     made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(1).not_valid_before(now - datetime.timedelta(days=1))
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     file = tmp_path_factory.mktemp("mail") / "mail.pem"
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -211,10 +215,23 @@ async def test_nobody_there_is_not_ready() -> None:
 
 def test_no_text_of_an_alert_makes_a_header() -> None:
     evil = alert(text_fr="x\r\nBcc: all@b.example\r\n\r\nhello", why="a\nX: y")
-    made = message(config(25), hub.Notice(
-        alert="a", n=1, rule="r", state="raised", severity="critical", text="t", text_fr=evil.text_fr, why=evil.why,
-        raised=1.0, changed=1.0,
-    ), HUB, "Europe/Paris")  # fmt: skip
+    made = message(
+        config(25),
+        hub.Notice(
+            alert="a",
+            n=1,
+            rule="r",
+            state="raised",
+            severity="critical",
+            text="t",
+            text_fr=evil.text_fr,
+            why=evil.why,
+            raised=1.0,
+            changed=1.0,
+        ),
+        HUB,
+        "Europe/Paris",
+    )
     again = email.message_from_bytes(made.as_bytes(), policy=email.policy.default)
     assert "Bcc" not in again
     assert "Bcc: all@b.example hello" in again["Subject"]
@@ -222,9 +239,16 @@ def test_no_text_of_an_alert_makes_a_header() -> None:
 
 def test_both_languages_stand_in_one_letter() -> None:
     notice = hub.Notice(
-        alert="a", n=1, rule="r", state="escalated", severity="critical", text="cold", text_fr="froid", raised=1.0,
+        alert="a",
+        n=1,
+        rule="r",
+        state="escalated",
+        severity="critical",
+        text="cold",
+        text_fr="froid",
+        raised=1.0,
         changed=1.0,
-    )  # fmt: skip
+    )
     said = message(config(25, language="both"), notice, HUB, "Indian/Reunion").get_content()
     assert "Sans réponse, escalade (critique)\u00a0: froid" in said
     assert "Déclenchée le\u00a0: 01/01/1970 04:00 (Indian/Reunion)" in said

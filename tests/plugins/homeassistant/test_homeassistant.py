@@ -30,16 +30,28 @@ MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 def series(place: str, metric: str, **more: str) -> hub.Series:
     return hub.Series(
-        id=f"{place}/{metric}", place=place, device=f"ble:{place}", integration="bluetooth", metric=METRICS[metric],
-        zone="classes", **more,
-    )  # fmt: skip
+        id=f"{place}/{metric}",
+        place=place,
+        device=f"ble:{place}",
+        integration="bluetooth",
+        metric=METRICS[metric],
+        zone="classes",
+        **more,
+    )
 
 
 def value(one: hub.Series, said: float | bool) -> hub.LastValue:
     return hub.LastValue(
-        series=one.id, device=one.device, metric=one.metric.key, value=said, unit=one.metric.unit, time=time.time(),
-        trust="A", quality="good", rssi=-60,
-    )  # fmt: skip
+        series=one.id,
+        device=one.device,
+        metric=one.metric.key,
+        value=said,
+        unit=one.metric.unit,
+        time=time.time(),
+        trust="A",
+        quality="good",
+        rssi=-60,
+    )
 
 
 @asynccontextmanager
@@ -123,8 +135,10 @@ async def test_a_series_is_announced_once_and_its_values_follow(tmp_path: Path) 
         await neighbour.until(lambda: "ilot/ab12/hall/fault" in neighbour.said)
         said = json.loads(neighbour.said["homeassistant/sensor/ilot_ab12_hall_temperature/config"])
         assert (said["unit_of_measurement"], said["device_class"], said["state_class"]) == (
-            "°C", "temperature", "measurement",
-        )  # fmt: skip
+            "°C",
+            "temperature",
+            "measurement",
+        )
         assert said["state_topic"] == "ilot/ab12/hall/temperature"
         assert json.loads(neighbour.said["ilot/ab12/hall/temperature"])["value"] == 21.5
         assert "homeassistant/binary_sensor/ilot_ab12_hall_fault/config" in neighbour.said
@@ -187,8 +201,9 @@ def test_what_was_not_heard_of_for_a_month_is_withdrawn() -> None:
         "homeassistant/sensor/c/config": 99,
     }
     assert gone(before, {"homeassistant/binary_sensor/c/config"}, 100) == [
-        "homeassistant/sensor/b/config", "homeassistant/sensor/c/config",
-    ]  # fmt: skip
+        "homeassistant/sensor/b/config",
+        "homeassistant/sensor/c/config",
+    ]
 
 
 def test_an_entity_keeps_its_id_when_its_hardware_is_replaced() -> None:

@@ -62,9 +62,15 @@ class Building:
         trust = change(trust)
         owned, clock = keys.load(self.state / "keys"), SystemClock()
         buffer = await asyncio.to_thread(
-            Buffer.open, self.state / "buffer", hub=enrolled.hub, identity=owned.identity, store_key=owned.store_key,
-            trust=trust, clock=clock, config=self.config,
-        )  # fmt: skip
+            Buffer.open,
+            self.state / "buffer",
+            hub=enrolled.hub,
+            identity=owned.identity,
+            store_key=owned.store_key,
+            trust=trust,
+            clock=clock,
+            config=self.config,
+        )
         egress = Egress(trust, clock, certificate=self.state / enrolment.CERTIFICATE, key=owned.tls_key)
         http = egress.http()
 
@@ -76,14 +82,28 @@ class Building:
 
         self.following = Following(self.state, trust, clock, adopt)
         link = Link(
-            hub=enrolled.hub, identity=owned.identity, trust=trust, buffer=buffer, clock=clock, egress=egress,
+            hub=enrolled.hub,
+            identity=owned.identity,
+            trust=trust,
+            buffer=buffer,
+            clock=clock,
+            egress=egress,
             uplinks=[UplinkConfig("https", Https.model_validate({"url": enrolled.url}), run)],
-            backoff=lambda: Backoff(0.02, 0.1), slow=lambda: Backoff(0.05, 0.1), on_trust=self.following.offer,
-        )  # fmt: skip
+            backoff=lambda: Backoff(0.02, 0.1),
+            slow=lambda: Backoff(0.05, 0.1),
+            on_trust=self.following.offer,
+        )
         self.renewal = Renewal(
-            self.state, enrolled, owned, http=http, clock=clock, up=link.up, renewed=link.reconnect,
-            ask=link.ask_certificate, cas=lambda: [e.ca_pem for e in self.following.trust.egress],
-        )  # fmt: skip
+            self.state,
+            enrolled,
+            owned,
+            http=http,
+            clock=clock,
+            up=link.up,
+            renewed=link.reconnect,
+            ask=link.ask_certificate,
+            cas=lambda: [e.ca_pem for e in self.following.trust.egress],
+        )
         link.on_certificate = self.renewal.offer
         self.lives += 1
         link.delivery.stating.generation = self.lives

@@ -130,7 +130,7 @@ async def test_the_servers_own_certificate_is_renewed_while_it_serves(
         public = certificate_key(building.directory / "server.key").public_key()
         old = pki.make_server_certificate(
             owner.ca, owner.ca_key, public, list(owner.settings.names), timedelta(seconds=2)
-        )  # fmt: skip
+        )
         path.write_bytes(pki.pem(old))
         await until(lambda: path.read_bytes() not in (fresh, pki.pem(old)))
         renewed = x509.load_pem_x509_certificate(path.read_bytes())
@@ -171,7 +171,7 @@ class Backend:
 
     async def request(
         self, method: str, url: str, *, body: bytes | None = None, timeout: Any, anonymous: bool
-    ) -> Reply:  # fmt: skip
+    ) -> Reply:
         self.anonymous.append(anonymous)
         if method == "GET":
             return Reply(200, {}, msgspec.json.encode({"nonce": bytes(32)}))
@@ -198,9 +198,16 @@ class Bench:
         csr = make_csr(enrolment.certificate_key(self.keys), self.keys.hub_id)
         (self.state / enrolment.CERTIFICATE).write_bytes(self.owner.certify(csr, self.keys.hub_id))
         self.renewal = Renewal(
-            self.state, enrolled, self.keys, http=self.backend, clock=self.clock, up=lambda: self.up,
-            renewed=self._renewed, ask=self.stated.append, cas=lambda: [pki.pem(self.owner.ca).decode()],
-        )  # fmt: skip
+            self.state,
+            enrolled,
+            self.keys,
+            http=self.backend,
+            clock=self.clock,
+            up=lambda: self.up,
+            renewed=self._renewed,
+            ask=self.stated.append,
+            cas=lambda: [pki.pem(self.owner.ca).decode()],
+        )
         self._busy = 0
         for name in ("_try", "_take"):
             setattr(self.renewal, name, self._counted(getattr(self.renewal, name)))

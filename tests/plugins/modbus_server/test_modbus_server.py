@@ -33,9 +33,16 @@ def series(place: str, metric: str) -> hub.Series:
 
 def value(one: hub.Series, said: hub.LastValue | float | bool | str, age: float = 0.0, quality: str = "good"):
     return hub.LastValue(
-        series=one.id, device=one.device, metric=one.metric.key, value=said, unit=one.metric.unit,  # type: ignore[arg-type]
-        time=time.time() - age, trust="B", quality=quality, rssi=None,
-    )  # fmt: skip
+        series=one.id,
+        device=one.device,
+        metric=one.metric.key,
+        value=said,
+        unit=one.metric.unit,  # type: ignore[arg-type]
+        time=time.time() - age,
+        trust="B",
+        quality=quality,
+        rssi=None,
+    )
 
 
 @asynccontextmanager
@@ -58,9 +65,19 @@ async def exporting(view: FakeView, caplog: pytest.LogCaptureFixture, **options)
 async def mbpoll(port: int, *arguments: str) -> str:
     program = shutil.which("mbpoll") or pytest.fail("mbpoll is missing: apt-get install -y mbpoll")
     process = await asyncio.create_subprocess_exec(
-        program, "-m", "tcp", "-p", str(port), "-0", "-1", "-o", "2", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        program,
+        "-m",
+        "tcp",
+        "-p",
+        str(port),
+        "-0",
+        "-1",
+        "-o",
+        "2",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     out, _ = await process.communicate()
     return out.decode()
 

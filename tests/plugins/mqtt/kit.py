@@ -137,20 +137,31 @@ class District:
         enrolled, trust = enrolment.load(self.root / name)
         owned, clock = keys.load(self.root / name / "keys"), SystemClock()
         buffer = await asyncio.to_thread(
-            Buffer.open, self.root / name / "buffer", hub=enrolled.hub, identity=owned.identity,
-            store_key=owned.store_key, trust=trust, clock=clock,
+            Buffer.open,
+            self.root / name / "buffer",
+            hub=enrolled.hub,
+            identity=owned.identity,
+            store_key=owned.store_key,
+            trust=trust,
+            clock=clock,
             config=BufferConfig(window_s=0.05, urgent_s=0.01, idle_s=0.05),
-        )  # fmt: skip
+        )
         known = {
             "mqtt": UplinkConfig("mqtt", mqtt.Mqtt.model_validate({"url": self.broker.url} | settings), mqtt.run),
             "https": UplinkConfig("https", https.Https.model_validate({"url": enrolled.url}), https.run),
         }
         link = Link(
-            hub=enrolled.hub, identity=owned.identity, trust=trust, buffer=buffer, clock=clock,
+            hub=enrolled.hub,
+            identity=owned.identity,
+            trust=trust,
+            buffer=buffer,
+            clock=clock,
             egress=Egress(trust, clock, certificate=self.root / name / enrolment.CERTIFICATE, key=owned.tls_key),
             uplinks=[known[uplink] for uplink in uplinks],
-            backoff=lambda: Backoff(0.02, 0.1), slow=lambda: Backoff(0.05, 0.1), on_trust=self.offered.append,
-        )  # fmt: skip
+            backoff=lambda: Backoff(0.02, 0.1),
+            slow=lambda: Backoff(0.05, 0.1),
+            on_trust=self.offered.append,
+        )
         buffer.on_durable = link.durable
         buffer.start(asyncio.get_running_loop())
         task = asyncio.create_task(link.run())

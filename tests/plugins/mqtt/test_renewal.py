@@ -56,9 +56,16 @@ async def test_the_certificate_is_renewed_by_way_of_the_broker_and_the_hub_goes_
             enrolled, trust = enrolment.load(state)
             assert enrolled.hub == name
             renewing = Renewal(
-                state, enrolled, keys.load(state / "keys"), http=NoWay(), clock=SystemClock(), up=link.up,
-                renewed=link.reconnect, ask=link.ask_certificate, cas=lambda: [e.ca_pem for e in trust.egress],
-            )  # fmt: skip
+                state,
+                enrolled,
+                keys.load(state / "keys"),
+                http=NoWay(),
+                clock=SystemClock(),
+                up=link.up,
+                renewed=link.reconnect,
+                ask=link.ask_certificate,
+                cas=lambda: [e.ca_pem for e in trust.egress],
+            )
             link.on_certificate = renewing.offer
             task = asyncio.create_task(renewing.run())
             await district.write(buffer, 5)

@@ -24,13 +24,25 @@ OPENMETRICS = {"Accept": "application/openmetrics-text"}
 
 def said(view: FakeView, place: str, metric: str, value: hub.Report | float | str | bool, age: float = 1.0) -> None:
     series = hub.Series(
-        id=f"{place}/{metric}", place=place, device=f"modbus:{place}", integration="modbus", metric=METRICS[metric],
-        zone="plant", site="school",
-    )  # fmt: skip
+        id=f"{place}/{metric}",
+        place=place,
+        device=f"modbus:{place}",
+        integration="modbus",
+        metric=METRICS[metric],
+        zone="plant",
+        site="school",
+    )
     last = hub.LastValue(
-        series=series.id, device=series.device, metric=metric, value=value, unit=METRICS[metric].unit,  # type: ignore[arg-type]
-        time=time.time() - age, trust="B", quality="good", rssi=None,
-    )  # fmt: skip
+        series=series.id,
+        device=series.device,
+        metric=metric,
+        value=value,
+        unit=METRICS[metric].unit,  # type: ignore[arg-type]
+        time=time.time() - age,
+        trust="B",
+        quality="good",
+        rssi=None,
+    )
     view.say(series, last)
 
 

@@ -77,10 +77,12 @@ async def test_an_alert_leaves_by_modem_in_one_sentence(modem: SimModem) -> None
         await until(lambda: queue.status()["waiting"] == 0)
         assert modem.sent == [
             {
-                "number": "+33612345678", "text": "Alerte (critique) : Chaufferie : boucle à 51.2 C", "part": None,
+                "number": "+33612345678",
+                "text": "Alerte (critique) : Chaufferie : boucle à 51.2 C",
+                "part": None,
                 "validity": 167,
             }
-        ]  # fmt: skip
+        ]
         assert health.state == "running"
 
 

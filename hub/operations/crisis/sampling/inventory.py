@@ -76,17 +76,25 @@ def gateways(sources: Sources) -> list[Gateway]:
     for _, subject, facts in sources.everything_told():
         if subject.startswith("gateway:") and not facts.get("silent"):
             duty = facts.get("duty", {})
-            found.append(Gateway(
-                subject, {band: float(one["left_s"]) for band, one in duty.items()},
-                {band: float(one["of_s"]) for band, one in duty.items()},
-            ))  # fmt: skip
+            found.append(
+                Gateway(
+                    subject,
+                    {band: float(one["left_s"]) for band, one in duty.items()},
+                    {band: float(one["of_s"]) for band, one in duty.items()},
+                )
+            )
     return found
 
 
 def _polled(
-    sources: Sources, wish: SamplingRequest, pace: Pace, devices: list[Device], types: Mapping[str, str], line: str,
+    sources: Sources,
+    wish: SamplingRequest,
+    pace: Pace,
+    devices: list[Device],
+    types: Mapping[str, str],
+    line: str,
     mains: frozenset[str],
-) -> Item:  # fmt: skip
+) -> Item:
     """A loop. What has a battery spends it at each turn, so the one that is worst off counts."""
     name = devices[0].id if len(devices) == 1 else f"{pace.integration} ({len(devices)})"
     weak = [one.id for one in devices if one.id not in mains and _has_battery(sources, one.id)]
@@ -94,13 +102,20 @@ def _polled(
     told = [sources.told(pace.integration, one.id) for one in devices]
     unknown = any(days is None for days in batteries)
     return Item(
-        name=name, devices=tuple(one.id for one in devices), integration=pace.integration, was_s=pace.usual_s,
-        chosen=any(_chosen(sources, wish, one) for one in devices), why_not=_away(sources, pace.integration),
-        powered=not weak, battery=None if unknown or not batteries else min(days for days in batteries if days),
+        name=name,
+        devices=tuple(one.id for one in devices),
+        integration=pace.integration,
+        was_s=pace.usual_s,
+        chosen=any(_chosen(sources, wish, one) for one in devices),
+        why_not=_away(sources, pace.integration),
+        powered=not weak,
+        battery=None if unknown or not batteries else min(days for days in batteries if days),
         meter=types.get(pace.integration) == "mbus" and not {one.id for one in devices} <= mains,
-        least_s=pace.least_s, line=line, turn_s=_rounded(_busy(told, pace)),
+        least_s=pace.least_s,
+        line=line,
+        turn_s=_rounded(_busy(told, pace)),
         requests=sum(int(facts.get("requests", 1)) for facts in told),
-    )  # fmt: skip
+    )
 
 
 def _busy(told: list[Mapping[str, Any]], pace: Pace) -> float:
@@ -131,10 +146,18 @@ async def _other(sources: Sources, wish: SamplingRequest, device: Device, kind: 
         why = Reason("not-heard")
     listens = keys.lorawan.class_ if keys is not None and keys.lorawan is not None else "A"
     return Item(
-        name=device.id, devices=(device.id,), integration=device.integration, how=DOWNLINK, was_s=was,
-        chosen=_chosen(sources, wish, device), why_not=why, powered=device.id in mains or listens == "C",
-        battery=sources.battery_days(device.id), air=air, downlink=downlink,
-    )  # fmt: skip
+        name=device.id,
+        devices=(device.id,),
+        integration=device.integration,
+        how=DOWNLINK,
+        was_s=was,
+        chosen=_chosen(sources, wish, device),
+        why_not=why,
+        powered=device.id in mains or listens == "C",
+        battery=sources.battery_days(device.id),
+        air=air,
+        downlink=downlink,
+    )
 
 
 def _downlink(keys: PackKeys | None) -> Downlink | None:
@@ -162,9 +185,8 @@ def _chosen(sources: Sources, wish: SamplingRequest, device: Device) -> bool:
     if not (wish.devices or wish.zones or wish.integrations):
         return True
     return (
-        device.id in wish.devices or device.integration in wish.integrations
-        or sources.zone(device.place) in wish.zones
-    )  # fmt: skip
+        device.id in wish.devices or device.integration in wish.integrations or sources.zone(device.place) in wish.zones
+    )
 
 
 def _away(sources: Sources, integration: str) -> Reason | None:

@@ -84,9 +84,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> str:
         """Of what would be done: not of what is merely shown beside it."""
-        done = [
-            (e.item.name, e.item.devices, e.item.how, e.was_s, e.to_s, e.item.downlink) for e in self.entries
-        ]  # fmt: skip
+        done = [(e.item.name, e.item.devices, e.item.how, e.was_s, e.to_s, e.item.downlink) for e in self.entries]
         said = msgspec.json.encode((self.wish, self.budgets, done))
         return hashlib.sha256(b"ilot/sampling/1\0" + said).hexdigest()[:16]
 
@@ -112,12 +110,15 @@ def plan(items: Iterable[Item], gateways: Iterable[Gateway], budgets: Budgets, w
             (entries if isinstance(made, Entry) else left).append(made)  # type: ignore[arg-type]
     periods = {entry.item.name: entry.to_s for entry in entries}
     return Plan(
-        wish=wish, budgets=budgets, entries=tuple(entries), left=tuple(left),
+        wish=wish,
+        budgets=budgets,
+        entries=tuple(entries),
+        left=tuple(left),
         loads=tuple(
             _load(everything, periods, key, budgets) for key in _shared(item for item in everything if item.chosen)
         ),
         telling=telling(entries, list(gateways)),
-    )  # fmt: skip
+    )
 
 
 def excess(done: Plan, items: Iterable[Item]) -> list[str]:
@@ -135,9 +136,10 @@ def excess(done: Plan, items: Iterable[Item]) -> list[str]:
             wrong.append(f"{was.name} would exceed a budget by now")
     loads = [_load(list(now.values()), periods, key, done.budgets) for key in _shared(now.values())]
     wrong += [
-        f"{load.name} would be busier than its budget by now" for load in loads
+        f"{load.name} would be busier than its budget by now"
+        for load in loads
         if load.after > max(load.budget, load.before) + SLACK
-    ]  # fmt: skip
+    ]
     return wrong
 
 
@@ -232,7 +234,7 @@ def _busy(item: Item, key: str) -> float:
 
 def _floor(
     items: list[Item], own: Mapping[str, tuple[float, Reason | None]], wish: SamplingRequest, budgets: Budgets, key: str
-) -> float:  # fmt: skip
+) -> float:
     """The shortest period for all who share a budget, in whole seconds; inf where nobody may be raised at all."""
     sharing = [item for item in items if key in _keys(item) and item.was_s]
 
@@ -269,11 +271,13 @@ def _load(items: list[Item], periods: Mapping[str, float], key: str, budgets: Bu
     sharing = [item for item in items if key in _keys(item) and item.was_s]
     count = (lambda item: 1) if key == CHANNEL else (lambda item: item.requests)
     return Load(
-        key, _sum(sharing, lambda item: item.was_s or inf, key),
-        _sum(sharing, lambda item: periods.get(item.name, item.was_s or inf), key), _budget(budgets, key),
+        key,
+        _sum(sharing, lambda item: item.was_s or inf, key),
+        _sum(sharing, lambda item: periods.get(item.name, item.was_s or inf), key),
+        _budget(budgets, key),
         sum(count(item) / (item.was_s or inf) for item in sharing),
         sum(count(item) / periods.get(item.name, item.was_s or inf) for item in sharing),
-    )  # fmt: skip
+    )
 
 
 def collisions(load: float) -> float:

@@ -53,10 +53,15 @@ class Sampling:
     """`gather` gives all items and gateways for a wish, `budgets` and `longest_s` what the configuration says."""
 
     def __init__(
-        self, memory: Memory, hands: SamplingActions, clock: Clock, *,
-        gather: Callable[[SamplingRequest], Awaitable[tuple[list[Item], list[Gateway]]]], budgets: Callable[[], Budgets],
+        self,
+        memory: Memory,
+        hands: SamplingActions,
+        clock: Clock,
+        *,
+        gather: Callable[[SamplingRequest], Awaitable[tuple[list[Item], list[Gateway]]]],
+        budgets: Callable[[], Budgets],
         longest_s: Callable[[], float],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._memory, self._hands, self._clock = memory, hands, clock
         self._gather, self._budgets, self._longest_s = gather, budgets, longest_s
         self._turn = asyncio.Lock()
@@ -112,7 +117,7 @@ class Sampling:
         return [
             f"{name} was not observed at its former period after a crisis: look at it, or set its period by hand"
             for name in held.unconfirmed
-        ]  # fmt: skip
+        ]
 
     @property
     def holds(self) -> bool:
@@ -154,9 +159,12 @@ class Sampling:
                 f"sampling is raised for 1 min to {planner.spell(longest)}, as `crisis.sampling.longest` says"
             )
         return SamplingRequest(
-            period_s=period, duration_s=duration, devices=_names(arguments, "devices"),
-            zones=_names(arguments, "zones"), integrations=_names(arguments, "integrations"),
-        )  # fmt: skip
+            period_s=period,
+            duration_s=duration,
+            devices=_names(arguments, "devices"),
+            zones=_names(arguments, "zones"),
+            integrations=_names(arguments, "integrations"),
+        )
 
     async def _raise(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{plan: its digest, by, role, why} → as `status`. Does exactly what was shown, or refuses."""
@@ -254,9 +262,10 @@ class Sampling:
             if held.phase == RESTORING and all(self._carrying.is_over(one, moment) for one in held.entries):
                 lost = [one.name for one in held.entries if not one.confirmed]
                 await self._remember(
-                    State(plan=held.plan, unconfirmed=lost), BY_HUB,
+                    State(plan=held.plan, unconfirmed=lost),
+                    BY_HUB,
                     {"crisis": "sampling is as before", "not_observed": len(lost)},
-                )  # fmt: skip
+                )
             elif self._told(held, before):
                 self._unwritten = True
                 self.expecting.follow(held, moment)

@@ -77,18 +77,30 @@ def raised(plan: Plan, *, now: float, by: str, why: str, digest: str) -> State:
     """What is to be done of a plan."""
     entries = [
         Raised(
-            name=e.item.name, devices=e.item.devices, integration=e.item.integration, how=e.item.how, was_s=e.was_s,
-            to_s=e.to_s, downlink=e.item.downlink.name if e.item.downlink else "",
+            name=e.item.name,
+            devices=e.item.devices,
+            integration=e.item.integration,
+            how=e.item.how,
+            was_s=e.was_s,
+            to_s=e.to_s,
+            downlink=e.item.downlink.name if e.item.downlink else "",
             field=e.item.downlink.field if e.item.downlink else "",
             unit_s=e.item.downlink.unit_s if e.item.downlink else 1.0,
         )
         for e in plan.entries
-    ]  # fmt: skip
+    ]
     duration = plan.wish.duration_s
     return State(
-        phase=RAISED, plan=plan.digest, since=now, duration_s=duration, left_s=duration, by=by, why=why,
-        digest=digest, entries=entries,
-    )  # fmt: skip
+        phase=RAISED,
+        plan=plan.digest,
+        since=now,
+        duration_s=duration,
+        left_s=duration,
+        by=by,
+        why=why,
+        digest=digest,
+        entries=entries,
+    )
 
 
 def turned(state: State) -> State:

@@ -55,9 +55,16 @@ class Commissioning:
     def _page(self, visit: Visit, step: str, status: int, shown: dict[str, Any], **more: Any) -> web.Response:
         after = STEPS[STEPS.index(step) + 1] if step and step != STEPS[-1] else ""
         return self._site.page(
-            "commissioning", visit, status, step=step, names=STEPS, after=after, shown=shown,
-            zone_sites=self._site.parts.zones, **{"undone": "", "told": None, "loaded": None, **more},
-        )  # fmt: skip
+            "commissioning",
+            visit,
+            status,
+            step=step,
+            names=STEPS,
+            after=after,
+            shown=shown,
+            zone_sites=self._site.parts.zones,
+            **{"undone": "", "told": None, "loaded": None, **more},
+        )
 
     async def picture(self, visit: Visit) -> web.Response:
         found = await self._pictures.file(visit.parts["id"])

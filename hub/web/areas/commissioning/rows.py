@@ -70,7 +70,7 @@ class Rows:
     async def unreadable(self, visit: Visit) -> Any:
         return await self._site.call(
             "roster.unreadable", note=visit.text("note"), zone=visit.text("zone"), by=visit.who
-        )  # fmt: skip
+        )
 
     async def forget(self, visit: Visit) -> Any:
         return await self._site.call("roster.forget", n=visit.parts["n"], by=visit.who)

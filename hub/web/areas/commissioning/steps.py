@@ -14,9 +14,9 @@ from hub.web.site import Site
 
 STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
 SCANNED = ("zone", "place", "name", "label")
-EXAMPLE = block({
-    "sites": {"ecole": {"name": "École"}}, "zones": {"classes": {"site": "ecole", "name": "Salles de classe"}}
-})  # fmt: skip
+EXAMPLE = block(
+    {"sites": {"ecole": {"name": "École"}}, "zones": {"classes": {"site": "ecole", "name": "Salles de classe"}}}
+)
 """For a hub whose configuration has no site: nobody can add one here."""
 
 
@@ -54,7 +54,10 @@ class Steps:
         """The integrations, each with how many devices it has and how many it hears that are not admitted."""
         listed, state = await self._site.lately("devices"), await self._site.lately("status")
         return [
-            {**one, "devices": sum(1 for d in listed["devices"] if d["integration"] == one["name"]),
-             "heard": sum(1 for w in listed["quarantine"] if w["integration"] == one["name"] and not w["known"])}
+            {
+                **one,
+                "devices": sum(1 for d in listed["devices"] if d["integration"] == one["name"]),
+                "heard": sum(1 for w in listed["quarantine"] if w["integration"] == one["name"] and not w["known"]),
+            }
             for one in state["plugins"]
-        ]  # fmt: skip
+        ]

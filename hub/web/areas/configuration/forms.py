@@ -45,11 +45,21 @@ class Forms:
         filled = {name.removeprefix("f."): value for name, value in visit.fields.items() if name.startswith("f.")}
         told = configuring.tied(form, configuring.problems(problems or [], visit.lang))
         return self._site.page(
-            "configuration_form", visit, status, form=form, base=answer["digest"], filled=filled, at=at, type=kind,
-            may=may(visit, shown), step=configuring.step, names=configuring.names(at, visit.lang), problems=told,
+            "configuration_form",
+            visit,
+            status,
+            form=form,
+            base=answer["digest"],
+            filled=filled,
+            at=at,
+            type=kind,
+            may=may(visit, shown),
+            step=configuring.step,
+            names=configuring.names(at, visit.lang),
+            problems=told,
             entries=configuring.entries(form, visit.query.get("q", "")),
             called_of=lambda name: self._site.name_of(NAMED.get("/".join(at), ""), name, "", visit.lang),
-        )  # fmt: skip
+        )
 
     def _hide(self, visit: Visit, shown: dict[str, Any], form: dict[str, Any]) -> None:
         """What the page of the text hides, a form hides too."""

@@ -73,10 +73,16 @@ class Configuration:
         shown, log = await self.show(visit), await self.log(visit)
         progress = shown["progress"] if "progress" in shown else await self.progress(visit)
         return self._site.page(
-            "configuration", visit, status, shown=shown, revisions=log["revisions"][:50], progress=progress,
-            url=await self._elsewhere(visit) if progress["stage"] else "", may=may(visit, shown),
+            "configuration",
+            visit,
+            status,
+            shown=shown,
+            revisions=log["revisions"][:50],
+            progress=progress,
+            url=await self._elsewhere(visit) if progress["stage"] else "",
+            may=may(visit, shown),
             problems=configuring.problems(shown["problems"], visit.lang),
-        )  # fmt: skip
+        )
 
     async def _elsewhere(self, visit: Visit) -> str:
         """Where the pages are by now, when that is another port than the one that was called."""
@@ -97,10 +103,16 @@ class Configuration:
             raise Rejected(404, "no-page")
         found = configuring.problems(shown["problems"] if problems is None else problems, visit.lang)
         return self._site.page(
-            "configuration_text", visit, status, shown=shown, file=name, may=may(visit, shown),
-            text=shown["files"][name] if text is None else text, problems=found,
+            "configuration_text",
+            visit,
+            status,
+            shown=shown,
+            file=name,
+            may=may(visit, shown),
+            text=shown["files"][name] if text is None else text,
+            problems=found,
             base=visit.fields.get("base") or shown["digest"],
-        )  # fmt: skip
+        )
 
     async def text_form(self, visit: Visit) -> web.Response:
         """{file, text, base}: what it would change, or what is wrong with it, at its lines."""
@@ -126,9 +138,13 @@ class Configuration:
         plan = await self._site.call("config.diff", **asked, by=visit.who)
         asked["base"] = asked.get("base") or plan.get("base", "")
         return self._site.page(
-            "configuration_preview", visit, plan=plan, asked=msgspec.json.encode(asked).decode(), changes=changes,
+            "configuration_preview",
+            visit,
+            plan=plan,
+            asked=msgspec.json.encode(asked).decode(),
+            changes=changes,
             lines=configuring.rows(plan["diff"], visit.lang),
-        )  # fmt: skip
+        )
 
     async def apply_form(self, visit: Visit) -> web.Response:
         """{asked, reason, anyway}: `asked` as the preview had it."""

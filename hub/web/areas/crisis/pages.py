@@ -62,9 +62,15 @@ class Crisis:
                 status = max(status, 422)
                 _say(visit, error)
         return self._site.page(
-            "crisis", visit, status, crisis=crisis, plan=plan, live_key=live(crisis)["key"], now=self._now(),
+            "crisis",
+            visit,
+            status,
+            crisis=crisis,
+            plan=plan,
+            live_key=live(crisis)["key"],
+            now=self._now(),
             **self.sampling.shown(visit),
-        )  # fmt: skip
+        )
 
     async def board_page(self, visit: Visit) -> web.Response:
         board = await self.board(visit)
@@ -136,7 +142,8 @@ def routes(site: Site) -> list[Route]:
 
 
 AREA = Area(
-    routes, (Entry("crisis", "/crisis", "group-now"), Entry("board", "/board", "group-now")),
+    routes,
+    (Entry("crisis", "/crisis", "group-now"), Entry("board", "/board", "group-now")),
     frozenset({"crisis-entered", "crisis-left", "sampling-raised", "sampling-restored"}),
     {"crisis.js": "text/javascript"},
-)  # fmt: skip
+)

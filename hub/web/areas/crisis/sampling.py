@@ -28,18 +28,24 @@ class Sampling:
         if asked.get("for"):
             said["for_s"] = _seconds(asked["for"])
         return await self._site.call(
-            "crisis.sampling.plan", zones=[asked["zone"]] if asked.get("zone") else [],
-            devices=[asked["device"]] if asked.get("device") else [], by=visit.who, **said,
-        )  # fmt: skip
+            "crisis.sampling.plan",
+            zones=[asked["zone"]] if asked.get("zone") else [],
+            devices=[asked["device"]] if asked.get("device") else [],
+            by=visit.who,
+            **said,
+        )
 
     async def status(self, visit: Visit) -> Any:
         return await self._site.call("crisis.sampling.status")
 
     async def raise_(self, visit: Visit) -> Any:
         return await self._site.call(
-            "crisis.sampling.raise", plan=visit.text("plan"), by=visit.who, role=visit.person.role,
+            "crisis.sampling.raise",
+            plan=visit.text("plan"),
+            by=visit.who,
+            role=visit.person.role,
             why=visit.text("why"),
-        )  # fmt: skip
+        )
 
     async def restore(self, visit: Visit) -> Any:
         return await self._site.call("crisis.sampling.restore", by=visit.who, why=visit.text("why"))

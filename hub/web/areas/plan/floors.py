@@ -65,9 +65,12 @@ def round_length(most_m: float) -> float:
 
 
 def marks(
-    spots: Mapping[str, tuple[float, float]], zones: Mapping[str, str], devices: Iterable[Mapping[str, Any]],
-    alerts: Iterable[Mapping[str, Any]], step: float,
-) -> list[dict[str, Any]]:  # fmt: skip
+    spots: Mapping[str, tuple[float, float]],
+    zones: Mapping[str, str],
+    devices: Iterable[Mapping[str, Any]],
+    alerts: Iterable[Mapping[str, Any]],
+    step: float,
+) -> list[dict[str, Any]]:
     """A mark for each device of a place of `spots` (place → x, y), one for a place without any, numbered from 1;
     devices of one place stand beside each other, `step` apart. `zones`: place → zone. `alerts`: the open ones."""
     there, raised = defaultdict[str, list[Mapping[str, Any]]](list), defaultdict[str, list[Any]](list)

@@ -94,11 +94,18 @@ class Floors:
         asked = {name: visit.query[name] for name in ("view", "zone", "chosen", *LAYERS) if visit.query.get(name)}
         rows, number, size = showing.page_of(shown["marks"], {"size": ROWS, **visit.query})
         return self._site.page(
-            "plan", visit, **shown, chosen=chosen, layers=LAYERS, rows=rows, zone=visit.query.get("zone", ""),
-            number_of_page=number, pages=max(1, -(-len(shown["marks"]) // size)), unit_=max(1.0, max(
-                shown["width"], shown["height"]) / 100),
+            "plan",
+            visit,
+            **shown,
+            chosen=chosen,
+            layers=LAYERS,
+            rows=rows,
+            zone=visit.query.get("zone", ""),
+            number_of_page=number,
+            pages=max(1, -(-len(shown["marks"]) // size)),
+            unit_=max(1.0, max(shown["width"], shown["height"]) / 100),
             linked=lambda **more: "/plan?" + urlencode({**asked, **more}),
-        )  # fmt: skip
+        )
 
 
 def routes(site: Site) -> list[Route]:

@@ -23,9 +23,17 @@ from hub.sdk.testing import ManualClock
 
 KEY = os.urandom(32)
 NEW = Alert(
-    id="", rule="bins", key="p", severity="warning", raised=0, changed=0, by="rule:bins", place="p", text="full",
+    id="",
+    rule="bins",
+    key="p",
+    severity="warning",
+    raised=0,
+    changed=0,
+    by="rule:bins",
+    place="p",
+    text="full",
     escalate_s=600.0,
-)  # fmt: skip
+)
 
 
 class Stream:
@@ -142,8 +150,9 @@ async def test_what_waited_in_the_last_life_of_the_hub_waits_for_the_rest_of_its
 async def test_the_end_of_an_old_alert_is_told_by_the_next_life_however_many_came_since(tmp_path):
     stream = Stream()
     async with life(tmp_path, stream) as (_, _, store):
-        newer = [msgspec.structs.replace(NEW, id=f"{n:016x}", raised=float(n), state=CLEARED, told=1)
-                 for n in range(2, 1100)]  # fmt: skip
+        newer = [
+            msgspec.structs.replace(NEW, id=f"{n:016x}", raised=float(n), state=CLEARED, told=1) for n in range(2, 1100)
+        ]
         old = msgspec.structs.replace(NEW, id="old", raised=1.0, n=2, state=CLEARED, told=1)
         await Memory(store).keep([old, *newer])
     async with life(tmp_path, stream) as (book, _, _):

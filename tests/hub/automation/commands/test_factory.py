@@ -26,9 +26,12 @@ from hub.web.presentation.messages import message
 from integrations import http_json, knx, opcua
 
 METER = Device(
-    id="http:meter", integration="meters", place="tgbt", pack="schneider-pm5500",
+    id="http:meter",
+    integration="meters",
+    place="tgbt",
+    pack="schneider-pm5500",
     writable={"setpoint": Writable(0, 9, "technicien", 0)},
-)  # fmt: skip
+)
 MILESIGHT = bytes.fromhex("5572404C696E6B4C6F52613230313823")
 
 
@@ -53,9 +56,15 @@ async def ordered(store: Store, given: hub.Config, device: Device = METER) -> st
     async with Packs(Library()) as packs:
         factory = FactoryCredentials(devices, packs, {"meters": [*credentials_of(given)]}, clock)
         desk = CommandService(
-            store, devices, clock, Counts(), metric=lambda *_: Metric(key="setpoint"), last=lambda *_: None,
-            downlink=nothing, barred=factory.refuses,
-        )  # fmt: skip
+            store,
+            devices,
+            clock,
+            Counts(),
+            metric=lambda *_: Metric(key="setpoint"),
+            last=lambda *_: None,
+            downlink=nothing,
+            barred=factory.refuses,
+        )
         order = Order(device=device.id, metric="setpoint", value=5.0, by="cli:j", role="technicien", why="cold")
         try:
             await desk.order(order)
@@ -77,9 +86,13 @@ async def test_a_meter_with_its_maker_s_password_is_not_written_to_and_one_with_
 
 async def test_a_radio_device_with_the_key_of_all_its_kind_is_not_written_to(store: Store) -> None:
     device = Device(
-        id="lorawan:24e124", integration="meters", place="p", pack="milesight-ws202", key=MILESIGHT,
+        id="lorawan:24e124",
+        integration="meters",
+        place="p",
+        pack="milesight-ws202",
+        key=MILESIGHT,
         writable=METER.writable,
-    )  # fmt: skip
+    )
     assert "the key that it left the factory with" in await ordered(store, config("", ""), device)
     other = Device(**{**{f: getattr(device, f) for f in device.__struct_fields__}, "key": bytes(16)})
     assert await ordered(store, config("", ""), other) == ""

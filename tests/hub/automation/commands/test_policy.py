@@ -13,9 +13,11 @@ from hub.automation.commands.policy import Order, WriteRefused, judge, read_valu
 from hub.core.model import Device, Metric, Writable
 
 BOILER = Device(
-    id="modbus:boiler", integration="modbus", place="chaufferie",
+    id="modbus:boiler",
+    integration="modbus",
+    place="chaufferie",
     writable={"setpoint": Writable(20, 75, "technicien", 60), "pump": Writable(), "free": Writable(role="technicien")},
-)  # fmt: skip
+)
 SETPOINT = Metric(key="setpoint", unit="Cel")
 PUMP = Metric(key="pump", kind="flag")
 

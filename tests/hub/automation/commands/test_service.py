@@ -20,9 +20,11 @@ from hub.devices.registry import Devices
 from hub.sdk.testing import ManualClock, settle
 
 BOILER = Device(
-    id="modbus:boiler", integration="modbus", place="chaufferie",
+    id="modbus:boiler",
+    integration="modbus",
+    place="chaufferie",
     writable={"setpoint": Writable(20, 75, "technicien", 1), "pump": Writable(every_s=1)},
-)  # fmt: skip
+)
 METRICS = {"setpoint": Metric(key="setpoint", unit="Cel"), "pump": Metric(key="pump", kind="flag")}
 KEY = os.urandom(32)
 
@@ -35,9 +37,14 @@ class Hub:
     def __init__(self, store, clock):
         self.store, self.clock, self.counts = store, clock, Counts()
         self.desk = CommandService(
-            store, Devices([BOILER]), clock, self.counts, metric=lambda device, key: METRICS.get(key),
-            last=lambda device, key: 50.0, downlink=no_downlink,
-        )  # fmt: skip
+            store,
+            Devices([BOILER]),
+            clock,
+            self.counts,
+            metric=lambda device, key: METRICS.get(key),
+            last=lambda device, key: 50.0,
+            downlink=no_downlink,
+        )
 
     async def order(self, value=55.0, **changes):
         given = {"metric": "setpoint", "by": "cli:jeanne", "role": "technicien", "why": "cold", "ttl_s": 60.0}

@@ -41,11 +41,18 @@ class Ruled(Path):
         loaded = load(self.file, Models())
         self.planner._place = Places([*loaded.places, *self.places]).get
         return Rules(
-            compile_rules(loaded.config), place=self.planner._place, devices=lambda: self.devices,
-            period=lambda device: self.periods.get(device.id), may_keep=self.planner.may_keep, now=self.clock.now,
-            monotonic=self.clock.monotonic, fired=self._fired, open=open, on_duty=self.on_duty,
+            compile_rules(loaded.config),
+            place=self.planner._place,
+            devices=lambda: self.devices,
+            period=lambda device: self.periods.get(device.id),
+            may_keep=self.planner.may_keep,
+            now=self.clock.now,
+            monotonic=self.clock.monotonic,
+            fired=self._fired,
+            open=open,
+            on_duty=self.on_duty,
             zone_name=lambda zone: {"classes": "Salles de classe"}.get(zone, ""),
-        )  # fmt: skip
+        )
 
     def reload(self, rules, base=BASE):
         """The configuration is another one now."""
@@ -156,8 +163,10 @@ async def test_the_mean_of_a_zone_and_the_difference_of_two_series(tmp_path):
     path = Ruled(
         "zone: {metric: temperature, zones: [classes], aggregate: mean, above: 25}\n"
         "loss: {metric: flow_temperature, places: [classe-1], minus: compteur/return_temperature, above: 20}",
-        tmp_path, devices=[second], places=[place],
-    )  # fmt: skip
+        tmp_path,
+        devices=[second],
+        places=[place],
+    )
     await path.emit(values={"temperature": 24.0})
     await path.emit(device=second.id, values={"temperature": 27.0})
     assert path.fired == [("zone", "zone:classes", True, "25.5 °C")]
@@ -331,9 +340,12 @@ async def test_a_device_off_duty_is_absent_by_design_and_gets_its_full_time_when
     devices, places = sensors(2)
     duty = {device.id: True for device in devices} | {TAG.id: False}
     path = Ruled(
-        "silent: {silent: 1h, zones: [classes]}", tmp_path, devices=devices, places=places,
+        "silent: {silent: 1h, zones: [classes]}",
+        tmp_path,
+        devices=devices,
+        places=places,
         on_duty=lambda device: duty[device.id],
-    )  # fmt: skip
+    )
     for device in devices:
         await path.emit(integration="radio", device=device.id, values={"temperature": 20.0})
     duty["ble:00"] = False
@@ -353,9 +365,12 @@ async def test_a_device_off_duty_is_absent_by_design_and_gets_its_full_time_when
 async def test_a_gateway_whose_devices_are_all_off_duty_is_not_away(tmp_path):
     devices, places = sensors(18)
     path = Ruled(
-        "silent: {silent: 1h, zones: [classes]}", tmp_path, devices=devices, places=places,
+        "silent: {silent: 1h, zones: [classes]}",
+        tmp_path,
+        devices=devices,
+        places=places,
         on_duty=lambda device: False,
-    )  # fmt: skip
+    )
     await path.pass_(10 * 3600, step=60)
     assert path.fired == []
 
@@ -363,7 +378,7 @@ async def test_a_gateway_whose_devices_are_all_off_duty_is_not_away(tmp_path):
 async def test_what_the_hub_reckons_of_a_device_is_looked_at_and_is_not_heard(tmp_path):
     path = Ruled(
         "often: {template: low_availability}\nsoon: {template: battery_empty_soon, inputs: {below: 20}}", tmp_path
-    )  # fmt: skip
+    )
     device = path.devices.get(TAG.id)
     path.rules.derived(device, {"availability": 71.5, "battery_days": 12}, METRICS)
     assert path.fired == [("often", "classe-1", True, "71.5 %"), ("soon", "classe-1", True, "12 d")]
@@ -564,8 +579,9 @@ async def test_a_door_that_was_open_before_the_hours_of_its_rule_began_is_told_i
 
 async def test_hours_that_a_new_configuration_gives_a_rule_count_from_then_on(tmp_path):
     path = Ruled(
-        "open: {metric: door, equals: true, during: night, for: 5min}", tmp_path,
-    )  # fmt: skip
+        "open: {metric: door, equals: true, during: night, for: 5min}",
+        tmp_path,
+    )
     path.clock.set(1_780_000_000.0 - 3600)
     path.rules.tick()
     await path.emit(values={"door": True})

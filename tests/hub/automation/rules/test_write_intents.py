@@ -12,9 +12,11 @@ TARGET = ("dali:1", "level")
 WHO = st.sampled_from([("a", "x"), ("a", "y"), ("b", "x")])
 WHAT = st.builds(Hold, st.sampled_from([10.0, 20.0]), st.sampled_from([None, 0.0]))
 ACTS = st.one_of(
-    st.tuples(st.just("take"), WHO, WHAT), st.tuples(st.just("revise"), WHO, WHAT), st.tuples(st.just("let_go"), WHO),
+    st.tuples(st.just("take"), WHO, WHAT),
+    st.tuples(st.just("revise"), WHO, WHAT),
+    st.tuples(st.just("let_go"), WHO),
     st.sampled_from([("give",), ("miss",), ("reached",), ("say_again",), ("restart",)]),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -80,7 +82,7 @@ def test_an_image_of_before_tries_were_counted_is_read():
     hold = Hold(10.0, 0.0)
     image = msgspec.msgpack.encode(
         {"holds": [(*TARGET, "a", "x", hold)], "wishes": [(*TARGET, 10.0, "a")]},
-    )  # fmt: skip
+    )
     holds = Holds.recall(image)
     assert (holds.wishes(), holds.given(), holds.missed(TARGET)) == ([(TARGET, (10.0, "a"))], [], 0)
     assert list(holds.all()) == [(TARGET, ("a", "x"), hold)]

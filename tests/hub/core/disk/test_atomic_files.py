@@ -88,8 +88,10 @@ def test_root_hands_over_what_it_made_and_nothing_that_a_link_or_another_name_le
     with pytest.raises(OSError, match="symbolic"):
         atomic_files.hand_over(hubs / "keys" / "link")
     assert {path.name: path.stat().st_uid for path in [theirs, *theirs.iterdir()]} == {
-        "roots": 0, "linked": 0, "named twice": 0,
-    }  # fmt: skip
+        "roots": 0,
+        "linked": 0,
+        "named twice": 0,
+    }
     assert [(hubs / name).stat().st_gid for name in ("keys", "keys/made")] == [12346, 12346]
 
 

@@ -92,9 +92,12 @@ async def test_files_of_the_pack_are_required_as_node_does(codecs: Codecs, in_no
     codec = Codec(
         "const { half } = require('./lib/math'); const table = require('./table.json');\n"
         "module.exports = { decodeUplink: (i) => ({ data: { half: half(i.bytes[0]), name: table.name } }) };",
-        {"lib/math.js": "exports.half = (x) => x / 2; exports.up = require('../up');", "up.js": "module.exports = 1;",
-         "table.json": '{"name": "t"}'},
-    )  # fmt: skip
+        {
+            "lib/math.js": "exports.half = (x) => x / 2; exports.up = require('../up');",
+            "up.js": "module.exports = 1;",
+            "table.json": '{"name": "t"}',
+        },
+    )
     assert (
         await in_worker(codecs, codec, b"\x08")
         == in_node(codec, argument(b"\x08"))

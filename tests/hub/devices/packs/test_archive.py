@@ -33,8 +33,9 @@ def test_the_folder_of_the_pack_is_found_wherever_it_stands_and_nothing_else_is_
     folder = unpack(data, tmp_path)
     assert folder == tmp_path / "a/acme-th"
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == [
-        "a/acme-th/pack.yaml", "a/acme-th/vectors/v.yaml",
-    ]  # fmt: skip
+        "a/acme-th/pack.yaml",
+        "a/acme-th/vectors/v.yaml",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -167,18 +167,36 @@ def test_json_as_others_write_it_is_read_and_what_is_in_quotes_is_left_alone(tmp
     st.sampled_from(["wind-codec.yaml", "wind.yaml", "wind-eu868.yaml"]),
     st.recursive(
         st.none() | st.booleans() | st.integers(-5, 300) | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["uplinkDecoder", "fileName", "examples", "input", "output", "fPort", "bytes", "data", "errors",
-                 "firmwareVersions", "profiles", "EU863-870", "id", "codec", "macVersion", "name"]
-            ),
-            inner | st.just("wind.js"),
-            max_size=4,
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "uplinkDecoder",
+                        "fileName",
+                        "examples",
+                        "input",
+                        "output",
+                        "fPort",
+                        "bytes",
+                        "data",
+                        "errors",
+                        "firmwareVersions",
+                        "profiles",
+                        "EU863-870",
+                        "id",
+                        "codec",
+                        "macVersion",
+                        "name",
+                    ]
+                ),
+                inner | st.just("wind.js"),
+                max_size=4,
+            )
         ),
         max_leaves=15,
     ),
-)  # fmt: skip
+)
 def test_any_document_in_a_folder_is_a_pack_or_left_out(tmp_path: Path, name: str, document: Any) -> None:
     import json
 

@@ -168,16 +168,20 @@ def test_a_device_s_pack_is_part_of_its_settings(tmp_path: Path, models: Models)
     ble = settings_of(tmp_path, models, "ble:aa: {integration: bluetooth, place: p, pack: airthings-wave-plus}")
     assert [field["metric"] for field in ble["gatt"][0]["fields"]][:2] == ["humidity", "radon"]
     bacnet = settings_of(
-        tmp_path, models, "bacnet:7: {integration: bacnet, place: p, pack: vaisala-hmw95, settings: "
+        tmp_path,
+        models,
+        "bacnet:7: {integration: bacnet, place: p, pack: vaisala-hmw95, settings: "
         "{address: 192.0.2.9, objects: {'analog-input:4': {metric: dew_point, notify: false}, "
         "'analog-input:9': {metric: tvoc}}}}",
-    )  # fmt: skip
+    )
     assert [*bacnet["objects"]] == ["analog-input:2", "analog-input:3", "analog-input:4", "analog-input:9"]
     assert bacnet["objects"]["analog-input:4"]["notify"] is False
     knx = settings_of(
-        tmp_path, models, "knx:a: {integration: knx, place: p, pack: gira-co2-2104, "
+        tmp_path,
+        models,
+        "knx:a: {integration: knx, place: p, pack: gira-co2-2104, "
         "settings: {addresses: {co2: 1/2/3}, groups: {1/2/9: {dpt: '1.001', metric: light}}}}",
-    )  # fmt: skip
+    )
     assert {address: group["metric"] for address, group in knx["groups"].items()} == {"1/2/3": "co2", "1/2/9": "light"}
 
 

@@ -27,9 +27,16 @@ class Stage(Path):
     def __init__(self, packs: Packs | None) -> None:
         super().__init__()
         core = Core(
-            self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, lambda _: FakeHttp(),
-            lambda kind: [], packs,
-        )  # fmt: skip
+            self.pipeline,
+            self.planner,
+            self.devices,
+            self.buffer,
+            self.clock,
+            self.counts,
+            lambda _: FakeHttp(),
+            lambda kind: [],
+            packs,
+        )
         self.session = InProcessSession(TAG.integration, core, lambda: None)
         self.give("acme-thermo")
 
@@ -59,9 +66,15 @@ async def test_a_payload_becomes_samples_and_the_pack_s_own_metrics_are_known_at
 
 async def test_facts_tell_an_integration_what_it_needs_to_speak_to_the_device(stage: Stage) -> None:
     assert await stage.session.pack(TAG.id) == PackFacts(
-        name="acme-thermo", version=1, vendor="Acme", models=("Thermo",), mac="1.0.4", listens="C", period_s=600.0,
+        name="acme-thermo",
+        version=1,
+        vendor="Acme",
+        models=("Thermo",),
+        mac="1.0.4",
+        listens="C",
+        period_s=600.0,
         downlinks={"period": ("minutes",)},
-    )  # fmt: skip
+    )
     stage.give("")
     assert await stage.session.pack(TAG.id) is None
 

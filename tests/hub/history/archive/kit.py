@@ -17,9 +17,16 @@ class Disk:
     """One life of a hub, as far as raw history goes."""
 
     def __init__(
-        self, path, now=START, *, keep_s=30 * DAY, most=64 << 20, budget=8 << 20, root=lambda: ROOT,
+        self,
+        path,
+        now=START,
+        *,
+        keep_s=30 * DAY,
+        most=64 << 20,
+        budget=8 << 20,
+        root=lambda: ROOT,
         wanted=lambda place, metric: True,
-    ):  # fmt: skip
+    ):
         self.path, self.clock = path, ManualClock(now)
         self._options = {"keep_s": keep_s, "most": most, "root": root, "wanted": wanted}
         self._budget = budget

@@ -37,8 +37,11 @@ async def test_what_was_said_is_read_in_the_next_life_and_by_a_reader_of_the_spe
         assert await disk.read("humidity") == []
         secrets = {one.n: one.secret for one in await disk.memory.find("salle", "temperature")}
         [number] = secrets
-        found = [point for file in disk.folder.files
-                 for point in read((tmp_path / "raw" / file.name).read_bytes(), ROOT, secrets)[number]]  # fmt: skip
+        found = [
+            point
+            for file in disk.folder.files
+            for point in read((tmp_path / "raw" / file.name).read_bytes(), ROOT, secrets)[number]
+        ]
         assert sorted(found) == [row[:2] for row in said]
         assert disk.raw.complaints() == []
 

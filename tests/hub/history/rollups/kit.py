@@ -28,13 +28,16 @@ def at(text, zone="Europe/Paris"):
 
 def meter_place(swaps=(), wraps=None, zone="technique", name="tgbt", **facts):
     meter = Meter(
-        metric="energy", carrier="electricity", kwh=Decimal(1), wraps=wraps and Decimal(wraps),
+        metric="energy",
+        carrier="electricity",
+        kwh=Decimal(1),
+        wraps=wraps and Decimal(wraps),
         swaps=tuple(
             MeterSwap(at=time, final=None if f is None else Decimal(f), initial=None if i is None else Decimal(i))
             for time, f, i in swaps
         ),
         **facts,
-    )  # fmt: skip
+    )
     return Place(id=name, site="s", zone=zone, meter=meter)
 
 
@@ -56,9 +59,13 @@ class Hub:
         self.file = await Store.open(self.path / "rollups.db", KEY, SCHEMA)
         self.memory = Memory(self.file, self.store)
         self.rollups = Rollups(
-            self.memory, self.history, clock=self.clock, place=self.places.get, calendar=lambda site: calendar,
+            self.memory,
+            self.history,
+            clock=self.clock,
+            place=self.places.get,
+            calendar=lambda site: calendar,
             **options,
-        )  # fmt: skip
+        )
         await self.rollups.load()
         self.observer = Observer(self.rollups, self.clock)
         self.views = self.rollups.views

@@ -11,10 +11,22 @@ def chip(directory, monkeypatch):
     directory.mkdir(exist_ok=True)
     path = directory / "s"
     process = subprocess.Popen(
-        ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={directory}", "--server", f"type=unixio,path={path}",
-         "--ctrl", f"type=unixio,path={directory / 's.ctrl'}", "--flags", "not-need-init,startup-clear"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            "swtpm",
+            "socket",
+            "--tpm2",
+            "--tpmstate",
+            f"dir={directory}",
+            "--server",
+            f"type=unixio,path={path}",
+            "--ctrl",
+            f"type=unixio,path={directory / 's.ctrl'}",
+            "--flags",
+            "not-need-init,startup-clear",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         end = time.monotonic() + 60
         while not path.exists() or not path.with_name("s.ctrl").exists():

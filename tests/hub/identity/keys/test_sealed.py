@@ -156,8 +156,20 @@ def test_what_a_former_release_sealed_still_opens(short_path: Path, monkeypatch:
     with chip(short_path / "a", monkeypatch):
         with tpm._Tools() as tools:
             tools.session(exempt=False)
-            tools("create", "-C", "primary", "-P", "session:session", "-i", "-", "-u", "public", "-r", "private",
-                  given=b"of before")  # fmt: skip
+            tools(
+                "create",
+                "-C",
+                "primary",
+                "-P",
+                "session:session",
+                "-i",
+                "-",
+                "-u",
+                "public",
+                "-r",
+                "private",
+                given=b"of before",
+            )
             blob = lp(b"l", tools.read("public"), tools.read("private"))
         assert tpm.unseal(blob, b"l") == b"of before"
 

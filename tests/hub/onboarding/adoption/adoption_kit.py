@@ -64,11 +64,24 @@ class House(Path):
         self.planner._place = self.places.get
         self.pipeline.recompile()
         self.service: Service = adopting(
-            store=self.store, roll=roll, joined=joined, loaded=loaded, models=MODELS, devices=self.devices,
-            places=self.places, packs=PACKS, pipeline=self.pipeline, quarantine=self.quarantine, live=self.live,
-            counts=self.counts, health=self.health, clock=self.clock, changed=self.changed,
-            enrolled=("hub-x", "00" * 32), hub_keys=self.keys,
-        )  # fmt: skip
+            store=self.store,
+            roll=roll,
+            joined=joined,
+            loaded=loaded,
+            models=MODELS,
+            devices=self.devices,
+            places=self.places,
+            packs=PACKS,
+            pipeline=self.pipeline,
+            quarantine=self.quarantine,
+            live=self.live,
+            counts=self.counts,
+            health=self.health,
+            clock=self.clock,
+            changed=self.changed,
+            enrolled=("hub-x", "00" * 32),
+            hub_keys=self.keys,
+        )
 
     def changed(self) -> None:
         self.changes += 1

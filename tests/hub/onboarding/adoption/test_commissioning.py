@@ -188,9 +188,7 @@ async def test_an_unknown_device_stands_nowhere(house: House) -> None:
 
 
 def test_the_worst_is_said_first() -> None:
-    whole = Evidence(
-        plugin="", refused="", unread=False, spoke=True, silent_s=0, joined_s=None, patience_s=60
-    )  # fmt: skip
+    whole = Evidence(plugin="", refused="", unread=False, spoke=True, silent_s=0, joined_s=None, patience_s=60)
     assert judge(whole).state == "green"
     assert judge(whole._replace(unread=True)).why == "unread"
     assert judge(whole._replace(unread=True, silent_s=61)).why == "silent"
@@ -199,8 +197,9 @@ def test_the_worst_is_said_first() -> None:
     joined = whole._replace(spoke=False, joined_s=1.0, silent_s=61)
     assert (judge(joined).state, judge(joined).why) == ("waiting", "joined")
     assert (judge(joined._replace(joined_s=JOIN_S + 1)).state, judge(joined._replace(joined_s=JOIN_S + 1)).why) == (
-        "trouble", "elsewhere",
-    )  # fmt: skip
+        "trouble",
+        "elsewhere",
+    )
     assert "un autre réseau" in judge(joined._replace(joined_s=JOIN_S + 1)).said.fr
 
 

@@ -103,8 +103,10 @@ async def test_a_difference_is_told_and_made_only_when_that_was_meant(house: Hou
 async def test_a_dry_run_says_the_same_and_changes_nothing(house: House) -> None:
     rows = await house.adoption.add(
         [DeviceRequest(label=LABEL, **NEW), DeviceRequest(device=f"lorawan:{1:016x}", key=KEY.hex(), place="room-1")],
-        dry_run=True, update=False, by="test",
-    )  # fmt: skip
+        dry_run=True,
+        update=False,
+        by="test",
+    )
     assert [row.state for row in rows] == ["added", "added"], "the second stands at the place that the first would make"
     assert house.devices.get(ID) is None
     assert house.places.get("room-1") is None

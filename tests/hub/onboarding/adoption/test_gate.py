@@ -36,22 +36,39 @@ class Gated(House):
         self.events.listeners.append(self.told.append)
         self.decisions = Decisions(self.configured, await decided.load(self.store))
         self.guard = Guard(
-            Options(), tell=self.events.tell, monotonic=self.clock.monotonic, remembered=self.buffer.local,
+            Options(),
+            tell=self.events.tell,
+            monotonic=self.clock.monotonic,
+            remembered=self.buffer.local,
             remember=self.buffer.put_local,
-        )  # fmt: skip
+        )
         strangers, self.pipeline._guard = self.pipeline.strangers, self.guard
         strangers.decisions, strangers.events = self.decisions, self.events
         self.holding = Holding(
-            store=self.store, buffer=self.buffer, pipeline=self.pipeline, devices=self.devices, clock=self.clock,
-            counts=self.counts, age_s=72 * 3600.0, most_bytes=16 << 20,
-        )  # fmt: skip
+            store=self.store,
+            buffer=self.buffer,
+            pipeline=self.pipeline,
+            devices=self.devices,
+            clock=self.clock,
+            counts=self.counts,
+            age_s=72 * 3600.0,
+            most_bytes=16 << 20,
+        )
         await self.holding.load()
         strangers.hold = self.holding.offer
         self.gate = Gate(
-            quarantine=self.quarantine, decisions=self.decisions, guard=self.guard, events=self.events,
-            adoption=self.adoption, holding=self.holding, pipeline=self.pipeline, devices=self.devices,
-            store=self.store, clock=self.clock, changed=self.changed,
-        )  # fmt: skip
+            quarantine=self.quarantine,
+            decisions=self.decisions,
+            guard=self.guard,
+            events=self.events,
+            adoption=self.adoption,
+            holding=self.holding,
+            pipeline=self.pipeline,
+            devices=self.devices,
+            store=self.store,
+            clock=self.clock,
+            changed=self.changed,
+        )
         self.recette = Recette(
             gate=self.gate, adoption=self.adoption, store=self.store, clock=self.clock, events=self.events
         )
@@ -201,8 +218,9 @@ async def test_who_declared_a_perimeter_and_when_is_audited_once_and_so_is_its_e
         house.gate._paths = [*paths, {"integration": "bluetooth"}]
         await house.gate.run()
     assert await house.audited() == [
-        {"perimeter": "boiler", "declared": said}, {"perimeter": "boiler", "declared": False},
-    ]  # fmt: skip
+        {"perimeter": "boiler", "declared": said},
+        {"perimeter": "boiler", "declared": False},
+    ]
     assert (await house.call("quarantine.list"))["paths"] == [{"integration": "bluetooth"}]
 
 
@@ -214,8 +232,9 @@ async def test_bulk_adoption_needs_mode_recette_and_its_preview_does_not(house: 
     ask = {"id": "ble:*", "place": "salle-{n:2}", "zone": "rooms", "start": 7}
     preview = await house.call("recette.adopt", dry_run=True, **ask)
     assert [(row["device"], row["place"], row["state"]) for row in preview["rows"]] == [
-        (ONE, "salle-07", "added"), (TWO, "salle-08", "added"),
-    ]  # fmt: skip
+        (ONE, "salle-07", "added"),
+        (TWO, "salle-08", "added"),
+    ]
     assert house.devices.get(ONE) is None
     with pytest.raises(HubError, match="recette start"):
         await house.call("recette.adopt", **ask)

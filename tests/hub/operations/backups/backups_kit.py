@@ -40,9 +40,7 @@ class Home:
         """The owner signs a document that names this recovery key."""
         recipients = tuple(Recipient(key.kid, key.role, key.public) for key in (self.ingest, recovery))
         ack = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
-        document = Trust(
-            version=version, owner="Owner", recipients=recipients, ack_keys=(AckKey(kid_of(ack), ack),)
-        )  # fmt: skip
+        document = Trust(version=version, owner="Owner", recipients=recipients, ack_keys=(AckKey(kid_of(ack), ack),))
         self.state.trust.write_bytes(sign_trust(self.root, document))
 
     def contents(self, data: bytes, key: RecipientKey | None = None) -> Contents:

@@ -60,7 +60,7 @@ async def test_the_fingerprint_follows_the_files_and_nothing_that_the_hub_writes
     store = await Store.open(home.state.store, home.keys.store_key)
     gatherer = Gatherer(
         state=home.state, hub_keys=home.keys, store=store, buffer=None, config=home.config, files=["devices.yaml"]
-    )  # fmt: skip
+    )
     seen = [gatherer.fingerprint()]
     await store.put("meta", b"x")
     assert gatherer.fingerprint() == seen[0]

@@ -65,9 +65,16 @@ class Night:
         self.clock, self.gatherer, self.http = clock or ManualClock(), Gatherer(), Http()
         self.memory, self.told = memory or Memory(), []
         self.keeper = Keeper(
-            self.gatherer, hub=hub, url="https://backend", http=self.http, buffer=self.memory, clock=self.clock,
-            directory=directory, beside=Path("/proc"), told=self.told.append,
-        )  # fmt: skip
+            self.gatherer,
+            hub=hub,
+            url="https://backend",
+            http=self.http,
+            buffer=self.memory,
+            clock=self.clock,
+            directory=directory,
+            beside=Path("/proc"),
+            told=self.told.append,
+        )
 
     async def __aenter__(self) -> Night:
         self.task = asyncio.create_task(self.keeper.run())
@@ -264,8 +271,10 @@ def test_a_shelf_keeps_the_newest_three_of_each_hub(tmp_path: Path) -> None:
     for generation in range(1, 6):
         backup_directory.keep(tmp_path, HUB, generation, b"%d" % generation)
     assert [(generation, path.read_bytes()) for generation, path in backup_directory.kept(tmp_path, HUB)] == [
-        (5, b"5"), (4, b"4"), (3, b"3"),
-    ]  # fmt: skip
+        (5, b"5"),
+        (4, b"4"),
+        (3, b"3"),
+    ]
     assert [generation for generation, _ in backup_directory.kept(tmp_path, other)] == [1]
     assert (tmp_path / "holiday.jpg").exists()
     assert backup_directory.kept(tmp_path / "nowhere", HUB) == []

@@ -32,9 +32,13 @@ def opened(state: StateDir) -> Buffer:
     enrolled, trust = enrolment.load(state.path)
     made = keys.load(state.keys, {})
     return Buffer.open(
-        state.buffer, hub=enrolled.hub, identity=made.identity, store_key=made.store_key, trust=trust,
+        state.buffer,
+        hub=enrolled.hub,
+        identity=made.identity,
+        store_key=made.store_key,
+        trust=trust,
         clock=SystemClock(),
-    )  # fmt: skip
+    )
 
 
 async def remember(state: StateDir, key: bytes, values: dict[str, object], meta: dict[str, bytes]) -> None:

@@ -31,9 +31,16 @@ class House:
         self.file.write_text(FIRST)
         self.reloads, self.audited, self.refuses = 0, list[str](), False
         self.changing = Changing(
-            load(self.file, Models()), [], kept=self.kept, models=Models(), clock=SystemClock(), reload=self.reload,
-            stands=dict, audit=self.audit, changed=lambda: None,
-        )  # fmt: skip
+            load(self.file, Models()),
+            [],
+            kept=self.kept,
+            models=Models(),
+            clock=SystemClock(),
+            reload=self.reload,
+            stands=dict,
+            audit=self.audit,
+            changed=lambda: None,
+        )
 
     async def reload(self, *_: Any) -> None:
         self.reloads += 1

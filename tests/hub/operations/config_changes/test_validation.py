@@ -117,8 +117,10 @@ def test_a_secret_of_the_environment_counts_too(house: House, monkeypatch: pytes
 def test_what_packs_are_installed_counts_too(tmp_path: Path) -> None:
     installed: list[str] = []
     house = House(tmp_path, packs=installed, packs_stamp=lambda: tuple(installed))
-    house.write("config.yaml", FIRST + "devices: {'meter:a': {integration: meter, place: p, pack: acme-one}}\n"
-                                       "places: {p: {zone: z}}\n")  # fmt: skip
+    house.write(
+        "config.yaml",
+        FIRST + "devices: {'meter:a': {integration: meter, place: p, pack: acme-one}}\nplaces: {p: {zone: z}}\n",
+    )
     assert "there is no pack 'acme-one'" in house.look()[0][0]
     installed.append("acme-one")
     assert house.look()[0] == []

@@ -301,8 +301,10 @@ def test_an_export_proves_itself_and_every_change_of_it_is_found(tmp_path: Path)
     (folder / "status.json").unlink()
     (folder / "extra").write_bytes(b"")
     assert verify(folder, key) == [
-        "status.json is missing", "buffer/readings/run-1 was changed", "extra was added",
-    ]  # fmt: skip
+        "status.json is missing",
+        "buffer/readings/run-1 was changed",
+        "extra was added",
+    ]
     (folder / "MANIFEST.json").write_bytes(
         (folder / "MANIFEST.json").read_bytes().replace(b'"made": 1.0', b'"made": 2.0')
     )
@@ -337,9 +339,7 @@ async def test_what_cannot_be_made_or_read_leaves_the_rest_of_an_export(
     monkeypatch.setattr(Path, "read_bytes", read)
     identity = Ed25519PrivateKey.generate()
     hub = hub_id(identity.public_key().public_bytes_raw())
-    done = write(
-        tmp_path / "export", hub=hub, made=7.0, identity=identity, buffer=tmp_path / "buffer", files=files
-    )  # fmt: skip
+    done = write(tmp_path / "export", hub=hub, made=7.0, identity=identity, buffer=tmp_path / "buffer", files=files)
     assert done["missing"] == ["audit.json", "buffer/readings/1.seg", "configuration/gone.yaml"]
     assert (tmp_path / "export" / "status.json").read_bytes() == b"{}"
     assert (tmp_path / "export" / "buffer" / "readings" / "2.seg").read_bytes() == b"sealed"
@@ -396,10 +396,16 @@ def test_an_export_that_broke_off_proves_nothing(tmp_path: Path) -> None:
 
 def test_the_sheet_says_who_goes_on_and_nothing_in_it_is_markup_of_somebody_else() -> None:
     facts = Facts(
-        hub="hub-1", title="École <b>", site="Riquier", made="25/11/2026", contacts={"Astreinte": "04 <script>"},
-        plugins=[Verdict("modbus", False, ""), Verdict("linky", True, "")], writable={"modbus:x": ["setpoint"]},
-        autonomy="9 j 4 h", fingerprint="AB:CD",
-    )  # fmt: skip
+        hub="hub-1",
+        title="École <b>",
+        site="Riquier",
+        made="25/11/2026",
+        contacts={"Astreinte": "04 <script>"},
+        plugins=[Verdict("modbus", False, ""), Verdict("linky", True, "")],
+        writable={"modbus:x": ["setpoint"]},
+        autonomy="9 j 4 h",
+        fingerprint="AB:CD",
+    )
     html = page(facts).replace("\u00a0", " ").replace("\u202f", " ")
     assert "Continuent : linky." in html
     assert "S'arrêtent : modbus." in html

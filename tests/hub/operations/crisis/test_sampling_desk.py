@@ -26,9 +26,16 @@ from tests.hub.operations.crisis.test_crisis import Memory
 
 AIR = Air(seconds=0.05, bands=(Band("M", 1.0, 36.0),), channels=3, down_s=0.05, down_band="M")
 SENSOR = Item(
-    name="lorawan:a", devices=("lorawan:a",), integration="lora", how=DOWNLINK, was_s=600.0, powered=False,
-    battery=900.0, air=AIR, downlink=Downlink("period", "seconds", 1.0, 60.0, 65_535.0),
-)  # fmt: skip
+    name="lorawan:a",
+    devices=("lorawan:a",),
+    integration="lora",
+    how=DOWNLINK,
+    was_s=600.0,
+    powered=False,
+    battery=900.0,
+    air=AIR,
+    downlink=Downlink("period", "seconds", 1.0, 60.0, 65_535.0),
+)
 METER = Item(name="modbus:b", devices=("modbus:b",), integration="plant", was_s=300.0, line="plant", turn_s=0.1)
 RAISE = {"by": "cli", "role": "administrateur", "why": "flood"}
 
@@ -116,9 +123,13 @@ class Rig:
             return self.items, [Gateway("g", {"M": 36.0}, {"M": 36.0})]
 
         self.desk = Sampling(
-            self.disk, self.world, self.clock, gather=gather, budgets=lambda: self.budgets,
+            self.disk,
+            self.world,
+            self.clock,
+            gather=gather,
+            budgets=lambda: self.budgets,
             longest_s=lambda: 86_400.0,
-        )  # fmt: skip
+        )
 
     async def call(self, name: str, **arguments: Any) -> dict[str, Any]:
         return dict(await self.desk.calls()[f"crisis.sampling.{name}"](arguments))
@@ -145,8 +156,9 @@ async def test_what_was_shown_is_done_observed_and_given_back() -> None:
     rig = Rig()
     shown = await rig.call("plan", period_s=60)
     assert {(e["name"], e["was_s"], e["to_s"]) for e in shown["entries"]} == {
-        ("lorawan:a", 600.0, 60.0), ("modbus:b", 300.0, 60.0),
-    }  # fmt: skip
+        ("lorawan:a", 600.0, 60.0),
+        ("modbus:b", 300.0, 60.0),
+    }
     answer = await rig.call("raise", plan=shown["digest"], **RAISE)
     assert (answer["phase"], rig.world.quick) == ("raised", {"modbus:b": 60.0})
     assert answer["counts"]["confirmed"] == 0
@@ -393,9 +405,7 @@ async def test_leaving_the_crisis_gives_the_former_periods_back_and_knows_the_co
             return {}
 
         hands = CrisisHands()
-        crisis = Crisis(
-            rig.disk, hands, rig.clock.now, export=nothing, runbook=nothing, sampling=rig.desk
-        )  # fmt: skip
+        crisis = Crisis(rig.disk, hands, rig.clock.now, export=nothing, runbook=nothing, sampling=rig.desk)
         await rig.raised()
         status = await crisis.calls()["crisis.status"]({})
         assert (status["isolated"], status["sampling"]["phase"]) == (False, "raised")
@@ -408,9 +418,7 @@ async def test_leaving_the_crisis_gives_the_former_periods_back_and_knows_the_co
 
 
 def entry(**more: object) -> Raised:
-    one = Raised(
-        name="x", devices=("x",), integration="i", how=DOWNLINK, was_s=600.0, to_s=60.0, step=states.TOLD
-    )  # fmt: skip
+    one = Raised(name="x", devices=("x",), integration="i", how=DOWNLINK, was_s=600.0, to_s=60.0, step=states.TOLD)
     return replace(one, **more)  # type: ignore[arg-type]
 
 

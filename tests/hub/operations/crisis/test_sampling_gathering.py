@@ -49,15 +49,21 @@ class House:
 
     async def items(self, wish: SamplingRequest = WISH) -> dict[str, Item]:
         sources = Sources(
-            devices=lambda: self.devices, zone=lambda place: f"zone-{place}", types=lambda: self.types,
-            lines=lambda: {"one": "rs485", "two": "rs485"}, cut=self.cut.__contains__,
-            running=lambda name: name not in self.stopped, paces=self.paces,
+            devices=lambda: self.devices,
+            zone=lambda place: f"zone-{place}",
+            types=lambda: self.types,
+            lines=lambda: {"one": "rs485", "two": "rs485"},
+            cut=self.cut.__contains__,
+            running=lambda name: name not in self.stopped,
+            paces=self.paces,
             told=lambda integration, subject: self.told.get((integration, subject), {}),
             everything_told=lambda: [(i, s, facts) for (i, s), facts in self.told.items()],
             battery_days=self.batteries.get,
             value=lambda device, metric: 1 if (device, metric) in self.values else None,
-            keys=self.keys, mains=lambda: self.mains, former=self.former.get,
-        )  # fmt: skip
+            keys=self.keys,
+            mains=lambda: self.mains,
+            former=self.former.get,
+        )
         self.sources = sources
         return {item.name: item for item in await items(sources, wish)}
 

@@ -26,9 +26,16 @@ GATEWAY = Gateway("g", {"M": 36.0, "P": 360.0}, {"M": 36.0, "P": 360.0})
 def sensor(name: str = "lorawan:a", was: float | None = 600.0, **more: object) -> Item:
     air = Air(seconds=0.082176, bands=BAND_M, channels=3, down_s=0.071936, down_band="M")
     item = Item(
-        name=name, devices=(name,), integration="lorawan", how=DOWNLINK, was_s=was, powered=False, battery=1000.0,
-        air=air, downlink=SECONDS,
-    )  # fmt: skip
+        name=name,
+        devices=(name,),
+        integration="lorawan",
+        how=DOWNLINK,
+        was_s=was,
+        powered=False,
+        battery=1000.0,
+        air=air,
+        downlink=SECONDS,
+    )
     return replace(item, **more)  # type: ignore[arg-type]
 
 
@@ -60,16 +67,25 @@ def why(done: Plan, name: str) -> str:
 
 banded = st.lists(
     st.tuples(st.sampled_from(["K", "L", "M"]), st.floats(0.1, 1.0), st.sampled_from([3.6, 36.0, 360.0])),
-    min_size=1, max_size=2,
-).map(lambda found: tuple(Band(*one) for one in found))  # fmt: skip
+    min_size=1,
+    max_size=2,
+).map(lambda found: tuple(Band(*one) for one in found))
 airs = st.builds(
-    Air, seconds=st.floats(0.02, 3.0), bands=banded, channels=st.integers(1, 8), down_s=st.floats(0.02, 2.0),
+    Air,
+    seconds=st.floats(0.02, 3.0),
+    bands=banded,
+    channels=st.integers(1, 8),
+    down_s=st.floats(0.02, 2.0),
     down_band=st.just("M"),
-)  # fmt: skip
+)
 downlinks = st.builds(
-    Downlink, st.just("period"), st.just("x"), st.sampled_from([1.0, 60.0]), st.sampled_from([60.0, 120.0, 600.0]),
+    Downlink,
+    st.just("period"),
+    st.just("x"),
+    st.sampled_from([1.0, 60.0]),
+    st.sampled_from([60.0, 120.0, 600.0]),
     st.sampled_from([3600.0, 65_520.0]),
-)  # fmt: skip
+)
 
 
 @st.composite
@@ -77,27 +93,46 @@ def many(draw: st.DrawFn) -> list[Item]:
     items = []
     for number in range(draw(st.integers(1, 6))):
         if draw(st.booleans()):
-            items.append(sensor(
-                f"lorawan:{number}", draw(st.none() | st.integers(1, 200).map(lambda n: 60.0 * n)),
-                powered=draw(st.booleans()), battery=draw(st.none() | st.floats(0.0, 4000.0)), air=draw(airs),
-                downlink=draw(downlinks), chosen=draw(st.booleans()),
-            ))  # fmt: skip
+            items.append(
+                sensor(
+                    f"lorawan:{number}",
+                    draw(st.none() | st.integers(1, 200).map(lambda n: 60.0 * n)),
+                    powered=draw(st.booleans()),
+                    battery=draw(st.none() | st.floats(0.0, 4000.0)),
+                    air=draw(airs),
+                    downlink=draw(downlinks),
+                    chosen=draw(st.booleans()),
+                )
+            )
         else:
-            items.append(polled(
-                f"modbus:{number}", draw(st.integers(1, 3600).map(float)), line=draw(st.sampled_from(["a", "b"])),
-                turn_s=draw(st.floats(0.0, 3.0)), meter=draw(st.booleans()), chosen=draw(st.booleans()),
-            ))  # fmt: skip
+            items.append(
+                polled(
+                    f"modbus:{number}",
+                    draw(st.integers(1, 3600).map(float)),
+                    line=draw(st.sampled_from(["a", "b"])),
+                    turn_s=draw(st.floats(0.0, 3.0)),
+                    meter=draw(st.booleans()),
+                    chosen=draw(st.booleans()),
+                )
+            )
     return items
 
 
 budgets = st.builds(
-    Budgets, battery_days=st.floats(0, 800), battery_days_raised=st.floats(1, 60), duty=st.floats(0.05, 1),
-    channel=st.floats(0.001, 0.2), line=st.floats(0.05, 1), meter_reads=st.integers(1, 2000),
+    Budgets,
+    battery_days=st.floats(0, 800),
+    battery_days_raised=st.floats(1, 60),
+    duty=st.floats(0.05, 1),
+    channel=st.floats(0.001, 0.2),
+    line=st.floats(0.05, 1),
+    meter_reads=st.integers(1, 2000),
     unknown_battery=st.booleans(),
-)  # fmt: skip
+)
 wishes = st.builds(
-    SamplingRequest, period_s=st.integers(1, 1800).map(float), duration_s=st.sampled_from([HOUR, DAY, 7 * DAY]),
-)  # fmt: skip
+    SamplingRequest,
+    period_s=st.integers(1, 1800).map(float),
+    duration_s=st.sampled_from([HOUR, DAY, 7 * DAY]),
+)
 
 
 def broken(done: Plan, everything: list[Item]) -> list[str]:
@@ -164,10 +199,7 @@ def test_a_single_step_less_for_everybody_who_was_clipped_would_exceed_a_budget(
                 assert less.to_s < wish.period_s or broken(replace(done, entries=(less,)), [less.item])
     for key in {CHANNEL, "a", "b"}:
         slug = "channel" if key == CHANNEL else "line"
-        clipped = [
-            e for e in done.entries
-            if e.why and e.why.slug == slug and (e.item.line == key or key == CHANNEL)
-        ]  # fmt: skip
+        clipped = [e for e in done.entries if e.why and e.why.slug == slug and (e.item.line == key or key == CHANNEL)]
         if clipped:
             names = {e.item.name for e in clipped}
             less = [replace(e, to_s=e.to_s - step(e.item)) if e.item.name in names else e for e in done.entries]

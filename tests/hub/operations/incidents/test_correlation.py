@@ -30,7 +30,7 @@ from hub.operations.incidents.correlation import (
     WORDS,
     Incidents,
     Limits,
-)  # fmt: skip
+)
 
 
 def event(kind: str, at: float, subject: str = "lorawan:AA", count: int = 1) -> SecurityEvent:

@@ -78,9 +78,14 @@ def house() -> dict[str, Any]:
     events = Events(clock.now, clock.monotonic)
     witness = Witness()
     vigil = IncidentMonitor(
-        events, book, witness, clock, Incidents(),  # type: ignore[arg-type]
-        [CounterSource(HOST, lambda: refused), CounterSource(GAP, dict)], "school",
-    )  # fmt: skip
+        events,
+        book,
+        witness,
+        clock,
+        Incidents(),  # type: ignore[arg-type]
+        [CounterSource(HOST, lambda: refused), CounterSource(GAP, dict)],
+        "school",
+    )
     return {"clock": clock, "book": book, "events": events, "vigil": vigil, "refused": refused, "witness": witness}
 
 

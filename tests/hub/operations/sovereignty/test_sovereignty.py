@@ -32,8 +32,9 @@ TABLE6 = """\
 def test_far_ends_are_read_as_people_write_them_and_this_machine_is_none() -> None:
     assert list(rows(TABLE, "tcp")) == [(101, Peer("192.0.2.7", 443, "tcp"))]
     assert list(rows(TABLE6, "tcp6")) == [
-        (200, Peer("2001:db8::1", 8888, "tcp")), (201, Peer("192.0.2.7", 443, "tcp")),
-    ]  # fmt: skip
+        (200, Peer("2001:db8::1", 8888, "tcp")),
+        (201, Peer("192.0.2.7", 443, "tcp")),
+    ]
 
 
 @given(st.text(max_size=200))
@@ -54,14 +55,16 @@ def test_a_connection_of_this_process_to_another_machine_is_seen() -> None:
 
 
 def test_time_servers_are_read_from_each_daemons_file() -> None:
-    found = time_servers({
-        "/etc/systemd/timesyncd.conf": (
-            "[Time]\n#NTP=none\nNTP=ntp1.example.org  ntp2.example.org\nFallbackNTP=0.debian.pool.ntp.org\n"
-        ),
-        "/etc/chrony/chrony.conf": (
-            "# pool x\npool 2.debian.pool.ntp.org iburst\nserver NTP.example.org nts\ndriftfile /x\n"
-        ),
-    })  # fmt: skip
+    found = time_servers(
+        {
+            "/etc/systemd/timesyncd.conf": (
+                "[Time]\n#NTP=none\nNTP=ntp1.example.org  ntp2.example.org\nFallbackNTP=0.debian.pool.ntp.org\n"
+            ),
+            "/etc/chrony/chrony.conf": (
+                "# pool x\npool 2.debian.pool.ntp.org iburst\nserver NTP.example.org nts\ndriftfile /x\n"
+            ),
+        }
+    )
     assert [source.host for source in found] == [
         "ntp1.example.org", "ntp2.example.org", "0.debian.pool.ntp.org", "2.debian.pool.ntp.org", "ntp.example.org",
     ]  # fmt: skip
@@ -82,16 +85,19 @@ def test_mirrors_are_read_from_both_forms_of_sources_and_from_pip(tmp_path: Path
 
 def test_name_servers_are_read() -> None:
     assert resolvers({"/etc/resolv.conf": "# by hand\nsearch x\nnameserver 192.0.2.53\nnameserver ::1\n"}) == [
-        Source("192.0.2.53", "/etc/resolv.conf"), Source("::1", "/etc/resolv.conf"),
-    ]  # fmt: skip
+        Source("192.0.2.53", "/etc/resolv.conf"),
+        Source("::1", "/etc/resolv.conf"),
+    ]
 
 
 def test_a_source_that_nobody_declared_has_a_remedy_and_one_of_this_machine_needs_none() -> None:
     found = [Source("ntp.example.org", "/a"), Source("pool.example.net", "/b"), Source("127.0.0.1", "/c")]
     lines = sources(TIME, found, ["NTP.example.org"], "time")
     assert [(line.what, line.by) for line in lines] == [
-        ("127.0.0.1", "this machine"), ("ntp.example.org", "sovereignty.time"), ("pool.example.net", ""),
-    ]  # fmt: skip
+        ("127.0.0.1", "this machine"),
+        ("ntp.example.org", "sovereignty.time"),
+        ("pool.example.net", ""),
+    ]
     assert lines[2].remedy == "declare it in sovereignty.time, or take it out of /b"
 
 
@@ -100,5 +106,6 @@ def test_a_far_end_that_is_no_address_of_a_declared_host_is_told() -> None:
     seen = [Peer("192.0.2.7", 443, "tcp"), Peer("198.51.100.4", 443, "tcp")]
     lines = endpoints(declared, seen, lambda host: ["192.0.2.7"])
     assert [(line.what, bool(line.by)) for line in lines] == [
-        ("backend.example.org", True), ("198.51.100.4:443", False),
-    ]  # fmt: skip
+        ("backend.example.org", True),
+        ("198.51.100.4:443", False),
+    ]

@@ -157,9 +157,12 @@ def guarded(local=None, **options):
     path = Path(local=local)
     told = []
     guard = Guard(
-        Options(**options), tell=lambda *event: told.append(event), monotonic=path.clock.monotonic,
-        remembered=path.buffer.local, remember=path.buffer.put_local,
-    )  # fmt: skip
+        Options(**options),
+        tell=lambda *event: told.append(event),
+        monotonic=path.clock.monotonic,
+        remembered=path.buffer.local,
+        remember=path.buffer.put_local,
+    )
     path.pipeline._guard = guard
     return path, guard, told
 

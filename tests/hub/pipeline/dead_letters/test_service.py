@@ -52,14 +52,30 @@ class Stage:
         self.packs = Packs(self.library)
         await self.packs.__aenter__()
         self.kept = Kept(
-            store=self.store, buffer=self.path.buffer, pipeline=self.path.pipeline, planner=self.path.planner,
-            devices=self.path.devices, packs=self.packs, clock=self.path.clock, counts=self.path.counts,
-        )  # fmt: skip
+            store=self.store,
+            buffer=self.path.buffer,
+            pipeline=self.path.pipeline,
+            planner=self.path.planner,
+            devices=self.path.devices,
+            packs=self.packs,
+            clock=self.path.clock,
+            counts=self.path.counts,
+        )
         await self.kept.load()
         core = Core(
-            self.path.pipeline, self.path.planner, self.path.devices, self.path.buffer, self.path.clock,
-            self.path.counts, lambda _: FakeHttp(), lambda kind: [], self.packs, None, None, self.kept,
-        )  # fmt: skip
+            self.path.pipeline,
+            self.path.planner,
+            self.path.devices,
+            self.path.buffer,
+            self.path.clock,
+            self.path.counts,
+            lambda _: FakeHttp(),
+            lambda kind: [],
+            self.packs,
+            None,
+            None,
+            self.kept,
+        )
         self.session = InProcessSession(TAG.integration, core, lambda: None)
 
     async def _flush(self) -> None:
@@ -123,8 +139,9 @@ async def test_what_loops_and_what_throws_is_read_by_a_better_pack_at_its_own_ti
     better()
     told = await stage.kept.reload({"pack": "acme-thermo"})
     assert [(f["result"], f["reason"], f["readings"]) for f in told["frames"]] == [
-        ("decoded", "", 2), ("kept", "codec-refused", 0),
-    ]  # fmt: skip
+        ("decoded", "", 2),
+        ("kept", "codec-refused", 0),
+    ]
     assert stage.values() == [(AT, {"temperature": 0.9, "probe_2": 5.0})], "the door is personal"
     assert (await stage.kept.reload({"pack": "acme-thermo"}))["frames"] == [], "this pack was tried"
     assert [f["reason"] for f in (await stage.kept.call({}))["frames"]] == ["codec-refused"]

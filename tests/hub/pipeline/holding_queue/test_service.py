@@ -38,9 +38,15 @@ class Stage:
         self.path.buffer.put_local = self._put
         self.store = await Store.open(self.folder / "store.db", KEY)
         self.holding = Holding(
-            store=self.store, buffer=self.path.buffer, pipeline=self.path.pipeline, devices=self.path.devices,
-            clock=self.path.clock, counts=self.path.counts, age_s=self.age_s, most_bytes=self.most_bytes,
-        )  # fmt: skip
+            store=self.store,
+            buffer=self.path.buffer,
+            pipeline=self.path.pipeline,
+            devices=self.path.devices,
+            clock=self.path.clock,
+            counts=self.path.counts,
+            age_s=self.age_s,
+            most_bytes=self.most_bytes,
+        )
         await self.holding.load()
         self.path.pipeline.strangers.hold = self.holding.offer
 

@@ -30,10 +30,13 @@ def rules(*more):
     from hub.config.model import Core
 
     flat = {"zones": ["classes", *more], "metrics": ["temperature"], "purpose": "bâti sain", "consent": "climat"}
-    core = Core.model_validate({
-        "sites": {"ecole": {}}, "zones": {name: {"site": "ecole", "use": "logement"} for name in ("classes", *more)},
-        "privacy": {"rules": {"flat": flat}},
-    })  # fmt: skip
+    core = Core.model_validate(
+        {
+            "sites": {"ecole": {}},
+            "zones": {name: {"site": "ecole", "use": "logement"} for name in ("classes", *more)},
+            "privacy": {"rules": {"flat": flat}},
+        }
+    )
     return compile_privacy(core)
 
 
@@ -56,11 +59,17 @@ class House:
             self.orders += 1
 
         return ConsentService(
-            self.memory, self.path.privacy, self.path.clock, homes={"classes": "Appartement 12"},
-            devices=lambda zone: [TAG] if zone == "classes" else [], device=self.path.devices.get,
-            recompile=lambda zone: self.path.pipeline.recompile(), forget=forget, ordered=ordered,
+            self.memory,
+            self.path.privacy,
+            self.path.clock,
+            homes={"classes": "Appartement 12"},
+            devices=lambda zone: [TAG] if zone == "classes" else [],
+            device=self.path.devices.get,
+            recompile=lambda zone: self.path.pipeline.recompile(),
+            forget=forget,
+            ordered=ordered,
             timezone=lambda: self.timezone,
-        )  # fmt: skip
+        )
 
     async def give(self, person="loc-12", **more):
         asked = {"person": person, "purpose": "climat", "zone": "classes", "by": "cli:jeanne", **more}
@@ -193,8 +202,10 @@ async def test_a_form_is_of_the_day_that_it_is_where_the_hub_hangs(house, timezo
     given = await house.give(date=today)
     local = datetime.fromtimestamp(given["given"], ZoneInfo(timezone))
     assert f"{local:%Y-%m-%d %H:%M}" == f"{today} 00:00"
-    assert {given["timezone"], *[(await house.calls[f"consent.{one}"]({"person": "loc-12"}))["timezone"]
-                                 for one in ("list", "access")]} == {timezone}  # fmt: skip
+    assert {
+        given["timezone"],
+        *[(await house.calls[f"consent.{one}"]({"person": "loc-12"}))["timezone"] for one in ("list", "access")],
+    } == {timezone}
 
 
 async def test_the_same_consent_twice_and_a_withdrawal_of_nothing_are_refused(house):

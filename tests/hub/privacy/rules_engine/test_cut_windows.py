@@ -67,9 +67,12 @@ class House:
         self.buffer.local |= self.local
         remember = (lambda key, value: None) if self.twin == "forgets" else self.buffer.put_local
         self.windows = Windows(
-            self.clock.now, self.counts.add, monotonic=self.clock.monotonic, sure=self.clock.sure,
+            self.clock.now,
+            self.counts.add,
+            monotonic=self.clock.monotonic,
+            sure=self.clock.sure,
             unfinished=Unfinished(self.local, remember),
-        )  # fmt: skip
+        )
         if self.twin == "as-whole":
             self.windows._since = lambda cell: 1.0  # type: ignore[method-assign]
             self.windows._unfinished.cut = lambda unit, start: False  # type: ignore[method-assign]
@@ -140,10 +143,13 @@ class House:
 Op = tuple[str, float, str, int]
 OPS = st.lists(
     st.tuples(
-        st.sampled_from(["say", "say", "say", "turn", "turn", "commit", "commit", "kill"]), st.floats(0.1, 70.0),
-        st.sampled_from(ZONES), st.integers(0, 40),
-    ), max_size=60,
-)  # fmt: skip
+        st.sampled_from(["say", "say", "say", "turn", "turn", "commit", "commit", "kill"]),
+        st.floats(0.1, 70.0),
+        st.sampled_from(ZONES),
+        st.integers(0, 40),
+    ),
+    max_size=60,
+)
 
 
 def lived(ops: list[Op], twin: str = "") -> House:
@@ -180,9 +186,14 @@ def test_a_hub_that_tells_a_part_as_the_whole_and_one_that_forgets_are_seen_by_t
     found = ""
     for _ in range(40):
         ops = [
-            (rng.choice(["say", "say", "turn", "commit", "kill"]), rng.uniform(1, 70), rng.choice(ZONES),
-             rng.randrange(40)) for _ in range(60)
-        ]  # fmt: skip
+            (
+                rng.choice(["say", "say", "turn", "commit", "kill"]),
+                rng.uniform(1, 70),
+                rng.choice(ZONES),
+                rng.randrange(40),
+            )
+            for _ in range(60)
+        ]
         assert lived(ops).judge() == []
         found += " ".join(lived(ops, twin).judge())
     assert sign in found

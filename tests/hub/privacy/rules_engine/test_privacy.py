@@ -45,9 +45,12 @@ def at_window(path, window=HOUR):
 
 
 async def test_the_first_rule_that_fits_decides():
-    path = Path(rules=rules(
-        soft={"zones": ["classes"], "metrics": ["temperature"], "coarsen": {"step": 5}}, none={"drop": True},
-    ))  # fmt: skip
+    path = Path(
+        rules=rules(
+            soft={"zones": ["classes"], "metrics": ["temperature"], "coarsen": {"step": 5}},
+            none={"drop": True},
+        )
+    )
     (row,) = await path.emit(values={"temperature": 21.7, "humidity": 41.0})
     assert (names(row), row.values) == (["temperature"], (20.0,))
     assert path.counts.by_subject()[TAG.id] == {"withheld-by-rule": 1}
@@ -145,9 +148,16 @@ async def test_a_coarse_time_is_the_beginning_of_its_span_and_the_loudness_goes_
 
 
 async def test_an_aggregate_of_a_zone_leaves_and_the_readings_do_not():
-    path = Path(rules=rules(air={
-        "zones": ["classes"], "metrics": ["co2"], "purpose": "air", "aggregate": {"least": 2},
-    }))  # fmt: skip
+    path = Path(
+        rules=rules(
+            air={
+                "zones": ["classes"],
+                "metrics": ["co2"],
+                "purpose": "air",
+                "aggregate": {"least": 2},
+            }
+        )
+    )
     other = Device(id="ble:BB", integration="bluetooth", place="classe-1")
     path.devices.join(other) if hasattr(path.devices, "join") else path.devices._devices.update({other.id: other})
     at_window(path)
@@ -296,10 +306,15 @@ async def test_what_a_dwelling_keeps_for_a_purpose_leaves_under_a_pseudonym_and_
 async def test_without_consent_nothing_is_kept_and_the_next_report_after_its_end_neither():
     path = Path(
         uses={"classes": "logement"},
-        rules=rules(flat={
-            "zones": ["classes"], "metrics": ["temperature"], "purpose": "bâti sain", "consent": "climat",
-        }),
-    )  # fmt: skip
+        rules=rules(
+            flat={
+                "zones": ["classes"],
+                "metrics": ["temperature"],
+                "purpose": "bâti sain",
+                "consent": "climat",
+            }
+        ),
+    )
     assert await path.emit(values={"temperature": 20.0}) == []
     assert path.counts.by_subject()[TAG.id] == {"withheld-no-consent": 1}
     path.consents.begin("classes", "climat", b"k" * 32)
@@ -363,9 +378,15 @@ async def test_a_position_is_snapped_and_cut_from_its_device_where_a_purpose_is_
 
 async def test_a_rule_may_keep_a_position_with_its_device():
     where = Position(48.8566, 2.3522)
-    path = Path(rules=rules(vans={
-        "metrics": ["position"], "purpose": "levée", "coarsen": {"grid": 0, "keep_id": True},
-    }))  # fmt: skip
+    path = Path(
+        rules=rules(
+            vans={
+                "metrics": ["position"],
+                "purpose": "levée",
+                "coarsen": {"grid": 0, "keep_id": True},
+            }
+        )
+    )
     (row,) = await path.emit(values={"temperature": 20.0}, position=where)
     assert row.position == where
 

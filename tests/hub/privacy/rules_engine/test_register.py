@@ -24,14 +24,21 @@ from tests.hub.path_kit import ListedBuffer
 
 
 def core(**rules):
-    return Core.model_validate({
-        "sites": {"s": {"name": "Résidence"}},
-        "zones": {
-            "hall": {"site": "s", "name": "Hall", "personal": {"co2": "ventilation", "position": "tournées"}},
-            "flat": {"site": "s", "name": "Appartement 12", "use": "logement", "personal": {"temperature": "confort"}},
-        },
-        "privacy": {"rules": rules},
-    })  # fmt: skip
+    return Core.model_validate(
+        {
+            "sites": {"s": {"name": "Résidence"}},
+            "zones": {
+                "hall": {"site": "s", "name": "Hall", "personal": {"co2": "ventilation", "position": "tournées"}},
+                "flat": {
+                    "site": "s",
+                    "name": "Appartement 12",
+                    "use": "logement",
+                    "personal": {"temperature": "confort"},
+                },
+            },
+            "privacy": {"rules": rules},
+        }
+    )
 
 
 RULES = {
@@ -117,9 +124,16 @@ def declaring(made, clock=None):
     clock = clock or ManualClock()
     privacy = Privacy(rules=compile_privacy(made))
     return Declaring(
-        made, privacy, Protecting(privacy, ListedBuffer(), clock), Counts(), clock, METRICS, hub="hub-x",
-        url="https://b.example.org:8443", declared=lambda: {"declared_metric"},
-    )  # fmt: skip
+        made,
+        privacy,
+        Protecting(privacy, ListedBuffer(), clock),
+        Counts(),
+        clock,
+        METRICS,
+        hub="hub-x",
+        url="https://b.example.org:8443",
+        declared=lambda: {"declared_metric"},
+    )
 
 
 async def test_a_rule_about_a_metric_that_nothing_declares_is_said():

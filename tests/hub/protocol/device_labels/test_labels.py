@@ -22,9 +22,12 @@ PUBLISHED = "LW:D0:1122334455667788:AABBCCDDEEFF0011:AABB1122:OAABBCCDDEEFF:SYYW
 def test_the_published_example_of_tr005_is_read_with_its_checksum() -> None:
     label = read(PUBLISHED)
     assert label == Label(
-        form="TR005", device="lorawan:aabbccddeeff0011", settings={"join_eui": "1122334455667788"},
-        profile="AABB1122", serial="YYWWNNNNNN",
-    )  # fmt: skip
+        form="TR005",
+        device="lorawan:aabbccddeeff0011",
+        settings={"join_eui": "1122334455667788"},
+        profile="AABB1122",
+        serial="YYWWNNNNNN",
+    )
     assert label.key is None, "it never holds one"
     assert tr005.checksum(PUBLISHED.rpartition(":")[0]) == "AF2C"
 
@@ -145,9 +148,35 @@ def test_a_key_is_never_shown() -> None:
 
 
 _PIECES = st.sampled_from(
-    ["LW:D0:", "URN:DEV:LW:", "URN:LW:DP:", "1122334455667788", ":", "_", "%", "AABB1122", "CAF2C", "DevEUI", "AppKey",
-     "MAC", "BindKey", "30S", "+Z", KEY, KEY[:24], "=", "\n", " ", '"', "{", "}", "ELS-12345678", "-33-03", "0x"]
-)  # fmt: skip
+    [
+        "LW:D0:",
+        "URN:DEV:LW:",
+        "URN:LW:DP:",
+        "1122334455667788",
+        ":",
+        "_",
+        "%",
+        "AABB1122",
+        "CAF2C",
+        "DevEUI",
+        "AppKey",
+        "MAC",
+        "BindKey",
+        "30S",
+        "+Z",
+        KEY,
+        KEY[:24],
+        "=",
+        "\n",
+        " ",
+        '"',
+        "{",
+        "}",
+        "ELS-12345678",
+        "-33-03",
+        "0x",
+    ]
+)
 _TEXT = st.one_of(st.text(max_size=300), st.lists(st.one_of(_PIECES, st.text(max_size=3)), max_size=20).map("".join))
 
 
@@ -184,8 +213,10 @@ def test_every_code_of_tr005_is_read_back(join: str, device: str, profile: str, 
     content = ":".join(["LW:D0", join, device, profile, *map("".join, more)])
     label = read(f"{content}:C{tr005.checksum(content)}" if summed else content)
     assert (label.device, label.settings, label.profile) == (
-        f"lorawan:{device.lower()}", {"join_eui": join.lower()}, profile,
-    )  # fmt: skip
+        f"lorawan:{device.lower()}",
+        {"join_eui": join.lower()},
+        profile,
+    )
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,10 @@ def test_the_template_is_right_and_shows_the_three_ways() -> None:
     assert (table.faults, table.ignored, table.placed) == ([], [], True)
     assert [wish.line for wish in table.wishes] == [2, 3, 4]
     assert [device_of(wish) for wish in table.wishes] == [
-        "lorawan:0018b20000001234", "lorawan:70b3d5e75e000001", "lorawan:a84041000181d4d3",
-    ]  # fmt: skip
+        "lorawan:0018b20000001234",
+        "lorawan:70b3d5e75e000001",
+        "lorawan:a84041000181d4d3",
+    ]
     assert [bool(wish.key) for wish in table.wishes] == [True, False, False]
 
 

@@ -68,9 +68,13 @@ STATE = Contents(
 
 def sealed(contents: Contents = STATE, identity: Ed25519PrivateKey = IDENTITY) -> bytes:
     return seal(
-        contents, identity=identity, generation=3, made=1.8e9, trust_version=2,
+        contents,
+        identity=identity,
+        generation=3,
+        made=1.8e9,
+        trust_version=2,
         recipients=[INGEST.recipient, RECOVERY.recipient],
-    )  # fmt: skip
+    )
 
 
 WHOLE = sealed()
@@ -174,17 +178,22 @@ def test_what_a_plugin_has_not_skipped_yet_is_skipped_too_the_life_before_may_ha
     pending: dict[str, Any], skip: int
 ) -> None:
     assert jumped({"state/x/y": 1, **pending}, SENT_JUMP) == {
-        "state/x/y": 1, "state/x/restored": True, "state/x/skip": skip,
-    }  # fmt: skip
+        "state/x/y": 1,
+        "state/x/restored": True,
+        "state/x/skip": skip,
+    }
 
 
 DAY = 86_400.0
 
 
 @given(
-    made=st.floats(0, 2e9), first=st.floats(0, 8 * DAY), later=st.floats(0, 8 * DAY),
-    spent=st.integers(0, SENT_JUMP - 1), known=st.booleans(),
-)  # fmt: skip
+    made=st.floats(0, 2e9),
+    first=st.floats(0, 8 * DAY),
+    later=st.floats(0, 8 * DAY),
+    spent=st.integers(0, SENT_JUMP - 1),
+    known=st.booleans(),
+)
 def test_a_second_restoration_of_a_backup_begins_beyond_the_first_where_it_is_known_and_further_on_where_it_is_not(
     made: float, first: float, later: float, spent: int, known: bool
 ) -> None:

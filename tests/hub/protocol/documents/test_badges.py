@@ -29,9 +29,14 @@ KEY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 KEYS = [KEY.public_key().public_bytes_raw()]
 NOW = 1_800_000_000
 BADGE = Badge(
-    id=b"12345678", name="Camille Dupont", role="technicien", sites=("ecole", "mairie"), begin=NOW,
-    until=NOW + 30 * 86_400, secret=b"\x01" + bytes(48),
-)  # fmt: skip
+    id=b"12345678",
+    name="Camille Dupont",
+    role="technicien",
+    sites=("ecole", "mairie"),
+    begin=NOW,
+    until=NOW + 30 * 86_400,
+    secret=b"\x01" + bytes(48),
+)
 TEXT = make_badge(BADGE, KEY)
 
 

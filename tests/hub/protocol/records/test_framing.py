@@ -81,8 +81,10 @@ def test_a_whole_record_with_a_flipped_bit_is_not_torn() -> None:
 
 @given(st.binary(max_size=300))
 def test_no_bytes_crash_the_scan(data: bytes) -> None:
-    spans = [(item.start, item.end) if isinstance(item, Damage) else (item.offset, item.offset + item.size)
-             for item in framing.scan(data)]  # fmt: skip
+    spans = [
+        (item.start, item.end) if isinstance(item, Damage) else (item.offset, item.offset + item.size)
+        for item in framing.scan(data)
+    ]
     assert [start for start, _ in spans] == [0, *(end for _, end in spans)][: len(spans)]
     assert not spans or spans[-1][1] == len(data)
 

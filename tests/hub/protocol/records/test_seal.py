@@ -301,9 +301,19 @@ def test_nobody_to_seal_to_is_an_error(party: Party) -> None:
     for trust, error in ((Trust(1, ()), StorageError), (Trust(1, (Recipient(b"", "ingest", b"short"),)), DecodeError)):
         with pytest.raises(error):
             Sealer(
-                identity=party.identity, store_key=party.store_key, trust=trust, hub="h", run=RUN, stream="readings",
-                segment=1, first_seq=1, total=0, commit_s=0, previous=Previous(), aead=AES,
-            )  # fmt: skip
+                identity=party.identity,
+                store_key=party.store_key,
+                trust=trust,
+                hub="h",
+                run=RUN,
+                stream="readings",
+                segment=1,
+                first_seq=1,
+                total=0,
+                commit_s=0,
+                previous=Previous(),
+                aead=AES,
+            )
 
 
 def test_a_body_that_expands_beyond_its_cap_is_refused() -> None:

@@ -161,18 +161,27 @@ def test_what_is_no_body_is_refused(body: bytes, kind: str, query: str, reason: 
 
 
 ANY = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
     | st.sampled_from(["null", "NaN", "true", "1D2F3", "00", "1760000000", "GOOD", '{"lat": 1}', "[]"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["lat", "lng", "bsId", "rssi", "status"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["lat", "lng", "bsId", "rssi", "status"]), inner, max_size=3)
+    ),
     max_leaves=6,
-)  # fmt: skip
+)
 NAMES = (
     "device", "time", "seqNumber", "data", "ack", "rssi", "snr", "station", "lqi", "linkQuality", "duplicates", "info",
     "computedLocation", "lat", "lng", "radius", "batt", "temp", "infoCode", "infoMessage", "severity",
 )  # fmt: skip
-HOSTILE = st.builds(lambda right, wrong: {**(SAID if right else {}), **wrong}, st.booleans(),
-                    st.dictionaries(st.sampled_from(NAMES), ANY, max_size=6))  # fmt: skip
+HOSTILE = st.builds(
+    lambda right, wrong: {**(SAID if right else {}), **wrong},
+    st.booleans(),
+    st.dictionaries(st.sampled_from(NAMES), ANY, max_size=6),
+)
 
 
 @settings.get_profile("hostile")

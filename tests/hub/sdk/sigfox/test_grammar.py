@@ -177,14 +177,35 @@ WORDS = st.lists(
         ":".join,
         st.lists(
             st.sampled_from(
-                ["a", "b", "", "0", "3", "11", "12", "uint", "int", "bool", "char", "float", "8", "32", "7", "-1",
-                 "999", "big-endian", "little-endian", "é", "\0"]
+                [
+                    "a",
+                    "b",
+                    "",
+                    "0",
+                    "3",
+                    "11",
+                    "12",
+                    "uint",
+                    "int",
+                    "bool",
+                    "char",
+                    "float",
+                    "8",
+                    "32",
+                    "7",
+                    "-1",
+                    "999",
+                    "big-endian",
+                    "little-endian",
+                    "é",
+                    "\0",
+                ]
             ),
             max_size=6,
         ),
     ),
     max_size=6,
-)  # fmt: skip
+)
 
 
 @settings.get_profile("hostile")

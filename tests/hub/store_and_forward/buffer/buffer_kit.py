@@ -78,9 +78,14 @@ class Party:
         self, directory: Path, disk: object = None, clock: Clock | None = None, config: BufferConfig = SMALL
     ) -> Journal:
         return Journal(
-            directory, disk=disk or SystemDisk(), clock=clock or Clock(), keys=self.keys(), run=os.urandom(16),
-            trust=self.trust, config=config,
-        )  # fmt: skip
+            directory,
+            disk=disk or SystemDisk(),
+            clock=clock or Clock(),
+            keys=self.keys(),
+            run=os.urandom(16),
+            trust=self.trust,
+            config=config,
+        )
 
     def reader(self) -> Backend:
         return Backend(self)

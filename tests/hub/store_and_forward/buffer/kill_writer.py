@@ -25,10 +25,14 @@ async def main(directory: Path, number: int) -> None:
     told = json.loads(sys.stdin.readline())
     public = bytes.fromhex(told["public"])
     buffer = Buffer.open(
-        directory, hub="hub-test", identity=Ed25519PrivateKey.from_private_bytes(bytes.fromhex(told["identity"])),
-        store_key=bytes(32), trust=Trust(1, (Recipient(bytes(32), "ingest", public),)), clock=SystemClock(),
+        directory,
+        hub="hub-test",
+        identity=Ed25519PrivateKey.from_private_bytes(bytes.fromhex(told["identity"])),
+        store_key=bytes(32),
+        trust=Trust(1, (Recipient(bytes(32), "ingest", public),)),
+        clock=SystemClock(),
         config=SMALL,
-    )  # fmt: skip
+    )
     buffer.start(asyncio.get_running_loop())
     rng = random.Random(number)
     while True:

@@ -46,9 +46,16 @@ class Opened:
     def __init__(self, party: Party, directory: Path, disk: FaultyDisk, config: BufferConfig) -> None:
         self.party, self.disk = party, disk
         self.buffer = Buffer.open(
-            directory, hub="hub-test", identity=party.identity, store_key=party.store_key, trust=party.trust,
-            clock=Clock(), config=config, disk=disk, aead=CHACHA,
-        )  # fmt: skip
+            directory,
+            hub="hub-test",
+            identity=party.identity,
+            store_key=party.store_key,
+            trust=party.trust,
+            clock=Clock(),
+            config=config,
+            disk=disk,
+            aead=CHACHA,
+        )
         self.durable: list[Durable] = []
         self.buffer.on_durable = self.durable.append
 
@@ -146,9 +153,14 @@ def test_a_row_of_alerts_that_may_wait_is_known_as_such_before_a_writer_can_have
     party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buffer = Buffer.open(
-        tmp_path, hub="hub-test", identity=party.identity, store_key=party.store_key, trust=party.trust, clock=Clock(),
+        tmp_path,
+        hub="hub-test",
+        identity=party.identity,
+        store_key=party.store_key,
+        trust=party.trust,
+        clock=Clock(),
         config=replace(HOUR, pending_rows=4),
-    )  # fmt: skip
+    )
     append, done = buffer._commits.append, list[Durable]()
 
     def overtaken(one: Row, stream: str) -> None:

@@ -434,9 +434,15 @@ async def test_when_a_reading_was_taken_in_is_known_however_long_it_waited_for_t
 ) -> None:
     clock, disk = Clock(), FaultyDisk()
     buffer = Buffer.open(
-        tmp_path, hub="hub-test", identity=party.identity, store_key=party.store_key, trust=party.trust, clock=clock,
-        config=replace(SMALL, window_s=1e9), disk=disk,
-    )  # fmt: skip
+        tmp_path,
+        hub="hub-test",
+        identity=party.identity,
+        store_key=party.store_key,
+        trust=party.trust,
+        clock=clock,
+        config=replace(SMALL, window_s=1e9),
+        disk=disk,
+    )
     buffer.start(asyncio.get_running_loop())
     for number in range(2):
         taken = clock.now()

@@ -46,8 +46,11 @@ def test_nothing_durable_is_lost_or_doubled_by_twenty_kills(party: Party, tmp_pa
     export(directory, tmp_path / "all")
     reader = subprocess.run(
         [sys.executable, str(HERE / "kill_reader.py"), str(tmp_path / "all")],
-        input=keys, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        input=keys,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert reader.returncode == 0, reader.stderr
     found = [int(line) for line in reader.stdout.split()]
     assert len(durable) > 100 * KILLS

@@ -174,8 +174,10 @@ def test_a_flipped_bit_anywhere_in_the_last_promised_commit_makes_nothing_of_it_
     data, start = last_commit(path)
     heads = [head for head in Scan.of(data).heads if head.offset >= start]
     assert [(head.kind, head.more) for head in heads] == [
-        (framing.BLOCK, True), (framing.BLOCK, True), (framing.LOCAL, False)
-    ]  # fmt: skip
+        (framing.BLOCK, True),
+        (framing.BLOCK, True),
+        (framing.LOCAL, False),
+    ]
     for head in heads:
         for at in [
             *range(head.offset, head.offset + framing.HEADER_SIZE),

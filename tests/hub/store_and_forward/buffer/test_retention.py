@@ -321,9 +321,15 @@ def test_what_the_backend_lost_holds_its_segment_before_anything_more_is_committ
 
 def _open(party: Party, directory: Path, config: BufferConfig, disk: FaultyDisk | None = None) -> Buffer:
     return Buffer.open(
-        directory, hub="hub-test", identity=party.identity, store_key=party.store_key, trust=party.trust,
-        clock=Clock(), config=config, disk=disk,
-    )  # fmt: skip
+        directory,
+        hub="hub-test",
+        identity=party.identity,
+        store_key=party.store_key,
+        trust=party.trust,
+        clock=Clock(),
+        config=config,
+        disk=disk,
+    )
 
 
 async def _until_written(buffer: Buffer) -> None:

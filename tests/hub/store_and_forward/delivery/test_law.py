@@ -690,5 +690,6 @@ def test_what_is_too_much_for_one_message_goes_apart() -> None:
     kinds = [together(world) for _ in range(3)]
     assert [message.kind for message in kinds] == ["state", "records", "records"]
     assert [contents(message) for message in kinds[1:]] == [
-        [("alerts", RUN, 1)], [("readings", RUN, 1), ("readings", RUN, 2)]
-    ]  # fmt: skip
+        [("alerts", RUN, 1)],
+        [("readings", RUN, 1), ("readings", RUN, 2)],
+    ]

@@ -40,9 +40,10 @@ def test_what_integrations_say_in_a_sentence_is_said_in_french_and_what_a_device
         {"by": "Basics Station from 10.0.0.7", "name": "water", "groups": "1/2/3 (2 bytes), 1/2/4 (up to 6 bits)"}, "fr"
     )
     assert said == [
-        Clue("entendu par", "Basics Station depuis 10.0.0.7"), Clue("nom annoncé", "water"),
+        Clue("entendu par", "Basics Station depuis 10.0.0.7"),
+        Clue("nom annoncé", "water"),
         Clue("adresses de groupe", "1/2/3 (2 octets), 1/2/4 (6 bits au plus)"),
-    ]  # fmt: skip
+    ]
     assert clues({"colour": "red"}, "fr") == [Clue("colour", "red", "en")]
     assert clues({"medium": "water"}, "en") == [Clue("medium", "water")]
 

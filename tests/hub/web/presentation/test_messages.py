@@ -23,12 +23,17 @@ def _ways(node: ast.expr) -> list[str]:
     made = []
     for other in ("x", "7", "key", "2027-08-31", "school holidays, zone B"):
         text = "".join(
-            part.value if isinstance(part, ast.Constant) and isinstance(part.value, str)
-            else repr(other) if isinstance(part, ast.FormattedValue) and part.conversion == ord("r")
-            else "2027-08-31" if isinstance(part, ast.FormattedValue) and part.format_spec is not None
-            and "%Y" in ast.unparse(part.format_spec) else other
+            part.value
+            if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            else repr(other)
+            if isinstance(part, ast.FormattedValue) and part.conversion == ord("r")
+            else "2027-08-31"
+            if isinstance(part, ast.FormattedValue)
+            and part.format_spec is not None
+            and "%Y" in ast.unparse(part.format_spec)
+            else other
             for part in node.values
-        )  # fmt: skip
+        )
         made.append(text)
     return made
 

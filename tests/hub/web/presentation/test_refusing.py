@@ -45,9 +45,11 @@ def test_a_sentence_that_nobody_translated_is_left_to_be_shown_as_it_is() -> Non
 
 
 LAMP = Device(
-    id="knx:1", integration="knx", place="p",
+    id="knx:1",
+    integration="knx",
+    place="p",
     writable={"light": Writable(None, None, "technicien", 1), "setpoint": Writable(5, 30, "administrateur", 10)},
-)  # fmt: skip
+)
 GOOD = {"device": "knx:1", "metric": "setpoint", "value": 20.0, "by": "web:a", "role": "administrateur", "why": "cold"}
 
 
