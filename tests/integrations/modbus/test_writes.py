@@ -162,7 +162,7 @@ async def test_units_on_a_serial_line_are_read_and_written(peer: Path, tmp_path:
 
 async def test_a_dead_unit_on_a_line_costs_the_others_its_time_out_and_no_more(
     peer: Path,  # noqa: F811
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     async with pair(tmp_path) as (ours, theirs), _serving(str(peer), theirs):
         bus = SharedLine("rs485", BusOptions(ours, 19200, parity="E"))
