@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import UNSET
 
+from backend.hub_states import States
 from backend.journal import Journal
 from backend.owner import Owner
-from backend.states import States
 from backend.storage import Storage, Stream
 from hub.protocol.link_messages import MAX_ACKS, MAX_RANGES, SPEAKS, Ack, StreamAck, sign_ack
 from hub.protocol.ranges import Range, Ranges

@@ -20,8 +20,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from backend import owner as owners
-from backend.alone import alone
-from backend.keyfiles import keep, owner_root, read, signing_key
+from backend.directory_lock import alone
+from backend.key_files import keep, owner_root, read, signing_key
 from hub.core import password_hash
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import ConfigError, StorageError

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from backend import owner as owners
 from backend import pki
-from backend.alone import alone
-from backend.keyfiles import keep
+from backend.directory_lock import alone
+from backend.key_files import keep
 from backend.owner import Owner
 from hub.core.disk.atomic_files import refuse_strange_links, write_atomically
 from hub.core.disk.safe_paths import leading

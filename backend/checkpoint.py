@@ -10,15 +10,15 @@ import logging
 
 import apsw
 
-from backend.gate import UNKNOWN_TABLE, Gate, NeedContext, Read
 from backend.journal import Batch, Damage, Entry, Journal
-from backend.records import Records
+from backend.record_writer import Records
 from backend.registry import Registry
 from backend.storage import Storage
+from backend.verifier import UNKNOWN_TABLE, Gate, NeedContext, Read
 from hub.core.errors import DecodeError, StorageError
 from hub.protocol.records.opening import split
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("backend.settling")
 
 MAX_EVIDENCE = 1 << 20
 """Bytes that are kept of one damaged place of the journal."""

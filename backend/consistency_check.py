@@ -12,8 +12,8 @@ import apsw
 import msgspec
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
-from backend.contexts import Context, Damaged, read_tables, reopen
-from backend.records import NAMELESS
+from backend.epoch_context import Context, Damaged, read_tables, reopen
+from backend.record_writer import NAMELESS
 from hub.core.errors import AuthFailed, DecodeError
 from hub.protocol.link_messages import read_state
 from hub.protocol.ranges import Ranges

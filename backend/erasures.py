@@ -46,7 +46,7 @@ _PLACE = "select id, privacy from series where hub = ?1 and place = ?2"
 _DEVICE = "select id, privacy from series where +hub = ?1 and device = ?2"
 REACHED = {PSEUDONYM: " union ".join((_ZONE, _PLACE, _DEVICE)), DEVICE: _DEVICE}
 """What an order reaches, looked up by its name (`+` keeps SQLite from looking by hub): a hub that orders without end
-must not have all its series gone through each time. The index of devices is that of `backend.whereabouts`."""
+must not have all its series gone through each time. The index of devices is that of `backend.other_hubs`."""
 SIGN = "~"
 MAX_TEXT = 200
 PERSONAL = "personal"

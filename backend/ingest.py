@@ -16,19 +16,19 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from backend.acks import Acks, Told
-from backend.bounds import Crowded
+from backend.checkpoint import Settling
 from backend.erasures import Erasures
-from backend.gate import Gate, NeedContext, OpenEpoch, Read, unpack
-from backend.holes import Holes
+from backend.hub_states import States
 from backend.journal import Entry, Journal
+from backend.missing_records import Holes
+from backend.other_hubs import Whereabouts
 from backend.owner import Owner
-from backend.records import NEWER, Records
+from backend.quotas import Crowded
+from backend.record_writer import NEWER, Records
 from backend.registry import Hub, Registry
 from backend.retention import Retention
-from backend.settling import Settling
-from backend.states import States
 from backend.storage import Storage, Stream
-from backend.whereabouts import Whereabouts
+from backend.verifier import Gate, NeedContext, OpenEpoch, Read, unpack
 from hub.core.errors import AuthFailed, DecodeError, HubError, StorageError
 from hub.protocol.link_messages import SPEAKS, open_message, pack_reply
 from hub.protocol.ranges import Ranges

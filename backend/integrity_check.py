@@ -4,7 +4,7 @@ It reads each page about twice, in one snapshot: the server may run meanwhile, a
 file until the end.
 
 What SQLite cannot see is a value that the disk has altered into another good one: rows have no checksums. What is kept
-sealed or signed shows it (`backend.checking`).
+sealed or signed shows it (`backend.consistency_check`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
 
-from backend import wanting
+from backend import resend_requests
 from backend.gaps import declared_lost, uncovered
 from backend.storage import Storage, Stream
 from hub.protocol.ranges import Range, Ranges
@@ -62,7 +62,7 @@ class Holes:
         touched since the last look is gone through: hubs have years of runs, in which nothing moves.
         """
         with storage.transaction():
-            wished = wanting.take(storage)
+            wished = resend_requests.take(storage)
             for stream in storage.to_look_at():
                 self._note(stream, missing(storage, stream, taken(stream)), now)
                 if stream.id not in self._open:

@@ -35,9 +35,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
-from backend import pki, recipient
-from backend.alone import alone
-from backend.keyfiles import certificate_key, keep, owner_root, read, signing_key
+from backend import pki, recipient_keys
+from backend.directory_lock import alone
+from backend.key_files import certificate_key, keep, owner_root, read, signing_key
 from hub.core.disk.atomic_files import make_directory, sync_directory, write_atomically
 from hub.core.errors import ConfigError, HubError, StorageError
 from hub.protocol.documents.trust import AckKey, Egress, Recipient, Root, Trust, fingerprint, read_trust, sign_trust
@@ -174,7 +174,7 @@ def load(directory: Path) -> Owner:
         settings = msgspec.json.decode(read(directory / "backend.json"), type=Settings)
         trust_document = read(directory / "trust.bin")
         trust = read_trust(trust_document, bytes.fromhex(settings.root))
-        keys = [recipient.load(path) for path in sorted((directory / "recipients").glob("*.key"))]
+        keys = [recipient_keys.load(path) for path in sorted((directory / "recipients").glob("*.key"))]
         owner = Owner(
             directory=directory,
             settings=settings,
@@ -246,8 +246,8 @@ def _fill(directory: Path, owner: str, names: tuple[str, ...], port: int) -> Non
         server = pki.make_server_certificate(ca, ca_key, server_key.public_key(), list(names))
     except ValueError as error:
         raise ConfigError(f"{', '.join(names)}: not host names or IP addresses ({error})") from error
-    ingest, ingest_file = recipient.generate("ingest")
-    recovery, recovery_file = recipient.generate("recovery")
+    ingest, ingest_file = recipient_keys.generate("ingest")
+    recovery, recovery_file = recipient_keys.generate("recovery")
     ack_public = ack_key.public_key().public_bytes_raw()
     now = time.time()
     trust = Trust(

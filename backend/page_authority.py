@@ -23,8 +23,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from backend import pki
-from backend.alone import alone
-from backend.keyfiles import certificate_key, keep, read
+from backend.directory_lock import alone
+from backend.key_files import certificate_key, keep, read
 from hub.core.errors import ConfigError, DecodeError, StorageError
 from hub.protocol.pem import private_pem
 

@@ -9,16 +9,16 @@ import logging
 import time
 from collections.abc import Sequence
 
-from backend import alerts, witnesses
+from backend import alerts, audit_anchors
 from backend.erasures import Erasures
-from backend.gate import UNKNOWN_TABLE, OpenEpoch, Read, Refusal
 from backend.storage import Storage, Stream
+from backend.verifier import UNKNOWN_TABLE, OpenEpoch, Read, Refusal
 from hub.core.errors import AuthFailed
 from hub.protocol.records import framing
 from hub.protocol.records.opening import Block, ClockMark, Gap
 from hub.protocol.records.rows import ALERTS, Row
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("backend.records")
 
 NAMELESS = "nameless"
 LOST = "its hub has lost the TABLE that names what they hold: see `ilot backend check`"
@@ -40,7 +40,7 @@ class Records:
             offset = self.storage.readings.offset(stream.hub, body.boot)
             if stream.stream == ALERTS:
                 rows = alerts.take(self.storage.connection, stream.hub, rows, offset)
-                rows = witnesses.take(self.storage.connection, stream.hub, rows, offset, time.time())
+                rows = audit_anchors.take(self.storage.connection, stream.hub, rows, offset, time.time())
                 rows = self.erasures.take(stream.hub, rows)
             rows = self.erasures.spare(stream.hub, rows, offset)
             self.storage.readings.add(stream.hub, record, body.boot, rows)

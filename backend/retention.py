@@ -9,7 +9,7 @@
     forks         second contents of a number: sealed records like any other, for whoever looks into a copied hub
     quarantine    bytes that nobody could read, of whom nobody knows what they tell
     callbacks     of the Sigfox operator, that no hub fetched
-    questions     where devices are, that hubs asked (`backend.whereabouts`)
+    questions     where devices are, that hubs asked (`backend.other_hubs`)
     witnesses     heads of audit chains: hashes and counts, which show that a hub's log was cut
 
 What is kept beside that is the account of what came, and holds no reading: lines of records (number, digest), epochs

@@ -1,7 +1,7 @@
 """What waits for a person: alarms to be closed, bytes in quarantine to be taken out or away. Blocking; of any process.
 
 An alarm that stands is not raised again, and a hub has only so many of one kind: whoever has judged one closes it.
-So it is with evidence, of which each hub has its share (`backend.bounds`).
+So it is with evidence, of which each hub has its share (`backend.quotas`).
 """
 
 from __future__ import annotations

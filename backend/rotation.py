@@ -14,9 +14,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from backend import owner as owners
-from backend import recipient
-from backend.alone import alone
-from backend.keyfiles import keep, owner_root
+from backend import recipient_keys
+from backend.directory_lock import alone
+from backend.key_files import keep, owner_root
 from backend.owner import NEXT_ACK_KEY, Owner
 from hub.core.disk.atomic_files import hand_over, make_directory
 from hub.core.errors import ConfigError, StorageError
@@ -45,7 +45,7 @@ def _rotate(directory: Path, *, ingest: bool, ack: bool, withdraw: bool, root: P
     recipients, ack_keys = owner.trust.recipients, owner.trust.ack_keys
     try:
         if ingest:
-            made, file = recipient.generate("ingest")
+            made, file = recipient_keys.generate("ingest")
             keep(directory, f"recipients/ingest-{made.kid.hex()[:8]}.key", file)
             others = tuple(known for known in recipients if known.role != "ingest")
             recipients = (Recipient(kid=made.kid, role=made.role, public=made.public), *others)

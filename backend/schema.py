@@ -29,9 +29,9 @@ from pathlib import Path
 import apsw
 
 from backend.alerts import TABLE as ALERTS_TABLE
+from backend.audit_anchors import TABLE as WITNESSES_TABLE
 from backend.erasures import TABLE as ERASURES_TABLE
 from backend.retention import TABLE as RETENTION_TABLE
-from backend.witnesses import TABLE as WITNESSES_TABLE
 from hub.core.disk.atomic_files import PRIVATE, hand_over, refuse_strange_links
 from hub.core.errors import StorageError
 

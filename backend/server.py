@@ -25,11 +25,11 @@ from aiohttp import web
 from backend import owner as owners
 from backend.api import Api
 from backend.broker import read_address
-from backend.callbacks import Listen, receiving
 from backend.connections import HANDSHAKE_S, Arriving, Connections, Telling, make_room
 from backend.ingest import Ingest
 from backend.journal import Journal
 from backend.owner import Owner
+from backend.sigfox_callbacks import Listen, receiving
 from backend.storage import Storage
 from backend.worker import Worker
 from hub.core import tls

@@ -24,14 +24,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from backend.ingest import Ingest
-from backend.mailbox import Doors, Entry, Mailbox, Told, prepare
+from backend.sigfox_mailbox import Doors, Entry, Mailbox, Told, prepare
 from backend.worker import Worker
 from hub.core.errors import ConfigError, DecodeError
 from hub.core.nesting import shallow_json
 from hub.sdk.sigfox import server
 from hub.sdk.sigfox.callback import Callback
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("backend.callbacks")
 
 RATE = 200.0
 """Callbacks a second, at most."""

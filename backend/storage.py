@@ -17,8 +17,8 @@ from typing import cast
 import apsw
 import msgspec
 
-from backend.bounds import MANY_DETAIL, PARTS, PARTS_ALARM, RUNS_ALARM, RUNS_DETAIL, Crowded, Evidence, Runs
-from backend.contexts import Context
+from backend.epoch_context import Context
+from backend.quotas import MANY_DETAIL, PARTS, PARTS_ALARM, RUNS_ALARM, RUNS_DETAIL, Crowded, Evidence, Runs
 from backend.readings import Readings
 from backend.schema import open_database, transaction
 from hub.core.disk.atomic_files import write_atomically

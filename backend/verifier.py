@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
-from backend.contexts import Context, Damaged, read_tables, reopen
+from backend.epoch_context import Context, Damaged, read_tables, reopen
 from backend.readings import check_mark, check_times
 from backend.storage import Storage, Stream
 from hub.core.errors import AuthFailed, DecodeError, SegmentDamaged

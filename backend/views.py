@@ -15,7 +15,7 @@ from typing import Any, cast
 import apsw
 import msgspec
 
-from backend import alerts, erasures, judging, retention, whereabouts, witnesses
+from backend import alerts, audit_anchors, erasures, other_hubs, retention, review
 from backend.readings import ORIGIN_BITS
 from backend.schema import open_for_reading
 from hub.core.errors import AuthFailed, DecodeError, StorageError
@@ -184,7 +184,7 @@ class Views:
     def alarms(self) -> list[dict[str, Any]]:
         """Alarms, open ones first."""
         with self._snapshot() as db:
-            return list(judging.alarms(db, everything=True))
+            return list(review.alarms(db, everything=True))
 
     def erased(self, hub: str = "", limit: int = -1) -> list[dict[str, Any]]:
         """Erasures that hubs ordered, the newest first."""
@@ -204,12 +204,12 @@ class Views:
     def witnessed(self, hub: str, limit: int) -> list[dict[str, Any]]:
         """Heads of a hub's audit chain as it told them, the newest first: {at (Unix s), count, head, counts}."""
         with self._snapshot() as db:
-            return list(witnesses.listed(db, hub, limit))
+            return list(audit_anchors.listed(db, hub, limit))
 
     def asked(self, hub: str = "") -> list[dict[str, Any]]:
         """Which hubs asked at which other hub a device stands, the newest first."""
         with self._snapshot() as db:
-            return list(whereabouts.listed(db, hub))
+            return list(other_hubs.listed(db, hub))
 
     def stats(self) -> dict[str, Any]:
         """Totals of the database; rows still in the journal are not among them. What took long to count is told again

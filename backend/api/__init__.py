@@ -11,9 +11,9 @@
     POST /v1/hubs/{hub}/page-certificate        without certificate; JSON {nonce, csr, names, signature} → {certificate}
     GET  /v1/badges/revoked                     the signed list of withdrawn badges, to anybody; 404 while there is none
     GET  /v1/alerts                             by client certificate; {acts}: what was answered here (`backend.alerts`)
-    POST /v1/whereabouts                        by client certificate; {devices} → at which site (`backend.whereabouts`)
+    POST /v1/whereabouts                        by client certificate; {devices} → at which site (`backend.other_hubs`)
     GET  /v1/erasures                           by client certificate; {done}: erasures executed (`backend.erasures`)
-    GET, POST /v1/sigfox                        by client certificate; Sigfox callbacks (`backend.callbacks`)
+    GET, POST /v1/sigfox                        by client certificate; Sigfox callbacks (`backend.sigfox_callbacks`)
     GET  /v1/hubs /v1/series /v1/series/{id}/latest /v1/series/{id}/history?from&to&limit /v1/gaps /v1/forks
          /v1/raised?hub&all (alerts)  POST /v1/raised/{alert} JSON {state, by, why, seconds, hub}
          /v1/erased?hub (erasures) /v1/retention (days by class)  /v1/whereabouts?hub (what hubs asked)

@@ -15,9 +15,9 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from backend import alerts, backups, callbacks, erasures, pages, pki, whereabouts
+from backend import alerts, backups, erasures, other_hubs, page_authority, pki, sigfox_callbacks
 from backend.api.requests import MAX_ASKED, answer, base64_of, body_of, certified, of_path, read
-from backend.badging import REVOKED as REVOKED_BADGES
+from backend.badges import REVOKED as REVOKED_BADGES
 from backend.ingest import RECORDS, STATE, Ingest, Message
 from backend.nonces import NONCE_BYTES, Nonces, verify
 from backend.owner import Owner
@@ -130,7 +130,7 @@ class Hubs:
         return answer({"certificate": certificate})
 
     async def pages_ca(self, request: web.Request) -> web.Response:
-        ca, _ = await asyncio.to_thread(pages.authority, self.owner.directory, self.owner.settings.owner)
+        ca, _ = await asyncio.to_thread(page_authority.authority, self.owner.directory, self.owner.settings.owner)
         return web.Response(body=pki.pem(ca), content_type="application/x-pem-file")
 
     async def certify_page(self, request: web.Request) -> web.Response:
@@ -140,7 +140,9 @@ class Hubs:
         identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
         verify(identity, page_certificate_statement(nonce, hub, csr, asked.names), base64_of(asked.signature, 64))
         owner = self.owner
-        made = await asyncio.to_thread(pages.certify, owner.directory, owner.settings.owner, hub, csr, asked.names)
+        made = await asyncio.to_thread(
+            page_authority.certify, owner.directory, owner.settings.owner, hub, csr, asked.names
+        )
         return answer({"certificate": made.decode()})
 
     async def records(self, request: web.Request) -> web.Response:
@@ -167,7 +169,7 @@ class Hubs:
         return answer({"acts": await self._worker.call(asked)})
 
     async def whereabouts(self, request: web.Request) -> web.Response:
-        hub, asked = certified(request), read(await body_of(request, 32768), whereabouts.Asked)
+        hub, asked = certified(request), read(await body_of(request, 32768), other_hubs.Asked)
 
         def found(ingest: Ingest) -> dict[str, Any]:
             ingest.admitted(hub)
@@ -185,12 +187,14 @@ class Hubs:
         return answer({"done": await self._worker.call(done)})
 
     async def fetched(self, request: web.Request) -> web.Response:
-        return answer(await callbacks.fetched(self._worker, certified(request)))
+        return answer(await sigfox_callbacks.fetched(self._worker, certified(request)))
 
     async def told(self, request: web.Request) -> web.Response:
         hub = certified(request)
-        with self._room(request, hub, callbacks.MAX_TOLD):
-            return answer(await callbacks.told(self._worker, hub, await body_of(request, callbacks.MAX_TOLD)))
+        with self._room(request, hub, sigfox_callbacks.MAX_TOLD):
+            return answer(
+                await sigfox_callbacks.told(self._worker, hub, await body_of(request, sigfox_callbacks.MAX_TOLD))
+            )
 
     async def _post(self, request: web.Request, what: str, limit: int) -> web.Response:
         hub = of_path(request)

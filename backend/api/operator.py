@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from backend import alerts, callbacks
+from backend import alerts, sigfox_callbacks
 from backend.api.requests import MAX_ASKED, Handler, answer, body_of, read
 from backend.ingest import Ingest
 from backend.owner import Owner
@@ -64,7 +64,7 @@ class Operator:
         return {"hubs": await asyncio.to_thread(self._views.hubs)}
 
     async def callbacks(self, request: web.Request) -> Any:
-        return await callbacks.overview(self._worker)
+        return await sigfox_callbacks.overview(self._worker)
 
     async def verify(self, request: web.Request) -> Any:
         query = request.query

@@ -19,10 +19,10 @@ from backend.cli.audit import audit
 from backend.cli.badge import badge
 from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, answers, database, date, say, show
 from backend.cli.inventory import inventory
-from backend.cli.judging import alarms, quarantine
 from backend.cli.owner import rotate, want
 from backend.cli.pages import pages
 from backend.cli.privacy import erasures, retention
+from backend.cli.review import alarms, quarantine
 from backend.cli.sigfox import sigfox
 from hub.core.errors import StorageError
 
@@ -128,7 +128,7 @@ def run(
     receive = None
     if callbacks:
         from backend.broker import read_address
-        from backend.callbacks import Listen
+        from backend.sigfox_callbacks import Listen
 
         at = read_address(callbacks)
         receive = Listen(at.host, at.port, callbacks_certificate, callbacks_key).checked()
@@ -191,7 +191,7 @@ def check(what: str, token_text: str, as_json: bool) -> None:
 def _look_through(directory: Path, as_json: bool) -> None:
     import apsw
 
-    from backend import checking, soundness
+    from backend import consistency_check, integrity_check
     from backend import owner as owners
 
     found = hurt = 0
@@ -204,12 +204,12 @@ def _look_through(directory: Path, as_json: bool) -> None:
         show(one, as_json, [line, f"\tremedy: {one['remedy']}"])
 
     path = owners.load(directory).database
-    for one in soundness.damage(path, lambda share: say(f"{path.name}: about {share:.0%} is looked through")):
+    for one in integrity_check.damage(path, lambda share: say(f"{path.name}: about {share:.0%} is looked through")):
         tell(one)
     hurt = found
     try:
         with database(directory) as db:
-            for one in checking.check(db, owners.load(directory).recipients):
+            for one in consistency_check.check(db, owners.load(directory).recipients):
                 tell(one)
     except (StorageError, apsw.Error) as error:
         if not hurt:
@@ -230,8 +230,8 @@ def _look_through(directory: Path, as_json: bool) -> None:
 @answers
 def open_file(file: Path, key_file: Path, identity: str, as_json: bool) -> None:
     """Open a segment FILE of a hub's buffer and print its readings, one a line."""
-    from backend.evidence import read_segment, render
-    from backend.recipient import load
+    from backend.recipient_keys import load
+    from backend.segment_reader import read_segment, render
 
     key = load(key_file)
     try:

@@ -26,7 +26,7 @@ def badge() -> None:
 @answers
 def key(directory: Path, new: bool, root: Path | None, as_json: bool) -> None:
     """Make the key that signs badges, and the trust document that names it. Once for each owner; needs the root."""
-    from backend.badging import make_key
+    from backend.badges import make_key
 
     owner = make_key(directory, new=new, root=root)
     say(f"Trust document, version {owner.trust.version}, names the badge key. Hubs follow with their next state.")
@@ -51,7 +51,7 @@ def issue(
     directory: Path, name: str, role: str, sites: tuple[str, ...], days: float, out: Path | None, as_json: bool
 ) -> None:
     """Issue a badge: a QR code, and a passphrase that is shown once. Give them to its holder by different ways."""
-    from backend.badging import issue as make
+    from backend.badges import issue as make
     from hub.core.disk.atomic_files import write_atomically
 
     kind = out.suffix.lower().removeprefix(".") if out is not None else "txt"
@@ -73,8 +73,8 @@ def issue(
 @answers
 def revoke(directory: Path, number: str, as_json: bool) -> None:
     """Withdraw the badge ID (its beginning will do). Hubs fetch the list within the hour that they have a link."""
-    from backend.badging import REVOKED
-    from backend.badging import revoke as withdraw
+    from backend.badges import REVOKED
+    from backend.badges import revoke as withdraw
 
     one = withdraw(directory, number)
     say(f"{one.name}'s badge is withdrawn. For hubs without a network: ilot badge load {directory / REVOKED}")
@@ -88,7 +88,7 @@ def revoke(directory: Path, number: str, as_json: bool) -> None:
 def listing(directory: Path, as_json: bool) -> None:
     """The badges issued: whose, for which sites, until when."""
     from backend import owner as owners
-    from backend.badging import listed
+    from backend.badges import listed
 
     owners.load(directory)  # a directory that is no backend is said, not shown as one without badges
     known, now = listed(directory), time.time()

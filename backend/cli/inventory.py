@@ -39,7 +39,7 @@ def inventory(
     file; `ilot device import` loads it there. Nothing is written while a row is wrong.
     """
     from backend import owner as owners
-    from backend.keyfiles import owner_root
+    from backend.key_files import owner_root
     from hub.core.disk.atomic_files import write_atomically
     from hub.core.errors import ConfigError
     from hub.protocol.device_labels import Unreadable

@@ -44,10 +44,10 @@ def rotate(directory: Path, ingest: bool, ack: bool, withdraw: bool, root: Path 
 @answers
 def want(directory: Path, hub: str, as_json: bool) -> None:
     """Ask HUB again, with the answer to its next state, for every record that is missing here."""
-    from backend import wanting
+    from backend import resend_requests
 
     with database(directory) as db:
-        missing = wanting.ask(db, hub, time.time())
+        missing = resend_requests.ask(db, hub, time.time())
     say(
         f"{hub} is asked for what is missing when it next states what it holds; what its disk no longer has stays lost."
     )

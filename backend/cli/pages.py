@@ -18,7 +18,7 @@ from backend.cli.console import DIRECTORY, JSON, answers, say, show
 def pages(directory: Path, hub: str | None, names: tuple[str, ...], as_json: bool) -> None:
     """Where the authority's certificate is, to install on phones; with --grant, names of a hub's page."""
     from backend import owner as owners
-    from backend import pages as authority
+    from backend import page_authority as authority
 
     owner = owners.load(directory)
     authority.authority(directory, owner.settings.owner)

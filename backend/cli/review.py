@@ -21,13 +21,13 @@ HUB = click.option("--hub", default="", help="Only of this hub.")
 @answers
 def alarms(directory: Path, hub: str, everything: bool, numbers: tuple[int, ...], as_json: bool) -> None:
     """The backend's own alarms, the newest first: forks, holes, forged or unreadable records, full shares."""
-    from backend import judging
+    from backend import review
 
     with database(directory) as db:
         if numbers:
-            judging.close(db, numbers, time.time())
+            review.close(db, numbers, time.time())
             say(f"{len(numbers)} closed: should it be so again, it is raised again")
-        for one in judging.alarms(db, hub, everything=everything):
+        for one in review.alarms(db, hub, everything=everything):
             over = f"\tover {date(one['cleared_at'])}" if one["cleared_at"] is not None else ""
             line = f"{one['id']}\t{date(one['raised_at'])}\t{one['kind']}\t{one['hub'] or '-'}\t{one['detail']}{over}"
             show(one, as_json, [line])
@@ -44,14 +44,14 @@ def alarms(directory: Path, hub: str, everything: bool, numbers: tuple[int, ...]
 @answers
 def quarantine(directory: Path, hub: str, out: Path | None, numbers: tuple[int, ...], as_json: bool) -> None:
     """Bytes that are kept for a person: what nobody could read, what a revoked hub sent, what a disk damaged."""
-    from backend import judging
+    from backend import review
 
     with database(directory) as db:
         if numbers:
-            judging.drop(db, numbers)
+            review.drop(db, numbers)
             say(f"{len(numbers)} are gone")
-        for one in list(judging.quarantined(db, hub)):
-            written = "" if out is None else f"\t{judging.take_out(db, one['id'], out)}"
+        for one in list(review.quarantined(db, hub)):
+            written = "" if out is None else f"\t{review.take_out(db, one['id'], out)}"
             line = (
                 f"{one['id']}\t{date(one['received_at'])}\t{one['hub'] or '-'}\t{one['reason']}\t{one['bytes']} bytes"
             )

@@ -13,7 +13,7 @@ import click
 from backend.cli.console import DIRECTORY, JSON, Group, answers, database, date, say, show
 
 if TYPE_CHECKING:
-    from backend.mailbox import Doors
+    from backend.sigfox_mailbox import Doors
 
 
 @click.group(cls=Group)
@@ -82,7 +82,7 @@ def listed(directory: Path, as_json: bool) -> None:
 
 @contextmanager
 def _doors(directory: Path) -> Iterator[Doors]:
-    from backend.mailbox import Doors
+    from backend.sigfox_mailbox import Doors
 
     with database(directory) as db:
         yield Doors(db)

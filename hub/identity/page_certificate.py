@@ -5,8 +5,9 @@ do not warn; until then, and whenever it has lapsed, the pages show the hub's se
     POST {url}/v1/hubs/{hub}/page-certificate          {nonce, csr, names, signature} → {certificate}
     signature = IDENTITY over lp("ilot/page-certificate/1\\0", nonce, hub, csr, names…)
 
-It is for the same key as the self-signed one. The authority is one of its own (`backend.pages`): what it signs is worth
-nothing to a hub that calls its backend. It is due after two thirds of its life, and when the hub's addresses changed.
+It is for the same key as the self-signed one. The authority is one of its own (`backend.page_authority`): what it signs is
+worth nothing to a hub that calls its backend. It is due after two thirds of its life, and when the hub's addresses
+changed.
 """
 
 from __future__ import annotations

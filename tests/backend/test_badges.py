@@ -16,7 +16,7 @@ import zxingcpp
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from backend import badging
+from backend import badges
 from backend import owner as owners
 from backend.cli import backend
 from backend.server import Running
@@ -117,21 +117,21 @@ def test_a_directory_that_is_no_backend_is_not_shown_as_one_without_badges(tmp_p
 def test_badges_issued_and_withdrawn_at_once_are_all_in_the_list(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, read, both = issue(directory)["id"], badging.listed, threading.Barrier(3)
+    first, read, both = issue(directory)["id"], badges.listed, threading.Barrier(3)
 
-    def slow(where: Path) -> list[badging.Issued]:
+    def slow(where: Path) -> list[badges.Issued]:
         known = read(where)
         with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(0.3)  # the others may read the same, where they can
         return known
 
     def one(name: str) -> None:
-        badging.issue(directory, name=name, role="technicien", sites=("ecole",), days=1)
+        badges.issue(directory, name=name, role="technicien", sites=("ecole",), days=1)
 
-    monkeypatch.setattr(badging, "listed", slow)
+    monkeypatch.setattr(badges, "listed", slow)
     with ThreadPoolExecutor(3) as threads:
         made: list[Future[Any]] = [
-            threads.submit(one, "A"), threads.submit(one, "B"), threads.submit(badging.revoke, directory, first)
+            threads.submit(one, "A"), threads.submit(one, "B"), threads.submit(badges.revoke, directory, first)
         ]  # fmt: skip
     assert [done.exception() for done in made] == [None, None, None]
     assert sorted((badge.name, badge.revoked_at is None) for badge in read(directory)) == [

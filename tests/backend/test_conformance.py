@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from backend import acks, gate, ingest, nonces, records, server, states
+from backend import acks, hub_states, ingest, nonces, record_writer, server, verifier
 from backend import owner as owners
 from backend.api import hubs as api_hubs
 from backend.api import requests
@@ -71,7 +71,7 @@ def no_signature_of_records(patch: pytest.MonkeyPatch) -> None:
 
 
 def hub_of_epoch_unchecked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(gate, "_check_hub", lambda epoch, hub: None)
+    patch.setattr(verifier, "_check_hub", lambda epoch, hub: None)
 
 
 def acks_by_a_key_outside_trust(patch: pytest.MonkeyPatch) -> None:
@@ -93,14 +93,14 @@ def need_never_said(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_lost_table_is_asked_for_without_end(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(gate.Gate, "_ask", lambda self, eid: None)
+    patch.setattr(verifier.Gate, "_ask", lambda self, eid: None)
 
 
 def a_bad_record_ends_the_message(patch: pytest.MonkeyPatch) -> None:
     def refuse(self: Any, stream: Any, epoch: Any, item: Any) -> None:
         raise AuthFailed("no")
 
-    patch.setattr(records.Records, "refuse", refuse)
+    patch.setattr(record_writer.Records, "refuse", refuse)
 
 
 def tokens_for_ever(patch: pytest.MonkeyPatch) -> None:
@@ -155,15 +155,15 @@ def whole_planes_alone(patch: pytest.MonkeyPatch) -> None:
 
 
 def old_states_are_news(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(states.States, "_taken_at", lambda self, hub: -1.0)
+    patch.setattr(hub_states.States, "_taken_at", lambda self, hub: -1.0)
 
 
 def numbers_decide_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(states.States, "_taken_at", lambda self, hub: float("inf"))
+    patch.setattr(hub_states.States, "_taken_at", lambda self, hub: float("inf"))
 
 
 def trust_is_never_handed_over(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(states.States, "owes", lambda self, state, version, now: False)
+    patch.setattr(hub_states.States, "owes", lambda self, state, version, now: False)
 
 
 def anybody_is_certified(patch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,11 @@ from backend_kit import NOW, Desk, row
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend import wanting
+from backend import resend_requests
 from backend.gaps import uncovered
-from backend.holes import MOST_HOLES, Holes, aged, missing
+from backend.missing_records import MOST_HOLES, Holes, aged, missing
+from backend.resend_requests import ask
 from backend.schema import open_database
-from backend.wanting import ask
 from hub.protocol.ranges import Ranges
 from hub.protocol.records.bodies import Gap
 from hub.protocol.records.rows import ALERTS, READINGS
@@ -101,14 +101,14 @@ def test_the_server_writes_while_an_operators_wish_is_counted(plain: Desk, monke
     segment = hub.segment()
     blocks = [segment.block([row(NOW + n)]) for n in range(3)]
     plain.post(hub, segment.message([blocks[0], blocks[2]]))
-    real, written = wanting._records, list[str]()
+    real, written = resend_requests._records, list[str]()
 
     def records(db: apsw.Connection, stream: int) -> Ranges:
         plain.sql("insert into meta values ('written', 'meanwhile')")  # it waits for nobody
         written.append("meanwhile")
         return real(db, stream)
 
-    monkeypatch.setattr(wanting, "_records", records)
+    monkeypatch.setattr(resend_requests, "_records", records)
     with closing(open_database(plain.owner.database)) as mine:
         assert [one["missing"] for one in ask(mine, hub.hub, 1.0)] == [1]
     assert written == ["meanwhile"]

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from backend.hub_states import OFFER_EVERY_S, States
 from backend.ingest import STATE
-from backend.states import OFFER_EVERY_S, States
 from hub.core.errors import AuthFailed, StorageError
 from hub.protocol.documents.backup import SENT_JUMP
 from hub.protocol.enrolment import make_csr

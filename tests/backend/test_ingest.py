@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend import recipient
+from backend import recipient_keys
 from backend.conformance.probe import altered
 from backend.ingest import STATE, Message, NotAdmitted
 from backend.storage import MAX_OPEN_ALARMS
@@ -314,7 +314,7 @@ def test_a_forged_record_costs_its_neighbours_nothing(desk: Desk, hub: Sender) -
 
 
 def test_an_epoch_sealed_to_nobody_here_is_not_acknowledged(desk: Desk, hub: Sender) -> None:
-    keys = [recipient.generate(role)[0] for role in ("ingest", "recovery")]
+    keys = [recipient_keys.generate(role)[0] for role in ("ingest", "recovery")]
     stray = Trust(version=1, owner="x", recipients=tuple(Recipient(k.kid, k.role, k.public) for k in keys), ack_keys=())
     segment = hub.segment(trust=stray)
     assert desk.post(hub, segment.message([segment.block([row()])])).acks == []
@@ -339,7 +339,7 @@ def test_the_recovery_key_opens_and_cannot_forge(desk: Desk, hub: Sender) -> Non
     """Who holds it reads everything; an epoch key that it gives is no signing key, so nothing new can be sealed."""
     segment = hub.segment()
     record = segment.block([row(value=21.5)])
-    recovery = recipient.load(desk.owner.directory / "recovery.key")
+    recovery = recipient_keys.load(desk.owner.directory / "recovery.key")
     epoch = verify_epoch(segment.epoch, hub.public)
     opener = open_epoch(epoch, {recovery.kid: recovery.private})
     assert opener.open(record).readings == 2

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend import soundness
+from backend import integrity_check
 from backend.cli import backend
 from backend.schema import open_database
 
@@ -148,15 +148,15 @@ def test_what_the_disk_refuses_to_read_is_told_as_that(owner: Path, monkeypatch:
     def refuses(path: Path) -> apsw.Connection:
         raise apsw.IOError("disk I/O error")
 
-    monkeypatch.setattr(soundness, "open_for_reading", refuses)
+    monkeypatch.setattr(integrity_check, "open_for_reading", refuses)
     result = invoke("check", owner)
     assert result.exit_code != 0
     assert "cannot be read: disk I/O error" in result.stderr
 
 
 def test_how_far_it_is_is_said_on_the_way(owner: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(soundness, "TELL_S", 0.0)
-    monkeypatch.setattr(soundness, "_OPS", 100)
+    monkeypatch.setattr(integrity_check, "TELL_S", 0.0)
+    monkeypatch.setattr(integrity_check, "_OPS", 100)
     result = invoke("check", owner, "--json")
     assert (result.exit_code, result.stdout) == (0, "")
     shares = [int(share) for share in re.findall(r": about (\d+)% is looked through", result.stderr)]

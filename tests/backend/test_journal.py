@@ -349,7 +349,7 @@ def test_a_record_of_which_no_rows_can_be_made_stops_no_other(
 def test_acknowledged_records_whose_context_was_damaged_are_kept_whole_and_come_again(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr("backend.bounds.EVIDENCE", 0)  # its share of evidence is full: these are owed all the same
+    monkeypatch.setattr("backend.quotas.EVIDENCE", 0)  # its share of evidence is full: these are owed all the same
     segment = hub.segment()
     blocks = [segment.block([row(NOW + n, float(n))]) for n in range(3)]
     desk.post(hub, segment.message(blocks))

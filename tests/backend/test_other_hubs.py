@@ -10,10 +10,10 @@ import aiohttp
 import pytest
 from backend_kit import Desk, Sender, row
 
-from backend import whereabouts
+from backend import other_hubs
 from backend.conformance.probe import Probe
+from backend.other_hubs import DAY, EVERY_S, Whereabouts
 from backend.server import Running
-from backend.whereabouts import DAY, EVERY_S, Whereabouts
 from hub.core.errors import NotReady
 from hub.identity.enrolment import enrol
 from hub.protocol.records.rows import Column, Row, Shape, Subject
@@ -59,7 +59,7 @@ def test_of_radios_that_whoever_is_near_hears_and_of_what_was_heard_long_ago_not
     plain: Desk, hub: Sender
 ) -> None:
     other = plain.enrol()
-    say(plain, other, at(RADIO, 60), at(MOVED, whereabouts.RECENT_S + 1), at(OWN, -2 * DAY))
+    say(plain, other, at(RADIO, 60), at(MOVED, other_hubs.RECENT_S + 1), at(OWN, -2 * DAY))
     assert ask(plain, hub, RADIO.device, MOVED.device, OWN.device) == {}
     assert ask(plain, hub, MOVED.device, now=NOW - 2) == {MOVED.device: "school"}
 
@@ -75,14 +75,14 @@ def test_of_a_device_that_tells_of_people_or_where_it_is_nothing_is_told(plain: 
 def test_a_hub_cannot_go_through_a_makers_numbers_and_that_it_tried_is_seen(
     plain: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whereabouts, "DEVICES_A_DAY", 3)
+    monkeypatch.setattr(other_hubs, "DEVICES_A_DAY", 3)
     other = plain.enrol()
     say(plain, other, at(MOVED, 60))
     tried = [f"lorawan:{n:016x}" for n in range(100, 105)]
     assert ask(plain, hub, *tried[:2]) == {}
     assert plain.alarms() == []
     assert ask(plain, hub, *tried[2:], MOVED.device) == {}
-    assert plain.alarms() == [whereabouts.ALARM]
+    assert plain.alarms() == [other_hubs.ALARM]
     assert ask(plain, hub, *tried[:3]) == {}, "the same ones may be asked again"
     assert ask(plain, hub, MOVED.device, now=NOW + DAY + 1) == {MOVED.device: "school"}
     assert len(plain.views.asked(hub.hub)) == 4
@@ -135,7 +135,7 @@ async def test_a_revoked_hub_neither_asks_nor_is_named(
     assert (await other.post(segment.message([segment.block([said])]))).status == 200
     assert await wire(probe, [MOVED.device]) == (200, {MOVED.device: {"hub": "", "name": "school"}})
     assert (await wire(probe, [MOVED.device]))[0] == 503, "it has only just asked"
-    monkeypatch.setattr(whereabouts, "EVERY_S", 0.0)
+    monkeypatch.setattr(other_hubs, "EVERY_S", 0.0)
     await served.worker.call(lambda ingest: ingest.registry.revoke(other.hub, 1.0))
     assert (await wire(probe, [MOVED.device]))[1] == {}
     assert (await wire(other, [MOVED.device]))[0] == 403

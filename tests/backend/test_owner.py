@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backend import badging, broker, pages, pki, recipient, rotation
+from backend import badges, broker, page_authority, pki, recipient_keys, rotation
 from backend import owner as owners
-from backend.keyfiles import owner_root
+from backend.key_files import owner_root
 from backend.schema import open_database
 from hub.core.errors import ConfigError, DecodeError, StorageError
 from hub.protocol.documents.trust import read_trust
@@ -41,7 +41,7 @@ def test_trust_names_two_recipients_the_ack_key_and_every_name(directory: Path) 
     assert [r.role for r in trust.recipients] == ["ingest", "recovery"]
     assert [(e.host, e.port) for e in trust.egress] == [("localhost", 4433), ("127.0.0.1", 4433), ("::1", 4433)]
     assert set(made.recipients) == {trust.recipients[0].kid}
-    assert recipient.load(directory / "recovery.key").kid == trust.recipients[1].kid
+    assert recipient_keys.load(directory / "recovery.key").kid == trust.recipients[1].kid
     assert owner_root(directory / "root", made.settings.root)
 
 
@@ -128,12 +128,12 @@ def test_what_changes_an_owner_at_once_is_all_there_each_under_a_version_of_its_
         versions.append(trust.version)
         return sign(root, trust)
 
-    for module in (owners, rotation, badging):
+    for module in (owners, rotation, badges):
         monkeypatch.setattr(module, "sign_trust", slow)
     stale = owners.load(directory)
     changes: list[Callable[[], object]] = [
         lambda: owners.with_broker(stale, "one.example", 8883), lambda: owners.with_broker(stale, "two.example", 8883),
-        lambda: rotation.rotate(directory), lambda: badging.make_key(directory),
+        lambda: rotation.rotate(directory), lambda: badges.make_key(directory),
         lambda: owners.serve_at(stale, 4434),
     ]  # fmt: skip
     with ThreadPoolExecutor(len(changes)) as threads:
@@ -151,10 +151,10 @@ def test_what_root_changes_the_servers_user_can_read_and_what_root_keeps_to_itse
         if path.name != "recovery.key":
             os.chown(path, 12345, 12345)
     rotation.rotate(directory)
-    pages.authority(directory, "Ville")
-    pages.grant(directory, "hub-x", ["page.example"])
-    badging.make_key(directory)
-    badging.revoke(directory, badging.issue(directory, name="A", role="lecteur", sites=("school",), days=1)[0].id)
+    page_authority.authority(directory, "Ville")
+    page_authority.grant(directory, "hub-x", ["page.example"])
+    badges.make_key(directory)
+    badges.revoke(directory, badges.issue(directory, name="A", role="lecteur", sites=("school",), days=1)[0].id)
     broker.prepare(directory, directory.parent / "broker", broker.Address("localhost", 8883))
     owners.serve_at(owners.load(directory), 5544)
     kept = open_database(directory / "backend.db")
@@ -162,7 +162,7 @@ def test_what_root_changes_the_servers_user_can_read_and_what_root_keeps_to_itse
     owned = {path.name: path.stat().st_uid for path in [directory, *directory.rglob("*")]}
     kept.close()
     assert {"backend.db", "backend.db-wal", "acks", "pages-ca.key", "pages.json", "mqtt.key"} <= set(owned)
-    roots = ("recovery.key", badging.KEY, badging.ISSUED)
+    roots = ("recovery.key", badges.KEY, badges.ISSUED)
     assert owned == dict.fromkeys(owned, 12345) | dict.fromkeys(roots, 0)
 
 
@@ -202,16 +202,16 @@ def test_root_writes_no_key_and_no_database_through_a_link_of_the_servers_user(d
 
 
 def test_what_two_hubs_pages_are_granted_at_once_is_all_there(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = pages.granted
+    real = page_authority.granted
 
     def slow(where: Path) -> dict[str, list[str]]:
         known = real(where)
         time.sleep(0.1)
         return known
 
-    monkeypatch.setattr(pages, "granted", slow)
+    monkeypatch.setattr(page_authority, "granted", slow)
     with ThreadPoolExecutor(2) as threads:
-        done = [threads.submit(pages.grant, directory, f"hub-{n}", [f"{n}.example"]) for n in "ab"]
+        done = [threads.submit(page_authority.grant, directory, f"hub-{n}", [f"{n}.example"]) for n in "ab"]
         assert [one.exception() for one in done] == [None, None]
     assert real(directory) == {"hub-a": ["a.example"], "hub-b": ["b.example"]}
 
@@ -220,22 +220,22 @@ def test_what_two_hubs_pages_are_granted_at_once_is_all_there(directory: Path, m
 
 
 def test_a_recipient_key_reads_back_the_same() -> None:
-    key, file = recipient.generate("recovery")
-    read = recipient.parse(file)
+    key, file = recipient_keys.generate("recovery")
+    read = recipient_keys.parse(file)
     assert (read.role, read.kid, read.public) == ("recovery", key.kid, key.public)
 
 
 def test_a_recipient_file_whose_key_is_not_its_own_is_refused() -> None:
-    one, two = (msgspec.json.decode(recipient.generate("ingest")[1]) for _ in range(2))
+    one, two = (msgspec.json.decode(recipient_keys.generate("ingest")[1]) for _ in range(2))
     with pytest.raises(ConfigError, match="damaged"):
-        recipient.parse(msgspec.json.encode(one | {"kid": two["kid"]}))
+        recipient_keys.parse(msgspec.json.encode(one | {"kid": two["kid"]}))
 
 
 @given(st.binary(max_size=300))
 @settings(deadline=None)
 def test_bytes_that_are_no_recipient_file_give_one_clear_error(data: bytes) -> None:
     with pytest.raises(ConfigError):
-        recipient.parse(data)
+        recipient_keys.parse(data)
 
 
 # -- certificates ------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from backend import pages, pki
+from backend import page_authority, pki
 from backend.cli import backend
 from backend.conformance.probe import Probe
 from backend.server import Running
@@ -46,12 +46,12 @@ def directory(tmp_path: Path) -> Path:
 
 
 def certify(directory: Path, *names: str, hub: str = HUB) -> bytes:
-    return pages.certify(directory, "Ville", hub, make_csr(pki.new_key(), hub), names)
+    return page_authority.certify(directory, "Ville", hub, make_csr(pki.new_key(), hub), names)
 
 
 def test_a_browser_that_knows_the_authority_accepts_the_hubs_private_address_and_its_name(directory: Path) -> None:
     pem = certify(directory, "192.168.1.20", "fd00::20")
-    ca, _ = pages.authority(directory, "Ville")
+    ca, _ = page_authority.authority(directory, "Ville")
     for address in ("192.168.1.20", "fd00::20"):
         verified(pem, ca, x509.IPAddress(ip_address(address)))
     verified(pem, ca, x509.DNSName("hub-abc.local"))
@@ -73,13 +73,13 @@ def test_names_that_are_not_the_hubs_are_left_out_unless_the_owner_granted_them(
 
     assert set(names(certify(directory, *asked))) <= {"hub-abc.local", "203.0.113.7"}
     assert "data.example.org" not in names(certify(directory, *asked))
-    pages.grant(directory, HUB, ["data.example.org"])
+    page_authority.grant(directory, HUB, ["data.example.org"])
     assert "data.example.org" in names(certify(directory, *asked))
     assert "data.example.org" not in names(certify(directory, *asked, hub="hub-x"))
     with pytest.raises(Exception, match="hub-abc's"):
-        pages.grant(directory, "hub-x", ["data.example.org"])
+        page_authority.grant(directory, "hub-x", ["data.example.org"])
     with pytest.raises(DecodeError):
-        pages.certify(directory, "Ville", HUB, b"no request", ())
+        page_authority.certify(directory, "Ville", HUB, b"no request", ())
 
 
 class Http:
@@ -190,8 +190,8 @@ def test_the_command_says_where_the_authority_is_and_grants_names(tmp_path: Path
         backend, ["pages", str(tmp_path / "owner"), "--grant", HUB, "hub.ecole.example.org", "--json"]
     )
     assert done.exit_code == 0, done.stderr
-    assert pages.granted(tmp_path / "owner") == {HUB: ["hub.ecole.example.org"]}
-    ssl.create_default_context(cafile=tmp_path / "owner" / pages.CA)
+    assert page_authority.granted(tmp_path / "owner") == {HUB: ["hub.ecole.example.org"]}
+    ssl.create_default_context(cafile=tmp_path / "owner" / page_authority.CA)
 
 
 def test_two_first_requests_at_once_are_given_one_authority_with_its_own_key(
@@ -204,11 +204,11 @@ def test_two_first_requests_at_once_are_given_one_authority_with_its_own_key(
             both.wait(0.2)  # the other one may come in here, where it can
         return make(*arguments)
 
-    monkeypatch.setattr(pages.pki, "make_ca", slow)
+    monkeypatch.setattr(page_authority.pki, "make_ca", slow)
     with ThreadPoolExecutor(2) as threads:
-        made = [threads.submit(pages.authority, directory, "Ville") for _ in range(2)]
+        made = [threads.submit(page_authority.authority, directory, "Ville") for _ in range(2)]
     found = {pki.pem(one.result()[0]) for one in made}
-    ca, key = pages.authority(directory, "Ville")
+    ca, key = page_authority.authority(directory, "Ville")
     assert found == {pki.pem(ca)}
     assert ca.public_key() == key.public_key()
 
@@ -247,5 +247,5 @@ async def test_names_do_not_count_as_certified_when_their_certificate_did_not_re
     assert "Input/output error" in part.error
     await clock.advance(AGAIN_S)
     await part.turn()
-    ca, _ = pages.authority(served.owner.directory, "Ville")
+    ca, _ = page_authority.authority(served.owner.directory, "Ville")
     verified((tmp_path / FILE).read_bytes(), ca, x509.IPAddress(ip_address("10.1.2.3")))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from backend_kit import NOW, Desk, Sender, row
 
-from backend import alerts, bounds
+from backend import alerts, quotas
 from backend.erasures import REACHED
 from backend.ingest import RECORDS
 from hub.automation.alerts.lifecycle import Alert
@@ -39,14 +39,14 @@ def begin(desk: Desk, hub: Sender) -> bool:
 def test_a_hub_that_begins_run_after_run_is_told_to_wait_and_its_older_runs_and_other_hubs_go_on(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "RUNS_A_DAY", 3)
+    monkeypatch.setattr(quotas, "RUNS_A_DAY", 3)
     other, old = desk.enrol(), hub.segment()
     assert 1 in desk.post(hub, old.message([old.block([row()])])).taken(old)
     assert [begin(desk, hub) for _ in range(4)] == [True, True, False, False]
     for _ in range(20):
         desk.state(hub, stated(hub, os.urandom(16)))
     assert streams(desk, hub) == 3
-    assert desk.alarms() == [bounds.RUNS_ALARM]
+    assert desk.alarms() == [quotas.RUNS_ALARM]
     assert 2 in desk.post(hub, old.message([old.block([row(NOW + 1)])])).taken(old), "what it had goes on"
     assert begin(desk, other)
 
@@ -56,41 +56,41 @@ def stated(hub: Sender, run: bytes) -> bytes:
 
 
 def test_a_person_is_told_before_anything_waits(desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MANY_RUNS", 2)
+    monkeypatch.setattr(quotas, "MANY_RUNS", 2)
     assert [begin(desk, hub) for _ in range(5)] == [True] * 5
-    assert desk.sql("select kind, detail from alarms") == [(bounds.RUNS_ALARM, bounds.MANY_DETAIL)]
+    assert desk.sql("select kind, detail from alarms") == [(quotas.RUNS_ALARM, quotas.MANY_DETAIL)]
 
 
 def test_its_state_counts_all_the_same_and_a_day_later_it_may_begin_again(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "RUNS_A_DAY", 1)
+    monkeypatch.setattr(quotas, "RUNS_A_DAY", 1)
     assert begin(desk, hub)
     desk.state(hub, stated(hub, b"s" * 16))
     assert desk.views.hubs()[0]["state_at"] is not None
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + bounds.TRICKLE_S)
+    monkeypatch.setattr(time, "time", lambda: now + quotas.TRICKLE_S)
     assert [begin(desk, hub), begin(desk, hub)] == [True, False], "one now and then: it is never locked out"
     desk.restart()
     assert not begin(desk, hub), "what was begun is known after a restart"
-    monkeypatch.setattr(time, "time", lambda: now + bounds.DAY + bounds.TRICKLE_S + 1)
+    monkeypatch.setattr(time, "time", lambda: now + quotas.DAY + quotas.TRICKLE_S + 1)
     assert begin(desk, hub)
 
 
 def test_nothing_waits_for_ever_where_a_hub_has_as_many_runs_as_it_may(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "RUNS", 2)
+    monkeypatch.setattr(quotas, "RUNS", 2)
     assert [begin(desk, hub) for _ in range(3)] == [True, True, False]
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + bounds.TRICKLE_S)
+    monkeypatch.setattr(time, "time", lambda: now + quotas.TRICKLE_S)
     assert [begin(desk, hub), begin(desk, hub)] == [True, False]
 
 
 def test_the_missing_end_of_the_run_before_is_seen_though_that_run_had_no_room_of_its_own(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "RUNS_A_DAY", 1)
+    monkeypatch.setattr(quotas, "RUNS_A_DAY", 1)
     after = hub.segment(previous=Previous(b"p" * 16, 7, bytes(32)))
     assert 1 in desk.post(hub, after.message([after.block([row()])])).taken(after)
     before = next(one for one in desk.views.verify(hub.hub) if one["run"] == (b"p" * 16).hex())
@@ -105,7 +105,7 @@ def test_a_set_of_numbers_does_not_fall_into_more_pieces_than_an_acknowledgement
     blocks = [segment.block([row(NOW + n)]) for n in range(12)]
     spread = desk.post(hub, segment.message(blocks[::2]))
     assert list(spread.taken(segment)) == [(1, 1), (3, 3), (5, 5)]
-    assert desk.alarms() == [bounds.PARTS_ALARM]
+    assert desk.alarms() == [quotas.PARTS_ALARM]
     desk.settle()
     assert list(desk.post(hub, segment.message(blocks[6:7])).taken(segment)) == [(1, 1), (3, 3), (5, 5)]
     whole = desk.post(hub, segment.message(blocks))
@@ -136,7 +136,7 @@ def unreadable(hub: Sender, count: int) -> tuple[Any, list[bytes]]:
 def test_what_a_hub_fills_its_share_of_the_quarantine_with_leaves_the_others_theirs(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "EVIDENCE", 5000)
+    monkeypatch.setattr(quotas, "EVIDENCE", 5000)
     other = desk.enrol()
     segment, bad = unreadable(hub, 9)
     answer = desk.post(hub, segment.message(bad))
@@ -154,7 +154,7 @@ def test_what_a_hub_fills_its_share_of_the_quarantine_with_leaves_the_others_the
 def test_forks_and_a_revoked_hubs_messages_are_of_the_same_share(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "EVIDENCE", 3000)
+    monkeypatch.setattr(quotas, "EVIDENCE", 3000)
     run = b"r" * 16
     first = hub.segment(run=run)
     desk.post(hub, first.message([first.block([row()])]))
@@ -164,7 +164,7 @@ def test_forks_and_a_revoked_hubs_messages_are_of_the_same_share(
         desk.post(hub, again.message([again.block([row(value=5.0 + n)])]))
     kept = desk.sql("select count(*), sum(length(raw)) from forks")[0]
     assert 0 < kept[0] < 9
-    assert kept[1] + kept[0] * bounds.LINE <= 3000
+    assert kept[1] + kept[0] * quotas.LINE <= 3000
     desk.ingest.registry.revoke(hub.hub, time.time())
     for _ in range(9):
         desk.answer(hub, os.urandom(900), RECORDS)
@@ -205,13 +205,13 @@ def test_a_hub_that_raises_alerts_without_end_has_so_many_and_the_cleared_ones_m
 
 
 def test_who_is_refused_costs_no_key_to_be_opened(desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "RUNS_A_DAY", 1)
+    monkeypatch.setattr(quotas, "RUNS_A_DAY", 1)
     assert begin(desk, hub)
 
     def opened(*_: Any) -> None:
         raise AssertionError("a capsule was opened")
 
-    monkeypatch.setattr("backend.gate.open_epoch", opened)
+    monkeypatch.setattr("backend.verifier.open_epoch", opened)
     assert not begin(desk, hub)
     with pytest.raises(NotReady):
         desk.ingest.storage.runs.check(hub.hub, time.time())
@@ -220,7 +220,7 @@ def test_who_is_refused_costs_no_key_to_be_opened(desk: Desk, hub: Sender, monke
 def test_epoch_after_epoch_costs_the_other_hubs_no_number_that_is_known(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.gate.MAX_OPEN_EPOCHS", 2)
+    monkeypatch.setattr("backend.verifier.MAX_OPEN_EPOCHS", 2)
     other = desk.enrol()
     assert begin(desk, other)
     desk.settle()
@@ -238,7 +238,7 @@ def test_epoch_after_epoch_costs_the_other_hubs_no_number_that_is_known(
 def test_shapes_without_end_of_one_series_fill_no_memory(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.gate.MAX_OPEN_EPOCHS", 1)
+    monkeypatch.setattr("backend.verifier.MAX_OPEN_EPOCHS", 1)
     monkeypatch.setattr("backend.readings.MOST_KNOWN", 10)
     readings = desk.ingest.storage.readings
     for _ in range(3):
@@ -273,19 +273,19 @@ def test_what_an_erasure_reaches_is_looked_up_and_not_sought_through_all_series(
 def test_a_look_for_holes_goes_through_what_moved_and_not_through_all_that_ever_was(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from backend import holes
+    from backend import missing_records
 
     for _ in range(5):
         assert begin(desk, hub)
     desk.settle()
     asked: list[int] = []
-    real = holes.missing
+    real = missing_records.missing
 
     def missing(storage: Any, stream: Any, taken: Any) -> Any:
         asked.append(stream.id)
         return real(storage, stream, taken)
 
-    monkeypatch.setattr(holes, "missing", missing)
+    monkeypatch.setattr(missing_records, "missing", missing)
     look = desk.ingest.holes.look
     look(desk.ingest.storage, desk.ingest.taken, 1000.0)
     assert len(asked) == 5, "all, the first time"

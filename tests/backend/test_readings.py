@@ -10,8 +10,8 @@ import pytest
 from backend_kit import METER, NOW, ROOM, TEXT, Desk, Sender, row
 
 from backend import views
-from backend.holes import ALARM_AFTER_S, Holes
 from backend.ingest import STATE
+from backend.missing_records import ALARM_AFTER_S, Holes
 from backend.views import Unknown
 from hub.core.errors import StorageError
 from hub.core.model import Position, Quality

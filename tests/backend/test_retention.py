@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from backend_kit import NOW, Desk, Sender, row
 
-from backend import mailbox, retention
-from backend.mailbox import Doors, Mailbox
+from backend import retention, sigfox_mailbox
+from backend.sigfox_mailbox import Doors, Mailbox
 from hub.automation.alerts.lifecycle import Alert
 from hub.automation.alerts.stream_rows import row as alert_row
 from hub.automation.alerts.stream_rows import subject_of
@@ -113,7 +113,7 @@ def test_callbacks_that_no_hub_fetches_and_questions_go_too(desk: Desk, hub: Sen
     look(desk, 91)
     assert (left(desk, "callbacks"), left(desk, "asked")) == (1, 0)
     look(desk, 397)
-    assert mailbox.MAX_WAITING
+    assert sigfox_mailbox.MAX_WAITING
     assert left(desk, "callbacks") == 0
 
 

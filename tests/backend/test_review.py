@@ -10,7 +10,7 @@ import pytest
 from backend_kit import Desk, Sender
 from click.testing import CliRunner
 
-from backend import bounds, judging
+from backend import quotas, review
 from backend.cli import backend
 from hub.protocol.records import framing
 
@@ -61,8 +61,8 @@ def test_what_is_in_quarantine_is_taken_out_and_away(
     assert (one["hub"], one["reason"], one["bytes"]) == (hub.hub, "unreadable", len(bad))
     (file,) = (tmp_path / "out").iterdir()
     assert file.read_bytes() == bad
-    monkeypatch.setattr(bounds, "EVIDENCE", len(bad) + bounds.LINE)
-    monkeypatch.setattr(bounds, "AGAIN_S", 0.0)
+    monkeypatch.setattr(quotas, "EVIDENCE", len(bad) + quotas.LINE)
+    monkeypatch.setattr(quotas, "AGAIN_S", 0.0)
     unreadable(plain, hub, 2)
     assert [line["id"] for line in ilot(plain, "quarantine")] == [one["id"]], "its share is full"
     assert ilot(plain, "quarantine", "--drop", str(one["id"])) == []
@@ -81,16 +81,16 @@ def test_a_hub_that_raises_much_hides_what_another_raised_before_in_no_list(plai
                 storage.quarantine(sender.hub, "unreadable", f"{sender.hub} {n}".encode(), f"bytes {n}")
         storage.alarm("forged", other.hub, "over")
         storage.clear_alarm("forged", other.hub, "over", 1.0)
-    shown = list(judging.alarms(storage.connection, limit=4))
+    shown = list(review.alarms(storage.connection, limit=4))
     assert [(one["hub"], one["detail"]) for one in shown] == [
         (hub.hub, "bytes 5"), (hub.hub, "bytes 4"), (hub.hub, "bytes 3"), (other.hub, "bytes 0"),
     ]  # fmt: skip
-    assert [one["detail"] for one in judging.alarms(storage.connection, everything=True)] == [
+    assert [one["detail"] for one in review.alarms(storage.connection, everything=True)] == [
         *(f"bytes {n}" for n in (5, 4, 3, 2, 1, 0)),
         "bytes 0",
         "over",
     ]
-    kept = list(judging.quarantined(storage.connection, limit=3))
+    kept = list(review.quarantined(storage.connection, limit=3))
     assert [one["hub"] for one in kept] == [hub.hub, hub.hub, other.hub]
     assert kept[-1]["bytes"] == len(f"{other.hub} 0")
 

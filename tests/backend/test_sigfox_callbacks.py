@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 from backend import owner as owners
-from backend.callbacks import Listen
 from backend.cli import backend
 from backend.conformance.probe import Probe
-from backend.mailbox import Doors
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving
+from backend.sigfox_callbacks import Listen
+from backend.sigfox_mailbox import Doors
 from hub.core.errors import ConfigError
 from hub.identity.enrolment import enrol
 

@@ -9,8 +9,8 @@ import apsw
 import pytest
 from backend_kit import Desk, Sender, row
 
-from backend import mailbox
-from backend.mailbox import Doors, Downlink, Mailbox, Told
+from backend import sigfox_mailbox
+from backend.sigfox_mailbox import Doors, Downlink, Mailbox, Told
 from hub.core.errors import ConfigError, DecodeError, NotReady
 from hub.sdk.sigfox.callback import read
 
@@ -150,15 +150,15 @@ def test_a_downlink_that_is_none_is_refused(box: Box, downlink: Downlink) -> Non
 
 def test_what_waits_for_a_day_raises_an_alarm_that_fetching_clears(box: Box) -> None:
     box.take(0)
-    box.take(1, now=NOW + mailbox.LATE_S + 1)
-    (alarm,) = [one for one in box.desk.views.alarms() if one["kind"] == mailbox.ALARM]
+    box.take(1, now=NOW + sigfox_mailbox.LATE_S + 1)
+    (alarm,) = [one for one in box.desk.views.alarms() if one["kind"] == sigfox_mailbox.ALARM]
     assert (alarm["hub"], alarm["cleared_at"]) == (box.hub.hub, None)
     box.told(*(entry.id for entry in box.mailbox.pending(box.hub.hub)[0]))
     assert box.desk.views.alarms()[0]["cleared_at"] is not None
 
 
 def test_beyond_its_room_the_operator_is_told_to_come_again(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mailbox, "MAX_WAITING", 3)
+    monkeypatch.setattr(sigfox_mailbox, "MAX_WAITING", 3)
     for n in range(3):
         box.take(n)
     with pytest.raises(NotReady, match="3 callbacks wait"):
@@ -169,15 +169,15 @@ def test_beyond_its_room_the_operator_is_told_to_come_again(box: Box, monkeypatc
 def test_a_hub_whose_room_was_full_within_the_day_raises_the_alarm_all_the_same(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailbox, "MAX_WAITING", 2)
+    monkeypatch.setattr(sigfox_mailbox, "MAX_WAITING", 2)
     segment = box.hub.segment()
     stream = box.desk.post(box.hub, segment.message([segment.block([row()])]))
     for n in range(2):
         box.take(n)
     known = dict(box.desk.ingest.storage._streams)
     with pytest.raises(NotReady, match="2 callbacks wait"):
-        box.take(2, now=NOW + mailbox.LATE_S + 1)
-    assert box.desk.alarms() == [mailbox.ALARM]
+        box.take(2, now=NOW + sigfox_mailbox.LATE_S + 1)
+    assert box.desk.alarms() == [sigfox_mailbox.ALARM]
     assert box.desk.ingest.storage._streams == known != {}, "and costs no hub what is known of it"
     assert stream.status == 200
 
@@ -194,9 +194,9 @@ def test_what_was_fetched_is_forgotten_after_a_month(box: Box) -> None:
     box.take(0)
     box.told(*(entry.id for entry in box.mailbox.pending(box.hub.hub)[0]))
     count = "select count(*) from callbacks"
-    box.told(now=NOW + mailbox.KNOWN_S - 1)
+    box.told(now=NOW + sigfox_mailbox.KNOWN_S - 1)
     assert box.desk.ingest.storage.connection.execute(count).get == 1
-    box.told(now=NOW + mailbox.KNOWN_S + 1)
+    box.told(now=NOW + sigfox_mailbox.KNOWN_S + 1)
     assert box.desk.ingest.storage.connection.execute(count).get == 0
 
 
@@ -204,7 +204,7 @@ def test_a_database_of_an_older_release_gets_the_tables(plain: Desk) -> None:
     tables = "select count(*) from sqlite_master where name in ('doors', 'callbacks', 'downlinks')"
     assert plain.ingest.storage.connection.execute(tables).get == 0
     for _ in range(2):
-        mailbox.prepare(plain.ingest.storage.connection)
+        sigfox_mailbox.prepare(plain.ingest.storage.connection)
     assert plain.ingest.storage.connection.execute(tables).get == 3
 
 

@@ -26,9 +26,9 @@ from integrations.mqtt_devices import paths
 ROOT = Path(__file__).parents[2]
 OWN = {
     "backend/alerts.py": "rows of its own database",
-    "backend/badging.py": "a file of its own",
+    "backend/badges.py": "a file of its own",
     "backend/owner.py": "a file of its own",
-    "backend/pages.py": "a file of its own",
+    "backend/page_authority.py": "a file of its own",
     "backend/views.py": "rows of its own database",
     "hub/onboarding/adoption/gate.py": "its own store",
     "hub/cli/demo/scene.py": "what its own children say",

@@ -73,7 +73,7 @@ def main() -> None:
         lie(options.lie)
     if options.quick:
         for name, seconds in (("ASK_AFTER_S", 1.0), ("ASK_FIRST_S", 2.0)):
-            mock.patch(f"backend.holes.{name}", seconds).start()
+            mock.patch(f"backend.missing_records.{name}", seconds).start()
         mock.patch("backend.worker.HOLES_EVERY_S", 0.5).start()
     sys.argv[:] = ["ilot", *sys.argv[at + 1 :]]
     ilot()

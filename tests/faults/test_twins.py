@@ -26,7 +26,7 @@ from backend_kit import Desk, Sender, row
 
 from backend.conformance.sender import Segment
 from backend.ingest import Ingest
-from backend.recipient import load
+from backend.recipient_keys import load
 from hub.protocol.link_messages import pack_message
 from hub.protocol.records import framing
 from hub.protocol.records.columns import encode

@@ -27,7 +27,7 @@ from typing import Any
 
 import pytest
 
-from backend.recipient import parse
+from backend.recipient_keys import parse
 from hub.core.errors import AuthFailed, ConfigError
 from hub.operations.crisis.readonly import READS
 from hub.protocol.records import framing

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from backend import owner as owners
 from backend import pki
-from backend.keyfiles import owner_root
+from backend.key_files import owner_root
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving, tls_context

@@ -13,7 +13,7 @@ import apsw
 import msgspec
 import pytest
 
-from backend import holes, wanting, worker
+from backend import missing_records, resend_requests, worker
 from backend import owner as owners
 from backend.schema import open_database
 from hub.core.errors import ConfigError
@@ -27,8 +27,8 @@ from .building import Building, done, until
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute is a third of a second here."""
-    monkeypatch.setattr(holes, "ASK_AFTER_S", 0.3)
-    monkeypatch.setattr(holes, "ALARM_AFTER_S", 1.0)
+    monkeypatch.setattr(missing_records, "ASK_AFTER_S", 0.3)
+    monkeypatch.setattr(missing_records, "ALARM_AFTER_S", 1.0)
     monkeypatch.setattr(worker, "HOLES_EVERY_S", 0.1)
     monkeypatch.setattr("hub.store_and_forward.link.core.STATE_S", 0.2)
 
@@ -37,7 +37,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub heeds what the answer to its last state asks for, and on a busy machine an answer may come after the next
     state has left: the backend then asks once more, and here not a minute and a half later."""
-    monkeypatch.setattr(holes, "ASK_FIRST_S", 0.5)
+    monkeypatch.setattr(missing_records, "ASK_FIRST_S", 0.5)
     monkeypatch.setattr("hub.store_and_forward.link.core.STATE_S", 0.5)
     monkeypatch.setattr("hub.store_and_forward.delivery.core.WANT_S", 0.1)
 
@@ -153,7 +153,7 @@ async def test_an_operator_has_lines_that_a_damaged_database_lost_sent_again(bui
                 db.execute("delete from readings where origin >> 12 in (select id from records where seq in (2, 3))")
                 db.execute("delete from records where seq in (2, 3)")
                 assert len(building.arrived()) < 40
-                told = wanting.ask(db, link.hub, time.time())
+                told = resend_requests.ask(db, link.hub, time.time())
             assert [(one["stream"], one["missing"]) for one in told] == [("readings", 2)]
             await complete(building, link)
             assert link.status().wanted == 2
@@ -185,7 +185,7 @@ async def test_what_the_disk_damaged_in_the_journal_is_brought_again_by_the_hub(
 
 def test_a_hub_that_nobody_knows_cannot_be_asked(building: Building) -> None:
     with closing(open_database(building.directory / "backend.db")) as db, pytest.raises(ConfigError, match="no hub"):
-        wanting.ask(db, "hub-x", 0.0)
+        resend_requests.ask(db, "hub-x", 0.0)
 
 
 def open_alarms(building: Building) -> list[str]:

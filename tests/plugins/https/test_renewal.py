@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from backend import owner as owners
 from backend import pki, server
-from backend.keyfiles import certificate_key
+from backend.key_files import certificate_key
 from backend.nonces import GOOD_FOR_S, NONCE_BYTES, Nonces
 from hub.core.errors import AuthFailed, ConfigError, NotReady
 from hub.identity import certificate_renewal, enrolment, keys

@@ -12,7 +12,7 @@ import pytest
 
 from backend import owner as owners
 from backend import server
-from backend.keyfiles import keep, owner_root
+from backend.key_files import keep, owner_root
 from backend.rotation import rotate
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import ConfigError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from backend import recipient
+from backend import recipient_keys
 from hub.core.state_dir import StateDir
 from hub.identity import keys
 from hub.operations.backups.gather import of_stopped
@@ -26,7 +26,7 @@ class Home:
     def __init__(self, root: Path) -> None:
         self.state, self.config, self.root = StateDir(root / "state"), root / "config.yaml", Root.generate()
         self.keys = keys.create(self.state.keys)
-        self.ingest, self.recovery = recipient.generate("ingest")[0], recipient.generate("recovery")[0]
+        self.ingest, self.recovery = recipient_keys.generate("ingest")[0], recipient_keys.generate("recovery")[0]
         for name, text in FILES.items():
             (root / name).write_text(text)
         (root / "secrets.yaml").chmod(0o600)

@@ -8,7 +8,7 @@ import os
 import pytest
 from backups_kit import FILES, Home
 
-from backend import recipient
+from backend import recipient_keys
 from hub.core.errors import StorageError
 from hub.core.store import Store
 from hub.operations.backups.gather import Gatherer
@@ -48,7 +48,7 @@ def test_a_configuration_that_is_wrong_is_kept_as_it_is(home: Home) -> None:
 
 def test_it_is_sealed_to_the_recovery_key_that_the_owner_names_by_now(home: Home) -> None:
     before = home.stopped()
-    key, _ = recipient.generate("recovery")
+    key, _ = recipient_keys.generate("recovery")
     home.trust(2, key)
     after = home.stopped()
     assert read(after).head.trust_version == 2
