@@ -358,12 +358,12 @@ def test_a_command_that_does_not_exist_is_found(docs: ModuleType, tmp_path: Path
         ("`tests/test_house.py::test_that_nobody_wrote`", "held", False),
         ("`tests/gone.py::test_a`", "held", False),
         ("", "held", False),
-        ("work: LoRa", "to come", True),
+        ("work: Fleet", "to come", True),
         ("work: Someday", "to come", False),
         ("", "to come", False),
-        ("`tests/test_house.py::test_a_command_that_does_not_exist_is_found`; work: LoRa", "in part", True),
-        ("work: LoRa", "in part", False),
-        ("work: LoRa", "nearly", False),
+        ("`tests/test_house.py::test_a_command_that_does_not_exist_is_found`; work: Fleet", "in part", True),
+        ("work: Fleet", "in part", False),
+        ("work: Fleet", "nearly", False),
     ],
 )
 def test_a_security_row_needs_a_test_that_exists_or_named_work(shown: str, state: str, sane: bool) -> None:
@@ -376,6 +376,25 @@ def test_every_security_requirement_has_its_row(monkeypatch: pytest.MonkeyPatch,
     shortened = tmp_path / "security.md"
     shortened.write_text(re.sub(r"^\| T4 .*\n", "", table.PAGE.read_text(), flags=re.MULTILINE))
     monkeypatch.setattr(table, "PAGE", shortened)
+    assert table.main() == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        (r"^\| S-3 .*\n", "| S-3 | Must. | work: Fleet | to come |\n"),  # the only row of the district's engine
+        (r"^\| District engine \|.*\n", ""),
+        (r"^\| District engine \|", "| Some engine |"),
+    ],
+)
+def test_each_work_to_come_has_a_row_and_says_what_it_brings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, instead: str
+) -> None:
+    table = tool("check_security_table")
+    changed = tmp_path / "security.md"
+    changed.write_text(re.sub(line, instead, table.PAGE.read_text(), flags=re.MULTILINE))
+    assert changed.read_text() != table.PAGE.read_text()
+    monkeypatch.setattr(table, "PAGE", changed)
     assert table.main() == 1
 
 
