@@ -6,6 +6,7 @@ is a call, so a crisis that is read-only and the audit log see all of it. The au
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -37,6 +38,8 @@ from hub.web.request.routes import Route, Table
 from hub.web.request.visit import Visit
 from hub.web.services import Parts, Place
 from hub.web.words import LANGUAGES, WORDS, word
+
+_log = logging.getLogger("hub.web")
 
 REFUSALS = 30
 WORDS_OF = {"step": "step-", "role": "role-", "refusal": ""}
@@ -94,8 +97,13 @@ class Site:
         self.parts, self._zone = parts, ZoneInfo(parts.timezone)
 
     async def call(self, name: str, /, **arguments: Any) -> Any:
-        """One call of the control socket. Raises HubError."""
-        return await self.calls[name](arguments)
+        """One call of the control socket. Raises HubError, also where this hub has no such call: which calls there are
+        depends on what it is configured to do."""
+        call = self.calls.get(name)
+        if call is None:
+            _log.error("a page asks for the call %r, which this hub does not have", name)
+            raise Refused("no-call")
+        return await call(arguments)
 
     async def lately(self, name: str) -> Any:
         """The same, at most a second old: many tabs ask at once."""

@@ -4,6 +4,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "token-wrong": (
         "Ce jeton n'est pas valable : faux, expiré ou révoqué.", "This token is not valid: wrong, expired or revoked.",
     ),
+    "no-call": ("Ce concentrateur n'a pas cette fonction.", "This hub does not have this function."),
     "people-only": ("Un jeton ne le peut pas : connectez-vous.", "Not with a token: sign in."),
     "host": (
         "Ce nom n'est pas celui de ce concentrateur. Utilisez son adresse IP, ou ajoutez le nom à web.hosts.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
 import itertools
 import json
 import re
@@ -396,6 +397,17 @@ async def test_a_command_goes_with_the_name_and_the_role_of_who_is_signed_in(pag
     assert "la valeur va de 10 à 25\u202f°C\u202f; 99 est en dehors" in text
     assert 'name="value" maxlength="200" value="99"' in text  # what was typed stays to be mended
     assert 'name="why" required maxlength="200" value="froid"' in text
+
+
+async def test_a_page_whose_call_this_hub_lacks_says_so_in_the_readers_language_and_is_no_bug(pages: Pages) -> None:
+    await pages.claimed()
+    browser = await pages.person("administrateur")
+    del pages.site.calls["radio"]
+    with pytest.raises(HubError):
+        await pages.site.call("radio")
+    for lang, said in (("fr", "Ce concentrateur n'a pas cette fonction"), ("en", "This hub does not have this")):
+        status, text, _ = await browser.get(f"/radio?lang={lang}")
+        assert (status, said in html.unescape(text)) == (422, True)
 
 
 async def test_a_form_that_is_refused_keeps_what_was_typed_but_for_passwords(pages: Pages) -> None:
