@@ -1,4 +1,4 @@
-"""What the hub does by itself with the readings it sees: rules, alerts, commands.
+"""Automation: rules on readings, the alerts they raise and the commands they give.
 
     rules/           declarative rules, evaluated in memory on raw values
     alert_engine     turns fired rules into alerts and commands, and takes acknowledgements

@@ -1,7 +1,8 @@
-"""Rules at work: what fires becomes alerts and commands; people answer at the hub or at the backend.
+"""Turns fired rules into alerts and commands, and serves the alert calls of the control socket.
 
-What fires in the straight path waits in RAM for the next turn of the loop (milliseconds), where alerts are made durable
-one after the other. What a rule writes is for `hub.automation.rule_commands`.
+Rules that fire while a reading is processed are queued in memory until the next turn of the event loop (milliseconds),
+where their alerts are made durable one after the other. Writes that rules request are handled by
+`hub.automation.rule_commands`.
 """
 
 from __future__ import annotations
@@ -34,16 +35,17 @@ from hub.i18n.typography import plain_spaces, quantity
 
 TICK_S = 1.0
 INSIDE = ("told", "evidence", "story")
-"""Of an alert: not in lists."""
+"""Fields of an alert left out of lists."""
 WAITING = 10_000
-"""What may have fired and not been looked at, in its order. Of more, the last word of each rule and place is kept, and
-what it took the place of is counted: whoever lost an end would hold its lamp for ever."""
+"""Maximum length of the queue of fired rules, processed in order. Beyond it only the last event of each rule and place
+is kept, and replaced ones are counted: losing the end of a rule would leave its actuator on for ever."""
 
 _log = logging.getLogger("hub.rules")
 
 
 class Watching:
-    """One a hub. Give `fired` to its Rules, then `rules` to it; load its `book` before the plugins start."""
+    """Connects rules to alerts and commands. Pass `fired` to its Rules, then assign `rules`; load its `book` before the
+    plugins start."""
 
     def __init__(
         self,
@@ -59,28 +61,30 @@ class Watching:
         self.book = book
         self._clock, self._counts, self._packs, self._devices = clock, counts, packs, devices
         self._waiting: deque[Fired] = deque()
-        self._late: dict[tuple[str, str], Fired] = {}  # (rule, key) → its last word, where too much waits
+        self._late: dict[tuple[str, str], Fired] = {}  # (rule, key) → its last event, once the queue is full
         self._came = asyncio.Event()
         self._turn = asyncio.Lock()
         self.commanding = Commanding(store, book, desk, clock, counts)
         self._periods: dict[str, float | None] = {}  # by pack
         self.expected: Callable[[str, float | None], float | None] = lambda device, usual: usual
-        """(device, period of its pack) → the period that is expected now."""
+        """(device, period of its pack) → the period expected now, in seconds."""
 
         self.covers: Callable[[str, float | None], float | None] = lambda device, usual: usual
-        """The same → seconds for which one reading stands."""
+        """(device, period of its pack) → seconds for which one reading is valid."""
 
     async def load(self) -> None:
-        """Which rules held what when the hub's last life ended. Before the rules are made. Raises DiskRefuses,
-        StorageError."""
+        """Load the holds of rules at the end of the last run. Call before the rules are built.
+
+        Raises DiskRefuses, StorageError.
+        """
         await self.commanding.load()
 
     def held(self, rules: Iterable[Rule]) -> list[Holder]:
-        """Those of `rules` that held something in the last life, and command the same metric today."""
+        """Return the holders among `rules` that held a metric in the last run and still command the same one."""
         return self.commanding.held(rules)
 
     def fired(self, fired: Fired) -> None:
-        """From the straight path: never waits, never fails."""
+        """Queue a fired rule. Called from the path of a reading: never waits, never fails."""
         if self._late or len(self._waiting) >= WAITING:
             if self._late.pop((fired.rule.name, fired.where.key), None) is not None:
                 self._counts.add("rules-overrun", fired.rule.name)
@@ -90,15 +94,15 @@ class Watching:
         self._came.set()
 
     def usual(self, device: Device) -> float | None:
-        """How often it speaks, as its pack tells."""
+        """Return the reporting period that the device's pack states, in seconds, or None."""
         return self._periods.get(device.pack)
 
     def period(self, device: Device) -> float | None:
-        """How often it is expected to speak now."""
+        """Return the reporting period expected now, in seconds, or None."""
         return self.expected(device.id, self.usual(device))
 
     async def run(self) -> None:
-        """What fires, and the clock."""
+        """Process fired rules, and tick about once a second."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tick())
             while True:
@@ -107,19 +111,19 @@ class Watching:
                 await self.settle()
 
     async def settle(self) -> None:
-        """Act on all that fired so far, one after the other: an end that overtakes its beginning ends nothing."""
+        """Process all queued events in order, so that an end never overtakes its beginning."""
         async with self._turn:
             while self._waiting or self._late:
                 fired = self._waiting.popleft() if self._waiting else self._late.pop(next(iter(self._late)))
                 try:
                     await self._act(fired)
-                except Exception:  # one rule's trouble is its own
+                except Exception:  # one failing rule must not stop the others
                     _log.exception("what follows from rule %s failed", fired.rule.name)
                     self._counts.add("rule-failed", fired.rule.name)
         await self.book.tell()
 
     async def turn(self) -> None:
-        """One tick of the clock."""
+        """Process one tick of the clock."""
         if self.rules is not None:
             await self._sweep(self.rules)
             async with self._turn:
@@ -146,7 +150,7 @@ class Watching:
         rule, where = fired.rule, fired.where
         if rule.action is not None:
             self.commanding.want(rule, rule.action, fired)
-        if rule.alert:  # first: a store that refuses a command keeps no alert back
+        if rule.alert:  # first: a store that refuses the command must not delay the alert
             noting = None if rule.action is None else self.commanding.noting()
             if fired.on:
                 await self.book.raise_(alert_of(fired), noting=noting)
@@ -157,30 +161,32 @@ class Watching:
             await self.commanding.keep()
 
     async def _sweep(self, rules: Rules) -> None:
-        """End what rules raised that the configuration has no more, or that are to tell nothing: nothing else would."""
+        """Clear alerts of rules that were removed from the configuration or no longer alert; nothing else would."""
         known = rules.telling | self.book.owners
         for alert in [alert for alert in self.book.open if alert.rule not in known]:
             await self.book.clear(alert.rule, alert.key, "hub")
 
-    # what is shown and asked
+    # status and calls
 
     def status(self) -> dict[str, Any]:
-        """For the control socket."""
+        """Return the alert counters for the control socket."""
         states: dict[str, int] = {}
         for alert in self.book.open:
             states[alert.state] = states.get(alert.state, 0) + 1
         return {"open": len(self.book.open), "states": states, "changes": self.book.changes}
 
     def complaints(self) -> list[str]:
-        """Sentences for `ilot status`."""
+        """Return the problems to show in `ilot status`, one sentence each."""
         rules = self.rules.complaints() if self.rules is not None else []
         return [*rules, *self.commanding.complaints(), *self.book.complaints()]
 
     def calls(self) -> dict[str, Any]:
-        """alert.list {all, limit, from, to, severity, state, rule, zone, q}: of `all` those raised in [from, to), Unix
-        seconds · alert.show {id}: with its story and evidence ·
-        alert.ack {id, by, why} · alert.mute {id, seconds, by, why} · alert.clear {id, by, why}; these three answer with
-        the alert as it stands then."""
+        """Return the handlers of the control socket.
+
+        alert.list {all, limit, from, to, severity, state, rule, zone, q}: with `all` those raised in [from, to), Unix
+        seconds · alert.show {id}: with history and evidence · alert.ack {id, by, why} · alert.mute {id, seconds, by,
+        why} · alert.clear {id, by, why}; the last three return the alert as it stands then.
+        """
         return {
             "alert.list": self._list, "alert.show": self._show, "alert.ack": self._ack, "alert.mute": self._mute,
             "alert.clear": self._clear,
@@ -226,7 +232,7 @@ class Watching:
 
 
 def alert_of(fired: Fired) -> Alert:
-    """What is told of it; its id and dates are the book's."""
+    """Build the alert of a fired rule; the alert service assigns its id and dates."""
     rule, where = fired.rule, fired.where
     plain = f"{{place}}: {rule.name}"
     away = where.key.startswith("integration:")
@@ -257,7 +263,7 @@ def alert_of(fired: Fired) -> Alert:
 
 
 def _wanted(alert: Alert, arguments: dict[str, Any]) -> bool:
-    """Does it fit what `alert.list` asks for?"""
+    """Return whether an alert matches the filters of `alert.list`."""
     for name in ("severity", "state", "rule", "zone"):
         if arguments.get(name) and getattr(alert, name) != arguments[name]:
             return False
@@ -267,8 +273,10 @@ def _wanted(alert: Alert, arguments: dict[str, Any]) -> bool:
 
 
 def _evidence(fired: Fired) -> dict[str, str]:
-    """Why it was raised, for people: what was looked at, and how far it may be believed. Values that may not leave RAM
-    are not in `fired`."""
+    """Return why the rule fired: metric, value, limit and trust class as text.
+
+    Values that may not leave memory are not in `fired`.
+    """
     rule = fired.rule
     shown = {
         "metric": rule.metric or "", "value": fired.value, "limit": fired.limit, "of": _of(rule),
@@ -298,5 +306,5 @@ def _filled(text: str, fired: Fired, lang: str) -> str:
 
 
 def told(alert: Alert) -> dict[str, Any]:
-    """As JSON."""
+    """Return an alert as JSON, without INSIDE."""
     return {name: value for name, value in msgspec.to_builtins(alert).items() if name not in INSIDE}

@@ -1,12 +1,14 @@
-"""What people answer to alerts at the backend, fetched by the hub: nobody calls into a building.
+"""Fetches the actions on alerts that people took at the backend; nothing connects into the building.
 
-While an alert is open, the hub asks `GET /v1/alerts` over the owner's pinned TLS, with its client certificate: every
-10 s in the first quarter of an hour of one that is raised or escalated, then twice a minute; every five minutes where
-all are acknowledged or muted, and on a metered line. After a question that came to nothing while the link is up the
-pauses grow, to LONGEST_S at most. The answer lists acts: {alert, state, by, why, until}. They are
-requests: this hub judges each (`hub.automation.alerts.lifecycle`), and what comes of it goes up the `alerts` stream
-with the next number, which is also what ends the act at the backend. So an act that was fetched and lost is fetched
-again, and one that was done and is fetched again changes nothing.
+While an alert is open, the hub sends `GET /v1/alerts` over the owner's pinned TLS with its client certificate: every
+10 s during the first 15 minutes of a raised or escalated alert, then every 30 s; every 5 minutes when all alerts are
+acknowledged or muted, and always on a metered line. After a request that failed while the link is up the pauses grow,
+to LONGEST_S at most.
+
+The answer lists actions {alert, state, by, why, until}. They are requests: the hub checks each one
+(`hub.automation.alerts.lifecycle`), and the resulting change is sent in the `alerts` stream with the next number, which
+also ends the action at the backend. Hence an action lost after it was fetched is fetched again, and one fetched twice
+changes nothing the second time.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _log = logging.getLogger("hub.alerts")
 
 
 class Act(msgspec.Struct, frozen=True):
-    """What somebody at the backend wants of one alert; `until` is Unix seconds."""
+    """An action on one alert requested at the backend; `until` is Unix seconds."""
 
     alert: Annotated[str, Meta(max_length=64)]
     state: Annotated[str, Meta(max_length=16)]
@@ -47,7 +49,7 @@ class Acts(msgspec.Struct, frozen=True):
 
 
 class Answering:
-    """`up` says whether any uplink is: without one there is nobody to ask."""
+    """Polls the backend for actions. `up` returns whether any transport is connected; nothing is polled without one."""
 
     def __init__(
         self,
@@ -68,13 +70,13 @@ class Answering:
         self._quiet = False
 
     async def run(self) -> None:
-        """Ask while there is something to answer; at once when the link returns."""
+        """Poll while alerts are open; poll at once when the link returns."""
         while True:
             await self._clock.sleep(LOOK_S)
             await self.turn()
 
     async def turn(self) -> None:
-        """One look: asks when it is time to."""
+        """Poll once if a poll is due."""
         if not self._up():
             self._asked = None
             self._well()
@@ -106,7 +108,7 @@ class Answering:
 
     async def _fetch(self) -> None:
         said = await asked(self._http, self._url, Acts, "acts")
-        if said is None:  # a backend older than this hub
+        if said is None:  # an older backend without this route
             return
         for act in said.acts:
             if act.state in (ACKNOWLEDGED, MUTED, CLEARED):
@@ -115,5 +117,5 @@ class Answering:
                     why = "".join(c for c in act.why if c.isprintable())
                     await self._book.act(act.alert, act.state, f"backend:{by}", why, act.until)
                 except NoSuchAlert:
-                    continue  # of another life of this hub
+                    continue  # raised by a former state of this hub
         await self._book.tell()

@@ -1,21 +1,21 @@
-"""What rules want written goes out, as commands, and is tried again where it comes to nothing.
+"""Sends the writes that rules request as commands, and retries those that fail.
 
-A command follows the last word of its rule: one that is refused as too soon is given again when its time has come;
-while the hub is read-only, or all writes are stopped, it waits for the end of that. When writes are allowed again, all
-that rules hold is written anew and at once: the stop had let go of it.
+A command carries the rule's latest decision: one refused as too soon is given again when its time has come; while the
+hub is read-only, or all writes are stopped, it waits for the end of that. When writes are allowed again, everything
+that rules hold is written again at once, because the stop released it.
 
-    device   a command that fails or expires is given again, the first time after FIRST_S, then after twice as long each
-             time, LONGEST_S at most; at most TRIES times, which is about a day; never when the rules say something else
-             by now, nor when somebody else has written the metric since. After TOLD tries that came to nothing an alert
-             is raised, RULE; it is cleared when the device has taken a command.
-    desk     PASSING refusals are tried again like that. Any other is said, and waits until its rule fires again, for
-             another configuration, or for the next life of the hub: nothing else would change the answer.
+    device   a command that fails or expires is retried after FIRST_S, then after twice as long each time, LONGEST_S at
+             most; TRIES times at most, which is about a day; never when the rules have decided otherwise, nor when
+             somebody else has written the metric since. After TOLD failures an alert is raised, RULE; it is cleared
+             when the device has taken a command.
+    service  refusals in PASSING are retried likewise. Any other is reported, and waits until its rule fires again, for
+             another configuration, or for a restart: nothing else would change the answer.
 
-Each try is a command of its own and stands once in the audit log, with its end. One that waits for its integration
-waits for a day, unless the rule has another word meanwhile.
+Each try is a command of its own with its own entries in the audit log. A command whose integration is away waits up to
+a day, unless the rule decides otherwise meanwhile.
 
-Which rule holds what, and what is to be written yet, is kept in the commit of the alert or the command that goes with
-it: a lamp that a rule switched on is released by the next life of the hub.
+Which rule holds which metric, and what remains to be written, is stored in the commit of the alert or command it
+belongs to, so that the next run of the hub releases a lamp that a rule switched on.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ from hub.i18n.plugin_errors import in_french
 
 RULE = "rule_command"
 LASTING_S = 86_400.0
-"""So long a command of a rule may wait to be sent: an integration may be away for hours."""
+"""How long a command of a rule may wait to be sent, in seconds: an integration may be away for hours."""
 FIRST_S, LONGEST_S = 15.0, 3600.0
 TRIES = 30
 PASSING = frozenset({"too-many", "unknown-metric", "default-credential"})
-"""Refusals that may be over soon, without any change of the configuration that rules are made of."""
+"""Refusals that may end soon without a change of the configuration."""
 
 _log = logging.getLogger("hub.rules")
 
 
 class Commanding:
-    """One a hub. `load` it before the rules are made."""
+    """The commands of all rules. Call `load` before the rules are built."""
 
     def __init__(self, store: Store, book: Book, desk: CommandService, clock: Clock, counts: Counts) -> None:
         self._store, self._book, self._desk, self._clock, self._counts = store, book, desk, clock, counts
         self._holds = Holds()
-        self._kept = self._holds.image()  # as the store has it
-        self._unwritten = ""  # why the store does not have it
+        self._kept = self._holds.image()  # the snapshot in the store, as far as known
+        self._unwritten = ""  # why the store could not write it
         self._rules: Rules | None = None
         self._stops = desk.stops
         self._soon: dict[Target, float] = {}  # refused as too soon: the monotonic second to give it again
-        self._pause: dict[Target, tuple[object, float]] = {}  # the value that came to nothing, and until when it rests
+        self._pause: dict[Target, tuple[object, float]] = {}  # the value that failed, and until when to wait
         self._waits: dict[Target, tuple[WriteIntent, str]] = {}  # refused while nothing may be written, and why
         self._left: dict[Target, WriteIntent] = {}  # refused otherwise
         self._refused: dict[str, str] = {}  # rule → why its command was not given
@@ -69,32 +69,36 @@ class Commanding:
         self.device: Callable[[str], Device | None] = lambda name: None
         self.place: Callable[[str], Place | None] = lambda name: None
         self.today: Callable[[str], str] = lambda name: name
-        """Who stands where the configuration says that a device does: it may go on naming one that was replaced."""
+        """Maps a configured device id to the device now in its place: the configuration may still name a replaced
+        one."""
 
         self._stood: dict[str, str] = {}
         book.owners.add(RULE)
 
     async def load(self) -> None:
-        """Which rules held what when the hub's last life ended. After the desk's. Raises DiskRefuses, StorageError."""
+        """Load the holds of the last run. Call after the command service has loaded.
+
+        Raises DiskRefuses, StorageError.
+        """
         image = await self._store.get(KEY)
         if image is None:
             return
         try:
             self._holds, self._kept = Holds.recall(image), image
-        except msgspec.MsgspecError:  # of a later version: a hub starts all the same
+        except msgspec.MsgspecError:  # written by a later version: start all the same
             _log.error("which rules held what cannot be read: look at the lamps and valves that rules switch")
         for target in self._holds.targets():
-            # a hub that is killed may have withdrawn former words, and not have written that down
+            # a killed hub may have withdrawn superseded commands without recording it
             words = self._by_rules(target)
             for record in words[:-1]:
                 self._desk.withdraw(record.id, f"rule {words[-1].by.removeprefix('rule:')} has another word by now")
 
     def _by_rules(self, target: Target) -> list[Record]:
-        """The commands of rules that are under way to it, the oldest first."""
+        """Return pending commands of rules for this target, oldest first."""
         return [one for one in self._desk.waiting_for(*self._there(target)) if one.by.startswith("rule:")]
 
     def held(self, rules: Iterable[Rule]) -> list[Holder]:
-        """Those of `rules` that held something in the last life, and command the same metric today."""
+        """Return the holders among `rules` that held a metric in the last run and still command the same one."""
         actions = {rule.name: rule.action for rule in rules}
         found = []
         for target, (name, key), _ in self._holds.all():
@@ -104,8 +108,11 @@ class Commanding:
         return found
 
     def follow(self, rules: Rules) -> None:
-        """What the configuration has no more, or for another metric, holds nothing: its end fires nowhere, and whatever
-        else holds the same could not let go. What it says otherwise by now, or for another metric, is written so."""
+        """Apply a new configuration to the holds.
+
+        A rule that was removed, or commands another metric, releases its hold: no end would ever fire for it. Changed
+        values are written.
+        """
         fresh = rules is not self._rules
         if fresh:
             self._rules = rules
@@ -123,7 +130,7 @@ class Commanding:
                 self._take(holder, action, trust)
 
     async def sweep(self, devices: Iterable[Device]) -> None:
-        """The alert of a device that is gone is over: once its tries have ended nothing else would say so."""
+        """Clear alerts of devices that were removed: once their tries have ended nothing else would."""
         mine = [alert.key for alert in self._book.open if alert.rule == RULE]
         here = {device.id for device in devices} if mine else set()
         for key in mine:
@@ -134,7 +141,7 @@ class Commanding:
                 await self._book.clear(RULE, key, "hub")
 
     def want(self, rule: Rule, action: Action, fired: Fired) -> None:
-        """What follows for its metric from a rule that began to hold somewhere, or is over there."""
+        """Take or release the hold of a fired rule on its metric."""
         target, holder = (action.device, action.metric), (rule.name, fired.where.key)
         self._left.pop(target, None)
         if fired.on:
@@ -150,14 +157,14 @@ class Commanding:
             self._holds.take((action.device, action.metric), holder, hold)
 
     def noting(self) -> dict[str, bytes]:
-        """What is to be written in the commit of the alert that goes with it."""
-        self._kept = b""  # what the store has is not known until an answer
+        """Return the keys of `meta` to write in the commit of the alert that belongs to this change."""
+        self._kept = b""  # unknown until the store answers
         return {KEY: self._holds.image()}
 
     async def command(self) -> None:
         """Give all commands that are due. Raises DiskRefuses, StorageError."""
         stopped = self._desk.stopped is not None
-        if stopped or self._stops != self._desk.stops:  # what this hub had written is let go
+        if stopped or self._stops != self._desk.stops:  # the stop released what this hub had written
             self._stops, self._holds.stopped = self._desk.stops, True
         if self._holds.stopped and not stopped:
             self._holds.stopped = False
@@ -166,7 +173,7 @@ class Commanding:
             self._waits.clear()
         for device in {target[0] for target, _, _ in self._holds.all()}:
             if self._stood.setdefault(device, self.today(device)) != self.today(device):
-                self._stood[device] = self.today(device)  # it knows nothing of what its forerunner was told
+                self._stood[device] = self.today(device)  # the replacement never got what the old device was sent
                 self._say_again(device)
         for target, wish in self._holds.given():
             await self._judge(target, wish)
@@ -175,12 +182,12 @@ class Commanding:
                 await self._give(target, wish)
 
     def _say_again(self, device: str = "") -> None:
-        """What is held of this device, or of all, is written anew, and at once."""
+        """Write the held values of one device, or of all, again at once."""
         self._holds.say_again(device)
         self._pause = {target: rests for target, rests in self._pause.items() if device not in ("", target[0])}
 
     def _there(self, target: Target) -> Target:
-        """The same metric of who stands there today."""
+        """Return the same metric of the device that stands there today."""
         return self.today(target[0]), target[1]
 
     def _rests(self, target: Target, wish: WriteIntent) -> bool:
@@ -197,7 +204,7 @@ class Commanding:
         if before is not None:
             last = await self._desk.latest(device, metric)
             if last is not None and not (last.by.startswith("rule:") or last.id == before):
-                # whoever wrote it since has the last word
+                # somebody else has written it since: theirs stands
                 await self._over(target, wish)
                 return
             self._counts.add("rule-command-again", name)
@@ -228,7 +235,7 @@ class Commanding:
         self._pause.pop(target, None)
 
     async def _no(self, target: Target, wish: WriteIntent, refused: WriteRefused) -> None:
-        """The desk takes no such command."""
+        """Handle a refusal by the command service."""
         name = wish[1]
         if refused.reason == "too-soon":
             self._soon[target] = self._clock.monotonic() + refused.wait_s
@@ -238,7 +245,7 @@ class Commanding:
             self._waits[target] = wish, str(refused)
         elif refused.reason in PASSING:
             await self._miss(target, wish, await self._desk.latest(*self._there(target)), str(refused))
-        elif refused.reason == "unknown-device":  # nothing stands there to be switched
+        elif refused.reason == "unknown-device":  # the device was removed
             self._refuse(name, str(refused))
             await self._over(target, wish)
         else:
@@ -246,7 +253,7 @@ class Commanding:
             self._left[target] = wish
 
     async def _judge(self, target: Target, wish: WriteIntent) -> None:
-        """What became of the command for this wish."""
+        """Look at the outcome of the command for this intent."""
         last = await self._desk.latest(*self._there(target))
         if last is None or not last.by.startswith("rule:") or last.value != wish[0]:
             await self._over(target, wish)  # somebody else has written it since
@@ -258,11 +265,11 @@ class Commanding:
             await self._miss(target, wish, last, last.detail or f"it has {last.state}", least)
 
     async def _over(self, target: Target, wish: WriteIntent) -> None:
-        """Nothing is to be done for it any more."""
+        """Drop an intent that needs nothing more, and clear its alert."""
         missed, same = self._holds.missed(target), self._kept == self._holds.image()
         self._holds.drop(target, wish)
         self._holds.reached(target)
-        if same and not missed:  # in the store it is under way yet: the next life looks, and finds that it has ended
+        if same and not missed:  # the store still has it in flight, which is harmless: the next run finds it ended
             self._kept = self._holds.image()
         self._failed.pop(target, None)
         self._pause.pop(target, None)
@@ -270,7 +277,7 @@ class Commanding:
             await self._book.clear(RULE, _key(target), "hub")
 
     async def _miss(self, target: Target, wish: WriteIntent, last: Record | None, why: str, least: int = 0) -> None:
-        """A try came to nothing; `last` is the last order there is."""
+        """Record a failed try and schedule the next; `last` is the latest command of the metric."""
         name, count = wish[1], self._holds.miss(target, wish, last.id if last is not None else "", least)
         if target not in self._failed:
             _log.warning("a command of rule %s came to nothing; `ilot status` says why", name)
@@ -285,7 +292,7 @@ class Commanding:
             await self._book.raise_(self._alert(target, name, count, why))
 
     async def keep(self) -> None:
-        """What no alert and no command took along to the disk. What that refuses is tried again at the next turn."""
+        """Write the holds to the store if no alert or command did. A refused write is retried on the next turn."""
         image = self._holds.image()
         if image == self._kept:
             self._unwritten = ""
@@ -293,7 +300,7 @@ class Commanding:
         try:
             await self._store.put(KEY, image)
         except (DiskRefuses, StorageError) as error:
-            if not self._unwritten:  # not at each turn
+            if not self._unwritten:  # once, not at each turn
                 _log.warning("which rules hold what is not written down yet: %s", error)
             self._unwritten = str(error)
         else:
@@ -305,7 +312,7 @@ class Commanding:
         self._refused[rule] = why
 
     def complaints(self) -> list[str]:
-        """Sentences for `ilot status`."""
+        """Return the problems to show in `ilot status`, one sentence each."""
         refused = self._refused | {name: why for (_, name), why in self._waits.values()}
         said = [f"rule {name} could not command: {why}" for name, why in refused.items()]
         for target, (name, count, why) in self._failed.items():
@@ -321,7 +328,10 @@ class Commanding:
         return said
 
     def _alert(self, target: Target, name: str, count: int, why: str) -> Alert:
-        """It says neither what was read nor whether the rule began or is over: that may be about people."""
+        """Build the alert of a command that keeps failing.
+
+        It omits the value read and whether the rule began or ended: both may be personal data.
+        """
         (there, metric), known = self._there(target), METRICS.get(target[1])
         device = self.device(there)
         place = self.place(device.place) if device is not None else None

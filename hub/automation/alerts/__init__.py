@@ -1,9 +1,10 @@
-"""Alerts: what a rule found, from raised to cleared, under one id from this hub to the backend.
+"""Alerts: findings of rules, from raised to cleared, under one id from this hub to the backend.
 
-lifecycle the states and who may move between them
-stream_rows an alert as a row of the `alerts` stream
-table     their table in the store
-service   raises, moves and tells them; nothing of it is lost when the process is killed
+lifecycle    states and the transitions between them
+policy       which notifier gets which change
+stream_rows  an alert as a row of the `alerts` stream
+table        alerts in the store
+service      raises and changes alerts, stores them and appends them to the buffer; a killed process loses none
 """
 
 from hub.automation.alerts.lifecycle import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Alert, NoSuchAlert

@@ -1,14 +1,14 @@
-"""The life of one alert. Pure.
+"""States of an alert and the transitions between them. Pure.
 
-    raised ─▶ acknowledged      somebody has seen it
-       │  └▶ escalated          nobody did for too long; may be acknowledged, muted, cleared like a raised one
-       ├───▶ muted              told to nobody until a moment, then raised again if it still holds
-       └───▶ cleared            its rule is over, or a person says so; the end
+    raised ─▶ acknowledged      a person has seen it
+       │  └▶ escalated          nobody acknowledged it in time; acknowledged, muted and cleared like a raised one
+       ├───▶ muted              not notified until a moment, then raised again if it still holds
+       └───▶ cleared            the rule no longer holds, or a person cleared it; final
 
-Every change has the next number `n`; whoever keeps the greatest `n` of an alert keeps the truth. The hub alone numbers
-them. What people say at either end is merged by this rule: acts are taken in the order in which they reach the hub, and
-one that would move an alert backwards (to acknowledge what is acknowledged already, to touch what is cleared) changes
-nothing. So of two acknowledgements the first to arrive stands, and none is ever undone by a late one.
+Each change gets the next number `n`; the greatest `n` of an alert is its current state. Only the hub assigns numbers.
+Actions of people at the hub and at the backend are applied in the order in which they reach the hub; an action that
+would move an alert backwards (acknowledging an acknowledged alert, changing a cleared one) is ignored. Hence the first
+of two acknowledgements stands, and a late one never undoes it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ STORY = 50
 
 
 class NoSuchAlert(HubError):
-    """No alert of that id is known, or it is cleared."""
+    """Raised for an alert id that is unknown or already cleared."""
 
     exit_code = 3
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One change of an alert, as its story keeps it."""
+    """One change of an alert, as stored in its history."""
 
     n: int
     state: str
@@ -41,9 +41,12 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """Times are Unix seconds, as well as the hub knew them. `key` tells alerts of one rule apart; `value` is what was
-    read; `by` who changed it last, and `why`; `until` the end of a mute; `told` the last `n` that is durable in the
-    buffer; `evidence` why it was raised; `story` its changes, the last STORY of them."""
+    """An alert and its history. Times are Unix seconds by the hub's clock.
+
+    `key` distinguishes alerts of one rule; `value` is the value read; `by` made the last change and `why` is the reason
+    given; `until` is the end of a mute; `told` is the last `n` that is durable in the buffer; `evidence` says why the
+    alert was raised; `story` holds its changes: the first, then the last ones, STORY at most.
+    """
 
     id: str
     rule: str
@@ -75,7 +78,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def moved(alert: Alert, state: str, now: float, by: str, why: str = "", until: float | None = None) -> Alert | None:
-    """The alert after this, None when it changes nothing."""
+    """Return the alert after a transition, or None when the transition changes nothing."""
     if alert.state == CLEARED or state not in STATES:
         return None
     if state == ACKNOWLEDGED and alert.state == ACKNOWLEDGED:
@@ -94,13 +97,15 @@ def moved(alert: Alert, state: str, now: float, by: str, why: str = "", until: f
 
 
 def noted(story: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
-    """The first is always kept: when it was raised."""
+    """Append a step; the first one (when the alert was raised) is always kept."""
     return (*story[:1], *story[1:][-(STORY - 2) :], step)
 
 
 def due(alert: Alert, now: float, waited_s: float | None = None) -> Alert | None:
-    """What the clock does to it: a mute that ends, an escalation. None when nothing. `waited_s`: how long it has been
-    as it is, None: by its date."""
+    """Apply what time alone changes: the end of a mute, an escalation. Return None when nothing is due.
+
+    `waited_s`: seconds in the present state by a monotonic clock; None: computed from `changed`.
+    """
     waited_s = now - alert.changed if waited_s is None else waited_s
     if alert.state == MUTED and alert.until is not None and now >= alert.until:
         return moved(alert, RAISED, now, "hub", "the mute is over")

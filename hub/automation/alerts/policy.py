@@ -1,8 +1,8 @@
-"""Which change of which alert one notifier tells, and when. Pure.
+"""Decide which changes of which alerts a notifier sends, and when. Pure.
 
 TELL    now
-WAIT    not yet: quiet hours; what still holds afterwards is told then
-NEVER   it is not for this notifier, or says the end of what it never told
+WAIT    later: quiet hours; alerts that still hold afterwards are sent then
+NEVER   not for this notifier, or the end of an alert that it never sent
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ TELL, WAIT, NEVER = "tell", "wait", "never"
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What `hub.config.parts.notifiers` says of one notifier. `quiet` tells whether a moment (Unix seconds) is in its
-    quiet hours; `zones` empty: all."""
+    """Filter of one notifier, from `hub.config.parts.notifiers`.
+
+    `quiet` returns whether a moment (Unix seconds) lies in its quiet hours; an empty `zones` means all zones.
+    """
 
     least: str = "info"
     when: str = RAISED
@@ -33,7 +35,10 @@ EVERYTHING = Policy()
 
 
 def judge(policy: Policy, alert: Alert, now: float, *, told: bool, passed: bool) -> str:
-    """`told`: something of this alert was told here before; `passed`: something of it was kept back here before."""
+    """Return TELL, WAIT or NEVER for the present state of an alert.
+
+    `told`: an earlier change of this alert was sent here; `passed`: an earlier change was held back here.
+    """
     weight = SEVERITIES.index(alert.severity)
     if weight < SEVERITIES.index(policy.least) or (policy.zones and alert.zone not in policy.zones):
         return NEVER
@@ -49,5 +54,5 @@ def judge(policy: Policy, alert: Alert, now: float, *, told: bool, passed: bool)
 
 
 def first(alerts: list[Alert]) -> Alert:
-    """Of those that wait, the one whose turn it is: the most severe, the one that waits longest; ends come last."""
+    """Return the waiting alert to send next: the most severe, then the longest waiting; cleared ones last."""
     return max(alerts, key=lambda one: (one.state != CLEARED, SEVERITIES.index(one.severity)))

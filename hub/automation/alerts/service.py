@@ -1,8 +1,8 @@
-"""Raises, moves and tells alerts.
+"""Raises and changes alerts, and appends each change to the buffer.
 
-Each change is written to the store, then appended to the buffer's `alerts` stream, then marked as told. A process that
-is killed between two of these tells it again at its next start: the receiver knows it by its number. What the disk
-refuses is kept in RAM and tried again; the alert goes out all the same.
+Each change is written to the store, then appended to the buffer's `alerts` stream, then marked as sent (`told`). A
+process killed between two of these steps sends the change again after its restart; the receiver recognises it by its
+number. Changes that the disk refuses stay in memory and are retried; the alert is sent all the same.
 """
 
 from __future__ import annotations
@@ -26,18 +26,20 @@ from hub.protocol.records.rows import ALERTS, Subject
 from hub.store_and_forward.buffer import Buffer
 
 SUBJECTS = 4096
-"""Subjects remembered: one made anew costs a few bytes in the stream."""
+"""Size of the subject cache; a subject created again costs a few bytes in the stream."""
 LONGEST_MUTE_S = 31 * 86_400.0
 OPEN_LIMIT = 10_000
-"""Open alerts at once; beyond it no more are raised, which is said."""
+"""Maximum number of open alerts; further ones are not raised, and `ilot status` says so."""
 
 _log = logging.getLogger("hub.alerts")
 
 
 class Book:
-    """One a hub. `listeners` hear of every change, for notifiers and pages; they must not fail and not wait. `changes`
-    counts them in this life. `owners`: names of those beside the rules of the configuration that raise alerts and clear
-    them themselves."""
+    """All alerts of the hub.
+
+    `listeners` are called on every change (notifiers, pages); they must neither fail nor wait. `changes` counts changes
+    since the start. `owners` names the sources other than configured rules that raise and clear their own alerts.
+    """
 
     def __init__(self, store: Store, buffer: Buffer, clock: Clock) -> None:
         self._memory, self._buffer, self._clock = Memory(store), buffer, clock
@@ -47,15 +49,15 @@ class Book:
         self.owners: set[str] = set()
         self._open: dict[str, Alert] = {}
         self._keys: dict[tuple[str, str], str] = {}
-        self._since: dict[str, float] = {}  # monotonic: a clock that is set after the start lets nobody wait less
+        self._since: dict[str, float] = {}  # monotonic, so that setting the clock shortens no waiting time
         self._subjects: dict[tuple[str, ...], Subject] = {}
-        self._unkept: dict[str, Alert] = {}  # changed, and refused by the disk
-        self._owed: dict[str, Alert] = {}  # not durable in the buffer, as far as we know
-        self._appended: dict[str, int] = {}  # of those, the number last handed to the buffer in this life
+        self._unkept: dict[str, Alert] = {}  # changed, but refused by the disk
+        self._owed: dict[str, Alert] = {}  # not yet known to be durable in the buffer
+        self._appended: dict[str, int] = {}  # id → the `n` last appended to the buffer since the start
         self._lock = asyncio.Lock()
 
     async def load(self) -> None:
-        """What the hub's last life left open, or untold. Before the plugins start."""
+        """Load alerts that are open, or whose last change may not be in the buffer. Call before the plugins start."""
         for alert in await self._memory.open():
             self._take(alert)
             self._since[alert.id] -= max(0.0, self._clock.now() - alert.changed)
@@ -65,21 +67,23 @@ class Book:
 
     @property
     def open(self) -> list[Alert]:
-        """Those not cleared, oldest first."""
+        """Alerts that are not cleared, oldest first."""
         return list(self._open.values())
 
     def held(self) -> list[tuple[str, str]]:
-        """(rule, key) of those not cleared."""
+        """Return (rule, key) of all alerts that are not cleared."""
         return list(self._keys)
 
     def of(self, rule: str, key: str) -> Alert | None:
-        """The open alert of a rule at one place."""
+        """Return the open alert of a rule and key, or None."""
         name = self._keys.get((rule, key))
         return None if name is None else self._open[name]
 
     async def raise_(self, alert: Alert, *, noting: Mapping[str, bytes] | None = None) -> Alert | None:
-        """A new alert; where its rule has one open for the same, that one. `id`, `raised` and `changed` are given
-        here. None when too many are open. `noting`: keys of `meta` that are written in the commit of a change."""
+        """Raise an alert, or return the one that its rule has open for the same key; None when too many are open.
+
+        `id`, `raised` and `changed` are assigned here. `noting`: keys of `meta` written in the commit of the change.
+        """
         async with self._lock:
             known = self.of(alert.rule, alert.key)
             if known is not None:
@@ -102,7 +106,7 @@ class Book:
             return made
 
     async def amend(self, name: str, newer: Alert) -> Alert | None:
-        """What an open alert says is said again: text, value, severity and evidence of `newer`. Its state stays."""
+        """Replace text, value, severity and evidence of an open alert by those of `newer`; the state stays."""
         async with self._lock:
             known = self._open.get(name)
             if known is None:
@@ -123,7 +127,7 @@ class Book:
             return made
 
     async def clear(self, rule: str, key: str, by: str, *, noting: Mapping[str, bytes] | None = None) -> Alert | None:
-        """Its rule is over. `noting` as in `raise_`."""
+        """Clear the open alert of a rule and key. `noting` as in `raise_`."""
         async with self._lock:
             known = self.of(rule, key)
             after = None if known is None else moved(known, CLEARED, self._clock.now(), by)
@@ -132,8 +136,10 @@ class Book:
             return after
 
     async def act(self, name: str, state: str, by: str, why: str = "", until: float | None = None) -> Alert:
-        """What a person says: ACKNOWLEDGED, MUTED (with `until`) or CLEARED. Returns how the alert stands then, also
-        when this changed nothing. Raises NoSuchAlert."""
+        """Apply a person's action: ACKNOWLEDGED, MUTED (with `until`) or CLEARED.
+
+        Returns the alert as it stands then, also when the action changed nothing. Raises NoSuchAlert.
+        """
         async with self._lock:
             alert = self._open.get(name)
             if alert is None:
@@ -153,7 +159,7 @@ class Book:
             return after
 
     async def tick(self) -> None:
-        """Mutes that end, escalations, and what is still owed to the disk. About once a second."""
+        """End mutes, escalate, and retry writes that the disk refused. Called about once a second."""
         async with self._lock:
             now = self._clock.now()
             for alert in self.open:
@@ -165,7 +171,7 @@ class Book:
         await self.tell()
 
     async def tell(self) -> None:
-        """Have what is owed made durable in the buffer, and mark it as told."""
+        """Make pending changes durable in the buffer, and mark them as sent."""
         owed = list(self._owed.values())
         for alert in owed:
             self._append(alert)
@@ -179,7 +185,7 @@ class Book:
         told = []
         for alert in owed:
             if self._open.get(alert.id) is not (alert if alert.open else None):
-                continue  # it is being changed: what is written now would come after the newer one, and take it back
+                continue  # being changed: this write would overtake the newer one and undo it
             if self._owed.get(alert.id) is alert and self._appended.get(alert.id) == alert.n:
                 del self._owed[alert.id], self._appended[alert.id]
                 told.append(msgspec.structs.replace(alert, told=alert.n))
@@ -189,22 +195,22 @@ class Book:
             await self._keep(told)
 
     async def last(self, limit: int, begin: float = 0.0, end: float = inf) -> list[Alert]:
-        """Those raised in [begin, end), the newest first, open or not."""
+        """Return alerts raised in [begin, end), Unix seconds, newest first, open or not."""
         return await self._memory.last(limit, begin, end)
 
     async def these(self, names: Iterable[str]) -> list[Alert]:
-        """Those of these names that are known, open or not, the one raised first first."""
+        """Return the known alerts among these ids, open or not, in the order in which they were raised."""
         return await self._memory.these(names)
 
     async def find(self, name: str) -> Alert:
-        """One alert, open or not. Raises NoSuchAlert."""
+        """Return one alert, open or not. Raises NoSuchAlert."""
         found = self._open.get(name) or await self._memory.find(name)
         if found is None:
             raise NoSuchAlert(f"no alert {name!r} is known; `ilot alerts` lists them")
         return found
 
     def complaints(self) -> list[str]:
-        """Sentences for `ilot status`."""
+        """Return the problems to show in `ilot status`, one sentence each."""
         said = [f"{len(self._unkept)} alerts cannot be written to the store"] if self._unkept else []
         if self.refused:
             said.append(f"{self.refused} alerts were not raised: {OPEN_LIMIT} are open, clear some")
@@ -213,7 +219,7 @@ class Book:
     async def _change(
         self, alert: Alert, *, by_person: bool = False, noting: Mapping[str, bytes] | None = None
     ) -> None:
-        """RAM, store, buffer, and whoever listens; under the lock."""
+        """Apply a change in memory, store and buffer, and call the listeners. The caller holds the lock."""
         self._take(alert)
         self.changes += 1
         await self._keep([alert], by_person=by_person, noting=noting)
@@ -246,7 +252,7 @@ class Book:
                 self._unkept.pop(alert.id, None)
 
     def _append(self, alert: Alert) -> None:
-        """Hand it to the buffer, once a change."""
+        """Append the alert to the buffer, once per change."""
         if self._appended.get(alert.id) == alert.n:
             return
         subject = subject_of(alert)
@@ -258,5 +264,5 @@ class Book:
         try:
             self._buffer.append(row(alert, known, monotonic=self._clock.monotonic(), sure=sure), ALERTS)
         except BufferFull:
-            return  # owed: the next turn tries again
+            return  # still pending: retried on the next tick
         self._appended[alert.id] = alert.n

@@ -1,8 +1,8 @@
-"""An alert as a row of the `alerts` stream: a report whose metrics are those below. Pure.
+"""Encodes an alert as a row of the `alerts` stream: a report whose metrics are those below. Pure.
 
-One row is one change, whole: the receiver keeps, by hub and `alert`, the row with the greatest `alert_n`. The row's
-subject is the device and place (both empty for a whole zone or integration instance), its time the change's, its trust
-class that of the reading that decided.
+One row is one complete change: the receiver keeps, by hub and `alert`, the row with the greatest `alert_n`. The row's
+subject is the device and place (both empty for a whole zone or integration instance), its time that of the change, its
+trust class that of the reading that decided.
 """
 
 from __future__ import annotations

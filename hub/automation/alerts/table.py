@@ -1,5 +1,4 @@
-"""The table of alerts in the store: how each stands. A change is durable, and audited when a person made it, before
-anybody hears of it."""
+"""Alerts in the store, one row each. A change is durable, and audited when a person made it, before it is published."""
 
 from __future__ import annotations
 
@@ -15,18 +14,19 @@ from hub.core.disk.sqlite import transaction
 from hub.core.store import Store, audit, note
 
 KEPT = 10_000
-"""Cleared alerts kept here, those cleared last; the backend keeps the rest of the story."""
+"""Number of cleared alerts kept, those cleared last; the backend keeps the rest."""
 
 
 class _Counts(msgspec.Struct):
-    """What of an `Alert` says whether it is told: 10,000 are looked at at a start."""
+    """The two fields of an `Alert` that say whether it was sent. Decoding only these keeps the start fast with KEPT
+    rows."""
 
     n: int = 1
     told: int = 0
 
 
 class Memory:
-    """The alerts of one hub, over its store."""
+    """The alerts of one hub, over its store. All methods raise DiskRefuses and StorageError."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -34,7 +34,8 @@ class Memory:
     async def keep(
         self, alerts: Sequence[Alert], *, by_person: bool = False, noting: Mapping[str, bytes] | None = None
     ) -> None:
-        """`noting`: keys of `meta` that are written in the same transaction. Raises DiskRefuses, StorageError."""
+        """Insert or replace alerts and drop the oldest cleared ones, in one transaction with the keys `noting` of
+        `meta`."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
@@ -59,11 +60,11 @@ class Memory:
         await self._store.call(work)
 
     async def open(self) -> list[Alert]:
-        """Those not cleared, oldest first."""
+        """Return alerts that are not cleared, oldest first."""
         return await self._read("open = 1 ORDER BY raised", ())
 
     async def untold(self) -> list[Alert]:
-        """Cleared ones whose end is perhaps not in the buffer, however long ago they were raised."""
+        """Return cleared alerts whose last change may not be in the buffer, however old."""
 
         def work(db: apsw.Connection) -> list[Alert]:
             found = []
@@ -76,13 +77,13 @@ class Memory:
         return await self._store.call(work)
 
     async def these(self, names: Iterable[str]) -> list[Alert]:
-        """Those of these names that are known, the one raised first first."""
+        """Return the known alerts among these ids, in the order in which they were raised."""
         return await self._read(
             "id IN (SELECT value FROM json_each(?)) ORDER BY raised", (msgspec.json.encode(list(names)).decode(),)
         )
 
     async def last(self, limit: int, begin: float = 0.0, end: float = inf) -> list[Alert]:
-        """Those raised in [begin, end), Unix seconds, the newest first."""
+        """Return alerts raised in [begin, end), Unix seconds, newest first."""
         return await self._read("raised >= ? AND raised < ? ORDER BY raised DESC LIMIT ?", (begin, end, limit))
 
     async def find(self, name: str) -> Alert | None:

@@ -1,10 +1,12 @@
-"""Commands: the pipe backwards. Somebody wants a metric written -> may it be? -> durable and audited -> the integration
--> the device -> what came of it.
+"""Commands: requests to write a metric, from the request to the device's answer.
 
-    accepted ─▶ queued ─▶ sent ─▶ done | failed | expired
+accepted ─▶ queued ─▶ sent ─▶ done | failed | expired
 
-`policy` says what may be written (pure), `table` is their table in the store, `service` takes and hands out,
-`factory` bars devices that still have a credential that their maker prints in a manual.
+policy       what may be written (pure)
+table        commands in the store
+service      takes requests, hands commands to integrations, records results
+credentials  default credentials of makers (pure)
+factory      bars writes to devices that still have a default credential
 """
 
 from hub.automation.commands.credentials import Credential, credentials_of

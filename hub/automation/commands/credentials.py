@@ -1,4 +1,4 @@
-"""The credentials of the field, and those with which devices leave the factory. Pure."""
+"""Finds devices whose key or password is still a maker's default. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Credential(NamedTuple):
-    """What an integration signs in with. `user` is empty for a token, or where there is none."""
+    """A credential an integration logs in with. `user` is empty for a token, or where there is none."""
 
     user: str
     secret: str
@@ -23,7 +23,7 @@ class Credential(NamedTuple):
 
 
 def credentials_of(config: BaseModel) -> Iterator[Credential]:
-    """Every secret in an integration's options, each with the `user` beside it; those that are empty are none."""
+    """Yield every non-empty secret in an integration's options, with the `user` beside it."""
     user = getattr(config, "user", "")
     for name in type(config).model_fields:
         for value in _within(getattr(config, name)):
@@ -36,7 +36,7 @@ def credentials_of(config: BaseModel) -> Iterator[Credential]:
 def still_default(
     defaults: Iterable[DefaultKeys], credentials: Iterable[Credential], key: bytes | None
 ) -> DefaultKeys | None:
-    """The listed default that a device's key, or what its integration signs in with, is; None where it is none."""
+    """Return the listed default that equals the device's key or its integration's credential, or None."""
     signs_in = list(credentials)
     for default in defaults:
         if default.key is not None:
@@ -52,7 +52,7 @@ def still_default(
 
 
 def _is_key(default: bytes, key: bytes) -> bool:
-    """A device may have two keys, one behind the other: one of them is enough."""
+    """Return whether one of the device's keys is the default; a device with two keys has them concatenated."""
     size = len(default)
     return any(hmac.compare_digest(default, key[at : at + size]) for at in range(0, len(key), size))
 

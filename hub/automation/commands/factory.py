@@ -1,7 +1,7 @@
-"""Devices that still have a credential with which they left the factory: nothing is written to them.
+"""Bars writes to devices that still have a default credential.
 
-Who reads a maker's manual can write to such a device past the hub. What is known of defaults stands in the device's
-pack (`default_credentials`). A value that is read is worth no less for it: reading goes on.
+Anybody who reads a maker's manual can write to such a device past the hub. Known defaults are listed in the device's
+pack (`default_credentials`). Readings are not affected.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _log = logging.getLogger("hub.commands")
 
 
 class FactoryCredentials:
-    """One a hub. `credentials`: what each integration signs in with, by its name."""
+    """The check for default credentials. `credentials`: integration name → credentials it logs in with."""
 
     def __init__(
         self, devices: Devices, packs: Packs, credentials: Mapping[str, Sequence[Credential]], clock: Clock
@@ -32,19 +32,18 @@ class FactoryCredentials:
         self._found: dict[str, str] = {}
 
     def reconfigure(self, credentials: Mapping[str, Sequence[Credential]]) -> None:
-        """What the integrations sign in with by now."""
+        """Replace the integrations' credentials after a change of configuration."""
         self._credentials = credentials
         self._found.clear()
 
     async def of(self, device: Device) -> str:
-        """What the device still has, in words that do not show it; "" when it is nothing that is known, and when its
-        pack cannot be read."""
+        """Return which default the device still has, without showing it; "" if none, or if its pack cannot be read."""
         if not device.pack:
             return ""
         try:
             pack = await self._packs.get(device.pack)
         except DecodeError:
-            return ""  # told as the pack's own trouble
+            return ""  # reported with the packs
         default = still_default(
             pack.keys.default_credentials, self._credentials.get(device.integration, ()), device.key
         )
@@ -53,14 +52,14 @@ class FactoryCredentials:
         return "key" if default.key is not None else f"password of {default.user}" if default.user else "password"
 
     async def refuses(self, device: Device) -> str:
-        """Why nothing is written to this device now, "" when it may be."""
+        """Return why the device may not be written to, "" if it may."""
         what = await self.of(device)
         if not what:
             return ""
         return f"{device.id} still has the {what} that it left the factory with: change it in the device, then here"
 
     async def run(self) -> None:
-        """Look at all devices, again and again: one may be adopted, another be given a key of its own."""
+        """Check all devices every LOOK_S seconds: one may be adopted or be given its own key."""
         while True:
             found = {device.id: what for device in self._devices if (what := await self.of(device))}
             for name in found.keys() - self._found.keys():
@@ -69,11 +68,11 @@ class FactoryCredentials:
             await self._clock.sleep(LOOK_S)
 
     def status(self) -> dict[str, Any]:
-        """For the control socket: device → what it still has."""
+        """Return device → default it still has, for the control socket."""
         return dict(sorted(self._found.items()))
 
     def complaints(self) -> list[str]:
-        """What somebody should look at: one sentence for what devices of one integration share, or for one device."""
+        """Return the problems to show in `ilot status`, one sentence each."""
         return [
             f"device {name} still has the {what} that it left the factory with: nothing is written to it; change the "
             "credential in the device, then here"

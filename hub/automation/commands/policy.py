@@ -1,8 +1,8 @@
-"""May this be written? Pure.
+"""Decides whether a command may be given. Pure.
 
-Read-only by default: a metric is written only where the configuration names it in the device's `writable:`, with
-bounds, a role and a pace. A downlink that a device's pack knows only sets the sensor itself (its period, a
-threshold): it needs no such line, and the role technicien.
+Metrics are read-only by default: one is written only where the configuration lists it in the device's `writable:`,
+with bounds, a role and a pace. A downlink defined by a device's pack sets the sensor itself (its period, a threshold):
+it needs no such line, and the role technicien.
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ from hub.core.model import Device, Metric, Value, Writable
 from hub.i18n.typography import unit_text
 
 ROLES = ("lecteur", "auditeur", "technicien", "administrateur")
-"""From the least to the most that each may do."""
+"""Roles by increasing rights."""
 
 CALLED = {
     "lecteur": "a reader", "auditeur": "an auditor", "technicien": "a technician", "administrateur": "an administrator",
 }  # fmt: skip
-"""Roles in English sentences. In the configuration and in calls they have their French names."""
+"""Roles in English sentences. The configuration and calls use their French names."""
 
 SETTING = Writable(role="technicien", every_s=10.0)
-"""What holds for a downlink of a pack."""
+"""Limits of a pack's downlink."""
 
 SAFETY = frozenset(
     {"lock", "door", "garage_door", "gas", "smoke", "carbon_monoxide", "safety", "tamper", "heat", "problem", "opening"}
 )
-"""Device classes whose metrics no reading of trust class C ever writes, whatever the configuration says."""
+"""Device classes that no reading of trust class C ever writes, whatever the configuration says."""
 
 TEXT_LIMIT = 200
 
 
 class WriteRefused(HubError):
-    """It is not written; `reason` is a slug to count, `wait_s` after how many seconds it may be."""
+    """A command that may not be given.
+
+    `reason` is a slug to count, `wait_s` the seconds until it may be given, 0.0 where waiting does not help.
+    """
 
     exit_code = 3
 
@@ -46,9 +49,12 @@ class WriteRefused(HubError):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody wants written. `value` None and no `values`: let go. `by` is who ("cli:jeanne", "rule:night"), with
-    which role, and `why` in their own words. `ttl_s`: how long it may wait to be sent. `clear`: a reading of trust
-    class C decided it, which anybody near may have sent: only bounded comfort is written then."""
+    """A request to write.
+
+    `value` None without `values`: release the metric. `by` names the requester ("cli:jeanne", "rule:night"), `role` the
+    role used, `why` the reason in the requester's words. `ttl_s`: seconds it may wait to be sent. `clear`: decided by a
+    reading of trust class C, which anybody near may have forged; only bounded comfort values are written then.
+    """
 
     device: str
     metric: str
@@ -62,9 +68,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(order: Order, device: Device | None, metric: Metric | None, last: float | None, now: float) -> None:
-    """May this order go to its device? `last` is when its metric was written last, Unix seconds as `now`.
+    """Check a request against the device's limits. `last` is when the metric was last written, Unix seconds as `now`.
 
-    Raises WriteRefused with the reason and the remedy."""
+    Raises WriteRefused with the reason and the remedy.
+    """
     if device is None:
         raise WriteRefused("unknown-device", f"no device {order.device!r} is known; `ilot devices` lists them")
     if not order.why.strip() or len(order.why) > TEXT_LIMIT:
@@ -91,7 +98,7 @@ def judge(order: Order, device: Device | None, metric: Metric | None, last: floa
 
 
 def _comfort(order: Order, metric: Metric | None) -> None:
-    """Letting go is always right; else a flag or a bounded number that is nobody's safety."""
+    """Allow a release, or a flag or bounded number that is not safety-related. Raises WriteRefused."""
     if order.values is None and order.value is None:
         return
     if order.values is not None or metric is None or metric.kind == "text" or metric.device_class in SAFETY:
@@ -122,7 +129,7 @@ def _value(value: Value, metric: Metric | None, name: str, limits: Writable) -> 
 
 
 def read_value(text: str, metric: Metric | None) -> Value:
-    """A value as people type it. Raises WriteRefused."""
+    """Parse a value as people type it. Raises WriteRefused."""
     if metric is not None and metric.kind == "flag":
         words: Mapping[str, bool] = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
         if text.lower() not in words:

@@ -1,8 +1,8 @@
-"""Takes orders, hands commands to the integrations, keeps what came of them.
+"""Takes requests, hands commands to the integrations, and records the results.
 
-A command is never handed out twice, but for one that its integration said it had only queued: that it is handed out is
-on the disk before. One that was taken and not answered when the integration or the hub stops has failed: whoever gave
-it looks at the device and gives it again.
+A command is never handed out twice, except one that its integration reported as only queued: the hand-over is on disk
+before it happens. A command that was taken but not answered when the integration or the hub stops counts as failed;
+the requester checks the device and asks again.
 """
 
 from __future__ import annotations
@@ -24,23 +24,26 @@ from hub.devices.registry import Devices
 
 STATES = FINAL | {"queued", "sent"}
 OPEN_LIMIT = 1000
-"""Commands under way at once: more is a mistake."""
+"""Maximum number of commands under way; more is a mistake."""
 
 NO_ANSWER_S = 60.0
-"""How long after its expiry a command that was taken may stay without an answer."""
+"""Seconds after its expiry during which a taken command may still be answered."""
 
 LOOK_S = 0.5
 STEP_S = 5.0
-"""A clock that moved by more than this between two looks was set."""
+"""A clock that moved by more than this, in seconds, between two looks was set."""
 DETAIL_LIMIT = 300
 
 _log = logging.getLogger("hub.commands")
 
 
 class CommandService:
-    """One a hub. `metric` is what is known of a device's metric, `last` its last value; `downlink` checks a pack's
-    downlink and raises DecodeError when the pack has none such or the values are out of bounds; `barred` tells why
-    nothing is written to a device now, "" when it may be."""
+    """The commands of one hub.
+
+    `metric` returns what is known of a device's metric, `last` its last value; `downlink` checks a pack's downlink and
+    raises DecodeError when the pack has none such or the values are out of bounds; `barred` returns why a device may
+    not be written to now, "" if it may.
+    """
 
     def __init__(
         self,
@@ -59,26 +62,24 @@ class CommandService:
         self._metric, self._last, self._downlink = metric, last, downlink
         self._barred = barred
         self._open: dict[str, Record] = {}
-        self._former: set[str] = set()  # of these, those that an earlier life was given
+        self._former: set[str] = set()  # of these, those accepted by an earlier run
         self._taken: dict[str, str] = {}  # id of a command → the integration that has it
         self._written: dict[tuple[str, str], float] = {}
-        self._newest: dict[tuple[str, str], Record] = {}  # of this life, or looked up in it
+        self._newest: dict[tuple[str, str], Record] = {}  # (device, metric) → latest command, of this run or looked up
         self._waiting: dict[str, asyncio.Queue[Record]] = {}
-        self._acts: dict[str, frozenset[str]] = {}  # what an integration offers beside metrics and downlinks
+        self._acts: dict[str, frozenset[str]] = {}  # actions of integrations beside metrics and downlinks
         self._dirty: dict[str, Record] = {}
         self._changed, self._unwritten, self._some = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._offset: float | None = (
-            None  # of the clock on the wall to the one that never goes back, while some are open
-        )
+        self._offset: float | None = None  # wall clock less monotonic clock, while commands are open
         self.stopped: Stopped | None = None
         self.stops = 0
-        """How often all writes were stopped in this life."""
+        """Number of stops of all writes since the start."""
 
         self.frozen = ""
-        """Why nothing is written while a crisis holds, "" while it may be."""
+        """Why nothing is written during a crisis, "" otherwise."""
 
     async def load(self) -> None:
-        """What the hub's last life left open. Before the plugins start."""
+        """Load the commands that the last run left open. Call before the plugins start."""
         self.stopped = await self._memory.stopped()
         for record in await self._memory.open():
             self._keep(record)
@@ -87,8 +88,10 @@ class CommandService:
                 self._end(record, "failed", "the hub stopped before the device answered: look at the device")
 
     async def order(self, order: Order, *, noting: Mapping[str, bytes] | None = None) -> Record:
-        """Take an order; returning means it is durable and on its way. `noting`: keys of `meta` that are written in the
-        same commit. Raises WriteRefused, audited too."""
+        """Take a request; on return the command is durable and on its way.
+
+        `noting`: keys of `meta` written in the same commit. Raises WriteRefused, which is audited too.
+        """
         now = self._clock.now()
         device = self._devices.get(order.device)
         try:
@@ -98,7 +101,7 @@ class CommandService:
             if order.values is not None and device is not None:
                 await self._check_downlink(device, order)
             now = self._clock.now()
-            self._allow(order, now)  # while that was awaited all writes may have been stopped, or the same been ordered
+            self._allow(order, now)  # again: during the awaits writes may have been stopped, or the same requested
         except WriteRefused as refused:
             self._counts.add(f"write-{refused.reason}", order.device if device else "commands")
             said = {"device": order.device, "metric": order.metric, "why": order.why[:200], "reason": refused.reason}
@@ -107,7 +110,7 @@ class CommandService:
         return await self._accept(order, now, noting)
 
     def _allow(self, order: Order, now: float) -> None:
-        """Raises WriteRefused when it may not be written as things stand at this moment."""
+        """Raise WriteRefused if the command may not be given at this moment."""
         if self.frozen:
             raise WriteRefused("read-only", self.frozen)
         if self.stopped is not None:
@@ -145,11 +148,11 @@ class CommandService:
         )
 
     async def _accept(self, order: Order, now: float, noting: Mapping[str, bytes] | None) -> Record:
-        """Make it durable, then offer it."""
+        """Make the command durable, then offer it to its integration."""
         record = self._record(order, now)
         target = order.device, order.metric
         before = self._written.get(target)
-        self._written[target] = now  # before anything is awaited: two at once are two too many
+        self._written[target] = now  # before any await, so that a concurrent request sees it
         try:
             await self._memory.ordered(record, noting)
         except BaseException:
@@ -159,7 +162,7 @@ class CommandService:
                 del self._written[target]
             raise
         self._newest[target] = record
-        if self.stopped is not None:  # while it was made durable: nobody has heard of it yet
+        if self.stopped is not None:  # stopped while it was made durable; no integration has seen it
             self._end(record, "failed", f"all writes were stopped by {self.stopped.by}: {self.stopped.why}")
             return record
         self._keep(record)
@@ -172,8 +175,10 @@ class CommandService:
         self._some.set()
 
     def _follow(self) -> None:
-        """A clock that is set lets no command of this life wait for more or less than its time. One of a former life
-        ends at its date: nobody else knows how long the hub was off."""
+        """Shift expiry dates by a step of the clock, so that it changes no waiting time of this run's commands.
+
+        Commands of an earlier run keep their date: how long the hub was off is unknown.
+        """
         offset = self._clock.now() - self._clock.monotonic()
         if self._offset is not None and abs(offset - self._offset) > STEP_S:
             for record in self._open.values():
@@ -187,8 +192,8 @@ class CommandService:
             self._waiting[device.integration].put_nowait(record)
 
     async def taken_by(self, integration: str) -> AsyncIterator[Command]:
-        """Each command for a device of this integration, those that wait already first."""
-        self._left(integration)  # what a former life took that Python has not closed yet
+        """Yield each command for a device of this integration, waiting ones first."""
+        self._left(integration)  # taken by a former iterator that Python has not closed yet
         queue: asyncio.Queue[Record] = asyncio.Queue()
         self._waiting[integration] = queue
         for record in list(self._open.values()):
@@ -210,13 +215,13 @@ class CommandService:
                 self._taken[record.id] = integration
                 yield record.command()
         finally:
-            if self._waiting.get(integration) is queue:  # else another life has begun, and these are its own by now
+            if self._waiting.get(integration) is queue:  # otherwise a new iterator owns these entries
                 del self._waiting[integration]
                 self._acts.pop(integration, None)
                 self._left(integration)
 
     async def _hand_out(self, record: Record) -> None:
-        """Make it durable that somebody has it. While the disk refuses nobody does: then it expires."""
+        """Record the hand-over on disk before it happens. While the disk refuses the command waits, and may expire."""
         record.taken = True
         while not record.final:
             try:
@@ -227,7 +232,7 @@ class CommandService:
                 await self._clock.sleep(LOOK_S)
 
     def _left(self, integration: str) -> None:
-        """An integration stopped listening: what it has not answered has failed, what it only queued waits on."""
+        """Fail what an integration that stopped listening had taken; commands it only queued go on waiting."""
         for name in [name for name, who in self._taken.items() if who == integration]:
             record = self._open[name]
             if record.state == "queued":
@@ -236,15 +241,16 @@ class CommandService:
                 self._end(record, "failed", "its integration stopped before it answered: look at the device")
 
     def offer(self, integration: str, acts: frozenset[str]) -> None:
-        """See `hub.sdk.session.Commands.offer`; until the integration stops taking commands."""
+        """Register extra actions of an integration until it stops taking commands; see
+        `hub.sdk.session.Commands.offer`."""
         self._acts[integration] = acts
 
     def wants(self, integration: str, command: str) -> bool:
-        """Has an integration this command still to do?"""
+        """Return whether the integration still has this command to do."""
         return self._taken.get(command) == integration
 
     def answer(self, integration: str, command: str, state: str, detail: str) -> None:
-        """What an integration says of a command it took. One that has ended stays as it is."""
+        """Record an integration's answer to a command it took. A command that has ended does not change."""
         record = self._open.get(command)
         if record is None or self._taken.get(command) != integration or state not in STATES:
             self._counts.add("answer-to-no-command", integration)
@@ -270,7 +276,7 @@ class CommandService:
         self._unwritten.set()
 
     async def run(self) -> None:
-        """Write down what comes of commands, and let those expire that wait too long."""
+        """Write results to the store, and expire commands that wait too long."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._write())
             group.create_task(self._expire())
@@ -286,7 +292,7 @@ class CommandService:
 
     async def _expire(self) -> None:
         while True:
-            if not self._open:  # a hub that nobody commands does not wake for it
+            if not self._open:  # no periodic wake-up while nothing is under way
                 self._some.clear()
                 await self._some.wait()
             await self._clock.sleep(LOOK_S)
@@ -300,7 +306,7 @@ class CommandService:
                     self._end(record, "failed", "its integration did not say what became of it: look at the device")
 
     async def flush(self) -> None:
-        """Write down what is known now. What the disk refuses is tried again at the next turn."""
+        """Write pending results now. What the disk refuses is retried on the next turn."""
         dirty, self._dirty = self._dirty, {}
         if dirty:
             try:
@@ -310,7 +316,7 @@ class CommandService:
                 _log.warning("what came of %d commands is not written down yet: %s", len(dirty), error)
 
     async def wait(self, record: Record, seconds: float) -> Record:
-        """Until the command has ended, or that long."""
+        """Wait until the command has ended, `seconds` at most, and return it."""
         try:
             async with asyncio.timeout(seconds):
                 while not record.final:
@@ -328,23 +334,23 @@ class CommandService:
         return self._open.get(name)
 
     async def latest(self, device: str, metric: str) -> Record | None:
-        """The last order of a metric that was taken, whoever gave it, as it stands. Raises StorageError."""
+        """Return the latest accepted command of a metric, whoever gave it. Raises StorageError."""
         target = device, metric
         if target not in self._newest:
             kept = await self._memory.latest(device, metric)
             known = None if kept is None else self._open.get(kept.id) or self._dirty.get(kept.id) or kept
             if known is None or not (known.final or known.id in self._open):
-                return known  # its end is being written down: the next look sees it
+                return known  # its end is being written: the next call sees it
             self._newest.setdefault(target, known)
         return self._newest[target]
 
     def waiting_for(self, device: str, metric: str) -> list[Record]:
-        """What is under way to this metric of a device, the oldest first."""
+        """Return the commands under way to this metric of a device, oldest first."""
         found = [one for one in self._open.values() if (one.device, one.metric) == (device, metric)]
         return sorted(found, key=lambda one: one.at)
 
     def withdraw(self, name: str, why: str) -> bool:
-        """Nobody wants this command any more. False when it ended or may have reached its device: it goes on then."""
+        """Cancel a command. Returns False when it has ended or may have reached its device: it goes on then."""
         record = self._open.get(name)
         if record is None or record.state not in ("accepted", "queued") or (record.taken and record.state != "queued"):
             return False
@@ -352,25 +358,27 @@ class CommandService:
         return True
 
     async def last(self, limit: int) -> list[Record]:
-        """The newest commands first."""
+        """Return the newest commands first."""
         await self.flush()
         return await self._memory.last(limit)
 
     async def stop(self, by: str, why: str) -> list[Record]:
-        """Stop all writes, durably (R175-3 4°): what is under way fails, and what this hub wrote is let go where the
-        device knows how. Returns the commands that let go."""
+        """Stop all writes, durably (code de la construction, R175-3 4°). Returns the commands that release.
+
+        Commands under way fail, and values that this hub wrote are released where the device can do so.
+        """
         now = self._clock.now()
         self.stopped = Stopped(now, by, why)
         self.stops += 1
-        # What an integration has in its hands may reach its device yet: then it is let go after it.
+        # A command that an integration has taken may still reach its device: release it afterwards.
         underway = [
             one
             for one in self._open.values()
             if one.id in self._taken and one.state != "queued" and one.value is not None
         ]
-        for record in list(self._open.values()):  # whatever the disk says to it
+        for record in list(self._open.values()):  # in memory first: the stop holds even if the disk refuses
             self._end(record, "failed", f"all writes were stopped by {by}: {why}")
-        await self.flush()  # a value that was written a moment ago is let go too
+        await self.flush()  # so that values written a moment ago are released too
         try:
             before = await self._memory.written()
         except (DiskRefuses, StorageError):
@@ -382,7 +390,9 @@ class CommandService:
             for device, metric in sorted(written)
             if self._devices.get(device) is not None
         ]
-        await self._memory.stop(self.stopped, now, by, why, releases)  # with them: a kill in between lets go of all
+        await self._memory.stop(
+            self.stopped, now, by, why, releases
+        )  # one transaction: a kill in between still releases all
         for record in releases:
             self._written[record.device, record.metric] = now
             self._newest[record.device, record.metric] = record
@@ -394,7 +404,7 @@ class CommandService:
     async def resume(self, by: str, why: str) -> None:
         before = self.stopped
         await self._memory.stop(None, self._clock.now(), by, why)
-        if self.stopped is not before:  # somebody stopped all writes again meanwhile
+        if self.stopped is not before:  # stopped again during the await
             return
         self.stopped = None
         _log.warning("writes are allowed again")

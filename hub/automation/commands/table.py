@@ -1,7 +1,7 @@
-"""The table of commands in the store: what was ordered, by whom, and what came of it.
+"""Commands in the store: what was requested, by whom, and the result.
 
-A command is durable, and audited, before an integration hears of it; and so is that it was handed out. What came of it
-is written at once, a moment after it is known.
+A command is durable, and audited, before an integration sees it; so is its hand-over. Results are written at once, a
+moment after they are known.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from hub.core.store import Store, audit, note
 
 FINAL = frozenset({"done", "failed", "expired"})
 KEPT = 10_000
-"""Commands kept; the audit chain keeps the rest of the story."""
+"""Commands kept; the audit chain keeps the rest."""
 
 STOPPED = "writes-stopped"
-"""Key of `meta`: who stopped all writes, when and why."""
+"""Key in `meta`: who stopped all writes, when and why."""
 
 
 class Record(msgspec.Struct, kw_only=True):
-    """A command and its story. Times are Unix seconds; `old` is the metric's value when it was ordered."""
+    """A command and its state. Times are Unix seconds; `old` is the metric's value when it was requested."""
 
     id: str
     device: str
@@ -40,7 +40,7 @@ class Record(msgspec.Struct, kw_only=True):
     detail: str = ""
     old: Value | None = None
     until: float | None = None  # when it reached its last state
-    taken: bool = False  # an integration has it, or had it: never handed out again, unless that said "queued"
+    taken: bool = False  # handed to an integration: never handed out again, unless it answered "queued"
 
     @property
     def final(self) -> bool:
@@ -72,7 +72,7 @@ class Memory:
         self._store = store
 
     async def ordered(self, record: Record, noting: Mapping[str, bytes] | None = None) -> None:
-        """Keep a new command and audit it, in one transaction with these keys of `meta`."""
+        """Insert a new command and audit it, in one transaction with these keys of `meta`."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
@@ -82,7 +82,7 @@ class Memory:
         await self._store.call(work)
 
     async def handed(self, record: Record) -> None:
-        """Keep that an integration is about to have it. Raises DiskRefuses, StorageError."""
+        """Record that an integration is about to take the command. Raises DiskRefuses, StorageError."""
         body = msgspec.structs.replace(record)
 
         def work(db: apsw.Connection) -> None:
@@ -92,8 +92,10 @@ class Memory:
         await self._store.call(work)
 
     async def answered(self, records: list[Record], at: float) -> None:
-        """Keep how these stand now; those that have reached their end are audited."""
-        records = [msgspec.structs.replace(record) for record in records]  # they go on while the store's thread writes
+        """Update the state of commands; those that have ended are audited."""
+        records = [
+            msgspec.structs.replace(record) for record in records
+        ]  # copies: the originals change while the store's thread writes
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
@@ -109,20 +111,20 @@ class Memory:
         await self._store.audit(at, who, {"command": "refused", **what})
 
     async def open(self) -> list[Record]:
-        """Those that have not ended, oldest first."""
+        """Return commands that have not ended, oldest first."""
         return await self._read("state NOT IN ('done', 'failed', 'expired') ORDER BY at", ())
 
     async def last(self, limit: int) -> list[Record]:
-        """The newest first."""
+        """Return the newest commands first."""
         return await self._read("1 ORDER BY at DESC LIMIT ?", (limit,))
 
     async def latest(self, device: str, metric: str) -> Record | None:
-        """The newest of one metric."""
+        """Return the newest command of one metric, or None."""
         found = await self._read("device = ? AND metric = ? ORDER BY at DESC LIMIT 1", (device, metric))
         return found[0] if found else None
 
     async def written(self) -> list[Record]:
-        """The last command done of each metric of each device, where it wrote a value that stands since."""
+        """Return the last completed command of each metric, where its value still stands."""
         records = await self._read("state = 'done' ORDER BY at", ())
         latest = {(record.device, record.metric): record for record in records if record.values is None}
         return [record for record in latest.values() if record.value is not None]
@@ -130,8 +132,8 @@ class Memory:
     async def stop(
         self, stopped: Stopped | None, at: float, who: str, why: str, releases: Sequence[Record] = ()
     ) -> None:
-        """Remember, durably and audited, that all writes are stopped, None: that they are not any more; and in the same
-        transaction the commands that let go because of it."""
+        """Record and audit that all writes are stopped (None: allowed again), with the releasing commands, in one
+        transaction."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
@@ -155,7 +157,7 @@ class Memory:
 
 
 def _order(db: apsw.Connection, record: Record) -> None:
-    """A new command and its entry in the audit chain, inside the caller's transaction."""
+    """Insert a new command and its entry in the audit chain, inside the caller's transaction."""
     _put(db, record)
     db.execute("DELETE FROM commands WHERE id IN (SELECT id FROM commands ORDER BY at DESC LIMIT -1 OFFSET ?)", (KEPT,))
     said = {

@@ -1,12 +1,14 @@
-"""Declarative rules: what a hub watches by itself, in RAM, on raw values, with no network.
+"""Declarative rules, evaluated in memory on raw values without network.
 
-    schedules           weekly programmes, in a site's time
-    conditions          one test of one value, with hysteresis and time: state machines
-    compiler            configuration → `Rule`
-    engine              rules × places → what is looked at, by reading and by ticking clock; what fired
+    schedules      weekly programmes, in a site's time
+    conditions     tests of one value, with hysteresis and duration: state machines
+    compiler       configuration → `Rule`
+    engine         rules × places: evaluation by reading and by clock
+    absence        silence of devices and integrations
+    events         the result: a rule began or ceased to hold (`Fired`)
+    write_intents  which rule holds which metric, and what remains to be written
 
-The configuration says them in `hub.config.parts.rules`. A rule says only that something began or is over (`Fired`).
-What follows from it, an alert or a command, is for `hub.automation.alert_engine`.
+The configuration model is `hub.config.parts.rules`. Alerts and commands follow in `hub.automation.alert_engine`.
 """
 
 from hub.automation.rules.compiler import compile_rules

@@ -1,8 +1,8 @@
-"""What is not heard: one alert for a device that fell silent, one for a whole integration instance that did.
+"""Detects silence: one event for a silent device, one for a whole silent integration instance.
 
-A device is silent when nothing came of it for so long. When nothing came of its whole instance for half of that, with
-two watched devices or more, the instance is what is away (its gateway, its bus, its server), and one alert says so.
-When it is heard again, its devices get the full time anew to be heard themselves.
+A device is silent when no report came from it for its period of patience. When nothing came from its whole instance for
+half of that, and at least two of its devices are watched, the instance (gateway, bus, server) is taken to be down, and
+a single event says so. When the instance is heard again, its devices get the full time again.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from hub.config.values import show_duration
 from hub.core.model import Device, Place, TrustClass, Value
 
 UNKNOWN_S = 86_400.0
-"""Patience with a device whose period nobody knows."""
+"""Patience with a device whose reporting period is unknown, in seconds."""
 
 
 class Absence:
-    """`open` are the (rule, key) that held in an earlier life. `start` is when this life began."""
+    """The absence rules of one hub. `open` are the (rule, key) that held in an earlier run; `start` is the monotonic
+    second at which this run began."""
 
     def __init__(
         self,
@@ -37,16 +38,16 @@ class Absence:
         self._place, self._devices, self._period = place, devices, period
         self._start = start
         self._on_duty = on_duty
-        self._since: dict[str, float] = {}  # rule or device → when its hours began
-        self._device: dict[tuple[str, str], float] = {}  # (device, metric or "") → heard last
+        self._since: dict[str, float] = {}  # rule or device → start of its active hours
+        self._device: dict[tuple[str, str], float] = {}  # (device, metric or "") → last report
         self._instance: dict[str, float] = {}
-        self._back: dict[str, float] = {}  # instance → when it was heard again after it was away
-        self._watched: dict[str, dict[str, float]] = {}  # rule → device → since when it is looked at
+        self._back: dict[str, float] = {}  # instance → first report after a silence
+        self._watched: dict[str, dict[str, float]] = {}  # rule → device → watched since
         self._ticked = False
         self._on = {(rule.name, key) for rule in self.rules for name, key in open if name == rule.name}
 
     def inherit(self, former: Absence) -> None:
-        """Who was heard when, and since when it is that the same rules look and that hours last."""
+        """Take over from the former rules: when devices were last heard, and since when they have been watched."""
         self._device, self._instance, self._back = former._device, former._instance, former._back
         self._start, self._ticked, self._since = former._start, True, former._since
         metrics = {rule.name: rule.metric for rule in former.rules}
@@ -58,7 +59,7 @@ class Absence:
         return (rule, key) in self._on
 
     def standing(self) -> list[tuple[str, str]]:
-        """(rule, key) of all that holds."""
+        """Return (rule, key) of everything that holds."""
         return list(self._on)
 
     def watches(self, device: Device) -> bool:
@@ -69,7 +70,7 @@ class Absence:
         return rule.wants(device.place, place.zone if place else "")
 
     def heard(self, device: Device, values: Mapping[str, Value], now: float) -> Iterator[Fired]:
-        """A report. Yields what is over by it."""
+        """Record a report. Yields the silences that it ends."""
         if not self.rules:
             return
         self._device[device.id, ""] = now
@@ -91,7 +92,7 @@ class Absence:
                 yield _fired(rule, self._of_device(device), False, "")
 
     def tick(self, now: float, watched: Mapping[str, bool]) -> Iterator[Fired]:
-        """The clock went on. Yields what has begun, and what is over because its device is gone."""
+        """Advance the clock. Yields silences that began, and those that end because their device was removed."""
         if not self.rules:
             return
         devices = list(self._devices())
@@ -126,8 +127,10 @@ class Absence:
                     yield _fired(rule, self._of_device(device), True, shown)
 
     def _hours(self, name: str, active: bool, now: float) -> float | None:
-        """Since when its hours are, None outside of them; those that were on when this life began have no beginning.
-        Whoever rests by design is not silent when its hours begin: it gets its full time."""
+        """Return since when the hours `name` have been active, None outside them; 0.0 if they were active at the start.
+
+        A device that is off by design outside its hours gets its full time when they begin.
+        """
         if not active:
             self._since[name] = -1.0
             return None
@@ -136,13 +139,12 @@ class Absence:
         return self._since.setdefault(name, 0.0)
 
     def _watch(self, rule: Rule, wanted: list[Device], first: float) -> None:
-        """A device that was added, or that the rule looks at only now, gets its full time to be heard."""
+        """Start the full time of devices that were added, or that the rule has just begun to watch."""
         known = self._watched.get(rule.name, {})
         self._watched[rule.name] = {device.id: known.get(device.id, first) for device in wanted}
 
     def _gone(self, rule: Rule, wanted: list[Device]) -> Iterator[Fired]:
-        """Whoever is not there any more, or not looked at, is not silent either: nothing could ever say that it is
-        over."""
+        """End silences of devices that were removed or are no longer watched; no report could end them."""
         here = {device.id for device in wanted} | {f"integration:{device.integration}" for device in wanted}
         for key in [key for name, key in self._on if name == rule.name and key not in here]:
             self._on.discard((rule.name, key))
@@ -170,7 +172,7 @@ def _fired(rule: Rule, where: Where, on: bool, limit: str) -> Fired:
 
 
 def _singles(devices: list[Device]) -> set[str]:
-    """Instances with one watched device: it and its instance cannot be told apart."""
+    """Return instances with one watched device: its silence cannot be told from the instance's."""
     count: dict[str, int] = {}
     for device in devices:
         count[device.integration] = count.get(device.integration, 0) + 1

@@ -1,4 +1,4 @@
-"""The rules of the configuration → `Rule`: templates filled in, times in seconds, units looked up. Pure."""
+"""Compiles the configured rules to `Rule`: templates expanded, times in seconds, units resolved. Pure."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from hub.core.model import Value
 
 SHOWN = {"Cel": "°C", "[ppm]": "ppm", "1": "", "kW.h": "kWh", "m3": "m³", "m3/h": "m³/h",
          "ug/m3": "µg/m³", "Bq/m3": "Bq/m³", "uS/cm": "µS/cm", "m/s2": "m/s²", "deg": "°", "MiBy": "MiB"}  # fmt: skip
-"""UCUM as people write it."""
+"""UCUM units as people write them."""
 
 
 class Action(msgspec.Struct, frozen=True):
-    """What is written while a rule holds; `otherwise` None lets go. `by_anybody`: readings of trust class C may."""
+    """The write of a rule while it holds; on its end `otherwise` is written, None releases the metric. `by_anybody`:
+    readings of trust class C may trigger it."""
 
     device: str
     metric: str
@@ -38,8 +39,8 @@ class Action(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule, ready to be watched. `places` and `zones` are ids; neither: everywhere. Exactly one of `test`,
-    `silent_s`, `silent_periods` is given; `aggregate`, `minus`, `rate_s` and `stuck` say what `test` is of."""
+    """A compiled rule. `places` and `zones` are ids; both empty: everywhere. Exactly one of `test`, `silent_s` and
+    `silent_periods` is set; `aggregate`, `minus`, `rate_s` and `stuck` say which quantity `test` applies to."""
 
     name: str
     metric: str | None = None
@@ -66,16 +67,16 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def absence(self) -> bool:
-        """Is it about what is not heard?"""
+        """Whether this is a rule on silence."""
         return self.silent_s is not None or self.silent_periods is not None
 
     def wants(self, place: str, zone: str) -> bool:
-        """Is it about this place, which is in this zone?"""
+        """Return whether the rule applies to this place, which lies in this zone."""
         return place in self.places or zone in self.zones or not (self.places or self.zones)
 
 
 def compile_rules(core: Core) -> list[Rule]:
-    """Those that are enabled, of a configuration that `ilot check` finds right."""
+    """Compile the enabled rules of a configuration that `ilot check` accepts."""
     templates = all_templates(core.rule_templates)
     programmes = {name: compile_programme(schedule, core) for name, schedule in core.schedules.items()}
     return [_rule(name, expand(rule, templates), core, programmes) for name, rule in core.rules.items() if rule.enabled]
@@ -132,7 +133,7 @@ def _limit(rule: Written, unit: str | None) -> str:
 
 
 def with_unit(value: Value, unit: str | None) -> str:
-    """For people: `55.2 °C`."""
+    """Format a value for people: `55.2 °C`."""
     if isinstance(value, bool | str):
         return str(value)
     shown = f"{round(value, 2):.15g}" if abs(value) >= 1 else f"{value:.3g}"
@@ -140,7 +141,7 @@ def with_unit(value: Value, unit: str | None) -> str:
 
 
 def compile_programme(schedule: Schedule, core: Core) -> Programme:
-    """One of the core's schedules."""
+    """Compile one of the core's schedules."""
     days: list[list[Interval]] = [[] for _ in range(7)]
     for names, hours in schedule.weekly.items():
         for day in days_of(names):
@@ -166,7 +167,7 @@ def _calendar(name: str, written: WrittenCalendar) -> Calendar:
 
 
 def _dates(written: Mapping[str, list[str]]) -> dict[date, Hours]:
-    """Periods may overlap: the later in the file stands."""
+    """Expand periods to days. Where periods overlap, the later in the file wins."""
     return {day: _hours(hours) for period, hours in written.items() for day in dates_of(period)}
 
 

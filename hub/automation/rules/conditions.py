@@ -1,7 +1,7 @@
-"""One test of one value: hysteresis, duration, rates, differences, aggregates. Pure state machines.
+"""Tests of one value: hysteresis, duration, rates, differences, aggregates. Pure state machines.
 
-All times are seconds of one clock that never goes back. A value that makes no sense for its test (a text for `above`)
-gives None, and None leaves everything as it is.
+All times are seconds of one monotonic clock. A value that does not fit its test (a text for `above`) gives None, and
+None changes nothing.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ import msgspec
 from hub.core.model import Value
 
 POINTS = 256
-"""Readings kept to tell a rate; a faster source is thinned."""
-HUGE = 1e300
+"""Readings kept to compute a rate; a faster source is thinned."""
+HUGE = 1e300  # beyond it differences and sums may overflow to infinity
 LEAST = 3
-"""Readings that must say the same before a value is called stuck."""
+"""Equal readings required before a value counts as stuck."""
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """True from `limit` on (`up`) or below it. It is over past `clears`: below it (`up`), or at it and above."""
+    """A threshold with hysteresis: true from `limit` on (`up`) or below it; false again below `clears` (`up`), or at
+    `clears` and above."""
 
     limit: float
     clears: float
     up: bool = True
 
     def holds(self, value: Value, on: bool) -> bool | None:
-        """`on`: was it true before?"""
+        """Return whether the test holds, None for values that are no numbers. `on`: it held before."""
         if not number(value):
             return None
         edge = self.clears if on else self.limit
@@ -37,7 +38,7 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 class Equals(msgspec.Struct, frozen=True):
-    """True while the value is this flag or text."""
+    """A test for one flag or text."""
 
     value: bool | str
 
@@ -48,7 +49,7 @@ class Equals(msgspec.Struct, frozen=True):
 
 
 class ForDuration:
-    """Turns on when something was true for `for_s` without a break, off when it is not true any more."""
+    """A delay: turns on after the condition held for `for_s` without a break, off as soon as it does not."""
 
     __slots__ = ("for_s", "on", "since")
 
@@ -57,7 +58,7 @@ class ForDuration:
         self.since: float | None = None
 
     def step(self, holds: bool, at: float) -> bool:
-        """Returns whether `on` changed."""
+        """Feed one result. Returns whether `on` changed."""
         if not holds:
             self.since = None
             changed, self.on = self.on, False
@@ -67,24 +68,28 @@ class ForDuration:
         return self.due(at)
 
     def ripe(self, now: float) -> bool:
-        """Is it to turn on by the clock alone?"""
+        """Return whether time alone would turn it on now."""
         return not self.on and self.since is not None and now - self.since >= self.for_s
 
     def due(self, now: float) -> bool:
-        """The clock went on. Returns whether `on` changed."""
+        """Advance the clock. Returns whether `on` changed."""
         changed = self.ripe(now)
         self.on = self.on or changed
         return changed
 
 
 class Operand(Protocol):
-    """What the test is of. `take` is given a reading of the member `who`; None: there is nothing to test yet."""
+    """The quantity that a test applies to.
+
+    `take` is fed a reading of the member `who`, at `at` in monotonic seconds; it returns None while there is nothing to
+    test.
+    """
 
     def take(self, who: str, value: Value, at: float) -> Value | None: ...
 
 
 class MetricValue:
-    """The value itself."""
+    """The value as read."""
 
     __slots__ = ()
 
@@ -93,7 +98,7 @@ class MetricValue:
 
 
 class Rate:
-    """How fast it changes, per hour, since the last reading that is at least `over_s` older."""
+    """The change per hour since the last reading that is at least `over_s` older."""
 
     __slots__ = ("_over_s", "_points")
 
@@ -116,7 +121,7 @@ class Rate:
 
 
 class Difference:
-    """The first series less the second, when both were told within `within_s`."""
+    """The first series less the second, when both were read within `within_s`."""
 
     __slots__ = ("_last", "_within_s")
 
@@ -135,7 +140,7 @@ class Difference:
 
 
 class Aggregate:
-    """One number of the last values of many, those told within `within_s`."""
+    """The mean, minimum or maximum of the latest values of several members, read within `within_s`."""
 
     __slots__ = ("_kind", "_last", "_within_s")
 
@@ -154,7 +159,7 @@ class Aggregate:
 
 
 class Unchanged:
-    """For how many seconds the value has been the same, over LEAST readings or more; 0 when it moved."""
+    """Seconds for which the value has been the same, over LEAST readings or more; 0 when it changed."""
 
     __slots__ = ("_count", "_since", "_value")
 
@@ -170,6 +175,8 @@ class Unchanged:
 
 
 def number(value: Value) -> TypeGuard[float]:
-    """A number that can be reckoned with: no flag, no text, nothing that is no double. What may not leave RAM was not
-    held against any bounds before it came here."""
+    """Return whether this is a number fit for arithmetic: no flag, no text, no NaN or infinity.
+
+    Values that may not leave memory come here without having been checked against bounds.
+    """
     return not isinstance(value, bool | str) and -HUGE <= value <= HUGE

@@ -1,8 +1,8 @@
-"""Rules × places: what is looked at with each reading and with each tick of the clock. RAM only.
+"""Evaluates rules at places, with each reading and each tick of the clock. In memory only.
 
-A device's plan asks once for a `RuleBinding` of the metrics that it reports; a report no rule looks at costs one test
-of None. A rule that fails is reported once and watched no more; it stops no other. What fires is handed to `events`,
-which must not fail and not wait.
+A device's plan asks once for the `RuleBinding` of the metrics it reports; a report that no rule watches costs one test
+for None. A rule that raises is reported once and no longer evaluated; the others go on. Events are passed to `fired`,
+which must neither fail nor wait.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from hub.automation.rules.write_intents import Holder
 from hub.core.model import Device, Metric, Place, Quality, Report, TrustClass, Value
 
 AHEAD_S = 120.0
-"""A report that is dated further ahead is taken for one of now."""
+"""A report dated further ahead than this, in seconds, is treated as one of now."""
 
 LATE_S = 1.0
-"""A reading that is this much older than the last one comes late. Less is how clocks are read."""
+"""A reading older than the last one by more than this, in seconds, is late and ignored. Less is jitter of clocks."""
 
 _log = logging.getLogger("hub.rules")
 
 
 class RuleInstance:
-    """One rule at one place, or of one zone."""
+    """The state of one rule at one place, or of one zone."""
 
     __slots__ = ("at", "held", "members", "operand", "private", "rule", "series", "true", "trust", "value", "where")
 
@@ -42,14 +42,14 @@ class RuleInstance:
         self.trust = TrustClass.C
         self.private = False
         self.true = False
-        """What was looked at last met the test, whatever the hour."""
+        """The value last evaluated met the test, regardless of the schedule."""
         self.members: set[str] = set()
-        """The devices that it looked at."""
+        """Devices whose readings it evaluates."""
         self.series: dict[tuple[str, str], Metric] = {}
-        """(metric, zone) of what it looked at: whether that may be told is asked when it fires."""
+        """(metric key, zone) → metric evaluated. Whether it may be published is decided when the rule fires."""
 
     def take(self, who: str, value: Value, at: float, trust: TrustClass, watched: bool) -> bool:
-        """One reading of one member. Returns whether it changed. A reading older than the last one says nothing."""
+        """Evaluate one reading of one member. Returns whether the state changed; a late reading never does."""
         if at < self.at.get(who, at) - LATE_S:
             return False
         self.at[who] = at
@@ -68,7 +68,8 @@ class RuleInstance:
         return self.held.step(holds, at)
 
     def begin(self, now: float) -> None:
-        """Its hours begin, or have: a source that tells only changes need not say again what holds."""
+        """Start the delay if the condition already holds at the start of the hours: a source that reports only changes
+        will not repeat the value."""
         if self.true and not self.held.on and self.held.since is None and isinstance(self.operand, MetricValue):
             self.held.since = now
 
@@ -79,7 +80,7 @@ class RuleInstance:
 
 
 class RuleBinding:
-    """What rules look at in the reports of one device that have one set of metrics."""
+    """The rule instances that evaluate reports of one device with one set of metrics."""
 
     __slots__ = ("_device", "_rules", "watches")
 
@@ -91,10 +92,12 @@ class RuleBinding:
 
 
 class Rules:
-    """The rules of one hub. `place` knows places, `devices` lists what is admitted, `period` tells how often a device
-    speaks (seconds, None where nobody knows), `may_keep` whether a metric of a zone may leave RAM, `zone_name` what
-    people call a zone, "" where nobody calls it anything. `open` are the (rule, key) that held in an earlier life: they
-    go on until they are over."""
+    """The rules of one hub.
+
+    `place` looks up places, `devices` lists admitted devices, `period` returns a device's reporting period (seconds,
+    None if unknown), `may_keep` whether a metric of a zone may leave memory, `zone_name` the display name of a zone or
+    "". `open` are the (rule, key) that held in an earlier run: they hold until they end.
+    """
 
     def __init__(
         self,
@@ -119,10 +122,10 @@ class Rules:
         self._open = set(open)
         self._watches: dict[tuple[str, str], RuleInstance] = {}
         self.broken: dict[str, str] = {}
-        self._failed: set[str] = set()  # of these, those that are watched nowhere any more
+        self._failed: set[str] = set()  # rules that raised and are no longer evaluated
         self._watched: dict[str, bool] = {rule.name: True for rule in everything}
         self.telling = frozenset(rule.name for rule in everything if rule.alert)
-        self._tapped: set[str] = set()  # devices whose reports were looked through
+        self._tapped: set[str] = set()  # devices whose reports were bound
         self._named = {rule.name: rule for rule in everything}
         self.actions = {rule.name: rule.action for rule in everything if rule.action is not None}
         self._scheduled = [rule for rule in everything if rule.during is not None]
@@ -138,9 +141,11 @@ class Rules:
         self._schedule()
 
     def inherit(self, former: Rules) -> None:
-        """Go on where the former rules stood. A rule that looks for the same remembers what it saw at each place that
-        it is still about; what held of one that looks otherwise at the same metric, holds until it is looked at.
-        Call before the first tap."""
+        """Take over the state of the former rules. Call before the first binding.
+
+        A rule with an unchanged condition keeps its state at each place it still applies to; one whose condition on the
+        same metric changed and that held keeps holding until its next reading.
+        """
         before = {rule.name: rule for rule in former._rules}
         mine = {rule.name: rule for rule in self._rules if rule.name in before}
         same = {name for name, rule in mine.items() if _looks(rule) == _looks(before[name])}
@@ -164,14 +169,14 @@ class Rules:
         self.absence.inherit(former.absence)
 
     def _about(self, rule: Rule, key: str) -> bool:
-        """Is it about this place, or zone?"""
+        """Return whether the rule applies to this place or zone."""
         if rule.aggregate:
             return rule.wants("", key.removeprefix("zone:"))
         place = self._place(key)
         return rule.wants(key, place.zone if place else "")
 
     def holds(self, name: str, key: str, target: tuple[str, str]) -> bool:
-        """Does this rule hold somewhere, and command `target` (device, metric) by that?"""
+        """Return whether this rule holds at `key` and thereby commands `target` (device, metric)."""
         action = self.actions.get(name)
         if action is None or (action.device, action.metric) != target:
             return False
@@ -180,8 +185,10 @@ class Rules:
         return on or self.absence.holds(name, key)
 
     def standing(self) -> Iterator[tuple[Holder, Action, TrustClass]]:
-        """Where rules that command hold, and how far what decided it may be believed. What no reading of this life has
-        said is left out: nobody knows how far to believe it."""
+        """Yield the commanding rules that hold, with the trust class of the deciding reading.
+
+        Those that no reading of this run has decided are left out, since their trust class is unknown.
+        """
         for (name, key), watch in self._watches.items():
             if watch.held.on and name in self.actions and name not in self._failed:
                 yield (name, key), self.actions[name], watch.trust
@@ -190,11 +197,11 @@ class Rules:
                 yield (name, key), self.actions[name], TrustClass.B
 
     def of(self, name: str) -> Rule | None:
-        """The rule of this name."""
+        """Return the rule of this name, or None."""
         return self._named.get(name)
 
     def tap(self, device: Device, metrics: Mapping[str, Metric], keys: Iterable[str]) -> RuleBinding | None:
-        """For the reports of a device with these metric keys; None where no rule looks at any."""
+        """Bind the rules to the reports of a device with these metric keys; None where no rule watches any."""
         place = self._place(device.place)
         zone = place.zone if place else ""
         self._tapped.add(device.id)
@@ -215,7 +222,7 @@ class Rules:
     def see(
         self, device: Device, report: Report, trust: TrustClass, watches: tuple[tuple[str, RuleInstance, str], ...]
     ) -> None:
-        """A report, before privacy. Its values may be of any kind."""
+        """Evaluate a report before the privacy filter. Its values may have any type."""
         now = self._monotonic()
         for fired in self.absence.heard(device, report.values, now):
             self._fired(fired)
@@ -223,7 +230,7 @@ class Rules:
 
     def _look(self, report: Report, trust: TrustClass, watches: tuple[tuple[str, RuleInstance, str], ...]) -> None:
         now = self._monotonic()
-        if not watches or report.quality is Quality.BAD:  # its source does not believe it: it is heard, and that is all
+        if not watches or report.quality is Quality.BAD:  # not credible to its source: counts as heard only
             return
         age = 0.0 if report.time is None else self._now() - report.time
         at = now if age < -AHEAD_S else now - max(0.0, age)
@@ -231,23 +238,23 @@ class Rules:
             try:
                 if watch.take(who, report.values[key], at, trust, self._watched[watch.rule.name]):
                     self._fire(watch)
-            except Exception as error:  # one rule's bug is its own
+            except Exception as error:  # one failing rule must not stop the others
                 self._break(watch.rule, error)
 
     def _fire(self, watch: RuleInstance) -> None:
-        """What it looked at may have become private since its device last spoke."""
+        """Emit an event. Asks privacy again: a watched metric may have become private since its last reading."""
         watch.private |= any(not self._may_keep(metric, zone) for (_, zone), metric in watch.series.items())
         self._fired(watch.fired())
 
     def derived(self, device: Device, values: Mapping[str, Value], metrics: Mapping[str, Metric]) -> None:
-        """What the hub itself reckons of a device (its availability, its battery's days): looked at like a reading,
-        but it was not heard."""
+        """Evaluate values that the hub computes of a device (availability, battery forecast) like a reading, without
+        counting the device as heard."""
         tap = self.tap(device, metrics, values)
         watches = tap.watches if tap is not None else ()
         self._look(Report(device=device.id, values=dict(values)), TrustClass.B, watches)
 
     def tick(self) -> None:
-        """Durations and silences. About once a second."""
+        """Evaluate durations, schedules and silences. Called about once a second."""
         self._schedule()
         now = self._monotonic()
         rules = {rule.name: rule for rule in self._rules}
@@ -274,7 +281,7 @@ class Rules:
                 self._break(rule, error)
 
     def _there(self) -> dict[str, tuple[str, set[str]]]:
-        """Place → its zone, and the devices that stand there."""
+        """Map each place to its zone and the devices that stand there."""
         there: dict[str, tuple[str, set[str]]] = {}
         for device in self._devices():
             place = self._place(device.place)
@@ -284,8 +291,10 @@ class Rules:
     def _stands(
         self, rule: Rule, key: str, watch: RuleInstance | None, there: Mapping[str, tuple[str, set[str]]]
     ) -> bool:
-        """Stands a device there that the rule is about? Where those that told it are gone, another one is only as long
-        as it may tell it yet."""
+        """Return whether a device stands there that the rule applies to.
+
+        Where the devices that reported are gone, another one counts only until its first report has been bound.
+        """
         if rule.minus is not None and rule.minus[0] not in there:
             return False
         places = [place for place in there if f"zone:{there[place][0]}" == key] if rule.aggregate else [key]
@@ -299,7 +308,7 @@ class Rules:
         return bool(found)
 
     def _end_gone(self, on: Iterable[tuple[Rule, str]], there: Mapping[str, tuple[str, set[str]]], now: float) -> None:
-        """What holds where no device stands any more that the rule is about is over: no reading could ever say so."""
+        """End rules that hold where no device they apply to stands any more; no reading could end them."""
         for rule, key in on:
             watch = self._watches.get((rule.name, key))
             if self._stands(rule, key, watch, there):
@@ -312,7 +321,7 @@ class Rules:
                 self._fire(watch)
 
     def complaints(self) -> list[str]:
-        """Sentences for `ilot status`."""
+        """Return the problems to show in `ilot status`, one sentence each."""
         broken = [f"rule {name} is not watched: {why}" for name, why in self.broken.items()]
         now = self._now()
         ending = {one: None for rule in self._scheduled if rule.during for one in rule.during.ending(now)}
@@ -330,7 +339,7 @@ class Rules:
             self._watched[rule.name] = active
 
     def _members(self, rule: Rule, device: Device, place: Place | None, key: str) -> list[tuple[RuleInstance, str]]:
-        """In which watches of a rule a series counts, and as whom."""
+        """Return the instances of a rule that evaluate a series, and as which member."""
         found = []
         zone = place.zone if place else ""
         if rule.metric == key and rule.wants(device.place, zone):
@@ -351,7 +360,7 @@ class Rules:
         return found
 
     def _unfit(self, rule: Rule, metric: Metric | None) -> bool:
-        """What `ilot check` could not know: the metric of a plugin is another than the rule thinks."""
+        """Report and return a unit mismatch that `ilot check` cannot see: the metric comes from a plugin."""
         if metric is None or rule.unit in (None, metric.unit):
             return False
         self._tell(rule, f"{metric.key} is measured in {metric.unit}, the rule counts in {rule.unit}")
@@ -378,7 +387,7 @@ class Rules:
 
 
 def _looks(rule: Rule) -> Rule:
-    """What it looks for: not where or when, nor what follows."""
+    """Return the rule reduced to its condition, without places, hours and consequences."""
     return msgspec.structs.replace(
         rule,
         places=frozenset(),

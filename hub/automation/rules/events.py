@@ -1,4 +1,4 @@
-"""What a rule says: that something began somewhere, or is over."""
+"""Events of rules: one began to hold somewhere, or ceased to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from hub.core.model import TrustClass
 
 
 class Where(NamedTuple):
-    """What something fired for: `key` tells it apart within its rule. An integration instance has no place."""
+    """The place or instance a rule fired for; `key` identifies it within the rule. An integration instance has no
+    place."""
 
     key: str
     device: str = ""
@@ -21,8 +22,8 @@ class Where(NamedTuple):
 
 
 class Fired(NamedTuple):
-    """A rule began to hold somewhere, or is over. `value` is what people read, "" where it may not leave RAM; `limit`
-    what it was held against; `trust` the class of the reading that decided."""
+    """A rule began to hold somewhere (`on`) or ceased to. `value` is the value as text, "" where it may not leave
+    memory; `limit` is what it was compared with; `trust` the trust class of the deciding reading."""
 
     rule: Rule
     where: Where

@@ -1,8 +1,8 @@
-"""Programmes: is it one of these hours now, by the clocks of a site? Pure.
+"""Weekly programmes in a site's local time, with holidays, calendars and exceptions. Pure.
 
-An interval is of the day on which it begins; one that ends no later than it begins, ends on the next day. On the days
-of the clock change an interval begins and ends when the clocks of the wall say so. Which hours a day has is decided in
-this order: exceptions, public holidays, school holidays, weekday.
+An interval belongs to the day on which it begins; one whose end is not after its start ends on the next day. On days of
+a clock change intervals follow the local wall clock. The hours of a day are decided in this order: exceptions, public
+holidays, school holidays, weekday.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import msgspec
 from hub.config.calendars.holidays import public_holidays
 
 Interval = tuple[int, int]
-"""Minutes of the day."""
+"""Start and end, in minutes of the day."""
 Hours = tuple[Interval, ...]
 
 SOON = timedelta(days=30)
-"""A calendar that ends sooner is to be renewed."""
+"""A calendar that ends within this time is reported as due for renewal."""
 
 
 class Calendar(msgspec.Struct, frozen=True):
-    """Hours of single days; `until`: the last day that it knows of, None: for ever."""
+    """Hours of single days; `until` is the last day known, None: for ever."""
 
     name: str
     days: Mapping[date, Hours]
@@ -32,7 +32,7 @@ class Calendar(msgspec.Struct, frozen=True):
 
 
 class Special(msgspec.Struct, frozen=True):
-    """What makes a day another than its weekday. `school` are the days without school."""
+    """Deviations from the weekly hours. `school` holds the days without school."""
 
     exceptions: Mapping[date, Hours] = {}
     region: str | None = None
@@ -44,14 +44,14 @@ class Special(msgspec.Struct, frozen=True):
 
 
 class Programme(msgspec.Struct, frozen=True):
-    """Intervals by weekday, Monday first."""
+    """Intervals by weekday, Monday first, in one time zone."""
 
     zone: ZoneInfo
     days: tuple[Hours, ...]
     special: Special = Special()
 
     def active(self, unix_s: float) -> bool:
-        """Is this moment in one of its intervals?"""
+        """Return whether a moment lies in one of the intervals."""
         local = datetime.fromtimestamp(unix_s, self.zone)
         today, minute = local.date(), local.hour * 60 + local.minute
         before = today - timedelta(days=1)
@@ -63,8 +63,8 @@ class Programme(msgspec.Struct, frozen=True):
         return any(_in(one.days.get(today, ()), one.days.get(before, ()), minute) for one in special.also)
 
     def hours(self, day: date) -> tuple[Hours, str]:
-        """The hours of a day, calendars aside, and what made them other than the weekday's: "exception", the name of a
-        holiday, or ""."""
+        """Return the hours of a day without calendars, and why they differ from the weekday's: "exception", a holiday's
+        name, or ""."""
         special = self.special
         if day in special.exceptions:
             return special.exceptions[day], "exception"
@@ -77,7 +77,7 @@ class Programme(msgspec.Struct, frozen=True):
         return self.days[day.weekday()], ""
 
     def ending(self, unix_s: float) -> list[tuple[str, date]]:
-        """Its calendars that end within SOON, or have ended: (name, last day that is known)."""
+        """Return (name, last known day) of calendars that have ended or end within SOON."""
         today = datetime.fromtimestamp(unix_s, self.zone).date()
         special = self.special
         known = [*([special.school] if special.school else []), *special.also, *special.never]
@@ -85,7 +85,7 @@ class Programme(msgspec.Struct, frozen=True):
 
 
 def _in(hours: Hours, before: Hours, minute: int) -> bool:
-    """Is this minute in the hours of its day, or in those of the day before that go past midnight?"""
+    """Return whether a minute lies in the hours of its day, or in hours of the day before that run past midnight."""
     if any(begin <= minute and (minute < end or end <= begin) for begin, end in hours):
         return True
     return any(end <= begin and minute < end for begin, end in before)

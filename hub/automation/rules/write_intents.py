@@ -1,10 +1,11 @@
-"""Which rules hold which metric of a device, and what is to be written yet. Pure; `image` is what outlives a process.
+"""Tracks which rules hold which metric, and which values remain to be written. Pure; the snapshot outlives the process.
 
-A metric is held by a rule at each place where the rule holds. The one that took it last has its value written; when
-that lets go, the one before has its own again; when none is left, what the last one said for then (`otherwise`).
+A rule holds a metric once per place where the rule holds. The value of the latest holder is written; when that one
+releases the metric, the value of the holder before it is written again; when none is left, the last holder's
+`otherwise`.
 
-What is to be written is a wish until a command is under way, and given until that has reached its device. One that came
-to nothing is a wish again, and counted; the next word of the rules takes its place.
+A value to write is pending until a command for it is in flight, and in flight until the device has taken it. A failed
+one becomes pending again, and is counted; a newer decision of the rules replaces it.
 """
 
 from __future__ import annotations
@@ -16,21 +17,21 @@ import msgspec
 from hub.core.model import Value
 
 KEY = "rules/holds"
-"""Of the image, in `meta` of the store."""
+"""Key of the snapshot in `meta` of the store."""
 TOLD = 6
-"""After so many tries in a row that came to nothing somebody is told. Another word of the rules does not begin from
-nothing: it is the device that takes none."""
+"""Failures in a row after which an alert is raised. A new decision of the rules does not reset the count: it is the
+device that takes no commands."""
 
 Target = tuple[str, str]
 """(device, metric)."""
 Holder = tuple[str, str]
-"""(rule, key: where it holds)."""
+"""(rule, key of the place where it holds)."""
 WriteIntent = tuple[Value | None, str]
-"""What is to be written, None: let go; by which rule."""
+"""(value to write, None: release; name of the rule)."""
 
 
 class Hold(msgspec.Struct, frozen=True, array_like=True):
-    """What a rule wrote, and what is written when it lets go; `clear`: a reading of trust class C decided it."""
+    """The value a rule writes, and the one written on release; `clear`: a reading of trust class C decided it."""
 
     value: Value | None
     otherwise: Value | None
@@ -47,20 +48,20 @@ class _Image(msgspec.Struct):
 
 
 class Holds:
-    """One a hub."""
+    """The holds and pending writes of all rules."""
 
     def __init__(self) -> None:
-        self._holders: dict[Target, dict[Holder, Hold]] = {}  # the one that took it last comes last
+        self._holders: dict[Target, dict[Holder, Hold]] = {}  # the latest holder last
         self._wishes: dict[Target, WriteIntent] = {}
         self._given: dict[Target, WriteIntent] = {}
         self._missed: dict[Target, int] = {}
-        self._again: dict[Target, str] = {}  # whose wish came to nothing → the id of the last order there was then
+        self._again: dict[Target, str] = {}  # failed target → id of its latest command at that time
         self.stopped = False
-        """All writes were stopped, and what is held has not been said again since."""
+        """All writes were stopped, and the held values have not been written again since."""
 
     @classmethod
     def recall(cls, image: bytes) -> Holds:
-        """As they were. Raises msgspec.MsgspecError."""
+        """Restore from a snapshot. Raises msgspec.MsgspecError."""
         kept, holds = msgspec.msgpack.decode(image, type=_Image), cls()
         for device, metric, rule, key, hold in kept.holds:
             holds._holders.setdefault((device, metric), {})[rule, key] = hold
@@ -72,7 +73,7 @@ class Holds:
         return holds
 
     def image(self, *, giving: tuple[Target, WriteIntent] | None = None) -> bytes:
-        """To be kept; `giving` this wish, by a command in the same commit."""
+        """Encode for the store; `giving`: as if this intent were in flight, for the commit that holds its command."""
         wishes, given = dict(self._wishes), dict(self._given)
         if giving is not None:
             _give(wishes, given, *giving)
@@ -92,14 +93,14 @@ class Holds:
         )
 
     def take(self, target: Target, holder: Holder, hold: Hold) -> None:
-        """A rule holds it from now on."""
+        """Let a rule hold the metric from now on."""
         holders = self._holders.setdefault(target, {})
         holders.pop(holder, None)
         holders[holder] = hold
         self._say(target, (hold.value, holder[0]))
 
     def let_go(self, target: Target, holder: Holder) -> None:
-        """Its rule is over there; of one that holds nothing, nothing follows."""
+        """Release the hold of a rule; does nothing if it holds nothing."""
         holders = self._holders.get(target, {})
         stood = next(reversed(holders), None) == holder
         hold = holders.pop(holder, None)
@@ -115,13 +116,13 @@ class Holds:
         word = holders[before].value, before[0]
         if word[0] != hold.value:
             self._say(target, word)
-        else:  # its word stands, by another name
+        else:  # same value, now owed to another rule
             for table in (self._wishes, self._given):
                 if target in table:
                     table[target] = word
 
     def revise(self, target: Target, holder: Holder, hold: Hold) -> None:
-        """Its rule still holds, and says something else by now."""
+        """Change the values of a rule that still holds."""
         holders = self._holders.get(target, {})
         former = holders.get(holder)
         if former is None or former == hold:
@@ -131,23 +132,27 @@ class Holds:
             self._say(target, (hold.value, holder[0]))
 
     def sweep(self, holds: Callable[[Holder, Target], bool]) -> None:
-        """Let go of what no rule holds any more, as `write_intents` tells."""
+        """Release every hold for which `holds` returns False."""
         for target, holder, _ in list(self.all()):
             if not holds(holder, target):
                 self.let_go(target, holder)
 
     def say_again(self, device: str = "") -> None:
-        """All that is held, of this device or of all, is to be written once more: somebody else wrote it meanwhile, or
-        another device stands there."""
+        """Mark all held values, of one device or of all, as pending again.
+
+        Used when somebody else wrote them meanwhile, or the device was replaced.
+        """
         for target, holders in self._holders.items():
             if device in ("", target[0]):
                 last = next(reversed(holders))
                 self._missed.pop(target, None)
-                self._wishes.pop(target, None)  # also one that rests: nobody's later word counts against this one
+                self._wishes.pop(
+                    target, None
+                )  # also a resting one: a later command by somebody else does not supersede this
                 self._say(target, (holders[last].value, last[0]))
 
     def _say(self, target: Target, wish: WriteIntent) -> None:
-        if self._wishes.get(target) == wish:  # it waits for its next try already
+        if self._wishes.get(target) == wish:  # already waiting for its next try
             return
         self._given.pop(target, None)
         self._again.pop(target, None)
@@ -161,18 +166,18 @@ class Holds:
                 yield target, holder, hold
 
     def targets(self) -> set[Target]:
-        """All that is held, or to be written, or on its way."""
+        """Return all targets that are held, pending or in flight."""
         return {*self._holders, *self._wishes, *self._given}
 
     def held(self, target: Target) -> bool:
         return target in self._holders
 
     def has(self, target: Target, holder: Holder) -> bool:
-        """Does this rule hold it, by this place?"""
+        """Return whether this rule holds the metric for this place."""
         return holder in self._holders.get(target, {})
 
     def by_clear(self, target: Target) -> bool:
-        """Is it held by the word of a reading of trust class C?"""
+        """Return whether the current holder was decided by a reading of trust class C."""
         holders = self._holders.get(target)
         return holders is not None and next(reversed(holders.values())).clear
 
@@ -180,30 +185,32 @@ class Holds:
         return list(self._wishes.items())
 
     def given(self) -> list[tuple[Target, WriteIntent]]:
-        """What a command is under way for, or was."""
+        """Return the intents for which a command was given whose outcome is not yet known."""
         return list(self._given.items())
 
     def give(self, target: Target, wish: WriteIntent) -> None:
-        """A command is under way for this wish; another one that came meanwhile stays."""
+        """Mark an intent as in flight; a newer pending one stays."""
         _give(self._wishes, self._given, target, wish)
 
     def drop(self, target: Target, wish: WriteIntent) -> None:
-        """Nothing of this wish is to be done any more; another one that came meanwhile stays."""
+        """Forget an intent; a newer one stays."""
         for table in (self._wishes, self._given):
             if table.get(target) == wish:
                 del table[target]
                 self._again.pop(target, None)
 
     def reached(self, target: Target) -> None:
-        """Its device takes what it is told."""
+        """Record that the device takes commands: reset its failures."""
         self._given.pop(target, None)
         self._again.pop(target, None)
         self._missed.pop(target, None)
 
     def miss(self, target: Target, wish: WriteIntent, order: str, least: int = 0) -> int:
-        """A try of this wish came to nothing: it is a wish again. `order` is the id of the last order of the metric by
-        then, "" where there was none: who gives a later one has the last word. Returns how many tries did, `least` at
-        least."""
+        """Record a failed try: the intent is pending again. Returns the failures in a row, `least` at least.
+
+        `order` is the id of the latest command of the metric at that time, "" if none: a later command by somebody else
+        supersedes the intent.
+        """
         if self._given.get(target) == wish:
             del self._given[target]
             self._wishes[target] = wish
@@ -212,11 +219,11 @@ class Holds:
         return self._missed[target]
 
     def again(self, target: Target) -> str | None:
-        """Where what is to be written came to nothing before: the last order there was then. None where it did not."""
+        """Return the id of the latest command when this target last failed, None if it did not fail."""
         return self._again.get(target)
 
     def missed(self, target: Target) -> int:
-        """How many tries in a row came to nothing."""
+        """Return the number of failures in a row."""
         return self._missed.get(target, 0)
 
 
