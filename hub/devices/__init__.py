@@ -1,4 +1,4 @@
-"""Devices, the places where they stand, and how vendors describe them.
+"""Devices, the places where they stand, and packs that describe them.
 
     registry   admitted devices by id, with replacements made on site
     places     sites, zones and places; a place outlives the hardware that stands there

@@ -1,4 +1,4 @@
-"""The places of this hub: what devices stand for. A place outlives the hardware that stands there."""
+"""The places of this hub, where devices stand. A place outlives the hardware that stands there."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Places:
         self._places = {place.id: place for place in places}
 
     def put(self, place: Place) -> None:
-        """Add one that a command made."""
+        """Add a place made by a command."""
         self._places[place.id] = place
 
     def assign(self, places: Iterable[Place]) -> None:
-        """These are the places from now on, and no others."""
+        """Replace all places."""
         self._places = {place.id: place for place in places}
 
     def get(self, place: str) -> Place | None:

@@ -1,8 +1,8 @@
 """The devices this hub admits, by id, and the replacements made on site.
 
-Configuration is admission, and so is adoption: what the file or the store names is known. `ilot device replace OLD
-NEW` lets NEW stand where OLD stood: place, series, settings and rules stay, only the hardware's id changes. The file
-may go on naming OLD; the replacement, kept in the store, says who stands there today.
+A device is admitted by the configuration or by adoption. `ilot device replace OLD NEW` puts NEW in the place of OLD:
+place, series, settings and rules stay, only the hardware's id changes. The file may go on naming OLD; the replacement,
+kept in the store, says which device stands there now.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from hub.core.model import DEVICE_ID, Device
 
 
 class Devices:
-    """Known devices by id. `replaced` maps a former id to the one that took its place; `keys` a device to a key given
-    by command and the mark of the one that it stands instead of."""
+    """Admitted devices by id.
+
+    `replaced` maps a former id to (the id that took its place, key). `keys` maps a device to (a key set by command, the
+    fingerprint of the configured key that it overrides).
+    """
 
     def __init__(
         self,
@@ -37,23 +40,27 @@ class Devices:
             self._devices[known.id] = known
 
     def _configure(self, known: Device, keys: Mapping[str, tuple[bytes, bytes]]) -> Device:
-        """The device with the key that a command gave it, as long as that stands instead of the one configured."""
+        """Return the device with the key set by command, if the configured key is still the one that it overrides."""
         self._configured[known.id] = known.key
         key, instead = keys.get(known.id, (None, b""))
-        if key is not None and instead == mark_of(known.key):  # else the file was changed since: it counts
+        if key is not None and instead == mark_of(
+            known.key
+        ):  # otherwise the file was changed since and takes precedence
             return msgspec.structs.replace(known, key=key)
         return known
 
     def assign(
         self, devices: Iterable[Device], keys: Mapping[str, tuple[bytes, bytes]] | None = None
     ) -> tuple[list[Device], list[Device]]:
-        """These are the devices from now on, and no others: (those that are new or differ, those that are gone). The
-        integrations' `changes()` yield them. Replacements stay: the file may name a former device again."""
+        """Replace all devices; returns (new or changed ones, removed ones).
+
+        The integrations' `changes()` yield them. Replacements stay: the file may name a former device again.
+        """
         self._configured.clear()
         now = {known.id: known for known in (self._configure(self._today(one), keys or {}) for one in devices)}
         fresh = [one for one in now.values() if self._devices.get(one.id) != one]
         gone = [one for one in self._devices.values() if one.id not in now]
-        moved = [  # to another integration: the former one is told too
+        moved = [  # to another integration: notify the former one too
             former for one in fresh if (former := self._devices.get(one.id)) and former.integration != one.integration
         ]
         self._devices = now
@@ -62,7 +69,7 @@ class Devices:
         return fresh, gone
 
     def _today(self, device: Device) -> Device:
-        """Who stands today where the configuration says `device` stands."""
+        """Return the device that now stands in the place of a configured one."""
         seen = {device.id}
         while device.id in self.replaced:
             new, key = self.replaced[device.id]
@@ -73,7 +80,7 @@ class Devices:
         return device
 
     def today(self, name: str) -> str:
-        """The id of who stands where the configuration says that this one does."""
+        """Return the id of the device that now stands in the place of this one."""
         seen = {name}
         while name not in self._devices and name in self.replaced and self.replaced[name][0] not in seen:
             name = self.replaced[name][0]
@@ -84,36 +91,36 @@ class Devices:
         return self._devices.get(device)
 
     def of(self, integration: str) -> list[Device]:
-        """The devices of one integration instance."""
+        """Return the devices of one integration instance."""
         return [device for device in self._devices.values() if device.integration == integration]
 
     def key(self, device: str) -> bytes | None:
-        """The radio key of a device id, None when there is none."""
+        """Return the radio key of a device, or None."""
         known = self._devices.get(device)
         return known.key if known else None
 
     def configured_key(self, device: str) -> bytes | None:
-        """The key that the configuration, or a replacement, says; whatever a command gave since."""
+        """Return the key set by the configuration or a replacement, regardless of a key set by command."""
         return self._configured.get(device)
 
     def rekey(self, device: str, key: bytes | None) -> Device:
-        """Give a known device another key; the integration's `changes()` yields it."""
+        """Set the key of a known device; the integration's `changes()` yields it."""
         known = msgspec.structs.replace(self._devices[device], key=key)
         self.put(known)
         return known
 
     def put(self, device: Device) -> None:
-        """Add or change one; the integration's `changes()` yields it."""
+        """Add or change a device; the integration's `changes()` yields it."""
         self._devices[device.id] = device
         self._tell(device)
 
     def adopt(self, device: Device) -> None:
-        """Add or change one that a command adopted; what is said of its key there counts as configured."""
+        """Add or change an adopted device; the adoption's key counts as configured."""
         self._configured[device.id] = device.key
         self.put(device)
 
     def remove(self, device: str) -> Device:
-        """Admit it no longer; the integration's `changes()` yields it, and `get` knows it no more. Raises KeyError."""
+        """Remove a device; the integration's `changes()` yields it. Raises KeyError."""
         known = self._devices.pop(device)
         self._configured.pop(device, None)
         for former in self.line_of(device)[:-1]:
@@ -122,8 +129,8 @@ class Devices:
         return known
 
     def line_of(self, device: str) -> list[str]:
-        """Who stood where this device stands, the first first, and itself at the end. The first is the one that the
-        configuration, or an adoption, names."""
+        """Return the successive devices at this one's place, oldest first, itself last. The configuration, or an
+        adoption, names the first."""
         line = [device]
         if not self.replaced:
             return line
@@ -137,7 +144,8 @@ class Devices:
             queue.put_nowait(device)
 
     def replacement(self, old: str, new: str, key: bytes | None = None) -> Device:
-        """NEW as it would stand where OLD stands; changes nothing. Raises HubError when that makes no sense."""
+        """Return NEW as it would stand in the place of OLD; changes nothing. Raises HubError when it is not
+        possible."""
         device = self._devices.get(old)
         if device is None:
             raise HubError(f"no device {old!r} is known; `ilot devices` lists them")
@@ -150,7 +158,7 @@ class Devices:
         return msgspec.structs.replace(device, id=new, key=key)  # a key belongs to hardware, not to a place
 
     def replace(self, old: str, new: str, key: bytes | None = None) -> Device:
-        """NEW stands where OLD stood. Returns NEW as a device. Raises HubError when that makes no sense."""
+        """Put NEW in the place of OLD and return it. Raises HubError when it is not possible."""
         successor = self.replacement(old, new, key)
         # The former device may come back one day (a repaired sensor): drop whatever chain led away from NEW.
         self.replaced.pop(new, None)
@@ -161,10 +169,10 @@ class Devices:
         return successor
 
     def changes(self, integration: str) -> AsyncIterator[Device]:
-        """Each device of one integration that is added, changed or removed from now on, and not only once the first is
-        waited for; of one that was removed, `get` says None."""
+        """Return an iterator over the devices of one integration added, changed or removed from this call on; for a
+        removed one `get` returns None."""
         queue: asyncio.Queue[Device] = asyncio.Queue()
-        self._listeners.setdefault(integration, WeakSet()).add(queue)  # for as long as somebody holds the iterator
+        self._listeners.setdefault(integration, WeakSet()).add(queue)  # weakly: dropped with the iterator
         return _each(queue)
 
     def __iter__(self) -> Iterator[Device]:
@@ -180,5 +188,5 @@ async def _each(queue: asyncio.Queue[Device]) -> AsyncIterator[Device]:
 
 
 def mark_of(key: bytes | None) -> bytes:
-    """What tells whether a configured key is still the same, and nothing more of it."""
+    """Return a fingerprint of a key, to detect changes without revealing it."""
     return sha256(b"ilot/key/1\0" + (key or b"")).digest()[:8]

@@ -1,4 +1,4 @@
-"""A codec and the files it asks for, from a directory. Blocking: never on the event loop."""
+"""Loads a codec and the files it requires from a directory. Blocking: never on the event loop."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from hub.devices.codecs.messages import Codec
 
 MAX_FILES = 64
 MAX_BYTES = 2 << 20
-"""Of a codec and all that it asks for."""
+"""Maximum size of a codec with all its files."""
 _ASKS = re.compile(r"""(?:\brequire\s*\(\s*|\bfrom\s*|\bimport\s*)(["'])(\.{1,2}/[^"'\r\n]{1,200})\1""")
 
 
 def read_bounded(path: Path) -> bytes:
-    """A file, of one that is too long a little more than may be."""
+    """Read a file, one byte more than MAX_BYTES at most."""
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
 
 
 def gathered(code: Path, read: Callable[[Path], bytes] = read_bounded) -> Codec:
-    """The codec, and by their path below its directory the files that it and they ask for by name (`require("./x")`,
-    `import … from "./x"`). What is not there, or outside the directory, is left for the codec to miss.
+    """Load a codec and the files it requires, directly or indirectly (`require("./x")`, `import … from "./x"`).
 
-    Raises what `read` raises, and ValueError for more than MAX_FILES files or MAX_BYTES."""
+    Files are keyed by their path below the codec's directory. Missing files and files outside the directory are left
+    out: the codec fails when it needs them. Raises what `read` raises, and ValueError for more than MAX_FILES files or
+    MAX_BYTES.
+    """
     root = code.parent.resolve()
     source = text_of(read(code))
     room = MAX_BYTES - len(source)
@@ -49,7 +51,7 @@ def gathered(code: Path, read: Callable[[Path], bytes] = read_bounded) -> Codec:
 
 
 def text_of(content: bytes) -> str:
-    """Source as text. UTF-8; makers' old files, with a degree sign in a comment, are Windows-1252."""
+    """Decode source text: UTF-8, otherwise Windows-1252, which old files with a degree sign in a comment use."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -62,6 +64,6 @@ def _inside(root: Path, asked: Path) -> Path | None:
             found = path.resolve()
             if found.suffix in (".js", ".json", ".mjs", ".cjs") and found.is_relative_to(root) and found.is_file():
                 return found
-        except (OSError, RuntimeError, ValueError):  # a name too long, links in a ring, a NUL: nothing is there
+        except (OSError, RuntimeError, ValueError):  # name too long, circular links or a NUL: no such file
             continue
     return None

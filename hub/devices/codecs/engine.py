@@ -1,11 +1,11 @@
-"""QuickJS on a heap of ours, by its C interface (quickjs.h): all that it knows can be set back to what it once was.
+"""QuickJS on a heap of our own, by its C interface (quickjs.h), so that its whole state can be reset to a snapshot.
 
-The package's own classes keep their memory where Python keeps its, so that nothing of theirs can be set back. The same
-library is called here: `JS_NewRuntime2` takes the functions that hand out memory. The engine asks them for 4 KiB at a
-time and divides these itself, so it matters little that they are Python. Nothing that the engine changes lies outside:
-its static data are tables, and a lock that waits in `Atomics.wait`, which is refused.
+The classes of the quickjs package allocate where Python does, which allows no reset. The same library is called here:
+`JS_NewRuntime2` takes the allocation functions. The engine requests 4 KiB at a time and divides these itself, so it
+matters little that the functions are Python. The engine changes nothing outside the heap: its static data are tables,
+and a lock used by `Atomics.wait`, which is refused.
 
-No value is ever freed: going back to an image forgets it.
+Values are never freed: resetting to an image discards them.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import quickjs
 from hub.devices.codecs.heap import Heap, Image
 
 VERSION = "0.17."
-"""Whose quickjs.h this page was written from."""
+"""Version of the quickjs.h that the structures and functions below were written from."""
 ROOM = 32 << 20
-"""Twice what a script may have: a block that grows is there twice, and what is freed is not joined."""
+"""Twice a script's memory limit: a growing block exists twice while it is copied, and freed blocks are not merged."""
 GARBAGE = 1 << 20
-"""Made by a call before it is looked for, in cycles: most calls make less, and all of it goes with the call."""
+"""Bytes a call may allocate before cycles are collected: most calls allocate less, and all of it goes with the call."""
 SMALL = (*range(16, 128, 8), *range(128, 256, 16), *range(256, 513, 32))
-"""The sizes into which it divides 4 KiB (`arena_block_sizes`), its own 8 bytes included."""
+"""Block sizes into which the engine divides 4 KiB (`arena_block_sizes`), its own 8 bytes included."""
 
 _EXCEPTION, _UNDEFINED, _OBJECT = 6, 3, -1
 
@@ -39,7 +39,8 @@ class Value(ctypes.Structure):
 
 
 class Thrown(Exception):
-    """A script has thrown or was stopped: `said` is the error as text, `stack` where, `late` that its time was over."""
+    """A script threw or was stopped: `said` is the error as text, `stack` the stack trace, `late` whether its time was
+    up."""
 
     def __init__(self, said: str, stack: str, late: bool) -> None:
         super().__init__(said)
@@ -47,7 +48,7 @@ class Thrown(Exception):
 
 
 class _Memory(ctypes.Structure):
-    """JSMallocFunctions."""
+    """JSMallocFunctions of quickjs.h."""
 
     _fields_ = (
         ("calloc", PYFUNCTYPE(c_void_p, c_void_p, c_size_t, c_size_t)),
@@ -60,7 +61,7 @@ class _Memory(ctypes.Structure):
 
 _Interrupt = PYFUNCTYPE(c_int, c_void_p, c_void_p)
 
-_INTERFACE: dict[str, tuple[Any, ...]] = {  # what it returns, then what it takes
+_INTERFACE: dict[str, tuple[Any, ...]] = {  # result type, then argument types
     "JS_GetVersion": (c_char_p,),
     "JS_NewRuntime2": (c_void_p, ctypes.POINTER(_Memory), c_void_p),
     "JS_NewContext": (c_void_p, c_void_p),
@@ -82,7 +83,8 @@ _INTERFACE: dict[str, tuple[Any, ...]] = {  # what it returns, then what it take
 
 
 def _library() -> ctypes.PyDLL:
-    """Raises OSError for another version, or a machine whose JSValue is another."""
+    """Load the library and declare its functions. Raises OSError for another version, or a machine that is not
+    64-bit."""
     library = ctypes.PyDLL(quickjs._quickjs.__file__)
     for name, (result, *arguments) in _INTERFACE.items():
         if not hasattr(library, name):
@@ -98,15 +100,17 @@ def _library() -> ctypes.PyDLL:
 
 
 class Engine:
-    """One runtime with one context. What `eval` and the like return holds until `back_to`."""
+    """A QuickJS runtime with one context. Values returned by `eval` and the like are valid until `back_to`."""
 
     def __init__(self, *, memory: int, stack: int) -> None:
-        """`memory` and `stack` are bytes, for all scripts together. Raises OSError for a library that this is not
-        written for."""
+        """Start an engine. `memory` and `stack` are limits in bytes, for all scripts together.
+
+        Raises OSError for an unsupported library.
+        """
         self._js = _library()
         self.heap = heap = Heap(ROOM)
         self._late, self._until = False, float("inf")
-        self._memory = _Memory(  # kept, as is what comes next: the engine calls them as long as it lives
+        self._memory = _Memory(  # referenced here, as is _interrupt, because the engine calls them as long as it lives
             _Memory._fields_[0][1](lambda _, count, size: heap.calloc(count, size)),
             _Memory._fields_[1][1](lambda _, size: heap.malloc(size)),
             _Memory._fields_[2][1](lambda _, block: heap.free(block or 0)),
@@ -123,13 +127,13 @@ class Engine:
         self._js.JS_SetInterruptHandler(self._runtime, self._interrupt, None)
 
     def limit(self, seconds: float) -> None:
-        """Scripts are stopped that run on after so many seconds of processor time, from now."""
+        """Stop scripts after this many seconds of processor time from now."""
         self._until, self._late = time.process_time() + seconds, False
 
     def image(self) -> Image:
-        """All that scripts have made so far, without what they no longer reach."""
+        """Take a snapshot of everything scripts have made so far, after a garbage collection."""
         self._js.JS_RunGC(self._runtime)
-        for size in SMALL:  # one block of each size stays: the engine gives pages back and takes them again without it
+        for size in SMALL:  # keep one block of each size, or the engine returns and requests pages again and again
             self._js.js_malloc_rt(self._runtime, size - 8)
         self._js.JS_SetGCThreshold(self._runtime, self.heap.used + GARBAGE)
         return self.heap.image()
@@ -139,7 +143,7 @@ class Engine:
         self._js.JS_UpdateStackTop(self._runtime)
 
     def eval(self, source: str) -> Value:
-        """The value of a script. Raises Thrown."""
+        """Run a script and return its value. Raises Thrown."""
         text = source.encode()
         return self._checked(self._js.JS_Eval(self._context, text, len(text), b"<input>", 0))
 
@@ -152,13 +156,13 @@ class Engine:
         return self._checked(self._js.JS_NewStringLen(self._context, data, len(data)))
 
     def call(self, function: Value, *arguments: Value) -> Value:
-        """What a function returns. Raises Thrown."""
+        """Call a function and return its result. Raises Thrown."""
         passed = (Value * len(arguments))(*arguments)
         undefined = Value(0, _UNDEFINED)
         return self._checked(self._js.JS_Call(self._context, function, undefined, len(arguments), passed))
 
     def text(self, value: Value) -> str:
-        """A value as text; an object's own `toString` runs. Raises Thrown."""
+        """Convert a value to text; an object's own `toString` runs. Raises Thrown."""
         size = c_size_t()
         at = self._js.JS_ToCStringLen2(self._context, ctypes.byref(size), value, False)
         if not at:
@@ -184,7 +188,7 @@ class Engine:
         return Thrown(said, stack, self._late)
 
     def _said(self, value: Value) -> str:
-        """As `text`; empty for what cannot be told."""
+        """Convert an error to text, "" where that throws in turn."""
         size = c_size_t()
         at = self._js.JS_ToCStringLen2(self._context, ctypes.byref(size), value, False)
         return ctypes.string_at(at, size.value).decode(errors="replace") if at else ""

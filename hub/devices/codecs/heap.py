@@ -1,7 +1,7 @@
-"""One piece of memory for the JavaScript engine: hands out blocks, and is set back, byte for byte, to what it once was.
+"""Memory of the JavaScript engine: allocates blocks, and can be reset byte for byte to a snapshot.
 
-What the engine knows lies here and nowhere else. What is known of the blocks lies outside, where a script that has
-corrupted the engine's memory does not reach it.
+All state of the engine lies here. The bookkeeping of blocks lies outside, out of reach of a script that has corrupted
+the engine's memory.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from typing import NamedTuple, NoReturn
 _FINE = 1024
 _GRAIN = 64
 _KEPT = 1 << 20
-"""Bytes beyond an image that are overwritten with zeros; more than that is given back to the kernel."""
+"""Bytes beyond a snapshot that are zeroed on a reset; more than that is returned to the kernel."""
 _PAGE = mmap.PAGESIZE
 
 
 class Image(NamedTuple):
-    """All that a heap held at one moment."""
+    """A snapshot of a heap."""
 
     content: bytes
-    sizes: dict[int, int]  # of the blocks in use, by their addresses
+    sizes: dict[int, int]  # address → size, of the blocks in use
     free: dict[int, tuple[int, ...]]
 
 
 class Heap:
-    """Blocks in one mapping of `size` bytes. Addresses are integers, 0 for a block that is not to be had."""
+    """Blocks in one mapping of `size` bytes. Addresses are integers; 0 means that an allocation failed."""
 
     def __init__(self, size: int) -> None:
         self._map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self.base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
         self._end = self.base + size
-        self._top = self.base  # nothing beyond was ever handed out, and all beyond is zero
+        self._top = self.base  # everything beyond is unallocated and zero
         self._sizes: dict[int, int] = {}
         self._free: dict[int, list[int]] = {}
 
     @property
     def used(self) -> int:
-        """Bytes from the first block to the end of the last that was handed out."""
+        """Bytes from the first block to the end of the highest one allocated."""
         return self._top - self.base
 
     def malloc(self, size: int) -> int:
@@ -69,7 +69,7 @@ class Heap:
         old, wanted = self.usable(block), _rounded(size)
         if old // 2 <= wanted <= old:
             return block
-        if block + old == self._top and old < wanted <= self._end - block:  # the last one grows where it is
+        if block + old == self._top and old < wanted <= self._end - block:  # the topmost block grows in place
             self._top, self._sizes[block] = block + wanted, wanted
             return block
         moved = self.malloc(size)
@@ -87,7 +87,7 @@ class Heap:
                 self._free[size] = [block]
 
     def usable(self, block: int) -> int:
-        """Bytes of a block, which may be more than were asked for."""
+        """Return the size of a block, which may exceed the size requested."""
         return self._sizes.get(block) or _corrupt()
 
     def image(self) -> Image:
@@ -95,7 +95,7 @@ class Heap:
         return Image(ctypes.string_at(self.base, self.used), dict(self._sizes), free)
 
     def back_to(self, image: Image) -> None:
-        """Nothing of what was written since is left, in use or not."""
+        """Reset to a snapshot; everything written since is erased, allocated or not."""
         top = self.base + len(image.content)
         ctypes.memmove(self.base, image.content, len(image.content))
         beyond = self._top - top
@@ -111,12 +111,13 @@ class Heap:
 
 
 def _corrupt() -> NoReturn:
-    """The engine names a block that it does not have: nothing in its memory can be believed, and C hears no error."""
+    """End the process: the engine named an unknown block, so its memory is corrupt, and C code sees no exception."""
     os._exit(70)
 
 
 def _rounded(size: int) -> int:
-    """Few sizes, so that freed blocks fit again: multiples of 64 bytes, then eight to each power of two."""
+    """Round a size up so that freed blocks fit again: multiples of 64 bytes, above 1 KiB eight sizes per power of
+    two."""
     if size <= _FINE:
         return max(_GRAIN, -(-size // _GRAIN) * _GRAIN)
     step = 1 << ((size - 1).bit_length() - 4)

@@ -1,6 +1,6 @@
-"""What a codec returned → readings: by a pack's own mapping, or by a proposal made from its names. Pure.
+"""Maps a codec's answer to readings, by a pack's fields or by a proposal made from names. Pure.
 
-A path is the keys to a leaf, joined by dots, list elements by their number: `env.temp`, `channels.0.value`.
+A path is the keys to a leaf joined by dots, list elements by their index: `env.temp`, `channels.0.value`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from hub.core.model import Metric, Value
 MAX_LEAVES, MAX_DEPTH, MAX_TEXT = 256, 8, 64
 _WHOLE = 1 << 64
 MAX_PATH = 256
-"""Characters of a path. Every leaf has one, so that a long key would be copied as often as there are leaves below."""
+"""Characters of a path. Every leaf has its own, so a long key would be copied once per leaf below it."""
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One leaf and what it means: metric value = raw × `scale` + `offset`. `values` maps raw values, as text, to
-    readings; a raw value that it lacks gives none. `invalid` are raw values that mean: no reading."""
+    """A leaf and the metric it is: value = raw × `scale` + `offset`.
+
+    `values` maps raw values, as text, to readings; other raw values give none. `invalid` lists raw values that mean no
+    reading.
+    """
 
     path: str
     metric: str
@@ -34,7 +37,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mapped(NamedTuple):
-    """`skipped`: reasons, as slugs to count, why a leaf gave no reading; `unmapped`: paths that no field names."""
+    """The readings. `skipped`: why leaves gave none, as slugs to count; `unmapped`: paths without a field."""
 
     values: dict[str, Value]
     skipped: tuple[str, ...]
@@ -42,8 +45,10 @@ class Mapped(NamedTuple):
 
 
 def leaves(data: Any) -> dict[str, Value]:
-    """Every leaf of a decoded object by its path; nulls are left out. Raises DecodeError `codec-shape` for an object
-    that is too large, too deep, or none."""
+    """Return every leaf of a decoded object by its path, without nulls.
+
+    Raises DecodeError `codec-shape` for data that is no object, too large or too deep.
+    """
     if not isinstance(data, dict):
         raise DecodeError("codec-shape", "`data` is no object")
     found: dict[str, Value] = {}
@@ -71,7 +76,7 @@ def _walk(node: Any, path: str, depth: int) -> Iterator[tuple[str, Value]]:
 
 
 def apply(fields: Mapping[str, Field], found: Mapping[str, Value], metrics: Mapping[str, Metric]) -> Mapped:
-    """The readings of `found` by `fields` (by path)."""
+    """Map the leaves `found` to readings by `fields`, keyed by path."""
     values: dict[str, Value] = {}
     skipped: list[str] = []
     for path, field in fields.items():
@@ -89,7 +94,7 @@ def apply(fields: Mapping[str, Field], found: Mapping[str, Value], metrics: Mapp
 
 
 def _reading(raw: Value, field: Field, kind: str) -> Value | None:
-    """None for a value that is not of the metric's kind."""
+    """Convert a raw value, or return None if it does not fit the metric's kind."""
     if field.values is not None:
         return field.values.get(str(raw))
     if kind == "text":
@@ -120,7 +125,7 @@ def _flag(raw: Value) -> bool | None:
 # -- a proposal from names ----------------------------------------------------------------------------------------
 
 _NAMES: tuple[tuple[str, str], ...] = (
-    # the first that fits counts; words of a name, in any place, joined by a space where there are several
+    # first match wins; all words of an entry must occur in the name, in any order
     ("battery voltage", "battery_voltage"),
     ("voltage battery", "battery_voltage"),
     ("bat v", "battery_voltage"),
@@ -203,8 +208,10 @@ _UNITS: dict[str, dict[str, tuple[float, float]]] = {
 
 
 def propose(found: Mapping[str, Value], metrics: Mapping[str, Metric]) -> list[Field]:
-    """A field for every leaf whose name says what it is, in the order of the leaves; one leaf a metric. For a person to
-    confirm: names lie, units most of all."""
+    """Propose a field for every leaf whose name suggests a metric, in the order of the leaves, one leaf per metric.
+
+    A person has to confirm the result: names may mislead, units above all.
+    """
     fields: list[Field] = []
     taken: set[str] = set()
     for path, value in found.items():
@@ -223,7 +230,7 @@ def propose(found: Mapping[str, Value], metrics: Mapping[str, Metric]) -> list[F
 
 
 def _words(path: str) -> list[str]:
-    """`env.TempC_SHT` → env, temp, c, sht."""
+    """Split a path into words: `env.TempC_SHT` → env, temp, c, sht."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", path)
     return re.findall(r"[a-z]+[0-9]*|[0-9]+", parted.lower())
 

@@ -1,4 +1,4 @@
-"""What the hub and the worker say to each other: msgpack arrays, each after its length (u32, big-endian). Pure."""
+"""Messages between the hub and the worker: msgpack arrays, each after its length (u32, big-endian). Pure."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ UPLINK, ENCODE = "decodeUplink", "encodeDownlink"
 REASONS = frozenset(
     {"codec-crash", "codec-error", "codec-memory", "codec-stack", "codec-syntax", "codec-time", "oversized"}
 )
-"""Why a call can fail. They are counted by name, so a worker that was taken over makes up none."""
+"""Reasons for which a call can fail. They are counter names, so a compromised worker must not invent any."""
 SPOILS = frozenset({"codec-time", "codec-crash"})
-"""Those that cost all of a call's time, or the worker."""
+"""Reasons that cost all of a call's time, or the worker."""
 
 
 class Codec(msgspec.Struct, frozen=True):
-    """The source of a codec, and by name the other files of its pack."""
+    """The source of a codec, and the other files of its pack by name."""
 
     source: str
     files: dict[str, str] = {}
-    digest: bytes = b""  # what it is known by; computed
+    digest: bytes = b""  # SHA-256 over source and files; computed
 
     def __post_init__(self) -> None:
         parts = [self.source, *(text for item in sorted(self.files.items()) for text in item)]
@@ -36,7 +36,7 @@ class Codec(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True):
-    """One call. `codec` comes with the first call of each digest; `argument` is JSON."""
+    """A call of a codec's function. `codec` is sent with the first call of each digest; `argument` is JSON."""
 
     id: int
     digest: bytes
@@ -46,14 +46,14 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
-    """The answer to one call: JSON in `text`, or `reason` (a slug to count) and `text` for a person."""
+    """The answer to a call: JSON in `text`, or `reason` (a slug to count) with `text` for a person."""
 
     id: int
     text: str
     reason: str = ""
 
     def object(self) -> dict[str, Any]:
-        """What the codec returned. Raises DecodeError for a call that failed."""
+        """Return the object that the codec returned. Raises DecodeError for a call that failed."""
         if self.reason:
             known = self.reason if self.reason in REASONS else "codec-crash"
             raise DecodeError(known, self.text[:300])
@@ -72,7 +72,7 @@ def pack(message: Call | Answer) -> bytes:
 
 
 class Unpacker:
-    """Cuts a stream of messages. Raises DecodeError for one that is too long."""
+    """Splits a stream into messages. Raises DecodeError for one that is too long."""
 
     def __init__(self) -> None:
         self._rest = bytearray()

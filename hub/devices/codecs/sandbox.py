@@ -1,9 +1,7 @@
-"""Codecs in one JavaScript engine, none of whose calls sees another. Runs in the worker only: the core never imports
-this module.
+"""Runs codecs in one JavaScript engine, isolated from each other. Imported by the worker only, never by the core.
 
-A codec is compiled once, on an engine that has seen none, and what the engine's memory then holds is kept as an image.
-Each call begins with that image, so that it sees what the first one saw: nothing of an earlier call, whatever that did
-and however it ended.
+A codec is compiled once, on an engine that has run no other, and the engine's memory is kept as a snapshot. Each call
+starts from that snapshot, so it sees nothing of an earlier call, whatever that did and however it ended.
 """
 
 from __future__ import annotations
@@ -29,23 +27,23 @@ PRELUDE = files("hub.devices.codecs").joinpath("prelude.js").read_text("utf-8")
 
 
 class Compiled(NamedTuple):
-    """A codec as it is before each of its calls."""
+    """A codec, ready to be called: the snapshot and its entry function."""
 
     image: Image
     enter: Value
 
 
 class Sandbox:
-    """An engine, for one codec after the other."""
+    """An engine that runs codecs, one call at a time."""
 
     def __init__(self) -> None:
-        """Raises OSError where the engine cannot be had."""
+        """Start the engine. Raises OSError where it is not available."""
         self.engine = Engine(memory=MEMORY, stack=STACK)
         self._prelude = self.engine.eval(PRELUDE)
         self._bare = self.engine.image()
 
     def compiled(self, codec: Codec) -> Compiled:
-        """Raises DecodeError: `codec-syntax`, or the reasons of `call`."""
+        """Compile a codec. Raises DecodeError: `codec-syntax`, or the reasons of `call`."""
         engine = self.engine
         engine.back_to(self._bare)
         engine.limit(COMPILE_S)
@@ -55,7 +53,9 @@ class Sandbox:
             try:
                 engine.eval(codec.source)
             except Thrown as error:
-                read = engine.call(part, engine.string("script"))  # perhaps an ES module; what is none stays as it is
+                read = engine.call(
+                    part, engine.string("script")
+                )  # perhaps an ES module; other scripts come back unchanged
                 script = engine.text(engine.call(read, engine.string(codec.source)))
                 if script == codec.source or not error.said.startswith("SyntaxError"):
                     raise
@@ -65,9 +65,9 @@ class Sandbox:
         return Compiled(engine.image(), enter)
 
     def call(self, compiled: Compiled, function: str, argument: str) -> str:
-        """The codec's answer, JSON for JSON.
+        """Call a function of a codec; JSON in, JSON out.
 
-        Raises DecodeError: `codec-time`, `codec-memory`, `codec-stack`, `codec-error` for what it threw.
+        Raises DecodeError: `codec-time`, `codec-memory`, `codec-stack`, or `codec-error` when the codec throws.
         """
         engine = self.engine
         engine.back_to(compiled.image)

@@ -1,6 +1,6 @@
-"""The hub's side of the worker: starts it with the first call, times every call, starts it again when it is gone.
+"""The hub's side of the worker: starts it with the first call, times every call, and restarts it.
 
-A call that the worker does not answer in time, or that it dies of, fails alone; the calls behind it are asked again.
+A call that the worker does not answer in time, or that kills it, fails alone; the calls behind it are sent again.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from hub.sdk.sandboxed_process import ended
 _log = logging.getLogger("hub.payload")
 
 START_S = 30.0
-"""An interpreter and its imports, on a machine that boots."""
+"""Time for an interpreter and its imports on a machine that is still booting."""
 CALL_S = 2.0
-"""For one call, of the worker's processor time; the engine itself stops after 50 ms of it, after a second of a codec
-that is compiled."""
+"""Worker processor time per call; the engine itself stops after 50 ms, or 1 s when it compiles a codec."""
 STARVED_S = 30.0
-"""Real time for one call: a worker that gets no processor is waited for, and one that hangs is not for ever."""
+"""Real time per call: a starved worker is given time, a hanging one is not waited for indefinitely."""
 WAITING = 1024
 
 
 class _Waiting:
-    """One call on its way."""
+    """A call that is queued or in flight."""
 
     def __init__(self, codec: Codec, function: str, argument: str, answer: asyncio.Future[Answer]) -> None:
         self.codec, self.function, self.argument, self.answer = codec, function, argument, answer
 
 
 class Codecs:
-    """`async with Codecs() as codecs`. Any number of calls may wait; beyond `WAITING`, a call is refused."""
+    """The payload codecs: `async with Codecs() as codecs`. At most WAITING calls are queued; further ones are
+    refused."""
 
     def __init__(self, *, call_s: float = CALL_S, starved_s: float = STARVED_S) -> None:
-        self.restarts = 0  # lives of the worker that ended: of a payload, or by themselves
+        self.restarts = 0  # number of workers that ended
         self._call_s, self._starved_s = call_s, starved_s
         self._queue: deque[_Waiting] = deque()
         self._woken = asyncio.Event()
@@ -66,8 +66,11 @@ class Codecs:
     async def decode_uplink(
         self, codec: Codec, payload: bytes, port: int, received: float | None = None
     ) -> dict[str, Any]:
-        """What `decodeUplink` returned: an object with `data`, perhaps `warnings` and `errors`. `received` is Unix
-        seconds. Raises DecodeError (reason `codec-…`) and NotReady when the worker cannot be had."""
+        """Call `decodeUplink` and return its object: `data`, perhaps `warnings` and `errors`. `received` is Unix
+        seconds.
+
+        Raises DecodeError (reason `codec-…`), and NotReady when there is no worker.
+        """
         argument = {"bytes": list(payload), "fPort": port, "recvTime": None if received is None else received * 1000}
         return await self.call(codec, UPLINK, argument)
 
@@ -75,7 +78,7 @@ class Codecs:
         return await self.call(codec, ENCODE, {"data": data, "fPort": port})
 
     async def call(self, codec: Codec, function: str, argument: Any) -> dict[str, Any]:
-        """One call of one function, JSON-able in, JSON out. Raises as `decode_uplink` does."""
+        """Call a function with an argument that can be encoded as JSON. Raises as `decode_uplink` does."""
         if len(self._queue) >= WAITING:
             raise NotReady(f"{WAITING} payloads wait for their codecs already")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -96,9 +99,9 @@ class Codecs:
             self.restarts += 1
 
     async def _serve(self) -> None:
-        """One life of the worker: until it dies, or keeps a call too long."""
+        """Run one worker until it dies or takes too long for a call."""
         async with _worker() as (reader, writer, used_s):
-            sent: deque[_Waiting] = deque()  # asked, in order, not answered
+            sent: deque[_Waiting] = deque()  # in flight, in order
             known: set[bytes] = set()
             unpacker, number = Unpacker(), 0
             try:
@@ -111,7 +114,9 @@ class Codecs:
                         digest = waiting.codec.digest
                         codec = None if digest in known else waiting.codec
                         message = pack(Call(number, digest, waiting.function, waiting.argument, codec))
-                        if len(message) > MAX_MESSAGE:  # the worker would die of it, and all others begin again
+                        if (
+                            len(message) > MAX_MESSAGE
+                        ):  # it would kill the worker, and all calls in flight would start again
                             most = f"a codec, its files and a call have {MAX_MESSAGE >> 20} MiB at most"
                             _settle(waiting, Answer(number, most, "codec-memory"))
                             continue
@@ -121,14 +126,16 @@ class Codecs:
                     if not sent:
                         self._woken.clear()
                         await self._woken.wait()
-                        if reader.at_eof():  # it died while it had nothing to do: of no call
+                        if reader.at_eof():  # it died while idle: no call is to blame
                             return
                         continue
                     data = await self._heard(reader, used_s)
                     if not data:
                         raise DecodeError("codec-crash", "the codecs' process died of it")
                     for body in unpacker.feed(data):
-                        answer = msgspec.msgpack.decode(body, type=Answer)  # first: the blame is that call's
+                        answer = msgspec.msgpack.decode(
+                            body, type=Answer
+                        )  # decode before popping: a bad message is blamed on its call
                         _settle(sent.popleft(), answer)
             except TimeoutError as error:
                 _settle(sent.popleft(), Answer(0, str(error), "codec-time"))
@@ -141,7 +148,7 @@ class Codecs:
                 self._woken.set()
 
     async def _heard(self, reader: asyncio.StreamReader, used_s: Callable[[], float]) -> bytes:
-        """What the worker says next. Raises TimeoutError when it computes too long, or says nothing for too long."""
+        """Read the worker's next bytes. Raises TimeoutError when it computes or stays silent for too long."""
         loop = asyncio.get_running_loop()
         began, used = loop.time(), used_s()
         coming = asyncio.ensure_future(reader.read(1 << 16))
@@ -168,8 +175,11 @@ def _settle(waiting: _Waiting, answer: Answer) -> None:
 
 
 def _used_s(pid: int) -> float:
-    """Processor seconds a process has used, by its clock (clock_getcpuclockid(3)): asked at each call, and forty times
-    as quick as reading proc(5). 0 when it is gone."""
+    """Return the processor seconds of a process, 0 when it is gone.
+
+    Uses the process's CPU-time clock (clock_getcpuclockid(3)), forty times faster than parsing proc(5): it is read at
+    each call.
+    """
     try:
         return time.clock_gettime(~pid << 3 | 2)
     except OSError:
@@ -178,8 +188,10 @@ def _used_s(pid: int) -> float:
 
 @contextlib.asynccontextmanager
 async def _worker() -> Any:
-    """A started worker that said it is ready, as (reader, writer, the processor seconds it has used). Raises OSError,
-    NotReady."""
+    """Start a worker and wait until it is ready; yields (reader, writer, function that returns its processor seconds).
+
+    Raises OSError, NotReady.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",

@@ -1,8 +1,8 @@
-"""The worker: `python -I -m hub.devices.codecs.worker`. Calls come in at descriptor 0, answers leave at 1, in the same
+"""The worker process, `python -I -m hub.devices.codecs.worker`: calls arrive at descriptor 0, answers leave at 1, in
 order.
 
-It shuts itself in before the first byte of a codec (`hub.sdk.sandbox`). Codecs stay compiled, the last ones that were
-used. No call sees anything of another (`sandbox`).
+It drops all privileges before it reads the first byte of a codec (`hub.sdk.sandbox`). The codecs used last stay
+compiled. No call sees state of another (`sandbox`).
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from hub.sdk import sandbox
 
 COMPILED = 32
 IMAGES = 64 << 20
-"""Of all of them together. One takes half a megabyte, unless it makes tables; of those that take more, fewer stay."""
+"""Total size of the snapshots kept. One takes half a megabyte, more if the codec builds tables."""
 ROOM = 160 << 20
-"""Beyond what the process takes before the first codec, its engine included: images, sources and messages."""
+"""Memory beyond what the process has before the first codec: snapshots, sources and messages."""
 NICENESS = 5
-"""One that was taken over may compute for ever: the hub comes first."""
+"""Scheduling priority below the hub's, since a compromised worker may compute for ever."""
 READY = Answer(0, "ready")
 
 
 class CodecCache:
-    """The codecs at hand. The sources of all that were sent stay, images only of the last ones used."""
+    """The codecs of this process: all sources received, and compiled snapshots of those used last."""
 
     def __init__(self) -> None:
         self._sandbox = Sandbox()
@@ -60,7 +60,7 @@ class CodecCache:
 
 def main() -> None:
     os.nice(NICENESS)
-    bench, unpacker = CodecCache(), Unpacker()  # before the walls: functions that C calls want memory that may be run
+    bench, unpacker = CodecCache(), Unpacker()  # before the sandbox closes: ctypes callbacks need executable memory
     sandbox.shut(memory=ROOM)
     _write(pack(READY))
     while data := os.read(0, 1 << 16):

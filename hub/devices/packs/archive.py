@@ -1,5 +1,6 @@
-"""A device pack in a ZIP file (APPNOTE 6.3), as somebody uploads it: unpacked with bounds on everything it could lie
-about. Stored and deflated entries only; no links, no absolute names, nothing above the folder.
+"""Unpacks an uploaded device pack from a ZIP file (APPNOTE 6.3), with bounds on every size the file claims.
+
+Stored and deflated entries only; no links, no absolute names, nothing above the folder.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from pathlib import Path, PurePosixPath
 from hub.core.errors import HubError
 
 MOST_BYTES = 1 << 20
-"""Of the archive itself."""
+"""Maximum size of the archive."""
 MOST_WHOLE = 4 << 20
-"""Of all that it holds."""
+"""Maximum size of its contents."""
 MOST_FILES = 256
 PACK = "pack.yaml"
 _PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def unpack(data: bytes, into: Path) -> Path:
-    """Write the files below `into`; the folder in which `pack.yaml` stands. Raises HubError, and leaves nothing that
-    is outside of `into`."""
+    """Write the files below `into` and return the folder that holds `pack.yaml`.
+
+    Raises HubError; nothing is ever written outside `into`.
+    """
     if len(data) > MOST_BYTES:
         raise HubError(f"an archive of a pack has {MOST_BYTES >> 20} MiB at most")
     try:
@@ -65,7 +68,7 @@ def _root(names: list[PurePosixPath]) -> PurePosixPath:
 
 
 def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, room: int) -> int:
-    """How many bytes; what its head says of its size is not believed."""
+    """Extract one entry and return its size in bytes. The size claimed in its header is not trusted."""
     with archive.open(entry) as source:
         content = source.read(room + 1)
     if len(content) > room:

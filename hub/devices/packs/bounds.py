@@ -1,8 +1,8 @@
-"""How long a pattern of a label may take at worst: CPython's matcher goes back over every way in which open parts can
-share a text, and nothing stops it meanwhile. Pure.
+"""Bounds the worst-case time of a label pattern. Pure.
 
-A pattern comes from whoever wrote the pack, and the text from a sticker: a hub that matched `(A+)+B` against forty
-letters would stand still for years. So the ways are counted before a pattern is ever used, and too many are refused.
+CPython's matcher backtracks over every way in which parts of open length can share a text, and cannot be interrupted.
+The pattern comes from whoever wrote the pack, and the text from a sticker: matching `(A+)+B` against forty letters
+would block the hub for years. Hence the ways are counted before a pattern is used, and too many are refused.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from re import _constants as op  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
-# CPython's own parser, which has no public name. What it gives and this does not know is refused: another version of it
-# is no way round.
+# CPython's own parser, which has no public name. Unknown opcodes are refused, so that a newer version of it cannot
+# bypass the check.
 
 MOST_WAYS = 300_000
-"""Two parts of open length in a label of 512 characters: some 20 ms on a PC."""
+"""Two parts of open length in a label of 512 characters: about 20 ms on a PC."""
 
 _ONE = frozenset((op.LITERAL, op.NOT_LITERAL, op.ANY, op.IN, op.AT))
 _REPEATS = frozenset((op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT))
 
 
 def bounded(pattern: str, longest: int) -> bool:
-    """Whether matching a text of at most `longest` characters takes at most MOST_WAYS tries. Raises re.error."""
+    """Return whether matching a text of at most `longest` characters takes at most MOST_WAYS tries. Raises re.error."""
     return _ways(_parser.parse(pattern), longest) <= MOST_WAYS
 
 
 def _ways(parts: Any, longest: int) -> int:
-    """In how many ways a sequence can go through a text, at most; more than MOST_WAYS stands for any more."""
+    """Return an upper bound of the ways in which a sequence can match; MOST_WAYS + 1 stands for anything above."""
     ways = 1
     for kind, told in parts:
         ways = min(ways * _of(kind, told, longest), MOST_WAYS + 1)
@@ -43,7 +43,7 @@ def _of(kind: Any, told: Any, longest: int) -> int:
         return sum(_ways(one, longest) for one in told[1])
     if kind in _REPEATS:
         least, most, what = told
-        if most > 1 and what.getwidth()[0] == 0:  # round and round without reading on
+        if most > 1 and what.getwidth()[0] == 0:  # repeats without consuming a character
             return MOST_WAYS + 1
         least, most, inner = min(least, longest), min(most, longest), _ways(what, longest)
         if inner == 1:

@@ -1,7 +1,7 @@
-"""A codec's answer → samples, by a pack. Pure.
+"""Converts a codec's answer to samples, by a pack. Pure.
 
-A reading that is out of its metric's bounds, of another kind or not a number is left out and its reason told; what a
-pack does not declare is not decoded.
+A value out of its metric's bounds, of another kind or not a number is left out and its reason counted; messages that a
+pack does not declare are not decoded.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ MAX_HISTORY = 256
 
 
 class Reading(NamedTuple):
-    """`samples`: the present values, undated or as the device dates them, then former ones. `skipped`: reasons, as
-    slugs to count. `unmapped`: leaves that no field names."""
+    """The decoded message. `samples`: the present values, undated or as the device dates them, then former ones.
+    `skipped`: reasons, as slugs to count. `unmapped`: leaves without a field."""
 
     message: str
     samples: tuple[Sample, ...]
@@ -30,25 +30,27 @@ class Reading(NamedTuple):
 
 
 NO_PORT = 1
-"""What a codec is given where the protocol has no ports."""
+"""Port passed to a codec where the protocol has no ports."""
 
 
 async def answer_of(pack: Pack, codecs: Codecs, payload: bytes, port: int, received: float | None) -> dict[str, Any]:
-    """What the codec of a pack says of a payload, or its grammar. Raises DecodeError, NotReady without a worker."""
+    """Decode a payload by the pack's codec or grammar. Raises DecodeError, NotReady without a worker."""
     if pack.grammar is not None:
         return {"data": pack.grammar.read(payload).values}
     return await codecs.decode_uplink(pack.codec, payload, port, received)
 
 
 def message_at(pack: Pack, port: int) -> None:
-    """Can a message come on this port? Raises DecodeError `undeclared-port`, before the codec is troubled."""
+    """Raise DecodeError `undeclared-port` if no message can arrive on this port, before the codec is called."""
     if not any(not message.ports or port in message.ports for message in pack.keys.messages.values()):
         raise DecodeError("undeclared-port", f"pack {pack.name} has no message on port {port}")
 
 
 def read_answer(pack: Pack, port: int, answer: Mapping[str, Any], received: float | None = None) -> Reading:
-    """What the codec said of a payload received at `received` (Unix seconds). Raises DecodeError: `codec-refused`,
-    `codec-shape`, `undeclared-message`, `undeclared-port`."""
+    """Convert a codec's answer to a payload received at `received` (Unix seconds).
+
+    Raises DecodeError: `codec-refused`, `codec-shape`, `undeclared-message`, `undeclared-port`.
+    """
     refused = answer.get("errors")
     if refused:
         first = refused[0] if isinstance(refused, list) else refused

@@ -1,4 +1,4 @@
-"""What a device can be told: values within the pack's bounds, and the codec's answer → port and bytes. Pure."""
+"""Downlinks: checks values against the pack's bounds, and reads port and bytes from the codec's answer. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIGFOX_DOWNLINK = 8
 
 
 def checked(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[str, Any]:
-    """What the codec's `encodeDownlink` is given. Raises DecodeError: `unknown-downlink`, `downlink-value`."""
+    """Return the input of the codec's `encodeDownlink`. Raises DecodeError: `unknown-downlink`, `downlink-value`."""
     keys = pack.keys.downlinks.get(downlink)
     if keys is None:
         there = ", ".join(pack.keys.downlinks) or "none"
@@ -34,7 +34,7 @@ def checked(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[str, 
 
 
 def bytes_of(answer: Mapping[str, Any]) -> tuple[int, bytes]:
-    """Port and payload of a codec's answer. Raises DecodeError: `codec-refused`, `codec-shape`."""
+    """Return port and payload of a codec's answer. Raises DecodeError: `codec-refused`, `codec-shape`."""
     if errors := answer.get("errors"):
         raise DecodeError("codec-refused", str(errors[0] if isinstance(errors, list) else errors)[:200])
     port, content = answer.get("fPort", 1), answer.get("bytes")

@@ -1,9 +1,9 @@
-"""What the files of a pack may hold. Pure models; `hub.devices.packs.loader` makes a pack of them.
+"""Models of the files of a pack. Pure; `hub.devices.packs.loader` makes a pack of them.
 
-pack.yaml         `PackKeys`
-codec.js          the payload codec (`hub.devices.codecs`), and other *.js and *.json files that it asks for by
-                  `require`
-vectors/*.yaml    a list of `hub.devices.packs.vectors.VectorKeys` each
+    pack.yaml         `PackKeys`
+    codec.js          the payload codec (`hub.devices.codecs`), and other *.js and *.json files that it loads by
+                      `require`
+    vectors/*.yaml    a list of `hub.devices.packs.vectors.VectorKeys` each
 
 A pack of a radio (`RADIO`) has a codec, one of a wired or connected device a map (`hub.devices.packs.maps`).
 """
@@ -26,7 +26,7 @@ from hub.sdk.sigfox.grammar import Grammar
 RADIO = ("lorawan", "sigfox")
 PROTOCOLS = (*RADIO, *MAPS, *PLAIN)
 RESERVED = {"records": "mbus"}
-"""Keys of packs for other protocols. They are refused by name until something reads them."""
+"""Keys reserved for packs of other protocols. They are refused by name until something reads them."""
 
 
 def _label(text: str) -> str:
@@ -71,7 +71,7 @@ Bytes = Annotated[str, Field(max_length=1024), AfterValidator(_hexadecimal)]
 
 
 class LoRaWANKeys(Section):
-    """How the device speaks LoRaWAN."""
+    """The device's LoRaWAN version and class."""
 
     mac: Literal["1.0.0", "1.0.1", "1.0.2", "1.0.3", "1.0.4"] = Field(
         description="Version of LoRaWAN: from 1.0.4 the DevNonce of a join counts, before it is drawn."
@@ -80,7 +80,7 @@ class LoRaWANKeys(Section):
 
 
 class Tr005Keys(Section):
-    """Who the device is in a LoRaWAN QR code (LoRa Alliance TR005): the two halves of its ProfileID."""
+    """The device's ProfileID in a LoRaWAN QR code (LoRa Alliance TR005), in its two halves."""
 
     vendor: Half = Field(description="The vendor's number at the LoRa Alliance, hexadecimal in quotes.")
     profiles: tuple[Half, ...] = Field(
@@ -107,7 +107,7 @@ class CodecKeys(Section):
 
 
 class MessageKeys(Section):
-    """One kind of uplink. What is not declared is not decoded."""
+    """A kind of uplink. Undeclared kinds are not decoded."""
 
     ports: tuple[Port, ...] = Field(default=(), description="The ports it comes on; none: any.")
     about: Annotated[str, Shown] = Field(default="", max_length=200, description="What it is, for people.")
@@ -141,7 +141,7 @@ class MetricKeys(Section):
 
 
 class FieldKeys(Section):
-    """One leaf of the codec's `data` and the metric it is: value = raw × scale + offset."""
+    """A leaf of the codec's `data` and the metric it is: value = raw × scale + offset."""
 
     path: Annotated[str, Field(min_length=1, max_length=200)] = Field(
         description="Keys to the leaf, joined by dots; elements of a list by their number."
@@ -156,7 +156,7 @@ class FieldKeys(Section):
 
 
 class BoundKeys(Section):
-    """One value of a downlink."""
+    """A value of a downlink, with its bounds."""
 
     low: Number = Field(description="The smallest value that may be sent.")
     high: Number = Field(description="The largest.")
@@ -167,7 +167,7 @@ class BoundKeys(Section):
 
 
 class DownlinkKeys(Section):
-    """Something the device can be told. The codec's `encodeDownlink` is given {downlink, …values}."""
+    """A downlink the device accepts. The codec's `encodeDownlink` is given {downlink, …values}."""
 
     sets: Literal["sensor", "actuator"] = Field(
         default="sensor", description="A period or a threshold (role technicien), or something that moves or switches."
@@ -194,7 +194,7 @@ class DownlinkKeys(Section):
 
 
 class SourceKeys(Section):
-    """Where vectors come from: not from the codec they test."""
+    """The source of vectors, which is never the codec they test."""
 
     kind: Literal["document", "codec", "standard"] = Field(
         description="The maker's document, an independent codec's own examples or answers, or a standard."
@@ -206,7 +206,7 @@ class SourceKeys(Section):
 
 
 class DefaultKeys(Section):
-    """A credential with which the device leaves the factory. A device that still has it is not written to."""
+    """A default credential of the device. A device that still has it is not written to."""
 
     user: str = Field(default="", max_length=128, description="Its user name; nothing: whatever the name.")
     password: str | None = Field(default=None, min_length=1, max_length=128, description="The password, or the token.")
@@ -224,7 +224,7 @@ class DefaultKeys(Section):
 
 
 class PackKeys(Section):
-    """One file a pack: who makes the device, what it speaks, what it says and what it can be told."""
+    """The file of a pack: maker, protocol, messages and downlinks of the device."""
 
     format: Literal[1] = Field(description="Version of this format.")
     version: Annotated[int, Field(ge=1, le=1_000_000)] = Field(description="Version of the pack; it only rises.")

@@ -1,12 +1,12 @@
-"""Folders of a vendor in others' layouts → packs: codec and examples as they are, the examples as vectors.
+"""Imports vendors' folders in other layouts as packs: codec and examples unchanged, the examples as vectors.
 
     The Things Network   <vendor>/<name>-codec.yaml (uplinkDecoder: fileName, examples), <device>.yaml, <profile>.yaml
                          github.com/TheThingsNetwork/lorawan-devices
     ChirpStack           <vendor>/vendor.toml, codecs/<name>.js with codecs/test_decode_<name>.json, profiles/*.toml
                          github.com/chirpstack/chirpstack-device-profiles
 
-Blocking: never on the event loop. What another says of a payload is the codec's own object, not readings: so a vector
-made here holds `data`, and fields are proposed from names until a person has written them.
+Blocking: never on the event loop. These examples give the codec's own object, not readings: hence the vectors made here
+hold `data`, and fields are proposed from names until a person has written them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hub.devices.codecs.bundle import gathered
 from hub.devices.packs.loader import content_of
 
 _MAC = re.compile(r"1\.0(\.[0-4])?")
-# What has no end goes to the end of the text: looked for anew from each quotation mark, it would take hours.
+# Unterminated strings and comments extend to the end of the text: rescanning from each quotation mark would take hours.
 _JSON5 = re.compile(
     r'"(?:[^"\\]|\\.)*+(?:"|\Z)|//[^\n]*|/\*.*?(?:\*/|\Z)|\b0[xX][0-9a-fA-F]+\b|,(?=\s*[\]}])', re.DOTALL
 )
@@ -34,7 +34,7 @@ _JSON5 = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One pack: text by file name, and what a person should know of it."""
+    """An imported pack: text by file name, and remarks for a person."""
 
     name: str
     files: dict[str, str]
@@ -43,7 +43,7 @@ class Made:
 
 @dataclass(slots=True)
 class Found:
-    """What was found of one codec. `examples`: (port, bytes, expected answer)."""
+    """A codec found in a folder. `examples`: (port, bytes, expected answer)."""
 
     name: str
     code: Path
@@ -56,9 +56,9 @@ class Found:
 
 
 def packs_in(directory: Path, only: str | None = None) -> tuple[list[Made], dict[str, str]]:
-    """The packs that can be made of a vendor's directory, and why others cannot, by the name of their codec.
+    """Import a vendor's directory: the packs, and why others cannot be made, by the name of their codec.
 
-    `only`: the one of that name. Raises HubError when the directory has neither layout.
+    `only`: import only the codec of that name. Raises HubError when the directory has neither layout.
     """
     directory = directory.resolve()
     if (directory / "vendor.toml").is_file():
@@ -115,7 +115,7 @@ def _things(directory: Path) -> Iterator[tuple[str, Found | str]]:
 
 
 def _device(documents: dict[str, dict[str, Any]], codec: str) -> tuple[str, dict[str, Any]]:
-    """The first device that uses a codec, and its profile for Europe."""
+    """Return the first device that uses a codec, and its profile for Europe."""
     for stem, document in documents.items():
         for version in _list(document.get("firmwareVersions")):
             for region, use in _dict(version.get("profiles")).items():
@@ -163,7 +163,7 @@ def _take(found: Found, port: Any, content: Any, answer: dict[str, Any]) -> None
 
 
 def _made(found: Found) -> Made:
-    """Raises ValueError with why none can be made."""
+    """Make a pack. Raises ValueError with the reason why none can be made."""
     shown = [(port, payload, answer["data"]) for port, payload, answer in found.examples if not answer.get("errors")]
     if not shown:
         raise ValueError("it has no examples, and a pack has vectors")
@@ -203,7 +203,7 @@ def _vector_text(port: int, payload: bytes, answer: dict[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    """JSON is YAML."""
+    """Quote a value as JSON, which is valid YAML."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
@@ -215,7 +215,7 @@ def _slug(text: str) -> str:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    """Empty for a file that is not ours to understand: it is one of many."""
+    """Parse a YAML file; {} for one that cannot be parsed, since the folder holds many others."""
     try:
         return _dict(parse(content_of(path).decode("utf-8-sig"), path.name))
     except (ConfigError, ValueError):
@@ -230,7 +230,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _json(path: Path) -> Any:
-    """JSON with the comments, hexadecimal numbers and trailing commas that these files have. Raises ValueError."""
+    """Parse JSON with the comments, hexadecimal numbers and trailing commas these files contain. Raises ValueError."""
 
     def plain(match: re.Match[str]) -> str:
         token = match[0]

@@ -1,4 +1,4 @@
-"""A device's label or QR code → which pack it is of, and what the text says. Pure."""
+"""Recognises a device's label or QR code: the pack, and the parts of the text. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class LabelPattern(NamedTuple):
-    """What labels of one pack's devices look like. `vendor` and `profiles` are the halves of TR005's ProfileID, upper
-    case, "" and none where they are not known."""
+    """The label patterns of one pack. `vendor` and `profiles` are the halves of TR005's ProfileID in upper case, "" and
+    empty where unknown."""
 
     pack: str
     patterns: tuple[re.Pattern[str], ...]
@@ -24,7 +24,7 @@ class LabelPattern(NamedTuple):
 
 
 class Recognised(NamedTuple):
-    """`packs`: those that the label is of, one if all is well; `parts`: what their pattern found in it (`dev_eui`,
+    """The result. `packs`: packs whose label this is, ideally one; `parts`: groups found by their pattern (`dev_eui`,
     `join_eui`, `app_key`); `perhaps`: packs of the same vendor, where the label says no more."""
 
     packs: tuple[str, ...] = ()
@@ -39,8 +39,11 @@ def sign_of(pack: Pack) -> LabelPattern:
 
 
 def recognise(signs: Iterable[LabelPattern], text: str, profile: str = "") -> Recognised:
-    """`text` is the label, and a pattern of a pack is the whole of it; `profile` is TR005's ProfileID, 8 digits in
-    upper case, or "". A pattern says more than a profile."""
+    """Match a label against the packs' patterns. A pattern must match the whole `text`, and takes precedence over a
+    profile.
+
+    `profile` is TR005's ProfileID, 8 hexadecimal digits in upper case, or "".
+    """
     text = text.strip() if len(text) <= MAX_LABEL else ""
     by_pattern: dict[str, dict[str, str]] = {}
     by_profile, by_vendor = list[str](), list[str]()

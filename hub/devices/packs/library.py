@@ -1,11 +1,11 @@
-"""Where packs lie: those that ship with the hub, and those that were installed. Blocking: never on the event loop.
+"""Shipped and installed packs on disk. Blocking: never on the event loop.
 
     <distribution>/packs/<vendor-model>/                              shipped
     <state directory>/packs/<vendor-model>/<version>-<digest>/        installed; the digest is the first 16 hex digits
 
-A folder of an installed pack appears whole, by one rename. The highest version counts, shipped or installed; it only
-rises: an older one, and another content under the same version, are not installed. A file that was changed after its
-installation makes the pack unreadable, and says so. Of each pack the last KEPT versions stay.
+The folder of an installed pack appears whole, by one rename. The highest version is used, shipped or installed; an
+older one, and another content under the same version, are not installed. A pack whose files were changed after its
+installation is refused. The last KEPT versions of each pack stay.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).resolve().parents[3] / "packs"
 MARK = 16
 KEPT = 3
-"""Installed versions of a pack that stay on the disk."""
+"""Number of installed versions of a pack kept on disk."""
 
 _INSTALLED = re.compile(rf"([0-9]{{1,7}})-([0-9a-f]{{{MARK}}})")
 
 
 class Library:
-    """`installed` is the directory of installed packs; None: shipped ones only. `parts`: see
+    """`installed` is the directory of installed packs, None: shipped ones only. `parts`: see
     `hub.devices.packs.loader`."""
 
     def __init__(self, installed: Path | None = None, shipped: Path = SHIPPED, parts: Parts | None = None) -> None:
@@ -45,14 +45,14 @@ class Library:
         self.parts = parts
 
     def names(self) -> list[str]:
-        """Every pack that is there, readable or not."""
+        """Return every pack that is there, readable or not, sorted."""
         found = {entry.name for entry in _folders(self._shipped) if (entry / PACK).is_file()}
         if self._installed is not None:
             found |= {entry.name for entry in _folders(self._installed) if self._versions(entry.name)}
         return sorted(name for name in found if NAME.fullmatch(name))
 
     def get(self, name: str) -> Pack:
-        """The pack of that name in its highest version. Raises ConfigError when there is none, or it is wrong."""
+        """Read the highest version of a pack. Raises ConfigError when there is none, or it is invalid."""
         from hub.devices.packs.loader import read  # late: its models are 0.6 MiB, and not every hub has packs
 
         versions = self._versions(name)
@@ -71,26 +71,27 @@ class Library:
         return shipped
 
     def stamp(self, name: str) -> tuple[tuple[str, int, int], ...]:
-        """Path, size and time (ns) of each file of the pack: another value when any of them is written."""
+        """Return path, size and time (ns) of each file of the pack, to detect changes."""
         folders = [self._shipped / name, *(folder for _, folder in self._versions(name))]
         files = sorted(file for folder in folders if folder.is_dir() for file in folder.rglob("*") if file.is_file())
         return tuple((str(file), (facts := file.stat()).st_size, facts.st_mtime_ns) for file in files)
 
     def installed(self) -> tuple[tuple[str, int], ...]:
-        """Each pack that was ever installed, and when (ns): another value when one is installed or removed. Those that
-        ship change with the distribution alone."""
+        """Return each pack ever installed with its folder's time (ns), to detect installations. Shipped packs change
+        only with the distribution."""
         if self._installed is None:
             return ()
         return tuple(sorted((entry.name, entry.stat().st_mtime_ns) for entry in _folders(self._installed)))
 
     def origin(self, pack: Pack) -> str:
-        """ "shipped" or "installed"."""
+        """Return "shipped" or "installed"."""
         return (
             "installed" if any(f.name.endswith(pack.digest[:MARK]) for _, f in self._versions(pack.name)) else "shipped"
         )
 
     def install(self, pack: Pack, verdict: Verdict) -> Path:
-        """Put a tested pack into the state directory. Raises HubError when it may not be installed."""
+        """Put a tested pack into the state directory and return its folder. Raises HubError when it may not be
+        installed."""
         if self._installed is None:
             raise HubError("there is no state directory to install packs in")
         if verdict.digest != pack.digest or not verdict.ok:
@@ -110,7 +111,7 @@ class Library:
         try:
             refuse_strange_links(target.parent, state)
             _place(pack, target, state)
-            hand_over_all(state)  # or the hub's user could not read what root installs
+            hand_over_all(state)  # otherwise the hub's user could not read what root installs
         except OSError as error:
             raise HubError(
                 f"pack {pack.name} cannot be installed in {target.parent}: {error.strerror or error}"
@@ -119,7 +120,7 @@ class Library:
         return target
 
     def _forget_old(self, name: str) -> None:
-        """Only the highest version counts; some former ones stay for whoever must look back."""
+        """Delete old versions; the last KEPT stay for reference."""
         import shutil
 
         for _, folder in self._versions(name)[:-KEPT]:
@@ -129,7 +130,7 @@ class Library:
         return NAME.fullmatch(name) is not None and (self._shipped / name / PACK).is_file()
 
     def _versions(self, name: str) -> list[tuple[int, Path]]:
-        """Installed versions of a pack, the highest last."""
+        """Return the installed versions of a pack, the highest last."""
         if self._installed is None or not NAME.fullmatch(name):
             return []
         found = [
@@ -150,7 +151,8 @@ def _folders(directory: Path) -> list[Path]:
 
 
 def _place(pack: Pack, target: Path, state: Path) -> None:
-    """By descriptors: whoever has the state directory leads root nowhere. Raises OSError."""
+    """Write the pack by directory descriptors, so that links in the state directory cannot redirect root. Raises
+    OSError."""
     make_directory(state)
     import shutil
 
@@ -168,5 +170,5 @@ def _place(pack: Pack, target: Path, state: Path) -> None:
 
 
 def _made(fresh: int, holder: os.stat_result) -> None:
-    """A directory that is the hub's alone."""
+    """Set the mode of a new directory: private to the hub."""
     os.fchmod(fresh, 0o700)

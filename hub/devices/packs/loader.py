@@ -1,4 +1,4 @@
-"""A pack's folder → a Pack, or every problem in it with file, line and column. Blocking: never on the event loop."""
+"""Reads a pack's folder: a Pack, or every problem with file, line and column. Blocking: never on the event loop."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ VECTORS = "vectors"
 MAX_FILE = 512 * 1024
 MAX_FILES = 64
 MAX_VECTORS = 1000
-"""Each may cost a call of the codec, and all of its time."""
+"""Each vector may cost a call of the codec and all of its time."""
 
 M = TypeVar("M", bound=Section)
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One vector and where it stands: `vectors/periodic.yaml:12`."""
+    """A vector and its location: `vectors/periodic.yaml:12`."""
 
     where: str
     keys: VectorKeys
@@ -46,10 +46,13 @@ class Vector:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Pack:
-    """A pack that is whole and right, tested or not. `files` are its files by name relative to its folder; `digest` is
-    SHA-256 over all of them, in hex; `grammar` stands in place of the codec where the pack says one; `fields` (by path)
-    is None where they are proposed from names; `metrics` are the catalogue's and its own, by key; `part` is its map as
-    the integration's model has it, None without a map or where nobody who reads it was asked."""
+    """A valid pack, tested or not.
+
+    `files` are its files by name relative to its folder; `digest` is SHA-256 over all of them, in hex; `grammar`
+    replaces the codec where the pack has one; `fields` (by path) is None where they are proposed from names; `metrics`
+    are the catalogue's and its own, by key; `part` is its map in the integration's model, None without a map or without
+    a model.
+    """
 
     name: str
     digest: str
@@ -64,12 +67,12 @@ class Pack:
 
     @property
     def title(self) -> str:
-        """What a device is shown as."""
+        """Display name of the device: vendor and first model."""
         return f"{self.keys.vendor} {self.keys.models[0]}"
 
     @property
     def own_metrics(self) -> tuple[Metric, ...]:
-        """Those that the catalogue does not know."""
+        """Metrics that are not in the catalogue."""
         return tuple(self.metrics[key] for key in self.keys.metrics)
 
     def __repr__(self) -> str:
@@ -77,12 +80,14 @@ class Pack:
 
 
 Parts = Callable[[str], type[BaseModel] | None]
-"""Protocol → the model of the maps of its packs (`hub.sdk.hookspecs.PackPart`), None when nothing here reads them."""
+"""Protocol → model of its packs' maps (`hub.sdk.hookspecs.PackPart`), None when no installed integration reads them."""
 
 
 def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
-    """Read and check `folder`; its own name is the pack's unless `name` says another. A map is checked where `parts`
-    knows its model. Raises ConfigError with all problems."""
+    """Read and check `folder`; `name` defaults to the folder's. A map is checked where `parts` has its model.
+
+    Raises ConfigError with all problems.
+    """
     name = name or folder.name
     reader = _Reader(folder)
     if not NAME.fullmatch(name):
@@ -117,7 +122,7 @@ def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """SHA-256 in hex over names and contents."""
+    """Return SHA-256, in hex, over names and contents."""
     whole = hashlib.sha256()
     for file, content in sorted(files.items()):
         whole.update(f"{len(file.encode())}:{file}:{len(content)}:".encode() + content)
@@ -125,7 +130,7 @@ def digest(files: Mapping[str, bytes]) -> str:
 
 
 class _Reader:
-    """The files of one folder, and what is wrong in each."""
+    """Reads the files of one folder and collects the problems of each."""
 
     def __init__(self, folder: FilePath) -> None:
         self._folder = folder
@@ -173,7 +178,7 @@ class _Reader:
         return keys
 
     def part(self, keys: PackKeys, parts: Parts) -> BaseModel | None:
-        """The map as its integration's model has it."""
+        """Validate the map by its integration's model."""
         model = parts(keys.protocol) if keys.part is not None else None
         if model is None:
             return None
@@ -239,7 +244,7 @@ def _below(path: Path, broken: set[Path]) -> bool:
 
 
 def content_of(path: FilePath) -> bytes:
-    """A regular file's content, links not followed. Raises ValueError with a sentence."""
+    """Read a regular file without following links. Raises ValueError with a sentence."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         with open(descriptor, "rb") as file:
@@ -291,7 +296,7 @@ def _fields(keys: PackKeys) -> dict[str, Field] | None:
 
 
 def _wrong(keys: PackKeys) -> Iterator[Finding]:
-    """What no single part can see."""
+    """Yield problems that involve several parts of a pack."""
     for key in keys.metrics:
         if key in METRICS:
             message = f"the catalogue has {quoted(key)} already: use that, or another name"
@@ -330,7 +335,7 @@ def _values(values: Mapping[str, Any], metric: Metric, at: Path) -> Iterator[Fin
 
 
 def _ports(keys: PackKeys) -> Iterator[Finding]:
-    """Without a name in the codec's answer, a port tells the message."""
+    """Yield ambiguous ports: without a name in the codec's answer, the port identifies the message."""
     owners: dict[int, str] = {}
     for name, message in keys.messages.items():
         if not message.ports and len(keys.messages) > 1:
@@ -342,7 +347,7 @@ def _ports(keys: PackKeys) -> Iterator[Finding]:
 
 
 def _strange(vector: VectorKeys, keys: PackKeys, at: Path) -> Iterator[Finding]:
-    """Names in a vector that the pack does not have."""
+    """Yield names in a vector that the pack does not define."""
     if (vector.heard is not None) != (keys.part is not None):
         wanted = (
             "a pack with a map has vectors with `heard`" if keys.part is not None else "a pack with a codec has `bytes`"

@@ -1,7 +1,7 @@
-"""Packs that need no codec: what a device holds, and where, in the words of its integration. Pure.
+"""Maps of packs without a codec: a device's data points, in the terms of its integration. Pure.
 
-A map becomes part of the `settings:` of each device that names the pack; what the device says itself comes first. What
-may stand in a map is the integration's: it registers the model of it (`hub.sdk.hookspecs.PackPart`).
+A map becomes part of the `settings:` of each device that names the pack; the device's own settings take precedence. The
+integration registers the model of its maps (`hub.sdk.hookspecs.PackPart`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class Map(NamedTuple):
-    """`key` of pack.yaml; the key of `settings:` that it fills; the keys by which two entries of a list are one."""
+    """A kind of map: `key` in pack.yaml, the `setting` it fills, and the keys that identify a list entry (`same`)."""
 
     key: str
     setting: str
@@ -24,14 +24,14 @@ MAPS: dict[str, Map] = {
     "knx": Map("groups", "points"),
     "bluetooth": Map("layout", "gatt", ("service", "characteristic")),
 }
-"""Protocol, which is the type of the integration → its map."""
+"""Protocol (the type of the integration) → its map."""
 
 PLAIN = ("http_json", "mqtt_devices", "opcua")
-"""Protocols whose packs tell facts alone: what the device is, and the credentials it leaves the factory with."""
+"""Protocols whose packs hold only facts: what the device is, and its default credentials."""
 
 
 def filled(protocol: str, part: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a device with the map of its pack in them."""
+    """Return the settings of a device with its pack's map merged in."""
     setting, same = MAPS[protocol].setting, MAPS[protocol].same
     own = settings.get(setting)
     if isinstance(part, Mapping):
@@ -42,7 +42,7 @@ def filled(protocol: str, part: Any, settings: Mapping[str, Any]) -> dict[str, A
 
 
 def untested(metrics: Collection[str], shown: Collection[str]) -> list[str]:
-    """Metrics of a map that no vector shows."""
+    """Return metrics of a map that no vector shows."""
     return [f"metric {metric}" for metric in sorted(set(metrics) - set(shown))]
 
 

@@ -1,5 +1,5 @@
-"""The format of a pack as a page of documentation. `python -m hub.devices.packs.reference` prints it; a test
-compares."""
+"""Prints the format of a pack as a page of documentation: `python -m hub.devices.packs.reference`; a test compares
+it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ _KINDS: dict[tuple[type[Section], str], str] = {
 
 
 def render() -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     return _HEAD + "".join(_section(where, model) for where, model in _PARTS) + _shipped()
 
 

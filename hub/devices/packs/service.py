@@ -1,5 +1,4 @@
-"""Packs at work in a running hub: read when first asked for, their codecs in one worker process that starts with the
-first payload."""
+"""Packs in a running hub: read on first use, their codecs in one worker process that starts with the first payload."""
 
 from __future__ import annotations
 
@@ -27,8 +26,8 @@ _log = logging.getLogger("hub.packs")
 
 
 class Packs:
-    """`async with Packs(library) as packs`. A pack is read once; what is installed later serves once it is `reload`ed,
-    or from the next start."""
+    """The packs of one hub: `async with Packs(library) as packs`. A pack is read once; a version installed later is
+    used after `reload`, or from the next start."""
 
     def __init__(self, library: Library, codecs: Codecs | None = None) -> None:
         self._library = library
@@ -37,27 +36,30 @@ class Packs:
         self._reading = asyncio.Lock()
         self._missing: set[str] = set()
         self._signs: list[LabelPattern] | None = None
-        self._spoilt: dict[str, int] = {}  # digest → payloads in a row that cost its codec all of its time
-        self._answers: set[str] = set()  # digests of packs whose codecs do
+        self._spoilt: dict[str, int] = {}  # digest → payloads in a row on which its codec timed out or died
+        self._answers: set[str] = set()  # digests of packs whose codec has answered
         self._one_at_a_time: dict[str, asyncio.Lock] = {}
-        self._rests: dict[str, float] = {}  # digest → loop time until which it is not called
+        self._rests: dict[str, float] = {}  # digest → loop time until which it is suspended
 
     async def expect(self, names: Set[str]) -> None:
-        """Look whether the packs of these names are here, without reading them. `ilot check` refuses a configuration
-        with one that is not; a hub that starts, restored on new hardware say, runs it and reads what it can."""
+        """Check that these packs are present, without reading them.
+
+        `ilot check` refuses a configuration with a missing pack; a hub that starts all the same, e.g. restored on new
+        hardware, runs with those it has.
+        """
         self._missing = set(names) - set(await asyncio.to_thread(self._library.names))
         if self._missing:
             _log.error("%d device packs are not here; `ilot status` names them", len(self._missing))
 
     def status(self) -> dict[str, Any]:
-        """For the control socket."""
+        """Return the state for the control socket."""
         return {
             "used": sorted(self._read), "missing": sorted(self._missing), "unreadable": sorted(self._unreadable()),
             "restarts": self._codecs.restarts,
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
-        """What somebody should look at."""
+        """Return the problems to show in `ilot status`, one sentence each."""
         missing = [f"pack {name} is not here: install it, its devices' payloads are lost" for name in self._missing]
         unreadable = [f"pack {name} is wrong: {problem}" for name, problem in self._unreadable().items()]
         return sorted(missing + unreadable)
@@ -76,7 +78,7 @@ class Packs:
         await self._codecs.__aexit__(kind, error, trace)
 
     async def get(self, name: str) -> Pack:
-        """Raises DecodeError: `no-pack` without a name, `bad-pack` when there is none that can be read."""
+        """Return a pack. Raises DecodeError: `no-pack` without a name, `bad-pack` when it is missing or invalid."""
         if not name:
             raise DecodeError("no-pack", "the device has no pack; give it `pack:` in the configuration")
         if name not in self._read:
@@ -89,7 +91,7 @@ class Packs:
         return found
 
     async def reload(self, name: str) -> None:
-        """Another version of a pack was installed: it is read when it is asked for next."""
+        """Read a pack again on its next use: another version was installed."""
         async with self._reading:
             self._read.pop(name, None)
             self._signs = None
@@ -102,8 +104,11 @@ class Packs:
             return error
 
     async def decode(self, name: str, port: int, payload: bytes, received: float | None) -> Reading:
-        """Raises DecodeError with its reason, NotReady when there is no codec worker to be had."""
-        from hub.devices.packs.decoding import message_at, read_answer  # late, as all that reads a pack
+        """Decode a payload. Raises DecodeError with its reason, NotReady when there is no codec worker."""
+        from hub.devices.packs.decoding import (
+            message_at,
+            read_answer,
+        )  # late, like everything that reads packs: saves memory on hubs without any
 
         pack = await self.get(name)
         message_at(pack, port)
@@ -111,9 +116,12 @@ class Packs:
         return read_answer(pack, port, answer, received)
 
     async def _answer(self, pack: Pack, payload: bytes, port: int, received: float | None) -> dict[str, Any]:
-        """What its codec says. Until it has answered once, and after each time that it looped or died, it is called
-        once at a time, and one that does so again and again rests for a while. Nobody waits behind a call of one that
-        has looped or died: a device that wants an answer in a second would get none."""
+        """Call the codec, one call at a time until it has proved itself.
+
+        That is until it has answered once, and again after each time it looped or died; one that keeps doing so is
+        suspended for REST_S. Calls never queue behind one that is on trial after a failure, because a device that
+        expects an answer within a second would get none.
+        """
         if pack.digest in self._answers:
             return await self._call(pack, payload, port, received)
         trial, spoilt = self._one_at_a_time.setdefault(pack.digest, asyncio.Lock()), self._spoilt.get(pack.digest, 0)
@@ -145,14 +153,14 @@ class Packs:
         return answer
 
     async def encode(self, name: str, downlink: str, given: Mapping[str, float]) -> tuple[int, bytes]:
-        """Port and payload of a downlink. Raises as `decode`."""
+        """Encode a downlink: port and payload. Raises as `decode`."""
         from hub.devices.packs.downlinks import bytes_of, checked
 
         pack = await self.get(name)
         return bytes_of(await self._codecs.encode_downlink(pack.codec, checked(pack, downlink, given)))
 
     async def recognise(self, text: str, profile: str = "") -> Recognised:
-        """The pack whose label this is: see `hub.devices.packs.labels`. Reads all packs at the first call."""
+        """Recognise a label (`hub.devices.packs.labels`). Reads all packs at the first call."""
         async with self._reading:
             if self._signs is None:
                 self._signs = await asyncio.to_thread(self._look_at_all)
@@ -163,18 +171,18 @@ class Packs:
         return [sign_of(pack) for pack in found if not isinstance(pack, ConfigError)]
 
     async def names(self) -> list[str]:
-        """Every pack that is here, readable or not."""
+        """Return every pack that is there, readable or not."""
         return await asyncio.to_thread(self._library.names)
 
     async def check_downlink(self, device: Device, downlink: str, given: Mapping[str, float]) -> None:
-        """Could `encode` be asked this? Raises DecodeError."""
+        """Raise DecodeError if `encode` would refuse this downlink."""
         from hub.devices.packs.downlinks import checked
 
         checked(await self.get(device.pack), downlink, given)
 
 
 def facts_of(pack: Pack) -> PackFacts:
-    """What an integration wants to know of a device's pack."""
+    """Return the facts of a device's pack that integrations use."""
     keys = pack.keys
     return PackFacts(
         name=pack.name,

@@ -1,4 +1,4 @@
-"""The files of a new pack, to be filled in: it does not pass its tests until somebody has. Pure."""
+"""The files of a new pack, to be filled in; its tests fail until somebody does. Pure."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _VECTORS = """\
 
 
 def files(name: str) -> dict[str, str]:
-    """Text by file name, for the pack `name` (vendor-model)."""
+    """Return text by file name for the pack `name` (vendor-model)."""
     vendor, _, model = name.partition("-")
     words = {"vendor": vendor.capitalize(), "model": model.replace("-", " ").upper()}
     return {

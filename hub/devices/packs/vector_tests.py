@@ -1,7 +1,7 @@
-"""Runs the vectors of a pack through the real codec worker and says how it went.
+"""Runs the vectors of a pack through the real codec worker and reports the result.
 
-A pack passes when every vector does and every message, every port of it and every downlink that it declares has one;
-of a map, every metric.
+A pack passes when every vector does, and every message, each of its ports, and every downlink it declares has one; with
+a map, every metric.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from hub.devices.packs.maps import untested
 from hub.devices.packs.vectors import VectorKeys
 
 SPOILT = 3
-"""So many vectors on which the codec loops or dies; it is not asked about the others."""
+"""After this many vectors on which the codec loops or dies, the others are skipped."""
 UNTRIED = "not tried: the codec loops or dies"
 LONGEST = 400
-"""Characters that say what is wrong with one vector."""
+"""Maximum length of the text on one failed vector."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """One vector. `wrong` is empty when it passed."""
+    """The result of one vector. `wrong` is empty when it passed."""
 
     vector: str
     source: str
@@ -40,7 +40,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`untested`: what the pack declares and no vector shows."""
+    """The result of a pack. `untested`: declarations that no vector shows."""
 
     pack: str
     version: int
@@ -51,7 +51,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 async def judge(pack: Pack, codecs: Codecs) -> Verdict:
-    """Raises NotReady when there is no worker to be had."""
+    """Run all vectors of a pack. Raises NotReady when there is no worker."""
     outcomes, spoilt = list[Outcome](), 0
     for vector in pack.vectors:
         told = await _outcome(pack, codecs, vector) if spoilt < SPOILT else _of(pack, vector, UNTRIED)
@@ -80,9 +80,7 @@ def _of(pack: Pack, vector: Vector, wrong: str) -> Outcome:
     keys = vector.keys
     source = pack.keys.sources[keys.source]
     cited = f"{source.by}: {source.title}, {source.version}{', ' + keys.page if keys.page else ''}"
-    wrong = (
-        wrong if len(wrong) <= LONGEST else f"{wrong[:LONGEST]}…"
-    )  # a codec may say a quarter of a million characters
+    wrong = wrong if len(wrong) <= LONGEST else f"{wrong[:LONGEST]}…"  # a codec may return very long texts
     return Outcome(vector.where, cited, keys.message or keys.downlink or "", wrong)
 
 
@@ -137,7 +135,7 @@ async def _heard(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
 
 
 def _mapped(pack: Pack, keys: VectorKeys) -> str:
-    """Of a pack with a map: what its integration makes of what the device says."""
+    """Check a vector of a pack with a map: what the integration reads from it."""
     if pack.part is None:
         return f"nothing that is installed here reads packs of {pack.keys.protocol}"
     try:
@@ -148,7 +146,7 @@ def _mapped(pack: Pack, keys: VectorKeys) -> str:
 
 
 def _of_map(pack: Pack) -> list[str]:
-    """Metrics of the map that no vector shows."""
+    """Return metrics of the map that no vector shows."""
     if pack.part is None:
         return ["its map, which nothing that is installed here reads"]
     shown = [key for vector in pack.vectors for key in vector.keys.readings or {}]
@@ -160,7 +158,7 @@ def _plain(sample: Sample) -> dict[str, Any]:
 
 
 def _difference(wanted: Any, got: Any, where: str = "") -> str:
-    """The first difference, in words; empty when there is none. Numbers agree to a millionth."""
+    """Return the first difference in words, "" when there is none. Numbers agree to a millionth."""
     if isinstance(wanted, Mapping) and isinstance(got, Mapping):
         for key in [*wanted, *(key for key in got if key not in wanted)]:
             inner = f"{where}.{key}" if where else str(key)

@@ -1,4 +1,4 @@
-"""What a file of vectors may hold. Pure models."""
+"""Models of vector files. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class FormerKeys(Section):
 
 
 class VectorKeys(Section):
-    """One payload and what it means, with its source. Says one of `readings`, `data`, `refused` and `downlink`."""
+    """A payload and its meaning, with its source. Exactly one of `readings`, `data`, `refused` and `downlink` is
+    set."""
 
     source: Slug = Field(description="A name of `sources`.")
     page: str = Field(default="", max_length=200, description="Where in it.")
