@@ -5,6 +5,7 @@ PYTHON = $(ILOT_VENV)/bin/python
 JOBS ?= 3
 FAULTS ?= long
 MINUTES ?= 10
+RUN_TESTS = $(PYTHON) tools/run_tests.py -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,11 +28,17 @@ check: setup-check ## lint, types, layers, documentation, security table
 	$(PYTHON) tools/check_docs.py
 	$(PYTHON) tools/check_security_table.py
 
-test: setup check tests ## check, then every test; one file or more: make test TESTS=tests/hub
+test: setup check tests ## check, then the tests that protect a change; one file or more: make test TESTS=tests/hub
 
-tests: setup ## every test without check
+test-all: setup check tests-all ## check, then every test: before a release, and each night
+
+tests: setup ## the tests of `make test` without check
 	@$(PYTHON) -m compileall -q hub backend integrations plugins # hundreds of processes start: none compiles
-	$(PYTHON) tools/run_tests.py -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 $(TESTS)
+	$(RUN_TESTS) --short $(TESTS)
+
+tests-all: setup ## every test without check
+	@$(PYTHON) -m compileall -q hub backend integrations plugins
+	$(RUN_TESTS) $(TESTS)
 
 bench: setup-bench ## measurements and goals into bench/results.md, an hour and a half; some: make bench BENCH="cpu commit"
 	$(PYTHON) bench/results.py $(BENCH)
@@ -56,4 +63,4 @@ clean: ## remove what was built
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .NOTPARALLEL: # the order of prerequisites counts, also with -j
-.PHONY: help setup demo check test tests bench faults fuzz docs screenshots dist clean
+.PHONY: help setup demo check test test-all tests tests-all bench faults fuzz docs screenshots dist clean

@@ -1,4 +1,4 @@
-"""Rules for every test: which files go first, that no example is timed, how many a hostile input gets, how long a test
+"""Rules for every test: which belong to the short run, which files go first, that no example is timed, how long a test
 may take, and that it leaves nothing to those that follow."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-from . import limits
+from . import limits, selection
 
 SEARCHES = "ILOT_EXAMPLES" in os.environ
 """`make fuzz` looks for new examples. `make test` has the same ones each time: whether it passes says something of the
@@ -19,9 +19,6 @@ settings.register_profile(
 )
 settings.load_profile("unhurried")
 """No example is judged by a clock, neither how long it takes nor how long it is drawn: a busy machine is no fault."""
-
-settings.register_profile("hostile", settings.default, max_examples=int(os.environ.get("ILOT_EXAMPLES", "400")))
-"""For what any bytes must not break: `@settings.get_profile("hostile")`. `make fuzz` asks for more of them."""
 
 LONG = (
     *("tests/faults/", "tests/journeys/", "tests/vendor/", "tests/test_house.py", "tests/backend/"),
@@ -39,7 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     limits.add_options(parser)
+    selection.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(limits.Limits(config), "limits")
+    config.pluginmanager.register(selection.Selection(config), "selection")

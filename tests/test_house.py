@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import os
 import re
@@ -21,37 +22,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 API = [
-    *("AuthFailed", "Bus", "Candidate", "Command", "Config", "DecodeError", "Decoded", "Device", "Doorway", "Frame"),
-    *("HttpClient", "HttpUrl", "JailedWorker"),
-    *(
-        "JsonPath",
-        "LastValue",
-        "LedElsewhere",
-        "Line",
-        "ListenAddress",
-        "METRICS",
-        "Message",
-        "Metric",
-        "MqttClient",
-        "NeedKey",
-    ),
-    *("Network", "NotReady", "Notice", "Notices", "PackFacts", "Patience"),
-    *("Position", "Proof", "Quality", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier"),
-    *(
-        "RegisterUplink",
-        "Report",
-        "Sample",
-        "Series",
-        "Session",
-        "Signal",
-        "Tls",
-        "Uplink",
-        "View",
-        "hookimpl",
-        "open_line",
-        "shallow_json",
-        "wrong_option",
-    ),
+    *("AuthFailed", "Candidate", "Command", "Commands", "Config", "DecodeError", "Decoded", "Device", "Devices"),
+    *("Frame", "HttpUrl", "LedElsewhere", "METRICS", "Metric", "NeedKey", "NotReady", "PluginError", "Position"),
+    *("Proof", "Quality", "Register", "RegisterDecoder", "Reply", "Report", "Sample", "Session", "Signal", "State"),
+    "hookimpl",
 ]
 
 
@@ -78,6 +52,19 @@ def test_the_plugin_api_is_these_names_and_no_other() -> None:
 
     assert sorted(API) == hub.__all__ == dir(hub)
     assert all(getattr(hub, name) is not None for name in API)
+    assert len(API) <= 30
+
+
+def test_a_name_that_left_the_api_is_read_with_a_warning_that_says_where_it_is_now() -> None:
+    import hub
+
+    assert len(hub._FORMER) == 25
+    for name, where in hub._FORMER.items():
+        module, _, new = where.rpartition(".")
+        with pytest.warns(DeprecationWarning, match=rf"hub\.{name} is now {re.escape(where)}; ") as warned:
+            assert getattr(hub, name) is getattr(importlib.import_module(module), new)
+        assert warned[0].filename == __file__
+        assert name not in hub.__all__
 
 
 def test_a_name_the_api_lacks_is_refused_with_those_it_has() -> None:
@@ -245,7 +232,7 @@ def test_a_test_that_fails_leaves_no_process_and_makes_no_other_fail(tmp_path: P
         "asyncio_default_fixture_loop_scope = function\n"
     )
     (tmp_path / "tests").mkdir()
-    for name in ("conftest.py", "limits.py"):
+    for name in ("conftest.py", "limits.py", "selection.py"):
         (tmp_path / "tests" / name).write_text((ROOT / "tests" / name).read_text())
     (tmp_path / "tests" / "test_leaves.py").write_text(LEAVES)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]

@@ -1,4 +1,4 @@
-"""Every run of `make test` ends, names what hung, and leaves no process; some of what failed runs once more."""
+"""Every run of `make test` ends, names what hung, and leaves no process; nothing that failed runs once more."""
 
 from __future__ import annotations
 
@@ -18,24 +18,21 @@ from . import limits
 
 HERE = Path(__file__).parent
 TOOL = HERE.parent / "tools" / "run_tests.py"
-# fails in each process that is the first to ask
+# fails when it runs for the first time
 MOODY = """
 from pathlib import Path
-import pytest
 
-@pytest.mark.parametrize("n", range({how_many}))
-def test_moody(n):
-    asked = Path(__file__).with_name(f"asked-{{n}}")
+def test_moody():
+    asked = Path(__file__).with_name("asked")
     was, _ = asked.exists(), asked.touch()
     assert was
 """
-BROKEN = "def test_broken(): assert False\n"
 
 
 def prepared(root: Path, workers: int, limit: float = 60, **files: str) -> tuple[list[str], dict[str, str]]:
     """A small suite with this one's rules, whose tests may take seconds: the command that runs it, its environment."""
     (root / "tests").mkdir()
-    for name in ("conftest.py", "limits.py", "scheduling.py"):
+    for name in ("conftest.py", "limits.py", "scheduling.py", "selection.py"):
         shutil.copy(HERE / name, root / "tests")
     for name, text in files.items():
         file = root / "tests" / name.replace("__", "/")
@@ -59,34 +56,11 @@ def run(
     return subprocess.run(command, cwd=root, env=given, capture_output=True, text=True, timeout=180, check=False)
 
 
-def test_a_journey_that_fails_beside_others_runs_again_alone_and_is_named(tmp_path: Path) -> None:
-    done = run(tmp_path, workers=2, journeys__a=MOODY.format(how_many=1), hub__b="def test_fine(): pass\n")
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.splitlines()[-1] == (
-        "FAILED BESIDE OTHERS, PASSED ALONE: tests/journeys/test_a.py::test_moody[0]"
-    )
-
-
-def test_a_journey_that_is_broken_fails_alone_too(tmp_path: Path) -> None:
-    done = run(tmp_path, journeys__a=BROKEN)
-    assert done.returncode == 1
-    assert done.stdout.splitlines()[-1] == "FAILED BESIDE OTHERS, FAILED ALONE: tests/journeys/test_a.py::test_broken"
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        {"hub__a": MOODY.format(how_many=1)},
-        {"journeys__a": MOODY.format(how_many=1), "hub__b": BROKEN},
-        {"faults__a": MOODY.format(how_many=4)},
-        {"faults__a": MOODY.format(how_many=1), "faults__b": "this is no Python\n"},
-    ],
-    ids=["a test of one process", "one elsewhere failed too", "four of them", "a file that cannot be read"],
-)
-def test_nothing_is_run_again_when(files: dict[str, str], tmp_path: Path) -> None:
-    done = run(tmp_path, **files)
-    assert done.returncode != 0
-    assert "once more, alone" not in done.stdout
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_test_that_fails_once_has_failed(workers: int, tmp_path: Path) -> None:
+    done = run(tmp_path, workers, journeys__a=MOODY, hub__b=FINE)
+    assert done.returncode == 1, done.stdout
+    assert "1 failed, 1 passed" in done.stdout
 
 
 FINE = "def test_fine(): pass\n"

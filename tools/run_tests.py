@@ -1,13 +1,9 @@
-"""Run pytest with the given arguments; what failed among real processes beside others is run once more, alone.
-
-The tests in PLACES start hubs, backends, peers and browsers and go by the wall clock, several at once on a machine
-whose other work nobody knows. When at most MOST of them failed, and nothing else did, each runs again with nothing
-beside it, and that second result counts. It is said plainly, by name, in the last lines: such a test is to be mended.
-Tests of one process are never run again. See docs/adr/0078-once-more-alone.md.
+"""Run pytest with the given arguments, end it when it hangs, and kill what it leaves.
 
 tests/limits.py ends a test that hangs. Should that fail, or all take longer than ILOT_TEST_MINUTES, the tests under way
 are named, their processes write their stacks, and everything below this process is killed. So is what is left when
 pytest has ended. Tests that were skipped are listed at the end with their reasons. See docs/adr/0086-every-run-ends.md.
+Nothing that failed is run a second time: see docs/adr/0094-a-short-and-a-whole-run.md.
 
 Exit codes are those of pytest; 1 where it was stopped here, or left a process.
 """
@@ -33,8 +29,6 @@ import limits
 
 sys.path.pop()  # there is a folder `hub` there
 
-PLACES = ("tests/faults/", "tests/journeys/")
-MOST = 3
 MINUTES = float(os.environ.get("ILOT_TEST_MINUTES", "120"))
 ENDING_S = float(os.environ.get("ILOT_TEST_ENDING_S", "60"))
 """How long a pytest that has said its result may take to end: a thread of a test may keep it."""
@@ -68,7 +62,7 @@ class Journal:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:  # it is no test: a file that cannot be collected
-            self.tell(elsewhere=report.nodeid)
+            self.tell(failed=report.nodeid)
         if report.skipped:
             self.tell(skipped=report.nodeid, why=_reason(report))
 
@@ -86,7 +80,6 @@ class Run:
     under_way: dict[str, None] = field(default_factory=dict)
     failed: dict[str, None] = field(default_factory=dict)
     skipped: dict[str, list[str]] = field(default_factory=dict)  # tests, by reason
-    elsewhere: bool = False
     stopped: bool = False
 
     def hear(self, told: dict[str, Any]) -> None:
@@ -99,20 +92,8 @@ class Run:
                 self.failed[name] = None
             case {"skipped": name, "why": why}:
                 self.skipped.setdefault(why, []).append(name)
-            case {"elsewhere": _}:
-                self.elsewhere = True
             case {"code": code}:
                 self.code = code
-
-    def worth_another(self) -> bool:
-        """Whether only few tests failed, and all of them among real processes."""
-        return (
-            self.code == pytest.ExitCode.TESTS_FAILED
-            and not self.elsewhere
-            and not self.stopped
-            and 0 < len(self.failed) <= MOST
-            and all(name.startswith(PLACES) for name in self.failed)
-        )
 
 
 def say(text: str) -> None:
@@ -211,15 +192,8 @@ def main(arguments: list[str]) -> int:
     limits.adopt()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     run = watched(arguments)
-    again = run.worth_another()
-    names = list(run.failed) if again else []
-    if names:
-        say(f"\n{len(names)} failed beside others: once more, alone\n")
-    alone = {name: watched(["-n", "0", name]).code for name in names}
     tell_skipped(run)
-    for name, code in alone.items():
-        say(f"FAILED BESIDE OTHERS, {'FAILED' if code else 'PASSED'} ALONE: {name}")
-    return max(code or 0 for code in alone.values()) if again else run.code or 0
+    return run.code or 0
 
 
 def told(fd: int, arguments: list[str]) -> int:
