@@ -1,1 +1,1 @@
-"""The reference backend: what a district runs in its data centre to receive, open and keep what hubs seal."""
+"""Reference backend: the service that a district runs in its data centre to receive, open and store what hubs seal."""

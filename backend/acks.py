@@ -1,4 +1,4 @@
-"""Acknowledgements: what of every stream that a message touched is durable here, under the owner's signature."""
+"""Signed acknowledgements: the record numbers of each stream that are durable in this backend."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import UNSET
 
-from backend.hub_states import States
+from backend.hub_states import HubStates
 from backend.journal import Journal
 from backend.owner import Owner
 from backend.storage import Storage, Stream
@@ -17,9 +17,9 @@ from hub.protocol.ranges import Range, Ranges
 
 
 @dataclass(slots=True)
-class Told:
-    """What an answer says of a hub's streams, by their numbers: those that are touched, what is refused for good, what
-    is asked for again."""
+class AckContents:
+    """The contents of one answer to a hub, by the database number of the stream: streams that the message touched,
+    numbers refused for good, numbers requested again."""
 
     touched: dict[int, Stream] = field(default_factory=dict)
     rejected: dict[int, Ranges] = field(default_factory=dict)
@@ -27,19 +27,21 @@ class Told:
 
 
 class Acks:
-    """Signed after the commit, by the key that the hub's trust document names."""
+    """Builder of acknowledgements. They are signed after the commit, with the key that the hub's trust document
+    names."""
 
-    def __init__(self, storage: Storage, states: States, journal: Journal | None) -> None:
+    def __init__(self, storage: Storage, states: HubStates, journal: Journal | None) -> None:
         self._storage = storage
         self._states = states
         self._journal = journal
 
     def taken(self, stream: Stream) -> Ranges:
-        """Every number that is durable here, in rows or in the journal."""
+        """Return every number that is durable here, in rows or in the journal."""
         return stream.stored if self._journal is None else self._journal.merged(stream.id, stream.stored)
 
-    def of(self, hub: str, told: Told, owner: Owner) -> list[bytes]:
-        """One for each stream: under one signature, where the hub reads that."""
+    def of(self, hub: str, told: AckContents, owner: Owner) -> list[bytes]:
+        """Return the signed acks of one message, one for each stream; a hub that can read it is given one ack for all
+        of them."""
         waiting = [self._durable(stream, told) for stream in told.touched.values()]
         if not waiting:
             return []
@@ -64,7 +66,7 @@ class Acks:
             acks.append(sign_ack(ack, key))
         return acks
 
-    def _durable(self, stream: Stream, told: Told) -> StreamAck:
+    def _durable(self, stream: Stream, told: AckContents) -> StreamAck:
         unreadable = told.rejected.get(stream.id)
         taken = self.taken(stream)
         if stream.forked:
@@ -83,5 +85,5 @@ class Acks:
 
 
 def _size(told: StreamAck) -> int:
-    """In ranges: an ack of several runs is not to be longer than one of a single run may be."""
+    """Return the number of ranges in an ack: one of several runs must not be longer than one of a single run may be."""
     return len(told.ranges) + len(told.rejected) + len(told.want)

@@ -1,15 +1,13 @@
-"""Alerts of the hubs: how each stands, and what the operator answers.
+"""Alerts of the hubs: the state of each, and the operator's answers to them.
 
 A row of the `alerts` stream whose metrics are those of `hub.automation.alerts.stream_rows` is one change of one alert,
-whole. The change with the greatest number stands, and an end is an end: what is cleared stays so. A hub numbers its
-alerts' changes alone; what is said here is a request, kept until the hub's own next word on that alert shows that it
-was heard.
+whole. The change with the greatest number is current, and a cleared alert stays cleared. The hub alone numbers the
+changes of its alerts; the backend stores a request, until a later change from the hub shows that it was carried out.
 
-    acknowledge here → `wanted` → the hub fetches it (GET /v1/alerts) → judges → its change comes back → `wanted` goes
+    acknowledged here → `requested_changes` → fetched by the hub (GET /v1/alerts) → its change arrives → request deleted
 
-Hostile rows are bounded: texts are cut, what does not fit the shape stays a reading like any other. A hub has MOST
-alerts here; a new one takes the place of the one that was cleared first, and where none is cleared it stays a reading
-too.
+Input from hubs is bounded: texts are cut, and a row that does not fit the shape stays a reading. At most MAX_ALERTS are
+kept for each hub. A new one replaces the one that was cleared first; where none is cleared, it stays a reading too.
 """
 
 from __future__ import annotations
@@ -40,8 +38,8 @@ FIELDS = (
 )  # fmt: skip
 STATES = ("raised", "acknowledged", "muted", "escalated", "cleared")
 MAX_TEXT = 300
-MOST = 10_000
-"""Of one hub, whatever their state."""
+MAX_ALERTS = 10_000
+"""Maximum number of alerts of one hub, in any state."""
 _OLDEST = (
     "delete from alerts where (hub, alert) in (select hub, alert from alerts where hub = ? and state = 'cleared'"
     " order by received_at limit 100)"
@@ -61,7 +59,7 @@ _UPSERT = (
 
 
 class NoAlert(HubError):
-    """No such alert is known here, or it is cleared."""
+    """The alert is unknown here, or it is cleared."""
 
     exit_code = 3
 
@@ -71,8 +69,10 @@ def is_alert(shape: Shape) -> bool:
 
 
 def take(db: apsw.Connection, hub: str, rows: Sequence[Row], offset_ms: int | None) -> list[Row]:
-    """Take the changes of alerts among the rows of a block, inside the caller's transaction; returns the other rows.
-    `offset_ms` turns a boot's monotonic time into Unix time; None while nobody knows it."""
+    """Store the changes of alerts among the rows of a block, inside the caller's transaction; return the other rows.
+
+    `offset_ms` converts a boot's monotonic time to Unix time; None while it is unknown.
+    """
     others: list[Row] = []
     now = time.time()
     left: int | None = None
@@ -83,7 +83,7 @@ def take(db: apsw.Connection, hub: str, rows: Sequence[Row], offset_ms: int | No
             continue
         if db.execute("select 1 from alerts where hub = ? and alert = ?", change[:2]).get is None:
             if left is None:
-                left = MOST - cast(int, db.execute("select count(*) from alerts where hub = ?", (hub,)).get)
+                left = MAX_ALERTS - cast(int, db.execute("select count(*) from alerts where hub = ?", (hub,)).get)
             if left <= 0:
                 db.execute(_OLDEST, (hub,))
                 left += db.changes()
@@ -110,11 +110,14 @@ def _change(hub: str, row: Row, offset_ms: int | None, now: float) -> tuple[Any,
     )  # fmt: skip
 
 
-def want(
+def request_change(
     db: apsw.Connection, alert: str, state: str, by: str, why: str = "", until: float | None = None, hub: str = ""
 ) -> str:
-    """Ask the hub for a change of an open alert; returns its hub. Inside a transaction. Hubs name their alerts
-    themselves: where another has taken the same name, `hub` must say which is meant. Raises NoAlert."""
+    """Ask the hub to change an open alert; return its hub. Call it inside a transaction.
+
+    Hubs choose the ids of their alerts, so two hubs can use the same one: `hub` then says which is meant. Raises
+    NoAlert.
+    """
     rows = db.execute("select hub, state from alerts where alert = ?1 and ?2 in ('', hub)", (alert, hub)).fetchall()
     if not rows:
         raise NoAlert(f"no alert {alert!r} is known here; `ilot backend alerts list` shows them")
@@ -133,8 +136,8 @@ def want(
     return hub
 
 
-def wanted(db: apsw.Connection, hub: str) -> list[dict[str, Any]]:
-    """What this hub is asked for."""
+def requested_changes(db: apsw.Connection, hub: str) -> list[dict[str, Any]]:
+    """Return the changes that the operator requests from this hub."""
     rows = db.execute("select wanted from alerts where hub = ? and wanted is not null limit 1000", (hub,))
     acts = [msgspec.json.decode(cast(bytes, body)) for (body,) in rows]
     return [act for act in acts if act["until"] is None or act["until"] > time.time()]
@@ -143,9 +146,12 @@ def wanted(db: apsw.Connection, hub: str) -> list[dict[str, Any]]:
 def listed(
     db: apsw.Connection, hub: str = "", *, everything: bool = False, limit: int = 1000
 ) -> Iterator[dict[str, Any]]:
-    """Alerts, the newest first: those not cleared, or all. Where there are more than `limit`, each hub's newest come
-    before any hub's older ones: moments are the hubs' own words, and none fills the list alone."""
-    names = [*_COLUMNS.replace(" ", "").split(","), "wanted"]
+    """Yield alerts, the newest first: those not cleared, or all.
+
+    Where there are more than `limit`, the newest of each hub come before any hub's older ones: the times are the hubs'
+    own, so one hub must not fill the list alone.
+    """
+    names = [*_COLUMNS.replace(" ", "").split(","), "requested_changes"]
     rows = db.execute(
         f"select {_COLUMNS}, wanted from (select *, row_number() over (partition by hub order by raised_at desc, alert)"  # noqa: S608
         " as place_of_hub from alerts where ? in ('', hub) and (? or state <> 'cleared') order by place_of_hub limit ?)"
@@ -154,5 +160,5 @@ def listed(
     )
     for row in rows:
         found = dict(zip(names, row, strict=True))
-        asked = found.pop("wanted")
-        yield found | {"wanted": None if asked is None else msgspec.json.decode(cast(bytes, asked))}
+        asked = found.pop("requested_changes")
+        yield found | {"requested_changes": None if asked is None else msgspec.json.decode(cast(bytes, asked))}

@@ -1,7 +1,7 @@
-"""Heads of hubs' audit chains, as they told them in the `alerts` stream: what a chain that was cut contradicts.
+"""Anchors of the hubs' audit chains: heads that they reported in the `alerts` stream, which contradict a log cut later.
 
-A row whose metrics are those of `hub.operations.incidents.audit_anchor` is one; it is kept here and is no reading. The
-first word about a moment stands: who holds the hub now cannot take back what it told before.
+A row whose metrics are those of `hub.operations.incidents.audit_anchor` is one; it is stored here and is no reading.
+The first report of a moment counts: whoever takes over the hub cannot change what it reported before.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ FIELDS = ("audit_head", "security_counts", "audit_count")
 MAX_TEXT = 512
 
 
-def is_witness(shape: Shape) -> bool:
+def is_anchor(shape: Shape) -> bool:
     return tuple(column.metric for column in shape.columns) == FIELDS
 
 
 def take(db: apsw.Connection, hub: str, rows: Sequence[Row], offset_ms: int | None, now: float) -> list[Row]:
-    """Keep the witnesses among the rows of a block, inside the caller's transaction; returns the other rows."""
+    """Store the anchors among the rows of a block, inside the caller's transaction; return the other rows."""
     others: list[Row] = []
     for row in rows:
-        if not is_witness(row.shape):
+        if not is_anchor(row.shape):
             others.append(row)
             continue
         head, counts, count = row.values
@@ -47,7 +47,7 @@ def take(db: apsw.Connection, hub: str, rows: Sequence[Row], offset_ms: int | No
 
 
 def listed(db: apsw.Connection, hub: str, limit: int) -> Iterator[dict[str, Any]]:
-    """The newest first: {at (Unix s), count, head, counts}."""
+    """Yield anchors, the newest first: {at (Unix s), count, head, counts}."""
     rows = db.execute(
         "select told_ms, count, head, counts from witnesses where hub = ? order by told_ms desc limit ?", (hub, limit)
     )

@@ -1,4 +1,4 @@
-"""State backups of hubs: taken, kept, handed out, never opened. They are sealed to the recovery key alone. Blocking."""
+"""State backups of hubs: received, stored and returned, never opened. They are sealed to the recovery key. Blocking."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from hub.protocol.documents import backup
 from hub.protocol.link_messages import State
 
 FORGETS_S = 3600.0
-"""Far more than a hub loses with its power of what it heard of the backend: it keeps that with its next commit."""
+"""Far more seconds of what it heard from the backend than a hub loses with its power: it stores that with each
+commit."""
 
 
 def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:
-    """Keep what `hub`, whose registered public key is `identity`, has sent; returns its generation.
+    """Store a backup that `hub` sent, whose registered public key is `identity`; return its generation.
 
-    The same one again is fine. Raises DecodeError when it is no backup, AuthFailed when another hub signed it or a
-    newer one is here already, StorageError from the disk.
+    Receiving the same backup again is no error. Raises DecodeError when it is no backup, AuthFailed when another hub
+    signed it or a newer one is stored, StorageError from the disk.
     """
     head = backup.read(data).head
     if head.hub != hub or head.identity != identity:
@@ -29,7 +30,7 @@ def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:
     if newest is not None and head.generation <= newest[0]:
         if head.generation == newest[0] and _same(newest[1], data):
             return head.generation
-        if head.generation < newest[0] or _whole(newest[1]):  # what the disk has damaged, its hub may put right
+        if head.generation < newest[0] or _whole(newest[1]):  # a hub may replace its backup where the disk damaged it
             raise AuthFailed(f"a newer backup of {hub} is here: {newest[0]}, not {head.generation}. It may be replayed")
     try:
         make_directory(directory)
@@ -55,13 +56,13 @@ def _whole(path: Path) -> bool:
 
 
 def newest_of(directory: Path, hub: str) -> tuple[int, Path] | None:
-    """Generation and file of the newest backup of `hub`."""
+    """Return generation and file of the newest backup of `hub`, or None."""
     return next(iter(backup_directory.kept(directory, hub)), None)
 
 
 def fetch(directory: Path, hub: str, skipped: Callable[[str], None]) -> tuple[backup.Head, bytes]:
-    """The newest backup of `hub` that is whole, its signature checked again; `skipped` is told why a newer one is not
-    taken. Raises ConfigError when there is none, StorageError when none of them is whole."""
+    """Return the newest intact backup of `hub`, its signature verified again; `skipped` is called with the reason for
+    each newer one that is damaged. Raises ConfigError when there is none, StorageError when none is intact."""
     found = backup_directory.kept(directory, hub)
     if not found:
         raise ConfigError(f"no backup of {hub} is kept here")
@@ -75,11 +76,12 @@ def fetch(directory: Path, hub: str, skipped: Callable[[str], None]) -> tuple[ba
 
 
 def watch(storage: Storage, last: State, state: State) -> None:
-    """Raise an alarm when a hub was restored between these two states of it (inside a transaction): its store counts
-    its starts and backups, and leaps at a restoration. The backup may be some generations older than the last state.
+    """Raise an alarm when a hub was restored between these two states of it. Call it inside a transaction.
 
-    A backup that is restored a second time leaps no further than the life before. That one had heard more of the
-    backend than was in the backup: a new life that has heard less by FORGETS_S was set back."""
+    Its store counts starts and backups, and jumps at a restoration. The backup may be some generations older than the
+    last state. A backup that is restored a second time jumps no further than the first time, but by then the hub had
+    heard more of the backend than the backup holds: a hub that has heard less by FORGETS_S was set back.
+    """
     if last.generation and state.generation >= last.generation + backup.SENT_JUMP // 2:
         told = f"it was restored from its state backup: generation {last.generation} became {state.generation}"
         storage.alarm("restored", state.hub, told)
@@ -88,7 +90,7 @@ def watch(storage: Storage, last: State, state: State) -> None:
 
 
 def set_back(last: State) -> str:
-    """What to do with a hub that lives after its state was set back, for whoever reads the alarm."""
+    """Return the advice, for whoever reads the alarm, on a hub that runs on after its state was set back."""
     return (
         "If it was restored from a backup that had been restored before, counters may be sent twice: stop it and "
         f"restore it again, with `--lived {last.generation}`"

@@ -1,12 +1,13 @@
-"""Badges that an owner issues: the key that signs them, who has one, and the signed list of those withdrawn.
+"""Badges that an owner issues: the signing key, the list of holders, and the signed list of withdrawn badges.
 
     badge.key          Ed25519; TRUST names it
     badges.json        every badge issued: id, name, role, sites, begin, until, and when it was withdrawn. No passphrase
     badges.revoked     the signed list (`hub.protocol.documents.badges`), which the server gives to hubs; withdrawn
                        badges that have not expired
 
-Who holds badge.key can make badges of any role for any hub, and cannot read a reading or command a device by it. Keep
-it where badges are issued; a new one (`ilot backend badge key --new`) makes all badges of the former worth nothing.
+Whoever has badge.key can make badges of any role for any hub, but can neither read readings nor command devices with
+it. Keep it where badges are issued. A new key (`ilot backend badge key --new`) invalidates all badges of the former
+one.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from backend import owner as owners
-from backend.directory_lock import alone
-from backend.key_files import keep, owner_root, read, signing_key
+from backend.directory_lock import locked
+from backend.key_files import owner_root, read, signing_key, write_key_file
 from hub.core import password_hash
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import ConfigError, StorageError
@@ -34,8 +35,8 @@ KEY, ISSUED, REVOKED = "badge.key", "badges.json", "badges.revoked"
 DAY = 86_400
 
 
-class Issued(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of badges.json. `id` is hexadecimal, times are Unix seconds."""
+class IssuedBadge(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of badges.json. `id` is hexadecimal, times are Unix seconds."""
 
     id: str
     name: str
@@ -47,9 +48,9 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_key(directory: Path, *, new: bool = False, root: Path | None = None) -> owners.Owner:
-    """Make badge.key and sign the TRUST that names it, alone. Raises ConfigError when there is one and it is not to be
-    a new one, or the root is away; StorageError."""
-    with alone(directory):
+    """Create badge.key and sign the TRUST that names it, under the directory's lock. Raises ConfigError when there is
+    one and `new` is false, or the root is not available; StorageError."""
+    with locked(directory):
         return _make_key(directory, new=new, root=root)
 
 
@@ -69,19 +70,19 @@ def _make_key(directory: Path, *, new: bool, root: Path | None) -> owners.Owner:
     )
     try:
         write_atomically(directory / KEY, private_pem(key))  # the server has no use for it, and is not given it
-        keep(directory, "trust.bin", sign_trust(signer, trust), 0o644)
+        write_key_file(directory, "trust.bin", sign_trust(signer, trust), 0o644)
     except OSError as error:
         raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
     return owners.load(directory)
 
 
-def issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days: float) -> tuple[Issued, str, str]:
-    """(what is kept, the text of the QR code, the passphrase). Raises ConfigError, StorageError."""
-    with alone(directory):
+def issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days: float) -> tuple[IssuedBadge, str, str]:
+    """Issue a badge; return its entry, the text of its QR code and its passphrase. Raises ConfigError, StorageError."""
+    with locked(directory):
         return _issue(directory, name=name, role=role, sites=sites, days=days)
 
 
-def _issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days: float) -> tuple[Issued, str, str]:
+def _issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days: float) -> tuple[IssuedBadge, str, str]:
     key, now = _key(directory), int(time.time())
     passphrase = password_hash.new_code(GROUPS)
     badge = Badge(
@@ -98,18 +99,20 @@ def _issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days:
         msgspec.msgpack.decode(msgspec.msgpack.encode(badge), type=Badge)
     except (BadBadge, msgspec.ValidationError) as error:
         raise ConfigError(f"hubs would refuse this badge: {error}") from error
-    one = Issued(id=badge.id.hex(), name=badge.name, role=role, sites=badge.sites, begin=badge.begin, until=badge.until)
+    one = IssuedBadge(
+        id=badge.id.hex(), name=badge.name, role=role, sites=badge.sites, begin=badge.begin, until=badge.until
+    )
     _keep(directory, [*listed(directory), one])
     return one, text, passphrase
 
 
-def revoke(directory: Path, number: str) -> Issued:
-    """Withdraw a badge: sign the list that names it. Raises ConfigError for an unknown one, StorageError."""
-    with alone(directory):
+def revoke(directory: Path, number: str) -> IssuedBadge:
+    """Withdraw a badge: sign a list that names it. Raises ConfigError for an unknown one, StorageError."""
+    with locked(directory):
         return _revoke(directory, number)
 
 
-def _revoke(directory: Path, number: str) -> Issued:
+def _revoke(directory: Path, number: str) -> IssuedBadge:
     key, now, known = _key(directory), int(time.time()), listed(directory)
     found = [one for one in known if one.id.startswith(number.lower())] if number else []
     if len(found) != 1:
@@ -122,19 +125,19 @@ def _revoke(directory: Path, number: str) -> Issued:
     gone = tuple(bytes.fromhex(other.id) for other in known if other.revoked_at is not None and other.until > now)
     document = make_revoked(Revoked(max(now, _number(directory, key) + 1), now, gone), key)
     try:
-        keep(directory, REVOKED, document, 0o644)
+        write_key_file(directory, REVOKED, document, 0o644)
     except OSError as error:
         raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
     return one
 
 
-def listed(directory: Path) -> list[Issued]:
-    """Every badge issued, oldest first. Raises ConfigError."""
+def listed(directory: Path) -> list[IssuedBadge]:
+    """Return every badge issued, oldest first. Raises ConfigError."""
     path = directory / ISSUED
     if not path.exists():
         return []
     try:
-        return msgspec.json.decode(read(path), type=list[Issued])
+        return msgspec.json.decode(read(path), type=list[IssuedBadge])
     except msgspec.DecodeError as error:
         raise ConfigError(f"{path} is damaged ({error}): restore it from a backup") from error
 
@@ -150,7 +153,7 @@ def _key(directory: Path) -> ed25519.Ed25519PrivateKey:
 
 
 def _number(directory: Path, key: ed25519.Ed25519PrivateKey) -> int:
-    """Of the last list; one that a former key signed counts for hubs no more."""
+    """Return the number of the current list; hubs ignore a list that a former key signed, so it counts as none."""
     path = directory / REVOKED
     try:
         return read_revoked(path.read_bytes(), [key.public_key().public_bytes_raw()]).number
@@ -158,7 +161,7 @@ def _number(directory: Path, key: ed25519.Ed25519PrivateKey) -> int:
         return 0
 
 
-def _keep(directory: Path, known: Sequence[Issued]) -> None:
+def _keep(directory: Path, known: Sequence[IssuedBadge]) -> None:
     try:
         write_atomically(directory / ISSUED, msgspec.json.format(msgspec.json.encode(known)))
     except OSError as error:

@@ -1,7 +1,7 @@
-"""What an MQTT broker needs to stand between hubs and this backend: certificates, configuration, a line in TRUST.
+"""Set-up of an MQTT broker between hubs and this backend: certificates, configuration, and its address in TRUST.
 
-The broker belongs to the owner's CA, as hubs pin no other. It is told who may do what by certificate name alone: a
-hub reads and writes its own topics, the backend those of all hubs, and nobody else anything.
+The broker's certificate is of the owner's CA, the only one that hubs trust. It authorises by certificate name alone: a
+hub reads and writes its own topics, the backend those of all hubs, and nobody else any.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from backend import owner as owners
 from backend import pki
-from backend.directory_lock import alone
-from backend.key_files import keep
+from backend.directory_lock import locked
+from backend.key_files import write_key_file
 from backend.owner import Owner
 from hub.core.disk.atomic_files import refuse_strange_links, write_atomically
 from hub.core.disk.safe_paths import leading
@@ -22,7 +22,7 @@ from hub.core.errors import ConfigError, StorageError
 from hub.protocol.pem import private_pem
 
 NAME = "ilot-backend"
-"""Common name of the certificate that the backend shows to a broker, and so its name in the broker's ACL."""
+"""Common name of the backend's client certificate for brokers, and so its name in the broker's ACL."""
 
 _ACL = f"""\
 # Who may do what, by the common name of the client certificate.
@@ -59,7 +59,7 @@ use_username_as_clientid true
 
 
 class Address(NamedTuple):
-    """A broker: TLS 1.3 at `host` and `port`."""
+    """Address of a broker that speaks TLS 1.3."""
 
     host: str
     port: int
@@ -69,7 +69,7 @@ class Address(NamedTuple):
 
 
 def read_address(text: str) -> Address:
-    """HOST or HOST:PORT, an IPv6 address in brackets; the port is 8883 unless told. Raises ConfigError."""
+    """Parse HOST or HOST:PORT, an IPv6 address in brackets; the default port is 8883. Raises ConfigError."""
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@\[\]]+))(?::(\d{1,5}))?", text)
     port = int(match[3] or 8883) if match is not None else 0
     if match is None or not 1 <= port <= 65535:
@@ -80,11 +80,11 @@ def read_address(text: str) -> Address:
 def prepare(
     directory: Path, out: Path, address: Address, *, websocket: int | None = None, where: str = "/etc/mosquitto/ilot"
 ) -> Owner:
-    """Write the broker's files to `out` and the backend's certificate for it to `directory`; let TRUST name the broker.
+    """Write the broker's files to `out` and the backend's certificate for it to `directory`; add the broker to TRUST.
 
-    `websocket` is a second port, for MQTT in a WebSocket; `where` the folder in which the broker will find its files.
-    Doing it again renews the certificates. Raises ConfigError when `out` holds something else or TRUST must change
-    and the root is away, StorageError.
+    `websocket` is a second port, for MQTT over WebSocket; `where` is the folder in which the broker will find its
+    files. Calling it again renews the certificates. Raises ConfigError when `out` holds other files or TRUST must
+    change and the root is not available, StorageError.
     """
     if out.exists() and not (out / "ilot.conf").exists() and any(out.iterdir()):
         raise ConfigError(f"{out} is not empty: name a folder for the broker's files alone")
@@ -104,12 +104,12 @@ def prepare(
         (out / "acl", _ACL.encode(), 0o644),
         (out / "ilot.conf", configuration.encode(), 0o644),
     )
-    with alone(directory):  # of two at once, the key of one would lie beside the certificate of the other
+    with locked(directory):  # two at once would mix the key of one and the certificate of the other
         try:
             if out.is_relative_to(directory):
                 refuse_strange_links(out, directory)  # before anything is written
-            keep(directory, "mqtt.key", private_pem(client_key))
-            keep(directory, "mqtt.pem", pki.pem(client), 0o644)
+            write_key_file(directory, "mqtt.key", private_pem(client_key))
+            write_key_file(directory, "mqtt.pem", pki.pem(client), 0o644)
             for path, data, mode in files:
                 _write(path, directory, data, mode)
         except OSError as error:
@@ -118,7 +118,8 @@ def prepare(
 
 
 def _write(path: Path, owners_directory: Path, data: bytes, mode: int) -> None:
-    """In the owner's directory, which the server's user has, through no link of that user's. Raises OSError."""
+    """Write a file into the owner's directory, which belongs to the server's user; follow no link of that user. Raises
+    OSError."""
     if not path.is_relative_to(owners_directory):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(path, data, mode)

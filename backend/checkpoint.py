@@ -1,7 +1,7 @@
-"""From the journal to rows: what was acknowledged while still sealed, one transaction at a time.
+"""Checkpoint of the journal: makes rows of acknowledged, still sealed records, one transaction at a time.
 
-What cannot be made rows of, damage or a poisoned record, stops nothing behind it: it is set aside with evidence, told,
-and asked for again, for the hub keeps what was acknowledged for some days.
+A damaged entry or a record of which no rows can be made stops nothing after it: it is stored as evidence, raises an
+alarm, and is requested again, since the hub keeps acknowledged records for some days.
 """
 
 from __future__ import annotations
@@ -11,44 +11,46 @@ import logging
 import apsw
 
 from backend.journal import Batch, Damage, Entry, Journal
-from backend.record_writer import Records
+from backend.record_writer import RecordWriter
 from backend.registry import Registry
 from backend.storage import Storage
-from backend.verifier import UNKNOWN_TABLE, Gate, NeedContext, Read
+from backend.verifier import UNKNOWN_TABLE, NeedContext, VerifiedRecord, Verifier
 from hub.core.errors import DecodeError, StorageError
 from hub.protocol.records.opening import split
 
 log = logging.getLogger("backend.settling")
 
 MAX_EVIDENCE = 1 << 20
-"""Bytes that are kept of one damaged place of the journal."""
-_OF_A_RECORD = (apsw.ConstraintError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError)
-"""What SQLite says of a row, and not of the disk."""
+"""Bytes that are stored of one damaged part of the journal."""
+_RECORD_ERRORS = (apsw.ConstraintError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError)
+"""SQLite errors that are due to a row, and not to the disk."""
 
 
-class Settling:
-    """`set_aside` counts what was, since the start."""
+class Checkpointer:
+    """Makes rows of journal entries. `set_aside` counts those that could not be processed, since the start."""
 
-    def __init__(self, journal: Journal, storage: Storage, registry: Registry, gate: Gate, records: Records) -> None:
+    def __init__(
+        self, journal: Journal, storage: Storage, registry: Registry, verifier: Verifier, records: RecordWriter
+    ) -> None:
         self.set_aside = 0
         self._journal = journal
         self._storage = storage
         self._registry = registry
-        self._gate = gate
+        self._verifier = verifier
         self._records = records
         self._erasures = records.erasures
 
-    def settle(self, limit: int) -> int:
-        """Make rows of at most about `limit` journalled bytes; returns the bytes done, 0 when nothing waits."""
+    def run(self, limit: int) -> int:
+        """Make rows of at most about `limit` journalled bytes; return the bytes done, 0 when nothing waits."""
         batch = self._journal.waiting(limit)
         if not batch.items:
             return 0
         try:
             self._all(batch)
         except Exception as error:
-            if _of_the_disk(error):
+            if _is_disk_error(error):
                 raise
-            for one in batch.each():  # one of them cannot be settled, and must not stop the others
+            for one in batch.each():  # one of them is unusable, and must not stop the others
                 self._one(one)
         return batch.size
 
@@ -61,10 +63,10 @@ class Settling:
                         self._entry(item)
                     else:
                         self._put_aside(item, unfit)
-                self._journal.settled(batch, self._storage.connection)
+                self._journal.mark_done(batch, self._storage.connection)
         except BaseException:
-            self._gate.forget()
-            self._erasures.forget()
+            self._verifier.rolled_back()
+            self._erasures.rolled_back()
             raise
         erased = self._erasures.executed
         self._erasures.truncate()
@@ -72,22 +74,21 @@ class Settling:
         for item in batch.items:
             if isinstance(item, Damage) or unfit is not None:
                 self.set_aside += 1
-                self._journal.lose(item.stream, item.seq)
+                self._journal.discard(item.stream, item.seq)
         if erased:
-            self._journal.turn()  # it held, sealed, what was erased
+            self._journal.rotate()  # the file holds, sealed, what was erased
 
     def _one(self, one: Batch) -> None:
         try:
             self._all(one)
         except Exception as error:
-            if _of_the_disk(error):
+            if _is_disk_error(error):
                 raise
             log.exception("a journalled record cannot be made rows of")
             self._all(one, error)
 
     def _put_aside(self, item: Entry | Damage, why: Exception | None) -> None:
-        """What waits in the journal and cannot be made rows of: kept as evidence, told, and asked for again. It was
-        acknowledged, and the hub keeps that for some days."""
+        """Store an unusable entry as evidence, raise an alarm, and request it again from the hub."""
         stream = self._storage.known_stream(item.stream)
         where = "nobody knows whose it was" if isinstance(item, Damage) else ""
         if stream is not None:
@@ -100,30 +101,30 @@ class Settling:
         self._storage.quarantine(hub, "journal", item.raw[:MAX_EVIDENCE], f"{said}; {where}", owed=True, epoch=epoch)
 
     def _entry(self, entry: Entry) -> None:
-        """Raises what says that this entry cannot be settled; of the disk only where `_of_the_disk` says so."""
+        """Make rows of one entry. Raises the reason why it cannot be processed; see `_is_disk_error`."""
         stream = self._storage.stream_by_id(entry.stream)
         context = self._storage.context_by_id(entry.epoch)
         hub = self._registry.find(stream.hub)
         if context is None or hub is None:
             raise StorageError(f"the journal names epoch {entry.epoch}, which the database lost: restore it")
-        epoch = self._gate.reopen(hub.identity, context)
+        epoch = self._verifier.reopen(hub.identity, context)
         if entry.seq in stream.stored:
             known = self._storage.digest(stream, entry.seq)
-            if known is not None:  # None: a damaged database lost its line, and it came again
+            if known is not None:  # None: a damaged database lost its row, and it arrived again
                 if known != entry.digest:
                     self._storage.add_fork(stream, entry.seq, entry.digest, epoch.epoch.eid, entry.raw)
                 return
         try:
-            for item in self._gate.read(epoch, list(split(entry.raw))):
-                if not isinstance(item, Read):
-                    raise item.error  # it was acknowledged: never only refused
+            for item in self._verifier.read_records(epoch, list(split(entry.raw))):
+                if not isinstance(item, VerifiedRecord):
+                    raise item.error  # it was acknowledged, so a refusal is not enough
                 self._records.store(stream, epoch, item)
         except NeedContext:
             raise DecodeError(UNKNOWN_TABLE, "the TABLE that it needs is not kept any more") from None
 
 
-def _of_the_disk(error: Exception) -> bool:
-    """Whether it may be better the next time: the disk refuses, or memory is short. Otherwise it is the record's."""
+def _is_disk_error(error: Exception) -> bool:
+    """Return whether a retry may help: the disk refuses, or memory is short. Otherwise the record is at fault."""
     if isinstance(error, StorageError):
-        return error.__cause__ is not None and not isinstance(error.__cause__, _OF_A_RECORD)
+        return error.__cause__ is not None and not isinstance(error.__cause__, _RECORD_ERRORS)
     return isinstance(error, OSError | MemoryError)

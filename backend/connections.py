@@ -1,16 +1,16 @@
-"""Who is connected: MOST strangers, and MOST_OF_HUB connections of each hub; beyond it one gives way to the next.
+"""Limits on open connections: MOST without a certificate, and MOST_OF_HUB of each hub. Beyond them one is evicted.
 
 Anybody may open one, since enrolment has no certificate yet and an operator never has one. A machine that opens a
-thousand and says nothing would use up the descriptors of this process, and no hub could come any more. Hubs keep theirs
-as long as they like: one that is paid by the byte does not shake hands for each message. A hub in wrong hands, or
-whoever has copied its certificate, is a hub all the same: so each has a share, which is twice what it ever needs, since
-what a broken line leaves behind is seen to be gone only after an hour.
+thousand idle ones would use up the descriptors of this process, and lock out the hubs. Hubs keep theirs as long as they
+like, since on a metered line they do not shake hands for each message. A compromised hub, or a copy of its certificate,
+is a hub like any other: so each has a limit of its own, which is twice what it ever needs, because connections that a
+broken line leaves behind are seen to be dead only after an hour.
 
-    gives way    the one that is there longest without a whole request, of the address that has most; of a hub, one that
-                 is in the middle of sending only where all are
-    never        one whose request is there as a whole: it is answered first. Where all wait for an answer, the new one
-                 is refused
-    counted      each, by hub: `GET /v1/stats`. A hub that makes more than its share within SOON_S is told as an alarm
+    evicted      the one that is open longest without a complete request, of the address that has most; of a hub, one
+                 that is in the middle of sending only where all are
+    never        one whose complete request has arrived: it is answered first. Where all wait for an answer, the new
+                 connection is refused
+    counted      each, by hub: `GET /v1/stats`. A hub that opens more than its share within SOON_S raises an alarm
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ log = logging.getLogger(__name__)
 MOST = 256
 MOST_OF_HUB = 32
 HANDSHAKE_S = 60.0
-"""As long as a hub waits for an answer: on a slow line, or when all come back at once, it takes most of that."""
+"""As long as a hub waits for an answer: on a slow line, or when all reconnect at once, the handshake takes most of
+that."""
 SOON_S = 60.0
-TOLD_EVERY_S = 3600.0
+ALARM_EVERY_S = 3600.0
 DESCRIPTORS = 65_536
 ALARM = "connections"
 DETAIL = (
@@ -46,9 +47,11 @@ DETAIL = (
 )
 
 
-def make_room() -> None:
-    """Let this process have as many connections as the machine allows it, up to DESCRIPTORS: a shell allows 1,024,
-    which a crowd that shakes no hand at all has soon used up, and many hubs too."""
+def raise_descriptor_limit() -> None:
+    """Raise this process's limit of open files to what the machine allows, up to DESCRIPTORS.
+
+    A shell allows 1,024, which a crowd of unfinished handshakes or many hubs soon use up.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -56,27 +59,28 @@ def make_room() -> None:
 
 
 class Connections:
-    """Of one listener; on its event loop. `crowded(hub)` is called for a hub that makes too many too fast."""
+    """Connections of one listener, on its event loop. `crowded(hub)` is called for a hub that opens too many too
+    fast."""
 
     def __init__(self, crowded: Callable[[str], None], now: Callable[[], float] = time.monotonic) -> None:
         self._crowded, self._now = crowded, now
-        self._here: dict[str, dict[RequestHandler, float]] = {}  # by hub, "" of strangers; the oldest first
+        self._here: dict[str, dict[RequestHandler, float]] = {}  # by hub, "" without a certificate; the oldest first
         self._asking: dict[RequestHandler, web.Request] = {}
         self.gave_way: Counter[str] = Counter()
 
-    def meet(self, made: RequestHandler, hub: str) -> None:
-        """Of a connection whose handshake is over; `hub` is "" where it showed no certificate."""
+    def admit(self, made: RequestHandler, hub: str) -> None:
+        """Register a connection whose handshake is over; `hub` is "" without a certificate."""
         here, now = self._here.setdefault(hub, {}), self._now()
         for gone in [known for known in here if known.transport is None]:
             del here[gone]
         here[made] = now
         if len(here) > (MOST_OF_HUB if hub else MOST):
-            since = self._push_out(here, made, hub)
+            since = self._evict(here, made, hub)
             if hub and now - since < SOON_S:
                 self._crowded(hub)
 
     def middleware(self) -> Middleware:
-        """Whoever asked for something, and has sent all of it, is not pushed out before it is answered."""
+        """Return a middleware that protects a connection from eviction while its complete request is being answered."""
 
         @web.middleware
         async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -88,11 +92,11 @@ class Connections:
 
         return answering
 
-    def _push_out(self, here: dict[RequestHandler, float], made: RequestHandler, hub: str) -> float:
-        """Since when that was here which goes."""
+    def _evict(self, here: dict[RequestHandler, float], made: RequestHandler, hub: str) -> float:
+        """Close one connection; return the time since when it was open."""
         some = [known for known in here if known is not made and not self._waits(known)] or [made]
         many = Counter(map(_address, some))
-        # min takes the first of the equal ones, and they are in the order in which they came
+        # min returns the first of equals, and the dictionary is in order of arrival
         goes = min(some, key=lambda known: (bool(hub) and known in self._asking, -many[_address(known)]))
         self.gave_way[hub] += 1
         if goes.transport is not None:
@@ -109,24 +113,24 @@ def _address(known: RequestHandler) -> str:
     return str(peer[0]) if peer else ""
 
 
-class Arriving(asyncio.Protocol):
-    """Stands at a connection until its handshake is over: only then it is known who came. A crowd that connects first,
-    and shakes hands all at once, is met one by one all the same."""
+class PendingConnection(asyncio.Protocol):
+    """Protocol of a connection until its handshake is over, since only then its client is known. A crowd that shakes
+    hands all at once is registered one by one."""
 
     def __init__(self, make: Callable[[], RequestHandler], connections: Connections) -> None:
         self._make = make
         self._connections = connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hands it to a protocol that `make` makes."""
+        """Hand the connection to a protocol from `make`."""
         made = self._make()
         transport.set_protocol(made)
         made.connection_made(transport)
-        self._connections.meet(made, common_name(transport))
+        self._connections.admit(made, common_name(transport))
 
 
-class Telling:
-    """Makes an alarm of a hub that makes too many connections: at once, and where it goes on each TOLD_EVERY_S."""
+class CrowdAlarm:
+    """Raises an alarm for a hub that opens too many connections: at once, then each ALARM_EVERY_S while it lasts."""
 
     def __init__(self, worker: Worker, now: Callable[[], float] = time.monotonic) -> None:
         self._worker, self._now = worker, now
@@ -135,7 +139,7 @@ class Telling:
 
     def __call__(self, hub: str) -> None:
         now = self._now()
-        if now - self._told.get(hub, -TOLD_EVERY_S) < TOLD_EVERY_S:
+        if now - self._told.get(hub, -ALARM_EVERY_S) < ALARM_EVERY_S:
             return
         self._told[hub] = now
         log.warning("%s: %s", hub, DETAIL)
@@ -144,7 +148,7 @@ class Telling:
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Once what is to be told is told."""
+        """Wait until pending alarms are written."""
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -155,6 +159,6 @@ class Telling:
 
         try:
             await self._worker.call(raised)
-        except Exception as error:  # the database refuses, which the worker tells: the next one is not kept back
+        except Exception as error:  # the worker logs that the database refuses; the next alarm is still tried
             del self._told[hub]
             log.warning("no alarm could be raised for %s: %s", hub, error)

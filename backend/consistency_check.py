@@ -1,6 +1,6 @@
-"""What an owner's directory holds that cannot be used: what is damaged, and records that lack something.
+"""Consistency check of an owner's database: damaged rows, and records that lack something to be read.
 
-Blocking; of any process; the server may run meanwhile. Nothing is changed here: each finding says what its remedy is.
+Blocking; any process may run it, beside the server. It changes nothing: each finding states its remedy.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ASIDE = (
 
 
 def check(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> Iterator[dict[str, Any]]:
-    """{what, hub, stream, run, count, of, remedy}: `count` things are so, and `of` says which."""
+    """Yield findings {what, hub, stream, run, count, of, remedy}: `count` objects are affected, and `of` says which."""
     yield from _states(db)
     yield from _contexts(db, keys)
     yield from _kept(db, NAMELESS, "blocks without names", NAMES)
@@ -63,7 +63,7 @@ def _states(db: apsw.Connection) -> Iterator[dict[str, Any]]:
 
 def _contexts(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> Iterator[dict[str, Any]]:
     last = 0
-    while row := cast(Any, db.execute(_EPOCHS, (last,)).get):  # one by one: no snapshot is held for as long as it takes
+    while row := cast(Any, db.execute(_EPOCHS, (last,)).get):  # row by row, so that no snapshot stays open meanwhile
         last, stream, eid, raw, hub, run, name, identity = row
         tables = db.execute("select number, raw from tables where epoch = ? order by number", (last,)).fetchall()
         context = Context(last, stream, bytes(eid), bytes(raw), cast("list[tuple[int, bytes]]", tables))
@@ -74,7 +74,7 @@ def _contexts(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey
             yield {"what": "damaged context", **about, "count": 1, "of": f"epoch {eid.hex()[:16]}", "remedy": AGAIN}
             continue
         except AuthFailed:
-            continue  # sealed to a former key that the owner took away, as he may once no hub keeps anything of it
+            continue  # sealed to a former key, which the owner may remove once no hub holds records of it
         lost = [str(number) for number, table in read_tables(opener, context.tables) if table is None]
         if lost:
             of = f"TABLE {', '.join(lost)} of epoch {eid.hex()[:16]}"
@@ -82,7 +82,7 @@ def _contexts(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey
 
 
 def _kept(db: apsw.Connection, reason: str, what: str, remedy: str) -> Iterator[dict[str, Any]]:
-    """Records in quarantine, by stream, that have not come since."""
+    """Yield records in quarantine, by stream, that have not arrived again since."""
     found: dict[tuple[str, str, str], Ranges] = {}
     for hub, run, stream, stored, body in cast(
         "list[tuple[str, str, str, bytes, bytes]]", db.execute(_ASIDE, (reason,))

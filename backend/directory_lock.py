@@ -1,4 +1,5 @@
-"""One command at a time changes an owner's directory: each reads files there, and writes what follows from them."""
+"""Lock of an owner's directory. One command at a time changes it, since each reads files there and writes others from
+them."""
 
 from __future__ import annotations
 
@@ -12,11 +13,13 @@ from hub.core.errors import ConfigError
 
 
 @contextmanager
-def alone(directory: Path) -> Iterator[None]:
-    """Wait until nobody else is in here, of whatever process. Read again what you are about to change: of two that read
-    before either wrote, one would sign a TRUST without what the other one put there, under the same version.
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the exclusive lock of the directory, among all processes. Read the files again once it is held: of two
+    commands that read before either wrote, the second would sign a TRUST of the same version without the first one's
+    change.
 
-    Not to be entered twice by one caller, who would wait for himself. Raises ConfigError."""
+    The lock is not reentrant. Raises ConfigError.
+    """
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:

@@ -1,8 +1,7 @@
-"""The context of an epoch as it is kept here, read back: its EPOCH record, its TABLE records. Pure.
+"""Stored context of an epoch, read back: its EPOCH record and its TABLE records. Pure.
 
-It was checked when it came. What does not hold any more was altered since, by a disk or by somebody: that is no word of
-the hub, and no reason to refuse it. Its hub has the same context beside the records that it keeps, and sends it again
-when it is asked for it.
+It was verified when it arrived. If it fails now, a disk or somebody altered it since: the hub is not at fault, so its
+messages are not refused. The hub keeps the same context with its records, and sends it again on request.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ _DAMAGE = (AuthFailed, DecodeError, SegmentDamaged)
 
 
 class Damaged(DecodeError):
-    """What is kept of an epoch is not what came."""
+    """The stored context of an epoch differs from what arrived."""
 
     def __init__(self, eid: bytes) -> None:
         super().__init__("context", f"what is kept of epoch {eid.hex()[:16]} is damaged")
 
 
 class Context(NamedTuple):
-    """What is kept to open an epoch's records again: its number here, its EPOCH record, its TABLE records."""
+    """Stored context of an epoch: its database number, its EPOCH record, its TABLE records."""
 
     id: int
     stream: int
@@ -36,7 +35,8 @@ class Context(NamedTuple):
 
 
 def read_epoch(context: Context, identity: bytes) -> Epoch:
-    """The epoch of a context. Raises Damaged when its record is not the one that the hub of this identity signed."""
+    """Parse the epoch of a context. Raises Damaged when its record is not the one that the hub of this identity
+    signed."""
     try:
         epoch = verify_epoch(context.raw, identity)
     except _DAMAGE as error:
@@ -47,7 +47,7 @@ def read_epoch(context: Context, identity: bytes) -> Epoch:
 
 
 def read_tables(opener: Opener, tables: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, Table | None]]:
-    """(number, what it tells) of TABLE records that are kept; None where one is damaged."""
+    """Yield (number, table) of stored TABLE records; None for a damaged one."""
     for number, raw in tables:
         try:
             body = opener.open(raw).body
@@ -57,6 +57,7 @@ def read_tables(opener: Opener, tables: Iterable[tuple[int, bytes]]) -> Iterator
 
 
 def reopen(context: Context, identity: bytes, keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> tuple[Epoch, Opener]:
-    """Raises Damaged; AuthFailed where none of `keys` opens it any more, which is no damage."""
+    """Return epoch and opener of a stored context. Raises Damaged; AuthFailed where none of `keys` opens it any more,
+    which is no damage."""
     epoch = read_epoch(context, identity)
     return epoch, open_epoch(epoch, keys)

@@ -1,18 +1,19 @@
-"""Erasures: what hubs were told by people to take back, executed here and confirmed.
+"""Erasures that people ordered through their hub, executed here and confirmed to the hub.
 
-A row of the `alerts` stream whose metrics are those of `hub.privacy.consent.erasure_rows` orders one. A hub speaks for
-its own series only. What an order reaches:
+A row of the `alerts` stream whose metrics are those of `hub.privacy.consent.erasure_rows` orders one. A hub can order
+it only for its own series. Scope of an order:
 
-    pseudonym   every series whose zone, place or device is that name, whole, and whatever comes later under it
-    device      of the series of that device, those of class personal until the moment of the order; what the plant says
-                stays: a hub in wrong hands cannot erase a building's meters. Also what comes later, dated before
+    pseudonym   every series whose zone, place or device is that name, whole, and whatever arrives later under it
+    device      of the series of that device, those of class personal until the moment of the order; technical readings
+                stay: a compromised hub cannot erase a building's meters. Also what arrives later, dated before
 
-An order is executed in the transaction that takes it, at most once by (hub, id), and stays: readings that were still on
-their way under that name are dropped when they arrive, and counted. `GET /v1/erasures` is how a hub sees it confirmed.
+An order is executed in the transaction that receives it, at most once by (hub, id), and is kept: readings that arrive
+later under that name are dropped, and counted. `GET /v1/erasures` confirms it to the hub.
+
 Rows that SQLite deletes are overwritten (`secure_delete`), and the write-ahead log is emptied. Backups of this database
 are not reached: an older copy that is put back holds what was erased since, until hubs have sent again what they keep.
-Nor is what is kept as evidence, second contents of a number and bytes that nobody could read: `backend.retention` says
-for how long, and `ilot backend quarantine --drop` takes it away at once.
+Evidence is not reached either, that is second contents of a number and unreadable bytes: `backend.retention` says for
+how long it is kept, and `ilot backend quarantine --drop` deletes it at once.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ _ZONE = "select id, privacy from series where +hub = ?1 and zone = ?2"
 _PLACE = "select id, privacy from series where hub = ?1 and place = ?2"
 _DEVICE = "select id, privacy from series where +hub = ?1 and device = ?2"
 REACHED = {PSEUDONYM: " union ".join((_ZONE, _PLACE, _DEVICE)), DEVICE: _DEVICE}
-"""What an order reaches, looked up by its name (`+` keeps SQLite from looking by hub): a hub that orders without end
-must not have all its series gone through each time. The index of devices is that of `backend.other_hubs`."""
+"""Query for the series in the scope of an order, looked up by name (`+` keeps SQLite from looking by hub): a hub that
+orders without end must not cause a scan of all its series each time. The index of devices is that of
+`backend.other_hubs`."""
 SIGN = "~"
 MAX_TEXT = 200
 PERSONAL = "personal"
@@ -62,16 +64,16 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Erasures:
-    """The orders of one database. Inside the caller's transaction. One thread."""
+    """Orders of one database, inside the caller's transaction. One thread."""
 
     def __init__(self, connection: apsw.Connection, readings: Readings) -> None:
         self._db, self._readings = connection, readings
-        self._known: dict[str, dict[str, list[Order]]] = {}  # hub → name → what reaches it; absent: to be read
+        self._known: dict[str, dict[str, list[Order]]] = {}  # hub → name → orders that reach it; absent: not read yet
         self._shapes: dict[Shape, tuple[Shape, tuple[int, ...]]] = {}
-        self.executed = True  # since `truncate` last ran, for all we know: a kill may have come between
+        self.executed = True  # since the last `truncate`; true at first, since a kill may have come between
 
     def take(self, hub: str, rows: Sequence[Row]) -> list[Row]:
-        """Execute the orders among the rows of a block of the alerts stream; returns the other rows."""
+        """Execute the orders among the rows of a block of the alerts stream; return the other rows."""
         others = []
         for row in rows:
             order = _order(row) if is_order(row.shape) else None
@@ -81,8 +83,9 @@ class Erasures:
                 self._execute(hub, order)
         return others
 
-    def spare(self, hub: str, rows: Sequence[Row], offset_ms: int | None) -> Sequence[Row]:
-        """The rows without what an order forbids. `offset_ms` turns their times into Unix ms, None: nobody knows it."""
+    def filter(self, hub: str, rows: Sequence[Row], offset_ms: int | None) -> Sequence[Row]:
+        """Return the rows without those that an order forbids. `offset_ms` converts their times to Unix ms; None:
+        unknown."""
         orders = self._orders(hub)
         if not orders:
             return rows
@@ -93,7 +96,9 @@ class Erasures:
             if not hits:
                 kept.append(row)
                 continue
-            hit = next((one for one in hits if one.kind == PSEUDONYM), hits[0])  # that one lets nothing of it stay
+            hit = next(
+                (one for one in hits if one.kind == PSEUDONYM), hits[0]
+            )  # a pseudonym's order removes the whole row
             left = self._plain(row) if hit.kind == DEVICE else None
             if left is not None:
                 kept.append(left)
@@ -102,19 +107,20 @@ class Erasures:
         return kept
 
     def truncate(self) -> None:
-        """Empty the write-ahead log of what was erased; next time, while somebody reads. Outside any transaction."""
+        """Empty the write-ahead log of erased data. While somebody reads, it is left to the next call. Outside any
+        transaction."""
         if self.executed:
             self._db.set_busy_timeout(0)
             try:
                 self.executed = self._db.execute("pragma wal_checkpoint(truncate)").fetchall()[0][0] != 0
-            except apsw.Error as error:  # what was committed is, and is acknowledged all the same
+            except apsw.Error as error:  # the erasure is committed, and is acknowledged all the same
                 log.error("the write-ahead log cannot be emptied of what was erased, it is tried again: %s", error)
             finally:
                 self._db.set_busy_timeout(BUSY_MS)
 
-    def forget(self) -> None:
-        """A transaction failed: what is known is what the database has. It is asked when it is needed, as it may refuse
-        to say so now: an order that is not known would let in again what was erased."""
+    def rolled_back(self) -> None:
+        """Discard cached orders after a failed transaction. They are read again only when needed, since the database
+        may refuse now: an order that is not known would let in again what was erased."""
         self._known.clear()
 
     def _execute(self, hub: str, order: Order) -> None:
@@ -140,7 +146,7 @@ class Erasures:
         self.executed = True
 
     def _erase(self, series: int, until_ms: int | None) -> int:
-        """Delete a series, or its readings before a moment; how many readings went."""
+        """Delete a series, or its readings before a moment; return how many readings were deleted."""
         gone = 0
         for table in ("readings", "latest"):
             self._db.execute(
@@ -148,7 +154,7 @@ class Erasures:
                 (series, until_ms, until_ms),
             )
             gone += self._db.changes() if table == "readings" else 0
-        self._db.execute("delete from undated where series = ?", (series,))  # when it was nobody knows
+        self._db.execute("delete from undated where series = ?", (series,))  # their time is unknown
         gone += self._db.changes()
         if until_ms is None:
             self._db.execute("delete from series where id = ?", (series,))
@@ -161,7 +167,7 @@ class Erasures:
         return gone
 
     def _plain(self, row: Row) -> Row | None:
-        """What of a row is not personal."""
+        """Return the row without personal values; None if nothing is left."""
         known = self._shapes.get(row.shape)
         if known is None:
             if len(self._shapes) >= 1024:
@@ -172,8 +178,8 @@ class Erasures:
         return row._replace(shape=shape, values=tuple(row.values[n] for n in at), position=None) if at else None
 
     def _orders(self, hub: str) -> dict[str, list[Order]]:
-        """Of each name and kind the one that reaches furthest: the others reach nothing beyond it, and who orders again
-        and again must not make each reading dearer."""
+        """Return, for each name and kind, the order with the widest scope: the others add nothing, and a hub that
+        repeats orders must not make each reading dearer."""
         known = self._known.get(hub)
         if known is None:
             known = self._known[hub] = {}
@@ -192,7 +198,7 @@ def is_order(shape: Shape) -> bool:
 
 
 def _order(row: Row) -> Order | None:
-    """None: it does not fit the shape, and stays a reading like any other."""
+    """Parse an order; None for a row that does not fit the shape, which stays a reading."""
     name, kind, what, until = row.values
     if not (isinstance(name, str) and isinstance(what, str)) or isinstance(until, str):
         return None
@@ -212,7 +218,7 @@ def _reaches(order: Order, row: Row, offset_ms: int | None) -> bool:
 
 
 def done(db: apsw.Connection, hub: str) -> list[dict[str, Any]]:
-    """What was executed for a hub, the newest first."""
+    """Return the executed erasures of a hub, the newest first."""
     rows = db.execute(
         "select id, readings, left_over from erasures where hub = ? order by done_at desc limit 10000", (hub,)
     )
@@ -220,7 +226,7 @@ def done(db: apsw.Connection, hub: str) -> list[dict[str, Any]]:
 
 
 def listed(db: apsw.Connection, hub: str = "", limit: int = -1) -> Iterator[dict[str, Any]]:
-    """The newest first; where there are more than `limit`, each hub's newest come before any hub's older ones."""
+    """Yield erasures, the newest first; beyond `limit`, the newest of each hub come before any hub's older ones."""
     names = ("hub", "id", "kind", "name", "until_ms", "ordered_at", "done_at", "readings", "left_over", "late")
     rows = db.execute(
         f"select {', '.join(names)} from (select *, row_number() over (partition by hub order by done_at desc, id)"  # noqa: S608

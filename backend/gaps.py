@@ -1,6 +1,6 @@
-"""What hubs declared lost, and which numbers are left that neither came nor were declared.
+"""Declared losses of hubs, and the numbers that neither arrived nor were declared.
 
-Everything comes in order here and each part is looked at once: parts are as many as a hub makes them.
+Ranges are read in order and each once: a hub decides how many there are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hub.protocol.ranges import Range
 
 
 def declared_lost(db: apsw.Connection, hub: str, stream: str, run: bytes) -> Iterator[Range]:
-    """By their first numbers; one may reach into the next."""
+    """Yield the ranges that a hub declared lost, by their first numbers; one may overlap the next."""
     rows = db.execute(
         "select first, last from gaps where hub = ? and run = ? and stream = ? order by first, last", (hub, run, stream)
     )
@@ -22,7 +22,8 @@ def declared_lost(db: apsw.Connection, hub: str, stream: str, run: bytes) -> Ite
 
 
 def uncovered(spans: Iterable[Range], end: int) -> Iterator[Range]:
-    """What lies between spans, which come by their first numbers, from 1 on, and behind the last one up to `end`."""
+    """Yield the ranges between spans, which are sorted by their first numbers, from 1 on, and after the last up to
+    `end`."""
     begin = 1
     for first, last in spans:
         if begin < first:

@@ -1,11 +1,11 @@
-"""What hubs say of themselves: which state is news, which is an old one played again, and what the last one said.
+"""States that hubs report of themselves: which one is new, which is an old one replayed, and the last one of each hub.
 
-A state is taken when it stands above the last one taken, or was made after that one came: the backend's own time, that
-an ack carried to the hub and the hub signed in `heard`, proves it (`hub.protocol.link_messages`). Anything else changes
-nothing.
+A state is accepted when its place is after the last accepted one, or when it was made after that one arrived: the
+backend's own time, which an ack carried to the hub and the hub signed in `heard`, proves it
+(`hub.protocol.link_messages`). Any other state changes nothing.
 
-A store that was set back counts its generations anew, so that an old state may stand above the last one. Within one
-generation, and for a hub that is known to have been set back, a state above that has heard less is an old one.
+A store that was set back counts its generations anew, so that an old state may seem to be after the last one. Within
+one generation, and for a hub that is known to have been set back, a later state that has heard less is an old one.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from hub.core.errors import AuthFailed, DecodeError
 from hub.protocol.link_messages import State, read_state
 
 DAMAGED = "damaged-state"
-ORDINARY = 2
-"""States that are so little behind the last one were overtaken on their way; more is worth a person's look."""
+MAX_OVERTAKEN = 2
+"""States this little behind the last one were overtaken on their way; more than that is counted for a person to see."""
 OFFER_EVERY_S = 600.0
-"""A hub that goes on stating an old trust version is handed the new document this often, not with every answer."""
+"""Seconds until a hub that still reports an old trust version is handed the new document again."""
 
 
-class States:
-    """The last state of every hub. One thread, inside `storage.transaction()`."""
+class HubStates:
+    """Last state of every hub. One thread, inside `storage.transaction()`."""
 
     def __init__(self, storage: Storage) -> None:
         self.stale = 0
         self._storage = storage
         self._last: dict[str, State | None] = {}
-        self._offered: dict[str, tuple[int, float]] = {}  # hub → trust version handed over, and when
+        self._offered: dict[str, tuple[int, float]] = {}  # hub → (trust version handed over, when)
         self._certified: dict[str, float] = {}
-        self._promised: set[str] = set()  # hubs that one of these two counts as handed over to, and not answered yet
+        self._promised: set[str] = set()  # hubs whose hand-over in the two above is not answered yet
 
     def take(self, hub: Hub, body: bytes, now: float) -> tuple[State, bool]:
-        """The state that `hub` signed, and whether it was taken; `now` is Unix seconds.
+        """Verify the state that `hub` signed; return it, and whether it was accepted. `now` is Unix seconds.
 
         Raises DecodeError, AuthFailed when another hub signed it or it is another hub's.
         """
@@ -61,7 +61,7 @@ class States:
         return state, True
 
     def last(self, hub: str) -> State | None:
-        """The last state taken of a hub, also before this process started."""
+        """Return the last accepted state of a hub, also from before this process started."""
         if hub not in self._last:
             found = self._storage.connection.execute("select state, identity from hubs where hub = ?", (hub,)).get
             known = found is not None and found[0] is not None
@@ -71,14 +71,17 @@ class States:
     def _kept(self, hub: str, state: bytes, identity: bytes) -> State | None:
         try:
             return read_state(state, identity)
-        except (AuthFailed, DecodeError):  # it was right when it came: no reason to refuse what the hub says now
+        except (
+            AuthFailed,
+            DecodeError,
+        ):  # it was valid when it arrived: its damage must not refuse the hub's new state
             self._storage.alarm(
                 DAMAGED, hub, "what it stated last was damaged here: its next state counts as its first"
             )
             return None
 
-    def owes(self, state: State, version: int, now: float) -> bool:
-        """Whether this hub is to be handed the trust document `version` with the answer to its state."""
+    def trust_due(self, state: State, version: int, now: float) -> bool:
+        """Return whether this hub is to be handed the trust document `version` with the answer to its state."""
         if state.trust_version >= version:
             return False
         before, at = self._offered.get(state.hub, (0, 0.0))
@@ -89,7 +92,7 @@ class States:
         return True
 
     def due_certificate(self, hub: str, now: float) -> bool:
-        """Whether the certificate that this hub asks for is made: one in OFFER_EVERY_S."""
+        """Return whether the certificate that this hub requests is made: one in OFFER_EVERY_S."""
         if 0.0 <= now - self._certified.get(hub, -OFFER_EVERY_S) < OFFER_EVERY_S:
             return False
         self._certified[hub] = now
@@ -97,11 +100,11 @@ class States:
         return True
 
     def answered(self) -> None:
-        """The answers of this batch are made: what they hand over counts."""
+        """Confirm what this batch hands over: its answers are made."""
         self._promised.clear()
 
-    def forget(self) -> None:
-        """A batch failed: what it took is gone, and what it was to hand over is still owed."""
+    def rolled_back(self) -> None:
+        """Discard the states of a failed batch; what it was to hand over is still due."""
         self._last.clear()
         for hub in self._promised:
             self._offered.pop(hub, None)
@@ -109,7 +112,8 @@ class States:
         self._promised.clear()
 
     def _older(self, state: State, last: State) -> bool:
-        """Of a state that stands above: a hub that lives on never hears less than before."""
+        """Return whether a state whose place is later was made earlier: a hub that lives on never hears less than
+        before."""
         return state.heard < last.heard and (state.generation == last.generation or self._was_set_back(state.hub))
 
     def _was_set_back(self, hub: str) -> bool:
@@ -121,7 +125,7 @@ class States:
 
     def _refuse(self, state: State, last: State) -> None:
         self.stale += 1
-        if state.generation < last.generation or state.n < last.n - ORDINARY:
+        if state.generation < last.generation or state.n < last.n - MAX_OVERTAKEN:
             self._storage.alarm(
                 "old-state", state.hub, "an old state came again: somebody plays it, or the hub's store was set back"
             )

@@ -1,10 +1,10 @@
-"""Whether the database file is whole: SQLite's own `integrity_check`, and what it says by table and index. Blocking.
+"""Integrity check of the database file: SQLite's `integrity_check`, with its findings by table and index. Blocking.
 
-It reads each page about twice, in one snapshot: the server may run meanwhile, and what it writes waits in the `-wal`
-file until the end.
+It reads each page about twice, in one snapshot: the server may run meanwhile, and its writes stay in the `-wal` file
+until the end.
 
-What SQLite cannot see is a value that the disk has altered into another good one: rows have no checksums. What is kept
-sealed or signed shows it (`backend.consistency_check`).
+SQLite cannot see a value that the disk has altered into another valid one: rows have no checksums. Sealed or signed
+data shows it (`backend.consistency_check`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import apsw
 from backend.schema import open_for_reading
 from hub.core.errors import StorageError
 
-MOST = 1000
-"""Findings that SQLite is asked for: one bad page makes many."""
+MAX_FINDINGS = 1000
+"""Findings requested from SQLite: one bad page makes many."""
 TELL_S = 5.0
-_OPS = 100_000
-"""Steps of SQLite between two looks at the clock: some milliseconds."""
+_STEPS = 100_000
+"""Steps of SQLite's virtual machine between two calls of the progress handler: some milliseconds."""
 RESTORE = (
     "look at the disk first. Stop the backend, and keep this file and its -wal as they are. Put the last good copy in "
     "their place: hubs are asked for what is newer. Without one, `sqlite3 {0} .recover | sqlite3 {0}.new` saves what "
@@ -38,7 +38,7 @@ REBUILD = (
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError)
 
 
-class _Thing(NamedTuple):
+class _SchemaObject(NamedTuple):
     """A table or an index."""
 
     kind: str
@@ -46,17 +46,19 @@ class _Thing(NamedTuple):
     table: str
 
 
-_FILE = _Thing("file", "", "")
+_FILE = _SchemaObject("file", "", "")
 
 
-def damage(path: Path, progress: Callable[[float], None] = lambda share: None) -> Iterator[dict[str, Any]]:
-    """{what, hub, stream, run, count, of, remedy} of each table and index that is damaged, and of the file itself.
-    `progress` is told about what share is done, each TELL_S. Raises StorageError when the disk refuses to read it."""
+def find_damage(path: Path, progress: Callable[[float], None] = lambda share: None) -> Iterator[dict[str, Any]]:
+    """Yield {what, hub, stream, run, count, of, remedy} for each damaged table and index, and for the file itself.
+
+    `progress` is called with the share that is done, each TELL_S. Raises StorageError when the disk refuses to read it.
+    """
     if not path.exists():
-        return  # nothing was received yet
+        return  # no database yet
     try:
         with closing(open_for_reading(path)) as db:
-            found = _asked(db, progress)
+            found = _run_checks(db, progress)
     except _DAMAGED as error:
         found = {_FILE: [str(error)]}
     except apsw.Error as error:
@@ -71,10 +73,10 @@ def damage(path: Path, progress: Callable[[float], None] = lambda share: None) -
         yield about | {"of": f"{thing.name or path.name}: {lines[0]}", "remedy": remedy}
 
 
-def _asked(db: apsw.Connection, progress: Callable[[float], None]) -> dict[_Thing, list[str]]:
-    """What SQLite says, of which table or index."""
+def _run_checks(db: apsw.Connection, progress: Callable[[float], None]) -> dict[_SchemaObject, list[str]]:
+    """Run the checks; return SQLite's findings by table or index."""
     rows = cast(Any, db.execute("select rootpage, type, name, tbl_name from sqlite_schema where rootpage > 0"))
-    things = {page: _Thing(kind, name, table) for page, kind, name, table in rows}
+    things = {page: _SchemaObject(kind, name, table) for page, kind, name, table in rows}
     pages, told = max(1, db.pragma("page_count")), time.monotonic()
 
     def look() -> bool:
@@ -84,10 +86,10 @@ def _asked(db: apsw.Connection, progress: Callable[[float], None]) -> dict[_Thin
             progress(min(0.99, db.status(apsw.SQLITE_DBSTATUS_CACHE_MISS)[0] / (2 * pages)))
         return False
 
-    db.set_progress_handler(look, _OPS)
-    found: dict[_Thing, list[str]] = {}
-    broken = _lines(db, str(MOST), things, _FILE, found)
-    if broken:  # it looks at no table behind one that it cannot read on in: one by one then
+    db.set_progress_handler(look, _STEPS)
+    found: dict[_SchemaObject, list[str]] = {}
+    broken = _lines(db, str(MAX_FINDINGS), things, _FILE, found)
+    if broken:  # SQLite stops at a table that it cannot read: check the others one by one
         for thing in things.values():
             if thing.kind == "table" and (said := _lines(db, f"'{thing.name}'", things, thing, found)):
                 found.setdefault(thing, []).append(said)
@@ -97,14 +99,20 @@ def _asked(db: apsw.Connection, progress: Callable[[float], None]) -> dict[_Thin
 
 
 def _lines(
-    db: apsw.Connection, of: str, things: Mapping[int, _Thing], else_of: _Thing, found: dict[_Thing, list[str]]
+    db: apsw.Connection,
+    of: str,
+    things: Mapping[int, _SchemaObject],
+    else_of: _SchemaObject,
+    found: dict[_SchemaObject, list[str]],
 ) -> str:
-    """Check `of`, which is how many lines are wanted, or a table; fills `found`. Why it ended before its end, or ""."""
+    """Check `of`, a number of lines or a table, and add findings to `found`; return why it stopped early, or ""."""
     try:
         for (text,) in cast(Any, db.execute(f"pragma integrity_check({of})")):
             for line in str(text).splitlines():
                 lines = (
-                    found.setdefault(_whose(line, things, else_of), []) if line != "ok" and line[:3] != "***" else []
+                    found.setdefault(_object_of(line, things, else_of), [])
+                    if line != "ok" and line[:3] != "***"
+                    else []
                 )
                 if line not in lines:
                     lines.append(line)
@@ -113,8 +121,8 @@ def _lines(
     return ""
 
 
-def _whose(line: str, things: Mapping[int, _Thing], else_of: _Thing) -> _Thing:
-    """Of which table or index SQLite speaks: it names it, or the page on which it begins."""
+def _object_of(line: str, things: Mapping[int, _SchemaObject], else_of: _SchemaObject) -> _SchemaObject:
+    """Return the table or index of a finding: SQLite names it, or the page on which it begins."""
     if (tree := re.match(r"Tree (\d+)\b", line)) and (known := things.get(int(tree[1]))):
         return known
     words = re.findall(r"\w+", line)

@@ -1,16 +1,17 @@
-"""The journal: records as they came, sealed, durable before they are acknowledged; rows are made of them later.
+"""Journal: sealed records as received, durable before they are acknowledged; rows are made of them later.
 
     file    journal/00000001.log … : magic "ILJ1", then entries; a new file after 64 MiB and after every start
     entry   u32 length of body · u32 crc32 of body · body
     body    u64 epoch · u64 stream (numbers in the database) · one raw record
     all integers big-endian; one write and one fdatasync for all entries of a batch
 
-`meta.journal` in the database holds how far rows were made, (file, offset), written in the very transaction that made
-them: each record becomes rows once, whatever stops in between. A torn end was never acknowledged and is passed over.
+`meta.journal` in the database holds the position up to which rows were made, (file, offset), written in the very
+transaction that made them: each record becomes rows exactly once, wherever the process stops. A torn end was never
+acknowledged and is skipped.
 
-What cannot be read back was acknowledged all the same. It stops nothing: it is handed out as `Damage` in its turn, and
-no longer counts as taken when its batch is dropped. So it is a hole from then on, and the hub, which keeps what was
-acknowledged for some days, is asked for it again. At a start the entries behind it are found by their records' headers.
+An acknowledged entry that cannot be read back stops nothing: it is returned as `Damage` in its turn, and no longer
+counts as accepted once its batch is dropped. From then on it is a hole, and is requested from the hub, which keeps
+acknowledged records for some days. At a start the entries after it are found by their records' headers.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ FILE_BYTES = 64 << 20
 _HEAD = struct.Struct(">II")
 _BODY = struct.Struct(">QQ")
 _MAX_BODY = _BODY.size + framing.MAX_PAYLOAD + framing.OVERHEAD
-_LOST = (errno.ENOENT, errno.EIO, errno.EUCLEAN, errno.EBADMSG)
-"""What a disk says that has lost bytes; anything else it may say otherwise the next time."""
+_DATA_LOSS = (errno.ENOENT, errno.EIO, errno.EUCLEAN, errno.EBADMSG)
+"""errno values of a disk that has lost bytes; other errors may be gone at the next try."""
 _PIECE = 4096
-"""Bytes that are lost at a time, where some are: a page."""
+"""Bytes that are given up at a time where the disk has lost some: a page."""
 
 
 class Entry(NamedTuple):
@@ -55,8 +56,9 @@ class Entry(NamedTuple):
     raw: bytes
 
 
-class _Place(NamedTuple):
-    """Where something that waits lies, and what it was when it was written; numbers of 0: nobody knows."""
+class _Position(NamedTuple):
+    """Position of an entry that waits, with its stream, number and count of readings when it was written; 0 where
+    unknown."""
 
     file: int
     offset: int
@@ -67,8 +69,8 @@ class _Place(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """What was an entry and cannot be read back. `stream` (a number in the database) and `seq` are 0 where nobody knows
-    whose it was; `raw` is what the disk still gives of its `size` bytes; `where` names file and offset."""
+    """An entry that cannot be read back. `stream` (a number in the database) and `seq` are 0 where unknown; `raw` is
+    what the disk still returns of its `size` bytes; `where` names file and offset."""
 
     stream: int
     seq: int
@@ -78,7 +80,7 @@ class Damage(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What is next to make rows of, in the order of the journal, and where that stands after each."""
+    """The next entries to make rows of, in the order of the journal, with the position after each."""
 
     items: Sequence[Entry | Damage]
     ends: Sequence[tuple[int, int]]
@@ -93,21 +95,23 @@ class Batch(NamedTuple):
         return sum(self.sizes)
 
     def each(self) -> Iterator[Batch]:
-        """One batch for each of them."""
+        """Yield one batch for each entry."""
         for item, end, size in zip(self.items, self.ends, self.sizes, strict=True):
             yield Batch((item,), (end,), (size,))
 
 
 class Journal:
-    """Appends and hands out. One thread. Raises StorageError when the disk refuses; nothing of that batch counts."""
+    """Append-only log of entries, read in order. One thread. Raises StorageError when the disk refuses; then nothing of
+    that batch counts."""
 
     def __init__(self, directory: Path, connection: apsw.Connection, *, file_bytes: int = FILE_BYTES) -> None:
-        """Recover: find what still waits. `connection` is the database whose `meta.journal` says how far it came."""
+        """Recover: find the entries that still wait. The `meta.journal` of `connection`'s database says up to where
+        rows exist."""
         self._directory = directory
         self._file_bytes = file_bytes
         self._digests: dict[int, dict[int, bytes]] = {}
         self._ranges: dict[int, Ranges] = {}
-        self._waiting: deque[_Place] = deque()
+        self._waiting: deque[_Position] = deque()
         self.pending_bytes = 0
         self.pending_records = 0
         self.pending_readings = 0
@@ -122,7 +126,7 @@ class Journal:
                 start = position[1] if number == position[0] else len(MAGIC)
                 for offset, size, entry in _scan(_contents(self._path(number)), start):
                     if entry is None:
-                        self._wait(_Place(number, offset, size))  # read again when its turn comes
+                        self._wait(_Position(number, offset, size))  # read again when its batch comes
                     else:
                         self._note(entry, number, offset, size)
             self._number = max([*self._numbers(), position[0]])
@@ -132,8 +136,8 @@ class Journal:
             raise StorageError(f"cannot open the journal in {directory}: {error.strerror or error}") from error
 
     def append(self, entries: list[Entry]) -> None:
-        """Make entries durable: one write, one fdatasync. With none, only ask whether the disk took what the database
-        committed just before."""
+        """Make entries durable: one write, one fdatasync. Without entries, check that the disk took the database's last
+        commit."""
         if not entries:
             self._ask()
             return
@@ -155,18 +159,18 @@ class Journal:
             self._offset += len(piece)
 
     def _ask(self) -> None:
-        if self._descriptor >= 0:  # else it refused the last time, and says so again with the next entry
+        if self._descriptor >= 0:  # else the last write failed, and the next entry opens another file
             try:
                 still_takes(self._descriptor)
             except OSError as error:
                 raise StorageError(f"the disk of {self._directory} refuses: {error.strerror or error}") from error
 
     def digest(self, stream: int, seq: int) -> bytes | None:
-        """The digest of a record that waits here."""
+        """Return the digest of a record that waits here."""
         return self._digests.get(stream, {}).get(seq)
 
     def merged(self, stream: int, stored: Ranges) -> Ranges:
-        """`stored` together with what waits here."""
+        """Return `stored` together with the numbers that wait here."""
         waiting = self._ranges.get(stream)
         if not waiting:
             return stored
@@ -176,11 +180,11 @@ class Journal:
         return both
 
     def ranges(self, stream: int) -> Ranges:
-        """The numbers that wait here, and some that did."""
+        """Return the numbers that wait here, and some that did."""
         return self._ranges.get(stream) or Ranges()
 
     def waiting(self, limit: int) -> Batch:
-        """The oldest of what waits, at least one and then up to `limit` bytes. It stays until `drop`."""
+        """Return the oldest waiting entries, at least one and then up to `limit` bytes. They stay until `drop`."""
         items: list[Entry | Damage] = []
         ends: list[tuple[int, int]] = []
         sizes: list[int] = []
@@ -197,13 +201,13 @@ class Journal:
                 size += place.size
         return Batch(items, ends, sizes)
 
-    def settled(self, batch: Batch, connection: apsw.Connection) -> None:
-        """Say in the database, inside the transaction that made the rows, that `batch` is done."""
+    def mark_done(self, batch: Batch, connection: apsw.Connection) -> None:
+        """Store the position after `batch`, inside the transaction that made its rows."""
         end = msgspec.msgpack.encode(batch.ends[-1])
         connection.execute("insert or replace into meta values ('journal', ?)", (end,))
 
     def drop(self, batch: Batch) -> None:
-        """Forget a batch whose transaction was committed; whole files go."""
+        """Discard a batch whose transaction was committed; delete files without waiting entries."""
         for item in batch.items:
             place = self._waiting.popleft()
             digests = self._digests.get(place.stream, {})
@@ -219,13 +223,13 @@ class Journal:
             self.pending_bytes -= place.size
         self._prune()
 
-    def lose(self, stream: int, seq: int) -> None:
-        """No rows can be made of this record: it does not count as taken any more."""
+    def discard(self, stream: int, seq: int) -> None:
+        """Stop counting a record as accepted: no rows can be made of it."""
         if (ranges := self._ranges.get(stream)) is not None:
             ranges.discard(seq, seq)
 
-    def turn(self) -> None:
-        """Write to another file from now on, so that this one goes as soon as rows are made of all that it holds."""
+    def rotate(self) -> None:
+        """Write to another file from now on, so that this one is deleted as soon as rows are made of its entries."""
         self._abandon()
         self._prune()
 
@@ -234,14 +238,14 @@ class Journal:
 
     def _note(self, entry: Entry, number: int, offset: int, size: int) -> None:
         if self.digest(entry.stream, entry.seq) == entry.digest:
-            return  # written again after a failure, in the next file
+            return  # the same record, written again after a failure
         self._digests.setdefault(entry.stream, {})[entry.seq] = entry.digest
         self._ranges.setdefault(entry.stream, Ranges()).add(entry.seq)
-        self._wait(_Place(number, offset, size, entry.stream, entry.seq, entry.readings))
+        self._wait(_Position(number, offset, size, entry.stream, entry.seq, entry.readings))
         self.pending_records += 1
         self.pending_readings += entry.readings
 
-    def _wait(self, place: _Place) -> None:
+    def _wait(self, place: _Position) -> None:
         self._waiting.append(place)
         self.pending_bytes += place.size
 
@@ -261,7 +265,7 @@ class Journal:
         sync_directory(self._directory)
 
     def _abandon(self) -> None:
-        """Never write to the current file again: after a failed write or sync nobody knows what it holds."""
+        """Never write to the current file again: after a failed write or sync its contents are unknown."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -274,7 +278,7 @@ class Journal:
 
 
 class _Reader:
-    """Pieces of files, one file open at a time."""
+    """Reader of pieces of files, with one file open at a time."""
 
     def __init__(self, directory: Path) -> None:
         self._directory, self._descriptor, self._opened = directory, -1, Path()
@@ -287,7 +291,7 @@ class _Reader:
             os.close(self._descriptor)
 
     def read(self, path: Path, offset: int, size: int) -> bytes:
-        """What is there; less, or nothing, where the disk has lost it. Raises StorageError when it only refuses."""
+        """Return the bytes; fewer, or none, where the disk has lost them. Raises StorageError on other errors."""
         try:
             if path != self._opened:
                 self.__exit__()
@@ -295,18 +299,19 @@ class _Reader:
                 self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             return b"" if self._descriptor < 0 else os.pread(self._descriptor, size, offset)
         except OSError as error:
-            if error.errno in _LOST:
+            if error.errno in _DATA_LOSS:
                 return b""
             self._opened = Path()
             raise StorageError(f"cannot read the journal in {self._directory}: {error.strerror or error}") from error
 
 
 def _contents(path: Path) -> bytes:
-    """A whole file; where the disk has lost some of it, bytes that begin no entry and are no torn end either."""
+    """Read a whole file; where the disk has lost some of it, substitute bytes that neither begin an entry nor look like
+    a torn end."""
     try:
         return path.read_bytes()
     except OSError as error:
-        if error.errno not in _LOST:
+        if error.errno not in _DATA_LOSS:
             raise
     pieces = []
     with path.open("rb") as file:
@@ -315,15 +320,15 @@ def _contents(path: Path) -> bytes:
             try:
                 pieces.append(os.pread(file.fileno(), _PIECE, at))
             except OSError as error:
-                if error.errno not in _LOST:
+                if error.errno not in _DATA_LOSS:
                     raise
                 pieces.append(b"\xff" * min(_PIECE, size - at))
     return b"".join(pieces)
 
 
 def _scan(data: bytes, start: int) -> Iterator[tuple[int, int, Entry | None]]:
-    """(offset, size, entry) of every whole entry; without an entry: bytes that are none, and yet no torn end, and all
-    that stands behind a length that is wrong. There a hub's record may pose as an entry: it counts when it was opened.
+    """Yield (offset, size, entry) of every whole entry; without an entry: bytes that are neither one nor a torn end,
+    and everything after a wrong length. There a hub's record can imitate an entry: it only counts once it was opened.
     """
     at, sure = max(start, len(MAGIC)), True
     while at < len(data):
@@ -333,26 +338,27 @@ def _scan(data: bytes, start: int) -> Iterator[tuple[int, int, Entry | None]]:
             after = at + size
             if not size or (after != len(data) and _parse(data[after : after + _size(data, after)]) is None):
                 after, sure = _next(data, at + 1), False
-            if after == len(data) and _torn(data, at, size):
+            if after == len(data) and _is_torn(data, at, size):
                 return
             size = after - at
         yield at, size, entry if sure else None
         at += size
 
 
-def _torn(data: bytes, at: int, size: int) -> bool:
-    """Whether what begins here and ends the file is a write that was cut short, or of which the disk has only zeros."""
+def _is_torn(data: bytes, at: int, size: int) -> bool:
+    """Return whether the bytes from here to the end of the file are a write that was cut short, or zeros of the
+    disk."""
     return at + max(size, _HEAD.size) > len(data) or not data[-8:].strip(b"\0")
 
 
 def _size(data: bytes, at: int) -> int:
-    """Of the entry whose length stands here; 0 where that is none's."""
+    """Return the size of the entry whose length stands here; 0 where it is none."""
     length = _HEAD.unpack_from(data, at)[0] if at + _HEAD.size <= len(data) else 0
     return _HEAD.size + length if _BODY.size < length <= _MAX_BODY else 0
 
 
 def _next(data: bytes, start: int) -> int:
-    """Where the first whole entry from `start` on begins; the end when there is none."""
+    """Return the offset of the first whole entry from `start` on; the end when there is none."""
     before = _HEAD.size + _BODY.size
     marker = data.find(framing.MARKER, start + before)
     while marker >= 0:
@@ -364,7 +370,7 @@ def _next(data: bytes, start: int) -> int:
 
 
 def _parse(piece: bytes) -> Entry | None:
-    """The entry in exactly these bytes, None when they are torn or altered."""
+    """Parse the entry in exactly these bytes; None when they are torn or altered."""
     if len(piece) < _HEAD.size + _BODY.size:
         return None
     length, checksum = _HEAD.unpack_from(piece)

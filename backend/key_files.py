@@ -1,4 +1,4 @@
-"""Private keys of an owner, as they lie in files. What reads raises ConfigError naming the file."""
+"""Private keys of an owner in files. The reading functions raise ConfigError naming the file."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def read(path: Path) -> bytes:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def keep(directory: Path, name: str, data: bytes, mode: int = PRIVATE) -> None:
-    """Write a file of an owner's directory that the server reads. Also where root writes it, it is of whoever has the
-    directory: the server's user could not read it else. Raises OSError."""
+def write_key_file(directory: Path, name: str, data: bytes, mode: int = PRIVATE) -> None:
+    """Write a file of an owner's directory that the server reads. When root writes it, it belongs to the directory's
+    user, or the server could not read it. Raises OSError."""
     with leading(directory / name, directory, follow=False) as spot:
         spot.write(data, mode, partial(give, owner=owner_of(directory)))
 
@@ -43,7 +43,7 @@ def certificate_key(path: Path) -> ec.EllipticCurvePrivateKey:
 
 
 def owner_root(directory: Path, pinned: str) -> Root:
-    """The owner root in `directory`, whose fingerprint must be `pinned` (hex)."""
+    """Load the owner root in `directory`, whose fingerprint must be `pinned` (hex)."""
     try:
         seed = mldsa.MLDSA65PrivateKey.from_seed_bytes(read(directory / "mldsa65.seed"))
     except ValueError as error:

@@ -1,8 +1,8 @@
-"""Holes: numbers that a hub says exist, that nobody declared lost, and that do not come.
+"""Holes: numbers that a hub announced, that were not declared lost, and that have not arrived.
 
-A minute makes a hole worth asking for: the hub is told, in the answer to its next state, to send again what its disk
-still holds of it. (What it has never sent it sends anyway.) Five minutes make an alarm. Asking goes on, less and less
-often, as long as the hole is open: it costs an idle hub nothing, and the alarm stays either way.
+After a minute a hole is requested: the answer to the hub's next state asks it to send again what its disk still holds.
+(Records that it never sent come without asking.) After five minutes it raises an alarm. Requests go on, less and less
+often, as long as the hole is open: they cost an idle hub nothing, and the alarm stays either way.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from hub.protocol.ranges import Range, Ranges
 ALARM_AFTER_S = 300.0
 ASK_AFTER_S = 60.0
 ASK_FIRST_S, ASK_MOST_S = 90.0, 3600.0
-"""Until the same stream is asked for again: a hub heeds one request a minute. Doubled while nothing comes of it."""
-MOST_HOLES = 8192
-"""Of one stream that are remembered, the lowest: a hub that leaves out every other number has no end of them."""
+"""Seconds until the same stream is requested again: a hub serves one request a minute. Doubled while nothing
+arrives."""
+MAX_HOLES = 8192
+"""Holes remembered of one stream, the lowest ones: a hub that skips every other number has no end of them."""
 MAX_STREAMS = 64
-"""Streams asked for in one answer."""
+"""Streams requested in one answer."""
 MAX_ASKED = 1024
-"""Ranges asked for of one stream at a time: an ack has room for its own besides."""
+"""Ranges requested of one stream at a time: an ack has room for its own besides."""
 
 
 _Hole = tuple[int, int, float]
 
 
 @dataclass(slots=True)
-class _Open:
-    """The holes of one stream: each with the time since when it is open."""
+class _StreamHoles:
+    """Holes of one stream, each with the time since when it is open."""
 
     hub: str
     stream: str
@@ -47,23 +48,25 @@ class _Open:
         return sum(last - first + 1 for first, last, _ in self.holes)
 
 
-class Holes:
-    """Remembers since when each hole is open and when it was asked for. The alarms themselves are in the database."""
+class MissingRecords:
+    """Tracker of holes: since when each is open and when it was requested. Alarms are in the database."""
 
     def __init__(self) -> None:
-        self._open: dict[int, _Open] = {}
-        self._of: dict[str, dict[int, _Open]] = {}  # the same, by hub
-        self._promised: list[tuple[_Open, float, float]] = []  # what a batch asks for: when it was due, and its pause
+        self._open: dict[int, _StreamHoles] = {}
+        self._of: dict[str, dict[int, _StreamHoles]] = {}  # the same, by hub
+        self._promised: list[
+            tuple[_StreamHoles, float, float]
+        ] = []  # requested by the current batch: (holes, former ask_at, former pause)
 
-    def look(self, storage: Storage, taken: Callable[[Stream], Ranges], now: float) -> None:
+    def check(self, storage: Storage, taken: Callable[[Stream], Ranges], now: float) -> None:
         """Raise an alarm for every stream with a hole older than five minutes, clear it where there is none.
 
-        `taken` tells what came of a stream; `now` is Unix seconds. A hole that shrinks keeps its age. Only what was
-        touched since the last look is gone through: hubs have years of runs, in which nothing moves.
+        `taken` returns the numbers of a stream that arrived; `now` is Unix seconds. A hole that shrinks keeps its age.
+        Only streams touched since the last check are read: hubs have years of runs in which nothing changes.
         """
         with storage.transaction():
-            wished = resend_requests.take(storage)
-            for stream in storage.to_look_at():
+            wished = resend_requests.take_requests(storage)
+            for stream in storage.streams_to_check():
                 self._note(stream, missing(storage, stream, taken(stream)), now)
                 if stream.id not in self._open:
                     storage.clear_alarm("hole", stream.hub, _detail(stream), now)
@@ -74,8 +77,8 @@ class Holes:
             self._ask_at_once(hub)
 
     def due(self, hub: str, oldest: Mapping[str, tuple[bytes, int]], now: float) -> dict[int, tuple[Range, ...]]:
-        """What `hub` is to be asked for now, by stream; it counts as asked for. `oldest` is from its state: the run and
-        number of each stream below which its disk holds nothing."""
+        """Return the ranges to request from `hub` now, by stream; they count as requested. `oldest` is from its state:
+        run and number of each stream below which its disk holds nothing."""
         asked: dict[int, tuple[Range, ...]] = {}
         for number, known in self._of.get(hub, {}).items():
             if now < known.ask_at:
@@ -93,54 +96,54 @@ class Holes:
         return asked
 
     def answered(self) -> None:
-        """The answers of this batch are made: what they ask for counts as asked."""
+        """Confirm the requests of this batch: its answers are made."""
         self._promised.clear()
 
-    def forget(self) -> None:
-        """A batch failed: what it was to ask for is still to be asked."""
+    def rolled_back(self) -> None:
+        """Restore the requests of a failed batch, so that they are made again."""
         for known, ask_at, pause in reversed(self._promised):
             known.ask_at, known.pause = ask_at, pause
         self._promised.clear()
 
     def _ask_at_once(self, hub: str) -> None:
-        """Ask for every hole of `hub` with the answer to its next state."""
+        """Request every hole of `hub` with the answer to its next state."""
         for known in self._of.get(hub, {}).values():
             known.ask_at, known.pause = 0.0, ASK_FIRST_S
             known.holes = [(first, last, since - ASK_AFTER_S) for first, last, since in known.holes]
 
-    def _alarm(self, storage: Storage, hub: str, streams: Mapping[int, _Open], now: float) -> None:
+    def _alarm(self, storage: Storage, hub: str, streams: Mapping[int, _StreamHoles], now: float) -> None:
         for known in streams.values():
             if any(now - since >= ALARM_AFTER_S for _, _, since in known.holes) and not storage.alarm(
                 "hole", hub, _detail(known)
             ):
-                return  # it has as many as a hub may have
+                return  # the hub has the maximum number of open alarms
 
     def _note(self, stream: Stream, holes: Iterable[Range], now: float) -> None:
         known = self._open.pop(stream.id, None)
-        fresh = _Open(stream.hub, stream.stream, stream.run, ASK_FIRST_S) if known is None else known
+        fresh = _StreamHoles(stream.hub, stream.stream, stream.run, ASK_FIRST_S) if known is None else known
         count = fresh.count()
-        fresh.holes = aged(fresh.holes, islice(holes, MOST_HOLES), now)
+        fresh.holes = with_ages(fresh.holes, islice(holes, MAX_HOLES), now)
         if fresh.count() < count:
-            fresh.pause = ASK_FIRST_S  # something came of it
+            fresh.pause = ASK_FIRST_S  # some of it arrived
         if fresh.holes:
             self._open[stream.id] = self._of.setdefault(stream.hub, {})[stream.id] = fresh
         elif known is not None:
             self._of[stream.hub].pop(stream.id, None)
 
 
-def _detail(stream: Stream | _Open) -> str:
+def _detail(stream: Stream | _StreamHoles) -> str:
     return f"{stream.stream} of run {stream.run.hex()} has holes"
 
 
 def missing(storage: Storage, stream: Stream, taken: Ranges) -> Iterator[Range]:
-    """What neither came nor was declared lost, up to the highest number known of, in order."""
+    """Yield the ranges that neither arrived nor were declared lost, up to the highest announced number, in order."""
     declared = declared_lost(storage.connection, stream.hub, stream.stream, stream.run)
     return uncovered(merge(taken, declared), stream.announced)
 
 
-def aged(before: Sequence[_Hole], holes: Iterable[Range], now: float) -> list[_Hole]:
-    """Holes, each with the time since when some of it is open: of `before`, or `now`. Both come in order, and each is
-    looked at once, or twice where it was split."""
+def with_ages(before: Sequence[_Hole], holes: Iterable[Range], now: float) -> list[_Hole]:
+    """Return holes, each with the time since when some of it is open: that of `before`, or `now`. Both are sorted; each
+    is read once, or twice where it was split."""
     found, at = list[_Hole](), 0
     for first, last in holes:
         while at < len(before) and before[at][1] < first:

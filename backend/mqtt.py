@@ -1,14 +1,14 @@
-"""Hubs by way of an MQTT broker: what comes up the topics goes to the same ingest, its reply goes back down.
+"""Client of an MQTT broker: messages of hubs from its topics go to the same ingest, replies go back.
 
     ilot/v1/{hub}/up/{stream}   id (16 bytes) · a records message
     ilot/v1/{hub}/state         id (16 bytes) · a signed state
     ilot/v1/{hub}/ack           id (16 bytes) · verdict (1 byte) · body
-                                verdict 0: the reply · 1: refused · 2: unreadable · 3: come again; then why, in UTF-8
+                                verdict 0: the reply · 1: refused · 2: unreadable · 3: retry later; then why, in UTF-8
 
-The broker is nobody: whose topic a message came on only says which hub's identity must have signed it, and `Ingest`
-verifies that. A PUBACK is the broker's affair and means nothing here; replies go with QoS 0, since a hub that hears
-none sends again and is then told the same. It speaks MQTT 3.1.1, which every broker does: nothing of MQTT 5 is needed
-here, whatever the hubs speak. While the broker is away, it is called again after 1 to 30 s.
+The broker is not trusted: the topic of a message only says which hub's identity must have signed it, and `Ingest`
+verifies that. A PUBACK comes from the broker and proves nothing; replies have QoS 0, since a hub without a reply sends
+again and gets the same one. It speaks MQTT 3.1.1, which every broker does: nothing of MQTT 5 is needed here, whatever
+the hubs speak. While the broker is away, it reconnects after 1 to 30 s.
 """
 
 from __future__ import annotations
@@ -38,18 +38,20 @@ REPLY, REFUSED, UNREADABLE, AGAIN = b"\0", b"\1", b"\2", b"\3"
 TOPICS = ("ilot/v1/+/up/+", "ilot/v1/+/state")
 
 _UP = re.compile(r"ilot/v1/([A-Za-z0-9_-]{1,128})/(?:up/(?:readings|alerts)|(state))", re.ASCII)
-_MOST_IN_HAND = 4096
-"""Messages that wait for the database; the worker limits their bytes. Beyond it they are dropped: hubs send again."""
+_MAX_IN_HAND = 4096
+"""Messages that wait for the database; the worker limits their bytes. Beyond it they are dropped, and hubs send
+again."""
 _LONGEST_S = 30.0
 _CONNECT_S = 5.0
 _SAID = 300
 _QUIET = logging.getLogger(f"{__name__}.paho")
-_QUIET.setLevel(logging.CRITICAL)  # what the broker sends must not fill the log
+_QUIET.setLevel(logging.CRITICAL)  # the broker must not be able to fill the log
 
 
 @asynccontextmanager
 async def listening(directory: Path, worker: Worker, address: Address) -> AsyncIterator[None]:
-    """Take what hubs publish, until the block is left. Raises ConfigError when the certificate for it is missing."""
+    """Process messages of hubs until the block is left. Raises ConfigError when the certificate for the broker is
+    missing."""
     listener = _Listener(worker, address, tls_context(directory))
     task = asyncio.create_task(listener.keep(), name="mqtt")
     try:
@@ -61,7 +63,7 @@ async def listening(directory: Path, worker: Worker, address: Address) -> AsyncI
 
 
 def tls_context(directory: Path) -> ssl.SSLContext:
-    """TLS 1.3 only, our certificate for brokers, the owner's CA and no other. Raises ConfigError."""
+    """Build a context with TLS 1.3 only, the certificate for brokers, and the owner's CA alone. Raises ConfigError."""
     own = directory / "mqtt.pem", directory / "mqtt.key"
     try:
         return tls.client(file=directory / "ca.pem", shown=own, oldest=ssl.TLSVersion.TLSv1_3)
@@ -78,7 +80,7 @@ class _Listener:
         self._failures = 0
 
     async def keep(self) -> None:
-        """Connect, again and again; trouble is logged once when it comes and once when it goes."""
+        """Stay connected; an error is logged once when it begins and once when it ends."""
         while True:
             self._failures += 1
             try:
@@ -103,7 +105,7 @@ class _Listener:
             async with asyncio.TaskGroup() as group:
                 waiting: set[asyncio.Task[None]] = set()
                 async for message in client.messages:
-                    if len(waiting) < _MOST_IN_HAND and isinstance(message.payload, bytes):
+                    if len(waiting) < _MAX_IN_HAND and isinstance(message.payload, bytes):
                         task = group.create_task(self._take(client, str(message.topic), message.payload))
                         waiting.add(task)
                         task.add_done_callback(waiting.discard)
@@ -117,7 +119,7 @@ class _Listener:
             tls_context=self._context,
             logger=_QUIET,
             protocol=aiomqtt.ProtocolVersion.V311,
-            max_queued_incoming_messages=_MOST_IN_HAND,
+            max_queued_incoming_messages=_MAX_IN_HAND,
             timeout=_CONNECT_S,
         )
         entering = asyncio.ensure_future(client.__aenter__())
@@ -136,18 +138,18 @@ class _Listener:
     async def _take(self, client: aiomqtt.Client, topic: str, payload: bytes) -> None:
         match = _UP.fullmatch(topic)
         if match is None or len(payload) < ID:
-            return  # nobody who could be answered
+            return  # without an id there is nobody to answer
         hub, what = match[1], STATE if match[2] else RECORDS
         try:
             if len(payload) - ID > (MAX_SIGNED if what == STATE else MAX_MESSAGE):
                 raise DecodeError("too-large", "a message is longer than any hub makes")
             answer = REPLY + await self._worker.post(Message(hub, what, payload[ID:]))
         except (NotAdmitted, AuthFailed) as error:
-            answer = REFUSED + _said(error)
+            answer = REFUSED + _error_reply(error)
         except DecodeError as error:
-            answer = UNREADABLE + _said(error)
+            answer = UNREADABLE + _error_reply(error)
         except HubError as error:
-            answer = AGAIN + _said(error)
+            answer = AGAIN + _error_reply(error)
         await client.publish(f"ilot/v1/{hub}/ack", payload[:ID] + answer)
 
     def _say(self, trouble: str) -> None:
@@ -156,5 +158,5 @@ class _Listener:
         self._trouble = trouble or "away"
 
 
-def _said(error: HubError) -> bytes:
+def _error_reply(error: HubError) -> bytes:
     return str(error)[:_SAID].encode()

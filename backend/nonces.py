@@ -1,8 +1,8 @@
-"""Nonces that ask for a fresh signature: good for five minutes, and nothing is remembered of them.
+"""Stateless nonces for fresh signatures, valid for five minutes.
 
     nonce = made (u64, monotonic ms) · 8 random bytes · HMAC-SHA256(key of this process, both)[:16]
 
-Whoever answers one twice is given two certificates for the same key, which is as good as one.
+Answering one twice gives two certificates for the same key, which is no more than one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GOOD_FOR_S = 300.0
 
 
 class Nonces:
-    """`clock` is monotonic seconds."""
+    """Maker and verifier of nonces. `clock` is monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._key, self._clock = secrets.token_bytes(32), clock

@@ -1,16 +1,17 @@
-"""Whether a LoRaWAN device stands at another hub, for the hub that expects it (`hub.onboarding.other_hubs`).
+"""Look-up of a LoRaWAN device at other hubs, for the hub that expects it (`hub.onboarding.other_hubs`).
 
-A LoRaWAN device that has joined another hub is silent for this one, and no frame says why: for a technician it looks
-broken. Of other radios a hub hears whatever is near, so that it is told nothing there. Who asks is enrolled, and may be
-in wrong hands: where things stand in a district is not for every building to know. So it is told little, and that it
-asked is kept:
+A LoRaWAN device that has joined another hub is silent for this one, and no frame says why: to a technician it looks
+broken. (Other radios are heard by every hub near, so nothing is answered for them.) The asking hub is enrolled, but may
+be compromised: not every building may know where devices are in a district. So it is told little, and each request is
+stored:
 
     what      whether another hub, not revoked, heard the device since it was last heard here, within RECENT_S; and the
               site where it stands, or that hub's name where there is none. Not when, nor which hub
-    never     of a device that tells anything personal, or its position: it may go where somebody goes
-    how much  MOST devices at once, a question in EVERY_S, DEVICES_A_DAY different devices in 24 hours; what is beyond
-              is not answered, with an alarm
-    kept      each device that a hub asked for, when first and last, and since when it is told: `GET /v1/whereabouts`
+    never     of a device that reports anything personal, or its position: it may go where somebody goes
+    how much  MAX_DEVICES at once, a request in EVERY_S, DEVICES_A_DAY different devices in 24 hours; the rest is not
+              answered, with an alarm
+    stored    each device that a hub asked for, when first and last, and since when it is answered:
+              `GET /v1/whereabouts`
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from hub.core.errors import NotReady
 if TYPE_CHECKING:
     from backend.storage import Storage
 
-MOST = 100
+MAX_DEVICES = 100
 KIND = "lorawan:"
 EVERY_S = 5.0
 DAY, DEVICES_A_DAY = 86_400.0, 1000
@@ -43,22 +44,24 @@ group by s.device, s.hub
 """
 
 
-class Asked(msgspec.Struct, frozen=True):
-    devices: Annotated[list[Annotated[str, Meta(max_length=160)]], Meta(max_length=MOST)]
+class LookupRequest(msgspec.Struct, frozen=True):
+    devices: Annotated[list[Annotated[str, Meta(max_length=160)]], Meta(max_length=MAX_DEVICES)]
 
 
-class Whereabouts:
-    """The answers over one database, each in a transaction of its own; one thread."""
+class OtherHubs:
+    """Answers of one database, each in a transaction of its own; one thread."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage, self._db = storage, storage.connection
         self._at: dict[str, float] = {}
 
     def answer(self, hub: str, devices: Iterable[str], now: float) -> dict[str, dict[str, Any]]:
-        """Device → {hub, name} of those at another hub; `hub` is empty and there for hubs that ask for it. `now` is
-        Unix seconds. Raises NotReady when this hub has only just asked."""
+        """Return device → {hub, name} of those at another hub; `hub` is present but empty, since hubs of former
+        releases require it. `now` is Unix seconds. Raises NotReady when this hub asked a moment ago."""
         if 0.0 <= now - self._at.get(hub, -EVERY_S) < EVERY_S:
-            raise NotReady(f"{hub} has only just asked")  # before a transaction: one that fails costs all hubs caches
+            raise NotReady(
+                f"{hub} has only just asked"
+            )  # before the transaction, since a failed one discards all caches
         self._at[hub] = now
         with self._storage.transaction():
             return self._answer(hub, devices, now)
@@ -78,7 +81,7 @@ class Whereabouts:
         return {device: {"hub": "", "name": where} for device, where in found.items()}
 
     def _noted(self, hub: str, devices: list[str], now: float) -> list[str]:
-        """Those that this hub may ask for, written down once a day."""
+        """Return the devices that this hub may ask for, and store the request once a day."""
         since = now - DAY
         today = {
             str(device)
@@ -97,7 +100,7 @@ class Whereabouts:
 
 
 def listed(db: apsw.Connection, hub: str = "", limit: int = 1000) -> Iterator[dict[str, Any]]:
-    """Which hub asked for which device, the newest first."""
+    """Yield which hub asked for which device, the newest first."""
     names = ("hub", "device", "first_at", "last_at", "told_at")
     rows = db.execute(
         "select hub, device, first_at, last_at, told_at from asked where ?1 in ('', hub)"

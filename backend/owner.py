@@ -1,20 +1,20 @@
-"""The owner's directory: everything one backend needs, made by `init`, read by `run`.
+"""Owner's directory: everything one backend needs, made by `init`, read by `run`.
 
     backend.json            owner, names, port, URL last served, fingerprint of the owner root
     trust.bin               the signed TRUST document
     root/                   the owner root: Ed25519 and ML-DSA-65 (take it away after init)
     ca.pem ca.key           certificate authority of server and hubs
     server.pem server.key   the server's certificate
-    recipients/*.key        ingest keys, retired ones too: what still waits on a hub is sealed to them
+    recipients/*.key        ingest keys, retired ones too: records that still wait on a hub are sealed to them
     recovery.key            the recovery key (take it away: it opens everything)
     ack.key                 Ed25519, signs acknowledgements
-    acks/N.key              the one that signed while TRUST had version N or less: for hubs that follow no newer yet
+    acks/N.key              the key that signed while TRUST had version N or less: for hubs that follow no newer one yet
     api.token               the operator API's bearer token
-    backend.db journal/        what was received
-    backups/                   the newest state backups of each hub, sealed to the recovery key
+    backend.db journal/     received data
+    backups/                the newest state backups of each hub, sealed to the recovery key
 
-As long as the root or the recovery key lies beside the server this is *demo grade*: who takes the server takes
-the owner's word with it.
+As long as the root or the recovery key lies beside the server, the directory is *demo grade*: whoever takes the server
+can sign as the owner.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from backend import pki, recipient_keys
-from backend.directory_lock import alone
-from backend.key_files import certificate_key, keep, owner_root, read, signing_key
+from backend.directory_lock import locked
+from backend.key_files import certificate_key, owner_root, read, signing_key, write_key_file
 from hub.core.disk.atomic_files import make_directory, sync_directory, write_atomically
 from hub.core.errors import ConfigError, HubError, StorageError
 from hub.protocol.documents.trust import AckKey, Egress, Recipient, Root, Trust, fingerprint, read_trust, sign_trust
@@ -47,7 +47,7 @@ from hub.protocol.records.seal import kid_of
 DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
 DEFAULT_PORT = 8443
 NEXT_ACK_KEY = "ack.next"
-"""A new ack.key before TRUST names it; should the machine stop right after that, it counts where it lies."""
+"""A new ack.key before TRUST names it; if the machine stops right after that, it is used from here."""
 MIN_API_TOKEN = 32
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -69,8 +69,8 @@ should judge. That is fit for a trial, not for a district. Before real use:
 
 
 class Settings(msgspec.Struct, kw_only=True):
-    """backend.json. `root` is the fingerprint in hex; `created` Unix seconds; `brokers` hosts and ports of MQTT;
-    `certificate_days` how long a hub's certificate is good: the hub has it renewed after two thirds of it."""
+    """Contents of backend.json. `root` is the fingerprint in hex; `created` Unix seconds; `brokers` hosts and ports of
+    MQTT; `certificate_days` the life of a hub's certificate, which the hub renews after two thirds of it."""
 
     owner: str
     names: tuple[str, ...]
@@ -84,7 +84,7 @@ class Settings(msgspec.Struct, kw_only=True):
 
 @dataclass(slots=True)
 class Owner:
-    """An owner's directory, read. Private halves never show in a repr."""
+    """Contents of an owner's directory. Private keys never show in a repr."""
 
     directory: Path
     settings: Settings
@@ -99,17 +99,20 @@ class Owner:
 
     @property
     def demo_grade(self) -> bool:
-        """Whether the root or the recovery key still lies beside the server."""
+        """Return whether the root or the recovery key still lies beside the server."""
         return (self.directory / "root").exists() or (self.directory / "recovery.key").exists()
 
     def certify(self, csr: bytes, hub: str) -> bytes:
-        """A client certificate (PEM) for `hub`. Raises DecodeError when the request is none."""
+        """Return a client certificate (PEM) for `hub`. Raises DecodeError when the request is invalid."""
         life = timedelta(days=self.settings.certificate_days)
         return pki.pem(pki.make_hub_certificate(self.ca, self.ca_key, csr, hub, life))
 
     def renew_own_certificate(self, now: float) -> bool:
-        """Make the server's certificate anew, for the same key, once two thirds of its life are over. Whether it was;
-        `now` is Unix seconds. Raises ConfigError, StorageError."""
+        """Renew the server's certificate, for the same key, once two thirds of its life are over; return whether it was
+        renewed.
+
+        `now` is Unix seconds. Raises ConfigError, StorageError.
+        """
         path = self.directory / "server.pem"
         try:
             shown = x509.load_pem_x509_certificate(read(path))
@@ -126,7 +129,7 @@ class Owner:
         return True
 
     def ack_key_for(self, version: int | None) -> ed25519.Ed25519PrivateKey:
-        """The key whose acknowledgements a hub believes that follows TRUST `version`; None: the newest one."""
+        """Return the key whose acknowledgements a hub at TRUST `version` accepts; None: the newest one."""
         known = [last for last in self.retired_ack_keys if version is not None and version <= last]
         return self.retired_ack_keys[min(known)] if known else self.ack_key
 
@@ -140,10 +143,10 @@ class Owner:
 
 
 def init(directory: Path, *, owner: str, names: tuple[str, ...] = DEFAULT_NAMES, port: int = DEFAULT_PORT) -> Owner:
-    """Make an owner: root, CA, server certificate, recipients, ack key, API token, TRUST version 1.
+    """Create an owner: root, CA, server certificate, recipients, ack key, API token, TRUST version 1.
 
-    The directory appears whole or not at all. Raises ConfigError when something is in the way or a name is no
-    host name, StorageError when the disk refuses.
+    The directory appears whole or not at all. Raises ConfigError when something is in the way or a name is no host
+    name, StorageError when the disk refuses.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(f"{directory} is not empty: an owner's keys are never overwritten")
@@ -201,28 +204,31 @@ def load(directory: Path) -> Owner:
 
 
 def serve_at(owner: Owner, port: int) -> Owner:
-    """Let TRUST and backend.json name `port`. Raises ConfigError when TRUST must change and the root is away."""
-    with alone(owner.directory):
+    """Put `port` into TRUST and backend.json. Raises ConfigError when TRUST must change and the root is not
+    available."""
+    with locked(owner.directory):
         owner = load(owner.directory)
         settings = msgspec.structs.replace(owner.settings, port=port, url=_url(owner.settings.names[0], port))
         known = sorted({owner.settings.port, *(entry.port for entry in owner.trust.egress)})
         said = f"the trust document lets hubs call port {known}, not {port}: run on that port, or"
-        return _settle(owner, settings, said)
+        return _save_settings(owner, settings, said)
 
 
 def with_broker(owner: Owner, host: str, port: int) -> Owner:
-    """Let TRUST and backend.json name an MQTT broker. Raises ConfigError like `serve_at`, or when it is no host."""
+    """Add an MQTT broker to TRUST and backend.json. Raises ConfigError like `serve_at`, or when `host` is no host."""
     if not _is_host(host):
         raise ConfigError(f"{host[:80]!r} is no host name or IP address (RFC 1123; write xn-- for accents)")
-    with alone(owner.directory):
+    with locked(owner.directory):
         owner = load(owner.directory)
         brokers = tuple(dict.fromkeys((*owner.settings.brokers, (host, port))))
-        return _settle(owner, msgspec.structs.replace(owner.settings, brokers=brokers), "only the owner adds a broker:")
+        return _save_settings(
+            owner, msgspec.structs.replace(owner.settings, brokers=brokers), "only the owner adds a broker:"
+        )
 
 
-def _settle(owner: Owner, settings: Settings, otherwise: str) -> Owner:
-    """Alone in the directory: write `settings`, TRUST first where it must change; `otherwise` begins the error when the
-    root is away."""
+def _save_settings(owner: Owner, settings: Settings, otherwise: str) -> Owner:
+    """Write `settings` under the directory's lock, TRUST first where it must change; `otherwise` begins the error when
+    the root is not available."""
     directory, ca_pem = owner.directory, pki.pem(owner.ca).decode()
     hosts = (*((name, settings.port) for name in settings.names), *settings.brokers)
     wanted = tuple(Egress(host=name, port=port, ca_pem=ca_pem) for name, port in hosts)
@@ -231,9 +237,9 @@ def _settle(owner: Owner, settings: Settings, otherwise: str) -> Owner:
             raise ConfigError(f"{otherwise} bring the owner root back to {directory}/root for this once")
         trust = msgspec.structs.replace(owner.trust, version=owner.trust.version + 1, egress=wanted, issued=time.time())
         root = owner_root(directory / "root", settings.root)
-        keep(directory, "trust.bin", sign_trust(root, trust), 0o644)
+        write_key_file(directory, "trust.bin", sign_trust(root, trust), 0o644)
     if settings != owner.settings:
-        keep(directory, "backend.json", msgspec.json.format(msgspec.json.encode(settings)), 0o644)
+        write_key_file(directory, "backend.json", msgspec.json.format(msgspec.json.encode(settings)), 0o644)
     return load(directory)
 
 

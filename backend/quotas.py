@@ -1,14 +1,15 @@
-"""How much of this database one hub may take up beside its readings: runs, ranges, and what is kept as evidence.
+"""Quotas of each hub in the database, beside its readings: runs, ranges, alerts and evidence.
 
-A hub in wrong hands is enrolled all the same. Its readings cost it what they cost an honest one; a run costs it
-nothing, and this machine a line that is looked at and told for ever. So each hub has a share of its own, and never one
-of what the others have.
+A compromised hub is still enrolled. Its readings cost it what they cost an honest hub; a new run costs it nothing, but
+costs the backend a row that is checked and reported for ever. So each hub has a quota of its own, independent of the
+others.
 
-    runs       32,768 new (run, stream) in 24 hours and 262,144 in all; beyond either one each 15 minutes. What is not
-               taken yet is not acknowledged: an honest hub that starts again and again keeps it, and loses nothing
-    ranges     a set of numbers has at most 4,096 parts; a record that would make another waits for those between
-    evidence   8 MiB of what a person must judge: quarantine and forks
-    alerts     10,000, whatever their state; a new one takes the place of one that was cleared
+    runs       32,768 new (run, stream) in 24 hours and 262,144 in all; beyond either one each 15 minutes. A record that
+               is not accepted yet is not acknowledged: an honest hub that restarts often keeps it, and loses nothing
+    ranges     a set of numbers has at most 4,096 ranges; a record that would make another one waits until the numbers
+               between have arrived
+    evidence   8 MiB of data for a person to judge: quarantine and forks
+    alerts     10,000, in any state; a new one replaces one that was cleared
 """
 
 from __future__ import annotations
@@ -25,101 +26,104 @@ from hub.protocol.link_messages import MAX_RANGES
 
 DAY = 86_400.0
 RUNS_A_DAY = 32_768
-"""A hub makes two streams at each start: one that starts anew every five seconds stays below."""
-MANY_RUNS = 4096
-"""In a day: a person is told, and they are taken all the same."""
+"""A hub begins two streams at each start: one that restarts every five seconds stays below this."""
+MANY_RUNS_A_DAY = 4096
+"""New streams in a day that raise an alarm; they are still accepted."""
 RUNS = 262_144
 TRICKLE_S = 900.0
 PARTS = MAX_RANGES
 EVIDENCE = 8 << 20
 AGAIN_S = 60.0
-LINE = 256
-"""Bytes that a line of evidence costs beside what it keeps."""
+ROW_OVERHEAD = 256
+"""Bytes that a row of evidence costs beside its contents."""
 RUNS_ALARM = "many-runs"
 RUNS_DETAIL = "it begins more runs than a hub can need: the newest wait, and are not acknowledged"
 MANY_DETAIL = "it begins many runs: it starts again and again, or it is in wrong hands"
 PARTS_ALARM = "scattered"
 
 
-class Crowded(NotReady):
-    """This hub has had its share for now; what it sends is not taken, and it keeps it."""
+class QuotaExceeded(NotReady):
+    """The hub has used its quota for now. What it sends is not accepted, and it keeps it."""
 
 
 @dataclass(slots=True)
-class _Begun:
-    """Of one hub: how many streams there are, when those of the last day were begun, and when the last one was."""
+class _StreamCounts:
+    """Streams of one hub: how many there are, when those of the last day began, and when the last one did."""
 
     count: int
     lately: deque[float] = field(default_factory=deque)
     last: float = 0.0
 
 
-class Runs:
-    """Counts the streams that each hub has begun. One thread, inside the database's transactions."""
+class StreamQuota:
+    """Counter of the streams that each hub has begun. One thread, inside the database's transactions."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._db = connection
-        self._of: dict[str, _Begun] = {}
+        self._of: dict[str, _StreamCounts] = {}
 
     def check(self, hub: str, now: float) -> bool:
-        """Whether it begins so many that somebody should look. Raises Crowded when it may begin no stream now."""
+        """Return whether the hub begins so many streams that somebody should look. Raises QuotaExceeded when it may
+        begin none now."""
         begun = self._begun(hub, now)
         while begun.lately and not now - DAY < begun.lately[0] <= now:
             begun.lately.popleft()
         if (len(begun.lately) >= RUNS_A_DAY or begun.count >= RUNS) and 0.0 <= now - begun.last < TRICKLE_S:
-            raise Crowded(f"{hub} {RUNS_DETAIL}: {len(begun.lately)} in a day, {begun.count} in all")
-        return len(begun.lately) >= MANY_RUNS
+            raise QuotaExceeded(f"{hub} {RUNS_DETAIL}: {len(begun.lately)} in a day, {begun.count} in all")
+        return len(begun.lately) >= MANY_RUNS_A_DAY
 
     def add(self, hub: str, now: float) -> None:
-        """One was begun."""
+        """Count a new stream."""
         begun = self._begun(hub, now)
         begun.count += 1
         begun.last = now
         begun.lately.append(now)
 
-    def forget(self) -> None:
-        """A transaction failed: what it began is not there."""
+    def rolled_back(self) -> None:
+        """Discard the counts after a failed transaction; they are read again."""
         self._of.clear()
 
-    def _begun(self, hub: str, now: float) -> _Begun:
+    def _begun(self, hub: str, now: float) -> _StreamCounts:
         known = self._of.get(hub)
         if known is None:
             times = sorted(
                 float(str(at)) for (at,) in self._db.execute("select started_at from streams where hub = ?", (hub,))
             )
             lately = deque(at for at in times if now - DAY < at <= now)
-            known = self._of[hub] = _Begun(len(times), lately, times[-1] if times else 0.0)
+            known = self._of[hub] = _StreamCounts(len(times), lately, times[-1] if times else 0.0)
         return known
 
 
-class Evidence:
-    """How many bytes each hub's evidence takes up. One thread, inside the database's transactions."""
+class EvidenceQuota:
+    """Bytes of evidence of each hub. One thread, inside the database's transactions."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._db = connection
-        self._of: dict[str, tuple[int, float]] = {}  # hub → bytes, and when they were counted, monotonic s
+        self._of: dict[str, tuple[int, float]] = {}  # hub → (bytes, when they were counted, monotonic seconds)
 
     def room(self, hub: str, size: int) -> bool:
-        """Whether `size` bytes more may be kept for this hub; they count from now on. A share that is full is counted
-        again now and then: somebody may have taken something away."""
+        """Reserve `size` bytes of evidence for this hub; return whether they fit.
+
+        A full quota is counted again now and then, since somebody may have deleted evidence.
+        """
         held, at = self._of.get(hub, (EVIDENCE, -AGAIN_S))
-        if held + size + LINE > EVIDENCE and time.monotonic() - at >= AGAIN_S:
+        if held + size + ROW_OVERHEAD > EVIDENCE and time.monotonic() - at >= AGAIN_S:
             held, at = self._held(hub), time.monotonic()
-        fits = held + size + LINE <= EVIDENCE
-        self._of[hub] = held + (size + LINE if fits else 0), at
+        fits = held + size + ROW_OVERHEAD <= EVIDENCE
+        self._of[hub] = held + (size + ROW_OVERHEAD if fits else 0), at
         return fits
 
-    def forget(self) -> None:
-        """A transaction failed, or evidence was purged: count again."""
+    def rolled_back(self) -> None:
+        """Discard the counts after a failed transaction or a purge; they are read again."""
         self._of.clear()
 
     def _held(self, hub: str) -> int:
         held = self._db.execute(
-            "select coalesce(sum(length(body) + ?2), 0) from quarantine where hub = ?1", (hub, LINE)
+            "select coalesce(sum(length(body) + ?2), 0) from quarantine where hub = ?1", (hub, ROW_OVERHEAD)
         ).get
         forks = self._db.execute(
             "select coalesce(sum(length(f.raw) + ?2), 0) from forks f join streams s on s.id = f.stream"
             " where s.hub = ?1",
-            (hub, LINE),
+            (hub, ROW_OVERHEAD),
         ).get
         return cast(int, held) + cast(int, forks)

@@ -1,6 +1,7 @@
-"""Rows of readings: series numbers, bulk insertion, latest values, and dates for what came undated.
+"""Rows of readings: series numbers, bulk insertion, latest values, and times for readings that came without one.
 
-A commit's rows are sorted by (series, time) before they go in, so that each leaf of the tree is visited once.
+The rows of a commit are sorted by (series, time) before they are inserted, so that each leaf of the B-tree is visited
+once.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ ORIGIN_BITS = 12
 MAX_PENDING = 262_144
 """Rows held in memory before they are handed to SQLite, still inside the transaction."""
 
-MOST_KNOWN = 100_000
-"""Numbers of series, of reports' shapes and of boots that are held in memory."""
+MAX_CACHED = 100_000
+"""Numbers of series, of reports' shapes and of boots that are cached in memory."""
 PERSONAL = "personal"
 CLASSES = (PERSONAL, "environment", "technical")
 
 EXACT_MS = 1000
-"""Who says that his clock is off by more dates readings that are marked uncertain."""
+"""Readings dated by a clock with a greater uncertainty are marked uncertain."""
 
 MAX_TIME = 2**53
 """Times are non-negative ms below this, so that sums stay far from 64 bit and JSON keeps them exact."""
@@ -67,14 +68,14 @@ _SERIES = (
     " site = excluded.site, zone = excluded.zone, model = excluded.model, integration = excluded.integration,"
     " privacy = case series.privacy when 'personal' then 'personal' else excluded.privacy end returning id"
 )
-"""A series of which a part was personal is so whole: its readings are not told apart by when they came."""
+"""A series that was personal once stays so as a whole: its readings are not told apart by when they came."""
 
 Reading = tuple[int, int, int, Any, int]
-"""series, time in ms, origin, value, flags."""
+"""(series, time in ms, origin, value, flags)"""
 
 
 class Readings:
-    """Collects rows for the transaction in hand. One thread."""
+    """Collector of rows for the current transaction. One thread."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._db = connection
@@ -85,7 +86,7 @@ class Readings:
         self._boots: dict[tuple[str, bytes], tuple[int, int | None, bool]] = {}
 
     def add(self, hub: str, record: int, boot: bytes, rows: Sequence[Row]) -> None:
-        """Take the rows of one block, checked by `check_times`. `boot` is empty when they carry UTC."""
+        """Add the rows of one block, checked by `check_times`. `boot` is empty when they carry UTC."""
         number, offset, inexact = self._boot(hub, boot) if boot else (0, 0, False)
         pending: list[Reading] = self._pending if offset is not None else []
         shift = offset or 0
@@ -113,11 +114,11 @@ class Readings:
             self.flush()
 
     def offset(self, hub: str, boot: bytes) -> int | None:
-        """What turns a boot's monotonic ms into Unix ms, 0 for rows in UTC; None while nobody knows it."""
+        """Return the offset from a boot's monotonic ms to Unix ms, 0 for rows in UTC; None while it is unknown."""
         return self._boot(hub, boot)[1] if boot else 0
 
     def flush(self) -> None:
-        """Hand what is pending to SQLite, inside the caller's transaction."""
+        """Hand the pending rows to SQLite, inside the caller's transaction."""
         if self._pending:
             self._insert(sorted(self._pending, key=_place_in_tree))
             self._pending.clear()
@@ -126,10 +127,10 @@ class Readings:
             self._undated.clear()
 
     def date(self, hub: str, mark: ClockMark) -> None:
-        """Give the readings of `mark.boot` their time. The most exact mark of a boot stays. What a mark beyond EXACT_MS
-        dates is marked uncertain, and stays so: a better one that follows dates what comes later.
+        """Give the readings of `mark.boot` their time. The most exact mark of a boot is kept.
 
-        A mark that `check_mark` refuses must not come here.
+        Readings dated by a mark beyond EXACT_MS are marked uncertain, and stay so: a better mark that follows only
+        dates later ones. A mark that `check_mark` refuses must not be passed.
         """
         number, offset, _ = self._boot(hub, mark.boot)
         row = self._db.execute("select error_ms from boots where id = ?", (number,)).get
@@ -142,28 +143,28 @@ class Readings:
         )
         inexact = mark.error_ms > EXACT_MS
         self._boots[hub, mark.boot] = number, offset, inexact
-        # SQLite moves them from one tree to the other, in order: a hub without a clock says millions in a month
+        # moved within SQLite, in order: a hub without a clock sends millions in a month
         self._db.execute(_DATED, (offset, int(inexact), number))
         for (series,) in self._db.execute("select distinct series from undated where boot = ?", (number,)).fetchall():
             self._db.execute(_NEWEST_DATED, (offset, int(inexact), number, series))
         self._db.execute("delete from undated where boot = ?", (number,))
 
-    def forget(self) -> None:
-        """Drop what is pending and every number learnt in a transaction that failed."""
+    def rolled_back(self) -> None:
+        """Discard the pending rows and every number cached in a failed transaction."""
         self._pending.clear()
         self._undated.clear()
         self._boots.clear()
         self.forget_subjects()
 
     def forget_subjects(self) -> None:
-        """Drop the numbers of subjects that no open epoch names any more."""
+        """Discard cached numbers of subjects that no open epoch names any more."""
         self._columns.clear()
         self._series.clear()
 
     def trim(self) -> None:
-        """An epoch was closed: subjects may be held that no open one names any more. They go when they are many, and
-        not with each epoch: who begins one after the other would have the numbers of all hubs looked up again."""
-        if max(len(self._series), len(self._columns)) > MOST_KNOWN:
+        """Discard cached subjects when they are many, after an epoch was closed. Not with each epoch: a hub that begins
+        one after the other would cause the numbers of all hubs to be looked up again."""
+        if max(len(self._series), len(self._columns)) > MAX_CACHED:
             self.forget_subjects()
 
     def _insert(self, rows: list[Reading]) -> None:
@@ -174,7 +175,7 @@ class Readings:
     def _many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         try:
             self._db.executemany(statement, rows)
-        except OverflowError:  # a value beyond 64 bit; SQLite keeps it as a double
+        except OverflowError:  # a value beyond 64 bit; SQLite stores it as a double
             self._db.executemany(statement, [tuple(map(_bounded, row)) for row in rows])
 
     def _place(
@@ -194,7 +195,9 @@ class Readings:
         known = self._series.get((hub, subject, column))
         if known is None:
             place = subject.place or subject.device
-            privacy = column.privacy if column.privacy in CLASSES else PERSONAL  # of a newer hub, and maybe personal
+            privacy = (
+                column.privacy if column.privacy in CLASSES else PERSONAL
+            )  # unknown class of a newer hub: treat it as personal
             known = self._series[hub, subject, column] = self._db.execute(
                 _SERIES,
                 (
@@ -217,10 +220,10 @@ class Readings:
         return known
 
     def _boot(self, hub: str, boot: bytes) -> tuple[int, int | None, bool]:
-        """Its number, its offset once one is known, and whether that one is not exact."""
+        """Return a boot's number, its offset once one is known, and whether that one is uncertain."""
         known = self._boots.get((hub, boot))
         if known is None:
-            if len(self._boots) >= MOST_KNOWN:
+            if len(self._boots) >= MAX_CACHED:
                 self._boots.clear()
             self._db.execute("insert or ignore into boots (hub, boot) values (?, ?)", (hub, boot))
             row = self._db.execute("select id, offset_ms, error_ms from boots where hub = ? and boot = ?", (hub, boot))
@@ -230,14 +233,14 @@ class Readings:
 
 
 def check_times(rows: Sequence[Row]) -> None:
-    """Raises DecodeError when a report's time cannot be one."""
+    """Raise DecodeError when a report's time is out of range."""
     times = [row[2] for row in rows]
     if times and not (min(times) >= 0 and max(times) < MAX_TIME):
         raise DecodeError("bad-time", "a report is dated before 1970 or after the year 287396")
 
 
 def check_mark(mark: ClockMark) -> None:
-    """Raises DecodeError when a CLOCK record cannot be what a clock said."""
+    """Raise DecodeError when a CLOCK record is out of range."""
     if not (abs(mark.wall_minus_monotonic_ms) < MAX_TIME and 0 <= mark.error_ms < MAX_TIME):
         raise DecodeError("bad-clock", "the difference or error of a clock is beyond any clock's")
 

@@ -1,4 +1,4 @@
-"""Recipient keys: X-Wing key pairs (ML-KEM-768 with X25519) to which hubs seal; for their file see
+"""Recipient keys: X-Wing key pairs (ML-KEM-768 with X25519) to which hubs seal. Their file format is in
 `hub.protocol.documents.recovery_key_file`."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["RecipientKey", "generate", "load", "parse"]
 
 
 def generate(role: str) -> tuple[RecipientKey, bytes]:
-    """A new key for `role` ("ingest" or "recovery"), and the contents of its file."""
+    """Generate a key for `role` ("ingest" or "recovery"); return it with the contents of its file."""
     return write_file(role, MLKEM768PrivateKey.generate(), X25519PrivateKey.generate())
 
 

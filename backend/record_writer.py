@@ -1,6 +1,6 @@
-"""A record that the gate has opened, made rows of; or what is done with one that cannot be read.
+"""Writer of verified records: rows of those that can be read, quarantine for the others.
 
-Both ways come here: straight from a message, and out of the journal. The caller holds the transaction.
+Both messages and the journal use it. The caller holds the transaction.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from backend import alerts, audit_anchors
 from backend.erasures import Erasures
 from backend.storage import Storage, Stream
-from backend.verifier import UNKNOWN_TABLE, OpenEpoch, Read, Refusal
+from backend.verifier import UNKNOWN_TABLE, OpenEpoch, RefusedRecord, VerifiedRecord
 from hub.core.errors import AuthFailed
 from hub.protocol.records import framing
 from hub.protocol.records.opening import Block, ClockMark, Gap
@@ -25,14 +25,14 @@ LOST = "its hub has lost the TABLE that names what they hold: see `ilot backend 
 NEWER = "its hub may be of a newer release than this backend"
 
 
-class Records:
-    """Over one database. What is to be erased stays out of the rows."""
+class RecordWriter:
+    """Writer over one database. Rows that an erasure forbids are left out."""
 
     def __init__(self, storage: Storage, erasures: Erasures) -> None:
         self.storage = storage
         self.erasures = erasures
 
-    def store(self, stream: Stream, epoch: OpenEpoch, item: Read) -> None:
+    def store(self, stream: Stream, epoch: OpenEpoch, item: VerifiedRecord) -> None:
         opened, body = item.opened, item.opened.body
         record = self.storage.add_record(stream, epoch.id, opened)
         if isinstance(body, Block):
@@ -42,16 +42,16 @@ class Records:
                 rows = alerts.take(self.storage.connection, stream.hub, rows, offset)
                 rows = audit_anchors.take(self.storage.connection, stream.hub, rows, offset, time.time())
                 rows = self.erasures.take(stream.hub, rows)
-            rows = self.erasures.spare(stream.hub, rows, offset)
+            rows = self.erasures.filter(stream.hub, rows, offset)
             self.storage.readings.add(stream.hub, record, body.boot, rows)
         elif isinstance(body, Gap):
             self.storage.add_gap(stream.hub, body, record)
         elif isinstance(body, ClockMark):
             self.storage.add_mark(stream.hub, body)
 
-    def refuse(self, stream: Stream, epoch: OpenEpoch, item: Refusal) -> int | None:
-        """A record that does not pass is not acknowledged. What its epoch truly sealed, and yet nobody can read, is
-        kept for a person: its number, for the hub is to be told so."""
+    def refuse(self, stream: Stream, epoch: OpenEpoch, item: RefusedRecord) -> int | None:
+        """Handle a record that did not pass, and is not acknowledged. If its epoch truly sealed it but it cannot be
+        read, store it in quarantine and return its number, which the hub is told."""
         log.warning("%s: %s", stream.hub, item.error)
         if isinstance(item.error, AuthFailed):
             self.storage.alarm("forged", stream.hub, str(item.error))

@@ -1,4 +1,4 @@
-"""Who may send: enrolment tokens, hubs, revocation. One transaction each, read afresh for every message.
+"""Registry of who may send: enrolment tokens, hubs, revocation. One transaction each, read afresh for every message.
 
 Nothing is cached, so a revocation acts on the next message, whichever process wrote it.
 """
@@ -18,7 +18,7 @@ from hub.protocol.hub_id import hub_id
 
 
 class Hub(NamedTuple):
-    """One line of the registry. Times are Unix seconds; `identity` is the raw Ed25519 public key."""
+    """One row of the registry. Times are Unix seconds; `identity` is the raw Ed25519 public key."""
 
     hub: str
     identity: bytes
@@ -29,13 +29,13 @@ class Hub(NamedTuple):
 
 
 class Registry:
-    """The registry tables behind one connection. Methods raise what they say, and apsw.Error from the disk."""
+    """Registry tables behind one connection. Methods raise the errors they name, and apsw.Error from the disk."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._db = connection
 
     def issue(self, *, url: str, root: str, name: str, now: float, lifetime: float) -> Token:
-        """A new token that admits one hub within `lifetime` seconds."""
+        """Return a new token that admits one hub within `lifetime` seconds."""
         secret = secrets.token_bytes(SECRET_BYTES)
         token = Token(url=url, root=root, id=secrets.token_hex(8), secret=secret, expires=now + lifetime)
         self._db.execute(
@@ -47,11 +47,10 @@ class Registry:
     def admit(
         self, *, token_id: str, identity: bytes, csr: bytes, name: str, mac: bytes, now: float, proven: bool = False
     ) -> str:
-        """Use a token up for the hub with this identity; returns its id. `proven`: whether this identity signed the
-        request.
+        """Use a token up for the hub with this identity; return its id. `proven`: this identity signed the request.
 
-        Raises AuthFailed when the token is unknown, used or expired, the MAC is not HMAC-SHA256(secret,
-        lp(identity, csr)), the identity was revoked, or is enrolled already and was not proven.
+        Raises AuthFailed when the token is unknown, used or expired, the MAC is not HMAC-SHA256(secret, lp(identity,
+        csr)), the identity was revoked, or is enrolled already and was not proven.
         """
         with transaction(self._db):
             token_name = self.vouch(token_id, identity, csr, mac, now)
@@ -70,7 +69,8 @@ class Registry:
         return hub
 
     def vouch(self, token_id: str, identity: bytes, csr: bytes, mac: bytes, now: float) -> str:
-        """The name that a token gives to who proves that he has it; it is not used up. Raises AuthFailed as `admit`."""
+        """Return the name in a token, for a client that proves that it has the token; it is not used up. Raises
+        AuthFailed as `admit`."""
         row = self._db.execute("select secret, name, expires_at, used_at from tokens where id = ?", (token_id,)).get
         if row is None or row[3] is not None:
             raise AuthFailed("this token is unknown or was used already: ask the backend's operator for a new one")
@@ -99,5 +99,5 @@ class Registry:
 
 
 def _printable(name: str) -> str:
-    """A name as a terminal may show it."""
+    """Return a name without characters that command a terminal."""
     return "".join(letter for letter in name if letter.isprintable())[:128]

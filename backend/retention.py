@@ -1,23 +1,24 @@
-"""How long what came is kept, by its class: a hub states the class of each series, the owner says how long here.
+"""Retention of received data by class: a hub states the class of each series, the owner sets the days here.
 
-    personal      readings: 396 days unless the owner says otherwise. The last reading of a series takes its line along:
-                  what the device, its place and its zone were called. A series of which a part was personal is so whole
+    personal      readings: 396 days unless the owner sets another number. With the last reading of a series its row is
+                  deleted too: the names of the device, its place and its zone. A series that was personal once is
+                  personal as a whole
     environment   readings, and
-    technical     readings: until told (0: for ever)
+    technical     readings: for ever (0) unless set
     alerts        cleared ones, and all of hubs that were revoked; they name places, and people who answered
-    alarms        those that are over
+    alarms        closed ones
     forks         second contents of a number: sealed records like any other, for whoever looks into a copied hub
-    quarantine    bytes that nobody could read, of whom nobody knows what they tell
+    quarantine    unreadable bytes, which may be of any class
     callbacks     of the Sigfox operator, that no hub fetched
-    questions     where devices are, that hubs asked (`backend.other_hubs`)
+    questions     devices that hubs asked for (`backend.other_hubs`)
     witnesses     heads of audit chains: hashes and counts, which show that a hub's log was cut
 
-What is kept beside that is the account of what came, and holds no reading: lines of records (number, digest), epochs
-and tables (sealed, to open what comes again), gaps, erasures (what was promised must be kept also of late readings).
+Everything else is the account of what was received, and holds no reading: rows of records (number, digest), epochs and
+tables (sealed, to open repeated records), gaps, erasures (a promise that holds for late readings too).
 
-The age of a reading is that of its time; of one that has none, since its boot never knew the time, and of one that is
-dated in the future, that of the record it came with. The age of all else counts from when it came, or was over. Looked
-at every hour, a few at a time; each purge is counted, with its last moment, and shown by `GET /v1/retention`.
+The age of a reading counts from its time; of one without a time, since its boot never knew it, and of one dated in the
+future, from that of its record. The age of all else counts from its arrival, or its end. Checked every hour, a few rows
+at a time; each purge is counted, with its last moment, and shown by `GET /v1/retention`.
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ _OTHERS = {
     "witnesses": "delete from witnesses where (hub, told_ms) in (select hub, told_ms from witnesses"
     " where received_at < ?1 limit ?2)",
 }
-"""Class → what deletes so many that are older than a moment, Unix s."""
+"""Class → statement that deletes a number of rows older than a moment (Unix s)."""
 CLASSES = (*READINGS, *_OTHERS)
-MOST = 50_000
-"""Lines that one look deletes: it stands before whatever hubs send."""
+MAX_DELETED = 50_000
+"""Rows that one purge deletes: messages of hubs wait meanwhile."""
 _CLASSES = "select privacy, days from retention where days > 0"
 _PAST = """
 delete from readings where series = ?1 and (time, origin) in (
@@ -87,19 +88,19 @@ delete from series where id = ?1 and not exists (select 1 from readings where se
 
 
 class Retention:
-    """One a database; one thread, outside any transaction of others. `gone` is called when lines of series or evidence
-    went, whose numbers somebody may remember."""
+    """Purges one database; one thread, outside any other transaction. `gone` is called when rows of series or evidence
+    were deleted, whose numbers may be cached."""
 
     def __init__(self, connection: apsw.Connection, gone: Callable[[], None]) -> None:
         self._db, self._gone = connection, gone
 
-    def look(self, now: float) -> int:
-        """Delete what is too old, MOST at once; how many. Inside a transaction."""
+    def purge(self, now: float) -> int:
+        """Delete what is too old, MAX_DELETED rows at once; return how many. Inside a transaction."""
         gone = 0
         self._db.execute("pragma secure_delete = on")
         classes = cast(list[tuple[str, int]], self._db.execute(_CLASSES).fetchall())
         for kind, days in classes:
-            before, most = now - days * 86_400, MOST - gone
+            before, most = now - days * 86_400, MAX_DELETED - gone
             removed = self._readings(kind, before, now, most) if kind in READINGS else self._other(kind, before, most)
             if removed:
                 self._db.execute(
@@ -139,7 +140,7 @@ class Retention:
 
 
 def shown(db: apsw.Connection) -> list[dict[str, Any]]:
-    """Each class: days (0: for ever), how many were deleted so far, and when last."""
+    """Return for each class: days (0: for ever), how many rows were deleted so far, and when last."""
     names = ("privacy", "days", "purged", "purged_at")
     rows = db.execute("select privacy, days, purged, purged_at from retention order by privacy")
     return [dict(zip(names, row, strict=True)) for row in rows]
@@ -150,7 +151,7 @@ def put(db: apsw.Connection, privacy: str, days: int) -> None:
 
 
 def days_of(text: str) -> tuple[str, int]:
-    """`personal=396` → class and days, 0: for ever. Raises ConfigError."""
+    """Parse `personal=396` into class and days; 0: for ever. Raises ConfigError."""
     privacy, _, days = text.partition("=")
     if privacy not in CLASSES or not (days.isascii() and days.isdigit()) or int(days) > 36_500:
         classes = ", ".join(sorted(CLASSES))

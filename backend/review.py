@@ -1,7 +1,7 @@
-"""What waits for a person: alarms to be closed, bytes in quarantine to be taken out or away. Blocking; of any process.
+"""Work for a person: closing alarms, saving or deleting bytes in quarantine. Blocking; of any process.
 
-An alarm that stands is not raised again, and a hub has only so many of one kind: whoever has judged one closes it.
-So it is with evidence, of which each hub has its share (`backend.quotas`).
+An open alarm is not raised again, and a hub has a limited number of one kind: whoever has judged one closes it. The
+same holds for evidence, of which each hub has a quota (`backend.quotas`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from hub.core.errors import ConfigError, StorageError
 def alarms(
     db: apsw.Connection, hub: str = "", *, everything: bool = False, limit: int = 1000
 ) -> Iterator[dict[str, Any]]:
-    """Open ones, the newest first; then, with `everything`, those that are over. Where there are more than `limit`,
-    each hub's newest come before any hub's older ones: a hub can raise many, and none fills the list alone."""
+    """Yield open alarms, the newest first; then, with `everything`, closed ones.
+
+    Where there are more than `limit`, the newest of each hub come before any hub's older ones: a hub can raise many,
+    and must not fill the list alone.
+    """
     names = ("id", "kind", "hub", "detail", "raised_at", "cleared_at")
     rows = db.execute(
         "select id, kind, hub, detail, raised_at, cleared_at from (select *, cleared_at is not null as over_,"
@@ -35,7 +38,7 @@ def alarms(
 
 
 def close(db: apsw.Connection, numbers: Sequence[int], now: float) -> None:
-    """Say of alarms that somebody has judged them; all or none. Raises ConfigError for one that is not open."""
+    """Close alarms that somebody has judged; all or none. Raises ConfigError for one that is not open."""
     with transaction(db):
         for number in numbers:
             db.execute("update alarms set cleared_at = ? where id = ? and cleared_at is null", (now, number))
@@ -44,7 +47,8 @@ def close(db: apsw.Connection, numbers: Sequence[int], now: float) -> None:
 
 
 def quarantined(db: apsw.Connection, hub: str = "", limit: int = 1000) -> Iterator[dict[str, Any]]:
-    """What is kept, the newest first, without the bytes; of each hub its share where there is more than `limit`."""
+    """Yield the entries of the quarantine, the newest first, without the bytes; each hub has its share beyond
+    `limit`."""
     names = ("id", "hub", "reason", "bytes", "received_at")
     rows = db.execute(
         "select id, hub, reason, bytes, received_at from (select id, hub, reason, length(body) as bytes, received_at,"
@@ -57,7 +61,7 @@ def quarantined(db: apsw.Connection, hub: str = "", limit: int = 1000) -> Iterat
 
 
 def take_out(db: apsw.Connection, number: int, directory: Path) -> Path:
-    """Write the bytes of one to a file of its own; it stays here too. Raises ConfigError, StorageError."""
+    """Write the bytes of one entry to a file of its own; it stays here too. Raises ConfigError, StorageError."""
     row = db.execute("select reason, body from quarantine where id = ?", (number,)).get
     if row is None:
         raise ConfigError(f"nothing in quarantine has the number {number}")
@@ -71,7 +75,7 @@ def take_out(db: apsw.Connection, number: int, directory: Path) -> Path:
 
 
 def drop(db: apsw.Connection, numbers: Sequence[int]) -> None:
-    """Take these away, overwritten, all or none. Raises ConfigError for one that is not there."""
+    """Delete these entries, overwritten; all or none. Raises ConfigError for one that does not exist."""
     db.execute("pragma secure_delete = on")
     with transaction(db):
         for number in numbers:

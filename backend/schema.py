@@ -113,12 +113,12 @@ create table quarantine (
 );
 """
 _COLUMNS = (("quarantine", "epoch", "integer"),)
-"""That came later, and may be empty."""
+"""Columns of later releases, which may be empty."""
 
 
 def open_database(path: Path) -> apsw.Connection:
-    """A connection that may write; creates the database on first use. Where root does, it is of whoever has the
-    directory, as what SQLite makes beside it is. Raises StorageError."""
+    """Open a connection that may write; create the database on first use. When root does, it belongs to the directory's
+    user, as do the files that SQLite makes beside it. Raises StorageError."""
     try:
         if os.geteuid() == 0:
             _begin(path)
@@ -126,7 +126,9 @@ def open_database(path: Path) -> apsw.Connection:
         for (
             name,
             value,
-        ) in _PRAGMAS:  # one by one: of several in one text, those behind the first that answers are not run
+        ) in (
+            _PRAGMAS
+        ):  # one by one: of several in one text, SQLite does not run those after the first that returns rows
             connection.pragma(name, value)
         with transaction(connection):
             version = connection.pragma("user_version")
@@ -135,7 +137,7 @@ def open_database(path: Path) -> apsw.Connection:
                 connection.execute("insert into meta values ('db', ?), ('n', 0)", (secrets.token_bytes(16),))
                 connection.pragma("user_version", VERSION)
             if version in (0, VERSION):
-                # tables and columns more change nothing of what a former release reads
+                # additional tables and columns do not disturb a former release
                 for table, column, kind in _COLUMNS:
                     there = connection.execute(f"select name from pragma_table_info('{table}')").fetchall()  # noqa: S608
                     if (column,) not in there:
@@ -159,23 +161,23 @@ def _begin(path: Path) -> None:
 
 @contextmanager
 def transaction(connection: apsw.Connection) -> Iterator[None]:
-    """All or nothing, durable on leaving.
+    """Run the block in one transaction, durable on leaving.
 
-    Not apsw's own `with connection`: that one keeps the GIL while it waits for another writer, and so would stop the
-    event loop, or the very thread that it waits for.
+    apsw's own `with connection` keeps the GIL while it waits for another writer, and so would stop the event loop, or
+    the very thread that it waits for.
     """
     connection.execute("begin immediate")
     try:
         yield
         connection.execute("commit")
     except BaseException:
-        if connection.in_transaction:  # a full disk makes SQLite roll back by itself
+        if connection.in_transaction:  # on a full disk SQLite rolls back by itself
             connection.execute("rollback")
         raise
 
 
 def open_for_reading(path: Path) -> apsw.Connection:
-    """A read-only connection beside the writing one. Raises StorageError."""
+    """Open a read-only connection beside the writing one. Raises StorageError."""
     try:
         return _connect(path, apsw.SQLITE_OPEN_READONLY)
     except apsw.Error as error:

@@ -1,4 +1,4 @@
-"""Reading a segment file with a recipient's key: for evidence, for rescue, for curiosity. Pure."""
+"""Reader of a segment file with a recipient's key, for evidence and rescue. Pure."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from hub.protocol.records.opening import (
 def read_segment(
     data: bytes, keys: Mapping[bytes, MLKEM768X25519PrivateKey], identity: str = ""
 ) -> Iterator[dict[str, Any]]:
-    """Every record of a segment file, or of raw records one after another, as plain data.
+    """Yield every record of a segment file, or of concatenated raw records, as plain data.
 
-    A record that cannot be opened, and bytes that are none, give {"damaged": 1, "why": …}. With `identity`, the
-    hub's raw public key in hex, the epoch's signature is verified; without, whoever could make the file is believed.
+    A record that cannot be opened, and bytes that are none, give {"damaged": 1, "why": …}. With `identity`, the hub's
+    raw public key in hex, the epoch's signature is verified; without it, whoever could write the file is believed.
 
     Raises ConfigError when `identity` is no key, AuthFailed when no epoch in it opens with `keys`.
     """
@@ -38,7 +38,7 @@ def read_segment(
     tables = Tables()
     for item in framing.scan(data):
         if isinstance(item, framing.Damage):
-            if opener is not None:  # what stands before the first record is the file's own header
+            if opener is not None:  # bytes before the first record are the file's header
                 yield {"damaged": 1, "why": f"bytes {item.start} to {item.end} are no record"}
             continue
         raw = data[item.offset : item.offset + item.size]
@@ -64,7 +64,7 @@ def read_segment(
 
 
 def render(item: dict[str, Any]) -> list[str]:
-    """`item` for people: tab-separated, readings one a line."""
+    """Return `item` as tab-separated text, one reading a line."""
     if "reports" in item:
         return [
             "\t".join(map(str, (item["seq"], _when(report), report["device"], metric, _shown(value))))
@@ -79,7 +79,7 @@ def _when(report: dict[str, Any]) -> int:
 
 
 def _shown(value: object) -> str:
-    """A hub's text cannot command the terminal that shows it."""
+    """Return text of a hub with its control characters escaped, so that it cannot command the terminal."""
     return value.encode("unicode_escape").decode() if isinstance(value, str) and not value.isprintable() else str(value)
 
 

@@ -1,8 +1,8 @@
-"""The server: TLS 1.3, one port, one database thread; ends in order on SIGTERM. A TRUST that the owner signs meanwhile
-is followed within seconds; the server's own certificate is renewed after two thirds of its life.
+"""Server: TLS 1.3, one port, one database thread; ends in order on SIGTERM. It follows a new TRUST within seconds, and
+renews its own certificate after two thirds of its life.
 
-Client certificates are asked for and, when shown, must be of the owner's CA; enrolment has none yet, so that TLS does
-not insist. Which hub a request speaks for is decided in `backend.api.requests`.
+Client certificates are requested and, when shown, must be of the owner's CA; enrolment has none yet, so that TLS does
+not require one. `backend.api.requests` decides which hub a request speaks for.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from aiohttp import web
 from backend import owner as owners
 from backend.api import Api
 from backend.broker import read_address
-from backend.connections import HANDSHAKE_S, Arriving, Connections, Telling, make_room
+from backend.connections import HANDSHAKE_S, Connections, CrowdAlarm, PendingConnection, raise_descriptor_limit
 from backend.ingest import Ingest
 from backend.journal import Journal
 from backend.owner import Owner
-from backend.sigfox_callbacks import Listen, receiving
+from backend.sigfox_callbacks import ListenAddress, receiving
 from backend.storage import Storage
 from backend.worker import Worker
 from hub.core import tls
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 SHUTDOWN_S = 10.0
 BACKLOG = 1024
 LOOK_S = 2.0
-"""How often to look whether trust.bin has changed."""
+"""Seconds between two checks whether trust.bin has changed."""
 CERTIFICATE_EVERY_S = 6 * 3600.0
 
 
@@ -52,7 +52,7 @@ class Running:
     port: int
     owner: Owner
     worker: Worker
-    callbacks: str = ""  # where the Sigfox operator's callbacks are received
+    callbacks: str = ""  # address for the Sigfox operator's callbacks
 
 
 @asynccontextmanager
@@ -63,12 +63,12 @@ async def serving(
     port: int | None = None,
     journal: bool = False,
     mqtt: str = "",
-    callbacks: Listen | None = None,
+    callbacks: ListenAddress | None = None,
 ) -> AsyncIterator[Running]:
-    """Serve an owner's directory until the block is left; then requests in hand are finished and committed.
+    """Serve an owner's directory until the block is left; then finish and commit the requests in progress.
 
-    `port` None is the one TRUST names, 0 any free one; `mqtt` is a broker's HOST:PORT at which hubs are heard too,
-    `callbacks` where the Sigfox operator's are received. Raises ConfigError, StorageError; NotReady for `callbacks`.
+    `port` None is the one that TRUST names, 0 any free one; `mqtt` is HOST:PORT of a broker to listen to as well,
+    `callbacks` the address for the Sigfox operator's. Raises ConfigError, StorageError; NotReady for `callbacks`.
     """
     owner = owners.load(directory)
     listener = _listen(host, owner.settings.port if port is None else port)
@@ -81,7 +81,7 @@ async def serving(
     except BaseException:
         listener.close()
         raise
-    telling = Telling(worker)
+    telling = CrowdAlarm(worker)
     connections = Connections(telling)
     api = Api(owner, worker, connections.gave_way)
     application = api.application()
@@ -93,7 +93,7 @@ async def serving(
         await runner.setup()
         make = cast(web.Server, runner.server)
         accepting = await asyncio.get_running_loop().create_server(
-            lambda: Arriving(make, connections),
+            lambda: PendingConnection(make, connections),
             sock=listener,
             ssl=context,
             backlog=BACKLOG,
@@ -126,10 +126,10 @@ async def run(
     journal: bool,
     ready: Callable[[Running], None],
     mqtt: str = "",
-    callbacks: Listen | None = None,
+    callbacks: ListenAddress | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is called once requests are accepted."""
-    make_room()
+    raise_descriptor_limit()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with serving(directory, host=host, port=port, journal=journal, mqtt=mqtt, callbacks=callbacks) as running:
@@ -140,8 +140,8 @@ async def run(
 
 
 async def _follow(owner: Owner, api: Api, worker: Worker, context: ssl.SSLContext) -> None:
-    """Take up what the owner changed in the directory, and what time changes; what cannot be done is said once, and the
-    former goes on."""
+    """Apply changes of the owner's directory, and renew what expires; an error is logged once, and the former values
+    stay."""
     trouble, looked = "", time.monotonic()
     while True:
         await asyncio.sleep(LOOK_S)
@@ -179,20 +179,21 @@ def _mqtt(directory: Path, worker: Worker, broker: str) -> AbstractAsyncContextM
 
 
 def make_ingest(owner: Owner, *, journal: bool) -> Ingest:
-    """The ingest of an owner's directory. What an earlier journal left is taken up also without `journal`."""
+    """Return the ingest of an owner's directory. Entries of an earlier journal are processed also without `journal`."""
     storage = Storage(owner.database)
     held = Journal(owner.directory / "journal", storage.connection)
     ingest = Ingest(storage, owner, held)
     if journal:
         return ingest
-    while ingest.settle(1 << 20):
+    while ingest.checkpoint(1 << 20):
         pass
     held.close()
     return Ingest(storage, owner)
 
 
 def tls_context(directory: Path) -> ssl.SSLContext:
-    """TLS 1.3 only, the server's certificate, client certificates of the owner's CA. Raises ConfigError."""
+    """Build a context with TLS 1.3 only, the server's certificate, and client certificates of the owner's CA. Raises
+    ConfigError."""
     try:
         context = tls.server(oldest=ssl.TLSVersion.TLSv1_3, clients=directory / "ca.pem")
         context.load_cert_chain(directory / "server.pem", directory / "server.key")

@@ -1,4 +1,4 @@
-"""Where the Sigfox operator's callbacks come in, and where hubs fetch them.
+"""Callbacks of the Sigfox operator: the listener that receives them, and the calls by which hubs fetch them.
 
     POST, PUT, GET  /sigfox/<kind>      the operator, with a callback's token; on a port of its own
                     (`hub.sdk.sigfox.server`)
@@ -6,8 +6,8 @@
     POST /v1/sigfox                     a hub: {"done": [id, …], "downlinks": {device: {"id", "data", "until"}}}
     GET  /v1/callbacks                  the operator of this backend → {"tokens": […], "waiting": […]}
 
-The operator's cloud trusts public certificate authorities only, and hubs trust the owner's alone: so the callbacks have
-a listener of their own, on this machine behind a reverse proxy, or with a certificate of a public authority.
+The operator's cloud trusts only public certificate authorities, and hubs trust only the owner's. So callbacks have a
+listener of their own: on this machine behind a reverse proxy, or with a certificate of a public authority.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from backend.ingest import Ingest
-from backend.sigfox_mailbox import Doors, Entry, Mailbox, Told, prepare
+from backend.sigfox_mailbox import CallbackTokens, Entry, HubUpdate, Mailbox, prepare
 from backend.worker import Worker
 from hub.core.errors import ConfigError, DecodeError
 from hub.core.nesting import shallow_json
@@ -34,19 +34,20 @@ from hub.sdk.sigfox.callback import Callback
 log = logging.getLogger("backend.callbacks")
 
 RATE = 200.0
-"""Callbacks a second, at most."""
-MAX_TOLD = 1 << 20
+"""Maximum number of callbacks a second."""
+MAX_UPDATE = 1 << 20
 
 
-class Listen(NamedTuple):
-    """Where callbacks are received. Raises ConfigError from `checked` when that would be in clear to the world."""
+class ListenAddress(NamedTuple):
+    """Address on which callbacks are received. `checked` raises ConfigError when it would expose clear text to the
+    network."""
 
     address: str
     port: int
     certificate: Path | None = None
     key: Path | None = None
 
-    def checked(self) -> Listen:
+    def checked(self) -> ListenAddress:
         try:
             loopback = ipaddress.ip_address(self.address).is_loopback
         except ValueError:
@@ -64,13 +65,13 @@ class Listen(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def receiving(given: Listen, worker: Worker) -> AsyncIterator[int]:
-    """Receive callbacks until the block is left; yields the port. Raises NotReady when it is not to be had."""
+async def receiving(given: ListenAddress, worker: Worker) -> AsyncIterator[int]:
+    """Receive callbacks until the block is left; yields the port. Raises NotReady when the port is not available."""
     await worker.call(lambda ingest: prepare(ingest.storage.connection))
     refused: Counter[str] = Counter()
 
     async def authorise(user: str, secret: str) -> str | None:
-        return await worker.call(lambda ingest: Doors(ingest.storage.connection).find(user, secret))
+        return await worker.call(lambda ingest: CallbackTokens(ingest.storage.connection).find(user, secret))
 
     async def take(token: str, callback: Callback) -> bytes | None:
         def keep(ingest: Ingest) -> bytes | None:
@@ -80,7 +81,7 @@ async def receiving(given: Listen, worker: Worker) -> AsyncIterator[int]:
 
     def counted(reason: str) -> None:
         refused[reason] += 1
-        if refused[reason] == 1:  # once a reason: whoever knocks must not fill the log
+        if refused[reason] == 1:  # log each reason once: strangers must not fill the log
             log.warning("callbacks are refused (%s)", reason)
 
     certificate, key = (str(path) if path is not None else "" for path in (given.certificate, given.key))
@@ -91,8 +92,8 @@ async def receiving(given: Listen, worker: Worker) -> AsyncIterator[int]:
         log.info("callbacks refused: %s", dict(refused))
 
 
-async def fetched(worker: Worker, hub: str) -> dict[str, Any]:
-    """What waits for a hub. Raises NotAdmitted."""
+async def fetch(worker: Worker, hub: str) -> dict[str, Any]:
+    """Return the callbacks that wait for a hub. Raises NotAdmitted."""
 
     def look(ingest: Ingest) -> tuple[list[Entry], bool]:
         ingest.admitted(hub)
@@ -103,27 +104,27 @@ async def fetched(worker: Worker, hub: str) -> dict[str, Any]:
     return {"frames": [entry._asdict() for entry in entries], "more": more}
 
 
-async def told(worker: Worker, hub: str, body: bytes) -> dict[str, Any]:
-    """What a hub says of them. Raises NotAdmitted, DecodeError."""
+async def update(worker: Worker, hub: str, body: bytes) -> dict[str, Any]:
+    """Apply a hub's report: which callbacks it has stored, and its downlinks. Raises NotAdmitted, DecodeError."""
     try:
-        said = msgspec.json.decode(shallow_json(body), type=Told)
+        said = msgspec.json.decode(shallow_json(body), type=HubUpdate)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DecodeError("bad-body", str(error)) from error
 
     def write(ingest: Ingest) -> None:
         ingest.admitted(hub)
         prepare(ingest.storage.connection)
-        Mailbox(ingest.storage).told(hub, said, time.time())
+        Mailbox(ingest.storage).apply_update(hub, said, time.time())
 
     await worker.call(write)
     return {}
 
 
 async def overview(worker: Worker) -> dict[str, Any]:
-    """The tokens, and what waits."""
+    """Return the tokens, and the callbacks that wait."""
 
     def look(ingest: Ingest) -> dict[str, Any]:
-        doors = Doors(ingest.storage.connection)
+        doors = CallbackTokens(ingest.storage.connection)
         return {"tokens": doors.listed(), "waiting": doors.waiting()}
 
     return await worker.call(look)

@@ -1,15 +1,15 @@
-"""Callbacks of the Sigfox operator that wait here until a hub fetches them. One connection, one thread.
+"""Queue of the Sigfox operator's callbacks until a hub fetches them. One connection, one thread.
 
 The hub decodes them, with its packs, its places and its rules of privacy, and sends the readings back as it sends all
-others: sealed, signed, numbered. What lies here are the callbacks as they came, in two tables of their own beside those
-of `backend.schema`, and the tokens that let callbacks in:
+others: sealed, signed, numbered. This module stores the callbacks as they came, in tables of its own beside those of
+`backend.schema`, and the tokens that authorise callbacks:
 
     doors       one token each: the SHA-256 of its secret, and the hub that its callbacks are for
-    callbacks   `key` says which callback it is, and for whom: hub, kind, device, time, seqNumber, infoCode; `fields`
+    callbacks   `key` identifies the callback and its hub: hub, kind, device, time, seqNumber, infoCode; `fields`
                 (MessagePack, by the names of `hub.sdk.sigfox.callback`) until the hub has it, then null; `answer` the 8
-                bytes that were answered and `answered` the id of that downlink. A line stays for `KNOWN_S` after it is
-                done, so that a callback that comes again is known
-    downlinks   what the hub wants a device to be answered: `id` once, or "" again and again
+                bytes that were answered and `answered` the id of that downlink. A row stays for `KNOWN_S` after it is
+                done, so that a repeated callback is recognised
+    downlinks   the hub's answer for a device: `id` to send it once, or "" to send it each time
 
     *_at        Unix seconds by this machine's clock
 """
@@ -32,10 +32,10 @@ from hub.core.errors import ConfigError, DecodeError, NotReady
 from hub.sdk.sigfox.callback import Callback, identity, written
 
 MAX_WAITING = 100_000
-"""Callbacks that may wait for one hub; beyond it the operator is told to come again."""
+"""Callbacks that may wait for one hub; beyond it the operator's cloud is told to retry."""
 MAX_BATCH = 500
 LATE_S = 24 * 3600.0
-"""From how long a wait on somebody should look why the hub does not fetch."""
+"""Seconds after which somebody should look why the hub does not fetch."""
 KNOWN_S = 30 * 24 * 3600.0
 ALARM, DETAIL = "callbacks-wait", "Sigfox callbacks wait for this hub to fetch them"
 
@@ -62,19 +62,19 @@ update or ignore callbacks set hub = ?1, key = ?1 || '/' || case
     when substr(key, 1, length(hub) + 1) = hub || '/' then substr(key, length(hub) + 2) else key end
 where door = ?2 and hub <> ?1
 """
-"""Where the key names no hub yet, a former release wrote it."""
+"""A former release wrote keys without the hub."""
 
 
 class Downlink(msgspec.Struct, frozen=True):
-    """8 bytes, hexadecimal, for a device that asks; `id` "": whenever it does. `until` is Unix seconds."""
+    """8 bytes, hexadecimal, for the next time the device asks; `id` "": for every time. `until` is Unix seconds."""
 
     id: str
     data: str
     until: float | None = None
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What a hub says: callbacks it has made durable, and all that devices may be answered from now on."""
+class HubUpdate(msgspec.Struct, frozen=True):
+    """A hub's report: callbacks that it has stored, and all downlinks that devices may be given from now on."""
 
     done: tuple[Annotated[int, Meta(ge=0, le=2**63 - 1)], ...] = ()
     downlinks: dict[str, Downlink] = {}
@@ -90,19 +90,19 @@ class Entry(NamedTuple):
 
 
 def prepare(connection: apsw.Connection) -> None:
-    """Make the tables where there are none."""
+    """Create the tables where they are missing."""
     connection.execute(_TABLES)
 
 
-class Doors:
-    """The tokens. Blocking; of any process."""
+class CallbackTokens:
+    """Tokens of callbacks. Blocking; of any process."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._db = connection
         prepare(connection)
 
     def issue(self, hub: str, name: str, now: float) -> tuple[str, str]:
-        """(id, secret) of a new token for the callbacks of one hub. Raises ConfigError for an unknown hub."""
+        """Return (id, secret) of a new token for the callbacks of one hub. Raises ConfigError for an unknown hub."""
         self._known(hub)
         door, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         self._db.execute(
@@ -116,19 +116,19 @@ class Doors:
         self._changed(door)
 
     def assign(self, door: str, hub: str, now: float) -> int:
-        """Its callbacks are for another hub from now on; returns how many that wait went along."""
+        """Give its callbacks to another hub from now on; return how many waiting ones moved along."""
         self._known(hub)
-        with transaction(self._db):  # or those that wait could stay with a hub that nobody starts any more
+        with transaction(self._db):  # or waiting callbacks could stay with a hub that no longer runs
             self._db.execute("update doors set hub = ? where id = ?", (hub, door))
             self._changed(door)
             waiting = self._db.execute(_OTHERS.format("select count(*) from callbacks"), (hub, door)).get
-            self._db.execute(_MOVE, (hub, door))  # the done too: one that comes again is known by its key
-            # what stays behind the new hub has had by a token of its own
+            self._db.execute(_MOVE, (hub, door))  # done ones too: their keys recognise repeated callbacks
+            # rows that stay behind exist for the new hub already, by a token of its own
             self._db.execute(_OTHERS.format("update callbacks set fields = null, done_at = ?3"), (hub, door, now))
             return cast(int, waiting) - self._db.changes()
 
     def find(self, user: str, secret: str) -> str | None:
-        """The token whose id and secret these are; without a user, `secret` is "<id>.<secret>"."""
+        """Return the token whose id and secret these are; without a user, `secret` is "<id>.<secret>"."""
         door, _, rest = secret.partition(".") if not user else (user, "", secret)
         row = cast(Any, self._db.execute("select secret, revoked_at from doors where id = ?", (door,)).get)
         right = hmac.compare_digest(_digest(rest), bytes(row[0]) if row is not None else bytes(32))
@@ -140,7 +140,7 @@ class Doors:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def waiting(self) -> list[dict[str, Any]]:
-        """For each hub how many callbacks wait for it, and since when the oldest does."""
+        """Return for each hub how many callbacks wait for it, and since when the oldest does."""
         rows = self._db.execute(
             "select hub, count(*), min(received_at) from callbacks where fields is not null group by hub order by hub"
         )
@@ -156,19 +156,19 @@ class Doors:
 
 
 class Mailbox:
-    """The writing side, in the database's thread. What is taken is durable when `take` returns."""
+    """Writing side, in the database's thread. A callback is durable when `take` returns."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage, self._db = storage, storage.connection
 
     def take(self, door: str, callback: Callback, now: float) -> bytes | None:
-        """Keep a callback once; the 8 bytes that its device is answered, None when nothing is.
+        """Store a callback once; return the 8 bytes of the answer to its device, or None.
 
         Raises NotReady when too much waits for the hub, StorageError when the disk refuses.
         """
         with self._storage.transaction():
             hub = str(self._db.execute("select hub from doors where id = ?", (door,)).get)
-            known = self._db.execute(  # the second as a former release wrote it
+            known = self._db.execute(  # the second key is that of a former release
                 "select answer from callbacks where key = ?1 or (key = ?2 and hub = ?3)",
                 (f"{hub}/{_key(callback)}", _key(callback), hub),
             ).fetchall()
@@ -178,7 +178,7 @@ class Mailbox:
             full = self._full(hub, now)
             if not full:
                 return self._keep(door, hub, callback, now)
-        raise NotReady(full)  # once the alarm is committed
+        raise NotReady(full)  # after the commit of the alarm
 
     def _keep(self, door: str, hub: str, callback: Callback, now: float) -> bytes | None:
         name, answer = self._answer(hub, callback, now) if callback.waits else ("", None)
@@ -193,7 +193,7 @@ class Mailbox:
         return answer
 
     def pending(self, hub: str) -> tuple[list[Entry], bool]:
-        """The oldest callbacks that wait for a hub, and whether there are more."""
+        """Return the oldest callbacks that wait for a hub, and whether there are more."""
         rows = self._db.execute(
             "select id, fields, answered from callbacks where hub = ? and fields is not null order by id limit ?",
             (hub, MAX_BATCH + 1),
@@ -204,8 +204,8 @@ class Mailbox:
         ]
         return found[:MAX_BATCH], len(found) > MAX_BATCH
 
-    def told(self, hub: str, said: Told, now: float) -> None:
-        """The hub has made callbacks durable, and says what devices may be answered. Raises DecodeError."""
+    def apply_update(self, hub: str, said: HubUpdate, now: float) -> None:
+        """Delete the callbacks that the hub has stored, and replace its downlinks. Raises DecodeError."""
         staged = _checked(said.downlinks)
         with self._storage.transaction():
             self._db.executemany(
@@ -215,7 +215,7 @@ class Mailbox:
             self._db.execute("delete from callbacks where done_at < ?", (now - KNOWN_S,))
             self._db.execute("delete from downlinks where hub = ? and sent_at is null", (hub,))
             self._db.execute("delete from downlinks where sent_at < ?", (now - KNOWN_S,))
-            self._db.executemany(  # one that was sent is not offered again
+            self._db.executemany(  # a downlink that was sent is not offered again
                 "insert or ignore into downlinks (hub, device, id, data, until) values (?, ?, ?, ?, ?)",
                 [(hub, device, one.id, bytes.fromhex(one.data), one.until) for device, one in staged.items()],
             )
@@ -223,7 +223,7 @@ class Mailbox:
                 self._storage.clear_alarm(ALARM, hub, DETAIL, now)
 
     def _full(self, hub: str, now: float) -> str:
-        """Why no more may wait for a hub, "" when some may; with an alarm when some wait for long."""
+        """Return why no more may wait for a hub, "" when some may; raise an alarm when some have waited for long."""
         oldest = self._db.execute(
             "select id, received_at from callbacks where hub = ? and fields is not null order by id limit 1", (hub,)
         ).fetchall()
@@ -234,7 +234,7 @@ class Mailbox:
             self._storage.alarm(ALARM, hub, DETAIL)
         newest = cast(int, self._db.execute("select max(id) from callbacks").get)
         if newest - number + 1 < MAX_WAITING:
-            return ""  # not so many even if all since then waited for this hub
+            return ""  # the number of ids since then bounds the count, without counting rows
         waiting = cast(
             int,
             self._db.execute("select count(*) from callbacks where hub = ? and fields is not null", (hub,)).get,
@@ -277,5 +277,5 @@ def _key(callback: Callback) -> str:
 
 
 def _digest(secret: str) -> bytes:
-    """Of 256 random bits: nobody can try them out, so no slow hash is needed."""
+    """Hash a secret. It is 256 random bits that nobody can guess, so no slow hash is needed."""
     return hashlib.sha256(b"ilot/callback/1\0" + secret.encode("utf-8", "replace")).digest()

@@ -1,6 +1,6 @@
-"""What was received, one connection, one thread: streams, epochs, records, gaps, forks, alarms.
+"""Received data behind one connection and one thread: streams, epochs, records, gaps, forks, alarms.
 
-Everything is written inside `transaction()`; when it fails, the caches go with it.
+Everything is written inside `transaction()`; when it fails, the caches are discarded with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ import apsw
 import msgspec
 
 from backend.epoch_context import Context
-from backend.quotas import MANY_DETAIL, PARTS, PARTS_ALARM, RUNS_ALARM, RUNS_DETAIL, Crowded, Evidence, Runs
+from backend.quotas import (
+    MANY_DETAIL,
+    PARTS,
+    PARTS_ALARM,
+    RUNS_ALARM,
+    RUNS_DETAIL,
+    EvidenceQuota,
+    QuotaExceeded,
+    StreamQuota,
+)
 from backend.readings import Readings
 from backend.schema import open_database, transaction
 from hub.core.disk.atomic_files import write_atomically
@@ -27,18 +36,18 @@ from hub.protocol.ranges import Ranges
 from hub.protocol.records.opening import ClockMark, Epoch, Gap, Opened
 
 ACK_LEASE = 65536
-MOST_STREAMS = 20_000
-"""That are held in memory between two transactions."""
+MAX_CACHED_STREAMS = 20_000
+"""Streams that stay in memory between two transactions."""
 MAX_OPEN_ALARMS = 64
-"""Of one kind and hub: what alarms tell is partly the hub's own words."""
+"""Open alarms of one kind and hub: their text is partly the hub's own."""
 
 _encode = msgspec.msgpack.encode
 
 
 @dataclass(slots=True)
 class Stream:
-    """One (hub, run, stream). `stored` is what the database has committed, `forked` what came twice with different
-    content, `announced` the highest number that the hub said exists."""
+    """One (hub, run, stream). `stored` are the committed numbers, `forked` those that arrived with two contents,
+    `announced` the highest number that the hub said exists."""
 
     id: int
     hub: str
@@ -51,7 +60,7 @@ class Stream:
 
 
 class Storage:
-    """The writing side of the database. Use it from one thread at a time. Raises StorageError from the disk."""
+    """Writing side of the database. Use it from one thread at a time. Raises StorageError from the disk."""
 
     def __init__(self, path: Path) -> None:
         self.connection = open_database(path)
@@ -59,43 +68,43 @@ class Storage:
         self._path = path
         self._streams: dict[tuple[str, bytes, str], Stream] = {}
         self._changed: dict[int, Stream] = {}
-        self.runs = Runs(self.connection)
-        self.evidence = Evidence(self.connection)
-        self.touched: set[int] | None = None  # streams to be looked at for holes; None: all
+        self.runs = StreamQuota(self.connection)
+        self.evidence = EvidenceQuota(self.connection)
+        self.touched: set[int] | None = None  # streams to check for holes; None: all
         self.db = self._incarnation()
         self._n = self._leased = self._meta_n()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, durable on leaving."""
+        """Run the block in one transaction, durable on leaving."""
         try:
             with transaction(self.connection):
                 yield
                 self.readings.flush()
                 self._save_streams()
-            if len(self._streams) > MOST_STREAMS:
+            if len(self._streams) > MAX_CACHED_STREAMS:
                 self._streams.clear()
         except BaseException as error:
             self._streams.clear()
             self._changed.clear()
-            self.runs.forget()
-            self.evidence.forget()
-            self.readings.forget()
+            self.runs.rolled_back()
+            self.evidence.rolled_back()
+            self.readings.rolled_back()
             if isinstance(error, apsw.Error):
                 raise StorageError(f"the database {self._path} refuses: {error}") from error
             raise
 
     def next_n(self) -> int:
-        """The number of the next acknowledgement; it never repeats, also after a crash.
+        """Return the number of the next acknowledgement; it never repeats, also after a crash.
 
-        Each lease begins at the microsecond of the day, if it is not past that: a database that was put back, with all
-        that lay beside it, goes on above what it signed before, or hubs would take its acknowledgements for old ones.
+        Each lease begins at the current time in µs, if that is greater: a database that was put back, with all that lay
+        beside it, continues above what it signed before, or hubs would take its acknowledgements for old ones.
         """
         if self._n >= self._leased:
             self._n = max(self._n, int(time.time() * 1e6))
             with self.transaction():
                 self.connection.execute("update meta set value = ? where key = 'n'", (self._n + ACK_LEASE,))
-            self._remember(self._n + ACK_LEASE)  # before any of them is used: or going back to here would not be seen
+            self._remember(self._n + ACK_LEASE)  # before any is used, or a rollback to this point would not be noticed
             self._leased = self._n + ACK_LEASE
         self._n += 1
         return self._n
@@ -103,8 +112,9 @@ class Storage:
     # streams
 
     def stream(self, hub: str, run: bytes, stream: str, *, named: bool = False) -> Stream:
-        """The stream with this identity, made at first sight (inside a transaction). Raises Crowded, with an alarm,
-        when its hub may begin none now. `named` by one that was made: in any case, or nobody would miss its end."""
+        """Return the stream with this identity, created on first use. Inside a transaction. Raises QuotaExceeded, with
+        an alarm, when its hub may begin none now. A stream that an existing one `named` is always created, or its end
+        would not be missed."""
         known = self.find_stream(hub, run, stream)
         if known is not None:
             return known
@@ -120,7 +130,7 @@ class Storage:
         return made
 
     def may_begin(self, hub: str, run: bytes, stream: str) -> None:
-        """Raises Crowded, with an alarm, when this stream is not there and may not be made now."""
+        """Raise QuotaExceeded, with an alarm, when this stream does not exist and may not be created now."""
         if self.find_stream(hub, run, stream) is None:
             self._begin(hub, time.time())
 
@@ -145,35 +155,35 @@ class Storage:
         return self.stream(hub, bytes(run), stream)
 
     def known_stream(self, number: int) -> Stream | None:
-        """The stream of this number, None when there is none."""
+        """Return the stream of this number, None when there is none."""
         there = self.connection.execute("select 1 from streams where id = ?", (number,)).get
         return None if there is None else self.stream_by_id(number)
 
-    def to_look_at(self) -> Iterator[Stream]:
-        """The streams that were touched, all while `touched` is None, one by one: they are as many as hubs ever began,
-        and not all are held at once."""
+    def streams_to_check(self) -> Iterator[Stream]:
+        """Yield the touched streams, all of them while `touched` is None, one by one: there are as many as hubs ever
+        began, and they are not all loaded at once."""
         numbers: Iterable[int] = self.touched or ()
         if self.touched is None:
             numbers = [cast(int, number) for (number,) in self.connection.execute("select id from streams")]
         for number in sorted(numbers):
             stream = self.known_stream(number)
-            if stream is not None:  # one that a transaction touched may have gone with it
+            if stream is not None:  # None: created by a transaction that was rolled back
                 yield stream
-                if len(self._streams) > MOST_STREAMS and number not in self._changed:
+                if len(self._streams) > MAX_CACHED_STREAMS and number not in self._changed:
                     self._streams.pop((stream.hub, stream.run, stream.stream), None)
 
     def change(self, stream: Stream) -> None:
-        """Have `stream`'s fields written with this transaction."""
+        """Mark `stream` as changed, so that this transaction writes it."""
         self._changed[stream.id] = stream
         self.touch(stream)
 
     def touch(self, stream: Stream) -> None:
-        """Something of it came, or it may have holes that it had not."""
+        """Mark `stream` to be checked for holes."""
         if self.touched is not None:
             self.touched.add(stream.id)
 
     def fits(self, stream: Stream, seq: int, *beside: Ranges) -> bool:
-        """Whether this number may join what is stored, and `beside` it: not where it makes one range too many."""
+        """Return whether this number may join the stored ones and `beside`: not where it makes one range too many."""
         have = stream.stored, *beside
         if sum(one.parts() for one in have) < PARTS or any(seq - 1 in one or seq + 1 in one for one in have):
             return True
@@ -181,11 +191,11 @@ class Storage:
         return False
 
     def link(self, stream: Stream, previous: bytes) -> None:
-        """The run before that of `stream`."""
+        """Record the run before that of `stream`."""
         self.connection.execute("update streams set previous = ? where id = ?", (previous, stream.id))
 
     def announce(self, stream: Stream, last: int) -> None:
-        """The hub says that numbers up to `last` exist."""
+        """Record that numbers up to `last` exist."""
         if last > stream.announced:
             stream.announced = last
             self.change(stream)
@@ -201,7 +211,7 @@ class Storage:
         return None if row is None else self._context(*row)
 
     def add_epoch(self, epoch: Epoch, stream: Stream) -> Context:
-        """Write an epoch down; in the place of the same one where that was damaged, with the tables it has."""
+        """Store an epoch; replace the same one where that was damaged, keeping its tables."""
         number = self.connection.execute(
             "insert into epochs (eid, stream, raw, received_at) values (?, ?, ?, ?)"
             " on conflict (eid) do update set stream = excluded.stream, raw = excluded.raw returning id",
@@ -210,18 +220,18 @@ class Storage:
         return self._context(cast(int, number), stream.id, epoch.eid, epoch.raw)
 
     def add_table(self, epoch: int, number: int, raw: bytes) -> None:
-        """In the place of the same one where that was damaged."""
+        """Store a TABLE record; replace the same one where that was damaged."""
         self.connection.execute("insert or replace into tables values (?, ?, ?)", (epoch, number, raw))
 
     # records
 
     def digest(self, stream: Stream, seq: int) -> bytes | None:
-        """The digest stored under this number, None when there is no such record."""
+        """Return the digest stored under this number, None when there is no such record."""
         found = self.connection.execute("select digest from records where stream = ? and seq = ?", (stream.id, seq)).get
         return None if found is None else bytes(found)
 
     def add_record(self, stream: Stream, epoch: int, opened: Opened) -> int:
-        """Write the line of a record that is not stored yet; returns its id, the origin of its rows."""
+        """Store the row of a new record; return its id, the origin of its readings."""
         self.connection.execute(
             "insert into records (stream, seq, digest, epoch, kind, readings, received_at)"
             " values (?, ?, ?, ?, ?, ?, ?)",
@@ -233,7 +243,8 @@ class Storage:
         return self.connection.last_insert_rowid()
 
     def add_gap(self, hub: str, gap: Gap, record: int) -> None:
-        """Declared once: a hub killed between a GAP and the note that it was written declares the same again."""
+        """Store a declared gap. A hub killed between a GAP and the note that it was written declares the same again; it
+        is stored once."""
         at = hub, gap.run, gap.stream
         self.connection.execute(
             "insert or ignore into gaps (hub, run, stream, first, last, readings, from_s, to_s, reason, declared_by,"
@@ -248,12 +259,12 @@ class Storage:
             self.touch(of)
 
     def add_mark(self, hub: str, mark: ClockMark) -> None:
-        """Date what `mark.boot` said before its clock was sure, and what of it is still to come."""
+        """Date the readings of `mark.boot` from before its clock was certain, and those still to come."""
         self.readings.flush()
         self.readings.date(hub, mark)
 
     def add_fork(self, stream: Stream, seq: int, digest: bytes, eid: bytes, raw: bytes) -> None:
-        """Keep a second content of a number aside while its hub has room for evidence, and say so in any case."""
+        """Store a second content of a number while its hub has room for evidence, and raise an alarm in any case."""
         same = stream.id, seq, digest
         known = self.connection.execute("select 1 from forks where stream = ? and seq = ? and digest = ?", same).get
         if known is None and self._room(stream.hub, len(raw)):
@@ -263,7 +274,9 @@ class Storage:
             )
         if stream.forked.parts() < PARTS:
             stream.forked.add(seq)
-        else:  # its last part grows: too much counts as forked and is not acknowledged, never too little
+        else:
+            # No room for another range: extend the last one. Too much counts as forked, and is not acknowledged,
+            # never too little.
             first, last = list(stream.forked)[-1]
             stream.forked.add(min(seq, first), max(seq, last))
         self.change(stream)
@@ -272,8 +285,8 @@ class Storage:
     # what waits for a person
 
     def alarm(self, kind: str, hub: str, detail: str) -> bool:
-        """Raise an alarm; one that is open already is not raised twice, and no hub fills the list with one kind.
-        Whether it stands now."""
+        """Raise an alarm; return whether it is open now. One that is open already is not raised twice, and the number
+        of one kind is limited for each hub."""
         self.connection.execute(
             "insert or ignore into alarms (kind, hub, detail, raised_at) select ?1, ?2, ?3, ?4 where"
             " (select count(*) from alarms where kind = ?1 and hub = ?2 and cleared_at is null) < ?5",
@@ -304,8 +317,8 @@ class Storage:
         epoch: int | None = None,
         owed: bool = False,
     ) -> bool:
-        """Keep bytes for a person to judge, of a record that its `epoch` truly sealed. False when this hub has no room
-        left for more; what is `owed`, since it was acknowledged, is kept all the same."""
+        """Store bytes for a person to judge, of a record that its `epoch` truly sealed. False when this hub has no room
+        left; bytes that are `owed`, since they were acknowledged, are stored all the same."""
         self.alarm(reason, hub, said)
         digest = hashlib.sha256(body).digest()
         if self.connection.execute("select 1 from quarantine where digest = ?", (digest,)).get is not None:
@@ -331,7 +344,7 @@ class Storage:
         try:
             if self.runs.check(hub, now):
                 self.alarm(RUNS_ALARM, hub, MANY_DETAIL)
-        except Crowded:
+        except QuotaExceeded:
             self.alarm(RUNS_ALARM, hub, RUNS_DETAIL)
             raise
 
@@ -353,9 +366,9 @@ class Storage:
         return int(self.connection.execute("select value from meta where key = 'n'").get)
 
     def _incarnation(self) -> bytes:
-        """This database's id, a new one when it was rolled back: hubs then start its ack set anew.
+        """Return this database's id, a new one when it was rolled back: hubs then start its ack set anew.
 
-        `incarnation` beside the database remembers how far acks were numbered.
+        The file `incarnation` beside the database holds the highest leased number of acks.
         """
         db, n = bytes(self.connection.execute("select value from meta where key = 'db'").get), self._meta_n()
         beside = self._path.with_name("incarnation")

@@ -1,10 +1,11 @@
-"""Who gets in: the checks of INGEST, in their order, up to the record's body. Nothing here stores a reading.
+"""Verification of incoming records: the checks of INGEST, in their order, up to the record's body. It stores no
+reading.
 
-registry says active → IDENTITY verifies the epoch → its hub is the path's and the certificate's → one of our keys
-is named → its capsule opens → the commitment holds → the epoch's key verifies the record → AEAD → zstd, capped
-→ the body can be read
+registry says active → IDENTITY verifies the epoch → its hub is the path's and the certificate's → one of our keys is
+named → its capsule opens → the commitment holds → the epoch's key verifies the record → AEAD → zstd, capped → the body
+can be read
 
-What is kept of an epoch, and is damaged, refuses nobody: it counts as never come, so that its hub sends it again.
+Damaged stored context of an epoch refuses nobody: it counts as never received, so that its hub sends it again.
 """
 
 from __future__ import annotations
@@ -41,67 +42,67 @@ from hub.protocol.records.seal import NO_DIGEST
 MAX_OPEN_EPOCHS = 1024
 ALARM = "context"
 UNKNOWN_TABLE = "unknown-table"
-"""Why a block cannot be read whose TABLE is not there."""
+"""Reason for a block that cannot be read, since its TABLE is missing."""
 
 
 class NeedContext(Exception):
-    """The EPOCH or a TABLE record of this epoch never came; the hub is asked for it."""
+    """The EPOCH or a TABLE record of this epoch never arrived; it is requested from the hub."""
 
 
-class Read(NamedTuple):
-    """One numbered record that passed: as it came, opened, and a block's rows."""
+class VerifiedRecord(NamedTuple):
+    """One numbered record that passed: its raw bytes, opened, and the rows of a block."""
 
     raw: bytes
     opened: Opened
     rows: list[Row]
 
 
-class Refusal(NamedTuple):
-    """A record that did not pass: AuthFailed when it is not what its epoch sealed, DecodeError when it is, and yet
-    cannot be read."""
+class RefusedRecord(NamedTuple):
+    """A record that did not pass: AuthFailed when it is not what its epoch sealed, DecodeError when it is but cannot be
+    read."""
 
     raw: bytes
     error: AuthFailed | DecodeError
 
 
 class OpenEpoch(NamedTuple):
-    """An epoch whose records can be opened. `id` is its number in the database; `told` the TABLE records that came,
-    `lost` those that are kept and cannot be read any more."""
+    """An epoch whose records can be opened. `id` is its number in the database; `tables_received` are the numbers of
+    its TABLE records, `tables_lost` those that are stored and can no longer be read."""
 
     id: int
     epoch: Epoch
     opener: Opener
     tables: Tables
-    told: set[int]
-    lost: set[int]
+    tables_received: set[int]
+    tables_lost: set[int]
 
 
 def unpack(groups: list[Group]) -> list[tuple[bytes, list[bytes]]]:
-    """(eid, raw records) of each group. Raises DecodeError when bytes belong to no intact record."""
+    """Return (eid, raw records) of each group. Raises DecodeError when bytes belong to no intact record."""
     try:
         return [(group.eid, list(split(group.records))) for group in groups]
     except SegmentDamaged as error:
         raise DecodeError("damaged", str(error)) from error
 
 
-class Gate:
+class Verifier:
     """Opens epochs and records for the hubs of one database. One thread, inside `storage.transaction()`."""
 
     def __init__(self, storage: Storage, private_keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> None:
         self._storage = storage
         self._keys = private_keys
         self._open: OrderedDict[bytes, OpenEpoch] = OrderedDict()
-        self._asked: OrderedDict[bytes, None] = OrderedDict()  # epochs a TABLE of which was asked for
+        self._asked: OrderedDict[bytes, None] = OrderedDict()  # epochs of which a TABLE was requested
 
     def adopt(self, private_keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> None:
-        """Open with these keys from now on."""
+        """Replace the private keys."""
         self._keys = private_keys
 
-    def enter(self, hub: str, identity: bytes, eid: bytes, records: list[bytes]) -> OpenEpoch:
-        """The epoch of a group, from its EPOCH record or from what was kept.
+    def open_epoch(self, hub: str, identity: bytes, eid: bytes, records: list[bytes]) -> OpenEpoch:
+        """Return the epoch of a group, from its EPOCH record or from the stored one.
 
         Raises NeedContext when neither is there, AuthFailed or DecodeError when it is not this hub's or cannot be
-        opened, Crowded when its hub may begin no stream now. A new epoch and its stream are written down.
+        opened, QuotaExceeded when its hub may begin no stream now. A new epoch and its stream are stored.
         """
         known = self._known(hub, identity, eid)
         if known is None:
@@ -120,11 +121,12 @@ class Gate:
         _check_hub(known.epoch, hub)
         return known
 
-    def read(self, epoch: OpenEpoch, records: list[bytes]) -> Iterator[Read | Refusal]:
-        """Every numbered record of a group, or why it is refused. TABLE records are learnt on the way.
+    def read_records(self, epoch: OpenEpoch, records: list[bytes]) -> Iterator[VerifiedRecord | RefusedRecord]:
+        """Yield every numbered record of a group, or why it is refused. TABLE records are stored on the way.
 
-        Raises NeedContext at the first block whose TABLE never came. One that has not come either when all context of
-        its epoch was sent again, with the EPOCH, is lost: that block is refused, for the others are not to wait for it.
+        Raises NeedContext at the first block whose TABLE never arrived. When the TABLE is still missing after all
+        context of its epoch was sent again with the EPOCH, it is lost: that block is refused, so that the others need
+        not wait for it.
         """
         again = epoch.epoch.eid in self._asked and any(_kind(raw) == framing.EPOCH for raw in records)
         for raw in records:
@@ -138,21 +140,21 @@ class Gate:
                     continue
                 if not 1 <= opened.seq < 2**63:
                     raise DecodeError("bad-seq", "a record's number is out of its range")
-                yield Read(raw, opened, read_body(opened, epoch.tables))
+                yield VerifiedRecord(raw, opened, read_body(opened, epoch.tables))
             except (AuthFailed, DecodeError) as error:
                 if isinstance(error, DecodeError) and error.reason == UNKNOWN_TABLE and not again:
                     self._ask(epoch.epoch.eid)
                     raise NeedContext from error
-                yield Refusal(raw, error)
+                yield RefusedRecord(raw, error)
 
     def reopen(self, identity: bytes, context: Context) -> OpenEpoch:
-        """An epoch from what was kept. Raises Damaged when that was altered, AuthFailed when none of our keys opens it
-        any more."""
+        """Return an epoch from its stored context. Raises Damaged when that was altered, AuthFailed when none of our
+        keys opens it any more."""
         known = self._open.get(context.eid)
         return self._opened(*reopen(context, identity, self._keys), context) if known is None else known
 
-    def forget(self) -> None:
-        """A transaction failed: what it wrote down of epochs is gone."""
+    def rolled_back(self) -> None:
+        """Discard the epochs that a failed transaction had stored."""
         self._open.clear()
         self._asked.clear()
 
@@ -170,34 +172,37 @@ class Gate:
             stream = self._storage.known_stream(context.stream)
             if stream is not None and stream.hub != hub:
                 raise AuthFailed(f"an epoch of {stream.hub} came from {hub}") from None
-            self._storage.alarm(ALARM, hub, _told(eid))
+            self._storage.alarm(ALARM, hub, _request_note(eid))
             return None
 
     def _opened(self, epoch: Epoch, opener: Opener, context: Context) -> OpenEpoch:
-        """An epoch with the tables that are kept of it."""
+        """Return an epoch with its stored tables."""
         known = OpenEpoch(context.id, epoch, opener, Tables(), set(), set())
         for number, table in read_tables(opener, context.tables):
             if table is None:
-                known.lost.add(number)
+                known.tables_lost.add(number)
             else:
                 known.tables.add(table)
-                known.told.add(number)
-        if known.lost:
-            self._storage.alarm(ALARM, epoch.hub, _told(epoch.eid))
+                known.tables_received.add(number)
+        if known.tables_lost:
+            self._storage.alarm(ALARM, epoch.hub, _request_note(epoch.eid))
         else:
-            self._storage.clear_alarm(ALARM, epoch.hub, _told(epoch.eid), time.time())
+            self._storage.clear_alarm(ALARM, epoch.hub, _request_note(epoch.eid), time.time())
         self._keep(epoch.eid, known)
         return known
 
     def _follow(self, stream: Stream, epoch: Epoch) -> None:
-        """What a new epoch says of the run before: how far it went, and how it ended."""
+        """Record what a new epoch says of the run before: its last number, and the digest of its last record."""
         if epoch.previous_run in (bytes(16), epoch.run) or not 0 < epoch.previous_seq < 2**63:
             return
         self._storage.link(stream, epoch.previous_run)
         before = self._storage.stream(stream.hub, epoch.previous_run, epoch.stream, named=True)
         self._storage.announce(before, epoch.previous_seq)
         ended = self._storage.digest(before, epoch.previous_seq)
-        if ended is not None and epoch.previous_digest not in (ended, NO_DIGEST):  # zeros: it is damaged there
+        if ended is not None and epoch.previous_digest not in (
+            ended,
+            NO_DIGEST,
+        ):  # zeros: the hub's own copy is damaged
             self._storage.alarm("fork", stream.hub, f"{epoch.stream} of run {before.run.hex()} ended in two ways")
 
     def _keep(self, eid: bytes, epoch: OpenEpoch) -> None:
@@ -213,18 +218,18 @@ class Gate:
 
     def _learn(self, epoch: OpenEpoch, raw: bytes, table: TableBody) -> None:
         head = framing.read_head(raw, 0)
-        if head is not None and head.seq not in epoch.told:
+        if head is not None and head.seq not in epoch.tables_received:
             epoch.tables.add(table)
-            epoch.told.add(head.seq)
+            epoch.tables_received.add(head.seq)
             self._storage.add_table(epoch.id, head.seq, raw)
-            if head.seq in epoch.lost:
-                epoch.lost.discard(head.seq)
-                if not epoch.lost:
-                    self._storage.clear_alarm(ALARM, epoch.epoch.hub, _told(epoch.epoch.eid), time.time())
+            if head.seq in epoch.tables_lost:
+                epoch.tables_lost.discard(head.seq)
+                if not epoch.tables_lost:
+                    self._storage.clear_alarm(ALARM, epoch.epoch.hub, _request_note(epoch.epoch.eid), time.time())
 
 
 def read_body(opened: Opened, tables: Tables) -> list[Row]:
-    """The rows of a block, none of other kinds. Raises DecodeError when the body says what cannot be."""
+    """Return the rows of a block; none of other kinds. Raises DecodeError when the body is inconsistent."""
     body = opened.body
     if isinstance(body, Block):
         rows = body.rows(tables)
@@ -243,7 +248,7 @@ def _kind(raw: bytes) -> int:
     return raw[8]
 
 
-def _told(eid: bytes) -> str:
+def _request_note(eid: bytes) -> str:
     return f"what is kept of epoch {eid.hex()[:16]} is damaged: its hub is asked for it again when it is needed"
 
 

@@ -1,4 +1,4 @@
-"""What the operator API answers, read from the database. Blocking; each call its own read-only snapshot.
+"""Queries of the operator API. Blocking; each call reads its own snapshot.
 
 Times in answers are Unix ms (`time`, `from`, `to`) or Unix seconds (`*_at`); runs and digests are hex.
 """
@@ -25,10 +25,10 @@ from hub.protocol.ranges import Ranges
 
 MAX_LIMIT = 10_000
 LONG_S = 0.5
-MOST_STREAMS = 100
-"""Of one hub, the newest, in the list of hubs; `verify` shows all."""
-SAID = ("heard_at", "boot", "generation", "trust_version")
-"""What hubs say of themselves."""
+MAX_STREAMS_SHOWN = 100
+"""Streams of one hub in the list of hubs, the newest; `verify` shows all."""
+STATE_FIELDS = ("heard_at", "boot", "generation", "trust_version")
+"""Fields of a hub's last state in the list of hubs."""
 _SERIES = "hub, place, metric, unit, resolution, kind, device_class, state_class, privacy, site, zone"
 
 _COUNTED = {
@@ -46,25 +46,25 @@ _NEWEST_STREAMS = (
 )
 
 
-class Unknown(Exception):
+class NotFound(Exception):
     """There is no such series, hub or stream."""
 
 
 class Views:
-    """Questions to one database."""
+    """Queries on one database."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._counting = threading.Lock()
-        self._totals: tuple[float, dict[str, Any]] = 0.0, {}  # until when they are told again, monotonic s
+        self._totals: tuple[float, dict[str, Any]] = 0.0, {}  # (cached until, monotonic s; totals)
 
     def hubs(self) -> list[dict[str, Any]]:
-        """Every hub with what is stored of its newest streams, and how many there are in all. It was alive at
-        `heard_at`: states that come later may have been held back on their way."""
+        """Return every hub with the numbers of its newest streams, and how many there are in all. It was alive at
+        `heard_at`: states that arrive later may have been held back on their way."""
         with self._snapshot() as db:
             streams: dict[str, list[dict[str, Any]]] = {}
             counts: dict[str, int] = {}
-            for *row, in_all in db.execute(_NEWEST_STREAMS, (MOST_STREAMS,)):
+            for *row, in_all in db.execute(_NEWEST_STREAMS, (MAX_STREAMS_SHOWN,)):
                 streams.setdefault(str(row[0]), []).append(_stream(tuple(row)))
                 counts[str(row[0])] = cast(int, in_all)
             rows = db.execute(
@@ -73,13 +73,13 @@ class Views:
         names = ("hub", "name", "enrolled_at", "revoked_at", "seen_at", "state_at")
         return [
             dict(zip(names, row[:6], strict=True))
-            | _said(*row[6:])
+            | _state_fields(*row[6:])
             | {"streams": streams.get(str(row[0]), []), "streams_in_all": counts.get(str(row[0]), 0)}
             for row in rows
         ]
 
     def verify(self, hub: str, run: str = "", stream: str = "") -> list[dict[str, Any]]:
-        """Which record numbers of a hub's streams are stored in rows."""
+        """Return the record numbers of a hub's streams that are stored in rows."""
         with self._snapshot() as db:
             found = [_stream(row) for row in db.execute(_STREAMS, (hub,))]
         return [s for s in found if (not run or s["run"] == run) and (not stream or s["stream"] == stream)]
@@ -87,7 +87,8 @@ class Views:
     def series(
         self, hub: str = "", place: str = "", metric: str = "", *, after: str = "", limit: int = MAX_LIMIT
     ) -> list[dict[str, Any]]:
-        """All series, or those of one hub, place, metric, by their ids: at most `limit`, behind the id `after`."""
+        """Return all series, or those of one hub, place, metric, by their ids: at most `limit`, after the id
+        `after`."""
         last, _, rest = after.partition("/")
         near, _, said = rest.rpartition("/")
         with self._snapshot() as db:
@@ -105,7 +106,7 @@ class Views:
         return found
 
     def latest(self, series: str) -> dict[str, Any]:
-        """The newest reading by its own time; `value` is null when nothing of it is dated. Raises Unknown."""
+        """Return the newest reading by its own time; `value` is null when no reading has a time. Raises NotFound."""
         with self._snapshot() as db:
             kinds = self._find(db, series)
             rows = [
@@ -118,10 +119,10 @@ class Views:
         return {"id": series} | _reading(*cast(Any, max(rows, key=lambda row: cast(int, row[1]))))
 
     def history(self, series: str, start: int, end: int, limit: int) -> dict[str, Any]:
-        """Readings with start ≤ time < end, oldest first, at most `limit`; then `undated`, of boots that never knew
-        the time: ordered within their boot, and lying between `not_before` and `not_after`. Raises Unknown.
+        """Return readings with start ≤ time < end, oldest first, at most `limit`; then `undated`, of boots that never
+        knew the time: ordered within their boot, and between `not_before` and `not_after`. Raises NotFound.
 
-        `next` is the time to go on from when there is more, else null.
+        `next` is the time to continue from when there is more, else null.
         """
         with self._snapshot() as db:
             kinds = self._find(db, series)
@@ -133,7 +134,7 @@ class Views:
                 (*numbers, start, end, limit + 1),
             ).fetchall()
             more = cast(int, rows[limit][0]) if len(rows) > limit else None
-            if more is not None:  # one millisecond is never cut in two
+            if more is not None:  # never cut a page within one millisecond
                 whole = [row for row in rows if row[0] != more]
                 rows, more = (whole, more) if whole else (self._at(db, numbers, more), more + 1)
             undated = self._undated(db, kinds, limit)
@@ -141,8 +142,8 @@ class Views:
         return {"id": series, "readings": readings, "next": more, "undated": undated}
 
     def gaps(self, hub: str = "", *, after: int = 0, limit: int = MAX_LIMIT) -> list[dict[str, Any]]:
-        """Declared gaps, at most `limit` behind the number `after`. Where the data came all the same it wins: `missing`
-        is what truly is."""
+        """Return declared gaps, at most `limit` after the number `after`. `missing` is a gap without the records that
+        arrived all the same."""
         names = (
             "id",
             "hub",
@@ -173,7 +174,7 @@ class Views:
         return found
 
     def forks(self) -> list[dict[str, Any]]:
-        """Numbers that came with two contents."""
+        """Return numbers that arrived with two contents."""
         return self._table(
             "hub run stream seq stored digest bytes received_at",
             "select s.hub, lower(hex(s.run)), s.stream, f.seq, lower(hex(r.digest)), lower(hex(f.digest)),"
@@ -182,38 +183,39 @@ class Views:
         )
 
     def alarms(self) -> list[dict[str, Any]]:
-        """Alarms, open ones first."""
+        """Return alarms, open ones first."""
         with self._snapshot() as db:
             return list(review.alarms(db, everything=True))
 
     def erased(self, hub: str = "", limit: int = -1) -> list[dict[str, Any]]:
-        """Erasures that hubs ordered, the newest first."""
+        """Return erasures that hubs ordered, the newest first."""
         with self._snapshot() as db:
             return list(erasures.listed(db, hub, limit))
 
     def retention(self) -> list[dict[str, Any]]:
-        """How long readings are kept, by privacy class."""
+        """Return how long readings are kept, by privacy class."""
         with self._snapshot() as db:
             return retention.shown(db)
 
     def raised(self, hub: str, everything: bool = False) -> list[dict[str, Any]]:
-        """Alerts of the hubs, the newest first: open ones, or all."""
+        """Return alerts of the hubs, the newest first: open ones, or all."""
         with self._snapshot() as db:
             return list(alerts.listed(db, hub, everything=everything))
 
     def witnessed(self, hub: str, limit: int) -> list[dict[str, Any]]:
-        """Heads of a hub's audit chain as it told them, the newest first: {at (Unix s), count, head, counts}."""
+        """Return heads of a hub's audit chain as it reported them, the newest first: {at (Unix s), count, head,
+        counts}."""
         with self._snapshot() as db:
             return list(audit_anchors.listed(db, hub, limit))
 
     def asked(self, hub: str = "") -> list[dict[str, Any]]:
-        """Which hubs asked at which other hub a device stands, the newest first."""
+        """Return which hubs asked at which other hub a device is, the newest first."""
         with self._snapshot() as db:
             return list(other_hubs.listed(db, hub))
 
     def stats(self) -> dict[str, Any]:
-        """Totals of the database; rows still in the journal are not among them. What took long to count is told again
-        for twenty times as long: whoever asks again and again does not keep a processor at it."""
+        """Return totals of the database, without rows still in the journal. A result that took long to count is cached
+        for twenty times as long, so that repeated requests do not keep a processor busy."""
         with self._counting:
             began = time.monotonic()
             until, told = self._totals
@@ -256,8 +258,8 @@ class Views:
         ]
 
     def _brackets(self, db: apsw.Connection, numbers: list[int], streams: set[int]) -> dict[int, dict[str, Any]]:
-        """Between which dated readings of its neighbouring runs each run lies. The readings are gone through once,
-        however many runs there are: a hub that begins many makes no question dearer."""
+        """Return, for each run, the dated readings of neighbouring runs between which it lies. The readings are read
+        once, however many runs there are: a hub that begins many must not make a request dearer."""
         if not streams:
             return {}
         marks = ",".join("?" * len(numbers))
@@ -280,14 +282,14 @@ class Views:
         return found
 
     def _find(self, db: apsw.Connection, series: str) -> dict[int, str]:
-        """The numbers of its devices, each with the kind of its values: two devices need not agree."""
+        """Return the numbers of its devices, each with the kind of its values, which may differ."""
         parts = series.split("/", 1)
         place, _, metric = parts[-1].rpartition("/")
         rows = db.execute(
             "select id, kind from series where hub = ? and place = ? and metric = ?", (parts[0], place, metric)
         ).fetchall()
         if not rows:
-            raise Unknown(f"there is no series {series[:200]}")
+            raise NotFound(f"there is no series {series[:200]}")
         return {cast(int, number): str(kind) for number, kind in rows}
 
     def _table(self, names: str, statement: str) -> list[dict[str, Any]]:
@@ -307,7 +309,7 @@ class Views:
 
 
 def parse_number(text: str, name: str, low: int, high: int) -> int:
-    """A whole number out of a query. Raises DecodeError naming the parameter."""
+    """Parse a whole number of a query. Raises DecodeError naming the parameter."""
     try:
         number = int(text[:32])
     except ValueError as error:
@@ -327,19 +329,23 @@ def _stream(row: tuple[Any, ...]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _said(identity: Any, state: Any) -> dict[str, Any]:
-    """What the last state that was taken says of the hub itself; nothing where it was damaged here."""
+def _state_fields(identity: Any, state: Any) -> dict[str, Any]:
+    """Return STATE_FIELDS of the last accepted state; None of each where it is damaged here."""
     try:
         said = None if state is None else read_state(bytes(state), bytes(identity))
     except (AuthFailed, DecodeError):
         said = None
     if said is None:
-        return dict.fromkeys(SAID)
-    return dict(zip(SAID, (said.heard or None, said.boot.hex(), said.generation, said.trust_version), strict=True))
+        return dict.fromkeys(STATE_FIELDS)
+    return dict(
+        zip(STATE_FIELDS, (said.heard or None, said.boot.hex(), said.generation, said.trust_version), strict=True)
+    )
 
 
 def _reading(kind: str, time: Any, value: Any, flags: Any) -> dict[str, Any]:
-    value = bool(value) if kind == "flag" and value in (0, 1) else value  # what came before it was one stays as it was
+    value = (
+        bool(value) if kind == "flag" and value in (0, 1) else value
+    )  # values stored before the metric was a flag stay numbers
     return {"time": time, "value": value, "quality": flags & 15, "trust": flags >> 4}
 
 

@@ -1,8 +1,8 @@
-"""The one thread that owns the database's writing side. The event loop hands it work and awaits the answer.
+"""The one thread that writes the database. The event loop hands it work and awaits the answer.
 
-Messages that arrive while a commit is under way are taken together by the next: under load commits grow, and with them
-the speed, up to half a second: what a hub sends live must not wait behind the backlogs of all others. When nothing
-arrives, journalled records become rows.
+Messages that arrive during a commit are processed together in the next one: under load commits grow, and with them the
+throughput, up to half a second, since live messages of one hub must not wait behind the backlogs of all others. When
+nothing arrives, journalled records become rows.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from hub.core.errors import HubError, NotReady, StorageError
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 64 << 20
-"""Bytes of messages that wait for the thread; beyond it a hub is told to come again."""
-MAX_OF_ONE = MAX_WAITING // 2
-"""Of one hub: it cannot keep out all others."""
+"""Bytes of messages that wait for the thread; beyond it a hub is told to retry later."""
+MAX_PER_HUB = MAX_WAITING // 2
+"""Waiting bytes of one hub, so that it cannot keep out all others."""
 MIN_BATCH, MAX_BATCH = 16 << 10, 1 << 20
 """Bytes of messages in one commit; between the two, as many as the last commit's speed does in BATCH_S."""
 BATCH_S = 0.5
 MAX_JOURNAL = 1 << 30
-"""Journalled bytes from which on rows are made before more is taken."""
-SETTLE_BYTES = 256 << 10
+"""Journalled bytes from which on rows are made before more is accepted."""
+CHECKPOINT_BYTES = 256 << 10
 IDLE_S = 0.02
 HOLES_EVERY_S = 15.0
 PURGE_EVERY_S = 3600.0
@@ -53,13 +53,13 @@ class _Post(NamedTuple):
 
 
 class Worker:
-    """Runs `make()`'s Ingest in its own thread, from `start` to `stop`."""
+    """Runs the Ingest from `make()` in its own thread, from `start` to `stop`."""
 
     def __init__(self, make: Callable[[], Ingest]) -> None:
         self._make = make
         self._inbox: queue.SimpleQueue[_Post | _Call | str] = queue.SimpleQueue()
         self._waiting = 0
-        self._of: Counter[str] = Counter()  # bytes that wait, by hub
+        self._of: Counter[str] = Counter()  # waiting bytes by hub
         self._most = MAX_BATCH  # bytes, of the next commit
         self._thread = threading.Thread(target=self._run, name="ingest")
         self._loop: asyncio.AbstractEventLoop
@@ -67,16 +67,16 @@ class Worker:
         self._trouble = ""
 
     async def start(self) -> None:
-        """Open the database and the journal, recover, begin. Raises what that raises."""
+        """Open the database and the journal, recover, start the thread. Raises the errors of that."""
         self._loop = asyncio.get_running_loop()
         self._ready = self._loop.create_future()
         self._thread.start()
         await self._ready
 
     async def post(self, message: Message) -> bytes:
-        """The reply to a message, once what it acknowledges is durable. Raises NotReady when too much waits, and
-        the HubError that `Ingest.take` answers with."""
-        if self._waiting > MAX_WAITING or self._of[message.hub] > MAX_OF_ONE:
+        """Return the reply to a message, once what it acknowledges is durable. Raises NotReady when too much waits, and
+        the HubError that `Ingest.take` returns."""
+        if self._waiting > MAX_WAITING or self._of[message.hub] > MAX_PER_HUB:
             raise NotReady("too much waits to be written; come again")
         answer: asyncio.Future[bytes] = self._loop.create_future()
         self._waiting += len(message.body)
@@ -97,7 +97,7 @@ class Worker:
         return await answer
 
     async def stop(self) -> None:
-        """Finish what was handed over, then end. Journalled records wait for the next start."""
+        """Finish the work handed over, then end. Journalled records wait for the next start."""
         self._inbox.put(_STOP)
         await asyncio.to_thread(self._thread.join)
 
@@ -113,7 +113,7 @@ class Worker:
             while self._turn(ingest):
                 if time.monotonic() >= next_look:
                     next_look = time.monotonic() + HOLES_EVERY_S
-                    self._guard(lambda: ingest.holes.look(ingest.storage, ingest.taken, time.time()))
+                    self._guard(lambda: ingest.holes.check(ingest.storage, ingest.taken, time.time()))
                 if time.monotonic() >= next_purge:
                     self._guard(ingest.purge)
                     next_purge = time.monotonic() + (PURGE_EVERY_S if not ingest.purging else 0.0)
@@ -123,12 +123,12 @@ class Worker:
             ingest.storage.close()
 
     def _turn(self, ingest: Ingest) -> bool:
-        """One batch, one call, or a piece of the journal. False when it is time to end."""
+        """Process one batch, one call, or a piece of the journal. False when it is time to end."""
         waits = ingest.journal.pending_bytes if ingest.journal is not None else 0
         if waits > MAX_JOURNAL:
-            self._guard(lambda: ingest.settle(SETTLE_BYTES))
+            self._guard(lambda: ingest.checkpoint(CHECKPOINT_BYTES))
         item = self._next(IDLE_S if waits else HOLES_EVERY_S)
-        if item is _NOTHING and waits and not self._guard(lambda: ingest.settle(SETTLE_BYTES)):
+        if item is _NOTHING and waits and not self._guard(lambda: ingest.checkpoint(CHECKPOINT_BYTES)):
             time.sleep(1.0)  # the disk refuses: the records stay in the journal meanwhile
         posts: list[_Post] = []
         size = 0
@@ -184,7 +184,7 @@ class Worker:
         self._loop.call_soon_threadsafe(tell)
 
     def _guard(self, work: Callable[[], object]) -> bool:
-        """Do `work`; trouble is logged once when it comes and once when it goes."""
+        """Run `work`; an error is logged once when it begins and once when it ends."""
         try:
             work()
         except Exception as error:
@@ -199,5 +199,5 @@ class Worker:
 
 
 def batch_size(size: int, seconds: float) -> int:
-    """How much the next commit may take, when one of `size` bytes took `seconds`."""
+    """Return how many bytes the next commit may take, when one of `size` bytes took `seconds`."""
     return int(min(max(size / max(seconds, 1e-3) * BATCH_S, MIN_BATCH), MAX_BATCH))

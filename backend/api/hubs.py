@@ -1,4 +1,4 @@
-"""What hubs call: enrolment, records and state, renewal, backups, and what they fetch."""
+"""Handlers of the hubs' calls: enrolment, records, state, renewal, backups, and documents to fetch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from aiohttp import web
 from msgspec import Meta
 
 from backend import alerts, backups, erasures, other_hubs, page_authority, pki, sigfox_callbacks
-from backend.api.requests import MAX_ASKED, answer, base64_of, body_of, certified, of_path, read
+from backend.api.requests import MAX_REQUEST, answer, base64_of, body_of, certified, hub_of_path, read
 from backend.badges import REVOKED as REVOKED_BADGES
 from backend.ingest import RECORDS, STATE, Ingest, Message
 from backend.nonces import NONCE_BYTES, Nonces, verify
 from backend.owner import Owner
-from backend.worker import MAX_OF_ONE, Worker
+from backend.worker import MAX_PER_HUB, Worker
 from hub.core.errors import NotReady
 from hub.protocol.documents.backup import MAX_DOCUMENT
 from hub.protocol.enrolment import enrolment_statement, page_certificate_statement, renewal_statement
@@ -52,8 +52,8 @@ class _Page(msgspec.Struct, frozen=True):
     signature: str
 
 
-class Hubs:
-    """The handlers of hubs over one owner and worker."""
+class HubApi:
+    """Handlers of the hubs' calls, over one owner and worker."""
 
     def __init__(self, owner: Owner, worker: Worker) -> None:
         self.owner = owner
@@ -75,14 +75,14 @@ class Hubs:
         router.add_get("/v1/alerts", self.alerts)
         router.add_post("/v1/whereabouts", self.whereabouts)
         router.add_get("/v1/erasures", self.erasures)
-        router.add_get("/v1/sigfox", self.fetched)
-        router.add_post("/v1/sigfox", self.told)
+        router.add_get("/v1/sigfox", self.sigfox_fetch)
+        router.add_post("/v1/sigfox", self.sigfox_update)
 
     async def trust(self, request: web.Request) -> web.Response:
         return web.Response(body=self.owner.trust_document, content_type="application/octet-stream")
 
     async def revoked_badges(self, request: web.Request) -> web.Response:
-        """The owner's signed list of withdrawn badges, as it lies in the directory."""
+        """Return the owner's signed list of withdrawn badges, byte for byte from its file."""
         try:
             document = await asyncio.to_thread((self.owner.directory / REVOKED_BADGES).read_bytes)
         except FileNotFoundError:
@@ -90,15 +90,15 @@ class Hubs:
         return web.Response(body=document, content_type="application/octet-stream")
 
     async def enroll(self, request: web.Request) -> web.Response:
-        asked = read(await body_of(request, MAX_ASKED), _Enrolment)
+        asked = read(await body_of(request, MAX_REQUEST), _Enrolment)
         identity, mac, csr = base64_of(asked.identity, 32), base64_of(asked.mac, 32), asked.csr.encode()
         if asked.signature:
             verify(identity, enrolment_statement(asked.token_id, csr), base64_of(asked.signature, 64))
 
         def admit(ingest: Ingest) -> tuple[str, str]:
-            # who has no token costs this thread, which all hubs wait for, one look
+            # check the token first: a stranger may cost the one database thread no more than a look-up
             ingest.registry.vouch(asked.token_id, identity, csr, mac, time.time())
-            # then the certificate: a request that cannot be certified must not use the token up
+            # make the certificate before the token is spent: a bad request must not use it up
             self.owner.certify(csr, "hub")
             hub = ingest.registry.admit(
                 token_id=asked.token_id,
@@ -120,7 +120,7 @@ class Hubs:
         return answer({"nonce": base64.b64encode(self._nonces.make()).decode()})
 
     async def renew(self, request: web.Request) -> web.Response:
-        asked = read(await body_of(request, MAX_ASKED), _Renewal)
+        asked = read(await body_of(request, MAX_REQUEST), _Renewal)
         hub, nonce, csr = request.match_info["hub"], base64_of(asked.nonce, NONCE_BYTES), asked.csr.encode()
         self._nonces.check(nonce)
         identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
@@ -134,7 +134,7 @@ class Hubs:
         return web.Response(body=pki.pem(ca), content_type="application/x-pem-file")
 
     async def certify_page(self, request: web.Request) -> web.Response:
-        asked = read(await body_of(request, MAX_ASKED), _Page)
+        asked = read(await body_of(request, MAX_REQUEST), _Page)
         hub, nonce, csr = request.match_info["hub"], base64_of(asked.nonce, NONCE_BYTES), asked.csr.encode()
         self._nonces.check(nonce)
         identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
@@ -152,7 +152,7 @@ class Hubs:
         return await self._post(request, STATE, MAX_SIGNED)
 
     async def backup(self, request: web.Request) -> web.Response:
-        hub = of_path(request)
+        hub = hub_of_path(request)
         with self._room(request, hub, MAX_DOCUMENT):
             body = await body_of(request, MAX_DOCUMENT)
             identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
@@ -164,12 +164,12 @@ class Hubs:
 
         def asked(ingest: Ingest) -> list[dict[str, Any]]:
             ingest.admitted(hub)
-            return alerts.wanted(ingest.storage.connection, hub)
+            return alerts.requested_changes(ingest.storage.connection, hub)
 
         return answer({"acts": await self._worker.call(asked)})
 
     async def whereabouts(self, request: web.Request) -> web.Response:
-        hub, asked = certified(request), read(await body_of(request, 32768), other_hubs.Asked)
+        hub, asked = certified(request), read(await body_of(request, 32768), other_hubs.LookupRequest)
 
         def found(ingest: Ingest) -> dict[str, Any]:
             ingest.admitted(hub)
@@ -186,27 +186,27 @@ class Hubs:
 
         return answer({"done": await self._worker.call(done)})
 
-    async def fetched(self, request: web.Request) -> web.Response:
-        return answer(await sigfox_callbacks.fetched(self._worker, certified(request)))
+    async def sigfox_fetch(self, request: web.Request) -> web.Response:
+        return answer(await sigfox_callbacks.fetch(self._worker, certified(request)))
 
-    async def told(self, request: web.Request) -> web.Response:
+    async def sigfox_update(self, request: web.Request) -> web.Response:
         hub = certified(request)
-        with self._room(request, hub, sigfox_callbacks.MAX_TOLD):
+        with self._room(request, hub, sigfox_callbacks.MAX_UPDATE):
             return answer(
-                await sigfox_callbacks.told(self._worker, hub, await body_of(request, sigfox_callbacks.MAX_TOLD))
+                await sigfox_callbacks.update(self._worker, hub, await body_of(request, sigfox_callbacks.MAX_UPDATE))
             )
 
     async def _post(self, request: web.Request, what: str, limit: int) -> web.Response:
-        hub = of_path(request)
+        hub = hub_of_path(request)
         with self._room(request, hub, limit):
             message = Message(hub, what, await body_of(request, limit))
         return web.Response(body=await self._worker.post(message))
 
     @contextmanager
     def _room(self, request: web.Request, hub: str, limit: int) -> Iterator[None]:
-        """For a body of this hub: its many must not fill the memory. Raises NotReady."""
+        """Reserve memory for a body of this hub, so that its parallel requests cannot fill it. Raises NotReady."""
         size = min(limit, limit if request.content_length is None else request.content_length)
-        if self._reading[hub] + size > MAX_OF_ONE:
+        if self._reading[hub] + size > MAX_PER_HUB:
             raise NotReady("too much of this hub is on its way; come again")
         self._reading[hub] += size
         try:

@@ -1,4 +1,5 @@
-"""What the operator asks: one bearer token, JSON answers, and one act, the answer to an alert."""
+"""Handlers of the operator's requests: one bearer token, JSON answers; the only request that changes anything answers
+an alert."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from backend import alerts, sigfox_callbacks
-from backend.api.requests import MAX_ASKED, Handler, answer, body_of, read
+from backend.api.requests import MAX_REQUEST, Handler, answer, body_of, read
 from backend.ingest import Ingest
 from backend.owner import Owner
 from backend.views import MAX_LIMIT, Views, parse_number
@@ -30,9 +31,9 @@ class _Answer(msgspec.Struct, frozen=True):
     seconds: Annotated[float, Meta(gt=0, le=31 * 86_400)] | None = None
 
 
-class Operator:
-    """The handlers of the operator over one owner, worker and database. `gave_way`: how many connections did, by hub,
-    "" of those that are no hub's."""
+class OperatorApi:
+    """Handlers of the operator's requests over one owner, worker and database. `gave_way` counts the evicted
+    connections by hub, with "" for those without a hub's certificate."""
 
     def __init__(self, owner: Owner, worker: Worker, gave_way: Mapping[str, int]) -> None:
         self.owner, self._gave_way = owner, gave_way
@@ -117,12 +118,14 @@ class Operator:
         return {"asked": await asyncio.to_thread(self._views.asked, request.query.get("hub", ""))}
 
     async def wanted(self, request: web.Request) -> Any:
-        asked, alert = read(await body_of(request, MAX_ASKED), _Answer), request.match_info["alert"]
+        asked, alert = read(await body_of(request, MAX_REQUEST), _Answer), request.match_info["alert"]
 
         def ask(ingest: Ingest) -> str:
             with ingest.storage.transaction():
                 until = None if asked.seconds is None else time.time() + asked.seconds
-                return alerts.want(ingest.storage.connection, alert, asked.state, asked.by, asked.why, until, asked.hub)
+                return alerts.request_change(
+                    ingest.storage.connection, alert, asked.state, asked.by, asked.why, until, asked.hub
+                )
 
         return {"alert": alert, "hub": await self._worker.call(ask), "wanted": asked.state}
 

@@ -1,4 +1,5 @@
-"""What every route shares: whose certificate, a body of bounded length, JSON in and out, errors with their status."""
+"""Helpers of all routes: the client certificate's name, bodies of bounded length, JSON, and the status of each
+error."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ from aiohttp import web
 
 from backend.alerts import NoAlert
 from backend.ingest import NotAdmitted
-from backend.views import Unknown
+from backend.views import NotFound
 from hub.core.errors import AuthFailed, DecodeError, NotReady, StorageError
 from hub.core.nesting import shallow_json
 
 log = logging.getLogger(__name__)
 
-MAX_ASKED = 32768  # bytes of a question that is no message of records
+MAX_REQUEST = 32768  # maximum size in bytes of a request other than a message of records
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 T = TypeVar("T")
@@ -28,14 +29,14 @@ T = TypeVar("T")
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error as JSON, with the status that tells the other end who must act."""
+    """Answer every error as JSON, with the status that says whether the client or the server must act."""
     try:
         return await handler(request)
     except (NotAdmitted, AuthFailed) as error:
         return answer({"error": str(error)}, 403)
     except DecodeError as error:
         return answer({"error": str(error)}, 413 if error.reason == "too-large" else 400)
-    except (Unknown, NoAlert) as error:
+    except (NotFound, NoAlert) as error:
         return answer({"error": str(error)}, 404)
     except (NotReady, StorageError) as error:
         return answer({"error": str(error)}, 503, {"Retry-After": "5"})
@@ -49,7 +50,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def certified(request: web.Request) -> str:
-    """The common name of the client certificate, which TLS has checked against our CA."""
+    """Return the common name of the client certificate, which TLS verified against the owner's CA. Raises
+    AuthFailed."""
     name = common_name(request.transport) if request.transport is not None else ""
     if not name:
         raise NotAdmitted("a hub shows the client certificate that it was given at enrolment")
@@ -57,7 +59,7 @@ def certified(request: web.Request) -> str:
 
 
 def common_name(transport: asyncio.BaseTransport) -> str:
-    """Of the client certificate that a connection showed; "" of one that showed none."""
+    """Return the common name of a connection's client certificate; "" without one."""
     for part in (transport.get_extra_info("peercert") or {}).get("subject", ()):
         for name, value in part:
             if name == "commonName":
@@ -65,16 +67,19 @@ def common_name(transport: asyncio.BaseTransport) -> str:
     return ""
 
 
-async def plainly(request: web.Request, response: web.StreamResponse) -> None:
-    """Not which programs answer, in which versions, nor that a body is bytes, which is what one without a type is
-    (RFC 9110, 8.3): nobody needs it, and each answer pays for it on a metered line."""
+async def strip_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Remove `Server`, and the `Content-Type` of plain bytes, which is the default for a body without one (RFC 9110,
+    8.3).
+
+    Nobody needs them, each answer pays for them on a metered line, and `Server` would tell which programs run here.
+    """
     response.headers.pop("Server", None)
     if response.headers.get("Content-Type") == "application/octet-stream":
         del response.headers["Content-Type"]
 
 
-def of_path(request: web.Request) -> str:
-    """The hub in the path, which the client certificate must name too."""
+def hub_of_path(request: web.Request) -> str:
+    """Return the hub in the path, which must be the one that the client certificate names. Raises AuthFailed."""
     hub = certified(request)
     if hub != request.match_info["hub"]:
         raise NotAdmitted("the client certificate is not of the hub in the path")
@@ -82,7 +87,7 @@ def of_path(request: web.Request) -> str:
 
 
 async def body_of(request: web.Request, limit: int) -> bytes:
-    """The whole body. Raises DecodeError as soon as it is longer than `limit`."""
+    """Read the whole body. Raises DecodeError as soon as it is longer than `limit` bytes."""
     if (request.content_length or 0) > limit:
         raise DecodeError("too-large", f"a body has at most {limit} bytes here")
     data = bytearray()

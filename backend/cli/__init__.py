@@ -17,7 +17,7 @@ import msgspec
 from backend.cli.alerts import alerts
 from backend.cli.audit import audit
 from backend.cli.badge import badge
-from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, answers, database, date, say, show
+from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, database, date, handles_errors, say, show
 from backend.cli.inventory import inventory
 from backend.cli.owner import rotate, want
 from backend.cli.pages import pages
@@ -38,7 +38,7 @@ def backend() -> None:
 @click.option("--host-name", "names", multiple=True, help="Name or address hubs call; repeat. Default: this machine.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8443, show_default=True)
 @JSON
-@answers
+@handles_errors
 def init(directory: Path, owner_name: str, names: tuple[str, ...], port: int, as_json: bool) -> None:
     """Make an owner in DIRECTORY: root, CA, certificate, keys, API token."""
     from backend import owner as owners
@@ -60,7 +60,7 @@ def init(directory: Path, owner_name: str, names: tuple[str, ...], port: int, as
 @click.option("--name", default="", help="What the hub will be called.")
 @click.option("--url", default="", help="Address the hub calls. Default: the one last served.")
 @JSON
-@answers
+@handles_errors
 def token(directory: Path, expires: float, name: str, url: str, as_json: bool) -> None:
     """Print an enrolment token: one hub, once, until it expires."""
     from backend import owner as owners
@@ -90,7 +90,7 @@ def token(directory: Path, expires: float, name: str, url: str, as_json: bool) -
 @click.option("--callbacks-certificate", type=click.Path(path_type=Path, dir_okay=False), help="Its TLS chain, PEM.")
 @click.option("--callbacks-key", type=click.Path(path_type=Path, dir_okay=False), help="The private key of that, PEM.")
 @JSON
-@answers
+@handles_errors
 def run(
     directory: Path,
     host: str,
@@ -128,10 +128,10 @@ def run(
     receive = None
     if callbacks:
         from backend.broker import read_address
-        from backend.sigfox_callbacks import Listen
+        from backend.sigfox_callbacks import ListenAddress
 
         at = read_address(callbacks)
-        receive = Listen(at.host, at.port, callbacks_certificate, callbacks_key).checked()
+        receive = ListenAddress(at.host, at.port, callbacks_certificate, callbacks_key).checked()
     asyncio.run(server.run(directory, host=host, port=port, journal=journal, ready=ready, mqtt=mqtt, callbacks=receive))
 
 
@@ -144,7 +144,7 @@ def run(
 @click.option("--websocket", type=click.IntRange(1, 65535), help="A second port, for MQTT in a WebSocket.")
 @click.option("--where", default="/etc/mosquitto/ilot", show_default=True, help="Folder the broker will read them in.")
 @JSON
-@answers
+@handles_errors
 def broker(directory: Path, address: str, out: Path | None, websocket: int | None, where: str, as_json: bool) -> None:
     """Let hubs come by way of the MQTT broker at HOST[:PORT]; write its certificate and configuration."""
     from backend import broker as brokers
@@ -161,7 +161,7 @@ def broker(directory: Path, address: str, out: Path | None, websocket: int | Non
 @click.argument("what", metavar="URL|DIRECTORY")
 @click.option("--token", "token_text", default="", help="For a URL: an enrolment token of that backend; it is used up.")
 @JSON
-@answers
+@handles_errors
 def check(what: str, token_text: str, as_json: bool) -> None:
     """Run the conformance suite against the backend at URL, with a throw-away hub; or look through the database of
     DIRECTORY for what is damaged, SQLite's own check first, and for records that wait for something."""
@@ -204,7 +204,9 @@ def _look_through(directory: Path, as_json: bool) -> None:
         show(one, as_json, [line, f"\tremedy: {one['remedy']}"])
 
     path = owners.load(directory).database
-    for one in integrity_check.damage(path, lambda share: say(f"{path.name}: about {share:.0%} is looked through")):
+    for one in integrity_check.find_damage(
+        path, lambda share: say(f"{path.name}: about {share:.0%} is looked through")
+    ):
         tell(one)
     hurt = found
     try:
@@ -227,7 +229,7 @@ def _look_through(directory: Path, as_json: bool) -> None:
 @click.option("--key-file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A recipient's key.")
 @click.option("--identity", default="", help="The hub's public key in hex; with it every signature is verified.")
 @JSON
-@answers
+@handles_errors
 def open_file(file: Path, key_file: Path, identity: str, as_json: bool) -> None:
     """Open a segment FILE of a hub's buffer and print its readings, one a line."""
     from backend.recipient_keys import load
@@ -253,7 +255,7 @@ def open_file(file: Path, key_file: Path, identity: str, as_json: bool) -> None:
 @DIRECTORY
 @click.argument("hub")
 @JSON
-@answers
+@handles_errors
 def revoke(directory: Path, hub: str, as_json: bool) -> None:
     """Refuse HUB from its next message on."""
     from backend.registry import Registry
@@ -270,16 +272,18 @@ def revoke(directory: Path, hub: str, as_json: bool) -> None:
 @backend.command()
 @DIRECTORY
 @JSON
-@answers
+@handles_errors
 def hubs(directory: Path, as_json: bool) -> None:
     """List the hubs enrolled in DIRECTORY, and the trust version that each follows."""
     from backend import owner as owners
     from backend.registry import Registry
-    from backend.views import SAID, Views
+    from backend.views import STATE_FIELDS, Views
 
     with database(directory) as db:
         enrolled = Registry(db).hubs()
-    told = {one["hub"]: {name: one[name] for name in SAID} for one in Views(owners.load(directory).database).hubs()}
+    told = {
+        one["hub"]: {name: one[name] for name in STATE_FIELDS} for one in Views(owners.load(directory).database).hubs()
+    }
     for hub in enrolled:
         facts = hub._asdict() | {"identity": hub.identity.hex()} | told[hub.hub]
         state = "revoked" if hub.revoked_at is not None else "active"
@@ -292,7 +296,7 @@ def hubs(directory: Path, as_json: bool) -> None:
 @click.argument("hub")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the newest to this file.")
 @JSON
-@answers
+@handles_errors
 def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
     """The newest whole state backup of HUB, for `ilot restore`. Only the recovery key opens it."""
     from backend import backups as kept

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, answers, database, date, say, show
+from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, database, date, handles_errors, say, show
 
 BY = click.option("--by", default="", help="Who answers. Default: the user at this machine.")
 WHY = click.option("--why", default="", help="Your reason; it stands in the hub's audit log.")
@@ -26,7 +26,7 @@ def alerts() -> None:
 @click.option("--hub", default="", help="Only of this hub.")
 @click.option("--all", "everything", is_flag=True, help="Cleared ones too.")
 @JSON
-@answers
+@handles_errors
 def listing(directory: Path, hub: str, everything: bool, as_json: bool) -> None:
     """The open alerts, the newest first."""
     from backend import owner as owners
@@ -47,7 +47,7 @@ def listing(directory: Path, hub: str, everything: bool, as_json: bool) -> None:
 @WHY
 @HUB
 @JSON
-@answers
+@handles_errors
 def ack(directory: Path, alert: str, by: str, why: str, hub: str, as_json: bool) -> None:
     """Acknowledge ALERT: somebody has seen it."""
     _want(directory, alert, "acknowledged", by, why, hub, as_json)
@@ -61,7 +61,7 @@ def ack(directory: Path, alert: str, by: str, why: str, hub: str, as_json: bool)
 @WHY
 @HUB
 @JSON
-@answers
+@handles_errors
 def mute(directory: Path, alert: str, seconds: float, by: str, why: str, hub: str, as_json: bool) -> None:
     """Say nothing of ALERT for a while."""
     until = time.time() + min(seconds, timedelta(days=31).total_seconds())
@@ -75,7 +75,7 @@ def mute(directory: Path, alert: str, seconds: float, by: str, why: str, hub: st
 @WHY
 @HUB
 @JSON
-@answers
+@handles_errors
 def clear(directory: Path, alert: str, by: str, why: str, hub: str, as_json: bool) -> None:
     """Close ALERT."""
     _want(directory, alert, "cleared", by, why, hub, as_json)
@@ -84,10 +84,10 @@ def clear(directory: Path, alert: str, by: str, why: str, hub: str, as_json: boo
 def _want(
     directory: Path, alert: str, state: str, by: str, why: str, of: str, as_json: bool, until: float | None = None
 ) -> None:
-    from backend.alerts import want
+    from backend.alerts import request_change
     from backend.schema import transaction
 
     with database(directory) as db, transaction(db):
-        hub = want(db, alert, state, by or getpass.getuser(), why, until, of)
+        hub = request_change(db, alert, state, by or getpass.getuser(), why, until, of)
     say(f"{hub} is asked; it answers within half a minute of its link being up (five on a metered line).")
     show({"alert": alert, "hub": hub, "wanted": state}, as_json, [])

@@ -1,4 +1,4 @@
-"""`ilot backend audit`: heads of a hub's audit chain, as it told them."""
+"""`ilot backend audit`: heads of a hub's audit chain, as the hub reported them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, answers, date, show
+from backend.cli.console import DIRECTORY, JSON, date, handles_errors, show
 
 
 @click.command()
@@ -14,7 +14,7 @@ from backend.cli.console import DIRECTORY, JSON, answers, date, show
 @click.argument("hub")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="The most lines.")
 @JSON
-@answers
+@handles_errors
 def audit(directory: Path, hub: str, limit: int, as_json: bool) -> None:
     """What HUB told of its audit log: count and head, the newest first.
 

@@ -1,4 +1,4 @@
-"""`ilot backend badge …`: who may work on the hubs of this owner, without an account on each."""
+"""`ilot backend badge …`: badges, which let people work on the hubs of this owner without an account on each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from backend.cli.console import DIRECTORY, JSON, ROOT, Group, answers, date, say, show
+from backend.cli.console import DIRECTORY, JSON, ROOT, Group, date, handles_errors, say, show
 
 
 @click.group(cls=Group)
@@ -23,7 +23,7 @@ def badge() -> None:
 @click.option("--new", is_flag=True, help="Another key in the place of the one there is: every badge is worth nothing.")
 @ROOT
 @JSON
-@answers
+@handles_errors
 def key(directory: Path, new: bool, root: Path | None, as_json: bool) -> None:
     """Make the key that signs badges, and the trust document that names it. Once for each owner; needs the root."""
     from backend.badges import make_key
@@ -46,7 +46,7 @@ def key(directory: Path, new: bool, root: Path | None, as_json: bool) -> None:
 @click.option("--days", type=click.FloatRange(0.01, 30), default=30, show_default=True, help="How long it is good.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Its QR code: .svg, .png, .pdf, or .txt.")
 @JSON
-@answers
+@handles_errors
 def issue(
     directory: Path, name: str, role: str, sites: tuple[str, ...], days: float, out: Path | None, as_json: bool
 ) -> None:
@@ -70,7 +70,7 @@ def issue(
 @DIRECTORY
 @click.argument("number", metavar="ID")
 @JSON
-@answers
+@handles_errors
 def revoke(directory: Path, number: str, as_json: bool) -> None:
     """Withdraw the badge ID (its beginning will do). Hubs fetch the list within the hour that they have a link."""
     from backend.badges import REVOKED
@@ -84,13 +84,13 @@ def revoke(directory: Path, number: str, as_json: bool) -> None:
 @badge.command("list")
 @DIRECTORY
 @JSON
-@answers
+@handles_errors
 def listing(directory: Path, as_json: bool) -> None:
     """The badges issued: whose, for which sites, until when."""
     from backend import owner as owners
     from backend.badges import listed
 
-    owners.load(directory)  # a directory that is no backend is said, not shown as one without badges
+    owners.load(directory)  # a directory without a backend is an error, not an empty list
     known, now = listed(directory), time.time()
 
     def state(until: int, revoked: int | None) -> str:

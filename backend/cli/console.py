@@ -1,4 +1,4 @@
-"""What the commands of `ilot backend` share: arguments, errors, output. Data on stdout, messages on stderr."""
+"""Shared parts of the `ilot backend` commands: arguments, errors, output. Data on stdout, messages on stderr."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Group(click.Group):
-    """A group whose help says the whole first sentence of each command, over as many lines as it takes."""
+    """Command group whose help shows the whole first sentence of each command, wrapped."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes them under one heading."""
+        """Write the commands under one heading."""
         found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
         with formatter.section("Commands"):
             formatter.write_dl([(name, one.get_short_help_str(limit=400)) for name, one in found if one is not None])
 
 
 class Lifetime(click.ParamType[float]):
-    """A duration as `90s`, `30m`, `24h`, `7d`, in seconds."""
+    """Click parameter: a duration such as `90s`, `30m`, `24h`, `7d`, in seconds."""
 
     name = "duration"
 
@@ -55,8 +55,8 @@ ROOT = click.option(
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
-def answers(command: F) -> F:
-    """Errors that name who must act become one line on stderr and their exit code."""
+def handles_errors(command: F) -> F:
+    """Decorate a command: an expected error becomes one line on stderr and its exit code."""
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -77,7 +77,8 @@ def say(text: str) -> None:
 
 
 def show(value: Any, as_json: bool, lines: list[str]) -> None:
-    """`value` as JSON, or `lines`: what hubs wrote into them commands no terminal, and begins no line of its own."""
+    """Print `value` as JSON, or `lines`. Control characters in text from hubs are escaped, so that it neither commands
+    the terminal nor begins a new line."""
     if as_json:
         click.echo(msgspec.json.encode(value).decode())
     else:
@@ -96,7 +97,8 @@ def date(seconds: float | None) -> str:
 
 @contextmanager
 def database(directory: Path) -> Iterator[apsw.Connection]:
-    """The database of the owner's directory, closed at the end of the block; the server may run meanwhile."""
+    """Open the database of the owner's directory, and close it at the end of the block; the server may run
+    meanwhile."""
     from backend import owner as owners
     from backend.schema import open_database
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from backend.cli.console import DIRECTORY, JSON, ROOT, answers, database, say, show
+from backend.cli.console import DIRECTORY, JSON, ROOT, database, handles_errors, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @ROOT
 @click.option("--dry-run", is_flag=True, help="Check the table and write nothing.")
 @JSON
-@answers
+@handles_errors
 def inventory(
     directory: Path, table: Path, card: Path, out: Path, root: Path | None, dry_run: bool, as_json: bool
 ) -> None:
@@ -87,7 +87,8 @@ def _enrolled(directory: Path, hub: str) -> None:
 
 
 def _keyed(wishes: Sequence[DeviceRequest]) -> tuple[list[DeviceRequest], list[Fault]]:
-    """The devices as the hub is to know them, by their ids, and those that name neither key nor place."""
+    """Return the devices with the ids that the hub will know them by, and errors for those with neither key nor
+    place."""
     from hub.protocol.device_labels import Unreadable, read
     from hub.protocol.device_labels.device_request import DeviceRequest
     from hub.protocol.device_labels.table import Fault

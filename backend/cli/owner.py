@@ -1,4 +1,4 @@
-"""`ilot backend rotate` and `want`: another key, and what was lost asked for again."""
+"""`ilot backend rotate` and `want`: new keys, and requests for missing records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, ROOT, answers, database, say, show
+from backend.cli.console import DIRECTORY, JSON, ROOT, database, handles_errors, say, show
 
 
 @click.command()
@@ -17,7 +17,7 @@ from backend.cli.console import DIRECTORY, JSON, ROOT, answers, database, say, s
 @click.option("--withdraw", is_flag=True, help="The former acknowledgement key is in wrong hands: hubs refuse it.")
 @ROOT
 @JSON
-@answers
+@handles_errors
 def rotate(directory: Path, ingest: bool, ack: bool, withdraw: bool, root: Path | None, as_json: bool) -> None:
     """Make new keys in DIRECTORY and sign the trust document that names them. A running backend follows by itself."""
     from backend.rotation import rotate as change
@@ -41,13 +41,13 @@ def rotate(directory: Path, ingest: bool, ack: bool, withdraw: bool, root: Path 
 @DIRECTORY
 @click.argument("hub")
 @JSON
-@answers
+@handles_errors
 def want(directory: Path, hub: str, as_json: bool) -> None:
     """Ask HUB again, with the answer to its next state, for every record that is missing here."""
     from backend import resend_requests
 
     with database(directory) as db:
-        missing = resend_requests.ask(db, hub, time.time())
+        missing = resend_requests.request(db, hub, time.time())
     say(
         f"{hub} is asked for what is missing when it next states what it holds; what its disk no longer has stays lost."
     )

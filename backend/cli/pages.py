@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, answers, say, show
+from backend.cli.console import DIRECTORY, JSON, handles_errors, say, show
 
 
 @click.command()
@@ -14,7 +14,7 @@ from backend.cli.console import DIRECTORY, JSON, answers, say, show
 @click.option("--grant", "hub", metavar="HUB", help="Let this hub's page go by the names that follow, and no others.")
 @click.argument("names", nargs=-1)
 @JSON
-@answers
+@handles_errors
 def pages(directory: Path, hub: str | None, names: tuple[str, ...], as_json: bool) -> None:
     """Where the authority's certificate is, to install on phones; with --grant, names of a hub's page."""
     from backend import owner as owners

@@ -1,4 +1,4 @@
-"""`ilot backend erasures` and `retention`: what was erased for people, and how long what is left stays."""
+"""`ilot backend erasures` and `retention`: executed erasures, and how long data is kept."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, answers, database, date, say, show
+from backend.cli.console import DIRECTORY, JSON, database, date, handles_errors, say, show
 
 
 @click.command()
 @DIRECTORY
 @JSON
-@answers
+@handles_errors
 def erasures(directory: Path, as_json: bool) -> None:
     """The erasures that hubs ordered, the newest first: each was executed, and its hub has its word."""
     from backend import owner as owners
@@ -38,7 +38,7 @@ def erasures(directory: Path, as_json: bool) -> None:
 @click.option("--set", "wanted", multiple=True, metavar="CLASS=DAYS", help="personal=396; 0: for ever. Repeat.")
 @click.option("--dry-run", is_flag=True, help="Say what would be set, and change nothing.")
 @JSON
-@answers
+@handles_errors
 def retention(directory: Path, wanted: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """How long what came is kept: readings by their privacy class, and what lies beside them. A running backend follows
     within an hour."""

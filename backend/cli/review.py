@@ -1,4 +1,4 @@
-"""`ilot backend alarms` and `quarantine`: what waits for a person to judge it."""
+"""`ilot backend alarms` and `quarantine`: alarms and bytes that wait for a person to judge them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, answers, database, date, say, show
+from backend.cli.console import DIRECTORY, JSON, database, date, handles_errors, say, show
 
 HUB = click.option("--hub", default="", help="Only of this hub.")
 
@@ -18,7 +18,7 @@ HUB = click.option("--hub", default="", help="Only of this hub.")
 @click.option("--all", "everything", is_flag=True, help="Those that are over too.")
 @click.option("--close", "numbers", type=int, multiple=True, metavar="NUMBER", help="Somebody has judged it. Repeat.")
 @JSON
-@answers
+@handles_errors
 def alarms(directory: Path, hub: str, everything: bool, numbers: tuple[int, ...], as_json: bool) -> None:
     """The backend's own alarms, the newest first: forks, holes, forged or unreadable records, full shares."""
     from backend import review
@@ -41,7 +41,7 @@ def alarms(directory: Path, hub: str, everything: bool, numbers: tuple[int, ...]
 )
 @click.option("--drop", "numbers", type=int, multiple=True, metavar="NUMBER", help="Take it away for good. Repeat.")
 @JSON
-@answers
+@handles_errors
 def quarantine(directory: Path, hub: str, out: Path | None, numbers: tuple[int, ...], as_json: bool) -> None:
     """Bytes that are kept for a person: what nobody could read, what a revoked hub sent, what a disk damaged."""
     from backend import review

@@ -1,4 +1,4 @@
-"""`ilot backend sigfox …`: the tokens that let callbacks in, and what waits for hubs."""
+"""`ilot backend sigfox …`: tokens of callbacks, and callbacks that wait for hubs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, Group, answers, database, date, say, show
+from backend.cli.console import DIRECTORY, JSON, Group, database, date, handles_errors, say, show
 
 if TYPE_CHECKING:
-    from backend.sigfox_mailbox import Doors
+    from backend.sigfox_mailbox import CallbackTokens
 
 
 @click.group(cls=Group)
@@ -26,10 +26,10 @@ def sigfox() -> None:
 @click.argument("hub")
 @click.option("--name", default="", help="What it is for: a device type, for instance.")
 @JSON
-@answers
+@handles_errors
 def token(directory: Path, hub: str, name: str, as_json: bool) -> None:
     """Make a token for callbacks whose devices are those of HUB. It is shown once."""
-    with _doors(directory) as doors:
+    with _tokens(directory) as doors:
         door, secret = doors.issue(hub, name, time.time())
     say("Put it into the header of each callback: Authorization. It is not shown again.")
     facts = {"id": door, "hub": hub, "authorization": f"Bearer {door}.{secret}"}
@@ -40,10 +40,10 @@ def token(directory: Path, hub: str, name: str, as_json: bool) -> None:
 @DIRECTORY
 @click.argument("token_id", metavar="ID")
 @JSON
-@answers
+@handles_errors
 def revoke(directory: Path, token_id: str, as_json: bool) -> None:
     """Refuse callbacks with the token ID from now on. What waits stays."""
-    with _doors(directory) as doors:
+    with _tokens(directory) as doors:
         doors.revoke(token_id, time.time())
     say(f"callbacks with token {token_id} are refused from now on")
     show({"id": token_id}, as_json, [])
@@ -54,10 +54,10 @@ def revoke(directory: Path, token_id: str, as_json: bool) -> None:
 @click.argument("token_id", metavar="ID")
 @click.argument("hub")
 @JSON
-@answers
+@handles_errors
 def assign(directory: Path, token_id: str, hub: str, as_json: bool) -> None:
     """Let another HUB fetch what comes with the token ID, and what waits of it."""
-    with _doors(directory) as doors:
+    with _tokens(directory) as doors:
         moved = doors.assign(token_id, hub, time.time())
     say(f"{hub} fetches them from now on, {moved} that wait go along")
     show({"id": token_id, "hub": hub, "moved": moved}, as_json, [])
@@ -66,10 +66,10 @@ def assign(directory: Path, token_id: str, hub: str, as_json: bool) -> None:
 @sigfox.command("list")
 @DIRECTORY
 @JSON
-@answers
+@handles_errors
 def listed(directory: Path, as_json: bool) -> None:
     """The tokens, and what waits for each hub."""
-    with _doors(directory) as doors:
+    with _tokens(directory) as doors:
         tokens, waiting = doors.listed(), doors.waiting()
     for one in tokens:
         state = "revoked" if one["revoked_at"] is not None else "active"
@@ -81,8 +81,8 @@ def listed(directory: Path, as_json: bool) -> None:
 
 
 @contextmanager
-def _doors(directory: Path) -> Iterator[Doors]:
-    from backend.sigfox_mailbox import Doors
+def _tokens(directory: Path) -> Iterator[CallbackTokens]:
+    from backend.sigfox_mailbox import CallbackTokens
 
     with database(directory) as db:
-        yield Doors(db)
+        yield CallbackTokens(db)

@@ -1,10 +1,10 @@
-"""The conformance suite: what any backend of Îlot must do, asked over the network with a throw-away hub.
+"""Conformance suite: the requirements on any backend of Îlot, checked over the network with a throw-away hub.
 
-suite     runs the checks, and those of records: committed, counted once, acknowledged
-hubs      checks of what a hub says of itself, and what it is given: trust, certificates, admission
-checks    what a check is made of
-probe     a hub that is enrolled and says what it is told to
-sender    messages made to order, right and wrong ones
+suite     runs the checks; checks of records: committed, counted once, acknowledged
+hubs      checks of states, trust, certificates and admission
+checks    shape and result of a check
+probe     the enrolled test hub
+sender    builder of valid and invalid messages
 """
 
 from backend.conformance.checks import Result

@@ -1,4 +1,4 @@
-"""What a check of the conformance suite is made of: its shape, and how it says what was seen instead."""
+"""Shape and result of a check of the conformance suite, with assertions that report what was seen."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from backend.conformance.sender import Segment
 from hub.protocol.records.rows import READINGS
 
 
-class Broken(Exception):
-    """A backend did something else than the contract says."""
+class CheckFailed(Exception):
+    """The backend behaves otherwise than the contract says."""
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One check; `why` is empty when it passed."""
+    """Result of one check; `why` is empty when it passed."""
 
     name: str
     passed: bool
@@ -24,12 +24,12 @@ class Result(msgspec.Struct, frozen=True):
 
 
 Check = Callable[[Probe], Awaitable[None]]
-"""Returns when all is as it must be, else raises `Broken`; its docstring is its name."""
+"""A check returns when it passes, and raises `CheckFailed` otherwise; its docstring is its name."""
 
 
 def must(holds: bool, seen: str) -> None:
     if not holds:
-        raise Broken(seen)
+        raise CheckFailed(seen)
 
 
 def is_taken(answer: Answer, segment: Segment, *numbers: int, stream: str = READINGS) -> None:

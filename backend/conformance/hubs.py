@@ -1,4 +1,4 @@
-"""What a hub says of itself, and what it is given: trust, certificates, admission."""
+"""Checks of states, trust documents, certificates and admission."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from backend.conformance.checks import Broken, Check, is_taken, must
+from backend.conformance.checks import Check, CheckFailed, is_taken, must
 from backend.conformance.probe import Probe, rows
 from backend.conformance.sender import Segment
 from hub.core.errors import AuthFailed, HubError
@@ -75,8 +75,8 @@ async def _token_twice(probe: Probe) -> None:
         except AuthFailed:
             return
         except HubError as error:
-            raise Broken(str(error)) from error
-    raise Broken("it did")
+            raise CheckFailed(str(error)) from error
+    raise CheckFailed("it did")
 
 
 @check
@@ -91,7 +91,7 @@ async def _old_tls(probe: Probe) -> None:
     except OSError:  # an alert, or a reset: either way it was refused
         return
     writer.close()
-    raise Broken("it was accepted")
+    raise CheckFailed("it was accepted")
 
 
 @check

@@ -1,4 +1,4 @@
-"""A hub that is enrolled and says what it is told to: the asking side of the conformance suite."""
+"""Test hub of the conformance suite: it enrols, and sends what a check tells it to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SUBJECT = Subject("check:1", "conformance-check")
 
 
 class Answer(NamedTuple):
-    """A reply with its acks verified against TRUST, one for each run that they speak of."""
+    """A reply with its acks verified against TRUST, one for each run in it."""
 
     status: int
     acks: list[Ack]
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
     speaks: int = 1
 
     def taken(self, segment: Segment, stream: str = READINGS) -> Ranges:
-        """What the newest ack says of this segment's run."""
+        """Return the record numbers that the newest ack covers of this segment's run."""
         mine = [ack for ack in self.acks if ack.run == segment.run and ack.stream == stream]
         if not mine:
             return Ranges()
@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 
 
 class Probe:
-    """A hub that is enrolled, and says what it is told to."""
+    """An enrolled test hub."""
 
     def __init__(self, url: str, token: str, state: Path, session: aiohttp.ClientSession) -> None:
         self.url, self.token, self.state, self.session = url, token, state, session
@@ -57,7 +57,7 @@ class Probe:
         return Segment(**(arguments | more))  # type: ignore[arg-type]
 
     def state_of(self, streams: dict[str, tuple[bytes, int, bytes]], **more: object) -> State:
-        """The next state of this hub."""
+        """Return the next state of this hub."""
         self._states += 1
         said = {
             "hub": self.hub, "boot": bytes(16), "nonce": bytes(range(16)), "n": self._states, "streams": streams,
@@ -92,7 +92,7 @@ def rows(count: int = 4, value: float = 20.0) -> list[Row]:
 
 
 def altered(raw: bytes) -> bytes:
-    """The record with its signature changed and its checksum right again: what a forger sends, not what noise does."""
+    """Return the record with its signature changed and its checksum corrected: a forgery, not line noise."""
     parts = framing.parse(raw)
     signature = bytes([parts.signature[0] ^ 1]) + parts.signature[1:]
     return framing.pack_record(parts.header, parts.payload, signature)

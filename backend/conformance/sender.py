@@ -1,4 +1,4 @@
-"""A hub's sealing hand without a hub: messages made to order, right and wrong ones, for the conformance suite.
+"""Builder of valid and invalid sealed messages, for the conformance suite.
 
 It seals as `hub.store_and_forward.buffer` specifies, and lets its caller do what no hub does: skip, repeat, mix and
 alter.
@@ -63,7 +63,7 @@ class Segment:
         self.last_digest = bytes(32)
 
     def block(self, rows: Sequence[Row], boot: bytes = b"", *, tight: bool = False) -> bytes:
-        """The next record, a BLOCK, its columns cut to their bits if it is `tight`. TABLE records that it needs join
+        """Return the next record, a BLOCK; `tight` packs its columns to their bits. TABLE records that it needs join
         `context`."""
         body = forms(rows, self._numbering, boot)[-1 if tight else 0]
         shapes, subjects = self._numbering.fresh()
@@ -79,15 +79,16 @@ class Segment:
         return self._numbered(framing.CLOCK, encode_clock(mark), 0)
 
     def raw(self, kind: int, body: bytes, readings: int) -> bytes:
-        """The next record with any body at all, sealed and signed rightly."""
+        """Return the next record with any body, sealed and signed correctly."""
         return self._numbered(kind, body, readings)
 
     def message(self, records: Iterable[bytes], *, context: bool = True, state: bytes = b"") -> bytes:
-        """A message with these records, after the epoch's context unless told otherwise, and with a signed state."""
+        """Return a message with these records, after the epoch's context unless told otherwise, and with a signed
+        state."""
         return pack_message([(self.eid, [*(self.context if context else ()), *records])], state)
 
     def skip(self, numbers: int = 1) -> None:
-        """Leave numbers out."""
+        """Skip numbers."""
         self.next_seq += numbers
 
     def _numbered(self, kind: int, body: bytes, readings: int) -> bytes:

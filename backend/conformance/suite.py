@@ -1,7 +1,7 @@
-"""The suite run, and its checks of records: taken whole or not, counted once, acknowledged after the commit.
+"""Runner of the suite, and checks of records: accepted whole or not, counted once, acknowledged after the commit.
 
-One enrolment token is used up. Each check is a coroutine that returns nothing, or raises `Broken` with what was seen
-instead; its docstring is its name. A fresh run for every check keeps them strangers.
+One enrolment token is used up. Each check is a coroutine that returns nothing, or raises `CheckFailed` with what was
+seen instead; its docstring is its name. A fresh run for every check keeps them independent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backend.conformance import hubs
-from backend.conformance.checks import Broken, Check, Result, is_taken, must, not_taken
+from backend.conformance.checks import Check, CheckFailed, Result, is_taken, must, not_taken
 from backend.conformance.probe import Probe, altered, rows
 from hub.core.errors import AuthFailed, ConfigError, DecodeError, NotReady
 from hub.identity import enrolment
@@ -48,7 +48,7 @@ async def _run(one: Check, probe: Probe) -> Result:
     name = (one.__doc__ or "").strip()
     try:
         await one(probe)
-    except Broken as broken:
+    except CheckFailed as broken:
         return Result(name, False, str(broken))
     except (AuthFailed, DecodeError) as error:
         return Result(name, False, f"the reply does not hold: {error}")
@@ -145,7 +145,7 @@ async def _lost_table(probe: Probe) -> None:
     told = segment.block([row._replace(subject=Subject("check:2"), shape=Shape(row.shape.columns)) for row in rows()])
     sent = pack_message([(segment.eid, [segment.epoch, segment.context[-1], lost, told])])
     must(segment.eid in (await probe.post(sent)).need, "need does not name the epoch")
-    answer = await probe.post(sent)  # the hub was asked, and has no more of it than this
+    answer = await probe.post(sent)  # the reply requested the context, and the hub has no more of it
     not_taken(answer, segment, 1)
     is_taken(answer, segment, 2)
     rejected = [pair for ack in answer.acks if ack.run == segment.run for pair in ack.rejected]

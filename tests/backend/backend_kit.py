@@ -93,7 +93,7 @@ class Desk:
         return self.post(hub, body, STATE)
 
     def settle(self) -> None:
-        while self.ingest.settle(1 << 16):
+        while self.ingest.checkpoint(1 << 16):
             pass
 
     def sql(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:

@@ -83,11 +83,11 @@ def test_a_hub_that_was_put_back_ends_its_alert_with_a_lower_number(desk: Desk, 
 
 def ask(desk: Desk, state: str = "acknowledged", until: float | None = None) -> None:
     with desk.ingest.storage.transaction():
-        alerts.want(desk.ingest.storage.connection, "a1", state, "jeanne", "seen", until)
+        alerts.request_change(desk.ingest.storage.connection, "a1", state, "jeanne", "seen", until)
 
 
 def wanted(desk: Desk, hub: Sender) -> list[str]:
-    return [act["state"] for act in alerts.wanted(desk.ingest.storage.connection, hub.hub)]
+    return [act["state"] for act in alerts.requested_changes(desk.ingest.storage.connection, hub.hub)]
 
 
 def test_an_answer_waits_until_the_hub_says_that_it_heard(desk: Desk, hub: Sender) -> None:
@@ -189,11 +189,13 @@ def test_a_hub_that_takes_anothers_name_for_its_alert_is_not_answered_in_its_pla
         post(desk, one, told())
     db = desk.ingest.storage.connection
     with pytest.raises(NoAlert, match="say of which hub"):
-        alerts.want(db, "a1", "acknowledged", "jeanne")
-    assert alerts.want(db, "a1", "acknowledged", "jeanne", hub=other.hub) == other.hub
-    assert (alerts.wanted(db, hub.hub), len(alerts.wanted(db, other.hub))) == ([], 1)
+        alerts.request_change(db, "a1", "acknowledged", "jeanne")
+    assert alerts.request_change(db, "a1", "acknowledged", "jeanne", hub=other.hub) == other.hub
+    assert (alerts.requested_changes(db, hub.hub), len(alerts.requested_changes(db, other.hub))) == ([], 1)
     where = str(desk.owner.database.parent)
     assert CliRunner().invoke(backend, ["alerts", "ack", where, "a1"]).exit_code == 3
     assert CliRunner().invoke(backend, ["alerts", "ack", where, "a1", "--hub", hub.hub]).exit_code == 0
     post(desk, hub, told(state="cleared", n=2))
-    assert alerts.want(db, "a1", "muted", "jeanne", until=9e9) == other.hub, "one that stands is the one that is meant"
+    assert alerts.request_change(db, "a1", "muted", "jeanne", until=9e9) == other.hub, (
+        "one that stands is the one that is meant"
+    )

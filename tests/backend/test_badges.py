@@ -119,7 +119,7 @@ def test_badges_issued_and_withdrawn_at_once_are_all_in_the_list(
 ) -> None:
     first, read, both = issue(directory)["id"], badges.listed, threading.Barrier(3)
 
-    def slow(where: Path) -> list[badges.Issued]:
+    def slow(where: Path) -> list[badges.IssuedBadge]:
         known = read(where)
         with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(0.3)  # the others may read the same, where they can

@@ -10,7 +10,7 @@ import apsw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.alerts import TABLE, NoAlert, take, want, wanted
+from backend.alerts import TABLE, NoAlert, request_change, requested_changes, take
 from hub.automation.alerts import ACKNOWLEDGED, CLEARED, MUTED, RAISED, Alert
 from hub.automation.alerts.lifecycle import due, moved
 from hub.automation.alerts.stream_rows import row, subject_of
@@ -78,10 +78,10 @@ class BothEnds:
 
     def ask(self, state: str) -> None:
         with suppress(NoAlert):  # not there yet, or over
-            want(self.db, "a1", state, "jeanne", "", self.now + 1000 if state == MUTED else None)
+            request_change(self.db, "a1", state, "jeanne", "", self.now + 1000 if state == MUTED else None)
 
     def fetch(self) -> None:
-        for one in wanted(self.db, "h"):
+        for one in requested_changes(self.db, "h"):
             self.act(one["state"], f"backend:{one['by']}", one["until"])
 
     def at_backend(self) -> tuple[str, int]:
@@ -133,7 +133,7 @@ def test_both_ends_agree_when_the_link_is_back_and_nothing_late_undoes_what_stan
             assert after.state in (MUTED, CLEARED)  # the first acknowledgement stands
         if after.state == RAISED:
             assert before.state == MUTED
-    assert not wanted(ends.db, "h") or ends.alert.state != CLEARED
+    assert not requested_changes(ends.db, "h") or ends.alert.state != CLEARED
 
 
 @settings(max_examples=100, deadline=None)

@@ -93,14 +93,14 @@ def need_never_said(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_lost_table_is_asked_for_without_end(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(verifier.Gate, "_ask", lambda self, eid: None)
+    patch.setattr(verifier.Verifier, "_ask", lambda self, eid: None)
 
 
 def a_bad_record_ends_the_message(patch: pytest.MonkeyPatch) -> None:
     def refuse(self: Any, stream: Any, epoch: Any, item: Any) -> None:
         raise AuthFailed("no")
 
-    patch.setattr(record_writer.Records, "refuse", refuse)
+    patch.setattr(record_writer.RecordWriter, "refuse", refuse)
 
 
 def tokens_for_ever(patch: pytest.MonkeyPatch) -> None:
@@ -155,15 +155,15 @@ def whole_planes_alone(patch: pytest.MonkeyPatch) -> None:
 
 
 def old_states_are_news(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(hub_states.States, "_taken_at", lambda self, hub: -1.0)
+    patch.setattr(hub_states.HubStates, "_taken_at", lambda self, hub: -1.0)
 
 
 def numbers_decide_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(hub_states.States, "_taken_at", lambda self, hub: float("inf"))
+    patch.setattr(hub_states.HubStates, "_taken_at", lambda self, hub: float("inf"))
 
 
 def trust_is_never_handed_over(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(hub_states.States, "owes", lambda self, state, version, now: False)
+    patch.setattr(hub_states.HubStates, "trust_due", lambda self, state, version, now: False)
 
 
 def anybody_is_certified(patch: pytest.MonkeyPatch) -> None:
@@ -175,13 +175,13 @@ def no_nonce_is_asked_of_a_renewal(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_lapsed_certificate_locks_out(patch: pytest.MonkeyPatch) -> None:
-    real = api_hubs.Hubs.renew
+    real = api_hubs.HubApi.renew
 
     async def renew(self: Any, request: Any) -> Any:
-        requests.of_path(request)
+        requests.hub_of_path(request)
         return await real(self, request)
 
-    patch.setattr(api_hubs.Hubs, "renew", renew)
+    patch.setattr(api_hubs.HubApi, "renew", renew)
 
 
 @pytest.mark.parametrize(

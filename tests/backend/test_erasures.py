@@ -148,7 +148,7 @@ def test_personal_readings_go_after_their_time_and_the_others_stay(desk: Desk, h
     day = 86_400_000
     post(desk, hub, reading(time_ms=NOW - 400 * day), reading(time_ms=NOW), row(NOW - 4000 * day))
     with desk.ingest.storage.transaction():
-        assert desk.ingest.retention.look(NOW / 1000) == 1
+        assert desk.ingest.retention.purge(NOW / 1000) == 1
     assert left(desk) == [
         ("ground floor", "motion", 1), ("ground floor", "temperature", 1), ("~group", "battery", 2),
         ("~group", "temperature", 1),
@@ -162,7 +162,7 @@ def test_personal_readings_go_after_their_time_and_the_others_stay(desk: Desk, h
 
 
 def test_a_purge_takes_so_many_at_once_and_goes_on(desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "MOST", 3)
+    monkeypatch.setattr(retention, "MAX_DELETED", 3)
     post(desk, hub, *[reading(time_ms=n) for n in range(5)])
     desk.ingest.purge()
     assert desk.ingest.purging
@@ -188,7 +188,7 @@ def test_readings_without_a_time_go_by_when_they_arrived(desk: Desk, hub: Sender
     unsure(desk, hub, range(7, 8), b"c" * 16)
     for at in (long_ago + 395 * 86_400, early + 300 * 86_400):
         with desk.ingest.storage.transaction():
-            desk.ingest.retention.look(at)
+            desk.ingest.retention.purge(at)
         if at < early:
             assert len(desk.sql(left_undated)) == 6, "its 396 days are not over"
     assert desk.sql(left_undated) == [("battery", 5), ("battery", 6), ("battery", 7), ("temperature", 7)]
@@ -199,7 +199,7 @@ def test_readings_without_a_time_go_by_when_they_arrived(desk: Desk, hub: Sender
 def test_readings_without_a_time_are_purged_so_many_at_once_and_leave_no_trace(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "MOST", 3)
+    monkeypatch.setattr(retention, "MAX_DELETED", 3)
     unsure(desk, hub, range(300))
     needle = struct.pack(">d", MARK)
     assert needle in files(desk), "the search finds it while it is there"
@@ -275,7 +275,7 @@ def test_a_log_that_cannot_be_emptied_holds_up_no_acknowledgement_and_is_emptied
     segment = hub.segment()
     with monkeypatch.context() as patch:
         patch.setattr(orders, "_db", Refusing(orders._db))
-        patch.setattr(orders, "spare", lambda _hub, rows, _offset: rows)
+        patch.setattr(orders, "filter", lambda _hub, rows, _offset: rows)
         assert 1 in plain.post(hub, segment.message([segment.block([row()])])).taken(segment)
     assert orders.executed
     plain.state(hub, hub.state())

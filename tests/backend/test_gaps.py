@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from backend import resend_requests
 from backend.gaps import uncovered
-from backend.missing_records import MOST_HOLES, Holes, aged, missing
-from backend.resend_requests import ask
+from backend.missing_records import MAX_HOLES, MissingRecords, missing, with_ages
+from backend.resend_requests import request
 from backend.schema import open_database
 from hub.protocol.ranges import Ranges
 from hub.protocol.records.bodies import Gap
@@ -68,18 +68,18 @@ def test_a_hole_is_as_old_as_the_oldest_that_it_has_a_part_of(
         (first, last, min([since for low, high, since in known if low <= last and first <= high], default=99.0))
         for first, last in Ranges(after)
     ]
-    assert aged(known, Ranges(after), 99.0) == wanted
+    assert with_ages(known, Ranges(after), 99.0) == wanted
 
 
 def test_a_hub_that_leaves_out_every_other_number_costs_each_look_one_step_a_hole() -> None:
-    holes, stream = Holes(), SimpleNamespace(id=1, hub="h", stream=READINGS, run=b"r")
+    holes, stream = MissingRecords(), SimpleNamespace(id=1, hub="h", stream=READINGS, run=b"r")
     spans = [(Counted(n), Counted(n)) for n in range(2, 4002, 2)]
     for at in (1.0, 2.0):
         holes._note(stream, iter(spans), at)  # type: ignore[arg-type]
     assert holes._open[1].holes == [(first, last, 1.0) for first, last in spans]
     assert Counted.compared < 10 * len(spans)
-    holes._note(stream, iter([(2 * n, 2 * n) for n in range(1, 2 * MOST_HOLES)]), 3.0)  # type: ignore[arg-type]
-    assert len(holes._open[1].holes) == MOST_HOLES
+    holes._note(stream, iter([(2 * n, 2 * n) for n in range(1, 2 * MAX_HOLES)]), 3.0)  # type: ignore[arg-type]
+    assert len(holes._open[1].holes) == MAX_HOLES
 
 
 def test_gaps_that_reach_into_one_another_and_what_came_all_the_same_are_missing_nowhere(plain: Desk) -> None:
@@ -93,7 +93,7 @@ def test_gaps_that_reach_into_one_another_and_what_came_all_the_same_are_missing
     stream = storage.find_stream(hub.hub, segment.run, READINGS)
     assert stream is not None
     assert list(missing(storage, stream, stream.stored)) == [(3, 3), (8, 8)]
-    assert [one["missing"] for one in ask(storage.connection, hub.hub, 1.0)] == [2]
+    assert [one["missing"] for one in request(storage.connection, hub.hub, 1.0)] == [2]
 
 
 def test_the_server_writes_while_an_operators_wish_is_counted(plain: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,15 +101,15 @@ def test_the_server_writes_while_an_operators_wish_is_counted(plain: Desk, monke
     segment = hub.segment()
     blocks = [segment.block([row(NOW + n)]) for n in range(3)]
     plain.post(hub, segment.message([blocks[0], blocks[2]]))
-    real, written = resend_requests._records, list[str]()
+    real, written = resend_requests._stored_numbers, list[str]()
 
     def records(db: apsw.Connection, stream: int) -> Ranges:
         plain.sql("insert into meta values ('written', 'meanwhile')")  # it waits for nobody
         written.append("meanwhile")
         return real(db, stream)
 
-    monkeypatch.setattr(resend_requests, "_records", records)
+    monkeypatch.setattr(resend_requests, "_stored_numbers", records)
     with closing(open_database(plain.owner.database)) as mine:
-        assert [one["missing"] for one in ask(mine, hub.hub, 1.0)] == [1]
+        assert [one["missing"] for one in request(mine, hub.hub, 1.0)] == [1]
     assert written == ["meanwhile"]
     assert plain.sql("select value from meta where key = ?", f"want/{hub.hub}") == [(1.0,)]

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from backend.hub_states import OFFER_EVERY_S, States
+from backend.hub_states import OFFER_EVERY_S, HubStates
 from backend.ingest import STATE
 from hub.core.errors import AuthFailed, StorageError
 from hub.protocol.documents.backup import SENT_JUMP
@@ -198,16 +198,16 @@ def test_another_hubs_state_is_refused(plain: Desk, hub: Sender) -> None:
 
 
 def test_a_hub_that_states_an_old_trust_version_is_handed_the_new_document_now_and_then(plain: Desk) -> None:
-    states = States(plain.ingest.storage)
+    states = HubStates(plain.ingest.storage)
     stale = State(hub="hub-a", boot=bytes(16), nonce=bytes(16), n=1, streams={}, trust_version=4)
-    assert [states.owes(stale, 5, at) for at in (0.0, 30.0, OFFER_EVERY_S - 1, OFFER_EVERY_S)] == [
+    assert [states.trust_due(stale, 5, at) for at in (0.0, 30.0, OFFER_EVERY_S - 1, OFFER_EVERY_S)] == [
         True,
         False,
         False,
         True,
     ]
-    assert states.owes(stale, 6, OFFER_EVERY_S + 1), "a newer one is news"
-    assert not states.owes(stale, 4, 1e9)
+    assert states.trust_due(stale, 6, OFFER_EVERY_S + 1), "a newer one is news"
+    assert not states.trust_due(stale, 4, 1e9)
 
 
 # -- any order -------------------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ class Honest:
         self.generation, self.n = self.generation + 1, 0
 
 
-class Believing(States):
+class Believing(HubStates):
     """The twin: takes what is signed, whenever it was made."""
 
     def _refuse(self, state: State, last: State) -> None:
@@ -233,7 +233,7 @@ class Believing(States):
         return -1.0
 
 
-class Forgetting(States):
+class Forgetting(HubStates):
     """The twin: goes by the numbers alone."""
 
     def _taken_at(self, hub: str) -> float:
@@ -245,7 +245,7 @@ events = st.lists(
 )
 
 
-def run(desk: Desk, kind: Callable[[Any], States], told: list[str], rng: Any) -> None:
+def run(desk: Desk, kind: Callable[[Any], HubStates], told: list[str], rng: Any) -> None:
     """One hub, one broker that plays what it recorded. The oracle knows in which order states were made."""
     sender, honest, clock = desk.enrol(), Honest(), itertools.count(1000)
     states = kind(desk.ingest.storage)
@@ -278,7 +278,7 @@ def run(desk: Desk, kind: Callable[[Any], States], told: list[str], rng: Any) ->
     assert newest == len(made), "the hub that lives is not believed"
 
 
-def deliver(desk: Desk, states: States, hub: Any, body: bytes, made: dict[bytes, int], newest: int, now: int) -> int:
+def deliver(desk: Desk, states: HubStates, hub: Any, body: bytes, made: dict[bytes, int], newest: int, now: int) -> int:
     with desk.ingest.storage.transaction():
         _, taken = states.take(hub, body, float(now))
     if not taken:
@@ -301,7 +301,7 @@ def store(tmp_path: Path) -> Iterator[Desk]:
 def test_no_order_of_events_makes_an_old_state_news_or_locks_the_living_hub_out(
     store: Desk, told: list[str], rng: Any
 ) -> None:
-    run(store, States, told, rng)
+    run(store, HubStates, told, rng)
 
 
 @pytest.mark.parametrize(
@@ -311,10 +311,10 @@ def test_no_order_of_events_makes_an_old_state_news_or_locks_the_living_hub_out(
         (Forgetting, ["state", "image", *["start", "state"] * 3, "set back"]),
     ],
 )
-def test_a_broken_twin_is_caught(store: Desk, twin: Callable[[Any], States], told: list[str]) -> None:
+def test_a_broken_twin_is_caught(store: Desk, twin: Callable[[Any], HubStates], told: list[str]) -> None:
     import random
 
-    run(store, States, told, random.Random(1))
+    run(store, HubStates, told, random.Random(1))
     with pytest.raises(AssertionError):
         run(store, twin, told, random.Random(1))
 

@@ -227,7 +227,7 @@ def test_an_epoch_whose_key_is_away_is_not_taken_for_damaged(desk: Desk, hub: Se
     record = segment.block([row()])
     desk.post(hub, segment.message([record]))
     desk.restart()
-    desk.ingest.gate.adopt({})
+    desk.ingest.verifier.adopt({})
     answer = desk.post(hub, segment.message([record]))
     assert (answer.need, answer.acks) == ((), [])
     assert desk.alarms() == ["forged"]
@@ -475,14 +475,14 @@ def test_one_message_that_fails_costs_the_others_of_its_batch_nothing(
 ) -> None:
     other = desk.enrol()
     mine, theirs = hub.segment(), other.segment()
-    real = desk.ingest.gate.enter
+    real = desk.ingest.verifier.open_epoch
 
     def enter(name: str, *arguments: Any) -> Any:
         if name == other.hub:
             raise RuntimeError("a bug")
         return real(name, *arguments)
 
-    monkeypatch.setattr(desk.ingest.gate, "enter", enter)
+    monkeypatch.setattr(desk.ingest.verifier, "open_epoch", enter)
     answers = desk.ingest.take(
         [Message(s.hub, "records", g.message([g.block([row()])])) for s, g in ((hub, mine), (other, theirs))]
     )

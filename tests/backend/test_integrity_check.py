@@ -156,7 +156,7 @@ def test_what_the_disk_refuses_to_read_is_told_as_that(owner: Path, monkeypatch:
 
 def test_how_far_it_is_is_said_on_the_way(owner: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(integrity_check, "TELL_S", 0.0)
-    monkeypatch.setattr(integrity_check, "_OPS", 100)
+    monkeypatch.setattr(integrity_check, "_STEPS", 100)
     result = invoke("check", owner, "--json")
     assert (result.exit_code, result.stdout) == (0, "")
     shares = [int(share) for share in re.findall(r": about (\d+)% is looked through", result.stderr)]

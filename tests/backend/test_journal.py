@@ -61,7 +61,7 @@ def test_records_wait_sealed_and_become_rows_when_settled(desk: Desk, hub: Sende
 def test_what_was_acknowledged_becomes_rows_once_over_a_restart(desk: Desk, hub: Sender, settled: int) -> None:
     post(desk, hub)
     for _ in range(settled):
-        desk.ingest.settle(1)
+        desk.ingest.checkpoint(1)
     desk.restart()
     assert journal(desk).pending_records == 3 - settled
     desk.settle()
@@ -75,7 +75,7 @@ def test_a_stop_between_the_commit_and_the_clean_up_doubles_nothing(
 ) -> None:
     post(desk, hub)
     monkeypatch.setattr(journal(desk), "drop", lambda batch: None)
-    desk.ingest.settle(1 << 20)
+    desk.ingest.checkpoint(1 << 20)
     desk.restart()
     desk.settle()
     assert len(desk.rows()) == 3
@@ -236,7 +236,7 @@ def test_a_damaged_entry_is_set_aside_told_and_asked_for_again_and_the_rest_goes
     assert journal(desk).pending_bytes == journal(desk).pending_records == 0
     answer = desk.state(hub, hub.state(segment))
     assert list(answer.taken(segment)) == [(1, 1), (3, 3)], "it is not said to be here any more"
-    look = desk.ingest.holes.look
+    look = desk.ingest.holes.check
     look(desk.ingest.storage, desk.ingest.taken, 1000.0)
     look(desk.ingest.storage, desk.ingest.taken, 1100.0)
     assert list(desk.ingest.holes.due(hub.hub, {}, 1100.0).values()) == [((2, 2),)]
@@ -308,7 +308,7 @@ def test_a_lost_sector_stops_no_start_and_what_stands_beside_it_is_found(
 
 def test_a_file_that_somebody_removed_stops_nobody(desk: Desk, hub: Sender) -> None:
     post(desk, hub)
-    journal(desk).turn()
+    journal(desk).rotate()
     files(desk)[0].unlink()
     post(desk, hub)
     desk.settle()
@@ -337,7 +337,7 @@ def test_a_record_of_which_no_rows_can_be_made_stops_no_other(
         desk.sql(
             "delete from epochs where id = ?" if poison == "context" else "delete from tables where epoch = ?", epoch
         )
-        desk.ingest.gate.forget()
+        desk.ingest.verifier.rolled_back()
     desk.settle()
     assert [value for _, value in desk.rows()] == [0.0, 1.0]
     assert desk.sql("select hub, reason from quarantine") == [(hub.hub, "journal")]

@@ -12,7 +12,7 @@ from backend_kit import Desk, Sender, row
 
 from backend import other_hubs
 from backend.conformance.probe import Probe
-from backend.other_hubs import DAY, EVERY_S, Whereabouts
+from backend.other_hubs import DAY, EVERY_S, OtherHubs
 from backend.server import Running
 from hub.core.errors import NotReady
 from hub.identity.enrolment import enrol
@@ -41,7 +41,7 @@ def at(subject: Subject, ago: float, **more: Any) -> Row:
 
 
 def ask(desk: Desk, hub: Sender, *devices: str, now: float = NOW) -> dict[str, str]:
-    found = Whereabouts(desk.ingest.storage).answer(hub.hub, devices, now)
+    found = OtherHubs(desk.ingest.storage).answer(hub.hub, devices, now)
     assert all(one["hub"] == "" and set(one) == {"hub", "name"} for one in found.values())
     return {device: one["name"] for device, one in found.items()}
 
@@ -92,7 +92,7 @@ def test_a_hub_cannot_go_through_a_makers_numbers_and_that_it_tried_is_seen(
 
 
 def test_one_question_follows_another_after_a_while(plain: Desk, hub: Sender) -> None:
-    asking, storage = Whereabouts(plain.ingest.storage), plain.ingest.storage
+    asking, storage = OtherHubs(plain.ingest.storage), plain.ingest.storage
     segment = hub.segment()
     plain.post(hub, segment.message([segment.block([row()])]))
     known = storage.find_stream(hub.hub, segment.run, "readings")

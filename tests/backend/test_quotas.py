@@ -56,7 +56,7 @@ def stated(hub: Sender, run: bytes) -> bytes:
 
 
 def test_a_person_is_told_before_anything_waits(desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quotas, "MANY_RUNS", 2)
+    monkeypatch.setattr(quotas, "MANY_RUNS_A_DAY", 2)
     assert [begin(desk, hub) for _ in range(5)] == [True] * 5
     assert desk.sql("select kind, detail from alarms") == [(quotas.RUNS_ALARM, quotas.MANY_DETAIL)]
 
@@ -164,7 +164,7 @@ def test_forks_and_a_revoked_hubs_messages_are_of_the_same_share(
         desk.post(hub, again.message([again.block([row(value=5.0 + n)])]))
     kept = desk.sql("select count(*), sum(length(raw)) from forks")[0]
     assert 0 < kept[0] < 9
-    assert kept[1] + kept[0] * quotas.LINE <= 3000
+    assert kept[1] + kept[0] * quotas.ROW_OVERHEAD <= 3000
     desk.ingest.registry.revoke(hub.hub, time.time())
     for _ in range(9):
         desk.answer(hub, os.urandom(900), RECORDS)
@@ -196,7 +196,7 @@ def tell(desk: Desk, hub: Sender, *rows: Any) -> None:
 def test_a_hub_that_raises_alerts_without_end_has_so_many_and_the_cleared_ones_make_room(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts, "MOST", 4)
+    monkeypatch.setattr(alerts, "MAX_ALERTS", 4)
     tell(desk, hub, *(told(n) for n in range(6)))
     assert [one["alert"] for one in desk.views.raised(hub.hub)] == ["a0", "a1", "a2", "a3"]
     assert desk.sql("select count(*) from readings r join series s on s.id = r.series where metric = 'alert'") == [(2,)]
@@ -229,7 +229,7 @@ def test_epoch_after_epoch_costs_the_other_hubs_no_number_that_is_known(
         assert begin(desk, hub)
         desk.settle()
     assert known.items() <= desk.ingest.storage.readings._series.items()
-    monkeypatch.setattr("backend.readings.MOST_KNOWN", 1)
+    monkeypatch.setattr("backend.readings.MAX_CACHED", 1)
     assert begin(desk, hub)
     desk.settle()
     assert len(desk.ingest.storage.readings._series) <= 4
@@ -239,7 +239,7 @@ def test_shapes_without_end_of_one_series_fill_no_memory(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.verifier.MAX_OPEN_EPOCHS", 1)
-    monkeypatch.setattr("backend.readings.MOST_KNOWN", 10)
+    monkeypatch.setattr("backend.readings.MAX_CACHED", 10)
     readings = desk.ingest.storage.readings
     for _ in range(3):
         segment, subject = hub.segment(), Subject("ble:1", "r")
@@ -251,7 +251,7 @@ def test_shapes_without_end_of_one_series_fill_no_memory(
 
 
 def test_boots_without_end_fill_no_memory(plain: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.readings.MOST_KNOWN", 5)
+    monkeypatch.setattr("backend.readings.MAX_CACHED", 5)
     hub = plain.enrol()
     segment = hub.segment()
     blocks = [segment.block([row(n, sure=False)], bytes([n]) * 16) for n in range(20)]
@@ -286,7 +286,7 @@ def test_a_look_for_holes_goes_through_what_moved_and_not_through_all_that_ever_
         return real(storage, stream, taken)
 
     monkeypatch.setattr(missing_records, "missing", missing)
-    look = desk.ingest.holes.look
+    look = desk.ingest.holes.check
     look(desk.ingest.storage, desk.ingest.taken, 1000.0)
     assert len(asked) == 5, "all, the first time"
     asked.clear()

@@ -11,8 +11,8 @@ from backend_kit import METER, NOW, ROOM, TEXT, Desk, Sender, row
 
 from backend import views
 from backend.ingest import STATE
-from backend.missing_records import ALARM_AFTER_S, Holes
-from backend.views import Unknown
+from backend.missing_records import ALARM_AFTER_S, MissingRecords
+from backend.views import NotFound
 from hub.core.errors import StorageError
 from hub.core.model import Position, Quality
 from hub.protocol.records.bodies import ClockMark, Gap
@@ -134,7 +134,7 @@ def test_signal_and_position_are_series_of_their_own(desk: Desk, hub: Sender) ->
     at = f"{hub.hub}/room-1"
     got = {name: desk.views.latest(f"{at}/{name}")["value"] for name in ("rssi", "latitude", "longitude")}
     assert got == {"rssi": -71, "latitude": 48.8566, "longitude": 2.3522}
-    with pytest.raises(Unknown):
+    with pytest.raises(NotFound):
         desk.views.latest(f"{at}/altitude")
     assert desk.views.stats()["readings"] == 2
 
@@ -368,7 +368,7 @@ def test_totals_that_take_long_to_count_are_not_counted_for_each_who_asks(
 def test_the_list_of_hubs_shows_the_newest_runs_and_how_many_there_are(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "MOST_STREAMS", 2)
+    monkeypatch.setattr(views, "MAX_STREAMS_SHOWN", 2)
     runs = [bytes([n]) * 16 for n in range(4)]
     for run in runs:
         segment = hub.segment(run=run)
@@ -418,13 +418,13 @@ def test_where_both_the_data_and_its_gap_arrive_the_data_wins(desk: Desk, hub: S
     assert desk.views.gaps()[0]["missing"] == [(2, 2)]
 
 
-def look(desk: Desk, holes: Holes, now: float) -> list[str]:
-    holes.look(desk.ingest.storage, desk.ingest.taken, now)
+def look(desk: Desk, holes: MissingRecords, now: float) -> list[str]:
+    holes.check(desk.ingest.storage, desk.ingest.taken, now)
     return desk.alarms()
 
 
 def test_a_hole_raises_an_alarm_after_five_minutes_and_clears_when_filled(desk: Desk, hub: Sender) -> None:
-    segment, holes = hub.segment(), Holes()
+    segment, holes = hub.segment(), MissingRecords()
     records = [segment.block([row(NOW + n)]) for n in range(4)]
     desk.post(hub, segment.message([records[0], records[3]]))
     assert look(desk, holes, 0.0) == []
@@ -436,7 +436,7 @@ def test_a_hole_raises_an_alarm_after_five_minutes_and_clears_when_filled(desk: 
 
 
 def test_a_declared_gap_is_no_hole(desk: Desk, hub: Sender) -> None:
-    segment, alerts, holes = hub.segment(), hub.segment(stream="alerts"), Holes()
+    segment, alerts, holes = hub.segment(), hub.segment(stream="alerts"), MissingRecords()
     segment.skip(2)
     desk.post(hub, segment.message([segment.block([row()])]))
     desk.post(hub, alerts.message([alerts.gap(gap(segment.run, 1, 2))]))
@@ -446,7 +446,7 @@ def test_a_declared_gap_is_no_hole(desk: Desk, hub: Sender) -> None:
 
 
 def test_a_missing_tail_is_seen_by_the_state_and_by_the_next_run(desk: Desk, hub: Sender) -> None:
-    holes = Holes()
+    holes = MissingRecords()
     one = hub.segment()
     one.block([row()])
     desk.state(hub, hub.state(one))

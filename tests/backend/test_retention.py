@@ -9,7 +9,7 @@ import pytest
 from backend_kit import NOW, Desk, Sender, row
 
 from backend import retention, sigfox_mailbox
-from backend.sigfox_mailbox import Doors, Mailbox
+from backend.sigfox_mailbox import CallbackTokens, Mailbox
 from hub.automation.alerts.lifecycle import Alert
 from hub.automation.alerts.stream_rows import row as alert_row
 from hub.automation.alerts.stream_rows import subject_of
@@ -35,7 +35,7 @@ def send(desk: Desk, hub: Sender, *rows: Row, stream: str = "readings") -> None:
 
 def look(desk: Desk, days: float) -> int:
     with desk.ingest.storage.transaction():
-        return desk.ingest.retention.look(time.time() + days * DAY)
+        return desk.ingest.retention.purge(time.time() + days * DAY)
 
 
 def left(desk: Desk, table: str) -> int:
@@ -106,7 +106,7 @@ def test_alarms_that_are_over_go_and_those_that_stand_stay(desk: Desk, hub: Send
 def test_callbacks_that_no_hub_fetches_and_questions_go_too(desk: Desk, hub: Sender) -> None:
     assert look(desk, 400) == 0, "before any callback ever came"
     connection = desk.ingest.storage.connection
-    door, _ = Doors(connection).issue(hub.hub, "bins", 1.0)
+    door, _ = CallbackTokens(connection).issue(hub.hub, "bins", 1.0)
     said: Any = {"device": "1D2F3", "time": 1_760_000_000, "seqNumber": 1, "data": "d2"}
     Mailbox(desk.ingest.storage).take(door, read("uplink", said), time.time())
     desk.ingest.whereabouts.answer(hub.hub, ["lorawan:1"], time.time())
@@ -164,7 +164,7 @@ def test_a_personal_reading_dated_in_the_future_goes_by_when_it_came(desk: Desk,
 
 
 def test_so_many_lines_go_at_once_whatever_they_are(desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "MOST", 3)
+    monkeypatch.setattr(retention, "MAX_DELETED", 3)
     now = int(time.time() * 1000)
     send(desk, hub, *(Row(Subject("ble:7", "r"), PERSONAL, now + n, True, (1.0,), 0, 1) for n in range(2)))
     send(desk, hub, *(alert(f"a{n}") for n in range(4)), *(alert(f"a{n}", "cleared") for n in range(4)), stream=ALERTS)

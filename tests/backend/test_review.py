@@ -61,7 +61,7 @@ def test_what_is_in_quarantine_is_taken_out_and_away(
     assert (one["hub"], one["reason"], one["bytes"]) == (hub.hub, "unreadable", len(bad))
     (file,) = (tmp_path / "out").iterdir()
     assert file.read_bytes() == bad
-    monkeypatch.setattr(quotas, "EVIDENCE", len(bad) + quotas.LINE)
+    monkeypatch.setattr(quotas, "EVIDENCE", len(bad) + quotas.ROW_OVERHEAD)
     monkeypatch.setattr(quotas, "AGAIN_S", 0.0)
     unreadable(plain, hub, 2)
     assert [line["id"] for line in ilot(plain, "quarantine")] == [one["id"]], "its share is full"

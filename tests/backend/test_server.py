@@ -179,7 +179,7 @@ async def test_a_body_beyond_its_limit_is_not_read(probe: Probe, announced: bool
 async def test_one_hubs_many_bodies_that_do_not_come_fill_no_memory_and_hold_up_no_other_hub(
     served: Running, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr("backend.api.hubs.MAX_OF_ONE", 3 << 20)
+    monkeypatch.setattr("backend.api.hubs.MAX_PER_HUB", 3 << 20)
     token = token_for(served)
     await enrol(token, tmp_path / "other")
     other = Probe(served.url, token, tmp_path / "other", probe.session)
@@ -386,7 +386,7 @@ def test_a_server_takes_as_many_descriptors_as_the_machine_lets_it() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (512, former[1]))
         for _ in range(2):
-            connections.make_room()
+            connections.raise_descriptor_limit()
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             assert (soft, hard) == (65_536 if hard == resource.RLIM_INFINITY else min(65_536, hard), former[1])
     finally:

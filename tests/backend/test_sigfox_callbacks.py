@@ -18,8 +18,8 @@ from backend.conformance.probe import Probe
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving
-from backend.sigfox_callbacks import Listen
-from backend.sigfox_mailbox import Doors
+from backend.sigfox_callbacks import ListenAddress
+from backend.sigfox_mailbox import CallbackTokens
 from hub.core.errors import ConfigError
 from hub.identity.enrolment import enrol
 
@@ -29,7 +29,7 @@ SAID = {"device": "1D2F3", "time": 1_760_000_000, "seqNumber": 1, "data": "d2072
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Running]:
     owners.init(tmp_path / "owner", owner="Ville")
-    async with serving(tmp_path / "owner", port=0, callbacks=Listen("127.0.0.1", 0)) as running:
+    async with serving(tmp_path / "owner", port=0, callbacks=ListenAddress("127.0.0.1", 0)) as running:
         yield running
 
 
@@ -40,7 +40,7 @@ class Town:
         self.served, self.probe, self.session = served, probe, probe.session
         self.hub = probe.hub
         connection = open_database(served.owner.database)
-        door, secret = Doors(connection).issue(self.hub, "bins", time.time())
+        door, secret = CallbackTokens(connection).issue(self.hub, "bins", time.time())
         connection.close()
         self.bearer = {"Authorization": f"Bearer {door}.{secret}"}
 
@@ -148,12 +148,12 @@ async def test_the_operator_of_the_backend_sees_tokens_and_what_waits(town: Town
 @pytest.mark.parametrize(
     ("listen", "says"),
     [
-        (Listen("0.0.0.0", 1), "would travel in clear"),
-        (Listen("example.org", 1), "no IP address"),
-        (Listen("127.0.0.1", 1, Path("c.pem")), "belong together"),
+        (ListenAddress("0.0.0.0", 1), "would travel in clear"),
+        (ListenAddress("example.org", 1), "no IP address"),
+        (ListenAddress("127.0.0.1", 1, Path("c.pem")), "belong together"),
     ],
 )
-def test_callbacks_are_not_received_in_clear_from_the_world(listen: Listen, says: str) -> None:
+def test_callbacks_are_not_received_in_clear_from_the_world(listen: ListenAddress, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         listen.checked()
 
@@ -173,7 +173,7 @@ def test_tokens_are_made_listed_assigned_and_revoked_by_command(tmp_path: Path) 
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     (made,) = ilot("token", "hub-1", "--name", "bins")
-    assert Doors(connection).find("", made["authorization"].removeprefix("Bearer ")) == made["id"]
+    assert CallbackTokens(connection).find("", made["authorization"].removeprefix("Bearer ")) == made["id"]
     assert ilot("assign", made["id"], "hub-2")[0]["moved"] == 0
     assert [(one["hub"], one["name"], one["revoked_at"]) for one in ilot("list")] == [("hub-2", "bins", None)]
     ilot("revoke", made["id"])

@@ -10,7 +10,7 @@ import pytest
 from backend_kit import Desk, Sender, row
 
 from backend import sigfox_mailbox
-from backend.sigfox_mailbox import Doors, Downlink, Mailbox, Told
+from backend.sigfox_mailbox import CallbackTokens, Downlink, HubUpdate, Mailbox
 from hub.core.errors import ConfigError, DecodeError, NotReady
 from hub.sdk.sigfox.callback import read
 
@@ -25,7 +25,7 @@ class Box:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.hub: Sender = desk.enrol()
-        self.doors = Doors(desk.ingest.storage.connection)
+        self.doors = CallbackTokens(desk.ingest.storage.connection)
         self.door, self.secret = self.doors.issue(self.hub.hub, "bins", NOW)
         self.mailbox = Mailbox(desk.ingest.storage)
 
@@ -33,7 +33,7 @@ class Box:
         return self.mailbox.take(self.door, callback(*args, **more), now)
 
     def told(self, *done: int, now: float = NOW, **downlinks: Downlink) -> None:
-        self.mailbox.told(self.hub.hub, Told(done, downlinks), now)
+        self.mailbox.apply_update(self.hub.hub, HubUpdate(done, downlinks), now)
 
     def pending(self) -> list[tuple[str, str]]:
         return [(entry.kind, entry.answered) for entry in self.mailbox.pending(self.hub.hub)[0]]

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 import hub.store_and_forward.buffer
-from backend.api.hubs import Hubs
+from backend.api.hubs import HubApi
 from backend.api.requests import errors
 from backend.ingest import NotAdmitted
 from hub.core.errors import AuthFailed, DecodeError, NotReady, StorageError
@@ -186,7 +186,7 @@ def test_lanes_and_times_are_those_of_the_code() -> None:
 def test_the_requests_are_the_routes_for_hubs() -> None:
     asked = {tuple(re.findall(r"`(\w+) (\S+)`", cells[0])[0]) for cells in table(LINK, "request")}
     router = web.UrlDispatcher()
-    Hubs.__new__(Hubs).route(router)
+    HubApi.__new__(HubApi).route(router)
     known = {
         (route.method, route.resource.canonical)
         for route in router.routes()

@@ -153,7 +153,7 @@ async def test_an_operator_has_lines_that_a_damaged_database_lost_sent_again(bui
                 db.execute("delete from readings where origin >> 12 in (select id from records where seq in (2, 3))")
                 db.execute("delete from records where seq in (2, 3)")
                 assert len(building.arrived()) < 40
-                told = resend_requests.ask(db, link.hub, time.time())
+                told = resend_requests.request(db, link.hub, time.time())
             assert [(one["stream"], one["missing"]) for one in told] == [("readings", 2)]
             await complete(building, link)
             assert link.status().wanted == 2
@@ -166,7 +166,7 @@ async def test_what_the_disk_damaged_in_the_journal_is_brought_again_by_the_hub(
     building.journal = True
     async with building.backend() as running:
         await building.enrol(running)
-        await running.worker.call(lambda ingest: setattr(ingest, "settle", lambda limit: 0))  # nothing becomes rows yet
+        await running.worker.call(lambda ingest: setattr(ingest, "checkpoint", lambda limit: 0))  # no rows yet
         async with building.hub() as (buffer, link):
             for _ in range(4):
                 await building.write(buffer, 5)
@@ -185,7 +185,7 @@ async def test_what_the_disk_damaged_in_the_journal_is_brought_again_by_the_hub(
 
 def test_a_hub_that_nobody_knows_cannot_be_asked(building: Building) -> None:
     with closing(open_database(building.directory / "backend.db")) as db, pytest.raises(ConfigError, match="no hub"):
-        resend_requests.ask(db, "hub-x", 0.0)
+        resend_requests.request(db, "hub-x", 0.0)
 
 
 def open_alarms(building: Building) -> list[str]:

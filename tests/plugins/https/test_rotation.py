@@ -12,7 +12,7 @@ import pytest
 
 from backend import owner as owners
 from backend import server
-from backend.key_files import keep, owner_root
+from backend.key_files import owner_root, write_key_file
 from backend.rotation import rotate
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import ConfigError
@@ -168,13 +168,13 @@ async def test_a_broker_that_plays_an_old_document_into_every_answer_achieves_no
     owner = rotate(building.directory)
     async with building.backend(), building.hub() as (buffer, link):
         await until(lambda: building.following.trust == owner.trust)
-        real = link.delivery.answered
+        real = link.delivery.apply_reply
 
         def answered(message: int, body: bytes, now: float) -> Any:
             reply = read_reply(body)
             return real(message, pack_reply(reply.acks, reply.need, old), now)
 
-        link.delivery.answered = answered  # type: ignore[method-assign]
+        link.delivery.apply_reply = answered  # type: ignore[method-assign]
         for _ in range(5):
             await building.write(buffer, 5)
             await until(lambda: done(link))
@@ -221,9 +221,9 @@ def test_a_machine_that_stops_during_the_change_leaves_a_directory_that_serves(
             calls += 1
             if calls == stop:
                 raise Stopped
-            keep(*what)
+            write_key_file(*what)
 
-        monkeypatch.setattr("backend.rotation.keep", write)
+        monkeypatch.setattr("backend.rotation.write_key_file", write)
 
     real = Path.replace
 

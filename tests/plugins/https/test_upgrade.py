@@ -13,7 +13,7 @@ import pytest
 
 from backend import acks, ingest
 from backend import owner as owners
-from backend.api.hubs import Hubs
+from backend.api.hubs import HubApi
 from hub.core.clock import SystemClock
 from hub.core.errors import DecodeError
 from hub.onboarding.other_hubs import Whereabouts
@@ -30,7 +30,7 @@ FIRST = {"/v1/trust", "/v1/enroll", "/v1/hubs/{hub}/records", "/v1/hubs/{hub}/st
 
 def of_the_first_release(patch: pytest.MonkeyPatch) -> None:
     """A backend that knows the first link protocol and the first columns, and no route that came later."""
-    reply, message, route = ingest.pack_reply, ingest.open_message, Hubs.route
+    reply, message, route = ingest.pack_reply, ingest.open_message, HubApi.route
 
     def packed(acks: Any, need: Any, trust: bytes, certificate: bytes, speaks: int) -> bytes:
         return reply(acks, need, trust)
@@ -59,7 +59,7 @@ def of_the_first_release(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ingest, "open_message", opened)
     patch.setattr(acks, "MAX_ACKS", 0)  # one ack for one run
     patch.setattr(integers.Reader, "_tight", tight)
-    patch.setattr(Hubs, "route", lambda self, router: route(self, Routes(router)))  # type: ignore[arg-type]
+    patch.setattr(HubApi, "route", lambda self, router: route(self, Routes(router)))  # type: ignore[arg-type]
 
 
 @pytest.fixture
