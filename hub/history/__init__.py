@@ -1,4 +1,4 @@
-"""Values over time, on the hub itself.
+"""History: values over time, on the hub itself.
 
     latest     latest value of each series, in memory
     recorder   hands accepted reports to memory, archive and rollups, once a second

@@ -1,6 +1,6 @@
-"""Last values in RAM: what the UI, the CLI and exporters show. Nothing here touches the disk.
+"""Latest values in memory, for the UI, the CLI and exporters. Nothing here touches the disk.
 
-Observing a report costs three attributes of its slot; the view by series is put together when somebody looks.
+Recording a report sets three attributes of its slot; the view by series is computed when somebody reads it.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any
 from hub.core.model import Device, LastValue, Metric, Report, Signal, TrustClass, Value, series_id
 
 MOST_SLOTS = 512
-"""Of one device: twice what its plan holds."""
+"""Maximum slots of one device: twice what its plan holds."""
 
 
 OBSERVED_S = 1.0
-"""History and hourly aggregates see one report of a device in this time, and the last one when nothing follows it; a
-source that is faster costs them nothing."""
+"""History and hourly aggregates take one report per device in this time, in seconds, and the last one when none
+follows; faster sources cost them nothing."""
 
 
 class Slot:
-    """Where the last report of one device with one set of metrics is left."""
+    """The last report of one device with one set of metrics."""
 
     __slots__ = ("device", "metrics", "report", "seats", "seen", "time", "trust")
 
@@ -28,30 +28,30 @@ class Slot:
         self.device = device
         self.metrics = metrics
         self.report: Report | None = None
-        self.time: float | None = None  # Unix seconds; None while the clock is not sure
+        self.time: float | None = None  # Unix seconds; None while the clock is not synchronised
         self.trust = TrustClass.C
-        self.seen = -2.0  # the moment of the last report that history took, in the time base it came with
+        self.seen = -2.0  # time of the last report that history took, in the time base of that report
         self.seats: Any = None  # see hub.history.recorder
 
 
 class Live:
-    """The slots of this life of the process, by device."""
+    """The slots of all devices since the start."""
 
     def __init__(self) -> None:
         self._slots: dict[str, list[Slot]] = {}
 
     def slot(self, device: Device, metrics: tuple[Metric, ...]) -> Slot:
-        """A slot for one shape of a device; called when its plan is compiled."""
+        """Add a slot for one set of metrics of a device; called when its plan is compiled."""
         slot = Slot(device, metrics)
         slots = self._slots.setdefault(device.id, [])
         slots.append(slot)
-        if len(slots) > MOST_SLOTS:  # of a device that never says the same twice: its plan has forgotten this one
+        if len(slots) > MOST_SLOTS:  # a device with ever new sets of metrics: its plan has dropped this one
             del slots[0]
         return slot
 
     def reseat(self, device: Device, may_show: Callable[[Metric], bool]) -> None:
-        """The plan of a device is compiled anew: what it said last is shown on, as far as that may be shown now, of
-        the place where it stands now."""
+        """Rebind a device's last values to its recompiled plan: its present place, and the metrics that may be shown
+        now."""
         kept: dict[int, tuple[Slot, list[Metric]]] = {}
         for slot, metric in _newest(self._slots.pop(device.id, ())):
             if may_show(metric):
@@ -65,45 +65,46 @@ class Live:
         self._slots.pop(device, None)
 
     def last_seen(self, device: str) -> float | None:
-        """Unix seconds of the device's last report, None when it has not been heard in this life."""
+        """Return Unix seconds of the device's last report, None if it has not reported since the start."""
         return max((slot.time for slot in self._slots.get(device, ()) if slot.time), default=None)
 
     def last_report(self, device: str) -> Report | None:
-        """What the device said last, None when it has not been heard in this life."""
+        """Return the device's last report, None if it has not reported since the start."""
         seen = [slot for slot in self._slots.get(device, ()) if slot.report is not None]
         last = max(seen, key=lambda slot: slot.time or 0.0, default=None)
         return last.report if last is not None else None
 
     def last_signal(self, device: str) -> Signal | None:
-        """How its last report came over the air, None when it came another way or not in this life."""
+        """Return the radio signal of its last report, None if there is none."""
         report = self.last_report(device)
         return report.signal if report is not None else None
 
     def values(self) -> Iterator[LastValue]:
-        """The last value of every series that has spoken, by device."""
+        """Yield the last value of every series, by device."""
         for _, slot, metric in self._last():
             if slot.report is not None:
                 yield _last_value(slot.report, slot, metric)
 
     def metrics(self) -> Iterator[tuple[str, Metric]]:
-        """Device and metric of every series that has spoken."""
+        """Return device and metric of every series with a value."""
         return ((device, metric) for device, _, metric in self._last())
 
     def value(self, device: str, metric: str) -> Value | None:
-        """The last value of one metric of a device, None when it has not spoken in this life."""
+        """Return the last value of one metric of a device, or None."""
         for slot, found in _newest(self._slots.get(device, ())):
             if found.key == metric and slot.report is not None:
                 return slot.report.values[metric]
         return None
 
     def changed(self, seen: dict[int, Report]) -> list[LastValue]:
-        """The last values that came since the same `seen`, which this fills; all of them while it is empty."""
+        """Return the last values that are new since the call with the same `seen`, which is updated; all while it is
+        empty."""
         fresh = [
             _last_value(slot.report, slot, metric)
             for _, slot, metric in self._last()
             if slot.report is not None and seen.get(id(slot)) is not slot.report
         ]
-        seen.clear()  # of slots that are gone too
+        seen.clear()  # also drops removed slots
         seen |= {id(slot): slot.report for slots in self._slots.values() for slot in slots if slot.report is not None}
         return fresh
 
@@ -114,7 +115,7 @@ class Live:
 
 
 def _newest(slots: Iterable[Slot]) -> list[tuple[Slot, Metric]]:
-    """Each metric with the slot that said it last."""
+    """Return each metric with the slot that reported it last."""
     last: dict[str, tuple[Slot, Metric]] = {}
     for slot in slots:
         for metric in slot.metrics if slot.report else ():

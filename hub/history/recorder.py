@@ -1,11 +1,11 @@
-"""From the straight path to history and hourly aggregates: a report waits in a list, and is taken apart once a second.
+"""Records accepted reports in history and hourly aggregates: queues them, and processes the queue once a second.
 
-What waits are the values that privacy let through, so nothing else is ever kept here. A reading that its source calls
-bad is left out. A report whose moment is not sure waits until the clock is, and is dated then by how long it waited.
+Only values that passed the privacy filter are queued. Readings of bad quality are left out. A report whose time is not
+yet sure waits until the clock is synchronised, and is then dated by how long it waited.
 
-Of a device that speaks faster than once a second the straight path shows one report a second. What came between is held
-here, the newest of each shape, and is taken when nothing else follows: a lamp that says "off" and at once "on" is on.
-Whether something follows is told by the hub's clock: that of the device may be another.
+The path of a reading passes on one report a second per device. Reports in between are held here, the newest of each set
+of metrics, and recorded when none follows: a lamp that reports "off" and at once "on" is recorded as on. Whether one
+follows is measured by the hub's clock, since the device's may differ.
 """
 
 from __future__ import annotations
@@ -21,33 +21,35 @@ from hub.history.rollups.pending import ColumnBinding
 from hub.history.rollups.recorder import Rollups
 
 MOST = 4096
-"""Reports that wait before they are taken at once: an integration may hand over a day in one go. Some 350 bytes each,
-and a few milliseconds of the loop."""
+"""Queued reports at which they are processed at once: an integration may hand over a day in one go. About 350 bytes
+each, and a few milliseconds of the event loop."""
 UNDATED = 16_384
-"""Half an hour of 500 devices, 5 MiB. Their readings are in the buffer whatever becomes of these."""
+"""Half an hour of 500 devices, 5 MiB. Their readings are in the buffer in any case."""
 
 Waiting = tuple[tuple[ColumnBinding, ...], str, float, bool, Sequence[Value]]
-"""Where the values go (of the place and the metrics that there were when they were said: plans change), the device,
-the moment, whether that is Unix seconds or monotonic ones, the values."""
+"""(bindings of place and metrics at the time of the report, device, moment, whether that is Unix or monotonic seconds,
+values)."""
 
 
 class Observer:
-    """One a hub; `see` is called in the straight path."""
+    """Records reports; `see` is called for every report and must be fast."""
 
     def __init__(self, rollups: Rollups, clock: Clock) -> None:
         self._rollups, self._clock = rollups, clock
         self._waiting: list[Waiting] = []
         self._undated: deque[Waiting] = deque(maxlen=UNDATED)
         self._held: dict[Slot, Waiting] = {}
-        self._stood: dict[Slot, tuple[Waiting, float]] = {}  # held at the last look, since which monotonic second
+        self._stood: dict[
+            Slot, tuple[Waiting, float]
+        ] = {}  # held at the last drain, with the monotonic second since when
         self.readings = 0
         self.beyond = 0
-        """Reports with a value that is no number of 64 bit in steps of its metric."""
+        """Reports with a value that does not fit 64 bits in steps of its metric."""
         self.forgotten = 0
-        """Reports that history and aggregates go without: the clock was not sure for too long."""
+        """Reports missing from history and aggregates because the clock was not sure for too long."""
 
     def hold(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None:
-        """What came too soon after a report that was taken."""
+        """Hold a report that came too soon after a recorded one."""
         if quality is not Quality.BAD:
             self._held[slot] = (slot.seats or self._seats(slot), slot.device.id, moment, sure, values)
 
@@ -61,12 +63,14 @@ class Observer:
             self.drain()
 
     def finish(self) -> None:
-        """`drain` at a stop: nothing follows what is held."""
+        """Drain everything, held reports included, at a stop."""
         self.drain(everything=True)
 
     def drain(self, *, everything: bool = False) -> None:
-        """Take all that waits and can be dated; what is held too when nothing has followed it for OBSERVED_S, or
-        `everything` at once."""
+        """Record all queued reports that can be dated.
+
+        Held ones are recorded when none has followed for OBSERVED_S, or at once with `everything`.
+        """
         waiting, self._waiting = self._waiting, []
         now, sure_now, monotonic = self._clock.now(), self._clock.sure(), self._clock.monotonic()
         horizon = int(now) - SPAN_S
@@ -80,7 +84,7 @@ class Observer:
             seats, device, moment, sure, values = one
             if not sure:
                 if not sure_now:
-                    self.forgotten += len(self._undated) == UNDATED  # the oldest makes room
+                    self.forgotten += len(self._undated) == UNDATED  # the deque drops its oldest
                     self._undated.append(one)
                     continue
                 moment = now - (monotonic - moment)
@@ -91,7 +95,7 @@ class Observer:
                     self.beyond += 1
 
     def _last(self, monotonic: float, *, everything: bool) -> list[Waiting]:
-        """What is held and was not followed."""
+        """Return held reports that no other followed."""
         found: list[Waiting] = []
         stood, self._stood = self._stood, {}
         for slot, last in list(self._held.items()):
@@ -102,7 +106,7 @@ class Observer:
                 continue
             del self._held[slot]
             seats, device, moment, sure, values = last
-            slot.seen = max(moment, int(slot.seen) + 1.0)  # history tells seconds apart, and it came after
+            slot.seen = max(moment, int(slot.seen) + 1.0)  # history has a resolution of 1 s, and this one came after
             found.append((seats, device, slot.seen, sure, values))
         return found
 

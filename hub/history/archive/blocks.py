@@ -1,4 +1,4 @@
-"""The files of raw history, byte by byte. Pure; the format is in `hub.history.archive`."""
+"""Encoding of raw history files. Pure; the format is specified in `hub.history.archive`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hub.protocol.records.seal import AES, CHACHA
 MAGIC = b"ilotraw\1"
 HEAD = struct.Struct(">8sB16sQQI")
 BOUND = HEAD.size - 4
-"""So many bytes of the head are bound to everything that is sealed."""
+"""Length of the part of the head that is associated data of everything sealed."""
 ID_BYTES, SECRET_BYTES, TAG_BYTES = 16, 32, 16
 DIRECTORY_LABEL, BLOCK_LABEL = b"ilot/raw-directory/1\0", b"ilot/raw-block/1\0"
 CIPHERS = {1: AES, 2: CHACHA}
@@ -31,15 +31,16 @@ _NONCE = bytes(12)
 PLAIN, PACKED = 0, 1
 MOST_SERIES = 1 << 17
 MOST_ROWS = 1 << 21
-"""Of one block; a file holds far less."""
+"""Maximum rows of one block; a file holds far less."""
 MOST_BYTES = 8 << 20
-"""Of one block, unpacked."""
+"""Maximum size of one block, decompressed."""
 ALWAYS = 1 << 62
-"""Beyond any second."""
+"""A second beyond any reading."""
 
 
 class Head(NamedTuple):
-    """What stands in clear. `raw`: its first bytes, which everything sealed is bound to; `directory`: bytes."""
+    """The clear-text head. `raw`: its first BOUND bytes, the associated data; `directory`: bytes of the sealed
+    directory."""
 
     cipher: int
     id: bytes
@@ -50,7 +51,7 @@ class Head(NamedTuple):
 
 
 class Root:
-    """The key of all files of a hub, and those that are made of it."""
+    """The root key of a hub's files, and the keys derived from it."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -68,7 +69,7 @@ def _derived(key: bytes, salt: bytes, info: bytes) -> bytes:
 
 
 class Series(NamedTuple):
-    """One series of a file that is made: its number, its secret, its readings, which are sorted and not none."""
+    """A series of a new file: number, secret, and its readings, sorted and not empty."""
 
     number: int
     secret: bytes
@@ -76,8 +77,11 @@ class Series(NamedTuple):
 
 
 def put_file(root: Root, aead: str, id: bytes, first: int, last: int, series: Iterable[Series]) -> bytes:
-    """A file of these series, in the order of their numbers. `id` was never used before; `first` and `last` are the
-    seconds of the earliest and the latest reading. `series` is gone through once: one is in memory at a time."""
+    """Encode a file of these series, ordered by number.
+
+    `id` was never used before; `first` and `last` are the Unix seconds of the earliest and latest reading. `series` is
+    iterated once, so that one series at a time is in memory.
+    """
     cipher = next(number for number, name in CIPHERS.items() if name == aead)
     bound = HEAD.pack(MAGIC, cipher, id, first, last, 0)[:BOUND]
     head = Head(cipher, id, first, last, 0, bound)
@@ -99,7 +103,7 @@ def put_file(root: Root, aead: str, id: bytes, first: int, last: int, series: It
 
 
 def get_head(data: bytes) -> Head:
-    """The head of a file, of its first HEAD.size bytes. Raises DecodeError."""
+    """Parse the head from the first HEAD.size bytes of a file. Raises DecodeError."""
     if len(data) < HEAD.size:
         raise DecodeError("raw-truncated", "a file of raw history ends within its head")
     magic, cipher, id, first, last, directory = HEAD.unpack_from(data)
@@ -109,7 +113,7 @@ def get_head(data: bytes) -> Head:
 
 
 class Directory(NamedTuple):
-    """Where each series of a file begins, from the start of the file, and how many bytes it has."""
+    """Number and offset of each series' block, from the start of the file; one more offset marks the end."""
 
     numbers: list[int]
     offsets: list[int]
@@ -123,7 +127,7 @@ class Directory(NamedTuple):
 
 
 def get_directory(root: Root, head: Head, sealed: bytes) -> Directory:
-    """Raises DecodeError."""
+    """Decrypt and parse the directory. Raises DecodeError."""
     try:
         reader = Reader(root.directory(head).decrypt(_NONCE, sealed, head.raw))
     except InvalidTag:
@@ -144,7 +148,7 @@ def get_directory(root: Root, head: Head, sealed: bytes) -> Directory:
 def get_block(
     root: Root, head: Head, number: int, secret: bytes, sealed: bytes, begin: int = 0, end: int = ALWAYS
 ) -> list[Point]:
-    """The readings of a series in [begin, end), sorted. Raises DecodeError."""
+    """Decrypt the readings of a series in [begin, end), sorted. Raises DecodeError."""
     try:
         body = root.block(head, number, secret).decrypt(_NONCE, sealed, head.raw)
     except InvalidTag:
@@ -153,7 +157,7 @@ def get_block(
 
 
 def get_body(body: bytes, begin: int = 0, end: int = ALWAYS) -> list[Point]:
-    """The readings of what was sealed. Raises DecodeError, nothing else, whatever it is given."""
+    """Decode a decrypted block. Raises DecodeError and nothing else, for any input."""
     form, pages = body[:1], body[1:]
     if form == bytes([PACKED]):
         unpacker = zlib.decompressobj()

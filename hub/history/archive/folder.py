@@ -1,4 +1,4 @@
-"""The directory of raw history: files that are written whole, found by their names, and let go. Blocking."""
+"""The directory of raw history: writes files atomically, finds them by name, deletes old ones. Blocking."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hub.core.disk.atomic_files import make_directory, sync_directory, write_ato
 from hub.core.errors import DiskRefuses
 
 KEEP_FREE = 64 << 20
-"""Bytes that are left to the rest of the hub: below it, raw history makes room instead of taking it."""
+"""Bytes left to the rest of the hub: below it, raw history deletes files instead of writing any."""
 _NAME = re.compile(r"(\d{1,19})-(\d{1,19})-[0-9a-f]{8}\.raw", re.ASCII)
 
 
 class File(NamedTuple):
-    """`last` first: files are let go in that order."""
+    """A file, ordered by `last`, the order of deletion."""
 
     last: int
     first: int
@@ -26,7 +26,8 @@ class File(NamedTuple):
 
 
 class Folder:
-    """`files` and `total` are as of `look` and what was done since. Lists are replaced, never changed: others read."""
+    """The files of raw history. `files` and `total` are as of `look` and later changes; the list is replaced, never
+    modified, because other threads read it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,8 +35,7 @@ class Folder:
         self.total = 0
 
     def look(self) -> None:
-        """See what lies there, by names alone, and remove what a write left behind that was cut short. Raises
-        DiskRefuses."""
+        """List the directory by names alone, and remove leftovers of interrupted writes. Raises DiskRefuses."""
         found = []
         try:
             make_directory(self.path)
@@ -53,7 +53,7 @@ class Folder:
         self._are(found)
 
     def write(self, first: int, last: int, id: bytes, data: bytes) -> None:
-        """Raises DiskRefuses; nothing of it is there then."""
+        """Write a file atomically. Raises DiskRefuses."""
         name = f"{first:010d}-{last:010d}-{id[:4].hex()}.raw"
         try:
             write_atomically(self.path / name, data)
@@ -62,9 +62,11 @@ class Folder:
         self._are([*self.files, File(last, first, name, len(data))])
 
     def purge(self, before: int, most: int, coming: int = 0) -> tuple[int, int]:
-        """Let files go that ended before `before`, then the oldest until all of them with `coming` more bytes take no
-        more than `most` and KEEP_FREE stays free. How many were too old, and how many went for want of room. Raises
-        DiskRefuses."""
+        """Delete files that ended before `before`, then the oldest ones for want of room.
+
+        Room means: all files and `coming` more bytes take `most` at most, and KEEP_FREE stays free. Returns how many
+        were too old, and how many were deleted for want of room. Raises DiskRefuses.
+        """
         old = [file for file in self.files if file.last < before]
         rest = self.files[len(old) :]
         short = max(
@@ -81,15 +83,15 @@ class Folder:
         return len(old), len(crowded)
 
     def room(self, coming: int) -> bool:
-        """Whether a file of so many bytes leaves KEEP_FREE."""
+        """Return whether a file of this size leaves KEEP_FREE."""
         return self._free() - coming >= KEEP_FREE
 
     def clear(self) -> None:
-        """Remove all that lies there. Raises DiskRefuses."""
+        """Delete all files. Raises DiskRefuses."""
         self._drop(self.files)
 
     def within(self, begin: int, end: int) -> list[File]:
-        """The files that may hold a reading of [begin, end), those that begin first first."""
+        """Return the files that may hold readings of [begin, end), by their beginning."""
         return sorted(
             (file for file in self.files if file.first < end and begin <= file.last),
             key=lambda file: (file.first, file.name),
@@ -97,7 +99,7 @@ class Folder:
 
     @property
     def first(self) -> int | None:
-        """The earliest second of all."""
+        """The earliest second of all files, or None."""
         return min((file.first for file in self.files), default=None)
 
     def _drop(self, files: list[File]) -> None:

@@ -1,11 +1,11 @@
-"""Where the root key of raw history lies, and how it goes. Blocking.
+"""The root key of raw history: where it is stored, created and destroyed. Blocking.
 
     <state>/keys/raw.key    32 random bytes, mode 0600: on the same card as what it opens
     ilot-raw                …or a systemd credential of 32 bytes in its place
     <state>/keys/raw.tpm    the same, sealed by this machine's TPM (`hub.identity.keys.tpm`)
 
-What is not there is made, once. What is there and does not open is never made anew by itself: what it opens would be
-lost. A factory reset destroys them with the hub's other keys.
+A missing key is created once. A key that cannot be opened is never replaced automatically, which would lose all files.
+A factory reset destroys them with the hub's other keys.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ LABEL = b"ilot/raw-tpm/1\0"
 
 
 def root(where: str, keys: Path, environment: Mapping[str, str] | None = None) -> bytes:
-    """The root key, made where there is none. Raises NotReady when the TPM does not give it, ConfigError when a file is
-    not what it should be, DiskRefuses."""
+    """Return the root key, creating it if there is none.
+
+    Raises NotReady when the TPM refuses, ConfigError when a file is invalid, DiskRefuses.
+    """
     return _of_tpm(keys / FILES[TPM]) if where == TPM else _of_file(keys / FILES[KEY_FILE], environment)
 
 
@@ -70,12 +72,12 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def lying(keys: Path) -> list[str]:
-    """Where a root key lies, of `key-file` and `tpm`."""
+    """Return which of `key-file` and `tpm` exist."""
     return [where for where, name in FILES.items() if (keys / name).exists()]
 
 
 def destroy(where: str, keys: Path) -> None:
-    """Overwrite and remove. Raises DiskRefuses."""
+    """Overwrite and remove a root key. Raises DiskRefuses."""
     try:
         with contextlib.suppress(FileNotFoundError):
             shred(keys / FILES[where])

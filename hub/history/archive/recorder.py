@@ -1,4 +1,4 @@
-"""Takes what history hands over, writes it now and then, gives it back, erases it, and lets the oldest go."""
+"""The raw history of one hub: queues pages from memory, writes, reads, erases and expires them."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from hub.history.memory.pages import Point, points, span
 from hub.protocol.records.seal import default_aead
 
 EVERY_S, AGAIN_S = 3600.0, 300.0
-"""Between two writes; and while the disk refuses, or the key cannot be had."""
+"""Seconds between two writes, and between retries while the disk or the key is unavailable."""
 LOOK_S = 5.0
 WRITE_AT = 256 << 10
-"""Bytes that wait, at which they are written before the hour is over."""
+"""Queued bytes at which they are written before the hour is over."""
 MOST = 1 << 20
-"""…beyond which the oldest of them are given up: the disk refuses."""
+"""Queued bytes beyond which the oldest are dropped, since the disk refuses them."""
 ENTRY_BYTES = 150
-"""What a page that waits takes beside its bytes."""
+"""Memory of a queued page beside its bytes."""
 AT_ONCE = 16
-"""Files that are read, or strips that are looked at, before anybody else may run."""
+"""Files read, or column groups handed over, before other tasks get a turn."""
 REMEMBERED, TOLD = 1000, 10
-"""Damaged parts that are known by name, so that each counts once; and those of them that stand in the log."""
+"""Damaged parts remembered by name, so that each counts once; and how many of them are logged."""
 
 Column = tuple[str, str]
 """Key and resolution of a metric."""
@@ -51,7 +51,7 @@ _log = logging.getLogger("hub.rawdisk")
 
 
 class Waiting(NamedTuple):
-    """A page that is not written yet. `columns`: what each of its columns is, None where it is not to be kept."""
+    """A queued page. `columns`: the series of each of its columns, None where it must not be kept."""
 
     place: str
     columns: tuple[Column | None, ...]
@@ -59,10 +59,12 @@ class Waiting(NamedTuple):
 
 
 class RawDisk:
-    """One a hub. `root` gives the root key, blocking; `wanted(place, metric)`: whether the owner wants such data here,
-    None where nobody can say yet; `drain` takes, at a stop, what waits for history.
-    `keep_s`: how long readings stay; `most`: bytes
-    that they take at most; `where` the root key lies, for status."""
+    """The raw history of one hub.
+
+    `root` returns the root key, blocking; `wanted(place, metric)` says whether the owner wants such data kept, None
+    while undecided; `drain` flushes what waits for history, at a stop. `keep_s`: retention in seconds; `most`: maximum
+    bytes on disk; `where` the root key is stored, for the status.
+    """
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class RawDisk:
         self._born = clock.monotonic()
         self.written: float | None = None
         self.readings = 0
-        """Written by this life of the hub."""
+        """Readings written since the start."""
         self.damaged = 0
         """Directories and blocks that could not be read."""
         self.lost = 0
@@ -129,8 +131,8 @@ class RawDisk:
         return self._root
 
     async def _readable(self) -> Root | None:
-        """The root key. At the start of a life it is waited for: whoever asks then is not told that nothing was kept.
-        None while it cannot be had."""
+        """Return the root key, None while it is unavailable. Waits for it after the start, so that an early reader does
+        not find an empty history."""
         if self._root is None and not self._refused:
             async with self._lock:
                 with contextlib.suppress(StorageError, NotReady, ConfigError):
@@ -138,7 +140,7 @@ class RawDisk:
         return self._root
 
     async def run(self) -> None:
-        """Write every hour, or as soon as enough waits; at the end, write everything."""
+        """Write every hour, or as soon as enough is queued; at the end, write everything."""
         last: float | None = None
         try:
             while True:
@@ -147,7 +149,9 @@ class RawDisk:
                     if last is not None:
                         await self._hand_over()
                     last = now
-                    await asyncio.shield(self.write())  # a thread that writes ends before the last write begins
+                    await asyncio.shield(
+                        self.write()
+                    )  # shielded: a write in a thread must end before the last write begins
                 await self._clock.sleep(LOOK_S)
         finally:
             self._drain()
@@ -158,7 +162,7 @@ class RawDisk:
     async def _hand_over(self) -> None:
         for at in range(0, len(self._history.strips), AT_ONCE):
             self._history.hand_over(at, AT_ONCE)
-            await asyncio.sleep(0)  # a strip that moves up meanwhile is handed over the next time
+            await asyncio.sleep(0)  # a column group that moves up meanwhile comes the next time
 
     def _due(self, since: float) -> bool:
         if self._refused:
@@ -166,7 +170,7 @@ class RawDisk:
         return since >= EVERY_S or self._bytes >= WRITE_AT
 
     async def write(self) -> int:
-        """Write what waits and let go what is too old. How many readings. What is refused stays in memory."""
+        """Write the queue and delete what is too old; returns the number of readings. What is refused stays queued."""
         async with self._lock:
             try:
                 root = await self._opened()
@@ -214,7 +218,7 @@ class RawDisk:
         first: int,
         last: int,
     ) -> tuple[bytes, int]:
-        """In a thread: the bytes of a file, and how many readings are in it."""
+        """Encode a file: its bytes and the number of readings. Runs in a thread."""
         of: dict[str, list[Waiting]] = {}
         for one in waiting:
             of.setdefault(one.place, []).append(one)
@@ -236,7 +240,7 @@ class RawDisk:
         return put_file(root, self._aead, id, first, last, series()), count
 
     def _put(self, first: int, last: int, id: bytes, data: bytes) -> bool:
-        """In a thread: make room and write. False where there is none."""
+        """Make room and write; False where there is none. Runs in a thread."""
         _, crowded = self._folder.purge(0, self._most, len(data))
         self._crowded(crowded)
         if not self._folder.room(len(data)) or len(data) > self._most:
@@ -245,7 +249,7 @@ class RawDisk:
         return True
 
     async def _unwanted(self) -> None:
-        """Erase what is not wanted any more: a zone is a dwelling since, or personal data were wanted before."""
+        """Erase series that must no longer be kept: a zone became a dwelling, or personal data are no longer wanted."""
         for place, metric in await self._memory.names():
             if self._wanted(place, metric) is False:
                 _log.info("raw history of %s/%s is erased: it is personal", place, metric)
@@ -253,7 +257,7 @@ class RawDisk:
 
     async def _purge(self) -> None:
         if not self._clock.sure():
-            return  # a clock that is wrong would let everything go
+            return  # a wrong clock would delete everything
         before = int(self._clock.now() - self._keep_s)
         _, crowded = await asyncio.to_thread(self._folder.purge, before, self._most)
         self._crowded(crowded)
@@ -269,32 +273,40 @@ class RawDisk:
     # out
 
     async def erase(self, place: str, metric: str | None = None) -> int:
-        """Erase all of a place, or one of its metrics, for good: what waits, and the secret without which nothing of it
-        on the disk can be read. How many series. Raises DiskRefuses, StorageError."""
+        """Erase a place, or one of its metrics, for good: the queue, and the secret without which nothing on disk can
+        be read.
+
+        Returns the number of series. Raises DiskRefuses, StorageError.
+        """
         async with self._lock:
             self._waiting = [one for one in (_without(one, place, metric) for one in self._waiting) if one]
             self._bytes = sum(len(one.page) + ENTRY_BYTES for one in self._waiting)
             return await self._memory.destroy(place, metric)
 
     async def series(self) -> list[tuple[str, str]]:
-        """(place, metric) of all that lies there."""
+        """Return (place, metric) of all series on disk."""
         return await self._memory.names()
 
     async def since(self, place: str, metric: str) -> int | None:
-        """The second from which readings of a series may lie there, None where there are none."""
+        """Return the second from which readings of a series may exist, None where there are none."""
         await self._readable()
         known, first = await self._memory.find(place, metric), self._folder.first
         return None if not known or first is None else max(first, min(one.since for one in known), self._oldest())
 
     @property
     def began(self) -> int:
-        """Of what was said before this second, memory may know nothing. By how long this life lasts: the clock may have
-        been wrong at its start."""
+        """The second since which the history in memory is complete; earlier readings may be on disk only.
+
+        Computed from the uptime, because the clock may have been wrong at the start.
+        """
         return int(self._clock.now() - (self._clock.monotonic() - self._born)) + 1
 
     async def walk(self, place: str, metric: str, begin: int, end: int) -> AsyncIterator[tuple[int, list[Reading]]]:
-        """The readings of a series in [begin, end) that were written, a few files at a time: (a second before which
-        nothing more will come, readings). They may come more than once. Raises DiskRefuses, StorageError."""
+        """Yield the written readings of a series in [begin, end), a few files at a time.
+
+        Each item is (a second before which nothing more will come, readings). Readings may be repeated. Raises
+        DiskRefuses, StorageError.
+        """
         begin = max(begin, self._oldest())
         known, root = await self._memory.find(place, metric), await self._readable()
         if root is None or not known:
@@ -306,11 +318,12 @@ class RawDisk:
             yield (rest[0].first if rest else end), found
 
     def _oldest(self) -> int:
-        """Nothing that was said before is given out, though its file may stay for what came with it."""
+        """Return the retention limit: older readings are not returned, even if their file still exists for the sake of
+        others."""
         return int(self._clock.now() - self._keep_s) if self._clock.sure() else 0
 
     def _read(self, root: Root, files: list[File], known: list[Known], begin: int, end: int) -> list[Reading]:
-        """In a thread."""
+        """Read the series from these files. Runs in a thread."""
         found: list[Reading] = []
         for file in files:
             try:
@@ -318,7 +331,7 @@ class RawDisk:
                     scale = Scale(one.step)
                     found += [(time, scale(value)) for time, value in said]
             except FileNotFoundError:
-                pass  # it was let go meanwhile
+                pass  # deleted meanwhile
             except OSError as error:
                 self._spoils(file, error.strerror or str(error))
         return found
@@ -350,7 +363,7 @@ class RawDisk:
                     self._spoils(file, f"{one.place}/{one.metric}: {error.detail}", f"/{one.n}")
 
     def _spoils(self, file: File, why: str, part: str = "") -> None:
-        """Something of a file cannot be read: told once."""
+        """Count and log a damaged part of a file, once."""
         name = file.name + part
         if name not in self._spoilt and len(self._spoilt) < REMEMBERED:
             self._spoilt.add(name)
@@ -359,7 +372,7 @@ class RawDisk:
                 _log.warning("raw history: a part of %s cannot be read and is skipped: %s", file.name, why)
 
     def status(self) -> dict[str, Any]:
-        """For the control socket."""
+        """Return the state for the control socket."""
         return {
             "sealed_by": self._where, "files": len(self._folder.files), "disk": self._folder.total,
             "first": self._folder.first, "written": self.written, "readings": self.readings, "waiting": self._bytes,
@@ -367,7 +380,7 @@ class RawDisk:
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
-        """Sentences for `ilot status`."""
+        """Return the problems to show in `ilot status`, one sentence each."""
         said = [f"raw history cannot be kept on disk: {self._refused}"] if self._refused else []
         if self.lost:
             said.append(f"{self.lost} readings are in no raw history on disk: the disk did not take them in time")
@@ -377,7 +390,7 @@ class RawDisk:
 
 
 def _without(one: Waiting, place: str, metric: str | None) -> Waiting | None:
-    """What is left of a page when a place, or one metric of it, is erased."""
+    """Return what remains of a queued page after a place, or one metric of it, was erased."""
     if one.place != place:
         return one
     columns = tuple(None if c is None or metric in (None, c[0]) else c for c in one.columns)

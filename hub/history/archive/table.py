@@ -1,4 +1,4 @@
-"""The series of raw history and their secrets: a table of the hub's store, of which no backup takes the rows along."""
+"""Series of raw history and their secrets: a table of the hub's store that no backup includes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hub.history.archive.blocks import SECRET_BYTES
 
 
 class Known(msgspec.Struct, frozen=True):
-    """`n` is never given twice; `step`: the resolution that values are counted in; `since`: the second of the first
-    reading that was written; `secret` is half of the key of its blocks."""
+    """A series. `n` is never reused; `step`: the resolution in which values are counted; `since`: the second of the
+    first reading written; `secret` is half of the key of its blocks."""
 
     n: int
     place: str
@@ -32,13 +32,13 @@ _QUERY = "SELECT n, place, metric, step, since, secret FROM raw_series"
 
 
 class Memory:
-    """Every method raises DiskRefuses and StorageError."""
+    """The table of series. Every method raises DiskRefuses and StorageError."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def named(self, wanted: Iterable[tuple[str, str, str]], since: int) -> dict[tuple[str, str, str], Known]:
-        """The series of these (place, metric, step), made where there are none: durable when it returns."""
+        """Return the series of these (place, metric, step), creating missing ones; durable on return."""
         names = list(wanted)
 
         def work(db: apsw.Connection) -> dict[tuple[str, str, str], Known]:
@@ -58,7 +58,7 @@ class Memory:
         return await self._store.call(work)
 
     async def find(self, place: str, metric: str) -> list[Known]:
-        """One for each resolution that the series has had."""
+        """Return the series of a place and metric, one per resolution it has had."""
 
         def work(db: apsw.Connection) -> list[Known]:
             return [Known(*row) for row in db.execute(f"{_QUERY} WHERE place = ? AND metric = ?", (place, metric))]
@@ -66,7 +66,7 @@ class Memory:
         return await self._store.call(work)
 
     async def names(self) -> list[tuple[str, str]]:
-        """(place, metric) of all."""
+        """Return (place, metric) of all series."""
 
         def work(db: apsw.Connection) -> list[tuple[str, str]]:
             return list(db.execute("SELECT DISTINCT place, metric FROM raw_series"))
@@ -74,7 +74,7 @@ class Memory:
         return await self._store.call(work)
 
     async def destroy(self, place: str | None = None, metric: str | None = None) -> int:
-        """Destroy the secrets of a place, of one metric of it, or all. How many series there were."""
+        """Destroy the secrets of a place, of one metric of it, or all. Returns the number of series."""
 
         def work(db: apsw.Connection) -> int:
             before = db.total_changes()

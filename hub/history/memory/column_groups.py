@@ -1,4 +1,4 @@
-"""Strips, their blocks, and the rings that read them. Pure; see `hub.history.memory`."""
+"""Column groups, their blocks, and the rings that read them. Pure; see `hub.history.memory`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from decimal import Decimal
 from hub.history.memory.pages import Point, points, put_page, without
 
 PAGE, WHOLE = 32, 1024
-"""Rows of a page at most; values of a block."""
+"""Maximum rows of a page; values of a block."""
 LEAST_ROWS = 8
-"""…of a page of many columns."""
+"""Minimum rows of a page with many columns."""
 BLOCK_S = 6 * 3600
 FAST = 1
-"""The level of zlib: on a kilobyte the highest one gains two percent."""
+"""zlib level: the highest one gains two percent on a kilobyte."""
 STRIP_BYTES, RING_BYTES = 420, 280
-"""Of a strip and of a series beside their readings: the objects, their places in dictionaries and lists."""
+"""Memory of a column group and of a series beside their readings: objects and entries in dictionaries and lists."""
 BLOCK_BYTES = 220
-"""Of a block beside its readings."""
+"""Memory of a block beside its readings."""
 
 
 class Block:
-    """`data` are pages with `count` rows from the Unix second `first` to `last`; `packed`: compressed."""
+    """Consecutive pages. `data` are pages with `count` rows from the Unix second `first` to `last`; `packed`:
+    compressed."""
 
     __slots__ = ("count", "data", "first", "last", "packed")
 
@@ -31,13 +32,13 @@ class Block:
         self.data, self.count, self.first, self.last, self.packed = page, count, first, last, False
 
     def grow(self, page: bytes, count: int, first: int, last: int) -> None:
-        """Take one more page."""
+        """Append a page."""
         self.data += page
         self.count += count
         self.first, self.last = min(self.first, first), max(self.last, last)
 
     def close(self) -> None:
-        """No more pages will come."""
+        """Compress the block; no more pages will come."""
         if not self.packed:
             small = zlib.compress(self.data, FAST)
             if len(small) < len(self.data):
@@ -47,7 +48,7 @@ class Block:
         return zlib.decompress(self.data) if self.packed else self.data
 
     def drop(self, column: int) -> None:
-        """Forget one column."""
+        """Remove one column."""
         packed, self.data, self.packed = self.packed, without(self.pages(), column), False
         if packed:
             self.close()
@@ -58,8 +59,11 @@ class Block:
 
 
 class ColumnGroup:
-    """What one place says together: a row of values for each moment. `rings`: its columns, in their order. `page`: how
-    many rows lie open at most; `told`: how many of them were handed over already (`History.hand_over`)."""
+    """The metrics that one place reports together: a row of values for each moment.
+
+    `rings`: its columns in order. `page`: maximum uncompressed rows; `told`: how many of them were handed over already
+    (`History.hand_over`).
+    """
 
     __slots__ = ("blocks", "open", "page", "place", "rings", "told", "width")
 
@@ -74,24 +78,30 @@ class ColumnGroup:
             ring.columns.append((self, at))
 
     def add(self, row: list[int]) -> bool:
-        """Take a row: the Unix second and a value in steps for each column. Whether the open ones are to be put into
-        a page now. Raises OverflowError, and takes nothing, when a value passes 64 bit."""
+        """Add a row: the Unix second and a value in steps for each column. Returns whether the open rows must be put
+        into a page.
+
+        Raises OverflowError, and adds nothing, when a value exceeds 64 bits.
+        """
         self.open.fromlist(row)
         return len(self.open) >= self.page * self.width
 
     def rows(self) -> list[tuple[int, ...]]:
-        """The open rows, as they came."""
+        """Return the open rows in order of arrival."""
         return list(zip(*[iter(self.open)] * self.width, strict=True))
 
     def untold(self) -> bytes:
-        """The open rows that were not handed over yet, as a page; b"" where there are none. They are from now on."""
+        """Return the open rows that were not handed over yet as a page, b"" where there are none, and count them as
+        handed over."""
         rows = self.rows()[self.told :]
         self.told += len(rows)
         return put_page(sorted(rows)) if rows else b""
 
     def close(self) -> tuple[bytes, int]:
-        """Put the open rows, which are not none, into a page of a block: a new one, or the last one where it has room.
-        The page, and by how many bytes what is kept grew."""
+        """Put the open rows, at least one, into a page of a block: the last one if it has room, otherwise a new one.
+
+        Returns the page, and by how many bytes the memory grew.
+        """
         rows = sorted(self.rows())
         del self.open[:]
         self.told = 0
@@ -110,7 +120,7 @@ class ColumnGroup:
         return page, block.size - before
 
     def points(self, column: int, begin: int, end: int) -> Iterator[Point]:
-        """The readings of a column in [begin, end), in no order."""
+        """Yield the readings of a column in [begin, end), unordered."""
         for block in self.blocks:
             if block.first < end and begin <= block.last:
                 yield from points(block.pages(), column, begin, end)
@@ -120,7 +130,7 @@ class ColumnGroup:
                 yield time, value
 
     def before(self, column: int, time: int) -> Point | None:
-        """The last reading of a column before `time`."""
+        """Return the last reading of a column before `time`, or None."""
         width = self.width
         both = zip(self.open[::width], self.open[column + 1 :: width], strict=True)
         found = max((one for one in both if one[0] < time), default=None)
@@ -131,21 +141,21 @@ class ColumnGroup:
         return found
 
     def last(self) -> int:
-        """The newest second of all, 0 where there is nothing."""
+        """Return the newest second, 0 if empty."""
         return max([*self.open[:: self.width], *(block.last for block in self.blocks)], default=0)
 
     def first(self, after: int) -> int | None:
-        """The oldest second after `after`, None where there is none."""
+        """Return the oldest second after `after`, or None."""
         times = [time for time in self.open[:: self.width] if time > after]
         for block in self.blocks:
             if block.first > after:
                 times.append(block.first)
-            elif block.last > after:  # it came late
+            elif block.last > after:  # a late reading
                 times.append(min(points(block.pages(), 0, after + 1, block.last + 1))[0])
         return min(times, default=None)
 
     def drop(self, ring: Ring) -> int:
-        """Forget a column: by how many bytes what is kept grew, a number below 0."""
+        """Remove a column. Returns by how many bytes the memory grew, a negative number."""
         column, before = self.rings.index(ring), self.size
         rows = [row[: column + 1] + row[column + 2 :] for row in self.rows()]
         del self.open[:]
@@ -162,14 +172,14 @@ class ColumnGroup:
 
     @property
     def size(self) -> int:
-        """Bytes, the open rows as if there were as many as may be."""
+        """Bytes used, with the open rows counted at their maximum."""
         cells = self.page * self.width
         return STRIP_BYTES + cells * 8 + cells // 2 + 64 + sum(block.size for block in self.blocks)
 
 
 class Ring:
-    """One series: a `metric` of the place of its strips. `resolution` is the metric's, as text: a value is stored as
-    the nearest whole number of `step`, that is times `scale`."""
+    """A series: a `metric` at the place of its column groups. Values are stored as the nearest multiple of `step`, the
+    metric's resolution: `scale` is 1 / `step`."""
 
     __slots__ = ("columns", "cut", "metric", "resolution", "scale", "step")
 
@@ -179,22 +189,22 @@ class Ring:
         self.scale = float(1 / Decimal(step))
         self.columns: list[tuple[ColumnGroup, int]] = []
         self.cut = 0
-        """The newest reading that was let go; before it, nothing is whole."""
+        """Second of the newest reading dropped; the series is incomplete up to it."""
 
     def points(self, begin: int, end: int) -> list[Point]:
-        """The readings in [begin, end), sorted, each once."""
+        """Return the readings in [begin, end), sorted, without duplicates."""
         return sorted({point for strip, column in self.columns for point in strip.points(column, begin, end)})
 
     def before(self, time: int) -> Point | None:
-        """The last reading before `time`."""
+        """Return the last reading before `time`, or None."""
         found = (strip.before(column, time) for strip, column in self.columns)
         return max((one for one in found if one is not None), default=None)
 
     @property
     def last(self) -> int:
-        """The newest second, 0 where there is none."""
+        """The newest second, 0 if empty."""
         return max((strip.last() for strip, _ in self.columns), default=0)
 
     def whole_from(self) -> int | None:
-        """The second from which every reading is there, None where there is none."""
+        """Return the second from which the series is complete, None if empty."""
         return min((one for strip, _ in self.columns if (one := strip.first(self.cut)) is not None), default=None)

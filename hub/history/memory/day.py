@@ -1,4 +1,4 @@
-"""The strips of one hub, within their span and their budget. Pure; see `hub.history.memory`."""
+"""The column groups of one hub, within their time span and memory budget. Pure; see `hub.history.memory`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from hub.history.memory.column_groups import BLOCK_S, RING_BYTES, Block, ColumnG
 
 SPAN_S = 24 * 3600
 BUDGET = 8 << 20
-"""Bytes that all strips of a hub take at most."""
+"""Maximum bytes of all column groups of a hub."""
 SHAPES = 8
-"""Of one place: a device that reports ever other sets of metrics has a strip for each metric in the end."""
+"""Maximum multi-column groups of one place: a device that reports ever new sets of metrics gets a group per metric."""
 SWEEP_S = 900
 SPARE = 64
 LEAST_PAGE = 4
@@ -20,8 +20,11 @@ Column = tuple[str, str]
 
 
 class History:
-    """`letting_go(strip, block)` is called before a block goes; `sealed(strip, page)` with each page that is made, but
-    for the rows of it that `hand_over` gave before: every row once."""
+    """The raw history in memory.
+
+    `letting_go(strip, block)` is called before a block is dropped; `sealed(strip, page)` with each new page, without
+    the rows that `hand_over` gave before: every row once.
+    """
 
     def __init__(self, budget: int = BUDGET, span_s: int = SPAN_S) -> None:
         self.budget, self.span_s = budget, span_s
@@ -31,11 +34,11 @@ class History:
         self.sealed: Callable[[ColumnGroup, bytes], None] | None = None
         self.bytes = 0
         self._named: dict[tuple[str, tuple[str, ...]], ColumnGroup] = {}
-        self._shapes: dict[str, int] = {}  # sets of more than one metric that a place has had
+        self._shapes: dict[str, int] = {}  # place → number of its sets of more than one metric
         self._swept = 0.0
 
     def ring(self, place: str, metric: str, step: str) -> Ring:
-        """The ring of a series, made when it is asked for first."""
+        """Return the ring of a series, creating it on first use."""
         ring = self.rings.get((place, metric))
         if ring is None:
             ring = self.rings[place, metric] = Ring(step, metric)
@@ -46,8 +49,8 @@ class History:
         return self.rings.get((place, metric))
 
     def seats(self, place: str, columns: Sequence[Column]) -> list[ColumnGroup]:
-        """The strips for what a place reports together: one of all columns, or one for each column, in their order,
-        where the place has had many different sets of them."""
+        """Return the column groups for the metrics that a place reports together: one of all columns, or one per
+        column, in order, where the place has had too many different sets."""
         rings = [self.ring(place, key, step) for key, step in columns]
         if len(columns) > 1:
             name = place, tuple(key for key, _ in columns)
@@ -70,7 +73,7 @@ class History:
         return [strip]
 
     def close(self, strip: ColumnGroup) -> None:
-        """Put a strip's open rows away, and let the oldest of all go where there is no room."""
+        """Put a group's open rows into a page, and drop the oldest blocks of all where memory is short."""
         if not strip.open:
             return
         fresh = strip.untold() if strip.told else None
@@ -82,8 +85,10 @@ class History:
         self._fit()
 
     def hand_over(self, begin: int = 0, count: int | None = None) -> None:
-        """Give `sealed` the rows that lie open too, of all strips, or of `count` of them from the one at `begin`. They
-        stay open, so pages in RAM become as long as ever."""
+        """Pass the open rows to `sealed` too, of all groups or of `count` from index `begin`.
+
+        They stay open, so that pages in memory reach their normal length.
+        """
         if self.sealed is None:
             return
         for strip in self.strips[begin : None if count is None else begin + count]:
@@ -92,7 +97,7 @@ class History:
                 self.sealed(strip, page)
 
     def expire(self, now: float) -> None:
-        """Let go what is older than the span; every quarter of an hour something is done."""
+        """Drop what is older than the span; does something every SWEEP_S seconds only."""
         if 0 <= now - self._swept < SWEEP_S:
             return
         self._swept = now
@@ -103,7 +108,7 @@ class History:
                 self._drop(strip, block)
 
     def forget(self, place: str, metric: str | None = None) -> int:
-        """Erase the rings of a place, or one of them. How many."""
+        """Erase the rings of a place, or one of them. Returns how many."""
         gone = {key: ring for key, ring in self.rings.items() if key[0] == place and metric in (None, key[1])}
         for key, ring in gone.items():
             del self.rings[key]
@@ -113,11 +118,12 @@ class History:
         return len(gone)
 
     def since(self) -> Iterator[tuple[tuple[str, str], int]]:
-        """Each series and the second from which its readings are whole."""
+        """Yield each series and the second from which it is complete."""
         return ((key, ring.cut) for key, ring in self.rings.items())
 
     def _forget(self, strip: ColumnGroup, ring: Ring) -> None:
-        """One column of a strip. The others stay for their readings; whoever reports them next has a new strip."""
+        """Remove one column of a group. The others keep their readings; the next report of these metrics starts a new
+        group."""
         self._named = {name: one for name, one in self._named.items() if one is not strip}
         if len(strip.rings) > 1:
             self.bytes += strip.drop(ring)
@@ -130,8 +136,8 @@ class History:
         self.strips.remove(strip)
 
     def _fit(self) -> None:
-        """Let blocks go where there are too many, those that ended first, and some more, so that the next page of
-        somebody is no reason to look through them all again."""
+        """Drop the blocks that ended first until the budget holds, and a little more, so that the next page does not
+        cause another scan."""
         if self.bytes <= self.budget:
             return
         blocks = [(block.last, at, block) for at, strip in enumerate(self.strips) for block in strip.blocks]

@@ -1,4 +1,4 @@
-"""Fewer points that look like all of them, for charts. Pure."""
+"""Reduces points for charts while keeping their minima and maxima. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Iterable
 
 
 class Fold:
-    """Points of [begin, end) in bounded memory: all of them while there are at most twice `most`, and then of each of
-    `most` stretches of time the lowest and the highest. They may come in any order, and more than once."""
+    """Collects points of [begin, end) in bounded memory.
+
+    All are kept up to twice `most`; beyond that, the lowest and highest of each of `most` intervals. Points may come in
+    any order, and repeatedly.
+    """
 
     def __init__(self, begin: int, end: int, most: int) -> None:
         self._begin, self._most = begin, most
@@ -27,7 +30,7 @@ class Fold:
             self._ends[at] = (min(low, point, key=_value), max(high, point, key=_value))
 
     def points(self) -> list[tuple[int, float]]:
-        """What is left of them, sorted."""
+        """Return the remaining points, sorted."""
         if self._all is not None:
             return sorted(self._all)
         return sorted({point for both in self._ends.values() for point in both})
@@ -38,8 +41,8 @@ def _value(point: tuple[int, float]) -> float:
 
 
 def thinned(points: list[tuple[int, float]], most: int, gap_s: float) -> list[tuple[int, float | None]]:
-    """At most about `most` points that look like all of them: of each stretch of time the lowest and the highest, in
-    their order; a None where nothing was said for longer than `gap_s`."""
+    """Reduce to about `most` points: the lowest and highest of each interval, in order; None marks gaps longer than
+    `gap_s`."""
     if len(points) > most > 1:
         begin, width = points[0][0], max(1, (points[-1][0] - points[0][0]) * 2 // most + 1)
         kept: list[tuple[int, float]] = []

@@ -1,4 +1,5 @@
-"""Rows of integers in few bytes, and one column of them back. Pure; the format is in `hub.history.memory`."""
+"""Encodes rows of integers compactly, and decodes single columns. Pure; the format is specified in
+`hub.history.memory`."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ Row = tuple[int, ...]
 
 
 def put_page(rows: Sequence[Row]) -> bytes:
-    """A page of rows, which are sorted by time and not none; several where differences pass 64 bit."""
+    """Encode rows, sorted by time and not empty, as a page; as several where differences exceed 64 bits."""
     try:
         return _page(rows)
     except OverflowError:
@@ -44,7 +45,7 @@ def _framed(body: bytes) -> bytes:
 
 
 def points(pages: bytes, column: int, begin: int, end: int) -> list[Point]:
-    """The (second, value) of one column in [begin, end), page by page. Raises DecodeError."""
+    """Decode (second, value) of one column in [begin, end), page by page. Raises DecodeError."""
     found: list[Point] = []
     for body in _bodies(pages):
         count, first, last = head = _head(body)
@@ -61,7 +62,7 @@ def points(pages: bytes, column: int, begin: int, end: int) -> list[Point]:
 
 
 def without(pages: bytes, column: int) -> bytes:
-    """The same pages, one of their columns cut out. Raises DecodeError."""
+    """Return the pages with one column removed. Raises DecodeError."""
     out = []
     for body in _bodies(pages):
         count, _, _ = _head(body)
@@ -76,7 +77,7 @@ def without(pages: bytes, column: int) -> bytes:
 
 
 def span(pages: bytes) -> tuple[int, int, int]:
-    """How many rows there are, the first and the last second. Raises DecodeError."""
+    """Return the number of rows, the first and the last second. Raises DecodeError."""
     heads = [_head(body) for body in _bodies(pages)]
     return sum(head[0] for head in heads), min(head[1] for head in heads), max(head[2] for head in heads)
 
@@ -93,7 +94,7 @@ def _head(body: Reader) -> tuple[int, int, int]:
 
 
 def _skip(body: Reader, count: int) -> None:
-    """Go over one column."""
+    """Skip one column."""
     _skip_packed(body, 1)
     if count > 1:
         runs = body.varint()

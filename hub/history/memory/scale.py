@@ -1,10 +1,10 @@
-"""From steps to values. Pure."""
+"""Converts steps to values. Pure."""
 
 from __future__ import annotations
 
 
 class Scale:
-    """Steps of a resolution → the metric's unit, with no more digits than they mean."""
+    """Converts steps of a resolution to the metric's unit, rounded to its digits."""
 
     def __init__(self, step: str) -> None:
         self._unit = float(step)

@@ -1,8 +1,8 @@
-"""Hours, days or months of a series in its own unit: what charts, tables and reports are made of.
+"""Hours, days or months of a series in its own unit, for charts, tables and reports.
 
-A cell is (begin, value, low, high, estimated, completeness): of a gauge the mean weighted by time, minimum and maximum;
-of a counter the consumption, None and None, and how much of it is known in sum and not in its distribution. `begin` is
-Unix seconds, `completeness` 0 … 100: the part of the cell in which readings came as they were due. A cell without a
+A cell is (begin, value, low, high, estimated, completeness): for a gauge the time-weighted mean, minimum and maximum;
+for a counter the consumption, None, None, and how much of it is known in sum but not in its distribution. `begin` is
+Unix seconds, `completeness` 0 … 100 the percentage of the cell in which readings came when due. A cell without a
 reading has the value None and is a gap; a counter's cell of which something is known has a value.
 """
 
@@ -20,7 +20,7 @@ from hub.history.rollups.row_format import Month
 from hub.history.rollups.views import Key, Views
 
 SHORTEST = {"hour": HOUR, "day": 23 * HOUR, "month": 28 * 24 * HOUR}
-"""Seconds of the shortest step of a kind: the day on which the clocks go ahead, a February."""
+"""Seconds of the shortest cell of each step: the day on which clocks go forward, a February."""
 STEPS = tuple(SHORTEST)
 MOST = 20_000
 
@@ -35,13 +35,13 @@ class Cell(NamedTuple):
 
 
 def fitting(begin: int, end: int) -> str:
-    """The step of a table that a person can read."""
+    """Return the step for a table of readable length."""
     days = (end - begin) / 86_400
     return "hour" if days <= 8 else "day" if days <= 124 else "month"
 
 
 def edges(calendar: Calendar, begin: int, end: int, step: str) -> list[int]:
-    """The beginnings of the cells that have a second in [begin, end), and where the last of them ends."""
+    """Return the beginnings of the cells that have a second in [begin, end), and the end of the last."""
     if step == "hour":
         found = calendar.hours(begin, end)
         return [*found, found[-1] + HOUR] if found else []
@@ -53,10 +53,12 @@ def edges(calendar: Calendar, begin: int, end: int, step: str) -> list[int]:
 
 
 async def cells(views: Views, key: Key, begin: int, end: int, step: str, now: float) -> list[Cell]:
-    """The cells of a series. Raises DiskRefuses, StorageError, ValueError where there would be too many."""
+    """Compute the cells of a series. Raises DiskRefuses, StorageError, and ValueError where there would be too many."""
     series = views.series(key)
     calendar, end = views.calendar_of(key), min(end, int(now) + 1)
-    if (most := (end - begin) // SHORTEST[step]) > MOST:  # before they are told one by one: they may fill the memory
+    if (
+        most := (end - begin) // SHORTEST[step]
+    ) > MOST:  # checked before building the list, which could fill the memory
         raise ValueError(f"{most} of them are too many; ask for a shorter time or longer steps")
     cut = edges(calendar, begin, end, step) if series is not None else []
     if series is None or len(cut) < 2:
@@ -104,5 +106,5 @@ def _month(scale: Scale, begin: int, span: float, month: Month | None) -> Cell:
 
 
 def total(found: Sequence[Cell]) -> tuple[float, float]:
-    """(sum, of which estimated) of a counter's cells."""
+    """Return the sum of a counter's cells, and how much of it is estimated."""
     return sum(c.value or 0.0 for c in found), sum(c.estimated for c in found)

@@ -1,15 +1,15 @@
-"""Consumption from the readings of a meter, in whole steps of its resolution. Pure.
+"""Computes consumption from meter readings, in whole steps of the resolution. Pure.
 
-Two readings that follow one another make a segment: what was consumed between them. How much that is:
+Two consecutive readings make a segment: the consumption between them. Its amount:
 
     a declared swap lies between them   final − former index, then index − initial (chained, where there are several)
-    another device speaks, not declared  not known: 0, marked; `places: … meter: swaps:` can say it later
+    another device reports, undeclared  unknown: 0, marked; `places: … meter: swaps:` can declare it later
     the index rose                      the difference
-    it fell, and the dial rolls over at `wraps`, and the way over the end is at most a quarter of it    that way
-    it fell otherwise                   the meter started anew at 0: the index
+    it fell, the dial rolls over at `wraps`, and the way across is at most a quarter of it              that way
+    it fell otherwise                   the meter restarted at 0: the index
 
-A reading that leaves the line and comes back to it is a misread frame and no consumption: where the two readings round
-it agree a hundred times better with one another than with it, it is left out.
+A reading that leaves the line and comes back to it is a misread frame and no consumption: it is left out where its two
+neighbours agree a hundred times better with each other than with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import NamedTuple
 GAP_S = 5400
 """Seconds between two readings beyond which the distribution over hours is an estimate."""
 NEAR_S = 36 * 3600
-"""A declared swap and the moment when another device spoke first are the same event within this time."""
+"""Within this time a declared swap and the first report of another device are the same event."""
 QUARTER, MISREAD = 4, 100
 
 MEASURED, RESET, ROLLOVER, SWAP, UNKNOWN = "measured", "reset", "rollover", "swap", "unknown"
@@ -32,7 +32,7 @@ Point = tuple[int, int]
 
 
 class Swap(NamedTuple):
-    """A meter was replaced at `at`: the old one's showed `final`, the new one's `initial`; None: nobody read it."""
+    """The replacement of a meter at `at`: the old one's `final` index, the new one's `initial`; None: not read."""
 
     at: int
     final: int | None = None
@@ -40,8 +40,8 @@ class Swap(NamedTuple):
 
 
 class Dial(NamedTuple):
-    """What is known of a place's meters. `wraps`: where the dial rolls over; `hands`: seconds from which another device
-    spoke for this place; `continuous`: the index does not depend on which device speaks (a pulse counter's)."""
+    """The meters of a place. `wraps`: where the dial rolls over; `hands`: seconds from which another device reported
+    for this place; `continuous`: the index does not depend on the device (a pulse counter's)."""
 
     wraps: int | None = None
     swaps: tuple[Swap, ...] = ()
@@ -53,7 +53,7 @@ PLAIN = Dial()
 
 
 class Segment(NamedTuple):
-    """`amount` was consumed between two moments. `gap`: how long the two readings are apart."""
+    """The `amount` consumed between two moments. `gap`: seconds between the two readings."""
 
     begin: int
     end: int
@@ -63,8 +63,8 @@ class Segment(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What falls into one stretch of time: `estimated` of the `amount` is known in sum and not in its distribution;
-    `covered` are its seconds between readings that are near enough."""
+    """The consumption of one interval: `estimated` of the `amount` is known in sum but not in its distribution;
+    `covered`: seconds between readings close enough to each other."""
 
     amount: int = 0
     estimated: int = 0
@@ -72,7 +72,7 @@ class Part(NamedTuple):
 
 
 def collapse(points: Iterable[Point], cuts: Sequence[int] = ()) -> list[Point]:
-    """Those of one hour that the reckoning needs: the ends of each stretch that only rises, never over a cut."""
+    """Reduce the readings of one hour to those needed: the ends of each run that only rises, never across a cut."""
     kept: list[Point] = []
     for point in sorted(set(points)):
         if (
@@ -87,7 +87,7 @@ def collapse(points: Iterable[Point], cuts: Sequence[int] = ()) -> list[Point]:
 
 
 def segments(points: Sequence[Point], dial: Dial = PLAIN) -> list[Segment]:
-    """What was consumed between the readings, which are sorted and in the resolution of `dial`."""
+    """Compute the consumption between readings, which are sorted and in the resolution of `dial`."""
     swaps = _placed(points, dial)
     unknown = () if dial.continuous else tuple(hand for hand in dial.hands if not _declared(hand, dial))
     cuts = sorted([*(at for at, _ in swaps), *unknown])
@@ -105,8 +105,8 @@ def segments(points: Sequence[Point], dial: Dial = PLAIN) -> list[Segment]:
 
 
 def split(parts: Sequence[Segment], edges: Sequence[int]) -> list[Part]:
-    """Consumption of each stretch between two of the edges, which are sorted. The parts of a segment that lies within
-    the edges add up to its amount exactly."""
+    """Distribute consumption over the intervals between the sorted edges. The parts of a segment add up to its amount
+    exactly."""
     amounts, doubts, covered = ([0] * (len(edges) - 1) for _ in range(3))
     cells = len(edges) - 1
     for begin, end, amount, kind, gap in parts:
@@ -140,7 +140,8 @@ def _step(before: int, after: int, wraps: int | None) -> tuple[int, str]:
 
 
 def _swapped(a: Point, b: Point, swaps: Sequence[tuple[int, Swap]], dial: Dial) -> list[Segment]:
-    """Between two readings with declared swaps between them. What nobody read counts as nothing, marked."""
+    """Compute the segments between two readings with declared swaps between them. Indexes not read count as 0,
+    marked."""
     found, (begin, index) = [], a
     known: int | None = index
     for at, swap in swaps:
@@ -155,8 +156,10 @@ def _swapped(a: Point, b: Point, swaps: Sequence[tuple[int, Swap]], dial: Dial) 
 
 
 def _placed(points: Sequence[Point], dial: Dial) -> list[tuple[int, Swap]]:
-    """The declared swaps, each at a moment between the last reading of the old meter and the first of the new one:
-    people write a date by the clock on the wall, readings have their own."""
+    """Place each declared swap between the last reading of the old meter and the first of the new one.
+
+    People give the date by a wall clock; readings have their own.
+    """
     times = [time for time, _ in points]
     placed = []
     for swap in sorted(dial.swaps):
@@ -178,7 +181,7 @@ def _declared(hand: int, dial: Dial) -> bool:
 
 
 def _read_right(points: Sequence[Point], cuts: Sequence[int]) -> list[Point]:
-    """Without the readings that leave the line and come back to it."""
+    """Drop misread points, which leave the line and come back to it."""
     kept: list[Point] = []
     for at, point in enumerate(points):
         if kept and at + 1 < len(points):

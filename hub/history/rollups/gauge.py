@@ -1,4 +1,4 @@
-"""What a gauge showed in a stretch of time: weighted by time, in whole steps of its resolution. Pure."""
+"""Time-weighted statistics of a gauge over an interval, in whole steps of its resolution. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 HOLD_S = 3600
-"""A value counts for the mean until the next one, at most so long."""
+"""Maximum time for which a value counts in the mean."""
 LATE = 2.5
-"""A value covers so many of its series' periods."""
+"""Periods of its series that a value covers."""
 
 
 class Stats(NamedTuple):
-    """`weight` seconds with a value, `covered` seconds for which one was due and came, `integral` the sum of value ×
-    seconds, all over one stretch; `low`, `high` and the number of its `readings`."""
+    """Statistics of one interval: `weight` seconds with a value, `covered` seconds in which readings came when due,
+    `integral` the sum of value × seconds; `low`, `high` and the number of `readings`."""
 
     weight: int = 0
     covered: int = 0
@@ -25,15 +25,18 @@ class Stats(NamedTuple):
 
     @property
     def mean(self) -> float | None:
-        """In steps of the resolution; None where there is no reading."""
+        """The mean in steps of the resolution, None without readings."""
         if self.weight:
             return self.integral / self.weight
         return (self.low + self.high) / 2 if self.readings else None
 
 
 def fold(points: Sequence[tuple[int, int]], begin: int, end: int, period: float | None = None) -> Stats:
-    """The stretch [begin, end) from readings sorted by time, of which those before `begin` say what held at its
-    beginning. `period`: seconds between two readings as they are expected; None: as they mostly came."""
+    """Compute the statistics of [begin, end) from sorted readings; those before `begin` give the value at its
+    beginning.
+
+    `period`: expected seconds between two readings; None: their median.
+    """
     inside = [point for point in points if begin <= point[0] < end]
     if period is None:
         steps = [b[0] - a[0] for a, b in itertools.pairwise(points) if b[0] > a[0]]
@@ -58,7 +61,8 @@ def fold(points: Sequence[tuple[int, int]], begin: int, end: int, period: float 
 
 
 def merge(many: Iterable[Stats]) -> Stats:
-    """Of stretches that do not overlap: exact. Of one stretch seen by two lives: each second is weighted by both."""
+    """Add statistics up. Exact for disjoint intervals; seconds of one interval seen by two runs are weighted by
+    both."""
     weight = covered = integral = readings = low = high = 0
     for one in many:
         if one.readings:

@@ -1,4 +1,4 @@
-"""What the configuration says of the meter at a place, in whole steps of its metric's resolution. Pure."""
+"""The configured meter of a place, in whole steps of its metric's resolution. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hub.history.rollups.counter import Dial, Swap
 
 
 def dial_of(place: Place | None, metric: str, step: str, hands: Sequence[tuple[int, str]] = ()) -> Dial:
-    """`hands`: (second, device) from which each device spoke for this place, the first one first."""
+    """Return the dial of a place. `hands`: (second, device) from which each device reported for this place, the first
+    first."""
     times = tuple(time for time, _ in hands[1:])
     if place is None:
         return Dial(hands=times)

@@ -1,7 +1,7 @@
-"""What is heard of one series and not yet written: the hours to reckon from its ring, and what came too late for that.
+"""Readings of a series that are not written yet: hours to compute from its ring, and late readings.
 
-An hour that the ring still holds is reckoned from it at each write, so late readings need no care. When a part of an
-hour leaves the ring, the hour is reckoned once more and `frozen`; what comes for it later is `late`.
+An hour that the ring still holds is computed from it at each write, so late readings need no care. When part of an hour
+leaves the ring, the hour is computed once more and `frozen`; readings that come for it afterwards are `late`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from hub.history.rollups.gauge import Stats, fold
 
 MOST = (1 << 63) - 1
 EARLIER_S = 7 * 86_400
-"""A device that replaced another may tell so much later what it said at first."""
+"""Maximum delay, in seconds, with which a device that replaced another delivers its first readings."""
 
 
 class Late:
-    """How many late readings all tracks hold together until they are written, `most` of them (some 120 bytes each), and
-    how many found no room."""
+    """The quota of late readings of all tracks until they are written: `most` of them, about 120 bytes each; `lost`
+    counts those beyond it."""
 
     __slots__ = ("held", "lost", "most")
 
@@ -37,8 +37,11 @@ class Late:
 
 
 class Track:
-    """One series. `hands`: (second, device) from which each device spoke here; `period()`: seconds between readings as
-    expected, None where nobody knows."""
+    """A series and its readings that are not written yet.
+
+    `hands`: (second, device) from which each device reported here; `period()`: expected seconds between readings, None
+    if unknown.
+    """
 
     __slots__ = (
         "calendar", "counter", "device", "dirty", "frozen", "hands", "late", "metric", "n", "named", "period",
@@ -68,27 +71,27 @@ class Track:
         self.late: dict[int, list[Point]] = {}
         self.writing: PendingWrite | None = None
         self.since = 0
-        """A reading before this second may say that its device spoke here earlier than it is known."""
+        """A reading before this second may show that its device reported here earlier than known."""
 
     def known(self, n: int, hands: Sequence[tuple[int, str]]) -> None:
-        """What the disk knows of it."""
+        """Set what the disk knows of it."""
         self.n, self.hands, self.named = n, list(hands), True
         self.since, self.device = hands[-1] if hands else (0, "")
 
     def hand(self, time: int, device: str) -> None:
-        """Another device speaks, or it spoke earlier than we knew."""
+        """Record that another device reports, or that this one reported earlier than known."""
         if device != self.device:
             self.device = device
             self.hands.append((time, device))
         elif len(self.hands) == 1 or time > self.hands[-1][0] - EARLIER_S:
-            self.hands[-1] = (time, device)  # we hear that late
+            self.hands[-1] = (time, device)  # known only now
         else:
             return
         self.since = time
         self.named = False
 
     def reckon(self, hour: int) -> Stats | list[Point]:
-        """The hour from the ring, as it goes into its row."""
+        """Compute the hour from the ring, in the form of its row."""
         points = self.ring.points(hour, hour + HOUR)
         if self.counter:
             return collapse(points, self.cuts)
@@ -98,18 +101,18 @@ class Track:
 
     @property
     def cuts(self) -> list[int]:
-        """The seconds at which another device spoke."""
+        """Seconds at which another device took over."""
         return [time for time, _ in self.hands[1:]]
 
     def freeze(self, block: Block) -> None:
-        """A block is about to leave the ring."""
+        """Compute the hours of a block that is about to leave the ring."""
         first, last = self.calendar.hour(block.first), self.calendar.hour(block.last)
         for hour in [one for one in self.dirty if first <= one <= last]:
             self.frozen[hour] = self.reckon(hour)
             self.dirty.discard(hour)
 
     def pending(self, hour: int) -> tuple[Stats | list[Point] | None, list[Point]]:
-        """What this life has of an hour and has not written: the hour as it is known, and what came late."""
+        """Return what this run has of an hour and has not written: the computed hour, and late readings."""
         known = self.frozen.get(hour)
         if known is None and hour in self.dirty:
             known = self.reckon(hour)
@@ -123,18 +126,21 @@ class Track:
         return known, late
 
     def hours(self) -> set[int]:
-        """The hours of which something is not written."""
+        """Return the hours with anything not written."""
         return self.dirty | self.frozen.keys() | self.late.keys()
 
     def waiting(self) -> set[int]:
-        """…or is being written."""
+        """Return the hours with anything not written or being written."""
         writing = self.writing
         return self.hours() if writing is None else self.hours() | writing.known.keys() | writing.late.keys()
 
 
 class ColumnBinding:
-    """Where the values of one shape of a report go: a strip, and for each of its columns its track and which of the
-    report's values it is. `late`: the room of what comes too late for the strip."""
+    """Target of the values of one set of metrics: a column group, and for each column its track and the index of its
+    value.
+
+    `late`: the quota of readings too late for the group.
+    """
 
     __slots__ = ("_late", "_shift", "columns", "strip")
 
@@ -143,9 +149,12 @@ class ColumnBinding:
         self._shift = columns[0][1].calendar.shift
 
     def take(self, time: int, values: Sequence[Value], device: str, horizon: int) -> bool:
-        """Take a report; what is before `horizon` is not for the strip. Whether the strip is to be closed. Raises
-        OverflowError, and takes nothing, when a value passes 64 bit."""
-        if len(self.columns) != len(self.strip.rings):  # some were erased since
+        """Record a report; readings before `horizon` are too late for the group. Returns whether the group must be
+        closed.
+
+        Raises OverflowError, and records nothing, when a value exceeds 64 bits.
+        """
+        if len(self.columns) != len(self.strip.rings):  # some columns were erased since
             self.columns = tuple(one for one in self.columns if one[1].ring in self.strip.rings)
         shift = self._shift
         hour = (time + shift) // HOUR * HOUR - shift
@@ -167,7 +176,7 @@ class ColumnBinding:
 
 
 class PendingWrite:
-    """What a write took from a track until it is `done`; `back` returns it when the disk refused."""
+    """Readings taken from a track for a write, until `done`; `back` returns them when the disk refused."""
 
     def __init__(self, track: Track, hours: Sequence[int]) -> None:
         self.track = track

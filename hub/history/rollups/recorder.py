@@ -1,4 +1,4 @@
-"""Takes what the straight path observed, writes it once an hour, and freezes months that are over."""
+"""Hourly aggregates: takes observed values, writes them once an hour, and freezes past months."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from hub.history.rollups.tables import Known, Memory
 from hub.history.rollups.views import Views
 
 SETTLE_S = 90.0
-"""So long after its end an hour is written: readings of its last seconds are on their way."""
+"""Seconds after its end at which an hour is written: readings of its last seconds are still on their way."""
 EARLIEST = 1_767_225_600 - 400 * 86_400
-"""Nothing that is dated more than 400 days before this code existed is rolled up."""
+"""2026-01-01 less 400 days: readings dated before it are not aggregated."""
 LATE_MOST = 65_536
-"""Late readings in memory, 8 MiB: a device that was away for a day hands over 1,440 of a metric. From the half of it on
-they are written at once, so that it is full only while the disk refuses."""
+"""Late readings in memory, 8 MiB: a device that was away for a day hands over 1,440 of a metric. From half of it on
+they are written at once, so that it fills up only while the disk refuses."""
 HOURS_MOST = 65_536
 """Hours of series that wait for a disk that refuses, 16 MiB: 500 series for five days."""
 MONTHS = 120
@@ -37,8 +37,11 @@ _log = logging.getLogger("hub.rollup")
 
 
 class Rollups:
-    """One a hub. `place` tells what stands where, `calendar` the calendar of a site, `period` how often a device is
-    expected to speak. `keep_s`: how long hours are kept; `most`: bytes that their file takes at most."""
+    """The aggregates of one hub.
+
+    `place` looks up places, `calendar` returns the calendar of a site, `period` the expected reporting period of a
+    device in seconds. `keep_s`: retention of hours; `most`: maximum bytes of their file.
+    """
 
     def __init__(
         self,
@@ -64,18 +67,19 @@ class Rollups:
         self._used = 0
         self._late = Late(LATE_MOST)
         self.given_up = 0
-        """Hours of series that were forgotten because the disk refused them for too long."""
+        """Hours of series dropped because the disk refused them for too long."""
         self._frozen: dict[str, int] = {}
         self._reckon: dict[tuple[str, str], set[int]] = {}
-        """Hours that were written whose months are not reckoned yet."""
+        """Written hours whose months have not been computed again yet."""
         self._tried: dict[tuple[int, int], tuple[bytes | None, bytes]] = {}
-        """(hour, series) → the row before a write that was refused or cancelled, and as that write would have it: where
-        only its very last sync failed, or nobody waited for it, it is there, and what came late is in it already."""
+        """(hour, series) → the row before a write that failed or was cancelled, and the row it would have written. Such
+        a write may be on disk (only its last sync failed, or nobody waited for it), with the late readings already in
+        it."""
         self.tracks: dict[tuple[str, str], Track] = {}
         self.last_write: float | None = None
         self.rows = 0
         self.erasing: Callable[[str, str | None], Awaitable[int]] | None = None
-        """Erases what else is remembered of a place, or one metric of it: raw history on disk."""
+        """Erases what else is stored of a place, or one metric of it: raw history on disk."""
         history.letting_go = self._letting_go
         self.views = Views(
             memory,
@@ -88,7 +92,7 @@ class Rollups:
         )
 
     async def load(self) -> None:
-        """Raises DiskRefuses, StorageError."""
+        """Load the series and months. Raises DiskRefuses, StorageError."""
         for known in await self._memory.series():
             self._known[known.place, known.metric] = known
         keys = {known.n: key for key, known in self._known.items()}
@@ -103,11 +107,11 @@ class Rollups:
 
     @property
     def series(self) -> list[tuple[str, str]]:
-        """All that anything is known of: (place, metric)."""
+        """All known series: (place, metric)."""
         return sorted({*self._known, *self.tracks})
 
     def track(self, place: str, metric: Metric, device: str) -> Track | None:
-        """Where readings of a series go; None where they are no numbers."""
+        """Return the track of a series, None for texts."""
         if metric.kind == "text":
             return None
         found = self.tracks.get((place, metric.key))
@@ -132,7 +136,7 @@ class Rollups:
         return found
 
     def seats(self, place: str, metrics: Sequence[Metric], device: str) -> tuple[ColumnBinding, ...]:
-        """Where what a place reports together goes; text goes nowhere."""
+        """Return the bindings for the metrics that a place reports together, without texts."""
         tracks = [(at, self.track(place, metric, device)) for at, metric in enumerate(metrics)]
         columns = [(at, track) for at, track in tracks if track is not None]
         strips = self._history.seats(place, [(track.metric, track.step) for _, track in columns]) if columns else []
@@ -143,7 +147,7 @@ class Rollups:
         return tuple(made)
 
     def take(self, seat: ColumnBinding, time: int, values: Sequence[Value], device: str, horizon: int) -> bool:
-        """One report of a place. False where its values are beyond what can be counted."""
+        """Record one report of a place. Returns False where its values exceed the countable range."""
         if time < EARLIEST:
             return True
         try:
@@ -154,7 +158,8 @@ class Rollups:
         return True
 
     async def write(self, *, everything: bool = False) -> int:
-        """Write the hours that are over, or `everything`: at stop. How many rows. What is refused stays in RAM."""
+        """Write the hours that are over, or `everything` at a stop. Returns the number of rows. What is refused stays
+        in memory."""
         async with self._lock:
             edge = self._clock.now() - SETTLE_S - HOUR
             takes: list[PendingWrite] = []
@@ -164,9 +169,9 @@ class Rollups:
                     if due:
                         takes.append(PendingWrite(track, due))
                         if len(takes) % BATCH == 0:
-                            await asyncio.sleep(0)  # a hub of 2,000 series reckons for a tenth of a second
+                            await asyncio.sleep(0)  # yield: 2,000 series take a tenth of a second
                 count = await self._hours(takes)
-            except BaseException as error:  # a stop too: what it writes last must find them
+            except BaseException as error:  # also on cancellation: the last write must find them
                 for taken in takes:
                     taken.back()
                 if not isinstance(error, DiskRefuses | StorageError):
@@ -174,7 +179,7 @@ class Rollups:
                 self._give_up()
                 self._refuse(error)
                 return 0
-            for taken in takes:  # durable, whatever becomes of the months: given back, late readings would count twice
+            for taken in takes:  # durable even if the months fail: given back, late readings would count twice
                 taken.done()
                 self._late.held -= sum(map(len, taken.late.values()))
                 key = taken.track.place, taken.track.metric
@@ -195,7 +200,7 @@ class Rollups:
         self._refused = str(error)
 
     def _give_up(self) -> None:
-        """The disk has refused for so long that the memory is full: the oldest hours go, and are counted."""
+        """Drop the oldest hours, counted, once the disk has refused for so long that memory is full."""
         beyond = sum(len(track.frozen) for track in self.tracks.values()) - HOURS_MOST
         if beyond <= 0:
             return
@@ -252,7 +257,7 @@ class Rollups:
     # months
 
     async def _months(self) -> None:
-        """Freeze what is over; reckon again what late readings, or the end of a gap, changed."""
+        """Freeze past months; compute months again that late readings, or the end of a gap, changed."""
         wanted: dict[tuple[str, str], set[int]] = {}
         for key, hours in self._reckon.items():
             calendar, series = self.views.calendar_of(key), self.views.series(key)
@@ -274,7 +279,7 @@ class Rollups:
                 due |= set(range(max(begin, this - MONTHS), this)) if begin is not None else set()
             for month in sorted(due):
                 if calendar.month_start(month) < self._first():
-                    continue  # its hours are gone: the row is what is left of it
+                    continue  # its hours are deleted: the row is all that is left of it
                 reckoned = await self.views.reckon_month(key, month)
                 if reckoned is not None:
                     rows[name, month] = put_month(reckoned)
@@ -286,7 +291,7 @@ class Rollups:
         self._reckon.clear()
 
     async def _purge(self) -> None:
-        """Let old hours go, a day at a time; and more of them where their file is too large."""
+        """Delete old hours, a day at a time; more of them where their file is too large."""
         bounds = await self._memory.bounds()
         if bounds is None:
             return
@@ -299,7 +304,7 @@ class Rollups:
             self.views.first_hour = before
 
     def _first(self) -> int:
-        """Hours before this one are not kept any more."""
+        """Return the first hour that is kept."""
         return int(self._clock.now() - self._keep_s) // 86_400 * 86_400
 
     def _letting_go(self, strip: ColumnGroup, block: Block) -> None:
@@ -309,7 +314,7 @@ class Rollups:
                 track.freeze(block)
 
     async def erase(self, place: str, metric: str | None = None) -> int:
-        """Forget all of a place, or one of its metrics: raw, hours and months. How many rows there were."""
+        """Erase a place, or one of its metrics: raw readings, hours and months. Returns the number of rows."""
         async with self._lock:
             raw = 0 if self.erasing is None else await self.erasing(place, metric)
             keys = [key for key in self.series if key[0] == place and metric in (None, key[1])]
@@ -324,12 +329,12 @@ class Rollups:
                 self._reckon.pop(key, None)
                 self._frozen.pop(series_id(*key), None)
             self._history.forget(place, metric)
-            if self.erasing is not None:  # once more, for what RAM handed over meanwhile
+            if self.erasing is not None:  # again, for pages handed over meanwhile
                 raw += await self.erasing(place, metric)
             return count + raw
 
     async def run(self, drain: Callable[[], None], finish: Callable[[], None]) -> None:
-        """Drain once a second; write a minute and a half after each hour. At the end finish, and write everything."""
+        """Drain once a second; write 90 s after each hour. At the end finish, and write everything."""
         written = self._clock.now() // HOUR
         try:
             while True:
@@ -348,7 +353,7 @@ class Rollups:
                 await asyncio.shield(self.write(everything=True))
 
     def status(self) -> dict[str, Any]:
-        """For the control socket."""
+        """Return the state for the control socket."""
         return {
             "series": len(self.series), "memory": self._history.bytes, "disk": self._used, "written": self.last_write,
             "first": self.views.first_hour or None, "rows": self.rows, "late_lost": self._late.lost,
@@ -356,7 +361,7 @@ class Rollups:
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
-        """Sentences for `ilot status`."""
+        """Return the problems to show in `ilot status`, one sentence each."""
         said = [f"hourly aggregates cannot be written: {self._refused}"] if self._refused else []
         if self._late.lost:
             said.append(f"hourly aggregates go without {self._late.lost} late readings; the buffer has them")

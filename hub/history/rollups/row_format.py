@@ -1,8 +1,8 @@
-"""What stands in the rows of hours and months, as msgpack. Pure.
+"""Encoding of the rows of hours and months, as msgpack. Pure.
 
     hour of a counter   [second within the hour, index, then for each further reading: seconds later, steps higher]
-    hour of a gauge     for each life of the process [life, weight, covered, integral, low, high, readings], one after
-                        the other; life 0 has what came later than its hour could be reckoned anew
+    hour of a gauge     for each run of the process [run, weight, covered, integral, low, high, readings], one after the
+                        other; run 0 holds readings too late for their hour to be computed again
     month               [resolution, 1, amount, estimated, covered, first index, last index]  of a counter
                         [resolution, 0, weight, covered, integral, low, high, readings]          of a gauge
 
@@ -27,7 +27,7 @@ _WIDTH = 1 + len(Stats._fields)
 
 
 class Month(NamedTuple):
-    """A month that is over. Amounts in steps of `step`; `stats` of a gauge, else None. `covered` are seconds."""
+    """A past month. Amounts in steps of `step`; `stats` for a gauge, else None. `covered` are seconds."""
 
     step: str
     amount: int = 0
@@ -39,7 +39,7 @@ class Month(NamedTuple):
 
 
 def put_points(hour: int, points: Sequence[Point]) -> bytes:
-    """`points` sorted, at least one."""
+    """Encode a counter's hour; `points` sorted, at least one."""
     numbers, (time, index) = [points[0][0] - hour, points[0][1]], points[0]
     for later, higher in points[1:]:
         numbers += (later - time, higher - index)
@@ -70,7 +70,7 @@ def get_lives(body: bytes) -> dict[int, Stats]:
 
 
 def whole(lives: Mapping[int, Stats], seconds: int = 3600) -> Stats:
-    """All lives of one hour; two that both covered a second do not cover more than the hour has."""
+    """Merge all runs of one hour; two that both covered a second do not cover more than the hour has."""
     found = merge(lives.values())
     return found._replace(covered=min(found.covered, seconds))
 

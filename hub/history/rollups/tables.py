@@ -1,11 +1,11 @@
-"""The tables of rollups: hours in a file of their own (`rollups.db`), months in the hub's store.
+"""Tables of rollups: hours in a file of their own (`rollups.db`), months in the hub's store.
 
-Rows lie in the order of hours, so that one hour of all series is a few pages and not a page for each: what is written
-to flash once an hour is about as much as there is to say. A series is read by one look-up an hour. Hours are in no
-backup (they are large, and the backend has the readings); months are.
+Rows are ordered by hour, so that one hour of all series takes a few pages instead of a page per series: the hourly
+write to flash is about as large as its content. A series is read by one look-up per hour. Hours are in no backup (they
+are large, and the backend has the readings); months are.
 
-Two files are two commits. With hours goes, in theirs, which hours these are: the months of those are reckoned once more
-at the next start, from the hours, so a kill between the two commits costs nothing and counts nothing twice.
+Two files mean two commits. The commit of hours also records which hours they are: their months are computed again at
+the next start, so a kill between the two commits loses nothing and counts nothing twice.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ SCHEMA = (
     CREATE TABLE hours (hour INTEGER NOT NULL, series INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (hour, series))
         WITHOUT ROWID;
     """,
-    # 2: the hours that were written last, until others are
+    # 2: the hours of the last write
     """
     CREATE TABLE unreckoned (hour INTEGER PRIMARY KEY);
     """,
 )
-"""Of the file of hours."""
+"""Migrations of the file of hours."""
 
 CHUNK = 750
-"""Hours looked up in one call: the store's thread does other work in between."""
+"""Hours looked up per call: the store's thread does other work in between."""
 SILENCE_H = 400 * 24
-"""How far a reading before or after a stretch is looked for, in hours."""
+"""Maximum distance to a reading before or after an interval, in hours."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """A series as the file has it. `hands`: (second, device) from which each device spoke for this place."""
+    """A series in the file. `hands`: (second, device) from which each device reported for this place."""
 
     n: int
     place: str
@@ -54,7 +54,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Memory:
-    """The rows, over two stores. Every method raises DiskRefuses and StorageError."""
+    """The rows, in two stores. Every method raises DiskRefuses and StorageError."""
 
     def __init__(self, hours: Store, months: Store) -> None:
         self._hours, self._months = hours, months
@@ -78,7 +78,7 @@ class Memory:
         return await self._hours.call(work)
 
     async def name(self, wanted: Sequence[Known]) -> list[Known]:
-        """Write these series; those with n 0 are given their number."""
+        """Write these series; those with n 0 get a number."""
 
         def work(db: apsw.Connection) -> list[Known]:
             named = []
@@ -90,7 +90,7 @@ class Memory:
                         " ON CONFLICT (place, metric) DO UPDATE SET hands = excluded.hands",
                         (one.place, one.metric, one.unit, one.step, one.counter, hands),
                     )
-                    # `.get`: apsw 3.54 never frees a cursor that is held while another statement runs
+                    # `.get`: apsw 3.54 never frees a cursor that is open while another statement runs
                     number = db.execute(
                         "SELECT n FROM series WHERE place = ? AND metric = ?", (one.place, one.metric)
                     ).get
@@ -100,7 +100,7 @@ class Memory:
         return await self._hours.call(work)
 
     async def bodies(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
-        """Those of (hour, series) that are there."""
+        """Return the existing rows among these (hour, series)."""
 
         def work(db: apsw.Connection) -> dict[tuple[int, int], bytes]:
             found = {}
@@ -113,8 +113,10 @@ class Memory:
         return await self._hours.call(work)
 
     async def put(self, rows: Sequence[tuple[int, int, bytes]], unreckoned: Iterable[int]) -> None:
-        """(hour, series, body), all or none; again is the same as once. `unreckoned`: the hours whose months do not
-        have them yet, those of `row_format` among them."""
+        """Write (hour, series, body) in one transaction; repeating it changes nothing.
+
+        `unreckoned`: hours that the months do not include yet, those of these rows among them.
+        """
         hours = [(hour,) for hour in set(unreckoned)]
 
         def work(db: apsw.Connection) -> None:
@@ -126,12 +128,12 @@ class Memory:
         await self._hours.call(work)
 
     async def unreckoned(self) -> list[tuple[int, int]]:
-        """(series, hour) whose months perhaps do not have them."""
+        """Return (series, hour) that their months may not include."""
         query = "SELECT h.series, h.hour FROM unreckoned u CROSS JOIN hours h ON h.hour = u.hour"
         return await self._hours.call(lambda db: list(db.execute(query)))
 
     async def read(self, n: int, hours: Sequence[int]) -> dict[int, bytes]:
-        """The rows of one series, by hour."""
+        """Return the rows of one series, by hour."""
         found: dict[int, bytes] = {}
         for at in range(0, len(hours), CHUNK):
             some = hours[at : at + CHUNK]
@@ -147,7 +149,7 @@ class Memory:
         return found
 
     async def nearest(self, n: int, hour: int, end: int) -> tuple[int, bytes] | None:
-        """The first row of a series at `hour` or, hour by hour, towards `end`, which is whole hours away."""
+        """Return the row of a series at `hour` or the nearest one towards `end`, which is whole hours away, or None."""
         step, most = (3600, end - hour) if end >= hour else (-3600, hour - end)
 
         def work(db: apsw.Connection) -> tuple[int, bytes] | None:
@@ -160,7 +162,7 @@ class Memory:
         return await self._hours.call(work)
 
     async def bounds(self) -> tuple[int, int, int] | None:
-        """The first and last hour that have rows, and the bytes that the file takes; None while there is none."""
+        """Return the first and last hour with rows and the bytes used by the file, None while it is empty."""
 
         def work(db: apsw.Connection) -> tuple[int, int, int] | None:
             first, last = next(db.execute("SELECT (SELECT min(hour) FROM hours), (SELECT max(hour) FROM hours)"))
@@ -179,7 +181,7 @@ class Memory:
         await self._hours.call(work)
 
     async def months(self, series: Iterable[str] | None = None) -> dict[tuple[str, int], bytes]:
-        """By (series id, month); of some series, or of all."""
+        """Return months by (series id, month), of some series or of all."""
 
         def work(db: apsw.Connection) -> dict[tuple[str, int], bytes]:
             rows = db.execute("SELECT series, month, body FROM rollup_months")
@@ -202,8 +204,10 @@ class Memory:
         await self._months.call(work)
 
     async def erase(self, numbers: Sequence[int], names: Sequence[str]) -> int:
-        """Delete all rows of these series. How many hours and months. Months first: while a series is known, what is
-        left of it after a kill can be erased."""
+        """Delete all rows of these series. Returns the number of hours and months.
+
+        Months first: after a kill in between, the series is still known and can be erased again.
+        """
 
         def hours(db: apsw.Connection) -> int:
             before = db.total_changes()

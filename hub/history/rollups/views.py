@@ -1,4 +1,4 @@
-"""Hours, days and months of a series, from what is written and what waits in RAM."""
+"""Hours, days and months of a series, from stored rows and from memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Key = tuple[str, str]
 
 
 class Series(NamedTuple):
-    """What a series is: its unit, its step, whether it counts, and which devices spoke for it since when."""
+    """Facts of a series: unit, step, whether it is a counter, and which devices reported for it since when."""
 
     unit: str
     step: str
@@ -28,7 +28,7 @@ class Series(NamedTuple):
 
 
 class Views:
-    """Reads. Every coroutine raises DiskRefuses and StorageError; an unknown series has nothing."""
+    """Reads aggregates. Every coroutine raises DiskRefuses and StorageError; an unknown series is empty."""
 
     def __init__(
         self,
@@ -63,14 +63,14 @@ class Views:
         return dial_of(self._place(key[0]), key[1], series.step, series.hands)
 
     def first_month(self, key: Key) -> int | None:
-        """The month of the first hour that the file may have of it; None where it has none."""
+        """Return the month of the first hour that the file may have of it, or None."""
         series = self.series(key)
         if series is None or not series.hands:
             return None
         return self.calendar_of(key).month(max(series.hands[0][0], self._first(), 0))
 
     async def gauge(self, key: Key, edges: Sequence[int]) -> list[Stats]:
-        """A gauge between each two of the edges, which are beginnings of hours."""
+        """Return the statistics of a gauge between each two edges, which are beginnings of hours."""
         hours = await self._gauge_hours(key, edges[0], edges[-1])
         cells: list[list[Stats]] = [[] for _ in edges[1:]]
         at = 0
@@ -81,15 +81,16 @@ class Views:
         return [merge(cell) for cell in cells]
 
     async def counter(self, key: Key, edges: Sequence[int]) -> list[Part]:
-        """Consumption between each two of the edges, which are beginnings of hours."""
+        """Return the consumption between each two edges, which are beginnings of hours."""
         return split(await self.segments(key, edges[0], edges[-1]), edges)
 
     async def segments(self, key: Key, begin: int, end: int) -> list[Segment]:
-        """What was consumed between the readings of a stretch, and the readings next to it on both sides."""
+        """Return the consumption between the readings of an interval, including the nearest readings outside it on both
+        sides."""
         return segments(await self.points(key, begin, end), self.dial(key))
 
     async def points(self, key: Key, begin: int, end: int) -> list[Point]:
-        """The kept readings of a counter in [begin, end), and the one before and the one after."""
+        """Return the stored readings of a counter in [begin, end), with the one before and the one after."""
         calendar = self.calendar_of(key)
         found: set[Point] = set()
         for hour, body in (await self._rows(key, begin, end)).items():
@@ -101,7 +102,7 @@ class Views:
         return [*([before] if before else []), *inside, *([after] if after else [])]
 
     async def known_span(self, key: Key, begin: int, end: int) -> tuple[int, int] | None:
-        """From the first to the last reading of a counter that says something of [begin, end); None: there is none."""
+        """Return the first and last second for which a counter's consumption in [begin, end) is known, or None."""
         points = await self.points(key, begin, end)
         return (points[0][0], points[-1][0]) if len(points) > 1 else None
 
@@ -128,17 +129,20 @@ class Views:
         return min(found, default=None)
 
     async def month(self, key: Key, month: int, frozen: dict[tuple[str, int], bytes]) -> Month | None:
-        """A month that is frozen, or is reckoned now."""
+        """Return a frozen month, or compute it."""
         body = frozen.get((series_id(*key), month))
         return get_month(body) if body is not None else await self.reckon_month(key, month)
 
     async def months(self, keys: Sequence[Key]) -> dict[tuple[str, int], bytes]:
-        """The frozen months of some series."""
+        """Return the frozen months of some series."""
         return await self._memory.months({series_id(*key) for key in keys})
 
     async def reckon_month(self, key: Key, month: int) -> Month | None:
-        """From the hours; None where nothing is known: of a counter a reading alone says nothing, nor one at the very
-        begin or end of the month, and two that are alike say that nothing was used between them."""
+        """Compute a month from its hours; None where nothing is known.
+
+        A single reading of a counter, or one at the very edge of the month, says nothing; two equal ones say that
+        nothing was used between them.
+        """
         series = self.series(key)
         if series is None:
             return None
@@ -164,7 +168,7 @@ class Views:
                 known, late = track.pending(hour)
                 parts = lives.setdefault(hour, {})
                 if isinstance(known, Stats):
-                    parts[-1] = known  # this life's, newer than what it may have written
+                    parts[-1] = known  # this run's, newer than what it may have written
                     parts.pop(self._life, None)
                 if late:
                     parts[-2] = fold(sorted(set(late)), hour, hour + HOUR, track.period())
