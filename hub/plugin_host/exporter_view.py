@@ -1,4 +1,4 @@
-"""What an exporter sees: `hub.sdk.session.View` over the live values. Nothing here reaches the disk or the link."""
+"""The read-only view that exporters are given, over the latest values. Nothing here reaches the disk or the link."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hub.store_and_forward.buffer import Buffer
 
 
 class LiveView:
-    """See `hub.sdk.session.View`. `name` is the exporter's; `ready` is called when it got through to its neighbour."""
+    """Implements `hub.sdk.exporter.ExporterView`. `name` is the exporter's; `ready` is called when it got through."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from secrets import token_hex
-from typing import Any
+from typing import Any, cast
 
 from hub.automation.alerts import Alert
 from hub.automation.alerts.policy import EVERYTHING, NEVER, TELL, WAIT, Policy, first, judge
@@ -22,7 +22,7 @@ from hub.core.clock import Clock
 from hub.core.errors import HubError, NotReady
 from hub.plugin_host.runtime import OwnState
 from hub.plugin_host.supervisor import Health
-from hub.sdk.notification import Notice
+from hub.sdk.notification import AlertState, Notification, Severity
 from hub.sdk.session import Http
 from hub.store_and_forward.buffer import Buffer
 
@@ -38,7 +38,7 @@ TEST_S = 30.0
 
 
 class OwnNotices:
-    """See `hub.sdk.session.Notices`. One for each notifier and process; `start` before each of its runs."""
+    """See `hub.sdk.notification.Notifications`. One for each notifier and process; `start` before each of its runs."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class OwnNotices:
             self.left_out += 1
         self._came.set()
 
-    async def __aiter__(self) -> AsyncIterator[Notice]:
+    async def __aiter__(self) -> AsyncIterator[Notification]:
         self._given.clear()
         while True:
             self._came.clear()
@@ -122,7 +122,7 @@ class OwnNotices:
                     self._given.clear()
                 await self._came.wait()
 
-    def done(self, notice: Notice) -> None:
+    def done(self, notice: Notification) -> None:
         test = self._tests.pop(notice.alert, None)
         if test is not None:
             if not test[1].done():
@@ -277,13 +277,13 @@ class Notifiers:
         return {} if health is None else {"state": health.state, "error": health.error}
 
 
-def notice_of(alert: Alert) -> Notice:
-    return Notice(
+def notice_of(alert: Alert) -> Notification:
+    return Notification(
         alert=alert.id,
         n=alert.n,
         rule=alert.rule,
-        state=alert.state,
-        severity=alert.severity,
+        state=cast("AlertState", alert.state),
+        severity=cast("Severity", alert.severity),
         text=alert.text,
         text_fr=alert.text_fr,
         value=alert.value,

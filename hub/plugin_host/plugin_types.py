@@ -13,15 +13,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from hub.config.instances import Model, Models
 from hub.core.errors import PluginError
+from hub.core.option_text import LONGEST, french, french_of
 from hub.devices.packs.library import Library
 from hub.devices.packs.maps import MAPS, filled
 from hub.plugin_host.isolation.describe import Description, describe
 from hub.plugin_host.registry import Plugin, Registry
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 
 if TYPE_CHECKING:
     from hub.devices.packs.format import PackKeys
@@ -231,14 +232,33 @@ def part_models(registry: Registry) -> Callable[[str], Model | None]:
 
 
 def _outline(schema: Mapping[str, Any]) -> type[BaseModel]:
-    """A model that knows which options a JSON Schema has and which it requires, not what they may be."""
+    """A model that knows which options a JSON Schema has, which it requires, and what they mean in English and French,
+    not what they may be."""
     if len(schema.get("properties", ())) > MOST_OPTIONS:
         raise ValueError(f"more than {MOST_OPTIONS} options")
     if taken := sorted(name for name in schema.get("properties", ()) if hasattr(Config, name)):
         raise ValueError(f"no option can be named {', '.join(taken)}: models have that name for something else")
     required = set(schema.get("required", ()))
     fields: dict[str, Any] = {
-        name: (Any, ... if name in required else part.get("default"))
+        name: (Any, _described(part, ... if name in required else part.get("default")))
         for name, part in dict(schema.get("properties", {})).items()
     }
-    return create_model(str(schema.get("title", "Options")), __base__=Config, **fields)
+    made = create_model(str(schema.get("title", "Options")), __base__=Config, __doc__=_text(schema), **fields)
+    made.help_fr = french_of(schema).get("help", "")
+    return made
+
+
+def _described(part: object, default: Any) -> Any:
+    """A field with the words that a JSON Schema has for it."""
+    said = french_of(part)
+    return Field(
+        default=default,
+        description=_text(part),
+        json_schema_extra=french(said.get("help", ""), title=said.get("title", "")) if said else None,
+    )
+
+
+def _text(schema: object) -> str | None:
+    """The English help of a schema that a third-party plugin gave."""
+    said = schema.get("description") if isinstance(schema, dict) else None
+    return said[: LONGEST["help"]] if isinstance(said, str) else None

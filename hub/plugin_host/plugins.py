@@ -24,7 +24,7 @@ from hub.plugin_host.pausing import Pauses
 from hub.plugin_host.registry import Integration, Plugin, Registry
 from hub.plugin_host.runtime import Core, InProcessSession
 from hub.plugin_host.supervisor import STOPPED, Health, Supervisor
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 from hub.store_and_forward.egress import Host
 
 _PORTS = {"http": 80, "https": 443, "esphome": 6053}

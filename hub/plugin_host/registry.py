@@ -20,20 +20,12 @@ from hub.core.errors import PluginError
 from hub.core.model import Frame, Metric
 from hub.i18n.reasons import Words, words, wrong
 from hub.plugin_host import entry_points
-from hub.sdk.hookspecs import (
-    Config,
-    Decode,
-    Decoder,
-    Explain,
-    Hooks,
-    Listen,
-    Probe,
-    Reasons,
-    Run,
-    RunExporter,
-    RunNotifier,
-    RunUplink,
-)
+from hub.sdk.exporter import RunExporter
+from hub.sdk.hookspecs import Decode, Decoder, Explain, Hooks, Listen, Probe, Reasons, Run
+from hub.sdk.notification import RunNotifier
+from hub.sdk.options import Config
+from hub.sdk.sampling import DEFAULT, Sampling
+from hub.sdk.transport import RunTransport
 
 GROUP = "hub.plugins"
 DISTRIBUTION = "ilot"
@@ -41,47 +33,48 @@ DISTRIBUTION = "ilot"
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """What `register_integrations` was told."""
+    """A registered integration."""
 
     name: str
     plugin: str
     config: type[Config]
-    run: Run
+    run: Run[Any]
     device: type[Config] | None
     metrics: tuple[Metric, ...]
-    probe: Probe | None
-    listen: Listen | None = None
+    probe: Probe[Any] | None
+    listen: Listen[Any] | None = None
     pack: type[Config] | None = None
+    sampling: Sampling = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
 class UplinkKind:
-    """What `register_uplinks` was told."""
+    """A registered transport."""
 
     name: str
     plugin: str
     config: type[Config]
-    run: RunUplink
+    run: RunTransport[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ExporterKind:
-    """What `register_exporters` was told."""
+    """A registered exporter."""
 
     name: str
     plugin: str
     config: type[Config]
-    run: RunExporter
+    run: RunExporter[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class NotifierKind:
-    """What `register_notifiers` was told."""
+    """A registered notifier."""
 
     name: str
     plugin: str
     config: type[Config]
-    run: RunNotifier
+    run: RunNotifier[Any]
     per_hour: int | None = None
 
 
@@ -223,20 +216,22 @@ def _register(plugin: Plugin) -> None:
     def integration(
         name: str,
         config: type[Config],
-        run: Run,
+        run: Run[Any],
         *,
         device: type[Config] | None = None,
         metrics: Iterable[Metric] = (),
-        probe: Probe | None = None,
-        listen: Listen | None = None,
+        probe: Probe[Any] | None = None,
+        listen: Listen[Any] | None = None,
         pack: type[Config] | None = None,
         reasons: Reasons = MappingProxyType({}),
+        sampling: Sampling = DEFAULT,
     ) -> None:
         _expect_config(name, config)
         _expect_reasons(name, reasons)
+        _expect_sampling(name, sampling)
         plugin.reasons.update(reasons)
         plugin.integrations.append(
-            Integration(name, plugin.name, config, run, device, tuple(metrics), probe, listen, pack)
+            Integration(name, plugin.name, config, run, device, tuple(metrics), probe, listen, pack, sampling)
         )
 
     def decoder(
@@ -253,20 +248,21 @@ def _register(plugin: Plugin) -> None:
         plugin.reasons.update(reasons)
         plugin.decoders.append(Decoder(name, plugin.name, kind, decode, tuple(metrics), line, explain))
 
-    def uplink(name: str, config: type[Config], run: RunUplink) -> None:
+    def uplink(name: str, config: type[Config], run: RunTransport[Any]) -> None:
         _expect_config(name, config)
         plugin.uplinks.append(UplinkKind(name, plugin.name, config, run))
 
-    def exporter(name: str, config: type[Config], run: RunExporter) -> None:
+    def exporter(name: str, config: type[Config], run: RunExporter[Any]) -> None:
         _expect_config(name, config)
         plugin.exporters.append(ExporterKind(name, plugin.name, config, run))
 
-    def notifier(name: str, config: type[Config], run: RunNotifier, *, per_hour: int | None = None) -> None:
+    def notifier(name: str, config: type[Config], run: RunNotifier[Any], *, per_hour: int | None = None) -> None:
         _expect_config(name, config)
         plugin.notifiers.append(NotifierKind(name, plugin.name, config, run, per_hour))
 
     manager.hook.register_integrations(register=integration)
     manager.hook.register_decoders(register=decoder)
+    manager.hook.register_transports(register=uplink)
     manager.hook.register_uplinks(register=uplink)
     manager.hook.register_exporters(register=exporter)
     manager.hook.register_notifiers(register=notifier)
@@ -284,3 +280,10 @@ def _expect_config(name: str, config: object) -> None:
 def _expect_reasons(name: str, said: Reasons) -> None:
     if complaint := wrong(said):
         raise PluginError(f"register({name!r}, …): {complaint}")
+
+
+def _expect_sampling(name: str, said: object) -> None:
+    if not isinstance(said, Sampling):
+        raise PluginError(f"register({name!r}, …): `sampling` is a hub.sdk.sampling.Sampling")
+    if complaint := wrong({said.reason: said.why}):
+        raise PluginError(f"register({name!r}, …): `sampling`: {complaint}")

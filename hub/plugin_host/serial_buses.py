@@ -15,7 +15,7 @@ from datetime import timedelta
 import msgspec
 
 from hub.core.errors import AuthFailed, DecodeError, NotReady
-from hub.sdk.serial_line import Line, Parity, open_line
+from hub.sdk.serial_line import Parity, SerialLine, open_serial_line
 
 SETTLED_S = 0.05
 """Silence after which an exchange that went wrong is over: an adapter or a converter hands over with such pauses what
@@ -54,7 +54,7 @@ class SharedLine:
         self.options = options
         self._monotonic = monotonic
         self._turn = asyncio.Lock()
-        self._open: tuple[AbstractAsyncContextManager[Line], Line] | None = None
+        self._open: tuple[AbstractAsyncContextManager[SerialLine], SerialLine] | None = None
         self._free_at = 0.0
         self._astray = False  # the last exchange ended without its answer, which may be on its way
 
@@ -80,7 +80,7 @@ class SharedLine:
             self._astray = False
             return came[:size]
 
-    async def _clear(self, line: Line) -> None:
+    async def _clear(self, line: SerialLine) -> None:
         """Drop late answers and noise since the turn before; after an exchange that went wrong, until the line is
         silent."""
         end = self._monotonic() + BABBLE_S
@@ -93,7 +93,7 @@ class SharedLine:
                 return
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Line]:
+    async def open(self) -> AsyncIterator[SerialLine]:
         """See `hub.sdk.session.Bus.open`."""
         async with self._turn:
             line = await self._line()
@@ -108,10 +108,10 @@ class SharedLine:
             finally:
                 self._free_at = self._monotonic() + self.options.silence_s
 
-    async def _line(self) -> Line:
+    async def _line(self) -> SerialLine:
         if self._open is None:
             options = self.options
-            opening = open_line(
+            opening = open_serial_line(
                 options.port,
                 baudrate=options.baudrate,
                 bits=8 if options.bits == 8 else 7,

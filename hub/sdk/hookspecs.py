@@ -10,39 +10,36 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pluggy
-from pydantic import BaseModel, ConfigDict
 
 from hub.core.model import Decoded, Frame, Metric, NeedKey, Value
-from hub.sdk.session import Notices, Session, Uplink, View
+from hub.sdk.exporter import RegisterExporter
+from hub.sdk.notification import RegisterNotifier
+from hub.sdk.options import Config
+from hub.sdk.sampling import Sampling
+from hub.sdk.session import Session
+from hub.sdk.transport import RegisterTransport
 
 hookspec = pluggy.HookspecMarker("hub")
 hookimpl = pluggy.HookimplMarker("hub")
 
+C = TypeVar("C", bound=Config)
+"""The model of an integration's options."""
 
-class Config(BaseModel):
-    """Base of a plugin's configuration: unknown keys are errors, values are frozen once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-Run = Callable[[Any, Session], Awaitable[None]]
-RunUplink = Callable[[Any, Uplink], Awaitable[None]]
-RunExporter = Callable[[Any, View], Awaitable[None]]
-RunNotifier = Callable[[Any, Notices], Awaitable[None]]
+Run = Callable[[C, Session], Awaitable[None]]
+"""The plugin itself: `await run(config, session)`."""
 Keys = Callable[[str], bytes | None]
 """The key of a device id, None when the hub holds none."""
 Decode = Callable[[Frame, Keys], Decoded | NeedKey | None]
-"""Pure: a frame and the keys → what it says, NeedKey when it is sealed, None when it is not this decoder's.
-Raises DecodeError when it is this decoder's and wrong."""
-Probe = Callable[[Any], Awaitable[str]]
+"""Pure: a frame and the keys → its readings, NeedKey when it is sealed, None when it is another decoder's. Raises
+DecodeError when it is this decoder's and wrong."""
+Probe = Callable[[C], Awaitable[str]]
 """Is it reachable? Returns a sentence about what answered; raises NotReady or AuthFailed."""
-Listen = Callable[[Any, Callable[[dict[str, Any]], None]], Awaitable[None]]
+Listen = Callable[[C, Callable[[dict[str, Any]], None]], Awaitable[None]]
 """`await listen(config, hear)`: listen until cancelled, without a hub; each frame heard goes to `hear` as a JSON object
 of `ilot decode`. Raises NotReady or AuthFailed."""
-
 
 Reasons = Mapping[str, tuple[str, str]]
 """Reasons that a plugin counts (`DecodeError.reason`, `Decoded.skipped`) → what each means and what to do: (French,
@@ -69,30 +66,33 @@ class PackPart(Protocol):
 
 
 class Register(Protocol):
-    """`register(name, Config, run)` adds one integration. `device` is the model of the `settings:` of its
-    devices in the configuration; without it a device has no settings. `listen` serves `ilot capture` and
-    `ilot discover`. `pack` is the model of the part of a device pack that it reads (`PackPart`); `reasons` are the
-    words for what it refuses (`Reasons`)."""
+    """`register(name, Config, run)` adds an integration. Its functions take the very subclass of `hub.Config` that is
+    registered, so that a type checker sees a mistake."""
 
     def __call__(
         self,
         name: str,
-        config: type[Config],
-        run: Run,
+        config: type[C],
+        run: Run[C],
         *,
         device: type[Config] | None = None,
         metrics: Iterable[Metric] = (),
-        probe: Probe | None = None,
-        listen: Listen | None = None,
+        probe: Probe[C] | None = None,
+        listen: Listen[C] | None = None,
         pack: type[Config] | None = None,
         reasons: Reasons = ...,
-    ) -> None: ...
+        sampling: Sampling = ...,
+    ) -> None:
+        """`device` is the model of the `settings:` of its devices, which `Device.settings_as` gives back; without it a
+        device has no settings. `metrics` are added to the catalogue. `listen` serves `ilot capture` and
+        `ilot discover`. `pack` is the model of the part of a device pack that the integration reads (`PackPart`).
+        `reasons` explains to people the reasons of its DecodeErrors. `sampling` says what raised sampling may ask of
+        its devices. Raises PluginError when an argument is wrong."""
+        ...
 
 
 class RegisterDecoder(Protocol):
-    """`register(name, kind, decode)` adds a decoder for frames of a shared radio; `line` turns one decoded
-    JSON object of `ilot decode` into frames, `explain` shows there all that a frame says, `reasons` are the words for
-    what it refuses."""
+    """`register(name, kind, decode)` adds a decoder for frames of a shared radio, "ble" for instance."""
 
     def __call__(
         self,
@@ -104,26 +104,11 @@ class RegisterDecoder(Protocol):
         line: Callable[[dict[str, Any]], Frame] | None = None,
         explain: Explain | None = None,
         reasons: Reasons = ...,
-    ) -> None: ...
-
-
-class RegisterUplink(Protocol):
-    """`register(name, Config, run)` adds a transport to the owner's backend."""
-
-    def __call__(self, name: str, config: type[Config], run: RunUplink) -> None: ...
-
-
-class RegisterExporter(Protocol):
-    """`register(name, Config, run)` adds what shows the hub's live values to a neighbour."""
-
-    def __call__(self, name: str, config: type[Config], run: RunExporter) -> None: ...
-
-
-class RegisterNotifier(Protocol):
-    """`register(name, Config, run)` adds what carries alerts to people. `per_hour` is how many messages an hour are
-    enough where the configuration says nothing else: of those that cost money, or fill a letter box."""
-
-    def __call__(self, name: str, config: type[Config], run: RunNotifier, *, per_hour: int | None = None) -> None: ...
+    ) -> None:
+        """`line` turns one JSON object of `ilot decode` into a frame, and `explain` shows there everything that a frame
+        says. `metrics` are added to the catalogue, `reasons` explains to people the reasons of its DecodeErrors. Raises
+        PluginError when an argument is wrong."""
+        ...
 
 
 class Hooks:
@@ -136,8 +121,14 @@ class Hooks:
         """Decoders of frames from a radio that the hub owns and shares."""
 
     @hookspec
-    def register_uplinks(self, register: RegisterUplink) -> None:
-        """Transports that carry sealed records to the owner's backend."""
+    def register_transports(self, register: RegisterTransport) -> None:
+        """Transports: carry sealed records to the owner's backend."""
+
+    @hookspec(
+        warn_on_impl=DeprecationWarning("register_uplinks is now register_transports; the old name ends with 1.0")
+    )
+    def register_uplinks(self, register: RegisterTransport) -> None:
+        """Former name of `register_transports`, read until 1.0."""
 
     @hookspec
     def register_exporters(self, register: RegisterExporter) -> None:

@@ -45,7 +45,7 @@ class Rate:
         return True
 
 
-class Doorway:
+class HttpServer:
     """Derive from it, and give `answer`. `counted(reason)` is told of what is refused, also of PUSHED_OUT: connections
     are at most MOST_OPEN, from their first packet on. When more come, the one goes that has been there longest without
     a request under way, of the address that has most. `rate`: requests a second. Times are seconds: HANDSHAKE_S until

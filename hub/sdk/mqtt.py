@@ -4,7 +4,7 @@ aiomqtt 2.5 does not see a broker that hangs up before CONNACK (it would wait fo
 that failed or was cancelled, with its socket open. Its own time-outs are to be off (`timeout=math.inf`), ours are
 `asyncio.timeout`: before Python 3.12, `asyncio.wait_for` may swallow a cancellation.
 
-Imported when a plugin uses `hub.MqttClient`; needs the extra `mqtt`.
+Imported when a plugin uses this module; needs the extra `mqtt`.
 """
 
 from __future__ import annotations

@@ -1,14 +1,28 @@
-"""An alert as a notifier is handed it: a value, a line for people, an object for programs. Pure."""
+"""The API of notifiers: plugins that carry alerts to people. Notifications and Protocols only. Pure.
+
+from hub.sdk.notification import Notification, Notifications, RegisterNotifier
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from hub.i18n.ambiguous_time import which
 from hub.i18n.typography import quantity, typeset
+from hub.sdk.options import Config
+from hub.sdk.session import Http
+
+C = TypeVar("C", bound=Config)
+
+AlertState = Literal["raised", "acknowledged", "muted", "escalated", "cleared"]
+Severity = Literal["info", "warning", "critical"]
+Language = Literal["fr", "en"]
 
 _SEVERITIES_FR = {"info": "info", "warning": "avertissement", "critical": "critique"}
 _SEVERITIES_EN = {"info": "info", "warning": "warning", "critical": "critical"}
@@ -22,16 +36,15 @@ _STATES_EN = {
 }  # fmt: skip
 
 
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert as it stands, for people. `key` names this very change: who saw it before need not be told again.
-    `state_dir` is "raised", "acknowledged", "muted", "escalated" or "cleared"; `severity` "info", "warning" or
-    "critical". Times are Unix seconds. `value` is "" where it may not leave the hub."""
+class Notification(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of an alert, for people. `alert` is its id and `n` counts its changes. Times are Unix seconds. `value`
+    is the reading with its unit, "" where it may not leave the hub; `text` and `text_fr` are English and French."""
 
     alert: str
     n: int
     rule: str
-    state: str
-    severity: str
+    state: AlertState
+    severity: Severity
     text: str
     text_fr: str
     value: str = ""
@@ -47,15 +60,16 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
+        """Names this change of the alert: a receiver that has seen it can drop a repeat."""
         return f"{self.alert}-{self.n}"
 
     def document(self, hub: str) -> dict[str, str | int | float]:
-        """It as one JSON object, for programs: its fields, `n` as "change", and the hub's id."""
+        """One JSON object, for programs: the fields, `n` as "change", and the hub's id as "hub"."""
         fields = msgspec.structs.asdict(self)
         return {"hub": hub, "alert": fields.pop("alert"), "change": fields.pop("n"), **fields}
 
-    def sentence(self, language: str = "fr") -> str:
-        """What happened, in one line for people: "fr" or "en"."""
+    def sentence(self, language: Language = "fr") -> str:
+        """One line for people: the state, the severity and the text of the alert."""
         french = language == "fr"
         words = (_STATES_FR if french else _STATES_EN)[self.state]
         weight = (_SEVERITIES_FR if french else _SEVERITIES_EN)[self.severity]
@@ -64,14 +78,72 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         said = f"{words.format(weight=weight, by=f' ({by})' if by else '')}{' : ' if french else ': '}{what}"
         return typeset(said) if french else said
 
-    def amount(self, language: str = "fr") -> str:
-        """`value` for people, as "fr" or "en" writes it; "" where there is none."""
+    def amount(self, language: Language = "fr") -> str:
+        """`value` as people write it in that language, "" where there is none."""
         return quantity(self.value, language)
 
-    def since(self, timezone: str, language: str = "fr") -> str:
-        """When it was raised, on the clocks of an IANA time zone, as "fr" or "en" writes it. Of the hour that comes
-        twice, which of the two."""
+    def since(self, timezone: str, language: Language = "fr") -> str:
+        """Date and time when it was raised, in an IANA time zone. In the hour that comes twice, it says which of the
+        two."""
         form = "%d/%m/%Y %H:%M" if language == "fr" else "%Y-%m-%d %H:%M"
         local = datetime.fromtimestamp(self.raised, ZoneInfo(timezone))
         twice = which(local)
         return f"{local:{form}} ({timezone}{', ' + twice if twice else ''})"
+
+
+class Notifications(Protocol):
+    """Queue of a notifier, given to it beside its configuration. Iterate it, and call `done` for each notification that
+    got through or is not for this notifier. One that is not done is given again, also after a restart; of one alert
+    only the latest state. Raise NotReady when the receiver does not answer: the hub waits and starts the notifier
+    again."""
+
+    @property
+    def name(self) -> str:
+        """Name of this notifier in the configuration."""
+        ...
+
+    @property
+    def hub(self) -> str:
+        """The hub's id, `hub-…`."""
+        ...
+
+    @property
+    def timezone(self) -> str:
+        """IANA name of the site's time zone, for dates in messages."""
+        ...
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """Log of this notifier: each line carries its name."""
+        ...
+
+    @property
+    def http(self) -> Http:
+        """Requests to the hosts that this notifier's options name."""
+        ...
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """Values of this notifier's own about notifications that are not done yet. They outlive a run of the notifier,
+        not the process."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Notification]:
+        """Yield each notification that is due."""
+        ...
+
+    def done(self, notice: Notification) -> None:
+        """Take a notification off the queue: it got through, or is not for this notifier."""
+        ...
+
+
+RunNotifier = Callable[[C, Notifications], Awaitable[None]]
+
+
+class RegisterNotifier(Protocol):
+    """`register(name, Config, run)` adds a notifier. `per_hour` limits its messages where the configuration sets no
+    limit: for messages that cost money, or fill a letter box."""
+
+    def __call__(self, name: str, config: type[C], run: RunNotifier[C], *, per_hour: int | None = None) -> None:
+        """Raises PluginError when `config` is no subclass of `hub.Config`."""
+        ...

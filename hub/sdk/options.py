@@ -1,8 +1,32 @@
-"""What is wrong with options that a plugin reads by a model of its own. Pure."""
+"""Base class of a plugin's options, their French, and the first error of options in one line. Pure."""
 
 from __future__ import annotations
 
-from pydantic import ValidationError
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from hub.core.option_text import french
+
+__all__ = ["Config", "french", "wrong_option"]
+
+
+class Config(BaseModel):
+    """Base of a plugin's options and of its devices' settings: a pydantic model. Unknown keys are errors, values are
+    frozen once read. The docstring of a subclass is its English help, `help_fr` its French; a field has `french(…)` as
+    its `json_schema_extra`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    help_fr: ClassVar[str] = ""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        made = handler(core_schema)
+        if said := cls.__dict__.get("help_fr"):  # that of a base class is for the docstring of that class
+            handler.resolve_ref_schema(made).update(french(said))
+        return made
 
 
 def wrong_option(error: ValidationError) -> str:

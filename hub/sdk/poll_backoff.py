@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Patience:
+class PollBackoff:
     """Doubling back-off in polls: after a failure skip 1 poll, then 3, 7 … at most `limit`. Ask `due()` once a poll,
     and say `failed()` or `succeeded()` after each attempt."""
 

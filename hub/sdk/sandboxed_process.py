@@ -19,7 +19,7 @@ _WORDS, _LAST = 65_536, 300
 """Bytes that are read of what it says in the end, and characters of its last line."""
 
 
-class JailedWorker:
+class SandboxedProcess:
     """A running worker process; `pid` is its number."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -35,7 +35,7 @@ class JailedWorker:
 
     @classmethod
     @asynccontextmanager
-    async def started(cls, command: Sequence[str], passed: Sequence[int]) -> AsyncIterator[JailedWorker]:
+    async def started(cls, command: Sequence[str], passed: Sequence[int]) -> AsyncIterator[SandboxedProcess]:
         """The process, which has these file descriptors and no others. It is dead at the end of the block. Raises
         OSError."""
         process = await asyncio.create_subprocess_exec(

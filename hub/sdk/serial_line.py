@@ -24,7 +24,7 @@ Parity = Literal["N", "E", "O"]
 _held: dict[str, str] = {}  # port → who holds it
 
 
-class Line:
+class SerialLine:
     """An open line. Every method raises NotReady when it is gone."""
 
     def __init__(self, port: str, reader: asyncio.StreamReader, writer: Any) -> None:
@@ -50,15 +50,15 @@ class Line:
 
 
 @asynccontextmanager
-async def open_line(
+async def open_serial_line(
     port: str,
     *,
     baudrate: int = 9600,
     bits: Literal[7, 8] = 8,
     parity: Parity = "N",
     holder: str = "another plugin",
-) -> AsyncIterator[Line]:
-    """`async with hub.open_line(config.port, baudrate=2400, parity="E") as line`.
+) -> AsyncIterator[SerialLine]:
+    """`async with open_serial_line(config.port, baudrate=2400, parity="E") as line`.
 
     One stop bit. A port without parity (a pseudo-terminal that brings a remote line here) is opened with 8 bits: the
     eighth then is the parity bit, or nothing. Raises NotReady when it cannot be opened, AuthFailed where rights are
@@ -70,7 +70,7 @@ async def open_line(
     try:
         reader, writer = await _opened(port, baudrate, bits, parity)
         try:
-            yield Line(port, reader, writer)
+            yield SerialLine(port, reader, writer)
         finally:
             writer.close()
             try:

@@ -17,16 +17,13 @@ from hub.core.model import (
     Command,
     Device,
     Frame,
-    LastValue,
     Metric,
     PackFacts,
     Proof,
     Report,
     Sample,
-    Series,
 )
 from hub.core.nesting import shallow_json
-from hub.sdk.notification import Notice
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -247,100 +244,4 @@ class Session(Protocol):
 
         Raises DecodeError with what is wrong, NotReady when there is no codec worker to be had.
         """
-        ...
-
-
-class View(Protocol):
-    """What an exporter is handed beside its configuration: it sees, it changes nothing. What may not be kept for
-    privacy is not here either."""
-
-    name: str
-    hub: str  # the hub's id
-    log: logging.LoggerAdapter[logging.Logger]
-
-    @property
-    def state(self) -> State: ...
-
-    def series(self) -> list[Series]:
-        """Every series that has spoken in this life of the hub, and what is to be known of it."""
-        ...
-
-    def values(self) -> list[LastValue]:
-        """The last value of each."""
-        ...
-
-    def pulse(self) -> dict[str, float]:
-        """The hub's own counters: reports, readings, written_readings, written_bytes, acked."""
-        ...
-
-    def changes(self, interval: timedelta = timedelta(seconds=1)) -> AsyncIterator[list[LastValue]]:
-        """The values that came since the turn before, at most one turn an interval; all there are at first."""
-        ...
-
-
-class Notices(Protocol):
-    """What a notifier is handed beside its configuration. Iterate it; call `done` for each notice that got through or
-    is not for this notifier. What is not done is given again, also by the next process: of one alert, only how it
-    stands last. Raise NotReady where nobody answers: the hub backs off and starts it anew."""
-
-    name: str
-    hub: str  # the hub's id
-    timezone: str  # of its site, an IANA name: for dates that people read
-    log: logging.LoggerAdapter[logging.Logger]
-
-    @property
-    def http(self) -> Http: ...
-
-    @property
-    def memory(self) -> dict[str, Any]:
-        """The notifier's own, for what it did of a notice that is not done: it outlives a run, not the process."""
-        ...
-
-    def __aiter__(self) -> AsyncIterator[Notice]: ...
-
-    def done(self, notice: Notice) -> None: ...
-
-
-class Message(msgspec.Struct, frozen=True):
-    """One link message, exactly as it must go out. `kind` is "records" or "state"."""
-
-    id: int
-    kind: str
-    lane: str  # "alerts", "live", "backlog" or ""
-    body: bytes
-    readings: int = 0
-
-
-class Uplink(Protocol):
-    """What an uplink plugin is handed beside its configuration: messages to carry, answers to give back.
-    It never looks inside them. Several uplinks share one delivery and one ack set."""
-
-    name: str
-    log: logging.LoggerAdapter[logging.Logger]
-    hub: str  # the hub's id, as the backend knows it
-
-    def messages(self) -> AsyncIterator[Message]:
-        """The next message whenever one may be sent (windows and lanes are the delivery's business)."""
-        ...
-
-    def answered(self, message: Message, body: bytes) -> None:
-        """The backend's reply body for this message. Raises AuthFailed when it is not what it claims to be."""
-        ...
-
-    def failed(self, message: Message, error: Exception) -> None:
-        """The message was not answered; it will be offered again, here or on another transport."""
-        ...
-
-    def connection(self, url: str) -> Any:
-        """(ssl.SSLContext, proxy or None) for a declared host, from the core's egress. Undeclared: refused."""
-        ...
-
-    def socket(self, address: tuple[Any, ...]) -> Any:
-        """A new socket for one entry of `getaddrinfo`, not connected. Its bytes are counted in this month's traffic;
-        without it, messages and replies are."""
-        ...
-
-    def lend(self, http: Any) -> None:
-        """Let the hub ask other things of its owner's hosts over the kept connections of this `HttpClient`, while they
-        are idle, as long as this uplink runs."""
         ...

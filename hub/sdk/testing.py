@@ -179,7 +179,7 @@ class FakeCommands:
 
 
 class FakeView:
-    """A `hub.View`: `say` a series and its value, and the exporter sees it."""
+    """A `hub.sdk.exporter.ExporterView`: `say` a series and its value, and the exporter sees it."""
 
     def __init__(self, name: str = "exporter", hub: str = "test-hub") -> None:
         self.name, self.hub = name, hub

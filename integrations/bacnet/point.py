@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-import hub
+from hub.sdk.poll_backoff import PollBackoff
 from integrations.bacnet import names
 from integrations.bacnet.names import ObjectId
 from integrations.bacnet.settings import Point
@@ -72,7 +72,7 @@ class Watched:
         self.errors: Counter[str] = Counter()
         self.trouble = ""
         """Why it has no reading, or a bad one, now."""
-        self.patience = hub.Patience(LONGEST_SKIP)
+        self.patience = PollBackoff(LONGEST_SKIP)
 
     @property
     def wanted(self) -> tuple[int, ...]:

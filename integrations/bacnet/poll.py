@@ -12,6 +12,8 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 import hub
+from hub.sdk.options import wrong_option
+from hub.sdk.poll_backoff import PollBackoff
 from integrations.bacnet import names
 from integrations.bacnet.asking import Asker
 from integrations.bacnet.decode import Found, Station
@@ -43,7 +45,7 @@ class Poller:
         self._instance = -1
         self._read_as: Mapping[str, object] | None = None
         self._settings: DeviceSettings | None = None
-        self._patience = hub.Patience(0)
+        self._patience = PollBackoff(0)
         self._told = False
         self._turn = 0
         self._subscriber = Subscriber(device, config, session, link)
@@ -93,9 +95,9 @@ class Poller:
         try:
             self._settings = DeviceSettings.model_validate(device.settings)
         except ValidationError as error:
-            self._session.log.error("%s is not read: its settings are wrong: %s", self._id, hub.wrong_option(error))
+            self._session.log.error("%s is not read: its settings are wrong: %s", self._id, wrong_option(error))
             return
-        self._patience = hub.Patience(int(LONGEST / self._interval))
+        self._patience = PollBackoff(int(LONGEST / self._interval))
         for name, point in self._settings.objects.items():
             who = names.object_id(name)
             self.points[who] = Watched(who, point)

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 import hub
+from hub.sdk.nesting import shallow_json
 from integrations.bluetooth import advert
 from integrations.bluetooth.intake import Heard, private
 from integrations.bluetooth.sources import Sources
@@ -70,7 +71,7 @@ def read(data: bytes) -> Iterator[tuple[float | None, Heard] | hub.DecodeError]:
     for text in data.splitlines():
         if text.strip():
             try:
-                yield heard(msgspec.json.decode(hub.shallow_json(text), type=dict[str, Any]))
+                yield heard(msgspec.json.decode(shallow_json(text), type=dict[str, Any]))
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 yield hub.DecodeError("bad-line", f"not a JSON object: {error}")
             except hub.DecodeError as error:

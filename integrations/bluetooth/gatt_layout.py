@@ -31,6 +31,7 @@ from pydantic import Field as Option
 from pydantic import TypeAdapter, ValidationError, field_validator, model_validator
 
 import hub
+from hub.sdk.options import french
 from integrations.bluetooth import advert, sig
 from integrations.bluetooth.floats import medfloat16, medfloat32
 from integrations.bluetooth.text import printable
@@ -78,14 +79,68 @@ _FLOATS = {"f32le": "<f", "f32be": ">f", "f64le": "<d", "f64be": ">d"}
 class Field(hub.Config):
     """One reading within a value."""
 
-    metric: Annotated[str, Option(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="Key of the catalogue")]
-    at: Annotated[int, Option(ge=0, lt=LONGEST, description="First byte, counted from 0")] = 0
-    type: Annotated[Type, Option(description="How its bytes are read; le: least significant byte first")]
-    length: Annotated[int, Option(ge=0, le=128, description="Bytes of a utf8; 0: to the end of the value")] = 0
-    bit: Annotated[int, Option(ge=0, le=7, description="Which bit of the byte; 0 is the lowest")] = 0
-    scale: Annotated[Number, Option(description="The raw number is multiplied by it")] = Decimal(1)
-    offset: Annotated[Number, Option(description="and this is added")] = Decimal(0)
-    invalid: Annotated[tuple[int, ...], Option(max_length=16, description="Raw values that mean: no reading")] = ()
+    help_fr = "Un relevé dans une valeur."
+
+    metric: Annotated[
+        str,
+        Option(
+            pattern=r"^[a-z][a-z0-9_]{0,63}$",
+            description="Key of the catalogue",
+            json_schema_extra=french("Clé du catalogue"),
+        ),
+    ]
+    at: Annotated[
+        int,
+        Option(
+            ge=0,
+            lt=LONGEST,
+            description="First byte, counted from 0",
+            json_schema_extra=french("Premier octet, compté à partir de 0"),
+        ),
+    ] = 0
+    type: Annotated[
+        Type,
+        Option(
+            description="How its bytes are read; le: least significant byte first",
+            json_schema_extra=french("Comment ses octets se lisent ; le : octet de poids faible d'abord"),
+        ),
+    ]
+    length: Annotated[
+        int,
+        Option(
+            ge=0,
+            le=128,
+            description="Bytes of a utf8; 0: to the end of the value",
+            json_schema_extra=french("Octets d'un utf8 ; 0 : jusqu'à la fin de la valeur"),
+        ),
+    ] = 0
+    bit: Annotated[
+        int,
+        Option(
+            ge=0,
+            le=7,
+            description="Which bit of the byte; 0 is the lowest",
+            json_schema_extra=french("Quel bit de l'octet ; 0 est le plus bas"),
+        ),
+    ] = 0
+    scale: Annotated[
+        Number,
+        Option(
+            description="The raw number is multiplied by it",
+            json_schema_extra=french("Le nombre brut en est multiplié"),
+        ),
+    ] = Decimal(1)
+    offset: Annotated[
+        Number, Option(description="and this is added", json_schema_extra=french("et ceci est ajouté"))
+    ] = Decimal(0)
+    invalid: Annotated[
+        tuple[int, ...],
+        Option(
+            max_length=16,
+            description="Raw values that mean: no reading",
+            json_schema_extra=french("Valeurs brutes qui veulent dire : pas de relevé"),
+        ),
+    ] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Field:
@@ -109,15 +164,37 @@ class Field(hub.Config):
 class Characteristic(hub.Config):
     """One characteristic that is read, or that notifies."""
 
-    service: Annotated[str, Option(description="UUID of its service")]
-    characteristic: Annotated[str, Option(description="Its own UUID")]
-    mode: Annotated[Literal["read", "notify"], Option(description="notify: the device speaks by itself")] = "read"
+    help_fr = "Une caractéristique qui est lue, ou qui notifie."
+
+    service: Annotated[
+        str, Option(description="UUID of its service", json_schema_extra=french("UUID de son service", title="Service"))
+    ]
+    characteristic: Annotated[
+        str, Option(description="Its own UUID", json_schema_extra=french("Son propre UUID", title="Caractéristique"))
+    ]
+    mode: Annotated[
+        Literal["read", "notify"],
+        Option(
+            description="notify: the device speaks by itself",
+            json_schema_extra=french("notify : l'appareil parle de lui-même"),
+        ),
+    ] = "read"
     interval: Annotated[
         timedelta,
-        Option(ge=timedelta(seconds=10), le=timedelta(days=7), description="Time between two reads, in seconds"),
+        Option(
+            ge=timedelta(seconds=10),
+            le=timedelta(days=7),
+            description="Time between two reads, in seconds",
+            json_schema_extra=french("Temps entre deux lectures, en secondes"),
+        ),
     ] = timedelta(minutes=15)
     fields: Annotated[
-        tuple[Field, ...], Option(max_length=64, description="Nothing where Bluetooth defines the characteristic")
+        tuple[Field, ...],
+        Option(
+            max_length=64,
+            description="Nothing where Bluetooth defines the characteristic",
+            json_schema_extra=french("Rien si Bluetooth définit la caractéristique"),
+        ),
     ] = ()
 
     @field_validator("service", "characteristic")
@@ -141,8 +218,15 @@ class Characteristic(hub.Config):
 class Settings(hub.Config):
     """The `settings:` of a Bluetooth device."""
 
+    help_fr = "Les `settings:` d'un appareil Bluetooth."
+
     gatt: Annotated[
-        tuple[Characteristic, ...], Option(max_length=32, description="What is read over a connection; nothing: none")
+        tuple[Characteristic, ...],
+        Option(
+            max_length=32,
+            description="What is read over a connection; nothing: none",
+            json_schema_extra=french("Ce qui est lu par une connexion ; rien : aucune", title="Lectures GATT"),
+        ),
     ] = ()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hub.sdk.sampling import BROADCASTS, Sampling
+
 # ruff: noqa: E501 - a table is read across
 REASONS: dict[str, tuple[str, str]] = {
     "adapter-reset": ("Adaptateur Bluetooth relancé", "The Bluetooth adapter was reset"),
@@ -26,3 +28,4 @@ REASONS: dict[str, tuple[str, str]] = {
     "others-too-much": ("Un analyseur d'une autre marque répond trop longuement : le journal dit lequel", "A parser of another maker answers at too great length: the log says which"),
     "others-too-slow": ("Un analyseur d'une autre marque est trop lent : le journal dit lequel", "A parser of another maker is too slow: the log says which"),
 }  # fmt: skip
+SAMPLING = Sampling(reason="broadcasts", why=BROADCASTS)

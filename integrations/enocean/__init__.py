@@ -14,11 +14,13 @@ from typing import Any
 from pydantic import AwareDatetime, Field
 
 import hub
+from hub.sdk import serial_line
+from hub.sdk.options import french
 from integrations.enocean.decode import METRICS
 from integrations.enocean.esp3 import Splitter
 from integrations.enocean.gateway import BAUDRATE, version
 from integrations.enocean.listening import DeviceSettings, Listening
-from integrations.enocean.reasons import REASONS
+from integrations.enocean.reasons import REASONS, SAMPLING
 from integrations.enocean.showing import KIND, decode_line, explain, frame_of
 
 __all__ = ["Config", "DeviceSettings", "Listening", "probe", "register_decoders", "register_integrations", "run"]
@@ -29,13 +31,25 @@ LONGEST_PAIRING_S = 3600.0
 class Config(hub.Config):
     """One gateway."""
 
+    help_fr = "Une passerelle."
+
     port: str = Field(
-        description="The serial port, best by its name in /dev/serial/by-id, or tcp://host:port.", min_length=1
+        description="The serial port, best by its name in /dev/serial/by-id, or tcp://host:port.",
+        min_length=1,
+        json_schema_extra=french(
+            "Le port série, de préférence par son nom dans /dev/serial/by-id, ou tcp://hôte:port."
+        ),
     )
     pairing_until: AwareDatetime | None = Field(
         default=None,
         description="Until then, and for an hour after the start of the hub at most, secure teach-in telegrams of "
         "configured devices are believed: 2026-09-01T12:00:00+02:00. They say the key in clear: keep it short.",
+        json_schema_extra=french(
+            "Jusque-là, et une heure au plus après le démarrage du concentrateur, les appairages sécurisés "
+            "d'appareils configurés sont crus : 2026-09-01T12:00:00+02:00. Ils disent la clé en clair : "
+            "gardez ce temps court.",
+            title="Appairage jusqu'à",
+        ),
     )
 
 
@@ -46,7 +60,7 @@ async def run(config: Config, session: hub.Session) -> None:
         closes = min(config.pairing_until.timestamp(), time.time() + LONGEST_PAIRING_S)
     splitter = Splitter()
     listening = Listening(session, lambda: time.time() < closes)
-    async with hub.open_line(config.port, baudrate=BAUDRATE, holder=session.name) as line:
+    async with serial_line.open_serial_line(config.port, baudrate=BAUDRATE, holder=session.name) as line:
         while True:
             data = await line.receive()
             bad = splitter.bad
@@ -58,7 +72,7 @@ async def run(config: Config, session: hub.Session) -> None:
 
 async def probe(config: Config) -> str:
     """Ask the gateway what it is. Raises NotReady, AuthFailed."""
-    async with hub.open_line(config.port, baudrate=BAUDRATE) as line:
+    async with serial_line.open_serial_line(config.port, baudrate=BAUDRATE) as line:
         return await version(line)
 
 
@@ -68,7 +82,9 @@ def explain_frame(frame: hub.Frame, keys: Any) -> Iterator[dict[str, Any]]:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("enocean", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, reasons=REASONS)
+    register(
+        "enocean", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, reasons=REASONS, sampling=SAMPLING
+    )
 
 
 @hub.hookimpl

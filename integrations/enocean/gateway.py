@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 
 import hub
+from hub.sdk import serial_line
 from integrations.enocean.esp3 import COMMON_COMMAND, RESPONSE, Splitter, pack
 
 BAUDRATE = 57600
@@ -14,7 +15,7 @@ CO_RD_VERSION = 0x03
 ANSWER_S = 3.0
 
 
-async def version(line: hub.Line) -> str:
+async def version(line: serial_line.SerialLine) -> str:
     """Its name, versions and chip. Raises NotReady when it gives no answer."""
     await line.send(pack(COMMON_COMMAND, bytes([CO_RD_VERSION])))
     splitter = Splitter()

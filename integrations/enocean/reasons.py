@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hub.sdk.sampling import BROADCASTS, Sampling
+
 # ruff: noqa: E501 - a table is read across
 REASONS: dict[str, tuple[str, str]] = {
     "enocean-length": ("Télégramme d'une longueur qui ne va pas avec son profil : vérifiez « eep »", "A telegram of a length that does not fit its profile: check `eep`"),
@@ -15,3 +17,4 @@ REASONS: dict[str, tuple[str, str]] = {
     "esp3-radio": ("Message radio de la passerelle illisible", "A radio message of the gateway that cannot be read"),
     "pairing-closed": ("Appairage hors d'une fenêtre d'appairage : ouvrez-en une", "A teach-in outside of a pairing window: open one"),
 }  # fmt: skip
+SAMPLING = Sampling(reason="broadcasts", why=BROADCASTS)

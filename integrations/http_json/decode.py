@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 import hub
+from hub.sdk.jsonpath import JsonPath
+from hub.sdk.nesting import shallow_json
 
 Value = float | int | bool | str
 
@@ -37,7 +39,7 @@ class Entry(NamedTuple):
     words."""
 
     metric: hub.Metric
-    path: hub.JsonPath
+    path: JsonPath
     scale: float = 1.0
     offset: float = 0.0
     on: str = ""
@@ -57,7 +59,7 @@ def document(body: bytes) -> Any:
     if len(body) > MAX_BODY:
         raise hub.DecodeError("http-body", f"{len(body)} bytes: at most {MAX_BODY} are read")
     try:
-        return msgspec.json.decode(hub.shallow_json(body))
+        return msgspec.json.decode(shallow_json(body))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         pass
     try:
@@ -69,7 +71,7 @@ def document(body: bytes) -> Any:
     return text
 
 
-def read(data: Any, entries: tuple[Entry, ...], time: hub.JsonPath | None) -> Reading:
+def read(data: Any, entries: tuple[Entry, ...], time: JsonPath | None) -> Reading:
     """What a document says. A value that is not there is counted: whoever named it expects it."""
     values: dict[str, Value] = {}
     skipped: list[str] = []

@@ -6,7 +6,7 @@
     200  taken, and durable        400  cannot be read        401  no right        404, 405
     413  too large        429  too many at once      503  cannot be kept now: send it again
 
-Who has no right learns nothing else, not even which names there are. What else it is bounded by: `hub.Doorway`.
+Who has no right learns nothing else, not even which names there are. Other limits: `hub.sdk.http_server.HttpServer`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 import hub
+from hub.sdk.http_server import HttpServer
 from integrations.http_json import decode
 from integrations.http_json.roster import Reader, Roster
 from integrations.http_json.settings import Listen
@@ -33,7 +34,7 @@ _log = logging.getLogger("hub.http_json")
 PREFIX = "/hook/"
 
 
-class Door(hub.Doorway):
+class Door(HttpServer):
     """`take` keeps what a device said, durably; `counted` is told of what is refused."""
 
     PUSHED_OUT = "hook-pushed-out"

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 import hub
+from hub.sdk.jsonpath import JsonPath
+from hub.sdk.options import wrong_option
 from integrations.http_json.decode import Entry
 from integrations.http_json.settings import DeviceSettings
 
@@ -16,7 +18,7 @@ class Reader(NamedTuple):
 
     device: str
     entries: tuple[Entry, ...]
-    time: hub.JsonPath | None
+    time: JsonPath | None
 
 
 class Roster:
@@ -38,11 +40,11 @@ class Roster:
             try:
                 settings = DeviceSettings.model_validate(device.settings)
             except ValidationError as error:
-                why = hub.wrong_option(error)
+                why = wrong_option(error)
                 self._session.log.error("%s is not read: its settings are wrong: %s", device.id, why)
                 continue
             reader = Reader(
-                device.id, settings.entries(), None if settings.time is None else hub.JsonPath.parse(settings.time)
+                device.id, settings.entries(), None if settings.time is None else JsonPath.parse(settings.time)
             )
             if metrics := settings.own_metrics():
                 self._session.declare(device.id, metrics=metrics)

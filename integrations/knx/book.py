@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 import hub
+from hub.sdk.options import wrong_option
 from integrations.knx import addresses
 from integrations.knx.settings import DeviceSettings, Group
 
@@ -74,7 +75,7 @@ class Book:
             try:
                 settings = DeviceSettings.model_validate(device.settings)
             except ValidationError as error:
-                wrong[device.id] = hub.wrong_option(error)
+                wrong[device.id] = wrong_option(error)
                 continue
             wrong[device.id] = None
             self._enter(device.id, settings)

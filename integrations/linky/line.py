@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 import hub
+from hub.sdk import serial_line
 from integrations.linky.frames import Frame, Framer, groups_in
 
 SPEEDS = {"historic": 1200, "standard": 9600}
@@ -24,7 +25,7 @@ async def frames(port: str, speeds: Sequence[int], found: list[int]) -> AsyncGen
     heard = 0
     for speed in speeds:
         framer, stretch = Framer(), b""
-        async with hub.open_line(port, baudrate=speed, bits=7, parity="E", holder="linky") as line:
+        async with serial_line.open_serial_line(port, baudrate=speed, bits=7, parity="E", holder="linky") as line:
             patience = DETECT_S if len(speeds) > 1 else SILENT_S
             while True:
                 try:

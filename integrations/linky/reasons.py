@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hub.sdk.sampling import Sampling
+
 # ruff: noqa: E501 - a table is read across
 REASONS: dict[str, tuple[str, str]] = {
     "tic-checksum": ("Trame abîmée : vérifiez le câblage de la TIC", "A damaged frame: check the wiring of the TIC"),
@@ -16,3 +18,10 @@ REASONS: dict[str, tuple[str, str]] = {
     "tic-unit": ("Unité inattendue du compteur", "An unexpected unit of the meter"),
     "tic-value": ("Valeur impossible du compteur, écartée", "An impossible value of the meter, left out"),
 }  # fmt: skip
+SAMPLING = Sampling(
+    reason="meter-tic",
+    why=(
+        "le compteur parle de lui-même ; ce qui en est gardé relève de la vie privée",
+        "the meter speaks by itself; how often that is kept is a matter of privacy",
+    ),
+)

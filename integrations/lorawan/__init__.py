@@ -16,7 +16,7 @@ from typing import Any
 
 import hub
 from integrations.lorawan import decode
-from integrations.lorawan.reasons import REASONS
+from integrations.lorawan.reasons import REASONS, SAMPLING
 from integrations.lorawan.settings import Config, DeviceSettings
 
 __all__ = ["Config", "DeviceSettings", "probe", "register_decoders", "register_integrations", "run"]
@@ -85,7 +85,15 @@ def register_integrations(register: hub.Register) -> None:
     from integrations.lorawan.metrics import METRICS
 
     register(
-        "lorawan", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, listen=listen, reasons=REASONS
+        "lorawan",
+        Config,
+        run,
+        device=DeviceSettings,
+        metrics=METRICS,
+        probe=probe,
+        listen=listen,
+        reasons=REASONS,
+        sampling=SAMPLING,
     )
 
 

@@ -19,6 +19,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 import hub
+from hub.sdk.nesting import shallow_json
 from integrations.lorawan import eui, region
 from integrations.lorawan.parts import Reception
 
@@ -133,7 +134,7 @@ def _decode(data: bytes | str, type_: Any) -> Any:
     if len(data) > LIMIT:
         raise hub.DecodeError("oversized", f"a message of more than {LIMIT} bytes")
     try:
-        return msgspec.json.decode(hub.shallow_json(data), type=type_)
+        return msgspec.json.decode(shallow_json(data), type=type_)
     except (msgspec.MsgspecError, UnicodeError):
         raise hub.DecodeError(
             "bad-json", "not the message it says it is: a field is missing or out of bounds"

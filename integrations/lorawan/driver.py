@@ -16,6 +16,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 import hub
+from hub.sdk.options import wrong_option
 from integrations.lorawan import reading, settings
 from integrations.lorawan.airspace import Airspace
 from integrations.lorawan.device import MOST_LEFT_OUT, RESTORED, decode, device_id
@@ -113,7 +114,7 @@ class Driver:
             record = None if device.id in self._read else self._session.state.get(device.id)
             memory = decode(record, jumps=self._jumps) if record is not None else None
         except ValueError as error:
-            why = hub.wrong_option(error) if isinstance(error, ValidationError) else error
+            why = wrong_option(error) if isinstance(error, ValidationError) else error
             self._session.log.error("%s is not heard: %s", device.id, why)
             return
         except hub.DecodeError as error:  # without it, counters already sent could be sent again

@@ -20,6 +20,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 import hub
+from hub.sdk.nesting import shallow_json
 from integrations.lorawan import region
 from integrations.lorawan.parts import Reception, Transmit
 from integrations.lorawan.phy import LONGEST
@@ -147,7 +148,7 @@ def parse(data: bytes) -> Datagram:
 
 def _push(gateway: str, token: int, body: bytes) -> Push:
     try:
-        said = _PUSH_BODY.decode(hub.shallow_json(body))
+        said = _PUSH_BODY.decode(shallow_json(body))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise hub.DecodeError("bad-json", "PUSH_DATA holds no object with rxpk or stat") from None
     received: list[Rx] = []
@@ -209,7 +210,7 @@ def _refusal(body: bytes) -> str:
     if not body.strip(b"\0 \r\n\t"):
         return ""
     try:
-        said = _ACK_BODY.decode(hub.shallow_json(body.rstrip(b"\0"))).txpk_ack
+        said = _ACK_BODY.decode(shallow_json(body.rstrip(b"\0"))).txpk_ack
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise hub.DecodeError("bad-json", "TX_ACK holds no txpk_ack") from None
     slug = (said.error or "NONE").lower().replace("_", "-")

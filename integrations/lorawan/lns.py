@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from aiohttp import WSMsgType, web
 
 import hub
+from hub.sdk.http_server import HttpServer
 from integrations.lorawan import basics, eui, station
 from integrations.lorawan.driver import Driver, wall
 from integrations.lorawan.parts import Transmit
@@ -149,7 +150,7 @@ class Connection:
 @contextlib.asynccontextmanager
 async def serving(given: Station, config: Config, driver: Driver) -> AsyncIterator[int]:
     """Listen; yields the port. Raises NotReady when the address, the port or the certificate is not to be had."""
-    context = await hub.Doorway.context(given.certificate, given.certificate_key)
+    context = await HttpServer.context(given.certificate, given.certificate_key)
     runner = web.AppRunner(Server(given, config, driver).app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

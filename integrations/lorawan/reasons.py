@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hub.sdk.sampling import Sampling
+
 # ruff: noqa: E501 - a table is read across
 REASONS: dict[str, tuple[str, str]] = {
     "bad-counter": ("Compteur de trame impossible", "An impossible frame counter"),
@@ -56,3 +58,4 @@ REASONS: dict[str, tuple[str, str]] = {
     "mac-unanswered-*": ("L'appareil n'a pas répondu à un réglage radio (0x{part})", "The device did not answer a radio setting (0x{part})"),
     "unknown-mac-command-*": ("Commande radio 0x{part} inconnue", "Radio command 0x{part} is not known"),
 }  # fmt: skip
+SAMPLING = Sampling(downlinks=True)

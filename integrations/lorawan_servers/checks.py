@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 import hub
+from hub.sdk.nesting import shallow_json
 from integrations.lorawan_servers.parts import Heard
 
 MAX_MESSAGE = 1 << 18
@@ -30,7 +31,7 @@ def size(payload: bytes) -> None:
 def decoded(decoder: msgspec.json.Decoder[Any], payload: bytes) -> Any:
     """Raises DecodeError: `bad-json`, `bad-base64`, `bad-message`."""
     try:
-        return decoder.decode(hub.shallow_json(payload))
+        return decoder.decode(shallow_json(payload))
     except msgspec.ValidationError as error:
         raise _shape(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -23,6 +23,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 import hub
+from hub.sdk.mqtt import MqttClient
+from hub.sdk.tls import Tls
 from integrations.lorawan_servers.checks import MAX_MESSAGE
 from integrations.lorawan_servers.driver import Driver
 from integrations.lorawan_servers.settings import Broker
@@ -36,7 +38,7 @@ _QUIET.setLevel(logging.CRITICAL)  # what a broker sends must not fill the log; 
 _REFUSALS = (0x85, 0x86, 0x87, 0x8A, 0x8C)  # client id, password, not authorised, banned, method; 3.1.1's translated
 
 
-class Client(hub.MqttClient):
+class Client(MqttClient):
     """`identity`: the name of a session that stays; "": one of its own that ends with the connection."""
 
     LONGEST_PACKET = 2 * MAX_MESSAGE
@@ -95,7 +97,7 @@ async def connected(config: Broker, identity: str) -> AsyncIterator[Client]:
     def made(version: str) -> Client:
         return Client(config, context, identity, version)
 
-    async with hub.MqttClient.connected(made, config.protocol, lambda error: _explained(error, config)) as client:
+    async with MqttClient.connected(made, config.protocol, lambda error: _explained(error, config)) as client:
         try:
             yield client
         except aiomqtt.MqttError as error:
@@ -107,15 +109,15 @@ def _context(config: Broker) -> ssl.SSLContext | None:
         return None
     try:
         own = (config.certificate, config.certificate_key) if config.certificate and config.certificate_key else None
-        return hub.Tls.client(file=config.ca, shown=own)
+        return Tls.client(file=config.ca, shown=own)
     except OSError as error:
         raise hub.NotReady(f"ca, certificate or certificate_key cannot be read: {error}") from error
 
 
 def _explained(error: aiomqtt.MqttError, config: Broker) -> Exception:
-    if hub.MqttClient.reason(error) in _REFUSALS:
+    if MqttClient.reason(error) in _REFUSALS:
         return hub.AuthFailed(f"{config.where} refuses the hub ({error}): check `user`, `password` and `certificate`")
-    if (why := hub.Tls.refusal(error)) is not None:
+    if (why := Tls.refusal(error)) is not None:
         return hub.NotReady(f"{config.where} shows a certificate that is refused: {why.told()}")
     return hub.NotReady(f"{config.where} does not answer: {error}")
 
@@ -140,7 +142,7 @@ async def subscribe(client: Client, config: Broker, topics: tuple[str, ...], *, 
 async def serve(config: Broker, session: hub.Session, driver: Driver, topics: tuple[str, ...], *, qos: int = 1) -> None:
     """Hear the server and tell it what it is to tell its devices, until cancelled. Raises NotReady or AuthFailed."""
     try:
-        async with connected(config, hub.MqttClient.session_name(session, config.client_id)) as client:
+        async with connected(config, MqttClient.session_name(session, config.client_id)) as client:
             await _settle(client, config, session, topics, qos)
             async with asyncio.TaskGroup() as tasks:
                 kept: asyncio.Queue[tuple[aiomqtt.Message, asyncio.Task[None]]] = asyncio.Queue(WAITING)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hub.sdk.sampling import Sampling
+
 # ruff: noqa: E501 - a table is read across
 REASONS: dict[str, tuple[str, str]] = {
     "bad-eui": ("EUI impossible dans un message du serveur", "An impossible EUI in a message of the server"),
@@ -31,3 +33,10 @@ REASONS: dict[str, tuple[str, str]] = {
     "unknown-device-id": ("Identifiant que le serveur n'a pas encore expliqué", "An id that the server has not explained yet"),
     "unknown-topic": ("Topic inattendu : vérifiez « topic »", "An unexpected topic: check `topic`"),
 }  # fmt: skip
+SAMPLING = Sampling(
+    reason="its-server",
+    why=(
+        "un autre serveur de réseau le commande, et son temps d'antenne n'est pas connu ici",
+        "another network server commands it, and its airtime is not known here",
+    ),
+)

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 import hub
+from hub.sdk.options import french
 from integrations.lorawan_servers import settings
 from integrations.lorawan_servers import things_stack_events as events
 from integrations.lorawan_servers.metrics import METRICS
 from integrations.lorawan_servers.parts import Event
-from integrations.lorawan_servers.reasons import REASONS
+from integrations.lorawan_servers.reasons import REASONS, SAMPLING
 from integrations.lorawan_servers.settings import Broker
 
 __all__ = ["Config", "DeviceSettings", "probe", "register_integrations", "run"]
@@ -30,20 +31,33 @@ def _application(text: str) -> str:
 class Config(Broker):
     """The Things Stack's MQTT server, or the broker that its Pub/Sub publishes on."""
 
-    port: int = Field(default=8883, ge=1, le=65535, description="Its port.")
-    tls: bool = Field(default=True, description="Speak TLS, and check the server's certificate.")
+    help_fr = "Le serveur MQTT de The Things Stack, ou le broker où son Pub/Sub publie."
+
+    port: int = Field(default=8883, ge=1, le=65535, description="Its port.", json_schema_extra=french("Son port."))
+    tls: bool = Field(
+        default=True,
+        description="Speak TLS, and check the server's certificate.",
+        json_schema_extra=french("Parler TLS, et vérifier le certificat du serveur."),
+    )
     protocol: Literal["5", "3.1.1"] = Field(
         default="3.1.1",
         description="Version of MQTT. The Things Stack's own server knows 3.1.1; with Pub/Sub better 5.",
+        json_schema_extra=french(
+            "Version de MQTT. Le serveur de The Things Stack connaît 3.1.1 ; avec Pub/Sub plutôt 5."
+        ),
     )
     application: Annotated[str, AfterValidator(_application)] = Field(
-        description="Application id, with its tenant where there are tenants: app1@ttn."
+        description="Application id, with its tenant where there are tenants: app1@ttn.",
+        json_schema_extra=french("Identifiant d'application, avec son locataire s'il y en a : app1@ttn."),
     )
     pubsub: str = Field(
         default="",
         max_length=200,
         pattern=r"^[^+#\x00]*[^+#\x00/]$|^$",
         description="Base topic of a Pub/Sub integration; empty: The Things Stack's own MQTT server.",
+        json_schema_extra=french(
+            "Topic de base d'une intégration Pub/Sub ; vide : le MQTT de The Things Stack.", title="Topic Pub/Sub"
+        ),
     )
 
     @model_validator(mode="before")
@@ -72,11 +86,17 @@ class Config(Broker):
 class DeviceSettings(settings.DeviceSettings):
     """One device, `lorawan:` and its DevEUI in lower-case hexadecimal. The Things Stack has its keys."""
 
+    help_fr = "Un appareil, `lorawan:` et son DevEUI en hexadécimal minuscule. The Things Stack a ses clés."
+
     device_id: str = Field(
         default="",
         max_length=36,
         pattern=rf"^({_ID})?$",
         description="Its id in The Things Stack; by default as it was heard.",
+        json_schema_extra=french(
+            "Son identifiant dans The Things Stack ; par défaut comme il a été entendu.",
+            title="Identifiant de l'appareil",
+        ),
     )
 
 
@@ -129,4 +149,13 @@ async def probe(config: Config) -> str:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("things_stack", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, reasons=REASONS)
+    register(
+        "things_stack",
+        Config,
+        run,
+        device=DeviceSettings,
+        metrics=METRICS,
+        probe=probe,
+        reasons=REASONS,
+        sampling=SAMPLING,
+    )

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 import hub
+from hub.sdk import serial_line
+from hub.sdk.options import french
 from integrations.mbus import decode as telegrams
 from integrations.mbus.decode import Message
-from integrations.mbus.reasons import REASONS
+from integrations.mbus.reasons import REASONS, SAMPLING
 
 if TYPE_CHECKING:
     from integrations.mbus.search import Found, Search
@@ -28,41 +30,72 @@ WIRED, WIRELESS = "mbus", "wmbus"
 class Config(hub.Config):
     """One bus: a level converter on a serial port, or behind a TCP port."""
 
+    help_fr = "Un bus : un convertisseur de niveau sur un port série, ou derrière un port TCP."
+
     port: str = Field(
-        description="The serial port, best by its name in /dev/serial/by-id, or tcp://host:port.", min_length=1
+        description="The serial port, best by its name in /dev/serial/by-id, or tcp://host:port.",
+        min_length=1,
+        json_schema_extra=french(
+            "Le port série, de préférence par son nom dans /dev/serial/by-id, ou tcp://hôte:port."
+        ),
     )
     baudrate: Literal[300, 600, 1200, 2400, 4800, 9600, 19200, 38400] = Field(
-        default=2400, description="Of the bus, in bit/s; a TCP converter has its own setting."
+        default=2400,
+        description="Of the bus, in bit/s; a TCP converter has its own setting.",
+        json_schema_extra=french("Du bus, en bit/s ; un convertisseur TCP a son propre réglage."),
     )
-    parity: Literal["E", "N"] = Field(default="E", description="E is even, the standard's; N is none.")
+    parity: Literal["E", "N"] = Field(
+        default="E",
+        description="E is even, the standard's; N is none.",
+        json_schema_extra=french("E est paire, celle de la norme ; N est aucune."),
+    )
     interval: timedelta = Field(
         default=timedelta(minutes=15),
         ge=timedelta(seconds=10),
         le=timedelta(days=1),
         description="Time between two readings of a meter. One on a battery answers some hundred times a day at most.",
+        json_schema_extra=french(
+            "Temps entre deux lectures d'un compteur. Sur batterie il répond une centaine de fois par jour au plus."
+        ),
     )
     timeout: timedelta = Field(
         default=timedelta(seconds=3),
         ge=timedelta(milliseconds=100),
         le=timedelta(seconds=30),
         description="How long a whole answer may take.",
+        json_schema_extra=french("Combien de temps une réponse entière peut prendre."),
     )
-    retries: int = Field(default=2, ge=0, le=5, description="Further attempts when a meter stays silent.")
+    retries: int = Field(
+        default=2,
+        ge=0,
+        le=5,
+        description="Further attempts when a meter stays silent.",
+        json_schema_extra=french("Nouveaux essais quand un compteur se tait."),
+    )
     search: Literal["off", "secondary", "primary"] = Field(
         default="off",
         description="Look once for meters that are not configured, between two polls: by their own addresses (some "
         "minutes a meter), or at the primary addresses 0 to 250. They become candidates.",
+        json_schema_extra=french(
+            "Chercher une fois les compteurs non configurés, entre deux lectures : par leur propre adresse "
+            "(quelques minutes par compteur), ou aux adresses primaires 0 à 250. Ils deviennent des "
+            "candidats.",
+            title="Recherche",
+        ),
     )
     pace: timedelta = Field(
         default=timedelta(milliseconds=200),
         ge=timedelta(milliseconds=50),
         le=timedelta(seconds=10),
         description="The least time between two questions of a search.",
+        json_schema_extra=french("Le moindre temps entre deux questions d'une recherche.", title="Rythme de recherche"),
     )
 
 
 class DeviceSettings(hub.Config):
     """How a meter is found."""
+
+    help_fr = "Comment un compteur est trouvé."
 
     address: int | None = Field(
         default=None,
@@ -70,6 +103,10 @@ class DeviceSettings(hub.Config):
         le=250,
         description="Its primary address. Without one it is found by its own, which its id then must be: "
         "mbus:KAM-06855817-08-04.",
+        json_schema_extra=french(
+            "Son adresse primaire. Sans elle il est trouvé par la sienne propre, que son identifiant doit "
+            "alors être : mbus:KAM-06855817-08-04."
+        ),
     )
 
 
@@ -79,7 +116,9 @@ async def run(config: Config, session: hub.Session) -> None:
     from integrations.mbus.master import Master
     from integrations.mbus.poll import Poller
 
-    async with hub.open_line(config.port, baudrate=config.baudrate, parity=config.parity, holder=session.name) as line:
+    async with serial_line.open_serial_line(
+        config.port, baudrate=config.baudrate, parity=config.parity, holder=session.name
+    ) as line:
         master = Master(line, timeout=config.timeout.total_seconds(), retries=config.retries)
         addresses: dict[str, int | None] = {}
         poller = Poller(master, session, addresses)
@@ -100,7 +139,7 @@ async def run(config: Config, session: hub.Session) -> None:
                 search = None
 
 
-def _search(config: Config, line: hub.Line) -> Search:
+def _search(config: Config, line: serial_line.SerialLine) -> Search:
     """An answer begins within 330 bit times and 50 ms (EN 13757-2:2018, 5.5); what is on its way takes its own time."""
     from integrations.mbus.master import Master
     from integrations.mbus.search import Search
@@ -140,7 +179,9 @@ def _candidate(found: Found, integration: str) -> hub.Candidate:
 
 async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
     """Search the bus, without a hub: each meter's telegram goes to `hear`. Raises NotReady, AuthFailed."""
-    async with hub.open_line(config.port, baudrate=config.baudrate, parity=config.parity, holder="a search") as line:
+    async with serial_line.open_serial_line(
+        config.port, baudrate=config.baudrate, parity=config.parity, holder="a search"
+    ) as line:
         search = _search(config, line)
         while not search.done:
             found = await search.step()
@@ -150,7 +191,7 @@ async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None
 
 async def probe(config: Config) -> str:
     """Open the line, ask nothing. Raises NotReady, AuthFailed."""
-    async with hub.open_line(config.port, baudrate=config.baudrate, parity=config.parity):
+    async with serial_line.open_serial_line(config.port, baudrate=config.baudrate, parity=config.parity):
         return f"{config.port} is open; meters are asked only once they are configured"
 
 
@@ -221,7 +262,7 @@ def line_wireless(fields: dict[str, Any]) -> hub.Frame:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("mbus", Config, run, device=DeviceSettings, probe=probe, listen=listen, reasons=REASONS)
+    register("mbus", Config, run, device=DeviceSettings, probe=probe, listen=listen, reasons=REASONS, sampling=SAMPLING)
 
 
 @hub.hookimpl

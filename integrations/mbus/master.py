@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import hub
+from hub.sdk import serial_line
 from integrations.mbus import link
 from integrations.mbus.decode import Message, speaker, wired
 from integrations.mbus.header import Identity
@@ -36,7 +37,7 @@ class Master:
 
     def __init__(
         self,
-        line: hub.Line,
+        line: serial_line.SerialLine,
         *,
         timeout: float,
         retries: int,

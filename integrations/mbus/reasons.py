@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hub.sdk.sampling import BROADCASTS, Sampling
+
 # ruff: noqa: E501 - a table is read across
 REASONS: dict[str, tuple[str, str]] = {
     "mbus-address": ("Compteur sans adresse : donnez « address », ou nommez-le par son numéro", "A meter without an address: give `address`, or name it by its number"),
@@ -24,3 +26,5 @@ REASONS: dict[str, tuple[str, str]] = {
     "wmbus-mode": ("Mode de sécurité non lu : demandez un mode 5 ou 7 au fournisseur", "A security mode that is not read: ask the supplier for mode 5 or 7"),
     "wmbus-receiver": ("Message abîmé du récepteur radio : voyez la clé USB", "A damaged message of the radio receiver: look at the USB stick"),
 }  # fmt: skip
+SAMPLING = Sampling(reason="broadcasts", why=BROADCASTS, meters=True)
+"""Of wired meters; those that are heard by radio are asked by nobody."""

@@ -13,8 +13,10 @@ from typing import Literal
 from pydantic import Field
 
 import hub
+from hub.sdk import serial_line
+from hub.sdk.options import french
 from integrations.mbus import WIRELESS, decode_wireless, explain_wireless, line_wireless
-from integrations.mbus.reasons import REASONS
+from integrations.mbus.reasons import REASONS, SAMPLING
 
 __all__ = ["Config", "probe", "register_decoders", "register_integrations", "run"]
 
@@ -25,25 +27,44 @@ ANSWER_S = 3.0
 class Config(hub.Config):
     """One receiver: a stick on a serial port, or a program behind a TCP port."""
 
+    help_fr = "Un récepteur : une clé sur un port série, ou un programme derrière un port TCP."
+
     port: str = Field(
-        description="The serial port, best by its name in /dev/serial/by-id, or tcp://host:port.", min_length=1
+        description="The serial port, best by its name in /dev/serial/by-id, or tcp://host:port.",
+        min_length=1,
+        json_schema_extra=french(
+            "Le port série, de préférence par son nom dans /dev/serial/by-id, ou tcp://hôte:port."
+        ),
     )
     receiver: Literal["text", "im871a", "amber"] = Field(
         default="text",
         description="What it is: text prints telegrams (rtl_wmbus, a CUL); im871a is the stick of IMST; amber is the "
         "AMB8465 as it leaves the factory.",
+        json_schema_extra=french(
+            "Ce que c'est : text écrit des télégrammes (rtl_wmbus, un CUL) ; im871a est la clé d'IMST ; "
+            "amber est l'AMB8465 comme il sort d'usine.",
+            title="Récepteur",
+        ),
     )
     baudrate: Literal[9600, 19200, 38400, 57600, 115200] = Field(
         default=38400,
         description="Of the serial port, in bit/s, 8 bits without parity. An iM871A speaks 57600, an AMB8465 9600.",
+        json_schema_extra=french(
+            "Du port série, en bit/s, 8 bits sans parité. Un iM871A parle à 57600, un AMB8465 à 9600."
+        ),
     )
     mode: Literal["T", "C", "S"] | None = Field(
-        default=None, description="The radio mode that an iM871A shall listen in; without it, what it is set to."
+        default=None,
+        description="The radio mode that an iM871A shall listen in; without it, what it is set to.",
+        json_schema_extra=french("Le mode radio où un iM871A doit écouter ; sans cela, celui où il est réglé."),
     )
     start: str = Field(
         default="",
         max_length=64,
         description="Sent once, with a line end, before listening: brt01 makes a CUL listen for T mode.",
+        json_schema_extra=french(
+            "Envoyé une fois, avec une fin de ligne, avant d'écouter : brt01 met un CUL en mode T."
+        ),
     )
 
 
@@ -52,7 +73,7 @@ async def run(config: Config, session: hub.Session) -> None:
     from integrations.mbus.lines import Lines, telegram
     from integrations.mbus.sticks import Amber, Im871a, listen_in
 
-    async with hub.open_line(config.port, baudrate=config.baudrate, holder=session.name) as line:
+    async with serial_line.open_serial_line(config.port, baudrate=config.baudrate, holder=session.name) as line:
         if config.start:
             await line.send(f"{config.start}\r\n".encode())
         if config.receiver == "im871a" and config.mode is not None:
@@ -85,7 +106,7 @@ async def probe(config: Config) -> str:
     """Open the port; an iM871A is asked whether it is there. Raises NotReady, AuthFailed."""
     from integrations.mbus.sticks import DEVICE, PING, PONG, Im871a, message
 
-    async with hub.open_line(config.port, baudrate=config.baudrate) as line:
+    async with serial_line.open_serial_line(config.port, baudrate=config.baudrate) as line:
         if config.receiver != "im871a":
             return f"{config.port} is open; meters speak when they want to"
         await line.send(message(DEVICE, PING))
@@ -102,7 +123,7 @@ async def probe(config: Config) -> str:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("wmbus", Config, run, probe=probe, reasons=REASONS)
+    register("wmbus", Config, run, probe=probe, reasons=REASONS, sampling=SAMPLING)
 
 
 @hub.hookimpl

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import ValidationError
 
 import hub
+from hub.sdk.options import wrong_option
+from hub.sdk.poll_backoff import PollBackoff
 from integrations.modbus.decode import Value, decode
 from integrations.modbus.faults import Refused, Silent
 from integrations.modbus.plan import Request, plan, split
@@ -39,7 +41,7 @@ class Reader(Protocol):
 @dataclass(slots=True)
 class _Read:
     request: Request
-    patience: hub.Patience
+    patience: PollBackoff
     told: bool = False
 
 
@@ -56,9 +58,9 @@ class Poller:
         self._read_as: Mapping[str, object] | None = None
         self._settings: DeviceSettings | None = None
         self._reads: list[_Read] = []
-        self._patience = hub.Patience(self._limit)
+        self._patience = PollBackoff(self._limit)
         self._points: Points | None = None
-        self._walk = hub.Patience(self._limit)
+        self._walk = PollBackoff(self._limit)
 
     async def run(self) -> None:
         """Raises NotReady when the host is away, or when none of its devices answers."""
@@ -81,16 +83,16 @@ class Poller:
 
     def _configure(self, device: hub.Device) -> None:
         self._read_as = dict(device.settings)
-        self._patience = hub.Patience(self._limit)
+        self._patience = PollBackoff(self._limit)
         try:
             self._settings = settings = DeviceSettings.model_validate(device.settings)
         except ValidationError as error:
             self._settings = None
             self._roster.leaves(self._id)
-            self._session.log.error("%s is not read: its settings are wrong: %s", self._id, hub.wrong_option(error))
+            self._session.log.error("%s is not read: its settings are wrong: %s", self._id, wrong_option(error))
             return
         self._forget_map(settings)
-        self._walk = hub.Patience(self._limit)
+        self._walk = PollBackoff(self._limit)
         self._roster.joins(self._id)
         if metrics := settings.own_metrics():
             self._session.declare(self._id, metrics=metrics)
@@ -107,7 +109,7 @@ class Poller:
         return self._patience.failures % WHOLE_EVERY != 0
 
     def _new(self, request: Request) -> _Read:
-        return _Read(request, hub.Patience(self._limit))
+        return _Read(request, PollBackoff(self._limit))
 
     async def _poll(self, settings: DeviceSettings) -> None:
         unit = settings.unit

@@ -18,6 +18,7 @@ from pymodbus.framer import FramerRTU
 from pymodbus.pdu import ModbusPDU
 
 import hub
+from hub.sdk.session import Bus
 from integrations.modbus.asking import Asker, Decoder
 from integrations.modbus.faults import Silent
 from integrations.modbus.settings import Config
@@ -32,7 +33,7 @@ Kind = tuple[int, int, int]
 class SerialLine(Asker):
     """The units of one bus. Raises NotReady whenever the line is gone."""
 
-    def __init__(self, config: Config, bus: hub.Bus) -> None:
+    def __init__(self, config: Config, bus: Bus) -> None:
         super().__init__(config.max_rate, config.timeout.total_seconds())
         self.peer = f"bus {config.bus}"
         self._bus = bus

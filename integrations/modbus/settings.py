@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 import hub
+from hub.sdk.options import french
 
 Type = Literal["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "bool", "string"]
 Table = Literal["holding", "input", "coil", "discrete"]
@@ -31,21 +32,64 @@ MOST_BITS = 2000  # the same, §6.1 and §6.2
 class Config(hub.Config):
     """One Modbus TCP server or gateway, or one serial line. Each further one is an integration of type `modbus`."""
 
-    host: Annotated[str, Field(max_length=253, description="Modbus TCP: name or address of the server or gateway")] = ""
-    bus: Annotated[
-        str, Field(max_length=32, description="Modbus RTU: the line, a name of `buses`, instead of host")
+    help_fr = (
+        "Un serveur ou une passerelle Modbus TCP, ou une ligne série. Chaque autre est une intégration de plus, "
+        "de type `modbus`."
+    )
+
+    host: Annotated[
+        str,
+        Field(
+            max_length=253,
+            description="Modbus TCP: name or address of the server or gateway",
+            json_schema_extra=french("Modbus TCP : nom ou adresse du serveur ou de la passerelle"),
+        ),
     ] = ""
-    port: Annotated[int, Field(ge=1, le=65535, description="TCP port")] = 502
+    bus: Annotated[
+        str,
+        Field(
+            max_length=32,
+            description="Modbus RTU: the line, a name of `buses`, instead of host",
+            json_schema_extra=french("Modbus RTU : la ligne, un nom de `buses`, à la place de host", title="Ligne"),
+        ),
+    ] = ""
+    port: Annotated[int, Field(ge=1, le=65535, description="TCP port", json_schema_extra=french("Port TCP"))] = 502
     interval: Annotated[
         timedelta,
-        Field(ge=timedelta(seconds=1), le=timedelta(days=1), description="Time between two polls of a device"),
+        Field(
+            ge=timedelta(seconds=1),
+            le=timedelta(days=1),
+            description="Time between two polls of a device",
+            json_schema_extra=french("Temps entre deux lectures d'un appareil"),
+        ),
     ] = timedelta(seconds=30)
     timeout: Annotated[
         timedelta,
-        Field(ge=timedelta(milliseconds=10), le=timedelta(seconds=60), description="How long to wait for an answer"),
+        Field(
+            ge=timedelta(milliseconds=10),
+            le=timedelta(seconds=60),
+            description="How long to wait for an answer",
+            json_schema_extra=french("Combien de temps attendre une réponse"),
+        ),
     ] = timedelta(seconds=3)
-    retries: Annotated[int, Field(ge=0, le=5, description="Further attempts when a device stays silent")] = 2
-    max_rate: Annotated[float, Field(gt=0, le=1000, description="Requests per second, at most, on this host")] = 10.0
+    retries: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=5,
+            description="Further attempts when a device stays silent",
+            json_schema_extra=french("Nouveaux essais quand un appareil se tait"),
+        ),
+    ] = 2
+    max_rate: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1000,
+            description="Requests per second, at most, on this host",
+            json_schema_extra=french("Demandes par seconde, au plus, sur cet hôte"),
+        ),
+    ] = 10.0
 
     @model_validator(mode="after")
     def _one_way(self) -> Config:
@@ -60,24 +104,94 @@ class Register(hub.Config):
     A value is `raw * scale + offset`, in the metric's own unit.
     """
 
+    help_fr = (
+        "Un relevé : où il se trouve dans l'appareil et comment ses mots font une valeur. Une valeur est `brut * "
+        "scale + offset`, dans l'unité de la grandeur."
+    )
+
     metric: Annotated[
-        str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="Key of the catalogue, or one of your own")
+        str,
+        Field(
+            pattern=r"^[a-z][a-z0-9_]{0,63}$",
+            description="Key of the catalogue, or one of your own",
+            json_schema_extra=french("Clé du catalogue, ou une à vous"),
+        ),
     ]
-    address: Annotated[int, Field(ge=0, le=LAST_ADDRESS, description="Protocol address: counts from 0")]
-    table: Annotated[Table, Field(description="Which of the four tables of the device")] = "holding"
-    type: Annotated[Type, Field(description="uint16; bool where the table holds bits")] = "uint16"
-    length: Annotated[int, Field(ge=0, le=MOST_REGISTERS, description="Registers of a string, two bytes each")] = 0
-    word_order: Annotated[Order, Field(description="big: the most significant register comes first")] = "big"
-    byte_order: Annotated[Order, Field(description="Order of the two bytes within each register")] = "big"
+    address: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=LAST_ADDRESS,
+            description="Protocol address: counts from 0",
+            json_schema_extra=french("Adresse du protocole : comptée à partir de 0"),
+        ),
+    ]
+    table: Annotated[
+        Table,
+        Field(
+            description="Which of the four tables of the device",
+            json_schema_extra=french("Laquelle des quatre tables de l'appareil", title="Table"),
+        ),
+    ] = "holding"
+    type: Annotated[
+        Type,
+        Field(
+            description="uint16; bool where the table holds bits",
+            json_schema_extra=french("uint16 ; bool si la table contient des bits"),
+        ),
+    ] = "uint16"
+    length: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=MOST_REGISTERS,
+            description="Registers of a string, two bytes each",
+            json_schema_extra=french("Registres d'un texte, deux octets chacun"),
+        ),
+    ] = 0
+    word_order: Annotated[
+        Order,
+        Field(
+            description="big: the most significant register comes first",
+            json_schema_extra=french("big : le registre de poids fort vient d'abord", title="Ordre des mots"),
+        ),
+    ] = "big"
+    byte_order: Annotated[
+        Order,
+        Field(
+            description="Order of the two bytes within each register",
+            json_schema_extra=french("Ordre des deux octets dans chaque registre", title="Ordre des octets"),
+        ),
+    ] = "big"
     scale: Number = 1.0
     offset: Number = 0.0
-    mask: Annotated[int | None, Field(ge=1, description="Bits that count, shifted down to bit 0")] = None
+    mask: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Bits that count, shifted down to bit 0",
+            json_schema_extra=french("Bits qui comptent, ramenés au bit 0"),
+        ),
+    ] = None
     invalid: Annotated[
-        tuple[int | Number, ...], Field(max_length=16, description="Raw values that mean: no reading")
+        tuple[int | Number, ...],
+        Field(
+            max_length=16,
+            description="Raw values that mean: no reading",
+            json_schema_extra=french("Valeurs brutes qui veulent dire : pas de relevé"),
+        ),
     ] = ()
-    unit: Annotated[str | None, Field(max_length=32, description="UCUM unit of a metric of your own")] = None
+    unit: Annotated[
+        str | None,
+        Field(
+            max_length=32,
+            description="UCUM unit of a metric of your own",
+            json_schema_extra=french("Unité UCUM d'une grandeur à vous"),
+        ),
+    ] = None
     privacy: Annotated[
-        Literal["technical", "environment", "personal"] | None, Field(description="Class of a metric of your own")
+        Literal["technical", "environment", "personal"] | None,
+        Field(description="Class of a metric of your own", json_schema_extra=french("Classe d'une grandeur à vous")),
     ] = None
 
     @property
@@ -152,22 +266,66 @@ class Register(hub.Config):
 class DeviceSettings(hub.Config):
     """The `settings:` of one device: its unit id and its register map."""
 
-    unit: Annotated[int, Field(ge=1, le=255, description="Unit id: 1 to 247, or 255 for a server without units")] = 1
+    help_fr = "Les `settings:` d'un appareil : son numéro d'esclave et sa table de registres."
+
+    unit: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=255,
+            description="Unit id: 1 to 247, or 255 for a server without units",
+            json_schema_extra=french("Numéro d'esclave : 1 à 247, ou 255 pour un serveur sans esclaves"),
+        ),
+    ] = 1
     registers: Annotated[tuple[Register, ...], Field(max_length=1000)] = ()
     sunspec: Annotated[
-        bool, Field(description="Read the SunSpec models that the device announces, beside `registers`")
+        bool,
+        Field(
+            description="Read the SunSpec models that the device announces, beside `registers`",
+            json_schema_extra=french(
+                "Lire les modèles SunSpec que l'appareil annonce, en plus de `registers`", title="SunSpec"
+            ),
+        ),
     ] = False
     sunspec_address: Annotated[
-        int | None, Field(ge=0, le=LAST_ADDRESS - 3, description="Where the SunSpec mark stands: 40000, 50000 or 0")
+        int | None,
+        Field(
+            ge=0,
+            le=LAST_ADDRESS - 3,
+            description="Where the SunSpec mark stands: 40000, 50000 or 0",
+            json_schema_extra=french("Où se trouve la marque SunSpec : 40000, 50000 ou 0", title="Adresse SunSpec"),
+        ),
     ] = None
     sunspec_part: Annotated[
-        int, Field(ge=1, le=32, description="Which of several devices that one SunSpec map has, each with its name")
+        int,
+        Field(
+            ge=1,
+            le=32,
+            description="Which of several devices that one SunSpec map has, each with its name",
+            json_schema_extra=french(
+                "Lequel des appareils d'une même table SunSpec, chacun avec son nom", title="Partie SunSpec"
+            ),
+        ),
     ] = 1
     max_gap: Annotated[
-        int, Field(ge=0, le=MOST_REGISTERS, description="Unwanted registers read along rather than asking twice")
+        int,
+        Field(
+            ge=0,
+            le=MOST_REGISTERS,
+            description="Unwanted registers read along rather than asking twice",
+            json_schema_extra=french(
+                "Registres non voulus lus au passage plutôt que de demander deux fois", title="Registres lus au passage"
+            ),
+        ),
     ] = 8
     max_registers: Annotated[
-        int, Field(ge=1, le=MOST_REGISTERS, description="Registers that the device gives in one answer")
+        int,
+        Field(
+            ge=1,
+            le=MOST_REGISTERS,
+            description="Registers that the device gives in one answer",
+            json_schema_extra=french("Registres que l'appareil donne en une réponse", title="Registres par réponse"),
+        ),
     ] = MOST_REGISTERS
 
     @model_validator(mode="after")

@@ -28,6 +28,8 @@ from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 
 import hub
+from hub.sdk.mqtt import MqttClient
+from hub.sdk.tls import Tls
 from integrations.mqtt_devices import Book, Config, context, discovery, hear
 from integrations.mqtt_devices.paths import MAX_PAYLOAD
 
@@ -117,7 +119,7 @@ class Client(aiomqtt.Client):
 
     def _received(self, bufsize: int) -> bytes:
         """What paho asks of its socket: a byte, another byte, then the rest of one packet."""
-        hub.MqttClient.cut(self._client, LONGEST_PACKET)
+        MqttClient.cut(self._client, LONGEST_PACKET)
         if self._at >= len(self._ahead):
             if self._asked:
                 raise BlockingIOError
@@ -155,7 +157,7 @@ async def connected(config: Config, session: hub.Session | None = None) -> Async
     """With a session: under the hub's own name, to go on where it was. Raises NotReady or AuthFailed, naming the broker
     and who must act."""
     where = f"the broker {config.host}:{config.port}"
-    name = hub.MqttClient.session_name(session, config.client_id) if session is not None else ""
+    name = MqttClient.session_name(session, config.client_id) if session is not None else ""
     try:
         async with AsyncExitStack() as stack:
             if session is not None and _stale(session, config):
@@ -171,7 +173,7 @@ async def connected(config: Config, session: hub.Session | None = None) -> Async
             raise hub.AuthFailed(f"{where} refuses the user: check `user` and `password`") from error
         raise hub.NotReady(f"{where}: {error}") from error
     except aiomqtt.MqttError as error:
-        if (why := hub.Tls.refusal(error)) is not None:
+        if (why := Tls.refusal(error)) is not None:
             raise hub.NotReady(f"{where} shows a certificate that is refused: {why.told()}") from error
         raise hub.NotReady(f"{where} is away: {error.__cause__ or error}") from error
 

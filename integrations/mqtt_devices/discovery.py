@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 import hub
+from hub.sdk.jsonpath import JsonPath
+from hub.sdk.nesting import shallow_json
 from integrations.mqtt_devices.mapping import Entry
 
 MAX_PAYLOAD = 1 << 16
@@ -86,7 +88,7 @@ def read(prefix: str, topic: str, payload: bytes) -> Entity | None:
     if len(payload) > MAX_PAYLOAD or len(topic) > LONGEST:
         raise hub.DecodeError("mqtt-discovery", f"{len(payload)} bytes on a topic of {len(topic)} characters")
     try:
-        given = msgspec.json.decode(hub.shallow_json(payload), type=dict[str, Any])
+        given = msgspec.json.decode(shallow_json(payload), type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise hub.DecodeError("mqtt-discovery", "not a JSON object") from error
     config = {_SHORT.get(key, key): value for key, value in given.items()}
@@ -142,14 +144,14 @@ def _word(value: Any, missing: str) -> str:
     return missing if value is None else str(value)
 
 
-def _path(template: Any) -> hub.JsonPath | None:
+def _path(template: Any) -> JsonPath | None:
     """The path that a value template is; None for one that computes."""
     if template is None:
-        return hub.JsonPath()
+        return JsonPath()
     found = _TEMPLATE.fullmatch(template.strip()) if isinstance(template, str) and len(template) <= 256 else None
     if found is None:
         return None
     try:
-        return hub.JsonPath.parse(found[2] or "")
+        return JsonPath.parse(found[2] or "")
     except ValueError:
         return None

@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 import hub
+from hub.sdk.jsonpath import JsonPath
 from integrations.mqtt_devices import paths
 from integrations.mqtt_devices.paths import Value
 
@@ -15,7 +16,7 @@ class Entry(NamedTuple):
     says, empty for the usual words."""
 
     metric: str
-    path: hub.JsonPath
+    path: JsonPath
     scale: float = 1.0
     offset: float = 0.0
     true: str = ""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 import hub
+from hub.sdk.nesting import shallow_json
 
 Value = float | int | bool | str
 MAX_PAYLOAD = 1 << 18
@@ -25,7 +26,7 @@ def read(payload: bytes) -> Any:
     if len(payload) > MAX_PAYLOAD:
         raise hub.DecodeError("mqtt-payload", f"{len(payload)} bytes")
     try:
-        return msgspec.json.decode(hub.shallow_json(payload))
+        return msgspec.json.decode(shallow_json(payload))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         pass
     try:

@@ -12,7 +12,7 @@ import time
 
 import hub
 from integrations.opcua.messages import Certificate
-from integrations.opcua.reasons import REASONS
+from integrations.opcua.reasons import REASONS, SAMPLING
 from integrations.opcua.settings import Config, DeviceSettings, NodeSettings
 
 __all__ = ["Config", "DeviceSettings", "NodeSettings", "probe", "register_integrations", "run"]
@@ -89,4 +89,4 @@ async def probe(config: Config) -> str:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("opcua", Config, run, device=DeviceSettings, probe=probe, reasons=REASONS)
+    register("opcua", Config, run, device=DeviceSettings, probe=probe, reasons=REASONS, sampling=SAMPLING)

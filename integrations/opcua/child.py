@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import hub
+from hub.sdk.sandboxed_process import SandboxedProcess
 from integrations.opcua import messages as m
 
 START_S = 60.0
@@ -66,7 +67,7 @@ async def worker(command: Sequence[str] | None = None) -> AsyncIterator[Child]:
     with ours, theirs:
         ours.setblocking(False)
         passed = theirs.fileno()
-        async with hub.JailedWorker.started([*(command or own_command()), str(passed)], [passed]) as process:
+        async with SandboxedProcess.started([*(command or own_command()), str(passed)], [passed]) as process:
             theirs.close()  # so that its death is seen
             child = Child(ours, process.pid)
             try:
@@ -82,7 +83,7 @@ async def worker(command: Sequence[str] | None = None) -> AsyncIterator[Child]:
 
 
 def own_command() -> list[str]:
-    return hub.JailedWorker.command(MODULE, Path(__file__).parents[2])
+    return SandboxedProcess.command(MODULE, Path(__file__).parents[2])
 
 
 def _why(last: str) -> hub.NotReady | hub.AuthFailed:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 import hub
+from hub.sdk.options import wrong_option
 from integrations.opcua import messages as m
 from integrations.opcua.addresses import path_of
 from integrations.opcua.browsing import Variable, Walk
@@ -70,7 +71,7 @@ def _config(asked: argparse.Namespace) -> Config:
     try:
         return Config.model_validate({**before, **said_now})
     except ValidationError as error:
-        raise hub.NotReady(hub.wrong_option(error)) from error
+        raise hub.NotReady(wrong_option(error)) from error
 
 
 async def _resolved(link: Link, variables: Sequence[Variable]) -> list[m.Resolved]:

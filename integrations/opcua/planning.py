@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 import hub
+from hub.sdk.options import wrong_option
 from integrations.opcua import messages as m
 from integrations.opcua import status
 from integrations.opcua.addresses import where
@@ -81,7 +82,7 @@ def wanted(devices: Iterable[hub.Device], config: Config) -> tuple[list[Wanted],
         try:
             settings = DeviceSettings.model_validate(device.settings)
         except ValidationError as error:
-            wrong[device.id] = hub.wrong_option(error)
+            wrong[device.id] = wrong_option(error)
             continue
         for address, node in settings.nodes.items():
             nodes.append(Wanted(device.id, address, node, where(address, settings.namespace)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hub.sdk.sampling import Sampling
+
 # ruff: noqa: E501 - a table is read across
 REASONS: dict[str, tuple[str, str]] = {
     "opcua-bad": ("Le serveur donne la valeur pour mauvaise : voyez le serveur", "The server calls the value bad: look at the server"),
@@ -29,3 +31,10 @@ REASONS: dict[str, tuple[str, str]] = {
     "opcua-waiting": ("Le serveur n'a pas encore de valeur", "The server has no value yet"),
     "opcua-worker": ("Le processus OPC UA s'est arrêté, il est relancé", "The OPC UA worker died, it is started again"),
 }  # fmt: skip
+SAMPLING = Sampling(
+    reason="reports-changes",
+    why=(
+        "il signale lui-même ses changements : rien n'est à demander plus souvent",
+        "it reports changes by itself: there is nothing to ask more often",
+    ),
+)

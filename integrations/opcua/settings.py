@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 import hub
+from hub.sdk.options import french
 from integrations.opcua.addresses import where
 
 PORT = 4840  # OPC 10000-6, 7.2
@@ -46,59 +47,150 @@ Thumbprint = Annotated[str, AfterValidator(_thumbprint)]
 class Config(hub.Config):
     """One OPC UA server. Each further one is an integration of type `opcua`."""
 
+    help_fr = "Un serveur OPC UA. Chaque autre est une intégration de plus, de type `opcua`."
+
     url: Annotated[
-        str, AfterValidator(_url), Field(max_length=1024, description="Address of the server: opc.tcp://host:port/path")
+        str,
+        AfterValidator(_url),
+        Field(
+            max_length=1024,
+            description="Address of the server: opc.tcp://host:port/path",
+            json_schema_extra=french("Adresse du serveur : opc.tcp://hôte:port/chemin"),
+        ),
     ]
     security: Annotated[
         Literal["sign-and-encrypt", "sign", "none"],
-        Field(description="`none` only where the server offers nothing else"),
+        Field(
+            description="`none` only where the server offers nothing else",
+            json_schema_extra=french("`none` seulement si le serveur n'offre rien d'autre"),
+        ),
     ] = "sign-and-encrypt"
     policy: Annotated[
         Literal["auto", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"],
-        Field(description="Security policy; auto: the strongest that both sides know"),
+        Field(
+            description="Security policy; auto: the strongest that both sides know",
+            json_schema_extra=french(
+                "Politique de sécurité ; auto : la plus forte que les deux connaissent", title="Politique"
+            ),
+        ),
     ] = "auto"
     trusted: Annotated[
         tuple[Thumbprint, ...],
-        Field(max_length=16, description="SHA-256 of each server certificate that you compared at the server"),
+        Field(
+            max_length=16,
+            description="SHA-256 of each server certificate that you compared at the server",
+            json_schema_extra=french(
+                "SHA-256 de chaque certificat de serveur que vous avez comparé au serveur",
+                title="Certificats de confiance",
+            ),
+        ),
     ] = ()
-    user: Annotated[str, Field(max_length=128, description="User name; empty: anonymous")] = ""
-    password: Annotated[SecretStr, Field(description="Password: !secret")] = SecretStr("")
+    user: Annotated[
+        str,
+        Field(
+            max_length=128,
+            description="User name; empty: anonymous",
+            json_schema_extra=french("Nom d'utilisateur ; vide : anonyme"),
+        ),
+    ] = ""
+    password: Annotated[
+        SecretStr, Field(description="Password: !secret", json_schema_extra=french("Mot de passe : !secret"))
+    ] = SecretStr("")
     user_certificate: Annotated[
-        Path | None, Field(description="Certificate of the user as a PEM file, in place of a password")
+        Path | None,
+        Field(
+            description="Certificate of the user as a PEM file, in place of a password",
+            json_schema_extra=french(
+                "Certificat de l'utilisateur en fichier PEM, à la place d'un mot de passe",
+                title="Certificat de l'utilisateur",
+            ),
+        ),
     ] = None
-    user_key: Annotated[SecretStr, Field(description="Its private key as PEM, not encrypted: !secret")] = SecretStr("")
+    user_key: Annotated[
+        SecretStr,
+        Field(
+            description="Its private key as PEM, not encrypted: !secret",
+            json_schema_extra=french("Sa clé privée en PEM, non chiffrée : !secret", title="Clé de l'utilisateur"),
+        ),
+    ] = SecretStr("")
     directory: Annotated[
         Path | None,
-        Field(description="Where this hub's own certificate lies; by default opcua in the hub's state directory"),
+        Field(
+            description="Where this hub's own certificate lies; by default opcua in the hub's state directory",
+            json_schema_extra=french(
+                "Où se trouve le certificat de ce concentrateur ; par défaut opcua dans le répertoire d'état "
+                "du concentrateur"
+            ),
+        ),
     ] = None
-    subscribe: Annotated[bool, Field(description="Let the server report changes; false: poll every node")] = True
+    subscribe: Annotated[
+        bool,
+        Field(
+            description="Let the server report changes; false: poll every node",
+            json_schema_extra=french(
+                "Laisser le serveur rapporter les changements ; false : lire chaque nœud à intervalles",
+                title="Abonnement",
+            ),
+        ),
+    ] = True
     publishing: Annotated[
         timedelta,
         Field(
-            ge=timedelta(milliseconds=100), le=timedelta(hours=1), description="How often the server reports changes"
+            ge=timedelta(milliseconds=100),
+            le=timedelta(hours=1),
+            description="How often the server reports changes",
+            json_schema_extra=french(
+                "À quel rythme le serveur rapporte les changements", title="Rythme de publication"
+            ),
         ),
     ] = timedelta(seconds=2)
     interval: Annotated[
         timedelta,
-        Field(ge=timedelta(seconds=1), le=timedelta(days=1), description="Time between two polls of what is polled"),
+        Field(
+            ge=timedelta(seconds=1),
+            le=timedelta(days=1),
+            description="Time between two polls of what is polled",
+            json_schema_extra=french("Temps entre deux lectures de ce qui est lu à intervalles"),
+        ),
     ] = timedelta(seconds=30)
     refresh: Annotated[
         timedelta,
         Field(
-            ge=timedelta(minutes=1), le=timedelta(days=1), description="Time between two reads of what is subscribed"
+            ge=timedelta(minutes=1),
+            le=timedelta(days=1),
+            description="Time between two reads of what is subscribed",
+            json_schema_extra=french("Temps entre deux lectures de ce qui est abonné", title="Relecture"),
         ),
     ] = timedelta(minutes=10)
     timeout: Annotated[
         timedelta,
-        Field(ge=timedelta(milliseconds=500), le=timedelta(seconds=60), description="How long to wait for an answer"),
+        Field(
+            ge=timedelta(milliseconds=500),
+            le=timedelta(seconds=60),
+            description="How long to wait for an answer",
+            json_schema_extra=french("Combien de temps attendre une réponse"),
+        ),
     ] = timedelta(seconds=10)
     clock_tolerance: Annotated[
         timedelta,
         Field(
-            ge=timedelta(seconds=1), le=timedelta(hours=1), description="A server's clock further off is not believed"
+            ge=timedelta(seconds=1),
+            le=timedelta(hours=1),
+            description="A server's clock further off is not believed",
+            json_schema_extra=french(
+                "L'horloge d'un serveur plus décalée n'est pas crue", title="Écart d'horloge toléré"
+            ),
         ),
     ] = timedelta(seconds=30)
-    max_items: Annotated[int, Field(ge=1, le=5000, description="Nodes read from this server, at most")] = 1000
+    max_items: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=5000,
+            description="Nodes read from this server, at most",
+            json_schema_extra=french("Nœuds lus de ce serveur, au plus", title="Nœuds au plus"),
+        ),
+    ] = 1000
 
     @property
     def host(self) -> str:
@@ -127,19 +219,54 @@ class Config(hub.Config):
 class NodeSettings(hub.Config):
     """One node and the reading it makes: `raw * scale + offset`, in the metric's own unit."""
 
+    help_fr = "Un nœud et le relevé qu'il donne : `brut * scale + offset`, dans l'unité de la grandeur."
+
     metric: Annotated[
-        str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="Key of the catalogue, or one of your own")
+        str,
+        Field(
+            pattern=r"^[a-z][a-z0-9_]{0,63}$",
+            description="Key of the catalogue, or one of your own",
+            json_schema_extra=french("Clé du catalogue, ou une à vous"),
+        ),
     ]
-    scale: Annotated[Number | None, Field(description="By default from the unit that the server states, else 1")] = None
-    offset: Annotated[Number | None, Field(description="By default from the unit that the server states, else 0")] = (
-        None
-    )
+    scale: Annotated[
+        Number | None,
+        Field(
+            description="By default from the unit that the server states, else 1",
+            json_schema_extra=french("Par défaut d'après l'unité que dit le serveur, sinon 1"),
+        ),
+    ] = None
+    offset: Annotated[
+        Number | None,
+        Field(
+            description="By default from the unit that the server states, else 0",
+            json_schema_extra=french("Par défaut d'après l'unité que dit le serveur, sinon 0"),
+        ),
+    ] = None
     values: dict[str, bool | Number | str] = Field(
-        default={}, max_length=64, description="Reading of each raw value; others give none"
+        default={},
+        max_length=64,
+        description="Reading of each raw value; others give none",
+        json_schema_extra=french("Relevé de chaque valeur brute ; les autres n'en donnent pas"),
     )
-    element: Annotated[int | None, Field(ge=0, le=65535, description="Which element of an array, from 0")] = None
+    element: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=65535,
+            description="Which element of an array, from 0",
+            json_schema_extra=french("Quel élément d'un tableau, à partir de 0"),
+        ),
+    ] = None
     dead_band: Annotated[
-        Number, Field(ge=0, description="Changes up to this, in the metric's unit, are not reported")
+        Number,
+        Field(
+            ge=0,
+            description="Changes up to this, in the metric's unit, are not reported",
+            json_schema_extra=french(
+                "Les changements jusqu'à ceci, dans l'unité de la grandeur, ne sont pas rapportés"
+            ),
+        ),
     ] = 0.0
     sampling: Annotated[
         timedelta | None,
@@ -147,15 +274,35 @@ class NodeSettings(hub.Config):
             ge=timedelta(milliseconds=100),
             le=timedelta(hours=1),
             description="How often the server looks at the node; by default as often as it publishes",
+            json_schema_extra=french(
+                "À quel rythme le serveur regarde le nœud ; par défaut aussi souvent qu'il publie"
+            ),
         ),
     ] = None
     queue: Annotated[
-        int, Field(ge=1, le=1000, description="Changes that wait in the server between two publications")
+        int,
+        Field(
+            ge=1,
+            le=1000,
+            description="Changes that wait in the server between two publications",
+            json_schema_extra=french("Changements qui attendent dans le serveur entre deux publications"),
+        ),
     ] = 10
-    kind: Annotated[Literal["number", "flag", "text"] | None, Field(description="Kind of a metric of your own")] = None
-    unit: Annotated[str | None, Field(max_length=32, description="UCUM unit of a metric of your own")] = None
+    kind: Annotated[
+        Literal["number", "flag", "text"] | None,
+        Field(description="Kind of a metric of your own", json_schema_extra=french("Sorte d'une grandeur à vous")),
+    ] = None
+    unit: Annotated[
+        str | None,
+        Field(
+            max_length=32,
+            description="UCUM unit of a metric of your own",
+            json_schema_extra=french("Unité UCUM d'une grandeur à vous"),
+        ),
+    ] = None
     privacy: Annotated[
-        Literal["technical", "environment", "personal"] | None, Field(description="Class of a metric of your own")
+        Literal["technical", "environment", "personal"] | None,
+        Field(description="Class of a metric of your own", json_schema_extra=french("Classe d'une grandeur à vous")),
     ] = None
 
     @model_validator(mode="after")
@@ -203,10 +350,30 @@ class NodeSettings(hub.Config):
 class DeviceSettings(hub.Config):
     """The `settings:` of one device: its nodes by address, `ns=2;s=Boiler.Flow` or `/Boiler/FlowTemperature`."""
 
+    help_fr = (
+        "Les `settings:` d'un appareil : ses nœuds par adresse, `ns=2;s=Boiler.Flow` ou `/Boiler/FlowTemperature`."
+    )
+
     namespace: Annotated[
-        str, Field(max_length=255, description="Namespace (URI, or index as text) of the steps of paths that name none")
+        str,
+        Field(
+            max_length=255,
+            description="Namespace (URI, or index as text) of the steps of paths that name none",
+            json_schema_extra=french(
+                "Espace de noms (URI, ou index en texte) des étapes de chemins qui n'en nomment pas",
+                title="Espace de noms",
+            ),
+        ),
     ] = ""
-    nodes: Annotated[dict[str, NodeSettings], Field(min_length=1, max_length=1000, description="Node -> reading")]
+    nodes: Annotated[
+        dict[str, NodeSettings],
+        Field(
+            min_length=1,
+            max_length=1000,
+            description="Node -> reading",
+            json_schema_extra=french("Nœud -> relevé", title="Nœuds"),
+        ),
+    ]
 
     @model_validator(mode="after")
     def _agrees(self) -> DeviceSettings:

@@ -17,7 +17,7 @@ import hub
 from hub.sdk.sigfox.callback import Callback
 from integrations.sigfox import decode
 from integrations.sigfox.metrics import METRICS
-from integrations.sigfox.reasons import REASONS
+from integrations.sigfox.reasons import REASONS, SAMPLING
 from integrations.sigfox.settings import Config, DeviceSettings, Listen
 
 if TYPE_CHECKING:
@@ -92,7 +92,9 @@ async def probe(config: Config) -> str:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("sigfox", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, reasons=REASONS)
+    register(
+        "sigfox", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, reasons=REASONS, sampling=SAMPLING
+    )
 
 
 @hub.hookimpl

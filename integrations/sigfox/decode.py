@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 import hub
+from hub.sdk.nesting import shallow_json
 from hub.sdk.sigfox.callback import Callback, read
 from hub.sdk.sigfox.grammar import Grammar
 
@@ -47,7 +48,7 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
 
 def explain(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> Iterator[dict[str, Any]]:
     """All that a callback says, as one object. Raises as `decode`."""
-    raw = msgspec.json.decode(hub.shallow_json(frame.data["callback"]), type=dict[str, Any])
+    raw = msgspec.json.decode(shallow_json(frame.data["callback"]), type=dict[str, Any])
     if set(raw) == {"raw"}:
         yield {"data": "".join(str(raw["raw"]).split()).lower()}
         return
@@ -70,7 +71,7 @@ def explain(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> Iterator[d
 
 
 def _parts(frame: hub.Frame) -> tuple[Callback, Grammar | None]:
-    said = msgspec.json.decode(hub.shallow_json(frame.data["callback"]), type=dict[str, Any])
+    said = msgspec.json.decode(shallow_json(frame.data["callback"]), type=dict[str, Any])
     if set(said) == {"raw"}:
         raise hub.DecodeError("not-a-callback", "bytes alone say nothing of their device: give the callback's JSON")
     kind, form = said.pop("kind", "uplink"), said.pop("format", None)

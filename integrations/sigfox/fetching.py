@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 import hub
+from hub.sdk.nesting import shallow_json
 from hub.sdk.sigfox.callback import read
 from integrations.sigfox.downlinks import Downlinks
 from integrations.sigfox.intake import Intake
@@ -116,6 +117,6 @@ class Fetcher:
 
     def _read(self, body: bytes) -> Batch:
         try:
-            return msgspec.json.decode(hub.shallow_json(body), type=Batch)
+            return msgspec.json.decode(shallow_json(body), type=Batch)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise hub.NotReady(f"{self._url} answers what cannot be read: is this a backend?") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hub.sdk.sampling import Sampling
+
 # ruff: noqa: E501 - a table is read across
 REASONS: dict[str, tuple[str, str]] = {
     "bad-body": ("Rappel de l'opérateur illisible : corrigez le modèle chez lui", "A callback that cannot be read: correct the operator's template"),
@@ -25,3 +27,10 @@ REASONS: dict[str, tuple[str, str]] = {
     "too-slow": ("Rappel trop lent à traiter : l'opérateur le redira", "A callback that took too long: the operator comes again"),
     "wrong-kind": ("Valeur qui n'est pas de la sorte de sa grandeur : vérifiez le format", "A value that is not of its metric's kind: check the format"),
 }  # fmt: skip
+SAMPLING = Sampling(
+    reason="sigfox",
+    why=(
+        "Sigfox lui accorde 140 messages par jour et 4 réponses : sa période ne peut pas être relevée",
+        "Sigfox grants it 140 messages a day and 4 answers: its period cannot be raised",
+    ),
+)

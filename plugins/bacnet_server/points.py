@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import hub
+from hub.sdk.exporter import LastValue, Series
 
 ANALOG_INPUT, ANALOG_VALUE, BINARY_INPUT, BINARY_VALUE, MULTI_STATE_VALUE = 0, 2, 3, 5, 19
 NO_FAULT, UNRELIABLE, COMMUNICATION_FAILURE = 0, 7, 12
@@ -51,7 +52,7 @@ class Objects:
         self.texts = {name: list(some) for name, some in texts.items()}
         self.full = False
 
-    def give(self, series: Iterable[hub.Series]) -> list[str]:
+    def give(self, series: Iterable[Series]) -> list[str]:
         """Give those without an object one, in the order of their ids; the names of those that are new or changed."""
         changed = []
         for one in sorted(series, key=lambda one: one.id):
@@ -99,7 +100,7 @@ def units_of(metric: hub.Metric) -> int:
     return UNITS.get(metric.unit, NO_UNITS)
 
 
-def about(series: hub.Series) -> str:
+def about(series: Series) -> str:
     """What the object's description says."""
     unit = "" if units_of(series.metric) != NO_UNITS or series.metric.unit == "1" else f" ({series.metric.unit})"
     return clean(f"{series.metric.fr or series.metric.key}{unit}, {series.name or series.place or series.device}")[:100]
@@ -109,7 +110,7 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
-def reliability(value: hub.LastValue | None, now: float, expire_s: float) -> int:
+def reliability(value: LastValue | None, now: float, expire_s: float) -> int:
     """`now` is Unix seconds. A value that has no time (the clock was not sure) counts as new."""
     if value is None or (value.time is not None and now - value.time > expire_s):
         return COMMUNICATION_FAILURE

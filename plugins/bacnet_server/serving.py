@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hub
+from hub.sdk.exporter import ExporterView, LastValue
 from plugins.bacnet_server.device import Device
 from plugins.bacnet_server.ears import Ears
 from plugins.bacnet_server.points import MOST, MULTI_STATE_VALUE, Objects, ede, reliability, state_texts
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _OBJECTS, _TEXTS = "objects", "texts"
 
 
-async def serve(config: Config, view: hub.View) -> None:
+async def serve(config: Config, view: ExporterView) -> None:
     """Until cancelled."""
     logging.getLogger("bacpypes3").setLevel(logging.CRITICAL + 1)  # it logs a traceback for a malformed datagram
     ears = Ears(config.allow, config.max_rate, view.log)
@@ -41,10 +41,10 @@ async def serve(config: Config, view: hub.View) -> None:
 class _Shown:
     """What the device shows."""
 
-    def __init__(self, config: Config, view: hub.View, device: Device, name: str) -> None:
+    def __init__(self, config: Config, view: ExporterView, device: Device, name: str) -> None:
         self._config, self._view, self._device, self._name = config, view, device, name
         self._objects = Objects(view.state.get(_OBJECTS, {}), view.state.get(_TEXTS, {}))
-        self._last: dict[str, hub.LastValue] = {}
+        self._last: dict[str, LastValue] = {}
         self._written = ""
         self._told_full = False
         for series, one in self._objects.of.items():  # also those that have not spoken in this life

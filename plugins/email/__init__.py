@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 import hub
+from hub.sdk.notification import Notifications, RegisterNotifier
+from hub.sdk.options import french
 
 __all__ = ["Config", "register_notifiers", "run"]
 
@@ -34,26 +36,62 @@ Address = Annotated[str, AfterValidator(_address)]
 class Config(hub.Config):
     """The mail server, and who is written to."""
 
+    help_fr = "Le serveur de messagerie, et à qui il est écrit."
+
     host: str = Field(
-        min_length=1, max_length=253, description="The mail server (SMTP submission), by name or address."
+        min_length=1,
+        max_length=253,
+        description="The mail server (SMTP submission), by name or address.",
+        json_schema_extra=french("Le serveur de messagerie (soumission SMTP), par nom ou adresse."),
     )
-    port: int | None = Field(default=None, ge=1, le=65535, description="By default 587, with `tls` 465, with none 25.")
+    port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="By default 587, with `tls` 465, with none 25.",
+        json_schema_extra=french("Par défaut 587, avec `tls` 465, avec none 25."),
+    )
     security: Literal["starttls", "tls", "none"] = Field(
         default="starttls",
         description="`starttls`: TLS begins after the greeting, and must; `tls`: from the first "
         "byte; `none`: in clear, for a server on this machine or a closed network.",
+        json_schema_extra=french(
+            "`starttls` : TLS commence après l'accueil, et le doit ; `tls` : dès le premier octet ; `none` : "
+            "en clair, pour un serveur de cette machine ou un réseau fermé."
+        ),
     )
-    ca: Path | None = Field(default=None, description="The server's CA as a PEM file; by default those of the system.")
-    user: str = Field(default="", max_length=256, description="User name, where the server wants one.")
-    password: SecretStr = Field(default=SecretStr(""), description="Password, always by way of `!secret`.")
-    sender: Address = Field(description="The address that alerts come from.")
-    to: list[Address] = Field(min_length=1, max_length=50, description="Who is written to.")
-    language: Literal["fr", "en", "both"] = Field(default="fr", description="Of the text.")
+    ca: Path | None = Field(
+        default=None,
+        description="The server's CA as a PEM file; by default those of the system.",
+        json_schema_extra=french("L'autorité du serveur en fichier PEM ; par défaut celles du système."),
+    )
+    user: str = Field(
+        default="",
+        max_length=256,
+        description="User name, where the server wants one.",
+        json_schema_extra=french("Nom d'utilisateur, si le serveur en veut un."),
+    )
+    password: SecretStr = Field(
+        default=SecretStr(""),
+        description="Password, always by way of `!secret`.",
+        json_schema_extra=french("Mot de passe, toujours par `!secret`."),
+    )
+    sender: Address = Field(
+        description="The address that alerts come from.",
+        json_schema_extra=french("L'adresse d'où viennent les alertes."),
+    )
+    to: list[Address] = Field(
+        min_length=1, max_length=50, description="Who is written to.", json_schema_extra=french("À qui il est écrit.")
+    )
+    language: Literal["fr", "en", "both"] = Field(
+        default="fr", description="Of the text.", json_schema_extra=french("Du texte.")
+    )
     timeout: timedelta = Field(
         default=timedelta(seconds=30),
         ge=timedelta(seconds=1),
         le=timedelta(minutes=5),
         description="How long one message may take.",
+        json_schema_extra=french("Combien de temps un message peut prendre."),
     )
 
     @model_validator(mode="after")
@@ -65,7 +103,7 @@ class Config(hub.Config):
         return self
 
 
-async def run(config: Config, notices: hub.Notices) -> None:
+async def run(config: Config, notices: Notifications) -> None:
     """Write until cancelled. Raises NotReady where the server does not answer or takes nothing now, AuthFailed when it
     refuses the password or these addresses."""
     from plugins.email.sending import send  # smtplib: only where it is used
@@ -80,5 +118,5 @@ async def run(config: Config, notices: hub.Notices) -> None:
 
 
 @hub.hookimpl
-def register_notifiers(register: hub.RegisterNotifier) -> None:
+def register_notifiers(register: RegisterNotifier) -> None:
     register("email", Config, run, per_hour=60)

@@ -10,6 +10,8 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import hub
+from hub.sdk.notification import Language, Notification
+from hub.sdk.tls import Tls
 from plugins.email import PORTS
 
 if TYPE_CHECKING:
@@ -19,9 +21,9 @@ KEPT, NARROW = "\u00a0", "\u202f"
 """Spaces at which no line ends: French has them in the sentence of a notice."""
 
 
-def message(config: Config, notice: hub.Notice, name: str, timezone: str) -> EmailMessage:
+def message(config: Config, notice: Notification, name: str, timezone: str) -> EmailMessage:
     """The e-mail of a notice; `name` is the hub's id, `timezone` that of its site."""
-    languages = ("fr", "en") if config.language == "both" else (config.language,)
+    languages: tuple[Language, ...] = ("fr", "en") if config.language == "both" else (config.language,)
     domain = config.sender.rpartition("@")[2]
     made = EmailMessage()
     made["From"] = config.sender
@@ -37,7 +39,7 @@ def message(config: Config, notice: hub.Notice, name: str, timezone: str) -> Ema
     return made
 
 
-def _body(notice: hub.Notice, name: str, timezone: str, language: str) -> str:
+def _body(notice: Notification, name: str, timezone: str, language: Language) -> str:
     french = language == "fr"
     facts = [
         ("Lieu" if french else "Place", " / ".join(one for one in (notice.site, notice.zone, notice.place) if one)),
@@ -60,7 +62,7 @@ def _one_line(text: str) -> str:
     return " ".join(part for part in plain.split(" ") if part)
 
 
-async def send(config: Config, notice: hub.Notice, name: str, instance: str, timezone: str) -> str:
+async def send(config: Config, notice: Notification, name: str, instance: str, timezone: str) -> str:
     """A sentence for the log about those of the addresses that the server refused, "" when it took all. Raises
     NotReady, AuthFailed."""
     made = message(config, notice, name, timezone)
@@ -80,7 +82,7 @@ async def send(config: Config, notice: hub.Notice, name: str, instance: str, tim
             raise hub.AuthFailed(f"{server} refuses these addresses ({codes[0]}): correct {where}") from error
         raise hub.NotReady(f"{server} takes nothing now: {codes}") from error
     except ssl.SSLCertVerificationError as error:
-        why = hub.Tls.refusal(error)
+        why = Tls.refusal(error)
         assert why is not None  # noqa: S101 - it is such an error
         kind = hub.NotReady if why.passing else hub.AuthFailed
         raise kind(f"{server} shows a certificate that is refused: {why.told(f'{where}.ca')}") from error
@@ -101,7 +103,7 @@ def _codes(error: smtplib.SMTPSenderRefused | smtplib.SMTPRecipientsRefused) -> 
 def _deliver(config: Config, made: EmailMessage) -> dict[str, tuple[int, bytes]]:
     """The addresses that were refused, where others were taken."""
     seconds, port = config.timeout.total_seconds(), config.port or PORTS[config.security]
-    context = None if config.security == "none" else hub.Tls.client(file=config.ca)
+    context = None if config.security == "none" else Tls.client(file=config.ca)
     if config.security == "tls":
         server: smtplib.SMTP = smtplib.SMTP_SSL(config.host, port, timeout=seconds, context=context)
     else:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import hub
+from hub.sdk.exporter import LastValue, Series
 
 UNITS = {
     "Cel": "°C", "[ppm]": "ppm", "ug/m3": "µg/m³", "m3": "m³", "m3/h": "m³/h", "kW.h": "kWh", "W.h": "Wh", "Ohm": "Ω",
@@ -27,16 +27,16 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_-]", "_", text)
 
 
-def object_id(hub_id: str, series: hub.Series) -> str:
+def object_id(hub_id: str, series: Series) -> str:
     """Stable over restarts and over the replacement of hardware: it is the place's."""
     return slug(f"ilot_{hub_id}_{series.place or series.device}_{series.metric.key}")
 
 
-def component(series: hub.Series) -> str:
+def component(series: Series) -> str:
     return "binary_sensor" if series.metric.kind == "flag" else "sensor"
 
 
-def state_topic(hub_id: str, series: hub.Series) -> str:
+def state_topic(hub_id: str, series: Series) -> str:
     return f"ilot/{slug(hub_id)}/{slug(series.place or series.device)}/{series.metric.key}"
 
 
@@ -55,7 +55,7 @@ def gone(before: Mapping[str, int], now: Collection[str], today: int) -> list[st
     ]
 
 
-def configuration(hub_id: str, series: hub.Series) -> dict[str, Any]:
+def configuration(hub_id: str, series: Series) -> dict[str, Any]:
     """The discovery message of one series."""
     metric = series.metric
     said: dict[str, Any] = {
@@ -86,7 +86,7 @@ def configuration(hub_id: str, series: hub.Series) -> dict[str, Any]:
     return said
 
 
-def state(value: hub.LastValue) -> dict[str, Any]:
+def state(value: LastValue) -> dict[str, Any]:
     """What is published of a value."""
     time = datetime.fromtimestamp(value.time, UTC).isoformat() if value.time is not None else None
     return {"value": value.value, "time": time, "quality": value.quality}

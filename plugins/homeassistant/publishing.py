@@ -14,6 +14,9 @@ import aiomqtt
 import msgspec
 
 import hub
+from hub.sdk.exporter import ExporterView, Series
+from hub.sdk.mqtt import MqttClient
+from hub.sdk.tls import Tls
 from plugins.homeassistant.entities import component, configuration, gone, object_id, state, state_topic, status_topic
 
 if TYPE_CHECKING:
@@ -29,13 +32,13 @@ DAY_S = 86_400
 ANSWER_S = 10.0
 
 
-async def publish(config: Config, view: hub.View) -> None:
+async def publish(config: Config, view: ExporterView) -> None:
     """Until cancelled."""
     will = aiomqtt.Will(status_topic(view.hub), b"offline", qos=1, retain=True)
     context = _tls(config) if config.tls else None
 
-    def make(_: object) -> hub.MqttClient:
-        return hub.MqttClient(
+    def make(_: object) -> MqttClient:
+        return MqttClient(
             config.host,
             config.port,
             username=config.user or None,
@@ -48,7 +51,7 @@ async def publish(config: Config, view: hub.View) -> None:
 
     try:
         async with (
-            hub.MqttClient.connected(make, "3.1.1", lambda error: _told(config, error)) as client,
+            MqttClient.connected(make, "3.1.1", lambda error: _told(config, error)) as client,
             asyncio.TaskGroup() as tasks,
         ):
             entities = _Entities(config.prefix, view, client)
@@ -61,9 +64,9 @@ async def publish(config: Config, view: hub.View) -> None:
 class _Entities:
     """What has been announced on this connection."""
 
-    def __init__(self, prefix: str, view: hub.View, client: aiomqtt.Client) -> None:
+    def __init__(self, prefix: str, view: ExporterView, client: aiomqtt.Client) -> None:
         self._prefix, self._view, self._client = prefix, view, client
-        self._known: dict[str, hub.Series] = {}
+        self._known: dict[str, Series] = {}
 
     async def follow(self, config: Config) -> None:
         await self._publish(status_topic(self._view.hub), b"online")
@@ -113,7 +116,7 @@ class _Entities:
 
 @asynccontextmanager
 async def _answered() -> AsyncIterator[None]:
-    """aiomqtt's own time-out is off, see `hub.MqttClient`."""
+    """aiomqtt's own time-out is off, see `hub.sdk.mqtt.MqttClient`."""
     try:
         async with asyncio.timeout(ANSWER_S):
             yield
@@ -123,15 +126,15 @@ async def _answered() -> AsyncIterator[None]:
 
 def _tls(config: Config) -> ssl.SSLContext:
     try:
-        return hub.Tls.client(file=config.ca)
+        return Tls.client(file=config.ca)
     except OSError as error:
         raise hub.AuthFailed(f"exporters.homeassistant.ca: {config.ca} cannot be read: {error}") from error
 
 
 def _told(config: Config, error: BaseException) -> Exception:
-    if hub.MqttClient.reason(error) in _BAD_USER:
+    if MqttClient.reason(error) in _BAD_USER:
         return hub.AuthFailed(f"the broker {config.host} refuses user {config.user!r}: check user and password")
-    if (why := hub.Tls.refusal(error)) is not None:
+    if (why := Tls.refusal(error)) is not None:
         return hub.NotReady(
             f"the broker {config.host}:{config.port} shows a certificate that is refused: "
             f"{why.told('exporters.homeassistant.ca')}"

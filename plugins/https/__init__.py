@@ -18,6 +18,10 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 import hub
+from hub.sdk.http import HttpClient
+from hub.sdk.options import french
+from hub.sdk.tls import Tls
+from hub.sdk.transport import Message, RegisterTransport, Transport
 
 MAX_REPLY = 1 << 20
 KEEP_S = 330.0
@@ -29,11 +33,29 @@ _MAX_EXPLANATION = 300
 class Https(hub.Config):
     """Where the owner's backend answers. `url` must be named in the egress of the owner's trust document."""
 
-    url: hub.HttpUrl
-    parallel: Annotated[int, Field(ge=1, le=16, description="messages on their way at the same time")] = 4
-    timeout: Annotated[timedelta, Field(gt=timedelta(0), description="how long one answer may take")] = timedelta(
-        seconds=60
+    help_fr = (
+        "Où répond le serveur du propriétaire. `url` doit être nommée dans l'egress du document de confiance du "
+        "propriétaire."
     )
+
+    url: hub.HttpUrl
+    parallel: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=16,
+            description="messages on their way at the same time",
+            json_schema_extra=french("messages en route en même temps"),
+        ),
+    ] = 4
+    timeout: Annotated[
+        timedelta,
+        Field(
+            gt=timedelta(0),
+            description="how long one answer may take",
+            json_schema_extra=french("combien de temps une réponse peut prendre"),
+        ),
+    ] = timedelta(seconds=60)
 
     @field_validator("url")
     @classmethod
@@ -43,14 +65,14 @@ class Https(hub.Config):
         return url
 
 
-async def run(config: Https, uplink: hub.Uplink) -> None:
+async def run(config: Https, uplink: Transport) -> None:
     """Carry messages until the hub has no more. Raises NotReady or AuthFailed, naming the backend."""
     base = str(config.url).rstrip("/")
     slots = asyncio.Semaphore(config.parallel)
     messages = uplink.messages()
-    http = hub.HttpClient(keep=config.parallel, keep_s=KEEP_S, sockets=uplink.socket)
+    http = HttpClient(keep=config.parallel, keep_s=KEEP_S, sockets=uplink.socket)
     context, proxy = uplink.connection(base)
-    uplink.lend(http)
+    uplink.share_connection(http)
     ask = partial(
         http.call,
         "POST",
@@ -61,7 +83,7 @@ async def run(config: Https, uplink: hub.Uplink) -> None:
         timeout_s=config.timeout.total_seconds(),
     )
 
-    async def carry(message: hub.Message) -> None:
+    async def carry(message: Message) -> None:
         try:
             uplink.answered(message, await _post(ask, base, uplink.hub, message))
         finally:
@@ -77,24 +99,22 @@ async def run(config: Https, uplink: hub.Uplink) -> None:
         await http.close()
 
 
-async def _post(
-    ask: Callable[..., Awaitable[hub.HttpClient.Answer]], base: str, name: str, message: hub.Message
-) -> bytes:
+async def _post(ask: Callable[..., Awaitable[HttpClient.Answer]], base: str, name: str, message: Message) -> bytes:
     """The body of the backend's 200. Anything else raises."""
     try:
         answer = await ask(f"{base}/v1/hubs/{name}/{message.kind}", body=message.body)
-    except hub.HttpClient.CertificateRefused as error:
-        why = hub.Tls.refusal(error)
+    except HttpClient.CertificateRefused as error:
+        why = Tls.refusal(error)
         raise hub.NotReady(
             f"{base} shows a certificate that is refused: {why.told_of_owner() if why else error}"
         ) from error
-    except hub.HttpClient.ProxyRefused as error:
+    except HttpClient.ProxyRefused as error:
         raise hub.NotReady(f"{base} is not reached: {_proxy_says(error.status, str(error))}") from error
-    except hub.HttpClient.TooLong as error:
+    except HttpClient.TooLong as error:
         raise hub.NotReady(f"{base} answers with {error}: is this the backend?") from error
     except TimeoutError as error:
         raise hub.NotReady(f"{base} does not answer in time") from error
-    except hub.HttpClient.Unanswered as error:
+    except HttpClient.Unanswered as error:
         raise hub.NotReady(f"{base} does not answer: {error}") from error
     status = answer.status
     if status == 200:
@@ -116,5 +136,5 @@ def _proxy_says(status: int, text: str) -> str:
 
 
 @hub.hookimpl
-def register_uplinks(register: hub.RegisterUplink) -> None:
+def register_transports(register: RegisterTransport) -> None:
     register("https", Https, run)

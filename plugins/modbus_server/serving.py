@@ -17,6 +17,7 @@ from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 import hub
+from hub.sdk.exporter import ExporterView, LastValue
 from plugins.modbus_server.table import SLOTS, WORDS, Slots, flags, points, registers
 
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ _SLOTS = "slots"
 CLIENTS = 16
 
 
-async def serve(config: Config, view: hub.View) -> None:
+async def serve(config: Config, view: ExporterView) -> None:
     """Until cancelled."""
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
     slots = Slots(view.state.get(_SLOTS, {}))
     expire_s = config.expire.total_seconds()
 
-    def last() -> dict[str, hub.LastValue]:
+    def last() -> dict[str, LastValue]:
         return {value.series: value for value in view.values()}
 
     async def answer(
@@ -75,7 +76,7 @@ async def serve(config: Config, view: hub.View) -> None:
         await server.shutdown()  # type: ignore[no-untyped-call]
 
 
-async def _write(path: Path, text: str, view: hub.View) -> str:
+async def _write(path: Path, text: str, view: ExporterView) -> str:
     """The text when it was written, empty when not: then it is tried again at the next change."""
     try:
         await asyncio.to_thread(path.write_text, text, encoding="utf-8", newline="")
@@ -96,7 +97,7 @@ def _device(answer: Callable[..., Any]) -> SimDevice:
 class _Server(ModbusTcpServer):
     """Closes a connection from elsewhere before it asks anything."""
 
-    def __init__(self, device: SimDevice, config: Config, view: hub.View) -> None:
+    def __init__(self, device: SimDevice, config: Config, view: ExporterView) -> None:
         super().__init__([device], address=(config.address, config.port))
         self._networks = [ip_network(text) for text in config.allow]
         self._view = view

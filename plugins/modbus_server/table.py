@@ -7,7 +7,7 @@ import io
 import struct
 from collections.abc import Iterable, Mapping
 
-import hub
+from hub.sdk.exporter import LastValue, Series
 
 WORDS = 4
 SLOTS = 4096
@@ -24,7 +24,7 @@ class Slots:
         self.of = dict(kept)
         self.full = False
 
-    def give(self, series: Iterable[hub.Series]) -> bool:
+    def give(self, series: Iterable[Series]) -> bool:
         """Give those without a slot the next one, in the order of their ids. True when one was given."""
         fresh = sorted(one.id for one in series if one.id not in self.of and one.metric.kind != "text")
         before = following = max(self.of.values(), default=-1) + 1
@@ -37,7 +37,7 @@ class Slots:
         return following > before
 
 
-def words(value: hub.LastValue | None, now: float, expire_s: float) -> tuple[int, int, int, int]:
+def words(value: LastValue | None, now: float, expire_s: float) -> tuple[int, int, int, int]:
     """The four registers of a slot; `now` is Unix seconds. What has no time (the clock was not sure) counts as new."""
     if value is None or isinstance(value.value, str):
         return 0, 0, OLD, NEVER
@@ -50,7 +50,7 @@ def words(value: hub.LastValue | None, now: float, expire_s: float) -> tuple[int
     return high, low, min(age, OLD), validity
 
 
-def registers(slots: Mapping[str, int], last: Mapping[str, hub.LastValue], now: float, expire_s: float) -> list[int]:
+def registers(slots: Mapping[str, int], last: Mapping[str, LastValue], now: float, expire_s: float) -> list[int]:
     """All input registers, from address 0."""
     table = [0, 0, OLD, NEVER] * (max(slots.values(), default=-1) + 1)
     for name, slot in slots.items():
@@ -58,7 +58,7 @@ def registers(slots: Mapping[str, int], last: Mapping[str, hub.LastValue], now: 
     return table
 
 
-def flags(slots: Mapping[str, int], last: Mapping[str, hub.LastValue]) -> list[bool]:
+def flags(slots: Mapping[str, int], last: Mapping[str, LastValue]) -> list[bool]:
     """All discrete inputs, from address 0."""
     table = [False] * (max(slots.values(), default=-1) + 1)
     for name, slot in slots.items():
@@ -67,7 +67,7 @@ def flags(slots: Mapping[str, int], last: Mapping[str, hub.LastValue]) -> list[b
     return table
 
 
-def points(slots: Mapping[str, int], series: Iterable[hub.Series]) -> str:
+def points(slots: Mapping[str, int], series: Iterable[Series]) -> str:
     """The list of points as CSV (RFC 4180): one line a slot, addresses from 0; those not heard in this life have no
     description."""
     known = {one.id: one for one in series}

@@ -24,6 +24,8 @@ import aiomqtt
 from pydantic import AnyUrl, Field, UrlConstraints, field_validator
 
 import hub
+from hub.sdk.options import french
+from hub.sdk.transport import Message, RegisterTransport, Transport
 from plugins.mqtt.client import MAX_PACKET, Broker, Client, Version, connected
 
 ID = 16
@@ -37,20 +39,52 @@ _PORTS = {"mqtts": 8883, "wss": 443}
 class Mqtt(hub.Config):
     """Where the broker answers. Its host and port must be named in the egress of the owner's trust document."""
 
+    help_fr = (
+        "Où répond le broker. Son hôte et son port doivent être nommés dans l'egress du document de confiance du "
+        "propriétaire."
+    )
+
     url: Annotated[
         AnyUrl,
         UrlConstraints(allowed_schemes=["mqtts", "wss"], host_required=True),
-        Field(description="mqtts://host:8883, or wss://host:443/path for MQTT in a WebSocket"),
+        Field(
+            description="mqtts://host:8883, or wss://host:443/path for MQTT in a WebSocket",
+            json_schema_extra=french("mqtts://hôte:8883, ou wss://hôte:443/chemin pour MQTT dans un WebSocket"),
+        ),
     ]
-    protocol: Annotated[Version, Field(description="5 falls back to 3.1.1 when the broker refuses it")] = "5"
-    window: Annotated[int, Field(ge=1, le=64, description="messages on their way at the same time")] = 8
+    protocol: Annotated[
+        Version,
+        Field(
+            description="5 falls back to 3.1.1 when the broker refuses it",
+            json_schema_extra=french("5 revient à 3.1.1 quand le broker le refuse"),
+        ),
+    ] = "5"
+    window: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=64,
+            description="messages on their way at the same time",
+            json_schema_extra=french("messages en route en même temps"),
+        ),
+    ] = 8
     keepalive: Annotated[
         timedelta,
-        Field(ge=timedelta(seconds=5), le=timedelta(hours=1), description="a silent connection is probed so often"),
+        Field(
+            ge=timedelta(seconds=5),
+            le=timedelta(hours=1),
+            description="a silent connection is probed so often",
+            json_schema_extra=french("une connexion silencieuse est sondée à ce rythme"),
+        ),
     ] = timedelta(seconds=60)
-    timeout: Annotated[timedelta, Field(gt=timedelta(0), description="how long one answer may take")] = timedelta(
-        seconds=30
-    )
+    timeout: Annotated[
+        timedelta,
+        Field(
+            gt=timedelta(0),
+            description="how long one answer may take",
+            json_schema_extra=french("combien de temps une réponse peut prendre"),
+        ),
+    ] = timedelta(seconds=30)
 
     @field_validator("protocol", mode="before")
     @classmethod
@@ -67,7 +101,7 @@ class Mqtt(hub.Config):
         return url
 
 
-async def run(config: Mqtt, uplink: hub.Uplink) -> None:
+async def run(config: Mqtt, uplink: Transport) -> None:
     """Carry messages until the hub has no more. Raises NotReady or AuthFailed, naming the broker."""
     url, host = str(config.url).rstrip("/"), (config.url.host or "").strip("[]")
     port = config.url.port or _PORTS[config.url.scheme]
@@ -84,7 +118,7 @@ async def run(config: Mqtt, uplink: hub.Uplink) -> None:
 class _Carriage:
     """Messages on their way over one connection, each known by the id it left with."""
 
-    def __init__(self, url: str, config: Mqtt, uplink: hub.Uplink, client: Client) -> None:
+    def __init__(self, url: str, config: Mqtt, uplink: Transport, client: Client) -> None:
         self._url, self._uplink, self._client = url, uplink, client
         self._timeout = config.timeout.total_seconds()
         self._topic = f"ilot/v1/{uplink.hub}/"
@@ -122,7 +156,7 @@ class _Carriage:
                 f"{self._url} does not let this hub hear {self._topic}ack. The broker's operator corrects its ACL"
             )
 
-    async def _carry(self, message: hub.Message) -> None:
+    async def _carry(self, message: Message) -> None:
         name = os.urandom(ID)
         waiting = self._waiting[name] = asyncio.get_running_loop().create_future()
         try:
@@ -183,12 +217,12 @@ class _Carriage:
         return hub.NotReady(f"{self._url} ends the connection: {error.__cause__ or error}")
 
 
-def _topic(message: hub.Message) -> str:
+def _topic(message: Message) -> str:
     if message.kind == "state":
         return "state"
     return "up/alerts" if message.lane == "alerts" else "up/readings"
 
 
 @hub.hookimpl
-def register_uplinks(register: hub.RegisterUplink) -> None:
+def register_transports(register: RegisterTransport) -> None:
     register("mqtt", Mqtt, run)

@@ -1,6 +1,6 @@
 """One connection to a broker: aiomqtt, and what it keeps to itself.
 
-aiomqtt 2.5 hides two things more than `hub.MqttClient` mends, so that `Client` looks at the callbacks of paho on their
+aiomqtt 2.5 hides two things more than `MqttClient` mends, so that `Client` looks at the callbacks of paho on their
 way through: how many messages the broker takes at a time (MQTT 5 §3.2.2.3.3), and what a PUBACK says (§3.4.2.1: nobody
 listens; not authorized).
 """
@@ -22,6 +22,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 import hub
+from hub.sdk.mqtt import MqttClient
+from hub.sdk.tls import Tls
 
 MAX_PACKET = (1 << 20) + 1024
 """Bytes of a packet that a broker may send us: a reply of at most 1 MiB, its id and its topic."""
@@ -47,7 +49,7 @@ class Broker(NamedTuple):
     keepalive: timedelta
 
 
-class Client(hub.MqttClient):
+class Client(MqttClient):
     """`receive_maximum`: messages of ours that the broker takes before it has acknowledged the first. `refused` is set
     when a PUBACK says that a message went nowhere; `refusal` is then why."""
 
@@ -93,18 +95,18 @@ class Client(hub.MqttClient):
 def connected(broker: Broker, version: Version) -> AbstractAsyncContextManager[Client]:
     """A client that has signed in. A broker that refuses MQTT 5, or closes without a word (as some that never heard of
     it do), is asked again as 3.1.1. Raises NotReady or AuthFailed, naming the broker and who must act."""
-    return hub.MqttClient.connected(lambda one: Client(broker, one), version, lambda error: _explained(error, broker))
+    return MqttClient.connected(lambda one: Client(broker, one), version, lambda error: _explained(error, broker))
 
 
 def _explained(error: aiomqtt.MqttError, broker: Broker) -> Exception:
     said = str(error)
-    if hub.MqttClient.reason(error) in _REFUSALS:
+    if MqttClient.reason(error) in _REFUSALS:
         return hub.AuthFailed(
             f"{broker.url} refuses {broker.identity} ({said}). The broker's operator admits its certificate"
         )
-    if (why := hub.Tls.refusal(error)) is not None:
+    if (why := Tls.refusal(error)) is not None:
         return hub.NotReady(f"{broker.url} shows a certificate that is refused: {why.told_of_owner()}")
-    if isinstance(error, hub.MqttClient.HungUp):
+    if isinstance(error, MqttClient.HungUp):
         return hub.NotReady(
             f"{broker.url} does not answer: {said}. It may not speak MQTT here, or not accept this hub's certificate"
         )

@@ -15,10 +15,17 @@ import ssl
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field, SecretStr
 
 import hub
+from hub.sdk.notification import Notifications, RegisterNotifier
+from hub.sdk.options import french
+from hub.sdk.tls import Tls
+
+if TYPE_CHECKING:
+    from hub.sdk.mqtt import MqttClient
 
 __all__ = ["Config", "register_notifiers", "run"]
 
@@ -29,25 +36,62 @@ _BAD_USER = (4, 5, 134, 135)
 class Config(hub.Config):
     """The broker, and where on it."""
 
-    host: str = Field(min_length=1, max_length=253, description="The broker, by name or address.")
-    port: int = Field(default=1883, ge=1, le=65535, description="Its port; 8883 with TLS, by custom.")
-    tls: bool = Field(default=False, description="Speak TLS, and check the broker's certificate.")
-    ca: Path | None = Field(default=None, description="Its CA as a PEM file; by default those of the system.")
-    user: str = Field(default="", max_length=128, description="User name.")
-    password: SecretStr = Field(default=SecretStr(""), description="Password, always by way of `!secret`.")
-    prefix: str = Field(
-        default="ilot/alerts", pattern=r"^[a-zA-Z0-9_/-]{1,64}$", description="Of the topics; hub and alert follow."
+    help_fr = "Le broker, et où dessus."
+
+    host: str = Field(
+        min_length=1,
+        max_length=253,
+        description="The broker, by name or address.",
+        json_schema_extra=french("Le broker, par nom ou adresse."),
     )
-    retain: bool = Field(default=True, description="Open alerts stay at the broker, for whoever comes later.")
+    port: int = Field(
+        default=1883,
+        ge=1,
+        le=65535,
+        description="Its port; 8883 with TLS, by custom.",
+        json_schema_extra=french("Son port ; 8883 avec TLS, par usage."),
+    )
+    tls: bool = Field(
+        default=False,
+        description="Speak TLS, and check the broker's certificate.",
+        json_schema_extra=french("Parler TLS, et vérifier le certificat du broker."),
+    )
+    ca: Path | None = Field(
+        default=None,
+        description="Its CA as a PEM file; by default those of the system.",
+        json_schema_extra=french("Son autorité en fichier PEM ; par défaut celles du système."),
+    )
+    user: str = Field(
+        default="", max_length=128, description="User name.", json_schema_extra=french("Nom d'utilisateur.")
+    )
+    password: SecretStr = Field(
+        default=SecretStr(""),
+        description="Password, always by way of `!secret`.",
+        json_schema_extra=french("Mot de passe, toujours par `!secret`."),
+    )
+    prefix: str = Field(
+        default="ilot/alerts",
+        pattern=r"^[a-zA-Z0-9_/-]{1,64}$",
+        description="Of the topics; hub and alert follow.",
+        json_schema_extra=french("Des topics ; concentrateur et alerte suivent."),
+    )
+    retain: bool = Field(
+        default=True,
+        description="Open alerts stay at the broker, for whoever comes later.",
+        json_schema_extra=french(
+            "Les alertes ouvertes restent au broker, pour qui vient plus tard.", title="Messages retenus"
+        ),
+    )
     timeout: timedelta = Field(
         default=timedelta(seconds=10),
         ge=timedelta(seconds=1),
         le=timedelta(minutes=1),
         description="How long one answer may take.",
+        json_schema_extra=french("Combien de temps une réponse peut prendre."),
     )
 
 
-async def run(config: Config, notices: hub.Notices) -> None:
+async def run(config: Config, notices: Notifications) -> None:
     """Publish until cancelled, one connection a message: alerts are rare. Raises NotReady when the broker is away,
     AuthFailed when it refuses us."""
     import aiomqtt  # only where it is used
@@ -68,12 +112,14 @@ async def run(config: Config, notices: hub.Notices) -> None:
         notices.done(notice)
 
 
-def _connected(config: Config, notices: hub.Notices) -> AbstractAsyncContextManager[hub.MqttClient]:
+def _connected(config: Config, notices: Notifications) -> AbstractAsyncContextManager[MqttClient]:
     """Raises NotReady or AuthFailed."""
+    from hub.sdk.mqtt import MqttClient  # aiomqtt: only where it is used
+
     context = _tls(config, notices.name) if config.tls else None
 
-    def make(_: object) -> hub.MqttClient:
-        return hub.MqttClient(
+    def make(_: object) -> MqttClient:
+        return MqttClient(
             config.host,
             config.port,
             username=config.user or None,
@@ -83,14 +129,16 @@ def _connected(config: Config, notices: hub.Notices) -> AbstractAsyncContextMana
             identifier=f"ilot-{notices.hub[:12]}-{notices.name[:8]}",
         )
 
-    return hub.MqttClient.connected(make, "3.1.1", lambda error: _told(config, error, notices.name))
+    return MqttClient.connected(make, "3.1.1", lambda error: _told(config, error, notices.name))
 
 
 def _told(config: Config, error: Exception, name: str) -> Exception:
+    from hub.sdk.mqtt import MqttClient
+
     broker = f"{config.host}:{config.port}"
-    if hub.MqttClient.reason(error) in _BAD_USER:
+    if MqttClient.reason(error) in _BAD_USER:
         return hub.AuthFailed(f"{broker} refuses this user: correct notifiers.{name}.user and .password")
-    if (why := hub.Tls.refusal(error)) is not None:
+    if (why := Tls.refusal(error)) is not None:
         kind = hub.NotReady if why.passing else hub.AuthFailed
         return kind(f"{broker} shows a certificate that is refused: {why.told(f'notifiers.{name}.ca')}")
     return hub.NotReady(f"{broker} does not take alerts: {error}")
@@ -98,11 +146,11 @@ def _told(config: Config, error: Exception, name: str) -> Exception:
 
 def _tls(config: Config, name: str) -> ssl.SSLContext:
     try:
-        return hub.Tls.client(file=config.ca)
+        return Tls.client(file=config.ca)
     except OSError as error:
         raise hub.AuthFailed(f"notifiers.{name}.ca: {config.ca} cannot be read: {error}") from error
 
 
 @hub.hookimpl
-def register_notifiers(register: hub.RegisterNotifier) -> None:
+def register_notifiers(register: RegisterNotifier) -> None:
     register("mqtt_notifier", Config, run)

@@ -11,6 +11,9 @@ from datetime import timedelta
 from pydantic import Field
 
 import hub
+from hub.sdk.addresses import ListenAddress, Network
+from hub.sdk.exporter import ExporterView, RegisterExporter
+from hub.sdk.options import french
 
 __all__ = ["Config", "register_exporters", "run"]
 
@@ -18,20 +21,36 @@ __all__ = ["Config", "register_exporters", "run"]
 class Config(hub.Config):
     """Where the server scrapes."""
 
-    address: hub.ListenAddress = Field(default="127.0.0.1", description="The address of this machine it listens on.")
-    port: int = Field(default=9464, ge=0, le=65535, description="Its port; 0: any free one, which the log names.")
-    allow: tuple[hub.Network, ...] = Field(
-        default=("127.0.0.1/32", "::1/128"), max_length=64, description="Addresses and networks that may scrape."
+    help_fr = "Où le serveur vient lire."
+
+    address: ListenAddress = Field(
+        default="127.0.0.1",
+        description="The address of this machine it listens on.",
+        json_schema_extra=french("L'adresse de cette machine où il écoute."),
+    )
+    port: int = Field(
+        default=9464,
+        ge=0,
+        le=65535,
+        description="Its port; 0: any free one, which the log names.",
+        json_schema_extra=french("Son port ; 0 : n'importe lequel de libre, que le journal nomme."),
+    )
+    allow: tuple[Network, ...] = Field(
+        default=("127.0.0.1/32", "::1/128"),
+        max_length=64,
+        description="Addresses and networks that may scrape.",
+        json_schema_extra=french("Adresses et réseaux qui peuvent venir lire."),
     )
     expire: timedelta = Field(
         default=timedelta(hours=1),
         ge=timedelta(minutes=1),
         le=timedelta(days=7),
         description="A value older than this is not shown any more.",
+        json_schema_extra=french("Une valeur plus ancienne n'est plus montrée."),
     )
 
 
-async def run(config: Config, view: hub.View) -> None:
+async def run(config: Config, view: ExporterView) -> None:
     """Answer until cancelled. Raises NotReady when the address cannot be listened on."""
     from plugins.prometheus.serving import serving  # aiohttp's server and the client library: only where used
 
@@ -42,5 +61,5 @@ async def run(config: Config, view: hub.View) -> None:
 
 
 @hub.hookimpl
-def register_exporters(register: hub.RegisterExporter) -> None:
+def register_exporters(register: RegisterExporter) -> None:
     register("prometheus", Config, run)

@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 import hub
+from hub.sdk.exporter import LastValue, Series
 
 _LABELS = ("place", "zone", "site", "device", "unit")
 
 
 def families(
-    series: Sequence[hub.Series],
-    values: Sequence[hub.LastValue],
+    series: Sequence[Series],
+    values: Sequence[LastValue],
     pulse: Mapping[str, float],
     *,
     now: float,

@@ -14,6 +14,7 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 
 import hub
+from hub.sdk.exporter import ExporterView
 from plugins.prometheus.families import families
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class _Registry:
     """What the client library's writers ask for: the families of now."""
 
-    def __init__(self, config: Config, view: hub.View) -> None:
+    def __init__(self, config: Config, view: ExporterView) -> None:
         self._config, self._view = config, view
 
     def collect(self) -> Iterator[Metric]:
@@ -37,7 +38,7 @@ class _Registry:
 
 
 @asynccontextmanager
-async def serving(config: Config, view: hub.View) -> AsyncIterator[str]:
+async def serving(config: Config, view: ExporterView) -> AsyncIterator[str]:
     """Serve /metrics inside this scope; yields its URL. Raises NotReady when the address cannot be had."""
     networks = [ip_network(text) for text in config.allow]
     registry = _Registry(config, view)

@@ -6,6 +6,7 @@ import asyncio
 import re
 
 import hub
+from hub.sdk import serial_line
 from plugins.sms.pdu import Pdu
 
 ANSWER_S, SEND_S = 10.0, 60.0
@@ -34,7 +35,7 @@ class Failed(Exception):
 class Modem:
     """Over an open line."""
 
-    def __init__(self, line: hub.Line) -> None:
+    def __init__(self, line: serial_line.SerialLine) -> None:
         self._line = line
         self._buffer = b""
 

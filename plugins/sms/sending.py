@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import hub
+from hub.sdk import serial_line
+from hub.sdk.notification import Notification, Notifications
 from plugins.sms.alphabet import plain
 from plugins.sms.modem import Modem, Refused
 from plugins.sms.pdu import submits
@@ -18,17 +20,19 @@ if TYPE_CHECKING:
 AGAIN = (408, 425, 429)
 
 
-def text_of(config: Config, notice: hub.Notice) -> str:
+def text_of(config: Config, notice: Notification) -> str:
     """In the alphabet of short messages, for a gateway as well: one that has to change to UCS2 bills two or three."""
     return plain(notice.sentence(config.language))
 
 
-async def by_modem(config: Config, notice: hub.Notice, number: str, notices: hub.Notices) -> None:
+async def by_modem(config: Config, notice: Notification, number: str, notices: Notifications) -> None:
     """Sign on for each message: modems reset themselves, and alerts are rare. What the network refuses for good is
     given up and said. Raises NotReady, AuthFailed."""
     assert config.modem is not None  # noqa: S101 - `run` chose it
     pdus = submits(number, text_of(config, notice), zlib.crc32(notice.key.encode()))
-    async with hub.open_line(config.modem.port, baudrate=config.modem.baudrate, holder=notices.name) as line:
+    async with serial_line.open_serial_line(
+        config.modem.port, baudrate=config.modem.baudrate, holder=notices.name
+    ) as line:
         modem = Modem(line)
         await modem.sign_on(config.modem.pin.get_secret_value())
         try:
@@ -38,7 +42,7 @@ async def by_modem(config: Config, notice: hub.Notice, number: str, notices: hub
             notices.log.error("the network refuses a message for good (%s): look at the numbers of `to`", error)
 
 
-async def by_gateway(config: Config, notice: hub.Notice, number: str, notices: hub.Notices) -> None:
+async def by_gateway(config: Config, notice: Notification, number: str, notices: Notifications) -> None:
     """Raises NotReady, AuthFailed."""
     assert config.gateway is not None  # noqa: S101 - `run` chose it
     gateway = config.gateway

@@ -13,6 +13,8 @@ from datetime import timedelta
 from pydantic import Field, HttpUrl, SecretStr
 
 import hub
+from hub.sdk.notification import Notification, Notifications, RegisterNotifier
+from hub.sdk.options import french
 
 __all__ = ["Config", "register_notifiers", "run"]
 
@@ -22,19 +24,29 @@ AGAIN = (408, 425, 429)
 class Config(hub.Config):
     """Where alerts are posted."""
 
-    url: HttpUrl = Field(description="The address, https:// as a rule. That it stands here lets the hub call it.")
+    help_fr = "Où les alertes sont envoyées."
+
+    url: HttpUrl = Field(
+        description="The address, https:// as a rule. That it stands here lets the hub call it.",
+        json_schema_extra=french(
+            "L'adresse, https:// en règle générale. Qu'elle figure ici permet au concentrateur de l'appeler."
+        ),
+    )
     token: SecretStr | None = Field(
-        default=None, description="Sent as `Authorization: Bearer`, always by way of `!secret`."
+        default=None,
+        description="Sent as `Authorization: Bearer`, always by way of `!secret`.",
+        json_schema_extra=french("Envoyé en `Authorization: Bearer`, toujours par `!secret`."),
     )
     timeout: timedelta = Field(
         default=timedelta(seconds=10),
         ge=timedelta(seconds=1),
         le=timedelta(minutes=1),
         description="How long one answer may take.",
+        json_schema_extra=french("Combien de temps une réponse peut prendre."),
     )
 
 
-async def run(config: Config, notices: hub.Notices) -> None:
+async def run(config: Config, notices: Notifications) -> None:
     """Post until cancelled. Raises NotReady where nobody answers, AuthFailed when the token is refused."""
     refused = False
     async for notice in notices:
@@ -54,7 +66,7 @@ async def run(config: Config, notices: hub.Notices) -> None:
         notices.done(notice)
 
 
-async def _post(config: Config, notice: hub.Notice, notices: hub.Notices) -> int:
+async def _post(config: Config, notice: Notification, notices: Notifications) -> int:
     headers = {"Content-Type": "application/json", "Idempotency-Key": notice.key}
     if config.token is not None:
         headers["Authorization"] = f"Bearer {config.token.get_secret_value()}"
@@ -64,5 +76,5 @@ async def _post(config: Config, notice: hub.Notice, notices: hub.Notices) -> int
 
 
 @hub.hookimpl
-def register_notifiers(register: hub.RegisterNotifier) -> None:
+def register_notifiers(register: RegisterNotifier) -> None:
     register("webhook", Config, run)

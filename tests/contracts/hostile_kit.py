@@ -20,6 +20,7 @@ from hub.protocol.records import framing as records
 from hub.protocol.records.compression import MAX_BODY, Squeezer, expand
 from hub.protocol.records.rows import Column, Shape, Subject
 from hub.sdk.http.messages import TooLong, Unanswered, unpacked
+from hub.sdk.jsonpath import JsonPath
 from hub.sdk.sigfox import callback
 from hub.sdk.sigfox.grammar import Grammar
 from hub.store_and_forward.buffer.reader import SegmentIndex
@@ -359,7 +360,7 @@ def _behind(head: bytes, shape: Callable[[int], bytes]) -> Callable[[int], bytes
 
 
 _ENTRIES = tuple(
-    http_json.Entry(metric, hub.JsonPath.parse(path))
+    http_json.Entry(metric, JsonPath.parse(path))
     for metric in (
         hub.Metric(key="a", privacy="technical", fr="a", en="a"),
         hub.Metric(key="b", kind="flag", privacy="technical", fr="b", en="b"),
@@ -370,10 +371,10 @@ _ENTRIES = tuple(
 
 
 def _document(data: bytes) -> object:
-    return http_json.read(http_json.document(data), _ENTRIES, hub.JsonPath.parse("a"))
+    return http_json.read(http_json.document(data), _ENTRIES, JsonPath.parse("a"))
 
 
-MANY = (mapping.Entry("door", hub.JsonPath()),) * MOST_ENTITIES
+MANY = (mapping.Entry("door", JsonPath()),) * MOST_ENTITIES
 """As many as a device may announce of one topic."""
 
 

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 import hub
 from hub.core.errors import HubError
+from hub.sdk.jsonpath import JsonPath
 from hub.sdk.testing import FakeSession
 from integrations.mqtt_devices import Book, discovery, mapping
 
@@ -170,7 +171,7 @@ def test_an_announcement_costs_what_its_device_has_announced_and_not_what_all_ha
     book.refresh()
 
     def announced(device: int, value: int, topic: str) -> bool:
-        entry = mapping.Entry("temperature", hub.JsonPath())
+        entry = mapping.Entry("temperature", JsonPath())
         entity = discovery.Entity(f"sensor/{device}-{value}", f"mqtt:d{device}", "", topic, entry)
         return book.announce(entity.key, entity)
 

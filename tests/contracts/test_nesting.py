@@ -83,7 +83,7 @@ def test_a_call_without_the_bound_would_be_found() -> None:
         "json.loads(text)",
     ]
     assert unbounded("_PUSH = msgspec.json.Decoder(Push)\n_PUSH.decode(body)") == ["_PUSH.decode(body)"]
-    assert unbounded("msgspec.json.decode(shallow_json(body))\njson.loads(hub.shallow_json(text))") == []
+    assert unbounded("msgspec.json.decode(shallow_json(body))\njson.loads(hub.sdk.nesting.shallow_json(text))") == []
 
 
 def depth(value: Any) -> int:

@@ -28,7 +28,7 @@ from hub.i18n.typography import plain_spaces
 from hub.pipeline.admission.quarantine import REFUSALS as DOUBTS
 from hub.pipeline.admission.replay import Freshness
 from hub.plugin_host.registry import Plugin, Registry
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 from hub.sdk.sigfox.callback import ANSWERS
 from hub.sdk.testing import FakeSession
 from hub.web.presentation.waiting_reasons import why_waits

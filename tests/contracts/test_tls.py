@@ -64,7 +64,7 @@ def test_no_other_place_makes_a_tls_context_or_changes_what_it_checks() -> None:
     files = [path for part in PARTS for path in (ROOT / part).rglob("*.py") if path != HOME]
     assert len(files) > 500
     found = [one for path in files for one in made_elsewhere(path.relative_to(ROOT), path.read_text())]
-    assert found == [], "ask hub.core.tls, or hub.Tls in a plugin"
+    assert found == [], "ask hub.core.tls, or hub.sdk.tls.Tls in a plugin"
     assert list(made_elsewhere(Path("hub/core/tls/__init__.py"), HOME.read_text()))
 
 

@@ -22,7 +22,7 @@ from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Writable
 from hub.core.store import Store
 from hub.devices.registry import Devices
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 from tests.hub.automation.alerts.test_service import Stream
 
 from ..hub import path_kit
@@ -77,7 +77,7 @@ async def street(
         downlink=None,  # type: ignore[arg-type]
     )
     watching = Watching(store, Book(store, stream, path.clock), desk, path.clock, path.counts, None, lambda: [LAMP])  # type: ignore[arg-type]
-    watching.rules = path.planner.rules = Rules(
+    watching.rules = Rules(
         rules,
         place=path.planner._place,
         devices=lambda: [path_kit.TAG, LAMP],
@@ -87,6 +87,7 @@ async def street(
         monotonic=path.clock.monotonic,
         fired=watching.fired,
     )
+    path.planner.use_rules(watching.rules)
     for somebody in (True, True, False):
         await path.emit(values={"presence": somebody, "co2": CO2, "temperature": 21.5})
         await path.clock.advance(30)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import msgspec
 
 from hub.core.errors import DecodeError, NotReady, StorageError
-from hub.sdk.http_server import Doorway
+from hub.sdk.http_server import HttpServer
 from hub.sdk.sigfox.callback import MAX_BODY, Callback, fields, read, reply
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 Who = TypeVar("Who")
 
 
-class Door(Doorway, Generic[Who]):
+class Door(HttpServer, Generic[Who]):
     """`authorise(user, secret)` says who that is, None when nobody; `take(who, callback)` keeps a callback and gives
     back 8 bytes for the device, or None; `counted(reason)` is told of what is refused. `header` is where the secret
     stands."""

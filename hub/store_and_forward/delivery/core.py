@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UnsetType
 
 from hub.core.backoff import Backoff
 from hub.protocol.link_messages import SPEAKS, Ack, AckKeys, pack_message, read_reply
-from hub.protocol.ranges import Range
-from hub.sdk.session import Message
+from hub.sdk.transport import LaneName, Message, MessageKind
+from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.delivery.acceptance import OTHER_DATABASE, Acceptance, Refused
 from hub.store_and_forward.delivery.context import Context
-from hub.store_and_forward.delivery.lanes import ALERTS, BACKLOG, LANES, Lane, Ledger
+from hub.store_and_forward.delivery.lanes import ALERTS, LANES, Lane, Ledger
 from hub.store_and_forward.delivery.ledgers import Books
 from hub.store_and_forward.delivery.model import Answer, Fetch, InFlightMessage, Part, Stored, StreamState, Survey, Vias
 from hub.store_and_forward.delivery.rate import Rate
@@ -50,18 +50,27 @@ class Delivery:
         trust_version: int,
         boot: bytes,
         run: bytes,
+        acks: RunRanges,
+        generation: int = 0,
         memory: Any = None,
         backoff: Callable[[], Backoff] = Backoff,
         token: Callable[[int], bytes] = os.urandom,
         state_s: float = STATE_S,
     ) -> None:
         self.acceptance = self.judge(hub, trust, memory)
-        self.stating = Stating(hub=hub, identity=identity, boot=boot, trust_version=trust_version, token=token)
+        self.stating = Stating(
+            hub=hub,
+            identity=identity,
+            boot=boot,
+            trust_version=trust_version,
+            generation=generation,
+            token=token,
+        )
         self.rate = Rate()
         self.refusals: Counter[str] = Counter()
         self.acked_records = self.acked_readings = self.rejections = self.wanted = 0
-        self.state_s = state_s
-        self._ledgers = Books(run)
+        self._state_s = state_s
+        self._ledgers = Books(run, acks)
         self._flights: dict[int, InFlightMessage] = {}
         self._unacked: Counter[str] = Counter()
         self._weights: dict[str, float] = {}  # lane → bytes of a reading, in its last message
@@ -73,32 +82,33 @@ class Delivery:
 
     # what is on disk
 
-    def open(self, streams: Iterable[StreamState], acked: Mapping[tuple[str, bytes], Iterable[Range]]) -> None:
-        """Once, before anything else: the runs on disk, oldest first, and what was acked of each."""
+    def open(self, streams: Iterable[StreamState]) -> None:
+        """Take up the runs on disk, oldest first: what of them is not acked is owed. Once, before anything else."""
         for state in streams:
-            ledger = self._ledgers.of(state.stream, state.run)
-            ledger.first, ledger.last = state.first, state.last
-            ledger.acknowledge(list(acked.get((state.stream, state.run), ())))
-            ledger.give_back((state.first, state.last), BACKLOG)
+            self._ledgers.of(state.stream, state.run).found(state.first, state.last)
 
     def durable(self, stream: str, first: int, last: int, now: float) -> None:
         """Numbers first…last of the current run have just reached the disk."""
         self._ledgers.of(stream, self._ledgers.run).durable(first, last, now)
 
     def ask_certificate(self, csr: bytes) -> None:
-        """The states ask for a client certificate from now on, the next one soon; empty: none does any more."""
-        self.stating.csr = csr
+        """Ask for a client certificate with every state from now on, the next one soon; empty: no longer."""
+        self.stating.ask_certificate(csr)
         if csr:
             self._state_at = min(self._state_at, self.stating.since + RESTATE_S)
 
     def state_soon(self) -> None:
-        """The next state leaves CLOCK_S after the last one: what answers it says what time it is."""
+        """Send the next state CLOCK_S after the last one: its answer tells the time."""
         self._state_at = min(self._state_at, self.stating.since + CLOCK_S)
 
+    def state_every(self, seconds: float) -> None:
+        """Send a state this often from now on."""
+        self._state_s = seconds
+
     def retrust(self, trust: AckKeys, version: int) -> None:
-        """The owner signed a new trust document. The backend is told at once that it counts."""
+        """Accept acks by a new trust document of the owner, and tell the backend at once that it counts."""
         self.acceptance.retrust(trust)
-        self.stating.trust_version = version
+        self.stating.use_trust(version)
         for transport in self._vias.values():
             transport.state_due = True
 
@@ -219,16 +229,17 @@ class Delivery:
             self._retry_at = now + REJECTED_S
             for ledger in self._ledgers.values():
                 ledger.retry_rejected()
-        self._state_at = now + self.state_s
+        self._state_at = now + self._state_s
         self._vias.of(via).state_due = False
         return self.stating.make(streams, self.acceptance.heard, now)
 
     # answers
 
-    def answered(self, message: int, body: bytes, now: float) -> Answer:
-        """The reply to a message, even a late one: an ack counts wherever it comes from.
+    def apply_reply(self, message: int, body: bytes, now: float) -> Answer:
+        """Act on the reply to a message, even a late one: an ack counts wherever it comes from.
 
-        Raises DecodeError when the body is no reply at all; nothing has changed then.
+        Returns what changed, for the buffer and the clock. Raises DecodeError when the body is no reply at all; nothing
+        has changed then.
         """
         reply = read_reply(body)
         answer = Answer(trust=reply.trust, certificate=reply.certificate or b"")
@@ -261,8 +272,8 @@ class Delivery:
                 flight.deadline = now + min(SETTLE_MOST_S, SETTLE_S * 2.0 ** min(self._fruitless, 8))
         return answer
 
-    def failed(self, message: int, now: float) -> None:
-        """The message was not answered and will not be: its records wait in their lane again."""
+    def give_up(self, message: int, now: float) -> None:
+        """Put the records of a message that will not be answered back into their lane."""
         flight = self._give_back(message)
         if flight is not None:
             self._hold(flight.via, now)
@@ -296,10 +307,10 @@ class Delivery:
 
     # inside
 
-    def _send(self, body: bytes, kind: str, flight: InFlightMessage) -> Message:
+    def _send(self, body: bytes, kind: MessageKind, flight: InFlightMessage) -> Message:
         self._ids += 1
         self._flights[self._ids] = flight
-        lane = flight.parts[0].lane if flight.parts else ""
+        lane = cast("LaneName", flight.parts[0].lane if flight.parts else "")
         return Message(self._ids, kind, lane, body, sum(part.load.readings for part in flight.parts))
 
     def _landed(self, message: int, flight: InFlightMessage, now: float) -> None:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from hub.protocol.link_messages import AckKeys
 from hub.protocol.ranges import Range
-from hub.sdk.hookspecs import RunUplink
+from hub.sdk.transport import RunTransport
+from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.delivery import Stored, StreamState
 from hub.store_and_forward.link.traffic import Month
 
 READINGS = "readings"
 STARTING, UP, AWAY, REFUSED, FAILED = "starting", "up", "away", "refused", "failed"
-
-
-class AckSets(Protocol):
-    def of(self, stream: str, run: bytes) -> Iterable[Range]: ...
 
 
 class Durable(Protocol):
@@ -50,7 +47,7 @@ class Buffer(Protocol):
     @property
     def local(self) -> dict[str, Any]: ...
     @property
-    def acks(self) -> AckSets: ...
+    def acks(self) -> RunRanges: ...
     def streams(self) -> Sequence[StreamState]: ...
     def read(self, stream: str, run: bytes, first: int, last: int, max_bytes: int) -> Sequence[Stored]: ...
     def acked(self, stream: str, run: bytes, ranges: list[Range]) -> None: ...
@@ -83,7 +80,7 @@ class UplinkConfig(NamedTuple):
 
     name: str
     config: Any
-    run: RunUplink
+    run: RunTransport[Any]
 
 
 class UplinkStatus(msgspec.Struct, kw_only=True):

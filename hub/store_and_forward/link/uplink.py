@@ -1,4 +1,4 @@
-"""One uplink, kept running; also the `Uplink` that its plugin is handed."""
+"""One uplink, kept running; also the `Transport` that its plugin is handed."""
 
 from __future__ import annotations
 
@@ -9,40 +9,43 @@ from typing import Any, Protocol
 
 from hub.core.backoff import Backoff
 from hub.core.cancellation import cancelled
-from hub.core.errors import AuthFailed, HubError, LedElsewhere, NotReady
-from hub.sdk.session import Message
-from hub.store_and_forward.link.model import AWAY, FAILED, REFUSED, UP, UplinkConfig, UplinkStatus
+from hub.core.clock import Clock
+from hub.core.errors import AuthFailed, DecodeError, HubError, LedElsewhere, NotReady
+from hub.sdk.transport import Message
+from hub.store_and_forward.delivery import Answer, Delivery
+from hub.store_and_forward.link.model import AWAY, FAILED, REFUSED, UP, Egress, UplinkConfig, UplinkStatus
+from hub.store_and_forward.link.traffic import Traffic
 
 
-class Core(Protocol):
-    """What one uplink needs of the link."""
+class LinkParts(Protocol):
+    """The parts of the link that its uplinks share, and what they ask of it."""
 
     hub: str
+    delivery: Delivery
+    egress: Egress
+    traffic: Traffic
+    clock: Clock
 
     @property
     def closed(self) -> bool: ...
-    def wall(self) -> float: ...
-    async def next(self, via: str) -> Message | None: ...
-    def answered(self, message: Message, body: bytes) -> None: ...
-    def failed(self, message: Message) -> None: ...
+    def is_outdated(self, via: str) -> bool: ...
+    def wake(self) -> None: ...
+    async def make_message(self, via: str) -> Message | None: ...
+    def wait_s(self, via: str) -> float: ...
+    def apply_answer(self, answer: Answer) -> None: ...
     def connected(self, via: str) -> None: ...
     def disconnected(self, via: str, slow: Backoff | None) -> float: ...
-    def connection(self, url: str) -> Any: ...
-    def socket(self, address: tuple[Any, ...]) -> Any: ...
-    def passed(self, up: int, down: int) -> None: ...
-    def lend(self, http: Any) -> None: ...
-    def take_back(self, http: Any) -> None: ...
-    def led(self, via: str, error: LedElsewhere) -> None: ...
     async def until(self, monotonic: float) -> None: ...
+    async def pause(self, seconds: float) -> None: ...
 
 
 class SupervisedUplink:
-    """One uplink, kept running; also the `Uplink` that its plugin is handed."""
+    """One uplink, kept running; also the `Transport` that its plugin is handed."""
 
-    def __init__(self, link: Core, carrier: UplinkConfig, slow: Backoff) -> None:
+    def __init__(self, link: LinkParts, carrier: UplinkConfig, slow: Backoff) -> None:
         self.name, self.hub = carrier.name, link.hub
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.uplink.{self.name}"), {"uplink": self.name})
-        self.status = UplinkStatus(name=self.name, since=link.wall())
+        self.status = UplinkStatus(name=self.name, since=link.clock.now())
         self._link, self.carrier, self._slow = link, carrier, slow
         self._counted = False  # by its sockets
         self._lent: list[Any] = []
@@ -59,12 +62,12 @@ class SupervisedUplink:
                 error = _cause(raised)
             finally:
                 for http in self._lent:
-                    self._link.take_back(http)
+                    self._link.egress.take_back(http)
                 self._lent.clear()
             if self._link.closed:
                 return
             if isinstance(error, LedElsewhere):
-                self._link.led(self.name, error)
+                self._link.egress.note(f"uplink.{self.name}", error)
             refused = isinstance(error, HubError) and error.exit_code == AuthFailed.exit_code
             again = self._link.disconnected(self.name, self._slow if refused else None)
             self._down(error, REFUSED if refused else AWAY if isinstance(error, HubError) else FAILED)
@@ -74,36 +77,48 @@ class SupervisedUplink:
         return _Messages(self._link, self.name)
 
     def answered(self, message: Message, body: bytes) -> None:
+        """Act on a reply. Raises NotReady when it is none, AuthFailed when it holds what no honest backend says."""
+        link, now = self._link, self._link.clock.monotonic()
         if not self._counted:
-            self._link.passed(len(message.body), len(body))
-        self._link.answered(message, body)
+            link.traffic.add(len(message.body), len(body))
+        try:
+            answer = link.delivery.apply_reply(message.id, body, now)
+        except DecodeError as error:
+            link.delivery.give_up(message.id, now)
+            link.wake()
+            raise NotReady(f"the reply to a message cannot be read ({error}): is this the backend?") from error
+        link.apply_answer(answer)
+        hostile = next((refused for refused in answer.refused if refused.hostile), None)
+        if hostile is not None:
+            raise AuthFailed(f"an ack was refused: {hostile.detail}. Nothing was deleted")
         if self.status.state != UP:
             if self.status.error:
-                self.log.info("back after %.0f s", self._link.wall() - self.status.since)
-            self.status.state, self.status.since = UP, self._link.wall()
+                self.log.info("back after %.0f s", link.clock.now() - self.status.since)
+            self.status.state, self.status.since = UP, link.clock.now()
             self.status.failures, self.status.error = 0, ""
             self._slow.reset()
 
     def failed(self, message: Message, error: Exception) -> None:
-        self._link.failed(message)
+        self._link.delivery.give_up(message.id, self._link.clock.monotonic())
+        self._link.wake()
         self.status.error = str(error)
 
     def connection(self, url: str) -> Any:
-        return self._link.connection(url)
+        return self._link.egress.connection(url)
 
     def socket(self, address: tuple[Any, ...]) -> Any:
         self._counted = True
-        return self._link.socket(address)
+        return self._link.traffic.socket(address)
 
-    def lend(self, http: Any) -> None:
+    def share_connection(self, http: Any) -> None:
         self._lent.append(http)
-        self._link.lend(http)
+        self._link.egress.lend(http)
 
     def _down(self, error: Exception, state: str) -> None:
         text = str(error) if isinstance(error, HubError) else f"{type(error).__name__}: {error}"
         told = self.status.state == state and (state != FAILED or self.status.error == text)
         if not told:
-            self.status.state, self.status.since = state, self._link.wall()
+            self.status.state, self.status.since = state, self._link.clock.now()
             if state == AWAY:
                 self.log.warning("away: %s; everything is kept, and it is tried again by itself", text)
             elif state == REFUSED:
@@ -115,17 +130,26 @@ class SupervisedUplink:
 
 
 class _Messages:
-    def __init__(self, link: Core, via: str) -> None:
+    """The messages for one uplink, as its plugin iterates over them."""
+
+    def __init__(self, link: LinkParts, via: str) -> None:
         self._link, self._via = link, via
 
     def __aiter__(self) -> _Messages:
         return self
 
     async def __anext__(self) -> Message:
-        message = await self._link.next(self._via)
-        if message is None:
-            raise StopAsyncIteration
-        return message
+        """Wait until a message may be sent. Ends with the link; raises NotReady when its connection is no longer the
+        one that the owner allows."""
+        link = self._link
+        while not link.closed:
+            if link.is_outdated(self._via):
+                raise NotReady("what it may connect to has changed: it connects anew")
+            message = await link.make_message(self._via)
+            if message is not None:
+                return message
+            await link.pause(link.wait_s(self._via))
+        raise StopAsyncIteration
 
 
 def _cause(error: Exception) -> Exception:

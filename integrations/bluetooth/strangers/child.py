@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-import hub
+from hub.sdk.sandboxed_process import SandboxedProcess
 from integrations.bluetooth.strangers.messages import PACKET, UNREADABLE, Answer, Ask, Hello, at_work
 
 START_S = 60.0
@@ -121,7 +121,7 @@ async def worker(left_out: Sequence[str], command: Sequence[str] | None = None) 
             ours.setblocking(False)
             passed = (theirs.fileno(), shared)
             words = [*(command or own_command()), *map(str, passed), *left_out]
-            child = await stack.enter_async_context(hub.JailedWorker.started(words, passed))
+            child = await stack.enter_async_context(SandboxedProcess.started(words, passed))
         talking = Worker(ours, page, child.pid)
         try:
             await talking.hello()
@@ -145,4 +145,4 @@ def cpu_s(pid: int) -> float:
 
 
 def own_command() -> list[str]:
-    return hub.JailedWorker.command(MODULE, Path(__file__).parents[3])
+    return SandboxedProcess.command(MODULE, Path(__file__).parents[3])

@@ -17,7 +17,7 @@ from hub.devices.registry import Devices, mark_of
 from hub.onboarding.adoption.tables import AddedDevices
 from hub.operations.crisis import State
 from hub.plugin_host.pausing import Pauses
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 
 CONFIG = """\
 sites: {s: {}}

@@ -13,7 +13,7 @@ from hub.cli.import_config import Proposal, propose, show, write
 from hub.config.instances import Models
 from hub.config.load import load
 from hub.core.errors import ConfigError
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 
 FILE = """\
 # the school

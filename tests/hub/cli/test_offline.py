@@ -21,7 +21,7 @@ from hub.config.source import digests
 from hub.core.errors import ConfigError, HubError, NotReady, StorageError
 from hub.core.state_dir import StateDir
 from hub.identity import keys
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 
 TEXT = """\
 # the school

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from hub.config.load import Loaded, Models, load
 from hub.core.errors import ConfigError, Problem
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 
 BASE = """\
 sites:

@@ -57,7 +57,7 @@ def installed() -> Models:
     for module in project["entry-points"]["hub.plugins"].values():
         plugin = importlib.import_module(module)
         for hook, register in (
-            ("register_integrations", integration), ("register_uplinks", uplink), ("register_exporters", exporter),
+            ("register_integrations", integration), ("register_transports", uplink), ("register_exporters", exporter),
             ("register_notifiers", notifier),
         ):  # fmt: skip
             getattr(plugin, hook, lambda register: None)(register=register)

@@ -12,7 +12,7 @@ from hub.config.forms import edits, form
 from hub.config.instances import Models
 from hub.config.positions import SecretRef
 from hub.config.schema import schema
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 
 
 class Door(Config):

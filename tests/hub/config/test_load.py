@@ -18,7 +18,7 @@ from hub.config.load import Loaded, load
 from hub.config.sections import CORE_KEYS
 from hub.core.errors import ConfigError, Problem
 from hub.core.model import Device, Place, Position
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 
 Read = Callable[..., Loaded]
 Wrong = Callable[..., list[Problem]]

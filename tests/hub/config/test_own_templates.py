@@ -9,7 +9,7 @@ import pytest
 from hub.automation.rules import compile_rules
 from hub.config.load import Loaded, Models, load
 from hub.core.errors import ConfigError
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 
 SHARED = """\
 loss:

@@ -13,7 +13,7 @@ from hub.config.model import Core
 from hub.config.parts.rules import Rule
 from hub.config.parts.templates import TEMPLATES, expand
 from hub.core.errors import ConfigError
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 
 BASE = """\
 sites: {s: {timezone: Indian/Reunion}}

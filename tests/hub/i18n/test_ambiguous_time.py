@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.i18n.ambiguous_time import offset, which
-from hub.sdk.notification import Notice
+from hub.sdk.notification import Notification
 
 DISTRICTS = ("Europe/Paris", "Indian/Reunion", "America/Martinique", "America/Miquelon", "Pacific/Noumea")
 
@@ -51,7 +51,7 @@ def test_no_two_moments_of_one_day_read_alike(moment: int, zone: str) -> None:
 
 
 def test_an_alert_of_the_hour_that_comes_twice_says_in_which_it_was_raised() -> None:
-    notice = Notice(
+    notice = Notification(
         alert="a",
         n=1,
         rule="r",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hub.config.instances import Instance
 from hub.core.errors import PluginError
 from hub.plugin_host.plugins import declared_hosts
 from hub.plugin_host.registry import GROUP, Plugin, Registry
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 
 
 def registry(name: str) -> Registry:
@@ -53,6 +54,31 @@ def test_no_stranger_takes_the_name_of_what_ships_and_the_first_of_two_strangers
         assert found.plugins == {"modbus": ours}
         assert sorted(one.distribution for one in found.hidden) == ["a-vendor", "z-vendor"]
     assert Registry([first, last]).plugins == {"modbus": first}
+
+
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        ("Sampling(reason='dear', why=('trop cher', 'too dear'))", True),
+        ("'pushes'", False),
+        ("Sampling(reason='Not A Slug', why=('a', 'b'))", False),
+        ("Sampling(reason='dear', why=('seul',))", False),
+    ],
+)
+def test_what_a_registration_says_of_sampling_is_kept_or_named_as_wrong(
+    said: str, right: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vendor_slow.py").write_text(
+        "import hub\nfrom hub.sdk.sampling import Sampling\nasync def run(config, session): ...\n@hub.hookimpl\n"
+        f"def register_integrations(register): register('vendor_slow', hub.Config, run, sampling={said})\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "vendor_slow", raising=False)
+    if right:
+        assert registry("vendor_slow").integration("vendor_slow").sampling.why == ("trop cher", "too dear")
+    else:
+        with pytest.raises(PluginError, match=r"vendor_slow.*`sampling`"):
+            registry("vendor_slow").load("vendor_slow")
 
 
 def test_what_ships_registers_something() -> None:

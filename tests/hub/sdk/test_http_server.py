@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from hub.core.errors import AuthFailed
-from hub.sdk.http_server import Doorway
+from hub.sdk.http_server import HttpServer
 from hub.web.sockets import certificate
 
 ANYBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -24,7 +24,7 @@ require("https").get({port: PORT, rejectUnauthorized: false}, (answer) => {
 """
 
 
-class Patient(Doorway):
+class Patient(HttpServer):
     """Cuts nobody for being slow while a test lasts: what happens does not happen for that."""
 
     MOST_OPEN, MOST_AT_ONCE = 16, 4

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import hub
+from hub.sdk.jsonpath import JsonPath
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,13 @@ import hub
     ],
 )
 def test_paths(path: str, steps: tuple[str | int, ...]) -> None:
-    assert hub.JsonPath.parse(path) == steps
+    assert JsonPath.parse(path) == steps
 
 
 @pytest.mark.parametrize("path", ["a..b", "a[", "a[x]", "1a", "a b", "." * 3, "a." + "b." * 20 + "c"])
 def test_what_is_no_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="not a path"):
-        hub.JsonPath.parse(path)
+        JsonPath.parse(path)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_what_is_no_path_is_refused(path: str) -> None:
     ],
 )  # fmt: skip
 def test_what_stands_there_is_found_and_nothing_where_nothing_does(path: str, value: Any) -> None:
-    assert hub.JsonPath.parse(path).of({"a": [{"b c": 1}, None]}) == value
+    assert JsonPath.parse(path).of({"a": [{"b c": 1}, None]}) == value
 
 
 KEYS = st.text("abcxyz_", min_size=1, max_size=5) | st.integers(0, 9)
@@ -52,7 +52,7 @@ JSON = st.recursive(
 @given(st.lists(KEYS, max_size=16), JSON)
 def test_a_path_that_is_written_out_is_read_as_it_was(keys: list[str | int], data: Any) -> None:
     written = "".join(f"[{key}]" if isinstance(key, int) else f"['{key}']" for key in keys)
-    path = hub.JsonPath.parse(written)
+    path = JsonPath.parse(written)
     assert path == tuple(keys)
     path.of(data)  # whatever it is
 
@@ -60,6 +60,6 @@ def test_a_path_that_is_written_out_is_read_as_it_was(keys: list[str | int], dat
 @given(st.text(max_size=40))
 def test_any_text_is_a_path_or_a_value_error(text: str) -> None:
     try:
-        assert len(hub.JsonPath.parse(text)) <= 16
+        assert len(JsonPath.parse(text)) <= 16
     except ValueError as error:
         assert "not a path" in str(error)  # noqa: PT017 - what is raised is the law here

@@ -12,8 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties, VariableByteIntegers
 
-import hub
-from hub.sdk.mqtt import MOST_PROPERTIES, PIECE, without_many_properties
+from hub.sdk.mqtt import MOST_PROPERTIES, PIECE, MqttClient, without_many_properties
 from integrations.mqtt_devices import Config
 from integrations.mqtt_devices.client import LONGEST_PACKET, Client
 from integrations.mqtt_devices.paths import MAX_PAYLOAD
@@ -60,7 +59,7 @@ def taken(client: Any) -> tuple[list[Any], int]:
 
 
 async def test_of_a_long_packet_so_much_is_kept_as_may_be_read_and_its_topic() -> None:
-    client, broker = hub.MqttClient("nowhere.example"), Broker()
+    client, broker = MqttClient("nowhere.example"), Broker()
     client._receive_any = broker.receive
     got, peak = taken(client)
     assert got[0].topic == TOPIC.decode()
@@ -90,7 +89,7 @@ async def test_a_payload_of_a_device_that_is_too_long_is_known_to_be_and_takes_n
 def test_what_is_cut_is_the_end(most: int) -> None:
     client = paho.Client(CallbackAPIVersion.VERSION2)
     client._in_packet["packet"] += bytes(range(50))
-    hub.MqttClient.cut(client, most)
+    MqttClient.cut(client, most)
     assert bytes(client._in_packet["packet"]) == bytes(range(50))[:most]
 
 
@@ -118,7 +117,7 @@ def fed(client: Any, said: bytes) -> tuple[list[Any], MQTTErrorCode]:
 @pytest.mark.parametrize("qos", [0, 1])
 @pytest.mark.parametrize("pairs", [0, 3, 1000, 5000])
 async def test_a_message_is_read_without_its_properties_where_they_are_many(qos: int, pairs: int) -> None:
-    client = hub.MqttClient("nowhere.example", protocol=aiomqtt.ProtocolVersion.V5)
+    client = MqttClient("nowhere.example", protocol=aiomqtt.ProtocolVersion.V5)
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     if pairs:
         properties.UserProperty = [("name", f"{n:04}") for n in range(pairs)]
@@ -132,7 +131,7 @@ async def test_a_message_is_read_without_its_properties_where_they_are_many(qos:
 
 
 async def test_a_packet_of_the_broker_itself_that_is_longer_than_any_ends_the_connection() -> None:
-    client = hub.MqttClient("nowhere.example", protocol=aiomqtt.ProtocolVersion.V5)
+    client = MqttClient("nowhere.example", protocol=aiomqtt.ProtocolVersion.V5)
     pairs = b"\x26\0\1a\0\1b" * 5000
     properties = VariableByteIntegers.encode(len(pairs)) + pairs  # type: ignore[no-untyped-call]
     assert fed(client, packet(0x20, b"\0\0" + properties)) == ([], MQTTErrorCode.MQTT_ERR_PROTOCOL)

@@ -15,6 +15,7 @@ import aiomqtt
 import pytest
 
 import hub
+from hub.sdk.mqtt import MqttClient
 from tests.serving import start_server
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
@@ -68,8 +69,8 @@ async def connect(reader: asyncio.StreamReader) -> None:
     await reader.readexactly(head[1])
 
 
-def client(port: int, **more: Any) -> Callable[[str], hub.MqttClient]:
-    return lambda _: hub.MqttClient(
+def client(port: int, **more: Any) -> Callable[[str], MqttClient]:
+    return lambda _: MqttClient(
         "127.0.0.1",
         port,
         timeout=math.inf,
@@ -81,7 +82,7 @@ def client(port: int, **more: Any) -> Callable[[str], hub.MqttClient]:
 
 
 async def hear(port: int) -> None:
-    async with hub.MqttClient.connected(client(port), "5", explained) as signed_in:
+    async with MqttClient.connected(client(port), "5", explained) as signed_in:
         async for _ in signed_in.messages:
             pass
 
@@ -100,7 +101,7 @@ async def test_a_broker_that_names_another_server_as_one_signs_in_is_left_and_th
 
     async with two_hosts(answer) as (port, visits):
         with pytest.raises(hub.LedElsewhere, match=f"127.0.0.1:{port} names another server, not followed"):
-            async with hub.MqttClient.connected(client(port), "5", explained):
+            async with MqttClient.connected(client(port), "5", explained):
                 pass
     assert visits == []
 
@@ -127,7 +128,7 @@ async def test_a_broker_that_ends_the_connection_for_another_reason_leads_nowher
 
     async with two_hosts(answer) as (port, visits):
         with pytest.raises(Stop):
-            async with hub.MqttClient.connected(client(port), "5", explained):
+            async with MqttClient.connected(client(port), "5", explained):
                 pass
     assert visits == []
 
@@ -140,7 +141,7 @@ async def test_a_websocket_that_redirects_its_handshake_is_not_followed(status: 
 
     async with two_hosts(answer) as (port, visits):
         with pytest.raises(Stop, match="handshake"):
-            async with hub.MqttClient.connected(
+            async with MqttClient.connected(
                 client(port, transport="websockets", websocket_path="/mqtt"), "3.1.1", explained
             ):
                 pass

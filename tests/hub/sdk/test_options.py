@@ -6,6 +6,7 @@ import pytest
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 import hub
+from hub.sdk.options import wrong_option
 
 
 class Register(hub.Config):
@@ -41,10 +42,10 @@ class Settings(hub.Config):
 def test_the_first_wrong_option_is_named_and_its_value_is_not(register: dict[str, object], told: str) -> None:
     with pytest.raises(ValidationError) as wrong:
         Settings.model_validate({"registers": [register]})
-    assert hub.wrong_option(wrong.value) == told
+    assert wrong_option(wrong.value) == told
 
 
 def test_what_is_wrong_as_a_whole_has_no_name_before_it() -> None:
     with pytest.raises(ValidationError) as wrong:
         Register.model_validate({"key": "s3cret"})
-    assert hub.wrong_option(wrong.value) == "a key needs an address"
+    assert wrong_option(wrong.value) == "a key needs an address"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hub
+from hub.sdk.poll_backoff import PollBackoff
 
 
 def test_patience_doubles_up_to_its_limit_and_ends_with_success() -> None:
-    patience = hub.Patience(5)
+    patience = PollBackoff(5)
     pauses = []
     for _ in range(4):
         patience.failed()
@@ -20,6 +20,6 @@ def test_patience_doubles_up_to_its_limit_and_ends_with_success() -> None:
 
 
 def test_a_poll_that_is_rarer_than_the_longest_pause_is_never_skipped() -> None:
-    patience = hub.Patience(0)
+    patience = PollBackoff(0)
     patience.failed()
     assert patience.due()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.sdk.sandboxed_process import JailedWorker
+from hub.sdk.sandboxed_process import SandboxedProcess
 
 
 def gone(pid: int) -> bool:
@@ -23,7 +23,9 @@ def gone(pid: int) -> bool:
 
 async def told(script: str, passed: tuple[int, ...] = ()) -> str:
     """What a worker says last."""
-    async with JailedWorker.started([sys.executable, "-I", "-S", "-c", script, *map(str, passed)], passed) as worker:
+    async with SandboxedProcess.started(
+        [sys.executable, "-I", "-S", "-c", script, *map(str, passed)], passed
+    ) as worker:
         return await worker.last_words()
 
 
@@ -58,7 +60,7 @@ async def test_a_worker_is_dead_at_the_end_even_when_who_waits_for_it_is_cancell
     pids = list[int]()
 
     async def use() -> None:
-        async with JailedWorker.started(
+        async with SandboxedProcess.started(
             [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"], ()
         ) as worker:
             pids.append(worker.pid)
@@ -84,5 +86,5 @@ async def test_the_command_runs_a_module_without_the_site_packages_of_a_folder_t
     (package / "__main__.py").write_text(
         "import sys\nprint(__name__, 'site' in sys.modules, sys.argv[1:], file=sys.stderr)\n"
     )
-    async with JailedWorker.started([*JailedWorker.command("acme", tmp_path), "7"], ()) as worker:
+    async with SandboxedProcess.started([*SandboxedProcess.command("acme", tmp_path), "7"], ()) as worker:
         assert await worker.last_words() == "__main__ False ['7']"

@@ -12,6 +12,7 @@ import pytest
 
 import hub
 from hub.sdk import serial_line
+from hub.sdk.serial_line import open_serial_line
 from tests.serving import start_server
 
 
@@ -26,7 +27,7 @@ def terminal() -> Iterator[tuple[int, str]]:
 
 async def test_a_serial_line_is_read_and_written(terminal: tuple[int, str]) -> None:
     ours, port = terminal
-    async with hub.open_line(port, baudrate=2400, bits=8, parity="E") as line:
+    async with open_serial_line(port, baudrate=2400, bits=8, parity="E") as line:
         os.write(ours, b"hello")
         assert await line.receive() == b"hello"
         await line.send(b"\x10\x5b")
@@ -36,7 +37,7 @@ async def test_a_serial_line_is_read_and_written(terminal: tuple[int, str]) -> N
 async def test_a_port_without_parity_is_opened_with_eight_bits_every_time(terminal: tuple[int, str]) -> None:
     ours, port = terminal
     for _ in range(3):
-        async with hub.open_line(port, baudrate=1200, bits=7, parity="E") as line:
+        async with open_serial_line(port, baudrate=1200, bits=7, parity="E") as line:
             os.write(ours, b"\xff")
             assert await line.receive() == b"\xff"
 
@@ -52,7 +53,7 @@ async def test_a_line_behind_a_tcp_port_is_the_same() -> None:
     server = await start_server(echo, "127.0.0.1", 0)
     async with server:
         port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with hub.open_line(port) as line:
+        async with open_serial_line(port) as line:
             await line.send(b"abc")
             assert await line.receive() == b"abc"
             with pytest.raises(hub.NotReady, match="is gone"):
@@ -73,32 +74,32 @@ async def test_a_line_whose_other_end_no_longer_reads_is_left_all_the_same(monke
     async with server:
         port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with asyncio.timeout(60):
-            async with hub.open_line(port) as line:
+            async with open_serial_line(port) as line:
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.2):
                         await line.send(bytes(16 << 20))
-            async with hub.open_line(port):
+            async with open_serial_line(port):
                 pass
         over.set()
 
 
 async def test_one_line_has_one_holder_and_is_free_again_afterwards(terminal: tuple[int, str]) -> None:
     _, port = terminal
-    async with hub.open_line(port, holder="linky"):
+    async with open_serial_line(port, holder="linky"):
         with pytest.raises(hub.NotReady, match="held by linky already"):
-            async with hub.open_line(port, holder="mbus"):
+            async with open_serial_line(port, holder="mbus"):
                 pass
     with pytest.raises(KeyError):
-        async with hub.open_line(port):
+        async with open_serial_line(port):
             raise KeyError
-    async with hub.open_line(port):
+    async with open_serial_line(port):
         pass
 
 
 @pytest.mark.parametrize("port", ["/dev/does-not-exist", "tcp://127.0.0.1:1", "tcp://nowhere", "tcp://127.0.0.1:port"])
 async def test_what_cannot_be_opened_is_away_and_says_what(port: str) -> None:
     with pytest.raises(hub.NotReady, match=port):
-        async with hub.open_line(port):
+        async with open_serial_line(port):
             pass
     assert serial_line._held == {}
 
@@ -109,14 +110,14 @@ async def test_a_port_without_rights_says_what_to_do(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(serial_line, "_serial", refused)
     with pytest.raises(hub.AuthFailed, match="group dialout"):
-        async with hub.open_line(str(tmp_path / "port")):
+        async with open_serial_line(str(tmp_path / "port")):
             pass
 
 
 async def test_an_unplugged_line_is_gone() -> None:
     ours, theirs = os.openpty()
     tty.setraw(theirs)
-    async with hub.open_line(os.ttyname(theirs)) as line:
+    async with open_serial_line(os.ttyname(theirs)) as line:
         os.close(theirs)
         os.close(ours)
         with pytest.raises(hub.NotReady, match="is gone"):

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 import pytest
+from pydantic import Field
 
+from hub.config.forms import form
+from hub.config.instances import Models
 from hub.config.schema import schema
+from hub.core.option_text import french, french_of
 from hub.plugin_host.plugin_types import installed_models
 from hub.plugin_host.registry import Registry
-from hub.web.areas.configuration import wording as configuring
+from hub.sdk.options import Config
+from hub.web.areas.configuration import wording
 from hub.web.words.options import TEXTS, about, title, unit
 from hub.web.words.options.titles import TITLES, WITHIN
 
 from .web_kit import Hub, Pages
 
 
-def described(node: Any, path: str) -> Iterator[tuple[str, str, str]]:
-    """(path, key, text) of every option below a schema."""
+class Option(NamedTuple):
+    """An option as a schema has it; a model that has none of its own key has none here."""
+
+    path: str
+    key: str
+    text: str
+    french: dict[str, str]
+
+
+def described(node: Any, path: str) -> Iterator[Option]:
+    """Every option below a schema."""
     if isinstance(node, list):
         for one in node:
             yield from described(one, path)
@@ -27,7 +42,7 @@ def described(node: Any, path: str) -> Iterator[tuple[str, str, str]]:
         return
     for key, one in (node.get("properties") or {}).items():
         if isinstance(one, dict):
-            yield f"{path}.{key}", key, one.get("description", "")
+            yield Option(f"{path}.{key}", key, one.get("description", ""), french_of(one))
     for key, one in node.items():
         if key == "properties":
             for name, inner in one.items():
@@ -37,32 +52,40 @@ def described(node: Any, path: str) -> Iterator[tuple[str, str, str]]:
 
 
 @pytest.fixture(scope="module")
-def options() -> list[tuple[str, str, str]]:
+def options() -> list[Option]:
     whole = schema(installed_models(Registry.discover()))
     parts = dict(whole["definitions"].items())
-    found = [(name, "", one["description"]) for name, one in parts.items() if one.get("description")]
+    found = [
+        Option(name, "", one["description"], french_of(one))
+        for name, one in parts.items()
+        if one.get("description") and "properties" in one
+    ]
     for name, one in {**parts, "": {key: one for key, one in whole.items() if key != "definitions"}}.items():
         found += described(one, name)
     return found
 
 
-def test_every_option_of_all_that_ships_has_its_french(options: list[tuple[str, str, str]]) -> None:
+def test_every_option_of_all_that_ships_has_its_french(options: list[Option]) -> None:
     assert len(options) > 800
-    assert {text: path for path, _, text in options if text and text not in TEXTS} == {}
-    kinds = {name for path, name, _ in options if path.count(".") == 2 and path.startswith((".integrations.",
+    assert {
+        one.text: one.path for one in options if one.text and not one.french.get("help") and one.text not in TEXTS
+    } == {}
+    kinds = {name for path, name, _, _ in options if path.count(".") == 2 and path.startswith((".integrations.",
              ".exporters.", ".notifiers."))} | {"https", "mqtt"}  # fmt: skip
-    assert {key: path for path, key, _ in options if key and key not in TITLES and key not in kinds} == {}
+    untitled = {one.key: one.path for one in options if one.key and not one.french.get("title")}
+    assert {key: path for key, path in untitled.items() if key not in TITLES and key not in kinds} == {}
 
 
-def test_no_french_is_left_of_an_option_that_is_said_otherwise_by_now(options: list[tuple[str, str, str]]) -> None:
-    assert TEXTS.keys() - {text for _, _, text in options} == set()
-    keys = {key for _, key, _ in options}
+def test_no_french_is_left_of_an_option_that_is_said_otherwise_by_now(options: list[Option]) -> None:
+    assert TEXTS.keys() - {one.text for one in options if not one.french.get("help")} == set()
+    keys = {one.key for one in options if not one.french.get("title")}
     assert TITLES.keys() - keys == set()
     assert {key for _, key in WITHIN} <= keys
 
 
-def test_what_one_types_is_the_same_in_both_languages() -> None:
-    for english, french in TEXTS.items():
+def test_what_one_types_is_the_same_in_both_languages(options: list[Option]) -> None:
+    own = {one.text: one.french["help"] for one in options if one.french.get("help")}
+    for english, french in {**TEXTS, **own}.items():
         typed = set(english.split("`")[1::2])
         assert len(french.split("`")) % 2 == 1, french
         lost = {part for part in typed if f"`{part}`" not in french} - {"raw * scale + offset", "$name"}
@@ -77,20 +100,47 @@ def test_a_plugin_of_a_stranger_keeps_its_own_words_and_they_are_marked_as_engli
     assert (unit("reports", "fr"), unit("reports", "en"), unit("Bd", "fr")) == ("rapports", "reports", "Bd")
 
 
+def test_a_form_has_the_french_of_the_model_and_of_a_part_that_says_nothing_of_its_own() -> None:
+    class Lamp(Config):
+        """A lamp."""
+
+        help_fr = "Une lampe."
+        number: int = Field(default=0, description="Which lamp", json_schema_extra=french("Laquelle", title="Numéro"))
+
+    class Street(Lamp):
+        """A street lamp."""  # its English is another: the French of Lamp is not for it
+
+        first: Lamp = Lamp()
+        second: Lamp = Field(default=Lamp(), description="The other", json_schema_extra=french(title="Seconde"))
+
+    whole = schema(Models(integrations={"lamps": (Street, None)}))
+    shown = wording.spoken(
+        msgspec.to_builtins(form(whole, {"integrations": {"lamps": {}}}, ("integrations", "lamps"))), "fr"
+    )
+    assert (shown["about"], shown["about_lang"]) == ("A street lamp.", "en")
+    fields = {one["name"]: (one["title"], one["about"], one["about_lang"]) for one in shown["fields"]}
+    assert fields["number"] == ("Numéro", "Laquelle.", "fr")
+    assert fields["first"] == ("First", "Une lampe.", "fr")
+    assert fields["second"] == ("Seconde", "The other.", "en")
+    inner = form(whole, {"integrations": {"lamps": {}}}, ("integrations", "lamps", "second"))
+    assert wording.names(inner.path, "fr", inner.titles) == ["Intégrations", "lamps", "Seconde"]
+    assert wording.spoken(msgspec.to_builtins(inner), "en")["fields"][0]["title"] == "Number"
+
+
 def field(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "kind": "text", "value": "", "default": "", "about": "", "unit": "", "choices": [],
             "required": False, "set": False, "numbers": False, **more}  # fmt: skip
 
 
 def test_what_is_wrong_stands_beside_the_field_that_it_is_about() -> None:
-    form = configuring.spoken({"path": ["web"], "about": "", "fields": [field("port"), field("hosts")]}, "fr")
+    form = wording.spoken({"path": ["web"], "about": "", "fields": [field("port"), field("hosts")]}, "fr")
     found = [
         {"path": "web.port", "message": "expected a whole number; this is 'x'", "suggestion": ""},
         {"path": "web.hosts[0]", "message": "needs at least 2 characters", "suggestion": ""},
         {"path": "web", "message": "'hosts' is missing here", "suggestion": ""},
         {"path": "hub", "message": "something else", "suggestion": ""},
     ]
-    told = configuring.tied(form, configuring.problems(found, "fr"))
+    told = wording.tied(form, wording.problems(found, "fr"))
     assert [one["field"] for one in told] == ["f-port", "f-hosts", "f-hosts", ""]
     assert [[one["text"] for one in each["wrong"]] for each in form["fields"]] == [
         ["attendu\u00a0: un nombre entier\u202f; ici\u00a0: 'x'"],
@@ -101,10 +151,10 @@ def test_what_is_wrong_stands_beside_the_field_that_it_is_about() -> None:
 
 def test_a_difference_is_told_by_file_and_line_and_a_form_s_changes_option_by_option() -> None:
     diff = "--- a.yaml\n+++ a.yaml (new)\n@@ -3,2 +3,2 @@\n x: 1\n-y: 2\n+y: 3\n"
-    assert [(one["sign"], one["text"]) for one in configuring.rows(diff, "fr")] == [
+    assert [(one["sign"], one["text"]) for one in wording.rows(diff, "fr")] == [
         ("place", "a.yaml, ligne 3"), ("same", "x: 1"), ("less", "y: 2"), ("more", "y: 3"),
     ]  # fmt: skip
-    form = configuring.spoken(
+    form = wording.spoken(
         {
             "path": ["link"],
             "about": "",
@@ -113,7 +163,7 @@ def test_a_difference_is_told_by_file_and_line_and_a_form_s_changes_option_by_op
         "fr",
     )
     edits = [{"path": ["link", "metered"], "value": True}, {"path": ["link", "proxy"], "remove": True}]
-    assert [(one["name"], one["old"], one["new"]) for one in configuring.changes(form, edits, "fr")] == [
+    assert [(one["name"], one["old"], one["new"]) for one in wording.changes(form, edits, "fr")] == [
         ("metered", "non", "oui"),
         ("proxy", "http://p", "–"),
     ]

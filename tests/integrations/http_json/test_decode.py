@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 import hub
 import integrations.http_json
+from hub.sdk.jsonpath import JsonPath
 from integrations.http_json import Config, DeviceSettings, decode
 
 EXAMPLES = YAML(typ="safe").load((Path(integrations.http_json.__file__).parent / "examples.yaml").read_text())
@@ -24,7 +25,7 @@ EXAMPLES = YAML(typ="safe").load((Path(integrations.http_json.__file__).parent /
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["name"])
 def test_each_example_is_what_it_says(example: dict[str, Any]) -> None:
     device = DeviceSettings.model_validate({"path": "/x", "values": example["values"], "time": example.get("time")})
-    time = None if device.time is None else hub.JsonPath.parse(device.time)
+    time = None if device.time is None else JsonPath.parse(device.time)
     if "error" in example:
         with pytest.raises(hub.DecodeError) as refused:
             decode.document(example["document"].encode())
@@ -66,7 +67,7 @@ def test_whatever_a_server_says_is_readings_of_their_kind_or_a_decode_error(
 ) -> None:
     with contextlib.suppress(hub.DecodeError):
         said = decode.read(
-            decode.document(body), device.entries(), None if device.time is None else hub.JsonPath.parse(device.time)
+            decode.document(body), device.entries(), None if device.time is None else JsonPath.parse(device.time)
         )
         for metric, value in said.values.items():
             kinds: dict[str, Any] = {"power": (int, float), "running": bool, "firmware": str}
@@ -85,7 +86,7 @@ def test_a_document_that_is_too_deep_or_too_long_is_refused_and_not_a_crash() ->
 @pytest.mark.parametrize("path", ["a..b", "a[", "[x]", "a b", "a[12345]", "." * 3, "a" + "[0]" * 20])
 def test_what_is_no_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="not a path"):
-        hub.JsonPath.parse(path)
+        JsonPath.parse(path)
 
 
 SECRET = "a-secret-of-more-than-twenty-characters"

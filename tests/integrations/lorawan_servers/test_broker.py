@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from paho.mqtt.client import MQTTMessage
 
 import hub
+from hub.sdk.mqtt import MqttClient
 from hub.sdk.testing import FakeSession
 from integrations.lorawan_servers import chirpstack, client, things_stack
 
@@ -444,11 +445,11 @@ async def test_a_topic_that_is_no_text_is_left_alone() -> None:
 
 async def test_two_hubs_have_two_sessions_and_one_hub_has_one_for_good() -> None:
     session = kit.session(name="chirpstack")
-    name = hub.MqttClient.session_name(session, "")
+    name = MqttClient.session_name(session, "")
     assert len(name) <= 23
-    assert hub.MqttClient.session_name(session, "") == name == session.state["client"]
-    assert hub.MqttClient.session_name(kit.session(name="other"), "") != name
-    assert hub.MqttClient.session_name(session, "mine") == "mine"
+    assert MqttClient.session_name(session, "") == name == session.state["client"]
+    assert MqttClient.session_name(kit.session(name="other"), "") != name
+    assert MqttClient.session_name(session, "mine") == "mine"
 
 
 def test_tls_checks_names_and_certificates() -> None:

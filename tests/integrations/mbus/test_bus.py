@@ -16,6 +16,7 @@ import pytest
 import serial
 
 import hub
+from hub.sdk import serial_line
 from hub.sdk.testing import FakeSession
 from integrations.mbus import Config, probe, run
 from integrations.mbus.master import Master, Silent, secondary
@@ -247,7 +248,7 @@ async def test_a_meter_that_still_speaks_at_its_time_out_is_let_end_before_it_is
 
     async with await start_server(talk, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with hub.open_line(f"tcp://127.0.0.1:{port}") as line:
+        async with serial_line.open_serial_line(f"tcp://127.0.0.1:{port}") as line:
             with pytest.raises(hub.DecodeError):
                 await Impatient(line, timeout=1, retries=1, rest=0.7)._ask(b"\x10\x5b\x02\x5d\x16", lambda _: True)
         await over.wait()

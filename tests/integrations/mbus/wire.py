@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import hub
+from hub.sdk import serial_line
 from integrations.mbus.sim import Bus
 
 
@@ -31,7 +31,7 @@ class Wire:
 
 def plug(monkeypatch: pytest.MonkeyPatch, bus: Bus) -> str:
     """The port of a line to `bus`, whatever opens it."""
-    real = hub.open_line
+    real = serial_line.open_serial_line
 
     @asynccontextmanager
     async def open_line(port: str, **options: Any) -> AsyncIterator[Any]:
@@ -41,5 +41,5 @@ def plug(monkeypatch: pytest.MonkeyPatch, bus: Bus) -> str:
         async with real(port, **options) as line:
             yield line
 
-    monkeypatch.setattr(hub, "open_line", open_line)
+    monkeypatch.setattr(serial_line, "open_serial_line", open_line)
     return "/dev/wire"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mqtt_messages import SENSOR, TOPIC
 
 import hub
+from hub.sdk.jsonpath import JsonPath
 from integrations.mqtt_devices import DeviceSettings, discovery
 from integrations.mqtt_devices.mapping import Entry, values
 
@@ -45,8 +46,8 @@ def test_abbreviations_and_a_base_topic_are_understood() -> None:
     )
 
 
-def at(*steps: str | int) -> hub.JsonPath:
-    return hub.JsonPath(steps)
+def at(*steps: str | int) -> JsonPath:
+    return JsonPath(steps)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 import hub
 from hub.core.metric_catalogue import METRICS
+from hub.sdk.exporter import LastValue, Series
 from hub.sdk.testing import FakeView
 from integrations.bacnet import names
 from integrations.bacnet.asking import Asker
@@ -38,8 +39,8 @@ SERVER, CLIENT = "127.0.0.4", "127.0.0.5"
 DEADLINE = 60.0
 
 
-def series(place: str, metric: str, **more: Any) -> hub.Series:
-    return hub.Series(
+def series(place: str, metric: str, **more: Any) -> Series:
+    return Series(
         id=f"{place}/{metric}",
         place=place,
         device=f"modbus:{place}",
@@ -53,8 +54,8 @@ MODE = hub.Metric(key="mode", kind="text", fr="Mode")
 OFF = hub.Metric(key="night_mode", kind="flag", fr="Nuit")
 
 
-def value(one: hub.Series, said: float | bool | str, age: float = 0.0, quality: str = "good") -> hub.LastValue:
-    return hub.LastValue(
+def value(one: Series, said: float | bool | str, age: float = 0.0, quality: str = "good") -> LastValue:
+    return LastValue(
         series=one.id,
         device=one.device,
         metric=one.metric.key,
@@ -70,7 +71,7 @@ def value(one: hub.Series, said: float | bool | str, age: float = 0.0, quality: 
 class View(FakeView):
     """One turn as soon as something was said."""
 
-    async def changes(self, interval: timedelta = timedelta(seconds=1)) -> AsyncIterator[list[hub.LastValue]]:
+    async def changes(self, interval: timedelta = timedelta(seconds=1)) -> AsyncIterator[list[LastValue]]:
         async for values in super().changes(interval):
             yield values
 
@@ -357,5 +358,5 @@ def test_units_have_the_numbers_that_the_hubs_client_reads() -> None:
         (lambda one: value(one, 1.0, quality="bad"), 7), (lambda one: value(one, 1.0, quality="uncertain"), 0),
     ],
 )  # fmt: skip
-def test_what_a_value_is_worth(make: Callable[[hub.Series], hub.LastValue | None], expected: int) -> None:
+def test_what_a_value_is_worth(make: Callable[[Series], LastValue | None], expected: int) -> None:
     assert reliability(make(series("hall", "temperature")), time.time(), 3600.0) == expected

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 
-import hub
 from hub.automation.alerts import ACKNOWLEDGED, CLEARED
 from hub.automation.alerts.lifecycle import moved
+from hub.sdk.notification import Notification
 from plugins.email import Config, run
 from plugins.email.sending import message
 
@@ -217,7 +217,7 @@ def test_no_text_of_an_alert_makes_a_header() -> None:
     evil = alert(text_fr="x\r\nBcc: all@b.example\r\n\r\nhello", why="a\nX: y")
     made = message(
         config(25),
-        hub.Notice(
+        Notification(
             alert="a",
             n=1,
             rule="r",
@@ -238,7 +238,7 @@ def test_no_text_of_an_alert_makes_a_header() -> None:
 
 
 def test_both_languages_stand_in_one_letter() -> None:
-    notice = hub.Notice(
+    notice = Notification(
         alert="a",
         n=1,
         rule="r",

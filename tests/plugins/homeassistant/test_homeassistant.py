@@ -18,6 +18,7 @@ import pytest
 
 import hub
 from hub.core.metric_catalogue import METRICS
+from hub.sdk.exporter import LastValue, Series
 from hub.sdk.testing import FakeView
 from plugins.homeassistant import Config, run
 from plugins.homeassistant.entities import configuration, gone, object_id
@@ -28,8 +29,8 @@ from ...serving import start_server
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 
-def series(place: str, metric: str, **more: str) -> hub.Series:
-    return hub.Series(
+def series(place: str, metric: str, **more: str) -> Series:
+    return Series(
         id=f"{place}/{metric}",
         place=place,
         device=f"ble:{place}",
@@ -40,8 +41,8 @@ def series(place: str, metric: str, **more: str) -> hub.Series:
     )
 
 
-def value(one: hub.Series, said: float | bool) -> hub.LastValue:
-    return hub.LastValue(
+def value(one: Series, said: float | bool) -> LastValue:
+    return LastValue(
         series=one.id,
         device=one.device,
         metric=one.metric.key,
@@ -209,7 +210,7 @@ def test_what_was_not_heard_of_for_a_month_is_withdrawn() -> None:
 def test_an_entity_keeps_its_id_when_its_hardware_is_replaced() -> None:
     before, after = (
         series("hall", "temperature"),
-        hub.Series(
+        Series(
             id="hall/temperature",
             place="hall",
             device="ble:new",

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 import hub
 from hub import HttpClient, Message
-from plugins.https import MAX_REPLY, Https, register_uplinks, run
+from plugins.https import MAX_REPLY, Https, register_transports, run
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -311,7 +311,7 @@ def test_a_wrong_configuration_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_it_registers_as_https() -> None:
     told: list[tuple[Any, ...]] = []
-    register_uplinks(lambda *parts: told.append(parts))
+    register_transports(lambda *parts: told.append(parts))
     assert told == [("https", Https, run)]
 
 

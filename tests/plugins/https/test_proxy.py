@@ -17,7 +17,7 @@ from hub.config.model import Link
 from hub.core.clock import SystemClock
 from hub.core.errors import NotReady
 from hub.identity import enrolment, keys
-from hub.sdk.session import Message
+from hub.sdk.transport import Message
 from hub.store_and_forward.egress import Egress
 from hub.store_and_forward.link.traffic import Traffic
 from plugins.https import Https, run

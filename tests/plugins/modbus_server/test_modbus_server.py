@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import hub
 from hub.core.metric_catalogue import METRICS
+from hub.sdk.exporter import LastValue, Series
 from hub.sdk.testing import FakeView
 from plugins.modbus_server import Config, run
 from plugins.modbus_server.table import BAD, GOOD, NEVER, OLD, SLOTS, Slots, points, words
@@ -25,14 +26,14 @@ from plugins.modbus_server.table import BAD, GOOD, NEVER, OLD, SLOTS, Slots, poi
 from ...serving import start_server
 
 
-def series(place: str, metric: str) -> hub.Series:
-    return hub.Series(
+def series(place: str, metric: str) -> Series:
+    return Series(
         id=f"{place}/{metric}", place=place, device=f"modbus:{place}", integration="modbus", metric=METRICS[metric]
     )
 
 
-def value(one: hub.Series, said: hub.LastValue | float | bool | str, age: float = 0.0, quality: str = "good"):
-    return hub.LastValue(
+def value(one: Series, said: LastValue | float | bool | str, age: float = 0.0, quality: str = "good"):
+    return LastValue(
         series=one.id,
         device=one.device,
         metric=one.metric.key,

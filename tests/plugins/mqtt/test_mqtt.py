@@ -20,7 +20,8 @@ from pydantic import ValidationError
 import hub
 from backend.broker import Address, read_address
 from hub.core.errors import ConfigError
-from plugins.mqtt import Mqtt, register_uplinks, run
+from hub.sdk.transport import Message
+from plugins.mqtt import Mqtt, register_transports, run
 
 from ...serving import start_server
 from .kit import District, Mosquitto, free_port
@@ -40,18 +41,18 @@ class Hub:
         self.asked: list[str] = []
         self.context, self.proxy = context, None
 
-    async def messages(self) -> AsyncIterator[hub.Message]:
+    async def messages(self) -> AsyncIterator[Message]:
         while self.taken < self.count:
             self.taken += 1
             kind, lane = (
                 ("state", "") if self.taken == 1 else ("records", ["live", "alerts", "backlog"][self.taken % 3])
             )
-            yield hub.Message(self.taken, kind, lane, b"message %d" % self.taken)
+            yield Message(self.taken, kind, lane, b"message %d" % self.taken)
 
-    def answered(self, message: hub.Message, body: bytes) -> None:
+    def answered(self, message: Message, body: bytes) -> None:
         self.answers[message.id] = body
 
-    def failed(self, message: hub.Message, error: Exception) -> None:
+    def failed(self, message: Message, error: Exception) -> None:
         raise AssertionError("the uplink ends instead")
 
     def connection(self, url: str) -> Any:
@@ -228,7 +229,7 @@ async def test_whatever_is_no_reply_ends_the_run_and_says_who_must_act(
 
 async def test_what_the_hub_says_of_a_reply_ends_the_run(district: District) -> None:
     class Wary(Hub):
-        def answered(self, message: hub.Message, body: bytes) -> None:
+        def answered(self, message: Message, body: bytes) -> None:
             raise hub.AuthFailed("an ack was refused")
 
     async with listening(district):
@@ -413,7 +414,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 def test_it_registers_as_mqtt() -> None:
     told: list[tuple[Any, ...]] = []
-    register_uplinks(lambda *parts: told.append(parts))
+    register_transports(lambda *parts: told.append(parts))
     assert told == [("mqtt", Mqtt, run)]
 
 

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 import hub
 from hub.core.metric_catalogue import METRICS
+from hub.sdk.exporter import LastValue, Series
 from hub.sdk.testing import FakeView
 from plugins.prometheus import Config
 from plugins.prometheus.serving import serving
@@ -23,7 +24,7 @@ OPENMETRICS = {"Accept": "application/openmetrics-text"}
 
 
 def said(view: FakeView, place: str, metric: str, value: hub.Report | float | str | bool, age: float = 1.0) -> None:
-    series = hub.Series(
+    series = Series(
         id=f"{place}/{metric}",
         place=place,
         device=f"modbus:{place}",
@@ -32,7 +33,7 @@ def said(view: FakeView, place: str, metric: str, value: hub.Report | float | st
         zone="plant",
         site="school",
     )
-    last = hub.LastValue(
+    last = LastValue(
         series=series.id,
         device=series.device,
         metric=metric,

@@ -130,7 +130,7 @@ devices:
 
 
 def test_a_device_names_its_pack_and_one_that_is_not_there_is_told_with_its_place(tmp_path: Path) -> None:
-    from hub.sdk.hookspecs import Config
+    from hub.sdk.options import Config
 
     file = tmp_path / "config.yaml"
     file.write_text(CONFIG.replace("PACK", "nke-th"))

@@ -10,10 +10,10 @@ from pydantic import Field, SecretStr, field_validator
 
 from hub.config.instances import Models
 from hub.config.load import Loaded, load
-from hub.operations.config_changes.validation import Judging
+from hub.operations.config_changes.validation import FileValidator
 from hub.plugin_host.plugin_types import SHIPPED, installed_models
 from hub.plugin_host.registry import Registry
-from hub.sdk.hookspecs import Config
+from hub.sdk.options import Config
 
 FIRST = "sites: {s: {}}\nzones: !include zones.yaml\nintegrations: {meter: {password: !secret door}}\n"
 judged_times = 0
@@ -39,7 +39,7 @@ class House:
         self.write("secrets.yaml", "door: sesame\n")
         self.write("config.yaml", FIRST)
         self.running: Loaded = load(root / "config.yaml", self.models)
-        self.judging = Judging(root / "config.yaml", self.models, lambda: self.running)
+        self.judging = FileValidator(root / "config.yaml", self.models, lambda: self.running)
 
     def write(self, name: str, text: str) -> None:
         (self.root / name).write_text(text)

@@ -31,7 +31,8 @@ from hub.protocol.link_messages import (
     sign_ack,
 )
 from hub.protocol.ranges import Range, Ranges
-from hub.sdk.session import Message
+from hub.sdk.transport import Message
+from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.delivery import Delivery, Fetch, Survey
 
 IDENTITY = Ed25519PrivateKey.from_private_bytes(b"i" * 32)
@@ -248,6 +249,7 @@ class World:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
         self._tokens = itertools.count(1)
+        self.acked = RunRanges()
         self.delivery = kind(
             hub=HUB,
             identity=IDENTITY,
@@ -255,6 +257,7 @@ class World:
             trust_version=1,
             boot=BOOT,
             run=RUN,
+            acks=self.acked,
             backoff=lambda: Backoff(1.0, 60.0, self.rng),
             token=lambda size: next(self._tokens).to_bytes(size, "big"),
         )
@@ -316,7 +319,7 @@ class World:
         cut = self.now < self.faults.outage_s
         if cut or self.rng.random() < self.faults.lost:
             if cut or self.rng.random() < 0.5:  # otherwise nobody notices before the time-out
-                self.at(self.now + self.delay(), lambda: self.delivery.failed(message.id, self.now))
+                self.at(self.now + self.delay(), lambda: self.delivery.give_up(message.id, self.now))
             return
         for _ in range(2 if self.rng.random() < self.faults.repeated else 1):
             self.at(self.now + self.delay(), lambda: self.arrive(message))
@@ -363,9 +366,9 @@ class World:
     def answer(self, message: int, reply: bytes) -> None:
         knew = self.delivery.acceptance.db == self.backend.db.name or not self.faults.restore
         try:
-            answer = self.delivery.answered(message, reply, self.now)
+            answer = self.delivery.apply_reply(message, reply, self.now)
         except DecodeError:
-            self.delivery.failed(message, self.now)
+            self.delivery.give_up(message, self.now)
             return
         if answer.forget:
             self.disk.acks.clear()
@@ -398,7 +401,8 @@ def play(seed: int, faults: Faults, kind: type[Delivery] = Delivery) -> World:
     world = World(seed, faults, kind)
     for stream, count in (("readings", 60), ("alerts", 5)):
         world.disk.put(stream, OLD_RUN, count)
-    world.delivery.open(world.disk.streams(), {("readings", OLD_RUN): [(3, 9)]})
+    world.acked.add_all("readings", OLD_RUN, [(3, 9)])
+    world.delivery.open(world.disk.streams())
     for number in [("readings", OLD_RUN, n) for n in range(3, 10)]:
         world.backend.db.committed.add(number)
     world.disk.acks["readings", OLD_RUN] = Ranges([(3, 9)])
@@ -432,7 +436,7 @@ bad_worlds = st.builds(
 def opened(**kwargs: Any) -> World:
     """A world whose link is up and whose first state was sent."""
     world = World(1, Faults(**kwargs))
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     world.step()
     world.backend.heard(stated(world))
     return world
@@ -478,4 +482,4 @@ def context(message: Message) -> list[str]:
 
 
 def answer(world: World, message: Message, reply: bytes | None = None) -> Any:
-    return world.delivery.answered(message.id, reply or world.backend.reply(message.body), world.now)
+    return world.delivery.apply_reply(message.id, reply or world.backend.reply(message.body), world.now)

@@ -18,7 +18,7 @@ from hub.protocol.link_messages import (
     read_state,
     sign_ack,
 )
-from hub.sdk.session import Message
+from hub.sdk.transport import Message
 from hub.store_and_forward.delivery import ALERTS, BACKLOG, LIVE, Acceptance, Survey
 from hub.store_and_forward.delivery.lanes import READINGS
 from tests.hub.store_and_forward.delivery.delivery_kit import (
@@ -47,7 +47,7 @@ def test_the_first_message_of_a_transport_is_a_state_and_then_one_every_30_s() -
     world = World(1, Faults())
     world.disk.put("readings", OLD_RUN, 3)
     world.commit("readings", 2)
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     message = take(world)
     assert (message.kind, message.lane) == ("state", "")
     state = read_state(message.body, IDENTITY.public_key().public_bytes_raw())
@@ -67,7 +67,7 @@ def test_the_first_message_of_a_transport_is_a_state_and_then_one_every_30_s() -
 def test_alerts_leave_first_then_what_is_live_then_the_backlog_oldest_first() -> None:
     world = World(1, Faults())
     world.disk.put("readings", OLD_RUN, 40)
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     world.commit("readings", 2)
     world.commit("alerts", 1)
     messages = [take(world) for _ in range(4)]
@@ -89,7 +89,7 @@ def test_what_waited_longer_than_ten_seconds_is_no_longer_live() -> None:
 def test_a_backlog_message_is_at_most_a_second_of_the_link_and_its_window_is_counted_in_bytes() -> None:
     world = World(1, Faults())
     world.disk.put("readings", OLD_RUN, 4000)
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     take(world)
     sent = []
     while (message := take(world)) is not None:
@@ -105,7 +105,7 @@ def test_a_backlog_message_is_at_most_a_second_of_the_link_and_its_window_is_cou
 def test_messages_grow_with_the_measured_rate_and_shrink_when_the_link_does() -> None:
     world = World(1, Faults())
     world.disk.put("readings", OLD_RUN, 10_000, size=1000)
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     answer(world, take(world), pack_reply())
     for _ in range(12):
         message = take(world)
@@ -122,7 +122,7 @@ def test_messages_grow_with_the_measured_rate_and_shrink_when_the_link_does() ->
 def test_a_message_holds_only_so_many_readings_however_small_they_are_and_three_of_them_are_under_way() -> None:
     world = World(1, Faults())
     world.disk.put("readings", OLD_RUN, 20_000, size=600, readings=4096)
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     answer(world, take(world), pack_reply())
     for _ in range(12):
         message = take(world)
@@ -145,7 +145,7 @@ def test_a_message_stays_small_where_readings_become_smaller_all_at_once() -> No
     world = World(1, Faults())
     world.disk.put("readings", OLD_RUN, 3_000, size=600, readings=10)
     world.disk.put("readings", OLD_RUN, 3_000, size=60, readings=4096)
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     answer(world, take(world), pack_reply())
     most = 0
     while (message := take(world)) is not None:
@@ -158,7 +158,7 @@ def test_a_message_stays_small_where_readings_become_smaller_all_at_once() -> No
 def test_one_record_with_too_many_readings_for_a_message_leaves_alone() -> None:
     world = World(1, Faults())
     world.disk.put("readings", OLD_RUN, 3, readings=READINGS + 1)
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     answer(world, take(world), pack_reply())
     assert [take(world).readings for _ in range(3)] == [READINGS + 1] * 3
     assert take(world) is None
@@ -187,7 +187,7 @@ def test_a_hub_back_from_a_week_of_cut_on_64_kbit_is_current_at_once_and_uses_th
     world = ThinWorld(1, Faults())
     world.arrived = {}
     world.disk.put("readings", OLD_RUN, 2000, size=500)
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     committed: dict[Number, float] = {}
 
     def commit() -> None:
@@ -304,7 +304,7 @@ def test_a_forged_ack_in_the_name_of_a_key_that_a_new_trust_document_keeps_is_an
 def test_an_ack_of_a_closed_run_counts_although_this_process_sent_none_of_it() -> None:
     world = World(1, Faults())
     world.disk.put("readings", OLD_RUN, 5)
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     ack = world.backend.ack("readings", OLD_RUN, through=4)
     assert answer(world, take(world), pack_reply([ack])).acked == [("readings", OLD_RUN, [(1, 4)])]
     beyond = world.backend.ack("readings", OLD_RUN, through=6)
@@ -314,7 +314,7 @@ def test_an_ack_of_a_closed_run_counts_although_this_process_sent_none_of_it() -
 def test_the_ack_of_what_was_on_its_way_when_its_run_left_the_disk_counts() -> None:
     world = World(1, Faults())
     world.disk.put("readings", OLD_RUN, 2)
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     answer(world, take(world), pack_reply([]))
     message = take(world)
     del world.disk.records["readings", OLD_RUN]
@@ -358,7 +358,7 @@ def test_what_an_old_database_rejected_is_owed_to_a_new_one_and_waits_again_when
     restate(world)
     assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=0)])).forget
     assert (world.delivery.depth()["rejected"], world.delivery.depth()[BACKLOG]) == (0, 3)
-    world.delivery.failed(take(world).id, world.now)
+    world.delivery.give_up(take(world).id, world.now)
     assert world.delivery.depth()[BACKLOG] == 3
 
 
@@ -423,7 +423,7 @@ def test_of_a_message_that_fails_what_was_rejected_meanwhile_does_not_wait_again
     world.commit("readings", 3)
     message = take(world)
     answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=0, rejected=((2, 2),))]))
-    world.delivery.failed(message.id, world.now)
+    world.delivery.give_up(message.id, world.now)
     depth = world.delivery.depth()
     assert (depth["live"] + depth[BACKLOG], depth["rejected"]) == (2, 1)
 
@@ -514,7 +514,7 @@ def test_a_late_answer_counts_although_its_message_was_given_up() -> None:
     world = opened()
     world.commit("readings", 2)
     message = take(world)
-    world.delivery.failed(message.id, world.now)
+    world.delivery.give_up(message.id, world.now)
     assert answer(world, message).acked == [("readings", RUN, [(1, 2)])]
     assert world.delivery.depth()[LIVE] == 0
 
@@ -531,7 +531,7 @@ def test_a_hole_in_the_disk_is_stepped_over_and_evicted_records_are_no_longer_ow
     world.disk.put("readings", OLD_RUN, 5)
     other = World(1, Faults())
     other.disk.records = {("readings", OLD_RUN): dict(world.disk.records["readings", OLD_RUN])}
-    other.delivery.open(other.disk.streams(), {})
+    other.delivery.open(other.disk.streams())
     for seq in (1, 2, 3):
         del other.disk.records["readings", OLD_RUN][seq]
     assert take(other).kind == "state"
@@ -588,12 +588,12 @@ def together(world: World) -> Message | None:
 def thrifty(speaks: int) -> World:
     """A world whose first state was answered by a backend that speaks so."""
     world = World(1, Faults(thrifty=speaks))
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     world.commit("readings", 1)
     message = together(world)
     assert message.kind == "state", "the first message of a transport is a state alone"
     told = read_state(message.body, IDENTITY.public_key().public_bytes_raw())
-    world.delivery.answered(message.id, world.backend.heard(told), world.now)
+    world.delivery.apply_reply(message.id, world.backend.heard(told), world.now)
     return world
 
 
@@ -631,13 +631,13 @@ def test_a_state_with_records_that_failed_goes_alone_the_next_time() -> None:
     world.now = 30.0
     message = together(world)
     assert message.kind == "records"
-    world.delivery.failed(message.id, world.now)
+    world.delivery.give_up(message.id, world.now)
     world.now = 40.0
     alone = together(world)
     assert alone.kind == "state", "perhaps the backend was set back to one that does not know"
     world.backend.speaks = 1
     told = read_state(alone.body, IDENTITY.public_key().public_bytes_raw())
-    world.delivery.answered(alone.id, world.backend.heard(told), world.now)
+    world.delivery.apply_reply(alone.id, world.backend.heard(told), world.now)
     world.now = 80.0
     assert together(world).kind == "state"
     assert contents(together(world)) == [("readings", RUN, 1)]

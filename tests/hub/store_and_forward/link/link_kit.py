@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.core.backoff import Backoff
 from hub.protocol.link_messages import Ack, key_id, pack_reply, sign_ack
-from hub.protocol.ranges import Ranges
-from hub.sdk.session import Message, Uplink
 from hub.sdk.testing import ManualClock, settle
+from hub.sdk.transport import Message, Transport
+from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.egress import NotDeclared
 from hub.store_and_forward.link import Link, UplinkConfig
 from tests.hub.store_and_forward.delivery.delivery_kit import Held, Record
@@ -48,18 +48,13 @@ class Durable(NamedTuple):
     calm: bool = False
 
 
-class AckSets(dict[tuple[str, bytes], Ranges]):
-    def of(self, stream: str, run: bytes) -> Ranges:
-        return self.get((stream, run), Ranges())
-
-
 class Buffer:
     """Counts 1, 2, 3… of one stream. `broken`: what reading raises."""
 
     def __init__(self) -> None:
         self.run = RUN
         self.local: dict[str, Any] = {}
-        self.acks = AckSets()
+        self.acks = RunRanges()
         self.last = 0
         self.told: list[tuple[str, bytes, list[tuple[int, int]]]] = []
         self.asked: list[tuple[str, bytes, list[tuple[int, int]]]] = []
@@ -120,7 +115,7 @@ class Peer:
         self.through = 0
         self.ended = False
 
-    async def run(self, config: Any, uplink: Uplink) -> None:
+    async def run(self, config: Any, uplink: Transport) -> None:
         self.runs += 1
         async for message in uplink.messages():
             self.messages.put_nowait(message)

@@ -9,9 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.core.errors import NotReady, StorageError
 from hub.protocol.link_messages import key_id, open_message, pack_reply, read_state
-from hub.protocol.ranges import Ranges
-from hub.sdk.session import Uplink
 from hub.sdk.testing import settle
+from hub.sdk.transport import Transport
 from hub.store_and_forward.link import AWAY, UP, UplinkConfig
 from hub.store_and_forward.link.core import MEMORY_KEY
 from tests.hub.store_and_forward.link.link_kit import IDENTITY, RUN, Bench, Key, Peer, Trust, running
@@ -51,7 +50,7 @@ async def test_many_commits_while_a_message_is_out_leave_together() -> None:
 async def test_what_was_acked_is_not_sent_by_the_next_process() -> None:
     bench = Bench()
     bench.buffer.last = 5
-    bench.buffer.acks[("readings", RUN)] = Ranges([(1, 3)])
+    bench.buffer.acks.add_all("readings", RUN, [(1, 3)])
     bench.link = bench.make()
     assert bench.link.status().waiting["backlog"] == 2
 
@@ -66,7 +65,7 @@ async def test_the_database_in_force_outlives_the_process_and_a_new_one_voids_ev
         assert bench.buffer.forgotten == 0
     kept = msgspec.msgpack.decode(msgspec.msgpack.encode(bench.buffer.local[MEMORY_KEY]))
     bench.buffer.local[MEMORY_KEY] = kept
-    bench.buffer.acks[("readings", RUN)] = Ranges([(1, 2)])
+    bench.buffer.acks.add_all("readings", RUN, [(1, 2)])
     bench.buffer.run = b"n" * 16
     bench.link = bench.make()
     async with running(bench):
@@ -251,8 +250,8 @@ async def test_an_uplink_that_stays_as_it_is_goes_on_while_others_come_and_go() 
 
 
 async def test_what_an_uplink_lends_is_taken_back_when_it_ends() -> None:
-    async def lends(config: object, uplink: Uplink) -> None:
-        uplink.lend("its client")
+    async def lends(config: object, uplink: Transport) -> None:
+        uplink.share_connection("its client")
         async for message in uplink.messages():
             bench.peer.messages.put_nowait(message)
             reply = await bench.peer.replies.get()

@@ -11,8 +11,8 @@ import pytest
 
 from hub.core.errors import AuthFailed, LedElsewhere, NotReady
 from hub.protocol.link_messages import pack_reply
-from hub.sdk.session import Uplink
 from hub.sdk.testing import ManualClock, settle
+from hub.sdk.transport import Transport
 from hub.store_and_forward.link import AWAY, FAILED, REFUSED, UP, Link
 from tests.hub.store_and_forward.link.link_kit import (
     IDENTITY,
@@ -72,7 +72,7 @@ async def test_a_refused_hub_asks_again_slowly_and_comes_back(error: Exception) 
 
 
 async def test_a_host_that_is_not_declared_is_a_refusal_that_says_so() -> None:
-    async def run(config: Any, uplink: Uplink) -> None:
+    async def run(config: Any, uplink: Transport) -> None:
         uplink.connection("https://elsewhere/")
 
     bench = Bench(run=run)
@@ -101,7 +101,7 @@ async def test_an_uplink_that_fails_while_it_is_cancelled_is_not_run_again() -> 
     async def fails() -> None:
         raise NotReady("the backend does not answer")
 
-    async def run(config: Any, uplink: Uplink) -> None:
+    async def run(config: Any, uplink: Transport) -> None:
         nonlocal runs
         runs += 1
         async with asyncio.TaskGroup() as group:
@@ -119,7 +119,7 @@ async def test_an_uplink_that_fails_while_it_is_cancelled_is_not_run_again() -> 
 async def test_an_uplink_that_ends_by_itself_is_run_again() -> None:
     runs = 0
 
-    async def run(config: Any, uplink: Uplink) -> None:
+    async def run(config: Any, uplink: Transport) -> None:
         nonlocal runs
         runs += 1
 
