@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,12 +17,14 @@ from hub.config.positions import SECRET_NAME, Path, SecretRef
 from hub.config.values import DURATION as DURATION_FORM
 from hub.config.values import SIZE as SIZE_FORM
 from hub.config.values import show_size
+from hub.core.option_text import KEY as FRENCH
+from hub.core.option_text import french_of
 
 TEXT, NUMBER, TRUTH, CHOICE, LIST, SECRET, SECTION, MAP, OTHER, DURATION, SIZE = (
     "text", "number", "truth", "choice", "list", "secret", "section", "map", "other", "duration", "size",
 )  # fmt: skip
 MOST_CHOICES = 200
-ABOUT: tuple[str, ...] = ("description", "default", "unit")
+ABOUT: tuple[str, ...] = ("description", "default", "unit", FRENCH)
 
 
 BY_TYPE: tuple[Path, ...] = (("integrations",), ("exporters",), ("notifiers",), ("link", "uplinks"))
@@ -38,13 +41,15 @@ class Unfit(ValueError):
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One option. `value`: what the file says, as text, "" where it says nothing; `default`: what counts then;
-    `numbers`: its choices, or the items of its list, are numbers."""
+    `numbers`: its choices, or the items of its list, are numbers; `french`: its `title` and `help`, where its model
+    has them."""
 
     name: str
     kind: str
     value: str = ""
     default: str = ""
     about: str = ""
+    french: dict[str, str] = {}
     unit: str = ""
     choices: list[str] = []
     required: bool = False
@@ -54,10 +59,12 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
     """The form at a path: `fields`; of a mapping by names, its `entries` and what one more may be a `type` of. `new`:
-    nothing stands there yet."""
+    nothing stands there yet. `titles`: the French title that the model has for each part of the path, "" for none."""
 
     path: list[str]
+    titles: list[str] = []
     about: str = ""
+    french: dict[str, str] = {}
     fields: list[Field] = []
     entries: list[str] = []
     is_map: bool = False
@@ -72,30 +79,33 @@ def form(schema: Mapping[str, Any], data: Any, path: Path, kind: str = "") -> Fo
     if empty and kind and kind != path[-1] and path[0] in ("integrations", "notifiers"):
         data = _with_type(data, path, kind)
     node, here, one_of_many = dict(schema), data, False
+    titles = []
     for at, part in enumerate(path):
         one_of_many = path[:at] in BY_TYPE or _entries(_seen(schema, node, here, str(part))) is not None
         node = _inner(schema, node, str(part), here)
+        titles.append(french_of(node).get("title", ""))
         here = here.get(part) if isinstance(here, dict) else None
     new = empty and one_of_many
     node = _seen(schema, node, here, str(path[-1]) if path else "")
     known = here if isinstance(here, dict) else {}
-    about = str(node.get("description", ""))
+    about, french = str(node.get("description", "")), french_of(node)
     steps = [str(part) for part in path]
+    shown = partial(Form, path=steps, titles=titles, about=about, french=french)
     if not path:
         names = [name for name, one in node["properties"].items() if name not in ("devices",)]
         fields = [_field(schema, name, node["properties"][name], known, False) for name in names]
-        return Form(path=steps, about=about, fields=fields)
+        return shown(fields=fields)
     properties = node.get("properties", {})
     if _entries(node) is not None or (path[-1] in ("integrations",) and len(path) == 1):
         types = list(properties) if path in (("integrations",), ("notifiers",)) else []
-        return Form(path=steps, about=about, entries=list(known), is_map=True, types=types)
+        return shown(entries=list(known), is_map=True, types=types)
     if path in BY_TYPE:
-        return Form(path=steps, about=about, entries=list(known), is_map=True, types=list(properties))
+        return shown(entries=list(known), is_map=True, types=list(properties))
     if "properties" not in node:
         raise KeyError(".".join(steps))
     required = node.get("required", [])
     fields = [_field(schema, name, one, known, name in required) for name, one in properties.items()]
-    return Form(path=steps, about=about, fields=fields, new=new)
+    return shown(fields=fields, new=new)
 
 
 def _at(data: Any, path: Path) -> Any:
@@ -185,12 +195,20 @@ def _seen(schema: Mapping[str, Any], node: Mapping[str, Any], data: Any, name: s
         elif "anyOf" in node and "type" not in node:
             real = [one for one in node["anyOf"] if one.get("type") != "null"]
             if len(real) != 1:
-                return {**node, **outer}
+                return _over(node, outer)
             node = dict(real[0])
         else:
-            return {**node, **outer}
-        node = {**node, **outer}
+            return _over(node, outer)
+        node = _over(node, outer)
     raise KeyError(name)
+
+
+def _over(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, Any]:
+    """What an option says itself counts before what the model of its value says. French help goes with its English."""
+    french = {**french_of(inner), **french_of(outer)}
+    if "description" in outer and "help" not in french_of(outer):
+        french.pop("help", None)
+    return {**inner, **outer, FRENCH: french}
 
 
 def _entries(node: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -244,6 +262,7 @@ def _field(
         value=shown,
         default=_shown(default) or "",
         about=about,
+        french=french_of(seen),
         unit=unit,
         choices=choices,
         required=required,

@@ -3,6 +3,7 @@
 model               the nouns: device, report, reading, metric, series…, as frozen structs
 tls/                TLS contexts, and why a certificate was refused
 errors              the tree of errors, by who must act
+option_text         French titles and help of options, kept in their models
 metric_catalogue    every metric: key, unit, resolution, classes
 clock               wall and monotonic time as an argument; `clock_sync` decides when it can be believed
 store               the hub's encrypted SQLite file

@@ -1,6 +1,7 @@
 """What plugins are given and build with. Plugins import `hub`, and of the hub nothing else but this room.
 
     session              what a running plugin can do
+    sampling             how often an integration's devices may speak, for raised sampling
     hookspecs            the hooks by which a plugin registers
     notification         a message of an alert for people
     http/                HTTP client with the hub's outgoing checks

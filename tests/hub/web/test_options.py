@@ -14,7 +14,7 @@ from hub.config.forms import form
 from hub.config.instances import Models
 from hub.config.schema import schema
 from hub.core.option_text import french, french_of
-from hub.plugin_host.plugin_types import installed_models
+from hub.plugin_host.plugin_types import _outline, installed_models
 from hub.plugin_host.registry import Registry
 from hub.sdk.options import Config
 from hub.web.areas.configuration import wording
@@ -125,6 +125,25 @@ def test_a_form_has_the_french_of_the_model_and_of_a_part_that_says_nothing_of_i
     inner = form(whole, {"integrations": {"lamps": {}}}, ("integrations", "lamps", "second"))
     assert wording.names(inner.path, "fr", inner.titles) == ["Intégrations", "lamps", "Seconde"]
     assert wording.spoken(msgspec.to_builtins(inner), "en")["fields"][0]["title"] == "Number"
+
+
+def test_a_plugin_that_the_hub_does_not_import_has_the_french_that_its_schema_says_and_no_more_than_is_shown() -> None:
+    class Lamp(Config):
+        """A lamp."""
+
+        help_fr = "Une lampe."
+        number: int = Field(default=0, description="Which lamp", json_schema_extra=french("Laquelle", title="Numéro"))
+
+    told = Lamp.model_json_schema()
+    told["properties"]["number"]["french"]["title"] *= 100
+    told["properties"]["other"] = {"description": 7, "french": ["Autre"]}
+    whole = schema(Models(integrations={"lamps": (_outline(told), None)}))
+    shown = form(whole, {"integrations": {"lamps": {}}}, ("integrations", "lamps"))
+    assert (shown.about, shown.french) == ("A lamp.", {"help": "Une lampe."})
+    fields = {one.name: one for one in shown.fields}
+    assert fields["number"].about == "Which lamp"
+    assert fields["number"].french == {"help": "Laquelle", "title": ("Numéro" * 100)[:100]}
+    assert (fields["other"].about, fields["other"].french) == ("", {})
 
 
 def field(name: str, **more: Any) -> dict[str, Any]:

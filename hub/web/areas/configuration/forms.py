@@ -55,7 +55,7 @@ class Forms:
             type=kind,
             may=may(visit, shown),
             step=configuring.step,
-            names=configuring.names(at, visit.lang),
+            names=configuring.names(at, visit.lang, form.get("titles", ())),
             problems=told,
             entries=configuring.entries(form, visit.query.get("q", "")),
             called_of=lambda name: self._site.name_of(NAMED.get("/".join(at), ""), name, "", visit.lang),

@@ -57,23 +57,26 @@ def step(parts: Sequence[str]) -> str:
     return "/".join(quote(part, safe="") for part in parts)
 
 
-def names(at: Sequence[str], lang: str) -> list[str]:
-    """A path in words: what the file names itself, a zone or a device, stays as it is."""
+def names(at: Sequence[str], lang: str, own: Sequence[str] = ()) -> list[str]:
+    """A path in words: what the file names itself, a zone or a device, stays as it is. `own`: the French titles that
+    the models have for its parts."""
     by_name = ("integrations", "notifiers", "exporters", "sites", "zones", "places", "devices", "buses", "rules")
     shown = []
     for number, part in enumerate(at):
-        own = number > 0 and at[number - 1] in (*by_name, "uplinks", "schedules", "calendars", "templates")
-        shown.append(part if own else title(part, lang, at[:number]))
+        named = number > 0 and at[number - 1] in (*by_name, "uplinks", "schedules", "calendars", "templates")
+        said = own[number] if number < len(own) else ""
+        shown.append(part if named else title(part, lang, at[:number], said))
     return shown
 
 
 def spoken(form: dict[str, Any], lang: str) -> dict[str, Any]:
     """A form with its titles and texts in the reader's language."""
-    form["about"], form["about_lang"] = about(form["about"], lang)
+    form["about"], form["about_lang"] = about(form["about"], lang, form.get("french", {}).get("help", ""))
     for field in form["fields"]:
-        field["title"], field["wrong"] = title(field["name"], lang, form["path"]), []
+        french = field.get("french", {})
+        field["title"], field["wrong"] = title(field["name"], lang, form["path"], french.get("title", "")), []
         field["unit"] = unit(field["unit"], lang)
-        field["about"], field["about_lang"] = about(field["about"], lang)
+        field["about"], field["about_lang"] = about(field["about"], lang, french.get("help", ""))
         field["shown_default"] = field["default"].replace("\n", ", ")
         if field["kind"] == "truth" and field["default"]:
             field["shown_default"] = word(f"config-{field['default']}", lang)

@@ -1,6 +1,7 @@
-"""The options of the configuration, in French. The English stands in the schema, once, and is what the French hangs on:
-where somebody says it otherwise, the French is missing, and a test says so. A plugin that does not ship here keeps its
-own words, shown as English.
+"""The options of the configuration, in French. An option's model says its French beside its English
+(`hub.core.option_text`). Here are the titles that options of several models share, and the French of options whose model
+has none: it is found by the English, and where that is worded otherwise `make check` says so. What has no French is
+shown as English.
 """
 
 from __future__ import annotations
@@ -8,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hub.i18n.typography import kept_together
-from hub.web.words.options import core, devices, integrations, outward
+from hub.web.words.options.core import TEXTS
 from hub.web.words.options.titles import TITLES, UNITS, WITHIN
 
-TEXTS = {**core.TEXTS, **devices.TEXTS, **integrations.TEXTS, **outward.TEXTS}
 
-
-def title(name: str, lang: str, within: Sequence[str] = ()) -> str:
-    """What an option is called, by its key, and by what it stands `within`: the path of its section."""
+def title(name: str, lang: str, within: Sequence[str] = (), own: str = "") -> str:
+    """What an option is called: by its `own` French title, by what it stands `within`, the path of its section, or by
+    its key."""
     if lang == "fr":
-        own = next((WITHIN[part, name] for part in reversed(within) if (part, name) in WITHIN), "")
+        own = own or next((WITHIN[part, name] for part in reversed(within) if (part, name) in WITHIN), "")
         if own or name in TITLES:
             return kept_together(own or TITLES[name])
     plain = name.replace("_", " ")
@@ -29,10 +29,11 @@ def unit(text: str, lang: str) -> str:
     return UNITS.get(text, text) if lang == "fr" else text
 
 
-def about(text: str, lang: str) -> tuple[str, str]:
-    """What an option means, and the language that this is in."""
-    if lang == "fr" and text in TEXTS:
-        return _closed(kept_together(TEXTS[text])), "fr"
+def about(text: str, lang: str, own: str = "") -> tuple[str, str]:
+    """What an option means, and the language that this is in. `own`: the French that its model has for it."""
+    french = own or TEXTS.get(text, "")
+    if lang == "fr" and french:
+        return _closed(kept_together(french)), "fr"
     return _closed(text), "en"
 
 
