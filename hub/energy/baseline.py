@@ -1,7 +1,7 @@
-"""What a day should consume, by outdoor temperature and kind of day. Pure.
+"""The baseline model: expected daily consumption by outdoor temperature and kind of day. Pure.
 
 IPMVP (EVO 10000-1:2022), option C, whole facility; the model is the change-point model of ASHRAE Guideline 14-2014,
-annex D, of one, three, four or five parameters, of which each kind of day has its own base and slopes:
+annex D, with one, three, four or five parameters; each kind of day has its own base and slopes:
 
     E  = base + heat × max(0, warm − T*) + cool × max(0, T* − hot)
     T* = (1 − inertia) × today's mean + inertia × yesterday's
@@ -9,10 +9,9 @@ annex D, of one, three, four or five parameters, of which each kind of day has i
 1 has base alone, 3 heat or cool as well with its balance temperature, 4 both with one balance temperature (warm = hot),
 5 both with two.
 
-where max(0, …) has a bend as wide as a day is warm and cold by turns. Where it betters the fit, the height of the sun
-counts too while there is heating: in March it shines more than in October at the same temperature.
-Each kind of day has balance temperatures of its own too: the thermostat of a Sunday is another. hub.energy.baseline_fit
-finds all of it.
+The bend of max(0, …) is as wide as temperatures vary within a day. Where it improves the fit, the height of the sun
+counts too during heating: at the same temperature March has more sun than October. Each kind of day has its own balance
+temperatures too, since thermostats are set differently on Sundays. Fitted by hub.energy.baseline_fit.
 """
 
 from __future__ import annotations
@@ -27,33 +26,36 @@ from hub.energy.least_squares import Row, dot
 
 FULL_DAYS = 365
 LOW = 0.6
-"""Of the typical day: days that should consume less have a spread of their own, for what is left in summer is another
-thing than heating."""
+"""Fraction of the typical day below which days have a spread of their own: summer consumption varies differently from
+heating."""
 FLOOR = 0.25
-"""Of the mean day: a day that should consume less is judged as if it should consume this."""
+"""Fraction of the mean day used as the minimum divisor of relative residuals."""
 CLOSED = 0.15
-"""A working day that consumes so much less may be a holiday…"""
+"""A working day with this much less consumption may be a holiday, if CLEARLY holds too."""
 CLEARLY = 0.75
-"""…where a day off consumes less than this part of a working day."""
+"""Maximum consumption of a day off, as a fraction of a working day, for that."""
 BEYOND_K = 2.0
-"""A day so much colder than `coldest`, or hotter than `hottest`, is not judged."""
+"""Days this much colder than `coldest`, or hotter than `hottest`, are not judged."""
 EDGE_K = 1e-6
-"""A day on the edge is judged, however a computer adds: a thermometer that is stuck knows no other days."""
+"""Tolerance for rounding at that limit: a stuck thermometer puts every day exactly on it."""
 FORM = 4
-"""Of what is remembered: an older one is fitted anew."""
+"""Version of the stored baseline; older ones are fitted again."""
 
 
 HOLIDAY, YEAR_END = "holiday", "year-end"
 SPECIAL = (HOLIDAY, YEAR_END)
-"""Days that many buildings spend otherwise than weather and weekday say."""
+"""Kinds of days on which many buildings deviate from weather and weekday."""
 MIDSUMMER = 739_423
-"""A 21 June."""
+"""Day number of a 21 June."""
 
 
 class Day(NamedTuple):
-    """`number` counts days (proleptic ordinal: 1 is a Monday), `used` kWh or units, `mean` and `before` the outdoor
-    temperature of the day and of the one before it, in °C; `holiday`: a public one; `away`: one of school holidays,
-    None where nobody knows; `exception`: somebody set it apart by hand."""
+    """A day's consumption and weather.
+
+    `number` counts days (proleptic ordinal: 1 is a Monday), `used` kWh or units, `mean` and `before` are the outdoor
+    temperatures of the day and of the one before it, in °C; `holiday`: public holiday; `away`: school holidays, None if
+    unknown; `exception`: excluded by hand.
+    """
 
     number: int
     used: float
@@ -70,12 +72,12 @@ class Day(NamedTuple):
 
     @property
     def school(self) -> bool | None:
-        """A Monday to Friday in school holidays; weekends are what they always are."""
+        """True for Monday to Friday in school holidays; they do not affect weekends."""
         return self.away if self.weekday < 5 else False
 
     @property
     def special(self) -> str:
-        """Of which kind of SPECIAL days it is; "" of none."""
+        """The kind of SPECIAL day, "" if none."""
         if self.holiday:
             return HOLIDAY
         of_year = date.fromordinal(self.number)
@@ -83,30 +85,31 @@ class Day(NamedTuple):
 
     @property
     def sun(self) -> float:
-        """How high the sun stands in the north: 1 at midsummer, −1 at midwinter."""
+        """Seasonal height of the sun in the northern hemisphere: 1 at midsummer, −1 at midwinter."""
         return math.cos((self.number - MIDSUMMER) / 365.2425 * 2 * math.pi)
 
 
 def kind_at(week: tuple[int, ...], school: int | None, day: Day) -> int:
-    """Of which kind a day is, by the kinds of weekdays and that of weekdays in school holidays (None: it has none)."""
+    """Return the kind of a day from the kinds of weekdays and that of weekdays in school holidays (None: no own
+    kind)."""
     return school if school is not None and day.school else week[day.weekday]
 
 
 def bent(over: float, width: float) -> float:
-    """max(0, over), its bend as wide as `width` on either side: the mean of it where `over` swings evenly so far."""
+    """Return max(0, over) smoothed over ±`width`: its mean where `over` swings evenly by `width`."""
     if over >= width:
         return over
     return 0.0 if over <= -width else (over + width) ** 2 / (4 * width)
 
 
 def within(over: float, width: float) -> float:
-    """The slope of that bend: from 0, outside, to 1."""
+    """Return the derivative of `bent`, from 0 to 1."""
     return min(1.0, max(0.0, 0.5 + over / (2 * width))) if width > 0 else float(over > 0)
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """`warm` and `hot` are the balance temperatures in °C, None without such a term; `width` how far round them, in K,
-    a day may be warm and cold by turns; `sun` whether the height of the sun counts."""
+    """Structure of the model: `warm` and `hot` are the balance temperatures in °C, None without such a term; `width`
+    the smoothing of the bend, in K; `sun` whether the height of the sun counts."""
 
     warm: float | None = None
     hot: float | None = None
@@ -115,7 +118,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     sun: bool = False
 
     def row(self, day: Day) -> Row:
-        """Its columns: 1, cold, heat, sun, as far as the shape has them."""
+        """Return the regressors of a day: 1, cold, heat, sun, as far as the shape has them."""
         felt = (1 - self.inertia) * day.mean + self.inertia * day.before
         row = [1.0]
         if self.warm is not None:
@@ -128,27 +131,27 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def slopes(self) -> int:
-        """How many of its columns are of temperature."""
+        """Number of temperature terms."""
         return (self.warm is not None) + (self.hot is not None)
 
     @property
     def terms(self) -> int:
-        """How many columns a day has."""
+        """Number of regressors."""
         return 1 + self.slopes + self.sun
 
     @property
     def parameters(self) -> int:
-        """Those of Guideline 14: 1, 3, 4 or 5."""
+        """Number of parameters as counted by Guideline 14: 1, 3, 4 or 5."""
         return 1 + self.slopes + len({self.warm, self.hot} - {None})
 
     @property
     def size(self) -> int:
-        """How many figures it is fitted with."""
+        """Number of fitted figures."""
         return self.parameters + self.sun + (self.slopes > 0) + (self.width > 0)
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of day: `weights` are those of the columns of `shape`."""
+    """A kind of day: `weights` are the coefficients of the columns of `shape`."""
 
     shape: Shape
     weights: Row
@@ -158,12 +161,14 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
-    """`week` is the kind of each weekday, from Monday, in `kinds`, `school` that of weekdays in school holidays, None
-    where these are days like others; `off` the weekdays on which less is done. `sigma`
-    is the spread of what is not explained, relative, of days that consume much, `sigma_low` of the others; `r2`,
-    `cv`, CV(RMSE), and `nmbe`, the mean bias by the mean, say how well it fits. `residuals` are those of the
-    reference period in units of that spread, None of a day that is not judged or known, from `first` to `last`. `apart`
-    are the SPECIAL days that are neither fitted nor judged."""
+    """A fitted baseline.
+
+    `week` gives the kind of each weekday, from Monday, as an index of `kinds`; `school` that of weekdays in school
+    holidays, None where they are like others; `off` the weekdays with less activity. `sigma` is the relative spread of
+    residuals on days of high consumption, `sigma_low` on the others; `r2`, `cv` (CV(RMSE)) and `nmbe` (mean bias by the
+    mean) measure the fit. `residuals` are those of the reference period from `first` to `last` in units of the spread,
+    None where a day is not judged or unknown. `apart` lists the SPECIAL days that are neither fitted nor judged.
+    """
 
     kinds: tuple[Kind, ...]
     week: tuple[int, ...]
@@ -191,26 +196,28 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shape(self) -> Shape:
-        """Of the kind of day that is met most."""
+        """The shape of the most frequent kind of day."""
         return self.kinds[max(set(self.week), key=self.week.count)].shape
 
     def expected(self, day: Day) -> float:
-        """What that day should consume."""
+        """Return the expected consumption of a day."""
         return self.kind(day).expected(day)
 
     def spread(self, day: Day) -> float:
-        """Of that day, relative."""
+        """Return the relative spread on that day."""
         return self.sigma if self.expected(day) >= LOW * self.typical else self.sigma_low
 
     def off_by(self, day: Day) -> float:
-        """How much more it consumed, relative."""
+        """Return the relative excess consumption."""
         expected = self.expected(day)
         return (day.used - expected) / max(expected, FLOOR * self.typical)
 
     def residual(self, day: Day) -> float | None:
-        """How much more it consumed, relative; None where the day is colder or hotter than anything that was seen, of
-        a special kind that stands apart, set apart by hand, perhaps in school holidays where these matter, or where a
-        working day looks like a day off."""
+        """Return the relative excess consumption, or None where the day cannot be judged.
+
+        That is where it is colder or hotter than anything seen, of a special kind kept apart, excluded by hand,
+        possibly in school holidays where these matter, or a working day that looks like a day off.
+        """
         if day.exception or day.special in self.apart or (self.school is not None and day.school is None):
             return None
         beyond = BEYOND_K + EDGE_K

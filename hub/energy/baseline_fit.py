@@ -1,10 +1,10 @@
-"""A baseline out of the days of a reference period. Pure.
+"""Fits a baseline to the days of a reference period. Pure.
 
-The building's own balance temperatures are found by weighted least squares over a grid that is made finer twice (a
-percent of a cold day weighs as much as a percent of a mild one). Whether there is a term for heating, for cooling, for
-both or for none, and which weekdays are of one kind (a Monday heats a cold building up, a Saturday lets it cool), says
-the Bayesian information criterion (Schwarz, Annals of Statistics 6, 1978): nobody is asked. It adds log(days) to
-days × log(mean square) for each figure that is fitted. A term is fitted only where its season was seen.
+Balance temperatures are found by weighted least squares over a grid that is refined twice; weights make relative errors
+count alike on cold and mild days. The Bayesian information criterion (Schwarz, Annals of Statistics 6, 1978) decides
+whether there are terms for heating and cooling, and which weekdays are of one kind (a building heats up on Mondays and
+cools down on Saturdays), without asking anybody. It adds log(days) to days × log(mean square) per fitted figure. A term
+is fitted only where its season was observed.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from hub.energy.least_squares import solve
 
 LEAST_DAYS = 120
 OFF = 0.93
-"""Weekdays on which so much less is consumed are days off."""
+"""Weekdays with less than this fraction of consumption are days off."""
 LEAST_GAIN = 6.0
-"""A term must better the information criterion by so much ("strong" in the usual reading)."""
+"""Minimum improvement of the information criterion by a term ("strong" evidence in the usual reading)."""
 LEAST_SIGMA = 0.005
 LEAST_SPECIAL = 4
 APART, APART_SPREADS = 0.05, 3.0
-"""Special days stand apart where their mean is off by more than both: of what they should consume, and of its own
+"""Special days are kept apart where their mean deviates by more than both: of the expected consumption, and of its own
 spread."""
 NEARLY_A_YEAR = 330
 SEEN, SEEN_K = 0.08, 1.0
-"""A season was seen where so large a part of the days, of each kind, were so much beyond its balance temperature."""
+"""A season was observed where at least this fraction of days, of each kind, was this far beyond the balance
+temperature."""
 
 
 class _Found(NamedTuple):
@@ -44,7 +45,7 @@ class _Found(NamedTuple):
 
 
 def fit(days: Sequence[Day]) -> Baseline | None:
-    """The baseline of a reference period, None where it says too little: too short, or next to nothing consumed."""
+    """Fit the baseline of a reference period, None where it is too short or almost nothing was consumed."""
     first = _fit(days)
     if first is None:
         return None
@@ -54,7 +55,7 @@ def fit(days: Sequence[Day]) -> Baseline | None:
 
 
 def _apart(first: Baseline, days: Sequence[Day]) -> tuple[str, ...]:
-    """The special days that stand apart: those that were clearly otherwise, and those that were hardly seen."""
+    """Return the special days to keep apart: clearly deviating ones, and those observed too rarely."""
     found = []
     for kind in SPECIAL:
         some = [first.off_by(day) for day in days if day.special == kind]
@@ -72,7 +73,7 @@ def _fit(days: Sequence[Day], whole: Sequence[Day] = (), apart: tuple[str, ...] 
         return None
     guess = _guess(days, typical)
     off = _off_days(days, guess, typical)
-    # A day's weight comes from what it should have consumed: its own noise must not choose it.
+    # Weights come from expected consumption, so that a day's own noise does not influence its weight.
     found = _Fitting(days, guess.expected, typical).terms(_numbered(lambda at: at in off))
     if found is None:
         return None
@@ -107,8 +108,10 @@ def _fit(days: Sequence[Day], whole: Sequence[Day] = (), apart: tuple[str, ...] 
 
 
 def _seen(days: Sequence[Day], found: _Found) -> tuple[float, float]:
-    """The coldest and the hottest day. Of a part of a year without a term for the cold, or the heat: as far as there
-    were days enough to find one."""
+    """Return the coldest and the hottest day the model covers.
+
+    For part of a year without a heating or cooling term: the range in which enough days were seen to find one.
+    """
     means = sorted(day.mean for day in days)
     few, whole = int(SEEN * len(means)), days[-1].number - days[0].number >= NEARLY_A_YEAR
     warm, hot = (any(getattr(kind.shape, name) is not None for kind in found.kinds) for name in ("warm", "hot"))
@@ -119,7 +122,7 @@ def _seen(days: Sequence[Day], found: _Found) -> tuple[float, float]:
 
 
 def _spreads(made: Baseline, days: Sequence[Day]) -> Baseline:
-    """With its spreads, and with its residuals in units of them."""
+    """Return the baseline with its spreads, and residuals in units of them."""
     high: list[float] = []
     low: list[float] = []
     for day in days:
@@ -128,7 +131,7 @@ def _spreads(made: Baseline, days: Sequence[Day]) -> Baseline:
         some.append((day.used - expected) / max(expected, FLOOR * made.typical))
     both = _sigma(high + low)
     sigma, sigma_low = (_sigma(some) if len(some) >= 30 else both for some in (high, low))
-    # Where a coarse dial repeats itself all summer nothing seems to scatter: no day counts more than one of heating.
+    # A coarse dial repeats itself all summer, without any scatter: such days must not count more than heating days.
     made = msgspec.structs.replace(made, sigma=sigma, sigma_low=max(sigma, sigma_low))
     residuals: list[float | None] = [None] * (made.last - made.first + 1)
     for day in days:
@@ -138,13 +141,13 @@ def _spreads(made: Baseline, days: Sequence[Day]) -> Baseline:
 
 
 def _sigma(residuals: Sequence[float]) -> float:
-    """Of the middle of them: a closed week does not widen it."""
+    """Return a robust spread, from the 68th percentile: a closed week does not widen it."""
     ordered = sorted(abs(one) for one in residuals)
     return max(LEAST_SIGMA, ordered[len(ordered) * 68 // 100]) if ordered else LEAST_SIGMA
 
 
 def _guess(days: Sequence[Day], typical: float) -> _Found:
-    """A first idea of what a day should consume."""
+    """Make a first estimate of expected consumption, for the weights."""
     for shape in (Shape(warm=16.0, hot=20.0, inertia=0.2), Shape(warm=16.0, inertia=0.2)):
         plain = solve([shape.row(day) for day in days], [day.used for day in days], [1.0] * len(days))
         if plain is not None:
@@ -153,7 +156,7 @@ def _guess(days: Sequence[Day], typical: float) -> _Found:
 
 
 def _off_days(days: Sequence[Day], guess: _Found, typical: float) -> tuple[int, ...]:
-    """The weekdays on which clearly less is consumed, at like temperatures."""
+    """Return the weekdays with clearly less consumption at similar temperatures."""
     ratios: list[list[float]] = [[] for _ in range(7)]
     for day in days:
         ratios[day.weekday].append(day.used / max(guess.expected(day), FLOOR * typical))
@@ -163,15 +166,14 @@ def _off_days(days: Sequence[Day], guess: _Found, typical: float) -> tuple[int, 
 
 
 def _numbered(*of: Callable[[int], bool]) -> tuple[int, ...]:
-    """The kind of each weekday: its number is that of the last condition that holds."""
+    """Number the kinds of weekdays: each is of the last condition that holds."""
     raw = [max((n for n, holds in enumerate(of, 1) if holds(at)), default=0) for at in range(7)]
     order = sorted(set(raw))
     return tuple(order.index(one) for one in raw)
 
 
 class _Fitting:
-    """Searches over the same days with the same weights: a percent of a cold day weighs as much as one of a mild
-    one."""
+    """A search over the same days with the same weights, which make relative errors count alike."""
 
     def __init__(self, days: Sequence[Day], expected: Callable[[Day], float], typical: float) -> None:
         self._days = days
@@ -179,7 +181,7 @@ class _Fitting:
         self._penalty = math.log(len(days))
 
     def terms(self, week: tuple[int, ...]) -> _Found | None:
-        """The best terms for kinds of day that are known, one shape for all of them."""
+        """Find the best terms for given kinds of day, one shape for all."""
 
         def refined(shapes: list[Shape]) -> _Found | None:
             found = self._best(shapes, week)
@@ -190,7 +192,7 @@ class _Fitting:
 
         heats = [Shape(warm=8.0 + 2 * n, inertia=0.2 * m) for n in range(8) for m in range(3)]
         best = _better(self._best([Shape()], week), refined(heats))
-        # What cools is looked for beside what heats, or alone.
+        # Search for cooling beside the heating found, or alone.
         heat = best.kinds[0].shape if best is not None else Shape()
         hots = [16.0 + 2 * n for n in range(6)]
         cools = [
@@ -202,7 +204,7 @@ class _Fitting:
         if both is not None and _better(best, both) is both:
             best = both = refined([both.kinds[0].shape]) or both
             cool = both.kinds[0].shape
-            # …and what heats beside what cools, which may have hidden it.
+            # Then search for heating again beside the cooling found, which may have hidden it.
             warms = [8.0 + 2 * n for n in range(8) if 8.0 + 2 * n <= (cool.hot or 0.0)] if cool.warm is None else []
             heats = [Shape(warm=warm, hot=cool.hot, inertia=cool.inertia) for warm in warms]
             both = self._best(heats, week)
@@ -210,7 +212,7 @@ class _Fitting:
         return best
 
     def weeks(self, found: _Found, off: tuple[int, ...]) -> _Found:
-        """Which weekdays are of one kind: the plainest way that no other betters clearly."""
+        """Find which weekdays are of one kind: the simplest grouping that no other clearly improves."""
         back = [at for at in range(7) if at not in off and (at - 1) % 7 in off]
         each = [lambda at, one=one: at == one for one in off]
         ways = (
@@ -225,15 +227,18 @@ class _Fitting:
         return best or found
 
     def _schools(self, week: tuple[int, ...]) -> tuple[int | None, ...]:
-        """Of which kind weekdays in school holidays may be: like their weekday, like a day of the weekend, or of their
-        own. Only where it is known of each day whether it is one."""
+        """Return the candidate kinds of weekdays in school holidays: like the weekday, like a weekend day, or their
+        own.
+
+        Only where it is known for each day whether it is one.
+        """
         there = [day.school for day in self._days]
         if None in there or not any(there):
             return (None,)
         return (None, *dict.fromkeys(kind for kind in (*week[5:], max(week) + 1) if kind != week[0]))
 
     def each(self, found: _Found) -> _Found:
-        """A kind of day may have balance temperatures of its own: the thermostat of a Sunday is another."""
+        """Fit balance temperatures for each kind of day: thermostats are set differently on Sundays."""
         kinds = []
         for at, kind in enumerate(found.kinds):
             alone = tuple(0 if one == at else -1 for one in found.week)
@@ -256,8 +261,10 @@ class _Fitting:
         return min(found, key=lambda one: one.score) if found else None
 
     def _of(self, shape: Shape, week: tuple[int, ...], school: int | None = None) -> _Found | None:
-        """With its weights; None where the days cannot tell them, have not seen a season, or say that cold makes people
-        heat less. Weekdays of kind −1 are left out."""
+        """Solve for the coefficients of a shape; weekdays of kind −1 are left out.
+
+        Returns None where the days cannot determine them, a season was not observed, or cold would reduce heating.
+        """
         left, count, kinds = 0.0, 0, []
         for kind in range(max((*week, -1 if school is None else school)) + 1):
             some = [at for at, day in enumerate(self._days) if kind_at(week, school, day) == kind]
@@ -295,7 +302,7 @@ def _widths(shape: Shape) -> list[Shape]:
 
 
 def _better(one: _Found | None, other: _Found | None) -> _Found | None:
-    """`other` where it is clearly better."""
+    """Return `other` where it is clearly better, else `one`."""
     if one is None or other is None:
         return other if one is None else one
     return other if other.score < one.score - LEAST_GAIN else one

@@ -1,8 +1,8 @@
-"""Which days a building spends otherwise, by the schedule that its meter names. Pure.
+"""Holidays and exceptional days of a meter's schedule. Pure.
 
-Public holidays are those of the region that the schedule gives, else those of all of France; school holidays those of
-its zone, as far as their years are known; `exceptions` are days that somebody set apart by hand: those of the schedule,
-and those that a calendar of its `not_during` closes from 00:00 to 24:00. Its other hours do not matter here.
+Public holidays are those of the schedule's region, by default of all of France; school holidays those of its zone, as
+far as their years are known; `exceptions` are days excluded by hand: the schedule's exceptions, and days that a
+calendar of its `not_during` closes from 00:00 to 24:00. Other hours of the schedule do not matter here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _WHOLE = "00:00-24:00"
 
 
 class Almanac(NamedTuple):
-    """`zone` is that of the school holidays, "" without; `name` the schedule's, "" where the meter names none."""
+    """The days of one schedule. `zone` is that of the school holidays or ""; `name` the schedule's, "" where the meter
+    has none."""
 
     name: str = ""
     region: str = "metropole"
@@ -32,18 +33,19 @@ class Almanac(NamedTuple):
         return day in public_holidays(day.year, self.region)
 
     def away(self, day: date) -> bool | None:
-        """Are pupils away? None where nobody knows: its school year is in no list."""
+        """Return whether the day is in school holidays, None if its school year is unknown."""
         if not self.zone:
             return False
         return day in self.school.days if self.school.knows(day) else None
 
     def ending(self, today: date) -> date | None:
-        """The last day of school holidays that is known, where that is near or past."""
+        """Return the last known day of school holidays where it is near or past, else None."""
         until = self.school.until
         return until if self.zone and until is not None and until - today < SOON else None
 
     def known(self, first: int, last: int) -> str:
-        """What the days from `first` to `last` (ordinals) were sorted by: another text, another sorting."""
+        """Return a fingerprint of the rules for the days from `first` to `last` (ordinals); a change means another
+        classification."""
         if not self.name:
             return ""
         ends = "".join(str(self.school.knows(date.fromordinal(day))) for day in (first, last)) if self.zone else ""
@@ -51,7 +53,7 @@ class Almanac(NamedTuple):
 
 
 def almanac_of(core: Core, schedule: str) -> Almanac:
-    """Of one of the core's schedules; of "" the days that all of France has."""
+    """Return the almanac of one of the core's schedules; for "" the public holidays of all of France."""
     written = core.schedules.get(schedule)
     if written is None:
         return Almanac()

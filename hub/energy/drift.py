@@ -1,15 +1,13 @@
-"""Drift of a meter from its baseline: the mean of what the baseline does not explain, over two windows. Pure.
+"""Drift of a meter from its baseline: tests the mean residual over two windows. Pure.
 
-A drift of TARGET is to be found within WINDOWS[0] days. Of all tests with a given rate of false alarms the one that
-finds a lasting change within a given time most often is the mean over just that time (Lai, IEEE Trans. Information
-Theory 44, 1998, on window-limited tests; a cumulated sum of Page's kind, laid out for the soonest find on the average,
-finds a few percent fewer in time). A second, longer window finds what is smaller, or hidden in a noisier meter. Days
-count by the square of how well they are explained, and at most as CLIP spreads or twice TARGET, so that a closed or a
-misread day is no drift.
+A drift of TARGET is to be found within WINDOWS[0] days. Of all tests with a given rate of false alarms, the one that
+most often finds a lasting change within a given time is the mean over just that time (Lai, IEEE Trans. Information
+Theory 44, 1998, on window-limited tests; a Page CUSUM designed for the shortest mean delay finds a few percent fewer in
+time). A second, longer window finds smaller drifts, or those of noisier meters. Days are weighted by the inverse square
+of their spread, and limited to CLIP spreads or twice TARGET, so that a closed day or a misreading is no drift.
 
-The threshold is the meter's own: hub.energy.significance.
-
-A drift is over when the mean of the last two weeks is back within a third of TARGET.
+The threshold is individual to each meter: hub.energy.significance. A drift ends when the mean of the last two weeks is
+back within a third of TARGET.
 """
 
 from __future__ import annotations
@@ -24,18 +22,21 @@ from hub.energy.baseline import Baseline, Day
 TARGET = 0.10
 WINDOWS = (14, 42)
 STRICTER = (1.0, 1.15)
-"""The second window must be so much clearer: it is there for what the first cannot find, and costs it little."""
+"""Factors on the threshold by window: the second one only has to find what the first cannot."""
 LEAST = 0.05
-"""A smaller mean is no drift, however sure it is: no model is better than that from one year to the next."""
+"""Smaller means are no drift, however significant: no model is better than that from one year to the next."""
 CLIP = 3.0
 OVER_DAYS = 14
 BACK_DAYS = 84
 
 
 class Verdict(NamedTuple):
-    """How a meter stands on its last day. `drifting`: 1 more, −1 less, 0 neither; `since` the day that it seems to
-    have begun, `found` the one on which it was found; `size` the mean of it, relative; `more` and `less` how near
-    either is, 1 is the threshold; `alarms` the days on which a drift was found."""
+    """The state of a meter on its last day.
+
+    `drifting`: 1 more, −1 less, 0 neither; `since` the day it seems to have begun, `found` the day it was found; `size`
+    the mean relative deviation; `more` and `less` the test statistic over its threshold; `judged` the number of days
+    judged; `alarms` the days on which a drift was found.
+    """
 
     drifting: int = 0
     since: int | None = None
@@ -48,16 +49,16 @@ class Verdict(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """`threshold` in spreads of a window of independent days; `sure` the drift that is found within WINDOWS[0] days in
-    nine of ten cases, relative, on a day of the usual spread."""
+    """`threshold` of the test statistic; `sure` the relative drift found within WINDOWS[0] days in nine of ten
+    cases."""
 
     threshold: float
     sure: float
 
 
 class Sums:
-    """Of one stretch of days: what a mean over any part of it needs. `residuals` in spreads, None of a day that is not
-    judged; `spreads` relative."""
+    """Prefix sums over a period, for means over any part of it. `residuals` in spreads, None where not judged;
+    `spreads` relative."""
 
     def __init__(self, residuals: Sequence[float | None], spreads: Sequence[float]) -> None:
         self.residuals = residuals
@@ -70,14 +71,14 @@ class Sums:
         self._count = [0.0, *accumulate(known)]
 
     def mean(self, begin: int, end: int) -> tuple[float, float]:
-        """(how clear, how big) the mean of the days from `begin` to before `end` is: in its own spread, and
-        relative."""
+        """Return the mean of the days [begin, end): in its own standard error, and relative."""
         weight = self._weight[end] - self._weight[begin]
         over = self._over[end] - self._over[begin]
         return (over / math.sqrt(weight), over / weight) if weight > 0 else (0.0, 0.0)
 
     def clearest(self, begin: int, end: int) -> float:
-        """Of the windows that end before `end`; 0 where too little is known or the mean is too small to be one."""
+        """Return the most significant mean of the windows that end before `end`; 0 where too little is known or it is
+        too small."""
         best = 0.0
         for days, stricter in zip(WINDOWS, STRICTER, strict=True):
             first = max(begin, end - days)
@@ -89,8 +90,8 @@ class Sums:
 
 
 class State(NamedTuple):
-    """After a stretch: `side` of the drift that stands, 0 without; `found`, `begin` (of what windows may see) and
-    `alarms` are numbers of days in it; `clear` how clear the last mean was."""
+    """The result of a run: `side` of the present drift, 0 without; `found`, `begin` (of what windows may see) and
+    `alarms` are day indexes; `clear` the last test statistic."""
 
     side: int
     found: int
@@ -100,7 +101,7 @@ class State(NamedTuple):
 
 
 def run(sums: Sums, threshold: float) -> State:
-    """Day by day."""
+    """Run the test day by day."""
     side, found, begin, alarms, clear = 0, 0, 0, [], 0.0
     for at, residual in enumerate(sums.residuals):
         if residual is None:
@@ -118,7 +119,7 @@ def run(sums: Sums, threshold: float) -> State:
 
 
 def judge(baseline: Baseline, days: Sequence[Day], limit: Limit) -> Verdict:
-    """The days after the reference period, in order."""
+    """Judge the days after the reference period, in order."""
     if not days:
         return Verdict()
     first = days[0].number
@@ -150,7 +151,7 @@ def judge(baseline: Baseline, days: Sequence[Day], limit: Limit) -> Verdict:
 
 
 def _since(sums: Sums, state: State) -> int:
-    """From which day to the find the mean is the clearest."""
+    """Return the start day for which the mean up to the find is most significant."""
     known = [
         at
         for at in range(max(state.begin, state.found + 1 - BACK_DAYS), state.found + 1)

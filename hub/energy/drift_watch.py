@@ -1,4 +1,4 @@
-"""Drift of each meter, judged once a day; what is found becomes an alert of the hub's book."""
+"""Judges the drift of each meter once a day, and raises alerts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from hub.energy.figures import Survey, day_name
 
 RULE = "energy_drift"
 RECENT = 21
-"""Days that a reference period under way leaves out: a drift must not become its own reference."""
+"""Days that an unfinished reference period leaves out, so that a drift does not become its own reference."""
 
 _log = logging.getLogger("hub.energy")
 
 
 class Reference(msgspec.Struct, kw_only=True):
-    """What the store remembers of one meter: the day that its reference period begins with, and the baseline, once it
-    is whole, with its threshold; `sorted` by which almanac: by another one it is fitted anew."""
+    """Stored state of one meter: the first day of its reference period, and the baseline with its threshold once it is
+    complete; `sorted`: the fingerprint of its almanac; a different one means a new fit."""
 
     origin: int = 0
     baseline: Baseline | None = None
@@ -37,13 +37,13 @@ class Reference(msgspec.Struct, kw_only=True):
 
 
 class _Older(msgspec.Struct):
-    """What every form of it has: a baseline of an older form is fitted anew from the hours."""
+    """The fields that all versions have; a baseline of an older version is fitted again from the hours."""
 
     origin: int = 0
 
 
 class DriftWatch:
-    """One a hub."""
+    """Judges all meters of the hub and keeps their states."""
 
     def __init__(self, survey: Survey, store: Store, book: Book) -> None:
         self._survey, self._store, self._book = survey, store, book
@@ -64,8 +64,8 @@ class DriftWatch:
             await self._alert(place, self.states[place.id])
 
     async def restart(self, place: str, by: str) -> dict[str, Any]:
-        """Let a new reference period begin today: the building was changed, or the drift is accepted. It stands in the
-        audit log, as of `by`."""
+        """Start a new reference period today: the building was changed, or the drift is accepted. Audited as an act of
+        `by`."""
         found = next(((one, meter) for one, meter in self._survey.meters() if one.id == place), None)
         if found is None:
             raise HubError(f"the place {place!r} has no meter; `ilot energy` lists those that have")
@@ -79,7 +79,7 @@ class DriftWatch:
     async def _judge(self, place: Place, meter: Meter) -> dict[str, Any]:
         if self._survey.outdoor is None:
             return {"state": "no-outdoor"}
-        from hub.energy.baseline_fit import LEAST_DAYS  # a hub that does not know the weather never fits anything
+        from hub.energy.baseline_fit import LEAST_DAYS  # late: a hub without outdoor temperature never fits anything
 
         known = await self._recall(place.id)
         series = self._survey.rollups.views.series((place.id, meter.metric))
@@ -110,7 +110,8 @@ class DriftWatch:
         return {**told, "schedule": almanac.name, "school_zone": almanac.zone, "school": _school(almanac, baseline)}
 
     async def _learn(self, place: str, reference: list[Day], by: str) -> tuple[Baseline, Limit] | None:
-        """The baseline so far, fitted anew once a week: it takes a hub's processor a second or two."""
+        """Return the preliminary baseline, fitted again once a week because it takes the hub's processor a second or
+        two."""
         key = reference[0].number, reference[-1].number // 7, by
         kept = self._learned.get(place)
         if kept is not None and kept[0] == key:
@@ -177,8 +178,8 @@ def _learn(days: list[Day]) -> tuple[Baseline, Limit] | None:
 
 
 def _school(almanac: Almanac, baseline: Baseline) -> str:
-    """What became of school holidays: "" where the meter has none, "unknown" where a day of the reference period is of
-    a school year in no list, "alike" or "apart"."""
+    """Return the treatment of school holidays: "" where the meter has none, "unknown" where a school year of the
+    reference period is not known, "alike" or "apart"."""
     if not almanac.zone:
         return ""
     whole = range(baseline.first, baseline.last + 1)

@@ -1,13 +1,13 @@
-"""Documents that the hub's identity has signed, and that anybody can check on any machine. Pure but for the keys.
+"""Documents signed by the hub's identity, verifiable on any machine. Pure but for the keys.
 
     statement   lp("ilot/evidence/1", hub id, Unix seconds in decimal, SHA-256 of the content)
     HTML        content ‖ `<!-- ilot-evidence 1 HUB SECONDS PUBLIC SIGNATURE -->` and a newline
     JSON        `{"report":` content `,"evidence":{"hub":…,"at":…,"public":…,"signature":…}}` and a newline
     other       the line of HTML, without the comment's marks, in a file of the same name with `.sig` behind it
 
-PUBLIC is the raw Ed25519 key (RFC 8032), SIGNATURE the signature of the statement, both base64. The hub's id is made
-from its public key (`hub.identity.keys.hub_id`), so a document proves by itself which hub wrote it; whose hub that is,
-the label on it and the owner's backend say.
+PUBLIC is the raw Ed25519 key (RFC 8032), SIGNATURE the signature of the statement, both base64. The hub's id is derived
+from its public key (`hub.protocol.hub_id`), so a document itself proves which hub wrote it; whose hub that is, is known
+from its label and the owner's backend.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _START, _MIDDLE = b'{"report":', b',"evidence":'
 
 
 class NotEvidence(HubError):
-    """A document without a signature, or whose signature does not hold."""
+    """Raised for a document without a signature, or with an invalid one."""
 
     exit_code = 7
 
 
 class Proof(NamedTuple):
-    """Who signed it and when (Unix seconds)."""
+    """The hub that signed a document, and when (Unix seconds)."""
 
     hub: str
     at: int
@@ -56,7 +56,7 @@ def sealed_html(content: bytes, key: Ed25519PrivateKey, at: float) -> bytes:
 
 
 def sealed_json(content: bytes, key: Ed25519PrivateKey, at: float) -> bytes:
-    """`content` is one JSON value."""
+    """Sign a document; `content` is one JSON value."""
     found = _LINE.fullmatch(_line(content, key, at))
     assert found is not None  # noqa: S101 - we wrote it
     evidence = _Evidence(found[1], int(found[2]), found[3], found[4])
@@ -64,12 +64,12 @@ def sealed_json(content: bytes, key: Ed25519PrivateKey, at: float) -> bytes:
 
 
 def signature_of(content: bytes, key: Ed25519PrivateKey, at: float) -> bytes:
-    """The `.sig` file beside any other document."""
+    """Return the `.sig` file for any other document."""
     return _line(content, key, at).encode() + b"\n"
 
 
 def verify(document: bytes, beside: bytes | None = None) -> Proof:
-    """Check a document, with its `.sig` where it has one. Raises NotEvidence, saying why."""
+    """Verify a document, with its `.sig` file if it has one. Raises NotEvidence with the reason."""
     if beside is not None:
         found = _LINE.fullmatch(beside.decode("ascii", "replace").strip())
         content = document

@@ -1,4 +1,4 @@
-"""Figures of meters and zones: what pages show and reports print."""
+"""Figures of meters and zones, for pages and reports."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from hub.history.rollups.recorder import Rollups
 from hub.history.rollups.views import Key
 
 JUDGED = 75.0
-"""Completeness in percent from which a day counts for the baseline and for drift."""
+"""Completeness in percent from which a day counts for baseline and drift."""
 
 
 class Survey:
-    """`zones`: id → (name, site, use); `trust`: how a device's last report came, "" where it has not spoken;
-    `day_types`: what a schedule says of days."""
+    """Reads the figures. `zones`: id → (name, site, use); `trust` returns the trust class of a device's last report, ""
+    without one; `almanac` returns the days of a schedule."""
 
     def __init__(
         self,
@@ -45,16 +45,16 @@ class Survey:
         return [(place, place.meter) for place in self._places() if place.meter is not None]
 
     def place_names(self) -> dict[str, str]:
-        """Id → what people call it, "" where nobody calls it anything."""
+        """Return id → display name, "" for places without one."""
         return {place.id: place.name for place in self._places()}
 
     def facts(self, place: Place, meter: Meter) -> dict[str, Any]:
-        """What is known of a meter, without figures."""
+        """Return the facts of a meter, without figures."""
         series = self.rollups.views.series((place.id, meter.metric))
         hands = series.hands if series is not None else ()
         device = hands[-1][1] if hands else ""
         name, _, use = self.zones.get(place.zone, ("", "", ""))
-        # Class and calibration belong to a meter, not to its place: of the next one those of the last say nothing.
+        # Class and calibration belong to a meter, not to its place: they do not carry over to its successor.
         there: Meter | MeterSwap = next((swap for swap in reversed(meter.swaps) if swap.serial), meter)
         known = METRICS.get(meter.metric)
         unit = series.unit if series is not None else known.unit if known is not None else ""
@@ -83,11 +83,11 @@ class Survey:
         return await cells(self.rollups.views, key, begin, end, step, self.now())
 
     async def year(self, place: Place, meter: Meter, year: int) -> dict[str, Any]:
-        """The months of a year, with kWh where it is energy, sums and what is missing."""
+        """Return the months of a year, with kWh where it is energy, sums and missing months."""
         calendar = self.calendar(place)
         begin, end = calendar.month_start(year * 12), calendar.month_start(year * 12 + 12)
         months = await self.cells((place.id, meter.metric), begin, min(end, int(self.now())), "month")
-        if not months:  # it never said anything: each month is a gap
+        if not months:  # never read: each month is a gap
             months = [Cell(start, None) for start in calendar.months(begin, min(end, int(self.now())))]
         kwh = None if meter.kwh is None else float(meter.kwh)
         rows: list[dict[str, Any]] = [
@@ -109,8 +109,8 @@ class Survey:
         }  # fmt: skip
 
     async def stretches(self, place: Place, meter: Meter, year: int) -> dict[str, list[dict[str, Any]]]:
-        """Of a year, up to an hour ago: `gaps`, in which nothing is known, and `estimates`, whose sum is known and
-        whose hours are not."""
+        """Return periods of a year, up to an hour ago: `gaps`, where nothing is known, and `estimates`, where only the
+        total is."""
         calendar, key = self.calendar(place), (place.id, meter.metric)
         begin = calendar.month_start(year * 12)
         end = min(calendar.month_start(year * 12 + 12), calendar.hour(self.now()) - HOUR)
@@ -135,7 +135,7 @@ class Survey:
         return found
 
     def temperatures(self, zone: str) -> list[Key]:
-        """The series of air temperature in a zone."""
+        """Return the series of air temperature in a zone."""
         here = {place.id for place in self._places() if place.zone == zone}
         return [key for key in self.rollups.series if key[0] in here and key[1] == "temperature"]
 
@@ -143,18 +143,18 @@ class Survey:
         return self.rollups.views.calendar_of((place.id, ""))
 
     def almanac(self, meter: Meter) -> Almanac:
-        """Which days are otherwise where it measures, as the configuration says by now."""
+        """Return the holidays and exceptional days at a meter, by the present configuration."""
         return self._almanac(meter.schedule)
 
     async def degree_days(self, begin: int, end: int) -> list[tuple[int, float | None, float | None]]:
-        """(day, mean, degree days) of each day of a stretch, None where too little is known."""
+        """Return (day, mean, degree days) for each day of a period, None where too little is known."""
         if self.outdoor is None:
             return []
         means = await self.means(begin, end)
         return [(day, mean, degree_days(mean, self.base)) for day, mean in means]
 
     async def means(self, begin: int, end: int) -> list[tuple[int, float | None]]:
-        """The mean outdoor temperature of each day."""
+        """Return the mean outdoor temperature of each day."""
         if self.outdoor is None:
             return []
         calendar = self.rollups.views.calendar_of(self.outdoor)
@@ -171,7 +171,7 @@ class Survey:
         return found
 
     async def days(self, place: Place, meter: Meter, begin: int) -> list[Day]:
-        """The whole days since `begin` that are known well enough to be judged; today's is none of them."""
+        """Return the whole days since `begin` known well enough to be judged; never today."""
         key, calendar, now = (place.id, meter.metric), self.calendar(place), self.now()
         end = calendar.day(now)
         if begin >= end:
@@ -204,7 +204,7 @@ class Survey:
 
 
 def day_name(number: int | None) -> str:
-    """`2026-03-02` of a day's number."""
+    """Format a day's number: `2026-03-02`."""
     return "" if number is None else date.fromordinal(number).isoformat()
 
 

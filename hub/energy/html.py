@@ -1,4 +1,4 @@
-"""Reports as HTML to print: dates, numbers and months as the language writes them."""
+"""Renders reports as printable HTML, with dates, numbers and months in the reader's language."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hub.i18n.typography import KEPT as WIDE
 from hub.i18n.typography import NARROW, Dated, dates_whole, typeset, unit_text, with_units
 
 MOST = 40
-"""Stretches of a kind that a meter's section lists; the JSON has all."""
+"""Periods listed per kind in a meter's section; the JSON has all."""
 
 
 def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
-    """One file that needs nothing else. Blocking."""
+    """Render one self-contained file. Blocking."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from jinja2.filters import do_forceescape, do_mark_safe
 
@@ -46,11 +46,11 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
         return f"{MONTHS[int(at) - 1][not french]} {year}"
 
     def said(prefix: str, value: str) -> str:
-        """In words, where there are some for it."""
+        """Translate a value where there is a text for it."""
         return word(prefix + value, lang) if prefix + value in WORDS else value
 
     def css(text: str) -> str:
-        """For a string of a style: all but letters and digits by their numbers (CSS Syntax 3, 4.3.7)."""
+        """Escape a string for CSS: all but letters and digits by code point (CSS Syntax 3, 4.3.7)."""
         return "".join(char if char.isalnum() and char.isascii() else f"\\{ord(char):06x}" for char in text)
 
     def spoken(key: str, **filled: object) -> str:
@@ -58,11 +58,11 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
         return Dated(text) if any(isinstance(one, Dated) for one in filled.values()) else text
 
     def printed(value: Any) -> Any:
-        """What `{{ … }}` prints: a browser would end a line within an English date."""
+        """Keep dates from wrapping: a browser would break a line within an English date."""
         return do_mark_safe(dates_whole(str(do_forceescape(str(value))))) if isinstance(value, Dated) else value
 
     def told(value: Any, ucum: str = "") -> str:
-        """What was written to a device."""
+        """Format a value written to a device."""
         if isinstance(value, bool):
             return word("yes" if value else "no", lang)
         if isinstance(value, dict):

@@ -1,5 +1,4 @@
-"""Weighted least squares of a few columns, in plain Python: a year of days and six columns take about two
-milliseconds. Pure."""
+"""Weighted least squares for a few columns, in plain Python: a year of days with six columns takes about 2 ms. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ def dot(weights: Sequence[float], row: Sequence[float]) -> float:
 
 
 def solve(rows: Sequence[Row], values: Sequence[float], weights: Sequence[float]) -> tuple[float, Row] | None:
-    """(what is left of the weighted squares, a weight for each column); None where the rows cannot tell them apart."""
+    """Return the weighted residual sum of squares and the coefficients; None where the system is singular."""
     size = len(rows[0])
     normal = [[0.0] * (size + 1) for _ in range(size)]
     total = 0.0
@@ -36,7 +35,8 @@ def solve(rows: Sequence[Row], values: Sequence[float], weights: Sequence[float]
 
 
 def gauss(lines: list[list[float]]) -> Row | None:
-    """The solution of a system, each line with its right side behind it (both are used up); None where it has none."""
+    """Solve a linear system by elimination, each line with its right side appended (both are overwritten); None if
+    singular."""
     size = len(lines)
     scale = [abs(lines[i][i]) for i in range(size)]
     for at in range(size):

@@ -1,7 +1,7 @@
-"""The yearly table from which somebody fills in OPERAT (arrêté du 10 avril 2020): a line a site, energy and unit.
+"""The yearly table for the OPERAT declaration (arrêté du 10 avril 2020): a line per site, energy and unit.
 
-As JSON it is objects; as CSV it is for a person and their spreadsheet: headings, energies and months in words, in the
-language that was asked for. What a meter did not say is in no sum, and is said.
+As JSON it is a list of objects; as CSV it is for people with a spreadsheet: headings, energies and months in words, in
+the language requested. What a meter did not report is in no sum, and is listed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from hub.i18n.typography import unit_text
 
 COLUMNS = ("year", "site", "carrier", "used", "unit", "kwh", "estimated", "complete", "missing", "meters")
 _BETWEEN = " / "
-"""Meters in one cell; a semicolon or a comma would end it in some spreadsheet."""
+"""Separator of meters in one cell; a semicolon or a comma would end the cell in some spreadsheets."""
 
 
 def lines(year: int, meters: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> list[dict[str, Any]]:
-    """`meters`: facts and figures of each; `titles`: sites, id → name. `used` and `estimated` in `unit` (UCUM), None
-    where nothing was read; `kwh` None where one of them is no energy; `completeness` in percent; `missing` months."""
+    """Build the table. `meters`: facts and figures of each; `titles`: site id → name.
+
+    `used` and `estimated` in `unit` (UCUM), None where nothing was read; `kwh` None where a meter counts no energy;
+    `completeness` in percent; `missing` months.
+    """
     by: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for meter in meters:
         by.setdefault((meter["site"], meter["carrier"], meter["unit"]), []).append(meter)
@@ -45,8 +48,8 @@ def lines(year: int, meters: Sequence[Mapping[str, Any]], titles: Mapping[str, s
 
 
 def as_csv(table: Sequence[Mapping[str, Any]], lang: str) -> bytes:
-    """In French as a French spreadsheet opens it: semicolons, a decimal comma, a byte order mark; otherwise as RFC 4180
-    has it. Numbers of years and meters that look like numbers stay text within their cells."""
+    """Encode the table: in French as French spreadsheets open it (semicolons, decimal commas, a byte order mark),
+    otherwise by RFC 4180."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";" if lang == "fr" else ",", lineterminator="\r\n")
     writer.writerow([word(f"operat-{name}", lang) for name in COLUMNS])
@@ -61,19 +64,19 @@ def as_csv(table: Sequence[Mapping[str, Any]], lang: str) -> bytes:
 
 
 def _called(meter: Mapping[str, Any], lang: str) -> str:
-    """A meter's name with its number, which alone a spreadsheet takes for a figure: it would drop its first zeros."""
+    """Return a meter's name with its number; a number alone would be read as a figure and lose its leading zeros."""
     return word("operat-meter", lang, name=meter["name"], serial=meter["serial"]) if meter["serial"] else meter["name"]
 
 
 def _missing(meters: Sequence[Mapping[str, Any]], lang: str) -> list[str]:
-    """The months of each meter of which nothing is known: all that is said of the only one."""
+    """Return the months without data of each meter, without its name if it is the only one."""
     said = [(meter["name"], months_text(meter["missing"], lang)) for meter in meters]
     colon = " : " if lang == "fr" else ": "
     return [months if len(meters) == 1 else f"{name}{colon}{months}" for name, months in said if months]
 
 
 def months_text(names: Sequence[str], lang: str) -> str:
-    """Months of one year, `2026-03`, in words; three and more that follow each other as a span."""
+    """Format months of one year, given as `2026-03`, in words; three and more consecutive ones as a span."""
     numbers = sorted(int(name.partition("-")[2]) for name in names)
     spans = [[at for _, at in run] for _, run in groupby(enumerate(numbers), lambda one: one[1] - one[0])]
     titles = [month[lang == "en"] for month in MONTHS]
@@ -87,7 +90,7 @@ def months_text(names: Sequence[str], lang: str) -> str:
 
 
 def _cell(cell: Any, lang: str) -> Any:
-    """None is empty, and nothing begins a formula (OWASP, CSV Injection)."""
+    """Encode a cell: None is empty, and none starts a formula (OWASP, CSV Injection)."""
     if isinstance(cell, float):
         return str(cell).replace(".", ",") if lang == "fr" else cell
     if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):

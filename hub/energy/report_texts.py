@@ -1,4 +1,4 @@
-"""The words of reports: key → (French, English)."""
+"""Texts of reports: key → (French, English)."""
 
 from __future__ import annotations
 
@@ -156,6 +156,6 @@ WORDS: dict[str, tuple[str, str]] = {
 
 
 def word(key: str, lang: str, **filled: object) -> str:
-    """In French, or English where `lang` says so."""
+    """Return a text in French, or in English where `lang` is "en"."""
     text = WORDS[key][lang == "en"]
     return text.format(**filled) if filled else text

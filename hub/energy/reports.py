@@ -1,11 +1,11 @@
-"""The documents that building law asks for, as data: R175-3, the yearly OPERAT file, the inspection dossier.
+"""Reports that building law requires, as data: R175-3, the yearly OPERAT file, the inspection dossier.
 
     r175      code de la construction et de l'habitation, R175-3: one section for each numbered requirement
     dossier   the same code, article R175-5-1: what an inspector asks to see of a system
     operat    arrêté du 10 avril 2020 (tertiary buildings): a year's consumption by carrier; see `hub.energy.operat`
 
-A figure that is estimated says so, a gap is declared and never filled, a meter that is missing is in no sum. These are
-engineering readings of the texts, not legal advice.
+Estimated figures are marked, gaps are declared and never filled, missing meters are in no sum. These are engineering
+readings of the texts, not legal advice.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ Call = Callable[[str, dict[str, Any]], Awaitable[Any]]
 KINDS = ("r175", "operat", "dossier")
 YEARS = 5
 MOST_ALERTS = 1000
-"""Of a month: so many are told at once."""
+"""Maximum alerts per month: the limit of one call."""
 MOST_COMMANDS = 50
 MOST_KEPT = 1000
-"""Commands that the hub tells of at once."""
+"""Maximum commands of one call."""
 
 
 class Reports:
-    """`operators`: id → (name, places, zones); `call` asks the other parts of the hub; `titles`: sites,
-    id → name; `writable`: what may be written, by device and metric."""
+    """Builds reports. `operators`: id → (name, places, zones); `call` calls other parts of the hub; `titles`: site id →
+    name; `writable`: the writable metrics by device."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Reports:
         self._titles, self._operators, self._call, self._writable = titles, operators, call, writable
 
     def reconfigure(self, title: str, titles: dict[str, str]) -> None:
-        """How the hub and its sites are called by now."""
+        """Set the names of the hub and its sites after a change of configuration."""
         self._title, self._titles = title, titles
 
     @property
@@ -62,7 +62,7 @@ class Reports:
         return {name: title for name, (title, _, _) in self._operators.items()}
 
     def meters(self, operator: str = "") -> list[tuple[Place, Meter]]:
-        """Those that an operator is given; all of them without one. Raises HubError on one that nobody declared."""
+        """Return the meters an operator may see, all without one. Raises HubError for an unknown operator."""
         found = self._survey.meters()
         if not operator:
             return found
@@ -72,14 +72,14 @@ class Reports:
         return [(place, meter) for place, meter in found if self._given(operator, place.id, place.zone)]
 
     def _given(self, operator: str, place: str, zone: str) -> bool:
-        """Is what stands there an operator's to know? Everything is, where none is meant."""
+        """Return whether an operator may see this place or zone; without an operator, everything."""
         if not operator:
             return True
         _, places, zones = self._operators[operator]
         return place in places or zone in zones
 
     async def make(self, kind: str, year: int, operator: str = "") -> dict[str, Any]:
-        """The data of a report; see the pages of the words for what its sections mean."""
+        """Return the data of a report; `hub.energy.report_texts` names its sections."""
         common = {
             "kind": kind, "hub": self._hub, "title": self._title, "year": year, "made": int(self._survey.now()),
             "operator": operator, "operator_name": self._operators[operator][0] if operator in self._operators else "",
@@ -125,7 +125,7 @@ class Reports:
         return found
 
     def _passed(self, place: Place, rows: list[dict[str, Any]], year: int) -> float:
-        """How many months were read, of the one under way as much of it as has passed."""
+        """Return the number of months read, the current one counted in part."""
         calendar, now = self._survey.calendar(place), self._survey.now()
         passed = 0.0
         for month, row in enumerate(rows, year * 12):
@@ -134,7 +134,7 @@ class Reports:
         return passed
 
     def _zones(self, meters: list[dict[str, Any]], operator: str) -> list[dict[str, Any]]:
-        """Every zone, those without a meter too: that is a gap of the building, and it is said."""
+        """Return every zone, including those without a meter: that is a gap of the building, and is reported."""
         by: dict[str, list[dict[str, Any]]] = {}
         for meter in meters:
             by.setdefault(meter["zone"], []).append(meter)
@@ -155,7 +155,7 @@ class Reports:
 
     @staticmethod
     def _sum(meters: list[dict[str, Any]]) -> float | None:
-        """kWh of those that have some; None where none has."""
+        """Return the sum in kWh of the meters that have any; None if none has."""
         known = [one["kwh"] for one in meters if one["kwh"] is not None and len(one["missing"]) < len(one["months"])]
         return round(sum(known), 3) if known else None
 
@@ -164,7 +164,7 @@ class Reports:
         if outdoor is None:
             return {"series": "", "base": self._survey.base, "months": []}
         calendar = self._survey.rollups.views.calendar_of(outdoor)
-        begin, today = calendar.month_start(year * 12), calendar.day(self._survey.now())  # which is not whole yet
+        begin, today = calendar.month_start(year * 12), calendar.day(self._survey.now())  # today is incomplete
         end = min(calendar.month_start(year * 12 + 12), today)
         months: dict[str, list[float | None]] = {}
         for day, _, value in await self._survey.degree_days(begin, end):
@@ -181,7 +181,7 @@ class Reports:
         }  # fmt: skip
 
     async def _archive(self, operator: str) -> list[dict[str, Any]]:
-        """Each meter's months of the last five years, and which of them are missing."""
+        """Return each meter's months of the last five years, and which are missing."""
         found = []
         views, now = self._survey.rollups.views, self._survey.now()
         for place, meter in self.meters(operator):
@@ -205,10 +205,10 @@ class Reports:
         return [{"name": one["name"], "state": one["state"], "devices": of[one["name"]]} for one in status["plugins"]]
 
     async def _control(self, operator: str) -> dict[str, Any]:
-        """What can be written, by whom: manual stop; and which rules act by themselves: autonomous operation."""
+        """Return what can be written and by whom (manual stop), and the latest commands (autonomous operation)."""
         devices, places = await self._theirs(operator), self._survey.place_names()
         names = {one["id"]: _called(one, places) for one in devices}
-        # Of an operator's the newest may be older than all that were given elsewhere since.
+        # An operator's newest commands may be older than many others given since.
         asked = MOST_COMMANDS if not operator else MOST_KEPT
         commands = (await self._call("command.list", {"limit": asked}))["commands"]
         shown = ("at", "device", "metric", "value", "values", "by", "state")
@@ -223,13 +223,13 @@ class Reports:
         }
 
     async def _alerts(self, year: int, operator: str) -> dict[str, Any]:
-        """Those that were raised in it, the newest first, and how many are open today, whenever they were raised; `cut`
-        where a month has more than are told at once."""
+        """Return the alerts raised in the year, newest first, and how many are open today; `cut` where a month exceeds
+        the limit."""
         calendar, now = self._survey.rollups.views.calendar_of(("", "")), self._survey.now()
         starts = [calendar.month_start(year * 12 + month) for month in range(13)]
         found: list[dict[str, Any]] = []
         cut = False
-        for begin, end in itertools.pairwise(starts):  # by months: an answer has its limit
+        for begin, end in itertools.pairwise(starts):  # by month: a call has a limit
             if begin > now:
                 break
             asked = {"all": True, "limit": MOST_ALERTS, "from": begin, "to": end}
@@ -245,11 +245,11 @@ class Reports:
         }  # fmt: skip
 
     async def _theirs(self, operator: str) -> list[dict[str, Any]]:
-        """The devices that an operator is told of."""
+        """Return the devices an operator may see."""
         return self._known(operator, (await self._call("devices", {}))["devices"])
 
     def _known(self, operator: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Those of devices or alerts that an operator is told of."""
+        """Return the devices or alerts that an operator may see."""
         return [one for one in rows if self._given(operator, one.get("place") or "", one.get("zone") or "")]
 
     async def _devices(self, operator: str) -> list[dict[str, Any]]:
@@ -270,17 +270,17 @@ class Reports:
 
 
 def _within(one: dict[str, Any], names: dict[str, str], operator: str) -> bool:
-    """Is it about a device that is among these? For the hub's owner it is one, also when it is there no more."""
+    """Return whether it concerns one of these devices; for the owner always, even if the device is gone."""
     return not operator or one["device"] in names
 
 
 def _called(device: dict[str, Any], places: dict[str, str]) -> str:
-    """A device by its own name, or its place's; by its id where it has neither."""
+    """Return a device's name, else its place's, else its id."""
     return device.get("name") or places.get(device.get("place") or "") or str(device["id"])
 
 
 def _named(one: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    """What people call the device and the metric of a command, and its unit (UCUM)."""
+    """Return display names of the device and metric of a command, and its unit (UCUM)."""
     known = METRICS.get(one["metric"])
     return {
         "name": names.get(one["device"], one["device"]), "unit": known.unit if known is not None else "",

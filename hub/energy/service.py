@@ -1,4 +1,4 @@
-"""Energy, as the hub runs it and answers for it."""
+"""The energy service: runs the drift watch and answers calls."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from hub.history.rollups.cells import STEPS, Cell, fitting
 from hub.history.rollups.views import Key
 
 FIRST_S, EVERY_S = 300.0, 6 * 3600.0
-"""Judged five minutes after the start, and four times a day: a verdict changes with a day's end, or with late data."""
+"""Judged five minutes after the start and four times a day: a verdict changes with a day's end, or with late data."""
 FORMATS = {"r175": ("html", "json"), "dossier": ("html", "json"), "operat": ("csv", "json")}
 
 
 class Energy:
-    """One a hub. `drain` takes what waits for history; `key` is the hub's identity; `timezone` of its site."""
+    """Energy in a running hub. `drain` flushes what waits for history; `key` is the hub's identity; `timezone` that of
+    its site."""
 
     def __init__(
         self,
@@ -46,8 +47,8 @@ class Energy:
     def reconfigure(
         self, zones: Mapping[str, tuple[str, str, str]], timezone: str, title: str, titles: dict[str, str]
     ) -> None:
-        """What the configuration says by now: id → (name, site, use), the time zone of the hub's site, the hub's name
-        and those of the sites."""
+        """Apply a new configuration: zone id → (name, site, use), the time zone of the hub's site, the names of hub and
+        sites."""
         self._survey.zones, self._timezone = zones, timezone
         self._reports.reconfigure(title, titles)
 
@@ -67,7 +68,7 @@ class Energy:
         return {"meters": len(self._survey.meters()), "drift": states}
 
     def complaints(self) -> list[str]:
-        """Sentences for `ilot status`."""
+        """Return the problems to show in `ilot status`, one sentence each."""
         said = []
         for place, meter in self._survey.meters():
             count = len(self._survey.facts(place, meter)["swaps_undeclared"])
@@ -86,16 +87,19 @@ class Energy:
         return said
 
     def calls(self) -> dict[str, Any]:
-        """energy.meters {} · energy.meter {place, from, to, step} · energy.zone {zone, from, to, step} · energy.judge
-        {} · energy.restart {place, by, dry_run} · energy.report {kind, format, lang, year, operator} → {name,
-        document (text), signature (of a CSV)}."""
+        """Return the handlers of the control socket.
+
+        energy.meters {} · energy.meter {place, from, to, step} · energy.zone {zone, from, to, step} · energy.judge {} ·
+        energy.restart {place, by, dry_run} · energy.report {kind, format, lang, year, operator} → {name, document
+        (text), signature (of a CSV)}.
+        """
         return {
             "energy.meters": self._meters, "energy.meter": self._meter, "energy.zone": self._zone,
             "energy.judge": self._judge, "energy.restart": self._restart, "energy.report": self._report,
         }  # fmt: skip
 
     async def _meters(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Each meter with this year's months, and each zone with its meters."""
+        """Return each meter with this year's months, and each zone."""
         self._drain()
         year = self._year(arguments)
         found = []
@@ -118,7 +122,7 @@ class Energy:
         }  # fmt: skip
 
     async def _meter(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """One meter's consumption by hours, days or months."""
+        """Return one meter's consumption by hours, days or months."""
         self._drain()
         wanted = str(arguments.get("place", ""))
         place, meter = next(((p, m) for p, m in self._survey.meters() if p.id == wanted), (None, None))
@@ -133,7 +137,7 @@ class Energy:
         }  # fmt: skip
 
     async def _zone(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """A zone's consumption by carrier, in kWh where all of its meters have them, and its mean temperature."""
+        """Return a zone's consumption by carrier, in kWh where all its meters have them, and its mean temperature."""
         self._drain()
         zone = str(arguments.get("zone", ""))
         if zone not in self._survey.zones:
@@ -176,7 +180,7 @@ class Energy:
         return {"zone": zone, "name": name or zone, "site": site, "use": use, "sums": sums, "temperature": temperature}
 
     def _span(self, arguments: dict[str, Any]) -> tuple[int, int, str]:
-        """Raises HubError."""
+        """Read the period and step of a call. Raises HubError."""
         end = int(number(arguments, "to", self._clock.now()))
         begin = int(number(arguments, "from", end - 7 * 86_400))
         step = str(arguments.get("step") or "") or fitting(begin, end)

@@ -1,11 +1,10 @@
-"""How clear a mean must be before it is a drift: from what chance alone does to this meter. Pure.
+"""Thresholds of the drift test, from the noise of each meter. Pure.
 
-The threshold is not taken from a table: it is what chance reaches QUIET times a year in DRAWN_Y simulated ones. Their
-noise follows the residuals of the reference period (an autoregression of their own, fed with their own innovations
-drawn again: Bühlmann, Bernoulli 3, 1997; and where their means over two weeks stray more than that explains, a slow
-wandering that does), so noise that lasts is no drift; and each simulated year is judged by a baseline that was fitted
-to another one, because the real one is no better known. The draw has a fixed seed: the same days give the same
-threshold.
+The threshold is not taken from a table: it is what chance exceeds QUIET times a year in DRAWN_Y simulated years. Their
+noise follows the residuals of the reference period: an autoregression with resampled innovations (sieve bootstrap,
+Bühlmann, Bernoulli 3, 1997), plus a slow random wander where two-week means vary more than that explains; so persistent
+noise is no drift. Each simulated year is judged by a baseline fitted to another one, because the real one is no better
+known. The seed is fixed: the same days give the same threshold.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ DRAWN_Y = 80
 TRIED = 12
 SLOW_DAYS = 21.0
 LASTING = 0.8
-"""Of a wandering's variance: what a mean over the first window keeps of it."""
+"""Share of the wander's variance that a mean over the first window keeps."""
 
 
 def limit_of(baseline: Baseline, days: Sequence[Day]) -> Limit:
-    """The threshold of a meter, from its reference period."""
+    """Compute the threshold of a meter from its reference period."""
     known = {day.number: day for day in days}
     numbers = list(range(baseline.first, baseline.last + 1))
     rows = [
@@ -72,7 +71,7 @@ def _minus(rows: _Rows, drawn: Sequence[float], bias: Sequence[float]) -> list[f
 
 
 def _strays(years: Sequence[Sequence[float | None]], spreads: Sequence[float]) -> float:
-    """The mean square of the first window's mean, in its own spread."""
+    """Return the mean square of the first window's mean, in its own standard error."""
     found = []
     for residuals in years:
         sums = Sums(residuals, spreads)
@@ -81,7 +80,7 @@ def _strays(years: Sequence[Sequence[float | None]], spreads: Sequence[float]) -
 
 
 class _Noise:
-    """An autoregression of the residuals, None of a day that is not known; Yule-Walker."""
+    """An autoregressive model of the residuals (Yule-Walker); None marks unknown days."""
 
     def __init__(self, residuals: Sequence[float | None], lost: int) -> None:
         known = [one for one in residuals if one is not None]
@@ -90,7 +89,7 @@ class _Noise:
         lags = [_lagged(clean, lag) for lag in range(ORDER + 1)]
         lines = [[lags[abs(i - j)] for j in range(ORDER)] + [lags[i + 1]] for i in range(ORDER)]
         self.follow: tuple[float, ...] = gauss(lines) or ()
-        if sum(abs(one) for one in self.follow) > 0.95:  # it would not die out: nothing that a year can tell
+        if sum(abs(one) for one in self.follow) > 0.95:  # nearly non-stationary, which a year of data cannot establish
             first = max(-0.9, min(0.9, lags[1] / lags[0]))
             self.follow = (first,)
         self.innovations = [
@@ -99,7 +98,7 @@ class _Noise:
             if (one := clean[at]) is not None
             and len(last := [x for x in clean[at - len(self.follow) : at][::-1] if x is not None]) == len(self.follow)
         ] or [0.0]
-        # A fitted model takes away some of what lasts: the noise of a year that it has not seen is so much wider.
+        # A fitted model absorbs some persistent noise: the noise of an unseen year is wider by this factor.
         lasting = (
             1
             / max(0.2, 1 - sum(self.follow)) ** 2
@@ -109,7 +108,8 @@ class _Noise:
         self.slow = 0.0
 
     def wander(self, strays: float, years: Sequence[Sequence[float | None]], spreads: Sequence[float]) -> None:
-        """Let it wander as far as the means of the reference period strayed beyond those of `years` without."""
+        """Set the slow wander by the excess of the reference period's two-week means over those of `years` without
+        it."""
         self.slow = math.sqrt(max(0.0, strays - _strays(years, spreads)) / (WINDOWS[0] * LASTING))
 
     def drawn(self, chance: Random, days: int) -> list[float]:
@@ -136,8 +136,8 @@ def _lagged(residuals: Sequence[float | None], lag: int) -> float:
 
 
 class _Errors:
-    """How wrong a baseline is that was fitted to some noise: the same least squares, its balance temperatures and its
-    inertia taken as straight lines near where they were found. In spreads of each day."""
+    """The error of a baseline fitted to noise, in spreads of each day: the same least squares, linearised around the
+    balance temperatures and inertia found."""
 
     def __init__(self, baseline: Baseline, days: Sequence[Day | None]) -> None:
         self._rows: list[tuple[tuple[float, ...], float] | None] = []
@@ -146,7 +146,7 @@ class _Errors:
                 self._rows.append(None)
                 continue
             unit = max(baseline.expected(day), FLOOR * baseline.typical) * baseline.spread(day)
-            weight = baseline.spread(day)  # of least squares of what is relative: a wide day counts like others
+            weight = baseline.spread(day)  # relative least squares: days with a wide spread count like others
             self._rows.append((tuple(one / unit for one in _slopes(baseline, day)), weight))
         size = len(_slopes(baseline, next(day for day in days if day is not None)))
         normal = [[0.0] * size for _ in range(size)]
@@ -176,7 +176,8 @@ class _Errors:
 
 
 def _slopes(baseline: Baseline, day: Day) -> tuple[float, ...]:
-    """What one more of each figure that was fitted adds to that day: weights, balance temperatures, inertia."""
+    """Return the derivatives of that day's expectation by each fitted figure: weights, balance temperatures,
+    inertia."""
     row: list[float] = []
     for at, kind in enumerate(baseline.kinds):
         shape = kind.shape

@@ -1,7 +1,7 @@
-"""A zone's hours, days and months, out of those of its series. Pure.
+"""Combines hours, days or months of the series of a zone. Pure.
 
-A sum has a value where any of its meters has one, and is as complete as its meters are on the average: a meter that is
-missing makes it less complete, never smaller in silence. A mean is that of the series that spoke.
+A sum has a value where any of its meters has one, and its completeness is the mean of theirs: a missing meter lowers
+the completeness, so the sum is never silently too small. A mean covers the series with values.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hub.history.rollups.cells import Cell
 
 
 def summed(many: Sequence[Sequence[Cell]], factors: Sequence[float]) -> list[Cell]:
-    """Counters of one zone, each times its factor; all of the same edges."""
+    """Add up the counters of a zone, each times its factor; all with the same edges."""
     whole = [one for one in many if one]
     found = []
     for at in range(max((len(one) for one in whole), default=0)):
@@ -26,7 +26,7 @@ def summed(many: Sequence[Sequence[Cell]], factors: Sequence[float]) -> list[Cel
 
 
 def averaged(many: Sequence[Sequence[Cell]]) -> list[Cell]:
-    """Gauges of one zone; all of the same edges."""
+    """Average the gauges of a zone; all with the same edges."""
     found = []
     for at in range(max((len(one) for one in many), default=0)):
         row = [one[at] for one in many if at < len(one)]

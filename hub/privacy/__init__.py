@@ -1,4 +1,4 @@
-"""Protection of personal data.
+"""Privacy: protection of personal data.
 
     rules_engine/     rules applied to each report before anything touches the disk
     window_publisher  counts and means over a window of time, published when it ends

@@ -1,8 +1,8 @@
-"""Erasures on their way to the backend, and its word that they are done.
+"""Sends erasures to the backend and fetches its confirmations.
 
-Each leaves in the `alerts` stream at once, and again at each start of this hub until it is confirmed. While one is open
-the hub asks `GET /v1/erasures` over the owner's pinned TLS, with its client certificate: every 10 s in the first five
-minutes, then every five minutes. The answer lists {id, readings, left} of what the backend has executed for this hub.
+Each erasure is sent in the `alerts` stream at once, and again at each start until it is confirmed. While one is open
+the hub requests `GET /v1/erasures` over the owner's pinned TLS with its client certificate: every 10 s in the first
+five minutes, then every five minutes. The answer lists {id, readings, left} of the erasures executed for this hub.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hub.store_and_forward.buffer import Buffer
 LOOK_S, SOON_S, SELDOM_S = 1.0, 10.0, 300.0
 FRESH_S = 300.0
 PATIENCE_S = 86_400.0
-"""After this an erasure that nobody confirms is said in `ilot status`."""
+"""Seconds after which an unconfirmed erasure is reported in `ilot status`."""
 
 _log = logging.getLogger("hub.privacy")
 
@@ -41,7 +41,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Erasing:
-    """One a hub. `up` says whether any uplink is."""
+    """Sends and polls the erasures of one hub. `up` returns whether any transport is connected."""
 
     def __init__(
         self, memory: Memory, buffer: Buffer, clock: Clock, *, http: Http, url: str, up: Callable[[], bool]
@@ -55,7 +55,7 @@ class Erasing:
         self._quiet = False
 
     def ordered(self) -> None:
-        """There is a new one."""
+        """Reload the erasures: there is a new one."""
         self._open, self._asked = None, None
 
     async def run(self) -> None:
@@ -71,7 +71,7 @@ class Erasing:
                 self._quiet = False
 
     async def turn(self) -> None:
-        """One look: tells what is not told, asks what is done."""
+        """Send new erasures, and poll for confirmations if a poll is due."""
         if self._open is None:
             self._open = await self._memory.erasures(open_only=True)
         if not self._open:
@@ -110,7 +110,7 @@ class Erasing:
                 self._open = None
 
     def status(self) -> dict[str, Any]:
-        """For the control socket."""
+        """Return the state for the control socket."""
         return {"open": len(self._open or ())}
 
     def complaints(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Windows that end: what they publish goes into the buffer like any reading, once a second at most."""
+"""Publishes the figures of windows that ended: appends them to the buffer like readings, at most once a second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger("hub.privacy")
 
 
 class Protecting:
-    """One a hub."""
+    """Publishes the windows of one hub."""
 
     def __init__(self, privacy: Privacy, buffer: Buffer, clock: Clock) -> None:
         self._privacy, self._buffer, self._clock = privacy, buffer, clock
@@ -33,7 +33,7 @@ class Protecting:
             self.turn()
 
     def turn(self) -> None:
-        """Publish what is over. What the buffer has no room for waits."""
+        """Publish what is over. Figures without room in the buffer wait."""
         self._owed += self._privacy.windows.due()
         while self._owed:
             one = self._owed[0]
@@ -50,7 +50,7 @@ class Protecting:
             self.published[one.unit.device, one.unit.metric] = one
 
     def status(self) -> dict[str, Any]:
-        """For the control socket."""
+        """Return the state for the control socket."""
         return {
             "rules": len(self._privacy.rules), "figures": self.figures, "missing": self.missing,
             "consents": len(self._privacy.consents),

@@ -1,9 +1,9 @@
-"""What people agree to, and what happens when they no longer do.
+"""Consents of people, and what their withdrawal causes.
 
-model     consents and erasures as nouns
-tables    their tables in the store, and the keys of pseudonyms
+model        consents and erasures
+tables       their tables in the store, and the keys of pseudonyms
 erasure_rows an erasure as a row of the `alerts` stream
-service   gives, lists, withdraws: the calls that the command line and the pages make
+service      the calls: give, list, withdraw
 """
 
 from hub.privacy.consent.model import Consent, ConsentRefused, Erasure

@@ -1,6 +1,6 @@
 """An erasure as a row of the `alerts` stream: a report whose metrics are those below. Pure.
 
-It leaves at once, like an alert, and is told again at each start until the backend confirms it: the backend knows it by
+It is sent at once, like an alert, and again at each start until the backend confirms it; the backend recognises it by
 its id. `erase_until` is in Unix seconds; `erase_kind` is "pseudonym" or "device" (`hub.privacy.consent.model`).
 """
 

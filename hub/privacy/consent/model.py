@@ -1,9 +1,9 @@
 """A consent and an erasure. Pure.
 
-    given ──▶ ended     by a withdrawal; for good: a new consent is another one, with another key
+    given ──▶ ended     by a withdrawal, for good: a new consent is a separate one with its own key
 
-A consent is of one person, for one purpose, about one home (zone). A withdrawal by anybody of that home ends all
-consents of that purpose there: the readings of a flat are those of everybody in it.
+A consent is given by one person, for one purpose, in one home (zone). A withdrawal by anybody of that home ends all
+consents of that purpose there, because the readings of a flat concern everybody in it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ PSEUDONYM, DEVICE = "pseudonym", "device"
 
 
 class ConsentRefused(HubError):
-    """This consent cannot be given, or there is none."""
+    """Raised when a consent cannot be given, or there is none."""
 
     exit_code = 3
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True):
-    """Times are Unix seconds. `given`: the date on the form; `recorded` when and `by` whom it was entered; `ended` None
-    while it holds, `why` it ended."""
+    """A consent. Times are Unix seconds. `given`: the date on the form; `recorded` when and `by` whom it was entered;
+    `ended` None while it is valid, `why` it ended."""
 
     n: int
     person: str
@@ -37,9 +37,12 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
-    """What the backend is told to delete: all of `name`, a pseudonym, for ever; or what is personal of a device `name`
-    until `until`. `confirmed`: when the backend said that it had, and how many `readings`; `left`: how many of a
-    device it keeps, as they say nothing of people."""
+    """A deletion requested from the backend: all data of `name`, a pseudonym, for ever; or personal data of a device
+    `name` until `until`.
+
+    `confirmed`: when the backend confirmed it, with the number of `readings` deleted; `left`: the number of
+    non-personal readings of a device that it keeps.
+    """
 
     id: str
     kind: str

@@ -1,9 +1,9 @@
-"""Consents given, looked at and withdrawn. The calls that `ilot privacy` and the pages make.
+"""The consent service: calls of `ilot privacy` and the pages.
 
-A withdrawal is one transaction (consent ended, key destroyed, erasure ordered, audited); the straight path knows
-before the call returns, so that the next report is dropped. Then the backend is told (`hub.privacy.erasure_requests`),
-and what this hub itself still holds of the home is erased: that it is owed is written with the withdrawal, so that a
-kill or a disk that refuses puts it off and does not forget it.
+A withdrawal is one transaction (consent ended, key destroyed, erasure ordered, audited); the path of a reading knows
+before the call returns, so that the next report is dropped. Then the backend is informed
+(`hub.privacy.erasure_requests`), and the home's data on this hub are erased: that this is pending is written with the
+withdrawal, so that a kill or a refusing disk delays it but does not lose it.
 """
 
 from __future__ import annotations
@@ -31,18 +31,21 @@ from hub.privacy.rules_engine.pseudonyms import group_name
 
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 EARLIEST = date(2000, 1, 1)
-"""No form is older."""
+"""Earliest date of a form."""
 NOT_THEN = "a consent is dated between 2000 and now"
 AGAIN_S = 60.0
-"""Until what could not be erased is tried again."""
+"""Seconds between retries of pending erasures."""
 
 _log = logging.getLogger("hub.privacy")
 
 
 class ConsentService:
-    """One a hub. `homes`: zone → its name; `devices` lists those of a zone, `device` knows one by its id. `forget`
-    erases what this hub holds of devices and says how much, by part; `ordered` is told that an erasure waits;
-    `timezone` says in which zone (IANA name) dates of forms are."""
+    """The consents of one hub.
+
+    `homes`: zone → its name; `devices` lists those of a zone, `device` looks one up. `forget` erases this hub's data of
+    devices and returns the amounts by part; `ordered` is called when an erasure is pending; `timezone` returns the IANA
+    zone of dates on forms.
+    """
 
     def __init__(
         self,
@@ -61,11 +64,11 @@ class ConsentService:
         self._memory, self._privacy, self._clock = memory, privacy, clock
         self._homes, self._devices, self._device = homes, devices, device
         self._recompile, self._forget, self._ordered, self._timezone = recompile, forget, ordered, timezone
-        self._turn = asyncio.Lock()  # of erasing here
-        self._owing = True  # perhaps: a former life may have been killed before it had erased
+        self._turn = asyncio.Lock()  # serialises erasures on this hub
+        self._owing = True  # an earlier run may have been killed before it had erased
 
     async def run(self) -> None:
-        """Erase what a former life, or a disk that refused, left."""
+        """Retry erasures that an earlier run, or a refusing disk, left pending."""
         while True:
             if self._owing:
                 try:
@@ -75,24 +78,24 @@ class ConsentService:
             await self._clock.sleep(AGAIN_S)
 
     async def settle(self) -> None:
-        """Erase here what is owed. Raises HubError."""
+        """Erase what is pending on this hub. Raises HubError."""
         async with self._turn:
             if traces := await self._memory.traces():
                 await self._erased(traces)
             self._owing = False
 
     async def load(self) -> None:
-        """Before the plugins start: which keys there are. Those of homes that keep something without a consent, and of
-        the hub itself, are made at the first start."""
+        """Load the pseudonym keys. Call before the plugins start. Keys of homes that keep data without a consent, and
+        of the hub itself, are created at the first start."""
         for (zone, purpose), key in (await self._memory.load(self._wanted())).items():
             self._privacy.consents.begin(zone, purpose, key)
 
     async def reconfigure(self, homes: Mapping[str, str]) -> None:
-        """Other zones, or other rules, while the hub runs. Keys that they need now are made. Raises StorageError."""
+        """Apply other zones or rules while the hub runs, creating keys they need. Raises StorageError."""
         self._homes = homes
         wanted = [key for key in self._wanted() if self._privacy.consents.key(*key) is None]
         made = await self._memory.load(wanted)
-        for zone, purpose in wanted:  # and no other: a consent may have been withdrawn meanwhile
+        for zone, purpose in wanted:  # only these: a consent may have been withdrawn meanwhile
             self._privacy.consents.begin(zone, purpose, made[zone, purpose])
 
     def _wanted(self) -> list[tuple[str, str]]:
@@ -103,9 +106,12 @@ class ConsentService:
         return keyed or self._privacy.dwelling(zone)
 
     def calls(self) -> dict[str, Call]:
-        """consent.give {person, purpose, zone, date, by, dry_run} · consent.list {person} · consent.access {person} ·
+        """Return the handlers.
+
+        consent.give {person, purpose, zone, date, by, dry_run} · consent.list {person} · consent.access {person} ·
         consent.withdraw {person, purpose, by, dry_run} · device.erase {device, by, dry_run}. `date`: the day on the
-        form, 2026-11-28; today without it. The first three say in which `timezone` days are."""
+        form, 2026-11-28, by default today. The first three return the `timezone` of days.
+        """
         return {
             "consent.give": self._give, "consent.list": self._list, "consent.access": self._access,
             "consent.withdraw": self._withdraw, "device.erase": self._erase,
@@ -139,7 +145,7 @@ class ConsentService:
         }  # fmt: skip
 
     def _midnight(self, day: str) -> float:
-        """When that day began where the hub hangs: the clock of who types it may be of another zone."""
+        """Return the start of a day at the hub's site: the client's clock may be in another zone."""
         try:
             on = date.fromisoformat(day)
         except ValueError:
@@ -163,7 +169,7 @@ class ConsentService:
         }
 
     async def _access(self, arguments: dict[str, Any]) -> Any:
-        """What this hub knows of a person: where the readings are, under which name, and who has them."""
+        """Return what this hub knows of a person: where the readings are, under which name, and who has them."""
         person = str(arguments.get("person", ""))
         consents = await self._memory.consents(person)
         if not consents:
@@ -211,7 +217,7 @@ class ConsentService:
             return {**answer, **self._order(erasures), "erased": await self._erased(traces)}
 
     async def _erase(self, arguments: dict[str, Any]) -> Any:
-        """What is personal of one device, known or not: here, and at the backend until now."""
+        """Erase personal data of one device, known or not: here, and at the backend until now."""
         device = str(arguments.get("device", ""))
         if not device or len(device) > 153:
             raise ConsentRefused("name a device: scheme:identifier")
@@ -224,7 +230,7 @@ class ConsentService:
             return {"device": device, **self._order([erasure]), "erased": await self._erased([(device, place)])}
 
     async def _erased(self, traces: Traces) -> dict[str, int]:
-        """Erase it here, and owe it no more. How much, by part."""
+        """Erase data on this hub and mark it as done; returns the amounts by part."""
         before, self._owing = self._owing, True
         gone = await self._forget([Device(id=device, integration="", place=place) for device, place in traces])
         await self._memory.erased(traces)

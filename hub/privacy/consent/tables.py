@@ -1,7 +1,7 @@
-"""The tables of consents, of keys of pseudonyms and of erasures, in the hub's store.
+"""Tables of consents, pseudonym keys and erasures in the hub's store.
 
-The keys are in no backup (`hub.core.store.STAYS`): what is destroyed here is destroyed. A hub that is restored makes
-new ones, so that its pseudonyms change.
+The keys are in no backup (`hub.core.store.STAYS`): a key destroyed here cannot be recovered. A restored hub makes new
+ones, so its pseudonyms change.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _CONSENTS = "SELECT n, person, purpose, zone, given, recorded, by, ended, why FR
 _ERASURES = "SELECT id, kind, name, until, asked, person, confirmed, readings, left FROM erasures"
 
 _OWED = "forgetting"
-"""Key of `meta`: (device, place) of which this hub itself has still to erase what it holds, as msgpack."""
+"""Key in `meta`: (device, place) whose data this hub still has to erase, as msgpack."""
 
 Key = tuple[str, str]
-"""zone and purpose."""
+"""(zone, purpose)."""
 
 Traces = list[tuple[str, str]]
-"""Device and place of each whose past is to be erased here."""
+"""(device, place) whose data are to be erased on this hub."""
 
 
 class Memory:
@@ -37,7 +37,7 @@ class Memory:
         self._store = store
 
     async def load(self, wanted: Iterable[Key]) -> dict[Key, bytes]:
-        """The keys of what is consented to, and of what is `wanted`, made where they are not there yet."""
+        """Return the keys of valid consents, and those `wanted`, creating missing ones."""
         asked = list(wanted)
 
         def work(db: apsw.Connection) -> dict[Key, bytes]:
@@ -51,15 +51,17 @@ class Memory:
         return await self._store.call(work)
 
     async def consents(self, person: str = "") -> list[Consent]:
-        """All, or those of a person, the newest first."""
+        """Return all consents, or those of a person, newest first."""
         rows = await self._store.call(
             lambda db: list(db.execute(f"{_CONSENTS} WHERE ? IN ('', person) ORDER BY n DESC", (person,)))
         )
         return [msgspec.convert(dict(zip(_names(_CONSENTS), row, strict=True)), Consent) for row in rows]
 
     async def give(self, consent: Consent) -> bytes:
-        """Write a consent down, audited; the key of its pseudonyms. Raises ConsentRefused where this person's holds
-        already: two people may enter one form at once."""
+        """Store a consent, audited; returns the key of its pseudonyms.
+
+        Raises ConsentRefused where this person's consent is valid already: two people may enter one form at once.
+        """
         same = "SELECT 1 FROM consents WHERE person = ? AND purpose = ? AND zone = ? AND ended IS NULL"
         who = (consent.person, consent.purpose, consent.zone)
 
@@ -81,8 +83,8 @@ class Memory:
     async def end(
         self, person: str, keys: Iterable[Key], at: float, by: str, why: str, traces: Traces
     ) -> list[Erasure]:
-        """End every consent of these homes and purposes, destroy their keys, and write down what the backend has to
-        erase, and this hub itself (`traces`), in one transaction, audited."""
+        """End every consent of these homes and purposes, destroy their keys, and record the erasures pending at the
+        backend and on this hub (`traces`), in one transaction, audited."""
         ended = list(keys)
 
         def work(db: apsw.Connection) -> list[Erasure]:
@@ -110,7 +112,7 @@ class Memory:
         return await self._store.call(work)
 
     async def erase_device(self, device: str, place: str, at: float, by: str) -> Erasure:
-        """Write down that the backend has to erase what is personal of a device, and this hub too, audited."""
+        """Record that personal data of a device are to be erased at the backend and on this hub, audited."""
 
         def work(db: apsw.Connection) -> Erasure:
             with transaction(db):
@@ -123,11 +125,11 @@ class Memory:
         return await self._store.call(work)
 
     async def traces(self) -> Traces:
-        """What this hub has still to erase of its own."""
+        """Return what is still to be erased on this hub."""
         return await self._store.call(_owed)
 
     async def erased(self, traces: Traces) -> None:
-        """This hub holds nothing of these any more."""
+        """Record that these were erased on this hub."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
@@ -136,13 +138,13 @@ class Memory:
         await self._store.call(work)
 
     async def erasures(self, *, open_only: bool = False) -> list[Erasure]:
-        """The newest first."""
+        """Return the erasures, newest first."""
         where = " WHERE confirmed IS NULL" if open_only else ""
         rows = await self._store.call(lambda db: list(db.execute(f"{_ERASURES}{where} ORDER BY asked DESC, id")))
         return [msgspec.convert(dict(zip(_names(_ERASURES), row, strict=True)), Erasure) for row in rows]
 
     async def confirm(self, name: str, at: float, readings: int, left: int) -> None:
-        """The backend says that it is done; audited."""
+        """Record the backend's confirmation; audited."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
@@ -181,7 +183,7 @@ def _owe(db: apsw.Connection, traces: Traces) -> None:
 
 
 def _key(db: apsw.Connection, zone: str, purpose: str) -> bytes:
-    """The key of a home and a purpose, made where there is none."""
+    """Return the key of a home and a purpose, creating it if there is none."""
     known = db.execute("SELECT key FROM pseudonym_keys WHERE zone = ? AND purpose = ?", (zone, purpose)).get
     if known is not None:
         return bytes(known)

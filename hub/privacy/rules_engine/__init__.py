@@ -1,18 +1,19 @@
-"""Data protection before anything touches the disk (docs/explanation/privacy.md). Maybe personal is personal. Pure.
+"""Privacy rules, applied before anything touches the disk (docs/explanation/privacy.md). Possibly personal is personal.
+Pure.
 
-data_categories what kinds of data there are, each with its purpose and retention, and which metric is of which
-rules        what the configuration says of a series, compiled
-policy       what happens to each series of each zone: the one question that plans ask
-report_filter does it to a report: coarser values, windows, pseudonyms, coarser times
-windows      aggregates and counts over a window, of which only the result leaves
-open_windows that a window was begun, for the life after a kill to declare it missing
-pseudonyms   keyed names that stand for ids, and the keys that can be destroyed
-texts        what rules do, in plain words
-register     the register of processing and the draft of the impact assessment
-positions    the grid that positions are snapped to
+    data_categories  kinds of data, each with its purpose and retention, and the metrics of each
+    rules            the configured rules, compiled
+    policy           decides the treatment of each series of each zone; asked when a plan is compiled
+    report_filter    applies it to a report: coarser values, windows, pseudonyms, coarser times
+    windows          aggregates and counts over a window, of which only the result leaves
+    open_windows     started windows, remembered so that a restart can declare them missing
+    pseudonyms       keyed pseudonyms of ids, with keys that can be destroyed
+    texts            descriptions of rules in plain words
+    register         the register of processing and the draft of the impact assessment
+    positions        the grid that positions are snapped to
 
-Rules of the tap see raw values, in RAM only. The live view follows the same line as the disk: what may not be stored
-is not shown.
+Automation rules see raw values, in memory only. The live view follows the same limits as the disk: what may not be
+stored is not shown.
 """
 
 from hub.privacy.rules_engine.data_categories import PERSONAL, POSITION

@@ -1,8 +1,8 @@
-"""Kinds of data: what each says of people, why a building measures it, and how long it is of use. Pure data.
+"""Categories of data: what each reveals about people, its purpose, and its retention. Pure data.
 
-A metric's `privacy` (technical, environment, personal) decides what happens to it. Its *kind* says, for the register
-and for whoever has to answer for it, which data that is. In a dwelling almost everything is personal: temperature and
-humidity alone tell presence (docs/explanation/privacy.md), and so do water, heat and power.
+A metric's `privacy` (technical, environment, personal) decides its treatment. Its *kind* tells the register, and
+whoever is accountable, which data it is. In a dwelling almost everything is personal: temperature and humidity alone
+reveal presence (docs/explanation/privacy.md), and so do water, heat and power.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from hub.core.model import Metric
 
 PERSONAL, ENVIRONMENT, TECHNICAL = "personal", "environment", "technical"
 POSITION = "position"
-"""Where a device that moves says it is, as the `personal:` of a zone names it: what moves is moved by people."""
+"""Key of positions of moving devices in the `personal:` of a zone: devices are moved by people."""
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """`purpose_fr`, `purpose_en`: what such data is measured for, unless the configuration states another purpose.
-    `retention_days`: how long it is of use, at most; a backend purges by privacy class (`ilot backend retention`)."""
+    """A category. `purpose_fr`, `purpose_en`: the default purpose, unless the configuration states another.
+    `retention_days`: maximum useful life; the backend purges by privacy class (`ilot backend retention`)."""
 
     key: str
     privacy: str
@@ -109,7 +109,7 @@ METERED = frozenset({
     "energy", "power", "current", "voltage", "apparent_power", "reactive_power", "water", "gas", "volume",
     "volume_flow_rate", "volume_storage", "power_factor", "frequency",
 })  # fmt: skip
-"""Device classes of what is consumed."""
+"""Device classes of consumption."""
 CLIMATES = frozenset({
     "temperature", "humidity", "carbon_dioxide", "volatile_organic_compounds", "pm25", "pm10", "atmospheric_pressure",
 })  # fmt: skip
@@ -117,7 +117,7 @@ ALWAYS_TECHNICAL = frozenset({
     "battery", "battery_charging", "problem", "smoke", "gas", "carbon_monoxide", "heat", "cold", "tamper", "safety",
     "connectivity", "signal_strength", "data_size",
 })  # fmt: skip
-"""Device classes of alarms, batteries and radio that stay technical in a dwelling: a fire is nobody's habit."""
+"""Device classes of alarms, batteries and radio that stay technical in a dwelling: a fire is not a habit."""
 TECHNICAL_KEYS = frozenset({
     "battery_voltage", "tx_power", "fault", "leak", "firmware", "uptime", "clock_synchronised", "clock_error",
     "cpu_load", "cpu_temperature", "memory_used", "disk_used", "disk_free",
@@ -130,27 +130,27 @@ _DWELLING = frozenset({
 
 
 def is_dwelling(use: str) -> bool:
-    """Does the `use` of a zone say that people live there?"""
+    """Return whether the `use` of a zone means that people live there."""
     if not use.isascii():
-        import unicodedata  # late: a megabyte of tables, for one word of the file
+        import unicodedata  # late: a megabyte of tables for a single word
 
         use = unicodedata.normalize("NFKD", use).encode("ascii", "ignore").decode()
     return not _DWELLING.isdisjoint(re.findall(r"[a-z]+", use.lower()))
 
 
 def privacy_of(metric: Metric, *, dwelling: bool) -> str:
-    """Its class in such a zone."""
+    """Return the privacy class of a metric in such a zone."""
     if metric.privacy == PERSONAL or not dwelling:
         return metric.privacy
     if metric.key in TECHNICAL_KEYS or (metric.device_class in ALWAYS_TECHNICAL and metric.device_class != "gas"):
         return metric.privacy
-    if metric.device_class == "gas" and metric.kind == "flag":  # gas that leaks, not gas that is burnt
+    if metric.device_class == "gas" and metric.kind == "flag":  # a gas leak, not gas consumption
         return metric.privacy
     return PERSONAL
 
 
 def kind_of(metric: Metric, *, dwelling: bool = False) -> Kind:
-    """Which kind of data it is in such a zone."""
+    """Return the category of a metric in such a zone."""
     privacy = privacy_of(metric, dwelling=dwelling)
     consumed = metric.device_class in METERED and metric.kind == "number"
     if privacy == PERSONAL:

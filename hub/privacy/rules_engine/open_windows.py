@@ -1,8 +1,9 @@
-"""Windows that were begun and not told: remembered without a value, so that one that a restart cut is declared. Pure.
+"""Remembers windows that were started but not published, without any value, so that a restart can declare them missing.
+Pure.
 
-What devices said in a window is in RAM only, and stays there: on a disk it would be what the window is there to hide.
-That a window was begun says nothing of anybody. So only that is remembered, with the commit of what else was said then,
-and a window that a former life began has no figure: it is declared missing when it is over.
+The values of a window stay in memory: on disk they would be exactly what the window hides. That a window was started
+reveals nothing about anybody, so only this is stored, in the commit of the other data of that moment. A window started
+by an earlier run has no figure: it is declared missing once it is over.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import Any, NamedTuple
 
 PREFIX = "window/"
 MOST = 4096
-"""Windows of former lives that are declared; a hub that is off for years has no more rules than that."""
+"""Maximum number of windows of earlier runs declared, even if the hub was off for years."""
 
 
 class Unit(NamedTuple):
-    """What one figure a window is told of: a metric of a zone (`zone:hall`) or of a site, under one rule."""
+    """The subject of one published figure per window: a metric of a zone (`zone:hall`) or of a site, under one rule."""
 
     rule: str
     device: str
@@ -31,7 +32,7 @@ class Unit(NamedTuple):
 
 
 class Unfinished:
-    """`remembered` and `remember` are the buffer's small state. Starts are Unix seconds."""
+    """The started windows. `remembered` and `remember` are the buffer's small state. Starts are Unix seconds."""
 
     def __init__(
         self,
@@ -47,30 +48,30 @@ class Unfinished:
                 self._cut[unit] = {float(start) for start in body[-1][:MOST]}
 
     def begin(self, unit: Unit, start: float) -> None:
-        """Somebody said something in this window."""
+        """Record the first reading of a window."""
         begun = self._begun.setdefault(unit, set())
         if start not in begun:
             begun.add(start)
             self._note(unit)
 
     def abandon(self, unit: Unit) -> None:
-        """What was begun of it is forgotten: its rule is another one."""
+        """Mark the started windows as incomplete: their rule changed."""
         if begun := self._begun.pop(unit, None):
             self._cut.setdefault(unit, set()).update(begun)
 
     def cut(self, unit: Unit, start: float) -> bool:
-        """Was a part of it forgotten?"""
+        """Return whether a window is incomplete."""
         return start in self._cut.get(unit, ())
 
     def over(self, now: float, grace_s: float) -> Iterator[tuple[Unit, float]]:
-        """Those that were cut and are over."""
+        """Yield incomplete windows that are over."""
         for unit, starts in self._cut.items():
             for start in sorted(starts):
                 if start + unit.window_s + grace_s <= now:
                     yield unit, start
 
     def done(self, unit: Unit, start: float) -> None:
-        """It was told, or there is nothing to tell."""
+        """Forget a window that was published, or of which nothing is published."""
         known = False
         for windows in (self._begun, self._cut):
             if start in windows.get(unit, ()):

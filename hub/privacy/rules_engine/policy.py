@@ -1,10 +1,10 @@
-"""What happens to each series of each zone. Pure: asked once a plan, never on the straight path.
+"""Decides the treatment of each series of each zone. Pure; asked when a plan is compiled, never per reading.
 
-In this order: a metric of class personal, also by where it is measured
+In this order: a metric of class personal, taking into account where it is measured
 (`hub.privacy.rules_engine.data_categories.privacy_of`), is withheld unless its zone states a purpose for it or a rule
-with a purpose fits it; the first rule of the file that fits decides what is kept; what is personal and kept of a
-dwelling leaves under a pseudonym, rule or not; a device of scheme `linky` whose id holds a serial number or PRM leaves
-under a pseudonym everywhere.
+with a purpose matches; the first matching rule of the file decides what is kept; personal data of a dwelling that are
+kept leave under a pseudonym, rule or not; a device of scheme `linky` whose id holds a serial number or PRM leaves under
+a pseudonym everywhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from hub.protocol.records.rows import Column, Row, Shape, Subject
 GRID_M = 200.0
 POSITION_BUCKET_S = 300.0
 IDENTIFIERS = ""
-"""Purpose of the key that stands for ids of personal class: of a whole hub (zone ""), or of a dwelling."""
+"""Purpose of the key that pseudonymises personal ids: of the whole hub (zone ""), or of a dwelling."""
 PERSONAL_WITHHELD, RULE_WITHHELD, CONSENT_WITHHELD = "withheld-personal", "withheld-by-rule", "withheld-no-consent"
 
 _METER_ID = re.compile(r"\d{12}")
@@ -35,9 +35,9 @@ _POSITION_SHAPE = Shape(columns=(Column(metric=POSITION, kind="flag", privacy=PE
 
 
 class Treatment(msgspec.Struct, frozen=True, kw_only=True):
-    """What happens to one series. `keep`: its readings go further, perhaps coarser; `gather`: they feed a window;
-    neither: `why`, as it is counted. `rotate_s`, or `purpose` with `keyed`: the key of its pseudonym. `metric` has the
-    class that it has there."""
+    """The treatment of one series. `keep`: readings go on, possibly coarser; `gather`: they feed a window; neither:
+    `why` is the slug counted. `rotate_s`, or `purpose` with `keyed`, select the key of its pseudonym. `metric` has its
+    class there."""
 
     metric: Metric
     keep: bool = True
@@ -52,23 +52,23 @@ class Treatment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def raw(self) -> bool:
-        """Does it leave as it came, under its own name?"""
+        """True if readings leave unchanged, under their own name."""
         return self.keep and not (self.step or self.bucket_s or self.rotate_s or self.keyed)
 
 
 class PositionPolicy(msgspec.Struct, frozen=True):
-    """What happens to the positions that devices of a zone report."""
+    """The treatment of positions reported by devices of a zone."""
 
     grid_m: float = GRID_M
     bucket_s: float = POSITION_BUCKET_S
     keep_id: bool = False
 
     def own(self, position: Position) -> Position | None:
-        """As it leaves with the device's own readings."""
+        """Return the position that leaves with the device's own readings, or None."""
         return snapped(position, self.grid_m) if self.keep_id else None
 
     def cut(self, position: Position, subject: Subject, time_ms: int, sure: bool, trust: int) -> Row | None:
-        """As it leaves by itself, of no device: None where it stays with its device."""
+        """Return the position as a row detached from its device, or None where it stays with the device."""
         if self.keep_id:
             return None
         bucket = int(self.bucket_s * 1000) or 1
@@ -86,7 +86,8 @@ class PositionPolicy(msgspec.Struct, frozen=True):
 
 
 class Privacy:
-    """`purposes` maps zone id -> metric key -> purpose, as the zones state them; `uses` zone id -> its use."""
+    """The privacy rules of one hub. `purposes`: zone id → metric key → purpose, as the zones state them; `uses`: zone
+    id → its use."""
 
     def __init__(
         self,
@@ -101,19 +102,19 @@ class Privacy:
         self._purposes = dict(purposes or {})
         self._dwellings = frozenset(zone for zone, use in (uses or {}).items() if is_dwelling(use))
         self.rules = tuple(rules)
-        self.consents = Consents() if consents is None else consents  # an empty one is false
+        self.consents = Consents() if consents is None else consents  # an empty one is falsy
         self.windows = Windows(lambda: 0.0, lambda event, subject, n: None) if windows is None else windows
         self.windows.follow(rule.gather for rule in self.rules if rule.gather is not None)
         self._make_rotating = rotating
         self._rotating: dict[float, Rotating] = {}
         self._positions: dict[tuple[str, str], Subject] = {}
-        self._lost_key = secrets.token_bytes(KEY_BYTES)  # of a hub whose store has none: of this process only
+        self._lost_key = secrets.token_bytes(KEY_BYTES)  # of this process only, for a hub whose store has none
 
     def reconfigure(
         self, purposes: Mapping[str, Mapping[str, str]], uses: Mapping[str, str], rules: Sequence[PrivacyRule]
     ) -> None:
-        """What the configuration says by now; plans compiled from now on go by it. Keys stay, and the open windows of
-        rules that stay."""
+        """Apply a new configuration to plans compiled from now on. Keys stay, and so do open windows of unchanged
+        rules."""
         self._purposes = dict(purposes)
         self._dwellings = frozenset(zone for zone, use in uses.items() if is_dwelling(use))
         self.rules = tuple(rules)
@@ -123,11 +124,12 @@ class Privacy:
         return zone in self._dwellings
 
     def may_keep(self, metric: Metric, zone: str) -> bool:
-        """May readings of this metric in this zone leave RAM as they are? What rules and alerts tell follows this."""
+        """Return whether readings of this metric in this zone may leave memory unchanged. Rules and alerts follow
+        this."""
         return self.treatment(metric, zone).raw
 
     def treatment(self, metric: Metric, zone: str) -> Treatment:
-        """What happens to a series."""
+        """Return the treatment of a series."""
         home = zone in self._dwellings
         privacy = privacy_of(metric, dwelling=home)
         if privacy != metric.privacy:
@@ -163,7 +165,7 @@ class Privacy:
         )
 
     def moving(self, zone: str) -> PositionPolicy | None:
-        """What happens to the positions of this zone's devices; None: they are withheld."""
+        """Return the treatment of positions of this zone's devices; None: they are withheld."""
         rule = next((rule for rule in self.rules if rule.fits_position(zone)), None)
         stated = self._purposes.get(zone, {}).get(POSITION, "")
         if rule is None:
@@ -179,7 +181,7 @@ class Privacy:
         )
 
     def nobody(self, subject: Subject) -> Subject:
-        """Whose positions are that are cut from their device: the zone's."""
+        """Return the subject of positions detached from their device: the zone's."""
         known = self._positions.get((subject.site, subject.zone))
         if known is None:
             known = self._positions[subject.site, subject.zone] = Subject(
@@ -188,7 +190,8 @@ class Privacy:
         return known
 
     def subject(self, subject: Subject) -> Subject:
-        """A device as it leaves where no rule hides it: an id that is a Linky's number does not."""
+        """Return a device's subject where no rule hides it: an id that is a Linky's number is pseudonymised all the
+        same."""
         scheme, _, name = subject.device.partition(":")
         if scheme == "linky" and _METER_ID.search(name):
             key = self.consents.key("", IDENTIFIERS) or self._lost_key
@@ -196,7 +199,7 @@ class Privacy:
         return subject
 
     def veil(self, treatments: Sequence[Treatment], subject: Subject) -> ReportFilter | None:
-        """For the reports of a device with these series; None where nothing is to be done."""
+        """Return the filter for reports of a device with these series; None where nothing is to be done."""
         if all(one.raw or (not one.keep and one.gather is None) for one in treatments):
             return None
         kept = [one for one in treatments if one.keep]
@@ -214,13 +217,15 @@ class Privacy:
         )
 
     def purpose_key(self, one: Treatment) -> str:
-        """Under which purpose the key of a keyed series is: that of its consent, or the zone's own."""
+        """Return the purpose of the key of a keyed series: that of its consent, or the zone's own."""
         rule = next((rule for rule in self.rules if rule.name == one.rule), None)
         return rule.consent if rule is not None and rule.consent else IDENTIFIERS
 
     def _groups(self, kept: Sequence[Treatment], subject: Subject) -> tuple[Group, ...]:
-        """Series of one key leave together. What needs none goes with the first that does: the same battery under two
-        names would tell that they are one."""
+        """Group the series by key.
+
+        Series without one join the first keyed group: the same battery level under two names would link them.
+        """
         keys = [(one.rotate_s, self.purpose_key(one) if one.keyed else None) for one in kept]
         names = list(dict.fromkeys(key for key in keys if key != (0.0, None)))
         if not names:

@@ -1,4 +1,4 @@
-"""Positions on a grid: what is left of a place when it is told no more exactly than so many metres. Pure."""
+"""Snaps positions to a grid. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from math import cos, radians
 from hub.core.model import Position
 
 METRES_PER_DEGREE = 111_320.0
-"""Of latitude; of longitude at the equator (WGS 84, within 0.6 %)."""
+"""Metres per degree of latitude, and of longitude at the equator (WGS 84, within 0.6 %)."""
 
 
 def snapped(position: Position, grid_m: float) -> Position:
-    """The middle of the cell it is in: cells are `grid_m` high and about as wide, whatever the latitude. Altitude goes;
-    the accuracy is the cell's. A grid of 0 changes nothing."""
+    """Return the centre of the position's cell, without altitude, with the cell's size as accuracy.
+
+    Cells are `grid_m` metres high and about as wide at any latitude. A grid of 0 changes nothing.
+    """
     if grid_m <= 0:
         return position
     step = grid_m / METRES_PER_DEGREE

@@ -1,5 +1,7 @@
-"""The register of processing (GDPR, art. 30) and a draft of the impact assessment (art. 35), in French, as text to be
-edited: what the configuration says, and blanks for what it cannot know. Pure; no legal advice.
+"""The register of processing (GDPR, art. 30) and a draft of the impact assessment (art. 35), in French, as editable
+text.
+
+Filled from the configuration, with blanks for what it cannot know. Pure; no legal advice.
 """
 
 # ruff: noqa: E501 - sentences of a document are read whole
@@ -32,7 +34,7 @@ COLUMNS = (
 
 
 class Processing(msgspec.Struct, frozen=True):
-    """One purpose for which personal data are kept. `consent`: the key of the consent it rests on, "" for none."""
+    """A purpose for which personal data are kept. `consent`: the key of the consent it is based on, "" for none."""
 
     name: str
     zones: tuple[str, ...]
@@ -44,7 +46,7 @@ class Processing(msgspec.Struct, frozen=True):
 
 
 def processings(core: Core, metrics: Mapping[str, Metric], lang: str = "fr") -> list[Processing]:
-    """Those that the configuration states: purposes of zones, then rules with a purpose."""
+    """Return the processings that the configuration states: purposes of zones, then rules with a purpose."""
     found = []
     for zone, entry in core.zones.items():
         home = is_dwelling(entry.use)
@@ -69,7 +71,7 @@ def processings(core: Core, metrics: Mapping[str, Metric], lang: str = "fr") -> 
 
 
 def register_markdown(core: Core, metrics: Mapping[str, Metric], made: str, hub: str, recipients: Sequence[str]) -> str:
-    """The register; `made`: the day, `recipients`: hosts of the configuration that receive data."""
+    """Write the register; `made`: the day, `recipients`: configured hosts that receive data."""
     lines = [
         "# Registre des activités de traitement", "",
         (f"Produit le {made} par le concentrateur {hub} à partir de sa configuration en vigueur. À relire et à compléter : "
@@ -105,7 +107,8 @@ def register_markdown(core: Core, metrics: Mapping[str, Metric], made: str, hub:
 
 
 def register_csv(core: Core, metrics: Mapping[str, Metric], recipients: Sequence[str]) -> str:
-    """The same as a table: UTF-8, semicolons, as French spreadsheets open it. No cell is taken for a formula."""
+    """Write the register as a table: UTF-8, semicolons, as French spreadsheets open it. No cell is taken for a
+    formula."""
     out = io.StringIO()
     table = csv.writer(out, delimiter=";", lineterminator="\r\n")
     table.writerow(COLUMNS)
@@ -119,7 +122,7 @@ def register_csv(core: Core, metrics: Mapping[str, Metric], recipients: Sequence
 
 
 def dpia_markdown(core: Core, metrics: Mapping[str, Metric], made: str, hub: str, recipients: Sequence[str]) -> str:
-    """A draft of the impact assessment, in the order of the CNIL's method: context, principles, risks, decision."""
+    """Draft the impact assessment in the order of the CNIL's method: context, principles, risks, decision."""
     found = processings(core, metrics)
     homes = [zone for zone, entry in core.zones.items() if is_dwelling(entry.use)]
     lines = [
@@ -166,7 +169,7 @@ def dpia_markdown(core: Core, metrics: Mapping[str, Metric], made: str, hub: str
 
 
 def on_the_hub(core: Core) -> str:
-    """How long the hub itself keeps personal data, and where; what leaves under another name is not kept there."""
+    """Describe how long the hub itself keeps personal data, and where; pseudonymised data are not kept there."""
     history = core.history
     said = ["relevés en mémoire vive 24 à 30 heures"]
     if history.raw_on_disk != "none" and history.raw_personal:
@@ -248,7 +251,7 @@ def _consents(found: list[Processing]) -> str:
 
 
 def _line(text: str) -> str:
-    """One line: what a person wrote cannot begin another section of the document."""
+    """Join to one line, so that a person's text cannot start another section of the document."""
     return " ".join(text.split())
 
 

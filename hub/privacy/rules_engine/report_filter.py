@@ -1,7 +1,8 @@
-"""What privacy does to the reports of one device with one set of metrics: on the way in, coarser values and windows; on
-the way out, whose name they bear, and how exact their time is. Pure but for the windows that it feeds, in RAM.
+"""Applies privacy to the reports of one device with one set of metrics. Pure but for the windows that it feeds in
+memory.
 
-A plan has a Veil only where something is to be done: all other reports cost one test of None.
+Inward it coarsens values and feeds windows; outward it sets the subject and the exactness of time. A plan has a filter
+only where something is to be done: all other reports cost one test for None.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from hub.privacy.rules_engine.windows import ZoneWindow
 from hub.protocol.records.rows import Row, Shape, Subject
 
 Key = Callable[[float], bytes | None]
-"""The key of pseudonyms at a moment (Unix seconds); None: there is none any more, nothing may leave."""
+"""Returns the key of pseudonyms at a moment (Unix seconds); None: it was destroyed, and nothing may leave."""
 
 
 class Group(msgspec.Struct, frozen=True):
-    """The columns of a shape that leave together under one name: all of them (`at` is None), or those at these
+    """Columns of a shape that leave together under one name: all of them (`at` is None), or those at these
     positions."""
 
     who: SubjectMapper
@@ -29,7 +30,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class SubjectMapper:
-    """Under which subject readings leave. `key` None: the device's own."""
+    """Maps readings to the subject under which they leave. `key` None: the device's own."""
 
     __slots__ = ("_grouped", "_key", "_last", "_subject", "_used")
 
@@ -55,8 +56,11 @@ class SubjectMapper:
 
 
 def hidden(subject: Subject, key: bytes, *, grouped: bool) -> Subject:
-    """The subject under a pseudonym. Its place is one too: what stands in a flat names the flat. So does the zone: it
-    is the name of the group where the key is one of a home, else nothing: a group would tie what must not be tied."""
+    """Return the pseudonymised subject.
+
+    The place is pseudonymised too, since what stands in a flat names the flat. The zone becomes the group's name where
+    the key is a home's, otherwise empty, because a group would link what must not be linked.
+    """
     return Subject(
         device=pseudonym(key, f"device {subject.device}"),
         place=pseudonym(key, f"place {subject.place or subject.device}"),
@@ -66,9 +70,9 @@ def hidden(subject: Subject, key: bytes, *, grouped: bool) -> Subject:
 
 
 class ReportFilter:
-    """`steps` are metric → the multiple to round to; `cells` the windows that a metric feeds; `groups` how the kept
-    columns leave, in the order of the shape; `bucket_s` the span that times are put back to, 0: none. `plain`: what
-    leaves has the names and the times that it came with."""
+    """The filter. `steps`: metric → multiple to round to; `cells`: the windows that a metric feeds; `groups`: how kept
+    columns leave, in the order of the shape; `bucket_s`: span to which times are truncated, 0: none. `plain`: names and
+    times stay."""
 
     __slots__ = ("_bucket_ms", "_cells", "_groups", "_steps", "plain")
 
@@ -84,8 +88,7 @@ class ReportFilter:
         self.plain = not self._bucket_ms and all(group.at is None and not group.who.hidden for group in groups)
 
     def inward(self, report: Report, now: float) -> Report:
-        """The report as everybody may see it who comes after this. `now` is Unix seconds, and the moment of a report
-        without a date."""
+        """Return the report as all later steps may see it. `now` is Unix seconds, used for a report without a time."""
         if self._cells:
             at = now if report.time is None else report.time
             for key, cell in self._cells:
@@ -98,7 +101,7 @@ class ReportFilter:
         return msgspec.structs.replace(report, values=values)
 
     def outward(self, row: Row) -> Iterator[Row]:
-        """The row as it may leave: one for each name. The loudness of a radio goes with the name."""
+        """Yield the rows that may leave, one per name. The radio's signal level is kept only with the real name."""
         if self.plain:
             yield row
             return
@@ -120,7 +123,7 @@ class ReportFilter:
 
 
 def coarse(value: Value, step: float) -> Value:
-    """Rounded to a multiple of `step`, half to even; texts and flags are left."""
+    """Round to a multiple of `step`, half to even; texts and flags stay."""
     if isinstance(value, bool | str):
         return value
     return round(round(value / step) * step, 9)

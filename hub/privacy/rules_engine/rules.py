@@ -1,4 +1,4 @@
-"""The privacy rules of the configuration, compiled: times in seconds, what a rule does as one value. Pure."""
+"""The configured privacy rules, compiled: times in seconds, the effect of a rule as one value. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Gather(msgspec.Struct, frozen=True):
 
 
 class PrivacyRule(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule. Empty `zones`, `metrics` and `device_classes`: all. `grid_m` None: as without a rule."""
+    """A compiled rule. Empty `zones`, `metrics` and `device_classes` mean all. `grid_m` None: the default grid."""
 
     name: str
     zones: frozenset[str] = frozenset()
@@ -41,11 +41,11 @@ class PrivacyRule(msgspec.Struct, frozen=True, kw_only=True):
     consent: str = ""
 
     def fits(self, metric: Metric, zone: str) -> bool:
-        """Is it about this metric in this zone?"""
+        """Return whether the rule applies to this metric in this zone."""
         return (not self.zones or zone in self.zones) and self._names(metric.key, metric.device_class)
 
     def fits_position(self, zone: str) -> bool:
-        """…about the positions of devices there?"""
+        """Return whether the rule applies to positions of devices in this zone."""
         return (not self.zones or zone in self.zones) and self._names(POSITION, "")
 
     def _names(self, key: str, device_class: str) -> bool:
@@ -54,7 +54,8 @@ class PrivacyRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compile_privacy(core: Core) -> tuple[PrivacyRule, ...]:
-    """Those of a configuration that `ilot check` finds right, in the order of the file: the first that fits decides."""
+    """Compile the rules of a configuration that `ilot check` accepts, in the order of the file: the first match
+    decides."""
     return tuple(_rule(name, rule) for name, rule in core.privacy.rules.items())
 
 

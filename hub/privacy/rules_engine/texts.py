@@ -1,4 +1,4 @@
-"""What privacy does, in plain words, French and English. Pure."""
+"""Describes the effect of privacy rules in plain words, in French and English. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BY = {
 
 
 def about(rule: PrivacyRule, metrics: Mapping[str, Metric], lang: str) -> str:
-    """Which data: names of metrics and device classes; all where the rule names none."""
+    """Describe the data: names of metrics and device classes; everything where the rule names none."""
     names = [named(key, metrics, lang) for key in sorted(rule.metrics)]
     classes = [f"{'classe' if lang == 'fr' else 'class'} {name}" for name in sorted(rule.device_classes)]
     return ", ".join([*names, *classes]) or ("toutes les mesures" if lang == "fr" else "everything measured")
@@ -33,7 +33,7 @@ def named(key: str, metrics: Mapping[str, Metric], lang: str) -> str:
 
 
 def does(rule: PrivacyRule, lang: str) -> str:
-    """What happens to it."""
+    """Describe the treatment."""
     fr = lang == "fr"
     if rule.drop:
         return "rien n'est conservé" if fr else "nothing is kept"
@@ -90,7 +90,7 @@ _ONE = {
 
 
 def _per(seconds: float, fr: bool) -> str:
-    """For each of such a time: `par heure`, `par période de 15 min`."""
+    """Format a period: `par heure`, `par période de 15 min`."""
     one = _ONE.get(seconds)
     if one is not None:
         return f"par {one[0]}" if fr else f"per {one[1]}"
@@ -98,7 +98,7 @@ def _per(seconds: float, fr: bool) -> str:
 
 
 def _each(seconds: float, fr: bool) -> str:
-    """At the end of each of such a time: `chaque jour`, `toutes les 12 h`."""
+    """Format a repetition: `chaque jour`, `toutes les 12 h`."""
     one = _ONE.get(seconds)
     if one is not None:
         return f"chaque {one[0]}" if fr else f"each {one[1]}"
@@ -107,6 +107,6 @@ def _each(seconds: float, fr: bool) -> str:
 
 
 def _span(seconds: float, fr: bool) -> str:
-    """As people write it: `1 h 30 min`."""
+    """Format a duration: `1 h 30 min`."""
     said = " ".join(f"{count}\u00a0{unit}" for count, unit in _PARTS.findall(show_duration(timedelta(seconds=seconds))))
     return said.replace("\u00a0d", "\u00a0j") if fr else said

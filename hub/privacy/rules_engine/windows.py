@@ -1,17 +1,18 @@
-"""Aggregates and counts over windows: what many devices of a zone said, of which only the result leaves. Pure.
+"""Aggregates and counts over windows of readings of a zone's devices, of which only the result leaves. Pure.
 
-What is published   an aggregate of `least` devices or more, else nothing; a count rounded to 5, where 0 and 1 to 4 are
-                    told alike, as 0: statistical disclosure control with a threshold of 5, not anonymity
-Totals              of a site: the sum of what was published of its zones, never of what was counted
-Partition           a metric of a zone is in one window of one rule: no two published figures can be subtracted
-Dated               by the beginning of the window, in UTC; windows are told a minute after their end. What comes
-                    later is counted and left out.
-Whole, or missing   a figure is of a window that this process saw from its beginning to its end, by a clock that it was
-                    sure of and that nobody set meanwhile, under one rule. Any other is declared missing: a flag in the
-                    place of the figure. A total with a zone that is missing is missing.
+    Published           an aggregate of at least `least` devices, else nothing; a count rounded to 5, with 0 to 4
+    published
+                        as 0: statistical disclosure control with a threshold of 5, not anonymity
+    Totals              of a site: the sum of the figures published for its zones, never of the counts
+    Partition           a metric of a zone is in one window of one rule: no two published figures can be subtracted
+    Time                the beginning of the window, in UTC; windows are published a minute after their end. Later
+                        readings are counted and left out.
+    Complete or missing a figure is published only for a window that this process saw from beginning to end, under one
+                        rule and with a synchronised clock that nobody set meanwhile. Any other is declared missing:
+                        a flag in place of the figure. A total with a missing zone is missing.
 
-Raw values are in RAM only, one line a device, and go with the window. See `hub.privacy.rules_engine.open_windows` for
-what outlives a kill: that a window was begun, and nothing of what was said in it.
+Raw values are in memory only, one entry per device, and are dropped with the window. `open_windows` stores what
+outlives a kill: that a window was started, and none of its values.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ from hub.protocol.records.rows import Column, Row, Shape, Subject
 GRACE_S = 60.0
 THRESHOLD = 5
 STEP_S = 5.0
-"""A clock that moved by more than this between two looks was set: what was counted by it is not whole."""
+"""A clock that moved by more than this, in seconds, between two looks was set: open windows are incomplete."""
 INTEGRATION = "privacy"
 
 
 def published(count: float) -> int:
-    """The figure that may leave."""
+    """Return the figure that may be published for a count."""
     return 0 if count < THRESHOLD else THRESHOLD * int(count / THRESHOLD + 0.5)
 
 
 class Derived(msgspec.Struct, frozen=True):
-    """What is told of a window: `start` in Unix seconds, `value` None where it was not seen whole."""
+    """A figure to publish: `start` in Unix seconds, `value` None where the window is missing."""
 
     unit: Unit
     subject: Subject
@@ -63,8 +64,8 @@ class _Seen:
 
 
 class ZoneWindow:
-    """One metric of one zone under one rule. `take` is all that the straight path calls; `begin(start)` is told of each
-    new window; `since` says from when on windows are seen, None while there is no clock to count by."""
+    """The windows of one metric of one zone under one rule. The path of a reading calls `take` only; `begin(start)` is
+    called for each new window; `since` returns from when on windows are complete, None without a synchronised clock."""
 
     __slots__ = ("_begin", "_closed", "_since", "_windows", "began", "gather", "late", "shape", "site", "subject",
                  "total", "undated", "unit")  # fmt: skip
@@ -91,7 +92,7 @@ class ZoneWindow:
         self._closed = float("-inf")
 
     def take(self, device: str, value: Value, at: float) -> None:
-        """A reading of `at`, Unix seconds."""
+        """Add a reading of `at`, Unix seconds."""
         start = at - at % self.gather.window_s
         window = self._windows.get(start)
         if window is None:
@@ -113,7 +114,7 @@ class ZoneWindow:
         seen.greatest = max(seen.greatest, number)
 
     def due(self, now: float) -> list[tuple[float, float | None]]:
-        """(start, figure or None where too few spoke) of the windows that are over."""
+        """Return (start, figure or None where too few devices reported) of the windows that are over."""
         told = []
         for start in sorted(self._windows):
             if start + self.gather.window_s + GRACE_S <= now:
@@ -123,8 +124,8 @@ class ZoneWindow:
 
 
 class Windows:
-    """All cells of one hub. `count` is told of windows of which nothing is published, and of readings left out.
-    `monotonic` seconds stand still for nobody who sets the clock; `sure`: is the clock right?"""
+    """All windows of one hub. `count` is called for unpublished windows and left-out readings. `monotonic` returns
+    seconds unaffected by clock changes; `sure` whether the clock is synchronised."""
 
     def __init__(
         self,
@@ -139,20 +140,20 @@ class Windows:
         self._monotonic = now if monotonic is None else monotonic
         self._unfinished = Unfinished() if unfinished is None else unfinished
         self._cells: dict[tuple[str, str, str], ZoneWindow] = {}
-        self._began: dict[Gather, float] = {}  # by monotonic seconds
-        self._steady: float | None = None  # since when the clock goes on without a step
+        self._began: dict[Gather, float] = {}  # rule → monotonic second of its first use
+        self._steady: float | None = None  # Unix second since which the clock made no step
         self._offset = 0.0
         self._look()
 
     def follow(self, gathers: Iterable[Gather]) -> None:
-        """These are the rules from now on. What was begun under another one is not whole."""
+        """Set the rules. Windows started under another one are incomplete."""
         self._began = {one: self._began.get(one, self._monotonic()) for one in gathers}
         for key, cell in list(self._cells.items()):
             if cell.gather not in self._began:
                 self._drop(key)
 
     def cell(self, gather: Gather, zone: str, site: str, metric: Metric) -> ZoneWindow:
-        """The one cell of a rule, a zone and a metric."""
+        """Return the windows of a rule, a zone and a metric."""
         key = (gather.rule, zone, metric.key)
         known = self._cells.get(key)
         if known is None or known.gather != gather or known.site != site:
@@ -163,8 +164,8 @@ class Windows:
         return known
 
     def due(self) -> list[Derived]:
-        """What is told of all windows that are over, and of their totals. Each is told again by the next life, as
-        missing, until `told` was called."""
+        """Return the figures and totals of all windows that are over. The next run declares each missing unless `told`
+        was called."""
         if not self._look():
             return []
         now = self._now()
@@ -192,7 +193,7 @@ class Windows:
             else:
                 self._unfinished.done(unit, start)
         done = {(one.unit, one.start) for one in told}
-        for unit, start in self._unfinished.over(now, GRACE_S):  # of which nobody spoke since
+        for unit, start in self._unfinished.over(now, GRACE_S):  # without any reading since the restart
             if (unit, start) not in done:
                 told.append(Derived(unit, _subject(unit), Shape(columns=()), start, None))
         for one in told:
@@ -201,7 +202,7 @@ class Windows:
         return told
 
     def told(self, one: Derived) -> None:
-        """It is in the buffer: with the same commit it is no longer unfinished."""
+        """Record that a figure is in the buffer; the same commit marks its window as finished."""
         self._unfinished.done(one.unit, one.start)
 
     def _begin(self, cell: ZoneWindow, start: float) -> None:
@@ -218,7 +219,7 @@ class Windows:
             self._unfinished.abandon(cell.total)
 
     def _look(self) -> bool:
-        """Is there a clock to count by? One that was set cuts every window that is open."""
+        """Return whether the clock is usable. A clock that was set makes all open windows incomplete."""
         if not self._sure():
             return False
         now, offset = self._now(), self._now() - self._monotonic()
@@ -232,7 +233,7 @@ class Windows:
         return True
 
     def _since(self, cell: ZoneWindow) -> float | None:
-        """From when on it sees windows; None without a clock."""
+        """Return from when on windows are complete; None without a synchronised clock."""
         if self._steady is None or not self._sure():
             return None
         return max(self._steady, cell.began + self._offset)
@@ -250,7 +251,7 @@ def _subject(unit: Unit) -> Subject:
 
 
 def _missing(metric: str) -> Shape:
-    """`co2_mean` → `co2_mean_missing`."""
+    """Return the shape of a missing figure: `co2_mean` → `co2_mean_missing`."""
     return Shape(columns=(Column(metric=f"{metric[:56]}_missing", kind="flag"),))
 
 
@@ -272,7 +273,7 @@ def _figure(gather: Gather, window: dict[str, _Seen]) -> float | None:
 
 
 def _shape(metric: Metric, gather: Gather) -> Shape:
-    """`co2` by mean → `co2_mean`, a number in the same unit; a count has no unit."""
+    """Return the shape of a figure: `co2` by mean → `co2_mean`, a number in the same unit; a count has no unit."""
     key = f"{metric.key}_{'count' if gather.count else gather.by}"[:64]
     column = Column(
         metric=key,
