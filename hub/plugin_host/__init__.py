@@ -1,4 +1,4 @@
-"""Runs plugins: finds them, starts each as a supervised coroutine and judges how it ends.
+"""Plugin host: finds plugins, starts each as a supervised coroutine and classifies how it ends.
 
     entry_points    plugins that are installed, found without importing them
     registry        what each plugin registers by its hooks
@@ -9,13 +9,13 @@
     pausing         instances that must not run now, with the reason
     probing         reachability of what the configuration names
     runtime         an integration's `hub.sdk.session.Session`, over the pipeline
-    exporter_view   an exporter's `hub.sdk.exporter.ExporterView`, over the latest values
-    notifier_queue  a notifier's `hub.sdk.notification.Notifications`: a queue that outlives the process
+    exporter_view   an exporter's `hub.sdk.session.View`, over the latest values
+    notifier_queue  a notifier's `hub.sdk.session.Notices`: a queue that outlives the process
     serial_buses    serial lines shared by several plugins
     poll_scheduler  how often each device is polled
     plugin_facts    diagnostics published by plugins, kept in memory by subject
 
-An uplink gets its `hub.sdk.transport.Transport` from `hub.store_and_forward.link`, which runs it.
+A transport gets its `hub.sdk.session.Uplink` from `hub.store_and_forward.link`, which runs it.
 
 May import `pipeline` and lower rooms.
 """

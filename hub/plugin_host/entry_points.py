@@ -1,9 +1,9 @@
-"""Which plugins are installed, as the entry points of installed distributions say: without importing any of them.
+"""Finds the installed plugins by the entry points of distributions, without importing any.
 
 Format: "Entry points specification" and "Recording installed projects" of packaging.python.org: a directory
 `<name>-<version>.dist-info` (or `.egg-info`) on `sys.path` holds METADATA (or PKG-INFO) and may hold entry_points.txt.
-`importlib.metadata` reads the same, but all METADATA of all distributions, with a parser of e-mail: six times as long,
-20 ms of a PC's core at each start. What lies in a zip file on `sys.path` is not found.
+`importlib.metadata` reads the same, but parses all METADATA of all distributions as e-mail, which takes six times as
+long: 20 ms of a PC's core at each start. Distributions in a zip file on `sys.path` are not found.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _RECORDS = (".dist-info", ".egg-info")
 
 
 class Entry(NamedTuple):
-    """One entry point: its name, `module` or `module:attribute`, and the distribution that has it."""
+    """An entry point: its name, `module` or `module:attribute`, and its distribution."""
 
     name: str
     value: str
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
     version: str
 
     def load(self) -> Any:
-        """Import it. Raises what that raises; AttributeError where the module has no such attribute."""
+        """Import the entry point. Raises what the import raises, and AttributeError for a missing attribute."""
         module, _, path = self.value.partition("[")[0].replace(" ", "").partition(":")
         found: Any = importlib.import_module(module)
         for part in filter(None, path.split(".")):
@@ -37,7 +37,7 @@ class Entry(NamedTuple):
 
 
 def installed(group: str, directories: list[str] | None = None) -> list[Entry]:
-    """The entry points of a group, in the order of `sys.path`: what is there twice counts where it is first."""
+    """Return the entry points of a group in the order of `sys.path`; the first of two equal distributions counts."""
     seen: set[str] = set()
     found = []
     for directory in sys.path if directories is None else directories:
@@ -47,7 +47,7 @@ def installed(group: str, directories: list[str] | None = None) -> list[Entry]:
                 continue
             seen.add(key)
             said = _read(os.path.join(record, "entry_points.txt"))
-            if group in said:  # most distributions have no plugin
+            if group in said:  # METADATA is read only for distributions with plugins
                 found += [Entry(*one, *_exactly(record, name, version)) for one in _section(said, group)]
     return found
 
@@ -59,13 +59,13 @@ def _records(directory: str) -> list[str]:
 
 
 def _named(record: str) -> tuple[str, str]:
-    """Name and version, as the directory is called."""
+    """Parse name and version from the directory's name."""
     name, _, version = os.path.basename(record).rpartition(".")[0].partition("-")
     return name, version.partition("-")[0]
 
 
 def _exactly(record: str, name: str, version: str) -> tuple[str, str]:
-    """Name and version, as METADATA spells them; another name than that of the directory is none."""
+    """Return name and version as METADATA spells them; a name that does not match the directory's is ignored."""
     said = {"Name": name, "Version": version}
     for line in (_read(os.path.join(record, "METADATA")) or _read(os.path.join(record, "PKG-INFO"))).splitlines():
         if not line:
@@ -77,12 +77,12 @@ def _exactly(record: str, name: str, version: str) -> tuple[str, str]:
 
 
 def _key(name: str) -> str:
-    """A distribution's name as names are compared (PyPA, "Names and normalization")."""
+    """Normalise a distribution's name for comparison (PyPA, "Names and normalization")."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _section(said: str, group: str) -> Iterator[tuple[str, str]]:
-    """Name and value of each entry point of a group."""
+    """Yield name and value of each entry point of a group."""
     here = False
     for line in map(str.strip, said.splitlines()):
         if line.startswith("["):

@@ -1,4 +1,4 @@
-"""The read-only view that exporters are given, over the latest values. Nothing here reaches the disk or the link."""
+"""The exporters' `hub.sdk.session.View`, over the latest values. Nothing here reaches the disk or the link."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hub.store_and_forward.buffer import Buffer
 
 
 class LiveView:
-    """Implements `hub.sdk.exporter.ExporterView`. `name` is the exporter's; `ready` is called when it got through."""
+    """See `hub.sdk.session.View`. `name` is the exporter's; `ready` is called once it has reached its neighbour."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class LiveView:
     ) -> None:
         self.name, self.hub = name, hub
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.exporter.{name}"), {"plugin": name})
-        self.state = OwnState(f"exporter.{name}", buffer)  # the dot: no integration instance is called so
+        self.state = OwnState(f"exporter.{name}", buffer)  # with a dot, which no name of an integration instance has
         self._live, self._devices, self._places, self._planner = live, devices, places, planner
         self._clock, self._ready = clock, ready
         self.pulse = pulse
@@ -49,7 +49,7 @@ class LiveView:
     async def changes(self, interval: timedelta = timedelta(seconds=1)) -> AsyncIterator[list[LastValue]]:
         seen: dict[int, Report] = {}
         while True:
-            self._ready()  # it asks: whatever it connects to is there
+            self._ready()  # it asks for values, so its neighbour is connected
             if changed := self._live.changed(seen):
                 yield changed
             await self._clock.sleep(interval.total_seconds())

@@ -1,10 +1,9 @@
-"""Alerts on their way to people: a queue for each notifier, which outlives the process.
+"""Queues of alerts for notifiers, which outlive the process.
 
-A notice is owed until its notifier says that it got through. Of one alert only the last change is owed: who was away
-for an hour is told how it stands, not how it went. `hub.automation.alerts.policy` says what is told at all, and when; a
-limit of messages an hour lets the rest wait, the most severe first. What was done is remembered with the buffer's small
-state, so that a new process goes on where the former one ended; a crash may tell the very last one twice, under the
-same key.
+A notice is pending until its notifier confirms it. Of one alert only the latest change is pending: after an hour of
+absence people learn the present state, not each step. `hub.automation.alerts.policy` decides which changes are sent and
+when; an hourly limit makes the rest wait, the most severe first. Progress is stored in the buffer's small state, so
+that a new process continues where the former one ended; a crash may repeat the very last notice, under the same key.
 """
 
 from __future__ import annotations
@@ -27,18 +26,19 @@ from hub.sdk.session import Http
 from hub.store_and_forward.buffer import Buffer
 
 DONE, TOLD, REMEMBERED, MOST = "done", "told", 500, 2000
-"""Of so many alerts a notifier remembers what it told; those that are over are forgotten first, open ones beyond MOST:
-what is forgotten of an open alert is told again after a restart."""
+"""State keys, and how many alerts a notifier remembers: ended ones are dropped first, open ones beyond MOST. A dropped
+open alert is sent again after a restart."""
 OWED = 1000
-"""Alerts that may wait for one notifier; beyond it the oldest are left out and counted."""
+"""Alerts pending per notifier; beyond it the oldest are dropped and counted."""
 LOOK_S = 1.0
-"""How often what waits for its hour is looked at."""
+"""Interval of checks for notices that wait for a time of day or the hourly limit."""
 HOUR_S = 3600.0
 TEST_S = 30.0
 
 
 class OwnNotices:
-    """See `hub.sdk.notification.Notifications`. One for each notifier and process; `start` before each of its runs."""
+    """The queue of one notifier, for the life of the process; see `hub.sdk.session.Notices`. Call `start` before each
+    run."""
 
     def __init__(
         self,
@@ -56,31 +56,31 @@ class OwnNotices:
         self.left_out = 0
         self.limited = False
         self._clock, self._policy = clock, policy
-        self._state = OwnState(f"notifier.{name}", buffer)  # the dot: no integration instance is called so
+        self._state = OwnState(f"notifier.{name}", buffer)  # with a dot, which no name of an integration instance has
         self._done: dict[str, int] = dict(self._state.get(DONE) or {})
-        told = self._state.get(TOLD)  # None: written before this was noted; what was done was told
+        told = self._state.get(TOLD)  # None: state of an older version, where all done were sent
         self._told: dict[str, None] = dict.fromkeys(self._done if told is None else told)
-        self._over: dict[str, None] = {}  # of what was done, the alerts that have ended: nothing more comes of them
+        self._over: dict[str, None] = {}  # done alerts that have ended, and will not change again
         self._owed: dict[str, Alert] = {}
         self._kept_back: set[str] = set()
-        self._given: set[str] = set()  # in this run, and not to be given twice
-        self._sent: deque[float] = deque()  # when, by the clock that never goes back
+        self._given: set[str] = set()  # notices yielded in this run, which are not repeated
+        self._sent: deque[float] = deque()  # monotonic seconds of the notices sent
         self._tests: dict[str, tuple[Alert, asyncio.Future[None]]] = {}
         self._came = asyncio.Event()
         self._ready: Callable[[], None] = lambda: None
 
     def start(self, ready: Callable[[], None]) -> OwnNotices:
-        """A new run of the notifier; `ready` is called when it got through."""
+        """Start a new run of the notifier; `ready` is called when a notice got through."""
         self._ready = ready
         return self
 
     @property
     def remembered(self) -> list[str]:
-        """The alerts of which something was told or settled here."""
+        """Ids of alerts that were sent or settled here."""
         return list(self._done)
 
     def recall(self, alerts: Iterable[Alert]) -> None:
-        """What the last life knew: open alerts not told yet, and the end of those that were told."""
+        """Queue what the last run left: open alerts not sent yet, and the end of those that were sent."""
         for alert in alerts:
             if alert.open or alert.id in self._done:
                 self.offer(alert)
@@ -88,12 +88,12 @@ class OwnNotices:
                 self._over[alert.id] = None
 
     def offer(self, alert: Alert) -> None:
-        """An alert has changed. Never waits, never fails."""
+        """Queue a change of an alert. Never waits, never fails."""
         if alert.n <= self._done.get(alert.id, 0):
             return
         if (newer := self._owed.get(alert.id)) is not None and newer.n > alert.n:
-            return  # read from the store before it changed
-        self._owed.pop(alert.id, None)  # the newest last
+            return  # a stale copy from the store
+        self._owed.pop(alert.id, None)  # reinserted, so that the newest is last
         self._owed[alert.id] = alert
         if len(self._owed) > OWED:
             oldest = next(iter(self._owed))
@@ -110,12 +110,12 @@ class OwnNotices:
             if alert is not None:
                 notice = notice_of(alert)
                 self._given.add(notice.key)
-                if len(self._given) > 2 * OWED:  # while one waits for its hour, others come and go
+                if len(self._given) > 2 * OWED:  # bounded: others come and go while one waits for its time
                     self._given &= {_key(one) for one in self._owed.values()} | {
                         _key(one) for one, _ in self._tests.values()
                     }
                 yield notice
-            elif self._kept_back or self.limited:  # its hour comes by the clock
+            elif self._kept_back or self.limited:  # time alone makes them due
                 await self._clock.sleep(LOOK_S)
             else:
                 if not self._owed:
@@ -134,8 +134,8 @@ class OwnNotices:
         self._ready()
 
     async def test(self, by: str, health: Health) -> None:
-        """Have a notice told that says it is a test, past all limits. Raises HubError with the notifier's own words
-        when it did not get through in TEST_S."""
+        """Send a test notice, past all limits. Raises HubError with the notifier's error when it does not get through
+        in TEST_S."""
         now = self._clock.now()
         alert = Alert(
             id=f"test-{token_hex(4)}",
@@ -161,7 +161,7 @@ class OwnNotices:
             self._tests.pop(alert.id, None)
 
     def status(self) -> dict[str, Any]:
-        """How many wait, how many of them for their hour, how many were told in the last hour."""
+        """Return the numbers of pending notices, of those held back, and of those sent in the last hour."""
         self._hour()
         return {
             "waiting": len(self._owed), "kept_back": len(self._kept_back), "left_out": self.left_out,
@@ -169,7 +169,7 @@ class OwnNotices:
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
-        """Sentences for `ilot status`."""
+        """Return the problems to show in `ilot status`, one sentence each."""
         said = []
         if self.limited:
             said.append(
@@ -180,7 +180,7 @@ class OwnNotices:
         return said
 
     def _next(self) -> Alert | None:
-        """What is to be told now. What never will be is settled here."""
+        """Return the alert to send now, and settle those never to be sent."""
         for alert, _ in self._tests.values():
             if _key(alert) not in self._given:
                 return alert
@@ -228,23 +228,23 @@ class OwnNotices:
 
 
 def _key(alert: Alert) -> str:
-    """As its notice has it."""
+    """Return the key of the alert's notice."""
     return f"{alert.id}-{alert.n}"
 
 
 class Notifiers:
-    """All of a hub's, for `ilot notify` and `ilot status`. `health` are the plugins'."""
+    """All notifier queues of the hub, for `ilot notify` and `ilot status`. `health` is that of the plugins."""
 
     def __init__(self, queues: Sequence[OwnNotices], health: Sequence[Health]) -> None:
         self._queues = {queue.name: queue for queue in queues}
         self._health = health
 
     def put(self, queue: OwnNotices) -> None:
-        """One more."""
+        """Add a queue."""
         self._queues[queue.name] = queue
 
     def pop(self, name: str) -> OwnNotices | None:
-        """One less; None when there was none."""
+        """Remove a queue; None when there was none."""
         return self._queues.pop(name, None)
 
     def status(self) -> dict[str, Any]:
@@ -254,7 +254,7 @@ class Notifiers:
         return [said for queue in self._queues.values() for said in queue.complaints()]
 
     def calls(self) -> dict[str, Any]:
-        """notify.list · notify.test {name, by}"""
+        """Return the handlers: notify.list · notify.test {name, by}."""
         return {"notify.list": self._list, "notify.test": self._test}
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:

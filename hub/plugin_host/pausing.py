@@ -1,4 +1,4 @@
-"""Which plugin instances may not run now, and why: those that a crisis cuts off. They wait, and go on by themselves."""
+"""Pauses plugin instances that must not run during a crisis; they resume by themselves."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ Key = tuple[str, str]
 
 
 class _Held(Exception):
-    """Ends a run from beside."""
+    """Raised to end a run from a sibling task."""
 
 
 class Pauses:
-    """One a hub."""
+    """The paused instances."""
 
     def __init__(self) -> None:
         self._why: dict[Key, str] = {}
         self._turn = asyncio.Event()
 
     def hold(self, why: Mapping[Key, str]) -> None:
-        """These stop, and do not start, until `hold` is called without them."""
+        """Pause exactly these instances, with the reason; the others resume."""
         self._why = dict(why)
         self._turn.set()
         self._turn = asyncio.Event()
@@ -30,8 +30,10 @@ class Pauses:
         return self._why.get(key, "")
 
     async def passing(self, key: Key, start: Callable[[], Awaitable[None]], told: Callable[[str], None]) -> None:
-        """Run `start` while this instance is not held; `told` hears why it waits, and "" when it goes on. Raises what
-        `start` raises."""
+        """Run `start` while this instance is not paused; `told` gets the reason of each pause, and "" when it ends.
+
+        Raises what `start` raises.
+        """
         while True:
             while why := self.why(key):
                 told(why)

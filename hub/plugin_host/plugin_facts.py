@@ -1,4 +1,4 @@
-"""What plugins tell of themselves: facts by subject, in RAM, the last ones only. See `hub.sdk.session.Session.tell`."""
+"""Diagnostics published by plugins, kept in memory by subject; only the latest. See `hub.sdk.session.Session`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ SUBJECTS = 8192
 
 
 class Told:
-    """Of one hub, by integration instance."""
+    """The published facts of one hub, by integration instance."""
 
     def __init__(self) -> None:
         self._facts: dict[str, dict[str, dict[str, Any]]] = {}
 
     def tell(self, integration: str, subject: str, facts: Mapping[str, Any]) -> None:
-        """Raises PluginError for what cannot be packed, is too large or too much."""
+        """Replace the facts of a subject; empty ones remove it. Raises PluginError for facts that cannot be packed or
+        exceed the limits."""
         held = self._facts.setdefault(integration, {})
         if not facts:
             held.pop(subject, None)
@@ -39,7 +40,7 @@ class Told:
         return self._facts.get(integration, {}).get(subject, {})
 
     def __iter__(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """(integration, subject, facts) of all."""
+        """Yield (integration, subject, facts)."""
         for integration, held in list(self._facts.items()):
             for subject, facts in list(held.items()):
                 yield integration, subject, facts

@@ -1,9 +1,9 @@
-"""What is installed, as the configuration engine wants to know it: type -> models, looked up when asked for.
+"""Configuration models of installed plugin types, loaded on demand.
 
-A plugin of this distribution is imported when the configuration names it, and only then. A stranger's plugin is
-never imported to read a file: its description, made in a child process, says which options it has; their values are
-checked by its own models when it starts. A plugin that cannot be loaded takes any options, so that the rest of the
-file is still right and the rest of the hub still runs; its own instance then shows why it does not.
+A plugin of this distribution is imported only when the configuration names it. A third-party plugin is never imported
+to read a file: its description, made in a child process, says which options it has; their values are checked by its own
+models when it starts. A plugin that cannot be loaded accepts any options, so that the rest of the file remains valid
+and the rest of the hub runs; its own instance then shows the reason.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _log = logging.getLogger("hub.plugins")
 
 
 class Unread(Config):
-    """Options of a plugin that cannot be loaded: kept as they are, judged by nobody."""
+    """Options of a plugin that cannot be loaded: kept unchecked."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -46,18 +46,19 @@ SHIPPED: Mapping[str, tuple[str, ...]] = {
     "exporter": ("bacnet_server", "homeassistant", "modbus_server", "prometheus"),
     "notifier": ("email", "mqtt_notifier", "sms", "webhook"),
 }  # fmt: skip
-"""What each plugin of this distribution registers, so that their names are known without importing them all (some 30
-MiB); a test compares it with what they register."""
+"""The types that each plugin of this distribution registers, known without importing them all (about 30 MiB); a test
+compares the table with what they register."""
 
 _NOUN = {name: noun for noun, names in SHIPPED.items() for name in names}
 
 
 MOST_OPTIONS = 500
-"""Of a stranger's plugin."""
+"""Maximum number of options of a third-party plugin."""
 
 
 class _Lazily(Mapping[str, Any]):
-    """Type -> what `ours` or `theirs` says of it; None means the plugin has no such type, which is a `noun`."""
+    """A lazy mapping: type → result of `ours` or `theirs`; None means that the plugin has no type of this kind
+    (`noun`)."""
 
     def __init__(
         self, registry: Registry, noun: str, ours: Callable[[str], Any], theirs: Callable[[Description], Any]
@@ -85,7 +86,7 @@ class _Lazily(Mapping[str, Any]):
         if not plugin.shipped:
             try:
                 return self._theirs(describe(plugin, self._cache))
-            except Exception as error:  # whatever a stranger's schema makes of the making of a model
+            except Exception as error:  # a third-party schema may raise anything in create_model
                 why = f"its options cannot be described: {type(error).__name__}: {error}"[:300]
                 _log.warning("%s: %s; they are checked when it starts", plugin, why)
                 return self._theirs(Description(plugin.name, plugin.distribution, plugin.version, error=why))
@@ -115,8 +116,8 @@ class _Lazily(Mapping[str, Any]):
 
 
 def installed_models(registry: Registry, cache: Path | None = None, packs: Path | None = None) -> Models:
-    """The models of everything installed. `cache` keeps the descriptions of strangers' plugins; `packs` is where
-    installed device packs lie."""
+    """Return the models of everything installed. `cache` holds descriptions of third-party plugins; `packs` the
+    installed device packs."""
 
     library = Library(packs)
 
@@ -171,7 +172,7 @@ def installed_models(registry: Registry, cache: Path | None = None, packs: Path 
 
 
 class _Names(Collection[str]):
-    """The names of the packs that are there by now: a hub runs on while some are installed."""
+    """The names of the packs present now: packs may be installed while the hub runs."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
@@ -194,7 +195,7 @@ class _Names(Collection[str]):
 
 
 class _Filling:
-    """What packs with a map add to the settings of their devices; each is read once for what is installed."""
+    """Adds the maps of packs to the settings of their devices; each pack is read once per installation."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
@@ -218,7 +219,7 @@ class _Filling:
 
 
 def part_models(registry: Registry) -> Callable[[str], Model | None]:
-    """Protocol → the model of the map of its packs, of what is installed here."""
+    """Return a function: protocol → the model of its packs' maps, by the installed integrations."""
 
     def look(protocol: str) -> Model | None:
         if protocol not in MAPS:
@@ -232,8 +233,7 @@ def part_models(registry: Registry) -> Callable[[str], Model | None]:
 
 
 def _outline(schema: Mapping[str, Any]) -> type[BaseModel]:
-    """A model that knows which options a JSON Schema has, which it requires, and what they mean in English and French,
-    not what they may be."""
+    """Build a model from a JSON Schema that knows which options exist and are required, but not their types."""
     if len(schema.get("properties", ())) > MOST_OPTIONS:
         raise ValueError(f"more than {MOST_OPTIONS} options")
     if taken := sorted(name for name in schema.get("properties", ()) if hasattr(Config, name)):

@@ -1,9 +1,9 @@
 """The plugins of one hub: from configured instances to supervised coroutines.
 
-Installed is not running: an instance runs when the configuration names it. What this distribution ships runs in this
-process; a stranger's plugin runs only where the configuration says `isolation: none` in so many words.
+Installed is not running: an instance runs when the configuration names it. Plugins of this distribution run in this
+process; a third-party plugin runs only where the configuration says `isolation: none` explicitly.
 
-An instance is started, stopped or replaced for itself, also while the hub runs; no other one notices.
+Each instance is started, stopped and replaced independently, also while the hub runs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Key = tuple[str, str]
 
 
 class Plugins:
-    """Prepares the configured instances; `health` is what to show of all, `begin` lets them run."""
+    """Prepares the configured instances; `health` holds the state of all, `begin` runs them."""
 
     def __init__(self, instances: Iterable[Instance], registry: Registry, core: Core, clock: Clock) -> None:
         self.health: list[Health] = []
@@ -51,18 +51,20 @@ class Plugins:
             self.integrate(instance)
 
     def begin(self, group: asyncio.TaskGroup) -> None:
-        """What is prepared runs in this group from now on, and so does whatever is prepared later."""
+        """Run the prepared instances in this group, and later ones as soon as they are prepared."""
         self._group = group
         for key in list(self._waiting):
             self._start(key)
 
     def tasks(self) -> list[asyncio.Task[None]]:
-        """All that run."""
+        """Return the running tasks."""
         return [task for task in self._tasks.values() if not task.done()]
 
     async def stop(self, key: Key) -> None:
-        """Stop one instance, and forget it. Raises PluginError when it does not let go within STOP_S: it is left behind
-        then, and only a new start of the hub gets rid of it."""
+        """Stop and remove one instance.
+
+        Raises PluginError when it does not end within STOP_S: it is abandoned then, until the hub restarts.
+        """
         self._waiting.pop(key, None)
         self.health[:] = [one for one in self.health if key_of(one) != key]
         task = self._tasks.pop(key, None)
@@ -86,7 +88,7 @@ class Plugins:
         self._tasks[key] = self._group.create_task(passing, name=key[1])
 
     def integrate(self, instance: Instance) -> None:
-        """Prepare one integration, if it is enabled. One that cannot start says why in its health."""
+        """Prepare one integration if it is enabled. One that cannot start gives the reason in its health."""
         if not instance.enabled:
             return
         health = Health(name=instance.name, type=instance.type, since=self._clock.now())
@@ -94,15 +96,14 @@ class Plugins:
         try:
             integration, config = load(instance, self._registry)
         except (PluginError, ConfigError) as error:
-            # Only itself: the rest of the hub starts without it.
+            # Only this instance fails: the rest of the hub starts without it.
             health.state, health.error = STOPPED, str(error)
             return
         supervisor = self.supervise(health, lambda session: integration.run(config, session))
         self._prepared((INTEGRATION, instance.name), supervisor)
 
     def export(self, exporter: ExporterInstance, view: Callable[[str, Callable[[], None]], LiveView]) -> None:
-        """Prepare one exporter: it runs like an integration, and sees only. `view` makes what it sees, given its name
-        and what to call when it got through."""
+        """Prepare one exporter. `view` builds its view from its name and the function to call when it got through."""
         health = Health(name=exporter.name, type=EXPORTER, since=self._clock.now())
         self.health.append(health)
         try:
@@ -120,7 +121,7 @@ class Plugins:
         self._prepared((EXPORTER, exporter.name), supervisor)
 
     def notify(self, notifier: NotifierInstance, notices: Callable[[str, Callable[[], None]], OwnNotices]) -> None:
-        """Prepare one notifier. `notices` makes what it is handed, given its name and what to call when it got
+        """Prepare one notifier. `notices` builds its queue from its name and the function to call when it got
         through."""
         health = Health(name=notifier.name, type=NOTIFIER, since=self._clock.now())
         self.health.append(health)
@@ -139,7 +140,7 @@ class Plugins:
         self._prepared((NOTIFIER, notifier.name), supervisor)
 
     def supervise(self, health: Health, start: Callable[[InProcessSession], Awaitable[None]]) -> Supervisor:
-        """A supervisor that starts the plugin with a session of its own."""
+        """Return a supervisor that starts the plugin with a session of its own."""
 
         async def run() -> None:
             session = InProcessSession(health.name, self._core, supervisor.ready)
@@ -155,12 +156,12 @@ class Plugins:
 
 
 def key_of(health: Health) -> Key:
-    """Which instance it is the health of."""
+    """Return the key of the instance that a health belongs to."""
     return (health.type if health.type in (EXPORTER, NOTIFIER) else INTEGRATION, health.name)
 
 
 def refusal(plugin: Plugin, instance: Instance) -> str:
-    """Why an instance of a stranger's plugin is not run, "" where it may."""
+    """Return why an instance of a third-party plugin may not run, "" if it may."""
     if plugin.shipped or instance.isolation == "none":
         return ""
     return (
@@ -170,8 +171,10 @@ def refusal(plugin: Plugin, instance: Instance) -> str:
 
 
 def load(instance: Instance, registry: Registry) -> tuple[Integration, Any]:
-    """The integration of an instance and its configuration, read by the plugin's own model. Raises PluginError, also
-    for a stranger that nobody allowed to run in this process, and ConfigError."""
+    """Return the integration of an instance and its configuration, validated by the plugin's own model.
+
+    Raises PluginError, also for a third-party plugin not allowed to run in this process, and ConfigError.
+    """
     plugin = registry.plugins[instance.type]
     if why := refusal(plugin, instance):
         raise PluginError(why)
@@ -182,8 +185,10 @@ def load(instance: Instance, registry: Registry) -> tuple[Integration, Any]:
 
 
 def declared_hosts(instances: Iterable[Instance | NotifierInstance]) -> list[Host]:
-    """The hosts that the configuration names in plugins' options, each for the plugin it is written for: what that
-    one's `Session.http` may call. A plain http:// address is one the operator wrote in so many words."""
+    """Return the hosts named in plugins' options, each for its plugin: what its `Session.http` may call.
+
+    A plain http:// address is one the operator wrote explicitly.
+    """
     hosts = []
     for instance in instances:
         whose = instance.name if isinstance(instance, Instance) else notifiers(instance.name)
@@ -191,7 +196,7 @@ def declared_hosts(instances: Iterable[Instance | NotifierInstance]) -> list[Hos
             try:
                 parts = urlsplit(text)
                 port = parts.port or _PORTS.get(parts.scheme)
-            except ValueError:  # a text that only begins like an address
+            except ValueError:  # text that merely begins like an address
                 continue
             if port is not None and parts.scheme in _PORTS and parts.hostname:
                 hosts.append(Host(host=parts.hostname, port=port, plain=parts.scheme == "http", whose=whose))
@@ -199,7 +204,7 @@ def declared_hosts(instances: Iterable[Instance | NotifierInstance]) -> list[Hos
 
 
 def notifiers(name: str) -> str:
-    """What the calls of a notifier are told by: an integration may have the same name, but no dot in it."""
+    """Return the name under which a notifier calls hosts: an integration may have the same name, but without a dot."""
     return f"notifier.{name}"
 
 
@@ -214,7 +219,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _validated(model: type[Config], instance: Instance) -> Any:
-    """The options of a stranger's plugin, judged by its own model now that it may be imported."""
+    """Validate the options of a third-party plugin by its own model, now that it may be imported."""
     found: list[Finding] = []
     given = instance.config.model_dump(exclude_unset=True)
     where = ("integrations", instance.name)

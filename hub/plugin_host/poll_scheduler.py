@@ -1,10 +1,10 @@
-"""How often devices are asked, and how often somebody wants them asked for a while.
+"""Polling intervals of devices, and their temporary shortening.
 
-An integration that asks devices in turns does so in `Session.rounds`; each such loop is a pace here: whom it asks, how
-often its configuration says, how long its turns take. A pace may be quickened from outside, never slowed, and goes back
-by itself once that is withdrawn. Nothing of it is written down: who quickens remembers.
+An integration that polls devices in cycles does so in `Session.rounds`; each such loop is registered here: which
+devices it polls, its configured interval, how long its cycles take. An interval can be shortened from outside, never
+lengthened, and is restored when the request is withdrawn. Nothing is stored: whoever shortens it keeps the request.
 
-One that has a timetable of its own says how often it asks whom (`Session.asks`), and goes by what it is answered.
+An integration with a timetable of its own declares its intervals (`Session.asks`), and follows the ones returned.
 """
 
 from __future__ import annotations
@@ -16,41 +16,40 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from hub.core.clock import Clock
 
 TURNS = 20
-"""Turns whose length is remembered."""
+"""Number of cycles whose duration is remembered."""
 
 Asked = Callable[[], Iterable[str]]
 
 
 class Pace:
-    """One loop of one integration instance. `usual_s`: what its configuration says; `asked` gives the ids of the
-    devices that a turn asks."""
+    """A polling loop of one integration instance. `usual_s`: its configured interval; `asked` returns the ids of the
+    devices polled in a cycle."""
 
     def __init__(self, integration: str, usual_s: float, asked: Asked) -> None:
         self.integration, self.usual_s, self.asked = integration, usual_s, asked
-        self.least_s = 0.0  # it never asks more often
+        self.least_s = 0.0  # lower bound of the interval
         self.turns = 0
         self._took: deque[float] = deque(maxlen=TURNS)
         self._changed = asyncio.Event()
 
     def took(self, seconds: float) -> None:
-        """A turn is over."""
+        """Record the duration of a cycle."""
         self.turns += 1
         self._took.append(seconds)
 
     @property
     def turn_s(self) -> float | None:
-        """Seconds that three of four turns take at most, waiting for others on the same line included; None before the
-        first."""
+        """Third quartile of cycle durations in seconds, including waits for a shared line; None before the first."""
         took = sorted(self._took)
         return took[3 * len(took) // 4] if took else None
 
     def changed(self) -> None:
-        """Whoever waits for the next turn looks again at how long."""
+        """Wake the loop, so that it computes its interval again."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def sleep(self, clock: Clock, seconds: float) -> bool:
-        """Sleep for so long; False when the pace changed before."""
+        """Sleep; returns False when the interval changed before."""
         changed = asyncio.ensure_future(self._changed.wait())
         slept = asyncio.ensure_future(clock.sleep(seconds))
         try:
@@ -66,7 +65,7 @@ class Pace:
 
 
 class Paces:
-    """Of one hub."""
+    """The polling loops of one hub."""
 
     def __init__(self) -> None:
         self._paces: list[Pace] = []
@@ -77,27 +76,30 @@ class Paces:
         return iter([*self._paces, *(pace for own in self._timetables.values() for pace in own.values())])
 
     def of(self, device: str) -> Pace | None:
-        """The loop that asks this device; of several the quickest."""
+        """Return the loop that polls this device; the fastest of several, or None."""
         found = [pace for pace in self if device in set(pace.asked())]
         return min(found, key=lambda pace: pace.usual_s, default=None)
 
     def quicken(self, wanted: Mapping[str, float]) -> None:
-        """Ask these devices every so many seconds from now on, and all others as their configuration says. A loop
-        that asks several goes by the quickest."""
+        """Poll these devices at these intervals (seconds), all others as configured. A loop uses the shortest of its
+        devices."""
         self._wanted = dict(wanted)
         for pace in self._paces:
             pace.changed()
 
     def step(self, pace: Pace) -> float:
-        """Seconds between two turns, now."""
+        """Return the present interval in seconds."""
         if not self._wanted:
             return pace.usual_s
         wanted = [self._wanted[device] for device in pace.asked() if device in self._wanted]
         return min([pace.usual_s, *wanted])
 
     def asks(self, integration: str, usual: Mapping[str, float], least_s: float) -> dict[str, float]:
-        """Device → seconds as configured, of all that an integration asks by its own timetable, never more often than
-        `least_s`; gives the seconds of now. Each call replaces the one before."""
+        """Register the intervals of an integration with its own timetable: device → configured seconds, `least_s` at
+        least.
+
+        Returns the present intervals. Each call replaces the former.
+        """
         known = self._timetables.get(integration, {})
         own = self._timetables[integration] = {
             device: known.get(device) or Pace(integration, seconds, lambda device=device: (device,))  # type: ignore[misc]
@@ -110,8 +112,8 @@ class Paces:
     async def rounds(
         self, integration: str, usual_s: float, asked: Asked, clock: Clock, early: float
     ) -> AsyncIterator[float]:
-        """The turns of one loop: the wall time now, and again and again, never piling up. `early`: seconds by which
-        the second turn comes sooner, so that loops spread."""
+        """Yield the wall-clock time of each cycle; missed cycles are skipped. `early`: seconds by which the second
+        cycle comes sooner, so that loops spread."""
         pace = Pace(integration, usual_s, asked)
         self._paces.append(pace)
         try:

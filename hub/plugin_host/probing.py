@@ -1,4 +1,4 @@
-"""Is what the configuration names reachable? One question to each integration, all at once, nothing changed."""
+"""Probes whether configured systems are reachable: one read-only request per integration, all at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROBE_S = 20.0
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What became of one probe: `ok` None when the integration has none, or the instance is switched off."""
+    """The result of a probe: `ok` None when the integration has none, or the instance is switched off."""
 
     name: str
     type: str
@@ -24,7 +24,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 async def probe(instances: list[Instance], registry: Registry, seconds: float = PROBE_S) -> list[Finding]:
-    """Probe every instance, each for at most so many seconds. Never raises for what a plugin does."""
+    """Probe every instance, each for this many seconds at most. Never raises for errors of a plugin."""
     return await asyncio.gather(*(_probe(instance, registry, seconds) for instance in instances))
 
 
@@ -41,6 +41,6 @@ async def _probe(instance: Instance, registry: Registry, seconds: float) -> Find
         return Finding(instance.name, instance.type, False, f"no answer within {seconds:.0f} s")
     except HubError as error:
         return Finding(instance.name, instance.type, False, str(error))
-    except Exception as error:  # a plugin's own mistake is its finding, not this command's end
+    except Exception as error:  # a bug of the plugin is a finding and must not end the command
         return Finding(instance.name, instance.type, False, f"its probe failed: {type(error).__name__}: {error}")
     return Finding(instance.name, instance.type, True, said)

@@ -1,9 +1,8 @@
-"""Entry point -> description and registrations, one plugin at a time. Installed is not running.
+"""Loads plugins and collects their registrations, one at a time. Installed is not running.
 
-Entry points of group `hub.plugins` are only *named* here until somebody asks for one: `load` imports it and
-calls its hooks through a pluggy manager of its own, so that a plugin that raises loses only itself. By
-convention an entry point bears the name of the type it registers (`modbus` registers "modbus"), which is how a
-type is found without importing every plugin.
+Entry points of group `hub.plugins` are only listed until somebody asks for one: `load` imports it and calls its hooks
+through a pluggy manager of its own, so that a failing plugin affects only itself. By convention an entry point has the
+name of the type it registers (`modbus` registers "modbus"), so that a type is found without importing every plugin.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ DISTRIBUTION = "ilot"
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """A registered integration."""
+    """A registered integration; see `hub.sdk.hookspecs`."""
 
     name: str
     plugin: str
@@ -49,7 +48,7 @@ class Integration:
 
 @dataclass(frozen=True, slots=True)
 class UplinkKind:
-    """A registered transport."""
+    """A registered transport; see `hub.sdk.hookspecs`."""
 
     name: str
     plugin: str
@@ -59,7 +58,7 @@ class UplinkKind:
 
 @dataclass(frozen=True, slots=True)
 class ExporterKind:
-    """A registered exporter."""
+    """A registered exporter; see `hub.sdk.hookspecs`."""
 
     name: str
     plugin: str
@@ -69,7 +68,7 @@ class ExporterKind:
 
 @dataclass(frozen=True, slots=True)
 class NotifierKind:
-    """A registered notifier."""
+    """A registered notifier; see `hub.sdk.hookspecs`."""
 
     name: str
     plugin: str
@@ -79,7 +78,7 @@ class NotifierKind:
 
 
 class Loads(Protocol):
-    """`hub.plugin_host.entry_points.Entry`, as much as is needed of it."""
+    """The part of `hub.plugin_host.entry_points.Entry` that is needed here."""
 
     @property
     def value(self) -> str: ...
@@ -88,7 +87,7 @@ class Loads(Protocol):
 
 @dataclass(slots=True)
 class Plugin:
-    """One installed plugin: where it comes from, and, once loaded, what it registered or why it failed."""
+    """An installed plugin: its origin, and, once loaded, its registrations or the reason why it failed."""
 
     name: str
     distribution: str
@@ -105,7 +104,7 @@ class Plugin:
 
     @property
     def shipped(self) -> bool:
-        """Part of this distribution: imported by the core. Any other is described in a child first."""
+        """Part of this distribution, hence imported by the core. Others are described in a child process first."""
         return self.distribution == DISTRIBUTION
 
     def __str__(self) -> str:
@@ -116,7 +115,8 @@ class Registry:
     """The installed plugins by name. Nothing is imported before `load`."""
 
     def __init__(self, plugins: Iterable[Plugin]) -> None:
-        """Of two with one name the one that ships counts, else the first: `hidden` are the others."""
+        """Index plugins by name. Of two with one name the shipped one counts, else the first; `hidden` are the
+        others."""
         self.plugins: dict[str, Plugin] = {}
         self.hidden: list[Plugin] = []
         for plugin in plugins:
@@ -137,7 +137,7 @@ class Registry:
         )
 
     def load(self, name: str) -> Plugin:
-        """Import one plugin and collect what it registers. Raises PluginError, then and at every later call."""
+        """Import one plugin and collect its registrations. Raises PluginError, then and at every later call."""
         try:
             plugin = self.plugins[name]
         except KeyError:
@@ -146,7 +146,7 @@ class Registry:
             plugin.loaded = True
             try:
                 _register(plugin)
-            except (Exception, SystemExit) as error:  # whatever a stranger's code raises at import or in a hook
+            except (Exception, SystemExit) as error:  # third-party code may raise anything at import or in a hook
                 plugin.error = f"{type(error).__name__}: {error}"
                 plugin.integrations, plugin.decoders, plugin.uplinks = [], [], []
                 plugin.exporters, plugin.notifiers, plugin.reasons = [], [], {}
@@ -156,39 +156,39 @@ class Registry:
         return plugin
 
     def integration(self, name: str) -> Integration:
-        """The integration of that type. Raises PluginError when no plugin of that name registers it."""
+        """Return the integration of that type. Raises PluginError when no plugin of that name registers it."""
         for integration in self.load(name).integrations:
             if integration.name == name:
                 return integration
         raise PluginError(f"{self.plugins[name]} registers no integration {name!r}")
 
     def uplink(self, name: str) -> UplinkKind:
-        """The uplink of that type. Raises PluginError when no plugin of that name registers it."""
+        """Return the transport of that type. Raises PluginError when no plugin of that name registers it."""
         for uplink in self.load(name).uplinks:
             if uplink.name == name:
                 return uplink
         raise PluginError(f"{self.plugins[name]} registers no uplink {name!r}")
 
     def exporter(self, name: str) -> ExporterKind:
-        """The exporter of that type. Raises PluginError when no plugin of that name registers it."""
+        """Return the exporter of that type. Raises PluginError when no plugin of that name registers it."""
         for exporter in self.load(name).exporters:
             if exporter.name == name:
                 return exporter
         raise PluginError(f"{self.plugins[name]} registers no exporter {name!r}")
 
     def notifier(self, name: str) -> NotifierKind:
-        """The notifier of that type. Raises PluginError when no plugin of that name registers it."""
+        """Return the notifier of that type. Raises PluginError when no plugin of that name registers it."""
         for notifier in self.load(name).notifiers:
             if notifier.name == name:
                 return notifier
         raise PluginError(f"{self.plugins[name]} registers no notifier {name!r}")
 
     def decoders(self, kind: str) -> list[Decoder]:
-        """The decoders for one kind of frame among the plugins loaded so far."""
+        """Return the decoders for one kind of frame among the plugins loaded so far."""
         return [d for plugin in self.plugins.values() for d in plugin.decoders if d.kind == kind]
 
     def metrics(self) -> dict[str, Metric]:
-        """The metrics that the loaded plugins add to the catalogue, by key."""
+        """Return the metrics that loaded plugins add to the catalogue, by key."""
         return {
             metric.key: metric
             for plugin in self.plugins.values()
@@ -197,8 +197,8 @@ class Registry:
         }
 
     def meaning(self, reason: str, type_: str = "") -> Words | None:
-        """What a reason means that an integration of this type counted, in French and English; None where neither the
-        hub nor a plugin that is loaded has words for it."""
+        """Return what a reason means, counted by an integration of this type, in French and English; None if
+        unknown."""
         own = self.plugins[type_].reasons if type_ in self.plugins else {}
         shipped_first = sorted(self.plugins.values(), key=lambda plugin: not plugin.shipped)
         return words(reason, own, ChainMap(*(one.reasons for one in shipped_first if one.reasons)))

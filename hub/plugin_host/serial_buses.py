@@ -1,7 +1,7 @@
-"""Serial lines that the core owns and lends: one exchange at a time, first come, first served.
+"""Serial lines owned by the core and lent to plugins: one exchange at a time, first come, first served.
 
-Two integrations on one RS-485 pair would talk into each other's answers. A line opens when it is first borrowed, stays
-open, and is opened again after it was lost.
+Two integrations on one RS-485 pair would disturb each other's answers. A line opens on first use, stays open, and is
+reopened after a failure.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from hub.core.errors import AuthFailed, DecodeError, NotReady
 from hub.sdk.serial_line import Parity, SerialLine, open_serial_line
 
 SETTLED_S = 0.05
-"""Silence after which an exchange that went wrong is over: an adapter or a converter hands over with such pauses what
-was one frame on the line."""
+"""Silence after which a failed exchange is over: USB adapters and converters insert such pauses within a frame."""
 BABBLE_S = 1.0
-"""So long a line that is never silent is waited for."""
+"""Maximum wait for silence on a line that is never silent."""
 MOST_BYTES = 8192
-"""Of one answer: more is no answer of a field bus, whatever `whole` thinks of it."""
+"""Maximum size of an answer; no field bus sends more."""
 
 
 class BusOptions(msgspec.Struct, frozen=True):
-    """One line: see `hub.config.parts.devices.Bus`. `quiet_s` None: as Modbus RTU wants it."""
+    """Options of a line; see `hub.config.parts.devices.Bus`. `quiet_s` None: the silence required by Modbus RTU."""
 
     port: str
     baudrate: int = 9600
@@ -37,15 +36,15 @@ class BusOptions(msgspec.Struct, frozen=True):
 
     @property
     def silence_s(self) -> float:
-        """Between two exchanges: 3.5 characters of 11 bits, fixed at 1.75 ms above 19,200 Bd (MODBUS over Serial Line
-        V1.02, §2.5.1.1)."""
+        """Silence between two exchanges, in seconds: 3.5 characters of 11 bits, fixed at 1.75 ms above 19,200 Bd
+        (MODBUS over Serial Line V1.02, §2.5.1.1)."""
         if self.quiet_s is not None:
             return self.quiet_s
         return 0.00175 if self.baudrate > 19_200 else 3.5 * 11 / self.baudrate
 
 
 class SharedLine:
-    """One line of the hub. Implements `hub.sdk.session.Bus`."""
+    """A line of the hub. Implements `hub.sdk.session.Bus`."""
 
     def __init__(self, name: str, options: BusOptions, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.name = name
@@ -56,7 +55,7 @@ class SharedLine:
         self._turn = asyncio.Lock()
         self._open: tuple[AbstractAsyncContextManager[SerialLine], SerialLine] | None = None
         self._free_at = 0.0
-        self._astray = False  # the last exchange ended without its answer, which may be on its way
+        self._astray = False  # the last exchange ended without its answer, which may still arrive
 
     async def transact(
         self, frame: bytes, whole: Callable[[bytes], int | None], *, timeout: timedelta = timedelta(seconds=1)
@@ -81,8 +80,7 @@ class SharedLine:
             return came[:size]
 
     async def _clear(self, line: SerialLine) -> None:
-        """Drop late answers and noise since the turn before; after an exchange that went wrong, until the line is
-        silent."""
+        """Drop late answers and noise; after a failed exchange, until the line is silent."""
         end = self._monotonic() + BABBLE_S
         while True:
             left = min(max(self.options.silence_s, SETTLED_S), end - self._monotonic()) if self._astray else 0.0
@@ -135,8 +133,8 @@ class Buses:
         self._lines = {name: SharedLine(name, one) for name, one in options.items()}
 
     async def configure(self, options: Mapping[str, BusOptions]) -> None:
-        """These are the lines from now on; one that differs is closed, and opened anew when it is borrowed. Whoever
-        borrowed it must have stopped."""
+        """Replace the configured lines; changed ones are closed, and reopened on their next use. Their users must have
+        stopped."""
         for name, line in list(self._lines.items()):
             if options.get(name) != line.options:
                 del self._lines[name]
@@ -145,7 +143,8 @@ class Buses:
             self._lines.setdefault(name, SharedLine(name, one))
 
     def get(self, name: str) -> SharedLine:
-        """Raises AuthFailed when no line of that name is configured: a person must name it."""
+        """Return a line. Raises AuthFailed when no line of that name is configured, since a person has to configure
+        it."""
         try:
             return self._lines[name]
         except KeyError:
@@ -153,7 +152,7 @@ class Buses:
             raise AuthFailed(f"no bus {name!r} is configured (there are: {there}): name it in `buses:`") from None
 
     def status(self) -> dict[str, dict[str, int]]:
-        """For `ilot status`: exchanges and those that nobody answered, by line."""
+        """Return exchanges and unanswered ones by line, for `ilot status`."""
         return {name: {"exchanges": line.exchanges, "silences": line.silences} for name, line in self._lines.items()}
 
     async def close(self) -> None:

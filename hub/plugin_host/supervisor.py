@@ -1,8 +1,8 @@
-"""Keeps one plugin running: classify the error, back off, report health.
+"""Keeps one plugin running: classifies errors, backs off, reports health.
 
-returns            finished: it had nothing more to do
-NotReady           nobody's fault: wait and try again; one log line when it goes, one when it returns
-AuthFailed         the operator renews a credential: stopped until a restart
+returns            finished: nothing more to do
+NotReady           temporary: wait and retry; one log line when it is lost, one when it returns
+AuthFailed         the operator must renew a credential: stopped until a restart
 PluginError, other a bug: traceback once, counted, restarted with back-off; QUARANTINE of them within an hour
                    and it stays stopped
 """
@@ -24,14 +24,14 @@ from hub.core.errors import AuthFailed, NotReady
 QUARANTINE = 8
 WINDOW_S = 3600.0
 HEALTHY_S = 60.0
-"""A run that lasted this long was healthy: the back-off starts over."""
+"""A run of this length was healthy, and resets the back-off."""
 
 RUNNING, WAITING, STOPPED, QUARANTINED, FINISHED = "running", "waiting", "stopped", "quarantined", "finished"
 
 
 class Health(msgspec.Struct, kw_only=True):
-    """What the CLI and the UI show of one plugin instance. Times are Unix seconds. `through`: in its present run it got
-    through to what it speaks to."""
+    """The state of one plugin instance, for the CLI and the UI. Times are Unix seconds. `through`: in its present run
+    it has reached its device or peer."""
 
     name: str
     type: str = ""
@@ -44,7 +44,7 @@ class Health(msgspec.Struct, kw_only=True):
 
 
 class Supervisor:
-    """`await Supervisor(…).run()` inside the top TaskGroup; cancelling it stops the plugin."""
+    """Runs one plugin: `await Supervisor(…).run()` inside the top TaskGroup; cancelling it stops the plugin."""
 
     def __init__(
         self, health: Health, start: Callable[[], Awaitable[None]], clock: Clock, backoff: Backoff | None = None
@@ -58,13 +58,13 @@ class Supervisor:
         self._told = ""
 
     async def run(self) -> None:
-        """Run the plugin until it finishes, is refused for good, or is cancelled."""
+        """Run the plugin until it finishes, is stopped for good, or is cancelled."""
         while True:
             began = self._clock.monotonic()
             self._enter(RUNNING)
             try:
                 await self._start()
-            except (Exception, SystemExit) as error:  # who ends "the program" ends itself
+            except (Exception, SystemExit) as error:  # a plugin's SystemExit ends only the plugin
                 if cancelled():
                     raise asyncio.CancelledError from error
                 if self._over(error, lasted=self._clock.monotonic() - began):
@@ -76,7 +76,7 @@ class Supervisor:
             self.health.restarts += 1
 
     def _over(self, error: Exception | SystemExit, lasted: float) -> bool:
-        """Judge how a run of so many seconds ended; true when there is to be no other."""
+        """Handle the end of a run of that many seconds; returns True when there must be no other."""
         if isinstance(error, NotReady):
             if lasted >= HEALTHY_S:
                 self._backoff.reset()
@@ -90,7 +90,7 @@ class Supervisor:
         return self._crashed(error)  # a bug of the plugin: only itself is lost
 
     def ready(self) -> None:
-        """The plugin got through to its device (its first report): say so once if it had been away."""
+        """Record that the plugin reached its device (its first report), and log it once after an absence."""
         if self._told:
             self._log.info("back")
             self._told = ""
@@ -99,7 +99,7 @@ class Supervisor:
         self.health.through = True
 
     def paused(self, why: str) -> None:
-        """It does not run for now, for this reason; "" when it goes on."""
+        """Record that it does not run for now, for this reason; "" when it resumes."""
         if why:
             self._enter(WAITING, why)
         else:
@@ -119,7 +119,7 @@ class Supervisor:
             self._told = error
 
     def _crashed(self, error: Exception | SystemExit) -> bool:
-        """Note a crash; true when it was one too many."""
+        """Record a crash; returns True when it was one too many."""
         text = f"{type(error).__name__}: {error}"
         now = self._clock.monotonic()
         first = text != self.health.error

@@ -2,8 +2,8 @@
 
 This docstring is the specification of the files. Readings come from `hub.history.memory`, hence after the privacy
 engine, each once. They are queued in memory, a few hundred kilobytes at most, and written once an hour, when the queue
-is full, and at stop: one file each time, complete or absent, with one sync. A kill or a power cut loses what was not yet
-written. Nothing here is in the path of a reading, and nothing there waits for this disk.
+is full, and at stop: one file each time, complete or absent, with one sync. A kill or a power cut loses what was not
+yet written. Nothing here is in the path of a reading, and nothing there waits for this disk.
 
     <state>/raw/<first>-<last>-<8 hex digits>.raw       the Unix seconds of its first and last reading; its id's start
 
@@ -31,11 +31,11 @@ series with another secret.
 A file is deleted when its last reading is older than the retention; the oldest are deleted when all together are too
 large, or when less than `folder.KEEP_FREE` is left on the disk, which belongs to the buffer first. A damaged directory
 loses the readings of its hour, a damaged block those of one series in that hour; both are skipped, counted and
-reported. A removed or exchanged file goes unnoticed: this is a convenience of the hub; durability is the sealed buffer's
-task.
+reported. A removed or exchanged file goes unnoticed: this is a convenience of the hub; durability is the sealed
+buffer's task.
 
-roots, tpm   where the root lies            table    series and their secrets       blocks   the format (pure)
-folder       the files: write, purge, find  recorder one a hub: takes, writes, erases, reads
+keys      the root key                     table     series and their secrets      blocks   the format (pure)
+folder    the files: write, purge, find    recorder  queues, writes, erases and reads
 """
 
 from hub.history.archive.recorder import RawDisk

@@ -1,9 +1,9 @@
 """Raw history in memory: every reading of each series for a day, within a byte budget.
 
 The metrics that a device reports together share one column of times: a *column group*. Its newest rows, at most `PAGE`
-of them, are kept open; the others are in pages, and pages in blocks of up to `WHOLE` values or `BLOCK_S` seconds. A full
-block is compressed. A ring is one series: a column of one group, or of several where a device does not always report the
-same metrics.
+of them, are kept open; the others are in pages, and pages in blocks of up to `WHOLE` values or `BLOCK_S` seconds. A
+full block is compressed. A ring is one series: a column of one group, or of several where a device does not always
+report the same metrics.
 
     page      varint bytes of what follows · varint rows · varint first second · varint last − first ·
               then, when rows > 1, packed rows − 1 of the differences between neighbours' seconds ·

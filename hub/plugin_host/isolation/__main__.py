@@ -1,7 +1,7 @@
-"""The child's side: `python -m hub.plugin_host.isolation describe NAME` prints one JSON object.
+"""The child process: `python -m hub.plugin_host.isolation describe NAME` prints one JSON object.
 
-Before the plugin is imported it takes bounds upon itself that nobody lifts again: memory, processor time, no byte into
-a file, and an end with whoever asked.
+Before importing the plugin it sets irrevocable limits: memory, processor time, no writes to files, and termination
+together with its parent.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from hub.plugin_host.isolation.describe import TIMEOUT_S, describe_here
 from hub.plugin_host.registry import Registry
 
 MEMORY = 512 << 20
-"""Bytes of its own that it may take."""
+"""Limit of its data segment, in bytes."""
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def bound() -> None:
-    """Raises OSError."""
+    """Set the limits. Raises OSError."""
     processor = int(TIMEOUT_S)
     limits = {resource.RLIMIT_DATA: MEMORY, resource.RLIMIT_CPU: processor, resource.RLIMIT_FSIZE: 0}
     for kind, wanted in {**limits, resource.RLIMIT_CORE: 0}.items():
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2 or arguments[0] != "describe":
         print("usage: python -m hub.plugin_host.isolation describe NAME", file=sys.stderr)
         return 2
-    # What a plugin prints at import must not be taken for its description.
+    # Redirect stdout to stderr: text printed at import must not mix with the description.
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     bound()

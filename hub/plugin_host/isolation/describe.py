@@ -1,4 +1,4 @@
-"""Describe a plugin from a child process, and remember the answer by the hash of its installed files."""
+"""Describes a plugin from a child process, and caches the description by the hash of its installed files."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from hub.plugin_host.registry import Plugin, Registry
 TIMEOUT_S = 20.0
 LIMIT = 4 * 1024 * 1024
 WORDS = 4096
-"""Bytes that are kept of what it complains of."""
+"""Bytes of its stderr that are kept."""
 LOOK_S = 0.1
 
 
 class IntegrationText(msgspec.Struct, frozen=True):
-    """One integration: JSON Schemas (draft 2020-12 as pydantic writes it) and the metrics it adds."""
+    """An integration: JSON Schemas (draft 2020-12 as pydantic writes it) and the metrics it adds."""
 
     name: str
     schema: dict[str, Any]
@@ -59,7 +59,7 @@ class NotifierText(msgspec.Struct, frozen=True):
 
 
 class Description(msgspec.Struct, frozen=True):
-    """All the core knows of a plugin it did not import. `error` says why there is nothing else."""
+    """All the core knows of a plugin that it did not import. `error` says why there is nothing else."""
 
     name: str
     distribution: str
@@ -74,7 +74,7 @@ class Description(msgspec.Struct, frozen=True):
 
 
 def describe_here(registry: Registry, name: str) -> Description:
-    """Import the plugin in this very process and describe it. An error of the plugin is part of the answer."""
+    """Import the plugin in this process and describe it. An error of the plugin is part of the result."""
     try:
         plugin = registry.load(name)
     except PluginError as error:
@@ -103,13 +103,12 @@ def describe_here(registry: Registry, name: str) -> Description:
 def describe(plugin: Plugin, cache: Path | None = None) -> Description:
     """Describe a plugin from a child process with an empty environment. Blocking: call it in a thread.
 
-    `cache` is a directory of this user's own; an answer is kept under the hash of the distribution's recorded
-    files, so a changed wheel is described again. A child that hangs, dies, floods or talks nonsense gives an `error`.
-
-    The child bounds itself before the plugin is imported (`hub.plugin_host.isolation.__main__`), but runs as the hub's
-    user: this keeps a plugin's accidents away from the hub, not a hostile one from its files.
+    `cache` is a directory owned by this user; descriptions are cached under the hash of the distribution's recorded
+    files, so a changed wheel is described again. A child that hangs, dies, or prints too much or no JSON gives an
+    `error`. The child sets its own limits before importing the plugin (`hub.plugin_host.isolation.__main__`), but runs
+    as the hub's user: it keeps a plugin's accidents away from the hub, not a hostile plugin from the hub's files.
     """
-    kept = cache / f"{_files_hash(plugin)}.json" if cache else None  # not by its name, which may be any text
+    kept = cache / f"{_files_hash(plugin)}.json" if cache else None  # not by its name, which may hold any characters
     if kept is not None:
         with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return msgspec.json.decode(kept.read_bytes(), type=Description)
@@ -141,15 +140,17 @@ def _ask_child(plugin: Plugin) -> Description:
         told = msgspec.json.decode(shallow_json(said), type=Description)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return failed(f"{plugin} printed something else than its description: {error}")
-    # Who it is and whether it ships, its installation says and not itself.
+    # Identity and origin come from its installation, not from the plugin itself.
     return msgspec.structs.replace(
         told, name=plugin.name, distribution=plugin.distribution, version=plugin.version, shipped=plugin.shipped
     )
 
 
 def _run(command: list[str]) -> tuple[int, bytes, bytes]:
-    """Exit code, what it said up to a little more than LIMIT bytes, the last of what it complained of. What it
-    started is killed with it, but for what left its process group. Raises OSError, TimeoutError."""
+    """Run a command: exit code, stdout (a little more than LIMIT bytes at most), the end of stderr.
+
+    Its process group is killed afterwards. Raises OSError, TimeoutError.
+    """
     end = time.monotonic() + TIMEOUT_S
     heard: dict[str, bytearray] = {"said": bytearray(), "complained": bytearray()}
     with (
@@ -170,9 +171,9 @@ def _run(command: list[str]) -> tuple[int, bytes, bytes]:
             while pipes.get_map() and len(heard["said"]) <= LIMIT:
                 if time.monotonic() > end:
                     raise TimeoutError
-                over = child.poll() is not None  # before it is looked whether there is more
+                over = child.poll() is not None  # before polling the pipes, or its last output could be missed
                 ready = pipes.select(LOOK_S)
-                if over and not ready:  # whoever still holds the pipes is not the one that was asked
+                if over and not ready:  # only grandchildren still hold the pipes
                     break
                 for key, _ in ready:
                     heard[key.data] += (chunk := os.read(key.fd, 1 << 16))
@@ -190,10 +191,12 @@ def _run(command: list[str]) -> tuple[int, bytes, bytes]:
 
 
 def _files_hash(plugin: Plugin) -> str:
-    """A hash over the recorded hashes of the distribution's files; editable installs record little, so the
-    sources' modification times stand in there."""
+    """Hash the recorded hashes of the distribution's files and their modification times.
+
+    The times cover editable installs, which record few hashes.
+    """
     parts = [plugin.name, plugin.distribution, plugin.version, plugin.entry.value, sys.version]
-    from importlib import metadata  # late: where there is a stranger's plugin, see hub.plugin_host.entry_points
+    from importlib import metadata  # late: slow, and only for third-party plugins, see hub.plugin_host.entry_points
 
     try:
         files = metadata.distribution(plugin.distribution).files or []
