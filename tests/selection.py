@@ -28,6 +28,11 @@ FOLDERS = (
     "hub/store_and_forward/buffer",
 )
 """Code that reads bytes of others."""
+USES = {
+    "hub/store_and_forward/buffer": ("hub/protocol",),
+    "integrations/sigfox": ("hub/sdk/sigfox",),
+}
+"""Other folders of these that such code imports."""
 COMMON = (
     *("hub/core/errors.py", "hub/core/model.py", "hub/core/nesting.py", "hub/protocol/length_prefix.py"),
     *(
@@ -45,7 +50,7 @@ HOSTILE, HOSTILE_SHORT = int(os.environ.get("ILOT_EXAMPLES", "400")), 10
 def digest(folder: str, root: Path = ROOT) -> str:
     """Hash of the names and bytes of all files on which it depends whether `folder` is judged."""
     found = sha256()
-    for place in (folder, f"tests/{folder}", *COMMON):
+    for place in (folder, f"tests/{folder}", *USES.get(folder, ()), *COMMON):
         path = root / place
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".md":

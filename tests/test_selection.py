@@ -147,6 +147,16 @@ def test_whatever_draws_hostile_input_belongs_to_a_folder_and_each_folder_is_the
         assert (HERE.parent / place).exists(), place
 
 
+def test_a_folder_that_uses_another_one_is_judged_again_with_it() -> None:
+    modules = {folder: folder.replace("/", ".") for folder in selection.FOLDERS}
+    for folder in selection.FOLDERS:
+        found = set[str]()
+        for path in (HERE.parent / folder).rglob("*.py"):
+            text = path.read_text()
+            found |= {other for other, name in modules.items() if re.search(rf"^\s*(from|import) {name}\b", text, re.M)}
+        assert found - {folder} <= set(selection.USES.get(folder, ())), folder
+
+
 def test_no_test_that_a_promise_or_the_security_table_names_is_left_to_the_long_run(
     pytestconfig: pytest.Config,
 ) -> None:

@@ -60,8 +60,7 @@ class Hostile(NamedTuple):
     """`decode` reads one frame and gives what becomes of it. It has `longest` bytes at most: a longer one is `refused`,
     or cannot come, since what hands it over has that bound; of a stream that is what is fed. `shapes`: by name, a frame
     of about so many bytes. `expands`: bytes that what is compressed may become; `values`: how many
-    are wanted of it. Of a stream, `feed` makes a new
-    one."""
+    are wanted of it. Of a stream, `feed` makes a new one."""
 
     name: str
     decode: Decode
@@ -71,6 +70,37 @@ class Hostile(NamedTuple):
     expands: int = 0
     values: int = 0
     feed: Callable[[], Feed] | None = None
+
+    @property
+    def folder(self) -> str:
+        """Where its code is: it is judged in full when that changes (`tests/selection.py`)."""
+        return next(folder for folder, names in DECODERS.items() if self.name in names)
+
+
+DECODERS: Mapping[str, tuple[str, ...]] = {
+    "hub/devices/codecs": ("answer of a codec",),
+    "hub/protocol": (
+        *("end of a segment", "compressed body", "block", "table", "clock", "gap", "small state"),
+        *("message of the link", "reply of the link", "ack", "trust", "badge", "withdrawn badges"),
+    ),
+    "hub/sdk/http": ("packed page",),
+    "hub/sdk/sigfox": ("Sigfox callback", "Sigfox form", "Sigfox payload"),
+    "hub/store_and_forward/buffer": ("segment",),
+    "integrations/bacnet": ("BACnet datagram", "BACnet answer in segments"),
+    "integrations/bluetooth": ("advertisement", "GATT value", "Bluetooth parsers' worker"),
+    "integrations/enocean": ("ESP3 line", "secured EnOcean telegram"),
+    "integrations/http_json": ("JSON over HTTP",),
+    "integrations/knx": ("cEMI frame",),
+    "integrations/linky": ("customer output",),
+    "integrations/lorawan": ("LoRaWAN frame", "MAC commands", "Cayenne LPP", "packet forwarder", "Basics Station"),
+    "integrations/lorawan_servers": ("ChirpStack", "The Things Stack"),
+    "integrations/mbus": (
+        *("M-Bus telegram", "wireless M-Bus telegram", "M-Bus line", "iM871A", "Amber stick", "printed telegrams"),
+    ),
+    "integrations/modbus": ("Modbus registers", "Modbus RTU line"),
+    "integrations/mqtt_devices": ("MQTT payload of many values", "MQTT discovery"),
+    "integrations/opcua": ("OPC UA worker",),
+}
 
 
 def _none(_: str) -> bytes | None:
