@@ -222,18 +222,18 @@ def gate(folder: Path, test_code: int, others: str, others_code: int = 0) -> sub
     return subprocess.run(["bash", folder / ".ci/run"], env=env, capture_output=True, text=True, check=False)
 
 
-def test_the_gate_runs_every_test_with_debians_python_and_a_part_with_the_oldest(tmp_path: Path) -> None:
+def test_the_gate_runs_with_debians_python_and_a_part_of_it_with_the_oldest(tmp_path: Path) -> None:
     done = gate(tmp_path, 0, "'which 3.11') echo /opt/python3.11 ;;")
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     assert lines[0] == "/usr/bin/python3 test"
     assert "tests ILOT_PYTHON=/opt/python3.11 ILOT_VENV=.venv-3.11 TESTS=tests/hub tests/backend" in done.stdout
-    assert lines[-2].startswith("tried: every test with Python 3.13.5; tests/hub and tests/backend with Python of ")
-    assert lines[-1] == "not tried: Python 3.12, Python 3.14 (none on this machine)"
+    assert lines[-2].startswith("tried: make test with Python 3.13.5; tests/hub and tests/backend with Python of ")
+    assert lines[-1] == "not tried: what only make test-all runs, Python 3.12, Python 3.14 (none on this machine)"
     assert lines.count("==== 9 passed in 1.00s ====") == 2, "the closing lines of pytest stand as they were"
 
 
-@pytest.mark.parametrize(("first", "second", "tried"), [(2, 0, "nothing to its end"), (0, 2, "every test with")])
+@pytest.mark.parametrize(("first", "second", "tried"), [(2, 0, "nothing to its end"), (0, 2, "make test with")])
 def test_a_gate_of_which_one_part_fails_has_failed_and_says_what_was_tried(
     tmp_path: Path, first: int, second: int, tried: str
 ) -> None:
