@@ -37,19 +37,18 @@ class Unread(Config):
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-SHIPPED: Mapping[str, tuple[str, ...]] = {
-    "integration": (
-        "bacnet", "bluetooth", "chirpstack", "enocean", "host", "http_json", "knx", "linky", "lorawan", "mbus",
-        "modbus", "mqtt_devices", "opcua", "sigfox", "things_stack", "wmbus",
-    ),
+OUTWARD: Mapping[str, tuple[str, ...]] = {
     "uplink": ("https", "mqtt"),
     "exporter": ("bacnet_server", "homeassistant", "modbus_server", "prometheus"),
     "notifier": ("email", "mqtt_notifier", "sms", "webhook"),
-}  # fmt: skip
-"""The types that each plugin of this distribution registers, known without importing them all (about 30 MiB); a test
-compares the table with what they register."""
+}
+"""The types that each plugin in `plugins/` registers, known without importing them all (about 30 MiB); a test compares
+the table with what they register. Those in `integrations/` register integrations and are named nowhere but in their
+entry points."""
 
-_NOUN = {name: noun for noun, names in SHIPPED.items() for name in names}
+_NOUN = {name: noun for noun, names in OUTWARD.items() for name in names}
+_INTEGRATIONS = "integrations."
+"""Of this distribution: how the module of an integration begins."""
 
 
 MOST_OPTIONS = 500
@@ -105,7 +104,7 @@ class _Lazily(Mapping[str, Any]):
         plugin = self._registry.plugins.get(name) if isinstance(name, str) else None
         if plugin is None:
             return False
-        known = _NOUN.get(plugin.name) if plugin.shipped else None
+        known = _noun(plugin) if plugin.shipped else ""
         return known == self._noun if known else self._look(plugin.name) is not None
 
     def __iter__(self) -> Iterator[str]:
@@ -113,6 +112,11 @@ class _Lazily(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _noun(plugin: Plugin) -> str:
+    """What a plugin of this distribution registers; "" where only importing it tells."""
+    return "integration" if plugin.entry.value.startswith(_INTEGRATIONS) else _NOUN.get(plugin.name, "")
 
 
 def installed_models(registry: Registry, cache: Path | None = None, packs: Path | None = None) -> Models:

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator
 from hub.config.instances import Models
 from hub.config.load import Loaded, load
 from hub.operations.config_changes.validation import FileValidator
-from hub.plugin_host.plugin_types import SHIPPED, installed_models
+from hub.plugin_host.plugin_types import OUTWARD, _noun, installed_models
 from hub.plugin_host.registry import Registry
 from hub.sdk.options import Config
 
@@ -136,13 +136,17 @@ def test_a_configuration_that_runs_is_shown_without_a_parser(house: House, monke
 
 def test_the_names_of_what_ships_are_what_is_registered() -> None:
     registry, models = Registry.discover(), installed_models(Registry.discover())
-    found: dict[str, set[str]] = {noun: set() for noun in SHIPPED}
+    nouns = ("integration", *OUTWARD)
+    found: dict[str, set[str]] = {noun: set() for noun in nouns}
+    told: dict[str, set[str]] = {noun: set() for noun in nouns}
     for name, plugin in registry.plugins.items():
         if plugin.shipped:
+            told[_noun(plugin)].add(name)
             known = registry.load(name)
-            for noun in SHIPPED:
+            for noun in nouns:
                 found[noun] |= {one.name for one in getattr(known, f"{noun}s") if one.name == name}
-    assert {noun: set(names) for noun, names in SHIPPED.items()} == found
-    for noun, names in SHIPPED.items():
-        assert set(names) <= set(getattr(models, f"{noun}s"))
+    assert told == found
+    assert {noun: set(names) for noun, names in OUTWARD.items()} == {noun: found[noun] for noun in OUTWARD}
+    for noun in nouns:
+        assert found[noun] <= set(getattr(models, f"{noun}s"))
         assert "nothing" not in getattr(models, f"{noun}s")
