@@ -1,9 +1,9 @@
 """Composition of one hub: builds its parts in order, owns the top task group, starts and stops everything.
 
-Parts do not know their siblings; they meet here, each group in a module of its own, in the order they are built:
+Parts do not know their siblings; they are connected here, each group in a module of its own, in the order of building:
 
-    base_services    keys, trust, clock, store and buffer: they outlive everything else
-    reading_path     devices, places, plans and the pipeline: the straight path of one report
+    base_services    keys, trust, clock, store and buffer, which outlive everything else
+    reading_path     devices, places, plans and the pipeline: the path of a report
     automation       rules, alerts and notifiers
     plugins          packs, buses, commands, integrations and exporters
     backend_link     the link to the backend, trust, certificates, backups and the mirror
@@ -12,7 +12,7 @@ Parts do not know their siblings; they meet here, each group in a module of its 
     user_interfaces  adoption, overview and pages
     hub              joins them; `run` runs the result as a process
 
-A part that runs, answers for itself or has calls is one line in the list that its builder returns (`service`).
+A part that runs, has a status or has calls is one line in the list that its builder returns (`service`).
 
 May import every room but `cli`.
 """

@@ -1,4 +1,4 @@
-"""Raw history on disk, where the owner declares it; where he does not, nothing of it lies there."""
+"""Builds raw history on disk where the owner declares it, and destroys it where not."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ _log = logging.getLogger("hub.rawdisk")
 async def build_raw(
     ground: BaseServices, path: Path, history: History, observer: Observer
 ) -> tuple[RawDisk | None, str]:
-    """Raw history on disk, None where it is not wanted; and what to say where former one could not be destroyed."""
+    """Build raw history on disk, None where it is not wanted; with a complaint if former history could not be
+    destroyed."""
     options, state = ground.loaded.config.history, ground.state
     if options.raw_on_disk == NONE and not state.raw.exists():
-        return None, ""  # the usual case: nothing of it is imported
+        return None, ""  # the usual case: import nothing
     from hub.history.archive import RawDisk, keys
     from hub.history.archive.folder import Folder
     from hub.history.archive.recorder import destroy
@@ -68,8 +69,8 @@ async def build_raw(
 
 
 class NonPersonalFilter:
-    """Whether readings say nothing of people, by metric and zone; None where the metric is not known yet. What devices
-    declare is looked through once a minute at most, and when a metric is new."""
+    """Tells whether readings of a metric at a place are not personal; None while the metric is unknown. Declarations of
+    devices are read at most once a minute, and when a metric is new."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock

@@ -1,4 +1,4 @@
-"""What a commissioning report says of the hub itself, and how each device is heard."""
+"""Facts of a commissioning report on the hub itself and the reception of each device."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ BY_TPM = {
 
 
 class Recording:
-    """What the report of commissioning says of this hub."""
+    """Collects the facts of the commissioning report."""
 
     def __init__(self, ground: BaseServices, path: Path, field: Field, web: Web) -> None:
         self._ground, self._path, self._field, self._web = ground, path, field, web
 
     async def facts(self) -> dict[str, Any]:
-        """{hub, name, version, fingerprint, keys, sites, zones, plugins, pictures, signals}. `pictures`: plans and
-        photographs, each with the digest of its bytes: the report vouches for them."""
-        from importlib.metadata import version  # late, as all that asks for versions: see hub.plugin_host.entry_points
+        """Return {hub, name, version, fingerprint, keys, sites, zones, plugins, pictures, signals}.
+
+        `pictures`: plans and photographs, each with the digest of its bytes, which the report certifies.
+        """
+        from importlib.metadata import version  # late, because slow to import: see hub.plugin_host.entry_points
 
         config = self._ground.loaded.config
         at_rest = BY_TPM if keys.nowhere_else(self._ground.state.keys) else KEYS

@@ -1,4 +1,4 @@
-"""Each change of the configuration as a weak signal: who, which version, from where; also one made while it was off."""
+"""Reports each change of the configuration as a security event, including changes made while the hub was off."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from hub.config.history import APPLIED, FOUND, ROLLED_BACK
 from hub.operations.incidents.correlation import CONFIG
 
 RAN = "config/ran"
-"""In the store: the first digits of the digest of what ran last."""
+"""Key in the store: first digits of the digest of the configuration that ran last."""
 KEPT = (APPLIED, FOUND, ROLLED_BACK)
 
 
 class Configured:
-    """`audit` is what the configuration engine writes to the audit chain with."""
+    """Audits configuration changes and reports them as events."""
 
     def __init__(self, ground: BaseServices) -> None:
         self._ground = ground
 
     async def audit(self, who: str, what: dict[str, Any]) -> None:
-        """Raises StorageError; the signal is told all the same."""
+        """Audit a change and report it. Raises StorageError, after reporting."""
         ground = self._ground
         evidence = {name: str(what[name])[:64] for name in ("version", "from") if what.get(name)}
         try:
@@ -30,7 +30,10 @@ class Configured:
             ground.events.tell(CONFIG, who, {"what": str(what.get("config", "")), **evidence})
 
     async def begin(self) -> None:
-        """Before anything runs: is it what ran last? A file that is wrong is told by itself. Raises StorageError."""
+        """Check at the start whether the configuration is the one that ran last. Raises StorageError.
+
+        A file with errors is reported as such.
+        """
         ground = self._ground
         version = ground.loaded.digest[:12]
         before = (await ground.store.get(RAN) or b"").decode()

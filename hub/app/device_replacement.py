@@ -1,4 +1,4 @@
-"""`ilot device replace OLD NEW`: another device stands in the place of one."""
+"""`ilot device replace OLD NEW`: puts another device in the place of one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _log = logging.getLogger("hub")
 
 
 class Replacing:
-    """The call `device.replace`: new hardware at the same place. `successor`: an id, or the text of a label → the id,
-    and the key that the label or an inventory has."""
+    """The call `device.replace`: new hardware at the same place. `successor`: an id or the text of a label → the id,
+    and the key from the label or an inventory."""
 
     def __init__(
         self, ground: BaseServices, path: Path, keeper: Keeper, successor: Callable[[str], Awaitable[tuple[str, str]]]
@@ -34,8 +34,10 @@ class Replacing:
         return {"device.replace": self._replace}
 
     async def _replace(self, arguments: dict[str, Any]) -> Any:
-        """{old, new, key, by, dry_run} → {device, place, zone, replaced}; durable before anybody sees it. `new` is an
-        id, or the text of a label, `key` hexadecimal. Raises HubError."""
+        """Handle {old, new, key, by, dry_run} → {device, place, zone, replaced}; durable before it takes effect.
+
+        `new` is an id or the text of a label, `key` hexadecimal. Raises HubError.
+        """
         async with self._turn:
             return await self._judged(arguments)
 

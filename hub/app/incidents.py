@@ -1,4 +1,4 @@
-"""The vigil over one hub: what its parts count, looked at for signs of an attack."""
+"""Builds the incident monitor: watches the hub's counters for signs of an attack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOORS = {
     SIGN_IN: ("sign-in-wrong", "claim-wrong", "password-wrong", "badge-wrong", "token-wrong", "throttled"),
     HOST: ("host",), ELSEWHERE: ("elsewhere", "form-token"),
 }  # fmt: skip
-"""Kind → what the pages count as refused."""
+"""Kind of incident → refusals counted by the pages."""
 FORGED_ACKS = ("signature", "unreadable", "other-hub", "ahead")
 
 
@@ -39,7 +39,7 @@ class IncidentServices:
 
 
 def limits_of(loaded: Loaded) -> Limits:
-    """From how many signals of a kind on there is an incident."""
+    """Return the numbers of signals per kind from which there is an incident."""
     said = loaded.config.security
     counts = said.thresholds.model_dump()
     clone = counts.pop("clone")
@@ -61,12 +61,12 @@ def build_vigil(ground: BaseServices, field: Field, watch: Watch, outward: Outwa
         return {"evicted": status.evicted, "poisoned": status.poisoned}
 
     incidents = Incidents(limits_of(ground.loaded))
-    gauges = [
+    counters = [
         *(CounterSource(kind, lambda kind=kind: doors(kind)) for kind in DOORS),  # type: ignore[misc]
         CounterSource(EGRESS, lambda: field.egress.refused), CounterSource(ACK, acks), CounterSource(GAP, gaps),
         CounterSource(PLUGIN, lambda: {health.name: health.crashes for health in field.plugins.health}),
     ]  # fmt: skip
     witness = AuditAnchor(ground.store, ground.buffer, ground.clock, lambda: incidents.counts)
     site = ground.loaded.config.hub.site or ""
-    vigil = IncidentMonitor(ground.events, watch.watching.book, witness, ground.clock, incidents, gauges, site)
+    vigil = IncidentMonitor(ground.events, watch.watching.book, witness, ground.clock, incidents, counters, site)
     return IncidentServices(vigil, witness)

@@ -1,4 +1,4 @@
-"""`ilot plugins restart NAME`: one plugin instance is stopped and started anew, with the configuration that runs."""
+"""`ilot plugins restart NAME`: restarts one plugin instance with the running configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ UPLINK = "uplink"
 
 
 class Restarting:
-    """`health` of all instances; `again` stops one and starts it; `audit` notes who did what."""
+    """The call `plugin.restart`. `health` of all instances; `again` stops and starts one; `audit` records who did
+    what."""
 
     def __init__(
         self,
@@ -33,9 +34,11 @@ class Restarting:
         return {"plugin.restart": self._restart}
 
     async def _restart(self, arguments: dict[str, Any]) -> Any:
-        """{name, kind, by, dry_run} → {name, kind, was, state}. `kind`: integration, exporter or notifier; it may be
-        left out where one instance only has the name. Noted before it is done. Raises HubError, also when the
-        instance does not let go."""
+        """Handle {name, kind, by, dry_run} → {name, kind, was, state}, audited beforehand.
+
+        `kind`: integration, exporter or notifier; optional where the name is unique. Raises HubError, also when the
+        instance does not stop.
+        """
         kind, name = self._key(str(arguments.get("kind") or ""), str(arguments.get("name") or ""))
         was = self._state((kind, name))
         answer = {"name": name, "kind": kind, "was": was, "state": was}

@@ -1,4 +1,4 @@
-"""Data protection at work: windows that end, consents, erasures, and what the hub itself erases."""
+"""Builds data protection: windows, consents, erasures, and erasure on the hub itself."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from hub.rpc.privacy import Declaring
 
 
 class LocalEraser:
-    """Erases what this hub holds of devices outside the sealed buffer, which it cannot read, let alone change."""
+    """Erases this hub's data of devices, except in the sealed buffer, which it can neither read nor change."""
 
     def __init__(self, path: Path, field: Field, measured: Measured) -> None:
         self._path, self._field, self._measured = path, field, measured
 
     async def __call__(self, devices: list[Device]) -> dict[str, int]:
-        """How much, by part."""
+        """Erase these devices' data; returns the amounts by part."""
         names = {device.id for device in devices}
         waiting = 0
         for name in names:
@@ -37,7 +37,7 @@ class LocalEraser:
             self._path.live.forget(name)
             self._path.pipeline.recompile(name)
         past = await self._past({device.place for device in devices if device.place})
-        for name in names:  # once more: a plan that was made meanwhile leads to what is erased
+        for name in names:  # again: a plan compiled meanwhile refers to erased data
             self._path.pipeline.recompile(name)
         return {
             "hourly and monthly figures, raw history": past,
@@ -46,7 +46,7 @@ class LocalEraser:
         }  # fmt: skip
 
     async def _past(self, places: set[str]) -> int:
-        """Erase what is personal of places; what they say of the plant stays."""
+        """Erase personal history of places; technical data stay."""
         self._measured.observer.drain()
         rows, raw = 0, self._measured.raw
         known = {*self._measured.rollups.series, *(await raw.series() if raw is not None else ())}

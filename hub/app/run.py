@@ -1,7 +1,7 @@
-"""`ilot run`: what `hub.cli.run` calls, and `hub.__main__` itself where the command line is plain.
+"""`ilot run`: called by `hub.cli.run`, and by `hub.__main__` itself for plain command lines.
 
-A hub runs for months and reads its command line once: for plain options `click` is not imported, 1.5 MiB. Whatever
-is not plain (help, a mistake, an abbreviation) is `click`'s, and means what it says.
+A hub runs for months and parses its command line once: for plain options `click`, 1.5 MiB, is not imported. Anything
+else (help, errors, abbreviations) is left to `click`, with the same meaning.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DATA_AT_RISK = 7
 
 
 class Options(NamedTuple):
-    """Those of `ilot run`."""
+    """The options of `ilot run`."""
 
     config: Path
     state_dir: Path | None = None
@@ -37,7 +37,7 @@ _FLAGS = {"-v": "verbose", "--verbose": "verbose", "--json": "json"}
 
 
 def plain(arguments: Sequence[str], environ: Mapping[str, str]) -> Options | None:
-    """The options of `ilot run …` where nothing about them is in doubt, else None."""
+    """Parse the options of `ilot run …` if they are unambiguous, else return None."""
     if arguments[:1] != ["run"]:
         return None
     said: dict[str, str] = {}
@@ -67,12 +67,12 @@ def plain(arguments: Sequence[str], environ: Mapping[str, str]) -> Options | Non
 
 
 def default_config() -> str:
-    """Where the configuration lies when nobody says."""
+    """Return the default path of the configuration."""
     return "config.yaml" if os.path.exists("config.yaml") else "/etc/ilot/config.yaml"
 
 
 def main(options: Options) -> int:
-    """Run a hub, and tell a HubError as every command does. The exit code."""
+    """Run a hub and print a HubError like every command. Returns the exit code."""
     try:
         return run(options)
     except HubError as error:
@@ -84,11 +84,11 @@ def main(options: Options) -> int:
 
 
 def run(options: Options) -> int:
-    """Run until SIGTERM or SIGINT. The exit code. Raises HubError when it cannot start."""
+    """Run until SIGTERM or SIGINT and return the exit code. Raises HubError when it cannot start."""
     from hub.core.process_hardening import harden
 
     _there(options)
-    open_still = harden()  # before any key is read, any plugin imported, any child started
+    open_still = harden()  # before any key is read, plugin imported or child started
     from hub.core.memory_tuning import SETTLED_S, give_back, settle, spare
 
     spare()
@@ -96,7 +96,7 @@ def run(options: Options) -> int:
     from hub.plugin_host.registry import Registry
 
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what a plugin prints must not be taken for one of ours
+    os.dup2(2, 1)  # output of plugins goes to stderr, so that stdout holds only our answers
     _log_to_stderr(options.verbose)
     for sentence in open_still:
         logging.getLogger("hub").warning("%s", sentence)
@@ -118,7 +118,8 @@ def run(options: Options) -> int:
 
 
 def _there(options: Options) -> None:
-    """An enrolled hub starts from what it ran last, also without its file. Raises ConfigError where neither is."""
+    """Raise ConfigError if there is neither a configuration nor an enrolled hub, which starts from its last
+    configuration."""
     from hub.config.state_dir import state_of
 
     if options.config.exists() or (state_of(options.config, options.state_dir) / "enrolment.json").exists():
@@ -130,7 +131,7 @@ def _there(options: Options) -> None:
 
 
 def _process_age_s() -> float:
-    """Seconds since the kernel made this process: imports count too."""
+    """Return the seconds since the kernel started this process, imports included."""
     ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
@@ -139,7 +140,7 @@ def _log_to_stderr(verbose: bool) -> None:
     from hub.core.logs import IndentingFormatter
 
     handler = logging.StreamHandler(sys.stderr)
-    # Under systemd the journal dates each line itself.
+    # Times without a date: under systemd the journal dates each line.
     handler.setFormatter(IndentingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
     root = logging.getLogger()
     root.addHandler(handler)

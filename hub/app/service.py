@@ -1,4 +1,4 @@
-"""The parts of a running hub, as the composition root sees them: what runs, what answers for itself, what is called."""
+"""Parts of a running hub as seen by the composition root: those that run, have a status, have calls."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hub.core.calls import Call
 
 @runtime_checkable
 class Runnable(Protocol):
-    """Works until cancelled."""
+    """A part that works until cancelled."""
 
     def run(self) -> Coroutine[Any, Any, None]: ...
 
 
 @runtime_checkable
 class HasStatus(Protocol):
-    """Tells how it stands, and in sentences what somebody should look at."""
+    """A part with a status, and complaints as sentences."""
 
     def status(self) -> dict[str, Any]: ...
     def complaints(self) -> list[str]: ...
@@ -25,31 +25,31 @@ class HasStatus(Protocol):
 
 @runtime_checkable
 class HasCalls(Protocol):
-    """Has calls of the control socket, by name."""
+    """A part with calls of the control socket, by name."""
 
     def calls(self) -> Mapping[str, Call]: ...
 
 
 class Service(NamedTuple):
-    """One part. `name`: its key in `ilot status`, "" where it does not stand there."""
+    """A part of the hub. `name`: its key in `ilot status`, "" if it is not shown there."""
 
     part: object
     name: str = ""
 
 
 def works(services: Iterable[Service]) -> list[Coroutine[Any, Any, None]]:
-    """What runs, one coroutine each."""
+    """Return one coroutine for each part that runs."""
     return [part.run() for part, _ in services if isinstance(part, Runnable)]
 
 
 def answers(services: Iterable[Service]) -> tuple[dict[str, Any], list[str]]:
-    """(part → how it stands, sentences) of those with a name."""
+    """Return part → status, and all complaints, of the named parts."""
     told = [(name, part) for part, name in services if name and isinstance(part, HasStatus)]
     return {name: part.status() for name, part in told}, [said for _, part in told for said in part.complaints()]
 
 
 def calls(services: Iterable[Service]) -> dict[str, Call]:
-    """All calls of all parts. Raises ValueError where two have one of the same name."""
+    """Return the calls of all parts. Raises ValueError for duplicate names."""
     found: dict[str, Call] = {}
     for part, _ in services:
         if isinstance(part, HasCalls):

@@ -1,4 +1,4 @@
-"""The end of a hub: each part is closed, whatever became of those before it."""
+"""Shutdown: closes each part regardless of failures of those before it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import NamedTuple
 from hub.core.errors import HubError
 
 HANGS_S = 5.0
-"""For a part that speaks with others: what lies behind it is still to be closed."""
+"""Time limit for closing a part that only communicates: the parts behind it have to be closed too."""
 
 _log = logging.getLogger("hub")
 
 
 class Part(NamedTuple):
-    """`what` says in a sentence's beginning what it is when `close` fails. `writes`: it has something for the disk, is
-    waited for, and its failure is the hub's; any other is left behind after HANGS_S."""
+    """A part to close. `what` begins the sentence logged when `close` fails. `writes`: it has data for the disk, so it
+    is waited for, and its failure is the hub's; any other is abandoned after HANGS_S."""
 
     what: str
     close: Callable[[], Awaitable[None]]
@@ -25,7 +25,7 @@ class Part(NamedTuple):
 
 
 async def close_all(parts: Iterable[Part]) -> str:
-    """Close them in order; what could not be written, empty when all was."""
+    """Close the parts in order; returns what could not be written, "" if everything was."""
     lost = []
     for part in parts:
         error = await _closed(part)

@@ -1,4 +1,4 @@
-"""What people meet: adding devices, the overview, exporters to neighbours, the pages."""
+"""Builds the user interfaces: adding devices, the overview, exporters, the pages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from hub.web.web_part import Web
 
 
 class CallHandlers:
-    """Calls that look at the whole hub. `told` gives (part → how it stands, sentences) of the others."""
+    """Calls that concern the whole hub. `told` returns (part → status, complaints) of the other parts."""
 
     def __init__(
         self, overview: Overview, keeper: Keeper, told: Callable[[], tuple[dict[str, Any], list[str]]]
@@ -64,7 +64,7 @@ class CallHandlers:
         return self._overview.devices()
 
     async def _backup(self, arguments: dict[str, Any]) -> Any:
-        """{document}: the sealed backup itself, or make one and say where it is."""
+        """Return the sealed backup itself with {document}, otherwise make one and return its location."""
         if arguments.get("document"):
             return {"document": base64.b64encode(await self._keeper.make()).decode()}
         return await self._keeper.now()
@@ -72,7 +72,7 @@ class CallHandlers:
 
 @dataclass
 class UiServices:
-    """What people meet: adoption, status, pages."""
+    """Adoption, status and pages."""
 
     adoption: Adoption
     gate: Gate
@@ -108,7 +108,7 @@ def build_shown(
     told: Callable[[], tuple[dict[str, Any], list[str]]],
     calls: Callable[[], Mapping[str, Call]],
 ) -> UiServices:
-    """`told`: how the parts stand; `calls`: all of the hub's, for the pages."""
+    """Build and wire the user interfaces. `told`: status of the parts; `calls`: all calls of the hub, for the pages."""
     loaded, clock, keeper = ground.loaded, ground.clock, outward.keeper
     adoption = adopting(
         store=ground.store,
@@ -155,7 +155,7 @@ def build_shown(
     )
     for exporter in loaded.exporters:
         export(exporter, ground, path, field, overview)
-    path.metrics.update(ground.registry.metrics())  # of the plugins loaded by now: those that run
+    path.metrics.update(ground.registry.metrics())  # of the plugins loaded so far, which are those that run
     parts = parts_of(ground, path, outward, watch)
     web = Web(
         loaded.config.web,
@@ -216,7 +216,7 @@ def build_shown(
 
 
 def _type(loaded: Loaded, path: Path, subject: str) -> str:
-    """Which integration counts for a subject: a device's, or that of an instance; "" where it is neither."""
+    """Return the type of the integration that counts for a subject (a device or an instance), "" if neither."""
     device = path.devices.get(subject)
     instance = device.integration if device is not None else subject
     return next((one.type for one in loaded.integrations if one.name == instance), "")
@@ -243,7 +243,7 @@ def _gate(ground: BaseServices, path: Path, field: Field, keeper: Keeper, adopti
 
 
 def paths_of(loaded: Loaded) -> list[dict[str, Any]]:
-    """What is declared of each integration's path."""
+    """Return what is declared about each integration's path."""
     return [
         {"integration": one.name, "type": one.type, **(one.perimeter.model_dump(mode="json") if one.perimeter else {})}
         for one in loaded.integrations
@@ -270,7 +270,7 @@ def export(exporter: ExporterInstance, ground: BaseServices, path: Path, field: 
 
 
 def _names(ground: BaseServices, path: Path, field: Field, web: Web) -> dict[str, set[str]]:
-    """What diagnostics hide, by kind."""
+    """Return the names that diagnostics hide, by kind."""
     config = ground.loaded.config
     hosts = {one.rpartition(":")[0] for one in field.egress.hosts()}
     return {
@@ -286,7 +286,7 @@ def _names(ground: BaseServices, path: Path, field: Field, web: Web) -> dict[str
 
 
 def parts_of(ground: BaseServices, path: Path, outward: Outward, watch: Watch) -> Parts:
-    """What the pages show of a hub."""
+    """Return what the pages show of a hub."""
     config = ground.loaded.config
     return Parts(
         live=path.live,

@@ -1,4 +1,4 @@
-"""The identity of this hub towards its owner.
+"""Identity: keys, certificates and trust of this hub towards its owner.
 
     keys/                 identity, store and seal keys; in files or held by a TPM
     enrolment             one-use token in; pinned trust, keys and a certificate out

@@ -1,10 +1,10 @@
-"""Badges on a hub: which are believed, and the owner's list of those withdrawn, fetched or brought as a file.
+"""Badges on a hub: their verification, and the owner's list of withdrawn ones, fetched or brought as a file.
 
     GET {url}/v1/badges/revoked → the document of `hub.protocol.documents.badges`; 404 while the owner has none
 
-Anybody on the way may offer an old list: it counts when a badge key of TRUST signed it and its number is above that of
-the one kept. It is in the store before it counts. A hub without a network believes a badge that was withdrawn until it
-expires, 30 days at most, or until somebody brings the list: `ilot badge load FILE`.
+Anybody on the way may replay an old list: one is accepted only if a badge key of TRUST signed it and its number is
+higher than that of the stored one. It is stored before it takes effect. A hub without a network accepts a withdrawn
+badge until it expires, 30 days at most, or until somebody brings the list: `ilot badge load FILE`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ class Http(Protocol):
 
 
 class Badging:
-    """`trust` gives the document in force, `here` this hub's id and its sites, `up` whether any uplink is;
-    `withdrawn` is called when a newer list counts."""
+    """Verifies badges and keeps the list of withdrawn ones.
+
+    `trust` returns the document in force, `here` holds this hub's id and its sites, `up` returns whether any transport
+    is connected.
+    """
 
     def __init__(
         self,
@@ -56,16 +59,16 @@ class Badging:
         self._every = METERED_S if metered else ASK_S
         self._list: Revoked | None = None
         self._gone: frozenset[bytes] = frozenset()
-        self._turn = asyncio.Lock()  # one list after the other: the backend's and a person's may come together
+        self._turn = asyncio.Lock()  # serialises lists: the backend's and a person's may arrive together
         self._asked: float | None = None
         self.error = ""
 
     def reconfigure(self, here: Collection[str], *, metered: bool) -> None:
-        """What the configuration says by now."""
+        """Apply a new configuration."""
         self._here, self._every = frozenset(here), METERED_S if metered else ASK_S
 
     async def load(self) -> None:
-        """Take up what is kept; a list whose key TRUST names no more says nothing. Raises StorageError."""
+        """Load the stored list; one whose key TRUST no longer names is ignored. Raises StorageError."""
         document = await self._store.get(KEPT)
         if document is not None:
             try:
@@ -75,28 +78,28 @@ class Badging:
 
     @property
     def known(self) -> bool:
-        """Whether the owner signs badges at all."""
+        """True if the owner signs badges at all."""
         return bool(self._keys())
 
     def read(self, text: str) -> Badge:
-        """A badge that is good here and now; its passphrase is not checked. Raises BadBadge."""
+        """Return a badge that is valid here and now; its passphrase is not checked. Raises BadBadge."""
         badge = read_badge(text, self._keys())
         self.judge(badge)
         return badge
 
     def judge(self, badge: Badge) -> None:
-        """Is it still good? Raises BadBadge."""
+        """Check that a badge is still valid. Raises BadBadge."""
         least = max(self._trust().issued, self._list.issued if self._list else 0)
         admit(badge, here=self._here, revoked=self._gone, now=self._clock.date(), at_least=least)
 
     async def run(self) -> None:
-        """Ask for the list now and then, and soon after the link is up."""
+        """Fetch the list periodically, and soon after the link is up."""
         while True:
             await self._clock.sleep(LOOK_S)
             await self.turn()
 
     async def turn(self) -> None:
-        """One look: asks when it is time to."""
+        """Fetch the list if a fetch is due."""
         if not self._up() or not self.known:
             return
         now = self._clock.monotonic()
@@ -118,7 +121,7 @@ class Badging:
             self.error = ""
 
     async def keep(self, document: bytes, who: str) -> bool:
-        """Let a list count; False when it says nothing newer. Raises BadBadge, StorageError."""
+        """Accept a list; returns False when it is not newer. Raises BadBadge, StorageError."""
         newer = read_revoked(document, self._keys())
         async with self._turn:
             if self._list is not None and newer.number <= self._list.number:
@@ -130,7 +133,7 @@ class Badging:
         return True
 
     def status(self) -> dict[str, Any]:
-        """For `ilot status`: badge keys, the list's number and date (None: there is none), how many it names."""
+        """Return the number of badge keys, the list's number and date (None without one), and how many it names."""
         kept = self._list
         return {
             "keys": len(self._keys()), "number": kept.number if kept else None,

@@ -1,16 +1,17 @@
-"""Keeps the client certificate good: it is renewed with the identity key, before it lapses and after.
+"""Renews the client certificate with the identity key, before it lapses and after.
 
     GET  {url}/v1/renewal                    → {nonce}
     POST {url}/v1/hubs/{hub}/renewal         {nonce, csr, signature} → {certificate}
 
-Both without client certificate, so that a lapsed one locks nobody out. It is due after two thirds of its life; and
-also, four times a day, while no uplink has been up for ten minutes: a hub with a wrong clock cannot tell that it has.
-The key stays the same: a certificate and its key are two files, which cannot be exchanged in one stroke.
+Both requests go without client certificate, so that a lapsed one does not lock the hub out. Renewal is due after two
+thirds of the validity, and also four times a day while no transport has been connected for ten minutes: a hub with a
+wrong clock cannot tell that its certificate lapsed. The key stays the same: a certificate and its key are two files,
+which cannot be replaced atomically.
 
-The request goes through the egress to the address of the enrolment, as the state backup does. Where that does not
-answer, every state asks for a certificate too (`hub.protocol.link_messages`), and the answer comes by whatever uplink
-is up: so a hub that reaches its owner through a broker alone renews as long as the certificate is good. A broker lets
-no lapsed one in; such a hub needs the address of its enrolment once.
+The request goes through the egress to the address of the enrolment, like the state backup. If that does not answer,
+every STATE message asks for a certificate too (`hub.protocol.link_messages`), and the answer comes by whichever
+transport is connected: thus a hub that reaches its owner through a broker alone renews while its certificate is valid.
+A broker refuses a lapsed one; such a hub needs the address of its enrolment once.
 """
 
 from __future__ import annotations
@@ -40,8 +41,12 @@ _log = logging.getLogger("hub.certificate")
 
 
 class Renewal:
-    """`up` says whether any uplink is; `renewed` is called once a new certificate lies in the state directory. `ask`
-    has the states ask for one, `cas` are those of the trust document in force, in PEM."""
+    """The renewal of one hub.
+
+    `up` returns whether any transport is connected; `renewed` is called once a new certificate lies in the state
+    directory. `ask` makes STATE messages carry a request (b"" ends that); `cas` returns the CAs of the trust document
+    in force, in PEM.
+    """
 
     def __init__(
         self,
@@ -68,12 +73,12 @@ class Renewal:
         self._heard = self._tried = clock.monotonic()
 
     def offer(self, certificate: bytes) -> None:
-        """What came with an answer to a state. It is judged by `run`."""
+        """Take a certificate that came in answer to a STATE message. It is verified by `run`."""
         if self._asked and not self._offered.full():
             self._offered.put_nowait(certificate)
 
     async def run(self) -> None:
-        """Look now and then whether it is due, and have it renewed."""
+        """Check periodically whether renewal is due, and renew; verify offered certificates."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._look())
             group.create_task(self._judge())
@@ -106,11 +111,11 @@ class Renewal:
             await self._clock.sleep(pause)
 
     def status(self) -> dict[str, Any]:
-        """When it ends, in Unix seconds (None: it cannot be read), and why it could not be renewed."""
+        """Return the end of validity in Unix seconds (None: unreadable), and why renewal failed."""
         return {"ends": self._life.end if self._life is not None else None, "error": self.error}
 
     def complaints(self) -> list[str]:
-        """Sentences for `ilot status`, once the last sixth of its life has begun."""
+        """Return the problems to show in `ilot status`, from the last sixth of the validity on."""
         life, now = self._life, self._clock.now()
         if life is None or not self._clock.sure() or now < life.end - (life.end - life.begin) / 6:
             return []
@@ -119,7 +124,7 @@ class Renewal:
         return [f"the client certificate {when} and was not renewed: {self.error or 'not tried yet'}"]
 
     def _pause(self) -> float:
-        """Until the next look: a minute, or until it is due if that is sooner."""
+        """Return the seconds until the next check: a minute, or until renewal is due if that is sooner."""
         left = self._life.renew_at - self._clock.now() if self._life is not None and self._clock.sure() else LOOK_S
         return min(left, LOOK_S) if left > 0 else LOOK_S
 
@@ -136,7 +141,7 @@ class Renewal:
         try:
             await self._renew()
         except HubError as error:
-            if self._life is not life:  # meanwhile the one that the states asked for came
+            if self._life is not life:  # meanwhile one came in answer to a STATE message
                 return True
             if str(error) != self.error:
                 _log.warning("the client certificate was not renewed: %s", error)
@@ -150,7 +155,7 @@ class Renewal:
     async def _have_states_ask(self, life: Life | None) -> None:
         try:
             csr = await asyncio.to_thread(self._csr)
-        except HubError as error:  # the key: it was good when the hub started, and is looked at again
+        except HubError as error:  # the key is unreadable: it was fine at the start, and is tried again
             _log.warning("no certificate can be asked for: %s", error)
             self.error = str(error)
             return
@@ -171,7 +176,7 @@ class Renewal:
         return make_csr(enrolment.certificate_key(self._keys), self._hub)
 
     async def _take(self, certificate: str) -> None:
-        """It is a good one: from now on it is ours."""
+        """Store a verified certificate and use it from now on."""
         try:
             await asyncio.to_thread(write_atomically, self._path, certificate.encode())
         except OSError as error:
@@ -184,7 +189,7 @@ class Renewal:
 
 
 def read_life(path: Path) -> Life | None:
-    """None when there is no certificate that can be read."""
+    """Read the validity of a certificate; None without a readable one."""
     try:
         return Life(*validity(path.read_text(encoding="ascii")))
     except (OSError, ValueError):

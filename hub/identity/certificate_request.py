@@ -1,6 +1,6 @@
-"""How a certificate is asked of the backend with the identity key alone: a fresh nonce, then a request that it signs.
+"""Requests certificates from the backend with the identity key alone: a fresh nonce, then a signed request.
 
-Without client certificate, so that a lapsed one locks nobody out.
+Sent without client certificate, so that a lapsed one does not lock the hub out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Http(Protocol):
-    """`hub.store_and_forward.egress.EgressHttp`, as much as is needed of it."""
+    """The part of `hub.store_and_forward.egress.EgressHttp` that is needed here."""
 
     async def request(
         self, method: str, url: str, *, body: bytes | None = None, timeout: timedelta, anonymous: bool
@@ -38,17 +38,19 @@ class _Given(msgspec.Struct):
 
 
 class Certifying:
-    """Asks at `url`. `refusal` is said, with the status and the backend's words, where it answers one of `refused`."""
+    """A requester at `url`. `refusal` starts the error, with status and the backend's text, where it answers one of
+    `refused`."""
 
     def __init__(self, http: Http, url: str, refusal: str, refused: Collection[int]) -> None:
         self._http, self._url, self._refusal, self._refused = http, url, refusal, refused
 
     async def nonce(self) -> bytes:
-        """Raises as `certificate` does."""
+        """Fetch a nonce. Raises as `certificate` does."""
         return (await self._ask("GET", NONCE, None, _Nonce)).nonce
 
     async def certificate(self, path: str, body: dict[str, Any]) -> str:
-        """What `POST path` gives, as PEM, not yet judged. Raises AuthFailed when it is refused, NotReady otherwise."""
+        """POST a request and return the certificate as PEM, unverified. Raises AuthFailed when refused, NotReady
+        otherwise."""
         return (await self._ask("POST", path, msgspec.json.encode(body), _Given)).certificate
 
     async def _ask(self, method: str, path: str, body: bytes | None, shape: type[T]) -> T:

@@ -1,11 +1,11 @@
-"""From when to when a certificate is good, and nothing else of it: RFC 5280, section 4.1, in DER (ITU-T X.690).
+"""Reads the validity period of a certificate and nothing else: RFC 5280, section 4.1, in DER (ITU-T X.690).
 
     Certificate     SEQUENCE { TBSCertificate, … }
     TBSCertificate  SEQUENCE { [0] version (may be missing), serial, algorithm, issuer, validity, … }
     validity        SEQUENCE { notBefore, notAfter }, each UTCTime YYMMDDhhmmssZ or GeneralizedTime YYYYMMDDhhmmssZ
 
-Nothing is verified: this is for the hub's own certificate, which was verified when it came. `cryptography.x509` reads
-these dates too; a hub that runs would import it for them alone, and keep 2 MiB of it.
+Nothing is verified: this is for the hub's own certificate, which was verified on receipt. `cryptography.x509` reads
+these dates too, but would be imported for them alone, which costs 2 MiB of memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BEFORE_VALIDITY = 3  # serial, algorithm, issuer
 
 
 class Life(msgspec.Struct, frozen=True):
-    """From when to when a certificate is good, Unix s."""
+    """The validity period of a certificate, Unix seconds."""
 
     begin: float
     end: float
@@ -35,7 +35,7 @@ class Life(msgspec.Struct, frozen=True):
 
 
 def validity(pem: str) -> tuple[float, float]:
-    """Unix seconds from which and until which the first certificate in `pem` is good. Raises ValueError."""
+    """Return the validity period (Unix seconds) of the first certificate in `pem`. Raises ValueError."""
     try:
         return _validity(pem)
     except ValueError as error:
@@ -57,7 +57,7 @@ def _validity(pem: str) -> tuple[float, float]:
 
 
 def _open(data: bytes, tag: int | None = None) -> tuple[bytes, bytes]:
-    """What the first element holds, and what follows it."""
+    """Return the content of the first element, and the bytes after it."""
     if len(data) < 2 or (tag is not None and data[0] != tag):
         raise ValueError("another element stands here")
     at, size = 2, data[1]
@@ -76,6 +76,6 @@ def _date(data: bytes) -> tuple[float, bytes]:
     elif data[0] != _GENERALIZED_TIME:
         raise ValueError("this is no date")
     if len(digits) != 15 or digits[14] != "Z" or not digits[:14].isdigit():
-        raise ValueError("this is no date")  # as RFC 5280, 4.1.2.5 has it: to the second, in UTC
+        raise ValueError("this is no date")  # RFC 5280, 4.1.2.5: with seconds, in UTC
     year, month, day, hour, minute, second = int(digits[:4]), *(int(digits[at : at + 2]) for at in range(4, 14, 2))
     return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp(), rest

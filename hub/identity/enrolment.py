@@ -7,9 +7,9 @@
              knows already, so that a token and another hub's public key are not enough for a certificate in its name
     renewal, of the certificate alone, later: IDENTITY signs lp("ilot/renew/1\\0", backend's nonce, hub, request)
 
-Order matters: the first connection fetches TRUST and nothing else, over TLS that nobody vouches for yet. Only when
-the owner root's fingerprint is the token's does the hub pin the CA that TRUST names for this host, connect again,
-verified, and send its proof. Who stands in between learns neither the secret nor a proof made with it.
+Order matters: the first connection fetches only TRUST, over unverified TLS. Only if the owner root's fingerprint
+matches the token's does the hub pin the CA that TRUST names for this host, connect again with verification, and send
+its proof. A man in the middle learns neither the secret nor a proof made with it.
 
     state directory    keys/ · trust.bin · tls.crt · enrolment.json {hub, url, root}, written last, so that it says
                        the rest is there
@@ -47,7 +47,7 @@ _TIMEOUT_S = 30.0
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
-    """enrolment.json: this hub's id, its backend's URL, the pinned fingerprint of the owner root in hex."""
+    """Content of enrolment.json: this hub's id, its backend's URL, the pinned fingerprint of the owner root in hex."""
 
     hub: str
     url: str
@@ -61,8 +61,10 @@ class _Answer(msgspec.Struct):
 
 
 def load(state: Path) -> tuple[Enrolment, Trust]:
-    """What an earlier `enrol` left in the state directory. Raises ConfigError when there is nothing, AuthFailed when
-    trust.bin is not what the pinned root signed."""
+    """Load what an earlier `enrol` stored in the state directory.
+
+    Raises ConfigError when there is nothing, AuthFailed when trust.bin was not signed by the pinned root.
+    """
     try:
         enrolment = msgspec.json.decode((state / "enrolment.json").read_bytes(), type=Enrolment)
         document, root = (state / "trust.bin").read_bytes(), bytes.fromhex(enrolment.root)
@@ -74,7 +76,7 @@ def load(state: Path) -> tuple[Enrolment, Trust]:
 
 
 def keep_trust(state: Path, document: bytes) -> Trust:
-    """Put a newer TRUST in the place of the one kept, after verifying it against the pinned root.
+    """Replace the stored TRUST by a newer one, after verifying it against the pinned root.
 
     Raises AuthFailed when it is refused, is older, or is another one of the same version; StorageError from the disk.
     """
@@ -100,8 +102,9 @@ async def enrol(
     proxy: str | None = None,
     by_tpm: bool = False,
 ) -> Enrolment:
-    """Enrol this hub with a token's text; makes its keys when there are none, `by_tpm` so that this machine's TPM holds
-    them. `proxy` is the URL of an HTTP proxy.
+    """Enrol this hub with a token, creating its keys if there are none.
+
+    `by_tpm`: this machine's TPM holds the keys. `proxy` is the URL of an HTTP proxy. `now` and `timeout_s` in seconds.
 
     Raises ConfigError (token, state directory), AuthFailed (another root, certificate or refusal), NotReady
     (unreachable), StorageError, also when another process holds the state directory. A hub that is enrolled already is
@@ -147,7 +150,7 @@ async def _enrol(
             ) from error
         raise AuthFailed(f"{token.url} shows a certificate that is refused: {why.told_of_owner()}") from error
     except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
-        says = getattr(error, "status", "no answer")  # its text holds the credentials
+        says = getattr(error, "status", "no answer")  # not str(error), which contains the credentials
         raise NotReady(f"cannot reach {token.url} through the proxy ({says}): see link.proxy") from None
     except TimeoutError as error:
         raise NotReady(f"{token.url} does not answer within {timeout_s:g} s") from error
@@ -173,7 +176,7 @@ def _refuse_enrolled(state: Path) -> None:
 
 
 async def _fetch_trust(session: aiohttp.ClientSession, token: Token) -> Trust:
-    unverified = tls.unverified(ssl.TLSVersion.TLSv1_3)  # TRUST carries its own signatures, and nothing of ours is sent
+    unverified = tls.unverified(ssl.TLSVersion.TLSv1_3)  # TRUST is signed itself, and nothing secret is sent
     async with session.get(f"{token.url}/v1/trust", ssl=unverified, allow_redirects=False) as reply:
         if reply.status != 200:
             raise NotReady(f"{token.url} answers {reply.status} when asked for its trust document")
@@ -216,8 +219,11 @@ async def _ask(
 def check_certificate(
     pem: str, hub: str, hub_keys: keys.HubKeys, *, cas: Iterable[str] | None = None, after: float = 0.0
 ) -> None:
-    """Raises AuthFailed unless this is a certificate for our key in our name. With `cas` (PEM), when it came by a way
-    that proves nothing: and one of them issued it, and it ends later than `after`, Unix s."""
+    """Raise AuthFailed unless this is a certificate for our key in our name.
+
+    With `cas` (PEM), for a certificate from an unauthenticated source: one of them must have issued it, and it must end
+    later than `after`, Unix seconds.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -255,7 +261,8 @@ def _issued(certificate: Any, ca: Any) -> bool:
 
 
 def certificate_key(hub_keys: keys.HubKeys) -> ec.EllipticCurvePrivateKey:
-    """The key of the client certificate. Raises StorageError when it cannot be read, ConfigError when it is none."""
+    """Load the key of the client certificate. Raises StorageError when unreadable, ConfigError when it is no such
+    key."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

@@ -1,13 +1,13 @@
-"""Has the district's authority sign the certificate of the hub's own pages, so that browsers which know that authority
-do not warn; until then, and whenever it has lapsed, the pages show the hub's self-signed one.
+"""Gets a certificate for the hub's own pages signed by the district's authority, so that browsers trust them.
+
+Until then, and whenever it has lapsed, the pages use the hub's self-signed one.
 
     GET  {url}/v1/renewal                              → {nonce}
     POST {url}/v1/hubs/{hub}/page-certificate          {nonce, csr, names, signature} → {certificate}
     signature = IDENTITY over lp("ilot/page-certificate/1\\0", nonce, hub, csr, names…)
 
-It is for the same key as the self-signed one. The authority is one of its own (`backend.page_authority`): what it signs is
-worth nothing to a hub that calls its backend. It is due after two thirds of its life, and when the hub's addresses
-changed.
+It has the same key as the self-signed one. The authority is separate (`backend.page_authority`): hubs do not accept its
+certificates from a backend. Renewal is due after two thirds of the validity, and when the hub's addresses change.
 """
 
 from __future__ import annotations
@@ -36,8 +36,12 @@ _log = logging.getLogger("hub.certificate")
 
 
 class PageCertificate:
-    """`directory` is where the pages keep theirs; `names` gives addresses and names under which they are called, empty
-    while they are not served; `changed` is called once another certificate lies there, or the one there has lapsed."""
+    """The district's certificate of the pages.
+
+    `directory` is where the pages keep theirs; `names` returns the addresses and names under which they are reached,
+    empty while they are not served; `changed` is called when another certificate lies there, or the present one has
+    lapsed.
+    """
 
     def __init__(
         self,
@@ -63,13 +67,13 @@ class PageCertificate:
         self._lapsed = False
 
     async def run(self) -> None:
-        """Look now and then whether it is due."""
+        """Check periodically whether renewal is due."""
         while True:
             await self._clock.sleep(LOOK_S)
             await self.turn()
 
     async def turn(self) -> None:
-        """One look: asks when it is time to, and for other names at once."""
+        """Request a certificate if one is due, at once for other names."""
         names = self._names()
         if not names:
             return
@@ -94,14 +98,14 @@ class PageCertificate:
             self.error = ""
 
     def status(self) -> dict[str, Any]:
-        """For `ilot status`: why there is none of the district's, "" when nothing is wrong."""
+        """Return why there is no district certificate, "" if there is one."""
         return {"error": self.error}
 
     def complaints(self) -> list[str]:
         return []
 
     def _lapses(self) -> bool:
-        """Whether it has lapsed since the last look."""
+        """Return whether it has lapsed since the last check."""
         try:
             end, date = validity(self._path.read_text(encoding="ascii"))[1], self._clock.date()
         except (OSError, ValueError):
@@ -136,21 +140,25 @@ class PageCertificate:
 
         try:
             key = load_pem_private_key(self._key.read_bytes(), page_password(self._keys))
-        except (OSError, ValueError, TypeError) as error:  # the last: it lies in clear, until the pages open
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+        ) as error:  # TypeError: the key is not encrypted, which holds until the pages open
             raise StorageError(f"cannot read {self._key}: {error}") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise StorageError(f"{self._key} is not an ECDSA key")
         return make_csr(key, self._hub)
 
     def _take(self, certificate: str, names: list[str]) -> None:
-        """Keep it if it is for the key of the pages. Raises AuthFailed, StorageError."""
+        """Store the certificate if it fits the key of the pages. Raises AuthFailed, StorageError."""
         trial = tls.server()
         coming = self._path.with_suffix(".new")
         try:
             write_atomically(coming, certificate.encode("ascii", errors="replace"))
             trial.load_cert_chain(coming, self._key, page_password(self._keys))
             coming.replace(self._path)
-            # after it: names that no certificate bears would count as certified until the one there is due
+            # after the certificate: otherwise names it lacks would count as certified until renewal
             write_atomically(self._names_path, "\n".join(names).encode())
         except ssl.SSLError as error:
             coming.unlink(missing_ok=True)
@@ -160,6 +168,6 @@ class PageCertificate:
 
 
 def fingerprint(pem: str) -> str:
-    """SHA-256 of the first certificate, AB:CD:… Raises ValueError."""
+    """Return SHA-256 of the first certificate, AB:CD:… Raises ValueError."""
     end = pem.find(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem[:end])).digest().hex(":").upper()

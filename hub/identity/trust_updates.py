@@ -1,8 +1,8 @@
-"""Follows the owner's TRUST while the hub runs: what the backend offers is verified, kept, and then acted on.
+"""Updates the owner's TRUST while the hub runs: documents that the backend offers are verified, stored, then applied.
 
-Anybody on the way may offer anything, an old document too. It counts only when both signatures of the pinned root hold
-and its version is above the one kept (`hub.identity.enrolment.keep_trust`); then it is on the disk before anything
-follows it.
+Anybody on the way may offer any document, also an old one. One is accepted only if both signatures of the pinned root
+are valid and its version is higher than the stored one's (`hub.identity.enrolment.keep_trust`); it is on disk before it
+is applied.
 """
 
 from __future__ import annotations
@@ -20,26 +20,29 @@ from hub.protocol.documents.trust import Trust
 from hub.protocol.records.seal import H
 
 RETRY_S = 60.0
-"""A document that could not be written is tried again this often."""
+"""Seconds between retries of a document that could not be written."""
 
 _log = logging.getLogger("hub.trust")
 
 
 class Following:
-    """`trust` is the one in force, from the state directory; `adopt` is called with each one that replaces it, on the
-    loop's thread. `offer` takes what came, `run` judges it."""
+    """The trust document in force and its updates.
+
+    `trust` is the one in force, from the state directory; `adopt` is called with each one that replaces it, in the
+    event loop's thread. `offer` takes documents, `run` verifies them.
+    """
 
     def __init__(self, state: Path, trust: Trust, clock: Clock, adopt: Callable[[Trust], None]) -> None:
         self.trust = trust
         self.refused = 0
         self.error = ""
         self._state, self._clock, self._adopt = state, clock, adopt
-        self._offered = b""  # the last one: an older offer has nothing that a newer one lacks
-        self._bad = b""  # digest of the last that was refused, so that a repeated one costs nothing
+        self._offered = b""  # the latest only: an older one adds nothing
+        self._bad = b""  # digest of the last refused one, so that a repetition costs nothing
         self._came = asyncio.Event()
 
     def offer(self, document: bytes) -> None:
-        """A document that nobody has verified."""
+        """Take an unverified document."""
         if H(document) == self._bad:
             self.refused += 1
             return
@@ -47,7 +50,7 @@ class Following:
         self._came.set()
 
     async def run(self) -> None:
-        """Judge what is offered, one after the other."""
+        """Verify offered documents, one after the other."""
         while True:
             await self._came.wait()
             self._came.clear()
@@ -56,15 +59,16 @@ class Following:
                 self._came.set()
 
     def status(self) -> dict[str, Any]:
-        """The version in force, documents refused, and why the last one was ("" when nothing is wrong)."""
+        """Return the version in force, the number of refused documents, and why the last one was ("" if nothing is
+        wrong)."""
         return {"version": self.trust.version, "refused": self.refused, "error": self.error}
 
     def complaints(self) -> list[str]:
-        """Sentences for `ilot status`."""
+        """Return the problems to show in `ilot status`, one sentence each."""
         return [f"trust document: {self.error}"] if self.error else []
 
     async def _judge(self, document: bytes) -> bool:
-        """False when the disk refused it: it is to be tried again."""
+        """Verify and store a document. Returns False when the disk refused it and it must be retried."""
         try:
             trust = await asyncio.to_thread(enrolment.keep_trust, self._state, document)
         except AuthFailed as error:

@@ -1,4 +1,4 @@
-"""The hub's own keys: where they live, and how they come to be there whole or not at all.
+"""The hub's own keys: where they are stored, and their atomic creation.
 
     identity   Ed25519, PKCS#8 PEM   signs epochs and STATE; pinned by the backend at enrolment; not the TLS key
     store      32 random bytes       encrypts the local SQLite and LOCAL records
@@ -40,14 +40,17 @@ SEALED = "sealed.tpm"
 FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
 _PEM = re.compile(rb"-----BEGIN PRIVATE KEY-----\s([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----\s*")
 _P256 = bytes.fromhex("308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420")
-"""Of an ECDSA P-256 key (RFC 5915, RFC 5480); its 32 bytes follow, and 70 of its public key. What `create` writes
-begins so: a start need not import cryptography's readers of all formats for it, half a MiB."""
+"""Start of a PKCS#8 ECDSA P-256 key (RFC 5915, RFC 5480); 32 bytes of it and 70 of its public key follow. Keys written
+by `create` start so, and are recognised without importing cryptography's parsers of all formats, half a MiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubKeys:
-    """A hub's keys in memory. `tls_key` is the path of a PEM file, because that is what `ssl` reads; where a TPM holds
-    the keys it is one in this process's memory, under a name that is good in this process alone."""
+    """A hub's keys in memory.
+
+    `tls_key` is the path of a PEM file, because `ssl` reads files; where a TPM holds the keys it is a file in this
+    process's memory, under a name valid in this process only.
+    """
 
     identity: ed25519.Ed25519PrivateKey = field(repr=False)
     store_key: bytes = field(repr=False)
@@ -64,13 +67,15 @@ class HubKeys:
 
 
 def create(directory: Path, *, by_tpm: bool = False) -> HubKeys:
-    """Make new keys in `directory`, which must not exist yet; all three appear at once, already synced. Those that root
-    makes are the owner's of the directory around. `by_tpm`: this machine's TPM holds them, and no file ever does.
+    """Create new keys in `directory`, which must not exist yet; all three appear at once, already synced.
+
+    Created by root, they belong to the owner of the parent directory. `by_tpm`: this machine's TPM holds them, and they
+    are never in a file.
 
     Raises ConfigError when keys are there already (they are never overwritten), StorageError when the disk refuses,
     NotReady when the TPM does.
     """
-    import tempfile  # late, here and below: once in the life of a hub
+    import tempfile  # late, here and below: needed once in the life of a hub
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -123,7 +128,7 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> HubKe
 
 
 def held_by_tpm(directory: Path) -> bool:
-    """Whether the keys in `directory` are held by a TPM. Raises ConfigError when nobody may look there."""
+    """Return whether a TPM holds the keys in `directory`. Raises ConfigError without permission to look."""
     try:
         return (directory / SEALED).exists()
     except OSError as error:
@@ -133,31 +138,34 @@ def held_by_tpm(directory: Path) -> bool:
 
 
 def key_files(directory: Path) -> list[str]:
-    """The key files that lie there."""
+    """Return the key files in a directory."""
     return [file for file in FILES.values() if os.path.lexists(directory / file)]
 
 
 def key_files_apart(directory: Path) -> list[Path]:
-    """Key files in what a restoration set aside, or a power cut left of an enrolment: they may be of the same keys."""
+    """Return key files set aside by a restoration or left by an interrupted enrolment: they may hold the same keys."""
     places = (place for pattern in ("former-*/keys", ".keys-*/keys") for place in directory.parent.glob(pattern))
     return sorted(place / file for place in places for file in key_files(place))
 
 
 def nowhere_else(directory: Path) -> bool:
-    """Whether a TPM holds the keys, and no key file lies beside it or apart: the card alone gives none up."""
+    """Return whether a TPM holds the keys and no key file exists: then the storage card alone reveals none."""
     return held_by_tpm(directory) and not key_files(directory) and not key_files_apart(directory)
 
 
 def hold_by_tpm(directory: Path) -> None:
-    """Have this machine's TPM hold the keys whose files are in `directory`, and destroy these. What was cut short is
-    brought to its end. No hub may run. Raises NotReady, ConfigError, StorageError."""
+    """Move the keys of `directory` from files to this machine's TPM, and destroy the files; completes an interrupted
+    run.
+
+    The hub must not be running. Raises NotReady, ConfigError, StorageError.
+    """
     from hub.identity.keys import sealed
 
     if not held_by_tpm(directory):
         contents = {name: _read(directory / file) for name, file in FILES.items()}
-        load(directory, {})  # what is no key is not sealed for good
+        load(directory, {})  # validate first: an invalid key must not be sealed
         sealed.write(directory, contents)
-    sealed.read(directory)  # nothing is destroyed that cannot be had from there
+    sealed.read(directory)  # nothing is destroyed unless the TPM gives it back
     try:
         for file in key_files(directory):
             shred(directory / file)
@@ -167,27 +175,28 @@ def hold_by_tpm(directory: Path) -> None:
 
 
 def hold_in_files(directory: Path) -> None:
-    """The other way: key files again. No hub may run. Raises NotReady, ConfigError, StorageError."""
+    """Move the keys back from the TPM to files. The hub must not be running. Raises NotReady, ConfigError,
+    StorageError."""
     from hub.identity.keys import sealed
 
     sealed.give_back(directory, FILES)
 
 
 def page_password(keys: HubKeys) -> bytes:
-    """Under which the key of the pages' certificate lies beside these keys: 64 hexadecimal digits, as good as a key."""
+    """Return the password that encrypts the key of the pages' certificate: 64 hexadecimal digits, as strong as a
+    key."""
     return hmac.digest(keys.store_key, b"ilot/page-key/1\0", "sha256").hex().encode()
 
 
 def credential(name: str, environment: Mapping[str, str]) -> Path | None:
-    """The file of systemd's credential `ilot-<name>`, None where there is none."""
+    """Return the file of systemd's credential `ilot-<name>`, or None."""
     credentials = environment.get("CREDENTIALS_DIRECTORY", "")
     path = Path(credentials) / f"ilot-{name}"
     return path if credentials and path.is_file() else None
 
 
 def private_file(path: Path, size: int, remedy: str = "remove it, or put back what was there") -> bytes:
-    """A secret of so many bytes. Raises ConfigError naming the file when it is missing, readable by others or of
-    another size."""
+    """Read a secret of `size` bytes. Raises ConfigError when it is missing, readable by others or of another size."""
     return _sized(path, _read(path), size, remedy)
 
 
@@ -208,8 +217,10 @@ def _from(path: Path) -> tuple[Path, bytes]:
 
 
 def _in_memory(data: bytes) -> Path:
-    """A file that no directory holds and no other process can name, open for the life of this one. It is mapped too:
-    only what is mapped is kept out of swap (`hub.core.process_hardening`)."""
+    """Write a file that exists in memory only and that no other process can name, open for the life of this process.
+
+    It is mapped, because only mappings are kept out of swap (`hub.core.process_hardening`).
+    """
     import mmap
 
     descriptor = os.memfd_create("tls", os.MFD_CLOEXEC)
@@ -243,7 +254,7 @@ def _expect_p256(path: Path, said: bytes) -> None:
 
 
 def _der(pem: bytes) -> bytes:
-    """What an unencrypted key holds that is written as RFC 7468, 10 has it; b"" where it is written otherwise."""
+    """Decode an unencrypted PEM key (RFC 7468, section 10); b"" for other formats."""
     found = _PEM.fullmatch(pem)
     try:
         return base64.b64decode(b"".join(found[1].split()), validate=True) if found else b""

@@ -1,12 +1,12 @@
-"""All keys of a hub in one file that only this machine's TPM opens: a card without its board gives none up. Blocking.
+"""All keys of a hub in one file that only this machine's TPM opens: the storage card alone is useless. Blocking.
 
     <state>/keys/sealed.tpm   lp("ilot/sealed-keys/1\\0", blob, nonce, ciphertext)
     blob         a key of 32 random bytes, sealed by the TPM (`hub.identity.keys.tpm`); a PEM file is longer than a TPM
                  seals (TPM 2.0 Part 2, 10.4.1: 128 bytes)
     ciphertext   AES-256-GCM(that key, nonce of 12 bytes, msgpack {name: bytes}, aad = lp(label, blob))
 
-It counts before key files that lie beside it. These are there only where a power cut came before all were destroyed,
-and what is half overwritten is no key any more; what was under way is then done again.
+It takes precedence over key files beside it. Such files exist only where a power cut came before all were destroyed; a
+half overwritten file is no key any more. The interrupted operation is then repeated.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ _NAMES = frozenset(("identity", "store", "tls"))
 
 
 def read(directory: Path) -> dict[str, bytes]:
-    """{"identity", "store", "tls": what its file would hold}. Raises NotReady when the TPM does not give them,
-    ConfigError when this is no such file."""
+    """Return {"identity", "store", "tls": the content of its file}.
+
+    Raises NotReady when the TPM refuses, ConfigError when this is no such file.
+    """
     path = directory / SEALED
     try:
         with path.open("rb") as file:
@@ -60,8 +62,11 @@ def read(directory: Path) -> dict[str, bytes]:
 
 
 def write(directory: Path, contents: Mapping[str, bytes]) -> None:
-    """Have the TPM hold `contents`, as `read` gives them. It has given its key back before there is a file: that
-    one counts before all others from then on. Raises NotReady, StorageError."""
+    """Seal `contents` by the TPM, in the form that `read` returns.
+
+    The TPM has returned the sealing key before the file exists, because the file takes precedence over all others from
+    then on. Raises NotReady, StorageError.
+    """
     key, nonce = secrets.token_bytes(32), secrets.token_bytes(_NONCE_BYTES)
     blob = tpm.seal(key, _BLOB)
     ciphertext = AESGCM(key).encrypt(nonce, msgspec.msgpack.encode(dict(contents)), lp(_LABEL, blob))
@@ -69,11 +74,12 @@ def write(directory: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def give_back(directory: Path, files: Mapping[str, str]) -> None:
-    """Make key files again of what the TPM holds, then forget that. Raises NotReady, ConfigError, StorageError."""
+    """Write the keys that the TPM holds back to files, then remove the sealed file. Raises NotReady, ConfigError,
+    StorageError."""
     for name, data in read(directory).items():
         _write(directory / files[name], data)
     try:
-        (directory / SEALED).unlink()  # at once or not at all: it counts before the files, and is sealed anyway
+        (directory / SEALED).unlink()  # atomic: it takes precedence over the files; no shredding, since it is sealed
         sync_directory(directory)
     except OSError as error:
         raise StorageError(f"{directory / SEALED} cannot be removed: {error.strerror or error}") from error

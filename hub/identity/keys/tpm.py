@@ -1,12 +1,12 @@
-"""A secret that only this machine's TPM 2.0 gives back. Blocking; by the programs of tpm2-tools.
+"""Seals a secret so that only this machine's TPM 2.0 gives it back. Blocking; uses the programs of tpm2-tools.
 
-The secret is a sealed data object below the primary key that the TPM makes of its owner seed by the default ECC
-template, the same each time until the TPM is cleared. Both are exempt from the protection against dictionary attacks
-(noDA; TPM 2.0 Part 1, 19.8): there is no password to guess, and a TPM counts each power cut after the use of anything
-else as a guess. After a few it would keep the hub from starting. Nor is a PCR bound to it: a card that is taken out of
-its machine opens nothing, and whoever takes the whole machine is not hindered (boot is not measured here). Between
-processor and chip the secret travels under a session that is salted by the primary key: a listener on the bus has
-nothing. The secret passes through pipes alone, never through a file or an argument.
+The secret is a sealed data object below the primary key that the TPM derives from its owner seed by the default ECC
+template, the same each time until the TPM is cleared. Both are exempt from dictionary attack protection (noDA; TPM 2.0
+Part 1, 19.8): there is no password to guess, and a TPM counts each power cut after the use of a non-exempt object as a
+failed guess; after a few it would keep the hub from starting. No PCR is bound: a card taken out of its machine opens
+nothing, but a thief of the whole machine is not hindered (boot is not measured here). Between processor and chip the
+secret is encrypted by a session salted with the primary key, against listeners on the bus. The secret passes through
+pipes only, never through a file or an argument.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ PATIENCE_S = 30.0
 _PRIMARY = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|decrypt|noda"
 _SEALED = "fixedtpm|fixedparent|userwithauth|noda"
 _NO_DA = 1 << 10
-"""In the attributes of an object (Part 2, 8.3)."""
+"""The noDA bit in the attributes of an object (TPM 2.0 Part 2, 8.3)."""
 
 
 def why_not() -> str:
-    """What keeps this hub from its TPM, and the remedy; "" where nothing does."""
+    """Return what keeps this hub from its TPM, with the remedy; "" if nothing does."""
     missing = [f"tpm2_{tool}" for tool in TOOLS if which(f"tpm2_{tool}") is None]
     if missing:
         return f"{missing[0]} is not installed: apt install tpm2-tools"
-    if "TPM2TOOLS_TCTI" in os.environ:  # where tpm2-tools are told another way to it
+    if "TPM2TOOLS_TCTI" in os.environ:  # tpm2-tools are configured to reach it another way
         return ""
     if not DEVICE.exists():
         return f"this machine has no {DEVICE}: no TPM 2.0, or its driver is not loaded"
@@ -44,8 +44,10 @@ def why_not() -> str:
 
 
 def seal(secret: bytes, label: bytes) -> bytes:
-    """What `unseal` takes on this machine; `label` says what for. At most 128 bytes are sealed. Raises NotReady, also
-    when the TPM does not give them back at once."""
+    """Seal at most 128 bytes for `unseal` on this machine; `label` names the purpose.
+
+    Raises NotReady, also when the TPM does not give the secret back at once.
+    """
     with _Tools() as tools:
         tools.session()
         tools(
@@ -71,8 +73,8 @@ def seal(secret: bytes, label: bytes) -> bytes:
 
 
 def unseal(blob: bytes, label: bytes) -> bytes:
-    """The secret. Raises NotReady when the TPM cannot be asked or does not give it; DecodeError when this was not
-    sealed under `label`."""
+    """Return the secret. Raises NotReady when the TPM is unavailable or refuses; DecodeError when it was not sealed
+    under `label`."""
     public, private = _parts(blob, label)
     with _Tools() as tools:
         tools.write("public", public)
@@ -90,20 +92,20 @@ def _parts(blob: bytes, label: bytes) -> tuple[bytes, bytes]:
 
 
 def _exempt(public: bytes) -> bool:
-    """Whether this was sealed below an exempt primary key, as all is now; a TPM2B_PUBLIC: size, type, nameAlg, then
-    its attributes."""
+    """Return whether a TPM2B_PUBLIC (size, type, nameAlg, attributes, …) was sealed below an exempt primary key, as all
+    now are."""
     return bool(int.from_bytes(public[6:10], "big") & _NO_DA)
 
 
 class _Tools:
-    """The programs, in a directory of their own for what they hand on to each other."""
+    """The tpm2-tools programs, run in a scratch directory for the files they exchange."""
 
     def __init__(self) -> None:
         problem = why_not()
         if problem:
             raise NotReady(problem)
         self._session = False
-        # the kernel's resource manager lets go of what a program loaded; without one, that is for us to do
+        # the kernel's resource manager flushes what a program loaded; without it we have to
         self._managed = "TPM2TOOLS_TCTI" not in os.environ
 
     def __enter__(self) -> _Tools:
@@ -115,12 +117,12 @@ class _Tools:
             if self._session:
                 self("flushcontext", "session")
         except NotReady:
-            pass  # it goes when the TPM is reset; what was asked for is known by now
+            pass  # it ends with the next reset of the TPM; the result is known already
         finally:
             self._scratch.cleanup()
 
     def session(self, *, exempt: bool = True) -> None:
-        """The primary key, and a session that encrypts what travels."""
+        """Create the primary key, and a session that encrypts parameters."""
         self("createprimary", "-C", "o", "-G", "ecc", "-c", "primary", *(("-a", _PRIMARY) if exempt else ()))
         self("startauthsession", "--hmac-session", "--tpmkey-context", "primary", "-S", "session")
         self._session = True
