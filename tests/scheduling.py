@@ -5,6 +5,8 @@ from __future__ import annotations
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
+APART = "tests/faults/test_rows.py::"
+
 
 class Files(LoadFileScheduling):
     """A file's tests go to one worker; those that a worker which ended left undone go to another, but for the one that
@@ -13,7 +15,12 @@ class Files(LoadFileScheduling):
     That of pytest-xdist 3.8 hands this one out again, until so many workers have ended that it gives up, hands out what
     was done, and forgets to tell a worker that no test follows its last: both wait for ever. Its pull request 1371, its
     issues 1323, 1327 and 1378.
+
+    A row of faults mostly waits, and shares nothing with the others: each is handed out by itself.
     """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(APART) else super()._split_scope(nodeid)
 
     def remove_node(self, node: WorkerController) -> str | None:
         workload = self.assigned_work.pop(node)

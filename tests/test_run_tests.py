@@ -31,7 +31,7 @@ def test_moody():
 
 def prepared(root: Path, workers: int, limit: float = 60, **files: str) -> tuple[list[str], dict[str, str]]:
     """A small suite with this one's rules, whose tests may take seconds: the command that runs it, its environment."""
-    (root / "tests").mkdir()
+    (root / "tests").mkdir(parents=True)
     for name in ("conftest.py", "limits.py", "scheduling.py", "selection.py"):
         shutil.copy(HERE / name, root / "tests")
     for name, text in files.items():
@@ -61,6 +61,26 @@ def test_a_test_that_fails_once_has_failed(workers: int, tmp_path: Path) -> None
     done = run(tmp_path, workers, journeys__a=MOODY, hub__b=FINE)
     assert done.returncode == 1, done.stdout
     assert "1 failed, 1 passed" in done.stdout
+
+
+def test_rows_of_faults_run_beside_each_other(tmp_path: Path) -> None:
+    text = """
+from pathlib import Path
+import time, pytest
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_row(n):
+    mine, other = (Path(__file__).with_name(f"row-{k}") for k in (n, 1 - n))
+    mine.touch()
+    for _ in range(600):
+        if other.exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError("alone")
+"""
+    assert run(tmp_path, 2, faults__rows=text).returncode == 0
+    done = run(tmp_path / "files", 2, faults__other=text.replace("600", "20"))
+    assert "1 failed, 1 passed" in done.stdout, "a file's tests go to one worker"
 
 
 FINE = "def test_fine(): pass\n"

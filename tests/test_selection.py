@@ -166,3 +166,17 @@ def test_no_test_that_a_promise_or_the_security_table_names_is_left_to_the_long_
     named = set(re.findall(r"`(tests/[\w/]+\.py::test_\w+)`", pages))
     assert len(named) > 50
     assert not named & chosen.left_out
+
+
+def test_each_promise_keeps_a_fault_and_a_twin_in_the_short_run() -> None:
+    sys.path.insert(0, str(HERE / "faults"))
+    from run import ROWS
+
+    gate = {row.fault.__name__ for row in ROWS if row.gate}
+    said = (HERE.parent / "docs/explanation/promises.md").read_text()
+    lines = re.findall(r"^- Faults: (.*?)(?=^[-#A-Z]|\Z)", said, re.MULTILINE | re.DOTALL)
+    assert len(lines) > 7
+    for line in lines:
+        for part in line.partition("caught:")[::2]:
+            names = set(re.findall(r"`(\w+)`", part))
+            assert not names or names & gate, f"none of {', '.join(sorted(names))}"
