@@ -66,9 +66,8 @@ async def commits(
     """Commits and readings a second, with `sources` that append `per_flush` reports and wait until they are durable."""
     config = BufferConfig(urgent_s=0.0, segment_bytes=64 << 20, max_bytes=1 << 30)
     buffer = Buffer.open(directory, **owner.facts(), clock=SystemClock(), config=config, disk=disk)
-    buffer.start(asyncio.get_running_loop())
     done: list[Durable] = []
-    buffer.on_durable = done.append
+    buffer.start(asyncio.get_running_loop(), [done.append])
     began = time.perf_counter()
 
     async def source(at: int) -> None:

@@ -46,13 +46,12 @@ class Delays:
 
     def watch(self, running: Hub) -> None:
         buffer: Any = running.ground.buffer
-        told, acked = buffer.on_durable, buffer.acked
+        acked = buffer.acked
 
         def durable(event: Any) -> None:
             if event.stream == "readings" and event.run == buffer.run and event.readings:
                 so_far = self._commits[-1][1] if self._commits else 0
                 self._commits.append((event.last, so_far + event.readings))
-            told(event)
 
         def ack(stream: str, run: bytes, ranges: Iterable[tuple[int, int]]) -> None:
             ranges = list(ranges)
@@ -62,7 +61,8 @@ class Delays:
                         self._acked.setdefault(number, time.monotonic())
             acked(stream, run, ranges)
 
-        buffer.on_durable, buffer.acked = durable, ack
+        buffer._commits._listeners.insert(0, durable)
+        buffer.acked = ack
 
     def seconds(self, since: float, before: float) -> list[float]:
         """Delays of the reports emitted in that time. One that was never acked counts as late as it is now."""

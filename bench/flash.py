@@ -64,15 +64,13 @@ async def watch(house: House, seconds: float, written: Callable[[], tuple[int, i
     async with house.hub(quiet(house.names)) as running:
         await asyncio.sleep(SETTLE_S)  # until every device has spoken and its TABLE is on the disk
         overview: Any = running.shown.overview
-        commits, tell = 0, running.ground.buffer.on_durable
-        assert tell is not None
+        commits, listeners = 0, running.ground.buffer._commits._listeners
 
         def durable(event: Any) -> None:
             nonlocal commits
             commits += 1
-            tell(event)
 
-        running.ground.buffer.on_durable = durable
+        listeners.insert(0, durable)
         size, requests = written()
         readings, own = overview.written_readings, overview.written_bytes
         await asyncio.sleep(seconds)

@@ -65,9 +65,7 @@ async def in_the_path(folder: Path, devices: int, turns: int) -> None:
             if name == "drain":
                 continue
             observer = Observer(made, clock)
-            observer_see = observer.see
-            pipeline.observed = None if name == "nobody observes" else observer_see
-            pipeline.outrun = None if name == "nobody observes" else observer.hold
+            pipeline._observer = None if name == "nobody observes" else observer
             start = time.time() - 86_000 + turn * 3600
             said = [
                 Report(

@@ -62,15 +62,17 @@ def path(
     )
     if rules is not None:
         core = Core.model_validate({"sites": {"s": {}}, "zones": zones, "rules": rules})
-        planner.rules = Rules(
-            compile_rules(core),
-            place=places.get,
-            devices=known.values,
-            period=lambda device: None,
-            may_keep=planner.may_keep,
-            now=clock.now,
-            monotonic=clock.monotonic,
-            fired=lambda fired: None,
+        planner.use_rules(
+            Rules(
+                compile_rules(core),
+                place=places.get,
+                devices=known.values,
+                period=lambda device: None,
+                may_keep=planner.may_keep,
+                now=clock.now,
+                monotonic=clock.monotonic,
+                fired=lambda fired: None,
+            )
         )
     buffer: Any = Nowhere()
     pipeline = Pipeline(

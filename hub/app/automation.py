@@ -55,6 +55,10 @@ class Watch:
     def services(self) -> list[Service]:
         return [Service(self.watching, "alerts"), Service(self.availability), Service(self.notifiers, "notifiers")]
 
+    def stands_s(self, device: Device) -> float | None:
+        """Seconds for which one reading of a device stands: as its pack says how often it speaks."""
+        return self.watching.covers(device.id, self.watching.usual(device))
+
     def compile(self, ground: BaseServices, path: Path) -> None:
         """The rules of the configuration are watched from now on; those that stay remember what they saw."""
         clock, planner, watching = ground.clock, path.planner, self.watching
@@ -78,7 +82,8 @@ class Watch:
         )
         if former is not None:
             rules.inherit(former)
-        planner.rules = watching.rules = rules
+        watching.rules = rules
+        planner.use_rules(rules)
 
     async def notify(self, notifier: NotifierInstance, ground: BaseServices, field: Field) -> None:
         """Prepare one notifier, with a queue of its own."""

@@ -63,7 +63,9 @@ async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Out
         clock=clock,
         uplinks=carriers,
         on_clock=clock.told,
+        generation=ground.generation,
         on_trust=following.offer,
+        on_certificate=lambda certificate: renewal.offer(certificate),  # noqa: PLW0108 - it is made below
         metered=options.metered,
     )
     renewal = Renewal(
@@ -77,8 +79,6 @@ async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Out
         ask=link.ask_certificate,
         cas=lambda: [e.ca_pem for e in following.trust.egress],
     )
-    link.on_certificate = renewal.offer
-    link.delivery.stating.generation = await once_the_disk_works(ground.store.start, clock.sleep)
     badging = Badging(
         ground.store,
         clock,
@@ -123,7 +123,7 @@ def _keeper(ground: BaseServices, field: Field, link: Link) -> Keeper:
         clock=ground.clock,
         directory=loaded.path.parent / beside if beside else None,
         beside=ground.state.path,
-        told=lambda generation: setattr(link.delivery.stating, "generation", generation),
+        told=link.state_generation,
     )
 
 

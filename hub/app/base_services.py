@@ -27,7 +27,7 @@ from hub.store_and_forward.buffer_options import buffer_config
 @dataclass
 class BaseServices:
     """`problems`: those of the configuration file, when the hub runs on the last good one. `trust` is the document at
-    start; who follows newer ones is `backend_link`."""
+    start; who follows newer ones is `backend_link`. `generation` is the store's, one higher with each start."""
 
     state: StateDir
     keys: keys.HubKeys
@@ -39,6 +39,7 @@ class BaseServices:
     trust: Trust
     clock: SystemClock
     store: Store
+    generation: int
     buffer: Buffer
     sizes: BufferConfig
     counts: Counts
@@ -84,6 +85,7 @@ async def build_ground(
         trust=trust,
         clock=clock,
         store=store,
+        generation=await once_the_disk_works(store.start, clock.sleep),
         buffer=buffer,
         sizes=sizes,
         counts=counts,

@@ -6,30 +6,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from hub.app.archive import build_raw
 from hub.app.automation import Watch
-from hub.app.backend_link import Outward
 from hub.app.base_services import BaseServices
 from hub.app.reading_path import Path
 from hub.app.service import Service
 from hub.config.parts.rules import series_of
 from hub.core.calls import Call
-from hub.core.disk.retry import once_the_disk_works
-from hub.core.errors import StorageError
 from hub.core.store import Store
 from hub.energy.day_types import almanac_of
 from hub.energy.drift_watch import DriftWatch
 from hub.energy.figures import Survey
 from hub.energy.reports import Reports
 from hub.energy.service import Energy
-from hub.history.memory import History
 from hub.history.recorder import Observer
-from hub.history.rollups import Calendar
 from hub.history.rollups.recorder import Rollups
-from hub.history.rollups.tables import SCHEMA, Memory
 from hub.rpc.history import Recalling
 
 if TYPE_CHECKING:
@@ -55,38 +48,22 @@ class Measured:
         return [Service(self.recalling, "history"), Service(self.energy, "energy"), *raw]
 
 
-async def build_measured(ground: BaseServices, path: Path, watch: Watch, outward: Outward) -> Measured:
-    clock, loaded = ground.clock, ground.loaded
-    options = loaded.config.history
-    hours, lost = await _hours(ground)
-    history = History(options.memory)
-    rollups = Rollups(
-        Memory(hours, ground.store),
-        history,
-        clock=clock,
-        life=outward.link.delivery.stating.generation,
-        place=path.places.get,
-        calendar=calendars(ground),
-        period=_periods(path, watch),
-        keep_s=options.hours.total_seconds(),
-        most=options.max_size,
-    )
-    await once_the_disk_works(rollups.load, clock.sleep)
-    observer = Observer(rollups, clock)
-    path.pipeline.observed, path.pipeline.outrun = observer.see, observer.hold
+async def build_measured(ground: BaseServices, path: Path, watch: Watch) -> Measured:
+    clock, recording = ground.clock, path.recording
+    rollups, observer = recording.rollups, recording.observer
 
     def erased(place: str) -> None:
         for device in path.devices:
             if device.place == place:
                 path.pipeline.recompile(device.id)
 
-    raw, left = await build_raw(ground, path, history, observer)
+    raw, left = await build_raw(ground, path, recording.history, observer)
     if raw is not None:
         rollups.erasing = raw.erase
-    said = [one for one in (lost, left) if one]
+    said = [one for one in (recording.lost, left) if one]
     recalling = Recalling(rollups, observer, clock, path.devices.get, erased, said, raw)
     energy = _energy(ground, path, watch, rollups, observer, lambda: measured.calls())  # noqa: PLW0108 - it is made on the next line
-    measured = Measured(hours, rollups, observer, recalling, energy, raw)
+    measured = Measured(recording.hours, rollups, observer, recalling, energy, raw)
     return measured
 
 
@@ -145,37 +122,3 @@ def _energy(
 def _trust(path: Path, device: str) -> str:
     """The class of the path by which it spoke last, "" where it has not in this life."""
     return next((value.trust for value in path.live.values() if value.device == device), "")
-
-
-async def _hours(ground: BaseServices) -> tuple[Store, str]:
-    """The file of hours, and what to say where a damaged one was put aside: a hub without its past still measures."""
-    path, key, clock = ground.state.path / "rollups.db", ground.keys.store_key, ground.clock
-    try:
-        return await once_the_disk_works(lambda: Store.open(path, key, SCHEMA), clock.sleep), ""
-    except StorageError as error:
-        aside = FilePath(f"{path}.damaged")
-        path.replace(aside)
-        _log.error("%s; it was put aside as %s and hourly aggregates start anew", error, aside.name)
-        said = f"hourly aggregates started anew: their file was damaged and lies beside as {aside.name}"
-        return await once_the_disk_works(lambda: Store.open(path, key, SCHEMA), clock.sleep), said
-
-
-def calendars(ground: BaseServices) -> Callable[[str], Calendar]:
-    """The calendar of a site; of a place that is in none, and of "", the hub's own."""
-    made: dict[str, Calendar] = {}
-
-    def of(site: str) -> Calendar:
-        name = ground.loaded.config.timezone_of(site)
-        return made.setdefault(name, Calendar(name))
-
-    return of
-
-
-def _periods(path: Path, watch: Watch) -> Callable[[str], float | None]:
-    """Seconds for which one reading of a device stands: as its pack says how often it speaks."""
-
-    def of(name: str) -> float | None:
-        device = path.devices.get(name)
-        return watch.watching.covers(device.id, watch.watching.usual(device)) if device is not None else None
-
-    return of

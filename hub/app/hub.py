@@ -41,11 +41,10 @@ from hub.core.disk.retry import once_the_disk_works
 from hub.core.errors import HubError, StorageError
 from hub.core.state_dir import StateDir
 from hub.identity import keys
-from hub.operations.config_changes import Changing
+from hub.operations.config_changes import ConfigChanger
 from hub.plugin_host.plugin_types import installed_models
 from hub.plugin_host.registry import Registry
 from hub.rpc import control_socket
-from hub.store_and_forward.buffer.stream import Durable
 
 _log = logging.getLogger("hub")
 
@@ -130,7 +129,7 @@ class Hub:
             field.plugins.health, reloading.again, lambda who, what: ground.store.audit(ground.clock.now(), who, what)
         )
         self.configured = Configured(ground)
-        self.changing = Changing(
+        self.changing = ConfigChanger(
             ground.loaded,
             ground.problems,
             kept=last_good.Kept(ground.state.path, ground.keys.store_key),
@@ -159,11 +158,11 @@ class Hub:
         """Open everything that outlives the process and wire the parts. Starts nothing. `undone`: what the start took
         back of the configuration."""
         ground = await build_ground(state, hub_keys, loaded, problems, registry, models)
-        path = await build_path(ground)
+        path = await build_path(ground, lambda device: watch.stands_s(device))  # noqa: PLW0108 - it is made below
         field = await build_field(ground, path)
         watch = await build_watch(ground, path, field)
         outward = await build_outward(ground, field, watch)
-        measured = await build_measured(ground, path, watch, outward)
+        measured = await build_measured(ground, path, watch)
         protect = await build_protect(ground, path, field, outward, measured)
 
         async def ask(name: str) -> Any:
@@ -196,8 +195,9 @@ class Hub:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self.changing.hang_up)
         ground, services = self.ground, self.services
-        ground.buffer.on_durable = self._durable
-        ground.buffer.start(loop)
+        ground.buffer.start(
+            loop, [self.shown.overview.count_durable, self.outward.link.durable, self.vigil.witness.committed]
+        )
         _log.addHandler(ground.logs)
         try:
             async with (
@@ -241,11 +241,6 @@ class Hub:
                 Part("the store could not be closed", self.ground.store.close),
             ]
         )
-
-    def _durable(self, durable: Durable) -> None:
-        self.shown.overview.wrote(durable.readings, durable.bytes)
-        self.outward.link.durable(durable)
-        self.vigil.witness.committed(durable)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]], seconds: float) -> None:

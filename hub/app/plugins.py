@@ -19,10 +19,11 @@ from hub.pipeline.holding_queue import Holding
 from hub.plugin_host.plugin_facts import Told
 from hub.plugin_host.plugins import Plugins, declared_hosts
 from hub.plugin_host.poll_scheduler import Paces
-from hub.plugin_host.runtime import LED_ELSEWHERE, Core
 from hub.plugin_host.serial_buses import Buses, BusOptions
+from hub.plugin_host.session_parts import Core
 from hub.rpc.commands import Writing
 from hub.rpc.radio import Radio
+from hub.sdk.session_rules import LED_ELSEWHERE
 from hub.store_and_forward.egress import Egress, EgressHttp
 
 
@@ -94,21 +95,7 @@ async def build_field(ground: BaseServices, path: Path) -> Field:
         counts=ground.counts,
     )
     await once_the_disk_works(kept.load, clock.sleep)
-    said = loaded.config.admission
-    holding = Holding(
-        store=store,
-        buffer=buffer,
-        pipeline=path.pipeline,
-        devices=path.devices,
-        clock=clock,
-        counts=ground.counts,
-        age_s=said.hold.total_seconds(),
-        most_bytes=said.hold_size,
-        decoders=ground.registry.decoders,
-    )
-    await once_the_disk_works(holding.load, clock.sleep)
-    strangers = path.pipeline.strangers
-    strangers.hold, strangers.hold_sealed = holding.offer, holding.offer_sealed
+    holding = path.holding
     told, paces = Told(), Paces()
     core = Core(
         path.pipeline,

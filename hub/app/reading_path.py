@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hub.app.base_services import BaseServices
+from hub.app.recording import Recording, build_recording
 from hub.config.build import strategies
 from hub.config.load import Loaded
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.metric_catalogue import METRICS
-from hub.core.model import Metric, Strategy
+from hub.core.model import Candidate, Device, Frame, Metric, Report, Strategy
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import Live
@@ -21,6 +22,7 @@ from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decis
 from hub.pipeline.admission.guard import Guard, Options
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.pipeline.admission.replay import ReplayWindows
+from hub.pipeline.holding_queue import Holding
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Planner
 from hub.pipeline.pulse_counters import Pulses
@@ -43,10 +45,13 @@ class Path:
     privacy: Privacy
     roll: AddedDevices
     joined: Joined
+    recording: Recording
+    holding: Holding
 
 
-async def build_path(ground: BaseServices) -> Path:
-    """Everything that a report passes, with what the store remembers of it; starts nothing."""
+async def build_path(ground: BaseServices, stands_s: Callable[[Device], float | None]) -> Path:
+    """Everything that a report passes, with what the store remembers of it; starts nothing. `stands_s`: seconds for
+    which one reading of a device stands."""
     store, clock, buffer, loaded = ground.store, ground.clock, ground.buffer, ground.loaded
     replaced = await once_the_disk_works(store.replaced, clock.sleep)
     rekeyed = await once_the_disk_works(store.keys, clock.sleep)
@@ -54,6 +59,12 @@ async def build_path(ground: BaseServices) -> Path:
     joined = join(roll, loaded, replaced, ground.models)
     devices = Devices([*loaded.devices, *joined.devices], replaced, rekeyed)
     places = Places([*loaded.places, *joined.places])
+
+    def period(name: str) -> float | None:
+        device = devices.get(name)
+        return stands_s(device) if device is not None else None
+
+    recording = await build_recording(ground, places, period)
     live, quarantine, metrics = Live(), Quarantine(), dict(METRICS)
     replay = ReplayWindows(buffer.local, buffer.put_local)
     protected = {instance.name for instance in loaded.integrations if instance.perimeter}
@@ -76,6 +87,14 @@ async def build_path(ground: BaseServices) -> Path:
         remember=buffer.put_local,
     )
     decisions = Decisions(_configured(loaded), await once_the_disk_works(lambda: decided.load(store), clock.sleep))
+
+    # The queue hands its reports back to the pipeline, so one of the two is named before it is there.
+    def hold(candidate: Candidate, report: Report) -> None:
+        holding.offer(candidate, report)
+
+    def hold_sealed(candidate: Candidate, frame: Frame) -> None:
+        holding.offer_sealed(candidate, frame)
+
     pipeline = Pipeline(
         device=devices.get,
         planner=planner,
@@ -87,8 +106,39 @@ async def build_path(ground: BaseServices) -> Path:
         guard=guard,
         decisions=decisions,
         events=ground.events,
+        observer=recording.observer,
+        hold=hold,
+        hold_sealed=hold_sealed,
     )
-    return Path(devices, places, live, quarantine, decisions, guard, metrics, planner, pipeline, privacy, roll, joined)
+    admission = loaded.config.admission
+    holding = Holding(
+        store=store,
+        buffer=buffer,
+        pipeline=pipeline,
+        devices=devices,
+        clock=clock,
+        counts=ground.counts,
+        age_s=admission.hold.total_seconds(),
+        most_bytes=admission.hold_size,
+        decoders=ground.registry.decoders,
+    )
+    await once_the_disk_works(holding.load, clock.sleep)
+    return Path(
+        devices,
+        places,
+        live,
+        quarantine,
+        decisions,
+        guard,
+        metrics,
+        planner,
+        pipeline,
+        privacy,
+        roll,
+        joined,
+        recording,
+        holding,
+    )
 
 
 def _privacy(ground: BaseServices) -> Privacy:

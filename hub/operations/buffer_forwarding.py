@@ -1,11 +1,12 @@
-"""What lies elsewhere, delivered by this hub: the copies of `buffer.mirror`, or the buffer of a card out of its hub.
+"""Delivery of foreign segments by this hub: the copies of `buffer.mirror`, or the buffer on a card from this hub.
 
-The records are sealed and signed already, and say whose they are; the backend asks only that whoever brings them is
-that hub. So they leave over its own uplinks, as they are, while the hub itself is stopped: the state directory's lock
-is held. What the backend had already is acknowledged again, and stored once.
+The records are sealed and signed already, and name their hub; the backend only requires that this hub sends them. So
+they leave over its own transports, unchanged, while the hub itself is stopped: this holds the state directory's lock.
+Records that the backend has already are acknowledged again, and stored once.
 
-The segments also tell the hub's own counters, under its store key. Where these are higher than what it has, because it
-was restored from a backup of before, it takes them: what was heard meanwhile is not accepted again.
+The segments also hold the hub's own counters, under its store key. Where these are higher than the current ones,
+because the hub was restored from an older backup, they are taken over: frames that were accepted meanwhile are not
+accepted again.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ from hub.store_and_forward.link.core import MEMORY_KEY
 
 
 class ForwardResult(msgspec.Struct, frozen=True):
-    """What came of it. `records` and `readings` were found in `segments`; `left` records are not acked yet, for the
-    reason in `error`; `damaged` ones cannot be read; `removed` segments were wholly acked; `skipped` says why files
-    were left alone."""
+    """Result of a delivery. `records` and `readings` were found in `segments`; `left` records are not acked yet, for
+    the reason in `error`; `damaged` ones cannot be read; `removed` segments were wholly acked; `skipped` gives the
+    reasons for files left alone."""
 
     hub: str
     directory: str
@@ -59,14 +60,14 @@ class ForwardResult(msgspec.Struct, frozen=True):
 async def send(
     state: StateDir, config: Path, directory: Path, registry: Registry, *, seconds: float, remove: bool
 ) -> ForwardResult:
-    """Deliver the segments in `directory`; gives up after `seconds`, or as soon as no uplink is there. `remove`: unlink
-    those that are wholly acked. Raises StorageError while a hub runs here, ConfigError, AuthFailed."""
+    """Deliver the segments in `directory`; give up after `seconds`, or as soon as no transport is available. `remove`:
+    unlink those that are wholly acked. Raises StorageError while a hub runs here, ConfigError, AuthFailed."""
     with state.locked():
         hub_keys, (enrolled, trust) = keys.load(state.keys), enrolment.load(state.path)
         models = installed_models(registry, state.path / "cache")
-        # no more of the file than is needed: an integration may not be installed here yet
+        # read no more of the file than needed: an integration may not be installed here yet
         loaded = await asyncio.to_thread(last_good.part, config, models, "link", "buffer")
-        home = await asyncio.to_thread(_home, directory, enrolled.hub, state)
+        home = await asyncio.to_thread(_hub_directory, directory, enrolled.hub, state)
         found = await asyncio.to_thread(
             ExternalSegments, home, hub=enrolled.hub, identity_public=hub_keys.identity_public
         )
@@ -83,7 +84,7 @@ async def send(
                 clock=clock,
                 config=buffer_config(loaded.config.buffer),
             )
-            if MEMORY_KEY in own.local:  # which acks were heeded: an old one must not count again
+            if MEMORY_KEY in own.local:  # number of the newest ack, so that an old one does not count again
                 found.put_local(MEMORY_KEY, own.local[MEMORY_KEY])
             higher = advance_counters(
                 own.local, await asyncio.to_thread(lambda: list(found.remembered(hub_keys.store_key)))
@@ -109,8 +110,8 @@ async def send(
                 clock=clock,
                 uplinks=_carriers(loaded, registry),
                 on_clock=clock.told,
+                generation=await store.next_generation(),
             )
-            link.delivery.stating.generation = await store.next_generation()
             if found.segments:
                 async with asyncio.TaskGroup() as group:
                     running = group.create_task(link.run())
@@ -118,13 +119,13 @@ async def send(
                     running.cancel()
             status = link.status()
             error = status.error or ("the backend rejects some of them: its log says why" if status.rejected else "")
-            return await asyncio.to_thread(_account, enrolled.hub, home, found, error, remove)
+            return await asyncio.to_thread(_result, enrolled.hub, home, found, error, remove)
         finally:
             await store.close()
 
 
 def advance_counters(own: Mapping[str, Any], told: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """The counters that `plugin_facts` knows to be higher than `own`: the segments are newer than a backup made before
+    """Return the counters of the segments that are higher than `own`: the segments are newer than a backup made before
     them. Receive windows as they are, sent counters SENT_JUMP ahead: the old machine may have spent more since."""
     found: dict[str, int] = {}
     for state in told:
@@ -138,7 +139,7 @@ def _number(value: Any) -> int:
     return value if type(value) is int else -1
 
 
-def _home(directory: Path, hub: str, state: StateDir) -> Path:
+def _hub_directory(directory: Path, hub: str, state: StateDir) -> Path:
     try:
         home = next(homes(directory, hub), None)
         if home is None:
@@ -157,7 +158,7 @@ def _carriers(loaded: Loaded, registry: Registry) -> list[UplinkConfig]:
     return [UplinkConfig(uplink.name, uplink.config, registry.uplink(uplink.name).run) for uplink in loaded.uplinks]
 
 
-def _account(hub: str, home: Path, found: ExternalSegments, error: str, remove: bool) -> ForwardResult:
+def _result(hub: str, home: Path, found: ExternalSegments, error: str, remove: bool) -> ForwardResult:
     left = damaged = 0
     done = []
     for info in found.segments:
@@ -183,7 +184,7 @@ def _account(hub: str, home: Path, found: ExternalSegments, error: str, remove: 
 
 
 def _removed(done: list[Path]) -> tuple[int, list[str]]:
-    """How many are gone, and why others are not: a stick may be mounted so that it can only be read."""
+    """Unlink files; return how many, and why others stayed: a stick may be mounted read-only."""
     removed, why = 0, []
     for path in done:
         try:

@@ -8,13 +8,14 @@ plugin is cancelled or the hub is killed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from hub.core.clock import Clock
 from hub.core.counters import Counts
 from hub.core.errors import PluginError
-from hub.core.model import Candidate, Device, Position, Proof, Quality, Report, TrustClass, Value
+from hub.core.model import Candidate, Device, Frame, Position, Proof, Quality, Report, TrustClass, Value
 from hub.core.security_events import TWO_PATHS, Events
 from hub.history.latest import OBSERVED_S, Slot
 from hub.pipeline.admission.decisions import Decisions
@@ -25,18 +26,27 @@ from hub.pipeline.admission.strangers import Strangers
 from hub.pipeline.plan import Plan, Planner, ShapePlan
 from hub.privacy.rules_engine.policy import PositionPolicy
 from hub.protocol.records.rows import Row
+from hub.sdk.session_rules import not_its_own
 from hub.store_and_forward.buffer import Buffer
 
 FUTURE_S = 120.0
 """A source may run this many seconds ahead of the hub; beyond, its date is not believed."""
 
-Observed = Callable[[Slot, float, bool, Quality, Sequence[Value]], None]
-"""(slot, moment, whether that is Unix seconds or monotonic ones, quality, the kept values in the slot's order)."""
+
+class Observer(Protocol):
+    """Receives what privacy let through, for history and aggregates. `moment` is Unix seconds where `sure`, else
+    monotonic seconds; `values` stand in the order of the slot's metrics."""
+
+    def see(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None: ...
+    def hold(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None:
+        """The same, for a report that came less than OBSERVED_S after the last one of its slot."""
+        ...
 
 
 class Pipeline:
     """One a hub. `device` tells which device an id names, None when it is not admitted. `guard`, `decisions` and
-    `security_events` are the gate's: without them nobody looks for clones, decides about strangers, or is told."""
+    `events` are the gate's: without them nobody looks for clones, decides about strangers, or is told. `observer` is
+    history's; `hold` and `hold_sealed` queue what strangers said (`hub.pipeline.admission.strangers`)."""
 
     def __init__(
         self,
@@ -51,9 +61,11 @@ class Pipeline:
         guard: Guard | None = None,
         decisions: Decisions | None = None,
         events: Events | None = None,
+        observer: Observer | None = None,
+        hold: Callable[[Candidate, Report], None] | None = None,
+        hold_sealed: Callable[[Candidate, Frame], None] | None = None,
     ) -> None:
-        self.observed: Observed | None = None  # history and hourly aggregates, once they are there
-        self.outrun: Observed | None = None  # the same, of what came too soon after what they took
+        self._observer = observer
         self._device = device
         self._planner = planner
         self._replay = replay
@@ -63,7 +75,14 @@ class Pipeline:
         self._counts = counts
         self._guard = guard
         self.strangers = Strangers(
-            device=device, quarantine=quarantine, now=clock.now, count=counts.add, decisions=decisions, events=events
+            device=device,
+            quarantine=quarantine,
+            now=clock.now,
+            count=counts.add,
+            decisions=decisions,
+            events=events,
+            hold=hold,
+            hold_sealed=hold_sealed,
         )
         self._plans: dict[str, Plan] = {}
         self.reports = 0
@@ -115,10 +134,7 @@ class Pipeline:
         if counter is not None and not self._fresh(plan, integration, report, counter):
             return False
 
-        # date: its source's own, as far as that can be; else it is of now
-        now = self._clock.now()
-        if report.time is not None and not 0 <= report.time <= now + FUTURE_S:
-            report = self._undated(report)
+        report, now, moment, sure, exact = self._date(report)
 
         # guard: not too often, from one place, as one sender
         doubt, guard, watch = False, self._guard, plan.watch
@@ -127,12 +143,12 @@ class Pipeline:
                 self._kept_out(integration, report, "suspect" if watch.suspect else "too-often")
                 return False
             if report.signal is not None or report.position is not None:
-                guard.look(watch, report, now if report.time is None else report.time)
+                guard.look(watch, report, moment if sure else now)
             doubt = bool(watch.suspect) or (bool(watch.metrics) and guard.unlike(watch, report))
 
         # pulse: what a counter says becomes the index of the meter that it stands for
         if plan.pulse is not None:
-            report = plan.pulse.apply(report, self._clock.date() if report.time is None else report.time)
+            report = plan.pulse.apply(report, moment if sure else None)
 
         # plausibility
         shape = plan.shape(tuple(report.values))
@@ -162,17 +178,10 @@ class Pipeline:
         if not values and moving is None:
             return False
 
-        # time: the source's own, the hub's, or the boot's when no clock can be believed
-        time, sure, quality = report.time, True, report.quality
-        if doubt:
+        quality = report.quality
+        if doubt or not exact:
             quality = max(quality, Quality.UNCERTAIN)
-        if time is None:
-            date = self._clock.date()
-            time, sure = (now, False) if date is None else (date, True)
-            if sure and not self._clock.exact():
-                quality = max(quality, Quality.UNCERTAIN)
 
-        moment = time if sure else self._clock.monotonic()
         trust, own = plan.trust(proof), None
         if moving is not None and report.position is not None:
             own = self._position(plan, moving, report.position, int(moment * 1000), sure, trust)
@@ -184,13 +193,13 @@ class Pipeline:
         if not past:
             slot.trust = trust
             slot.report = report
-            slot.time = time if sure else None
-        if self.observed is not None and (veil is None or veil.plain):
+            slot.time = moment if sure else None
+        if self._observer is not None and (veil is None or veil.plain):
             if not 0.0 <= moment - slot.seen < OBSERVED_S:
                 slot.seen = moment
-                self.observed(slot, moment, sure, quality, values)
-            elif self.outrun is not None:
-                self.outrun(slot, moment, sure, quality, values)
+                self._observer.see(slot, moment, sure, quality, values)
+            else:
+                self._observer.hold(slot, moment, sure, quality, values)
 
         # report strategy: what need not be told again is seen here and goes no further
         rows: Iterable[tuple[ShapePlan, tuple[Value, ...]]] = ((shape, values),)
@@ -214,16 +223,31 @@ class Pipeline:
         self.reports += 1
         return True
 
-    def _undated(self, report: Report) -> Report:
-        """The same without its date, which cannot be."""
-        self._counts.add("wrong-date", report.device)
-        return msgspec.structs.replace(report, time=None, quality=max(report.quality, Quality.UNCERTAIN))
+    def _date(self, report: Report) -> tuple[Report, float, float, bool, bool]:
+        """Decide the time of a report: `(report, now, moment, sure, exact)`.
+
+        `now` is the hub's wall clock in Unix seconds. `moment` is Unix seconds where `sure`, else seconds of the
+        monotonic clock, to be dated by a CLOCK record of this boot. `exact` is False where the hub's own date may be
+        off by more than a second: the readings are then uncertain. A date before 1970 or more than FUTURE_S ahead is
+        counted, dropped, and makes the report uncertain; the hub's clock dates it instead.
+        """
+        clock = self._clock
+        now = clock.now()
+        if report.time is not None:
+            if 0 <= report.time <= now + FUTURE_S:
+                return report, now, report.time, True, True
+            self._counts.add("wrong-date", report.device)
+            report = msgspec.structs.replace(report, time=None, quality=max(report.quality, Quality.UNCERTAIN))
+        date = clock.date()
+        if date is None:
+            return report, now, clock.monotonic(), False, True
+        return report, now, date, True, clock.exact()
 
     def _not_its_own(self, integration: str, device: Device) -> PluginError:
         """An integration spoke for a device of another: a bug of it, or somebody who pretends."""
         self._counts.add("not-its-own", integration)
         self.strangers.tell(TWO_PATHS, device.id, {"integration": integration, "own": device.integration})
-        return PluginError(f"{integration!r} spoke for {device.id!r}, a device of {device.integration!r}")
+        return not_its_own(integration, device)
 
     def _position(
         self, plan: Plan, moving: PositionPolicy, position: Position, time_ms: int, sure: bool, trust: TrustClass
@@ -312,9 +336,7 @@ class Pipeline:
         if self.strangers.blocked(device):
             return None
         self._quarantine.release(device.id)
-        plan = self._plans[device.id] = self._planner.compile(device)
-        if self._guard is not None:
-            plan.watch = self._guard.watch(device, plan.window, plan.subject.zone)
+        plan = self._plans[device.id] = self._planner.compile(device, self._guard)
         return plan
 
     def _count_left_out(self, device: str, unknown: tuple[str, ...], withheld: tuple[tuple[str, int], ...]) -> None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from math import inf
 from typing import cast
 
 import msgspec
 
 from hub.automation.rules import RuleBinding, Rules
 from hub.core.model import Device, Metric, Place, Proof, Quality, TrustClass, Value
+from hub.core.plausibility import ValueCheck
 from hub.history.latest import Live, Slot
-from hub.pipeline.admission.guard import Watch
+from hub.pipeline.admission.guard import Guard, Watch
 from hub.pipeline.admission.replay import ReplayWindows
 from hub.pipeline.admission.trust import trust_class
 from hub.pipeline.pulse_counters import Pulses, Step
@@ -27,33 +27,26 @@ from hub.privacy.rules_engine.policy import PositionPolicy
 from hub.privacy.rules_engine.policy import column as column_of
 from hub.protocol.records.rows import Column, Shape, Subject
 
-Bounds = tuple[str, float, float]
-"""(metric key, lowest, highest) a number may be; both infinite still refuses NaN."""
-
 MOST_SHAPES = 4096
 """Shapes that devices of one kind share."""
 
 MOST_COMBINATIONS = 32
 """Of metrics that strategies let through, for one device."""
 
-TEXT_LIMIT = 512
-"""Characters of a text value; more is a mistake or an attack, not a reading."""
 
-
-class ShapePlan:
+class ShapePlan(ValueCheck):
     """One set of metrics a device reports. `keep` is None when every value is kept as it came, `rules` when every
     value kept goes further; else it has one for each column, None for those that always do. `tap` is what rules
     look at, None where no rule does; `veil` what privacy does to values that are not kept as they came, None where it
     does nothing; `withheld` what is left out, as it is counted."""
 
-    __slots__ = ("bounds", "keep", "others", "rules", "shape", "slot", "tap", "unknown", "veil", "withheld")
+    __slots__ = ("keep", "rules", "shape", "slot", "tap", "unknown", "veil", "withheld")
 
     def __init__(
         self,
         shape: Shape,
         slot: Slot,
-        bounds: tuple[Bounds, ...],
-        others: tuple[Metric, ...],
+        judged: Iterable[Metric],
         keep: tuple[str, ...] | None,
         withheld: tuple[tuple[str, int], ...],
         unknown: tuple[str, ...],
@@ -61,29 +54,15 @@ class ShapePlan:
         tap: RuleBinding | None,
         veil: ReportFilter | None,
     ) -> None:
+        super().__init__(judged)
         self.shape = shape
         self.veil = veil
         self.tap = tap
         self.slot = slot
-        self.bounds = bounds
-        self.others = others
         self.keep = keep
         self.withheld = withheld
         self.unknown = unknown
         self.rules = rules
-
-    def implausible(self, values: Mapping[str, Value]) -> list[str]:
-        """The kept metrics whose value is out of bounds or of the wrong kind. Empty for a sane report."""
-        wrong = []
-        for key, low, high in self.bounds:
-            value = values[key]
-            try:
-                if not low <= value <= high:  # type: ignore[operator]  # a text raises; NaN compares false
-                    wrong.append(key)
-            except TypeError:
-                wrong.append(key)
-        wrong += [metric.key for metric in self.others if not _is(metric.kind, values[metric.key])]
-        return wrong
 
 
 class Plan:
@@ -104,11 +83,12 @@ class Plan:
         compile_: Callable[[Plan, tuple[str, ...]], ShapePlan],
         pulse: Step | None = None,
         position: PositionPolicy | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.device = device
         self.position = position  # what happens to the positions that it reports; None: they are withheld
         self.pulse = pulse
-        self.watch: Watch | None = None  # what the gate remembers of this device
+        self.watch = watch  # the gate's state of this device; None without a gate
         self.subject = subject
         self.metrics = metrics
         self.window = window
@@ -175,7 +155,7 @@ class Planner:
         pulses: Pulses | None = None,
     ) -> None:
         self._pulses = pulses
-        self.rules: Rules | None = None
+        self._rules: Rules | None = None
         self._metrics = metrics
         self._levels = levels
         self._place = place
@@ -195,8 +175,8 @@ class Planner:
         self.declared[device] = after
         return after != before
 
-    def compile(self, device: Device) -> Plan:
-        """The plan of an admitted device."""
+    def compile(self, device: Device, guard: Guard | None = None) -> Plan:
+        """Return the plan of an admitted device, watched by `guard`."""
         place = self._place(device.place)
         declared = self.declared.get(device.id, Declared())
         subject = Subject(
@@ -209,15 +189,17 @@ class Planner:
         )
         subject = self._privacy.subject(subject)
         self.reseat(device)
+        window = self._replay.window(device.id, device.key)
         return Plan(
             device,
             subject,
             self._of(declared),
-            self._replay.window(device.id, device.key),
+            window,
             self._protected(device.integration),
             self._compile_shape,
             self._pulses.of(place) if self._pulses is not None else None,
             self._privacy.moving(subject.zone),
+            guard.watch(device, window, subject.zone) if guard is not None else None,
         )
 
     def _of(self, declared: Declared) -> Mapping[str, Metric]:
@@ -240,6 +222,10 @@ class Planner:
     def reconfigure(self, *, protected: Callable[[str], bool], levels: Callable[[str], tuple[Level, ...]]) -> None:
         """What the configuration says by now; plans compiled from now on go by it."""
         self._protected, self._levels = protected, levels
+
+    def use_rules(self, rules: Rules | None) -> None:
+        """Bind plans that are compiled from now on to these rules; None: to no rule."""
+        self._rules = rules
 
     def metric(self, device: str, key: str) -> Metric | None:
         """What is known of a device's metric: declared for it, or of the catalogue."""
@@ -268,23 +254,11 @@ class Planner:
         return ShapePlan(
             shape,
             self._live.slot(plan.device, tuple(one.metric for one in treated if not (one.keyed or one.rotate_s))),
-            tuple((m.key, _or(m.low, -inf), _or(m.high, inf)) for m in judged if m.kind == "number"),
-            tuple(m for m in judged if m.kind != "number"),
+            judged,
             None if len(kept) == len(keys) else tuple(metric.key for metric in kept),
             tuple(Counter(one.why or "gathered" for one in known if not one.keep).items()),
             tuple(key for key in keys if key not in plan.metrics),
             rules if any(rules) else None,
-            None if self.rules is None else self.rules.tap(plan.device, plan.metrics, keys),
+            None if self._rules is None else self._rules.tap(plan.device, plan.metrics, keys),
             self._privacy.veil(known, plan.subject),
         )
-
-
-def _is(kind: str, value: Value) -> bool:
-    """Is this a flag, or a text short enough?"""
-    if kind == "flag":
-        return value in (0, 1)
-    return isinstance(value, str) and len(value) <= TEXT_LIMIT
-
-
-def _or(bound: float | None, otherwise: float) -> float:
-    return otherwise if bound is None else bound

@@ -19,7 +19,7 @@ from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Declared, Planner
 from hub.plugin_host.supervisor import QUARANTINED, STOPPED, Health
 from hub.rpc.autonomy import Autonomy, Written, days_and_hours
-from hub.store_and_forward.buffer import Buffer, BufferStatus
+from hub.store_and_forward.buffer import Buffer, BufferStatus, Durable
 from hub.store_and_forward.link import Link
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") / 1048576
@@ -91,8 +91,9 @@ class Overview:
         self.written_readings = 0
         self.written_bytes = 0
 
-    def wrote(self, readings: int, size: int) -> None:
-        """A commit of so many readings and bytes reached the disk."""
+    def count_durable(self, commit: Durable) -> None:
+        """Add a commit that reached the disk to the totals and to the rate of writing."""
+        readings, size = commit.readings, commit.bytes
         self.written_readings += readings
         self.written_bytes += size
         if self._written.add(readings, size, self._clock.monotonic()):

@@ -29,7 +29,7 @@ from hub.core.clock import Clock
 from hub.core.disk.hanging_calls import Aside
 from hub.protocol.records import framing
 from hub.protocol.records.rows import STREAMS
-from hub.store_and_forward.buffer.ackset import AckSet
+from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.buffer.disk import Disk, SystemDisk
 from hub.store_and_forward.buffer.recovery import Scan
 from hub.store_and_forward.buffer.segment import MAX_SEGMENT, SegmentInfo, SegmentName
@@ -108,7 +108,7 @@ class Stick:
         self._ends: dict[Copy, int] = {}  # last number of copies that were read for it
         self._settled: set[Path] = set()  # folders whose every name is known to outlive a power cut
 
-    def round(self, closed: Closed, acks: AckSet, most: int = PER_ROUND) -> Done:
+    def round(self, closed: Closed, acks: RunRanges, most: int = PER_ROUND) -> Done:
         """Remove what is acked, then copy what waits, at most `most` segments.
 
         Raises SameDisk, FileNotFoundError when the stick is absent, any other OSError as it comes.
@@ -151,7 +151,7 @@ class Stick:
                 self._disk.sync_directory(path)
                 self._settled.add(path)
 
-    def _delivered(self, copy: Copy, info: SegmentInfo | None, acks: AckSet) -> bool:
+    def _delivered(self, copy: Copy, info: SegmentInfo | None, acks: RunRanges) -> bool:
         """Whether all of a copy is acked. What is declared lost is not: the copy may still have it."""
         acked = acks.of(copy.stream, copy.name.run)
         if not acked.covers(copy.name.first, copy.name.first):
@@ -224,7 +224,7 @@ class Segments(Protocol):
     """What is needed of `hub.store_and_forward.buffer.Buffer`."""
 
     @property
-    def acks(self) -> AckSet: ...
+    def acks(self) -> RunRanges: ...
     def closed(self) -> Closed: ...
 
 

@@ -25,7 +25,8 @@ from hub.pipeline.holding_queue import service as holding_module
 from hub.pipeline.holding_queue.sealed import BEHIND
 from hub.pipeline.holding_queue.service import SPACING_S
 from hub.plugin_host.registry import Registry
-from hub.plugin_host.runtime import Core, InProcessSession
+from hub.plugin_host.runtime import InProcessSession
+from hub.plugin_host.session_parts import Core
 from hub.sdk.testing import FakeHttp
 
 from ..hub.path_kit import Path
@@ -151,7 +152,7 @@ class Stage:
         )
         await self.holding.load()
         strangers = path.pipeline.strangers
-        strangers.hold, strangers.hold_sealed = self.holding.offer, self.holding.offer_sealed
+        strangers._hold, strangers._hold_sealed = self.holding.offer, self.holding.offer_sealed
         core = Core(
             path.pipeline,
             path.planner,

@@ -44,7 +44,7 @@ class ListedBuffer:
 
 
 class Path:
-    def __init__(self, purposes=None, *, sure=True, pulse=None, local=None, uses=None, rules=()):
+    def __init__(self, purposes=None, *, sure=True, pulse=None, local=None, uses=None, rules=(), observer=None):
         self.clock = ManualClock(sure=sure)
         self.buffer = ListedBuffer()
         self.buffer.local |= local or {}
@@ -79,6 +79,7 @@ class Path:
             buffer=self.buffer,
             clock=self.clock,
             counts=self.counts,
+            observer=observer,
         )
 
     async def emit(self, integration="bluetooth", device=TAG.id, **report):

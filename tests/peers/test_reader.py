@@ -98,7 +98,7 @@ def test_the_other_reader_finds_exactly_what_was_put_in(
                 assert (head["hub"], head["run"], head["stream"]) == ("hub-test", run.hex(), stream)
                 assert head["cipher"] == aead
             state = next((s for s in journal.catalog.states() if s.stream == stream), None)
-            stored = journal.read(stream, run, 1, state.last, 1 << 20) if state else []
+            stored = journal.reader.read(stream, run, 1, state.last, 1 << 20) if state else []
             digests = {record.seq: record_digest(record.raw).hex() for record in stored if record.seq}
             assert {item["seq"]: item["digest"] for item in items} == digests
         journal.close()

@@ -21,7 +21,9 @@ Evidence = dict[str, str | int | float | bool]
 
 class Strangers:
     """One a hub. `device` tells which device an id names, None when it is not admitted; `now` is Unix seconds; `count`
-    counts an event of an integration. Without `decisions` nobody decides, without `events` nobody is told."""
+    counts an event of an integration. Without `decisions` nobody decides, without `events` nobody is told. `hold`
+    queues the report of a recognised device that nobody has adopted; `hold_sealed` a frame sealed under a missing key,
+    whether its device is adopted or not."""
 
     def __init__(
         self,
@@ -32,13 +34,12 @@ class Strangers:
         count: Callable[[str, str], None],
         decisions: Decisions | None = None,
         events: Events | None = None,
+        hold: Callable[[Candidate, Report], None] | None = None,
+        hold_sealed: Callable[[Candidate, Frame], None] | None = None,
     ) -> None:
         self.quarantine, self.decisions, self.events = quarantine, decisions, events
         self._device, self._now, self._count = device, now, count
-        self.hold: Callable[[Candidate, Report], None] | None = None
-        """Told of what a recognised sender said that nobody has adopted."""
-        self.hold_sealed: Callable[[Candidate, Frame], None] | None = None
-        """Told of a frame that a recognised sender sealed under a key that is missing, adopted or not."""
+        self._hold, self._hold_sealed = hold, hold_sealed
 
     def heard(
         self, candidate: Candidate, reason: str, report: Report | None = None, sealed: Frame | None = None
@@ -51,18 +52,18 @@ class Strangers:
         waiting = self.quarantine.add(candidate, reason, self._now())
         known = self._device(candidate.id)
         mine = known is None or known.integration == candidate.integration
-        if sealed is not None and mine and self.hold_sealed is not None:
-            self.hold_sealed(candidate, sealed)
+        if sealed is not None and mine and self._hold_sealed is not None:
+            self._hold_sealed(candidate, sealed)
         if known is not None:
             return  # only its key is missing
         if waiting.count == 1:  # a neighbour's sensor that talks all day is one stranger; many ids are a flood
             # not who: addresses of strangers stay in memory
             self.tell(UNKNOWN, candidate.integration, {"waiting": len(self.quarantine)})
-        if self.hold is not None:
+        if self._hold is not None:
             if report is None and candidate.values:
                 report = Report(device=candidate.id, values=candidate.values, signal=candidate.signal)
             if report is not None and report.values:
-                self.hold(candidate, report)
+                self._hold(candidate, report)
 
     def refused(self, candidate: Candidate, reason: str) -> None:
         """A frame of a known device was refused; `reason` as it is counted."""

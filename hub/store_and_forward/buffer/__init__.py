@@ -157,7 +157,6 @@ from hub.protocol.records.rows import Column as Column
 from hub.protocol.records.rows import Row as Row
 from hub.protocol.records.rows import Shape as Shape
 from hub.protocol.records.rows import Subject as Subject
-from hub.store_and_forward.buffer.ackset import AckSet as AckSet
 from hub.store_and_forward.buffer.batch import BufferConfig as BufferConfig
 from hub.store_and_forward.buffer.buffer import Buffer as Buffer
 from hub.store_and_forward.buffer.catalog import StreamState as StreamState

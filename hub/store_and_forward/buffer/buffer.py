@@ -6,22 +6,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.core.clock import Clock
-from hub.core.errors import HubError
+from hub.core.errors import BufferFull, StorageError
+from hub.core.small_state import packed
 from hub.protocol.ranges import Ranges
 from hub.protocol.records.bodies import ClockMark
-from hub.protocol.records.rows import READINGS, Row
+from hub.protocol.records.rows import ALERTS, READINGS, STREAMS, Row
 from hub.protocol.records.seal import AEADS, Trust, default_aead
-from hub.store_and_forward.buffer.ackset import ACK_KEY, AckSet, encode_ranges, range_key
+from hub.store_and_forward.acked_ranges import ACK_KEY, encode_ranges, range_key
 from hub.store_and_forward.buffer.batch import OWN, BufferConfig
 from hub.store_and_forward.buffer.catalog import StreamState, unsettled
 from hub.store_and_forward.buffer.commits import Commits
@@ -32,29 +31,30 @@ from hub.store_and_forward.buffer.segment import SegmentInfo
 from hub.store_and_forward.buffer.status import BufferStatus, measure
 from hub.store_and_forward.buffer.stream import Durable, Keys
 
-log = logging.getLogger(__name__)
-
-MAX_LOCAL, MAX_KEY = 1 << 16, 1 << 10
 """Bytes of msgpack one key of the small state may hold; bytes of UTF-8 in a key."""
 
 
 class CommitGroup:
-    """See `Buffer.together`. One within another is part of it."""
+    """See `Buffer.together`. A group within another joins it. `rows` are held back until the outer one ends."""
 
-    __slots__ = ("_commits", "_depth")
+    __slots__ = ("_commits", "depth", "rows")
 
     def __init__(self, commits: Commits) -> None:
-        self._commits, self._depth = commits, 0
+        self._commits, self.depth = commits, 0
+        self.rows: list[tuple[Row, str]] = []
 
     def __enter__(self) -> None:
-        if not self._depth:
-            self._commits.hold()
-        self._depth += 1
+        self.depth += 1
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._depth -= 1
-        if not self._depth:
-            self._commits.release(whole=error is None)
+        self.depth -= 1
+        if self.depth or not self.rows:
+            return
+        rows, self.rows = self.rows, []
+        if error is not None:  # half a group of readings must not reach the disk; each alert stands for itself
+            rows = [item for item in rows if item[1] == ALERTS]
+        if rows:
+            self._commits.fill(rows)
 
 
 class Buffer:
@@ -64,13 +64,11 @@ class Buffer:
         """Use `Buffer.open`."""
         self.run = journal.run
         self.local = journal.local
-        self.acks = AckSet()
-        self.on_durable: Callable[[Durable], None] | None = None
+        self.acks = journal.acked.current
         self._journal, self._clock, self._config = journal, clock, config
-        self._commits = Commits(journal, clock, config, self._announce)
-        self._together = CommitGroup(self._commits)
-        for stream, run in journal.acks:
-            self.acks.add_all(stream, run, journal.acks.of(stream, run))
+        self._commits = Commits(journal, clock, config)
+        self._bound = config.pending_rows * 5 // 4  # rows; a quarter for those who did not wait for room
+        self._group = CommitGroup(self._commits)
 
     @classmethod
     def open(
@@ -102,9 +100,10 @@ class Buffer:
         )
         return cls(journal, clock, config)
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start the writer thread."""
-        self._commits.start(loop)
+    def start(self, loop: asyncio.AbstractEventLoop, listeners: Iterable[Callable[[Durable], None]] = ()) -> None:
+        """Start the writer thread. Each of `listeners` is called on `loop` for every commit that made records durable,
+        in the order of the commits; what one raises is logged and hurts nobody else."""
+        self._commits.start(loop, listeners)
 
     # -- in -----------------------------------------------------------------------------------------------------
 
@@ -121,18 +120,24 @@ class Buffer:
         """
         if calm:
             self._journal.calm(row)  # before anybody can commit it
-        try:
-            self._commits.append(row, stream)
-        except HubError:
+        commits = self._commits
+        if commits.waiting >= self._bound:
             self._journal.not_taken(row)
-            raise
+            pending = self._config.pending_rows
+            raise BufferFull(f"{pending} rows wait for the disk: {commits.error or 'it is slow'}")
+        if stream not in STREAMS:
+            raise ValueError(f"no stream {stream!r}")
+        if self._group.depth:
+            self._group.rows.append((row, stream))
+        else:
+            commits.fill(((row, stream),))
 
     def together(self) -> CommitGroup:
         """`with buffer.together():` the rows that are appended within, and the small state that is put, are in one
         commit: a kill leaves all of them or none. Await nothing within. When it fails its readings are not taken.
 
         It may go beyond what `append` takes by as much as is appended within."""
-        return self._together
+        return self._group
 
     @property
     def full(self) -> bool:
@@ -148,7 +153,7 @@ class Buffer:
 
         Raises StorageError when an attempt fails. The rows stay, and are tried again.
         """
-        await self._commits.flush()
+        await self._commits.flush(self._config.urgent_s)
 
     def put_local(self, key: str, value: Any) -> None:
         """Keep a small value (msgpack-able, at most 64 KiB; None removes it) with the next commit. A key has at most
@@ -158,9 +163,7 @@ class Buffer:
         """
         if key.startswith(OWN):
             raise ValueError("keys under buffer/ are the buffer's own")
-        if len(key.encode()) > MAX_KEY:
-            raise ValueError(f"a key of {len(key)} characters is beyond {MAX_KEY} bytes")
-        raw = None if value is None else _packed(key, value)  # before anybody sees what cannot be kept
+        raw = packed(key, value)  # before anybody sees what cannot be kept
         if value is None:
             self.local.pop(key, None)
         else:
@@ -195,10 +198,10 @@ class Buffer:
 
     def forget_acks(self) -> None:
         """The backend's database is new: nothing on disk counts as acked any more."""
-        for stream, run in self.acks:
+        for stream, run in {*self.acks, *self._journal.acked.durable}:
             self._commits.put(range_key(ACK_KEY, stream, run), None)
-            self._journal.unacked(stream, run, [(1, self.acks.of(stream, run).last())])
-        self.acks = AckSet()
+        self.acks.clear()
+        self._journal.forget_acks()
 
     def clock_became_sure(self, wall_minus_monotonic_ms: int, error_ms: int, source: str) -> None:
         """Date this boot: from now on its monotonic times can be told in UTC."""
@@ -229,7 +232,10 @@ class Buffer:
         The EPOCH and TABLE records they need come before them (seq 0, not counted in `max_bytes`). Damaged records
         are left out and declared in a GAP. Raises StorageError.
         """
-        return self._journal.read(stream, run, first, last, max_bytes)
+        try:
+            return self._journal.reader.read(stream, run, first, last, max_bytes)
+        except OSError as error:
+            raise StorageError(f"{stream}: {error.strerror or error}") from error
 
     def status(self) -> BufferStatus:
         """How the buffer stands; cheap enough for every page view."""
@@ -243,20 +249,4 @@ class Buffer:
             last_commit_s=commits.last_s,
         )
 
-    def _announce(self, done: list[Durable]) -> None:
-        if self.on_durable is None:
-            return
-        for durable in done:
-            if durable.last < durable.first:
-                continue  # small state only
-            try:
-                self.on_durable(durable)
-            except Exception:
-                log.exception("a listener to the buffer failed")
 
-
-def _packed(key: str, value: Any) -> msgspec.Raw:
-    raw = msgspec.msgpack.encode(value)
-    if len(raw) > MAX_LOCAL:
-        raise ValueError(f"{key}: {len(raw)} bytes are beyond {MAX_LOCAL}")
-    return msgspec.Raw(raw)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hub.protocol.records.rows import STREAMS
 from hub.protocol.records.seal import NO_DIGEST
-from hub.store_and_forward.buffer.ackset import AckSet
+from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.buffer.segment import SegmentInfo
 
 
@@ -98,7 +98,7 @@ class Catalog:
         return next((info for info in reversed(self._segments[stream]) if info.last >= info.first), None)
 
 
-def unsettled(info: SegmentInfo, acks: AckSet, lost: AckSet) -> list[tuple[int, int]]:
+def unsettled(info: SegmentInfo, acks: RunRanges, lost: RunRanges) -> list[tuple[int, int]]:
     """The ranges of a segment that are neither acked nor declared lost."""
     found = list(acks.of(info.stream, info.run).missing(info.first, info.last))
     gone = lost.of(info.stream, info.run)

@@ -21,16 +21,16 @@ import errno
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from queue import SimpleQueue
 
 import msgspec
 
 from hub.core.backoff import Backoff
 from hub.core.clock import Clock
-from hub.core.errors import BufferFull, HubError, StorageError
+from hub.core.errors import HubError, StorageError
 from hub.protocol.records.bodies import ClockMark
-from hub.protocol.records.rows import ALERTS, READINGS, STREAMS, Row
+from hub.protocol.records.rows import READINGS, Row
 from hub.store_and_forward.buffer.batch import Batch, BufferConfig, Local, overtaking
 from hub.store_and_forward.buffer.journal import Journal
 from hub.store_and_forward.buffer.stream import Durable
@@ -41,16 +41,14 @@ _BYTES_A_READING = 3
 
 
 class Commits:
-    """For the loop thread, but for what is marked as the writer's. `announce` is told on the loop what is durable."""
+    """For the loop thread, except for the methods marked as the writer's."""
 
-    def __init__(
-        self, journal: Journal, clock: Clock, config: BufferConfig, announce: Callable[[list[Durable]], None]
-    ) -> None:
+    def __init__(self, journal: Journal, clock: Clock, config: BufferConfig) -> None:
         self.waiting = 0  # rows that wait for the disk
         self.error = ""  # of the last attempt
         self.last_s = 0.0  # Unix seconds of the last commit that went through
-        self._journal, self._clock, self._config, self._announce = journal, clock, config, announce
-        self._bound = config.pending_rows * 5 // 4
+        self._journal, self._clock, self._config = journal, clock, config
+        self._listeners: list[Callable[[Durable], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0  # loop time
@@ -58,18 +56,18 @@ class Commits:
         self._thread: threading.Thread | None = None
         self._queue: SimpleQueue[Batch | None] = SimpleQueue()  # wakes the writer
         self._closing, self._hurry = threading.Event(), threading.Event()
-        self._held: list[tuple[Row, str]] | None = None  # of the loop alone: rows that come together
         self._loose: Local = {}  # of the loop alone: small state that no row has taken along yet
         self._lock = threading.Lock()  # of the four below
         self._batch = Batch()
         self._taken: deque[Batch] = deque()  # by the writer, until the loop knows that they landed
         self._busy = False  # the last of these is not durable yet
         self._due = False  # the writer is busy, and takes the batch next
-        journal.wake = self._declared
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start the writer thread."""
+    def start(self, loop: asyncio.AbstractEventLoop, listeners: Iterable[Callable[[Durable], None]] = ()) -> None:
+        """Start the writer thread; see `Buffer.start`."""
         self._loop = loop
+        self._listeners = list(listeners)
+        self._journal.on_gap(self._declared)
         self._thread = threading.Thread(target=self._write, name="buffer-writer", daemon=True)
         self._thread.start()
         if self._journal.pressing:  # recovery found something missing
@@ -77,31 +75,8 @@ class Commits:
 
     # -- in -----------------------------------------------------------------------------------------------------
 
-    def append(self, row: Row, stream: str) -> None:
-        """See `Buffer.append`."""
-        if self.waiting >= self._bound:
-            raise BufferFull(f"{self._config.pending_rows} rows wait for the disk: {self.error or 'it is slow'}")
-        if stream not in STREAMS:
-            raise ValueError(f"no stream {stream!r}")
-        if self._held is not None:
-            self._held.append((row, stream))
-            return
-        self._fill(((row, stream),))
-
-    def hold(self) -> None:
-        """From here on rows are held back, until `release`."""
-        self._held = []
-
-    def release(self, *, whole: bool) -> None:
-        """All that was held back joins one batch. Not `whole`: it failed in between, and only alerts do."""
-        held, self._held = self._held or [], None
-        if not whole:
-            held = [item for item in held if item[1] == ALERTS]
-        if held:
-            self._fill(held)
-
-    def _fill(self, items: Sequence[tuple[Row, str]]) -> None:
-        """All of these join one batch."""
+    def fill(self, items: Sequence[tuple[Row, str]]) -> None:
+        """Add these (row, stream) to one batch, and set when it is due. Never waits."""
         with self._lock:
             self._join()
             batch, begins = self._batch, not self._batch.rows
@@ -146,11 +121,8 @@ class Commits:
                 self._cut()
             await future
 
-    async def flush(self) -> None:
-        """See `Buffer.flush`."""
-        await self._flush(self._config.urgent_s)
-
-    async def _flush(self, delay: float) -> None:
+    async def flush(self, delay: float) -> None:
+        """Return when all rows so far are durable; the commit is due in `delay` seconds. Raises StorageError."""
         if self._loop is None:
             raise StorageError("the buffer was not started")
         with self._lock:
@@ -174,7 +146,7 @@ class Commits:
         self._closing.set()
         self._hurry.set()
         try:
-            await self._flush(0.0)
+            await self.flush(0.0)
         finally:
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
@@ -275,6 +247,17 @@ class Commits:
         for future in waiters:
             if not future.done():
                 future.set_exception(StorageError(f"not durable: {error}; kept in memory and tried again"))
+
+    def _announce(self, done: list[Durable]) -> None:
+        """Call the listeners for each commit that has records; one of small state alone concerns nobody else."""
+        for durable in done:
+            if durable.last < durable.first:
+                continue
+            for listener in self._listeners:
+                try:
+                    listener(durable)
+                except Exception:
+                    log.exception("a listener to the buffer failed")
 
     def _free(self) -> None:
         if self._room and not self.full:

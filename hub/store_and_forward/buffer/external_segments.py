@@ -18,7 +18,7 @@ from hub.protocol.ranges import Range
 from hub.protocol.records import framing
 from hub.protocol.records.bodies import Gap
 from hub.protocol.records.rows import READINGS, STREAMS
-from hub.store_and_forward.buffer.ackset import AckSet
+from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.buffer.catalog import Catalog, StreamState
 from hub.store_and_forward.buffer.disk import Disk, SystemDisk
 from hub.store_and_forward.buffer.local_state import read_local
@@ -35,12 +35,12 @@ class ExternalSegments:
 
     def __init__(self, directory: Path, *, hub: str, identity_public: bytes, disk: Disk | None = None) -> None:
         """`directory` holds `readings/` and `alerts/`. Raises StorageError when it cannot be read."""
-        self.run, self.local, self.acks = os.urandom(16), dict[str, Any](), AckSet()
+        self.run, self.local, self.acks = os.urandom(16), dict[str, Any](), RunRanges()
         self.segments: list[SegmentInfo] = []
         self.skipped: list[str] = []
         self.records = self.readings = 0
         self._disk, self._hub, self._public = disk or SystemDisk(), hub, identity_public
-        self._damaged = AckSet()
+        self._damaged = RunRanges()
         self._readers: dict[bytes, tuple[Catalog, SegmentReader]] = {}  # numbers are unique within a run only
         self._digests: dict[tuple[str, bytes], bytes] = {}
         try:
@@ -148,7 +148,7 @@ class ExternalSegments:
         self.acks.of(stream, run).discard_all(ranges)
 
     def forget_acks(self) -> None:
-        self.acks = AckSet()
+        self.acks.clear()
 
     def put_local(self, key: str, value: Any) -> None:
         self.local[key] = value

@@ -29,13 +29,22 @@ from hub.protocol.ranges import Range, Ranges
 from hub.protocol.records.bodies import EVICTED, Gap
 from hub.protocol.records.rows import ALERTS, READINGS, STREAMS, Row
 from hub.protocol.records.seal import Trust
-from hub.store_and_forward.buffer.ackset import ACK_KEY, LOST_KEY, AckSet, Key, encode_ranges, range_key, restore_ranges
+from hub.store_and_forward.acked_ranges import (
+    ACK_KEY,
+    LOST_KEY,
+    AckedRanges,
+    Key,
+    RunRanges,
+    encode_ranges,
+    range_key,
+    restore_ranges,
+)
 from hub.store_and_forward.buffer.batch import Batch, BufferConfig, Local, overtaking
 from hub.store_and_forward.buffer.catalog import Catalog, unsettled
 from hub.store_and_forward.buffer.disk import Disk
 from hub.store_and_forward.buffer.local_state import read_local
 from hub.store_and_forward.buffer.manifest import Manifest
-from hub.store_and_forward.buffer.reader import SegmentReader, Stored, without_reading
+from hub.store_and_forward.buffer.reader import SegmentReader, without_reading
 from hub.store_and_forward.buffer.recovery import recover
 from hub.store_and_forward.buffer.reserve import Ballast
 from hub.store_and_forward.buffer.retention import Retention
@@ -63,11 +72,12 @@ class Journal:
     ) -> None:
         """Blocking recovery. Raises DiskRefuses when the disk does not let us, StorageError when the directory cannot
         be used at all."""
-        self.wake: Callable[[], None] | None = None  # called, from any thread, when there is a GAP to commit
+        self._wake: Callable[[], None] = lambda: None
         self.trust, self.run = trust, run
         self.catalog = Catalog()
-        self.acks, self.lost = AckSet(), AckSet()  # as LOCAL, and as alerts, durably say
-        self.keeping = Retention(self.catalog, self.acks, self.lost, config=config, monotonic=clock.monotonic)
+        self.acked = AckedRanges()
+        self.lost = RunRanges()  # declared by GAP records that are durable
+        self.keeping = Retention(self.catalog, self.acked.durable, self.lost, config=config, monotonic=clock.monotonic)
         self._manifest = Manifest(self.catalog)
         self.errors: list[str] = []
         self.cut = 0  # bytes of torn tail
@@ -93,7 +103,7 @@ class Journal:
             kind = DiskRefuses if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT) else StorageError
             raise kind(f"{directory}: {error.strerror or error}") from error
         self._ballast.load()
-        self._reader = SegmentReader(disk, self.catalog, self.declare)
+        self.reader = SegmentReader(disk, self.catalog, self.declare)
 
     def _recover(self, directory: Path, clock: Clock, keys: Keys) -> None:
         public = keys.identity.public_key().public_bytes_raw()
@@ -128,7 +138,7 @@ class Journal:
             self.errors.append(f"{unread} records of the hub's own state could not be read")
         for key, value in state.items():
             if not (
-                restore_ranges(key, ACK_KEY, value, self.acks)
+                self.acked.restore(key, value)
                 or restore_ranges(key, LOST_KEY, value, self.lost)
                 or self.keeping.restore(key, value)
                 or self._manifest.restore(key, value)
@@ -138,6 +148,10 @@ class Journal:
         for gap in self._manifest.check(aside):
             self.declare(gap)
         self._pending = self._manifest.look()
+
+    def on_gap(self, wake: Callable[[], None]) -> None:
+        """Call `wake` from now on, from any thread, whenever a GAP waits to be committed."""
+        self._wake = wake
 
     @property
     def pressing(self) -> bool:
@@ -248,22 +262,28 @@ class Journal:
         """The whole set of one (stream, run), not an addition: after a new database, what the old one acked is void
         and must not help to unlink a segment that the new one lacks."""
         stream, _, run = key.removeprefix(ACK_KEY).partition("/")
-        self.acks.forget(stream, bytes.fromhex(run))
+        self.acked.durable.forget(stream, bytes.fromhex(run))
         if raw is not None:
-            restore_ranges(key, ACK_KEY, msgspec.msgpack.decode(raw), self.acks)
+            restore_ranges(key, ACK_KEY, msgspec.msgpack.decode(raw), self.acked.durable)
         self.keeping.unsettling = True
 
     def unacked(self, stream: str, run: bytes, ranges: list[Range]) -> None:
-        """The backend lost these numbers: they hold their segments again, at once. Thread-safe."""
+        """Hold the segments of these numbers again, at once: the backend lost them. Thread-safe."""
         with self._lock:
-            self.acks.of(stream, run).discard_all(ranges)
+            self.acked.durable.of(stream, run).discard_all(ranges)
+        self.keeping.unsettling = True
+
+    def forget_acks(self) -> None:
+        """Hold every segment again, at once: the backend's database is new. Thread-safe."""
+        with self._lock:
+            self.acked.durable.clear()
         self.keeping.unsettling = True
 
     def declare(self, gap: Gap) -> None:
         """Have a GAP written for what of `gap` is neither acked nor declared yet. Thread-safe."""
         with self._lock:
             declared = self._declared.setdefault((gap.stream, gap.run), Ranges())
-            open_ = self.acks.of(gap.stream, gap.run).missing(gap.first, gap.last)
+            open_ = self.acked.durable.of(gap.stream, gap.run).missing(gap.first, gap.last)
             lost = self.lost.of(gap.stream, gap.run)
             pieces = [
                 piece
@@ -275,15 +295,8 @@ class Journal:
                 declared.add(first, last)
                 share = gap.readings * (last - first + 1) // (gap.last - gap.first + 1)
                 self._gaps.append(msgspec.structs.replace(gap, first=first, last=last, readings=share))
-        if pieces and self.wake is not None:
-            self.wake()
-
-    def read(self, stream: str, run: bytes, first: int, last: int, max_bytes: int) -> list[Stored]:
-        """See `SegmentReader.read`. Raises StorageError."""
-        try:
-            return self._reader.read(stream, run, first, last, max_bytes)
-        except OSError as error:
-            raise StorageError(f"{stream}: {error.strerror or error}") from error
+        if pieces:
+            self._wake()
 
     def relieve(self, *, unsent: bool) -> bool:
         """On a full disk: give up the segment that goes first, one with something unsettled only where `unsent`.
@@ -312,7 +325,7 @@ class Journal:
         """Unlink a closed segment, after its GAP is durable where it needs one. False when there is none."""
         if info is None:
             return False
-        pieces = unsettled(info, self.acks, self.lost)
+        pieces = unsettled(info, self.acked.durable, self.lost)
         if pieces:
             self._commit_alerts(deque(self._given_up(info, first, last) for first, last in pieces))
             self.evicted += 1
@@ -323,7 +336,7 @@ class Journal:
         """What is lost with `first` … `last` of a segment. Nothing is read for a whole one of this process."""
         if info.run == self.run and (first, last) == (info.first, info.last):
             return without_reading(info, EVICTED, first, last)
-        return self._reader.gap(info, first, last, EVICTED)
+        return self.reader.gap(info, first, last, EVICTED)
 
     def _sweep(self) -> None:
         """Unlink the closed segments that were kept long enough after they were settled."""
@@ -351,7 +364,7 @@ class Journal:
 
     def _forget(self, stream: str, run: bytes) -> None:
         with self._lock:
-            self.acks.forget(stream, run)
+            self.acked.durable.forget(stream, run)
             self.lost.forget(stream, run)
             self._declared.pop((stream, run), None)
         for prefix in (ACK_KEY, LOST_KEY):

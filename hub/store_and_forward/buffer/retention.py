@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from hub.protocol.records.rows import ALERTS, READINGS
-from hub.store_and_forward.buffer.ackset import AckSet
+from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.buffer.batch import BufferConfig, Local
 from hub.store_and_forward.buffer.catalog import Catalog, unsettled
 from hub.store_and_forward.buffer.segment import SegmentInfo
@@ -36,8 +36,8 @@ class Retention:
     def __init__(
         self,
         catalog: Catalog,
-        acks: AckSet,
-        lost: AckSet,
+        acks: RunRanges,
+        lost: RunRanges,
         *,
         config: BufferConfig,
         monotonic: Callable[[], float],

@@ -6,7 +6,7 @@ from collections import Counter
 
 import msgspec
 
-from hub.store_and_forward.buffer.ackset import AckSet
+from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.buffer.catalog import unsettled
 from hub.store_and_forward.buffer.journal import Journal
 from hub.store_and_forward.buffer.segment import SegmentInfo
@@ -37,7 +37,7 @@ class BufferStatus(msgspec.Struct, frozen=True):
 
 
 def measure(
-    journal: Journal, acks: AckSet, *, pending: int, bound: int, error: str, last_commit_s: float
+    journal: Journal, acks: RunRanges, *, pending: int, bound: int, error: str, last_commit_s: float
 ) -> BufferStatus:
     """Add up what the segments hold. Cheap enough for every page view."""
     records = readings = oldest = 0

@@ -20,7 +20,7 @@ Bytes and times go in, sends and waits come out; no clock, no socket, no disk. I
     delivery.poll(via, now) -> Fetch    read records, then  delivery.fetched(fetch, stored, via, now) -> Message
                             -> Survey   list the streams,   delivery.surveyed(states, via, now) -> Message
                             -> None     wait delivery.wait(via, now) seconds, or for an answer, or for a commit
-    delivery.answered(id, reply, now) -> Answer       delivery.failed(id, now)       delivery.disconnected(via, now)
+    delivery.apply_reply(id, reply, now) -> Answer    delivery.give_up(id, now)      delivery.disconnected(via, now)
 """
 
 from __future__ import annotations

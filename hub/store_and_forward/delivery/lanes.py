@@ -48,13 +48,13 @@ stay within the second that the link promises."""
 class Ledger:
     """The books of one run of one stream. `closed`: an earlier process wrote it, and may have sent any of it."""
 
-    def __init__(self, stream: str, run: bytes, *, closed: bool) -> None:
+    def __init__(self, stream: str, run: bytes, *, closed: bool, acked: Ranges) -> None:
         self.stream = stream
         self.run = run
         self.closed = closed
         self.first = 1  # lowest number still on disk
         self.last = 0  # highest durable number
-        self.acked = Ranges()
+        self.acked = acked  # shared with the buffer
         self.offered = Ranges()  # sent by this process, or looked for and missing
         self.rejected = Ranges()
         self.owed = Ranges()
@@ -62,6 +62,11 @@ class Ledger:
         self.wanted_at = -math.inf  # when records that were acked were last asked for again
         self._fresh: deque[tuple[float, int]] = deque()  # (when durable, its last number)
         self._aged = 0  # every number up to here has left the live lane
+
+    def found(self, first: int, last: int) -> None:
+        """Numbers first…last were on disk when the process started: what of them is not acked is owed."""
+        self.first, self.last = first, last
+        self.give_back((first, last), BACKLOG)
 
     def was_offered(self, first: int, last: int) -> bool:
         """May the backend have all of first…last? What is no longer on disk needs no protection."""

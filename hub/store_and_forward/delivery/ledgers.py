@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.delivery.lanes import ALERTS, BACKLOG, LIVE, Lane, Ledger
 from hub.store_and_forward.delivery.model import Fetch, StreamState
 
@@ -11,15 +12,16 @@ from hub.store_and_forward.delivery.model import Fetch, StreamState
 class Books(dict[tuple[str, bytes], Ledger]):
     """By (stream, run), in the order in which they were opened: oldest first. `run` is the buffer's current one."""
 
-    def __init__(self, run: bytes) -> None:
+    def __init__(self, run: bytes, acks: RunRanges) -> None:
         super().__init__()
-        self.run = run
+        self.run, self._acks = run, acks
 
     def of(self, stream: str, run: bytes) -> Ledger:
         """The ledger of one run, opened when there is none."""
         ledger = self.get((stream, run))
         if ledger is None:
-            ledger = self[stream, run] = Ledger(stream, run, closed=run != self.run)
+            acked = self._acks.shared(stream, run)
+            ledger = self[stream, run] = Ledger(stream, run, closed=run != self.run, acked=acked)
         return ledger
 
     def waiting(self, lane: Lane, most: int) -> Fetch | None:
@@ -41,7 +43,7 @@ class Books(dict[tuple[str, bytes], Ledger]):
                 del self[key]
 
     def forget_acks(self) -> bool:
-        """The backend's database is new. Was there anything to forget?"""
+        """Owe everything on disk again: the backend's database is new. Returns whether anything was acked."""
         held = any(ledger.acked for ledger in self.values())
         for ledger in self.values():
             ledger.forget_acks()

@@ -13,19 +13,32 @@ from hub.store_and_forward.delivery.model import StreamState
 
 class Stating:
     """Makes one state after the other, each with a new nonce and a higher number. `generation` is that of the local
-    store and `trust_version` that of the trust document in force, both told by the application; `csr` is the request
-    for a certificate while one is due, else empty."""
+    store, `trust_version` that of the trust document in force; `csr` is the request for a certificate while one is due,
+    else empty; `since` the monotonic time at which the last state was made."""
 
     def __init__(
-        self, *, hub: str, identity: Ed25519PrivateKey, boot: bytes, trust_version: int, token: Callable[[int], bytes]
+        self,
+        *,
+        hub: str,
+        identity: Ed25519PrivateKey,
+        boot: bytes,
+        trust_version: int,
+        generation: int,
+        token: Callable[[int], bytes],
     ) -> None:
-        self.generation = 0
-        self.trust_version = trust_version
-        self.csr = b""
+        self.generation, self.trust_version, self.csr, self.since = generation, trust_version, b"", 0.0
         self._hub, self._identity, self._boot, self._token = hub, identity, boot, token
-        self.since = 0.0  # when the last one was made
         self._n = 0
         self._nonce = b""
+
+    def use_generation(self, generation: int) -> None:
+        self.generation = generation
+
+    def use_trust(self, version: int) -> None:
+        self.trust_version = version
+
+    def ask_certificate(self, csr: bytes) -> None:
+        self.csr = csr
 
     def make(self, streams: Sequence[StreamState], heard: float, now: float) -> bytes:
         """A signed state of the streams on disk, oldest first. `heard` is the backend's time in the newest ack."""

@@ -6,15 +6,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.core.backoff import Backoff
 from hub.core.clock import Clock
-from hub.core.errors import AuthFailed, DecodeError, LedElsewhere, NotReady, StorageError
-from hub.sdk.session import Message
+from hub.core.errors import StorageError
+from hub.sdk.transport import Message
 from hub.store_and_forward.delivery import STATE_S, Answer, Delivery, Survey
 from hub.store_and_forward.link.model import (
     READINGS,
@@ -63,10 +62,11 @@ class Link:
         on_clock: Callable[[float, float, float], bool] | None = None,
         on_trust: Callable[[bytes], None] | None = None,
         on_certificate: Callable[[bytes], None] | None = None,
+        generation: int = 0,
         metered: bool = False,
     ) -> None:
-        self.hub = hub
-        self._egress = egress
+        self.hub, self.egress, self.clock = hub, egress, clock
+        self.traffic = Traffic(clock.date, buffer.local.get(TRAFFIC_KEY))
         self.delivery = Delivery(
             hub=hub,
             identity=identity,
@@ -74,20 +74,21 @@ class Link:
             trust_version=trust.version,
             boot=clock.boot,
             run=buffer.run,
+            acks=buffer.acks,
+            generation=generation,
             memory=buffer.local.get(MEMORY_KEY),
             backoff=backoff,
             state_s=METERED_STATE_S if metered else STATE_S,
         )
-        self._buffer, self._clock = buffer, clock
+        self._buffer = buffer
         self._slow = slow
         self._uplinks = [SupervisedUplink(self, carrier, slow()) for carrier in uplinks]
-        self._on_clock, self._on_trust, self.on_certificate = on_clock, on_trust, on_certificate
+        self._on_clock, self._on_trust, self._on_certificate = on_clock, on_trust, on_certificate
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self.metered = self._holding = metered
         self._held: dict[str, Held] = {}  # by stream: what is durable and waits until `_due`, as one event
         self._due = 0.0
-        self.traffic = Traffic(clock.date, buffer.local.get(TRAFFIC_KEY))
         self._changed = asyncio.Event()
         self._reading = asyncio.Lock()
         self._closed = False
@@ -96,8 +97,7 @@ class Link:
         self._last_ack: float | None = None
         self._alarmed = False
         self._hurried = 0
-        streams = buffer.streams()
-        self.delivery.open(streams, {(s.stream, s.run): buffer.acks.of(s.stream, s.run) for s in streams})
+        self.delivery.open(buffer.streams())
 
     async def run(self) -> None:
         """Keep every uplink running. Ends after `drain`, or by cancellation."""
@@ -130,7 +130,7 @@ class Link:
             self._let_run(uplink)
         if metered != self.metered:
             self.metered = self._holding = metered
-            self.delivery.state_s = METERED_STATE_S if metered else STATE_S
+            self.delivery.state_every(METERED_STATE_S if metered else STATE_S)
             self._release()
         self._changed.set()
 
@@ -141,13 +141,17 @@ class Link:
         if self._holding and (event.stream == READINGS or event.calm):
             self._held[event.stream] = told
         else:
-            self.delivery.durable(*told, self._clock.monotonic())
+            self.delivery.durable(*told, self.clock.monotonic())
         self._changed.set()
 
     def retrust(self, trust: Trust) -> None:
         """A new trust document: its ack keys count from now on."""
         self.delivery.retrust(trust, trust.version)
         self._changed.set()
+
+    def state_generation(self, generation: int) -> None:
+        """The local store has this generation from now on; the next state says so."""
+        self.delivery.stating.use_generation(generation)
 
     def ask_certificate(self, csr: bytes) -> None:
         """Every state from now on asks for a client certificate, by any uplink; empty: none does any more."""
@@ -170,7 +174,7 @@ class Link:
 
         Does not wait while no uplink is up: what is durable leaves with the next process.
         """
-        deadline = self._clock.monotonic() + seconds
+        deadline = self.clock.monotonic() + seconds
         self._holding = False
         self._release()
         try:
@@ -178,7 +182,7 @@ class Link:
         except StorageError as error:
             _log.error("not everything reached the disk before the end: %s", error)
         while self._owing() and any(uplink.status.state in (STARTING, UP) for uplink in self._uplinks):
-            left = deadline - self._clock.monotonic()
+            left = deadline - self.clock.monotonic()
             if left <= 0:
                 break
             self._changed.clear()
@@ -189,7 +193,7 @@ class Link:
         return not self._owing()
 
     def status(self) -> LinkStatus:
-        now, (messages, size) = self._clock.monotonic(), self.delivery.in_flight()
+        now, (messages, size) = self.clock.monotonic(), self.delivery.in_flight()
         held = self._held.values()
         kept = [uplink.status for uplink in self._uplinks]
         errors = [f"{status.name}: {status.error}" for status in kept if status.error]
@@ -220,58 +224,12 @@ class Link:
     def closed(self) -> bool:
         return self._closed
 
-    def wall(self) -> float:
-        return self._clock.now()
+    def is_outdated(self, via: str) -> bool:
+        """Whether this uplink has to connect anew: what it may connect to changed since it did."""
+        return via in self._outdated
 
-    def connection(self, url: str) -> Any:
-        return self._egress.connection(url)
-
-    def socket(self, address: tuple[Any, ...]) -> Any:
-        return self.traffic.socket(address)
-
-    def lend(self, http: Any) -> None:
-        self._egress.lend(http)
-
-    def take_back(self, http: Any) -> None:
-        self._egress.take_back(http)
-
-    def led(self, via: str, error: LedElsewhere) -> None:
-        """The other end of this uplink would send the hub elsewhere."""
-        self._egress.note(f"uplink.{via}", error)
-
-    def passed(self, up: int, down: int) -> None:
-        """Bytes that no socket of ours counted."""
-        self.traffic.add(up, down)
-
-    async def next(self, via: str) -> Message | None:
-        """The next message for this uplink; None when the link has ended. Raises NotReady when its connection is no
-        longer the one that the owner allows."""
-        while not self._closed:
-            if via in self._outdated:
-                raise NotReady("what it may connect to has changed: it connects anew")
-            self._changed.clear()
-            async with self._reading:
-                message = await self._make(via)
-            if message is not None:
-                return message
-            await self.pause(self._wait(via))
-        return None
-
-    def answered(self, message: Message, body: bytes) -> None:
-        """Act on a reply. Raises NotReady when it is none, AuthFailed when it holds what no honest backend says."""
-        try:
-            answer = self.delivery.answered(message.id, body, self._clock.monotonic())
-        except DecodeError as error:
-            self.failed(message)
-            raise NotReady(f"the reply to a message cannot be read ({error}): is this the backend?") from error
-        self._changed.set()
-        self._keep(answer)
-        hostile = next((refused for refused in answer.refused if refused.hostile), None)
-        if hostile is not None:
-            raise AuthFailed(f"an ack was refused: {hostile.detail}. Nothing was deleted")
-
-    def failed(self, message: Message) -> None:
-        self.delivery.failed(message.id, self._clock.monotonic())
+    def wake(self) -> None:
+        """Let every uplink look again for a message to send."""
         self._changed.set()
 
     def connected(self, via: str) -> None:
@@ -280,7 +238,7 @@ class Link:
 
     def disconnected(self, via: str, slow: Backoff | None) -> float:
         """Returns the monotonic time before which it is not tried again."""
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         pause = self.delivery.disconnected(via, now, slow)
         self._changed.set()
         return now + pause
@@ -288,7 +246,7 @@ class Link:
     async def until(self, monotonic: float) -> None:
         """Wait until that time, the end of the link, or `hurry`."""
         hurried = self._hurried
-        while not self._closed and hurried == self._hurried and (left := monotonic - self._clock.monotonic()) > 0:
+        while not self._closed and hurried == self._hurried and (left := monotonic - self.clock.monotonic()) > 0:
             self._changed.clear()
             await self.pause(left)
 
@@ -300,30 +258,35 @@ class Link:
             alarm.cancel()
 
     async def _alarm(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
+        await self.clock.sleep(seconds)
         self._changed.set()
 
-    async def _make(self, via: str) -> Message | None:
-        if self._held and self._clock.monotonic() >= self._due:
-            self._release()
-        urgent = self._one_by_one()
-        while (action := self.delivery.poll(via, self._clock.monotonic(), urgent=urgent)) is not None:
-            streams, fetches = None, []
-            if isinstance(action, Survey):
+    async def make_message(self, via: str) -> Message | None:
+        """Read the next message for this uplink; None when nothing is to be sent before `wait_s` has passed."""
+        self._changed.clear()
+        async with self._reading:
+            if self._held and self.clock.monotonic() >= self._due:
                 self._release()
-                streams = self._buffer.streams()
-            else:
-                fetches.append(action)
-            if self.metered and not urgent:
-                fetches += self.delivery.beside(action, via)
-            read = [(fetch, await asyncio.to_thread(self._buffer.read, *fetch[1:])) for fetch in fetches]
-            message = self.delivery.joined(read, via, self._clock.monotonic(), streams)
-            if message is not None:
-                return message
+            urgent = self._one_by_one()
+            while (action := self.delivery.poll(via, self.clock.monotonic(), urgent=urgent)) is not None:
+                streams, fetches = None, []
+                if isinstance(action, Survey):
+                    self._release()
+                    streams = self._buffer.streams()
+                else:
+                    fetches.append(action)
+                if self.metered and not urgent:
+                    fetches += self.delivery.beside(action, via)
+                read = [(fetch, await asyncio.to_thread(self._buffer.read, *fetch[1:])) for fetch in fetches]
+                message = self.delivery.joined(read, via, self.clock.monotonic(), streams)
+                if message is not None:
+                    return message
         return None
 
-    def _keep(self, answer: Answer) -> None:
-        """Tell the buffer, and remember what must outlive this process: it rides on the next commit."""
+    def apply_answer(self, answer: Answer) -> None:
+        """Tell buffer, clock, trust and certificate what a reply changed. What must outlive the process rides on the
+        next commit."""
+        self._changed.set()
         if answer.forget:
             _log.warning("the backend's database is new: everything still on disk is sent again")
             self._buffer.forget_acks()
@@ -334,7 +297,7 @@ class Link:
             _log.warning("the backend asks for %d records of %s again that it had acknowledged", again, stream)
             self._buffer.unacked(stream, run, ranges)
         if answer.accepted:
-            self._last_ack = self._clock.monotonic()
+            self._last_ack = self.clock.monotonic()
             self._buffer.put_local(MEMORY_KEY, self.delivery.remembered())
             self._buffer.put_local(TRAFFIC_KEY, self.traffic.remembered())
         if answer.clock is not None and self._on_clock is not None and self._on_clock(*answer.clock):
@@ -342,8 +305,8 @@ class Link:
             self._changed.set()
         if answer.trust and self._on_trust is not None:
             self._on_trust(answer.trust)
-        if answer.certificate and self.on_certificate is not None:
-            self.on_certificate(answer.certificate)
+        if answer.certificate and self._on_certificate is not None:
+            self._on_certificate(answer.certificate)
         if self.delivery.rejections and not self._alarmed:
             self._alarmed = True
             _log.warning(
@@ -356,8 +319,9 @@ class Link:
         An alert is worth one."""
         return self._holding and self.delivery.asking()
 
-    def _wait(self, via: str) -> float:
-        now = self._clock.monotonic()
+    def wait_s(self, via: str) -> float:
+        """Seconds until `make_message` may have something that it did not have now."""
+        now = self.clock.monotonic()
         if self._one_by_one():
             return _ANSWER_S  # an answer wakes it sooner
         wait = self.delivery.wait(via, now)
@@ -365,7 +329,7 @@ class Link:
 
     def _release(self) -> None:
         """What a metered line held back is due."""
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         self._due = now + METERED_S
         for held in self._held.values():
             self.delivery.durable(*held, now)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hub.app.history import calendars
+from hub.app.recording import calendars
 from hub.config.model import Core
 from tests.hub.history.rollups.kit import at
 

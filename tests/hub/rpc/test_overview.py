@@ -11,7 +11,7 @@ from hub.pipeline.admission.quarantine import Quarantine
 from hub.rpc.autonomy import LEAST_S
 from hub.rpc.overview import WRITTEN_KEY, Overview, Room
 from hub.sdk.testing import ManualClock
-from hub.store_and_forward.buffer import BufferStatus
+from hub.store_and_forward.buffer import BufferStatus, Durable
 from hub.web.presentation.messages import message
 
 DAY = 86400.0
@@ -71,7 +71,7 @@ async def test_below_the_warning_the_hub_is_degraded_and_above_it_is_not(tmp_pat
     assert room.free() > room.max_bytes, "the disk of these tests has 200 MB"
     made = overview(clock, buffer, room)
     await clock.advance(LEAST_S - 1.0)
-    made.wrote(100, round(LEAST_S) * 1000)
+    made.count_durable(Durable("readings", b"", 1, 1, 100, round(LEAST_S) * 1000))
     assert degraded(made, buffer) == [], "nothing is said before there is a rate"
     await clock.advance(1.0)
     (sentence,) = degraded(made, buffer)
@@ -85,7 +85,7 @@ async def test_the_rate_outlives_the_process(tmp_path: Path) -> None:
     room = Room(tmp_path, 86_400_000, 0.0)
     made = overview(clock, buffer, room)
     await clock.advance(1000.0)
-    made.wrote(100, 1_000_000)
+    made.count_durable(Durable("readings", b"", 1, 1, 100, 1_000_000))
     assert WRITTEN_KEY in buffer.local
     again = overview(clock, buffer, room)
     assert again._autonomy(buffer.status()) == made._autonomy(buffer.status())

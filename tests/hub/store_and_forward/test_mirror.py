@@ -24,8 +24,8 @@ from test_crash_states import ModelDisk
 from hub.protocol.records import framing
 from hub.protocol.records.rows import ALERTS, READINGS
 from hub.sdk.testing import ManualClock
+from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.buffer import Buffer
-from hub.store_and_forward.buffer.ackset import AckSet
 from hub.store_and_forward.buffer.catalog import unsettled
 from hub.store_and_forward.mirror import (
     ABSENT,
@@ -136,7 +136,7 @@ class Mirrored(RuleBasedStateMachine):
         self.clock, self.stick_disk = Clock(), ModelStick()
         self.disk = ModelDisk()
         self.journal = PARTY.journal(ROOT, self.disk, self.clock, SMALL)
-        self.acks, self.number = AckSet(), 0
+        self.acks, self.number = RunRanges(), 0
         self.wrote: dict[Copy, tuple[bytes, int]] = {}  # bytes, and the last number, of each closed segment
         self.promised: set[Copy] = set()
         self.plug()
@@ -269,7 +269,7 @@ class Bench:
     def __init__(self, segments: int = 3) -> None:
         self.clock, self.disk, self.stick_disk = Clock(), ModelDisk(), ModelStick()
         self.journal = PARTY.journal(ROOT, self.disk, self.clock, SMALL)
-        self.acks = AckSet()
+        self.acks = RunRanges()
         for n in range(segments + 1):
             self.journal.commit(batch(rows(100 * n, 100)))
             self.clock.advance(SMALL.segment_s)
@@ -397,7 +397,7 @@ def test_a_segment_that_cannot_be_read_waits_and_does_not_hold_up_the_others() -
 class Stub:
     """A buffer with nothing in it."""
 
-    acks = AckSet()
+    acks = RunRanges()
 
     def closed(self):
         return []

@@ -104,11 +104,9 @@ class Building:
             ask=link.ask_certificate,
             cas=lambda: [e.ca_pem for e in self.following.trust.egress],
         )
-        link.on_certificate = self.renewal.offer
         self.lives += 1
-        link.delivery.stating.generation = self.lives
-        buffer.on_durable = link.durable
-        buffer.start(asyncio.get_running_loop())
+        link.state_generation(self.lives)
+        buffer.start(asyncio.get_running_loop(), [link.durable])
         tasks = [asyncio.create_task(work) for work in (link.run(), self.following.run(), self.renewal.run())]
         try:
             yield buffer, link

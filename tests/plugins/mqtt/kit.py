@@ -162,8 +162,7 @@ class District:
             slow=lambda: Backoff(0.05, 0.1),
             on_trust=self.offered.append,
         )
-        buffer.on_durable = link.durable
-        buffer.start(asyncio.get_running_loop())
+        buffer.start(asyncio.get_running_loop(), [link.durable])
         task = asyncio.create_task(link.run())
         try:
             yield buffer, link

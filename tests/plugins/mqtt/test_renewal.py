@@ -66,7 +66,7 @@ async def test_the_certificate_is_renewed_by_way_of_the_broker_and_the_hub_goes_
                 ask=link.ask_certificate,
                 cas=lambda: [e.ca_pem for e in trust.egress],
             )
-            link.on_certificate = renewing.offer
+            link._on_certificate = renewing.offer
             task = asyncio.create_task(renewing.run())
             await district.write(buffer, 5)
             await until(lambda: (state / enrolment.CERTIFICATE).read_bytes() != first)

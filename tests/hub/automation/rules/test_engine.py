@@ -33,7 +33,8 @@ class Ruled(Path):
         for device in devices:
             self.devices.adopt(device)
         self.periods, self.on_duty = periods or {}, on_duty
-        self.rules = self.planner.rules = self.made(rules, open)
+        self.rules = self.made(rules, open)
+        self.planner.use_rules(self.rules)
 
     def made(self, rules, open=(), base=BASE):
         """The rules of a configuration."""
@@ -58,7 +59,7 @@ class Ruled(Path):
         """The configuration is another one now."""
         former, self.rules = self.rules, self.made(rules, base=base)
         self.rules.inherit(former)
-        self.planner.rules = self.rules
+        self.planner.use_rules(self.rules)
         self.pipeline.recompile()
 
     def _fired(self, fired):

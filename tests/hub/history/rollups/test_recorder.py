@@ -583,8 +583,16 @@ async def test_the_path_shows_rollups_what_may_be_kept_once_a_second_and_nothing
     from hub.core.model import Report
     from tests.hub.path_kit import TAG, Path
 
-    path, seen = Path(), []
-    path.pipeline.observed = lambda slot, moment, sure, quality, values: seen.append((slot.metrics, moment, values))
+    seen = []
+
+    class Observer:
+        def see(self, slot, moment, sure, quality, values):
+            seen.append((slot.metrics, moment, values))
+
+        def hold(self, slot, moment, sure, quality, values):
+            """Too soon after the last one."""
+
+    path = Path(observer=Observer())
     await path.emit(values={"temperature": 21.5, "co2": 900, "motion": True}, time=path.clock.now())
     [(metrics, _, values)] = seen
     assert ([metric.key for metric in metrics], values) == (["temperature"], (21.5,))  # the rest is personal
@@ -603,9 +611,8 @@ async def test_what_a_device_says_last_in_a_second_is_remembered_when_nothing_fo
 
     begin = at("2026-01-01 10:00")
     async with Hub(tmp_path, begin) as hub:
-        path = Path()
+        path = Path(observer=hub.observer)
         path.clock.set(begin)
-        path.pipeline.observed, path.pipeline.outrun = hub.observer.see, hub.observer.hold
 
         async def say(after: float, temperature: float) -> None:
             await hub.clock.advance(begin + after - hub.clock.now())
@@ -636,9 +643,8 @@ async def test_what_a_device_says_last_before_a_stop_is_in_its_hour(tmp_path):
 
     begin = at("2026-01-01 10:00")
     async with Hub(tmp_path, begin) as hub:
-        path = Path()
+        path = Path(observer=hub.observer)
         path.clock.set(begin)
-        path.pipeline.observed, path.pipeline.outrun = hub.observer.see, hub.observer.hold
         task = asyncio.create_task(hub.rollups.run(hub.observer.drain, hub.observer.finish))
         await settle()
         for temperature in (22.0, 20.0):
@@ -658,9 +664,8 @@ async def test_what_a_device_says_last_stands_last_whatever_its_clock_says(tmp_p
 
     begin = at("2026-01-01 10:00")
     async with Hub(tmp_path, begin) as hub:
-        path = Path()
+        path = Path(observer=hub.observer)
         path.clock.set(begin)
-        path.pipeline.observed, path.pipeline.outrun = hub.observer.see, hub.observer.hold
         for temperature in (20.0, 30.0, 20.5):
             await path.emit(values={"temperature": temperature}, time=hub.clock.now() + ahead)
             await hub.clock.advance(0.3)

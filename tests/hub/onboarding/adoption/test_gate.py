@@ -55,7 +55,7 @@ class Gated(House):
             most_bytes=16 << 20,
         )
         await self.holding.load()
-        strangers.hold = self.holding.offer
+        strangers._hold = self.holding.offer
         self.gate = Gate(
             quarantine=self.quarantine,
             decisions=self.decisions,

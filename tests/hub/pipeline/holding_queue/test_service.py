@@ -48,7 +48,7 @@ class Stage:
             most_bytes=self.most_bytes,
         )
         await self.holding.load()
-        self.path.pipeline.strangers.hold = self.holding.offer
+        self.path.pipeline.strangers._hold = self.holding.offer
 
     def _put(self, key, value):
         self.path.buffer.local[key] = value
@@ -154,7 +154,7 @@ async def test_the_privacy_of_the_zone_that_it_was_given_holds_for_what_it_said_
 async def test_what_was_held_is_judged_as_any_other_and_wakes_no_rule(stage):
     await stage.say(3, temperature=1e9)
     stage.adopt()
-    stage.path.planner.rules = None
+    stage.path.planner.use_rules(None)
     assert await stage.holding.release([NEW]) == 0
     assert stage.path.counts.of("implausible", NEW) == 3
     assert list(stage.path.live.values()) == []

@@ -130,7 +130,7 @@ async def test_a_coarse_value_is_what_disk_and_live_view_see_and_rules_of_the_ta
         def tap(self, device, metrics, keys):
             return Tap()
 
-    path.planner.rules = Rules()
+    path.planner.use_rules(Rules())
     (row,) = await path.emit(values={"temperature": 21.37})
     assert row.values == (21.5,)
     assert [value.value for value in path.live.values()] == [21.5]

@@ -186,7 +186,7 @@ class Backend:
         for state in journal.catalog.states():
             at = state.first
             while at <= state.last:
-                found = journal.read(state.stream, state.run, at, state.last, max_bytes)
+                found = journal.reader.read(state.stream, state.run, at, state.last, max_bytes)
                 self.take_all(found)
                 at = max((record.seq for record in found), default=state.last) + 1
 

@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -57,7 +57,6 @@ class Opened:
             aead=CHACHA,
         )
         self.durable: list[Durable] = []
-        self.buffer.on_durable = self.durable.append
 
     def numbers(self) -> list[int]:
         backend = self.party.reader()
@@ -71,7 +70,7 @@ async def opened(
     party: Party, directory: Path, config: BufferConfig = SMALL, disk: FaultyDisk | None = None
 ) -> AsyncIterator[Opened]:
     made = Opened(party, directory, disk or FaultyDisk(), config)
-    made.buffer.start(asyncio.get_running_loop())
+    made.buffer.start(asyncio.get_running_loop(), [made.durable.append])
     try:
         yield made
     finally:
@@ -161,13 +160,13 @@ def test_a_row_of_alerts_that_may_wait_is_known_as_such_before_a_writer_can_have
         clock=Clock(),
         config=replace(HOUR, pending_rows=4),
     )
-    append, done = buffer._commits.append, list[Durable]()
+    fill, done = buffer._commits.fill, list[Durable]()
 
-    def overtaken(one: Row, stream: str) -> None:
-        append(one, stream)
+    def overtaken(items: Sequence[tuple[Row, str]]) -> None:
+        fill(items)
         done.extend(buffer._journal.commit(buffer._commits._take()))
 
-    monkeypatch.setattr(buffer._commits, "append", overtaken)
+    monkeypatch.setattr(buffer._commits, "fill", overtaken)
     buffer.append(row(0), ALERTS, calm=True)
     assert [durable.calm for durable in done] == [True]
     assert not buffer._journal._calm
@@ -587,7 +586,7 @@ async def test_a_clock_record_is_written(party: Party, tmp_path: Path) -> None:
 async def test_a_close_that_cannot_reach_the_disk_says_what_it_left(party: Party, tmp_path: Path) -> None:
     disk = FaultyDisk()
     made = Opened(party, tmp_path, disk, replace(HOUR, urgent_s=0.0))
-    made.buffer.start(asyncio.get_running_loop())
+    made.buffer.start(asyncio.get_running_loop(), [made.durable.append])
     made.buffer.append(row(1))
     disk.fail["create"] = [no_space()] * 1000
     with pytest.raises(StorageError, match="No space"):
@@ -614,10 +613,11 @@ async def test_a_listener_that_fails_stops_nothing(
         def fails(_: Durable) -> None:
             raise RuntimeError("listener")
 
-        made.buffer.on_durable = fails
+        made.buffer._commits._listeners.insert(0, fails)
         made.buffer.append(row(1))
         await made.buffer.flush()
         assert "listener" in caplog.text
+        assert [durable.last for durable in made.durable] == [1], "the next one hears of it"
 
 
 async def test_the_writer_survives_a_bug(party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ from hub.core.errors import StorageError
 from hub.protocol.ranges import Ranges
 from hub.protocol.records import framing
 from hub.protocol.records.rows import ALERTS, READINGS
-from hub.store_and_forward.buffer.ackset import ACK_KEY, encode_ranges, range_key
+from hub.store_and_forward.acked_ranges import ACK_KEY, encode_ranges, range_key
 from hub.store_and_forward.buffer.batch import Batch
 from hub.store_and_forward.buffer.journal import Journal
 from hub.store_and_forward.buffer.recovery import Scan

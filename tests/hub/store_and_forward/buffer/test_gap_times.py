@@ -74,7 +74,7 @@ class House:
 
     def ack(self, first: int, last: int) -> None:
         with self.journal._lock:
-            self.journal.acks.add(READINGS, self.journal.run, first, last)
+            self.journal.acked.durable.add(READINGS, self.journal.run, first, last)
         self.journal.keeping.unsettling = True
 
     def evict(self) -> None:
@@ -115,9 +115,9 @@ class House:
 def acked(house: House) -> set[tuple[bytes, int]]:
     return {
         (run, seq)
-        for name, run in house.journal.acks
+        for name, run in house.journal.acked.durable
         if name == READINGS
-        for first, last in house.journal.acks.of(name, run)
+        for first, last in house.journal.acked.durable.of(name, run)
         for seq in range(first, last + 1)
     }
 

@@ -25,7 +25,7 @@ from hub.core.errors import StorageError
 from hub.protocol.records import bodies, dictionary, framing
 from hub.protocol.records.bodies import ClockMark, Gap
 from hub.protocol.records.rows import ALERTS, READINGS, Subject
-from hub.store_and_forward.buffer.ackset import ACK_KEY, LOST_KEY, encode_ranges, range_key
+from hub.store_and_forward.acked_ranges import ACK_KEY, LOST_KEY, encode_ranges, range_key
 from hub.store_and_forward.buffer.batch import BufferConfig
 from hub.store_and_forward.buffer.journal import Journal
 from hub.store_and_forward.buffer.recovery import Scan
@@ -33,7 +33,7 @@ from hub.store_and_forward.buffer.recovery import Scan
 
 def ack(journal: Journal, stream: str, run: bytes, first: int, last: int) -> dict[str, object]:
     """LOCAL as `Buffer.acked` puts it."""
-    ranges = journal.acks.of(stream, run)
+    ranges = journal.acked.durable.of(stream, run)
     ranges.add(first, last)
     import msgspec
 
@@ -74,16 +74,16 @@ def test_reading_gives_at_least_one_record_and_not_much_more_than_asked(party: P
     journal = party.journal(tmp_path)
     for at in range(9):
         journal.commit(batch(rows(at * 10, 10)))
-    found = journal.read(READINGS, journal.run, 4, 9, 1)
+    found = journal.reader.read(READINGS, journal.run, 4, 9, 1)
     assert [(record.kind, record.seq) for record in found] == [
         (framing.EPOCH, 0),
         (framing.TABLE, 0),
         (framing.BLOCK, 4),
     ]
-    found = journal.read(READINGS, journal.run, 1, 9, 2 * len(found[-1].raw) + 100)
+    found = journal.reader.read(READINGS, journal.run, 1, 9, 2 * len(found[-1].raw) + 100)
     assert [record.seq for record in found if record.seq] == [1, 2]
-    assert journal.read(READINGS, b"another run 1234", 1, 9, 1000) == []
-    assert journal.read(READINGS, journal.run, 10, 20, 1000) == []
+    assert journal.reader.read(READINGS, b"another run 1234", 1, 9, 1000) == []
+    assert journal.reader.read(READINGS, journal.run, 10, 20, 1000) == []
 
 
 def test_a_segment_ends_with_its_day_and_with_its_trust(party: Party, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_unsure_rows_have_their_own_blocks_and_are_dated_by_a_clock_record(party
     made.marks.append(ClockMark(b"boot-id-16-bytes", 1_700_000_000_000, 50, "ntp"))
     journal.commit(made)
     backend = party.reader()
-    bodies = [backend.take(record.raw) for record in journal.read(READINGS, journal.run, 1, 9, 1 << 20)]
+    bodies = [backend.take(record.raw) for record in journal.reader.read(READINGS, journal.run, 1, 9, 1 << 20)]
     kinds = [(opened.kind, getattr(opened.body, "boot", None)) for opened in bodies if opened and opened.seq]
     assert kinds == [(framing.BLOCK, b"boot-id-16-bytes"), (framing.BLOCK, b""), (framing.CLOCK, b"boot-id-16-bytes")]
     assert backend.all_numbers == [1, 2, 3]
@@ -152,7 +152,7 @@ def test_local_comes_back_and_is_never_sent(party: Party, tmp_path: Path) -> Non
     journal = party.journal(tmp_path)
     journal.commit(batch(rows(0, 1), local={"counter/a": 5, "gone": 1, "big": "x" * 60_000}))
     journal.commit(batch(rows(1, 1), local={"counter/a": 6, "gone": None, "list": [1, {"two": b"3"}]}))
-    assert all(record.kind != framing.LOCAL for record in journal.read(READINGS, journal.run, 1, 9, 1 << 20))
+    assert all(record.kind != framing.LOCAL for record in journal.reader.read(READINGS, journal.run, 1, 9, 1 << 20))
     journal.close()
     again = party.journal(tmp_path)
     expected = {"counter/a": 6, "big": "x" * 60_000, "list": [1, {"two": b"3"}]}
@@ -279,7 +279,7 @@ def test_what_is_acked_of_a_run_is_known_until_the_last_of_its_segments_has_left
     journal.commit(batch(rows(13, 1)))
     journal.close()
     journal = party.journal(tmp_path)
-    assert list(journal.acks.of(READINGS, old.run)) == [(1, 2)]
+    assert list(journal.acked.durable.of(READINGS, old.run)) == [(1, 2)]
     key = range_key(ACK_KEY, READINGS, old.run)
     journal.commit(batch(rows(14, 1), local={key: [[1, 3]]}))
     assert not second.path.exists()
@@ -321,7 +321,7 @@ def test_who_comes_too_late_to_a_segment_that_was_acked_and_unlinked_does_not_ta
     journal.commit(batch(rows(6, 1), local={range_key(ACK_KEY, READINGS, seen[0].run): [[1, 1]]}))
     assert not seen[0].path.exists()
     monkeypatch.setattr(journal.catalog, "of", lambda stream: seen)  # what a reader saw before it went
-    assert journal.read(READINGS, seen[0].run, 1, 1, 1 << 20) == []
+    assert journal.reader.read(READINGS, seen[0].run, 1, 1, 1 << 20) == []
     assert not journal.pressing
 
 
@@ -336,7 +336,7 @@ def test_the_last_segment_of_a_run_stays_until_the_next_one_has_its_own(party: P
     two.commit(batch(rows(2, 1)))
     two.commit(batch(rows(3, 1), local={"any": 1}))
     assert not last.exists()
-    assert list(two.acks) == []
+    assert list(two.acked.durable) == []
 
 
 def test_a_full_buffer_gives_up_its_oldest_readings_and_says_so_first(party: Party, tmp_path: Path) -> None:
@@ -433,7 +433,7 @@ def test_rows_of_a_failed_commit_keep_their_numbers_in_another_epoch(party: Part
         with pytest.raises(StorageError):
             journal.commit(pending)
         assert journal.catalog.last(READINGS, journal.run) == 1
-        assert [record.seq for record in journal.read(READINGS, journal.run, 1, 9, 1 << 20) if record.seq] == [1]
+        assert [record.seq for record in journal.reader.read(READINGS, journal.run, 1, 9, 1 << 20) if record.seq] == [1]
     (done,) = journal.commit(pending)
     assert (done.first, done.last) == (2, 2)
     assert journal.writers[READINGS].poisoned == 2

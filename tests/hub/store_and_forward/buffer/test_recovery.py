@@ -19,7 +19,7 @@ from hub.core.errors import DecodeError, DiskRefuses, SegmentDamaged, StorageErr
 from hub.protocol.records import framing
 from hub.protocol.records.opening import split
 from hub.protocol.records.rows import ALERTS, READINGS
-from hub.store_and_forward.buffer.ackset import ACK_KEY, range_key
+from hub.store_and_forward.acked_ranges import ACK_KEY, range_key
 from hub.store_and_forward.buffer.disk import SystemDisk
 from hub.store_and_forward.buffer.inspect import export, verify
 from hub.store_and_forward.buffer.recovery import Scan
@@ -493,7 +493,7 @@ def test_damage_in_what_is_acked_is_no_gap(party: Party, copy: Path) -> None:
     flip(path, block.offset + 50, 1)
     journal = party.journal(copy)
     run = journal.catalog.of(READINGS)[0].run
-    journal.acks.add(READINGS, run, 1, 1)
+    journal.acked.durable.add(READINGS, run, 1, 1)
     party.reader().drain(journal)
     assert not journal.pressing
 

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from hub.core.errors import StorageError
 from hub.protocol.records.rows import ALERTS, READINGS
+from hub.store_and_forward.acked_ranges import ACK_KEY, encode_ranges, range_key
 from hub.store_and_forward.buffer import retention
-from hub.store_and_forward.buffer.ackset import ACK_KEY, encode_ranges, range_key
 from hub.store_and_forward.buffer.batch import BufferConfig
 from hub.store_and_forward.buffer.buffer import Buffer
 from hub.store_and_forward.buffer.catalog import unsettled
@@ -35,7 +35,7 @@ class SmallDisk(FaultyDisk):
 
 def ack(journal: Journal, stream: str, first: int, last: int) -> dict[str, object]:
     """LOCAL as `Buffer.acked` puts it."""
-    ranges = journal.acks.of(stream, journal.run).copy()
+    ranges = journal.acked.durable.of(stream, journal.run).copy()
     ranges.add(first, last)
     return {range_key(ACK_KEY, stream, journal.run): msgspec.msgpack.decode(encode_ranges(ranges))}
 
@@ -297,11 +297,11 @@ def test_an_ack_set_that_becomes_durable_replaces_the_one_before_also_by_less_or
     key = range_key(ACK_KEY, READINGS, journal.run)
     for at, told in enumerate(([[1, 3]], [[2, 2]], [[1, 4]])):
         journal.commit(batch(rows(at, 1), local={key: told}))
-        assert list(journal.acks.of(READINGS, journal.run)) == [tuple(span) for span in told]
+        assert list(journal.acked.durable.of(READINGS, journal.run)) == [tuple(span) for span in told]
     nothing = batch(rows(9, 1))
     nothing.local[key] = None
     journal.commit(nothing)
-    assert not journal.acks.of(READINGS, journal.run)
+    assert not journal.acked.durable.of(READINGS, journal.run)
     journal.close()
 
 

@@ -14,7 +14,7 @@ LONG = replace(SMALL, segment_s=1e9, segment_bytes=1 << 20, max_bytes=8 << 20)
 
 
 def oldest(journal: object, clock: Clock) -> int:
-    return measure(journal, journal.acks, pending=0, bound=1, error="", last_commit_s=clock.now()).oldest_s  # type: ignore[attr-defined]
+    return measure(journal, journal.acked.durable, pending=0, bound=1, error="", last_commit_s=clock.now()).oldest_s  # type: ignore[attr-defined]
 
 
 def test_the_oldest_that_waits_at_the_end_of_a_long_segment_is_not_as_old_as_the_segment(
@@ -30,7 +30,7 @@ def test_the_oldest_that_waits_at_the_end_of_a_long_segment_is_not_as_old_as_the
     (segment,) = journal.catalog.of(READINGS)
     assert oldest(journal, clock) == began
     records = segment.last - segment.first + 1
-    journal.acks.add(READINGS, journal.run, segment.first, segment.last - records // 100)
+    journal.acked.durable.add(READINGS, journal.run, segment.first, segment.last - records // 100)
     assert clock.now() - oldest(journal, clock) <= 2 * 60
-    journal.acks.add(READINGS, journal.run, segment.first, segment.last)
+    journal.acked.durable.add(READINGS, journal.run, segment.first, segment.last)
     assert oldest(journal, clock) == 0

@@ -95,10 +95,10 @@ class BrokenLoss(Delivery):
 class BrokenContext(Delivery):
     """Ignores that the backend lacks an epoch's context."""
 
-    def answered(self, message: int, body: bytes, now: float) -> Any:
+    def apply_reply(self, message: int, body: bytes, now: float) -> Any:
         self._context.lost = lambda eid: None  # type: ignore[method-assign]
         self._context.clear = lambda: None  # type: ignore[method-assign]
-        return super().answered(message, body, now)
+        return super().apply_reply(message, body, now)
 
 
 class BrokenRetry(Delivery):

@@ -71,16 +71,16 @@ class WantWorld(World):
             self.held.append((message, reply))
             return
         result: Any = None
-        real = self.delivery.answered
+        real = self.delivery.apply_reply
 
         def answered(*arguments: Any) -> Any:
             nonlocal result
             result = real(*arguments)
             return result
 
-        self.delivery.answered = answered  # type: ignore[method-assign]
+        self.delivery.apply_reply = answered  # type: ignore[method-assign]
         super().answer(message, reply)
-        self.delivery.answered = real  # type: ignore[method-assign]
+        self.delivery.apply_reply = real  # type: ignore[method-assign]
         for stream, run, ranges in result.unacked if result is not None else ():
             asked = [ack for ack in acks_in(reply) if (ack.stream, ack.run) == (stream, run) and ack.want]
             assert any(ack.nonce == stated(self).nonce for ack in asked), "sent again for an old request"
@@ -113,7 +113,7 @@ def play(seed: int, faults: Faults, losses: int, kind: type[Delivery] = Delivery
     """Ten minutes in which the backend loses half of what it had, so many times; then an hour of a good world."""
     world = WantWorld(seed, faults, kind)
     world.disk.put("readings", OLD_RUN, 40)
-    world.delivery.open(world.disk.streams(), {})
+    world.delivery.open(world.disk.streams())
     for turn in range(30):
         world.at(turn * 20.0, lambda: world.commit("readings", world.rng.randint(1, 20)))
         if turn % 7 == 0:
@@ -195,7 +195,7 @@ def acked_world(count: int = 10) -> World:
 def test_what_is_asked_for_again_joins_the_backlog_and_leaves_the_ack_set() -> None:
     world = acked_world()
     ack = world.backend.ack("readings", RUN, through=3, ranges=((8, 10),), want=((4, 7),))
-    result = world.delivery.answered(99, pack_reply([ack]), world.now)
+    result = world.delivery.apply_reply(99, pack_reply([ack]), world.now)
     assert result.unacked == [("readings", RUN, [(4, 7)])]
     assert (world.delivery.wanted, world.delivery.depth()[BACKLOG]) == (4, 4)
     message = take(world)
@@ -209,7 +209,7 @@ def test_what_waits_or_is_on_its_way_is_not_sent_twice_because_it_is_asked_for()
     message = take(world)
     world.commit("readings", 2)
     ack = world.backend.ack("readings", RUN, through=4, want=((5, 9),))
-    assert world.delivery.answered(99, pack_reply([ack]), world.now).unacked == []
+    assert world.delivery.apply_reply(99, pack_reply([ack]), world.now).unacked == []
     assert [seq for *_, seq in contents(message)] == [5, 6, 7]
     assert [seq for *_, seq in contents(take(world))] == [8, 9]
     assert take(world) is None
@@ -221,7 +221,7 @@ def test_a_request_in_answer_to_an_older_state_or_to_none_changes_nothing() -> N
     restate(world)
     for nonce in (old, b"", b"x" * 16):
         ack = world.backend.ack("readings", RUN, through=0, want=((1, 10),), nonce=nonce)
-        result = world.delivery.answered(99, pack_reply([ack]), world.now)
+        result = world.delivery.apply_reply(99, pack_reply([ack]), world.now)
         assert (result.unacked, [refused.reason for refused in result.refused]) == ([], ["want-old"])
         assert not any(refused.hostile for refused in result.refused)
     assert world.delivery.wanted == 0
@@ -236,7 +236,7 @@ def test_what_an_older_database_acked_is_void_where_a_new_one_answers_beside_it(
     old = world.backend.ack("readings", RUN, through=5)
     world.backend.db = Database(b"1" * 16)
     new = world.backend.ack("readings", RUN, through=1, ranges=(), n=99)
-    result = world.delivery.answered(message.id, pack_reply([old, new]), world.now)
+    result = world.delivery.apply_reply(message.id, pack_reply([old, new]), world.now)
     assert result.forget
     assert result.acked == [("readings", RUN, [(1, 1)])], "the rest may not be deleted"
     assert world.delivery.depth()[BACKLOG] == 4
@@ -248,7 +248,7 @@ def test_what_an_older_database_asked_for_is_void_where_a_new_one_answers_beside
     old = world.backend.ack("readings", RUN, through=10, want=((1, 5),))
     world.backend.db = Database(b"1" * 16)
     new = world.backend.ack("readings", RUN, through=10, n=99)
-    result = world.delivery.answered(99, pack_reply([old, new]), world.now)
+    result = world.delivery.apply_reply(99, pack_reply([old, new]), world.now)
     assert result.forget
     assert (result.acked, result.unacked) == ([("readings", RUN, [(1, 10)])], [])
 
@@ -258,7 +258,7 @@ def test_a_run_is_asked_for_at_most_once_a_minute() -> None:
 
     def asked(first: int, last: int) -> tuple[int, list[str]]:
         ack = world.backend.ack("readings", RUN, through=0, want=((first, last),))
-        result = world.delivery.answered(99, pack_reply([ack]), world.now)
+        result = world.delivery.apply_reply(99, pack_reply([ack]), world.now)
         return len(result.unacked), [refused.reason for refused in result.refused]
 
     assert asked(1, 2) == (1, [])
@@ -277,7 +277,7 @@ def test_what_the_disk_no_longer_holds_cannot_be_sent_and_is_not_asked_of_it_in_
         del held[gone]
     restate(world)
     ack = world.backend.ack("readings", RUN, through=0, want=((1, 10),))
-    assert world.delivery.answered(99, pack_reply([ack]), world.now).unacked == [("readings", RUN, [(4, 10)])]
+    assert world.delivery.apply_reply(99, pack_reply([ack]), world.now).unacked == [("readings", RUN, [(4, 10)])]
     message = take(world)
     assert [seq for *_, seq in contents(message)] == [4, 5, 7, 8, 9, 10]
     answer(world, message)
@@ -285,7 +285,7 @@ def test_what_the_disk_no_longer_holds_cannot_be_sent_and_is_not_asked_of_it_in_
     restate(world)
     restate(world)
     again = world.backend.ack("readings", RUN, through=0, want=((1, 6),))
-    result = world.delivery.answered(99, pack_reply([again]), world.now)
+    result = world.delivery.apply_reply(99, pack_reply([again]), world.now)
     assert result.unacked == [("readings", RUN, [(4, 5)])]
 
 
@@ -293,7 +293,7 @@ def test_a_request_for_another_hub_or_run_is_no_request() -> None:
     world = acked_world()
     other = world.backend.ack("readings", RUN, hub="hub-b", through=0, want=((1, 10),))
     stranger = world.backend.ack("readings", b"x" * 16, through=0, want=((1, 10),))
-    result = world.delivery.answered(99, pack_reply([other, stranger]), world.now)
+    result = world.delivery.apply_reply(99, pack_reply([other, stranger]), world.now)
     assert result.unacked == []
     assert [refused.reason for refused in result.refused] == ["other-hub", "unknown-run"]
     assert HUB != "hub-b"
@@ -302,7 +302,7 @@ def test_a_request_for_another_hub_or_run_is_no_request() -> None:
 def test_ranges_that_wait_anew_are_not_moved_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """After acks of thousands of single records as many wait between them."""
     singles = [(n, n) for n in range(2, 2000, 2)]
-    ledger = Ledger("readings", RUN, closed=False)
+    ledger = Ledger("readings", RUN, closed=False, acked=Ranges())
     ledger.durable(1, 2000, 0.0)
     ledger.acknowledge(singles)
     ledger.durable(2001, 2001, 9.0)

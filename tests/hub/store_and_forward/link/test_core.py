@@ -262,7 +262,7 @@ async def test_what_an_uplink_lends_is_taken_back_when_it_ends() -> None:
     bench.link = bench.make(lends)
     async with running(bench):
         await bench.peer.get()
-        lent = bench.link._egress.lent  # type: ignore[attr-defined]
+        lent = bench.link.egress.lent  # type: ignore[attr-defined]
         assert lent == ["its client"]
         bench.peer.replies.put_nowait(NotReady("gone"))
         await settle()

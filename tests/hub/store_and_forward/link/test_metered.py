@@ -59,7 +59,7 @@ async def test_on_a_metered_line_no_message_leaves_before_the_one_under_way_is_a
         await bench.clock.advance(METERED_STATE_S - 1.0)
         bench.commit(1)
         assert (await bench.peer.get()).kind == "records"
-        beside = asyncio.create_task(bench.link.next("https"))  # the uplink would send two at a time
+        beside = asyncio.create_task(anext(bench.link._uplinks[0].messages()))  # the uplink would send two at a time
         await bench.clock.advance(2.0)
         assert not beside.done()  # though a state is due
         await bench.answer(bench.peer.ack(1))
@@ -84,19 +84,19 @@ async def test_on_a_metered_line_an_alert_does_not_wait_for_the_answer_to_the_me
         await bench.clock.advance(METERED_STATE_S - 1.0)
         bench.commit(1)
         assert (await bench.peer.get()).lane == "live"
-        beside = asyncio.create_task(bench.link.next("https"))  # the uplink would send two at a time
+        beside = asyncio.create_task(anext(bench.link._uplinks[0].messages()))  # the uplink would send two at a time
         await bench.clock.advance(2.0)  # a state is due too
         bench.commit(1)
         bench.link.durable(Durable("alerts", RUN, 1, 2, 2, 16))
         message = await asyncio.wait_for(beside, 60)
         assert message is not None
         assert (message.kind, message.lane) == ("records", "alerts")
-        beside = asyncio.create_task(bench.link.next("https"))
+        beside = asyncio.create_task(anext(bench.link._uplinks[0].messages()))
         bench.link.durable(Durable("alerts", RUN, 3, 3, 1, 8))
         message = await asyncio.wait_for(beside, 60)
         assert message is not None
         assert message.lane == "alerts"
-        beside = asyncio.create_task(bench.link.next("https"))
+        beside = asyncio.create_task(anext(bench.link._uplinks[0].messages()))
         await settle()
         assert not beside.done()  # readings and the state still wait
         beside.cancel()

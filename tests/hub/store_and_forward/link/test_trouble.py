@@ -161,7 +161,7 @@ async def test_an_uplink_that_would_be_sent_elsewhere_is_away_and_it_is_told_eac
             await settle()
             assert bench.link.status().uplinks[0].state == AWAY
             await bench.clock.advance(120)
-        egress: Any = bench.link._egress
+        egress: Any = bench.link.egress
         assert egress.noted == [("uplink.https", "the broker names another server")] * 2
 
 

@@ -1,0 +1,77 @@
+"""History's recorder and the hourly aggregates, built before the path of a report, which writes into them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+from hub.app.base_services import BaseServices
+from hub.core.disk.retry import once_the_disk_works
+from hub.core.errors import StorageError
+from hub.core.store import Store
+from hub.devices.places import Places
+from hub.history.memory import History
+from hub.history.recorder import Observer
+from hub.history.rollups import Calendar
+from hub.history.rollups.recorder import Rollups
+from hub.history.rollups.tables import SCHEMA, Memory
+
+_log = logging.getLogger("hub.rollup")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """`lost`: an English sentence about a damaged file that was put aside, empty when there was none."""
+
+    hours: Store
+    history: History
+    rollups: Rollups
+    observer: Observer
+    lost: str
+
+
+async def build_recording(ground: BaseServices, places: Places, period: Callable[[str], float | None]) -> Recording:
+    """Open the file of hours and load what it holds. `period`: seconds for which one reading of a device stands, None
+    where nobody knows; it is asked when a report arrives, not before."""
+    clock, options = ground.clock, ground.loaded.config.history
+    hours, lost = await _hours(ground)
+    history = History(options.memory)
+    rollups = Rollups(
+        Memory(hours, ground.store),
+        history,
+        clock=clock,
+        life=ground.generation,
+        place=places.get,
+        calendar=calendars(ground),
+        period=period,
+        keep_s=options.hours.total_seconds(),
+        most=options.max_size,
+    )
+    await once_the_disk_works(rollups.load, clock.sleep)
+    return Recording(hours, history, rollups, Observer(rollups, clock), lost)
+
+
+async def _hours(ground: BaseServices) -> tuple[Store, str]:
+    """The file of hours, and what to say where a damaged one was put aside: a hub without its past still measures."""
+    path, key, clock = ground.state.path / "rollups.db", ground.keys.store_key, ground.clock
+    try:
+        return await once_the_disk_works(lambda: Store.open(path, key, SCHEMA), clock.sleep), ""
+    except StorageError as error:
+        aside = FilePath(f"{path}.damaged")
+        path.replace(aside)
+        _log.error("%s; it was put aside as %s and hourly aggregates start anew", error, aside.name)
+        said = f"hourly aggregates started anew: their file was damaged and lies beside as {aside.name}"
+        return await once_the_disk_works(lambda: Store.open(path, key, SCHEMA), clock.sleep), said
+
+
+def calendars(ground: BaseServices) -> Callable[[str], Calendar]:
+    """The calendar of a site; of a place that is in none, and of "", the hub's own."""
+    made: dict[str, Calendar] = {}
+
+    def of(site: str) -> Calendar:
+        name = ground.loaded.config.timezone_of(site)
+        return made.setdefault(name, Calendar(name))
+
+    return of
