@@ -151,7 +151,7 @@ def listed(
     Where there are more than `limit`, the newest of each hub come before any hub's older ones: the times are the hubs'
     own, so one hub must not fill the list alone.
     """
-    names = [*_COLUMNS.replace(" ", "").split(","), "requested_changes"]
+    names = [*_COLUMNS.replace(" ", "").split(","), "wanted"]
     rows = db.execute(
         f"select {_COLUMNS}, wanted from (select *, row_number() over (partition by hub order by raised_at desc, alert)"  # noqa: S608
         " as place_of_hub from alerts where ? in ('', hub) and (? or state <> 'cleared') order by place_of_hub limit ?)"
@@ -160,5 +160,5 @@ def listed(
     )
     for row in rows:
         found = dict(zip(names, row, strict=True))
-        asked = found.pop("requested_changes")
-        yield found | {"requested_changes": None if asked is None else msgspec.json.decode(cast(bytes, asked))}
+        asked = found.pop("wanted")
+        yield found | {"wanted": None if asked is None else msgspec.json.decode(cast(bytes, asked))}

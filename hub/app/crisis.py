@@ -26,7 +26,7 @@ from hub.core.calls import Call
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device
-from hub.operations.crisis import Crisis, Verdict, guarded, outside
+from hub.operations.crisis import Crisis, Verdict, guard, isolation_verdict
 from hub.operations.crisis.export import gathered, write
 from hub.operations.crisis.sampling.service import Sampling
 from hub.plugin_host.pausing import Key
@@ -73,7 +73,7 @@ class HubCrisisActions:
         loaded = self._ground.loaded
         keep = frozenset(loaded.config.crisis.keep)
         found = [
-            outside(one.name, one.config.model_dump(), perimeter=one.perimeter is not None, kept=keep)
+            isolation_verdict(one.name, one.config.model_dump(), perimeter=one.perimeter is not None, kept=keep)
             for one in loaded.integrations
             if one.enabled
         ]
@@ -111,7 +111,7 @@ class Emergency:
 
     def guarded(self, calls: Mapping[str, Call]) -> dict[str, Call]:
         """The hub's calls; while it is read-only, those that change something are refused."""
-        return guarded(calls, lambda: self.crisis.state)
+        return guard(calls, lambda: self.crisis.state)
 
 
 async def build_crisis(

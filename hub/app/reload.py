@@ -26,7 +26,7 @@ from hub.config.load import Loaded
 from hub.core.errors import HubError
 from hub.onboarding.adoption import join, tables
 from hub.operations.config_changes import LINGER_S
-from hub.operations.config_changes.health_gate import Stands, stands
+from hub.operations.config_changes.health_gate import PartStatuses, part_statuses
 from hub.plugin_host.plugins import declared_hosts
 from hub.privacy.rules_engine import compile_privacy
 from hub.store_and_forward.link import UplinkConfig
@@ -38,7 +38,7 @@ WATCHED = frozenset(
 
 
 class Reloading:
-    """See the module. `stands` tells how every part stands."""
+    """See the module. `part_statuses` tells how every part stands."""
 
     def __init__(
         self,
@@ -112,12 +112,12 @@ class Reloading:
             await self._relink(old, new)
         await self._pages(found, new)
 
-    def stands(self) -> Stands:
+    def stands(self) -> PartStatuses:
         """How every part stands: the plugins, the link, the pages."""
         link, web = self._outward.link.status(), self._shown.web
         others = {"link": "" if not link.uplinks or self._outward.link.up() else link.error or "it connects"}
         others["web"] = web.trouble()
-        return stands(self._field.plugins.health, others)
+        return part_statuses(self._field.plugins.health, others)
 
     async def _stop(self, one: Difference) -> None:
         if one.kind == NOTIFIER:

@@ -23,7 +23,7 @@ def reset(whole: bool, yes: bool, dry_run: bool, config: Path, state_dir: Path |
     that the backend has not got yet are lost. The configuration file, its secrets, backups and the mirror stick are
     yours and stay. Revoke the hub at the backend too: `ilot backend revoke`."""
     state = StateDir(state_of(config, state_dir))
-    found = factory_reset.look(state)
+    found = factory_reset.preview(state)
     if not json:
         waiting = output.size(found.buffered_bytes)
         output.say(

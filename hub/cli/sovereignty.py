@@ -17,7 +17,7 @@ from hub.core.errors import HubError
 if TYPE_CHECKING:
     from hub.config.load import Loaded
     from hub.operations.sovereignty.observed import Peer
-    from hub.operations.sovereignty.policy import Line
+    from hub.operations.sovereignty.policy import Dependency
     from hub.protocol.documents.trust import Trust
 
 
@@ -45,7 +45,7 @@ def sovereignty(root: Path, config: Path, state_dir: Path | None, json: bool) ->
         raise click.exceptions.Exit(6)
 
 
-def _lines(root: Path, config: Path, state_dir: Path | None) -> Iterator[Line]:
+def _lines(root: Path, config: Path, state_dir: Path | None) -> Iterator[Dependency]:
     from hub.config.load import load
     from hub.config.state_dir import state_of
     from hub.identity import enrolment
@@ -108,18 +108,18 @@ def _seen(control: Path) -> list[Peer]:
     return peers(family(struct.unpack("3i", told)[0]))
 
 
-def _issuers(trust: Trust, certificate: Path) -> Iterator[Line]:
+def _issuers(trust: Trust, certificate: Path) -> Iterator[Dependency]:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from hub.operations.sovereignty.policy import ISSUER, Line
+    from hub.operations.sovereignty.policy import ISSUER, Dependency
 
     known = {}
     for entry in trust.egress:
         for ca in x509.load_pem_x509_certificates(entry.ca_pem.encode()):
             known[ca.subject] = ca
             mark = hashlib.sha256(ca.public_bytes(Encoding.DER)).hexdigest()[:16]
-            yield Line(
+            yield Dependency(
                 ISSUER, ca.subject.rfc4514_string(), "the owner's trust document", f"{entry.host}, SHA-256 {mark}…"
             )
     try:
@@ -128,20 +128,20 @@ def _issuers(trust: Trust, certificate: Path) -> Iterator[Line]:
         raise HubError(f"this hub's certificate cannot be read: {error}") from error
     issuer = own.issuer.rfc4514_string()
     by = "the owner's trust document" if own.issuer in known else ""
-    yield Line(ISSUER, issuer, by, "of this hub's own certificate", "" if by else "enrol this hub at its owner again")
+    yield Dependency(ISSUER, issuer, by, "of this hub's own certificate", "" if by else "enrol this hub at its owner again")
 
 
-def _keys(trust: Trust, root: str) -> Iterator[Line]:
-    from hub.operations.sovereignty.policy import KEY, Line
+def _keys(trust: Trust, root: str) -> Iterator[Dependency]:
+    from hub.operations.sovereignty.policy import KEY, Dependency
 
     owner = f"the owner's root {root[:16]}…"
     for one in trust.recipients:
-        yield Line(KEY, f"{one.role} {one.kid.hex()[:16]}…", owner, "can open readings")
+        yield Dependency(KEY, f"{one.role} {one.kid.hex()[:16]}…", owner, "can open readings")
     for ack in trust.ack_keys:
-        yield Line(KEY, f"ack {ack.kid.hex()[:16]}…", owner, "can acknowledge readings")
+        yield Dependency(KEY, f"ack {ack.kid.hex()[:16]}…", owner, "can acknowledge readings")
     for badge in trust.badge_publics:
-        yield Line(KEY, f"badge {hashlib.sha256(badge).hexdigest()[:16]}…", owner, "can let technicians in")
+        yield Dependency(KEY, f"badge {hashlib.sha256(badge).hexdigest()[:16]}…", owner, "can let technicians in")
     for key in trust.command_keys:
-        yield Line(KEY, f"command {str(key.get('kid', ''))[:16]}", owner, "can command devices")
+        yield Dependency(KEY, f"command {str(key.get('kid', ''))[:16]}", owner, "can command devices")
     for key in trust.config_keys:
-        yield Line(KEY, f"configuration {str(key.get('kid', ''))[:16]}", owner, "can change the configuration")
+        yield Dependency(KEY, f"configuration {str(key.get('kid', ''))[:16]}", owner, "can change the configuration")

@@ -1,4 +1,4 @@
-"""What operators do with a hub in service.
+"""Operations on a hub in service.
 
     backups/           state backups: gather, seal, send, restore
     config_changes/    changes of a running hub's configuration: checked, confirmed, undone

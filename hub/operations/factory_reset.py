@@ -1,10 +1,10 @@
-"""Factory reset: the keys first, then everything else of a state directory. Blocking; no hub may run on it.
+"""Factory reset: destroys the keys first, then everything else of a state directory. Blocking; no hub may run on it.
 
-Without its keys the rest is noise: the stores are encrypted under the store's key, the buffer is sealed to the owner's
-keys in any case. So each key file is overwritten with random bytes, synced, and unlinked before anything else goes: a
-reset that is cut short by a power cut has already destroyed what matters, and is done again. On flash an overwritten
-block may still lie in a cell that nobody can address; against somebody who opens the chip only a TPM or an encrypted
-disk helps. Keys also lie in what a restoration set aside, and in what a power cut left of an enrolment.
+Without its keys the rest is useless: the stores are encrypted under the store's key, the buffer is sealed to the
+owner's keys in any case. So each key file is overwritten with random bytes, synced, and unlinked before anything else:
+a reset that a power cut interrupts has already destroyed the essential, and can be repeated. On flash an overwritten
+block may survive in a cell that nobody can address; against somebody who opens the chip only a TPM or an encrypted disk
+helps. Keys also lie in the files that a restoration set aside, and in remains of an interrupted enrolment.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from hub.core.state_dir import StateDir
 _KEYS = ("keys", "former-*/keys", ".keys-*")
 
 
-class Reset(msgspec.Struct, frozen=True):
-    """What is, or would be, destroyed: names below the state directory, and the bytes of all else."""
+class ResetReport(msgspec.Struct, frozen=True):
+    """Destroyed files, or those that would be: names below the state directory, and the bytes of the others."""
 
     directory: str
     keys: list[str]
@@ -33,9 +33,9 @@ class Reset(msgspec.Struct, frozen=True):
     buffered_bytes: int
 
 
-def look(state: StateDir) -> Reset:
-    """What a reset would destroy. Raises ConfigError when this is no hub's state directory, or its keys are reached
-    through a link: root resets too, and the hub's user could have one lead anywhere."""
+def preview(state: StateDir) -> ResetReport:
+    """Return what a reset would destroy. Raises ConfigError when this is no hub's state directory, or its keys are
+    reached through a link: root resets too, and the hub's user could make one point anywhere."""
     if not (state.keys.is_dir() or state.enrolment.exists() or state.store.exists()):
         raise ConfigError(f"{state.path} is no hub's state directory: nothing was touched")
     keys = sorted(path for place in _KEYS for folder in state.path.glob(place) for path in _files(state, folder))
@@ -45,7 +45,7 @@ def look(state: StateDir) -> Reset:
         if stat.S_ISREG(path.lstat().st_mode) and path not in keys and path != state.path / "lock"
     ]
     buffered = [path for path in others if state.buffer in path.parents]
-    return Reset(
+    return ResetReport(
         str(state.path),
         [str(path.relative_to(state.path)) for path in keys],
         len(others),
@@ -64,16 +64,16 @@ def _files(state: StateDir, folder: Path) -> list[Path]:
     return [path for path in found if stat.S_ISREG(path.lstat().st_mode)]
 
 
-def reset(state: StateDir) -> Reset:
-    """Destroy it all. Raises StorageError, naming what could not be destroyed; ConfigError; and when a hub runs."""
-    found = look(state)
+def reset(state: StateDir) -> ResetReport:
+    """Destroy all of it. Raises StorageError naming what could not be destroyed; ConfigError; also when a hub runs."""
+    found = preview(state)
     with state.locked():
         try:
             for name in found.keys:
                 shred(state.path / name)
             for folder in {(state.path / name).parent for name in found.keys}:
                 sync_directory(folder)
-            # last, the directory of the keys: as long as it is there, a reset that was cut short can be done again
+            # the directory of the keys last: while it exists, an interrupted reset can be repeated
             for path in sorted(state.path.iterdir(), key=lambda path: path == state.keys):
                 if path.name == "lock":
                     continue

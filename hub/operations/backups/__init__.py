@@ -1,7 +1,7 @@
-"""State backups on their way out of the hub and back: their format is `hub.protocol.documents.backup`.
+"""State backups: made, delivered and restored. Their format is `hub.protocol.documents.backup`.
 
-gather     what a backup holds, from the open parts of one hub
-keeper     has one made at a quiet hour, and brings it to where it survives the hub
-backup_directory a directory of them, the newest kept; the backend keeps its own in the same way
-restore    a hub from its backup, on a new machine
+gather     builds the contents of a backup
+keeper     makes one at a quiet hour, and delivers it to where it survives the hub
+generation_notes  how far a hub has lived, as a directory of backups shows
+restore    restores a hub from its backup, on a new machine
 """

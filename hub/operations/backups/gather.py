@@ -1,5 +1,4 @@
-"""Gathers what a state backup holds from the open parts of one hub (`hub.protocol.documents.backup`), and has it
-sealed."""
+"""Builder of a state backup's contents from the open parts of one hub; seals it (`hub.protocol.documents.backup`)."""
 
 from __future__ import annotations
 
@@ -24,13 +23,13 @@ from hub.protocol.records.seal import H
 from hub.store_and_forward.buffer import Buffer
 
 _PICTURES = ("plans",)
-"""What a backup does without where it would be too large to be read again."""
+"""Entries left out of a backup that would otherwise be too large to be read again."""
 
 _log = logging.getLogger("hub.backup")
 
 
 class Gatherer:
-    """Makes sealed backups of one hub from its open parts. `config` is the first file and `files` all that it
+    """Maker of sealed backups of one hub from its open parts. `config` is the first file and `files` all that it
     includes, relative to its directory."""
 
     def __init__(
@@ -40,11 +39,12 @@ class Gatherer:
         self._config, self._files = config, sorted({config.name, *files})
 
     def changed(self, files: Iterable[str]) -> None:
-        """These are the files of the configuration by now."""
+        """Replace the list of the configuration's files."""
         self._files = sorted({self._config.name, *files})
 
     async def make(self, now: float) -> tuple[int, bytes]:
-        """Its generation and the document; `now` is Unix seconds. Raises StorageError, AuthFailed, DecodeError."""
+        """Return the generation and the sealed document; `now` is Unix seconds. Raises StorageError, AuthFailed,
+        DecodeError."""
         generation = await self._store.next_generation()
         local = {name: value for name, value in self._buffer.local.items() if not name.startswith("buffer/")}
         ends = [
@@ -60,8 +60,8 @@ class Gatherer:
             return generation, await asyncio.to_thread(self._seal, generation, now, image, local, ends)
 
     def fingerprint(self) -> str:
-        """Of all that is in files and is not the hub's own writing: configuration, secrets, trust, enrolment. Blocking.
-        Raises OSError, ValueError."""
+        """Return a digest of the files that the hub does not write itself: configuration, secrets, trust, enrolment.
+        Blocking. Raises OSError, ValueError."""
         parts = [part for name, data in sorted(self._configuration().items()) for part in (name.encode(), data)]
         return H(lp(*parts, *self._papers())).hex()
 
@@ -73,7 +73,7 @@ class Gatherer:
 
     def _seal(self, generation: int, now: float, image: bytes, local: dict[str, Any], ends: list[StreamEnd]) -> bytes:
         try:
-            _, owner = enrolment.load(self._state.path)  # as it is now: the owner may have changed the recovery key
+            _, owner = enrolment.load(self._state.path)  # read now: the owner may have changed the recovery key
             trust, enrolled, certificate = self._papers()
             contents = Contents(
                 config=self._config.name,
@@ -109,14 +109,15 @@ class Gatherer:
 
 
 async def of_stopped(state: StateDir, config: Path) -> bytes:
-    """A backup of a hub that does not run. Raises StorageError when it does, ConfigError when it is not enrolled."""
+    """Return a backup of a hub that does not run. Raises StorageError when it does, ConfigError when it is not
+    enrolled."""
     with state.locked():
         hub_keys, (enrolled, trust) = keys.load(state.keys), enrolment.load(state.path)
         clock = SystemClock()
         try:
             files = list((await asyncio.to_thread(source.read, config)).files)
         except ConfigError:
-            files = []  # a file that is wrong is kept as it is; what it includes is not known
+            files = []  # an invalid file is backed up as it is; its includes are unknown
         store = await Store.open(state.store, hub_keys.store_key)
         try:
             buffer = await asyncio.to_thread(

@@ -1,10 +1,10 @@
-"""What a directory knows of how far a hub has lived: a stick, the folder of a backup, a state set aside. Blocking.
+"""Highest known generation of a hub in a directory: a stick, the folder of a backup, a state set aside. Blocking.
 
     <hub id>.ilot-restored                 the note of the last restoration from here
                                            (`hub.protocol.documents.restore_note`)
     <hub id>-<generation>.ilot-backup      backups that were made since (`hub.core.disk.backup_directory`)
 
-Only what the hub itself signed counts: nobody else can make its counters leap.
+Only files that the hub itself signed count: nobody else can make its counters jump.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _log = logging.getLogger("hub.backup")
 
 
 def highest_generation(directory: Path, hub: str, *, above: int = 0) -> int:
-    """The highest generation that it knows of `hub`, 0 where it knows none; backups of up to `above` are not looked at.
-    What cannot be read is said in the log."""
+    """Return the highest generation of `hub` in the directory, 0 where there is none; backups of up to `above` are not
+    read. Unreadable files are logged."""
     found = [0]
     note = directory / _name(hub)
     try:
@@ -51,8 +51,8 @@ def highest_generation(directory: Path, hub: str, *, above: int = 0) -> int:
 
 
 def record_generation(directory: Path, identity: Ed25519PrivateKey, hub: str, *, generation: int, at: float) -> Path:
-    """Note there that a restored `hub` begins with this generation; whoever has the directory can read it, also where
-    root writes it. Raises OSError."""
+    """Write a note that a restored `hub` begins with this generation; whoever owns the directory can read it, also
+    where root writes it. Raises OSError."""
     path, note = directory / _name(hub), sign_note(identity, generation=generation, at=at)
     write_atomically(path, note, owner=owner_of(directory))
     return path

@@ -1,4 +1,4 @@
-"""Keeps the state backup: has it made at a quiet hour, and brings it to where it survives the hub.
+"""Schedule of state backups: makes one at a quiet hour, and delivers it to where it survives the hub.
 
 A new backup is made right after enrolment, after a restoration, after a device was replaced, within ten minutes after
 the configuration, the trust document or the certificate changed, and every night at an hour of this hub's own between
@@ -8,9 +8,10 @@ there or the next one is made:
     backend      POST {url}/v1/hubs/{hub}/backup
     directory    `backup.directory`, while that is there
 
-Not by way of an uplink: those carry the delivery's messages, each answered by signed acks and limited to what an MQTT
-broker takes. A backup is one request a night, so it is posted through the egress, to the address of the enrolment. A
-hub that reaches its owner through a broker alone keeps its backups in the directory, and its status says so.
+It is not sent over a transport: those carry the delivery's messages, each answered by signed acks and limited to the
+size that an MQTT broker accepts. A backup is one request a night, so it is posted through the egress, to the address of
+the enrolment. A hub that reaches its owner through a broker alone keeps its backups in the directory, and its status
+says so.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ from hub.sdk.session import Reply
 LAST_KEY = "backup/last"
 LATE_S = 3 * 86_400.0
 DAY_S, NIGHT_S = 86_400, 4 * 3600
-FIRST_S = 5.0
-"""The first backup waits this long after the start: readings come first."""
+FIRST_BACKUP_S = 5.0
+"""Seconds from the start to the first backup: readings come first."""
 LOOK_S = 600.0
 HANGS_S = 60.0
 
@@ -46,20 +47,20 @@ _log = logging.getLogger("hub.backup")
 
 
 class Http(Protocol):
-    """`hub.store_and_forward.egress.EgressHttp`, as much as is needed of it."""
+    """The part of `hub.store_and_forward.egress.EgressHttp` that is used here."""
 
     async def request(self, method: str, url: str, *, body: bytes, timeout: timedelta) -> Reply: ...
 
 
 class Gatherer(Protocol):
-    """`hub.operations.backups.gather.Gatherer`, as much as is needed of it."""
+    """The part of `hub.operations.backups.gather.Gatherer` that is used here."""
 
     async def make(self, now: float) -> tuple[int, bytes]: ...
     def fingerprint(self) -> str: ...
     def changed(self, files: Iterable[str]) -> None: ...
 
 
-class Memory(Protocol):
+class LocalState(Protocol):
     """The buffer's small state."""
 
     @property
@@ -67,9 +68,9 @@ class Memory(Protocol):
     def put_local(self, key: str, value: Any) -> None: ...
 
 
-class Place(msgspec.Struct):
-    """Where backups go: the newest generation that is there, since when (Unix s; None: none ever was), in which file,
-    and why the newest one is not there ("": it is, or nothing is known yet)."""
+class BackupCopy(msgspec.Struct):
+    """The copy of the backup in one place: its generation, since when (Unix s; None: never), its file, and why the
+    newest one is not there ("": it is, or nothing is known yet)."""
 
     generation: int = 0
     at: float | None = None
@@ -77,21 +78,22 @@ class Place(msgspec.Struct):
     error: str = ""
 
 
-class Last(msgspec.Struct):
-    """The newest backup, kept over restarts: when it was made (Unix s; None: none was), its size, what it is of
-    (`Gatherer.fingerprint`), where it is. `since` is when the first one was made."""
+class LastBackup(msgspec.Struct):
+    """The newest backup, stored over restarts: when it was made (Unix s; None: never), its size, the fingerprint of its
+    sources (`Gatherer.fingerprint`), its copies. `since` is when the first one was made."""
 
     generation: int = 0
     made: float | None = None
     since: float | None = None
     bytes: int = 0
     of: str = ""
-    backend: Place = msgspec.field(default_factory=Place)
-    directory: Place = msgspec.field(default_factory=Place)
+    backend: BackupCopy = msgspec.field(default_factory=BackupCopy)
+    directory: BackupCopy = msgspec.field(default_factory=BackupCopy)
 
 
 class Keeper:
-    """The running hub's backups. `run` is its task; `now` makes one at once. `told` hears each new generation."""
+    """Task that makes and delivers the backups of the running hub. `now` makes one at once. `told` is called with each
+    new generation."""
 
     def __init__(
         self,
@@ -100,29 +102,33 @@ class Keeper:
         hub: str,
         url: str,
         http: Http,
-        buffer: Memory,
+        buffer: LocalState,
         clock: Clock,
         directory: Path | None,
         beside: Path,
         told: Callable[[int], None],
     ) -> None:
-        """`beside` is the state directory: what is on the same disk is lost together with it."""
+        """`beside` is the state directory: a copy on the same disk is lost together with it."""
         self._gatherer, self._hub, self._http, self._buffer, self._clock = gatherer, hub, http, buffer, clock
         self._url = f"{url}/v1/hubs/{hub}/backup"
         self._directory, self._beside, self._told = directory, beside, told
         self._lock, self._aside = asyncio.Lock(), Aside("backup")
-        self._bringing = asyncio.Lock()  # one at a time: a slow older one would end last and count as the newest
+        self._bringing = (
+            asyncio.Lock()
+        )  # one at a time, or a slow older delivery would end last and count as the newest
         self._started = clock.now()
-        self._here: float | None = None  # monotonic second of the last one that this process made
+        self._here: float | None = None  # monotonic seconds of the last one made by this process
         self._data, self._error = b"", ""
-        self._last = last = _remembered(buffer.local.get(LAST_KEY))
+        self._last = last = _load_last(buffer.local.get(LAST_KEY))
         places = [last.backend] if directory is None else [last.backend, last.directory]
-        self._changed = any(place.generation != last.generation for place in places)  # another process made it in vain
-        self._waiting: set[Callable[[], Awaitable[None]]] = set()  # the places that the newest one is not at
+        self._changed = any(
+            place.generation != last.generation for place in places
+        )  # made by another process, but not delivered
+        self._waiting: set[Callable[[], Awaitable[None]]] = set()  # deliveries of the newest one that are still due
 
     async def run(self) -> None:
-        """One backup after the other; what goes wrong is told and tried again."""
-        await self._clock.sleep(FIRST_S)
+        """Make one backup after the other; errors are logged and tried again."""
+        await self._clock.sleep(FIRST_BACKUP_S)
         pauses = Backoff(60.0, 3600.0)
         while True:
             if (due := await self._due()) <= 0:
@@ -135,40 +141,42 @@ class Keeper:
             await self._clock.sleep(pauses.next() if failed else max(1.0, min(due, LOOK_S) if due > 0 else LOOK_S))
 
     async def now(self) -> dict[str, Any]:
-        """Make one and bring it to its places. What became of it; raises HubError when none could be made."""
+        """Make one and deliver it; return the result. Raises HubError when none could be made."""
         async with self._lock:
             await self._make()
         await self._deliver()
         return self.status()
 
     async def make(self) -> bytes:
-        """Make one for the caller; it goes nowhere else. Raises HubError."""
+        """Make one and return it, without delivering it. Raises HubError."""
         async with self._lock:
             generation, data = await self._gatherer.make(self._clock.now())
             self._told(generation)
             return data
 
     def reconfigure(self, files: Iterable[str]) -> None:
-        """These are the files of the configuration by now."""
+        """Replace the list of the configuration's files."""
         self._gatherer.changed(files)
         self._changed = True
 
     def changed(self) -> None:
-        """Something in the store changed that must not wait for the night."""
+        """Schedule a backup soon: something in the store changed that must not wait for the night."""
         self._changed = True
 
     def status(self) -> dict[str, Any]:
-        """`Last`, the directory of the configuration ("" none), and why none could be made ("": nothing is wrong)."""
+        """Return `LastBackup` as a dictionary, the configured directory ("": none), and why none could be made ("": no
+        error)."""
         facts = msgspec.to_builtins(self._last)
         del facts["of"], facts["since"]
         facts["directory"]["path"] = str(self._directory or "")
         return {**facts, "error": self._error}
 
     def complaints(self) -> list[str]:
-        """Sentences for `ilot status`; none as long as a recent backup is in safety and the directory is there."""
+        """Return sentences for `ilot status`; none while a recent backup is outside this disk and the directory is
+        available."""
         last, said = self._last, []
         now = self._clock.now()
-        safe = [  # one of a clock that was a day ahead or more says nothing
+        safe = [  # ignore dates of a clock that was a day ahead or more
             at for at in (last.backend.at, last.directory.at) if at is not None and at < now + DAY_S
         ]
         late = now - max(safe, default=min(last.since or self._started, self._started))
@@ -204,7 +212,7 @@ class Keeper:
         self._keep()
 
     async def _deliver(self) -> None:
-        """Bring the newest one to the places that it is not at."""
+        """Deliver the newest one to the places that lack it."""
         async with self._bringing:
             await self._bring()
 
@@ -256,14 +264,14 @@ class Keeper:
         data = self._data
         reply = await self._http.request("POST", self._url, body=data, timeout=timedelta(seconds=60 + len(data) / 8000))
         if reply.status in (401, 403):
-            raise AuthFailed(f"the backend refuses this hub's backup ({reply.status}): {_said(reply)}")
+            raise AuthFailed(f"the backend refuses this hub's backup ({reply.status}): {_reply_error(reply)}")
         if reply.status != 200:
-            raise NotReady(f"the backend takes no backup ({reply.status}): {_said(reply)}")
+            raise NotReady(f"the backend takes no backup ({reply.status}): {_reply_error(reply)}")
         _log.info("backup %d is at the backend, %d bytes", self._last.generation, len(data))
-        give_back()  # what gathering and sealing it took, 0.6 MiB, until it is asked for again a day later
+        give_back()  # return the 0.6 MiB that gathering and sealing took: the next one is a day away
 
     def _say(self, what: str, error: Exception, before: str) -> str:
-        """Log what is new; returns the text to show."""
+        """Log an error that is new; return the text to show."""
         if isinstance(error, HubError | OSError):
             text = str(error)
             if text != before:
@@ -276,14 +284,14 @@ class Keeper:
         self._buffer.put_local(LAST_KEY, msgspec.to_builtins(self._last))
 
     def _seen(self) -> str:
-        """What a backup made now would be of; as before when that cannot be read at this moment."""
+        """Return the fingerprint of a backup made now; the former one when it cannot be read at this moment."""
         try:
             return self._gatherer.fingerprint()
         except (OSError, ValueError):
             return self._last.of
 
     async def _due(self) -> float:
-        """Seconds until the next one."""
+        """Return the seconds until the next one."""
         made = self._last.made
         if made is None or self._changed or await asyncio.to_thread(self._seen) != self._last.of:
             return 0.0
@@ -294,17 +302,17 @@ class Keeper:
 
 
 def next_night(after: float, hub: str) -> float:
-    """The first moment after `after` (Unix seconds) at this hub's own hour of the night, UTC."""
+    """Return the first moment after `after` (Unix seconds) at this hub's own hour of the night, UTC."""
     offset = int.from_bytes(H(hub.encode())[:4], "big") % NIGHT_S
     return (after - offset) // DAY_S * DAY_S + DAY_S + offset
 
 
-def _remembered(value: Any) -> Last:
+def _load_last(value: Any) -> LastBackup:
     try:
-        return msgspec.convert(value, Last)
+        return msgspec.convert(value, LastBackup)
     except msgspec.ValidationError:
-        return Last()
+        return LastBackup()
 
 
-def _said(reply: Reply) -> str:
+def _reply_error(reply: Reply) -> str:
     return reply.body[:300].decode(errors="replace").strip()

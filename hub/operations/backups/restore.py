@@ -1,18 +1,19 @@
-"""A hub from its state backup, on a new machine: the same identity, no sensor touched. Blocking.
+"""Restoration of a hub from its state backup, on a new machine: the same identity, no sensor touched. Blocking.
 
     receive windows   stay: a frame that the old machine had accepted is refused here too
     sent counters     jump ahead (`backup.ahead`): the old machine may have spent more since the backup
     run               a new one begins: no segment, no number and no ack set of the old machine is restored
     generation        jumps as far, so that the backend's next STATE shows that this hub was restored
-    note              stays in the state directory, where the backup came from and on the stick that the configuration
-                      names (`hub.operations.backups.generation_notes`): the same backup restored again begins beyond it
+    note              stays in the state directory, in the directory of the backup and on the stick that the
+                      configuration names (`hub.operations.backups.generation_notes`): the same backup restored again
+                      begins beyond it
 
-The files are written into an empty state directory under its lock, `enrolment.json` last: until it is there nothing
-counts, and the notes are there before. When something goes wrong before, what was written is removed again, but for the
-notes elsewhere: the next restoration then skips more than it must. What is in the way stops it, or is moved aside where
-that was asked for: into `former-<Unix seconds>` of the same directory, never deleted.
+The files are written into an empty state directory under its lock, `enrolment.json` last: a state without it is no hub,
+and the notes are written before. After an error before that, the written files are removed again, except for notes
+elsewhere: the next restoration then skips more than it must. Existing files stop it, or are moved aside where that was
+requested: into `former-<Unix seconds>` of the same directory, never deleted.
 
-What root makes in the state directory and in that of the configuration is of the owner of either.
+Files that root writes belong to the owner of the state directory or of the configuration's directory.
 """
 
 from __future__ import annotations
@@ -66,16 +67,17 @@ from hub.store_and_forward.buffer import Buffer
 _log = logging.getLogger("hub.backup")
 
 _KEY_FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
-_NOT_RESTORED = {LAST_KEY}  # so that a new backup is made at once
+_NOT_RESTORED = {LAST_KEY}  # left out, so that a new backup is made at once
 _ALLOWED = {"lock", "lost+found"}
 _PLAUSIBLE = 1 << 20
-"""So many starts and backups no hub makes; a typing error would carry its counters out of every device's reach."""
+"""Upper bound of a hub's starts and backups: a typing error beyond it would carry its counters out of every device's
+reach."""
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a restoration does, checked. `undelivered` counts records that were durable and not acknowledged when the
-    backup was made: they are on the old machine's disk, if it can still be read. `lived` is the highest generation that
-    anybody here knows of this hub, 0 for none; sent counters and the generation go `jump` ahead, so that it starts from
+    """A checked restoration. `undelivered` counts records that were durable and not acknowledged when the backup was
+    made: they are on the old machine's disk, if it can still be read. `lived` is the highest generation of this hub
+    that is known here, 0 for none; sent counters and the generation go `jump` ahead, so that it starts from
     `starts_at`."""
 
     hub: str
@@ -95,7 +97,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Restoration:
-    """One backup, opened and checked. `plan` says what `apply` will do."""
+    """One backup, opened and checked. `plan` describes what `apply` will do."""
 
     def __init__(
         self,
@@ -111,10 +113,10 @@ class Restoration:
         set_aside: bool = False,
         now: float | None = None,
     ) -> None:
-        """`key` is the owner's recovery key. `hub` and `at_least` are what the backup must be of, and the
-        lowest generation that will do. `lived`: the highest that a person knows of, the backend's for instance;
-        `came_from`: the directory that the backup was found in. `set_aside`: move away what is there. `now`: Unix s.
-        Raises DecodeError, AuthFailed, ConfigError."""
+        """`key` is the owner's recovery key. `hub` and `at_least` are the required hub and lowest generation of the
+        backup. `lived`: the highest generation that a person knows of, the backend's for instance; `came_from`: the
+        directory of the backup. `set_aside`: move existing files away. `now`: Unix seconds. Raises DecodeError,
+        AuthFailed, ConfigError."""
         sealed = backup.read(data)
         head = sealed.head
         if hub and head.hub != hub:
@@ -177,8 +179,8 @@ class Restoration:
         )
 
     def apply(self) -> int:
-        """Do it. Returns the generation that this hub starts from; `forgotten` then says which directory could not be
-        told that it was restored, and why. Raises ConfigError, StorageError."""
+        """Restore; return the generation that this hub starts from. `forgotten` then names the directory in which no
+        note could be written, and why. Raises ConfigError, StorageError."""
         self.check()
         with self._state.locked():
             moved, begun = list[Path](), False
@@ -187,7 +189,7 @@ class Restoration:
                 for path in self._in_the_way():
                     moved.append(path)
                     self._move(path, aside=True)
-                begun = True  # until then nothing there is of this restoration
+                begun = True  # from here on, files in there are of this restoration
                 self._configuration()
                 return self._rebuild()
             except BaseException as error:
@@ -197,7 +199,7 @@ class Restoration:
                         with contextlib.suppress(FileNotFoundError, StrangeLink), self._leading(path) as spot:
                             spot.unlink()
                 for path in moved:
-                    with contextlib.suppress(FileNotFoundError):  # it was not moved yet
+                    with contextlib.suppress(FileNotFoundError):  # not moved yet
                         self._move(path, aside=False)
                 if isinstance(error, StrangeLink):
                     raise ConfigError(str(error)) from error
@@ -206,7 +208,7 @@ class Restoration:
                 raise
 
     def _in_the_way(self) -> list[Path]:
-        """What is there and would be overwritten: entries of the state directory, configuration files that differ."""
+        """Return what would be overwritten: entries of the state directory, configuration files that differ."""
         state = self._state.path
         try:
             found = sorted(state.iterdir()) if state.exists() else []
@@ -220,21 +222,23 @@ class Restoration:
         return found
 
     def _former(self) -> str:
-        """A name that is free wherever something is moved to: a clock that starts anew at each boot says it again."""
+        """Return a name that is free wherever something is moved to: a clock that restarts at each boot gives the same
+        one again."""
         places = {self._state.path, *((self._config_dir / name).parent for name in self._contents.files)}
         said = f"former-{time.time():.0f}"
         names = itertools.chain((said,), (f"{said}-{n}" for n in itertools.count(2)))
         return next(name for name in names if not any(os.path.lexists(place / name) for place in places))
 
     def _leading(self, path: Path, made: Made | None = None) -> AbstractContextManager[Spot]:
-        """Held from the directory on that the administrator named: what lies in it may be the hub's user's."""
+        """Open a path relative to the directory that the administrator named: below it, entries may be the hub's user's
+        links."""
         state = self._state.path
         below = state if path.is_relative_to(state) else self._config_dir
         return leading(path, below, made, follow=False)
 
     def _move(self, path: Path, *, aside: bool) -> None:
-        """Where what is in the way does not count, or back. Its new place is durable before its old one is free: were
-        only that kept, it would be lost."""
+        """Move existing files aside, or back. The new name is synced before the old one is removed: if only the removal
+        reached the disk, the file would be lost."""
         former = self._leading(path.parent / self._aside / path.name, _kept_private if aside else None)
         with self._leading(path) as here, former as there:
             if aside:
@@ -259,7 +263,7 @@ class Restoration:
             with self._leading(self._config_dir / name, made) as spot:
                 holder = spot.owner()
                 owner = Owner(holder.st_uid, holder.st_gid)
-                if owner.uid == 0 != hubs.uid:  # as deploy/README.md has it: root's, and the hub's group reads it
+                if owner.uid == 0 != hubs.uid:  # owner root, readable by the hub's group, as in deploy/README.md
                     owner = Owner(0, owner.gid or hubs.gid)
                 shared = os.geteuid() == 0 == owner.uid != owner.gid
                 spot.write(data, 0o640 if shared else 0o600, partial(give, owner=owner))
@@ -268,7 +272,7 @@ class Restoration:
         state, hubs = self._state, owner_of(self._state.path)
         if os.geteuid() != 0 or hubs.uid == 0:
             hub_keys, generation = self._made_in(state)
-        else:  # SQLite opens by path, and whoever has this directory may put a link there
+        else:  # SQLite opens by path, and the directory's owner could put a link there
             with tempfile.TemporaryDirectory(prefix="ilot-", dir=_private_place()) as scratch:
                 hub_keys, generation = self._made_in(StateDir(Path(scratch)))
                 self._carry(Path(scratch), hubs)
@@ -278,7 +282,7 @@ class Restoration:
         return generation
 
     def _made_in(self, state: StateDir) -> tuple[keys.HubKeys, int]:
-        """All but what makes it count. The keys, and the generation."""
+        """Build everything except `enrolment.json`; return the keys and the generation."""
         contents = self._contents
         state.keys.mkdir(mode=0o700)
         for name, file in _KEY_FILES.items():
@@ -293,7 +297,7 @@ class Restoration:
         return hub_keys, generation
 
     def _carry(self, scratch: Path, hubs: Owner) -> None:
-        """What was made there, by descriptors into the state directory: it is some hundred KiB."""
+        """Copy the built files, some hundred KiB, by descriptors into the state directory."""
         given = partial(give, owner=hubs)
 
         def made(fresh: int, holder: os.stat_result) -> None:
@@ -309,7 +313,8 @@ class Restoration:
                 spot.write(path.read_bytes(), give=given)
 
     def _note(self, hub_keys: keys.HubKeys, generation: int) -> None:
-        """Here it must be kept; a stick that cannot be written to is not worth a hub that stays away."""
+        """Write the notes. The one in the state directory must succeed; a stick that cannot be written to does not stop
+        the restoration."""
         said = partial(
             generation_notes.record_generation,
             identity=hub_keys.identity,
@@ -325,7 +330,7 @@ class Restoration:
                 self.forgotten.append(f"{directory}: {error.strerror or error}")
 
     async def _remember(self, hub_keys: keys.HubKeys, path: Path) -> None:
-        """Write the small state as the buffer itself writes it: in a LOCAL record of a run that says nothing else."""
+        """Write the small state as the buffer does: in a LOCAL record of a run that holds nothing else."""
         buffer = await asyncio.to_thread(
             Buffer.open,
             path,
@@ -355,7 +360,7 @@ class Restoration:
 
 
 def _private_place() -> str | None:
-    """Where root alone can put anything, in memory where there is such a place: keys are written there."""
+    """Return a directory that only root can write to, in memory where there is one: keys are written there."""
     return next((place for place in ("/run", "/dev/shm") if os.access(place, os.W_OK)), None)  # noqa: S108
 
 
@@ -374,7 +379,7 @@ def _kept_private(fresh: int, holder: os.stat_result) -> None:
 
 
 def _checked(contents: backup.Contents, head: backup.Head, kid: bytes) -> tuple[Enrolment, Trust]:
-    """Whether the parts fit one another: keys, name, owner. Raises DecodeError, AuthFailed."""
+    """Check that the parts belong together: keys, name, owner. Raises DecodeError, AuthFailed."""
     try:
         enrolled = msgspec.json.decode(shallow_json(contents.enrolment), type=Enrolment)
         trust = read_trust(contents.trust, bytes.fromhex(enrolled.root))
@@ -391,14 +396,14 @@ def _checked(contents: backup.Contents, head: backup.Head, kid: bytes) -> tuple[
 
 
 def _stick(contents: backup.Contents, config_dir: Path) -> Path | None:
-    """`backup.directory` of its configuration, where it is there now. What cannot be told is none."""
+    """Return `backup.directory` of its configuration if it exists now, else None."""
     found = survey(config_dir / contents.config, contents.files).data
     part = found.get("backup") if isinstance(found, dict) else None
     named = part.get("directory") if isinstance(part, dict) else None
     path = config_dir / named if isinstance(named, str) and named else None
     try:
         return path if path is not None and path.is_dir() else None
-    except OSError:  # it may not be looked at
+    except OSError:  # not accessible
         return None
 
 
@@ -408,8 +413,8 @@ def _named(text: str, config_dir: Path) -> Path:
 
 
 def read_file(path: Path, hub: str = "") -> bytes:
-    """A backup's bytes; of a directory (a stick), the newest of `hub` that is whole. `hub` may be left out when only
-    one hub's are there. Raises ConfigError."""
+    """Return the bytes of a backup file; of a directory (a stick), the newest intact one of `hub`. `hub` may be left
+    out when there is only one hub's. Raises ConfigError."""
     try:
         if path.is_dir():
             hubs = backup_directory.hubs(path)
@@ -426,7 +431,7 @@ def read_file(path: Path, hub: str = "") -> bytes:
 
 
 def _whole(path: Path) -> bool:
-    """Whether a hub signed it; a stick that lost power, or a stranger, left something else."""
+    """Return whether a hub signed it; a power loss, or a stranger, may have left something else on the stick."""
     try:
         with path.open("rb") as file:
             backup.read(file.read(backup.MAX_DOCUMENT + 1))

@@ -1,4 +1,4 @@
-"""One change carried out: written, taken up, watched, kept; or everything back as it was. See
+"""Execution of one change: written, applied, watched, committed; or everything undone. See
 `hub.operations.config_changes`."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hub.core.actor import asker
 from hub.core.clock import Clock
 from hub.core.errors import ConfigError, DiskRefuses, HubError, StorageError
 from hub.operations.config_changes import health_gate
-from hub.operations.config_changes.health_gate import Stands
+from hub.operations.config_changes.health_gate import PartStatuses
 from hub.operations.config_changes.results import (
     COMMITTED,
     RELOADING,
@@ -30,7 +30,7 @@ from hub.operations.config_changes.results import (
     WAITING,
     WATCHING,
     WRITING,
-    asked_s,
+    confirm_seconds,
     origin,
 )
 
@@ -42,10 +42,10 @@ Audit = Callable[[str, dict[str, Any]], Awaitable[None]]
 _log = logging.getLogger("hub.config")
 
 
-class Carrying:
-    """`running` is the configuration that runs; `before` what there was before a change that waits for a word, which
-    came to be by `what`; `stage` where a change stands, `last` what became of the last one; `said` what a start undid,
-    `lost` what could not be taken back."""
+class ChangeRunner:
+    """Runner of one change at a time. `running` is the configuration that runs; `before` the one before a change that
+    waits for confirmation, which came from `what`; `stage` is the stage of a change, `last` the result of the last one;
+    `said` what a start undid, `lost` what could not be undone."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Carrying:
         models: Models,
         clock: Clock,
         reload: Reload,
-        stands: Callable[[], Stands],
+        stands: Callable[[], PartStatuses],
         audit: Audit,
         changed: Callable[[], None],
         said: str,
@@ -72,13 +72,14 @@ class Carrying:
         self.last: dict[str, Any] = {}
 
     def left(self) -> float | None:
-        """Seconds that are left to confirm it; None when nothing waits."""
+        """Return the seconds left to confirm the change; None when none waits."""
         return None if self.before is None else max(0.0, self._until - self._clock.monotonic())
 
     async def carry_out(
         self, proposed: Proposed, new: Loaded, found: Differences, arguments: dict[str, Any], what: str
     ) -> dict[str, Any]:
-        confirm_s = asked_s(arguments, new.config.config.confirm.total_seconds())
+        """Carry a change out; return its result for the call. See `hub.operations.config_changes`."""
+        confirm_s = confirm_seconds(arguments, new.config.config.confirm.total_seconds())
         self._origin = origin(arguments)
         author, reason, old = asker(arguments), str(arguments.get("reason") or "")[:500], self.running
         change = Change(
@@ -128,24 +129,26 @@ class Carrying:
                 self.stage = ""
 
     async def _reloaded(self, old: Loaded, new: Loaded, found: Differences) -> str:
-        """Reload; why it failed, "" when it did not."""
+        """Reload; return why it failed, "" when it did not."""
         try:
             await self._reload(old, new, found)
         except HubError as error:
             return str(error)
-        except Exception as error:  # a bug of a part: the change is taken back, the hub goes on
+        except Exception as error:  # a bug of a part: undo the change, and keep the hub running
             _log.exception("the configuration could not be reloaded")
             return f"{type(error).__name__}: {error}"
         return ""
 
-    async def _watch(self, before: Stands, changed: Iterable[tuple[str, str]], seconds: float, *, anyway: bool) -> str:
-        """The health gate; what is wrong, "" when nothing is."""
+    async def _watch(
+        self, before: PartStatuses, changed: Iterable[tuple[str, str]], seconds: float, *, anyway: bool
+    ) -> str:
+        """Run the health gate; return its objection, or ""."""
         keys = list(changed)
         end = self._clock.monotonic() + seconds
         await self._clock.sleep(POLL_S)
         while True:
             now, over = self._stands(), self._clock.monotonic() >= end
-            if why := health_gate.wrong(before, now, keys, over=over and not anyway):
+            if why := health_gate.objections(before, now, keys, over=over and not anyway):
                 return "; ".join(why)
             if over or health_gate.settled(now, keys):
                 return ""
@@ -154,7 +157,7 @@ class Carrying:
     async def commit(self, new: Loaded, proposed: Proposed, change: Change, what: str) -> None:
         try:
             await asyncio.to_thread(self._remember, new, proposed, change, what)
-        except StorageError as error:  # it runs all the same, and its files are written
+        except StorageError as error:  # the change runs all the same, and its files are written
             _log.error("%s", error)
         self.before, self.stage = None, ""
         self._problems.clear()
@@ -171,7 +174,7 @@ class Carrying:
         last_good.remember(self._kept, new)
 
     async def take_back(self, old: Loaded, proposed: Proposed, change: Change, why: str) -> dict[str, Any]:
-        """Everything as it was."""
+        """Undo a change; return its result for the call."""
         self.stage = RETURNING
         _log.warning("a change of the configuration is taken back; `ilot config log` says why")
         failed = ""
@@ -197,14 +200,14 @@ class Carrying:
             )
         except StorageError as error:
             _log.error("%s", error)
-        finally:  # together: whoever sees that nothing is under way any more sees what became of it
+        finally:  # stage and result change together: whoever sees the end also sees the result
             self.stage, self.last = "", {**self.last, "state": TAKEN_BACK, "why": why}
         await self._note(change.author, "taken back", proposed.digest, why)
         return {"state": TAKEN_BACK, "why": why}
 
     async def _note(self, author: str, what: str, version: str, why: str) -> None:
-        """In the audit log: who, what, and from where the change came. It has happened: where the disk refuses that,
-        it is said, and the answer still tells how the change stands."""
+        """Write author, origin and version into the audit log. The change has happened: if the disk refuses, that is
+        reported, and the answer still gives the state of the change."""
         try:
             await self._audit(author, {"config": what, "version": version[:12], "why": why, "from": self._origin})
         except (DiskRefuses, StorageError) as error:
@@ -212,7 +215,7 @@ class Carrying:
             _log.error("%s", self.said)
 
     async def _tried(self, proposed: Proposed, old: Loaded) -> Loaded:
-        """What a reload that failed half-way was on the way to."""
+        """Return the configuration that a failed reload was applying."""
         try:
             return await asyncio.to_thread(judge, self._path, proposed, self._models)
         except ConfigError:

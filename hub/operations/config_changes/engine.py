@@ -1,4 +1,4 @@
-"""The part of the hub that changes its configuration: what is asked, one thing after the other."""
+"""Service that changes the configuration of a running hub, one request after the other."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hub.config.source import contents, unchanged
 from hub.core.actor import asker
 from hub.core.clock import Clock
 from hub.core.errors import HubError
-from hub.operations.config_changes.apply import POLL_S, Audit, Carrying, Reload
-from hub.operations.config_changes.health_gate import Stands
-from hub.operations.config_changes.inspection import Looking
+from hub.operations.config_changes.apply import POLL_S, Audit, ChangeRunner, Reload
+from hub.operations.config_changes.health_gate import PartStatuses
+from hub.operations.config_changes.inspection import ConfigInspector
 from hub.operations.config_changes.results import (
     COMMITTED,
     FAILED,
@@ -39,10 +39,10 @@ Work = Callable[[], Awaitable[dict[str, Any]]]
 _log = logging.getLogger("hub.config")
 
 
-class Changing:
-    """`problems` are those of the file when the last good configuration runs, and are emptied when a right one does.
-    `stands` tells how every part stands, `audit` writes to the audit chain, `changed` says that the next backup is
-    due."""
+class ConfigChanger:
+    """Service behind the `config.*` calls. `problems` are those of the file while the last good configuration runs, and
+    are emptied when a valid one does. `stands` returns the status of every part, `audit` writes to the audit chain,
+    `changed` reports that the next backup is due."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Changing:
         models: Models,
         clock: Clock,
         reload: Reload,
-        stands: Callable[[], Stands],
+        stands: Callable[[], PartStatuses],
         audit: Audit,
         changed: Callable[[], None],
         said: str = "",
@@ -61,7 +61,7 @@ class Changing:
         self._started, self._problems, self._path = running, problems, running.path
         self._models, self._clock, self._audit = models, clock, audit
         self._history = History(kept)
-        self._do = Carrying(
+        self._do = ChangeRunner(
             running,
             problems,
             kept=kept,
@@ -74,7 +74,7 @@ class Changing:
             changed=changed,
             said=said,
         )
-        self._look = Looking(self._path, models, self._history, lambda: self._do.running, self.progress)
+        self._look = ConfigInspector(self._path, models, self._history, lambda: self._do.running, self.progress)
         self._turn = asyncio.Lock()
         self._jobs: asyncio.Queue[tuple[Work, asyncio.Future[dict[str, Any]]]] = asyncio.Queue()
         self._queued = 0
@@ -82,14 +82,14 @@ class Changing:
     # the part
 
     async def run(self) -> None:
-        """Remember what runs; take back what nobody confirms."""
+        """Record the running configuration in the history; undo changes that nobody confirms."""
         await self._remember_found()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work())
             group.create_task(self._wait_for_words())
 
     async def _work(self) -> None:
-        """Carry out what is asked for, one after the other: whoever asked may be gone before it is done."""
+        """Process requests, one after the other: a client may be gone before its request is done."""
         while True:
             work, answer = await self._jobs.get()
             try:
@@ -101,7 +101,7 @@ class Changing:
                 self._do.last = {**self._do.last, "state": FAILED, "why": str(said)}
                 if not answer.done():
                     answer.set_exception(said)
-                    answer.exception()  # told or not, it was looked at
+                    answer.exception()  # mark it as retrieved, or asyncio logs it when nobody awaits the answer
             else:
                 if not answer.done():
                     answer.set_result(result)
@@ -109,7 +109,7 @@ class Changing:
                 self._queued -= 1
 
     async def _given(self, work: Work, arguments: dict[str, Any]) -> dict[str, Any]:
-        """As a job; with `later`, answered before it is done."""
+        """Run the work as a job; with `later`, answer before it is done."""
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._queued += 1
         self._jobs.put_nowait((work, answer))
@@ -118,7 +118,7 @@ class Changing:
         return await asyncio.shield(answer)
 
     def hang_up(self) -> None:
-        """SIGHUP: take up what the files say by now; how it went stands in the log and in `ilot status`."""
+        """Apply the files as they are now (SIGHUP); the result is in the log and in `ilot status`."""
 
         async def work() -> dict[str, Any]:
             try:
@@ -144,7 +144,7 @@ class Changing:
                     await self._do.take_back(*self._do.before, "nobody confirmed it in time")
 
     def status(self) -> dict[str, Any]:
-        """For `ilot status`."""
+        """Return the state for `ilot status`."""
         return {
             "digest": self._do.running.digest, "mode": self._mode(),
             "managed_by": self._do.running.config.config.managed_by,
@@ -152,7 +152,7 @@ class Changing:
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
-        """What somebody should look at."""
+        """Return sentences for `ilot status` about what somebody should look at."""
         said = [self._do.lost] if self._do.lost else []
         if waiting := self._restart():
             said.append(f"a restart of the hub takes up: {', '.join(waiting)}")
@@ -163,7 +163,7 @@ class Changing:
         return said
 
     def calls(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
-        """See the methods."""
+        """Return the calls by name; see the methods."""
         return {
             "config.show": self._look.show, "config.check": self._look.check, "config.diff": self._diff,
             "config.apply": self._apply, "config.reload": self._reread, "config.log": self._look.log,
@@ -172,22 +172,23 @@ class Changing:
             "config.form": self._look.form, "zone.add": self._add_zone,
         }  # fmt: skip
 
-    # what is asked
+    # calls
 
     async def _diff(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{files | edits | revision} → as `config.apply` with `dry_run`; {revision, against} compares two versions;
-        {} what runs with what the files say."""
+        """Answer {files | edits | revision} as `config.apply` with `dry_run`; {revision, against} compares two
+        versions; {} the running configuration with the files."""
         if not arguments.get("against") and any(arguments.get(name) for name in ("files", "edits", "revision")):
             return await self._apply({**arguments, "dry_run": True})
         return await self._look.diff(arguments)
 
     async def _apply(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{files | edits | revision, base?, by, reason, dry_run?, anyway?, confirm_s?, later?} → {state, diff, digest,
-        instances, parts, restart, lockout, …}.
+        """Answer {files | edits | revision, base?, by, reason, dry_run?, anyway?, confirm_s?, later?} with {state,
+        diff, digest, instances, parts, restart, lockout, …}.
 
-        `base`: the digest that the caller started from. `anyway`: what is only away does not stop the change.
-        `later`: answer at once; `config.progress` tells the rest. Raises ConfigError with every problem, Conflict,
-        Managed, Busy, CannotWrite; nothing has changed then."""
+        `base`: the digest that the client started from. `anyway`: parts that are merely away do not stop the change.
+        `later`: answer at once; `config.progress` reports the rest. Raises ConfigError with every problem, Conflict,
+        ManagedExternally, Busy, CannotWrite; nothing has changed then.
+        """
         if arguments.get("dry_run"):
             return await self._applied(arguments)
         self._may_change()
@@ -210,17 +211,17 @@ class Changing:
             return {**plan, **await self._do.carry_out(proposed, new, found, arguments, what)}
 
     async def _add_zone(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{id, site, name?, by, reason?, dry_run?} → as `config.apply`; see `hub.operations.config_changes.zones`.
-        Raises ConfigError, and Conflict where the files say something else than what runs: what they say of this zone
-        is not looked at."""
+        """Answer {id, site, name?, by, reason?, dry_run?} as `config.apply`; see `hub.operations.config_changes.zones`.
+        Raises ConfigError, and Conflict where the files differ from the running configuration, since their zones are
+        not read here."""
         asked: dict[str, Any] = {name: arguments[name] for name in ("by", "origin", "dry_run") if name in arguments}
         reason = str(arguments.get("reason") or f"zone {arguments.get('id', '')}")
         edits, base = new_zone(self._do.running.config, arguments), self._do.running.digest
         return await self._apply({**asked, "edits": edits, "base": base, "reason": reason})
 
     async def _reread(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by, reason?, dry_run?, anyway?}: take up what the files say by now (SIGHUP, `ilot config reload`). Also
-        where the configuration is managed: whoever manages it writes the files."""
+        """Apply the files as they are now (SIGHUP, `ilot config reload`); {by, reason?, dry_run?, anyway?}. Also where
+        the configuration is managed: whoever manages it writes the files."""
         if arguments.get("dry_run"):
             return await self._taken_up(arguments)
         return await self._given(lambda: self._taken_up(arguments), arguments)
@@ -234,7 +235,7 @@ class Changing:
             before = {}
             if new.files != self._do.running.files:
                 before = await asyncio.to_thread(self._look.former, new)
-            # They are written already: what there was before is what ran.
+            # The files are written already: the former ones are those of the running configuration.
             written = {name: text for name, text in now.texts.items() if before.get(name) != text}
             proposed = Proposed(
                 before=before,
@@ -253,7 +254,7 @@ class Changing:
             return {**plan, **await self._do.carry_out(proposed, new, found, arguments, FOUND)}
 
     async def _confirm(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by}: a change that waits for a word stays."""
+        """Commit the change that waits for confirmation; {by}."""
         async with self._turn:
             if self._do.before is None:
                 raise HubError("no change waits to be confirmed" + self._last_words())
@@ -265,30 +266,30 @@ class Changing:
             return {"state": COMMITTED, "digest": self._do.running.digest}
 
     async def _revert(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by}: a change that waits for a word is taken back now."""
+        """Undo the change that waits for confirmation now; {by}."""
         async with self._turn:
             if self._do.before is None:
                 raise HubError("no change waits to be confirmed" + self._last_words())
             return await self._do.take_back(*self._do.before, f"{asker(arguments)} took it back")
 
     async def _progress(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{} → {stage, confirm_s, last}: how the change under way stands, and what became of the last one."""
+        """Answer {} with {stage, confirm_s, last}: the stage of the current change, and the result of the last one."""
         return self.progress()
 
     async def _stage(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{} → {stage, confirm_s, last}: the same in little, for what asks each second."""
+        """Answer {} with {stage, confirm_s, last} without details, for clients that ask each second."""
         stage = self._do.stage or (WRITING if self._queued else "")
         return {"stage": stage, "confirm_s": self._do.left(), "last": self._do.last}
 
     def progress(self) -> dict[str, Any]:
-        """See `config.progress`."""
+        """Return the answer of `config.progress`."""
         return {
             "stage": self._do.stage or (WRITING if self._queued else ""), "confirm_s": self._do.left(),
             "last": self._do.last, "running": self._do.running.digest,
             "restart": self._restart(), "problems": list(self._problems), "undone": self._do.said,
         }  # fmt: skip
 
-    # how it is done
+    # implementation
 
     def _plan(self, proposed: Proposed, found: Differences, new: Loaded) -> dict[str, Any]:
         return {
@@ -299,7 +300,7 @@ class Changing:
         }  # fmt: skip
 
     async def _remember_found(self) -> None:
-        """What this hub started with stands in its history."""
+        """Record the configuration that this hub started with in its history."""
         if self._problems:
             return
 
@@ -313,7 +314,7 @@ class Changing:
         except HubError as error:
             _log.error("%s", error)
 
-    # small questions
+    # predicates
 
     def _mode(self) -> str:
         return self._do.running.config.config.mode

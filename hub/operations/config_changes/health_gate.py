@@ -1,4 +1,4 @@
-"""After a change: did what was changed get through, and did nothing else get worse? It only compares."""
+"""Health gate after a change: whether the changed parts work, and no other part got worse. Pure comparison."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RANK = {RUNNING: 0, FINISHED: 0, WAITING: 1, STOPPED: 2, QUARANTINED: 2}
 
 
 class PartStatus(NamedTuple):
-    """How one part stands. `away`: what it speaks to does not answer."""
+    """Status of one part. `away`: its peer does not answer."""
 
     state: str
     error: str
@@ -24,20 +24,21 @@ class PartStatus(NamedTuple):
         return self.state == WAITING and bool(self.error)
 
 
-Stands = Mapping[Key, PartStatus]
+PartStatuses = Mapping[Key, PartStatus]
 
 
-def stands(health: Iterable[Health], others: Mapping[str, str]) -> dict[Key, PartStatus]:
-    """By part. `others`: what is no plugin (the link, the pages) → what is wrong with it, "" when nothing is."""
+def part_statuses(health: Iterable[Health], others: Mapping[str, str]) -> dict[Key, PartStatus]:
+    """Return the status by part. `others`: parts that are no plugins (the link, the pages) → their error, "" when there
+    is none."""
     found = {key_of(one): PartStatus(one.state, one.error, one.crashes, one.through) for one in health}
     for name, error in others.items():
         found["part", name] = PartStatus(WAITING if error else RUNNING, error, 0, not error)
     return found
 
 
-def wrong(before: Stands, now: Stands, changed: Iterable[Key], *, over: bool) -> list[str]:
-    """What speaks against the change, one sentence each. Failures count at once; what is only away, or was not heard of
-    yet, counts when the time is `over`."""
+def objections(before: PartStatuses, now: PartStatuses, changed: Iterable[Key], *, over: bool) -> list[str]:
+    """Return objections to the change, one sentence each. Failures count at once; a part that is merely away, or has
+    not reported yet, counts when the time is `over`."""
     found = []
     touched = set(changed)
     for key in [*touched, *(key for key in before if key not in touched)]:
@@ -55,6 +56,6 @@ def wrong(before: Stands, now: Stands, changed: Iterable[Key], *, over: bool) ->
     return found
 
 
-def settled(now: Stands, changed: Iterable[Key]) -> bool:
-    """Did all that was changed get through?"""
+def settled(now: PartStatuses, changed: Iterable[Key]) -> bool:
+    """Return whether every changed part works."""
     return all(key not in now or now[key].through or now[key].state == FINISHED for key in changed)

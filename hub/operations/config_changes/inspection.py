@@ -1,5 +1,4 @@
-"""The configuration looked at: its files, its forms, its versions, and what is wrong with what somebody proposes.
-Nothing here changes anything."""
+"""Read-only calls about the configuration: files, forms, versions, and problems of a proposal."""
 
 from __future__ import annotations
 
@@ -20,11 +19,12 @@ from hub.config.proposals import Proposed, diff, judge, lying_there, propose
 from hub.config.source import as_asked, contents, digest, digests, read, unchanged
 from hub.core.errors import ConfigError, HubError, Problem
 from hub.operations.config_changes.results import PLANNED
-from hub.operations.config_changes.validation import Judging
+from hub.operations.config_changes.validation import FileValidator
 
 
-class Looking:
-    """`running` gives the configuration that runs, `progress` how a change stands."""
+class ConfigInspector:
+    """Service behind the read-only calls. `running` returns the running configuration, `progress` the state of a
+    change."""
 
     def __init__(
         self,
@@ -36,10 +36,10 @@ class Looking:
     ) -> None:
         self._path, self._models, self._history = path, models, history
         self._running, self._progress = running, progress
-        self._judging = Judging(path, models, running)
+        self._judging = FileValidator(path, models, running)
 
     async def show(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{revision?} → {path, files, digest, running, mode, managed_by, problems, progress}: what lies there, or a
+        """Answer {revision?} with {path, files, digest, running, mode, managed_by, problems, progress}: the files, or a
         version of the history."""
         if arguments.get("revision"):
             revision = await asyncio.to_thread(self._history.find, str(arguments["revision"]))
@@ -55,8 +55,9 @@ class Looking:
         }  # fmt: skip
 
     async def form(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{at: [key, …], type?, filled?} → the form there (`hub.config.forms.Form`), the digest that it shows, and with
-        `filled` the edits that it means. `type`: of an entry that is not there yet. Raises ConfigError."""
+        """Answer {at: [key, …], type?, filled?} with the form there (`hub.config.forms.Form`), the digest that it
+        shows, and with `filled` the edits that it means. `type`: of an entry that does not exist yet. Raises
+        ConfigError."""
 
         def work() -> dict[str, Any]:
             from hub.config import forms
@@ -77,7 +78,7 @@ class Looking:
         return await asyncio.to_thread(work)
 
     def _said(self) -> tuple[Any, str]:
-        """What the files say by now, and its digest. Raises ConfigError."""
+        """Return the current contents of the files, and their digest. Raises ConfigError."""
         running = self._running()
         if running.asked and as_asked(self._path, running.asked):
             return running.data, running.digest
@@ -87,7 +88,7 @@ class Looking:
         return source.data, source.digest
 
     async def check(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{files | edits | revision} → {ok, problems}."""
+        """Answer {files | edits | revision} with {ok, problems}."""
         try:
             proposed = await self.proposed(arguments)
             await asyncio.to_thread(judge, self._path, proposed, self._models)
@@ -104,14 +105,14 @@ class Looking:
         return self._version(self._running().digest)
 
     def former(self, new: Loaded) -> dict[str, bytes]:
-        """The texts of what runs, from the history; nothing when they are not there."""
+        """Return the texts of the running configuration, from the history; {} when they are not there."""
         try:
             return self._history.texts(self._history.find(self._running().digest))
         except HubError:
             return {}
 
     async def log(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{} → {revisions, running}: the newest first."""
+        """Answer {} with {revisions, running}: the newest first."""
         revisions = await asyncio.to_thread(self._history.revisions)
         shown = [
             {
@@ -135,7 +136,7 @@ class Looking:
         return self._history.texts(self._history.find(revision))
 
     async def diff(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{revision, against} compares two versions; {} what runs with what the files say."""
+        """Compare two versions for {revision, against}; for {} the running configuration with the files."""
         if arguments.get("against"):
             both = [str(arguments["against"]), str(arguments.get("revision") or "")]
             texts = [await asyncio.to_thread(self._version, name) for name in both]
@@ -145,14 +146,14 @@ class Looking:
         return {"diff": diff(before, now), "state": PLANNED}
 
 
-class _Unasked(BaseModel):
-    """The options of what no form asks about."""
+class _NoOptions(BaseModel):
+    """Empty model of options, for parts whose form is not requested."""
 
 
 def _only(models: Models, data: Any, at: tuple[str, ...], kind: str = "") -> Models:
-    """The models that a form at this place needs: a plugin is imported for its own form, not for all others'."""
+    """Return the models that a form at this place needs: a plugin is imported for its own form, not for all others'."""
     if at[:1] == ("link",):
-        named = {kind: models.uplinks[kind] if kind in at[2:3] else _Unasked for kind in models.uplinks}
+        named = {kind: models.uplinks[kind] if kind in at[2:3] else _NoOptions for kind in models.uplinks}
         return Models(uplinks=named, packs=models.packs)
     if not at or at[0] not in ("integrations", "exporters", "notifiers"):
         return Models(packs=models.packs)
@@ -162,7 +163,7 @@ def _only(models: Models, data: Any, at: tuple[str, ...], kind: str = "") -> Mod
     kind = str(here.get("type") or name) if isinstance(here, dict) else kind or name
     if section == "integrations":
         ours = models.integrations
-        return Models({one: ours[one] if one == kind else (_Unasked, None) for one in ours}, packs=models.packs)
+        return Models({one: ours[one] if one == kind else (_NoOptions, None) for one in ours}, packs=models.packs)
     known = models.exporters if section == "exporters" else models.notifiers
-    asked = {one: known[one] if one == kind else _Unasked for one in known}
+    asked = {one: known[one] if one == kind else _NoOptions for one in known}
     return Models(exporters=asked, packs=models.packs) if section == "exporters" else Models(notifiers=asked)

@@ -1,4 +1,4 @@
-"""What is said of a change of the configuration: how it stands, what became of it, and why it is refused."""
+"""Results, stages and errors of a change of the configuration."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from typing import Any
 from hub.core.errors import HubError
 
 LINGER_S = 1.0
-"""A change of the pages waits so long before they move: whoever asked for it reads the answer first."""
+"""Seconds before a change of the pages restarts them, so that the client reads the answer first."""
 
-# what became of a change
+# results of a change
 SAME, PLANNED, COMMITTED, UNCONFIRMED, TAKEN_BACK = "same", "planned", "committed", "unconfirmed", "taken-back"
 UNDER_WAY, FAILED = "under-way", "failed"
-# where a change under way stands
+# stages of a change
 WRITING, RELOADING, WATCHING, WAITING, RETURNING = "writing", "reloading", "watching", "waiting", "returning"
 
 
 class ManagedExternally(HubError):
-    """The configuration is somebody else's to change."""
+    """The configuration is managed by somebody else."""
 
     exit_code = 5
 
 
 class Busy(HubError):
-    """A change is under way."""
+    """A change is in progress."""
 
     exit_code = 6
 
 
-LONGEST_S = 900.0
-"""A change that waits for a word waits no longer."""
+MAX_CONFIRM_S = 900.0
+"""Maximum seconds that a change waits for confirmation."""
 
 
-def asked_s(arguments: dict[str, Any], otherwise: float) -> float:
-    """`confirm_s`: how long to wait for a word, in seconds. Raises HubError: before anything is written."""
+def confirm_seconds(arguments: dict[str, Any], otherwise: float) -> float:
+    """Return `confirm_s`: how long to wait for confirmation, in seconds. Raises HubError before anything is written."""
     asked = arguments.get("confirm_s") or otherwise
     if isinstance(asked, str):
         try:
@@ -42,9 +42,10 @@ def asked_s(arguments: dict[str, Any], otherwise: float) -> float:
             asked = None
     if not isinstance(asked, int | float) or not asked > 0:
         raise HubError("`confirm_s` is a number of seconds above 0: so long a change waits to be confirmed")
-    return min(LONGEST_S, asked)
+    return min(MAX_CONFIRM_S, asked)
 
 
 def origin(arguments: dict[str, Any]) -> str:
-    """From where: the address of a browser, or "local": the control socket answers this machine's own user alone."""
+    """Return where the request came from: the address of a browser, or "local", since the control socket answers only
+    this machine's own user."""
     return str(arguments.get("origin") or "local")[:64]

@@ -1,11 +1,10 @@
-"""What is wrong with the files as they lie there: judged when something that the judgement depends on is another, and
-told again as long as nothing is.
+"""Validation of the files on the disk. The result is cached until something that it depends on changes.
 
-It depends on every file that the first one includes, be it there or not, on the secrets, and on what packs are
-installed; a change of the plugins themselves is a new start of the hub. What runs was judged before: where its files
-lie there unchanged they are not parsed again, since the YAML parser stays in memory once it has run.
+It depends on every file that the first one includes, whether it exists or not, on the secrets, and on the installed
+packs; a change of the plugins themselves needs a restart of the hub. The running configuration was validated before:
+while its files are unchanged they are not parsed again, since the YAML parser stays in memory once it has run.
 
-Blocking: call in a thread; one judgement is made at a time, and whoever asks meanwhile gets the same.
+Blocking: call in a thread; one validation runs at a time, and concurrent callers get the same result.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from hub.config.source import as_asked, contents, digest, digests, survey
 from hub.core.errors import ConfigError, Problem
 
 
-class Judged(NamedTuple):
-    """`texts`: the files as they lie there, as far as they can be read; `problems`: all that is wrong with them."""
+class ValidationResult(NamedTuple):
+    """`texts`: the readable files; `problems`: everything that is wrong with them."""
 
     texts: dict[str, bytes]
     problems: list[Problem]
 
 
-class _Known(NamedTuple):
+class _CachedResult(NamedTuple):
     asked: dict[str, str]
     around: Hashable
     names: list[str]
@@ -41,21 +40,21 @@ class _Known(NamedTuple):
     problems: list[Problem]
 
 
-class Judging:
-    """`running` gives the configuration that runs."""
+class FileValidator:
+    """Validator of the files on the disk. `running` returns the running configuration."""
 
     def __init__(self, path: Path, models: Models, running: Callable[[], Loaded]) -> None:
         self._path, self._models, self._running = path, models, running
-        self._known: _Known | None = None
+        self._known: _CachedResult | None = None
         self._one = threading.Lock()
 
-    def __call__(self) -> Judged:
-        """Raises ConfigError when the first file cannot be read at all."""
+    def __call__(self) -> ValidationResult:
+        """Validate. Raises ConfigError when the first file cannot be read at all."""
         with self._one:
             around = (secrets.stamp(self._path.parent), self._models.packs_stamp())
             return self._again(around) or self._of_running(around) or self._anew(around)
 
-    def _again(self, around: Hashable) -> Judged | None:
+    def _again(self, around: Hashable) -> ValidationResult | None:
         known = self._known
         if known is None or known.around != around or not as_asked(self._path, known.asked):
             return None
@@ -63,10 +62,11 @@ class Judging:
             texts = contents(self._path, known.names)
         except ConfigError:
             return None
-        return Judged(texts, known.problems) if digest(digests(texts)) == known.digest else None
+        return ValidationResult(texts, known.problems) if digest(digests(texts)) == known.digest else None
 
-    def _of_running(self, around: Hashable) -> Judged | None:
-        """Without a parser: right as it runs, or somebody has to look for the lines."""
+    def _of_running(self, around: Hashable) -> ValidationResult | None:
+        """Return the result without a parser when the files are the running ones; None where a parser has to find the
+        lines."""
         running = self._running()
         if not running.asked or not as_asked(self._path, running.asked):
             return None
@@ -79,10 +79,10 @@ class Judging:
         built, wrong = build(reveal(running.data, vault, found, broken), self._models, broken)
         if built is None or found or wrong or vault.problems:
             return None
-        self._known = _Known(dict(running.asked), around, list(texts), running.digest, [])
-        return Judged(texts, [])
+        self._known = _CachedResult(dict(running.asked), around, list(texts), running.digest, [])
+        return ValidationResult(texts, [])
 
-    def _anew(self, around: Hashable) -> Judged:
+    def _anew(self, around: Hashable) -> ValidationResult:
         source = survey(self._path)
         problems = source.problems
         if not source.fatal:
@@ -92,5 +92,5 @@ class Judging:
                 problems = error.problems
         names = list(source.files) or [self._path.name]
         texts = contents(self._path, names)
-        self._known = _Known(source.asked, around, names, digest(digests(texts)), problems)
-        return Judged(texts, problems)
+        self._known = _CachedResult(source.asked, around, names, digest(digests(texts)), problems)
+        return ValidationResult(texts, problems)

@@ -1,7 +1,7 @@
-"""The one amendment of the configuration that a technicien may make: a zone that was not there, of a known site. Pure.
+"""The one change of the configuration that a technicien may make: a new zone of a known site. Pure.
 
-Commissioning finds rooms that nobody wrote down. A whole file, or any other option, stays with an administrateur: this
-call has no way to say a purpose, a use or a limit, and what a zone says already it does not touch.
+Commissioning finds rooms that are not in the file. A whole file, or any other option, is left to an administrateur:
+this call cannot set a purpose, a use or a limit, and it does not change an existing zone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ LONGEST = 100
 
 
 def new_zone(config: Core, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """{id, site, name?} → the edits that add it. Raises ConfigError: no id, an id that is taken, an unknown site."""
+    """Return the edits that add a zone, from {id, site, name?}. Raises ConfigError: no id, an id that is taken, an
+    unknown site."""
     zone, site = (str(arguments.get(name) or "").strip() for name in ("id", "site"))
     if not PLACE_ID.fullmatch(zone):
         raise ConfigError(f"{zone!r} is no id of a zone: letters a-z, digits, `-` and `_`, as in `classes-2`")

@@ -1,15 +1,15 @@
-"""The folder that `ilot crisis export` writes: what others need of this hub, made with no network.
+"""Folder that `ilot crisis export` writes: the data of this hub that others need, made with no network.
 
-    LISEZ-MOI.txt         what is in it, in French and English
+    LISEZ-MOI.txt         contents, in French and English
     MANIFEST.json         {hub, identity, made, files: {name: [bytes, SHA-256 in hex]}}; identity: Ed25519, base64
-    MANIFEST.sig          Ed25519 by the hub's identity over "ilot/crisis/1\\0" and the bytes of MANIFEST.json, base64
-    buffer/<stream>/…     segments of the buffer as they lie on the disk: sealed, only the owner opens them
+    MANIFEST.sig          Ed25519 by the hub's identity over "ilot/crisis/1\0" and the bytes of MANIFEST.json, base64
+    buffer/<stream>/…     segments of the buffer as they are on the disk: sealed, only the owner opens them
     state.backup          the state backup, sealed to the owner's recovery key
     configuration/…       the files of the configuration; secrets are references in them
     status.json devices.json alerts.json audit.json
-    <name>.error.txt      instead of one of them that this hub could not make or read: why. The others are there
+    <name>.error.txt      in place of a file that this hub could not make or read: the reason. The others are there
 
-Blocking: never on the event loop. Whoever checks it needs the hub's id alone: it is made of the identity.
+Blocking: never on the event loop. A verifier needs the hub's id alone, which is derived from the identity.
 """
 
 from __future__ import annotations
@@ -48,9 +48,11 @@ them. ilot crisis verify FOLDER checks that this folder is whole and comes from 
 def write(
     directory: Path, *, hub: str, made: float, identity: Ed25519PrivateKey, buffer: Path, files: Mapping[str, bytes]
 ) -> dict[str, Any]:
-    """Write a new folder; returns {directory, files, bytes, missing}: `missing` names what there is an error of
-    instead. Raises HubError when it is there already, StorageError
-    when the disk does not take it: then the folder stays without its manifest and proves nothing."""
+    """Write a new folder; return {directory, files, bytes, missing}: `missing` names the files replaced by an error.
+
+    Raises HubError when the folder exists already, StorageError when the disk refuses: then the folder stays without
+    its manifest and proves nothing.
+    """
     try:
         directory.mkdir(parents=False)
     except FileExistsError:
@@ -84,7 +86,8 @@ def write(
 
 
 async def gathered(parts: Mapping[str, Callable[[], Awaitable[bytes]]]) -> dict[str, bytes]:
-    """The files of an export by name: one that cannot be made leaves the others, and says why in its place."""
+    """Return the files of an export by name; one that cannot be made is replaced by its error, and the others are
+    kept."""
     found = {}
     for name, make in parts.items():
         try:
@@ -103,7 +106,7 @@ def _parts(buffer: Path, files: Mapping[str, bytes]) -> Iterator[tuple[str, byte
                 name = f"buffer/{stream.name}/{segment.name}"
                 try:
                     data = segment.read_bytes()
-                except FileNotFoundError:  # acknowledged and gone meanwhile
+                except FileNotFoundError:  # acknowledged and deleted meanwhile
                     continue
                 except OSError as error:
                     name, data = name + ERROR, f"{error}\n".encode()
@@ -120,7 +123,7 @@ def _put(path: Path, data: bytes) -> None:
 
 
 def verify(directory: Path, hub: str) -> list[str]:
-    """What is wrong with such a folder, one sentence each; empty when it is whole and of this hub."""
+    """Return the problems of such a folder, one sentence each; empty when it is complete and of this hub."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 

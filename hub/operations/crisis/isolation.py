@@ -1,8 +1,8 @@
-"""Who is cut off when a hub is isolated. Pure.
+"""Selection of the integrations that stop when a hub is isolated. Pure.
 
 An integration goes on when its owner declared a perimeter for it (a locked room, a network of its own), when the
-configuration names it in `crisis.keep`, or when none of its options is an address on a network: it hangs on a
-serial line, a radio, this machine. Every other one stops, and so do all exporters and notifiers.
+configuration names it in `crisis.keep`, or when none of its options is an address on a network: it is on a serial line,
+a radio, or this machine. Every other one stops, and so do all exporters and notifiers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LOCAL = frozenset({"", "localhost"})
 
 
 class Verdict(NamedTuple):
-    """`why` says it in a sentence, `why_fr` in French."""
+    """Whether a plugin goes on. `why` gives the reason in a sentence, `why_fr` in French."""
 
     name: str
     goes_on: bool
@@ -27,8 +27,8 @@ class Verdict(NamedTuple):
     why_fr: str = ""
 
 
-def outside(name: str, options: Any, *, perimeter: bool, kept: Iterable[str]) -> Verdict:
-    """What becomes of one integration whose options are plain data."""
+def isolation_verdict(name: str, options: Any, *, perimeter: bool, kept: Iterable[str]) -> Verdict:
+    """Return the verdict on one integration, whose options are plain data."""
     if name in kept:
         return Verdict(name, True, "crisis.keep names it", "crisis.keep la nomme")
     if perimeter:
@@ -42,8 +42,8 @@ def outside(name: str, options: Any, *, perimeter: bool, kept: Iterable[str]) ->
 
 
 def addresses(options: Any, key: str = "") -> Iterator[str]:
-    """Hosts that options name: values of keys that say so, whatever is a URL or `host:port` beside a line, and every IP
-    address wherever it stands: that of a multicast group reaches other machines too."""
+    """Yield the hosts in options: values of keys that name one, every URL, `host:port` unless it is beside a line, and
+    every IP address wherever it stands; that of a multicast group reaches other machines too."""
     if isinstance(options, dict):
         for name, value in options.items():
             yield from addresses(value, str(name))

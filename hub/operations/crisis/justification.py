@@ -1,4 +1,4 @@
-"""Who asks for something in a crisis, and why: nothing is done without a reason. Pure."""
+"""Author and reason of an action in a crisis: none is done without a reason. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hub.core.actor import asker
 from hub.core.errors import HubError
 
 
-def reasoned(arguments: Mapping[str, Any], longest: int = 200) -> tuple[str, str]:
-    """By whom, and why, cut to so many characters. Raises HubError without a reason."""
+def author_and_reason(arguments: Mapping[str, Any], longest: int = 200) -> tuple[str, str]:
+    """Return author and reason, cut to `longest` characters. Raises HubError without a reason."""
     why = str(arguments.get("why") or "").strip()[:longest]
     if not why:
         raise HubError("say why: it stands in the audit log and on every page until the crisis is over")

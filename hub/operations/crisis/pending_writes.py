@@ -1,4 +1,4 @@
-"""What the store knows of a crisis, and what it does not know yet because the disk refuses."""
+"""Crisis states that are not stored yet, because the disk refuses."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hub.core.errors import StorageError
 from hub.operations.crisis.state import KEY, State, decode, encode
 
 
-class Memory(Protocol):
-    """`hub.core.store.Store`, as much as is needed of it."""
+class AuditStore(Protocol):
+    """The part of `hub.core.store.Store` that is used here."""
 
     async def get(self, key: str) -> bytes | None: ...
     async def audit(
@@ -27,10 +27,10 @@ class _Entry(NamedTuple):
 
 
 class PendingWrites:
-    """`kept` is the state that a restart would find. What is owed to the audit log is written in its order, each entry
-    with the state that it led to; one that came late says so: `late_s`, whole seconds."""
+    """Queue of states and their audit entries. `kept` is the state that a restart would find. Entries are written in
+    order, each with the state that it led to; a late one says so: `late_s`, whole seconds."""
 
-    def __init__(self, memory: Memory, now: Callable[[], float]) -> None:
+    def __init__(self, memory: AuditStore, now: Callable[[], float]) -> None:
         self._memory, self._now = memory, now
         self._owed: list[_Entry] = []
         self._turn = asyncio.Lock()
@@ -38,25 +38,25 @@ class PendingWrites:
         self.error = ""
 
     @property
-    def owes(self) -> bool:
+    def pending(self) -> bool:
         return bool(self._owed)
 
     async def load(self) -> State:
-        """Raises StorageError."""
+        """Load the stored state. Raises StorageError."""
         self.kept = decode(await self._memory.get(KEY))
         return self.kept
 
-    def owe(self, state: State, at: float, who: str, what: Mapping[str, object]) -> None:
-        """This holds since `at` (Unix seconds), and is to be remembered with its audit."""
+    def add(self, state: State, at: float, who: str, what: Mapping[str, object]) -> None:
+        """Queue a state that holds since `at` (Unix seconds), with its audit entry."""
         self._owed.append(_Entry(state, at, who, what))
 
-    def disown(self) -> None:
-        """The newest entry did not come to pass."""
+    def discard(self) -> None:
+        """Remove the newest entry, whose action did not happen."""
         self._owed.pop()
         self.error = "" if not self._owed else self.error
 
-    async def settle(self) -> None:
-        """Write down what is owed. Raises StorageError, and still owes what was not written."""
+    async def flush(self) -> None:
+        """Write the queue. Raises StorageError, and keeps the entries that were not written."""
         async with self._turn:
             while self._owed:
                 state, at, who, what = self._owed[0]

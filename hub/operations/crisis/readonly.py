@@ -1,7 +1,7 @@
-"""What may still be asked of a hub that is read-only. Pure.
+"""Calls that a read-only hub still answers. Pure.
 
-All that anybody asks of a hub is a call: of the CLI, of the pages, of their API. A call that is not in the table is
-refused: a new one is forgotten on the safe side.
+Every request to a hub is a call: of the CLI, of the pages, of their API. A call that is not in the table is refused, so
+a new one that is forgotten here fails safe.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ READS = frozenset({
     "crisis.status", "crisis.isolate", "crisis.readonly", "crisis.end", "crisis.export", "crisis.runbook",
     "crisis.sampling.plan", "crisis.sampling.restore", "crisis.sampling.status",
 })  # fmt: skip
-"""Looking, answering alerts, stopping writes, withdrawing a consent, which nobody may hinder, leaving the crisis.
-Sampling that is raised may be given back: what is polled at once, what a downlink must be told when the hub may write
-again."""
+"""Calls that read, answer alerts, stop writes, withdraw a consent, which nobody may hinder, or leave the crisis. Raised
+sampling may be given back: polled devices at once, others by a downlink when the hub may write again."""
 
 
 class ReadOnly(HubError):
@@ -41,14 +40,14 @@ class ReadOnly(HubError):
     reason = "read-only"
 
 
-def refused(call: str) -> bool:
-    """Whether a read-only hub refuses this call."""
+def is_refused(call: str) -> bool:
+    """Return whether a read-only hub refuses this call."""
     return call not in READS
 
 
-def guarded(calls: Mapping[str, Call], state: Callable[[], State]) -> dict[str, Call]:
-    """The calls of a hub; while it is read-only, those that change something raise ReadOnly."""
-    return {name: _guarded(name, call, state) if refused(name) else call for name, call in calls.items()}
+def guard(calls: Mapping[str, Call], state: Callable[[], State]) -> dict[str, Call]:
+    """Return the calls of a hub so that, while it is read-only, those that change something raise ReadOnly."""
+    return {name: _guarded(name, call, state) if is_refused(name) else call for name, call in calls.items()}
 
 
 def _guarded(name: str, call: Call, state: Callable[[], State]) -> Call:

@@ -1,6 +1,6 @@
-"""The sheet for the day when the network is down: one page to print, in French, made of the configuration. Pure.
+"""Runbook for a day without network: one page to print, in French, made of the configuration. Pure.
 
-It holds no secret: who has a key of what is said by role. Contacts come from `crisis.contacts`.
+It holds no secret: roles say who has which key. Contacts come from `crisis.contacts`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from hub.operations.crisis.isolation import Verdict
 
 
 class Facts(NamedTuple):
-    """`contacts`: role → name and number; `plugins`: what would go on and what would stop; `writable`: device → metrics
-    that may be written; `autonomy`: in words, as measured now, "" while it is not known; `longest`: how long
-    sampling is raised at most, in words."""
+    """Data of the page. `contacts`: role → name and number; `plugins`: which would go on and which would stop;
+    `writable`: device → metrics that may be written; `autonomy`: in words, as measured now, "" while it is not known;
+    `longest`: the maximum time of raised sampling, in words."""
 
     hub: str
     title: str
@@ -46,13 +46,13 @@ STYLE = (
 
 
 _WHY = '<span>--why "…"</span>'
-"""At no hyphen of an option a line ends."""
+"""Markup that keeps a line from breaking at the hyphens of an option."""
 NO_CONTACTS = "<p>À compléter : <code>crisis.contacts</code> dans la configuration.</p>"
 NOTHING_WRITABLE = "<p>Rien : il ne fait que lire.</p>"
 
 
 def page(facts: Facts) -> str:
-    """HTML of its own: no script, nothing from elsewhere."""
+    """Return a self-contained HTML page: no script, nothing from elsewhere."""
     goes_on = [one for one in facts.plugins if one.goes_on]
     stops = [one for one in facts.plugins if not one.goes_on]
     contacts = "".join(
@@ -113,7 +113,7 @@ par la collectivité. Les capteurs ne sont pas touchés.</p>
 
 
 def spell(seconds: float | None) -> str:
-    """A span for people, in French; "" where it is not known."""
+    """Return a time span for people, in French; "" where it is not known."""
     if seconds is None:
         return ""
     hours = int(seconds // 3600)

@@ -1,4 +1,4 @@
-"""The crisis of one hub: calls `crisis.status`, `crisis.isolate`, `crisis.readonly`, `crisis.end`, `crisis.export`,
+"""Service of crisis mode: calls `crisis.status`, `crisis.isolate`, `crisis.readonly`, `crisis.end`, `crisis.export`,
 `crisis.runbook`."""
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from hub.core.actor import asker
 from hub.core.backoff import Backoff
 from hub.core.errors import HubError, StorageError
 from hub.operations.crisis.isolation import Verdict
-from hub.operations.crisis.justification import reasoned
-from hub.operations.crisis.pending_writes import Memory, PendingWrites
+from hub.operations.crisis.justification import author_and_reason
+from hub.operations.crisis.pending_writes import AuditStore, PendingWrites
 from hub.operations.crisis.state import ISOLATED, READ_ONLY, State
 
 AGAIN_S, SELDOM_S = 5.0, 60.0
-"""How soon, and then how often, a disk that refused is asked again."""
+"""Seconds until a refused write is first repeated, and then between repetitions."""
 
 _log = logging.getLogger("hub.crisis")
 
 
 class CrisisActions(Protocol):
-    """What a crisis does to the hub's parts; each may be done twice."""
+    """Operations of a crisis on the hub's parts; each may be called twice."""
 
     async def cut(self) -> None:
-        """Close every way out; who is cut off stops."""
+        """Close every connection to the outside, and stop the integrations concerned."""
         ...
 
     async def join(self) -> None:
-        """Open them again."""
+        """Reopen them."""
         ...
 
     def freeze(self, frozen: bool) -> None:
@@ -39,33 +39,34 @@ class CrisisActions(Protocol):
         ...
 
     def verdicts(self) -> list[Verdict]:
-        """Who would be cut off, and who would go on."""
+        """Return which plugins would stop, and which would go on."""
         ...
 
     def digest(self) -> str:
-        """Of the configuration that runs."""
+        """Return the digest of the running configuration."""
         ...
 
 
 class Sampling(Protocol):
-    """`hub.operations.crisis.sampling.service.Sampling`, as much as is needed of it."""
+    """The part of `hub.operations.crisis.sampling.service.Sampling` that is used here."""
 
     @property
     def holds(self) -> bool: ...
     @property
     def digest(self) -> str: ...
-    def told(self) -> dict[str, Any]: ...
+    def summary(self) -> dict[str, Any]: ...
     async def load(self) -> None: ...
     async def restore(self, by: str, why: str) -> None: ...
 
 
 class Crisis:
-    """`export` writes the folder and says what is in it; `runbook` gives the printable page."""
+    """Crisis mode of one hub. `export` writes the folder and returns its contents; `runbook` returns the printable
+    page."""
 
     def __init__(
         self,
-        memory: Memory,
-        hands: CrisisActions,
+        memory: AuditStore,
+        actions: CrisisActions,
         now: Callable[[], float],
         *,
         export: Callable[[Path], Awaitable[dict[str, Any]]],
@@ -73,8 +74,8 @@ class Crisis:
         sampling: Sampling | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._hands, self._now, self._sleep = hands, now, sleep
-        self._remembering = PendingWrites(memory, now)
+        self._actions, self._now, self._sleep = actions, now, sleep
+        self._pending = PendingWrites(memory, now)
         self._export, self._runbook = export, runbook
         self._sampling = sampling
         self._turn = asyncio.Lock()
@@ -82,34 +83,34 @@ class Crisis:
         self.state = State()
 
     async def load(self) -> None:
-        """What held when the hub stopped holds again, before anything speaks."""
-        self.state = await self._remembering.load()
+        """Restore the state of the last run, before anything is sent."""
+        self.state = await self._pending.load()
         if self.state.read_only:
-            self._hands.freeze(True)
+            self._actions.freeze(True)
         if self.state.isolated:
-            await self._hands.cut()
+            await self._actions.cut()
         if self._sampling is not None:
             await self._sampling.load()
         if self.state.holds:
             _log.warning("this hub is still %s, as before its restart", " and ".join(self.state.names))
 
     async def run(self) -> None:
-        """Where the disk refused to remember what holds, ask it again until it does."""
+        """Repeat writes that the disk refused, until it accepts them."""
         while True:
             await self._owes.wait()
             pauses = Backoff(AGAIN_S, SELDOM_S)
-            while self._remembering.owes:
+            while self._pending.pending:
                 await self._sleep(pauses.next())
-                await self._settle()
+                await self._flush()
             self._owes.clear()
 
     def status(self) -> dict[str, Any]:
-        """`remembered`: whether a restart would leave it so. `error`: why the disk did not take all of it, "" when
-        it did."""
+        """Return the state. `remembered`: a restart would keep it. `error`: why the disk did not store all of it, or
+        ""."""
         state = self.state
         return {
             "isolated": state.isolated, "read_only": state.read_only, "since": state.since if state.holds else None,
-            "by": state.by, "why": state.why, "remembered": self._stands, "error": self._remembering.error,
+            "by": state.by, "why": state.why, "remembered": self._is_remembered, "error": self._pending.error,
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
@@ -117,17 +118,17 @@ class Crisis:
         if state.holds:
             how = " and ".join(state.names)
             said.append(f"this hub is {how} since {state.by} said so ({state.why}): `ilot crisis end` leaves it")
-        if not self._stands:
-            why = self._remembering.error or "it has not answered yet"
+        if not self._is_remembered:
+            why = self._pending.error or "it has not answered yet"
             said.append(
                 f"the disk does not remember the state of crisis, a restart would undo it: {why}; it is tried again"
             )
         return said
 
     @property
-    def _stands(self) -> bool:
-        """Whether a restart would leave it as it is."""
-        return self._remembering.kept.names == self.state.names
+    def _is_remembered(self) -> bool:
+        """Return whether a restart would keep the state."""
+        return self._pending.kept.names == self.state.names
 
     def calls(self) -> dict[str, Any]:
         return {
@@ -136,87 +137,87 @@ class Crisis:
         }  # fmt: skip
 
     async def _status(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        verdicts = [one._asdict() for one in self._hands.verdicts()]
+        verdicts = [one._asdict() for one in self._actions.verdicts()]
         return {**self.status(), "sampling": self._raised(), "parts": verdicts}
 
     def _raised(self) -> dict[str, Any] | None:
-        """How raised sampling stands, None where it is as ever."""
-        told = self._sampling.told() if self._sampling is not None else None
+        """Return the state of raised sampling, None where it is as usual."""
+        told = self._sampling.summary() if self._sampling is not None else None
         return None if told is None or (told["phase"] == "over" and not told["unconfirmed"]) else told
 
     async def _isolate(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by, why, dry_run} → as `crisis.status`."""
+        """Answer {by, why, dry_run} as `crisis.status`."""
         return await self._enter(ISOLATED, arguments)
 
     async def _read_only(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by, why, dry_run} → as `crisis.status`."""
+        """Answer {by, why, dry_run} as `crisis.status`."""
         return await self._enter(READ_ONLY, arguments)
 
     async def _enter(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments.get("dry_run"):
             return await self._status({})
-        by, why = reasoned(arguments)
+        by, why = author_and_reason(arguments)
         async with self._turn:
             at = self._now()
-            self.state = self.state.entered(name, now=at, by=by, why=why, digest=self._hands.digest())
-            try:  # at once: a disk that refuses, or that hangs, must not keep a way out open
+            self.state = self.state.entered(name, now=at, by=by, why=why, digest=self._actions.digest())
+            try:  # act before the write: a disk that refuses, or hangs, must not keep a connection open
                 if name == ISOLATED:
-                    await self._hands.cut()
+                    await self._actions.cut()
                 else:
-                    self._hands.freeze(True)
+                    self._actions.freeze(True)
                 _log.warning("this hub is %s now", name)
             finally:
-                self._owe(self.state, at, by, {"crisis": name, "why": why})
-        await self._settle()
+                self._remember(self.state, at, by, {"crisis": name, "why": why})
+        await self._flush()
         return await self._status({})
 
     async def _end(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Everything of it, raised sampling too. {by, why} → as `crisis.status`, and `same`: whether the configuration
-        is what it was at the beginning."""
-        by, why = reasoned(arguments)
+        """End all states, raised sampling too. Answer {by, why} as `crisis.status`, and `same`: whether the
+        configuration is the one at the beginning."""
+        by, why = author_and_reason(arguments)
         async with self._turn:
             before, raised = self.state, self._sampling is not None and self._sampling.holds
             if not (before.holds or raised):
                 raise HubError("this hub is in no crisis: there is nothing to leave")
             digests = {before.digest, self._sampling.digest if self._sampling is not None and raised else ""}
-            same = digests <= {"", self._hands.digest()}
-            self._owe(State(), self._now(), by, {"crisis": "end", "why": why, "same": same})
+            same = digests <= {"", self._actions.digest()}
+            self._remember(State(), self._now(), by, {"crisis": "end", "why": why, "same": same})
             try:
-                await self._remembering.settle()
+                await self._pending.flush()
             except StorageError:
-                if self._remembering.kept.holds:  # a restart would bring it back: what is open must stay open
-                    self._remembering.disown()
+                if self._pending.kept.holds:  # a restart would bring the state back, so stay in it and report the error
+                    self._pending.discard()
                     raise
             self.state = State()
-            self._hands.freeze(False)
-            await self._hands.join()
+            self._actions.freeze(False)
+            await self._actions.join()
             if self._sampling is not None:
                 await self._sampling.restore(by, why)
             _log.warning("the crisis is over; the configuration is %s", "the same as before" if same else "another one")
         return {**await self._status({}), "same": same}
 
-    def _owe(self, state: State, at: float, by: str, what: dict[str, object]) -> None:
-        self._remembering.owe(state, at, by, what)
+    def _remember(self, state: State, at: float, by: str, what: dict[str, object]) -> None:
+        self._pending.add(state, at, by, what)
         self._owes.set()
 
-    async def _settle(self) -> None:
-        before = self._remembering.error
+    async def _flush(self) -> None:
+        before = self._pending.error
         try:
-            await self._remembering.settle()
+            await self._pending.flush()
         except StorageError as error:
             if str(error) != before:
                 _log.error("the state of crisis is not remembered, a restart would undo it: %s", error)
 
     async def _exported(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{directory, by} → {directory, files, bytes, missing}. Raises HubError when it is there already."""
+        """Answer {directory, by} with {directory, files, bytes, missing}. Raises HubError when it exists already."""
         by = asker(arguments)
         directory = Path(str(arguments.get("directory", "")))
         if not directory.is_absolute():
             raise HubError("the directory of an export is an absolute path, on a USB stick for instance")
         done = await self._export(directory)
-        async with self._turn:  # not while somebody leaves the crisis: the state of before would be noted last
-            self._owe(self.state, self._now(), by, {"crisis": "export", "files": done["files"]})
-        await self._settle()  # a disk that takes no note of it has not undone the folder
+        async with self._turn:  # not while another request ends the crisis, or the former state would be stored last
+            self._remember(self.state, self._now(), by, {"crisis": "export", "files": done["files"]})
+        await self._flush()  # the folder exists even if its audit entry cannot be written yet
         return done
 
     async def _told(self, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""In which crisis a hub is, as its store remembers it. Pure."""
+"""Crisis state of a hub, as stored. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ISOLATED, READ_ONLY = "isolated", "read-only"
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """`since` is Unix seconds of the first of the states that hold; `digest` of the configuration then, in hex."""
+    """`since` is Unix seconds of the first of the active states; `digest` of the configuration then, in hex."""
 
     isolated: bool = False
     read_only: bool = False
@@ -27,8 +27,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return [name for name, on in ((ISOLATED, self.isolated), (READ_ONLY, self.read_only)) if on]
 
     def entered(self, name: str, *, now: float, by: str, why: str, digest: str) -> State:
-        """The same with one state more. What held already keeps its beginning and its digest, and its reason stands
-        beside the new one."""
+        """Return the state with one more entered. An active one keeps its beginning and its digest, and its reason is
+        joined with the new one."""
         if name in self.names:
             return self
         first = self if self.holds else State(since=now, by=by, why=why, digest=digest)
@@ -50,7 +50,8 @@ def encode(state: State) -> bytes:
 
 
 def decode(data: bytes | None) -> State:
-    """What cannot be read is the worst: isolated and read-only, until a person says otherwise."""
+    """Decode the stored state. An unreadable one counts as the worst: isolated and read-only, until a person ends
+    it."""
     if data is None:
         return State()
     try:

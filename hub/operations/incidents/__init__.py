@@ -1,8 +1,8 @@
-"""Weak signals: what each is nothing and together are an attack, or a fault that looks like one.
+"""Incidents: weak signals, each harmless alone, that together are an attack, or a fault that looks like one.
 
-    noticers ──▶ hub.core.security_events ──▶ incidents (pure: count, correlate, explain) ──▶ one alert for each family,
-    told at once
-                                                                          └──▶ witness: head of the audit chain, counts
+    sources ──▶ hub.core.security_events ──▶ incidents (pure: count, correlate, explain) ──▶ one alert for each family,
+    sent at once
+                                                                          └──▶ audit anchor: head of the audit chain
 
 An incident is an alert like any other: it goes up the `alerts` stream, reaches people, is acknowledged at either end.
 """

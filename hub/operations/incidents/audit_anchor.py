@@ -1,11 +1,11 @@
-"""The head of the audit chain, sent up the `alerts` stream: whoever cuts the end of the chain off contradicts what the
-backend holds already. Every EVERY_S, and when somebody says that something happened.
+"""Anchor of the audit chain: its head, sent up the `alerts` stream, so that a chain whose end is cut off contradicts
+the backend. Sent every EVERY_S, and after an incident.
 
-When something happened it leaves at once. Otherwise it waits for the next commit of readings, so that it cuts none in
-two, and on a metered line for the message that carries them.
+After an incident it is sent at once. Otherwise it waits for the next commit of readings, so that it needs none of its
+own, and on a metered line for the message that carries them.
 
-A row of these metrics, subject empty: `audit_count` entries, `audit_head` their head in hex, `security_counts` what was
-counted since the start, as `kind=count` in the order of kinds.
+A row of these metrics, subject empty: `audit_count` entries, `audit_head` their head in hex, `security_counts` the
+counters since the start, as `kind=count` in the order of kinds.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ SHAPE = Shape(
 )
 LONGEST = 480
 COMMIT_S = 5.0
-"""A commit that the window is over for has come by then, unless there is nothing to commit."""
+"""Maximum seconds to wait for a commit of readings: a full window has been committed by then, unless it is empty."""
 
 
 class AuditChain(Protocol):
-    """`hub.core.store.Store`, as much as is needed of it."""
+    """The part of `hub.core.store.Store` that is used here."""
 
     async def audit_head(self) -> tuple[int, bytes]: ...
 
 
 class AuditAnchor:
-    """`counts` gives what was counted."""
+    """Sender of anchors. `counts` returns the counters of security events."""
 
     def __init__(
         self, chain: AuditChain, buffer: Buffer, clock: Clock, counts: Callable[[], Mapping[str, int]]
@@ -48,22 +48,22 @@ class AuditAnchor:
         self._subject = Subject(device="", place="", site="", zone="", integration="")
         self._due = self._latest = 0.0
         self._hurried = True
-        self._ready: Row | None = None  # waits for the next commit
+        self._ready: Row | None = None  # row that waits for the next commit
         self.count, self.head = 0, b""
 
-    def hurry(self) -> None:
-        """Tell it at the next turn."""
+    def send_soon(self) -> None:
+        """Send an anchor at the next turn."""
         self._due, self._hurried, self._ready = 0.0, True, None
 
     def committed(self, event: Durable) -> None:
-        """A commit has reached the disk: what waits for one follows it."""
+        """Append a waiting anchor after a commit that has reached the disk."""
         if event.stream == READINGS and self._ready is not None:
             self._append(self._ready)
 
     async def turn(self) -> None:
-        """Tell it when it is due. What the buffer has no room for is told at a later turn."""
+        """Send an anchor when it is due. When the buffer is full, it is sent at a later turn."""
         now = self._clock.monotonic()
-        if self._ready is not None and now >= self._latest:  # no reading came
+        if self._ready is not None and now >= self._latest:  # no reading arrived
             self._append(self._ready)
         if now < self._due:
             return

@@ -1,9 +1,9 @@
-"""Security events → incidents: how many of what, about whom, since when, and what to do. Pure.
+"""Correlation of security events into incidents: kinds, counts, subjects, times and advice. Pure.
 
-Events fall into families (sensors, doors, network, hub). A family's incident opens when one of its kinds has been
-heard as often as its threshold says within the window, and takes in every event of the family until it has been quiet
-for long enough. So one attack by three ways is one incident that names all three. What it says is counted from the
-first event that led to it, not from the one that was too many.
+Events fall into families (sensors, doors, network, hub). A family's incident opens when one of its kinds has reached
+its threshold within the window, and includes every event of the family until it has been quiet for long enough. So one
+attack by three ways is one incident that names all three. Its counts begin with the first event that led to it, not
+with the one that reached the threshold.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from hub.core.security_events import SecurityEvent
 SENSORS, DOORS, NETWORK, HUB = "sensors", "doors", "network", "hub"
 FAMILIES = (SENSORS, DOORS, NETWORK, HUB)
 
-# kinds beside those of the gate (hub.core.security_events)
+# kinds beside those of admission (hub.core.security_events)
 SIGN_IN = "sign-in"  # a wrong password, code, badge or token
 HOST = "host"  # a request under a name that is not the hub's
 ELSEWHERE = "elsewhere"  # a request that another site made a browser send
 BREAK_GLASS = "break-glass"  # a local account came in where the district has badges
-EGRESS = "egress"  # somebody wanted to call a host that nobody declared
+EGRESS = "egress"  # a connection to an undeclared host was refused
 ACK = "forged-ack"  # an acknowledgement that the backend did not sign
 CLOCK = "clock-step"  # the clock was moved
 CONFIG = "configuration"  # the configuration was changed, or is wrong
@@ -33,9 +33,9 @@ GAP = "gap"  # readings were lost or damaged on the disk
 WINDOW_S = 600.0
 QUIET_S = 3600.0
 PARTS = 60
-"""A window is counted in so many parts: what is counted is exact, when it falls out of the window to a part of it."""
-NAMED = 3
-"""Subjects that a text names; evidence has MOST_SUBJECTS."""
+"""Number of parts of a window: counts are exact, the time at which an event leaves the window is to the part."""
+MAX_NAMED = 3
+"""Subjects named in a text; evidence has MOST_SUBJECTS."""
 MOST_SUBJECTS = 64
 
 FAMILY = {
@@ -49,7 +49,7 @@ FAMILY = {
     **dict.fromkeys((EGRESS, security_events.REDIRECT, ACK), NETWORK),
     **dict.fromkeys((CLOCK, CONFIG, PLUGIN, GAP), HUB),
 }  # fmt: skip
-"""Adoption is a person's doing: it is audited, and no incident."""
+"""Kind → family. Adoption is done by a person: it is audited, and no incident."""
 
 THRESHOLDS = {
     security_events.FORGED: 3, security_events.REPLAY: 3, security_events.IN_CLEAR: 1, security_events.UNKNOWN: 50,
@@ -57,14 +57,14 @@ THRESHOLDS = {
     **dict.fromkeys(security_events.CLONES, 1), security_events.REDIRECT: 1,
     SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, BREAK_GLASS: 1, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10, PLUGIN: 3, GAP: 1,
 }  # fmt: skip
-"""One wrong password is a person; five are somebody's programme. A clone or a forged acknowledgement is never an
-accident. The owner may say otherwise (`security` in the configuration)."""
+"""Kind → events that open an incident. One wrong password is a person; five are a program. A clone or a forged
+acknowledgement is never an accident. Overridden by `security` in the configuration."""
 
 CRITICAL = security_events.CLONES | {ACK, EGRESS, security_events.IN_CLEAR, security_events.REDIRECT}
 
 TRACED = frozenset({CONFIG, BREAK_GLASS})
 TRACES = ("version", "from")
-"""Of these kinds the text itself says which version and from where: evidence stays on the hub, the text goes up."""
+"""For kinds of TRACED the text names version and origin: evidence stays on the hub, the text is sent up."""
 
 WORDS = {
     security_events.FORGED: ("trames forgées", "forged frames"),
@@ -102,7 +102,7 @@ ADVICE = {
 
 
 class Incident(NamedTuple):
-    """As it stands: `kinds` and `subjects` with how often; `first` and `last` are Unix seconds."""
+    """Snapshot of an incident: `kinds` and `subjects` with their counts; `first` and `last` are Unix seconds."""
 
     family: str
     severity: str
@@ -112,19 +112,19 @@ class Incident(NamedTuple):
     subjects: dict[str, int]
     evidence: dict[str, str]
     traces: dict[str, str]
-    """Subject → which version and from where, of what people did (TRACED)."""
+    """Subject → version and origin, of people's actions (TRACED)."""
 
     def text(self, language: int) -> str:
-        """One sentence or two; `language` 0: French, 1: English."""
+        """Return one or two sentences; `language` 0: French, 1: English."""
         told = ", ".join(f"{count} {WORDS[kind][language]}" for kind, count in sorted(self.kinds.items()))
-        named = sorted(self.subjects, key=lambda one: (-self.subjects[one], one))[:NAMED]
+        named = sorted(self.subjects, key=lambda one: (-self.subjects[one], one))[:MAX_NAMED]
         names = [f"{one} {self.traces[one]}" if one in self.traces else one for one in named]
-        who = f" ({', '.join(names)}{'…' if len(self.subjects) > NAMED else ''})" if named else ""
+        who = f" ({', '.join(names)}{'…' if len(self.subjects) > MAX_NAMED else ''})" if named else ""
         return f"{told}{who} : {ADVICE[self.family][0]}" if language == 0 else f"{told}{who}: {ADVICE[self.family][1]}"
 
 
 class Limits(NamedTuple):
-    """`thresholds`: kind → how many; 0: that kind opens no incident. Times are seconds."""
+    """Thresholds and times. `thresholds`: kind → count; 0: that kind opens no incident. Times are seconds."""
 
     thresholds: Mapping[str, int] = THRESHOLDS
     window_s: float = WINDOW_S
@@ -134,21 +134,21 @@ class Limits(NamedTuple):
 USUAL = Limits()
 
 
-class _Open:
+class _OpenIncident:
     def __init__(self, first: float) -> None:
         self.first = self.last = first
         self.kinds: Counter[str] = Counter()
         self.subjects: Counter[str] = Counter()
         self.evidence: dict[str, str] = {}
         self.traces: dict[str, str] = {}
-        self.told: tuple[frozenset[str], int] = (frozenset(), 0)
+        self.announced: tuple[frozenset[str], int] = (frozenset(), 0)
 
 
 class _Tally:
-    """How many of one kind within a window; PARTS + 1 numbers at most."""
+    """Count of one kind within a window; PARTS + 1 numbers at most."""
 
     def __init__(self) -> None:
-        self._parts: deque[tuple[float, float, int]] = deque()  # (first, last, how many)
+        self._parts: deque[tuple[float, float, int]] = deque()  # (first, last, count)
 
     def add(self, at: float, count: int, window_s: float) -> None:
         first, last, before = self._parts[-1] if self._parts else (at, at, 0)
@@ -172,17 +172,18 @@ class _Tally:
 
 
 class Incidents:
-    """`hear` events, then `changes` says which incidents are new, worth telling again, or over."""
+    """Correlator: `add` events, then `changes` yields incidents that are new, worth sending again, or over."""
 
     def __init__(self, limits: Limits = USUAL) -> None:
         self.limits = limits
         self._recent: dict[str, deque[SecurityEvent]] = {family: deque(maxlen=512) for family in FAMILIES}
         self._tallies: dict[str, dict[str, _Tally]] = {family: {} for family in FAMILIES}
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _OpenIncident] = {}
         self.counts: Counter[str] = Counter()
 
-    def hear(self, event: SecurityEvent) -> None:
-        """O(events of the window): those are bounded, and an event comes once a minute for each kind and subject."""
+    def add(self, event: SecurityEvent) -> None:
+        """Add an event. O(events of the window): those are bounded, and an event comes once a minute for each kind and
+        subject."""
         self.counts[event.kind] += event.count
         family = FAMILY.get(event.kind)
         if family is None:
@@ -194,7 +195,7 @@ class Incidents:
         window, recent = self.limits.window_s, self._recent[family]
         while recent and event.at - recent[0].at > window:
             recent.popleft()
-        recent.append(event)  # who and how; how many is the tally's
+        recent.append(event)  # subject and evidence only; `_Tally` counts
         tally = self._tallies[family].setdefault(event.kind, _Tally())
         tally.add(event.at, event.count, window)
         threshold = self.limits.thresholds[event.kind]
@@ -202,7 +203,7 @@ class Incidents:
             self._begin(family, event.at)
 
     def _begin(self, family: str, now: float) -> None:
-        opened = self._open[family] = _Open(now)
+        opened = self._open[family] = _OpenIncident(now)
         for one in self._recent[family]:
             _add(opened, one)
         opened.kinds.clear()
@@ -215,19 +216,19 @@ class Incidents:
         self._tallies[family].clear()
 
     def changes(self, now: float) -> Iterator[tuple[Incident, bool]]:
-        """(an incident, whether it is over) for each that is new, that has a new kind or twice as many events as when
-        it was told last, or that has been quiet for long enough."""
+        """Yield (incident, whether it is over) for each that is new, that has a new kind or twice as many events as
+        when it was last yielded, or that has been quiet for long enough."""
         for family, one in list(self._open.items()):
             whole = sum(one.kinds.values())
             if now - one.last >= self.limits.quiet_s:
                 del self._open[family]
-                yield _told(family, one), True
-            elif frozenset(one.kinds) != one.told[0] or whole >= 2 * one.told[1]:
-                one.told = frozenset(one.kinds), whole
-                yield _told(family, one), False
+                yield _snapshot(family, one), True
+            elif frozenset(one.kinds) != one.announced[0] or whole >= 2 * one.announced[1]:
+                one.announced = frozenset(one.kinds), whole
+                yield _snapshot(family, one), False
 
 
-def _add(opened: _Open, event: SecurityEvent) -> None:
+def _add(opened: _OpenIncident, event: SecurityEvent) -> None:
     opened.last = max(opened.last, event.at)
     opened.kinds[event.kind] += event.count
     if event.subject and (event.subject in opened.subjects or len(opened.subjects) < MOST_SUBJECTS):
@@ -239,7 +240,7 @@ def _add(opened: _Open, event: SecurityEvent) -> None:
         opened.traces[event.subject] = " ".join(str(event.evidence[one]) for one in TRACES if one in event.evidence)
 
 
-def _told(family: str, one: _Open) -> Incident:
+def _snapshot(family: str, one: _OpenIncident) -> Incident:
     severity = "critical" if CRITICAL & one.kinds.keys() else "warning"
     return Incident(
         family,

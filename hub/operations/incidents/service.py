@@ -1,4 +1,4 @@
-"""The vigil of one hub: collects security events, watches what raises none by itself, raises and ends incidents."""
+"""Incident monitor of one hub: collects security events, reads counters, raises and ends incidents."""
 
 from __future__ import annotations
 
@@ -20,54 +20,58 @@ from hub.operations.incidents.correlation import CLOCK, CONFIG, Incident, Incide
 RULE = "security"
 TICK_S = 1.0
 STEP_S = 5.0
-"""A clock that moved by more than this between two looks was set."""
+"""A clock that moved by more than this between two checks was set."""
 MOST = 200
 
 _log = logging.getLogger("hub.vigil")
 
 
 class CounterSource(NamedTuple):
-    """A counter that only rises, looked at each second: `kind` is told when it did. `read` gives subject → count."""
+    """A counter that only rises, read each second: an increase is an event of `kind`. `read` returns subject →
+    count."""
 
     kind: str
     read: Callable[[], Mapping[str, int]]
 
 
 class IncidentMonitor:
-    """`gauges`: what raises no event by itself. `site`: of the hub."""
+    """Monitor of one hub. `counters`: sources without events of their own. `site`: of the hub."""
 
     def __init__(
         self,
         events: Events,
         book: Book,
-        witness: AuditAnchor,
+        anchor: AuditAnchor,
         clock: Clock,
         incidents: Incidents,
-        gauges: Iterable[CounterSource],
+        counters: Iterable[CounterSource],
         site: str = "",
     ) -> None:
-        self._events, self._book, self._witness, self._clock = events, book, witness, clock
-        self._incidents, self._gauges, self.site = incidents, list(gauges), site
+        self._events, self._book, self._anchor, self._clock = events, book, anchor, clock
+        self._incidents, self._gauges, self.site = incidents, list(counters), site
         self._last: dict[tuple[str, str], int] = {}
         self._offset: float | None = None
         self._heard: deque[SecurityEvent] = deque(maxlen=MOST)
-        self._fresh: dict[str, deque[SecurityEvent]] = {}  # by kind, since the last look
+        self._fresh: dict[str, deque[SecurityEvent]] = {}  # by kind, since the last check
         self._counted = dict(events.counts)
         self._failed = ""
         book.owners.add(RULE)
         events.listeners.append(self._hear)
 
     def reconfigure(self, limits: Limits, site: str) -> None:
-        """What the configuration says by now. An incident that is open goes on."""
+        """Apply the configuration. An open incident goes on."""
         self._incidents.limits, self.site = limits, site
 
     def _hear(self, event: SecurityEvent) -> None:
-        """Who and how; how often is counted by `_count`, since an event of one subject comes once a minute at most."""
+        """Store an event's subject and evidence; `_count` counts, since an event of one subject comes once a minute at
+        most."""
         self._heard.append(event)
-        self._fresh.setdefault(event.kind, deque(maxlen=MOST)).append(event)  # a look may wait for the disk
+        self._fresh.setdefault(event.kind, deque(maxlen=MOST)).append(
+            event
+        )  # bounded, since a check may wait for the disk
 
     def _count(self) -> None:
-        """Every event since the last look, told or not."""
+        """Count every event since the last check, published or not."""
         for kind, total in self._events.counts.items():
             more = total - self._counted.get(kind, 0)
             if more <= 0:
@@ -75,16 +79,18 @@ class IncidentMonitor:
             self._counted[kind] = total
             nameless = SecurityEvent(kind=kind, subject="", evidence={}, at=self._clock.now())
             told = [*self._fresh.pop(kind, ())][:more] or [nameless]
-            if kind == CONFIG:  # a single one is no incident; the owner sees the count and the audit log's head at once
-                self._witness.hurry()
+            if (
+                kind == CONFIG
+            ):  # one change is no incident, but the owner gets the count and the audit log's head at once
+                self._anchor.send_soon()
             for event in told[1:]:
-                self._incidents.hear(msgspec.structs.replace(event, count=1))
-            self._incidents.hear(msgspec.structs.replace(told[0], count=more - len(told) + 1))
+                self._incidents.add(msgspec.structs.replace(event, count=1))
+            self._incidents.add(msgspec.structs.replace(told[0], count=more - len(told) + 1))
 
     async def run(self) -> None:
         self._look(first=True)
         for alert in [one for one in self._book.open if one.rule == RULE]:
-            await self._book.clear(RULE, alert.key, "hub")  # of another life: it begins anew where it goes on
+            await self._book.clear(RULE, alert.key, "hub")  # of a former process: an incident that goes on opens again
         while True:
             await self._clock.sleep(TICK_S)
             try:
@@ -96,16 +102,16 @@ class IncidentMonitor:
                 self._failed = str(error)
 
     async def turn(self) -> None:
-        """One look, and what follows from it."""
+        """Run one check, and its consequences."""
         self._look()
         self._count()
         for incident, over in self._incidents.changes(self._clock.now()):
-            self._witness.hurry()
+            self._anchor.send_soon()
             if over:
                 await self._book.clear(RULE, incident.family, "hub")
             else:
                 await self._raise(incident)
-        await self._witness.turn()
+        await self._anchor.turn()
         await self._book.tell()
 
     async def _raise(self, incident: Incident) -> None:
@@ -118,12 +124,12 @@ class IncidentMonitor:
             await self._book.amend(known.id, alert)
 
     def _look(self, *, first: bool = False) -> None:
-        for gauge in self._gauges:
-            for subject, count in gauge.read().items():
-                before = self._last.get((gauge.kind, subject), 0)
-                self._last[gauge.kind, subject] = count
+        for counter in self._gauges:
+            for subject, count in counter.read().items():
+                before = self._last.get((counter.kind, subject), 0)
+                self._last[counter.kind, subject] = count
                 for _ in range(0 if first else min(count - before, MOST)):
-                    self._events.tell(gauge.kind, subject)
+                    self._events.tell(counter.kind, subject)
         if self._clock.sure():
             offset = self._clock.now() - self._clock.monotonic()
             if self._offset is not None and abs(offset - self._offset) > STEP_S:
@@ -131,8 +137,8 @@ class IncidentMonitor:
             self._offset = offset
 
     def status(self) -> dict[str, Any]:
-        """For the control socket."""
-        audit = {"count": self._witness.count, "head": self._witness.head.hex()}
+        """Return the state for the control socket."""
+        audit = {"count": self._anchor.count, "head": self._anchor.head.hex()}
         return {
             "counts": dict(self._incidents.counts), "audit": audit,
             "incidents": [one.key for one in self._book.open if one.rule == RULE],
@@ -149,7 +155,7 @@ class IncidentMonitor:
         return {"security.events": self._told}
 
     async def _told(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{} → {events: the last ones, the newest first; counts}."""
+        """Answer {} with {events: the last ones, the newest first; counts}."""
         told = [
             {"kind": one.kind, "subject": one.subject, "at": one.at, "count": one.count, "evidence": one.evidence}
             for one in reversed(self._heard)

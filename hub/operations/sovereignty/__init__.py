@@ -1,5 +1,5 @@
-"""Whom this hub depends on, made testable: endpoints, issuers, time sources, mirrors, key holders.
+"""Dependencies of this hub, made testable: endpoints, issuers, time sources, mirrors, key holders.
 
-`sources` reads what the machine is configured to use, `observed` what its process speaks with at this moment, `policy`
-holds both against what the owner's trust document and the configuration declare.
+`sources` reads the machine's configuration, `observed` the current connections of the process, `policy` compares both
+with what the owner's trust document and the configuration declare.
 """

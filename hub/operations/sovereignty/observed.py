@@ -1,4 +1,4 @@
-"""With whom a process speaks at this moment: its sockets, as /proc tells them (proc_pid_net(5))."""
+"""Current peers of a process: its sockets, read from /proc (proc_pid_net(5))."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TABLES = ("tcp", "tcp6", "udp", "udp6")
 
 
 class Peer(NamedTuple):
-    """The far end of one connection. `address` is as people write it."""
+    """Remote end of one connection. `address` is as people write it."""
 
     address: str
     port: int
@@ -21,7 +21,7 @@ class Peer(NamedTuple):
 
 
 def peers(processes: Iterable[int], proc: Path = Path("/proc")) -> list[Peer]:
-    """The far ends of every socket that these processes hold open, this machine's own left out. Blocking."""
+    """Return the remote ends of every open socket of these processes, without this machine's own. Blocking."""
     found: set[Peer] = set()
     for process in processes:
         inodes = set(_sockets(proc / str(process)))
@@ -35,7 +35,7 @@ def peers(processes: Iterable[int], proc: Path = Path("/proc")) -> list[Peer]:
 
 
 def rows(text: str, table: str) -> Iterator[tuple[int, Peer]]:
-    """(inode, far end) of each line of /proc/net/tcp and its like that has a far end on another machine."""
+    """Yield (inode, remote end) of each line of /proc/net/tcp and the like whose remote end is another machine."""
     for line in text.splitlines()[1:]:
         words = line.split()
         if len(words) < 10:
@@ -52,7 +52,8 @@ def rows(text: str, table: str) -> Iterator[tuple[int, Peer]]:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:
-    """Words of 32 bits, each in the machine's own order, which is little endian on all that we run on."""
+    """Parse an address: words of 32 bits, each in the machine's byte order, which is little endian on all supported
+    machines."""
     data = b"".join(bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
     found = ip_address(data)
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
@@ -73,7 +74,7 @@ def _sockets(process: Path) -> Iterator[int]:
 
 
 def family(process: int, proc: Path = Path("/proc")) -> list[int]:
-    """A process and all of its descendants."""
+    """Return a process and all of its descendants."""
     children: dict[int, list[int]] = {}
     for entry in proc.iterdir():
         if entry.name.isdigit():

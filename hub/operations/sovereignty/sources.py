@@ -1,4 +1,4 @@
-"""Time servers, package mirrors and name servers of a machine, read from its own files. Pure but for `read`.
+"""Time servers, package mirrors and name servers of a machine, read from its own files. Pure except for `read`.
 
 systemd-timesyncd.conf(5), chrony.conf(5), ntp.conf(5), sources.list(5), deb822(5), resolv.conf(5), pip's configuration.
 """
@@ -27,7 +27,7 @@ class Source(NamedTuple):
 
 
 def time_servers(files: Mapping[str, str]) -> list[Source]:
-    """`files`: name → text."""
+    """Return the time servers; `files`: name → text."""
     found = []
     for name, text in files.items():
         for line in _lines(text):
@@ -42,7 +42,7 @@ def time_servers(files: Mapping[str, str]) -> list[Source]:
 
 
 def mirrors(files: Mapping[str, str]) -> list[Source]:
-    """Hosts of every URL in lines that name where packages come from."""
+    """Return the hosts of every URL in lines that name a package source."""
     found = []
     for name, text in files.items():
         for line in _lines(text):
@@ -65,7 +65,7 @@ def resolvers(files: Mapping[str, str]) -> list[Source]:
 
 
 def read(root: Path, patterns: Iterable[str]) -> dict[str, str]:
-    """Name → text of the files that are there. Blocking."""
+    """Return name → text of the existing files. Blocking."""
     found: dict[str, str] = {}
     for pattern in patterns:
         for path in sorted(root.glob(pattern)):

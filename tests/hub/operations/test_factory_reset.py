@@ -61,7 +61,7 @@ async def test_keys_that_were_set_aside_or_left_by_a_power_cut_are_overwritten_t
         keys.create(folder)
     inodes = [(folder / "store.key").open("rb") for folder in (former, left)]
     before = [file.read() for file in inodes]
-    assert len(factory_reset.look(state).keys) == 9
+    assert len(factory_reset.preview(state).keys) == 9
     factory_reset.reset(state)
     for file, was in zip(inodes, before, strict=True):
         file.seek(0)

@@ -18,8 +18,9 @@ from hub.core.store import Store
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import Live
-from hub.operations.crisis import State, guarded
+from hub.operations.crisis import State, guard
 from hub.rpc.audit import Auditing
+from hub.web import areas
 from hub.web.services import Parts
 from hub.web.web_part import Web
 
@@ -369,7 +370,13 @@ class Hub:
 
             return call
 
-        return {name: called(name) for name in names}
+        return {name: called(name) for name in (*names, *asked_by_pages())}
+
+
+def asked_by_pages() -> set[str]:
+    """The calls that pages name: of one that `Hub` has no answer for, the answer is `{}`."""
+    sources = (path.read_text() for path in Path(areas.__path__[0]).rglob("*.py"))
+    return {name for text in sources for name in re.findall(r'\b(?:call|lately)\(\s*"([a-z.]+)"', text)}
 
 
 class Pages:
@@ -418,7 +425,7 @@ class Pages:
 
     def calls(self) -> dict[str, Any]:
         calls = {**self.hub.calls(), **Auditing(self.store).calls(), **self.web.calls()}
-        return guarded(calls, lambda: State(read_only=self.hub.read_only, by="cli", why="exercice"))
+        return guard(calls, lambda: State(read_only=self.hub.read_only, by="cli", why="exercice"))
 
     async def __aexit__(self, *error: object) -> None:
         for session in self._sessions:

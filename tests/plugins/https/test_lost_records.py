@@ -175,7 +175,7 @@ async def test_what_the_disk_damaged_in_the_journal_is_brought_again_by_the_hub(
             data = bytearray(file.read_bytes())
             data[60] ^= 1
             file.write_bytes(data)
-            await running.worker.call(lambda ingest: delattr(ingest, "settle"))
+            await running.worker.call(lambda ingest: delattr(ingest, "checkpoint"))
             await until(lambda: "journal" in open_alarms(building))
             assert len(building.arrived()) < building.written
             await complete(building, link)

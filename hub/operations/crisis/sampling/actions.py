@@ -1,4 +1,4 @@
-"""What raising does to the parts of a hub: shapes only."""
+"""Protocol of the operations that raised sampling needs from the parts of a hub."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ from hub.operations.crisis.sampling.state import Raised
 
 
 class SamplingActions(Protocol):
-    """What raising does to the hub's parts."""
+    """Operations of raised sampling on the hub's parts."""
 
-    def closed(self) -> str:
-        """Why nothing is written now, a slug of `reasons`, "" when it may be: each order that is refused is audited."""
+    def refusal(self) -> str:
+        """Return why no downlink may be ordered now, a slug of `reasons`, or "". Ask first: each refused order is
+        audited."""
         ...
 
     async def order(self, one: Raised, period_s: float, by: str, why: str) -> str:
-        """Send a downlink with this period: the id of the command. Raises WriteRefused."""
+        """Order a downlink with this period; return the id of the command. Raises WriteRefused."""
         ...
 
-    async def stands(self, command: str) -> str:
-        """The state of a command, "" when nobody knows it any more."""
+    async def command_state(self, command: str) -> str:
+        """Return the state of a command, "" when it is unknown."""
         ...
 
-    def under_way(self, one: Raised, period_s: float) -> str:
-        """The id of a command with this period that is under way, "" for none."""
+    def pending_command(self, one: Raised, period_s: float) -> str:
+        """Return the id of a pending command with this period, or ""."""
         ...
 
     def withdraw(self, command: str) -> bool:
-        """False where it may have reached its device."""
+        """Withdraw a command; False where it may have reached its device."""
         ...
 
-    def quicken(self, periods: dict[str, float]) -> None:
-        """Polled devices → seconds; all others go as configured."""
+    def set_poll_periods(self, periods: dict[str, float]) -> None:
+        """Set the poll periods of devices, in seconds; all others are polled as configured."""
         ...
 
-    def seen(self, device: str) -> float | None:
-        """Unix seconds of its last report."""
+    def last_report(self, device: str) -> float | None:
+        """Return the time of its last report in Unix seconds."""
         ...
 
     def changed(self, devices: Sequence[str]) -> None:
-        """What is expected of these changed."""
+        """Report that the expected periods of these devices changed."""
         ...
 
     def digest(self) -> str:
-        """Of the configuration that runs."""
+        """Return the digest of the running configuration."""
         ...

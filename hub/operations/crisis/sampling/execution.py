@@ -1,6 +1,7 @@
-"""One entry of raised sampling on its way: its device is told, tried again, and heard at the new period or not.
+"""Execution of one entry of raised sampling: its device is told, retried, and heard at the new period or not.
 
-What holds is in the entry (`state.Raised`), which the desk keeps on the disk; here is what a restart may forget.
+The durable state is in the entry (`state.Raised`), which the service stores; this module holds only what a restart may
+forget.
 """
 
 from __future__ import annotations
@@ -10,34 +11,34 @@ from hub.core.clock import Clock
 from hub.operations.crisis.sampling.actions import SamplingActions
 from hub.operations.crisis.sampling.model import DOWNLINK, HOUR_S
 from hub.operations.crisis.sampling.state import FAILED, ORDERED, RESTORING, TOLD, WAITING, Raised, State
-from hub.operations.crisis.sampling.verification import Noticing
+from hub.operations.crisis.sampling.verification import PeriodObserver
 
 TICK_S = 1.0
 AGAIN_S = 15.0
-"""Until what could not be ordered now is tried again."""
+"""Seconds until an order that was not possible is tried again."""
 TRIES = 3
-"""Commands to one device on the way up."""
+"""Maximum commands to one device when raising."""
 GIVE_UP_S = 48 * HOUR_S
-"""How long a device is waited for on the way back before it is named and left."""
+"""Maximum seconds to wait for a device when restoring; then it is reported and left."""
 
 
-class Carrying:
-    """The entries of one raising, and of the way back from it."""
+class SamplingExecution:
+    """Execution of the entries of one raising, and of its restoration."""
 
-    def __init__(self, hands: SamplingActions, clock: Clock) -> None:
-        self._hands, self._clock = hands, clock
-        self._noticing: dict[str, dict[str, Noticing]] = {}
-        self._later: dict[str, float] = {}  # entry → monotonic seconds before which it is not ordered again
+    def __init__(self, actions: SamplingActions, clock: Clock) -> None:
+        self._actions, self._clock = actions, clock
+        self._observers: dict[str, dict[str, PeriodObserver]] = {}
+        self._later: dict[str, float] = {}  # entry → monotonic seconds of its next try
         self._began = clock.monotonic()
 
     def begin(self) -> None:
-        """Anew: other entries, or the other way."""
-        self._noticing.clear()
+        """Reset for other entries, or for the other direction."""
+        self._observers.clear()
         self._later.clear()
         self._began = self._clock.monotonic()
 
     async def advance(self, held: State, one: Raised, moment: float, *, may_order: bool) -> int:
-        """One entry's next step; the number of commands ordered."""
+        """Advance one entry by one step; return the number of commands ordered."""
         if one.how != DOWNLINK:
             if one.step == WAITING:
                 one.touched = True
@@ -46,29 +47,29 @@ class Carrying:
         if one.step == WAITING and may_order and moment >= self._later.get(one.name, 0.0):
             return await self._order(held, one, moment)
         if one.step == ORDERED:
-            stands = await self._hands.stands(one.command)
+            stands = await self._actions.command_state(one.command)
             if stands in ("sent", "done"):
                 one.touched = True
             if stands == "done":
                 self._reached(one)
             elif stands == "":
-                one.step = WAITING  # nobody knows what became of it: to be told the same twice does no harm
+                one.step = WAITING  # the result is unknown: telling a device the same period twice does no harm
             elif stands in ("failed", "expired"):
                 self._failed(held, one, f"command-{stands}", moment)
         return 0
 
     async def _order(self, held: State, one: Raised, moment: float) -> int:
-        """Tell the device; one that is under way already, of a former life, is not told twice."""
+        """Order the command; one that a former process left pending is not ordered twice."""
         back = held.phase == RESTORING
         period = one.was_s if back else one.to_s
-        one.command = self._hands.under_way(one, period)
+        one.command = self._actions.pending_command(one, period)
         if not one.command:
-            if closed := self._hands.closed():
+            if closed := self._actions.refusal():
                 one.why, self._later[one.name] = closed, moment + TICK_S
                 return 0
             why = f"sampling {'as before' if back else 'raised'}: {held.why}"[:200]
             try:
-                one.command = await self._hands.order(one, period, held.by, why)
+                one.command = await self._actions.order(one, period, held.by, why)
             except WriteRefused as refused:
                 if refused.reason in ("too-soon", "too-many", "stopped", "read-only"):
                     one.why = refused.reason
@@ -80,8 +81,9 @@ class Carrying:
         return 1
 
     def _failed(self, held: State, one: Raised, why: str, moment: float) -> None:
-        """It is tried again a few times (the hub may have been restarted while it left), on the way back until somebody
-        gives up, ever more seldom. What expired had its day; what is refused stays so."""
+        """Schedule another try: a few times when raising, since the hub may have been restarted during the command;
+        when restoring until somebody gives up, ever more seldom. Expired and refused commands are not repeated when
+        raising."""
         one.why, one.tries = why, one.tries + 1
         again = one.tries < TRIES and why == "command-failed"
         back = held.phase == RESTORING and why != "refused" and moment - self._began < GIVE_UP_S
@@ -93,24 +95,26 @@ class Carrying:
 
     def _reached(self, one: Raised) -> None:
         one.step, one.why = TOLD, ""
-        self._noticing[one.name] = {device: Noticing(self._hands.seen(device)) for device in one.devices}
+        self._observers[one.name] = {
+            device: PeriodObserver(self._actions.last_report(device)) for device in one.devices
+        }
 
     def notice(self, held: State, one: Raised) -> None:
-        """Is it heard so? One device of a loop speaks for all that it asks."""
+        """Compare the observed period with the requested one. One device of a poll loop stands for all of them."""
         if one.step != TOLD or one.confirmed:
             return
-        mine = self._noticing.setdefault(
-            one.name, {device: Noticing(self._hands.seen(device)) for device in one.devices}
+        mine = self._observers.setdefault(
+            one.name, {device: PeriodObserver(self._actions.last_report(device)) for device in one.devices}
         )
         for device, noticing in mine.items():
-            noticing.look(self._hands.seen(device))
+            noticing.observe(self._actions.last_report(device))
             if noticing.slower(one.was_s) if held.phase == RESTORING else noticing.faster(one.to_s):
                 one.confirmed = True
         if one.confirmed:
-            del self._noticing[one.name]
+            del self._observers[one.name]
 
     def is_over(self, one: Raised, moment: float) -> bool:
-        """Nothing more is waited for of it."""
+        """Return whether the entry needs no further step."""
         if one.confirmed or one.step == FAILED:
             return True
         return moment - self._began >= GIVE_UP_S + 4 * one.was_s

@@ -1,5 +1,5 @@
-"""What of this hub may be asked more often, by the facts of now: loops that ask, packs that know a downlink, what
-integrations tell of themselves (`hub.rpc.radio` lists the names)."""
+"""Inventory of what this hub can sample more often now: poll loops, packs with a period downlink, and facts that
+integrations publish (`hub.rpc.radio` lists the names)."""
 
 from __future__ import annotations
 
@@ -12,40 +12,35 @@ from hub.core.model import Device
 from hub.operations.crisis.sampling.model import DOWNLINK, Air, Band, Downlink, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.reasons import Reason
 from hub.plugin_host.poll_scheduler import Pace, Paces
+from hub.sdk.sampling import Sampling
 
 if TYPE_CHECKING:
     from hub.devices.packs.format import PackKeys
 
 UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
 NEAR = 0.02
-"""How far an observed period may be from a round one to be taken for it."""
+"""Relative distance from a round period within which an observed one is taken for it."""
 
-KINDS = {
-    "bluetooth": "broadcasts", "enocean": "broadcasts", "sigfox": "sigfox", "lorawan_servers": "its-server",
-    "mqtt_devices": "pushes", "http_json": "pushes", "linky": "meter-tic", "opcua": "reports-changes",
-    "knx": "pushes", "mbus": "broadcasts",
-}  # fmt: skip
-"""Type of an integration → why those of its devices that nobody asks in turns are left out."""
 BATTERIES = ("battery", "battery_voltage", "battery_low")
 
 
 @dataclass
 class Sources:
-    """`types`: integration → its type; `lines`: integration → the line that it shares with others, "" for its own;
-    `cut` and `running`: may it speak now, does it; `told`: what it tells of a subject; `battery_days`: the forecast;
-    `value`: the last value of a device's metric; `keys`: what its pack says, None without one that can be read;
-    `mains`: devices of which the owner says that they have no battery; `former`: the period in seconds to which a
-    device that was raised goes back, None of any other."""
+    """Sources of the inventory. `sampling`: integration → how its devices are sampled; `lines`: integration → the line that it shares with
+    others, "" for its own; `cut` and `running`: whether it may speak now, whether it does; `facts`: its published facts
+    of a subject; `battery_days`: the forecast; `value`: the last value of a device's metric; `keys`: its pack, None
+    without one that can be read; `mains`: devices that the owner declared to have no battery; `former`: the period in
+    seconds to restore for a raised device, None for any other."""
 
     devices: Callable[[], Iterable[Device]]
     zone: Callable[[str], str]
-    types: Callable[[], Mapping[str, str]]
+    sampling: Callable[[str], Sampling]
     lines: Callable[[], Mapping[str, str]]
     cut: Callable[[str], bool]
     running: Callable[[str], bool]
     paces: Paces
-    told: Callable[[str, str], Mapping[str, Any]]
-    everything_told: Callable[[], Iterable[tuple[str, str, Mapping[str, Any]]]]
+    facts: Callable[[str, str], Mapping[str, Any]]
+    all_facts: Callable[[], Iterable[tuple[str, str, Mapping[str, Any]]]]
     battery_days: Callable[[str], float | None]
     value: Callable[[str, str], Any]
     keys: Callable[[str], Awaitable[PackKeys | None]]
@@ -54,8 +49,8 @@ class Sources:
 
 
 async def items(sources: Sources, wish: SamplingRequest) -> list[Item]:
-    """Every device of the hub in one item."""
-    mains, types, lines = frozenset(sources.mains()), sources.types(), sources.lines()
+    """Return items that together hold every device of the hub."""
+    mains, lines = frozenset(sources.mains()), sources.lines()
     known = {device.id: device for device in sources.devices()}
     found: list[Item] = []
     asked: set[str] = set()
@@ -64,16 +59,16 @@ async def items(sources: Sources, wish: SamplingRequest) -> list[Item]:
         if mine:
             asked |= set(mine)
             line = lines.get(pace.integration) or pace.integration
-            found.append(_polled(sources, wish, pace, [known[one] for one in mine], types, line, mains))
+            found.append(_polled(sources, wish, pace, [known[one] for one in mine], line, mains))
     others = [device for device in known.values() if device.id not in asked]
-    found += [await _other(sources, wish, one, types.get(one.integration, ""), mains) for one in others]
+    found += [await _other(sources, wish, one, mains) for one in others]
     return sorted(found, key=lambda item: item.name)
 
 
 def gateways(sources: Sources) -> list[Gateway]:
-    """Those that are heard."""
+    """Return the gateways that are heard."""
     found = []
-    for _, subject, facts in sources.everything_told():
+    for _, subject, facts in sources.all_facts():
         if subject.startswith("gateway:") and not facts.get("silent"):
             duty = facts.get("duty", {})
             found.append(
@@ -91,15 +86,14 @@ def _polled(
     wish: SamplingRequest,
     pace: Pace,
     devices: list[Device],
-    types: Mapping[str, str],
     line: str,
     mains: frozenset[str],
 ) -> Item:
-    """A loop. What has a battery spends it at each turn, so the one that is worst off counts."""
+    """Return the item of a poll loop. A battery pays for each cycle, so the weakest battery counts."""
     name = devices[0].id if len(devices) == 1 else f"{pace.integration} ({len(devices)})"
     weak = [one.id for one in devices if one.id not in mains and _has_battery(sources, one.id)]
     batteries = [sources.battery_days(one) for one in weak]
-    told = [sources.told(pace.integration, one.id) for one in devices]
+    told = [sources.facts(pace.integration, one.id) for one in devices]
     unknown = any(days is None for days in batteries)
     return Item(
         name=name,
@@ -110,7 +104,7 @@ def _polled(
         why_not=_away(sources, pace.integration),
         powered=not weak,
         battery=None if unknown or not batteries else min(days for days in batteries if days),
-        meter=types.get(pace.integration) == "mbus" and not {one.id for one in devices} <= mains,
+        meter=sources.sampling(pace.integration).meters and not {one.id for one in devices} <= mains,
         least_s=pace.least_s,
         line=line,
         turn_s=_rounded(_busy(told, pace)),
@@ -119,16 +113,16 @@ def _polled(
 
 
 def _busy(told: list[Mapping[str, Any]], pace: Pace) -> float:
-    """Seconds that its line is busy with one turn: as its integration tells, else as long as the turn takes, which
-    counts waiting for others too."""
+    """Return the seconds that one cycle occupies its line: as its integration publishes, else the duration of the
+    cycle, which includes waiting for others."""
     if all("latency_ms" in facts and "requests" in facts for facts in told):
         return sum(float(facts["latency_ms"]) / 1000 * int(facts["requests"]) for facts in told)
     return pace.turn_s or 0.0
 
 
-async def _other(sources: Sources, wish: SamplingRequest, device: Device, kind: str, mains: frozenset[str]) -> Item:
-    """One that nobody asks in turns: it speaks by itself, and a downlink may tell it how often."""
-    facts = sources.told(device.integration, device.id)
+async def _other(sources: Sources, wish: SamplingRequest, device: Device, mains: frozenset[str]) -> Item:
+    """Return the item of a device that is not polled: it reports by itself, and a downlink may set its period."""
+    facts = sources.facts(device.integration, device.id)
     air = _air(facts)
     was = sources.former(device.id) or _snapped(facts.get("period_s"))
     keys = await sources.keys(device.pack) if device.pack else None
@@ -136,8 +130,9 @@ async def _other(sources: Sources, wish: SamplingRequest, device: Device, kind: 
         was = keys.period.total_seconds()
     downlink = _downlink(keys)
     why = _away(sources, device.integration)
-    if why is None and kind != "lorawan":
-        why = Reason(KINDS.get(kind, "pushes"))
+    known = sources.sampling(device.integration)
+    if why is None and not known.downlinks:
+        why = Reason(known.reason, words=known.why)
     elif why is None and keys is None:
         why = Reason("no-pack")
     elif why is None and downlink is None:
@@ -161,7 +156,7 @@ async def _other(sources: Sources, wish: SamplingRequest, device: Device, kind: 
 
 
 def _downlink(keys: PackKeys | None) -> Downlink | None:
-    """The one of a pack that sets the period."""
+    """Return the downlink of a pack that sets the period."""
     for name, one in keys.downlinks.items() if keys is not None else ():
         if one.period is not None:
             bound = one.fields[one.period]
@@ -171,7 +166,7 @@ def _downlink(keys: PackKeys | None) -> Downlink | None:
 
 
 def _air(facts: Mapping[str, Any]) -> Air | None:
-    """What its integration tells of its airtime, None before its first uplink."""
+    """Return the airtime that its integration publishes, None before its first uplink."""
     air = facts.get("air")
     if not isinstance(air, Mapping) or not air.get("bands"):
         return None
@@ -200,7 +195,7 @@ def _has_battery(sources: Sources, device: str) -> bool:
 
 
 def _snapped(seconds: Any) -> float | None:
-    """An observed period as it was meant: the round one near it."""
+    """Return the round period near an observed one."""
     if not isinstance(seconds, int | float) or seconds < 1:
         return None
     for step in (3600.0, 600.0, 300.0, 60.0, 30.0, 10.0, 5.0):
@@ -211,7 +206,7 @@ def _snapped(seconds: Any) -> float | None:
 
 
 def _rounded(seconds: float) -> float:
-    """Two digits, upwards: a plan must not change with each microsecond."""
+    """Round up to two digits: a plan must not change with each microsecond."""
     if seconds <= 0:
         return 0.0
     scale = 10.0 ** (floor(log10(seconds)) - 1)

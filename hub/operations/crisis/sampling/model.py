@@ -1,4 +1,4 @@
-"""What may be asked more often, and what that costs. Shapes only, pure."""
+"""Items that can be sampled more often, their cost, and budgets. Data classes only, pure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ DAY_S, HOUR_S = 86_400.0, 3_600.0
 
 
 class Budgets(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be spent. `battery_days`: days that a battery must have left when the raised time is over;
-    `battery_days_raised`: days that it would last if nobody ever told the device to slow down again. `duty`: share of
-    the legal airtime of a sub-band that one device may use; `channel`: share of the time that one LoRaWAN channel is
-    taken, by all devices; `line`: share of the time that a polled line is busy. `meter_reads`: readings a day of a
-    wired M-Bus meter that may live of a battery. `unknown_battery`: raise devices of whose battery nothing is known."""
+    """Limits of a plan. `battery_days`: days that a battery must have left at the end of the raised time;
+    `battery_days_raised`: days that it would last if no command ever slowed the device down again. `duty`: share of the
+    legal airtime of a sub-band that one device may use; `channel`: share of the time that one LoRaWAN channel is
+    occupied, by all devices; `line`: share of the time that a polled line is busy. `meter_reads`: readings a day of a
+    wired M-Bus meter that may run on a battery. `unknown_battery`: raise devices of unknown battery."""
 
     battery_days: float = 90.0
     battery_days_raised: float = 14.0
@@ -29,8 +29,8 @@ class Budgets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SamplingRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """`period_s`: how often everything chosen should speak; for `duration_s` seconds. `devices`, `zones` and
-    `integrations` choose; all three empty: everything."""
+    """Request to raise the sampling: a report each `period_s` seconds, for `duration_s` seconds. `devices`, `zones` and
+    `integrations` select; all three empty: everything."""
 
     period_s: float
     duration_s: float
@@ -40,7 +40,7 @@ class SamplingRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Band(msgspec.Struct, frozen=True):
-    """A part of a device's channels lies in a sub-band, in which it may be on the air `of_s` seconds an hour."""
+    """Sub-band with a `part` of a device's channels, in which it may transmit `of_s` seconds an hour."""
 
     name: str
     part: float
@@ -48,8 +48,8 @@ class Band(msgspec.Struct, frozen=True):
 
 
 class Air(msgspec.Struct, frozen=True, kw_only=True):
-    """`seconds` on the air for each uplink at its present data rate, repetitions included; over `channels` channels.
-    `down_s`: seconds on the air of the downlink that sets the period, in the sub-band `down_band`."""
+    """Airtime of a device: `seconds` for each uplink at its present data rate, repetitions included, over `channels`
+    channels. `down_s`: seconds of the downlink that sets the period, in the sub-band `down_band`."""
 
     seconds: float
     bands: tuple[Band, ...]
@@ -59,7 +59,7 @@ class Air(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def share_each(self) -> float:
-        """The share of an hour's legal airtime that one uplink uses, in the sub-band where that is most."""
+        """Return the share of an hour's legal airtime that one uplink uses, in the sub-band where that is most."""
         return max((self.seconds * band.part / band.of_s for band in self.bands), default=inf)
 
     @property
@@ -68,7 +68,8 @@ class Air(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Downlink(msgspec.Struct, frozen=True):
-    """Sets the period: the name of it and of its field, seconds of one unit of that, and its bounds in seconds."""
+    """Downlink that sets the period: its name and that of its field, seconds of one unit of the field, and its bounds
+    in seconds."""
 
     name: str
     field: str
@@ -78,11 +79,11 @@ class Downlink(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is raised as a whole: a device with a downlink of its own, or a loop that asks one device or
-    several. `was_s`: today's period. `why_not`: it cannot be raised. `battery`: days that its battery lasts at today's
-    period, None where that is not known; `powered`: it has none. `meter`: it may be a wired meter with a battery.
-    `least_s`: it is never asked more often. `line`: on which line it is asked, "" for none; `turn_s`: how long that
-    line is busy each time; `requests`: how many requests that are."""
+    """One unit of raising: a device with a downlink of its own, or a loop that polls one device or several. `was_s`:
+    today's period. `why_not`: it cannot be raised. `battery`: days that its battery lasts at today's period, None where
+    unknown; `powered`: it has none. `meter`: it may be a wired meter with a battery. `least_s`: minimum period. `line`:
+    the line on which it is polled, "" for none; `turn_s`: seconds that one cycle occupies the line; `requests`:
+    requests of one cycle."""
 
     name: str
     devices: tuple[str, ...]
@@ -103,7 +104,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gateway(msgspec.Struct, frozen=True):
-    """A gateway that can be told something: what is left and what an hour grants, in seconds, by sub-band."""
+    """Gateway that can send downlinks: remaining airtime and that of an hour, in seconds, by sub-band."""
 
     name: str
     left_s: dict[str, float]

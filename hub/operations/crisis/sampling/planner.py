@@ -1,21 +1,21 @@
-"""Items, budgets and a wish → a plan that exceeds no budget. Pure.
+"""Planner: items, budgets and a request → a plan that exceeds no budget. Pure.
 
-The period of each item is the nearest to the wish, in whole steps of what it can count, that keeps all of these:
+The period of each item is the nearest to the requested one, in whole steps of its unit, that keeps all of these:
 
     battery    B − f·D ≥ keep     and     B / f ≥ keep_raised        f = today's period ÷ the new one
-               B the days that the battery lasts at today's period, D the days for which it is raised. All that a
-               battery loses is laid to its uplinks: what it loses asleep would not grow, so this is the worst case
+               B the days that the battery lasts at today's period, D the days for which it is raised. The whole
+               consumption is attributed to uplinks; the part in sleep would not grow, so this is the worst case
     duty       3600 / T · airtime · part ≤ share · 3600 · duty cycle,      for each sub-band (ERC/REC 70-03 annex 1)
     reads      a wired meter with a battery is read at most so often a day
     bounds     of its downlink, also for the way back
     channel    Σ airtime / T / channels ≤ load, over all LoRaWAN devices, raised or not. Two frames collide as in pure
                ALOHA: of frames with load G a channel loses 1 − e^(−2G) (N. Abramson 1970); that two data rates
                hardly disturb each other is left out, so this is the worst case too
-    line       Σ busy / T ≤ load, over all that is asked on the line, raised or not
+    line       Σ busy / T ≤ load, over everything that is polled on the line, raised or not
 
-Where a shared budget (channel, line) is too small for all, the period wished is lengthened for everyone who shares it,
-second by second, until it fits: nobody gets more than another because of his name. What then is no longer faster than
-today is left as it is, and said.
+Where a shared budget (channel, line) is too small for all, the requested period is lengthened for everyone who shares
+it, second by second, until it fits, so that no device is preferred. An item that is then no faster than today is left
+as it is, and listed.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from hub.operations.crisis.sampling.model import DAY_S, DOWNLINK, HOUR_S, Budget
 from hub.operations.crisis.sampling.reasons import Reason
 
 SLACK = 1e-9
-"""Of floating point: nobody is refused for a rounding in the twelfth place."""
+"""Tolerance of floating point: nothing is refused for a rounding in the twelfth place."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """An item that is raised, from `was_s` to `to_s`; `why`: it is less than wished."""
+    """An item that is raised, from `was_s` to `to_s`; `why`: it is less than requested."""
 
     item: Item
     was_s: float
@@ -52,7 +52,7 @@ class Skipped(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """Of a line or of the channels: the share of the time before and after, and the budget; requests (or uplinks) a
+    """Load of a line or of the channels: share of the time before and after, and the budget; requests (or uplinks) a
     second before and after."""
 
     name: str
@@ -64,9 +64,9 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class DownlinkCost(msgspec.Struct, frozen=True):
-    """What it takes to tell the devices: so many downlinks, `air_s` seconds on the air of them; `takes_s` seconds until
-    the last can have been told: each listens after an uplink of its own, and the gateways have their duty cycle too.
-    inf: no gateway can send."""
+    """Cost of telling the devices: number of downlinks, their airtime `air_s` in seconds, and the seconds `takes_s`
+    until the last can have been told: each listens after an uplink of its own, and the gateways have their duty cycle
+    too. inf: no gateway can send."""
 
     downlinks: int
     air_s: float
@@ -79,18 +79,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[Entry, ...]
     left: tuple[Skipped, ...]
     loads: tuple[Load, ...]
-    telling: DownlinkCost
+    downlink_cost: DownlinkCost
 
     @property
     def digest(self) -> str:
-        """Of what would be done: not of what is merely shown beside it."""
+        """Return a digest of the planned changes, without the facts that are merely shown with them."""
         done = [(e.item.name, e.item.devices, e.item.how, e.was_s, e.to_s, e.item.downlink) for e in self.entries]
         said = msgspec.json.encode((self.wish, self.budgets, done))
         return hashlib.sha256(b"ilot/sampling/1\0" + said).hexdigest()[:16]
 
 
 def plan(items: Iterable[Item], gateways: Iterable[Gateway], budgets: Budgets, wish: SamplingRequest) -> Plan:
-    """`model`: all that there are, also what is not chosen: it shares lines and channels."""
+    """Return a plan. `items` are all of the hub, also unselected ones, since they share lines and channels."""
     everything = list(items)
     own: dict[str, tuple[float, Reason | None]] = {}
     left: list[Skipped] = []
@@ -117,12 +117,12 @@ def plan(items: Iterable[Item], gateways: Iterable[Gateway], budgets: Budgets, w
         loads=tuple(
             _load(everything, periods, key, budgets) for key in _shared(item for item in everything if item.chosen)
         ),
-        telling=telling(entries, list(gateways)),
+        downlink_cost=downlink_cost(entries, list(gateways)),
     )
 
 
 def excess(done: Plan, items: Iterable[Item]) -> list[str]:
-    """What of a plan does not hold any more, by the facts of now: sentences in English, none when it may be done."""
+    """Return what a plan exceeds by the current facts: sentences in English, none when it may be carried out."""
     now = {item.name: item for item in items}
     periods = {entry.item.name: entry.to_s for entry in done.entries}
     wrong = []
@@ -144,12 +144,12 @@ def excess(done: Plan, items: Iterable[Item]) -> list[str]:
 
 
 def battery_after(days: float, factor: float, duration_s: float) -> tuple[float, float]:
-    """(days left at the usual period when the raised time is over, days that it lasts if nobody slows it down)."""
+    """Return (days left at the usual period at the end of the raised time, days that it lasts if never slowed down)."""
     return max(0.0, days - factor * duration_s / DAY_S), days / factor
 
 
 def least(item: Item, budgets: Budgets, wish: SamplingRequest) -> list[tuple[float, Reason | None]]:
-    """The shortest period by each budget of its own, the wish first. Needs `was_s`; inf: none."""
+    """Return the shortest period by each budget of its own, the requested one first. Needs `was_s`; inf: none."""
     was, found = item.was_s or 0.0, list[tuple[float, Reason | None]]()
     found.append((wish.period_s, None))
     if item.downlink is not None:
@@ -169,7 +169,7 @@ def least(item: Item, budgets: Budgets, wish: SamplingRequest) -> list[tuple[flo
 
 
 def _own(item: Item, budgets: Budgets, wish: SamplingRequest) -> tuple[float, Reason | None] | Reason:
-    """The shortest period that it may have by itself and what clips it, or why it is left out."""
+    """Return the shortest period by its own budgets with the reason that limits it, or why it is left out."""
     if item.why_not is not None:
         return item.why_not
     if item.was_s is None:
@@ -201,7 +201,7 @@ def _as_it_is(item: Item, why: Reason | None, budgets: Budgets) -> Reason:
 
 
 def _entry(item: Item, period: float, why: Reason | None, floors: Mapping[str, float]) -> Entry | Skipped:
-    """With the budgets that it shares."""
+    """Return the entry after the shared budgets."""
     was, least_s = item.was_s or 0.0, period
     for key in _keys(item):
         if floors[key] > period:
@@ -217,7 +217,7 @@ CHANNEL = "LoRaWAN"
 
 
 def _keys(item: Item) -> list[str]:
-    """The budgets that it shares with others."""
+    """Return the budgets that it shares with others."""
     return [key for key, holds in ((CHANNEL, item.air is not None), (item.line, bool(item.line))) if holds]
 
 
@@ -226,7 +226,7 @@ def _shared(items: Iterable[Item]) -> list[str]:
 
 
 def _busy(item: Item, key: str) -> float:
-    """Seconds of a line, or of one channel, each time."""
+    """Return the seconds that one cycle or uplink occupies of a line, or of one channel."""
     if key == CHANNEL:
         return item.air.seconds / item.air.channels if item.air is not None else 0.0
     return item.turn_s if item.line == key else 0.0
@@ -235,7 +235,7 @@ def _busy(item: Item, key: str) -> float:
 def _floor(
     items: list[Item], own: Mapping[str, tuple[float, Reason | None]], wish: SamplingRequest, budgets: Budgets, key: str
 ) -> float:
-    """The shortest period for all who share a budget, in whole seconds; inf where nobody may be raised at all."""
+    """Return the shortest period for all who share a budget, in whole seconds; inf where none may be raised."""
     sharing = [item for item in items if key in _keys(item) and item.was_s]
 
     def fits(floor: float) -> bool:
@@ -246,7 +246,7 @@ def _floor(
         return 0.0
     if high <= low or not fits(high):
         return inf
-    while high - low > 1:  # `high` fits, `low` does not
+    while high - low > 1:  # bisection: `high` fits, `low` does not
         middle = (low + high) // 2
         low, high = (low, middle) if fits(middle) else (middle, high)
     return float(high)
@@ -281,13 +281,13 @@ def _load(items: list[Item], periods: Mapping[str, float], key: str, budgets: Bu
 
 
 def collisions(load: float) -> float:
-    """The share of uplinks that collide on a channel which is taken so much of the time: pure ALOHA."""
+    """Return the share of uplinks that collide on a channel with this load: pure ALOHA."""
     return 1.0 - exp(-2.0 * load)
 
 
-def telling(entries: Iterable[Entry], gateways: list[Gateway]) -> DownlinkCost:
-    """What it takes to tell them. The sub-band of the first receive window counts, and of it what all gateways together
-    may send: what they have left now, then what each hour grants."""
+def downlink_cost(entries: Iterable[Entry], gateways: list[Gateway]) -> DownlinkCost:
+    """Return the cost of telling the devices. The sub-band of the first receive window counts, and of it the airtime of
+    all gateways together: what they have left now, then that of each hour."""
     told = [entry for entry in entries if entry.item.how == DOWNLINK]
     need: dict[str, float] = {}
     for entry in told:
@@ -306,7 +306,7 @@ def telling(entries: Iterable[Entry], gateways: list[Gateway]) -> DownlinkCost:
 
 
 def up(period: float, step: float) -> float:
-    """The next whole step, itself where it is one."""
+    """Round up to a whole step."""
     return step * ceil(period / step - SLACK)
 
 

@@ -1,4 +1,4 @@
-"""Why something is not raised, or less than wished: a slug to count, and a sentence for people. Pure."""
+"""Reasons for raising a device not at all or less than requested: a slug to count, and a sentence for people. Pure."""
 
 from __future__ import annotations
 
@@ -15,31 +15,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "often-enough": ("il parle déjà aussi souvent", "it speaks as often already"),
     "cut-off": ("sa liaison est coupée par l'isolement", "its integration is cut off by the isolation"),
     "not-running": ("sa liaison ne fonctionne pas en ce moment", "its integration does not run now"),
-    "broadcasts": (
-        "il émet de lui-même et personne ne peut lui dire d'émettre plus souvent",
-        "it broadcasts by itself and nobody can tell it to speak more often",
-    ),
-    "sigfox": (
-        "Sigfox lui accorde 140 messages par jour et 4 réponses : sa période ne peut pas être relevée",
-        "Sigfox grants it 140 messages a day and 4 answers: its period cannot be raised",
-    ),
-    "its-server": (
-        "un autre serveur de réseau le commande, et son temps d'antenne n'est pas connu ici",
-        "another network server commands it, and its airtime is not known here",
-    ),
-    "pushes": ("il envoie de lui-même, quand il le veut", "it sends by itself, when it likes"),
-    "meter-tic": (
-        "le compteur parle de lui-même ; ce qui en est gardé relève de la vie privée",
-        "the meter speaks by itself; how often that is kept is a matter of privacy",
-    ),
-    "connects": (
-        "chaque lecture lui coûte une connexion, et sa pile",
-        "each reading costs it a connection, and its battery",
-    ),
-    "reports-changes": (
-        "il signale lui-même ses changements : rien n'est à demander plus souvent",
-        "it reports changes by itself: there is nothing to ask more often",
-    ),
     "no-downlink": (
         "son modèle ne déclare aucune commande qui règle sa période",
         "its pack declares no downlink that sets its period",
@@ -69,7 +44,7 @@ WORDS: dict[str, tuple[str, str]] = {
              "clipped: its integration asks every {low} at most"),
     "channel": ("limité par l'occupation du canal LoRaWAN", "clipped by the load of the LoRaWAN channels"),
     "line": ("limité par la charge de la ligne {line}", "clipped by the load of line {line}"),
-    # while it is told
+    # while it is being told
     "read-only": (
         "attend : le concentrateur est en lecture seule, rien n'est écrit",
         "waits: the hub is read-only, nothing is written",
@@ -89,15 +64,16 @@ WORDS: dict[str, tuple[str, str]] = {
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """`slug` of WORDS; `facts` fill its sentence."""
+    """A reason: `slug` of WORDS; `facts` fill its sentence."""
 
     slug: str
     facts: dict[str, str] = {}
+    words: tuple[str, str] | None = None
 
     def text(self, language: int) -> str:
-        """`language`: FR or EN."""
-        return WORDS[self.slug][language].format(**self.facts)
+        """Return the sentence; `language`: FR or EN."""
+        return self.words[language] if self.words else WORDS[self.slug][language].format(**self.facts)
 
-    def told(self) -> dict[str, str]:
-        """As the calls answer."""
+    def as_dict(self) -> dict[str, str]:
+        """Return the reason as calls answer it."""
         return {"reason": self.slug, "why": self.text(EN), "why_fr": self.text(FR)}

@@ -1,6 +1,6 @@
-"""Raises the sampling of one hub and gives it back: calls `crisis.sampling.plan`, `.raise`, `.restore`, `.status`.
+"""Service of raised sampling: calls `crisis.sampling.plan`, `.raise`, `.restore`, `.status`.
 
-What is to be done is on the disk before anything is told, and what is to be undone before anything is taken back.
+Orders are on the disk before any device is told, and so are restorations.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from hub.automation.commands import WriteRefused
 from hub.core.actor import asker
 from hub.core.clock import Clock
 from hub.core.errors import HubError
-from hub.operations.crisis.justification import reasoned
+from hub.operations.crisis.justification import author_and_reason
 from hub.operations.crisis.sampling import planner, state, views
 from hub.operations.crisis.sampling.actions import SamplingActions
-from hub.operations.crisis.sampling.execution import TICK_S, Carrying
-from hub.operations.crisis.sampling.expected_periods import Expecting
+from hub.operations.crisis.sampling.execution import TICK_S, SamplingExecution
+from hub.operations.crisis.sampling.expected_periods import ExpectedPeriods
 from hub.operations.crisis.sampling.model import DOWNLINK, Budgets, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.state import FAILED, OVER, RAISED, RESTORING, State
 
 KEEP_S = 600.0
-AT_ONCE = 20
+MAX_ORDERS = 20
 """Downlinks ordered in one tick: each is one commit of the store."""
 PLANS = 16
-"""Plans that are remembered after they were shown; whoever asked for most loses the oldest of theirs first, so that
-nobody who only looks takes away the one that is about to be raised."""
+"""Plans that are remembered after they were shown. Whoever requested most loses the oldest of theirs first, so that a
+reader cannot evict the plan that is about to be raised."""
 SHORTEST_S = 1.0
 BY_HUB = "hub"
-LONGEST_WHY = 150
-"""Characters: it goes on in the reason of each command, which has more to say."""
+MAX_WHY = 150
+"""Characters of a reason: it becomes part of the reason of each command."""
 
 _log = logging.getLogger("hub.crisis")
 
 
-class Memory(Protocol):
-    """`hub.core.store.Store`, as much as is needed of it."""
+class AuditStore(Protocol):
+    """The part of `hub.core.store.Store` that is used here."""
 
     async def get(self, key: str) -> bytes | None: ...
     async def put(self, key: str, value: bytes) -> None: ...
@@ -50,30 +50,31 @@ class Memory(Protocol):
 
 
 class Sampling:
-    """`gather` gives all items and gateways for a wish, `budgets` and `longest_s` what the configuration says."""
+    """Raised sampling of one hub. `gather` returns all items and gateways for a request, `budgets` and `longest_s` the
+    configured limits."""
 
     def __init__(
         self,
-        memory: Memory,
-        hands: SamplingActions,
+        memory: AuditStore,
+        actions: SamplingActions,
         clock: Clock,
         *,
         gather: Callable[[SamplingRequest], Awaitable[tuple[list[Item], list[Gateway]]]],
         budgets: Callable[[], Budgets],
         longest_s: Callable[[], float],
     ) -> None:
-        self._memory, self._hands, self._clock = memory, hands, clock
+        self._memory, self._actions, self._clock = memory, actions, clock
         self._gather, self._budgets, self._longest_s = gather, budgets, longest_s
         self._turn = asyncio.Lock()
-        self._plans: dict[tuple[str, str], planner.Plan] = {}  # by who asked, and digest
-        self._carrying = Carrying(hands, clock)
+        self._plans: dict[tuple[str, str], planner.Plan] = {}  # (author, digest) → plan
+        self._carrying = SamplingExecution(actions, clock)
         self._looked = self._kept = clock.monotonic()
         self._unwritten = False
-        self.expecting = Expecting()
+        self.expecting = ExpectedPeriods()
         self.state = State()
 
     async def load(self) -> None:
-        """What was raised is raised again, and what was being given back goes on, before anything speaks."""
+        """Resume raising or restoring before anything is sent."""
         try:
             self.state = state.decode(await self._memory.get(state.KEY))
         except msgspec.MsgspecError:
@@ -86,10 +87,10 @@ class Sampling:
             _log.warning("sampling is %s, as before the restart", held.phase)
 
     def _follow(self) -> None:
-        """The parts of the hub go by the state as it is now."""
-        self._hands.quicken(state.quickened(self.state))
+        """Apply the current state to the parts of the hub."""
+        self._actions.set_poll_periods(state.poll_periods(self.state))
         self.expecting.follow(self.state, self._clock.monotonic())
-        self._hands.changed([device for one in self.state.entries for device in one.devices])
+        self._actions.changed([device for one in self.state.entries for device in one.devices])
 
     # -- calls
 
@@ -100,7 +101,7 @@ class Sampling:
         }  # fmt: skip
 
     def status(self) -> dict[str, Any]:
-        """For `ilot status`."""
+        """Return the state for `ilot status`."""
         held = self.state
         return {"phase": held.phase, "left_s": round(held.left_s), **held.counts()}
 
@@ -125,18 +126,18 @@ class Sampling:
 
     @property
     def digest(self) -> str:
-        """Of the configuration when it was raised."""
+        """Return the digest of the configuration when it was raised."""
         return self.state.digest
 
-    def told(self) -> dict[str, Any]:
-        """As the calls answer."""
+    def summary(self) -> dict[str, Any]:
+        """Return the state as the calls answer it."""
         return views.state(self.state)
 
     async def _status(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        return self.told()
+        return self.summary()
 
     async def _plan(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{period_s, for_s, devices, zones, integrations, by} → what it would cost; changes nothing."""
+        """Answer {period_s, for_s, devices, zones, integrations, by} with the plan and its cost; changes nothing."""
         return views.plan(await self._made(self._wish(arguments), asker(arguments)))
 
     async def _made(self, wish: SamplingRequest, by: str) -> planner.Plan:
@@ -167,8 +168,9 @@ class Sampling:
         )
 
     async def _raise(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{plan: its digest, by, role, why} → as `status`. Does exactly what was shown, or refuses."""
-        by, why = reasoned(arguments, LONGEST_WHY)
+        """Answer {plan: its digest, by, role, why} as `status`. Carries out exactly the plan that was shown, or
+        refuses."""
+        by, why = author_and_reason(arguments, MAX_WHY)
         if arguments.get("role") != "administrateur":
             await self._memory.audit(self._clock.now(), by, {"crisis": "sampling", "refused": "role"})
             raise WriteRefused("role", "sampling is raised by an administrator")
@@ -196,7 +198,7 @@ class Sampling:
                 )
             if not shown.entries:
                 raise HubError("this plan raises nothing: its list says why")
-            held = state.raised(shown, now=self._clock.now(), by=by, why=why, digest=self._hands.digest())
+            held = state.from_plan(shown, now=self._clock.now(), by=by, why=why, digest=self._actions.digest())
             said = {"crisis": "sampling", "why": why, "plan": shown.digest, "entries": len(held.entries)}
             await self._remember(held, by, said)
             _log.warning("sampling is raised now, %d entries", len(held.entries))
@@ -204,24 +206,24 @@ class Sampling:
         return views.state(self.state)
 
     async def _restore(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by, why} → as `status`. What cannot be told now is told as soon as that is possible."""
-        by, why = reasoned(arguments, LONGEST_WHY)
+        """Answer {by, why} as `status`. Devices that cannot be told now are told as soon as possible."""
+        by, why = author_and_reason(arguments, MAX_WHY)
         if not self.state.holds:
             raise HubError("sampling is not raised: there is nothing to give back")
         await self.restore(by, why)
         return views.state(self.state)
 
     async def restore(self, by: str, why: str) -> None:
-        """Give the former periods back, if they are raised."""
+        """Restore the former periods, if they are raised."""
         async with self._turn:
             if not self.state.holds:
                 return
             for one in self.state.entries:
                 if one.how == DOWNLINK and one.step != FAILED:
-                    command = self._hands.under_way(one, one.to_s) or one.command
-                    if command and not self._hands.withdraw(command):
-                        one.touched = True  # it ended meanwhile, or is in the air
-            held = state.turned(self.state)
+                    command = self._actions.pending_command(one, one.to_s) or one.command
+                    if command and not self._actions.withdraw(command):
+                        one.touched = True  # it ended meanwhile, or may be on the air
+            held = state.restoring(self.state)
             await self._remember(held, by, {"crisis": "sampling over", "why": why, "entries": len(held.entries)})
             _log.warning("the former periods are being given back")
         await self.step()
@@ -235,7 +237,7 @@ class Sampling:
         self._looked = self._kept = self._clock.monotonic()
         self._follow()
 
-    # -- at work
+    # -- execution
 
     async def run(self) -> None:
         while True:
@@ -246,7 +248,7 @@ class Sampling:
                 _log.warning("raised sampling: %s", error)
 
     async def step(self) -> None:
-        """One look: who is to be told, who was, who is heard so; is the time over?"""
+        """Advance all entries by one step; end the raised time when it is over."""
         if self.state.phase == OVER:
             return
         async with self._turn:
@@ -255,7 +257,7 @@ class Sampling:
             if held.phase == RAISED:
                 held.left_s -= passed
             before = state.encode(held)
-            orders = AT_ONCE
+            orders = MAX_ORDERS
             for one in held.entries:
                 orders -= await self._carrying.advance(held, one, moment, may_order=orders > 0)
                 self._carrying.notice(held, one)
@@ -269,7 +271,7 @@ class Sampling:
             elif self._told(held, before):
                 self._unwritten = True
                 self.expecting.follow(held, moment)
-                self._hands.changed([device for one in held.entries for device in one.devices])
+                self._actions.changed([device for one in held.entries for device in one.devices])
             if self._unwritten or moment - self._kept >= KEEP_S:
                 await self._memory.put(state.KEY, state.encode(self.state))
                 self._unwritten, self._kept = False, moment
@@ -278,7 +280,7 @@ class Sampling:
 
     @staticmethod
     def _told(held: State, before: bytes) -> bool:
-        """Did more change than the time that is left? What the disk did not take is written at the next look."""
+        """Return whether more changed than the remaining time. A refused write is repeated at the next step."""
         return held.entries != msgspec.json.decode(before, type=State).entries
 
 

@@ -1,12 +1,12 @@
-"""What is remembered of a raised sampling, until all is as it was. Pure.
+"""Stored state of raised sampling, until all is undone. Pure.
 
     (nothing) ──raise──▶ raised ──restore, its time is over, the crisis ends──▶ restoring ──▶ over
 
     a step:   waiting ─▶ ordered ─▶ told ─▶ (confirmed)          of each entry, once in each direction
                            └─▶ failed, with the reason
 
-`touched`: it may have been told the raised period. Only what was not is left alone on the way back; after a restart
-everything counts as told, so that a kill at the worst moment leaves no device raised.
+`touched`: it may have been told the raised period. Only untouched entries are skipped when restoring; after a restart
+every entry counts as touched, so that a kill at the worst moment leaves no device raised.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ WAITING, ORDERED, TOLD, FAILED = "waiting", "ordered", "told", "failed"
 
 
 class Raised(msgspec.Struct, kw_only=True):
-    """One entry of the plan. `command`: id of the command under way, or of the last; `tries`: how many
-    of them failed; `why`: what keeps it."""
+    """One entry of the plan. `command`: id of the pending command, or of the last; `tries`: how many of them failed;
+    `why`: the reason of its step."""
 
     name: str
     devices: tuple[str, ...]
@@ -43,9 +43,8 @@ class Raised(msgspec.Struct, kw_only=True):
 
 
 class State(msgspec.Struct, kw_only=True):
-    """`since` is Unix seconds; `left_s` how long it may still last, `duration_s` how long in all. `unconfirmed` (phase
-    over): the names of those that were not heard at their former period. `digest` of the configuration when it was
-    raised."""
+    """`since` is Unix seconds; `left_s` the remaining seconds, `duration_s` the whole. `unconfirmed` (phase over): the
+    names of entries that were not observed at their former period. `digest` of the configuration when it was raised."""
 
     phase: str = OVER
     plan: str = ""
@@ -63,7 +62,7 @@ class State(msgspec.Struct, kw_only=True):
         return self.phase == RAISED
 
     def counts(self) -> dict[str, int]:
-        """Entries by how far they are."""
+        """Return the number of entries by step."""
         told = [one for one in self.entries if one.step == TOLD]
         return {
             "entries": len(self.entries), "told": len(told), "confirmed": sum(one.confirmed for one in told),
@@ -73,8 +72,8 @@ class State(msgspec.Struct, kw_only=True):
         }  # fmt: skip
 
 
-def raised(plan: Plan, *, now: float, by: str, why: str, digest: str) -> State:
-    """What is to be done of a plan."""
+def from_plan(plan: Plan, *, now: float, by: str, why: str, digest: str) -> State:
+    """Return the initial state of a plan."""
     entries = [
         Raised(
             name=e.item.name,
@@ -103,8 +102,8 @@ def raised(plan: Plan, *, now: float, by: str, why: str, digest: str) -> State:
     )
 
 
-def turned(state: State) -> State:
-    """On the way back: whoever may have been told is to be told its former period."""
+def restoring(state: State) -> State:
+    """Return the state in the direction back: every touched device is to be told its former period."""
     entries = [
         msgspec.structs.replace(one, step=WAITING, confirmed=False, command="", tries=0, why="")
         for one in state.entries
@@ -113,8 +112,8 @@ def turned(state: State) -> State:
     return msgspec.structs.replace(state, phase=RESTORING, left_s=0.0, entries=entries)
 
 
-def quickened(state: State) -> dict[str, float]:
-    """Polled device → its period in seconds, as long as it is raised."""
+def poll_periods(state: State) -> dict[str, float]:
+    """Return polled device → its raised period in seconds."""
     polled = [one for one in state.entries if one.how != DOWNLINK] if state.holds else []
     return {device: one.to_s for one in polled for device in one.devices}
 
@@ -124,7 +123,8 @@ def encode(state: State) -> bytes:
 
 
 def decode(data: bytes | None) -> State:
-    """What a former life left. Whoever was to be told may have been. Raises msgspec.MsgspecError."""
+    """Decode the state of a former process; every device that was to be told may have been. Raises
+    msgspec.MsgspecError."""
     if data is None:
         return State()
     state = msgspec.json.decode(data, type=State)

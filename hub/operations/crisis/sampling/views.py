@@ -1,4 +1,4 @@
-"""A plan, and how far it is carried out, as the calls answer. Pure."""
+"""Answers of the calls: a plan, and its progress. Pure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from hub.operations.crisis.sampling.state import FAILED, RESTORING, Raised, Stat
 
 
 def plan(shown: Plan) -> dict[str, Any]:
-    """{digest, period_s, for_s, budgets, entries, left, loads, telling}. Times in seconds, shares from 0 to 1."""
+    """Return {digest, period_s, for_s, budgets, entries, left, loads, telling}. Times in seconds, shares from 0 to
+    1."""
     return {
         "digest": shown.digest, "period_s": shown.wish.period_s, "for_s": shown.wish.duration_s,
         "budgets": msgspec.to_builtins(shown.budgets),
         "entries": [_entry(entry, shown.wish) for entry in shown.entries],
-        "left": [{**_named(one.item), "was_s": one.item.was_s, **one.why.told()} for one in shown.left],
+        "left": [{**_named(one.item), "was_s": one.item.was_s, **one.why.as_dict()} for one in shown.left],
         "loads": [_load(load) for load in shown.loads],
         "telling": {
-            "downlinks": shown.telling.downlinks, "air_s": round(shown.telling.air_s, 2),
-            "takes_s": shown.telling.takes_s if isfinite(shown.telling.takes_s) else None,
+            "downlinks": shown.downlink_cost.downlinks, "air_s": round(shown.downlink_cost.air_s, 2),
+            "takes_s": shown.downlink_cost.takes_s if isfinite(shown.downlink_cost.takes_s) else None,
         },
     }  # fmt: skip
 
@@ -35,7 +36,7 @@ def _named(item: Item) -> dict[str, Any]:
 def _entry(entry: Entry, wish: SamplingRequest) -> dict[str, Any]:
     item, told = entry.item, _named(entry.item)
     told |= {"was_s": entry.was_s, "to_s": entry.to_s, "battery": None, "air": None, "line": None}
-    told |= entry.why.told() if entry.why is not None else {"reason": "", "why": "", "why_fr": ""}
+    told |= entry.why.as_dict() if entry.why is not None else {"reason": "", "why": "", "why_fr": ""}
     if not item.powered and item.battery is not None:
         after, endless = battery_after(item.battery, entry.was_s / entry.to_s, wish.duration_s)
         told["battery"] = {"days": round(item.battery), "after_days": round(after), "endless_days": round(endless)}
@@ -68,7 +69,7 @@ def _load(load: Load) -> dict[str, Any]:
 
 
 def state(held: State) -> dict[str, Any]:
-    """{phase, since, left_s, by, why, plan, counts, entries, unconfirmed}."""
+    """Return {phase, since, left_s, by, why, plan, counts, entries, unconfirmed}."""
     return {
         "phase": held.phase, "since": held.since if held.entries else None, "left_s": round(held.left_s),
         "by": held.by, "reason": held.why, "plan": held.plan, "counts": held.counts(),
@@ -78,7 +79,7 @@ def state(held: State) -> dict[str, Any]:
 
 
 def _raised(one: Raised, *, back: bool) -> dict[str, Any]:
-    said = Reason(one.why).told() if one.why in WORDS else {"reason": "", "why": "", "why_fr": ""}
+    said = Reason(one.why).as_dict() if one.why in WORDS else {"reason": "", "why": "", "why_fr": ""}
     return {
         "name": one.name, "devices": list(one.devices), "integration": one.integration, "how": one.how,
         "was_s": one.was_s, "to_s": one.was_s if back else one.to_s, "step": one.step, "confirmed": one.confirmed,

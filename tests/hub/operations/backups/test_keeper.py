@@ -14,7 +14,17 @@ from hub.core.clock import BUILD_FLOOR
 from hub.core.disk import backup_directory
 from hub.core.errors import NotReady, StorageError
 from hub.operations.backups import generation_notes
-from hub.operations.backups.keeper import DAY_S, FIRST_S, HANGS_S, LAST_KEY, LATE_S, LOOK_S, NIGHT_S, Keeper, next_night
+from hub.operations.backups.keeper import (
+    DAY_S,
+    FIRST_BACKUP_S,
+    HANGS_S,
+    LAST_KEY,
+    LATE_S,
+    LOOK_S,
+    NIGHT_S,
+    Keeper,
+    next_night,
+)
 from hub.protocol.hub_id import hub_id
 from hub.sdk.session import Reply
 from hub.sdk.testing import ManualClock
@@ -78,7 +88,7 @@ class Night:
 
     async def __aenter__(self) -> Night:
         self.task = asyncio.create_task(self.keeper.run())
-        await self.passes(FIRST_S)
+        await self.passes(FIRST_BACKUP_S)
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -178,7 +188,7 @@ async def test_a_stick_that_hangs_does_not_keep_the_backup_from_the_backend(
     monkeypatch.setattr(backup_directory, "keep", lambda *what: (gate.wait(600), keep(*what))[1])
     night = Night(stick)
     task = asyncio.create_task(night.keeper.run())
-    await night.clock.advance(FIRST_S)
+    await night.clock.advance(FIRST_BACKUP_S)
     for _ in range(1000):
         await night.clock.advance(1.0)
         await asyncio.sleep(0.001)

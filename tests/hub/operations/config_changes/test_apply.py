@@ -16,7 +16,7 @@ from hub.config.last_good import Kept
 from hub.config.load import load
 from hub.core.clock import SystemClock
 from hub.core.errors import HubError, StorageError
-from hub.operations.config_changes import Changing
+from hub.operations.config_changes import ConfigChanger
 
 FIRST = "sites: {s: {}}\nweb: {address: 127.0.0.1, port: 8443}\n"
 OTHER = FIRST.replace("8443", "8444")
@@ -30,7 +30,7 @@ class House:
         (root / "state").mkdir()
         self.file.write_text(FIRST)
         self.reloads, self.audited, self.refuses = 0, list[str](), False
-        self.changing = Changing(
+        self.changing = ConfigChanger(
             load(self.file, Models()),
             [],
             kept=self.kept,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.operations.config_changes.health_gate import _RANK, PartStatus, settled, stands, wrong
+from hub.operations.config_changes.health_gate import _RANK, PartStatus, objections, part_statuses, settled
 from hub.plugin_host.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING, Health
 
 A, B, NOTE, LINK = ("integration", "a"), ("integration", "b"), ("notifier", "mail"), ("part", "link")
@@ -16,7 +16,7 @@ DEAD = PartStatus(STOPPED, "wrong password", 0, False)
 
 
 def test_what_gets_through_speaks_for_the_change() -> None:
-    assert wrong({A: WELL}, {A: WELL, B: WELL}, [B], over=True) == []
+    assert objections({A: WELL}, {A: WELL, B: WELL}, [B], over=True) == []
     assert settled({A: AWAY, B: WELL}, [B])
     assert settled({B: PartStatus(FINISHED, "", 0, False)}, [B])
     assert not settled({B: STARTING}, [B])
@@ -24,29 +24,29 @@ def test_what_gets_through_speaks_for_the_change() -> None:
 
 
 def test_what_is_only_away_counts_when_the_time_is_over() -> None:
-    assert wrong({}, {B: AWAY}, [B], over=False) == []
-    assert wrong({}, {B: AWAY}, [B], over=True) == ["b does not get through: no route"]
+    assert objections({}, {B: AWAY}, [B], over=False) == []
+    assert objections({}, {B: AWAY}, [B], over=True) == ["b does not get through: no route"]
 
 
 def test_what_was_away_before_is_not_the_changes_fault() -> None:
-    assert wrong({A: AWAY, B: AWAY}, {A: AWAY, B: AWAY}, [B], over=True) == []
-    assert wrong({A: WELL, B: WELL}, {A: AWAY, B: WELL}, [B], over=True) == ["a does not get through: no route"]
+    assert objections({A: AWAY, B: AWAY}, {A: AWAY, B: AWAY}, [B], over=True) == []
+    assert objections({A: WELL, B: WELL}, {A: AWAY, B: WELL}, [B], over=True) == ["a does not get through: no route"]
 
 
 def test_failures_count_at_once_and_name_what_failed() -> None:
-    assert wrong({}, {NOTE: DEAD}, [NOTE], over=False) == ["notifier mail is stopped: wrong password"]
-    assert wrong({LINK: WELL}, {LINK: PartStatus(QUARANTINED, "x", 9, False)}, [], over=False) == [
+    assert objections({}, {NOTE: DEAD}, [NOTE], over=False) == ["notifier mail is stopped: wrong password"]
+    assert objections({LINK: WELL}, {LINK: PartStatus(QUARANTINED, "x", 9, False)}, [], over=False) == [
         "link is quarantined: x"
     ]
-    assert wrong({}, {B: PartStatus(WAITING, "bug", 1, False)}, [B], over=False) == ["b failed: bug"]
-    assert wrong({A: WELL}, {A: PartStatus(RUNNING, "bug", 1, True)}, [B], over=False) == ["a failed: bug"]
+    assert objections({}, {B: PartStatus(WAITING, "bug", 1, False)}, [B], over=False) == ["b failed: bug"]
+    assert objections({A: WELL}, {A: PartStatus(RUNNING, "bug", 1, True)}, [B], over=False) == ["a failed: bug"]
 
 
 def test_what_failed_already_may_go_on_failing() -> None:
     was, now = PartStatus(WAITING, "bug", 3, False), PartStatus(WAITING, "bug", 5, False)
-    assert wrong({A: was}, {A: now}, [B], over=True) == []
-    assert wrong({A: was}, {A: now}, [A], over=True) == ["a failed: bug"]
-    assert wrong({A: DEAD}, {A: DEAD}, [B], over=True) == []
+    assert objections({A: was}, {A: now}, [B], over=True) == []
+    assert objections({A: was}, {A: now}, [A], over=True) == ["a failed: bug"]
+    assert objections({A: DEAD}, {A: DEAD}, [B], over=True) == []
 
 
 def test_every_state_of_a_plugin_has_a_rank() -> None:
@@ -54,7 +54,7 @@ def test_every_state_of_a_plugin_has_a_rank() -> None:
 
 
 def test_the_link_and_the_pages_stand_beside_the_plugins() -> None:
-    found = stands([Health(name="meter")], {"link": "no route", "web": ""})
+    found = part_statuses([Health(name="meter")], {"link": "no route", "web": ""})
     assert found["part", "link"] == PartStatus(WAITING, "no route", 0, False)
     assert found["part", "web"].through
     assert len(found) == 3
@@ -70,9 +70,9 @@ _stands = st.dictionaries(st.sampled_from([A, B, NOTE, LINK]), _stand)
 def test_what_is_wrong_is_still_wrong_when_the_time_is_over(
     before: dict[tuple[str, str], PartStatus], now: dict[tuple[str, str], PartStatus], changed: list[tuple[str, str]]
 ) -> None:
-    assert set(wrong(before, now, changed, over=False)) <= set(wrong(before, now, changed, over=True))
+    assert set(objections(before, now, changed, over=False)) <= set(objections(before, now, changed, over=True))
 
 
 @given(_stands)
 def test_a_change_of_nothing_where_nothing_moved_is_never_wrong(now: dict[tuple[str, str], PartStatus]) -> None:
-    assert wrong(now, now, [], over=True) == []
+    assert objections(now, now, [], over=True) == []

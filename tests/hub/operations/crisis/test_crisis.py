@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from hub.core.errors import HubError, StorageError
 from hub.core.store import Store
-from hub.operations.crisis import Crisis, State, Verdict, outside, refused
+from hub.operations.crisis import Crisis, State, Verdict, is_refused, isolation_verdict
 from hub.operations.crisis.export import gathered, verify, write
-from hub.operations.crisis.readonly import ReadOnly, guarded
+from hub.operations.crisis.readonly import ReadOnly, guard
 from hub.operations.crisis.runbook import Facts, page, spell
 from hub.operations.crisis.state import KEY, decode, encode
 from hub.protocol.hub_id import hub_id
@@ -245,17 +245,17 @@ def test_no_memory_is_no_crisis() -> None:
     ],
 )
 def test_who_names_another_machine_is_cut_off(options: dict[str, Any], goes_on: bool) -> None:
-    assert outside("x", options, perimeter=False, kept=()).goes_on is goes_on
-    assert outside("x", options, perimeter=True, kept=()).goes_on
-    assert outside("x", options, perimeter=False, kept=("x",)).goes_on
+    assert isolation_verdict("x", options, perimeter=False, kept=()).goes_on is goes_on
+    assert isolation_verdict("x", options, perimeter=True, kept=()).goes_on
+    assert isolation_verdict("x", options, perimeter=False, kept=("x",)).goes_on
 
 
 def test_a_read_only_hub_answers_questions_and_alerts_and_nothing_else() -> None:
-    assert not refused("status")
-    assert not refused("alert.ack")
-    assert not refused("crisis.end")
+    assert not is_refused("status")
+    assert not is_refused("alert.ack")
+    assert not is_refused("crisis.end")
     for call in ("device.add", "command.set", "config.apply", "pack.install", "something.new"):
-        assert refused(call)
+        assert is_refused(call)
 
 
 async def test_the_same_calls_change_things_again_once_the_hub_is_no_longer_read_only() -> None:
@@ -268,7 +268,7 @@ async def test_the_same_calls_change_things_again_once_the_hub_is_no_longer_read
         return answer
 
     state = State()
-    calls = guarded({name: call(name) for name in ("status", "web.account.put", "picture.add")}, lambda: state)
+    calls = guard({name: call(name) for name in ("status", "web.account.put", "picture.add")}, lambda: state)
     state = State(read_only=True, by="cli", why="audit")
     await calls["status"]({})
     for name in ("web.account.put", "picture.add"):

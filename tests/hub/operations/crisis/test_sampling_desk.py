@@ -14,11 +14,11 @@ from hub.automation.commands import WriteRefused
 from hub.core.errors import HubError, StorageError
 from hub.operations.crisis.sampling import state as states
 from hub.operations.crisis.sampling.execution import GIVE_UP_S
-from hub.operations.crisis.sampling.expected_periods import LINGER_S, Expecting
+from hub.operations.crisis.sampling.expected_periods import LINGER_S, ExpectedPeriods
 from hub.operations.crisis.sampling.model import DOWNLINK, Air, Band, Budgets, Downlink, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.service import PLANS, Sampling
 from hub.operations.crisis.sampling.state import Raised
-from hub.operations.crisis.sampling.verification import Noticing
+from hub.operations.crisis.sampling.verification import PeriodObserver
 from hub.operations.crisis.service import Crisis
 from hub.sdk.testing import ManualClock
 from tests.hub.operations.crisis.test_crisis import Hands as CrisisHands
@@ -72,7 +72,7 @@ class World:
                 self.sensor_s = period
                 self.commands[name] = (period, "done")
 
-    def closed(self) -> str:
+    def refusal(self) -> str:
         return self.refuses if self.refuses == "read-only" else ""
 
     async def order(self, one: Raised, period_s: float, by: str, why: str) -> str:
@@ -83,10 +83,10 @@ class World:
         self.told.append(period_s)
         return name
 
-    async def stands(self, command: str) -> str:
+    async def command_state(self, command: str) -> str:
         return self.commands.get(command, (0.0, ""))[1]
 
-    def under_way(self, one: Raised, period_s: float) -> str:
+    def pending_command(self, one: Raised, period_s: float) -> str:
         return next((n for n, (period, s) in self.commands.items() if s == "queued" and period == period_s), "")
 
     def withdraw(self, command: str) -> bool:
@@ -96,10 +96,10 @@ class World:
         self.commands[command] = (period, "failed")
         return True
 
-    def quicken(self, periods: dict[str, float]) -> None:
+    def set_poll_periods(self, periods: dict[str, float]) -> None:
         self.quick = periods
 
-    def seen(self, device: str) -> float | None:
+    def last_report(self, device: str) -> float | None:
         return self.heard.get(device)
 
     def changed(self, devices: Sequence[str]) -> None:
@@ -423,7 +423,7 @@ def entry(**more: object) -> Raised:
 
 
 def test_neither_silence_nor_a_burst_nor_a_gap_is_of_our_own_making() -> None:
-    expecting = Expecting()
+    expecting = ExpectedPeriods()
     assert (expecting.silence("x", 600.0), expecting.burst("x"), expecting.coverage("x", 600.0)) == (600.0, None, 600.0)
     raised = states.State(phase="raised", entries=[entry(step="ordered")])
     expecting.follow(raised, 0.0)
@@ -443,14 +443,14 @@ def test_neither_silence_nor_a_burst_nor_a_gap_is_of_our_own_making() -> None:
 
 
 def test_one_step_proves_nothing_and_the_one_that_was_under_way_does_not_count() -> None:
-    noticing = Noticing(0.0)
+    noticing = PeriodObserver(0.0)
     for seen in (20.0, 80.0):
-        noticing.look(seen)
+        noticing.observe(seen)
         assert not noticing.faster(60.0)
-    noticing.look(140.0)
+    noticing.observe(140.0)
     assert noticing.faster(60.0)
     assert noticing.period == 60.0
     assert not noticing.slower(600.0)
-    noticing.look(260.0)  # one frame was lost
+    noticing.observe(260.0)  # one frame was lost
     assert not noticing.faster(60.0)
     assert not noticing.slower(120.0)

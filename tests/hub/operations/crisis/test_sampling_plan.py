@@ -311,12 +311,12 @@ def test_five_hundred_downlinks_take_as_long_as_the_gateways_duty_cycle_and_the_
     slow = Air(seconds=0.05, bands=BAND_M, channels=8, down_s=0.8, down_band="M")
     crowd = [sensor(f"lorawan:{n:03}", air=slow, was=3600.0) for n in range(500)]
     done = made(*crowd)
-    assert (done.telling.downlinks, done.telling.air_s) == (500, pytest.approx(400.0))
-    assert done.telling.takes_s == pytest.approx((400 - 36) / 36 * 3600)  # more than ten hours, not a minute
+    assert (done.downlink_cost.downlinks, done.downlink_cost.air_s) == (500, pytest.approx(400.0))
+    assert done.downlink_cost.takes_s == pytest.approx((400 - 36) / 36 * 3600)  # more than ten hours, not a minute
     two = plan(crowd, [GATEWAY, replace(GATEWAY, name="h")], USUAL, WISH)
-    assert two.telling.takes_s == pytest.approx((400 - 72) / 72 * 3600)
-    assert made(sensor(was=1800.0)).telling.takes_s == 1800.0, "it listens after its next uplink"
-    assert plan([sensor()], [], USUAL, WISH).telling.takes_s == inf
+    assert two.downlink_cost.takes_s == pytest.approx((400 - 72) / 72 * 3600)
+    assert made(sensor(was=1800.0)).downlink_cost.takes_s == 1800.0, "it listens after its next uplink"
+    assert plan([sensor()], [], USUAL, WISH).downlink_cost.takes_s == inf
     assert views.plan(plan([sensor()], [], USUAL, WISH))["telling"]["takes_s"] is None
 
 

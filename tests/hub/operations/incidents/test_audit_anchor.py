@@ -83,7 +83,7 @@ def test_what_happened_meanwhile_is_told_at_once_with_a_newer_head() -> None:
     house = House()
     house.turn()
     house.turn(EVERY_S)
-    house.witness.hurry()
+    house.witness.send_soon()
     house.commit()
     assert len(house.buffer.rows) == 1
     house.turn(1)

@@ -46,9 +46,9 @@ def test_every_kind_that_has_a_family_has_its_threshold_and_its_words() -> None:
 def test_one_less_than_the_threshold_is_nothing_and_the_threshold_is_an_incident(kind: str) -> None:
     incidents = Incidents()
     for number in range(THRESHOLDS[kind] - 1):
-        incidents.hear(event(kind, float(number)))
+        incidents.add(event(kind, float(number)))
         assert list(incidents.changes(float(number))) == []
-    incidents.hear(event(kind, 500.0))
+    incidents.add(event(kind, 500.0))
     ((incident, over),) = incidents.changes(500.0)
     assert not over
     assert incident.kinds == {kind: THRESHOLDS[kind]}
@@ -71,12 +71,12 @@ def test_the_options_of_the_file_are_the_kinds_with_the_same_defaults_and_what_i
 def test_another_threshold_counts_and_0_means_never_alone_but_named_with_others() -> None:
     incidents = Incidents(Limits({**THRESHOLDS, CONFIG: 1, PLUGIN: 0, security_events.UNKNOWN: 2000}))
     for number in range(1999):
-        incidents.hear(event(security_events.UNKNOWN, number / 10, f"ble:{number}"))
+        incidents.add(event(security_events.UNKNOWN, number / 10, f"ble:{number}"))
     for number in range(50):
-        incidents.hear(event(PLUGIN, float(number), "modbus"))
+        incidents.add(event(PLUGIN, float(number), "modbus"))
     assert list(incidents.changes(200.0)) == []
-    incidents.hear(event(security_events.UNKNOWN, 200.0, "ble:1999"))
-    incidents.hear(event(CONFIG, 200.0, "web:anne"))
+    incidents.add(event(security_events.UNKNOWN, 200.0, "ble:1999"))
+    incidents.add(event(CONFIG, 200.0, "web:anne"))
     found = {one.family: one.kinds for one, _ in incidents.changes(200.0)}
     assert found == {SENSORS: {security_events.UNKNOWN: 2000}, "hub": {CONFIG: 1, PLUGIN: 50}}
 
@@ -90,7 +90,7 @@ def test_the_threshold_within_the_window_is_always_an_incident_and_never_one_wit
     heard = list[tuple[float, int]]()
     for at, count in sorted(told):
         heard.append((at, count))
-        incidents.hear(event(HOST, at, "", count))
+        incidents.add(event(HOST, at, "", count))
         opened = bool(list(incidents.changes(at)))
         least = sum(n for moment, n in heard if at - moment <= 60.0)
         most = sum(n for moment, n in heard if at - moment <= 61.0)
@@ -103,19 +103,19 @@ def test_the_threshold_within_the_window_is_always_an_incident_and_never_one_wit
 def test_wrong_passwords_over_a_day_are_a_person() -> None:
     incidents = Incidents()
     for number in range(20):
-        incidents.hear(event(SIGN_IN, number * WINDOW_S, "10.0.0.7"))
+        incidents.add(event(SIGN_IN, number * WINDOW_S, "10.0.0.7"))
     assert list(incidents.changes(20 * WINDOW_S)) == []
 
 
 def test_three_ways_of_one_attack_are_one_incident_that_names_all_three() -> None:
     incidents = Incidents()
-    incidents.hear(event(security_events.FORGED, 0.0, count=2))
-    incidents.hear(event(security_events.REPLAY, 10.0, "lorawan:BB", count=5))
+    incidents.add(event(security_events.FORGED, 0.0, count=2))
+    incidents.add(event(security_events.REPLAY, 10.0, "lorawan:BB", count=5))
     ((first, _),) = incidents.changes(11.0)
     assert first.kinds == {security_events.FORGED: 2, security_events.REPLAY: 5}
     assert first.first == 0.0
     assert first.severity == "warning"
-    incidents.hear(event(security_events.FORK, 20.0, "lorawan:BB"))
+    incidents.add(event(security_events.FORK, 20.0, "lorawan:BB"))
     ((second, _),) = incidents.changes(21.0)
     assert second.severity == "critical"
     assert second.text(1) == (
@@ -127,26 +127,26 @@ def test_three_ways_of_one_attack_are_one_incident_that_names_all_three() -> Non
 
 def test_an_incident_is_told_again_when_it_has_doubled_and_ends_when_it_is_quiet() -> None:
     incidents = Incidents()
-    incidents.hear(event(ACK, 0.0, ""))
+    incidents.add(event(ACK, 0.0, ""))
     assert len(list(incidents.changes(0.0))) == 1
-    incidents.hear(event(ACK, 60.0, ""))
+    incidents.add(event(ACK, 60.0, ""))
     assert len(list(incidents.changes(60.0))) == 1
-    incidents.hear(event(ACK, 120.0, ""))
+    incidents.add(event(ACK, 120.0, ""))
     assert list(incidents.changes(120.0)) == []
     assert list(incidents.changes(120.0 + QUIET_S - 1)) == []
     ((_, over),) = incidents.changes(120.0 + QUIET_S)
     assert over
-    incidents.hear(event(ACK, 99_999.0, ""))
+    incidents.add(event(ACK, 99_999.0, ""))
     assert [over for _, over in incidents.changes(99_999.0)] == [False]
 
 
 def test_families_do_not_mix() -> None:
     incidents = Incidents()
     for kind in (CLOCK, GAP, ACK, security_events.IN_CLEAR):
-        incidents.hear(event(kind, 0.0))
+        incidents.add(event(kind, 0.0))
     for _ in range(3):
-        incidents.hear(event(HOST, 0.0))
-        incidents.hear(event(PLUGIN, 0.0))
+        incidents.add(event(HOST, 0.0))
+        incidents.add(event(PLUGIN, 0.0))
     families = {incident.family: set(incident.kinds) for incident, _ in incidents.changes(0.0)}
     assert families == {
         SENSORS: {security_events.IN_CLEAR}, "doors": {HOST}, "network": {ACK}, "hub": {CLOCK, GAP, PLUGIN},
@@ -159,7 +159,7 @@ def test_whatever_happens_each_family_has_one_incident_at_most_and_texts_are_bou
 ) -> None:
     incidents, open_ = Incidents(), set[str]()
     for kind, at, subject in sorted(told, key=lambda one: one[1]):
-        incidents.hear(event(kind, at, subject))
+        incidents.add(event(kind, at, subject))
         for incident, over in incidents.changes(at):
             assert len(incident.subjects) <= 64
             assert all(len(said) <= 200 for said in incident.evidence.values())
