@@ -34,12 +34,13 @@ DRY: Mapping[str, Any] = {"dry_run": TRUTH}
 
 class Area(NamedTuple):
     """`said`: keys of the catalogue that a form's redirection may name as done (`?said=`); `files`: name → content
-    type, below `static/`."""
+    type, below `static/`; `order`: where it stands in the menu, the lowest first."""
 
     routes: Callable[[Site], list[Route]]
     menu: tuple[Entry, ...] = ()
     said: frozenset[str] = frozenset()
     files: Mapping[str, str] = {}
+    order: int = 500
 
 
 def answered(operation: Operation) -> Operation:

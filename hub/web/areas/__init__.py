@@ -1,58 +1,16 @@
-"""The areas of the pages, in the order of the menu."""
+"""The areas of the pages, in the order of the menu. Each module of this folder is one and has an `AREA`: a new page is
+a module here, its template, and its words in `hub.web.words`."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 from hub.web.area import Area
-from hub.web.areas import (
-    about,
-    accounts,
-    adding,
-    alerts,
-    audit,
-    commands,
-    commissioning,
-    configuration,
-    crisis,
-    devices,
-    diagnostics,
-    energy,
-    entrance,
-    integrations,
-    link,
-    overview,
-    packs,
-    plan,
-    privacy,
-    quarantine,
-    radio,
-    tokens,
-)
 from hub.web.menu import Entry
 
-AREAS: tuple[Area, ...] = (
-    entrance.AREA,
-    overview.AREA,
-    alerts.AREA,
-    crisis.AREA,
-    plan.AREA,
-    devices.AREA,
-    commissioning.AREA,
-    adding.AREA,
-    energy.AREA,
-    radio.AREA,
-    commands.AREA,
-    quarantine.AREA,
-    link.AREA,
-    integrations.AREA,
-    packs.AREA,
-    configuration.AREA,
-    diagnostics.AREA,
-    privacy.AREA,
-    audit.AREA,
-    accounts.AREA,
-    tokens.AREA,
-    about.AREA,
-)
+_FOUND = {one.name: import_module(f"{__name__}.{one.name}").AREA for one in iter_modules(__path__)}
+AREAS: tuple[Area, ...] = tuple(sorted(_FOUND.values(), key=lambda area: area.order))
 
 MENU: tuple[Entry, ...] = tuple(entry for area in AREAS for entry in area.menu)
 SAID: frozenset[str] = frozenset().union(*(area.said for area in AREAS))

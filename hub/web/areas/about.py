@@ -51,4 +51,4 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes)
+AREA = Area(routes, order=220)

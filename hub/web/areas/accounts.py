@@ -101,4 +101,4 @@ def routes(site: Site) -> list[Route]:
     ]  # fmt: skip
 
 
-AREA = Area(routes, (Entry("accounts", "/accounts", "group-people", RULES),), frozenset({"saved"}))
+AREA = Area(routes, (Entry("accounts", "/accounts", "group-people", RULES),), frozenset({"saved"}), order=200)

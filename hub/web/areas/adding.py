@@ -74,4 +74,4 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes, (Entry("add", "/add", "group-field", WORKS),), frozenset({"device-added"}))
+AREA = Area(routes, (Entry("add", "/add", "group-field", WORKS),), frozenset({"device-added"}), order=80)

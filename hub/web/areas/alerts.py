@@ -155,4 +155,5 @@ AREA = Area(
     (Entry("raised-alerts", "/alerts", "group-now"),),
     frozenset({"alert-ack-done", "alert-mute-done", "alert-clear-done"}),
     {"alerts.js": "text/javascript"},
+    order=30,
 )

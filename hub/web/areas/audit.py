@@ -44,4 +44,4 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes, (Entry("audit", "/audit", "group-people", AUDITS),))
+AREA = Area(routes, (Entry("audit", "/audit", "group-people", AUDITS),), order=190)

@@ -49,4 +49,4 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes, (Entry("commands", "/commands", "group-field"),), frozenset({"saved"}))
+AREA = Area(routes, (Entry("commands", "/commands", "group-field"),), frozenset({"saved"}), order=110)

@@ -255,4 +255,5 @@ AREA = Area(
     routes,
     (Entry("devices", "/devices", "group-field"),),
     frozenset({"device-removed", "device-replaced", "command-given"}),
+    order=60,
 )

@@ -74,4 +74,4 @@ def routes(site: Site) -> list[Route]:
     ]  # fmt: skip
 
 
-AREA = Area(routes, (Entry("diagnostics", "/diagnostics", "group-hub", HELPS),))
+AREA = Area(routes, (Entry("diagnostics", "/diagnostics", "group-hub", HELPS),), order=170)

@@ -190,4 +190,5 @@ AREA = Area(
     (Entry("energy", "/energy", "group-field"),),
     frozenset({"drift-restarted"}),
     {"chart.js": "text/javascript"},
+    order=90,
 )

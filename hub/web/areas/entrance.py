@@ -233,4 +233,4 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes, files=FILES)
+AREA = Area(routes, files=FILES, order=10)

@@ -65,4 +65,4 @@ def routes(site: Site) -> list[Route]:
     ]  # fmt: skip
 
 
-AREA = Area(routes, (Entry("integrations", "/integrations", "group-hub"),), frozenset({"plugin-restarted"}))
+AREA = Area(routes, (Entry("integrations", "/integrations", "group-hub"),), frozenset({"plugin-restarted"}), order=140)

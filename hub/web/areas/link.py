@@ -45,4 +45,4 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes, (Entry("link", "/link", "group-hub"),), frozenset({"backup-done"}))
+AREA = Area(routes, (Entry("link", "/link", "group-hub"),), frozenset({"backup-done"}), order=130)

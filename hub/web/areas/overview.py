@@ -75,4 +75,4 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes, (Entry("overview", "/", "group-now"), Entry("todo", "/todo", "group-now")))
+AREA = Area(routes, (Entry("overview", "/", "group-now"), Entry("todo", "/todo", "group-now")), order=20)

@@ -70,4 +70,4 @@ def routes(site: Site) -> list[Route]:
     ]  # fmt: skip
 
 
-AREA = Area(routes, (Entry("packs", "/packs", "group-hub"),), frozenset({"pack-installed", "redecoded"}))
+AREA = Area(routes, (Entry("packs", "/packs", "group-hub"),), frozenset({"pack-installed", "redecoded"}), order=150)

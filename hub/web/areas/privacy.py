@@ -93,4 +93,6 @@ def routes(site: Site) -> list[Route]:
     ]  # fmt: skip
 
 
-AREA = Area(routes, (Entry("privacy", "/privacy", "group-people", AUDITS),), frozenset({"consent-withdrawn"}))
+AREA = Area(
+    routes, (Entry("privacy", "/privacy", "group-people", AUDITS),), frozenset({"consent-withdrawn"}), order=180
+)

@@ -157,4 +157,5 @@ AREA = Area(
     routes,
     (Entry("quarantine", "/quarantine", "group-field"),),
     frozenset({*(f"quarantine-{act}" for act in SAID), "recette-start", "recette-end"}),
+    order=120,
 )

@@ -48,4 +48,4 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes, (Entry("radio", "/radio", "group-field"),))
+AREA = Area(routes, (Entry("radio", "/radio", "group-field"),), order=100)

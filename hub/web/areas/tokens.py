@@ -63,4 +63,4 @@ def routes(site: Site) -> list[Route]:
     ]  # fmt: skip
 
 
-AREA = Area(routes, (Entry("tokens", "/tokens", "group-people", RULES),), frozenset({"token-revoked"}))
+AREA = Area(routes, (Entry("tokens", "/tokens", "group-people", RULES),), frozenset({"token-revoked"}), order=210)

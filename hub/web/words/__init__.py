@@ -1,8 +1,8 @@
 """The catalogue: every sentence of the pages, in French and in English. `word("key", "fr")`; `{name}` is filled in.
 
 A table in Python and not gettext's files: nothing is compiled at build time and nothing is read at run time, and a test
-sees that no template asks for a key that is not here, and that no key is left over. One file for each area; a key
-stands in one of them only.
+sees that no template asks for a key that is not here, and that no key is left over. One file for each area, found by
+being here; a key stands in one of them only.
 """
 
 from __future__ import annotations
@@ -10,14 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from pkgutil import iter_modules
 
 from hub.i18n.typography import kept_together, whole_text, with_units
 
-FILES = (
-    "about", "accounts", "adding", "alerts", "audit", "commands", "commissioning", "configuration", "crisis", "device",
-    "devices", "diagnostics", "energy", "entrance", "frame", "integrations", "link", "overview", "packs", "plan",
-    "privacy", "quarantine", "radio", "refusals", "scanning", "states", "todo", "tokens",
-)  # fmt: skip
 LANGUAGES = ("fr", "en")
 
 
@@ -32,7 +28,12 @@ def merged(tables: Iterable[Mapping[str, tuple[str, str]]]) -> dict[str, tuple[s
     return found
 
 
-WORDS = merged(import_module(f"{__name__}.{name}").WORDS for name in FILES)
+def _files() -> list[str]:
+    """The modules of this folder; the options of the configuration are a catalogue of their own."""
+    return [one.name for one in iter_modules(__path__) if not one.ispkg]
+
+
+WORDS = merged(getattr(import_module(f"{__name__}.{name}"), "WORDS", {}) for name in _files())
 
 
 _EITHER = re.compile(r"\[([^\[\]|]*)\|([^\[\]|]*)\]")

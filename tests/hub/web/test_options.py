@@ -85,10 +85,10 @@ def test_no_french_is_left_of_an_option_that_is_said_otherwise_by_now(options: l
 
 def test_what_one_types_is_the_same_in_both_languages(options: list[Option]) -> None:
     own = {one.text: one.french["help"] for one in options if one.french.get("help")}
-    for english, french in {**TEXTS, **own}.items():
+    for english, said in {**TEXTS, **own}.items():
         typed = set(english.split("`")[1::2])
-        assert len(french.split("`")) % 2 == 1, french
-        lost = {part for part in typed if f"`{part}`" not in french} - {"raw * scale + offset", "$name"}
+        assert len(said.split("`")) % 2 == 1, said
+        lost = {part for part in typed if f"`{part}`" not in said} - {"raw * scale + offset", "$name"}
         assert not lost, (english, lost)
 
 

@@ -185,5 +185,9 @@ def routes(site: Site) -> list[Route]:
 
 
 AREA = Area(
-    routes, (Entry("commissioning", "/commissioning", "group-field"),), frozenset({"device-replaced", "saved"}), FILES
+    routes,
+    (Entry("commissioning", "/commissioning", "group-field"),),
+    frozenset({"device-replaced", "saved"}),
+    FILES,
+    order=70,
 )

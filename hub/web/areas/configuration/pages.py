@@ -201,4 +201,6 @@ def routes(site: Site) -> list[Route]:
     ]  # fmt: skip
 
 
-AREA = Area(routes, (Entry("configuration", "/configuration", "group-hub"),), frozenset({"config-same"}), FILES)
+AREA = Area(
+    routes, (Entry("configuration", "/configuration", "group-hub"),), frozenset({"config-same"}), FILES, order=160
+)

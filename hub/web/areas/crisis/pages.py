@@ -146,4 +146,5 @@ AREA = Area(
     (Entry("crisis", "/crisis", "group-now"), Entry("board", "/board", "group-now")),
     frozenset({"crisis-entered", "crisis-left", "sampling-raised", "sampling-restored"}),
     {"crisis.js": "text/javascript"},
+    order=40,
 )

@@ -116,4 +116,4 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes, (Entry("plan", "/plan", "group-now"),))
+AREA = Area(routes, (Entry("plan", "/plan", "group-now"),), order=50)
