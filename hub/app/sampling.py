@@ -11,11 +11,13 @@ from hub.app.plugins import Field
 from hub.app.reading_path import Path
 from hub.automation.commands import CommandService, Order, Record
 from hub.automation.commands.service import OPEN_LIMIT
-from hub.core.errors import DecodeError
+from hub.core.errors import DecodeError, PluginError
 from hub.operations.crisis.sampling.model import Budgets, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.service import Sampling
 from hub.operations.crisis.sampling.state import Raised
 from hub.plugin_host.supervisor import RUNNING
+from hub.sdk.sampling import DEFAULT
+from hub.sdk.sampling import Sampling as PluginSampling
 
 if TYPE_CHECKING:
     from hub.devices.packs.format import PackKeys
@@ -32,7 +34,7 @@ class HubSamplingActions:
         self._ground, self._path, self._field = ground, path, field
         self._records: dict[str, Record] = {}
 
-    def closed(self) -> str:
+    def refusal(self) -> str:
         if self._desk.frozen:
             return "read-only"
         if self._desk.stopped is not None:
@@ -54,7 +56,7 @@ class HubSamplingActions:
         self._records[record.id] = record
         return record.id
 
-    async def stands(self, command: str) -> str:
+    async def command_state(self, command: str) -> str:
         record = self._records.get(command) or self._desk.find(command)
         if record is None:
             record = next((one for one in await self._desk.last(LAST) if one.id == command), None)
@@ -65,7 +67,7 @@ class HubSamplingActions:
             del self._records[command]
         return record.state
 
-    def under_way(self, one: Raised, period_s: float) -> str:
+    def pending_command(self, one: Raised, period_s: float) -> str:
         values = _values(one, period_s)
         found = [r for r in self._desk.waiting_for(one.devices[0], one.downlink) if r.values == values]
         if not found:
@@ -76,10 +78,10 @@ class HubSamplingActions:
     def withdraw(self, command: str) -> bool:
         return self._desk.withdraw(command, "the sampling is no longer to be raised")
 
-    def quicken(self, periods: dict[str, float]) -> None:
+    def set_poll_periods(self, periods: dict[str, float]) -> None:
         self._field.paces.quicken(periods)
 
-    def seen(self, device: str) -> float | None:
+    def last_report(self, device: str) -> float | None:
         return self._path.live.last_seen(device)
 
     def changed(self, devices: Sequence[str]) -> None:
@@ -113,13 +115,13 @@ def build_sampling(ground: BaseServices, path: Path, field: Field, watch: Watch)
         sources = inventory.Sources(
             devices=lambda: path.devices,
             zone=zone,
-            types=lambda: {one.name: one.type for one in ground.loaded.integrations},
+            sampling=sampling_of,
             lines=lambda: {one.name: line for one in ground.loaded.integrations if (line := _line(one.config))},
             cut=lambda name: bool(field.plugins.pauses.why(("integration", name))),
             running=running,
             paces=field.paces,
-            told=field.told.of,
-            everything_told=lambda: field.told,
+            facts=field.told.of,
+            all_facts=lambda: field.told,
             battery_days=field.radio.battery_days,
             value=path.live.value,
             keys=keys,
@@ -127,6 +129,13 @@ def build_sampling(ground: BaseServices, path: Path, field: Field, watch: Watch)
             former=sampling.expecting.former,
         )
         return await inventory.items(sources, wish), inventory.gateways(sources)
+
+    def sampling_of(integration: str) -> PluginSampling:
+        kind = next((one.type for one in ground.loaded.integrations if one.name == integration), "")
+        try:
+            return ground.registry.integration(kind).sampling
+        except PluginError:
+            return DEFAULT
 
     def said() -> Any:
         return ground.loaded.config.crisis.sampling
