@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -427,3 +428,50 @@ def test_every_metric_can_be_kept_at_its_resolution_within_its_bounds() -> None:
         if metric.kind == "number":
             assert Decimal(metric.resolution) > 0, metric.key
             assert metric.low is None or metric.high is None or metric.low < metric.high, metric.key
+
+
+# -- the walk of a reading ---------------------------------------------------------------------------------------
+
+WALK = ROOT / "docs/explanation/architecture.md"
+
+
+def walk() -> list[tuple[str, str]]:
+    """(function, file) of each step of the walk in the page of the architecture, in order."""
+    rows = re.findall(r"^\| (\d+) \| `([\w.]+)` \| .* \| `([\w/.]+)` \|$", WALK.read_text(), re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == [*range(1, len(rows) + 1)]
+    return [(name, file) for _, name, file in rows]
+
+
+def function_of(name: str, file: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    """A function, named as in the walk: `Class.method` or `function`."""
+    body = ast.parse((ROOT / file).read_text()).body
+    *classes, function = name.split(".")
+    for one in classes:
+        body = next(node.body for node in body if isinstance(node, ast.ClassDef) and node.name == one)
+    found = [n for n in body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name == function]
+    assert found, f"{file} has no {name}"
+    return found[0]
+
+
+def test_each_step_of_the_walk_of_a_reading_is_a_function_of_the_file_that_the_page_names() -> None:
+    steps = walk()
+    assert 15 <= len(steps) <= 20
+    assert all(function_of(*step) for step in steps)
+
+
+def test_the_drawing_of_the_walk_shows_its_steps_in_their_order() -> None:
+    drawing = WALK.read_text().split("```mermaid")[1].split("```")[0]
+    drawn = {int(number): name for number, name in re.findall(r"\bs(\d+)\[([\w.]+)\]", drawing)}
+    assert [drawn[number] for number in sorted(drawn)] == [name for name, _ in walk()]
+    arrows = [re.findall(r"\bs(\d+)\b", line) for line in drawing.splitlines() if "-->" in line]
+    pairs = {(int(a), int(b)) for line in arrows for a, b in pairwise(line)}
+    assert pairs == {(number, number + 1) for number in range(1, len(drawn))}
+
+
+def test_no_step_of_the_walk_only_forwards() -> None:
+    """A function that only forwards has one statement, a call."""
+    for name, file in walk():
+        body = function_of(name, file).body
+        doc = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+        rest = body[doc:]
+        assert len(rest) > 1 or not isinstance(rest[0], ast.Expr | ast.Return), f"{name} only calls another function"

@@ -158,8 +158,9 @@ class Pipeline:
             shape = plan.shape(tuple(report.values))
 
         # rules: they see raw values, in RAM only, also those that may not be kept
-        if shape.tap is not None and not past:
-            shape.tap.see(report, plan.trust(proof))
+        tap = shape.tap
+        if tap is not None and not past:
+            tap.rules.see(tap, report, plan.trust(proof))
 
         # privacy
         veil = shape.veil

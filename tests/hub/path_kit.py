@@ -44,9 +44,9 @@ class ListedBuffer:
 
 
 class Path:
-    def __init__(self, purposes=None, *, sure=True, pulse=None, local=None, uses=None, rules=(), observer=None):
+    def __init__(self, purposes=None, *, sure=True, pulse=None, local=None, uses=None, rules=(), observer=None, buffer=None):
         self.clock = ManualClock(sure=sure)
-        self.buffer = ListedBuffer()
+        self.buffer = ListedBuffer() if buffer is None else buffer
         self.buffer.local |= local or {}
         self.counts = Counts()
         self.live = Live()

@@ -82,13 +82,10 @@ class RuleInstance:
 class RuleBinding:
     """The rule instances that evaluate reports of one device with one set of metrics."""
 
-    __slots__ = ("_device", "_rules", "watches")
+    __slots__ = ("device", "rules", "watches")
 
     def __init__(self, rules: Rules, device: Device, watches: tuple[tuple[str, RuleInstance, str], ...]) -> None:
-        self._rules, self._device, self.watches = rules, device, watches
-
-    def see(self, report: Report, trust: TrustClass) -> None:
-        self._rules.see(self._device, report, trust, self.watches)
+        self.rules, self.device, self.watches = rules, device, watches
 
 
 class Rules:
@@ -219,14 +216,12 @@ class Rules:
             return None
         return RuleBinding(self, device, tuple(found))
 
-    def see(
-        self, device: Device, report: Report, trust: TrustClass, watches: tuple[tuple[str, RuleInstance, str], ...]
-    ) -> None:
+    def see(self, binding: RuleBinding, report: Report, trust: TrustClass) -> None:
         """Evaluate a report before the privacy filter. Its values may have any type."""
         now = self._monotonic()
-        for fired in self.absence.heard(device, report.values, now):
+        for fired in self.absence.heard(binding.device, report.values, now):
             self._fired(fired)
-        self._look(report, trust, watches)
+        self._look(report, trust, binding.watches)
 
     def _look(self, report: Report, trust: TrustClass, watches: tuple[tuple[str, RuleInstance, str], ...]) -> None:
         now = self._monotonic()

@@ -161,7 +161,7 @@ async def test_a_rule_that_still_holds_lets_go_of_nothing_when_the_rules_are_mad
         }  # fmt: skip
         hub.watching.rules = Rules([msgspec.structs.replace(DIM, test=Equals(True), places={"street"})], **made)
         tap = hub.watching.rules.tap(sensor, {}, ["presence"])
-        tap.see(Report(device="ble:1", values={"presence": True}), TrustClass.A)
+        tap.rules.see(tap, Report(device="ble:1", values={"presence": True}), TrustClass.A)
         await hub.watching.turn()
         again = Rules(hub.watching.rules._rules, **made)
         again.inherit(hub.watching.rules)
@@ -335,7 +335,7 @@ async def started(hub, *rules):
 
     async def say(presence):
         tap = hub.watching.rules.tap(SENSOR, {}, ["presence"])
-        tap.see(Report(device="ble:1", values={"presence": presence}), TrustClass.A)
+        tap.rules.see(tap, Report(device="ble:1", values={"presence": presence}), TrustClass.A)
         await hub.clock.advance(20)
         await hub.watching.turn()
 
