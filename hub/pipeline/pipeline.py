@@ -233,16 +233,16 @@ class Pipeline:
         counted, dropped, and makes the report uncertain; the hub's clock dates it instead.
         """
         clock = self._clock
-        now = clock.now()
         if report.time is not None:
+            now = clock.now()
             if 0 <= report.time <= now + FUTURE_S:
                 return report, now, report.time, True, True
             self._counts.add("wrong-date", report.device)
             report = msgspec.structs.replace(report, time=None, quality=max(report.quality, Quality.UNCERTAIN))
         date = clock.date()
         if date is None:
-            return report, now, clock.monotonic(), False, True
-        return report, now, date, True, clock.exact()
+            return report, clock.now(), clock.monotonic(), False, True
+        return report, date, date, True, clock.exact()
 
     def _not_its_own(self, integration: str, device: Device) -> PluginError:
         """An integration spoke for a device of another: a bug of it, or somebody who pretends."""
