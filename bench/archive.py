@@ -29,12 +29,12 @@ from measure import figure, remark
 from hub.core.model import Device, Meter, MeterSwap, Metric, Place, Quality
 from hub.core.store import Store
 from hub.energy.figures import Survey
-from hub.history.latest import Live
+from hub.history.latest import LatestValues
 from hub.history.memory import History
-from hub.history.recorder import Observer
+from hub.history.recorder import HistoryRecorder
 from hub.history.rollups import Calendar
 from hub.history.rollups.recorder import Rollups
-from hub.history.rollups.tables import SCHEMA, Memory
+from hub.history.rollups.tables import SCHEMA, RollupTables
 from hub.sdk.testing import ManualClock
 
 HOUR, DAY = 3600, 86_400
@@ -88,13 +88,13 @@ class Life:
     def __init__(self, folder: Path, clock: ManualClock, number: int, places: dict[str, Place]) -> None:
         self._folder, self._clock, self._number, self._places = folder, clock, number, places
         self._slots: dict[str, Any] = {}
-        self._live = Live()
+        self._live = LatestValues()
 
     async def start(self) -> None:
         self.store = await Store.open(self._folder / "store.db", b"k" * 32)
         self._file = await Store.open(self._folder / "rollups.db", b"k" * 32, SCHEMA)
         self.rollups = Rollups(
-            Memory(self._file, self.store),
+            RollupTables(self._file, self.store),
             History(8 << 20),
             clock=self._clock,
             life=self._number,
@@ -102,7 +102,7 @@ class Life:
             calendar=lambda site: PARIS,
         )
         await self.rollups.load()
-        self._observer = Observer(self.rollups, self._clock)
+        self._observer = HistoryRecorder(self.rollups, self._clock)
 
     def say(self, at: int, dial: Dial) -> None:
         slot = self._slots.get(dial.device)

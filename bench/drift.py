@@ -38,7 +38,7 @@ from measure import figure, remark
 
 from hub.energy.baseline import Day
 from hub.energy.baseline_fit import fit
-from hub.energy.drift import WINDOWS, judge
+from hub.energy.drift import WINDOWS, evaluate
 from hub.energy.significance import limit_of
 
 SIZE = 0.10
@@ -65,7 +65,7 @@ def tried(chance: Random, system: buildings.System) -> Outcome:
     baseline = fit(reference)
     assert baseline is not None
     limit = limit_of(baseline, reference)
-    false = len(judge(baseline, after, limit).alarms)
+    false = len(evaluate(baseline, after, limit).alarms)
     delays, standing = [], 0
     for n in range(FAULTS):
         size, ramp = -SIZE if chance.random() < 0.25 else SIZE, n % 2 == 1
@@ -76,7 +76,7 @@ def tried(chance: Random, system: buildings.System) -> Outcome:
             else day
             for day in after
         ]
-        alarms = judge(baseline, faulty, limit).alarms
+        alarms = evaluate(baseline, faulty, limit).alarms
         found = [day for day in alarms if day >= start]
         if len(found) < len(alarms) and (not found or found[0] > start + 60):
             standing += 1
@@ -171,7 +171,7 @@ def cost() -> None:
     fitted = time.process_time()
     limit = limit_of(baseline, reference)
     limited = time.process_time()
-    judge(baseline, after, limit)
+    evaluate(baseline, after, limit)
     figure("one meter: baseline fitted", 1000 * (fitted - begun), "ms", "once")
     figure("one meter: threshold found", 1000 * (limited - fitted), "ms", "once")
     figure("one meter: two years judged", 1000 * (time.process_time() - limited), "ms", "four times a day")

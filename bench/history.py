@@ -30,10 +30,10 @@ from traces import TRACES, Trace
 
 from hub.core.metric_catalogue import METRICS
 from hub.core.store import Store
-from hub.history.archive import RawDisk
+from hub.history.archive import RawArchive
 from hub.history.archive.folder import Folder
-from hub.history.archive.table import Memory
-from hub.history.memory import BUDGET, Fold, History, thinned
+from hub.history.archive.table import RawSeriesTable
+from hub.history.memory import BUDGET, Downsampler, History, downsample
 from hub.sdk.testing import ManualClock
 
 START, DAY = 1_790_000_000, 86_400
@@ -117,7 +117,7 @@ def day(name: str, columns: Columns, sources: list[Iterator[Said]], *, apart: bo
     best = 1e9
     for ring in rings[:20]:
         began = time.perf_counter()
-        thinned([(at, float(value)) for at, value in ring.points(now - DAY, now + 1)], 400, 7200)
+        downsample([(at, float(value)) for at, value in ring.points(now - DAY, now + 1)], 400, 7200)
         best = min(best, time.perf_counter() - began)
     figure(f"{name}: a chart of 24 h, asked of RAM", best * 1000, "ms")
 
@@ -128,9 +128,9 @@ async def disk(name: str, columns: Columns, sources: list[Iterator[Said]], direc
     order = sorted((row[0], n, at) for n, some in enumerate(rows) for at, row in enumerate(some))
     store, clock = await Store.open(directory / "store.db", b"k" * 32), ManualClock(START)
     history = History(BUDGET)
-    raw = RawDisk(
+    raw = RawArchive(
         Folder(directory / "raw"),
-        Memory(store),
+        RawSeriesTable(store),
         history,
         clock,
         root=lambda: b"r" * 32,
@@ -173,7 +173,7 @@ async def disk(name: str, columns: Columns, sources: list[Iterator[Said]], direc
     figure(f"{name}: memory of a write, at most", peak / 1024, "KiB")
     best = 1e9
     for _ in range(5):
-        began, fold = time.perf_counter(), Fold(START, START + DAY, 400)
+        began, fold = time.perf_counter(), Downsampler(START, START + DAY, 400)
         async for _, some in raw.walk("p0", columns[0][0], START, START + DAY):
             fold.add(some)
         best = min(best, time.perf_counter() - began)

@@ -26,12 +26,12 @@ from rules import READINGS, path
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Quality, Report
 from hub.core.store import Store
-from hub.history.latest import Live
+from hub.history.latest import LatestValues
 from hub.history.memory import History
-from hub.history.recorder import Observer
+from hub.history.recorder import HistoryRecorder
 from hub.history.rollups import Calendar
 from hub.history.rollups.recorder import Rollups
-from hub.history.rollups.tables import SCHEMA, Memory
+from hub.history.rollups.tables import SCHEMA, RollupTables
 from hub.sdk.testing import ManualClock
 
 REPORTS = 20_000
@@ -42,7 +42,7 @@ async def rollups(folder: Path, clock: ManualClock) -> tuple[Rollups, Store]:
     hours = await Store.open(folder / "rollups.db", b"k" * 32, SCHEMA)
     calendar = Calendar("Europe/Paris")
     made = Rollups(
-        Memory(hours, store),
+        RollupTables(hours, store),
         History(),
         clock=clock,
         life=1,
@@ -64,7 +64,7 @@ async def in_the_path(folder: Path, devices: int, turns: int) -> None:
         for name, (pipeline, reports) in pipelines.items():
             if name == "drain":
                 continue
-            observer = Observer(made, clock)
+            observer = HistoryRecorder(made, clock)
             pipeline._observer = None if name == "nobody observes" else observer
             start = time.time() - 86_000 + turn * 3600
             said = [
@@ -95,8 +95,8 @@ async def in_the_path(folder: Path, devices: int, turns: int) -> None:
 async def day(folder: Path, devices: int, hours: int, *, traced: bool) -> None:
     clock = ManualClock(1_790_000_000)
     made, store = await rollups(folder, clock)
-    observer = Observer(made, clock)
-    live, chance = Live(), Random(1)
+    observer = HistoryRecorder(made, clock)
+    live, chance = LatestValues(), Random(1)
     metrics = tuple(METRICS[key] for key in ("temperature", "humidity", "battery", "energy"))
     slots = [live.slot(Device(id=f"x:{n}", integration="x", place=f"p{n}"), metrics) for n in range(devices)]
     state = [[20 + chance.random() * 5, 40 + chance.random() * 20, 90.0, 1000.0] for _ in slots]

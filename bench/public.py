@@ -35,7 +35,7 @@ from measure import figure, remark
 
 from hub.energy.baseline import Baseline, Day
 from hub.energy.baseline_fit import fit
-from hub.energy.drift import WINDOWS, Limit, judge
+from hub.energy.drift import WINDOWS, Limit, evaluate
 from hub.energy.significance import limit_of
 
 NEEDS = Path(__file__).with_suffix(".txt")
@@ -117,7 +117,7 @@ def judged(name: str, days: list[Day], falls: int | None = None) -> Judged | Non
         remark(name, "too short")
         return None
     limit = limit_of(baseline, reference)
-    verdict = judge(baseline, after, limit)
+    verdict = evaluate(baseline, after, limit)
     figure(f"{name}: CV(RMSE) of days", 100 * baseline.cv, "%", f"{len(reference)} days")
     figure(f"{name}: R2", baseline.r2, "", f"{baseline.shape.parameters} parameters")
     figure(f"{name}: finds within two weeks, nine in ten", 100 * limit.sure, "%", "by its own reckoning")
@@ -143,7 +143,7 @@ def judged(name: str, days: list[Day], falls: int | None = None) -> Judged | Non
 def delayed(baseline: Baseline, limit: Limit, days: list[Day], start: int, size: float) -> float:
     """On which day of a drift that is put into a series it is found; infinite where it is not."""
     drifting = [day._replace(used=day.used * (1 + size)) if day.number >= start else day for day in days]
-    alarms = judge(baseline, drifting, limit).alarms
+    alarms = evaluate(baseline, drifting, limit).alarms
     return min((alarm - start + 1 for alarm in alarms if alarm >= start), default=math.inf)
 
 

@@ -28,7 +28,7 @@ from hub.core.counters import Counts
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Place, Report, Signal, Value
 from hub.core.security_events import Events
-from hub.history.latest import Live
+from hub.history.latest import LatestValues
 from hub.pipeline.admission.decisions import Decisions
 from hub.pipeline.admission.guard import Guard, Options
 from hub.pipeline.admission.quarantine import Quarantine
@@ -51,7 +51,7 @@ def path(
 ) -> tuple[Pipeline, list[Report]]:
     known = {f"x:{n}": Device(id=f"x:{n}", integration="x", place=f"p{n}") for n in range(devices)}
     places = {f"p{n}": Place(id=f"p{n}", site="s", zone=f"z{n % 100}") for n in range(devices)}
-    clock, live = SystemClock(), Live()
+    clock, live = SystemClock(), LatestValues()
     replay = ReplayWindows({}, lambda key, value: None)
     zones = {f"z{n}": {"site": "s"} for n in range(100)}
     written = Core.model_validate({"sites": {"s": {}}, "zones": zones, "privacy": {"rules": privacy or {}}})

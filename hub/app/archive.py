@@ -12,11 +12,11 @@ from hub.core.clock import Clock
 from hub.core.errors import DiskRefuses, StorageError
 from hub.core.model import Metric
 from hub.history.memory import History
-from hub.history.recorder import Observer
+from hub.history.recorder import HistoryRecorder
 from hub.privacy.rules_engine.data_categories import PERSONAL, privacy_of
 
 if TYPE_CHECKING:
-    from hub.history.archive import RawDisk
+    from hub.history.archive import RawArchive
 
 NONE = "none"
 LOOK_S = 60.0
@@ -25,20 +25,20 @@ _log = logging.getLogger("hub.rawdisk")
 
 
 async def build_raw(
-    ground: BaseServices, path: Path, history: History, observer: Observer
-) -> tuple[RawDisk | None, str]:
+    ground: BaseServices, path: Path, history: History, observer: HistoryRecorder
+) -> tuple[RawArchive | None, str]:
     """Build raw history on disk, None where it is not wanted; with a complaint if former history could not be
     destroyed."""
     options, state = ground.loaded.config.history, ground.state
     if options.raw_on_disk == NONE and not state.raw.exists():
         return None, ""  # the usual case: import nothing
-    from hub.history.archive import RawDisk, keys
+    from hub.history.archive import RawArchive, keys
     from hub.history.archive.folder import Folder
     from hub.history.archive.recorder import destroy
-    from hub.history.archive.table import Memory
+    from hub.history.archive.table import RawSeriesTable
 
-    folder, memory, left = Folder(state.raw), Memory(ground.store), ""
-    others = [where for where in keys.lying(state.keys) if where != options.raw_on_disk]
+    folder, memory, left = Folder(state.raw), RawSeriesTable(ground.store), ""
+    others = [where for where in keys.existing_keys(state.keys) if where != options.raw_on_disk]
     if others or options.raw_on_disk == NONE:
         try:
             for where in others:
@@ -53,12 +53,12 @@ async def build_raw(
     if options.raw_on_disk == NONE:
         return None, left
     impersonal = NonPersonalFilter(path, ground.clock)
-    raw = RawDisk(
+    raw = RawArchive(
         folder,
         memory,
         history,
         ground.clock,
-        root=lambda: keys.root(options.raw_on_disk, state.keys),
+        root=lambda: keys.root_key(options.raw_on_disk, state.keys),
         wanted=lambda place, key: options.raw_personal or impersonal(place, key),
         drain=observer.finish,
         keep_s=options.raw_days.total_seconds(),

@@ -10,8 +10,8 @@ from hub.app.base_services import BaseServices
 from hub.app.plugins import Field
 from hub.app.reading_path import Path
 from hub.app.service import Service
-from hub.automation.alert_engine import Watching
-from hub.automation.alerts import Book
+from hub.automation.alert_engine import AlertEngine
+from hub.automation.alerts import AlertService
 from hub.automation.alerts.policy import Policy
 from hub.automation.rules import Rules, compile_rules
 from hub.automation.rules.compiler import compile_programme
@@ -22,7 +22,7 @@ from hub.core.disk.retry import once_the_disk_works
 from hub.core.errors import PluginError
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Value
-from hub.plugin_host.notifier_queue import Notifiers, OwnNotices
+from hub.plugin_host.notifier_queue import NotifierQueue, Notifiers
 from hub.plugin_host.plugins import notifiers
 from hub.rpc.availability import Availability
 
@@ -46,7 +46,7 @@ class ExpectedPresence:
 class Watch:
     """Rules, alerts and who is told of them."""
 
-    watching: Watching
+    watching: AlertEngine
     availability: Availability
     notifiers: Notifiers
     duty: ExpectedPresence
@@ -89,7 +89,7 @@ class Watch:
         """Prepare one notifier, with a queue of its own."""
         book, name = self.watching.book, notifier.name
         self.forget(name)
-        queue = OwnNotices(
+        queue = NotifierQueue(
             name,
             ground.enrolled.hub,
             field.http.of(notifiers(name)),
@@ -114,8 +114,8 @@ class Watch:
 async def build_watch(ground: BaseServices, path: Path, field: Field) -> Watch:
     """Build and wire it; starts nothing."""
     clock = ground.clock
-    book = Book(ground.store, ground.buffer, clock)
-    watching = Watching(ground.store, book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)
+    book = AlertService(ground.store, ground.buffer, clock)
+    watching = AlertEngine(ground.store, book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)
     commanding = watching.commanding
     commanding.device, commanding.place, commanding.today = path.devices.get, path.places.get, path.devices.today
     await once_the_disk_works(book.load, clock.sleep)

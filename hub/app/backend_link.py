@@ -8,11 +8,11 @@ from hub.app.automation import Watch
 from hub.app.base_services import BaseServices
 from hub.app.plugins import Field
 from hub.app.service import Service
-from hub.automation.backend_answers import Answering
+from hub.automation.backend_answers import BackendAnswers
 from hub.core.disk.retry import once_the_disk_works
-from hub.identity.badges import Badging
-from hub.identity.certificate_renewal import Renewal
-from hub.identity.trust_updates import Following
+from hub.identity.badges import BadgeVerifier
+from hub.identity.certificate_renewal import CertificateRenewal
+from hub.identity.trust_updates import TrustUpdates
 from hub.operations.backups.gather import Gatherer
 from hub.operations.backups.keeper import Keeper
 from hub.protocol.documents.trust import Trust
@@ -25,12 +25,12 @@ class Outward:
     """What speaks to the owner's backend, and what keeps copies."""
 
     link: Link
-    following: Following
-    renewal: Renewal
+    following: TrustUpdates
+    renewal: CertificateRenewal
     keeper: Keeper
     mirror: Mirror
-    answering: Answering
-    badging: Badging
+    answering: BackendAnswers
+    badging: BadgeVerifier
 
     @property
     def services(self) -> list[Service]:
@@ -53,7 +53,7 @@ async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Out
             link.reconnect()
         link.retrust(newer)
 
-    following = Following(ground.state.path, ground.trust, clock, adopt)
+    following = TrustUpdates(ground.state.path, ground.trust, clock, adopt)
     link = Link(
         hub=enrolled.hub,
         identity=ground.keys.identity,
@@ -68,7 +68,7 @@ async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Out
         on_certificate=lambda certificate: renewal.offer(certificate),  # noqa: PLW0108 - it is made below
         metered=options.metered,
     )
-    renewal = Renewal(
+    renewal = CertificateRenewal(
         ground.state.path,
         enrolled,
         ground.keys,
@@ -79,7 +79,7 @@ async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Out
         ask=link.ask_certificate,
         cas=lambda: [e.ca_pem for e in following.trust.egress],
     )
-    badging = Badging(
+    badging = BadgeVerifier(
         ground.store,
         clock,
         http=field.http,
@@ -97,7 +97,7 @@ async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Out
         renewal=renewal,
         keeper=_keeper(ground, field, link),
         mirror=_mirror(ground),
-        answering=Answering(
+        answering=BackendAnswers(
             watch.watching.book, http=field.http, url=enrolled.url, clock=clock, up=link.up, metered=options.metered
         ),
     )

@@ -41,7 +41,7 @@ class Recording:
         from importlib.metadata import version  # late, because slow to import: see hub.plugin_host.entry_points
 
         config = self._ground.loaded.config
-        at_rest = BY_TPM if keys.nowhere_else(self._ground.state.keys) else KEYS
+        at_rest = BY_TPM if keys.only_in_tpm(self._ground.state.keys) else KEYS
         margins = {one["id"]: one for one in (await self._field.radio.call({}))["devices"]}
         signals = {}
         for device in self._path.devices:

@@ -21,12 +21,12 @@ from hub.energy.drift_watch import DriftWatch
 from hub.energy.figures import Survey
 from hub.energy.reports import Reports
 from hub.energy.service import Energy
-from hub.history.recorder import Observer
+from hub.history.recorder import HistoryRecorder
 from hub.history.rollups.recorder import Rollups
 from hub.rpc.history import Recalling
 
 if TYPE_CHECKING:
-    from hub.history.archive import RawDisk
+    from hub.history.archive import RawArchive
 
 _log = logging.getLogger("hub.rollup")
 
@@ -35,10 +35,10 @@ _log = logging.getLogger("hub.rollup")
 class Measured:
     hours: Store
     rollups: Rollups
-    observer: Observer
+    observer: HistoryRecorder
     recalling: Recalling
     energy: Energy
-    raw: RawDisk | None = None
+    raw: RawArchive | None = None
     calls: Callable[[], Mapping[str, Call]] = dict
     """All of the hub's, for reports; the hub sets it once it is whole."""
 
@@ -72,7 +72,7 @@ def _energy(
     path: Path,
     watch: Watch,
     rollups: Rollups,
-    observer: Observer,
+    observer: HistoryRecorder,
     calls: Callable[[], Mapping[str, Call]],
 ) -> Energy:
     config, clock = ground.loaded.config, ground.clock

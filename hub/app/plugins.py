@@ -16,9 +16,9 @@ from hub.devices.packs import Library, Packs
 from hub.identity import enrolment
 from hub.pipeline.dead_letters import Kept
 from hub.pipeline.holding_queue import Holding
-from hub.plugin_host.plugin_facts import Told
+from hub.plugin_host.plugin_facts import PluginFacts
 from hub.plugin_host.plugins import Plugins, declared_hosts
-from hub.plugin_host.poll_scheduler import Paces
+from hub.plugin_host.poll_scheduler import PollScheduler
 from hub.plugin_host.serial_buses import Buses, BusOptions
 from hub.plugin_host.session_parts import Core
 from hub.rpc.commands import Writing
@@ -42,8 +42,8 @@ class Field:
     radio: Radio
     writing: Writing
     factory: FactoryCredentials
-    told: Told
-    paces: Paces
+    told: PluginFacts
+    paces: PollScheduler
 
     @property
     def services(self) -> list[Service]:
@@ -96,7 +96,7 @@ async def build_field(ground: BaseServices, path: Path) -> Field:
     )
     await once_the_disk_works(kept.load, clock.sleep)
     holding = path.holding
-    told, paces = Told(), Paces()
+    told, paces = PluginFacts(), PollScheduler()
     core = Core(
         path.pipeline,
         path.planner,

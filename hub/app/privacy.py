@@ -13,10 +13,10 @@ from hub.app.reading_path import Path
 from hub.app.service import Service
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.model import Device
-from hub.privacy.consent import ConsentService, Memory
-from hub.privacy.erasure_requests import Erasing
+from hub.privacy.consent import ConsentService, ConsentTables
+from hub.privacy.erasure_requests import ErasureRequests
 from hub.privacy.rules_engine.data_categories import PERSONAL, privacy_of
-from hub.privacy.window_publisher import Protecting
+from hub.privacy.window_publisher import WindowPublisher
 from hub.rpc.privacy import Declaring
 
 
@@ -61,9 +61,9 @@ class LocalEraser:
 
 @dataclass
 class Protect:
-    protecting: Protecting
+    protecting: WindowPublisher
     consents: ConsentService
-    erasing: Erasing
+    erasing: ErasureRequests
     declaring: Declaring
 
     @property
@@ -79,8 +79,10 @@ class Protect:
 async def build_protect(
     ground: BaseServices, path: Path, field: Field, outward: Outward, measured: Measured
 ) -> Protect:
-    memory = Memory(ground.store)
-    erasing = Erasing(memory, ground.buffer, ground.clock, http=field.http, url=ground.enrolled.url, up=outward.link.up)
+    memory = ConsentTables(ground.store)
+    erasing = ErasureRequests(
+        memory, ground.buffer, ground.clock, http=field.http, url=ground.enrolled.url, up=outward.link.up
+    )
 
     def of(zone: str) -> Iterable[Device]:
         places = {place.id for place in path.places if place.zone == zone}
@@ -104,7 +106,7 @@ async def build_protect(
         timezone=lambda: ground.loaded.config.timezone,
     )
     await once_the_disk_works(consents.load, ground.clock.sleep)
-    protecting = Protecting(path.privacy, ground.buffer, ground.clock)
+    protecting = WindowPublisher(path.privacy, ground.buffer, ground.clock)
     declaring = Declaring(
         ground.loaded.config,
         path.privacy,

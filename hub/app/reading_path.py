@@ -14,7 +14,7 @@ from hub.core.metric_catalogue import METRICS
 from hub.core.model import Candidate, Device, Frame, Metric, Report, Strategy
 from hub.devices.places import Places
 from hub.devices.registry import Devices
-from hub.history.latest import Live
+from hub.history.latest import LatestValues
 from hub.onboarding.adoption import decided, join, tables
 from hub.onboarding.adoption.joining import Joined
 from hub.onboarding.adoption.tables import AddedDevices
@@ -26,7 +26,7 @@ from hub.pipeline.holding_queue import Holding
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Planner
 from hub.pipeline.pulse_counters import Pulses
-from hub.privacy.rules_engine import Consents, Privacy, Unfinished, Windows, compile_privacy
+from hub.privacy.rules_engine import Consents, OpenWindows, Privacy, Windows, compile_privacy
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Path:
 
     devices: Devices
     places: Places
-    live: Live
+    live: LatestValues
     quarantine: Quarantine
     decisions: Decisions
     guard: Guard
@@ -65,7 +65,7 @@ async def build_path(ground: BaseServices, stands_s: Callable[[Device], float | 
         return stands_s(device) if device is not None else None
 
     recording = await build_recording(ground, places, period)
-    live, quarantine, metrics = Live(), Quarantine(), dict(METRICS)
+    live, quarantine, metrics = LatestValues(), Quarantine(), dict(METRICS)
     replay = ReplayWindows(buffer.local, buffer.put_local)
     protected = {instance.name for instance in loaded.integrations if instance.perimeter}
     privacy = _privacy(ground)
@@ -153,7 +153,7 @@ def _privacy(ground: BaseServices) -> Privacy:
             ground.counts.add,
             monotonic=ground.clock.monotonic,
             sure=ground.clock.sure,
-            unfinished=Unfinished(ground.buffer.local, ground.buffer.put_local),
+            unfinished=OpenWindows(ground.buffer.local, ground.buffer.put_local),
         ),
     )
 

@@ -13,10 +13,10 @@ from hub.core.errors import StorageError
 from hub.core.store import Store
 from hub.devices.places import Places
 from hub.history.memory import History
-from hub.history.recorder import Observer
+from hub.history.recorder import HistoryRecorder
 from hub.history.rollups import Calendar
 from hub.history.rollups.recorder import Rollups
-from hub.history.rollups.tables import SCHEMA, Memory
+from hub.history.rollups.tables import SCHEMA, RollupTables
 
 _log = logging.getLogger("hub.rollup")
 
@@ -28,7 +28,7 @@ class Recording:
     hours: Store
     history: History
     rollups: Rollups
-    observer: Observer
+    observer: HistoryRecorder
     lost: str
 
 
@@ -39,7 +39,7 @@ async def build_recording(ground: BaseServices, places: Places, period: Callable
     hours, lost = await _hours(ground)
     history = History(options.memory)
     rollups = Rollups(
-        Memory(hours, ground.store),
+        RollupTables(hours, ground.store),
         history,
         clock=clock,
         life=ground.generation,
@@ -50,7 +50,7 @@ async def build_recording(ground: BaseServices, places: Places, period: Callable
         most=options.max_size,
     )
     await once_the_disk_works(rollups.load, clock.sleep)
-    return Recording(hours, history, rollups, Observer(rollups, clock), lost)
+    return Recording(hours, history, rollups, HistoryRecorder(rollups, clock), lost)
 
 
 async def _hours(ground: BaseServices) -> tuple[Store, str]:

@@ -17,10 +17,10 @@ from typing import Any
 
 import msgspec
 
-from hub.automation.alerts import ACKNOWLEDGED, CLEARED, MUTED, Alert, Book
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED, MUTED, Alert, AlertService
 from hub.automation.alerts.lifecycle import RAISED
 from hub.automation.commands import CommandService
-from hub.automation.rule_commands import Commanding
+from hub.automation.rule_commands import RuleCommands
 from hub.automation.rules import Fired, Rules
 from hub.automation.rules.compiler import Rule
 from hub.automation.rules.write_intents import Holder
@@ -34,23 +34,23 @@ from hub.devices.packs import Packs
 from hub.i18n.typography import plain_spaces, quantity
 
 TICK_S = 1.0
-INSIDE = ("told", "evidence", "story")
+OMITTED_IN_LISTS = ("alert_json", "evidence", "story")
 """Fields of an alert left out of lists."""
-WAITING = 10_000
+QUEUE_LIMIT = 10_000
 """Maximum length of the queue of fired rules, processed in order. Beyond it only the last event of each rule and place
 is kept, and replaced ones are counted: losing the end of a rule would leave its actuator on for ever."""
 
 _log = logging.getLogger("hub.rules")
 
 
-class Watching:
+class AlertEngine:
     """Connects rules to alerts and commands. Pass `fired` to its Rules, then assign `rules`; load its `book` before the
     plugins start."""
 
     def __init__(
         self,
         store: Store,
-        book: Book,
+        book: AlertService,
         desk: CommandService,
         clock: Clock,
         counts: Counts,
@@ -64,7 +64,7 @@ class Watching:
         self._late: dict[tuple[str, str], Fired] = {}  # (rule, key) → its last event, once the queue is full
         self._came = asyncio.Event()
         self._turn = asyncio.Lock()
-        self.commanding = Commanding(store, book, desk, clock, counts)
+        self.commanding = RuleCommands(store, book, desk, clock, counts)
         self._periods: dict[str, float | None] = {}  # by pack
         self.expected: Callable[[str, float | None], float | None] = lambda device, usual: usual
         """(device, period of its pack) → the period expected now, in seconds."""
@@ -85,7 +85,7 @@ class Watching:
 
     def fired(self, fired: Fired) -> None:
         """Queue a fired rule. Called from the path of a reading: never waits, never fails."""
-        if self._late or len(self._waiting) >= WAITING:
+        if self._late or len(self._waiting) >= QUEUE_LIMIT:
             if self._late.pop((fired.rule.name, fired.where.key), None) is not None:
                 self._counts.add("rules-overrun", fired.rule.name)
             self._late[fired.rule.name, fired.where.key] = fired
@@ -198,11 +198,11 @@ class Watching:
             found = await self.book.last(min(1000, max(1, int(arguments.get("limit", 100)))), begin, end)
         else:
             found = self.book.open[::-1]
-        return {"alerts": [told(alert) for alert in found if _wanted(alert, arguments)]}
+        return {"alerts": [alert_json(alert) for alert in found if _matches(alert, arguments)]}
 
     async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
         alert = await self.book.find(str(arguments.get("id", "")))
-        return {**told(alert), "evidence": alert.evidence, "story": msgspec.to_builtins(alert.story)}
+        return {**alert_json(alert), "evidence": alert.evidence, "story": msgspec.to_builtins(alert.story)}
 
     async def _ack(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return await self._person(arguments, ACKNOWLEDGED)
@@ -220,7 +220,7 @@ class Watching:
         by, why = str(arguments.get("by", "")) or "?", str(arguments.get("why", ""))
         alert = await self.book.act(str(arguments.get("id", "")), state, by, why, until)
         await self.book.tell()
-        return told(alert)
+        return alert_json(alert)
 
     async def _ask_periods(self) -> None:
         for name in {device.pack for device in self._devices() if device.pack} - self._periods.keys():
@@ -255,14 +255,14 @@ def alert_of(fired: Fired) -> Alert:
         zone=where.zone,
         integration=where.integration,
         value=fired.value,
-        text=_filled(en, fired, "en"),
-        text_fr=_filled(fr, fired, "fr"),
+        text=_fill_placeholders(en, fired, "en"),
+        text_fr=_fill_placeholders(fr, fired, "fr"),
         escalate_s=rule.escalate_s,
         evidence=_evidence(fired),
     )
 
 
-def _wanted(alert: Alert, arguments: dict[str, Any]) -> bool:
+def _matches(alert: Alert, arguments: dict[str, Any]) -> bool:
     """Return whether an alert matches the filters of `alert.list`."""
     for name in ("severity", "state", "rule", "zone"):
         if arguments.get(name) and getattr(alert, name) != arguments[name]:
@@ -279,13 +279,13 @@ def _evidence(fired: Fired) -> dict[str, str]:
     """
     rule = fired.rule
     shown = {
-        "metric": rule.metric or "", "value": fired.value, "limit": fired.limit, "of": _of(rule),
+        "metric": rule.metric or "", "value": fired.value, "limit": fired.limit, "of": _operand_text(rule),
         "for": show_duration(timedelta(seconds=rule.for_s)) if rule.for_s else "", "trust": fired.trust.name,
     }  # fmt: skip
     return {name: said for name, said in shown.items() if said}
 
 
-def _of(rule: Rule) -> str:
+def _operand_text(rule: Rule) -> str:
     if rule.aggregate:
         return rule.aggregate
     if rule.minus:
@@ -295,7 +295,7 @@ def _of(rule: Rule) -> str:
     return ""
 
 
-def _filled(text: str, fired: Fired, lang: str) -> str:
+def _fill_placeholders(text: str, fired: Fired, lang: str) -> str:
     words = {
         "{place}": fired.where.name, "{value}": quantity(fired.value, lang) or "?",
         "{limit}": quantity(fired.limit, lang),
@@ -305,6 +305,6 @@ def _filled(text: str, fired: Fired, lang: str) -> str:
     return text[:300]
 
 
-def told(alert: Alert) -> dict[str, Any]:
+def alert_json(alert: Alert) -> dict[str, Any]:
     """Return an alert as JSON, without INSIDE."""
-    return {name: value for name, value in msgspec.to_builtins(alert).items() if name not in INSIDE}
+    return {name: value for name, value in msgspec.to_builtins(alert).items() if name not in OMITTED_IN_LISTS}

@@ -20,7 +20,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from hub.automation.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Book, NoSuchAlert
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, AlertService, NoSuchAlert
 from hub.core.backoff import Backoff
 from hub.core.clock import Clock
 from hub.core.errors import HubError
@@ -34,7 +34,7 @@ LONGEST_S = 120.0
 _log = logging.getLogger("hub.alerts")
 
 
-class Act(msgspec.Struct, frozen=True):
+class AlertAction(msgspec.Struct, frozen=True):
     """An action on one alert requested at the backend; `until` is Unix seconds."""
 
     alert: Annotated[str, Meta(max_length=64)]
@@ -44,16 +44,16 @@ class Act(msgspec.Struct, frozen=True):
     until: float | None = None
 
 
-class Acts(msgspec.Struct, frozen=True):
-    acts: Annotated[tuple[Act, ...], Meta(max_length=1000)]
+class AlertActions(msgspec.Struct, frozen=True):
+    acts: Annotated[tuple[AlertAction, ...], Meta(max_length=1000)]
 
 
-class Answering:
+class BackendAnswers:
     """Polls the backend for actions. `up` returns whether any transport is connected; nothing is polled without one."""
 
     def __init__(
         self,
-        book: Book,
+        book: AlertService,
         *,
         http: Http,
         url: str,
@@ -107,7 +107,7 @@ class Answering:
         return SOON_S if 0 <= self._clock.now() - max(pressing) < FRESH_S else ASK_S
 
     async def _fetch(self) -> None:
-        said = await asked(self._http, self._url, Acts, "acts")
+        said = await asked(self._http, self._url, AlertActions, "acts")
         if said is None:  # an older backend without this route
             return
         for act in said.acts:

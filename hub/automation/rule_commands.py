@@ -25,12 +25,12 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from hub.automation.alerts import Alert, Book
+from hub.automation.alerts import Alert, AlertService
 from hub.automation.alerts.lifecycle import RAISED
 from hub.automation.commands import CommandService, Order, Record, WriteRefused
 from hub.automation.rules import Fired, Rules
 from hub.automation.rules.compiler import Action, Rule
-from hub.automation.rules.write_intents import KEY, TOLD, Hold, Holder, Holds, Target, WriteIntent
+from hub.automation.rules.write_intents import ALERT_AFTER, KEY, Hold, Holder, Holds, Target, WriteIntent
 from hub.core.clock import Clock
 from hub.core.counters import Counts
 from hub.core.errors import DiskRefuses, StorageError
@@ -40,20 +40,20 @@ from hub.core.store import Store
 from hub.i18n.plugin_errors import in_french
 
 RULE = "rule_command"
-LASTING_S = 86_400.0
+COMMAND_TTL_S = 86_400.0
 """How long a command of a rule may wait to be sent, in seconds: an integration may be away for hours."""
 FIRST_S, LONGEST_S = 15.0, 3600.0
 TRIES = 30
-PASSING = frozenset({"too-many", "unknown-metric", "default-credential"})
+TRANSIENT_REFUSALS = frozenset({"too-many", "unknown-metric", "default-credential"})
 """Refusals that may end soon without a change of the configuration."""
 
 _log = logging.getLogger("hub.rules")
 
 
-class Commanding:
+class RuleCommands:
     """The commands of all rules. Call `load` before the rules are built."""
 
-    def __init__(self, store: Store, book: Book, desk: CommandService, clock: Clock, counts: Counts) -> None:
+    def __init__(self, store: Store, book: AlertService, desk: CommandService, clock: Clock, counts: Counts) -> None:
         self._store, self._book, self._desk, self._clock, self._counts = store, book, desk, clock, counts
         self._holds = Holds()
         self._kept = self._holds.image()  # the snapshot in the store, as far as known
@@ -216,7 +216,7 @@ class Commanding:
             role="administrateur",
             why=f"rule {name} {'holds' if self._holds.held(target) else 'is over'}",
             clear=self._holds.by_clear(target),
-            ttl_s=LASTING_S,
+            ttl_s=COMMAND_TTL_S,
         )
         former = self._by_rules(target)
         image = self._holds.image(giving=(target, wish))
@@ -243,7 +243,7 @@ class Commanding:
             if target not in self._waits:
                 _log.warning("rule %s could not command; `ilot status` says why", name)
             self._waits[target] = wish, str(refused)
-        elif refused.reason in PASSING:
+        elif refused.reason in TRANSIENT_REFUSALS:
             await self._miss(target, wish, await self._desk.latest(*self._there(target)), str(refused))
         elif refused.reason == "unknown-device":  # the device was removed
             self._refuse(name, str(refused))
@@ -261,7 +261,7 @@ class Commanding:
             await self._over(target, wish)
             self._refused.pop(wish[1], None)
         elif last.final:
-            least = TOLD if last.state == "expired" else 0
+            least = ALERT_AFTER if last.state == "expired" else 0
             await self._miss(target, wish, last, last.detail or f"it has {last.state}", least)
 
     async def _over(self, target: Target, wish: WriteIntent) -> None:
@@ -288,7 +288,7 @@ class Commanding:
             self._holds.drop(target, wish)
             del self._pause[target]
             self._counts.add("rule-command-given-up", name)
-        if count in (TOLD, TRIES):
+        if count in (ALERT_AFTER, TRIES):
             await self._book.raise_(self._alert(target, name, count, why))
 
     async def keep(self) -> None:

@@ -17,7 +17,7 @@ from hub.cli import output
 from hub.core.errors import DecodeError, HubError
 from hub.core.nesting import shallow_json
 from hub.devices.codecs import Codec, Codecs
-from hub.devices.codecs.bundle import gathered
+from hub.devices.codecs.bundle import load_bundle
 
 _AHEAD = 64
 
@@ -88,7 +88,7 @@ async def _one(
 def _source(path: Path) -> Codec:
     """The codec, with the files that it asks for."""
     try:
-        return gathered(path)
+        return load_bundle(path)
     except (OSError, ValueError) as error:
         raise DecodeError("no-codec", f"{path} cannot be read: {error}") from error
 

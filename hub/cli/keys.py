@@ -39,7 +39,7 @@ def seal(config: Path, state_dir: Path | None, json: bool) -> None:
     """
     state = _state(config, state_dir)
     with state.locked():
-        hub_keys.hold_by_tpm(state.keys)
+        hub_keys.move_to_tpm(state.keys)
     _told(state, json)
 
 
@@ -51,7 +51,7 @@ def unseal(config: Path, state_dir: Path | None, json: bool) -> None:
     with state.locked():
         if not hub_keys.held_by_tpm(state.keys):
             raise ConfigError(f"the keys in {state.keys} are files already")
-        hub_keys.hold_in_files(state.keys)
+        hub_keys.move_to_files(state.keys)
     _told(state, json)
 
 
@@ -78,10 +78,12 @@ def _found(state: StateDir) -> dict[str, Any]:
     if by_tpm and plain:
         problem = f"key files lie there too ({', '.join(plain)}): `ilot keys seal` destroys them"
     elif by_tpm:
-        from hub.identity.keys.tpm import why_not
+        from hub.identity.keys.tpm import unavailable_reason
 
-        apart = " ".join(map(str, hub_keys.key_files_apart(state.keys)))
-        problem = why_not() or (apart and f"key files lie in clear apart. Once they are not needed: shred -u {apart}")
+        apart = " ".join(map(str, hub_keys.stray_key_files(state.keys)))
+        problem = unavailable_reason() or (
+            apart and f"key files lie in clear apart. Once they are not needed: shred -u {apart}"
+        )
     return {
         "held": BY_TPM if by_tpm else FILES, "files": [hub_keys.SEALED] if by_tpm else plain, "problem": problem,
         "directory": str(state.keys),

@@ -212,10 +212,10 @@ def _readable(library: Library, folders: Iterable[Path] | None) -> list[Pack]:
 
 async def _judged(packs: Iterable[Pack]) -> list[Verdict]:
     from hub.devices.codecs import Codecs
-    from hub.devices.packs.vector_tests import judge
+    from hub.devices.packs.vector_tests import run_vectors
 
     async with Codecs() as codecs:
-        return [await judge(one, codecs) for one in packs]
+        return [await run_vectors(one, codecs) for one in packs]
 
 
 def _tell(verdict: Verdict) -> None:

@@ -43,7 +43,7 @@ class Devices:
         """Return the device with the key set by command, if the configured key is still the one that it overrides."""
         self._configured[known.id] = known.key
         key, instead = keys.get(known.id, (None, b""))
-        if key is not None and instead == mark_of(
+        if key is not None and instead == key_fingerprint(
             known.key
         ):  # otherwise the file was changed since and takes precedence
             return msgspec.structs.replace(known, key=key)
@@ -187,6 +187,6 @@ async def _each(queue: asyncio.Queue[Device]) -> AsyncIterator[Device]:
         yield await queue.get()
 
 
-def mark_of(key: bytes | None) -> bytes:
+def key_fingerprint(key: bytes | None) -> bytes:
     """Return a fingerprint of a key, to detect changes without revealing it."""
     return sha256(b"ilot/key/1\0" + (key or b"")).digest()[:8]

@@ -118,7 +118,7 @@ def run(sums: Sums, threshold: float) -> State:
     return State(side, found, begin, alarms, clear)
 
 
-def judge(baseline: Baseline, days: Sequence[Day], limit: Limit) -> Verdict:
+def evaluate(baseline: Baseline, days: Sequence[Day], limit: Limit) -> Verdict:
     """Judge the days after the reference period, in order."""
     if not days:
         return Verdict()

@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from hub.automation.alerts import Alert, Book
+from hub.automation.alerts import Alert, AlertService
 from hub.automation.alerts.lifecycle import RAISED
 from hub.core.errors import DecodeError, HubError
 from hub.core.model import Meter, Place
 from hub.core.store import Store
 from hub.energy.baseline import FULL_DAYS, Baseline, Day
 from hub.energy.day_types import Almanac
-from hub.energy.drift import Limit, Verdict, judge
+from hub.energy.drift import Limit, Verdict, evaluate
 from hub.energy.figures import Survey, day_name
 
 RULE = "energy_drift"
@@ -45,7 +45,7 @@ class _Older(msgspec.Struct):
 class DriftWatch:
     """Judges all meters of the hub and keeps their states."""
 
-    def __init__(self, survey: Survey, store: Store, book: Book) -> None:
+    def __init__(self, survey: Survey, store: Store, book: AlertService) -> None:
         self._survey, self._store, self._book = survey, store, book
         book.owners.add(RULE)
         self.states: dict[str, dict[str, Any]] = {}
@@ -105,8 +105,8 @@ class DriftWatch:
                 await self._remember(place.id, Reference(origin=origin, baseline=baseline, limit=limit, sorted=by))
                 self._learned.pop(place.id, None)
         after = [day for day in days if day.number > baseline.last]
-        verdict = await asyncio.to_thread(judge, baseline, after, limit)
-        told = _told(verdict, baseline, limit, known.baseline is not None, after)
+        verdict = await asyncio.to_thread(evaluate, baseline, after, limit)
+        told = _state_json(verdict, baseline, limit, known.baseline is not None, after)
         return {**told, "schedule": almanac.name, "school_zone": almanac.zone, "school": _school(almanac, baseline)}
 
     async def _learn(self, place: str, reference: list[Day], by: str) -> tuple[Baseline, Limit] | None:
@@ -188,7 +188,7 @@ def _school(almanac: Almanac, baseline: Baseline) -> str:
     return "alike" if baseline.school is None else "apart"
 
 
-def _told(verdict: Verdict, baseline: Baseline, limit: Limit, whole: bool, after: list[Day]) -> dict[str, Any]:
+def _state_json(verdict: Verdict, baseline: Baseline, limit: Limit, whole: bool, after: list[Day]) -> dict[str, Any]:
     expected = sum(baseline.expected(day) for day in after[-30:])
     used = sum(day.used for day in after[-30:])
     return {

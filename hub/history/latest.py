@@ -34,7 +34,7 @@ class Slot:
         self.seats: Any = None  # see hub.history.recorder
 
 
-class Live:
+class LatestValues:
     """The slots of all devices since the start."""
 
     def __init__(self) -> None:

@@ -26,21 +26,21 @@ each, and a few milliseconds of the event loop."""
 UNDATED = 16_384
 """Half an hour of 500 devices, 5 MiB. Their readings are in the buffer in any case."""
 
-Waiting = tuple[tuple[ColumnBinding, ...], str, float, bool, Sequence[Value]]
+QueuedReport = tuple[tuple[ColumnBinding, ...], str, float, bool, Sequence[Value]]
 """(bindings of place and metrics at the time of the report, device, moment, whether that is Unix or monotonic seconds,
 values)."""
 
 
-class Observer:
+class HistoryRecorder:
     """Records reports; `see` is called for every report and must be fast."""
 
     def __init__(self, rollups: Rollups, clock: Clock) -> None:
         self._rollups, self._clock = rollups, clock
-        self._waiting: list[Waiting] = []
-        self._undated: deque[Waiting] = deque(maxlen=UNDATED)
-        self._held: dict[Slot, Waiting] = {}
+        self._waiting: list[QueuedReport] = []
+        self._undated: deque[QueuedReport] = deque(maxlen=UNDATED)
+        self._held: dict[Slot, QueuedReport] = {}
         self._stood: dict[
-            Slot, tuple[Waiting, float]
+            Slot, tuple[QueuedReport, float]
         ] = {}  # held at the last drain, with the monotonic second since when
         self.readings = 0
         self.beyond = 0
@@ -94,9 +94,9 @@ class Observer:
                 else:
                     self.beyond += 1
 
-    def _last(self, monotonic: float, *, everything: bool) -> list[Waiting]:
+    def _last(self, monotonic: float, *, everything: bool) -> list[QueuedReport]:
         """Return held reports that no other followed."""
-        found: list[Waiting] = []
+        found: list[QueuedReport] = []
         stood, self._stood = self._stood, {}
         for slot, last in list(self._held.items()):
             before, since = stood.get(slot, (last, monotonic))

@@ -35,7 +35,7 @@ class Http(Protocol):
     async def request(self, method: str, url: str, *, timeout: timedelta = TIMEOUT) -> Reply: ...
 
 
-class Badging:
+class BadgeVerifier:
     """Verifies badges and keeps the list of withdrawn ones.
 
     `trust` returns the document in force, `here` holds this hub's id and its sites, `up` returns whether any transport

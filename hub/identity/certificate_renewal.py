@@ -27,8 +27,8 @@ from hub.core.clock import Clock
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import HubError, StorageError
 from hub.identity import enrolment
-from hub.identity.certificate_request import Certifying, Http
-from hub.identity.certificate_validity import Life, validity
+from hub.identity.certificate_request import CertificateRequester, Http
+from hub.identity.certificate_validity import Validity, validity
 from hub.identity.enrolment import Enrolment
 from hub.identity.keys import HubKeys
 from hub.protocol.enrolment import make_csr, renewal_statement
@@ -40,7 +40,7 @@ AGAIN_S = 6 * 3600.0
 _log = logging.getLogger("hub.certificate")
 
 
-class Renewal:
+class CertificateRenewal:
     """The renewal of one hub.
 
     `up` returns whether any transport is connected; `renewed` is called once a new certificate lies in the state
@@ -64,12 +64,14 @@ class Renewal:
         self.error = ""
         self._path, self._keys, self._clock = state / enrolment.CERTIFICATE, hub_keys, clock
         self._hub = enrolled.hub
-        self._certifying = Certifying(http, enrolled.url, "the backend refuses another certificate", (401, 403))
+        self._certifying = CertificateRequester(
+            http, enrolled.url, "the backend refuses another certificate", (401, 403)
+        )
         self._up, self._renewed = up, renewed
         self._ask_states, self._cas = ask, cas
         self._asked = False
         self._offered: asyncio.Queue[bytes] = asyncio.Queue(1)
-        self._life: Life | None = None
+        self._life: Validity | None = None
         self._heard = self._tried = clock.monotonic()
 
     def offer(self, certificate: bytes) -> None:
@@ -98,7 +100,7 @@ class Renewal:
 
     async def _look(self) -> None:
         backoff = Backoff(LOOK_S, AGAIN_S)
-        self._life = await asyncio.to_thread(read_life, self._path)
+        self._life = await asyncio.to_thread(read_validity, self._path)
         self._tried = -AGAIN_S
         while True:
             pause = self._pause()
@@ -152,7 +154,7 @@ class Renewal:
         self.error = ""
         return True
 
-    async def _have_states_ask(self, life: Life | None) -> None:
+    async def _have_states_ask(self, life: Validity | None) -> None:
         try:
             csr = await asyncio.to_thread(self._csr)
         except HubError as error:  # the key is unreadable: it was fine at the start, and is tried again
@@ -181,16 +183,16 @@ class Renewal:
             await asyncio.to_thread(write_atomically, self._path, certificate.encode())
         except OSError as error:
             raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
-        self._life = await asyncio.to_thread(read_life, self._path)
+        self._life = await asyncio.to_thread(read_validity, self._path)
         self._asked = False
         self._ask_states(b"")
         _log.info("the client certificate was renewed")
         self._renewed()
 
 
-def read_life(path: Path) -> Life | None:
+def read_validity(path: Path) -> Validity | None:
     """Read the validity of a certificate; None without a readable one."""
     try:
-        return Life(*validity(path.read_text(encoding="ascii")))
+        return Validity(*validity(path.read_text(encoding="ascii")))
     except (OSError, ValueError):
         return None

@@ -37,7 +37,7 @@ class _Given(msgspec.Struct):
     certificate: str
 
 
-class Certifying:
+class CertificateRequester:
     """A requester at `url`. `refusal` starts the error, with status and the backend's text, where it answers one of
     `refused`."""
 

@@ -20,7 +20,7 @@ _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _BEFORE_VALIDITY = 3  # serial, algorithm, issuer
 
 
-class Life(msgspec.Struct, frozen=True):
+class Validity(msgspec.Struct, frozen=True):
     """The validity period of a certificate, Unix seconds."""
 
     begin: float

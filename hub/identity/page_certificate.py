@@ -24,8 +24,8 @@ from hub.core import tls
 from hub.core.clock import Clock
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import AuthFailed, HubError, StorageError
-from hub.identity.certificate_request import Certifying, Http
-from hub.identity.certificate_validity import Life, validity
+from hub.identity.certificate_request import CertificateRequester, Http
+from hub.identity.certificate_validity import Validity, validity
 from hub.identity.keys import HubKeys, page_password
 from hub.protocol.enrolment import page_certificate_statement
 
@@ -60,7 +60,9 @@ class PageCertificate:
         self.error = ""
         self._path, self._names_path, self._key = directory / FILE, directory / NAMES, directory / key_file
         self._hub, self._keys = hub, keys
-        self._certifying = Certifying(http, url.rstrip("/"), "the backend certifies no page here", (401, 403, 404))
+        self._certifying = CertificateRequester(
+            http, url.rstrip("/"), "the backend certifies no page here", (401, 403, 404)
+        )
         self._clock, self._up, self._names, self._changed = clock, up, names, changed
         self._tried = -AGAIN_S
         self._asked: list[str] = []
@@ -115,7 +117,7 @@ class PageCertificate:
 
     def _due(self, names: list[str]) -> bool:
         try:
-            life = Life(*validity(self._path.read_text(encoding="ascii")))
+            life = Validity(*validity(self._path.read_text(encoding="ascii")))
             known = self._names_path.read_text(encoding="utf-8").split()
         except (OSError, ValueError):
             return True

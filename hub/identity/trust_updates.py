@@ -25,7 +25,7 @@ RETRY_S = 60.0
 _log = logging.getLogger("hub.trust")
 
 
-class Following:
+class TrustUpdates:
     """The trust document in force and its updates.
 
     `trust` is the one in force, from the state directory; `adopt` is called with each one that replaces it, in the

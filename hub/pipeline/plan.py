@@ -16,7 +16,7 @@ import msgspec
 from hub.automation.rules import RuleBinding, Rules
 from hub.core.model import Device, Metric, Place, Proof, Quality, TrustClass, Value
 from hub.core.plausibility import ValueCheck
-from hub.history.latest import Live, Slot
+from hub.history.latest import LatestValues, Slot
 from hub.pipeline.admission.guard import Guard, Watch
 from hub.pipeline.admission.replay import ReplayWindows
 from hub.pipeline.admission.trust import trust_class
@@ -148,7 +148,7 @@ class Planner:
         metrics: Mapping[str, Metric],
         place: Callable[[str], Place | None],
         privacy: Privacy,
-        live: Live,
+        live: LatestValues,
         replay: ReplayWindows,
         protected: Callable[[str], bool],
         levels: Callable[[str], tuple[Level, ...]] = lambda integration: (),

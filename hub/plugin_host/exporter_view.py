@@ -10,7 +10,7 @@ from hub.core.clock import Clock
 from hub.core.model import LastValue, Metric, Report, Series, series_id
 from hub.devices.places import Places
 from hub.devices.registry import Devices
-from hub.history.latest import Live
+from hub.history.latest import LatestValues
 from hub.pipeline.plan import Declared, Planner
 from hub.plugin_host.runtime import OwnState
 from hub.store_and_forward.buffer import Buffer
@@ -25,7 +25,7 @@ class LiveView:
         hub: str,
         ready: Callable[[], None],
         *,
-        live: Live,
+        live: LatestValues,
         devices: Devices,
         places: Places,
         planner: Planner,

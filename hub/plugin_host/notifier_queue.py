@@ -16,7 +16,7 @@ from secrets import token_hex
 from typing import Any, cast
 
 from hub.automation.alerts import Alert
-from hub.automation.alerts.policy import EVERYTHING, NEVER, TELL, WAIT, Policy, first, judge
+from hub.automation.alerts.policy import EVERYTHING, NEVER, TELL, WAIT, Policy, next_alert, notification_decision
 from hub.core.clock import Clock
 from hub.core.errors import HubError, NotReady
 from hub.plugin_host.runtime import OwnState
@@ -25,10 +25,10 @@ from hub.sdk.notification import AlertState, Notification, Severity
 from hub.sdk.session import Http
 from hub.store_and_forward.buffer import Buffer
 
-DONE, TOLD, REMEMBERED, MOST = "done", "told", 500, 2000
+DONE_KEY, SENT_KEY, REMEMBERED, MOST = "done", "told", 500, 2000
 """State keys, and how many alerts a notifier remembers: ended ones are dropped first, open ones beyond MOST. A dropped
 open alert is sent again after a restart."""
-OWED = 1000
+PENDING_LIMIT = 1000
 """Alerts pending per notifier; beyond it the oldest are dropped and counted."""
 LOOK_S = 1.0
 """Interval of checks for notices that wait for a time of day or the hourly limit."""
@@ -36,7 +36,7 @@ HOUR_S = 3600.0
 TEST_S = 30.0
 
 
-class OwnNotices:
+class NotifierQueue:
     """The queue of one notifier, for the life of the process; see `hub.sdk.session.Notices`. Call `start` before each
     run."""
 
@@ -57,8 +57,8 @@ class OwnNotices:
         self.limited = False
         self._clock, self._policy = clock, policy
         self._state = OwnState(f"notifier.{name}", buffer)  # with a dot, which no name of an integration instance has
-        self._done: dict[str, int] = dict(self._state.get(DONE) or {})
-        told = self._state.get(TOLD)  # None: state of an older version, where all done were sent
+        self._done: dict[str, int] = dict(self._state.get(DONE_KEY) or {})
+        told = self._state.get(SENT_KEY)  # None: state of an older version, where all done were sent
         self._told: dict[str, None] = dict.fromkeys(self._done if told is None else told)
         self._over: dict[str, None] = {}  # done alerts that have ended, and will not change again
         self._owed: dict[str, Alert] = {}
@@ -69,7 +69,7 @@ class OwnNotices:
         self._came = asyncio.Event()
         self._ready: Callable[[], None] = lambda: None
 
-    def start(self, ready: Callable[[], None]) -> OwnNotices:
+    def start(self, ready: Callable[[], None]) -> NotifierQueue:
         """Start a new run of the notifier; `ready` is called when a notice got through."""
         self._ready = ready
         return self
@@ -95,7 +95,7 @@ class OwnNotices:
             return  # a stale copy from the store
         self._owed.pop(alert.id, None)  # reinserted, so that the newest is last
         self._owed[alert.id] = alert
-        if len(self._owed) > OWED:
+        if len(self._owed) > PENDING_LIMIT:
             oldest = next(iter(self._owed))
             del self._owed[oldest]
             self._kept_back.discard(oldest)
@@ -110,7 +110,7 @@ class OwnNotices:
             if alert is not None:
                 notice = notice_of(alert)
                 self._given.add(notice.key)
-                if len(self._given) > 2 * OWED:  # bounded: others come and go while one waits for its time
+                if len(self._given) > 2 * PENDING_LIMIT:  # bounded: others come and go while one waits for its time
                     self._given &= {_key(one) for one in self._owed.values()} | {
                         _key(one) for one, _ in self._tests.values()
                     }
@@ -176,7 +176,7 @@ class OwnNotices:
                 f"notifier {self.name}: {len(self._owed)} alerts wait, {self._policy.per_hour} an hour are told"
             )
         if self.left_out:
-            said.append(f"notifier {self.name}: {self.left_out} alerts were left out, more than {OWED} waited")
+            said.append(f"notifier {self.name}: {self.left_out} alerts were left out, more than {PENDING_LIMIT} waited")
         return said
 
     def _next(self) -> Alert | None:
@@ -189,7 +189,7 @@ class OwnNotices:
         for alert in list(self._owed.values()):
             told = alert.id in self._told
             passed = alert.id in self._kept_back or alert.id in self._done
-            verdict = judge(self._policy, alert, now, told=told, passed=passed)
+            verdict = notification_decision(self._policy, alert, now, told=told, passed=passed)
             if verdict == NEVER:
                 self._settle(alert.id, alert.n)
             elif verdict == WAIT:
@@ -203,7 +203,7 @@ class OwnNotices:
         self.limited = bool(ready) and limit is not None and len(self._sent) >= limit
         if not ready or self.limited:
             return None
-        return ready[0] if limit is None else first(ready)
+        return ready[0] if limit is None else next_alert(ready)
 
     def _settle(self, alert: str, n: int) -> None:
         if (owed := self._owed.get(alert)) is not None and owed.n <= n:
@@ -218,8 +218,8 @@ class OwnNotices:
             del self._done[oldest]
             self._told.pop(oldest, None)
             self._over.pop(oldest, None)
-        self._state.put(DONE, dict(self._done))
-        self._state.put(TOLD, list(self._told))
+        self._state.put(DONE_KEY, dict(self._done))
+        self._state.put(SENT_KEY, list(self._told))
 
     def _hour(self) -> None:
         now = self._clock.monotonic()
@@ -235,15 +235,15 @@ def _key(alert: Alert) -> str:
 class Notifiers:
     """All notifier queues of the hub, for `ilot notify` and `ilot status`. `health` is that of the plugins."""
 
-    def __init__(self, queues: Sequence[OwnNotices], health: Sequence[Health]) -> None:
+    def __init__(self, queues: Sequence[NotifierQueue], health: Sequence[Health]) -> None:
         self._queues = {queue.name: queue for queue in queues}
         self._health = health
 
-    def put(self, queue: OwnNotices) -> None:
+    def put(self, queue: NotifierQueue) -> None:
         """Add a queue."""
         self._queues[queue.name] = queue
 
-    def pop(self, name: str) -> OwnNotices | None:
+    def pop(self, name: str) -> NotifierQueue | None:
         """Remove a queue; None when there was none."""
         return self._queues.pop(name, None)
 

@@ -9,7 +9,7 @@ Key = tuple[str, str]
 """("exporter", "notifier" or "integration", name)."""
 
 
-class _Held(Exception):
+class _Paused(Exception):
     """Raised to end a run from a sibling task."""
 
 
@@ -48,7 +48,7 @@ class Pauses:
                     except Exception as error:
                         failed = error
                     guard.cancel()
-            except* _Held:
+            except* _Paused:
                 held = True
             if failed is not None:
                 raise failed
@@ -58,4 +58,4 @@ class Pauses:
     async def _until_held(self, key: Key) -> None:
         while not self.why(key):
             await self._turn.wait()
-        raise _Held
+        raise _Paused

@@ -13,7 +13,7 @@ SIZE_LIMIT = 4096
 SUBJECTS = 8192
 
 
-class Told:
+class PluginFacts:
     """The published facts of one hub, by integration instance."""
 
     def __init__(self) -> None:

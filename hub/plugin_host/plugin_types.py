@@ -170,7 +170,7 @@ def installed_models(registry: Registry, cache: Path | None = None, packs: Path 
         exporters=_Lazily(registry, "exporter", exporter, their_exporter).within(cache),
         notifiers=_Lazily(registry, "notifier", notifier, their_notifier).within(cache),
         packs=None if packs is None else _Names(library),
-        fill=_Filling(library).fill,
+        fill=_PackSettings(library).fill,
         packs_stamp=library.installed,
     )
 
@@ -198,7 +198,7 @@ class _Names(Collection[str]):
         return len(self._now())
 
 
-class _Filling:
+class _PackSettings:
     """Adds the maps of packs to the settings of their devices; each pack is read once per installation."""
 
     def __init__(self, library: Library) -> None:

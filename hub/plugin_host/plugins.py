@@ -19,7 +19,7 @@ from hub.config.validate import validate
 from hub.core.clock import Clock
 from hub.core.errors import ConfigError, LedElsewhere, PluginError
 from hub.plugin_host.exporter_view import LiveView
-from hub.plugin_host.notifier_queue import OwnNotices
+from hub.plugin_host.notifier_queue import NotifierQueue
 from hub.plugin_host.pausing import Pauses
 from hub.plugin_host.registry import Integration, Plugin, Registry
 from hub.plugin_host.runtime import Core, InProcessSession
@@ -120,7 +120,7 @@ class Plugins:
         supervisor = Supervisor(health, run, self._clock)
         self._prepared((EXPORTER, exporter.name), supervisor)
 
-    def notify(self, notifier: NotifierInstance, notices: Callable[[str, Callable[[], None]], OwnNotices]) -> None:
+    def notify(self, notifier: NotifierInstance, notices: Callable[[str, Callable[[], None]], NotifierQueue]) -> None:
         """Prepare one notifier. `notices` builds its queue from its name and the function to call when it got
         through."""
         health = Health(name=notifier.name, type=NOTIFIER, since=self._clock.now())

@@ -21,7 +21,7 @@ TURNS = 20
 Asked = Callable[[], Iterable[str]]
 
 
-class Pace:
+class PollLoop:
     """A polling loop of one integration instance. `usual_s`: its configured interval; `asked` returns the ids of the
     devices polled in a cycle."""
 
@@ -64,18 +64,18 @@ class Pace:
             await asyncio.gather(changed, slept, return_exceptions=True)
 
 
-class Paces:
+class PollScheduler:
     """The polling loops of one hub."""
 
     def __init__(self) -> None:
-        self._paces: list[Pace] = []
-        self._timetables: dict[str, dict[str, Pace]] = {}
+        self._paces: list[PollLoop] = []
+        self._timetables: dict[str, dict[str, PollLoop]] = {}
         self._wanted: dict[str, float] = {}
 
-    def __iter__(self) -> Iterator[Pace]:
+    def __iter__(self) -> Iterator[PollLoop]:
         return iter([*self._paces, *(pace for own in self._timetables.values() for pace in own.values())])
 
-    def of(self, device: str) -> Pace | None:
+    def of(self, device: str) -> PollLoop | None:
         """Return the loop that polls this device; the fastest of several, or None."""
         found = [pace for pace in self if device in set(pace.asked())]
         return min(found, key=lambda pace: pace.usual_s, default=None)
@@ -87,7 +87,7 @@ class Paces:
         for pace in self._paces:
             pace.changed()
 
-    def step(self, pace: Pace) -> float:
+    def step(self, pace: PollLoop) -> float:
         """Return the present interval in seconds."""
         if not self._wanted:
             return pace.usual_s
@@ -102,7 +102,7 @@ class Paces:
         """
         known = self._timetables.get(integration, {})
         own = self._timetables[integration] = {
-            device: known.get(device) or Pace(integration, seconds, lambda device=device: (device,))  # type: ignore[misc]
+            device: known.get(device) or PollLoop(integration, seconds, lambda device=device: (device,))  # type: ignore[misc]
             for device, seconds in usual.items()
         }
         for device, pace in own.items():
@@ -114,7 +114,7 @@ class Paces:
     ) -> AsyncIterator[float]:
         """Yield the wall-clock time of each cycle; missed cycles are skipped. `early`: seconds by which the second
         cycle comes sooner, so that loops spread."""
-        pace = Pace(integration, usual_s, asked)
+        pace = PollLoop(integration, usual_s, asked)
         self._paces.append(pace)
         try:
             last = clock.monotonic() - early

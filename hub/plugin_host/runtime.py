@@ -23,8 +23,8 @@ from hub.pipeline.dead_letters import Kept
 from hub.pipeline.holding_queue import Holding
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Planner
-from hub.plugin_host.plugin_facts import Told
-from hub.plugin_host.poll_scheduler import Paces
+from hub.plugin_host.plugin_facts import PluginFacts
+from hub.plugin_host.poll_scheduler import PollScheduler
 from hub.plugin_host.serial_buses import Buses, SharedLine
 from hub.sdk.hookspecs import Decoder
 from hub.sdk.session import Http
@@ -51,9 +51,9 @@ class Core(msgspec.Struct, frozen=True):
     desk: CommandService | None = None
     buses: Buses | None = None
     kept: Kept | None = None
-    told: Told | None = None
+    told: PluginFacts | None = None
     held: Holding | None = None
-    paces: Paces | None = None
+    paces: PollScheduler | None = None
     timezone: Callable[[], str] = lambda: "Europe/Paris"
 
 
@@ -169,11 +169,11 @@ class InProcessSession:
         if step <= 0:
             raise PluginError(f"rounds({interval}) is not an interval")
         early = step * self._rng.uniform(0.0, 0.5)
-        return (self._core.paces or Paces()).rounds(self.name, step, asked, self._core.clock, early)
+        return (self._core.paces or PollScheduler()).rounds(self.name, step, asked, self._core.clock, early)
 
     def asks(self, intervals: Mapping[str, timedelta], least: timedelta) -> dict[str, timedelta]:
         usual = {device: interval.total_seconds() for device, interval in intervals.items()}
-        now = (self._core.paces or Paces()).asks(self.name, usual, least.total_seconds())
+        now = (self._core.paces or PollScheduler()).asks(self.name, usual, least.total_seconds())
         return {device: timedelta(seconds=seconds) for device, seconds in now.items()}
 
     def found(self, candidate: Candidate) -> None:

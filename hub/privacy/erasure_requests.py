@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from hub.core.clock import Clock
 from hub.core.errors import BufferFull, DecodeError, HubError
-from hub.privacy.consent import Erasure, Memory
+from hub.privacy.consent import ConsentTables, Erasure
 from hub.privacy.consent.erasure_rows import row
 from hub.protocol.records.rows import ALERTS
 from hub.store_and_forward.backend_client import Http, asked
@@ -40,11 +40,11 @@ class Answer(msgspec.Struct, frozen=True):
     done: Annotated[tuple[Done, ...], Meta(max_length=10_000)]
 
 
-class Erasing:
+class ErasureRequests:
     """Sends and polls the erasures of one hub. `up` returns whether any transport is connected."""
 
     def __init__(
-        self, memory: Memory, buffer: Buffer, clock: Clock, *, http: Http, url: str, up: Callable[[], bool]
+        self, memory: ConsentTables, buffer: Buffer, clock: Clock, *, http: Http, url: str, up: Callable[[], bool]
     ) -> None:
         self._memory, self._buffer, self._clock = memory, buffer, clock
         self._http, self._up = http, up

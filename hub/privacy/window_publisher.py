@@ -8,7 +8,7 @@ from typing import Any
 
 from hub.core.clock import Clock
 from hub.core.errors import BufferFull
-from hub.privacy.rules_engine import Derived, Privacy
+from hub.privacy.rules_engine import Privacy, WindowFigure
 from hub.store_and_forward.buffer import Buffer
 
 TICK_S = 1.0
@@ -18,13 +18,13 @@ SHOWN = 64
 _log = logging.getLogger("hub.privacy")
 
 
-class Protecting:
+class WindowPublisher:
     """Publishes the windows of one hub."""
 
     def __init__(self, privacy: Privacy, buffer: Buffer, clock: Clock) -> None:
         self._privacy, self._buffer, self._clock = privacy, buffer, clock
-        self._owed: list[Derived] = []
-        self.published: dict[tuple[str, str], Derived] = {}
+        self._owed: list[WindowFigure] = []
+        self.published: dict[tuple[str, str], WindowFigure] = {}
         self.figures = self.missing = 0
 
     async def run(self) -> None:

@@ -11,14 +11,14 @@ from hub.core.calls import number
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.model import Device
-from hub.history.memory import Fold, Scale, thinned
-from hub.history.recorder import Observer
+from hub.history.memory import Downsampler, Scale, downsample
+from hub.history.recorder import HistoryRecorder
 from hub.history.rollups.cells import STEPS, Cell, cells, fitting
 from hub.history.rollups.recorder import Rollups
 from hub.history.rollups.views import Key
 
 if TYPE_CHECKING:
-    from hub.history.archive import RawDisk
+    from hub.history.archive import RawArchive
 
 POINTS = 400
 PAGE, LARGEST = 1000, 5000
@@ -35,12 +35,12 @@ class Recalling:
     def __init__(
         self,
         rollups: Rollups,
-        observer: Observer,
+        observer: HistoryRecorder,
         clock: Clock,
         device: Callable[[str], Device | None],
         erased: Callable[[str], None],
         said: list[str] | None = None,
-        raw: RawDisk | None = None,
+        raw: RawArchive | None = None,
     ) -> None:
         self._rollups, self._observer, self._clock = rollups, observer, clock
         self._device, self._erased, self._said, self._raw = device, erased, said or [], raw
@@ -102,13 +102,13 @@ class Recalling:
             whole = until <= start or (self._raw is None and track is not None and cell.begin <= track.ring.cut)
             if whole and (cell.begin + until) // 2 < start:  # else it is told reading by reading
                 coarse.append(((cell.begin + until) // 2, cell.value))
-        fine = thinned(raw, points, max((end - begin) / GAPS, self._gap(raw)))
+        fine = downsample(raw, points, max((end - begin) / GAPS, self._gap(raw)))
         return [*coarse, *fine]
 
     async def _fine(self, key: Key, begin: int, end: int, points: int) -> list[tuple[int, float]]:
         """The raw readings of [begin, end), or what looks like them where they are many: they need not fit into
         memory."""
-        fold = Fold(begin, end, points)
+        fold = Downsampler(begin, end, points)
         if self._raw is not None:
             async for _, some in self._raw.walk(*key, begin, min(end, self._edge(key))):
                 fold.add(some)

@@ -13,7 +13,7 @@ from hub.core.clock import Clock
 from hub.core.counters import Counts
 from hub.devices.places import Places
 from hub.devices.registry import Devices
-from hub.history.latest import Live
+from hub.history.latest import LatestValues
 from hub.pipeline.admission.quarantine import Quarantine, Waiting, heard_by
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Declared, Planner
@@ -59,7 +59,7 @@ class Overview:
         planner: Planner,
         buffer: Buffer,
         link: Link,
-        live: Live,
+        live: LatestValues,
         devices: Devices,
         places: Places,
         quarantine: Quarantine,

@@ -84,7 +84,7 @@ class Packing:
 
         from hub.devices.packs.archive import unpack
         from hub.devices.packs.loader import read
-        from hub.devices.packs.vector_tests import judge
+        from hub.devices.packs.vector_tests import run_vectors
 
         try:
             data = base64.b64decode(str(arguments.get("archive", "")), validate=True)
@@ -99,7 +99,7 @@ class Packing:
                 except ConfigError as error:
                     raise HubError(_problems(error, folder)) from error
                 async with Codecs() as codecs:
-                    verdict = await judge(pack, codecs)
+                    verdict = await run_vectors(pack, codecs)
                 wrong = [f"{outcome.vector}: {outcome.wrong}" for outcome in verdict.outcomes if outcome.wrong]
                 missing = [f"no vector shows {what}" for what in verdict.untested]
                 if not verdict.ok:

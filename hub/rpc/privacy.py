@@ -19,7 +19,7 @@ from hub.core.errors import HubError
 from hub.core.model import Metric
 from hub.privacy.rules_engine import Privacy
 from hub.privacy.rules_engine.data_categories import KINDS, is_dwelling
-from hub.privacy.window_publisher import Protecting
+from hub.privacy.window_publisher import WindowPublisher
 
 COUNTED = (
     "withheld-personal", "withheld-by-rule", "withheld-no-consent", "gathered", "too-few-to-publish", "late-for-window",
@@ -34,7 +34,7 @@ class Declaring:
         self,
         core: Core,
         privacy: Privacy,
-        protecting: Protecting,
+        protecting: WindowPublisher,
         counts: Counts,
         clock: Clock,
         metrics: Mapping[str, Metric],
@@ -72,14 +72,14 @@ class Declaring:
         from hub.privacy.rules_engine.register import (
             processings,
         )  # late, here and below: texts that somebody reads now and then
-        from hub.privacy.rules_engine.texts import about, does
+        from hub.privacy.rules_engine.texts import describe_data, does
 
         lang = "en" if arguments.get("lang") == "en" else "fr"
         core, metrics = self._core, self._metrics
         return {
             "processings": [msgspec.to_builtins(one) for one in processings(core, metrics, lang)],
             "rules": [
-                {"name": rule.name, "about": about(rule, metrics, lang), "does": does(rule, lang),
+                {"name": rule.name, "about": describe_data(rule, metrics, lang), "does": does(rule, lang),
                  "zones": sorted(rule.zones), "purpose": rule.purpose}
                 for rule in self._privacy.rules
             ],

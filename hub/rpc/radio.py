@@ -25,8 +25,8 @@ from hub.core.model import Device
 from hub.devices.packs.service import Packs, facts_of
 from hub.devices.places import Places
 from hub.devices.registry import Devices
-from hub.history.latest import Live
-from hub.plugin_host.plugin_facts import Told
+from hub.history.latest import LatestValues
+from hub.plugin_host.plugin_facts import PluginFacts
 
 FACTS = frozenset({"join", "heard", "lost", "margin_db", "rates"})
 """Who tells none of these does not speak by radio: buses tell their latency in the same way."""
@@ -104,7 +104,15 @@ class Radio:
     """One a hub. `run` notes each battery once a day."""
 
     def __init__(
-        self, *, told: Told, devices: Devices, places: Places, live: Live, packs: Packs, buffer: Buffer, clock: Clock
+        self,
+        *,
+        told: PluginFacts,
+        devices: Devices,
+        places: Places,
+        live: LatestValues,
+        packs: Packs,
+        buffer: Buffer,
+        clock: Clock,
     ) -> None:
         self._told, self._devices, self._places, self._live = told, devices, places, live
         self._packs, self._buffer, self._clock = packs, buffer, clock

@@ -15,7 +15,7 @@ from hub.core.actor import asker
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.store import Store
-from hub.devices.registry import Devices, mark_of
+from hub.devices.registry import Devices, key_fingerprint
 from hub.pipeline.pipeline import Pipeline
 
 LONGEST = 64
@@ -48,7 +48,7 @@ class Rekey:
             raise HubError(f"{name} has this key already; after a new battery it needs a new one: pair it again")
         if not arguments.get("dry_run"):
             by = asker(arguments)
-            await self._store.give_key(name, given, mark_of(configured), self._clock.now(), by)
+            await self._store.give_key(name, given, key_fingerprint(configured), self._clock.now(), by)
             self._changed()
             self._devices.rekey(name, key)
             self._pipeline.forget(name)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from hub.core.model import Metric
 from hub.devices.places import Places
 from hub.devices.registry import Devices
-from hub.history.latest import Live
-from hub.identity.badges import Badging
+from hub.history.latest import LatestValues
+from hub.identity.badges import BadgeVerifier
 
 
 class Place(NamedTuple):
@@ -31,14 +31,14 @@ class Parts(NamedTuple):
     vulnerabilities and difficulties are reported, "" where nobody said;
     `raised` counts the open alerts; `dwellings`: the zones where people live; `sites`: id → name."""
 
-    live: Live
+    live: LatestValues
     devices: Devices
     places: Places
     metric: Callable[[str, str], Metric | None]
     zones: Mapping[str, tuple[str, str]]
     title: str
     timezone: str
-    badges: Badging | None = None
+    badges: BadgeVerifier | None = None
     contact: str = ""
     raised: Callable[[], int] = lambda: 0
     dwellings: frozenset[str] = frozenset()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from backend.alerts import TABLE, NoAlert, request_change, requested_changes, take
 from hub.automation.alerts import ACKNOWLEDGED, CLEARED, MUTED, RAISED, Alert
-from hub.automation.alerts.lifecycle import due, moved
+from hub.automation.alerts.lifecycle import due_transition, transition
 from hub.automation.alerts.stream_rows import row, subject_of
 from hub.protocol.records.rows import Row
 
@@ -63,7 +63,7 @@ class BothEnds:
             self.waiting.append(self._row())
 
     def act(self, state: str, by: str, until: float | None = None) -> None:
-        self.change(moved(self.alert, state, self.now, by, "", until))
+        self.change(transition(self.alert, state, self.now, by, "", until))
 
     def deliver(self, at: int) -> None:
         """Any of those that wait, not the oldest by need."""
@@ -104,10 +104,10 @@ def play(steps: list[tuple[str, str | int]]) -> BothEnds:
         elif what == "backend":
             ends.ask(str(how))
         elif what == "rule":
-            ends.change(moved(ends.alert, CLEARED, ends.now, "rule:loop"))
+            ends.change(transition(ends.alert, CLEARED, ends.now, "rule:loop"))
         elif what == "time":
             ends.now += int(how)
-            ends.change(due(ends.alert, ends.now))
+            ends.change(due_transition(ends.alert, ends.now))
         elif what == "deliver":
             ends.deliver(int(how))
         elif what == "again":

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from hub.automation.alerts import Alert, Book
+from hub.automation.alerts import Alert, AlertService
 from hub.core.store import Store
-from hub.plugin_host.notifier_queue import OwnNotices
+from hub.plugin_host.notifier_queue import NotifierQueue
 from hub.sdk.notification import Notice
 from hub.sdk.testing import ManualClock, settle
 from tests.hub.automation.alerts.test_service import Stream
@@ -47,7 +47,7 @@ class Disk:
         self.local = copy.deepcopy(self.durable)
 
 
-class Early(OwnNotices):
+class Early(NotifierQueue):
     """The broken twin: done before it is told."""
 
     async def __aiter__(self) -> Any:
@@ -56,7 +56,7 @@ class Early(OwnNotices):
             yield notice
 
 
-async def life(path: Path, stream: Stream, disk: Disk, heard: list[str], cut: int, queue: type[OwnNotices]) -> None:
+async def life(path: Path, stream: Stream, disk: Disk, heard: list[str], cut: int, queue: type[NotifierQueue]) -> None:
     """One life of a hub, killed at step `cut`."""
     store = await Store.open(path / "store.db", KEY)
     clock, count = ManualClock(), 0
@@ -66,7 +66,7 @@ async def life(path: Path, stream: Stream, disk: Disk, heard: list[str], cut: in
             raise Killed
 
     try:
-        book = Book(store, stream, clock)  # type: ignore[arg-type]
+        book = AlertService(store, stream, clock)  # type: ignore[arg-type]
         await book.load()
         notices = queue("ear", "h", None, disk, clock)  # type: ignore[arg-type]
         notices.recall([*(await book.last(200))[::-1], *book.open])
@@ -110,7 +110,7 @@ async def life(path: Path, stream: Stream, disk: Disk, heard: list[str], cut: in
         await store.close()
 
 
-async def heard_after_a_kill_at(path: Path, cut: int, queue: type[OwnNotices]) -> list[str]:
+async def heard_after_a_kill_at(path: Path, cut: int, queue: type[NotifierQueue]) -> list[str]:
     path.mkdir()
     stream, disk, heard = Stream(), Disk(), list[str]()
     for when in (cut, STEPS, STEPS):
@@ -122,7 +122,7 @@ async def heard_after_a_kill_at(path: Path, cut: int, queue: type[OwnNotices]) -
 async def test_a_kill_at_any_step_leaves_nobody_untold_and_no_alert_told_twice_under_two_keys(
     tmp_path: Path, cut: int
 ) -> None:
-    heard = await heard_after_a_kill_at(tmp_path / "a", cut, OwnNotices)
+    heard = await heard_after_a_kill_at(tmp_path / "a", cut, NotifierQueue)
     assert len(heard) >= 1
     assert len(set(heard)) == 1  # the same change: the same key, which receivers drop the second time
     assert len(heard) <= 2

@@ -9,7 +9,7 @@ from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Place, Report
 from hub.devices.places import Places
 from hub.devices.registry import Devices
-from hub.history.latest import Live
+from hub.history.latest import LatestValues
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.pipeline.admission.replay import ReplayWindows
 from hub.pipeline.pipeline import Pipeline
@@ -44,12 +44,14 @@ class ListedBuffer:
 
 
 class Path:
-    def __init__(self, purposes=None, *, sure=True, pulse=None, local=None, uses=None, rules=(), observer=None, buffer=None):
+    def __init__(
+        self, purposes=None, *, sure=True, pulse=None, local=None, uses=None, rules=(), observer=None, buffer=None
+    ):
         self.clock = ManualClock(sure=sure)
         self.buffer = ListedBuffer() if buffer is None else buffer
         self.buffer.local |= local or {}
         self.counts = Counts()
-        self.live = Live()
+        self.live = LatestValues()
         self.quarantine = Quarantine()
         self.devices = Devices([TAG, METER])
         places = Places(

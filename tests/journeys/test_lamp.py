@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from hub.automation.alert_engine import Watching
-from hub.automation.alerts import Book
+from hub.automation.alert_engine import AlertEngine
+from hub.automation.alerts import AlertService
 from hub.automation.commands import CommandService
 from hub.automation.rules import Rules, compile_rules
 from hub.config.load import Models, load
@@ -76,7 +76,9 @@ async def street(
         last=lambda device, key: None,
         downlink=None,  # type: ignore[arg-type]
     )
-    watching = Watching(store, Book(store, stream, path.clock), desk, path.clock, path.counts, None, lambda: [LAMP])  # type: ignore[arg-type]
+    watching = AlertEngine(
+        store, AlertService(store, stream, path.clock), desk, path.clock, path.counts, None, lambda: [LAMP]
+    )  # type: ignore[arg-type]
     watching.rules = Rules(
         rules,
         place=path.planner._place,

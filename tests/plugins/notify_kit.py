@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.automation.alerts import Alert
 from hub.automation.alerts.policy import EVERYTHING, Policy
-from hub.plugin_host.notifier_queue import OwnNotices
+from hub.plugin_host.notifier_queue import NotifierQueue
 from hub.plugin_host.supervisor import Health, Supervisor
 from hub.sdk.testing import ManualClock
 
@@ -44,9 +44,9 @@ async def notifying(
     http: Any = None,
     local: Local | None = None,
     policy: Policy = EVERYTHING,
-) -> AsyncIterator[tuple[OwnNotices, ManualClock, Health]]:
+) -> AsyncIterator[tuple[NotifierQueue, ManualClock, Health]]:
     clock, health = ManualClock(), Health(name=name, type="notifier", since=0.0)
-    queue = OwnNotices(name, HUB, http, local or Local(), clock, policy)  # type: ignore[arg-type]
+    queue = NotifierQueue(name, HUB, http, local or Local(), clock, policy)  # type: ignore[arg-type]
     supervisor = Supervisor(health, lambda: run(config, queue.start(supervisor.ready)), clock)
     work = asyncio.create_task(supervisor.run())
     try:

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.automation.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, RAISED, Alert
-from hub.automation.alerts.lifecycle import SEVERITIES, STATES, moved
-from hub.automation.alerts.policy import NEVER, TELL, Policy, judge
+from hub.automation.alerts.lifecycle import SEVERITIES, STATES, transition
+from hub.automation.alerts.policy import NEVER, TELL, Policy, notification_decision
 from hub.core.errors import HubError, NotReady
-from hub.plugin_host.notifier_queue import Notifiers, OwnNotices
+from hub.plugin_host.notifier_queue import NotifierQueue, Notifiers
 from hub.plugin_host.supervisor import Health
 from hub.sdk.testing import ManualClock, settle
 
@@ -37,14 +37,14 @@ class Ear:
 @asynccontextmanager
 async def told(
     policy: Policy, local: Local | None = None
-) -> AsyncIterator[tuple[Ear, OwnNotices, ManualClock, Health]]:
+) -> AsyncIterator[tuple[Ear, NotifierQueue, ManualClock, Health]]:
     ear = Ear()
     async with notifying("ear", ear.run, None, policy=policy, local=local) as (queue, clock, health):
         yield ear, queue, clock, health
 
 
 def next_of(one: Alert, state: str) -> Alert:
-    after = moved(one, state, one.changed + 1, "cli:a")
+    after = transition(one, state, one.changed + 1, "cli:a")
     assert after is not None
     return after
 
@@ -156,11 +156,11 @@ def test_no_end_is_told_of_what_was_kept_back_and_nothing_below_the_least_severi
     one, spoken, passed = alert("a", severity), [], False
     for state in [RAISED, *story]:
         if state != RAISED:
-            after = moved(one, state, one.changed + 1, "cli:a", until=one.changed + 100)
+            after = transition(one, state, one.changed + 1, "cli:a", until=one.changed + 100)
             if after is None:
                 continue
             one = after
-        verdict = judge(policy, one, 0.0, told=bool(spoken), passed=passed)
+        verdict = notification_decision(policy, one, 0.0, told=bool(spoken), passed=passed)
         if verdict == TELL:
             spoken.append(one.state)
         passed = passed or verdict == NEVER

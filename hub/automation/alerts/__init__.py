@@ -8,6 +8,6 @@ service      raises and changes alerts, stores them and appends them to the buff
 """
 
 from hub.automation.alerts.lifecycle import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Alert, NoSuchAlert
-from hub.automation.alerts.service import Book
+from hub.automation.alerts.service import AlertService
 
-__all__ = ["ACKNOWLEDGED", "CLEARED", "ESCALATED", "MUTED", "RAISED", "Alert", "Book", "NoSuchAlert"]
+__all__ = ["ACKNOWLEDGED", "CLEARED", "ESCALATED", "MUTED", "RAISED", "Alert", "AlertService", "NoSuchAlert"]

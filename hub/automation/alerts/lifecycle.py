@@ -20,7 +20,7 @@ from hub.core.errors import HubError
 RAISED, ACKNOWLEDGED, MUTED, ESCALATED, CLEARED = "raised", "acknowledged", "muted", "escalated", "cleared"
 STATES = (RAISED, ACKNOWLEDGED, MUTED, ESCALATED, CLEARED)
 SEVERITIES = ("info", "warning", "critical")
-STORY = 50
+STORY_LIMIT = 50
 
 
 class NoSuchAlert(HubError):
@@ -77,7 +77,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         return self.state != CLEARED
 
 
-def moved(alert: Alert, state: str, now: float, by: str, why: str = "", until: float | None = None) -> Alert | None:
+def transition(
+    alert: Alert, state: str, now: float, by: str, why: str = "", until: float | None = None
+) -> Alert | None:
     """Return the alert after a transition, or None when the transition changes nothing."""
     if alert.state == CLEARED or state not in STATES:
         return None
@@ -92,23 +94,30 @@ def moved(alert: Alert, state: str, now: float, by: str, why: str = "", until: f
     until = until if state == MUTED else None
     step = Step(alert.n + 1, state, now, by, why, until)
     return msgspec.structs.replace(
-        alert, state=state, n=alert.n + 1, changed=now, by=by, why=why, until=until, story=noted(alert.story, step)
+        alert,
+        state=state,
+        n=alert.n + 1,
+        changed=now,
+        by=by,
+        why=why,
+        until=until,
+        story=append_step(alert.story, step),
     )
 
 
-def noted(story: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
+def append_step(story: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
     """Append a step; the first one (when the alert was raised) is always kept."""
-    return (*story[:1], *story[1:][-(STORY - 2) :], step)
+    return (*story[:1], *story[1:][-(STORY_LIMIT - 2) :], step)
 
 
-def due(alert: Alert, now: float, waited_s: float | None = None) -> Alert | None:
+def due_transition(alert: Alert, now: float, waited_s: float | None = None) -> Alert | None:
     """Apply what time alone changes: the end of a mute, an escalation. Return None when nothing is due.
 
     `waited_s`: seconds in the present state by a monotonic clock; None: computed from `changed`.
     """
     waited_s = now - alert.changed if waited_s is None else waited_s
     if alert.state == MUTED and alert.until is not None and now >= alert.until:
-        return moved(alert, RAISED, now, "hub", "the mute is over")
+        return transition(alert, RAISED, now, "hub", "the mute is over")
     if alert.state == RAISED and alert.escalate_s is not None and waited_s >= alert.escalate_s:
-        return moved(alert, ESCALATED, now, "hub", "nobody acknowledged it")
+        return transition(alert, ESCALATED, now, "hub", "nobody acknowledged it")
     return None

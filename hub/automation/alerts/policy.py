@@ -34,7 +34,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 EVERYTHING = Policy()
 
 
-def judge(policy: Policy, alert: Alert, now: float, *, told: bool, passed: bool) -> str:
+def notification_decision(policy: Policy, alert: Alert, now: float, *, told: bool, passed: bool) -> str:
     """Return TELL, WAIT or NEVER for the present state of an alert.
 
     `told`: an earlier change of this alert was sent here; `passed`: an earlier change was held back here.
@@ -53,6 +53,6 @@ def judge(policy: Policy, alert: Alert, now: float, *, told: bool, passed: bool)
     return TELL
 
 
-def first(alerts: list[Alert]) -> Alert:
+def next_alert(alerts: list[Alert]) -> Alert:
     """Return the waiting alert to send next: the most severe, then the longest waiting; cleared ones last."""
     return max(alerts, key=lambda one: (one.state != CLEARED, SEVERITIES.index(one.severity)))

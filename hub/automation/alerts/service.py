@@ -15,9 +15,19 @@ from secrets import token_hex
 
 import msgspec
 
-from hub.automation.alerts.lifecycle import ACKNOWLEDGED, CLEARED, MUTED, RAISED, Alert, NoSuchAlert, Step, due, moved
+from hub.automation.alerts.lifecycle import (
+    ACKNOWLEDGED,
+    CLEARED,
+    MUTED,
+    RAISED,
+    Alert,
+    NoSuchAlert,
+    Step,
+    due_transition,
+    transition,
+)
 from hub.automation.alerts.stream_rows import row, subject_of
-from hub.automation.alerts.table import Memory
+from hub.automation.alerts.table import AlertTable
 from hub.core.clock import Clock
 from hub.core.errors import BufferFull, DiskRefuses, StorageError
 from hub.core.store import Store
@@ -34,7 +44,7 @@ OPEN_LIMIT = 10_000
 _log = logging.getLogger("hub.alerts")
 
 
-class Book:
+class AlertService:
     """All alerts of the hub.
 
     `listeners` are called on every change (notifiers, pages); they must neither fail nor wait. `changes` counts changes
@@ -42,7 +52,7 @@ class Book:
     """
 
     def __init__(self, store: Store, buffer: Buffer, clock: Clock) -> None:
-        self._memory, self._buffer, self._clock = Memory(store), buffer, clock
+        self._memory, self._buffer, self._clock = AlertTable(store), buffer, clock
         self.listeners: list[Callable[[Alert], None]] = []
         self.refused = 0
         self.changes = 0
@@ -130,7 +140,7 @@ class Book:
         """Clear the open alert of a rule and key. `noting` as in `raise_`."""
         async with self._lock:
             known = self.of(rule, key)
-            after = None if known is None else moved(known, CLEARED, self._clock.now(), by)
+            after = None if known is None else transition(known, CLEARED, self._clock.now(), by)
             if after is not None:
                 await self._change(after, noting=noting)
             return after
@@ -152,7 +162,7 @@ class Book:
             now = self._clock.now()
             if until is not None:
                 until = min(until, now + LONGEST_MUTE_S)
-            after = moved(alert, state, now, by[:64], why[:200], until)
+            after = transition(alert, state, now, by[:64], why[:200], until)
             if after is None:
                 return alert
             await self._change(after, by_person=True)
@@ -163,7 +173,7 @@ class Book:
         async with self._lock:
             now = self._clock.now()
             for alert in self.open:
-                after = due(alert, now, self._clock.monotonic() - self._since[alert.id])
+                after = due_transition(alert, now, self._clock.monotonic() - self._since[alert.id])
                 if after is not None:
                     await self._change(after)
             if self._unkept:

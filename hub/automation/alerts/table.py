@@ -25,7 +25,7 @@ class _Counts(msgspec.Struct):
     told: int = 0
 
 
-class Memory:
+class AlertTable:
     """The alerts of one hub, over its store. All methods raise DiskRefuses and StorageError."""
 
     def __init__(self, store: Store) -> None:

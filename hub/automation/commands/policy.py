@@ -67,7 +67,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     clear: bool = False
 
 
-def judge(order: Order, device: Device | None, metric: Metric | None, last: float | None, now: float) -> None:
+def check_order(order: Order, device: Device | None, metric: Metric | None, last: float | None, now: float) -> None:
     """Check a request against the device's limits. `last` is when the metric was last written, Unix seconds as `now`.
 
     Raises WriteRefused with the reason and the remedy.
@@ -88,16 +88,16 @@ def judge(order: Order, device: Device | None, metric: Metric | None, last: floa
         who, no = CALLED[limits.role], CALLED[order.role]
         raise WriteRefused("role", f"{order.metric!r} of {device.id} is written by {who}, not by {no}")
     if order.clear:
-        _comfort(order, metric)
+        _check_clear_identity(order, metric)
     if order.values is None and order.value is not None:
-        _value(order.value, metric, order.metric, limits)
+        _check_value(order.value, metric, order.metric, limits)
     if last is not None and 0 <= now - last < limits.every_s:
         wait = limits.every_s - (now - last)
         told = f"{order.metric!r} was written {now - last:.0f} s ago: again in {math.ceil(wait)} s"
         raise WriteRefused("too-soon", told, wait)
 
 
-def _comfort(order: Order, metric: Metric | None) -> None:
+def _check_clear_identity(order: Order, metric: Metric | None) -> None:
     """Allow a release, or a flag or bounded number that is not safety-related. Raises WriteRefused."""
     if order.values is None and order.value is None:
         return
@@ -109,7 +109,7 @@ def _comfort(order: Order, metric: Metric | None) -> None:
         )
 
 
-def _value(value: Value, metric: Metric | None, name: str, limits: Writable) -> None:
+def _check_value(value: Value, metric: Metric | None, name: str, limits: Writable) -> None:
     if metric is None:
         raise WriteRefused("unknown-metric", f"no metric {name!r} is known; `ilot devices` shows what a device has")
     if metric.kind == "flag":

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from secrets import token_hex
 from typing import Any
 
-from hub.automation.commands.policy import Order, WriteRefused, judge
-from hub.automation.commands.table import FINAL, Memory, Record, Stopped
+from hub.automation.commands.policy import Order, WriteRefused, check_order
+from hub.automation.commands.table import FINAL, CommandTable, Record, Stopped
 from hub.core.clock import Clock
 from hub.core.counters import Counts
 from hub.core.errors import DecodeError, DiskRefuses, StorageError
@@ -57,7 +57,7 @@ class CommandService:
         downlink: Callable[[Device, str, Mapping[str, float]], Any],
         barred: Callable[[Device], Awaitable[str]] | None = None,
     ) -> None:
-        self._memory = Memory(store)
+        self._memory = CommandTable(store)
         self._devices, self._clock, self._counts = devices, clock, counts
         self._metric, self._last, self._downlink = metric, last, downlink
         self._barred = barred
@@ -123,7 +123,7 @@ class CommandService:
             raise WriteRefused("too-many", f"{OPEN_LIMIT} commands are under way: wait for some to end")
         device = self._devices.get(order.device)
         last = self._written.get((order.device, order.metric))
-        judge(order, device, self._metric(order.device, order.metric), last, now)
+        check_order(order, device, self._metric(order.device, order.metric), last, now)
 
     async def _check_downlink(self, device: Device, order: Order) -> None:
         if not order.values and order.metric in self._acts.get(device.integration, ()):

@@ -65,7 +65,7 @@ class Stopped(msgspec.Struct, frozen=True):
     why: str
 
 
-class Memory:
+class CommandTable:
     """The commands of one hub, over its store."""
 
     def __init__(self, store: Store) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from hub.automation.rules.compiler import Rule
-from hub.automation.rules.events import Fired, Where
+from hub.automation.rules.events import Fired, RuleSubject
 from hub.config.values import show_duration
 from hub.core.model import Device, Place, TrustClass, Value
 
@@ -148,7 +148,7 @@ class Absence:
         here = {device.id for device in wanted} | {f"integration:{device.integration}" for device in wanted}
         for key in [key for name, key in self._on if name == rule.name and key not in here]:
             self._on.discard((rule.name, key))
-            yield _fired(rule, Where(key), False, "")
+            yield _fired(rule, RuleSubject(key), False, "")
 
     def _patience(self, rule: Rule, device: Device) -> float:
         if rule.silent_s is not None:
@@ -156,18 +156,18 @@ class Absence:
         period = self._period(device)
         return UNKNOWN_S if period is None else max(60.0, period * (rule.silent_periods or 3.0))
 
-    def _of_device(self, device: Device) -> Where:
+    def _of_device(self, device: Device) -> RuleSubject:
         place = self._place(device.place)
         site, zone = (place.site, place.zone) if place else ("", "")
         name = (place.name if place else "") or device.place
-        return Where(device.id, device.id, device.place, site, zone, device.integration, name)
+        return RuleSubject(device.id, device.id, device.place, site, zone, device.integration, name)
 
-    def _of_instance(self, device: Device) -> Where:
+    def _of_instance(self, device: Device) -> RuleSubject:
         name = device.integration
-        return Where(f"integration:{name}", "", "", "", "", name, name)
+        return RuleSubject(f"integration:{name}", "", "", "", "", name, name)
 
 
-def _fired(rule: Rule, where: Where, on: bool, limit: str) -> Fired:
+def _fired(rule: Rule, where: RuleSubject, on: bool, limit: str) -> Fired:
     return Fired(rule, where, on, "", limit, TrustClass.B)
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from hub.automation.rules.conditions import Equals, Limit
-from hub.automation.rules.schedules import Calendar, Hours, Interval, Programme, Special
+from hub.automation.rules.schedules import Calendar, Hours, Interval, Programme, SpecialDays
 from hub.config.calendars.schools import holidays
 from hub.config.model import Core
 from hub.config.parts.custom_templates import all_templates
@@ -148,7 +148,7 @@ def compile_programme(schedule: Schedule, core: Core) -> Programme:
             days[day] += [hours_of(text) for text in hours]
     public, school = schedule.public_holidays, schedule.school_holidays
     off = None if school is None else holidays(school.zone, core.school_years)
-    special = Special(
+    special = SpecialDays(
         exceptions=_dates(schedule.exceptions),
         region=None if public is None else public.region,
         holiday=() if public is None else _hours(public.hours),

@@ -31,7 +31,7 @@ class Limit(msgspec.Struct, frozen=True):
 
     def holds(self, value: Value, on: bool) -> bool | None:
         """Return whether the test holds, None for values that are no numbers. `on`: it held before."""
-        if not number(value):
+        if not is_number(value):
             return None
         edge = self.clears if on else self.limit
         return value >= edge if self.up else value < edge
@@ -107,7 +107,7 @@ class Rate:
         self._points: deque[tuple[float, float]] = deque(maxlen=POINTS)
 
     def take(self, who: str, value: Value, at: float) -> Value | None:
-        if not number(value):
+        if not is_number(value):
             return None
         points = self._points
         while len(points) > 1 and at - points[1][0] >= self._over_s:
@@ -130,7 +130,7 @@ class Difference:
         self._last: dict[str, tuple[float, float]] = {}
 
     def take(self, who: str, value: Value, at: float) -> Value | None:
-        if not number(value):
+        if not is_number(value):
             return None
         self._last[who] = float(value), at
         first, second = self._last.get("first"), self._last.get("second")
@@ -149,7 +149,7 @@ class Aggregate:
         self._last: dict[str, tuple[float, float]] = {}
 
     def take(self, who: str, value: Value, at: float) -> Value | None:
-        if not number(value):
+        if not is_number(value):
             return None
         self._last[who] = float(value), at
         fresh = [one for one, told in self._last.values() if at - told <= self._within_s]
@@ -174,7 +174,7 @@ class Unchanged:
         return at - self._since if self._count >= LEAST else 0.0
 
 
-def number(value: Value) -> TypeGuard[float]:
+def is_number(value: Value) -> TypeGuard[float]:
     """Return whether this is a number fit for arithmetic: no flag, no text, no NaN or infinity.
 
     Values that may not leave memory come here without having been checked against bounds.

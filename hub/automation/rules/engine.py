@@ -15,7 +15,7 @@ import msgspec
 from hub.automation.rules.absence import Absence
 from hub.automation.rules.compiler import Action, Rule, with_unit
 from hub.automation.rules.conditions import Aggregate, Difference, ForDuration, MetricValue, Operand, Rate, Unchanged
-from hub.automation.rules.events import Fired, Where
+from hub.automation.rules.events import Fired, RuleSubject
 from hub.automation.rules.write_intents import Holder
 from hub.core.model import Device, Metric, Place, Quality, Report, TrustClass, Value
 
@@ -33,7 +33,7 @@ class RuleInstance:
 
     __slots__ = ("at", "held", "members", "operand", "private", "rule", "series", "true", "trust", "value", "where")
 
-    def __init__(self, rule: Rule, where: Where, *, on: bool) -> None:
+    def __init__(self, rule: Rule, where: RuleSubject, *, on: bool) -> None:
         self.rule, self.where = rule, where
         self.held = ForDuration(rule.for_s, on=on)
         self.operand = _operand(rule)
@@ -145,7 +145,7 @@ class Rules:
         """
         before = {rule.name: rule for rule in former._rules}
         mine = {rule.name: rule for rule in self._rules if rule.name in before}
-        same = {name for name, rule in mine.items() if _looks(rule) == _looks(before[name])}
+        same = {name for name, rule in mine.items() if _condition_of(rule) == _condition_of(before[name])}
         for (name, key), watch in former._watches.items():
             rule = mine.get(name)
             if rule is None or rule.metric != before[name].metric:
@@ -310,7 +310,7 @@ class Rules:
                 continue
             self._open.discard((rule.name, key))
             if watch is None:
-                self._fired(Fired(rule, Where(key), False, "", rule.limit, TrustClass.B))
+                self._fired(Fired(rule, RuleSubject(key), False, "", rule.limit, TrustClass.B))
             elif watch.held.step(False, now):
                 watch.true = False
                 self._fire(watch)
@@ -342,12 +342,14 @@ class Rules:
                 found.append((self._watch(rule, f"zone:{zone}"), device.place))
                 found[0][0].members.add(device.id)
                 site = place.site if place else ""
-                found[0][0].where = Where(f"zone:{zone}", site=site, zone=zone, name=self._zone_name(zone) or zone)
+                found[0][0].where = RuleSubject(
+                    f"zone:{zone}", site=site, zone=zone, name=self._zone_name(zone) or zone
+                )
             else:
                 watch = self._watch(rule, device.place)
                 name = (place.name if place else "") or device.place
                 site = place.site if place else ""
-                watch.where = Where(device.place, device.id, device.place, site, zone, device.integration, name)
+                watch.where = RuleSubject(device.place, device.id, device.place, site, zone, device.integration, name)
                 watch.members.add(device.id)
                 found.append((watch, "first"))
         if rule.minus == (device.place, key):
@@ -364,7 +366,9 @@ class Rules:
     def _watch(self, rule: Rule, key: str) -> RuleInstance:
         known = self._watches.get((rule.name, key))
         if known is None:
-            known = self._watches[rule.name, key] = RuleInstance(rule, Where(key), on=(rule.name, key) in self._open)
+            known = self._watches[rule.name, key] = RuleInstance(
+                rule, RuleSubject(key), on=(rule.name, key) in self._open
+            )
         return known
 
     def _break(self, rule: Rule, error: Exception) -> None:
@@ -381,7 +385,7 @@ class Rules:
             self.broken[rule.name] = why
 
 
-def _looks(rule: Rule) -> Rule:
+def _condition_of(rule: Rule) -> Rule:
     """Return the rule reduced to its condition, without places, hours and consequences."""
     return msgspec.structs.replace(
         rule,

@@ -8,7 +8,7 @@ from hub.automation.rules.compiler import Rule
 from hub.core.model import TrustClass
 
 
-class Where(NamedTuple):
+class RuleSubject(NamedTuple):
     """The place or instance a rule fired for; `key` identifies it within the rule. An integration instance has no
     place."""
 
@@ -26,7 +26,7 @@ class Fired(NamedTuple):
     memory; `limit` is what it was compared with; `trust` the trust class of the deciding reading."""
 
     rule: Rule
-    where: Where
+    where: RuleSubject
     on: bool
     value: str
     limit: str

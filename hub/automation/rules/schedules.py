@@ -31,7 +31,7 @@ class Calendar(msgspec.Struct, frozen=True):
     until: date | None = None
 
 
-class Special(msgspec.Struct, frozen=True):
+class SpecialDays(msgspec.Struct, frozen=True):
     """Deviations from the weekly hours. `school` holds the days without school."""
 
     exceptions: Mapping[date, Hours] = {}
@@ -48,7 +48,7 @@ class Programme(msgspec.Struct, frozen=True):
 
     zone: ZoneInfo
     days: tuple[Hours, ...]
-    special: Special = Special()
+    special: SpecialDays = SpecialDays()
 
     def active(self, unix_s: float) -> bool:
         """Return whether a moment lies in one of the intervals."""

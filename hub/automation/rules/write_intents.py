@@ -18,7 +18,7 @@ from hub.core.model import Value
 
 KEY = "rules/holds"
 """Key of the snapshot in `meta` of the store."""
-TOLD = 6
+ALERT_AFTER = 6
 """Failures in a row after which an alert is raised. A new decision of the rules does not reset the count: it is the
 device that takes no commands."""
 
@@ -38,7 +38,7 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
     clear: bool = False
 
 
-class _Image(msgspec.Struct):
+class _Snapshot(msgspec.Struct):
     holds: list[tuple[str, str, str, str, Hold]] = []
     wishes: list[tuple[str, str, Value | None, str]] = []
     given: list[tuple[str, str, Value | None, str]] = []
@@ -62,7 +62,7 @@ class Holds:
     @classmethod
     def recall(cls, image: bytes) -> Holds:
         """Restore from a snapshot. Raises msgspec.MsgspecError."""
-        kept, holds = msgspec.msgpack.decode(image, type=_Image), cls()
+        kept, holds = msgspec.msgpack.decode(image, type=_Snapshot), cls()
         for device, metric, rule, key, hold in kept.holds:
             holds._holders.setdefault((device, metric), {})[rule, key] = hold
         holds._wishes = {(device, metric): (value, rule) for device, metric, value, rule in kept.wishes}
@@ -76,9 +76,9 @@ class Holds:
         """Encode for the store; `giving`: as if this intent were in flight, for the commit that holds its command."""
         wishes, given = dict(self._wishes), dict(self._given)
         if giving is not None:
-            _give(wishes, given, *giving)
+            _move_to_in_flight(wishes, given, *giving)
         return msgspec.msgpack.encode(
-            _Image(
+            _Snapshot(
                 [
                     (*target, *holder, hold)
                     for target, holders in self._holders.items()
@@ -158,7 +158,7 @@ class Holds:
         self._again.pop(target, None)
         self._wishes[target] = wish
         if target in self._missed:
-            self._missed[target] = min(self._missed[target], TOLD - 1)
+            self._missed[target] = min(self._missed[target], ALERT_AFTER - 1)
 
     def all(self) -> Iterator[tuple[Target, Holder, Hold]]:
         for target, holders in self._holders.items():
@@ -190,7 +190,7 @@ class Holds:
 
     def give(self, target: Target, wish: WriteIntent) -> None:
         """Mark an intent as in flight; a newer pending one stays."""
-        _give(self._wishes, self._given, target, wish)
+        _move_to_in_flight(self._wishes, self._given, target, wish)
 
     def drop(self, target: Target, wish: WriteIntent) -> None:
         """Forget an intent; a newer one stays."""
@@ -227,7 +227,7 @@ class Holds:
         return self._missed.get(target, 0)
 
 
-def _give(
+def _move_to_in_flight(
     wishes: dict[Target, WriteIntent], given: dict[Target, WriteIntent], target: Target, wish: WriteIntent
 ) -> None:
     if wishes.get(target) == wish:

@@ -105,9 +105,9 @@ def _keys(state: Path) -> Finding:
             f"held by the TPM, and key files lie beside it: {', '.join(plain)}",
             "stop the hub; `ilot keys seal` destroys them",
         )
-    from hub.identity.keys.tpm import why_not
+    from hub.identity.keys.tpm import unavailable_reason
 
-    if not (problem := why_not()) and (apart := keys.key_files_apart(state / "keys")):
+    if not (problem := unavailable_reason()) and (apart := keys.stray_key_files(state / "keys")):
         return Finding(
             "keys at rest",
             WRONG,
@@ -127,9 +127,9 @@ def _raw(state: Path) -> Iterator[Finding]:
             "a stolen disk shows every raw reading of `history.raw_days`: `raw_on_disk: tpm` holds it to this machine",
         )
     elif os.path.lexists(state / "keys" / "raw.tpm"):
-        from hub.identity.keys.tpm import why_not
+        from hub.identity.keys.tpm import unavailable_reason
 
-        problem = why_not()
+        problem = unavailable_reason()
         yield Finding("raw history", WRONG if problem else OK, "on disk, its key held by the TPM", problem)
 
 

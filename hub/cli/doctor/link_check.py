@@ -69,9 +69,9 @@ def _certificate(path: Path, now: float) -> Iterator[Finding]:
     """The client certificate, as far as its dates go."""
     import datetime as dt
 
-    from hub.identity.certificate_renewal import read_life
+    from hub.identity.certificate_renewal import read_validity
 
-    life = read_life(path)
+    life = read_validity(path)
     if life is None:
         remedy = "restore it from the state backup, or enrol again"
         yield Finding("certificate", WRONG, f"{path} cannot be read", remedy)

@@ -20,7 +20,7 @@ def read_bounded(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def gathered(code: Path, read: Callable[[Path], bytes] = read_bounded) -> Codec:
+def load_bundle(code: Path, read: Callable[[Path], bytes] = read_bounded) -> Codec:
     """Load a codec and the files it requires, directly or indirectly (`require("./x")`, `import … from "./x"`).
 
     Files are keyed by their path below the codec's directory. Missing files and files outside the directory are left

@@ -19,7 +19,7 @@ REASONS = frozenset(
     {"codec-crash", "codec-error", "codec-memory", "codec-stack", "codec-syntax", "codec-time", "oversized"}
 )
 """Reasons for which a call can fail. They are counter names, so a compromised worker must not invent any."""
-SPOILS = frozenset({"codec-time", "codec-crash"})
+FATAL_REASONS = frozenset({"codec-time", "codec-crash"})
 """Reasons that cost all of a call's time, or the worker."""
 
 

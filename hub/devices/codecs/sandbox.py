@@ -61,7 +61,7 @@ class Sandbox:
                     raise
                 engine.eval(script)
         except Thrown as error:
-            raise _judged(error) from error
+            raise _decode_error(error) from error
         return Compiled(engine.image(), enter)
 
     def call(self, compiled: Compiled, function: str, argument: str) -> str:
@@ -75,10 +75,10 @@ class Sandbox:
         try:
             return engine.text(engine.call(compiled.enter, engine.string(function), engine.string(argument)))
         except Thrown as error:
-            raise _judged(error) from error
+            raise _decode_error(error) from error
 
 
-def _judged(error: Thrown) -> DecodeError:
+def _decode_error(error: Thrown) -> DecodeError:
     said = error.said.partition("\n")[0][:_DETAIL]
     if error.late:
         return DecodeError("codec-time", "InternalError: interrupted")

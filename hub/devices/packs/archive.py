@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 
 from hub.core.errors import HubError
 
-MOST_BYTES = 1 << 20
+MAX_ARCHIVE_BYTES = 1 << 20
 """Maximum size of the archive."""
-MOST_WHOLE = 4 << 20
+MAX_CONTENT_BYTES = 4 << 20
 """Maximum size of its contents."""
-MOST_FILES = 256
+MAX_FILES = 256
 PACK = "pack.yaml"
 _PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -26,15 +26,15 @@ def unpack(data: bytes, into: Path) -> Path:
 
     Raises HubError; nothing is ever written outside `into`.
     """
-    if len(data) > MOST_BYTES:
-        raise HubError(f"an archive of a pack has {MOST_BYTES >> 20} MiB at most")
+    if len(data) > MAX_ARCHIVE_BYTES:
+        raise HubError(f"an archive of a pack has {MAX_ARCHIVE_BYTES >> 20} MiB at most")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            if len(entries) > MOST_FILES:
-                raise HubError(f"an archive of a pack has {MOST_FILES} files at most")
+            if len(entries) > MAX_FILES:
+                raise HubError(f"an archive of a pack has {MAX_FILES} files at most")
             root = _root([_name(entry) for entry in entries])
-            room = MOST_WHOLE
+            room = MAX_CONTENT_BYTES
             for entry in entries:
                 name = _name(entry)
                 if root not in name.parents:
@@ -72,7 +72,7 @@ def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, room:
     with archive.open(entry) as source:
         content = source.read(room + 1)
     if len(content) > room:
-        raise HubError(f"an archive of a pack holds {MOST_WHOLE >> 20} MiB at most")
+        raise HubError(f"an archive of a pack holds {MAX_CONTENT_BYTES >> 20} MiB at most")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
     return len(content)

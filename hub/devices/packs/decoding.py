@@ -33,14 +33,14 @@ NO_PORT = 1
 """Port passed to a codec where the protocol has no ports."""
 
 
-async def answer_of(pack: Pack, codecs: Codecs, payload: bytes, port: int, received: float | None) -> dict[str, Any]:
+async def run_codec(pack: Pack, codecs: Codecs, payload: bytes, port: int, received: float | None) -> dict[str, Any]:
     """Decode a payload by the pack's codec or grammar. Raises DecodeError, NotReady without a worker."""
     if pack.grammar is not None:
         return {"data": pack.grammar.read(payload).values}
     return await codecs.decode_uplink(pack.codec, payload, port, received)
 
 
-def message_at(pack: Pack, port: int) -> None:
+def check_port(pack: Pack, port: int) -> None:
     """Raise DecodeError `undeclared-port` if no message can arrive on this port, before the codec is called."""
     if not any(not message.ports or port in message.ports for message in pack.keys.messages.values()):
         raise DecodeError("undeclared-port", f"pack {pack.name} has no message on port {port}")

@@ -14,7 +14,7 @@ SIGFOX_DOWNLINK = 8
 """Bytes of every Sigfox downlink."""
 
 
-def checked(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[str, Any]:
+def codec_input(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[str, Any]:
     """Return the input of the codec's `encodeDownlink`. Raises DecodeError: `unknown-downlink`, `downlink-value`."""
     keys = pack.keys.downlinks.get(downlink)
     if keys is None:
@@ -33,7 +33,7 @@ def checked(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[str, 
     return values
 
 
-def bytes_of(answer: Mapping[str, Any]) -> tuple[int, bytes]:
+def parse_codec_answer(answer: Mapping[str, Any]) -> tuple[int, bytes]:
     """Return port and payload of a codec's answer. Raises DecodeError: `codec-refused`, `codec-shape`."""
     if errors := answer.get("errors"):
         raise DecodeError("codec-refused", str(errors[0] if isinstance(errors, list) else errors)[:200])

@@ -22,7 +22,7 @@ from typing import Any
 from hub.config.source import parse
 from hub.core.errors import ConfigError, HubError
 from hub.core.nesting import shallow_json
-from hub.devices.codecs.bundle import gathered
+from hub.devices.codecs.bundle import load_bundle
 from hub.devices.packs.loader import content_of
 
 _MAC = re.compile(r"1\.0(\.[0-4])?")
@@ -33,7 +33,7 @@ _JSON5 = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ImportedPack:
     """An imported pack: text by file name, and remarks for a person."""
 
     name: str
@@ -42,7 +42,7 @@ class Made:
 
 
 @dataclass(slots=True)
-class Found:
+class FoundCodec:
     """A codec found in a folder. `examples`: (port, bytes, expected answer)."""
 
     name: str
@@ -55,7 +55,7 @@ class Found:
     remarks: list[str] = field(default_factory=list)
 
 
-def packs_in(directory: Path, only: str | None = None) -> tuple[list[Made], dict[str, str]]:
+def packs_in(directory: Path, only: str | None = None) -> tuple[list[ImportedPack], dict[str, str]]:
     """Import a vendor's directory: the packs, and why others cannot be made, by the name of their codec.
 
     `only`: import only the codec of that name. Raises HubError when the directory has neither layout.
@@ -72,7 +72,7 @@ def packs_in(directory: Path, only: str | None = None) -> tuple[list[Made], dict
         if only is not None and name.removesuffix("-codec") != only.removesuffix("-codec"):
             continue
         try:
-            made.append(_made(found) if isinstance(found, Found) else _refuse(found))
+            made.append(_made(found) if isinstance(found, FoundCodec) else _refuse(found))
         except ValueError as error:
             left_out[name] = str(error)
     if only is not None and not made and not left_out:
@@ -80,14 +80,14 @@ def packs_in(directory: Path, only: str | None = None) -> tuple[list[Made], dict
     return made, left_out
 
 
-def _refuse(why: str) -> Made:
+def _refuse(why: str) -> ImportedPack:
     raise ValueError(why)
 
 
 # -- layouts ------------------------------------------------------------------------------------------------------
 
 
-def _things(directory: Path) -> Iterator[tuple[str, Found | str]]:
+def _things(directory: Path) -> Iterator[tuple[str, FoundCodec | str]]:
     documents = {path.stem: _yaml(path) for path in sorted(directory.glob("*.yaml"))}
     for stem, document in documents.items():
         uplink = document.get("uplinkDecoder")
@@ -98,7 +98,7 @@ def _things(directory: Path) -> Iterator[tuple[str, Found | str]]:
             yield stem, f"its codec {uplink.get('fileName')!r} is not there"
             continue
         device, profile = _device(documents, stem)
-        found = Found(
+        found = FoundCodec(
             name=stem,
             code=code,
             vendor=directory.name,
@@ -124,14 +124,14 @@ def _device(documents: dict[str, dict[str, Any]], codec: str) -> tuple[str, dict
     return "", {}
 
 
-def _chirpstack(directory: Path) -> Iterator[tuple[str, Found | str]]:
+def _chirpstack(directory: Path) -> Iterator[tuple[str, FoundCodec | str]]:
     vendor = str(_dict(_toml(directory / "vendor.toml").get("vendor")).get("name", directory.name))
     profiles = [_dict(_toml(path).get("profile")) for path in sorted((directory / "profiles").glob("EU868*.toml"))]
     devices = [_dict(_toml(path).get("device")) for path in sorted((directory / "devices").glob("*.toml"))]
     for code in sorted((directory / "codecs").glob("*.js")):
         tests = code.with_name(f"test_decode_{code.stem}.json")
         model = next((str(d["name"]) for d in devices if "name" in d and _uses(d, code.name)), code.stem)
-        found = Found(name=code.stem, code=code, vendor=vendor, model=model)
+        found = FoundCodec(name=code.stem, code=code, vendor=vendor, model=model)
         if profiles:
             found.mac = str(profiles[0].get("mac_version", ""))
             found.listens = "C" if profiles[0].get("supports_class_c") is True else "A"
@@ -149,7 +149,7 @@ def _uses(device: dict[str, Any], codec: str) -> bool:
     return any(_dict(firmware).get("codec") == codec for firmware in _list(device.get("firmware")))
 
 
-def _take(found: Found, port: Any, content: Any, answer: dict[str, Any]) -> None:
+def _take(found: FoundCodec, port: Any, content: Any, answer: dict[str, Any]) -> None:
     whole = isinstance(port, int) and 1 <= port <= 223 and isinstance(content, list)
     try:
         if not whole or not (answer.get("data") or answer.get("errors")):
@@ -162,12 +162,12 @@ def _take(found: Found, port: Any, content: Any, answer: dict[str, Any]) -> None
 # -- a pack -------------------------------------------------------------------------------------------------------
 
 
-def _made(found: Found) -> Made:
+def _made(found: FoundCodec) -> ImportedPack:
     """Make a pack. Raises ValueError with the reason why none can be made."""
     shown = [(port, payload, answer["data"]) for port, payload, answer in found.examples if not answer.get("errors")]
     if not shown:
         raise ValueError("it has no examples, and a pack has vectors")
-    codec = gathered(found.code, content_of)
+    codec = load_bundle(found.code, content_of)
     files = {"codec.js": codec.source, **codec.files}
     remarks = [*dict.fromkeys(found.remarks), "its fields are proposed from names: look at them"]
     mac = found.mac if _MAC.fullmatch(found.mac) else ""
@@ -176,10 +176,10 @@ def _made(found: Found) -> Made:
     name = f"{_slug(found.vendor)}-{_slug(found.name.removesuffix('-codec'))}"
     files["pack.yaml"] = _pack_text(found, mac or "1.0.3", sorted({port for port, _, _ in shown}))
     files["vectors/examples.yaml"] = "".join(_vector_text(*example) for example in found.examples)
-    return Made(name, files, remarks)
+    return ImportedPack(name, files, remarks)
 
 
-def _pack_text(found: Found, mac: str, ports: list[int]) -> str:
+def _pack_text(found: FoundCodec, mac: str, ports: list[int]) -> str:
     mac = "1.0.0" if mac == "1.0" else mac
     model = found.model[:100] or "?"
     lines = [

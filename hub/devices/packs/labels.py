@@ -32,7 +32,7 @@ class Recognised(NamedTuple):
     perhaps: tuple[str, ...] = ()
 
 
-def sign_of(pack: Pack) -> LabelPattern:
+def label_pattern_of(pack: Pack) -> LabelPattern:
     keys = pack.keys
     tr005 = (keys.tr005.vendor.upper(), frozenset(map(str.upper, keys.tr005.profiles))) if keys.tr005 else ("", ())
     return LabelPattern(pack.name, tuple(map(re.compile, keys.labels)), tr005[0], frozenset(tr005[1]))

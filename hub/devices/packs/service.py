@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 from hub.core.errors import ConfigError, DecodeError
 from hub.core.model import Device, PackFacts
 from hub.devices.codecs import Codecs
-from hub.devices.codecs.messages import SPOILS
-from hub.devices.packs.labels import LabelPattern, Recognised, recognise, sign_of
+from hub.devices.codecs.messages import FATAL_REASONS
+from hub.devices.packs.labels import LabelPattern, Recognised, label_pattern_of, recognise
 from hub.devices.packs.library import Library
 
 if TYPE_CHECKING:
@@ -106,12 +106,12 @@ class Packs:
     async def decode(self, name: str, port: int, payload: bytes, received: float | None) -> Reading:
         """Decode a payload. Raises DecodeError with its reason, NotReady when there is no codec worker."""
         from hub.devices.packs.decoding import (
-            message_at,
+            check_port,
             read_answer,
         )  # late, like everything that reads packs: saves memory on hubs without any
 
         pack = await self.get(name)
-        message_at(pack, port)
+        check_port(pack, port)
         answer = await self._answer(pack, payload, port, received)
         return read_answer(pack, port, answer, received)
 
@@ -135,12 +135,12 @@ class Packs:
             return await self._call(pack, payload, port, received)
 
     async def _call(self, pack: Pack, payload: bytes, port: int, received: float | None) -> dict[str, Any]:
-        from hub.devices.packs.decoding import answer_of
+        from hub.devices.packs.decoding import run_codec
 
         try:
-            answer = await answer_of(pack, self._codecs, payload, port, received)
+            answer = await run_codec(pack, self._codecs, payload, port, received)
         except DecodeError as error:
-            if error.reason in SPOILS:
+            if error.reason in FATAL_REASONS:
                 self._answers.discard(pack.digest)
                 spoilt = self._spoilt[pack.digest] = self._spoilt.get(pack.digest, 0) + 1
                 if spoilt >= REST_AFTER:
@@ -154,10 +154,10 @@ class Packs:
 
     async def encode(self, name: str, downlink: str, given: Mapping[str, float]) -> tuple[int, bytes]:
         """Encode a downlink: port and payload. Raises as `decode`."""
-        from hub.devices.packs.downlinks import bytes_of, checked
+        from hub.devices.packs.downlinks import codec_input, parse_codec_answer
 
         pack = await self.get(name)
-        return bytes_of(await self._codecs.encode_downlink(pack.codec, checked(pack, downlink, given)))
+        return parse_codec_answer(await self._codecs.encode_downlink(pack.codec, codec_input(pack, downlink, given)))
 
     async def recognise(self, text: str, profile: str = "") -> Recognised:
         """Recognise a label (`hub.devices.packs.labels`). Reads all packs at the first call."""
@@ -168,7 +168,7 @@ class Packs:
 
     def _look_at_all(self) -> list[LabelPattern]:
         found = map(self._look, self._library.names())
-        return [sign_of(pack) for pack in found if not isinstance(pack, ConfigError)]
+        return [label_pattern_of(pack) for pack in found if not isinstance(pack, ConfigError)]
 
     async def names(self) -> list[str]:
         """Return every pack that is there, readable or not."""
@@ -176,9 +176,9 @@ class Packs:
 
     async def check_downlink(self, device: Device, downlink: str, given: Mapping[str, float]) -> None:
         """Raise DecodeError if `encode` would refuse this downlink."""
-        from hub.devices.packs.downlinks import checked
+        from hub.devices.packs.downlinks import codec_input
 
-        checked(await self.get(device.pack), downlink, given)
+        codec_input(await self.get(device.pack), downlink, given)
 
 
 def facts_of(pack: Pack) -> PackFacts:

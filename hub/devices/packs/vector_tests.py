@@ -16,14 +16,14 @@ import msgspec
 from hub.core.errors import DecodeError
 from hub.core.model import Sample
 from hub.devices.codecs import Codecs
-from hub.devices.codecs.messages import SPOILS
-from hub.devices.packs.decoding import NO_PORT, answer_of, read_answer
-from hub.devices.packs.downlinks import SIGFOX_DOWNLINK, bytes_of, checked
+from hub.devices.codecs.messages import FATAL_REASONS
+from hub.devices.packs.decoding import NO_PORT, read_answer, run_codec
+from hub.devices.packs.downlinks import SIGFOX_DOWNLINK, codec_input, parse_codec_answer
 from hub.devices.packs.loader import Pack, Vector
 from hub.devices.packs.maps import untested
 from hub.devices.packs.vectors import VectorKeys
 
-SPOILT = 3
+FATAL_LIMIT = 3
 """After this many vectors on which the codec loops or dies, the others are skipped."""
 UNTRIED = "not tried: the codec loops or dies"
 LONGEST = 400
@@ -50,13 +50,13 @@ class Verdict(msgspec.Struct, frozen=True):
     untested: tuple[str, ...]
 
 
-async def judge(pack: Pack, codecs: Codecs) -> Verdict:
+async def run_vectors(pack: Pack, codecs: Codecs) -> Verdict:
     """Run all vectors of a pack. Raises NotReady when there is no worker."""
     outcomes, spoilt = list[Outcome](), 0
     for vector in pack.vectors:
-        told = await _outcome(pack, codecs, vector) if spoilt < SPOILT else _of(pack, vector, UNTRIED)
+        told = await _outcome(pack, codecs, vector) if spoilt < FATAL_LIMIT else _outcome_of(pack, vector, UNTRIED)
         outcomes.append(told)
-        spoilt += any(reason in told.wrong for reason in SPOILS)
+        spoilt += any(reason in told.wrong for reason in FATAL_REASONS)
     left = tuple(_of_map(pack) if pack.keys.part is not None else _untested(pack))
     ok = not left and not any(outcome.wrong for outcome in outcomes)
     return Verdict(pack.name, pack.keys.version, pack.digest, ok, tuple(outcomes), left)
@@ -66,17 +66,17 @@ async def _outcome(pack: Pack, codecs: Codecs, vector: Vector) -> Outcome:
     keys = vector.keys
     try:
         if keys.heard is not None:
-            wrong = _mapped(pack, keys)
+            wrong = _map_difference(pack, keys)
         elif keys.downlink is not None:
-            wrong = await _told(pack, codecs, keys)
+            wrong = await _downlink_difference(pack, codecs, keys)
         else:
-            wrong = await _heard(pack, codecs, keys)
+            wrong = await _uplink_difference(pack, codecs, keys)
     except DecodeError as error:
         wrong = str(error)
-    return _of(pack, vector, wrong)
+    return _outcome_of(pack, vector, wrong)
 
 
-def _of(pack: Pack, vector: Vector, wrong: str) -> Outcome:
+def _outcome_of(pack: Pack, vector: Vector, wrong: str) -> Outcome:
     keys = vector.keys
     source = pack.keys.sources[keys.source]
     cited = f"{source.by}: {source.title}, {source.version}{', ' + keys.page if keys.page else ''}"
@@ -84,9 +84,9 @@ def _of(pack: Pack, vector: Vector, wrong: str) -> Outcome:
     return Outcome(vector.where, cited, keys.message or keys.downlink or "", wrong)
 
 
-async def _told(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
-    given = checked(pack, str(keys.downlink), keys.given)
-    port, payload = bytes_of(await codecs.encode_downlink(pack.codec, given, keys.port or NO_PORT))
+async def _downlink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
+    given = codec_input(pack, str(keys.downlink), keys.given)
+    port, payload = parse_codec_answer(await codecs.encode_downlink(pack.codec, given, keys.port or NO_PORT))
     if keys.port is not None and port != keys.port:
         return f"port {port}, not {keys.port}"
     if pack.keys.protocol == "sigfox" and len(payload) != SIGFOX_DOWNLINK:
@@ -95,11 +95,11 @@ async def _told(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
     return "" if payload == wanted else f"{payload.hex()}, not {wanted.hex()}"
 
 
-async def _heard(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
+async def _uplink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
     received = 0.0 if any(former.ago is not None for former in keys.history) else None
     try:
         port = keys.port or NO_PORT
-        answer = await answer_of(pack, codecs, bytes.fromhex(keys.bytes or ""), port, received)
+        answer = await run_codec(pack, codecs, bytes.fromhex(keys.bytes or ""), port, received)
         if keys.data is not None:
             found = {"data": answer.get("data"), "message": read_answer(pack, port, answer).message}
             return _difference({"data": keys.data, "message": keys.message}, found)
@@ -134,7 +134,7 @@ async def _heard(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
     return _difference(wanted, got)
 
 
-def _mapped(pack: Pack, keys: VectorKeys) -> str:
+def _map_difference(pack: Pack, keys: VectorKeys) -> str:
     """Check a vector of a pack with a map: what the integration reads from it."""
     if pack.part is None:
         return f"nothing that is installed here reads packs of {pack.keys.protocol}"

@@ -38,6 +38,6 @@ keys      the root key                     table     series and their secrets   
 folder    the files: write, purge, find    recorder  queues, writes, erases and reads
 """
 
-from hub.history.archive.recorder import RawDisk
+from hub.history.archive.recorder import RawArchive
 
-__all__ = ["RawDisk"]
+__all__ = ["RawArchive"]

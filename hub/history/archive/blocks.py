@@ -34,7 +34,7 @@ MOST_ROWS = 1 << 21
 """Maximum rows of one block; a file holds far less."""
 MOST_BYTES = 8 << 20
 """Maximum size of one block, decompressed."""
-ALWAYS = 1 << 62
+END_OF_TIME = 1 << 62
 """A second beyond any reading."""
 
 
@@ -146,7 +146,7 @@ def get_directory(root: Root, head: Head, sealed: bytes) -> Directory:
 
 
 def get_block(
-    root: Root, head: Head, number: int, secret: bytes, sealed: bytes, begin: int = 0, end: int = ALWAYS
+    root: Root, head: Head, number: int, secret: bytes, sealed: bytes, begin: int = 0, end: int = END_OF_TIME
 ) -> list[Point]:
     """Decrypt the readings of a series in [begin, end), sorted. Raises DecodeError."""
     try:
@@ -156,7 +156,7 @@ def get_block(
     return get_body(body, begin, end)
 
 
-def get_body(body: bytes, begin: int = 0, end: int = ALWAYS) -> list[Point]:
+def get_body(body: bytes, begin: int = 0, end: int = END_OF_TIME) -> list[Point]:
     """Decode a decrypted block. Raises DecodeError and nothing else, for any input."""
     form, pages = body[:1], body[1:]
     if form == bytes([PACKED]):

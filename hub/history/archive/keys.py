@@ -26,7 +26,7 @@ CREDENTIAL = "raw"
 LABEL = b"ilot/raw-tpm/1\0"
 
 
-def root(where: str, keys: Path, environment: Mapping[str, str] | None = None) -> bytes:
+def root_key(where: str, keys: Path, environment: Mapping[str, str] | None = None) -> bytes:
     """Return the root key, creating it if there is none.
 
     Raises NotReady when the TPM refuses, ConfigError when a file is invalid, DiskRefuses.
@@ -71,7 +71,7 @@ def _write(path: Path, data: bytes) -> None:
         raise DiskRefuses(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def lying(keys: Path) -> list[str]:
+def existing_keys(keys: Path) -> list[str]:
     """Return which of `key-file` and `tpm` exist."""
     return [where for where, name in FILES.items() if (keys / name).exists()]
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from hub.core.clock import Clock
 from hub.core.errors import ConfigError, DecodeError, DiskRefuses, NotReady, StorageError
 from hub.history.archive.blocks import (
-    ALWAYS,
+    END_OF_TIME,
     HEAD,
     ID_BYTES,
     TAG_BYTES,
@@ -24,7 +24,7 @@ from hub.history.archive.blocks import (
     put_file,
 )
 from hub.history.archive.folder import File, Folder
-from hub.history.archive.table import Known, Memory
+from hub.history.archive.table import RawSeries, RawSeriesTable
 from hub.history.memory import ColumnGroup, History, Scale
 from hub.history.memory.pages import Point, points, span
 from hub.protocol.records.seal import default_aead
@@ -40,7 +40,7 @@ ENTRY_BYTES = 150
 """Memory of a queued page beside its bytes."""
 AT_ONCE = 16
 """Files read, or column groups handed over, before other tasks get a turn."""
-REMEMBERED, TOLD = 1000, 10
+REMEMBERED_DAMAGES, LOGGED_DAMAGES = 1000, 10
 """Damaged parts remembered by name, so that each counts once; and how many of them are logged."""
 
 Column = tuple[str, str]
@@ -50,7 +50,7 @@ Reading = tuple[int, float]
 _log = logging.getLogger("hub.rawdisk")
 
 
-class Waiting(NamedTuple):
+class QueuedPage(NamedTuple):
     """A queued page. `columns`: the series of each of its columns, None where it must not be kept."""
 
     place: str
@@ -58,7 +58,7 @@ class Waiting(NamedTuple):
     page: bytes
 
 
-class RawDisk:
+class RawArchive:
     """The raw history of one hub.
 
     `root` returns the root key, blocking; `wanted(place, metric)` says whether the owner wants such data kept, None
@@ -69,7 +69,7 @@ class RawDisk:
     def __init__(
         self,
         folder: Folder,
-        memory: Memory,
+        memory: RawSeriesTable,
         history: History,
         clock: Clock,
         *,
@@ -85,7 +85,7 @@ class RawDisk:
         self._keep_s, self._most, self._where = keep_s, most, where
         self._root: Root | None = None
         self._aead = default_aead()
-        self._waiting: list[Waiting] = []
+        self._waiting: list[QueuedPage] = []
         self._bytes = 0
         self._lock = asyncio.Lock()
         self._refused = ""
@@ -108,7 +108,7 @@ class RawDisk:
             (ring.metric, ring.resolution) if self._wanted(strip.place, ring.metric) else None for ring in strip.rings
         )
         if any(columns):
-            self._waiting.append(Waiting(strip.place, columns, page))
+            self._waiting.append(QueuedPage(strip.place, columns, page))
             self._bytes += len(page) + ENTRY_BYTES
             self._bound()
 
@@ -212,14 +212,14 @@ class RawDisk:
     def _made(
         self,
         root: Root,
-        known: dict[tuple[str, str, str], Known],
-        waiting: list[Waiting],
+        known: dict[tuple[str, str, str], RawSeries],
+        waiting: list[QueuedPage],
         id: bytes,
         first: int,
         last: int,
     ) -> tuple[bytes, int]:
         """Encode a file: its bytes and the number of readings. Runs in a thread."""
-        of: dict[str, list[Waiting]] = {}
+        of: dict[str, list[QueuedPage]] = {}
         for one in waiting:
             of.setdefault(one.place, []).append(one)
         count = 0
@@ -232,7 +232,7 @@ class RawDisk:
                     for page in of[place]
                     for at, name in enumerate(page.columns)
                     if name == tuple(column)
-                    for point in points(page.page, at, 0, ALWAYS)
+                    for point in points(page.page, at, 0, END_OF_TIME)
                 }
                 count += len(said)
                 yield Series(one.n, one.secret, sorted(said))
@@ -322,7 +322,7 @@ class RawDisk:
         others."""
         return int(self._clock.now() - self._keep_s) if self._clock.sure() else 0
 
-    def _read(self, root: Root, files: list[File], known: list[Known], begin: int, end: int) -> list[Reading]:
+    def _read(self, root: Root, files: list[File], known: list[RawSeries], begin: int, end: int) -> list[Reading]:
         """Read the series from these files. Runs in a thread."""
         found: list[Reading] = []
         for file in files:
@@ -337,8 +337,8 @@ class RawDisk:
         return found
 
     def _of(
-        self, root: Root, file: File, known: list[Known], begin: int, end: int
-    ) -> Iterator[tuple[Known, list[Point]]]:
+        self, root: Root, file: File, known: list[RawSeries], begin: int, end: int
+    ) -> Iterator[tuple[RawSeries, list[Point]]]:
         with (self._folder.path / file.name).open("rb") as data:
             try:
                 head = get_head(data.read(HEAD.size))
@@ -365,10 +365,10 @@ class RawDisk:
     def _spoils(self, file: File, why: str, part: str = "") -> None:
         """Count and log a damaged part of a file, once."""
         name = file.name + part
-        if name not in self._spoilt and len(self._spoilt) < REMEMBERED:
+        if name not in self._spoilt and len(self._spoilt) < REMEMBERED_DAMAGES:
             self._spoilt.add(name)
             self.damaged += 1
-            if self.damaged <= TOLD:
+            if self.damaged <= LOGGED_DAMAGES:
                 _log.warning("raw history: a part of %s cannot be read and is skipped: %s", file.name, why)
 
     def status(self) -> dict[str, Any]:
@@ -389,7 +389,7 @@ class RawDisk:
         return [*said, *([self._short] if self._short else [])]
 
 
-def _without(one: Waiting, place: str, metric: str | None) -> Waiting | None:
+def _without(one: QueuedPage, place: str, metric: str | None) -> QueuedPage | None:
     """Return what remains of a queued page after a place, or one metric of it, was erased."""
     if one.place != place:
         return one
@@ -397,7 +397,7 @@ def _without(one: Waiting, place: str, metric: str | None) -> Waiting | None:
     return one._replace(columns=columns) if any(columns) else None
 
 
-async def destroy(folder: Folder, memory: Memory) -> None:
+async def destroy(folder: Folder, memory: RawSeriesTable) -> None:
     """Erase all raw history of a hub: its secrets, then its files. Raises DiskRefuses, StorageError."""
     await memory.destroy()
     await asyncio.to_thread(folder.look)

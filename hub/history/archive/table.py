@@ -13,7 +13,7 @@ from hub.core.store import Store
 from hub.history.archive.blocks import SECRET_BYTES
 
 
-class Known(msgspec.Struct, frozen=True):
+class RawSeries(msgspec.Struct, frozen=True):
     """A series. `n` is never reused; `step`: the resolution in which values are counted; `since`: the second of the
     first reading written; `secret` is half of the key of its blocks."""
 
@@ -31,18 +31,18 @@ class Known(msgspec.Struct, frozen=True):
 _QUERY = "SELECT n, place, metric, step, since, secret FROM raw_series"
 
 
-class Memory:
+class RawSeriesTable:
     """The table of series. Every method raises DiskRefuses and StorageError."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def named(self, wanted: Iterable[tuple[str, str, str]], since: int) -> dict[tuple[str, str, str], Known]:
+    async def named(self, wanted: Iterable[tuple[str, str, str]], since: int) -> dict[tuple[str, str, str], RawSeries]:
         """Return the series of these (place, metric, step), creating missing ones; durable on return."""
         names = list(wanted)
 
-        def work(db: apsw.Connection) -> dict[tuple[str, str, str], Known]:
-            known = {(row[1], row[2], row[3]): Known(*row) for row in db.execute(_QUERY)}
+        def work(db: apsw.Connection) -> dict[tuple[str, str, str], RawSeries]:
+            known = {(row[1], row[2], row[3]): RawSeries(*row) for row in db.execute(_QUERY)}
             missing = [name for name in names if name not in known]
             if missing:
                 with transaction(db):
@@ -52,16 +52,16 @@ class Memory:
                             "INSERT INTO raw_series (place, metric, step, since, secret) VALUES (?, ?, ?, ?, ?)",
                             (*name, since, secret),
                         )
-                        known[name] = Known(db.last_insert_rowid(), *name, since, secret)
+                        known[name] = RawSeries(db.last_insert_rowid(), *name, since, secret)
             return {name: known[name] for name in names}
 
         return await self._store.call(work)
 
-    async def find(self, place: str, metric: str) -> list[Known]:
+    async def find(self, place: str, metric: str) -> list[RawSeries]:
         """Return the series of a place and metric, one per resolution it has had."""
 
-        def work(db: apsw.Connection) -> list[Known]:
-            return [Known(*row) for row in db.execute(f"{_QUERY} WHERE place = ? AND metric = ?", (place, metric))]
+        def work(db: apsw.Connection) -> list[RawSeries]:
+            return [RawSeries(*row) for row in db.execute(f"{_QUERY} WHERE place = ? AND metric = ?", (place, metric))]
 
         return await self._store.call(work)
 

@@ -20,7 +20,19 @@ owner wants it. Readings may come late: pages of a group may overlap, and readin
 
 from hub.history.memory.column_groups import PAGE, WHOLE, Block, ColumnGroup, Ring
 from hub.history.memory.day import BUDGET, SPAN_S, History
-from hub.history.memory.downsampling import Fold, thinned
+from hub.history.memory.downsampling import Downsampler, downsample
 from hub.history.memory.scale import Scale
 
-__all__ = ["BUDGET", "PAGE", "SPAN_S", "WHOLE", "Block", "ColumnGroup", "Fold", "History", "Ring", "Scale", "thinned"]
+__all__ = [
+    "BUDGET",
+    "PAGE",
+    "SPAN_S",
+    "WHOLE",
+    "Block",
+    "ColumnGroup",
+    "Downsampler",
+    "History",
+    "Ring",
+    "Scale",
+    "downsample",
+]

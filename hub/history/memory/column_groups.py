@@ -16,7 +16,7 @@ LEAST_ROWS = 8
 BLOCK_S = 6 * 3600
 FAST = 1
 """zlib level: the highest one gains two percent on a kilobyte."""
-STRIP_BYTES, RING_BYTES = 420, 280
+GROUP_BYTES, RING_BYTES = 420, 280
 """Memory of a column group and of a series beside their readings: objects and entries in dictionaries and lists."""
 BLOCK_BYTES = 220
 """Memory of a block beside its readings."""
@@ -174,7 +174,7 @@ class ColumnGroup:
     def size(self) -> int:
         """Bytes used, with the open rows counted at their maximum."""
         cells = self.page * self.width
-        return STRIP_BYTES + cells * 8 + cells // 2 + 64 + sum(block.size for block in self.blocks)
+        return GROUP_BYTES + cells * 8 + cells // 2 + 64 + sum(block.size for block in self.blocks)
 
 
 class Ring:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-class Fold:
+class Downsampler:
     """Collects points of [begin, end) in bounded memory.
 
     All are kept up to twice `most`; beyond that, the lowest and highest of each of `most` intervals. Points may come in
@@ -40,7 +40,7 @@ def _value(point: tuple[int, float]) -> float:
     return point[1]
 
 
-def thinned(points: list[tuple[int, float]], most: int, gap_s: float) -> list[tuple[int, float | None]]:
+def downsample(points: list[tuple[int, float]], most: int, gap_s: float) -> list[tuple[int, float | None]]:
     """Reduce to about `most` points: the lowest and highest of each interval, in order; None marks gaps longer than
     `gap_s`."""
     if len(points) > most > 1:

@@ -88,11 +88,11 @@ def collapse(points: Iterable[Point], cuts: Sequence[int] = ()) -> list[Point]:
 
 def segments(points: Sequence[Point], dial: Dial = PLAIN) -> list[Segment]:
     """Compute the consumption between readings, which are sorted and in the resolution of `dial`."""
-    swaps = _placed(points, dial)
+    swaps = _place_swaps(points, dial)
     unknown = () if dial.continuous else tuple(hand for hand in dial.hands if not _declared(hand, dial))
     cuts = sorted([*(at for at, _ in swaps), *unknown])
     found: list[Segment] = []
-    for a, b in pairwise(_read_right(points, cuts)):
+    for a, b in pairwise(_without_misreadings(points, cuts)):
         between = [(at, swap) for at, swap in swaps if a[0] < at <= b[0]]
         if between:
             found += _swapped(a, b, between, dial)
@@ -155,7 +155,7 @@ def _swapped(a: Point, b: Point, swaps: Sequence[tuple[int, Swap]], dial: Dial) 
     return found
 
 
-def _placed(points: Sequence[Point], dial: Dial) -> list[tuple[int, Swap]]:
+def _place_swaps(points: Sequence[Point], dial: Dial) -> list[tuple[int, Swap]]:
     """Place each declared swap between the last reading of the old meter and the first of the new one.
 
     People give the date by a wall clock; readings have their own.
@@ -180,20 +180,20 @@ def _declared(hand: int, dial: Dial) -> bool:
     )
 
 
-def _read_right(points: Sequence[Point], cuts: Sequence[int]) -> list[Point]:
+def _without_misreadings(points: Sequence[Point], cuts: Sequence[int]) -> list[Point]:
     """Drop misread points, which leave the line and come back to it."""
     kept: list[Point] = []
     for at, point in enumerate(points):
         if kept and at + 1 < len(points):
             a, b = kept[-1], points[at + 1]
             alone = bisect_right(cuts, a[0]) == bisect_right(cuts, b[0])
-            if alone and _stray(a[1], point[1], b[1]):
+            if alone and _is_misread(a[1], point[1], b[1]):
                 continue
         kept.append(point)
     return kept
 
 
-def _stray(a: int, x: int, b: int) -> bool:
+def _is_misread(a: int, x: int, b: int) -> bool:
     if b < a:
         return False
     if x < a:

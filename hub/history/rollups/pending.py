@@ -19,7 +19,7 @@ EARLIER_S = 7 * 86_400
 """Maximum delay, in seconds, with which a device that replaced another delivers its first readings."""
 
 
-class Late:
+class LateQuota:
     """The quota of late readings of all tracks until they are written: `most` of them, about 120 bytes each; `lost`
     counts those beyond it."""
 
@@ -144,7 +144,7 @@ class ColumnBinding:
 
     __slots__ = ("_late", "_shift", "columns", "strip")
 
-    def __init__(self, strip: ColumnGroup, columns: Sequence[tuple[int, Track]], late: Late) -> None:
+    def __init__(self, strip: ColumnGroup, columns: Sequence[tuple[int, Track]], late: LateQuota) -> None:
         self.strip, self.columns, self._late = strip, tuple(columns), late
         self._shift = columns[0][1].calendar.shift
 

@@ -16,9 +16,9 @@ from hub.history.memory import Block, ColumnGroup, History
 from hub.history.rollups.calendar import HOUR, Calendar
 from hub.history.rollups.counter import Point, collapse
 from hub.history.rollups.gauge import Stats, fold, merge
-from hub.history.rollups.pending import ColumnBinding, Late, PendingWrite, Track
+from hub.history.rollups.pending import ColumnBinding, LateQuota, PendingWrite, Track
 from hub.history.rollups.row_format import LATE, get_lives, get_points, put_lives, put_month, put_points
-from hub.history.rollups.tables import Known, Memory
+from hub.history.rollups.tables import RollupTables, StoredSeries
 from hub.history.rollups.views import Views
 
 SETTLE_S = 90.0
@@ -45,7 +45,7 @@ class Rollups:
 
     def __init__(
         self,
-        memory: Memory,
+        memory: RollupTables,
         history: History,
         *,
         clock: Clock,
@@ -60,12 +60,12 @@ class Rollups:
         self._place, self._calendar, self._period = place, calendar, period
         self._keep_s, self._most = keep_s, most
         self._rings: dict[int, Track] = {}
-        self._known: dict[tuple[str, str], Known] = {}
+        self._known: dict[tuple[str, str], StoredSeries] = {}
         self._lock = asyncio.Lock()
         self._refused = ""
         self._cut_short = False
         self._used = 0
-        self._late = Late(LATE_MOST)
+        self._late = LateQuota(LATE_MOST)
         self.given_up = 0
         """Hours of series dropped because the disk refused them for too long."""
         self._frozen: dict[str, int] = {}
@@ -372,8 +372,8 @@ class Rollups:
         return said
 
 
-def _known(track: Track) -> Known:
-    return Known(
+def _known(track: Track) -> StoredSeries:
+    return StoredSeries(
         n=track.n,
         place=track.place,
         metric=track.metric,

@@ -41,7 +41,7 @@ SILENCE_H = 400 * 24
 """Maximum distance to a reading before or after an interval, in hours."""
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class StoredSeries(msgspec.Struct, frozen=True, kw_only=True):
     """A series in the file. `hands`: (second, device) from which each device reported for this place."""
 
     n: int
@@ -53,17 +53,17 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     hands: tuple[tuple[int, str], ...] = ()
 
 
-class Memory:
+class RollupTables:
     """The rows, in two stores. Every method raises DiskRefuses and StorageError."""
 
     def __init__(self, hours: Store, months: Store) -> None:
         self._hours, self._months = hours, months
 
-    async def series(self) -> list[Known]:
-        def work(db: apsw.Connection) -> list[Known]:
+    async def series(self) -> list[StoredSeries]:
+        def work(db: apsw.Connection) -> list[StoredSeries]:
             rows = db.execute("SELECT n, place, metric, unit, step, counter, hands FROM series ORDER BY n")
             return [
-                Known(
+                StoredSeries(
                     n=n,
                     place=place,
                     metric=metric,
@@ -77,10 +77,10 @@ class Memory:
 
         return await self._hours.call(work)
 
-    async def name(self, wanted: Sequence[Known]) -> list[Known]:
+    async def name(self, wanted: Sequence[StoredSeries]) -> list[StoredSeries]:
         """Write these series; those with n 0 get a number."""
 
-        def work(db: apsw.Connection) -> list[Known]:
+        def work(db: apsw.Connection) -> list[StoredSeries]:
             named = []
             with transaction(db):
                 for one in wanted:

@@ -12,7 +12,7 @@ from hub.history.rollups.gauge import Stats, fold, merge
 from hub.history.rollups.meter_settings import dial_of
 from hub.history.rollups.pending import Track
 from hub.history.rollups.row_format import Month, get_lives, get_month, get_points, whole
-from hub.history.rollups.tables import Known, Memory
+from hub.history.rollups.tables import RollupTables, StoredSeries
 
 Key = tuple[str, str]
 """(place, metric)."""
@@ -32,10 +32,10 @@ class Views:
 
     def __init__(
         self,
-        memory: Memory,
+        memory: RollupTables,
         life: int,
         *,
-        known: Callable[[Key], Known | None],
+        known: Callable[[Key], StoredSeries | None],
         track: Callable[[Key], Track | None],
         place: Callable[[str], Place | None],
         calendar: Callable[[str], Calendar],

@@ -142,18 +142,18 @@ def key_files(directory: Path) -> list[str]:
     return [file for file in FILES.values() if os.path.lexists(directory / file)]
 
 
-def key_files_apart(directory: Path) -> list[Path]:
+def stray_key_files(directory: Path) -> list[Path]:
     """Return key files set aside by a restoration or left by an interrupted enrolment: they may hold the same keys."""
     places = (place for pattern in ("former-*/keys", ".keys-*/keys") for place in directory.parent.glob(pattern))
     return sorted(place / file for place in places for file in key_files(place))
 
 
-def nowhere_else(directory: Path) -> bool:
+def only_in_tpm(directory: Path) -> bool:
     """Return whether a TPM holds the keys and no key file exists: then the storage card alone reveals none."""
-    return held_by_tpm(directory) and not key_files(directory) and not key_files_apart(directory)
+    return held_by_tpm(directory) and not key_files(directory) and not stray_key_files(directory)
 
 
-def hold_by_tpm(directory: Path) -> None:
+def move_to_tpm(directory: Path) -> None:
     """Move the keys of `directory` from files to this machine's TPM, and destroy the files; completes an interrupted
     run.
 
@@ -174,12 +174,12 @@ def hold_by_tpm(directory: Path) -> None:
         raise StorageError(f"key files in {directory} cannot be destroyed: {error.strerror or error}") from error
 
 
-def hold_in_files(directory: Path) -> None:
+def move_to_files(directory: Path) -> None:
     """Move the keys back from the TPM to files. The hub must not be running. Raises NotReady, ConfigError,
     StorageError."""
     from hub.identity.keys import sealed
 
-    sealed.give_back(directory, FILES)
+    sealed.unseal_to_files(directory, FILES)
 
 
 def page_password(keys: HubKeys) -> bytes:

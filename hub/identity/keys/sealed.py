@@ -73,7 +73,7 @@ def write(directory: Path, contents: Mapping[str, bytes]) -> None:
     _write(directory / SEALED, lp(_LABEL, blob, nonce, ciphertext))
 
 
-def give_back(directory: Path, files: Mapping[str, str]) -> None:
+def unseal_to_files(directory: Path, files: Mapping[str, str]) -> None:
     """Write the keys that the TPM holds back to files, then remove the sealed file. Raises NotReady, ConfigError,
     StorageError."""
     for name, data in read(directory).items():

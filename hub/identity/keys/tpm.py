@@ -29,7 +29,7 @@ _NO_DA = 1 << 10
 """The noDA bit in the attributes of an object (TPM 2.0 Part 2, 8.3)."""
 
 
-def why_not() -> str:
+def unavailable_reason() -> str:
     """Return what keeps this hub from its TPM, with the remedy; "" if nothing does."""
     missing = [f"tpm2_{tool}" for tool in TOOLS if which(f"tpm2_{tool}") is None]
     if missing:
@@ -101,7 +101,7 @@ class _Tools:
     """The tpm2-tools programs, run in a scratch directory for the files they exchange."""
 
     def __init__(self) -> None:
-        problem = why_not()
+        problem = unavailable_reason()
         if problem:
             raise NotReady(problem)
         self._session = False

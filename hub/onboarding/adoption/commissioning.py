@@ -16,8 +16,8 @@ from hub.core.errors import DecodeError, StorageError
 from hub.core.model import Device, Report
 from hub.core.store import Store
 from hub.devices.packs import Packs
-from hub.devices.registry import Devices, mark_of
-from hub.history.latest import Live
+from hub.devices.registry import Devices, key_fingerprint
+from hub.history.latest import LatestValues
 from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.device_status import GREEN, REFUSED, UNREAD, Evidence, judge
 from hub.pipeline.admission.quarantine import REFUSALS
@@ -60,7 +60,7 @@ class Commissioning:
         self,
         *,
         devices: Devices,
-        live: Live,
+        live: LatestValues,
         counts: Counts,
         health: Sequence[Health],
         packs: Packs,
@@ -138,7 +138,7 @@ class Commissioning:
 
     def _look(self, device: Device) -> _Watch:
         """The device's watch, with its newest report taken in."""
-        mark, watch = mark_of(device.key), self._watched.get(device.id)
+        mark, watch = key_fingerprint(device.key), self._watched.get(device.id)
         report = self._live.last_report(device.id)
         if watch is None or watch.mark != mark:
             known, at = self._heard.get(device.id, (b"", 0.0))

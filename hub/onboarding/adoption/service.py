@@ -20,7 +20,7 @@ from hub.core.store import Store
 from hub.devices.packs import Packs
 from hub.devices.places import Places
 from hub.devices.registry import Devices
-from hub.history.latest import Live
+from hub.history.latest import LatestValues
 from hub.identity.keys import HubKeys
 from hub.onboarding.adoption.commissioning import Commissioning
 from hub.onboarding.adoption.commissioning_service import CommissioningService
@@ -190,7 +190,7 @@ def adopting(
     packs: Packs,
     pipeline: Pipeline,
     quarantine: Quarantine,
-    live: Live,
+    live: LatestValues,
     counts: Counts,
     health: Sequence[Health],
     clock: Clock,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hub.automation.alerts import Alert, Book
+from hub.automation.alerts import Alert, AlertService
 from hub.automation.alerts.lifecycle import RAISED
 from hub.core.clock import Clock
 from hub.core.errors import HubError
@@ -40,7 +40,7 @@ class IncidentMonitor:
     def __init__(
         self,
         events: Events,
-        book: Book,
+        book: AlertService,
         anchor: AuditAnchor,
         clock: Clock,
         incidents: Incidents,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 
 from hub.core.errors import DecodeError
 from hub.core.model import Device, Frame, NeedKey, Report
-from hub.devices.registry import mark_of
+from hub.devices.registry import key_fingerprint
 from hub.pipeline.holding_queue.table import HeldReport
 from hub.sdk.hookspecs import Decoder
 
@@ -81,12 +81,12 @@ class Sealed:
 
     def shut(self, device: Device) -> bool:
         """Is its key of today one that opened nothing?"""
-        return self._unfit.get(device.id) == mark_of(device.key)
+        return self._unfit.get(device.id) == key_fingerprint(device.key)
 
     def refuse(self, device: Device) -> bool:
         """Its key of today opened nothing. True when that is news, and it has one."""
         news = device.key is not None and not self.shut(device)
-        self._unfit[device.id] = mark_of(device.key)
+        self._unfit[device.id] = key_fingerprint(device.key)
         return news
 
     def opens(self, device: Device, frames: Iterable[Frame], decoders: Decoders) -> bool:

@@ -8,6 +8,6 @@ service      the calls: give, list, withdraw
 
 from hub.privacy.consent.model import Consent, ConsentRefused, Erasure
 from hub.privacy.consent.service import ConsentService
-from hub.privacy.consent.tables import Memory
+from hub.privacy.consent.tables import ConsentTables
 
-__all__ = ["Consent", "ConsentRefused", "ConsentService", "Erasure", "Memory"]
+__all__ = ["Consent", "ConsentRefused", "ConsentService", "ConsentTables", "Erasure"]

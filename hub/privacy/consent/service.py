@@ -24,7 +24,7 @@ from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.model import Device
 from hub.privacy.consent.model import Consent, ConsentRefused, Erasure
-from hub.privacy.consent.tables import Memory, Traces
+from hub.privacy.consent.tables import ConsentTables, Traces
 from hub.privacy.rules_engine import Privacy
 from hub.privacy.rules_engine.policy import IDENTIFIERS
 from hub.privacy.rules_engine.pseudonyms import group_name
@@ -49,7 +49,7 @@ class ConsentService:
 
     def __init__(
         self,
-        memory: Memory,
+        memory: ConsentTables,
         privacy: Privacy,
         clock: Clock,
         *,

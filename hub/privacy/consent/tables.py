@@ -30,7 +30,7 @@ Traces = list[tuple[str, str]]
 """(device, place) whose data are to be erased on this hub."""
 
 
-class Memory:
+class ConsentTables:
     """Consents and erasures in the store. Each change is one transaction, audited."""
 
     def __init__(self, store: Store) -> None:

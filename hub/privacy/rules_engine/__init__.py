@@ -17,24 +17,24 @@ stored is not shown.
 """
 
 from hub.privacy.rules_engine.data_categories import PERSONAL, POSITION
-from hub.privacy.rules_engine.open_windows import Unfinished
+from hub.privacy.rules_engine.open_windows import OpenWindows
 from hub.privacy.rules_engine.policy import Privacy, Treatment
 from hub.privacy.rules_engine.pseudonyms import Consents
 from hub.privacy.rules_engine.report_filter import ReportFilter
-from hub.privacy.rules_engine.rules import Gather, PrivacyRule, compile_privacy
-from hub.privacy.rules_engine.windows import Derived, Windows
+from hub.privacy.rules_engine.rules import PrivacyRule, WindowSpec, compile_privacy
+from hub.privacy.rules_engine.windows import WindowFigure, Windows
 
 __all__ = [
     "PERSONAL",
     "POSITION",
     "Consents",
-    "Derived",
-    "Gather",
+    "OpenWindows",
     "Privacy",
     "PrivacyRule",
     "ReportFilter",
     "Treatment",
-    "Unfinished",
+    "WindowFigure",
+    "WindowSpec",
     "Windows",
     "compile_privacy",
 ]  # fmt: skip

@@ -20,7 +20,7 @@ from hub.privacy.rules_engine.data_categories import PERSONAL, POSITION, is_dwel
 from hub.privacy.rules_engine.positions import snapped
 from hub.privacy.rules_engine.pseudonyms import KEY_BYTES, Consents, Rotating, pseudonym
 from hub.privacy.rules_engine.report_filter import Group, Key, ReportFilter, SubjectMapper
-from hub.privacy.rules_engine.rules import Gather, PrivacyRule
+from hub.privacy.rules_engine.rules import PrivacyRule, WindowSpec
 from hub.privacy.rules_engine.windows import INTEGRATION, Windows
 from hub.protocol.records.rows import Column, Row, Shape, Subject
 
@@ -46,7 +46,7 @@ class Treatment(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str = ""
     step: float = 0.0
     bucket_s: float = 0.0
-    gather: Gather | None = None
+    gather: WindowSpec | None = None
     rotate_s: float = 0.0
     keyed: bool = False
 

@@ -13,7 +13,7 @@ import hmac
 import secrets
 from collections.abc import Callable
 
-SIGN = "~"
+PSEUDONYM_MARK = "~"
 """First character of a pseudonym; no id of a place or device starts with it."""
 KEY_BYTES = 32
 
@@ -21,7 +21,7 @@ KEY_BYTES = 32
 def pseudonym(key: bytes, name: str) -> str:
     """Return `~` and 16 letters and digits (80 bits)."""
     mac = hmac.digest(key, name.encode(), "sha256")[:10]
-    return SIGN + base64.b32encode(mac).decode().lower()
+    return PSEUDONYM_MARK + base64.b32encode(mac).decode().lower()
 
 
 def group_name(key: bytes, zone: str) -> str:

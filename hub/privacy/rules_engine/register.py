@@ -18,7 +18,7 @@ from hub.config.model import Core
 from hub.core.model import Metric
 from hub.privacy.rules_engine.data_categories import PLACE, POSITION, is_dwelling, kind_of
 from hub.privacy.rules_engine.rules import PrivacyRule, compile_privacy
-from hub.privacy.rules_engine.texts import about, does, named
+from hub.privacy.rules_engine.texts import describe_data, does, metric_name
 
 BLANK = "*À compléter.*"
 COLUMNS = (
@@ -56,7 +56,7 @@ def processings(core: Core, metrics: Mapping[str, Metric], lang: str = "fr") -> 
                 continue
             said = does(rule, lang) if rule is not None else _plain(key, home=home, lang=lang)
             days = _days(metrics, [key], home=home)
-            found.append(Processing(f"{zone}/{key}", (zone,), purpose, named(key, metrics, lang), said, "", days))
+            found.append(Processing(f"{zone}/{key}", (zone,), purpose, metric_name(key, metrics, lang), said, "", days))
     for rule in compile_privacy(core):
         if rule.purpose and not rule.drop:
             zones = tuple(sorted(rule.zones)) or tuple(core.zones)
@@ -64,7 +64,13 @@ def processings(core: Core, metrics: Mapping[str, Metric], lang: str = "fr") -> 
             days = _days(metrics, rule.metrics, home=home)
             found.append(
                 Processing(
-                    rule.name, zones, rule.purpose, about(rule, metrics, lang), does(rule, lang), rule.consent, days
+                    rule.name,
+                    zones,
+                    rule.purpose,
+                    describe_data(rule, metrics, lang),
+                    does(rule, lang),
+                    rule.consent,
+                    days,
                 )
             )
     return found
@@ -223,7 +229,7 @@ def _dropped(core: Core, metrics: Mapping[str, Metric]) -> list[str]:
     ]
     drops = [rule for rule in compile_privacy(core) if rule.drop]
     return said + [
-        f"{_line(about(rule, metrics, 'fr'))} ({', '.join(sorted(rule.zones)) or 'toutes les zones'}) : règle {rule.name}"
+        f"{_line(describe_data(rule, metrics, 'fr'))} ({', '.join(sorted(rule.zones)) or 'toutes les zones'}) : règle {rule.name}"
         for rule in drops
     ]
 

@@ -51,11 +51,11 @@ class SubjectMapper:
             return None
         if key != self._used:
             self._used = key
-            self._last = hidden(self._subject, key, grouped=self._grouped)
+            self._last = pseudonymised(self._subject, key, grouped=self._grouped)
         return self._last
 
 
-def hidden(subject: Subject, key: bytes, *, grouped: bool) -> Subject:
+def pseudonymised(subject: Subject, key: bytes, *, grouped: bool) -> Subject:
     """Return the pseudonymised subject.
 
     The place is pseudonymised too, since what stands in a flat names the flat. The zone becomes the group's name where

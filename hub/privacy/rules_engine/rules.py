@@ -10,7 +10,7 @@ from hub.core.model import Metric
 from hub.privacy.rules_engine.data_categories import POSITION
 
 
-class Gather(msgspec.Struct, frozen=True):
+class WindowSpec(msgspec.Struct, frozen=True):
     """A window over a zone. `by` is mean, sum or max (an aggregate), or devices, sum or max (a count). Fewer than
     `least` devices give no aggregate; a count is rounded (`hub.privacy.rules_engine.windows.published`)."""
 
@@ -35,7 +35,7 @@ class PrivacyRule(msgspec.Struct, frozen=True, kw_only=True):
     bucket_s: float = 0.0
     grid_m: float | None = None
     keep_id: bool = False
-    gather: Gather | None = None
+    gather: WindowSpec | None = None
     rotate_s: float = 0.0
     keyed: bool = False
     consent: str = ""
@@ -63,10 +63,10 @@ def _rule(name: str, rule: Written) -> PrivacyRule:
     coarsen, pseudonymise = rule.coarsen, rule.pseudonymise
     gather = None
     if rule.aggregate is not None:
-        gather = Gather(name, rule.aggregate.window.total_seconds(), rule.aggregate.by, rule.aggregate.least)
+        gather = WindowSpec(name, rule.aggregate.window.total_seconds(), rule.aggregate.by, rule.aggregate.least)
     elif rule.count is not None:
         window = rule.count.window.total_seconds()
-        gather = Gather(name, window, rule.count.of, count=True, total=rule.count.total)
+        gather = WindowSpec(name, window, rule.count.of, count=True, total=rule.count.total)
     return PrivacyRule(
         name=name,
         zones=frozenset(rule.zones),

@@ -18,14 +18,14 @@ _BY = {
 }  # fmt: skip
 
 
-def about(rule: PrivacyRule, metrics: Mapping[str, Metric], lang: str) -> str:
+def describe_data(rule: PrivacyRule, metrics: Mapping[str, Metric], lang: str) -> str:
     """Describe the data: names of metrics and device classes; everything where the rule names none."""
-    names = [named(key, metrics, lang) for key in sorted(rule.metrics)]
+    names = [metric_name(key, metrics, lang) for key in sorted(rule.metrics)]
     classes = [f"{'classe' if lang == 'fr' else 'class'} {name}" for name in sorted(rule.device_classes)]
     return ", ".join([*names, *classes]) or ("toutes les mesures" if lang == "fr" else "everything measured")
 
 
-def named(key: str, metrics: Mapping[str, Metric], lang: str) -> str:
+def metric_name(key: str, metrics: Mapping[str, Metric], lang: str) -> str:
     if key == POSITION:
         return "Position"
     metric = metrics.get(key)

@@ -24,8 +24,8 @@ import msgspec
 
 from hub.core.model import Metric, Quality, Value
 from hub.privacy.rules_engine.data_categories import PERSONAL
-from hub.privacy.rules_engine.open_windows import Unfinished, Unit
-from hub.privacy.rules_engine.rules import Gather
+from hub.privacy.rules_engine.open_windows import OpenWindows, WindowSubject
+from hub.privacy.rules_engine.rules import WindowSpec
 from hub.protocol.records.rows import Column, Row, Shape, Subject
 
 GRACE_S = 60.0
@@ -40,10 +40,10 @@ def published(count: float) -> int:
     return 0 if count < THRESHOLD else THRESHOLD * int(count / THRESHOLD + 0.5)
 
 
-class Derived(msgspec.Struct, frozen=True):
+class WindowFigure(msgspec.Struct, frozen=True):
     """A figure to publish: `start` in Unix seconds, `value` None where the window is missing."""
 
-    unit: Unit
+    unit: WindowSubject
     subject: Subject
     shape: Shape
     start: float
@@ -56,7 +56,7 @@ class Derived(msgspec.Struct, frozen=True):
         return Row(self.subject, self.shape, time_ms, sure, (self.value,), Quality.GOOD)
 
 
-class _Seen:
+class _DeviceTotals:
     __slots__ = ("count", "greatest", "sum")
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class ZoneWindow:
 
     def __init__(
         self,
-        gather: Gather,
+        gather: WindowSpec,
         zone: str,
         site: str,
         metric: Metric,
@@ -84,11 +84,11 @@ class ZoneWindow:
         self.subject = Subject(device=f"zone:{zone}", site=site, zone=zone, integration=INTEGRATION)
         self.shape = _shape(metric, gather)
         told = self.shape.columns[0].metric
-        self.unit = Unit(gather.rule, self.subject.device, site, zone, told, gather.window_s)
-        self.total = Unit(gather.rule, f"site:{site}", site, "", told, gather.window_s)
+        self.unit = WindowSubject(gather.rule, self.subject.device, site, zone, told, gather.window_s)
+        self.total = WindowSubject(gather.rule, f"site:{site}", site, "", told, gather.window_s)
         self.late = self.undated = 0
         self._begin, self._since = begin, since
-        self._windows: dict[float, dict[str, _Seen]] = {}
+        self._windows: dict[float, dict[str, _DeviceTotals]] = {}
         self._closed = float("-inf")
 
     def take(self, device: str, value: Value, at: float) -> None:
@@ -107,7 +107,7 @@ class ZoneWindow:
             self._begin(self, start)
         seen = window.get(device)
         if seen is None:
-            seen = window[device] = _Seen()
+            seen = window[device] = _DeviceTotals()
         number = float(value)
         seen.count += 1
         seen.sum += number
@@ -134,25 +134,25 @@ class Windows:
         *,
         monotonic: Callable[[], float] | None = None,
         sure: Callable[[], bool] = lambda: True,
-        unfinished: Unfinished | None = None,
+        unfinished: OpenWindows | None = None,
     ) -> None:
         self._now, self._count, self._sure = now, count, sure
         self._monotonic = now if monotonic is None else monotonic
-        self._unfinished = Unfinished() if unfinished is None else unfinished
+        self._unfinished = OpenWindows() if unfinished is None else unfinished
         self._cells: dict[tuple[str, str, str], ZoneWindow] = {}
-        self._began: dict[Gather, float] = {}  # rule → monotonic second of its first use
+        self._began: dict[WindowSpec, float] = {}  # rule → monotonic second of its first use
         self._steady: float | None = None  # Unix second since which the clock made no step
         self._offset = 0.0
         self._look()
 
-    def follow(self, gathers: Iterable[Gather]) -> None:
+    def follow(self, gathers: Iterable[WindowSpec]) -> None:
         """Set the rules. Windows started under another one are incomplete."""
         self._began = {one: self._began.get(one, self._monotonic()) for one in gathers}
         for key, cell in list(self._cells.items()):
             if cell.gather not in self._began:
                 self._drop(key)
 
-    def cell(self, gather: Gather, zone: str, site: str, metric: Metric) -> ZoneWindow:
+    def cell(self, gather: WindowSpec, zone: str, site: str, metric: Metric) -> ZoneWindow:
         """Return the windows of a rule, a zone and a metric."""
         key = (gather.rule, zone, metric.key)
         known = self._cells.get(key)
@@ -163,14 +163,14 @@ class Windows:
             known = self._cells[key] = ZoneWindow(gather, zone, site, metric, began, self._begin, self._since)
         return known
 
-    def due(self) -> list[Derived]:
+    def due(self) -> list[WindowFigure]:
         """Return the figures and totals of all windows that are over. The next run declares each missing unless `told`
         was called."""
         if not self._look():
             return []
         now = self._now()
-        told: list[Derived] = []
-        totals: dict[tuple[Unit, float], tuple[Shape, list[float | None]]] = {}
+        told: list[WindowFigure] = []
+        totals: dict[tuple[WindowSubject, float], tuple[Shape, list[float | None]]] = {}
         for cell in self._cells.values():
             self._count_left_out(cell)
             for start, figure in cell.due(now):
@@ -183,25 +183,25 @@ class Windows:
                     self._count("too-few-to-publish", cell.subject.device, 1)
                     self._unfinished.done(cell.unit, start)
                 else:
-                    told.append(Derived(cell.unit, cell.subject, cell.shape, start, None if missing else figure))
+                    told.append(WindowFigure(cell.unit, cell.subject, cell.shape, start, None if missing else figure))
         for (unit, start), (shape, figures) in totals.items():
             whole = [one for one in figures if one is not None]
             if len(whole) < len(figures) or self._unfinished.cut(unit, start):
-                told.append(Derived(unit, _subject(unit), shape, start, None))
+                told.append(WindowFigure(unit, _subject(unit), shape, start, None))
             elif whole:
-                told.append(Derived(unit, _subject(unit), shape, start, sum(whole)))
+                told.append(WindowFigure(unit, _subject(unit), shape, start, sum(whole)))
             else:
                 self._unfinished.done(unit, start)
         done = {(one.unit, one.start) for one in told}
         for unit, start in self._unfinished.over(now, GRACE_S):  # without any reading since the restart
             if (unit, start) not in done:
-                told.append(Derived(unit, _subject(unit), Shape(columns=()), start, None))
+                told.append(WindowFigure(unit, _subject(unit), Shape(columns=()), start, None))
         for one in told:
             if one.value is None:
                 self._count("window-missing", one.subject.device, 1)
         return told
 
-    def told(self, one: Derived) -> None:
+    def told(self, one: WindowFigure) -> None:
         """Record that a figure is in the buffer; the same commit marks its window as finished."""
         self._unfinished.done(one.unit, one.start)
 
@@ -246,7 +246,7 @@ class Windows:
         cell.late = cell.undated = 0
 
 
-def _subject(unit: Unit) -> Subject:
+def _subject(unit: WindowSubject) -> Subject:
     return Subject(device=unit.device, site=unit.site, zone=unit.zone, integration=INTEGRATION)
 
 
@@ -255,8 +255,8 @@ def _missing(metric: str) -> Shape:
     return Shape(columns=(Column(metric=f"{metric[:56]}_missing", kind="flag"),))
 
 
-def _figure(gather: Gather, window: dict[str, _Seen]) -> float | None:
-    seen: Iterable[_Seen] = window.values()
+def _figure(gather: WindowSpec, window: dict[str, _DeviceTotals]) -> float | None:
+    seen: Iterable[_DeviceTotals] = window.values()
     if gather.count:
         if gather.by == "devices":
             return published(sum(one.greatest > 0 for one in seen))
@@ -272,7 +272,7 @@ def _figure(gather: Gather, window: dict[str, _Seen]) -> float | None:
     return figure if isfinite(figure) else None
 
 
-def _shape(metric: Metric, gather: Gather) -> Shape:
+def _shape(metric: Metric, gather: WindowSpec) -> Shape:
     """Return the shape of a figure: `co2` by mean → `co2_mean`, a number in the same unit; a count has no unit."""
     key = f"{metric.key}_{'count' if gather.count else gather.by}"[:64]
     column = Column(

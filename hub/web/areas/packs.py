@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from hub.core.errors import HubError
-from hub.devices.packs.archive import MOST_BYTES
+from hub.devices.packs.archive import MAX_ARCHIVE_BYTES
 from hub.web.area import DRY, Area, done, get, post
 from hub.web.menu import Entry
 from hub.web.request import responses as answers
@@ -44,7 +44,7 @@ class Packs:
         return answer
 
     async def page(self, visit: Visit, status: int = 200) -> web.Response:
-        return self._site.page("packs", visit, status, **await self.packs(visit), most=MOST_BYTES)
+        return self._site.page("packs", visit, status, **await self.packs(visit), most=MAX_ARCHIVE_BYTES)
 
     async def install_form(self, visit: Visit) -> web.Response:
         return await done(visit, self.install, self.page) or answers.redirect("/packs?said=pack-installed")
@@ -61,11 +61,11 @@ def routes(site: Site) -> list[Route]:
 
     return [
         Route("GET", "/packs", do.page, READS),
-        Route("POST", "/packs", do.install_form, WORKS, upload=MOST_BYTES),
+        Route("POST", "/packs", do.install_form, WORKS, upload=MAX_ARCHIVE_BYTES),
         Route("POST", "/packs/redecode", do.redecode_form, WORKS),
         get("/packs", do.packs, "Device packs, and how many payloads wait for one"),
         Route("POST", "/api/1/packs", install, WORKS, API, "Test and install a pack out of a ZIP file",
-              body={**FILE, **DRY}, upload=MOST_BYTES),
+              body={**FILE, **DRY}, upload=MAX_ARCHIVE_BYTES),
         post("/redecode", do.redecode, "Read again what no codec could read", WORKS),
     ]  # fmt: skip
 

@@ -9,7 +9,7 @@ from hub.app import automation as module
 from hub.app.automation import ExpectedPresence, Watch
 from hub.automation.alerts import CLEARED, RAISED
 from hub.automation.alerts.policy import EVERYTHING
-from hub.automation.alerts.table import Memory
+from hub.automation.alerts.table import AlertTable
 from hub.config.model import Core
 from hub.core.model import Device
 from hub.devices.registry import Devices
@@ -50,7 +50,7 @@ async def test_the_end_of_an_alert_that_was_told_is_told_after_a_restart_however
         local.put_local("state/notifier.sms/done", {"old": 1})
         old = msgspec.structs.replace(NEW, id="old", raised=1.0, n=2, state=CLEARED)
         newer = [msgspec.structs.replace(NEW, id=f"{n:016x}", raised=float(n), state=CLEARED) for n in range(2, 300)]
-        await Memory(store).keep([old, *newer])
+        await AlertTable(store).keep([old, *newer])
         watch = Watch(SimpleNamespace(book=book), MagicMock(), Notifiers([], []), MagicMock())
         ground = SimpleNamespace(enrolled=SimpleNamespace(hub="hub-1"), buffer=local, clock=clock, loaded=LOADED)
         await watch.notify(SimpleNamespace(name="sms"), ground, MagicMock())

@@ -13,7 +13,7 @@ from hub.config.differences import ADDED, CHANGED, INTEGRATION, Difference, Diff
 from hub.config.load import Models, load
 from hub.core.errors import HubError
 from hub.core.store import Store
-from hub.devices.registry import Devices, mark_of
+from hub.devices.registry import Devices, key_fingerprint
 from hub.onboarding.adoption.tables import AddedDevices
 from hub.operations.crisis import State
 from hub.plugin_host.pausing import Pauses
@@ -48,7 +48,7 @@ async def test_a_key_that_is_given_while_the_configuration_is_taken_up_stays(tmp
     reloading = Reloading(ground, MagicMock(devices=devices, roll=AddedDevices()), *[MagicMock() for _ in range(8)])
 
     async def give():
-        await store.give_key(NAME, KEY, mark_of(None), 1.0, "cli")
+        await store.give_key(NAME, KEY, key_fingerprint(None), 1.0, "cli")
         devices.rekey(NAME, KEY)
 
     try:

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager, suppress
 import msgspec
 import pytest
 
-from hub.automation.alert_engine import Watching
-from hub.automation.alerts import ACKNOWLEDGED, CLEARED, RAISED, Book
-from hub.automation.backend_answers import ASK_S, LONGEST_S, SELDOM_S, SOON_S, Answering
+from hub.automation.alert_engine import AlertEngine
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED, RAISED, AlertService
+from hub.automation.backend_answers import ASK_S, LONGEST_S, SELDOM_S, SOON_S, BackendAnswers
 from hub.automation.commands import CommandService
-from hub.automation.rules import Fired, Rules, Where
+from hub.automation.rules import Fired, Rules, RuleSubject
 from hub.automation.rules.compiler import Action, Rule
 from hub.automation.rules.conditions import Equals
 from hub.automation.rules.write_intents import KEY as KEPT
@@ -29,7 +29,7 @@ from tests.hub.automation.alerts.test_service import KEY, NEW, Stream
 LAMP = Device(id="dali:1", integration="dali", place="street", writable={"level": Writable(0, 100, "technicien", 10)})
 DIM = Rule(name="dim", metric="presence", alert=False, action=Action("dali:1", "level", 100.0, 20.0))
 BIN = Rule(name="bins", metric="fill_level", text="{place}: {value} of {limit}", text_fr="{place} plein", limit="90 %")
-HERE = Where("street", "ble:1", "street", "s", "z", "radio", "Rue Haute")
+HERE = RuleSubject("street", "ble:1", "street", "s", "z", "radio", "Rue Haute")
 
 
 class Hub:
@@ -44,8 +44,8 @@ class Hub:
             last=lambda device, key: None,
             downlink=None,
         )
-        book = Book(store, self.stream, clock)
-        self.watching = Watching(store, book, self.desk, clock, self.counts, None, lambda: [LAMP])
+        book = AlertService(store, self.stream, clock)
+        self.watching = AlertEngine(store, book, self.desk, clock, self.counts, None, lambda: [LAMP])
 
     async def fire(self, rule, on, *, where=HERE, trust=TrustClass.A, value="95 %"):
         self.watching.fired(Fired(rule, where, on, value, rule.limit, trust))
@@ -86,7 +86,7 @@ async def test_a_rule_raises_one_alert_and_clears_it(tmp_path):
 
 
 async def test_what_fires_faster_than_it_can_be_acted_on_loses_no_last_word(tmp_path, monkeypatch):
-    monkeypatch.setattr("hub.automation.alert_engine.WAITING", 2)
+    monkeypatch.setattr("hub.automation.alert_engine.QUEUE_LIMIT", 2)
     async with running(tmp_path) as hub:
         there = HERE._replace(key="square")
         for where, on in ((HERE, True), (there, True), (HERE, False), (there, False), (there, True), (HERE, True)):
@@ -282,7 +282,7 @@ async def test_a_command_that_is_refused_is_said_once_and_the_alert_is_raised_al
 
 async def test_a_dead_instance_is_said_in_its_own_words(tmp_path):
     async with running(tmp_path) as hub:
-        away = Where("integration:lorawan", integration="lorawan", name="lorawan")
+        away = RuleSubject("integration:lorawan", integration="lorawan", name="lorawan")
         await hub.fire(BIN, True, where=away)
         [alert] = hub.watching.book.open
         assert "gateway" in alert.text
@@ -490,7 +490,9 @@ class Backend:
 async def answering(tmp_path, **more):
     async with running(tmp_path) as hub:
         backend, up = Backend(), [True]
-        one = Answering(hub.watching.book, http=backend, url="https://b:1/", clock=hub.clock, up=lambda: up[0], **more)
+        one = BackendAnswers(
+            hub.watching.book, http=backend, url="https://b:1/", clock=hub.clock, up=lambda: up[0], **more
+        )
         yield hub, backend, one, up
 
 

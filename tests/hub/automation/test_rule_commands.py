@@ -9,10 +9,10 @@ import pytest
 
 from hub.automation.alerts import CLEARED, RAISED
 from hub.automation.commands import Order
-from hub.automation.rule_commands import LASTING_S, LONGEST_S, RULE, TRIES
+from hub.automation.rule_commands import COMMAND_TTL_S, LONGEST_S, RULE, TRIES
 from hub.automation.rules import Rules
 from hub.automation.rules.compiler import Action
-from hub.automation.rules.write_intents import TOLD, Hold, Holds
+from hub.automation.rules.write_intents import ALERT_AFTER, Hold, Holds
 from hub.config.parts.rules import OWN
 from hub.core.model import Device, Place, TrustClass, Writable
 from hub.energy.drift_watch import RULE as DRIFT
@@ -117,7 +117,7 @@ async def test_somebody_is_told_after_some_tries_and_told_that_it_is_over(tmp_pa
         commanding = hub.watching.commanding
         commanding.device, commanding.place = {LAMP.id: LAMP}.get, {ROOM.id: ROOM}.get
         await hub.fire(DIM, True)
-        await failed(hub, TOLD - 1, "dali does not answer")
+        await failed(hub, ALERT_AFTER - 1, "dali does not answer")
         assert hub.watching.book.open == []
         await failed(hub, 1, "dali does not answer")
         [alert] = hub.watching.book.open
@@ -140,9 +140,9 @@ async def test_it_ends_after_a_day_and_begins_again_when_the_rule_does(tmp_path)
     async with running(tmp_path) as hub:
         await hub.fire(DIM, True)
         came = await failed(hub, TRIES, step=120.0)
-        assert LASTING_S * 0.8 < came[-1] < LASTING_S * 1.2
+        assert COMMAND_TTL_S * 0.8 < came[-1] < COMMAND_TTL_S * 1.2
         assert max(later - former for former, later in pairwise(came)) <= LONGEST_S + 240
-        await passes(hub, 3 * LASTING_S, 3600)
+        await passes(hub, 3 * COMMAND_TTL_S, 3600)
         assert len(await values(hub)) == 20, "the last ones are looked at"
         assert hub.desk.under_way == 0
         assert "tries no more" in hub.watching.complaints()[0]
@@ -158,7 +158,7 @@ async def test_it_ends_after_a_day_and_begins_again_when_the_rule_does(tmp_path)
 
 async def test_a_rule_that_comes_and_goes_at_a_dead_device_is_told_as_well(tmp_path):
     async with running(tmp_path) as hub:
-        for turn in range(TOLD + 1):
+        for turn in range(ALERT_AFTER + 1):
             await hub.fire(DIM, turn % 2 == 0)
             await failed(hub, 1)
         assert [alert.rule for alert in hub.watching.book.open] == [RULE]
@@ -167,7 +167,7 @@ async def test_a_rule_that_comes_and_goes_at_a_dead_device_is_told_as_well(tmp_p
 async def test_tries_outlive_the_hub_and_are_counted_on(tmp_path):
     async with running(tmp_path) as hub:
         await (await started(hub, DIMMED))(True)
-        await failed(hub, TOLD - 2)
+        await failed(hub, ALERT_AFTER - 2)
     async with running(tmp_path) as hub:
         await started(hub, DIMMED)
         await hub.watching.turn()
@@ -239,10 +239,10 @@ async def test_words_that_were_withdrawn_before_the_kill_are_not_sent_either_whe
 async def test_what_somebody_wrote_by_hand_since_stands(tmp_path):
     async with running(tmp_path) as hub:
         await hub.fire(DIM, True)
-        await failed(hub, TOLD)
+        await failed(hub, ALERT_AFTER)
         await by_hand(hub, 55.0)
         await passes(hub, LONGEST_S, 600)
-        assert await values(hub) == [100.0] * TOLD + [55.0]
+        assert await values(hub) == [100.0] * ALERT_AFTER + [55.0]
         assert hub.watching.book.open == [], "it is in somebody's hands"
         await hub.fire(DIM, False)
         assert (await values(hub))[-1] == 20.0
@@ -251,7 +251,7 @@ async def test_what_somebody_wrote_by_hand_since_stands(tmp_path):
 async def test_a_new_word_of_a_rule_is_written_over_what_somebody_wrote_while_the_former_one_rested(tmp_path):
     async with running(tmp_path) as hub:
         await hub.fire(DIM, True)
-        await failed(hub, TOLD)
+        await failed(hub, ALERT_AFTER)
         await by_hand(hub, 55.0)
         await passes(hub, 15)
         await hub.fire(DIM, False)
@@ -317,7 +317,7 @@ async def test_a_refusal_that_only_a_person_can_mend_is_said_once_until_the_conf
     async with running(tmp_path) as hub:
         say = await started(hub, high)
         await say(True)
-        await passes(hub, LASTING_S, 3600)
+        await passes(hub, COMMAND_TTL_S, 3600)
         refused = [entry for entry in await hub.store.audited() if entry.what["command"] == "refused"]
         assert len(refused) == 1
         hub.desk._devices.assign(
@@ -485,11 +485,11 @@ async def test_what_a_reading_that_anybody_could_forge_holds_is_let_go_when_it_m
 async def test_a_lamp_that_is_not_there_any_more_is_given_nothing_and_leaves_no_alert(tmp_path):
     async with running(tmp_path) as hub:
         await hub.fire(DIM, True)
-        await failed(hub, TOLD)
+        await failed(hub, ALERT_AFTER)
         hub.desk._devices.assign([Device(id="ble:1", integration="radio", place="street")], {})
         await passes(hub, 600)
         assert hub.watching.book.open == []
-        assert (await values(hub)) == [100.0] * TOLD
+        assert (await values(hub)) == [100.0] * ALERT_AFTER
 
 
 async def test_the_alert_of_a_lamp_that_is_taken_away_after_its_last_try_is_over(tmp_path):

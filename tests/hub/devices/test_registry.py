@@ -8,7 +8,7 @@ import pytest
 
 from hub.core.errors import HubError
 from hub.core.model import Device
-from hub.devices.registry import Devices, mark_of
+from hub.devices.registry import Devices, key_fingerprint
 from hub.sdk.testing import settle
 
 OLD = Device(id="ble:AA:AA:AA:AA:AA:AA", integration="bluetooth", place="classe-1", key=b"o" * 16, settings={"a": 1})
@@ -112,7 +112,7 @@ def test_a_device_never_shows_its_key_when_printed():
 
 
 def test_a_key_given_by_command_stands_until_the_configuration_changes_its_own():
-    keys = {OLD.id: (b"given", mark_of(OLD.key))}
+    keys = {OLD.id: (b"given", key_fingerprint(OLD.key))}
     devices = Devices([OLD], {}, keys)
     assert devices.key(OLD.id) == b"given"
     assert devices.configured_key(OLD.id) == OLD.key

@@ -6,7 +6,7 @@ from random import Random
 from hub.energy.baseline import Day
 from hub.energy.baseline_fit import fit
 from hub.energy.degree import day_mean, degree_days
-from hub.energy.drift import judge
+from hub.energy.drift import evaluate
 from hub.energy.significance import limit_of
 from hub.history.rollups.cells import Cell
 
@@ -30,7 +30,7 @@ def days_of(seed, years=2, noise=0.03, fault=None, closed=()):
 
 def verdict_of(days):
     baseline = fit(days[:365])
-    return baseline, judge(baseline, days[365:], limit_of(baseline, days[:365]))
+    return baseline, evaluate(baseline, days[365:], limit_of(baseline, days[:365]))
 
 
 def test_the_model_finds_what_the_building_was_made_of():

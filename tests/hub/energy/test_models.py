@@ -11,7 +11,7 @@ import pytest
 
 from hub.energy.baseline import FLOOR, Day
 from hub.energy.baseline_fit import fit
-from hub.energy.drift import judge
+from hub.energy.drift import evaluate
 from hub.energy.significance import limit_of
 
 PEER = Path(__file__).parents[2] / "peers/changepoints.py"
@@ -91,7 +91,7 @@ def test_a_season_that_was_not_seen_has_no_term_and_is_not_judged(begin, there):
     assert [name for name in ("warm", "hot") if getattr(kind.shape, name) is not None] == [there]
     after = days[125:]
     limit = limit_of(baseline, days[:125])
-    verdict = judge(baseline, after, limit)
+    verdict = evaluate(baseline, after, limit)
     assert not verdict.alarms
     assert verdict.judged < 0.7 * len(after)
 

@@ -9,7 +9,7 @@ from hub.config.model import Core
 from hub.energy.baseline import Day
 from hub.energy.baseline_fit import fit
 from hub.energy.day_types import Almanac, almanac_of
-from hub.energy.drift import judge
+from hub.energy.drift import evaluate
 from hub.energy.significance import limit_of
 
 FIRST = date(2026, 9, 1).toordinal()
@@ -44,7 +44,7 @@ def test_a_school_whose_holidays_are_known_is_judged_in_them_and_as_exactly_as_a
     assert baseline.school is not None
     assert baseline.school not in {baseline.week[at] for at in range(5)}
     assert baseline.cv < 0.04
-    verdict = judge(baseline, days[365:], limit_of(baseline, days[:365]))
+    verdict = evaluate(baseline, days[365:], limit_of(baseline, days[:365]))
     assert not verdict.alarms
     assert verdict.judged > 340
     blind = [day._replace(away=False) for day in days]
@@ -57,7 +57,7 @@ def test_a_drift_that_begins_in_the_holidays_is_found_in_them():
     start = date(2028, 7, 10)
     days = days_of(2, told=away, fault=lambda on: 1.12 if on >= start else 1.0)
     baseline = fit(days[:365])
-    [found] = judge(baseline, days[365:], limit_of(baseline, days[:365])).alarms
+    [found] = evaluate(baseline, days[365:], limit_of(baseline, days[:365])).alarms
     assert 0 <= found - start.toordinal() <= 21
 
 
@@ -82,7 +82,7 @@ def test_a_day_that_was_set_apart_by_hand_is_neither_fitted_nor_judged():
     ]
     baseline = fit(days[:365])
     assert baseline.cv < 0.04
-    assert not judge(baseline, days[365:], limit_of(baseline, days[:365])).alarms
+    assert not evaluate(baseline, days[365:], limit_of(baseline, days[:365])).alarms
 
 
 CORE = Core.model_validate(

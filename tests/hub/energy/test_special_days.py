@@ -7,7 +7,7 @@ from random import Random
 from hub.config.calendars.holidays import public_holidays
 from hub.energy.baseline import HOLIDAY, YEAR_END, Day
 from hub.energy.baseline_fit import fit
-from hub.energy.drift import judge
+from hub.energy.drift import evaluate
 from hub.energy.significance import limit_of
 
 FIRST = date(2027, 2, 1).toordinal()
@@ -29,7 +29,7 @@ def days_of(seed, *, closed, count=730, fault=None):
 
 def judged(days):
     baseline = fit(days[:365])
-    return baseline, judge(baseline, days[365:], limit_of(baseline, days[:365]))
+    return baseline, evaluate(baseline, days[365:], limit_of(baseline, days[:365]))
 
 
 def test_the_end_of_the_year_and_holidays_of_a_closed_office_are_no_drift():
@@ -57,7 +57,7 @@ def test_an_end_of_the_year_that_was_never_seen_is_not_judged():
     days = days_of(7, closed=True, count=420)
     baseline = fit(days[:300])
     assert YEAR_END in baseline.apart
-    assert not judge(baseline, days[300:], limit_of(baseline, days[:300])).alarms
+    assert not evaluate(baseline, days[300:], limit_of(baseline, days[:300])).alarms
 
 
 def test_special_days_are_those_of_the_calendar():

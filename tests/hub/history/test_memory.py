@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.history.memory import PAGE, SPAN_S, WHOLE, Fold, History, Ring, thinned
+from hub.history.memory import PAGE, SPAN_S, WHOLE, Downsampler, History, Ring, downsample
 from hub.history.memory.column_groups import BLOCK_S, RING_BYTES
 from hub.history.memory.day import SHAPES
 from hub.history.memory.pages import points, put_page, span, without
@@ -192,7 +192,7 @@ def test_rows_that_lie_open_are_handed_over_too_and_each_row_once(steps):
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.floats(-9, 9)), max_size=200), st.integers(2, 20), st.randoms())
 def test_points_that_are_folded_keep_the_extremes_of_every_stretch_whatever_their_order(said, most, chance):
-    fold = Fold(0, 1001, most)
+    fold = Downsampler(0, 1001, most)
     mixed = [*said, *said[:7]]
     chance.shuffle(mixed)
     for at in range(0, len(mixed), 13):
@@ -214,7 +214,7 @@ def test_a_chart_keeps_the_extremes_and_shows_a_gap_as_a_gap():
     points = [(n * 60, 20.0) for n in range(600)] + [(90_000 + n * 60, 20.0) for n in range(600)]
     points[300] = (300 * 60, 35.0)
     points[700] = (points[700][0], -5.0)
-    shown = thinned(points, 100, 600)
+    shown = downsample(points, 100, 600)
     values = [value for _, value in shown]
     assert len(shown) <= 120
     assert max(v for v in values if v is not None) == 35.0

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.core.errors import StorageError
 from hub.core.store import Store
-from hub.identity.badges import ASK_S, Badging
+from hub.identity.badges import ASK_S, BadgeVerifier
 from hub.protocol.documents.badges import BadBadge, Revoked, make_badge, make_revoked
 from hub.protocol.documents.trust import BadgeKey, Trust
 from hub.protocol.records.seal import kid_of
@@ -41,8 +41,8 @@ class World:
         self.asked += 1
         return self.reply
 
-    async def hub(self) -> Badging:
-        made = Badging(
+    async def hub(self) -> BadgeVerifier:
+        made = BadgeVerifier(
             self.store,
             self.clock,
             http=self,

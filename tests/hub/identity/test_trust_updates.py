@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hub.core.errors import StorageError
-from hub.identity.trust_updates import RETRY_S, Following
+from hub.identity.trust_updates import RETRY_S, TrustUpdates
 from hub.protocol.documents.trust import Trust
 from hub.sdk.testing import ManualClock
 
@@ -34,7 +34,7 @@ async def test_a_document_that_the_disk_refused_is_tried_again_by_itself(
     loop = asyncio.get_running_loop()
     monkeypatch.setattr("hub.identity.trust_updates.enrolment.keep_trust", keep)
     clock = ManualClock()
-    following = Following(tmp_path, FIRST, clock, adopted.append)
+    following = TrustUpdates(tmp_path, FIRST, clock, adopted.append)
     running = asyncio.create_task(following.run())
     following.offer(b"document")
     for left in (2, 1, 0):

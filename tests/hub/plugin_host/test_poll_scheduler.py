@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hub.plugin_host.poll_scheduler import Pace, Paces
+from hub.plugin_host.poll_scheduler import PollLoop, PollScheduler
 from hub.sdk.testing import ManualClock, settle
 
 
 class Loop:
     """One loop, and when its turns came."""
 
-    def __init__(self, paces: Paces, clock: ManualClock, *devices: str, usual_s: float = 600.0, turn_s: float = 0.0):
+    def __init__(
+        self, paces: PollScheduler, clock: ManualClock, *devices: str, usual_s: float = 600.0, turn_s: float = 0.0
+    ):
         self.turns: list[float] = []
         self._paces, self._clock, self._devices = paces, clock, devices
         self._usual_s, self._turn_s = usual_s, turn_s
@@ -43,7 +45,7 @@ def start(tasks: set[asyncio.Task[None]], *loops: Loop) -> None:
 async def test_a_loop_that_is_quickened_turns_at_once_and_goes_back_as_soon_as_nobody_wants_it(
     tasks: set[asyncio.Task[None]],
 ) -> None:
-    paces, clock = Paces(), ManualClock()
+    paces, clock = PollScheduler(), ManualClock()
     loop, other = Loop(paces, clock, "modbus:a"), Loop(paces, clock, "modbus:b")
     start(tasks, loop, other)
     await clock.advance(100)
@@ -63,7 +65,7 @@ async def test_a_loop_that_is_quickened_turns_at_once_and_goes_back_as_soon_as_n
 async def test_a_loop_is_never_slowed_and_of_several_devices_the_quickest_counts(
     tasks: set[asyncio.Task[None]],
 ) -> None:
-    paces, clock = Paces(), ManualClock()
+    paces, clock = PollScheduler(), ManualClock()
     loop = Loop(paces, clock, "mbus:a", "mbus:b", usual_s=60.0)
     start(tasks, loop)
     paces.quicken({"mbus:a": 3600.0, "mbus:b": 30.0})
@@ -75,7 +77,7 @@ async def test_a_loop_is_never_slowed_and_of_several_devices_the_quickest_counts
 
 
 async def test_what_a_turn_takes_is_known_and_a_loop_that_ends_is_forgotten(tasks: set[asyncio.Task[None]]) -> None:
-    paces, clock = Paces(), ManualClock()
+    paces, clock = PollScheduler(), ManualClock()
     loop = Loop(paces, clock, "modbus:a", usual_s=10.0, turn_s=2.5)
     start(tasks, loop)
     await clock.advance(25)
@@ -91,7 +93,7 @@ async def test_what_a_turn_takes_is_known_and_a_loop_that_ends_is_forgotten(task
 
 
 async def test_a_turn_that_takes_longer_than_its_period_does_not_pile_up(tasks: set[asyncio.Task[None]]) -> None:
-    paces, clock = Paces(), ManualClock()
+    paces, clock = PollScheduler(), ManualClock()
     loop = Loop(paces, clock, "modbus:a", usual_s=10.0, turn_s=25.0)
     start(tasks, loop)
     await clock.advance(101)
@@ -99,7 +101,7 @@ async def test_a_turn_that_takes_longer_than_its_period_does_not_pile_up(tasks: 
 
 
 async def test_who_has_a_timetable_is_told_how_often_to_ask_and_what_it_no_longer_asks_is_forgotten() -> None:
-    paces = Paces()
+    paces = PollScheduler()
     usual = {"knx:a": 600.0, "knx:b": 60.0}
     assert paces.asks("knx", usual, 5.0) == usual
     paces.quicken({"knx:a": 1.0, "knx:b": 3600.0})
@@ -114,7 +116,7 @@ async def test_who_has_a_timetable_is_told_how_often_to_ask_and_what_it_no_longe
 
 
 async def test_who_waits_is_woken_by_a_change_and_leaves_no_task_behind() -> None:
-    clock, pace = ManualClock(), Pace("plant", 60.0, lambda: ())
+    clock, pace = ManualClock(), PollLoop("plant", 60.0, lambda: ())
     waiting = asyncio.create_task(pace.sleep(clock, 60.0))
     await settle()
     pace.changed()

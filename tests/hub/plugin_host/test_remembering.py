@@ -9,7 +9,7 @@ import msgspec
 
 from hub.automation.alerts import CLEARED, Alert
 from hub.automation.alerts.policy import Policy
-from hub.plugin_host.notifier_queue import OWED, REMEMBERED, OwnNotices
+from hub.plugin_host.notifier_queue import PENDING_LIMIT, REMEMBERED, NotifierQueue
 from hub.sdk.testing import ManualClock
 
 
@@ -27,13 +27,13 @@ def alert(name: str) -> Alert:
     return Alert(id=name, rule="r", key=name, severity="warning", raised=1.0, changed=1.0, by="rule:r", text="t")
 
 
-def life(local: Local, known: Iterable[Alert] = ()) -> OwnNotices:
-    queue = OwnNotices("mail", "hub-1", None, local, ManualClock())  # type: ignore[arg-type]
+def life(local: Local, known: Iterable[Alert] = ()) -> NotifierQueue:
+    queue = NotifierQueue("mail", "hub-1", None, local, ManualClock())  # type: ignore[arg-type]
     queue.recall(known)
     return queue
 
 
-async def told(queue: OwnNotices) -> list[str]:
+async def told(queue: NotifierQueue) -> list[str]:
     """Have everything told that waits."""
     said = list[str]()
     notices = queue.__aiter__()
@@ -74,22 +74,22 @@ async def test_alerts_that_are_over_are_forgotten_first() -> None:
 
 async def test_while_one_alert_waits_for_its_hour_those_that_are_told_meanwhile_leave_no_trace() -> None:
     quiet = Policy(quiet=lambda moment: True)
-    queue = OwnNotices("mail", "hub-1", None, Local(), ManualClock(), quiet)  # type: ignore[arg-type]
+    queue = NotifierQueue("mail", "hub-1", None, Local(), ManualClock(), quiet)  # type: ignore[arg-type]
     queue.offer(alert("waits"))
     notices = queue.__aiter__()
-    for n in range(2 * OWED + 500):
+    for n in range(2 * PENDING_LIMIT + 500):
         queue.offer(msgspec.structs.replace(alert(f"{n:016x}"), severity="critical"))
         queue.done(await anext(notices))
-    assert len(queue._given) <= 2 * OWED
+    assert len(queue._given) <= 2 * PENDING_LIMIT
     assert queue.status()["kept_back"] == 1
 
 
 async def test_what_is_given_and_not_yet_told_is_not_given_again_however_many_come_after_it() -> None:
-    queue = OwnNotices("mail", "hub-1", None, Local(), ManualClock())  # type: ignore[arg-type]
+    queue = NotifierQueue("mail", "hub-1", None, Local(), ManualClock())  # type: ignore[arg-type]
     queue.offer(alert("slow"))
     notices = queue.__aiter__()
     slow = await anext(notices)
-    for n in range(2 * OWED + 500):
+    for n in range(2 * PENDING_LIMIT + 500):
         queue.offer(alert(f"{n:016x}"))
         notice = await anext(notices)
         assert notice.alert != "slow"

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from hub.core.errors import HubError
 from hub.core.model import Device
-from hub.history.archive import RawDisk
+from hub.history.archive import RawArchive
 from hub.history.archive.folder import Folder
-from hub.history.archive.table import Memory as RawMemory
+from hub.history.archive.table import RawSeriesTable as RawMemory
 from hub.rpc.history import Recalling
 from tests.hub.history.rollups.kit import TEMPERATURE, H, Hub, at, meter_place
 
@@ -110,7 +110,7 @@ async def test_an_erased_place_is_forgotten_and_a_dry_run_forgets_nothing(tmp_pa
 async def kept(path, now, **options):
     """One life of a hub that keeps raw history on disk too."""
     async with Hub(path, now, **options) as hub:
-        raw = RawDisk(
+        raw = RawArchive(
             Folder(path / "raw"),
             RawMemory(hub.store),
             hub.history,

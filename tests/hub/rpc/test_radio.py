@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hub.core.errors import DecodeError, PluginError
 from hub.core.model import Place
 from hub.devices.places import Places
-from hub.plugin_host.plugin_facts import SUBJECTS, Told
+from hub.plugin_host.plugin_facts import SUBJECTS, PluginFacts
 from hub.plugin_host.runtime import Core, InProcessSession
 from hub.rpc.radio import DAY_S, Radio, forecast, verdict
 from hub.sdk.testing import FakeHttp
@@ -29,7 +29,7 @@ class NoPacks:
 class Stage(Path):
     def __init__(self) -> None:
         super().__init__()
-        self.told = Told()
+        self.told = PluginFacts()
         self.radio = Radio(
             told=self.told,
             devices=self.devices,
@@ -169,7 +169,7 @@ def test_any_points_give_a_forecast_in_the_future_or_none(points: list[tuple[flo
 
 
 def test_a_device_that_went_elsewhere_has_no_facts_left() -> None:
-    told = Told()
+    told = PluginFacts()
     told.tell("a", "x", {"heard": 1})
     told.tell("a", "x", {})
     assert list(told) == []

@@ -11,7 +11,7 @@ import pytest
 
 from hub.core import password_hash
 from hub.core.clock import SystemClock
-from hub.identity.badges import Badging
+from hub.identity.badges import BadgeVerifier
 from hub.protocol.documents.badges import BadBadge, Badge, Revoked, make_badge, make_revoked
 from hub.web.people.throttle import ADDRESS
 from tests.hub.identity.test_badges import trust
@@ -36,7 +36,7 @@ class Door(Pages):
 
     async def __aenter__(self) -> Door:
         await super().__aenter__()
-        made = Badging(
+        made = BadgeVerifier(
             self.store,
             SystemClock(),
             http=None,

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from hub.automation.alert_engine import told
+from hub.automation.alert_engine import alert_json
 from hub.automation.alerts import ACKNOWLEDGED, CLEARED, MUTED
-from hub.automation.alerts.lifecycle import STORY, Alert, Step, moved
+from hub.automation.alerts.lifecycle import STORY_LIMIT, Alert, Step, transition
 from hub.web.words import WORDS
 
 from .web_kit import Pages
 
 LOOP: dict[str, Any] = {
-    **told(
+    **alert_json(
         Alert(
             id="3f2a9c0d11e24b77", rule="loop", key="boiler", severity="critical", raised=1_790_000_000.0,
             changed=1_790_000_300.0, n=2, state="acknowledged", by="web:camille", why="j'y vais", device="modbus:b",
@@ -130,14 +130,14 @@ def test_a_story_keeps_its_beginning_and_its_last_changes() -> None:
         story=(Step(1, "raised", 1.0, "rule:r"),),
     )
     for turn in range(100):
-        after = moved(one, MUTED, 2.0 + turn, "cli:a", until=1000.0 + turn)
+        after = transition(one, MUTED, 2.0 + turn, "cli:a", until=1000.0 + turn)
         assert after is not None
         one = after
     for state in (ACKNOWLEDGED, CLEARED):
-        after = moved(one, state, 500.0, "cli:b")
+        after = transition(one, state, 500.0, "cli:b")
         assert after is not None
         one = after
-    assert len(one.story) == STORY
+    assert len(one.story) == STORY_LIMIT
     assert one.story[0].state == "raised"
     assert [step.state for step in one.story[-2:]] == [ACKNOWLEDGED, CLEARED]
     assert one.story[-1].n == one.n == 103

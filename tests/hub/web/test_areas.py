@@ -17,7 +17,7 @@ import pytest
 
 from hub.config.parts.web import Web as Options
 from hub.core.errors import HubError
-from hub.devices.packs.archive import MOST_BYTES
+from hub.devices.packs.archive import MAX_ARCHIVE_BYTES
 from hub.web import server as server_module
 
 from .web_kit import Pages
@@ -40,7 +40,7 @@ async def test_a_file_reaches_the_hub_whole_with_who_sent_it(pages: Pages) -> No
 
 async def test_a_file_that_is_too_large_or_comes_where_none_is_wanted_is_refused(pages: Pages) -> None:
     browser = await pages.claimed()
-    assert (await browser.upload("/packs", "/packs", bytes(MOST_BYTES + 200_000)))[0] == 413
+    assert (await browser.upload("/packs", "/packs", bytes(MAX_ARCHIVE_BYTES + 200_000)))[0] == 413
     assert (await browser.upload("/commands/stop", "/commands", bytes(200_000)))[0] == 413
     headers = {"Origin": pages.url, "Content-Type": "multipart/form-data; boundary=b"}
     for broken in (b"--b", b"--b\r\n\r\nx", b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--", b"\xff" * 900):

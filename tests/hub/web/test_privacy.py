@@ -14,7 +14,7 @@ from hub.core.clock import SystemClock
 from hub.core.counters import Counts
 from hub.core.metric_catalogue import METRICS
 from hub.privacy.rules_engine import Privacy, compile_privacy
-from hub.privacy.window_publisher import Protecting
+from hub.privacy.window_publisher import WindowPublisher
 from hub.rpc.privacy import Declaring
 
 from .web_kit import Pages
@@ -55,7 +55,7 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
         clock, counts, privacy = SystemClock(), Counts(), Privacy(rules=compile_privacy(CORE))
         counts.add("withheld-no-consent", "ble:1", 7)
         buffer: Any = None
-        protecting = Protecting(privacy, buffer, clock)
+        protecting = WindowPublisher(privacy, buffer, clock)
         declaring = Declaring(
             CORE,
             privacy,

@@ -17,7 +17,7 @@ from hub.core.model import Device, Metric, Place, Report, Writable
 from hub.core.store import Store
 from hub.devices.places import Places
 from hub.devices.registry import Devices
-from hub.history.latest import Live
+from hub.history.latest import LatestValues
 from hub.operations.crisis import State, guard
 from hub.rpc.audit import Auditing
 from hub.web import areas
@@ -123,7 +123,7 @@ class Hub:
             )
             for n in range(many)
         ]
-        self.live = Live()
+        self.live = LatestValues()
         self.slots = {device.id: self.live.slot(device, (TEMPERATURE,)) for device in self.devices}
         self.answers: dict[str, Any] = {}  # calls that a real part answers
         self.waiting: list[dict[str, Any]] = []

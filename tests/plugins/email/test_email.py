@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 
 from hub.automation.alerts import ACKNOWLEDGED, CLEARED
-from hub.automation.alerts.lifecycle import moved
+from hub.automation.alerts.lifecycle import transition
 from hub.sdk.notification import Notification
 from plugins.email import Config, run
 from plugins.email.sending import message
@@ -113,7 +113,7 @@ async def test_each_change_is_a_letter_that_says_it_whole_and_answers_the_first(
         first = alert(value="51.2 °C")
         queue.offer(first)
         await until(lambda: letters.taken)
-        seen = moved(first, ACKNOWLEDGED, first.changed + 60, "cli:jeanne", "on my way")
+        seen = transition(first, ACKNOWLEDGED, first.changed + 60, "cli:jeanne", "on my way")
         assert seen is not None
         queue.offer(seen)
         await until(lambda: len(letters.taken) == 2)
@@ -179,7 +179,7 @@ async def test_a_server_that_takes_nothing_now_is_tried_again_and_told_how_it_st
         first = alert()
         queue.offer(first)
         await until(lambda: health.state == "waiting" and health.error)
-        over = moved(first, CLEARED, first.changed + 1, "rule:loop")
+        over = transition(first, CLEARED, first.changed + 1, "rule:loop")
         assert over is not None
         queue.offer(over)
         while not letters.taken:

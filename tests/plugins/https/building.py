@@ -17,8 +17,8 @@ from backend.server import Running, serving
 from hub.core.backoff import Backoff
 from hub.core.clock import SystemClock
 from hub.identity import enrolment, keys
-from hub.identity.certificate_renewal import Renewal
-from hub.identity.trust_updates import Following
+from hub.identity.certificate_renewal import CertificateRenewal
+from hub.identity.trust_updates import TrustUpdates
 from hub.protocol.records.rows import READINGS, Column, Row, Shape, Subject
 from hub.store_and_forward.buffer import Buffer
 from hub.store_and_forward.buffer.batch import BufferConfig
@@ -41,8 +41,8 @@ class Building:
         self.begun_ms = time.time_ns() // 1_000_000
         self.config = BufferConfig(window_s=0.05, urgent_s=0.01, idle_s=0.05)
         self.journal = False
-        self.following: Following  # of the hub that runs, and so the next
-        self.renewal: Renewal
+        self.following: TrustUpdates  # of the hub that runs, and so the next
+        self.renewal: CertificateRenewal
 
     def backend(self) -> Any:
         return serving(self.directory, port=self.port, journal=self.journal)
@@ -80,7 +80,7 @@ class Building:
                 link.reconnect()
             link.retrust(newer)
 
-        self.following = Following(self.state, trust, clock, adopt)
+        self.following = TrustUpdates(self.state, trust, clock, adopt)
         link = Link(
             hub=enrolled.hub,
             identity=owned.identity,
@@ -94,7 +94,7 @@ class Building:
             on_trust=self.following.offer,
             on_certificate=lambda certificate: self.renewal.offer(certificate),
         )
-        self.renewal = Renewal(
+        self.renewal = CertificateRenewal(
             self.state,
             enrolled,
             owned,

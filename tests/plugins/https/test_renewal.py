@@ -24,7 +24,7 @@ from backend.key_files import certificate_key
 from backend.nonces import GOOD_FOR_S, NONCE_BYTES, Nonces
 from hub.core.errors import AuthFailed, ConfigError, NotReady
 from hub.identity import certificate_renewal, enrolment, keys
-from hub.identity.certificate_renewal import AGAIN_S, LOOK_S, SILENT_S, Life, Renewal
+from hub.identity.certificate_renewal import AGAIN_S, LOOK_S, SILENT_S, CertificateRenewal, Life
 from hub.protocol.enrolment import make_csr, renewal_statement
 from hub.sdk.session import Reply
 from hub.sdk.testing import ManualClock, settle
@@ -97,7 +97,7 @@ async def test_without_renewal_the_same_hub_stays_out(building: Building, monkey
     certificates_last(building, 1.0)
     async with building.backend() as running:
         await building.enrol(running)
-    monkeypatch.setattr(Renewal, "_due", lambda self: False)
+    monkeypatch.setattr(CertificateRenewal, "_due", lambda self: False)
     await asyncio.sleep(max(0.0, ends(building) + 1.0 - time.time()))
     async with building.backend(), building.hub() as (buffer, link):
         await building.write(buffer, 1)
@@ -197,7 +197,7 @@ class Bench:
         enrolled = enrolment.Enrolment(hub=self.keys.hub_id, url="https://localhost:1", root="00")
         csr = make_csr(enrolment.certificate_key(self.keys), self.keys.hub_id)
         (self.state / enrolment.CERTIFICATE).write_bytes(self.owner.certify(csr, self.keys.hub_id))
-        self.renewal = Renewal(
+        self.renewal = CertificateRenewal(
             self.state,
             enrolled,
             self.keys,

@@ -16,7 +16,7 @@ from backend import owner as owners
 from hub.automation.rules import Rules, compile_rules
 from hub.config.model import Core as Config
 from hub.core.model import Report, Strategy
-from hub.history.recorder import Observer
+from hub.history.recorder import HistoryRecorder
 from hub.plugin_host.runtime import Core, InProcessSession
 from hub.privacy.rules_engine import compile_privacy
 from hub.sdk.testing import FakeHttp, ManualClock
@@ -65,7 +65,7 @@ def session(buffer: Any) -> InProcessSession:
     """A session of the integration "bluetooth", whose path ends in this buffer."""
     rollups: Any = SimpleNamespace(seats=lambda *where: ())  # history itself is not on the walk
     clock = ManualClock()
-    made = path_kit.Path(rules=compile_privacy(CONFIG), observer=Observer(rollups, clock), buffer=buffer)
+    made = path_kit.Path(rules=compile_privacy(CONFIG), observer=HistoryRecorder(rollups, clock), buffer=buffer)
     made.devices.put(
         msgspec.structs.replace(path_kit.TAG, report={"temperature": Strategy(on="change", dead_band=0.5)})
     )

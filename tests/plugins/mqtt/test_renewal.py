@@ -14,8 +14,8 @@ from backend import owner as owners
 from hub.core.clock import SystemClock
 from hub.core.errors import NotReady
 from hub.identity import certificate_renewal, enrolment, keys
-from hub.identity.certificate_renewal import Renewal, read_life
-from hub.identity.certificate_validity import Life
+from hub.identity.certificate_renewal import CertificateRenewal, read_validity
+from hub.identity.certificate_validity import Validity
 from hub.sdk.session import Reply
 
 from .kit import District, done, until
@@ -42,7 +42,7 @@ async def test_the_certificate_is_renewed_by_way_of_the_broker_and_the_hub_goes_
     monkeypatch.setattr(certificate_renewal, "LOOK_S", 0.05)
     monkeypatch.setattr("hub.store_and_forward.link.core.STATE_S", 0.2)
     # due from the first look on, and still good when a busy machine comes to it
-    monkeypatch.setattr(Life, "renew_at", property(lambda life: life.end - 600.0))
+    monkeypatch.setattr(Validity, "renew_at", property(lambda life: life.end - 600.0))
     district = District(tmp_path)
     await district.broker.start()
     try:
@@ -55,7 +55,7 @@ async def test_the_certificate_is_renewed_by_way_of_the_broker_and_the_hub_goes_
         async with district.backend(), district.hub() as (buffer, link):
             enrolled, trust = enrolment.load(state)
             assert enrolled.hub == name
-            renewing = Renewal(
+            renewing = CertificateRenewal(
                 state,
                 enrolled,
                 keys.load(state / "keys"),
@@ -71,7 +71,7 @@ async def test_the_certificate_is_renewed_by_way_of_the_broker_and_the_hub_goes_
             await district.write(buffer, 5)
             await until(lambda: (state / enrolment.CERTIFICATE).read_bytes() != first)
             await until(lambda: renewing.status()["error"] == "")
-            life = read_life(state / enrolment.CERTIFICATE)
+            life = read_validity(state / enrolment.CERTIFICATE)
             assert life is not None
             assert life.end > time.time() + 30_000
             assert link.delivery.stating.csr == b"", "one is enough"

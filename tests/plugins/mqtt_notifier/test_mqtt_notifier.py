@@ -8,7 +8,7 @@ from pathlib import Path
 import aiomqtt
 
 from hub.automation.alerts import CLEARED
-from hub.automation.alerts.lifecycle import moved
+from hub.automation.alerts.lifecycle import transition
 from plugins.mqtt_notifier import Config, run
 
 from ..homeassistant.test_homeassistant import hanging_up, mosquitto
@@ -30,7 +30,7 @@ async def test_an_open_alert_stays_at_the_broker_until_it_is_cleared(tmp_path: P
                 assert message.retain
                 said = json.loads(bytes(message.payload))  # type: ignore[arg-type]
                 assert (said["state"], said["change"], said["text_fr"]) == ("raised", 1, first.text_fr)
-                over = moved(first, CLEARED, first.changed + 1, "rule:loop")
+                over = transition(first, CLEARED, first.changed + 1, "rule:loop")
                 assert over is not None
                 queue.offer(over)
                 heard = [bytes((await anext(aiter(late.messages))).payload) for _ in range(2)]  # type: ignore[arg-type]

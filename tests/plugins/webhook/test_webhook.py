@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 import hub
 from hub.automation.alerts import ACKNOWLEDGED, CLEARED, RAISED, Alert
-from hub.automation.alerts.lifecycle import moved
+from hub.automation.alerts.lifecycle import transition
 from hub.automation.alerts.policy import Policy
-from hub.plugin_host.notifier_queue import OWED, OwnNotices
+from hub.plugin_host.notifier_queue import PENDING_LIMIT, NotifierQueue
 from hub.plugin_host.supervisor import Health, Supervisor
 from hub.sdk.session import Reply
 from hub.sdk.testing import ManualClock, settle
@@ -57,7 +57,7 @@ def alert(name="a", severity="warning"):
 @asynccontextmanager
 async def notifying(http, local, config=CONFIG, policy=WARNING):
     clock, health = ManualClock(), Health(name="webhook", type="notifier", since=0.0)
-    queue = OwnNotices("webhook", "hub-1", http, local, clock, policy)
+    queue = NotifierQueue("webhook", "hub-1", http, local, clock, policy)
     supervisor = Supervisor(health, lambda: run(config, queue.start(supervisor.ready)), clock)
     work = asyncio.create_task(supervisor.run())
     try:
@@ -73,7 +73,7 @@ async def test_each_change_is_posted_with_its_key_and_the_token():
         first = alert()
         queue.offer(first)
         await settle()
-        queue.offer(moved(first, ACKNOWLEDGED, 2.0, "cli:a"))
+        queue.offer(transition(first, ACKNOWLEDGED, 2.0, "cli:a"))
         queue.offer(first)  # an old change says nothing
         await settle()
         assert http.posts == [(200, "a-1", RAISED), (200, "a-2", ACKNOWLEDGED)]
@@ -88,7 +88,7 @@ async def test_who_is_away_is_told_later_how_it_stands_then(trouble):
         first = alert()
         queue.offer(first)
         await clock.advance(2)
-        queue.offer(moved(first, CLEARED, 2.0, "rule:r"))
+        queue.offer(transition(first, CLEARED, 2.0, "rule:r"))
         await clock.advance(600)
         assert [post for post in http.posts if post[0] == 200] == [(200, "a-2", CLEARED)]
 
@@ -98,7 +98,7 @@ async def test_a_new_process_goes_on_where_the_former_one_ended():
     async with notifying(Http(), local) as (queue, _, _):
         queue.offer(first)
         await settle()
-    gone, never = moved(first, CLEARED, 2.0, "rule:r"), moved(alert("old"), CLEARED, 2.0, "rule:r")
+    gone, never = transition(first, CLEARED, 2.0, "rule:r"), transition(alert("old"), CLEARED, 2.0, "rule:r")
     http = Http()
     async with notifying(http, local) as (queue, _, _):
         queue.recall([gone, second, never])  # `old` was raised and cleared before anybody was to be told
@@ -144,8 +144,8 @@ async def test_what_matters_less_is_not_posted():
 
 
 async def test_a_flood_is_bounded():
-    queue = OwnNotices("webhook", "hub-1", Http(), Local(), ManualClock())
-    for n in range(OWED + 5):
+    queue = NotifierQueue("webhook", "hub-1", Http(), Local(), ManualClock())
+    for n in range(PENDING_LIMIT + 5):
         queue.offer(alert(f"a{n}"))
     assert queue.left_out == 5
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hub.core.model import Device
 from hub.operations.crisis.sampling.model import DOWNLINK, Air, Band, Downlink, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.reasons import Reason
-from hub.plugin_host.poll_scheduler import Pace, Paces
+from hub.plugin_host.poll_scheduler import PollLoop, PollScheduler
 from hub.sdk.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Sources:
     lines: Callable[[], Mapping[str, str]]
     cut: Callable[[str], bool]
     running: Callable[[str], bool]
-    paces: Paces
+    paces: PollScheduler
     facts: Callable[[str, str], Mapping[str, Any]]
     all_facts: Callable[[], Iterable[tuple[str, str, Mapping[str, Any]]]]
     battery_days: Callable[[str], float | None]
@@ -84,7 +84,7 @@ def gateways(sources: Sources) -> list[Gateway]:
 def _polled(
     sources: Sources,
     wish: SamplingRequest,
-    pace: Pace,
+    pace: PollLoop,
     devices: list[Device],
     line: str,
     mains: frozenset[str],
@@ -112,7 +112,7 @@ def _polled(
     )
 
 
-def _busy(told: list[Mapping[str, Any]], pace: Pace) -> float:
+def _busy(told: list[Mapping[str, Any]], pace: PollLoop) -> float:
     """Return the seconds that one cycle occupies its line: as its integration publishes, else the duration of the
     cycle, which includes waiting for others."""
     if all("latency_ms" in facts and "requests" in facts for facts in told):

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.automation.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Alert, Book, NoSuchAlert
-from hub.automation.alerts.lifecycle import STATES, due, moved
+from hub.automation.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Alert, AlertService, NoSuchAlert
+from hub.automation.alerts.lifecycle import STATES, due_transition, transition
 from hub.automation.alerts.stream_rows import SHAPE
-from hub.automation.alerts.table import Memory
+from hub.automation.alerts.table import AlertTable
 from hub.core.errors import BufferFull, DiskRefuses, StorageError
 from hub.core.store import Store
 from hub.protocol.records.rows import ALERTS
@@ -62,7 +62,7 @@ class Stream:
 async def life(path, stream, clock=None):
     store = await Store.open(path / "store.db", KEY)
     clock = clock or ManualClock()
-    book = Book(store, stream, clock)
+    book = AlertService(store, stream, clock)
     await book.load()
     try:
         yield book, clock, store
@@ -116,7 +116,7 @@ async def test_an_alert_that_lasted_long_is_kept_when_it_clears_however_many_cam
         await clock.advance(60)
         await book.clear("bins", "p", "rule:bins")
         assert (await book.find(long.id)).state == CLEARED
-        kept = await Memory(store).last(10)
+        kept = await AlertTable(store).last(10)
         assert [one.key for one in kept] == ["short 4", "short 3", "p"], "those cleared last"
 
 
@@ -154,7 +154,7 @@ async def test_the_end_of_an_old_alert_is_told_by_the_next_life_however_many_cam
             msgspec.structs.replace(NEW, id=f"{n:016x}", raised=float(n), state=CLEARED, told=1) for n in range(2, 1100)
         ]
         old = msgspec.structs.replace(NEW, id="old", raised=1.0, n=2, state=CLEARED, told=1)
-        await Memory(store).keep([old, *newer])
+        await AlertTable(store).keep([old, *newer])
     async with life(tmp_path, stream) as (book, _, _):
         await book.tell()
         assert stream.told() == [(CLEARED, 2)]
@@ -269,7 +269,7 @@ def test_numbers_rise_by_one_the_end_is_the_end_and_no_acknowledgement_is_undone
     alert, now = NEW, 0.0
     for state, gap, until in acts:
         now += gap
-        after = moved(alert, state, now, "x", until=until) if state in STATES else due(alert, now)
+        after = transition(alert, state, now, "x", until=until) if state in STATES else due_transition(alert, now)
         if after is None:
             continue
         assert after.n == alert.n + 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.automation.commands.policy import Order, WriteRefused, judge, read_value
+from hub.automation.commands.policy import Order, WriteRefused, check_order, read_value
 from hub.core.model import Device, Metric, Writable
 
 BOILER = Device(
@@ -29,14 +29,14 @@ def order(**changes):
 
 def refused(asked, metric=SETPOINT, device=BOILER, last=None, now=1000.0):
     with pytest.raises(WriteRefused) as told:
-        judge(asked, device, metric, last, now)
+        check_order(asked, device, metric, last, now)
     return told.value.reason
 
 
 def test_a_value_within_its_bounds_is_written_by_whom_the_configuration_says():
-    judge(order(), BOILER, SETPOINT, None, 1000.0)
-    judge(order(value=20), BOILER, SETPOINT, None, 1000.0)
-    judge(order(value=75.0, role="administrateur"), BOILER, SETPOINT, None, 1000.0)
+    check_order(order(), BOILER, SETPOINT, None, 1000.0)
+    check_order(order(value=20), BOILER, SETPOINT, None, 1000.0)
+    check_order(order(value=75.0, role="administrateur"), BOILER, SETPOINT, None, 1000.0)
 
 
 @pytest.mark.parametrize(
@@ -69,26 +69,26 @@ def test_a_number_without_bounds_is_not_written_at_all():
 
 def test_two_writes_keep_their_distance():
     assert refused(order(), last=950.0) == "too-soon"
-    judge(order(), BOILER, SETPOINT, 940.0, 1000.0)
+    check_order(order(), BOILER, SETPOINT, 940.0, 1000.0)
 
 
 def test_a_clock_set_back_does_not_lock_a_metric():
-    judge(order(), BOILER, SETPOINT, 5000.0, 1000.0)
+    check_order(order(), BOILER, SETPOINT, 5000.0, 1000.0)
 
 
 def test_a_flag_takes_true_or_false_and_no_number():
-    judge(order(metric="pump", value=True, role="administrateur"), BOILER, PUMP, None, 0.0)
+    check_order(order(metric="pump", value=True, role="administrateur"), BOILER, PUMP, None, 0.0)
     assert refused(order(metric="pump", value=1, role="administrateur"), PUMP) == "bad-value"
     assert refused(order(metric="pump", value=True), PUMP) == "role", "its role is administrateur when none is said"
 
 
 def test_letting_go_needs_no_bounds_but_the_same_right():
-    judge(order(metric="free", value=None), BOILER, None, None, 0.0)
+    check_order(order(metric="free", value=None), BOILER, None, None, 0.0)
     assert refused(order(metric="temperature", value=None)) == "read-only"
 
 
 def test_a_setting_of_the_sensor_itself_needs_a_technicien_and_no_line_in_the_file():
-    judge(order(metric="report-period", value=None, values={"minutes": 10}), BOILER, None, None, 0.0)
+    check_order(order(metric="report-period", value=None, values={"minutes": 10}), BOILER, None, None, 0.0)
     assert refused(order(metric="report-period", value=None, values={"minutes": 10}, role="lecteur")) == "role"
 
 
@@ -104,7 +104,7 @@ def test_values_are_read_as_people_type_them():
 @given(st.one_of(st.floats(), st.integers(), st.booleans(), st.text()))
 def test_whatever_passes_for_a_number_is_one_within_its_bounds(value):
     try:
-        judge(order(value=value), BOILER, SETPOINT, None, 0.0)
+        check_order(order(value=value), BOILER, SETPOINT, None, 0.0)
     except WriteRefused:
         return
     assert not isinstance(value, bool)
@@ -113,9 +113,9 @@ def test_whatever_passes_for_a_number_is_one_within_its_bounds(value):
 
 def test_a_reading_that_anybody_could_forge_writes_bounded_comfort_and_nobodys_safety():
     lock = msgspec.structs.replace(SETPOINT, device_class="lock")
-    judge(order(clear=True), BOILER, SETPOINT, None, 1000.0)
-    judge(order(), BOILER, lock, None, 1000.0)
-    judge(order(clear=True, value=None), BOILER, lock, None, 1000.0)  # letting go is always right
+    check_order(order(clear=True), BOILER, SETPOINT, None, 1000.0)
+    check_order(order(), BOILER, lock, None, 1000.0)
+    check_order(order(clear=True, value=None), BOILER, lock, None, 1000.0)  # letting go is always right
     assert refused(order(clear=True, value=1000.0)) == "out-of-bounds"
     assert refused(order(clear=True), metric=lock) == "clear-identity"
     assert refused(order(clear=True), metric=msgspec.structs.replace(SETPOINT, kind="text")) == "clear-identity"

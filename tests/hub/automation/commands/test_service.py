@@ -11,7 +11,7 @@ import pytest
 
 from hub.automation.commands import CommandService, Order, OwnCommands, WriteRefused
 from hub.automation.commands.service import NO_ANSWER_S
-from hub.automation.commands.table import Memory
+from hub.automation.commands.table import CommandTable
 from hub.core.counters import Counts
 from hub.core.errors import DecodeError, StorageError
 from hub.core.model import Device, Metric, Writable
@@ -293,7 +293,7 @@ async def test_the_twin_that_hands_out_before_the_disk_knows_sends_it_twice(tmp_
     async def at_once(self, record):
         pass
 
-    monkeypatch.setattr(Memory, "handed", at_once)
+    monkeypatch.setattr(CommandTable, "handed", at_once)
     taken, _ = await killed_while_it_was_taken(tmp_path)
     assert len(taken) == 1, "the test above would not see it"
 
@@ -304,7 +304,7 @@ async def test_a_disk_that_refuses_keeps_a_command_from_being_taken_until_it_exp
 
     clock = ManualClock()
     async with running(tmp_path, clock) as hub:
-        monkeypatch.setattr(Memory, "handed", refused)
+        monkeypatch.setattr(CommandTable, "handed", refused)
         boiler = Integration(hub)
         record = await hub.order(ttl_s=60.0)
         for _ in range(130):
@@ -345,7 +345,7 @@ async def test_a_kill_while_all_writes_are_stopped_leaves_nothing_as_it_was_writ
     class Killed(Exception):
         pass
 
-    stop = Memory.stop
+    stop = CommandTable.stop
 
     async def killed(*given):
         await stop(*given)
@@ -358,7 +358,7 @@ async def test_a_kill_while_all_writes_are_stopped_leaves_nothing_as_it_was_writ
         own.commands.answer(own.taken[0], "done")
         await hub.desk.wait(record, 5)
         await own.stop()
-        monkeypatch.setattr(Memory, "stop", killed)  # right after it is known that all are stopped
+        monkeypatch.setattr(CommandTable, "stop", killed)  # right after it is known that all are stopped
         with pytest.raises(Killed):
             await hub.desk.stop("cli:jeanne", "smoke")
     async with running(tmp_path) as hub:
@@ -454,14 +454,14 @@ async def test_all_writes_that_are_stopped_while_an_order_is_judged_stop_that_or
 async def test_all_writes_that_are_stopped_while_an_order_is_made_durable_end_it_unheard(tmp_path, monkeypatch):
     async with running(tmp_path) as hub:
         boiler = Integration(hub)
-        there, go, ordered = asyncio.Event(), asyncio.Event(), Memory.ordered
+        there, go, ordered = asyncio.Event(), asyncio.Event(), CommandTable.ordered
 
         async def slow(self, record, noting=None):
             await ordered(self, record, noting)
             there.set()
             await go.wait()
 
-        monkeypatch.setattr(Memory, "ordered", slow)
+        monkeypatch.setattr(CommandTable, "ordered", slow)
         ordering = asyncio.create_task(hub.order())
         await there.wait()
         await hub.desk.stop("cli:jeanne", "smoke")
@@ -506,7 +506,7 @@ async def test_a_stop_lets_go_of_what_was_answered_a_moment_ago_and_of_what_is_o
 async def test_a_stop_that_comes_while_writes_are_allowed_again_holds(tmp_path, monkeypatch):
     async with running(tmp_path) as hub:
         await hub.desk.stop("cli:jeanne", "smoke")
-        there, go, stop = asyncio.Event(), asyncio.Event(), Memory.stop
+        there, go, stop = asyncio.Event(), asyncio.Event(), CommandTable.stop
 
         async def slow(self, stopped, *rest):
             await stop(self, stopped, *rest)
@@ -514,7 +514,7 @@ async def test_a_stop_that_comes_while_writes_are_allowed_again_holds(tmp_path, 
                 there.set()
                 await go.wait()
 
-        monkeypatch.setattr(Memory, "stop", slow)
+        monkeypatch.setattr(CommandTable, "stop", slow)
         resuming = asyncio.create_task(hub.desk.resume("cli:jeanne", "it is out"))
         await there.wait()
         await hub.desk.stop("cli:paul", "smoke again")

@@ -18,7 +18,7 @@ from hub.automation.rules.conditions import (
     Limit,
     Rate,
     Unchanged,
-    number,
+    is_number,
 )
 from hub.automation.rules.schedules import Programme
 
@@ -48,7 +48,7 @@ def test_between_the_limit_and_where_it_clears_nothing_changes(values, limit, ma
 @given(ANY, st.booleans())
 def test_a_value_of_the_wrong_kind_is_no_answer_and_no_error(value, on):
     told = Limit(10.0, 8.0).holds(value, on)
-    assert (told is None) == (not number(value))
+    assert (told is None) == (not is_number(value))
     assert Equals(True).holds(value, on) in (True, False, None)
     assert Equals("open").holds(value, on) in (True, False, None)
 

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.automation.rules.write_intents import TOLD, Hold, Holds
+from hub.automation.rules.write_intents import ALERT_AFTER, Hold, Holds
 
 TARGET = ("dali:1", "level")
 WHO = st.sampled_from([("a", "x"), ("a", "y"), ("b", "x")])
@@ -65,16 +65,16 @@ def test_what_is_to_be_written_or_on_its_way_is_what_the_rules_say_and_outlives_
 def test_another_word_for_a_device_that_takes_none_is_not_counted_from_nothing_and_is_no_retry():
     holds = Holds()
     holds.take(TARGET, ("a", "x"), Hold(10.0, 0.0))
-    for _ in range(TOLD + 3):
+    for _ in range(ALERT_AFTER + 3):
         for one in holds.wishes():
             holds.give(*one)
             holds.miss(*one, "1")
-    assert (holds.missed(TARGET), holds.again(TARGET)) == (TOLD + 3, "1")
+    assert (holds.missed(TARGET), holds.again(TARGET)) == (ALERT_AFTER + 3, "1")
     holds.take(TARGET, ("a", "y"), Hold(10.0, 0.0))
-    assert (holds.missed(TARGET), holds.again(TARGET)) == (TOLD + 3, "1"), "the same word"
+    assert (holds.missed(TARGET), holds.again(TARGET)) == (ALERT_AFTER + 3, "1"), "the same word"
     holds.let_go(TARGET, ("a", "x"))
     holds.let_go(TARGET, ("a", "y"))
-    assert (holds.missed(TARGET), holds.again(TARGET)) == (TOLD - 1, None)
+    assert (holds.missed(TARGET), holds.again(TARGET)) == (ALERT_AFTER - 1, None)
     assert holds.wishes() == [(TARGET, (0.0, "a"))]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hub.core.model import Report
 from hub.core.store import Store
-from hub.history.rollups.tables import SCHEMA, Known, Memory
+from hub.history.rollups.tables import SCHEMA, RollupTables, StoredSeries
 from hub.onboarding.adoption import tables as adopted
 from hub.pipeline.holding_queue.table import HeldReport
 from hub.pipeline.holding_queue.table import Memory as Held
@@ -25,8 +25,11 @@ def cursors() -> int:
 
 
 async def named(store: Store, number: int) -> None:
-    new = [Known(n=0, place=f"p{number}-{at}", metric="co2", unit="[ppm]", step="1", counter=False) for at in range(5)]
-    assert len({one.n for one in await Memory(store, store).name(new)}) == 5
+    new = [
+        StoredSeries(n=0, place=f"p{number}-{at}", metric="co2", unit="[ppm]", step="1", counter=False)
+        for at in range(5)
+    ]
+    assert len({one.n for one in await RollupTables(store, store).name(new)}) == 5
 
 
 async def shed(store: Store, number: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hub.core.errors import DecodeError
 from hub.devices.codecs import Codec, Codecs
-from hub.devices.codecs.bundle import MAX_BYTES, MAX_FILES, gathered, text_of
+from hub.devices.codecs.bundle import MAX_BYTES, MAX_FILES, load_bundle, text_of
 
 ASKS = """
 import { half as h, up } from "./lib/half.js";
@@ -32,7 +32,7 @@ async def test_a_codec_of_several_modules_runs_with_them_from_its_directory(tmp_
     (tmp_path / "lib/side.js").write_text("const up = require('../table.json');")
     (tmp_path / "table.json").write_text("[1]")
     (tmp_path / "neighbour.js").write_bytes(b"\xff\xfe no codec asks for this")
-    codec = gathered(tmp_path / "codec.js")
+    codec = load_bundle(tmp_path / "codec.js")
     assert set(codec.files) == {"lib/half.js", "lib/side.js", "table.json"}
     answer = await codecs.decode_uplink(codec, b"\x03", 1)
     assert answer == {"data": {"half": 1.5, "up": "u", "whole": 2, "all": 4, "table": [1]}}
@@ -44,7 +44,7 @@ def test_nothing_outside_the_directory_is_read(tmp_path: Path) -> None:
     (tmp_path / "secret.json").write_text("{}")
     (inner / "link.json").symlink_to(tmp_path / "secret.json")
     (inner / "codec.js").write_text("require('../secret.json'); require('./link.json'); require('./codec')")
-    assert gathered(inner / "codec.js").files == {}
+    assert load_bundle(inner / "codec.js").files == {}
 
 
 def test_a_codec_that_asks_for_too_many_files_is_refused(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_codec_that_asks_for_too_many_files_is_refused(tmp_path: Path) -> None
         (tmp_path / name).write_text("")
     (tmp_path / "codec.js").write_text("\n".join(f"require('./{name}')" for name in names))
     with pytest.raises(ValueError, match=f"more than {MAX_FILES} files"):
-        gathered(tmp_path / "codec.js")
+        load_bundle(tmp_path / "codec.js")
 
 
 def test_a_codec_that_is_too_long_with_what_it_asks_for_is_refused(tmp_path: Path) -> None:
@@ -61,17 +61,17 @@ def test_a_codec_that_is_too_long_with_what_it_asks_for_is_refused(tmp_path: Pat
     code.write_text("require('./table')")
     (tmp_path / "table.js").write_bytes(b" " * MAX_BYTES)
     with pytest.raises(ValueError, match="more than 2 MiB"):
-        gathered(code)
+        load_bundle(code)
     code.write_bytes(b" " * (MAX_BYTES + 5))
     with pytest.raises(ValueError, match="more than 2 MiB"):
-        gathered(code)
+        load_bundle(code)
 
 
 def test_links_in_a_ring_and_names_that_no_file_can_have_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "ring.js").symlink_to(tmp_path / "ring.js")
     names = ("./ring", "./" + "é" * 190, "./nul\0")
     (tmp_path / "codec.js").write_text("\n".join(f"require('{name}')" for name in names))
-    assert gathered(tmp_path / "codec.js").files == {}
+    assert load_bundle(tmp_path / "codec.js").files == {}
 
 
 async def test_a_codec_too_large_for_its_process_fails_alone(codecs: Codecs) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.errors import HubError
-from hub.devices.packs.archive import MOST_BYTES, MOST_FILES, unpack
+from hub.devices.packs.archive import MAX_ARCHIVE_BYTES, MAX_FILES, unpack
 
 
 def zipped(files: dict[str, bytes], *, links: frozenset[str] = frozenset()) -> bytes:
@@ -47,7 +47,7 @@ def test_the_folder_of_the_pack_is_found_wherever_it_stands_and_nothing_else_is_
         ({"pack.yaml": b""}, "pack the folder itself"),
         ({"a/pack.yaml": b"", "b/pack.yaml": b""}, "several packs"),
         ({"a/other.yaml": b""}, "no pack.yaml"),
-        ({f"a/{n}": b"" for n in range(MOST_FILES + 1)}, "files at most"),
+        ({f"a/{n}": b"" for n in range(MAX_FILES + 1)}, "files at most"),
         ({"a/pack.yaml": b"", "a/bomb": bytes(8 << 20)}, "4 MiB at most"),
     ],
 )
@@ -66,7 +66,7 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
 
 def test_an_archive_that_is_too_large_is_not_even_opened(tmp_path: Path) -> None:
     with pytest.raises(HubError, match="1 MiB at most"):
-        unpack(bytes(MOST_BYTES + 1), tmp_path)
+        unpack(bytes(MAX_ARCHIVE_BYTES + 1), tmp_path)
 
 
 @given(st.binary(max_size=300), st.integers(0, 200), st.binary(min_size=1, max_size=4))

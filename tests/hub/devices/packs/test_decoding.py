@@ -11,10 +11,10 @@ import pytest
 from hub.core.errors import DecodeError
 from hub.core.model import Sample
 from hub.devices.codecs import Codecs
-from hub.devices.packs.decoding import MAX_HISTORY, message_at, read_answer
-from hub.devices.packs.downlinks import bytes_of, checked
+from hub.devices.packs.decoding import MAX_HISTORY, check_port, read_answer
+from hub.devices.packs.downlinks import codec_input, parse_codec_answer
 from hub.devices.packs.loader import Pack, read
-from hub.devices.packs.vector_tests import judge
+from hub.devices.packs.vector_tests import run_vectors
 from tests.hub.devices.packs.packs_kit import PACK, VECTORS
 
 Make = Callable[..., Path]
@@ -69,7 +69,7 @@ def test_what_is_no_reading_is_left_out_and_counted(
 def test_what_a_pack_does_not_declare_is_not_decoded(plain: Pack, framed: Pack) -> None:
     assert refused(plain, {"data": {"t": 1}}, port=2) == "undeclared-port"
     with pytest.raises(DecodeError, match="undeclared-port"):
-        message_at(plain, 2)
+        check_port(plain, 2)
     assert refused(framed, {"data": {"kind": "stranger", "t": 1}}) == "undeclared-message"
     assert refused(framed, {"data": {"t": 1}}) == "undeclared-message"
     assert refused(framed, {"data": {"kind": "data", "t": 1}}, port=9) == "undeclared-port"
@@ -116,13 +116,13 @@ def test_a_date_that_is_none_leaves_the_values_undated(framed: Pack, time: Any) 
 
 
 def test_a_downlink_is_checked_against_its_bounds(plain: Pack) -> None:
-    assert checked(plain, "period", {"minutes": 15.0}) == {"downlink": "period", "minutes": 15}
+    assert codec_input(plain, "period", {"minutes": 15.0}) == {"downlink": "period", "minutes": 15}
     for wrong in ({"minutes": 0}, {"minutes": 256}, {"minutes": 1.5}, {"minutes": True}, {}, {"minutes": 1, "x": 1},
                   {"minutes": float("nan")}):  # fmt: skip
         with pytest.raises(DecodeError, match="downlink-value"):
-            checked(plain, "period", wrong)
+            codec_input(plain, "period", wrong)
     with pytest.raises(DecodeError, match=r"unknown-downlink: .*there are: period"):
-        checked(plain, "reboot", {})
+        codec_input(plain, "reboot", {})
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_downlink_is_checked_against_its_bounds(plain: Pack) -> None:
 )  # fmt: skip
 def test_a_codec_that_encodes_nonsense_is_refused(answer: dict[str, Any]) -> None:
     with pytest.raises(DecodeError):
-        bytes_of(answer)
+        parse_codec_answer(answer)
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_a_codec_that_encodes_nonsense_is_refused(answer: dict[str, Any]) -> Non
 )
 def test_a_vector_that_does_not_hold_is_caught(bench: Bench, made: Make, vectors: str, says: str) -> None:
     codecs, run = bench
-    assert run(judge(read(made()), codecs)).ok
-    verdict = run(judge(read(made(vectors_yaml=vectors)), codecs))
+    assert run(run_vectors(read(made()), codecs)).ok
+    verdict = run(run_vectors(read(made(vectors_yaml=vectors)), codecs))
     assert not verdict.ok
     assert [outcome.wrong for outcome in verdict.outcomes if outcome.wrong] == [says]
 
@@ -164,8 +164,8 @@ def test_a_pack_that_leaves_something_untested_does_not_pass(bench: Bench, made:
     pack = PACK.replace("data: {ports: [1]}", "data: {ports: [1, 3]}\n  alarm: {ports: [4]}").replace(
         "sources:", "  reboot: {fr: Redémarrer, en: Restart}\nsources:"
     )
-    verdict = run(judge(read(made(pack_yaml=pack)), codecs))
-    leaf = run(judge(read(made(pack_yaml=PACK.replace("ignore: [debug.*]\n", ""))), codecs))
+    verdict = run(run_vectors(read(made(pack_yaml=pack)), codecs))
+    leaf = run(run_vectors(read(made(pack_yaml=PACK.replace("ignore: [debug.*]\n", ""))), codecs))
     assert verdict.untested == ("message data on port 3", "message alarm", "downlink reboot")
     assert not verdict.ok
     assert [o.wrong for o in leaf.outcomes if o.wrong] == ["no field and no `ignore` names debug.n"]
@@ -174,7 +174,7 @@ def test_a_pack_that_leaves_something_untested_does_not_pass(bench: Bench, made:
 def test_a_codec_that_fails_instead_of_refusing_does_not_pass(bench: Bench, made: Make) -> None:
     codecs, run = bench
     codec = "function decodeUplink(i) { if (i.bytes.length < 2) throw new Error('oops'); return { data: {} } }"
-    verdict = run(judge(read(made(codec_js=codec)), codecs))
+    verdict = run(run_vectors(read(made(codec_js=codec)), codecs))
     assert "it fails instead of refusing: codec-error: Error: oops" in [o.wrong for o in verdict.outcomes]
 
 
@@ -185,12 +185,14 @@ def test_a_codec_that_loops_is_not_asked_for_ever_and_one_that_talks_much_is_not
     more = '- {source: manual, port: 1, bytes: "d7", refused: true}\n' * 20
     codec = "function decodeUplink(i) { if (i.bytes.length < 2) for (;;); return { data: { t: 'x'.repeat(200000) } } }"
     verdict = run(
-        judge(read(made(codec_js=codec, vectors_yaml=VECTORS.split("- source: manual\n  downlink")[0] + more)), codecs)
+        run_vectors(
+            read(made(codec_js=codec, vectors_yaml=VECTORS.split("- source: manual\n  downlink")[0] + more)), codecs
+        )
     )
     said = [outcome.wrong for outcome in verdict.outcomes]
     assert all(wrong.startswith("it fails instead of refusing: codec-time") for wrong in said[1:4])
     assert said[4:] == ["not tried: the codec loops or dies"] * 17
     assert max(map(len, said)) <= 401
     codec = "function decodeUplink(i) { return { errors: ['x'.repeat(200000)] } }"
-    verdict = run(judge(read(made(codec_js=codec)), codecs))
+    verdict = run(run_vectors(read(made(codec_js=codec)), codecs))
     assert max(len(outcome.wrong) for outcome in verdict.outcomes) <= 401

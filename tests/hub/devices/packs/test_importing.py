@@ -15,7 +15,7 @@ from hub.core.errors import HubError
 from hub.devices.codecs import Codecs
 from hub.devices.packs.importing import _json, packs_in
 from hub.devices.packs.loader import read
-from hub.devices.packs.vector_tests import judge
+from hub.devices.packs.vector_tests import run_vectors
 
 Bench = tuple[Codecs, Callable[[Any], Any]]
 
@@ -115,10 +115,10 @@ def test_a_vendor_s_folder_becomes_a_pack_that_passes_its_own_examples(
     assert (pack.keys.lorawan.mac, pack.keys.lorawan.class_, pack.keys.models) == (mac, listens, ("Wind sensor",))
     assert pack.fields is None, "proposed from names, for a person to confirm"
     codecs, run = bench
-    verdict = run(judge(pack, codecs))
+    verdict = run(run_vectors(pack, codecs))
     assert (verdict.ok, len(verdict.outcomes)) == (True, vectors)
     (tmp_path / name / "scale.js").write_text(SCALE.replace("10", "100"))
-    assert not run(judge(read(tmp_path / name), codecs)).ok, "the examples judge the codec"
+    assert not run(run_vectors(read(tmp_path / name), codecs)).ok, "the examples judge the codec"
     if files is TTN:
         assert left_out == {
             "bare-codec": "it has no examples, and a pack has vectors",

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.core.errors import ConfigError
-from hub.devices.packs.labels import Recognised, recognise, sign_of
+from hub.devices.packs.labels import Recognised, label_pattern_of, recognise
 from hub.devices.packs.loader import MAX_FILE, read
 from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
 
@@ -128,7 +128,7 @@ def _without(folder: Path, file: str) -> Path:
 
 
 def test_a_label_is_recognised_by_its_pattern_and_only_whole(made: Make) -> None:
-    signs = [sign_of(read(made()))]
+    signs = [label_pattern_of(read(made()))]
     assert recognise(signs, " ACME 70B3D5A1B2C3D4E5 ") == Recognised(("acme-thermo",), {"dev_eui": "70B3D5A1B2C3D4E5"})
     assert recognise(signs, "ACME 70B3D5A1B2C3D4E5 and more") == Recognised()
     assert recognise(signs, "ACME 70B3D5A1B2C3D4E5" + " " * 600) == Recognised()
@@ -136,7 +136,10 @@ def test_a_label_is_recognised_by_its_pattern_and_only_whole(made: Make) -> None
 
 def test_a_profile_of_tr005_names_the_pack_and_its_vendor_alone_those_it_may_be(made: Make) -> None:
     numbered = PACK + 'tr005: {vendor: "01aB", profiles: ["0013", "0014"]}\n'
-    signs = [sign_of(read(made(pack_yaml=numbered))), sign_of(read(made("acme-other", pack_yaml=PACK)))]
+    signs = [
+        label_pattern_of(read(made(pack_yaml=numbered))),
+        label_pattern_of(read(made("acme-other", pack_yaml=PACK))),
+    ]
     assert recognise(signs, "", "01AB0014") == Recognised(("acme-thermo",))
     assert recognise(signs, "", "01AB0015") == Recognised(perhaps=("acme-thermo",))
     assert recognise(signs, "", "01280013") == Recognised()

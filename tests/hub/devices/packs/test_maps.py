@@ -21,7 +21,7 @@ from hub.devices.codecs import Codecs
 from hub.devices.packs import Library
 from hub.devices.packs.loader import read
 from hub.devices.packs.maps import MAPS, filled
-from hub.devices.packs.vector_tests import Verdict, judge
+from hub.devices.packs.vector_tests import Verdict, run_vectors
 from hub.onboarding.adoption.resolve import settled
 from hub.plugin_host.plugin_types import installed_models
 from hub.plugin_host.registry import Registry
@@ -64,7 +64,7 @@ def folder(root: Path, pack: str, vectors: str = VECTORS, name: str = "acme-mete
 def judged(path: Path) -> Verdict:
     async def run() -> Verdict:
         async with Codecs() as codecs:
-            return await judge(read(path, parts=PARTS), codecs)
+            return await run_vectors(read(path, parts=PARTS), codecs)
 
     return asyncio.run(run())
 
@@ -119,7 +119,7 @@ def test_what_is_wrong_in_a_map_is_told_with_its_place(tmp_path: Path, pack: str
 def test_without_anybody_who_reads_a_map_it_does_not_pass(tmp_path: Path) -> None:
     async def run() -> Verdict:
         async with Codecs() as codecs:
-            return await judge(read(folder(tmp_path, REGISTERS)), codecs)
+            return await run_vectors(read(folder(tmp_path, REGISTERS)), codecs)
 
     assert not asyncio.run(run()).ok
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from hub.core.errors import DecodeError
 from hub.devices.codecs import Codecs
-from hub.devices.packs.decoding import NO_PORT, Reading, answer_of, message_at, read_answer
+from hub.devices.packs.decoding import NO_PORT, Reading, check_port, read_answer, run_codec
 from hub.devices.packs.loader import Pack
-from hub.devices.packs.vector_tests import Verdict, judge
+from hub.devices.packs.vector_tests import Verdict, run_vectors
 from tests.hub.devices.packs.packs_kit import CODED, NAMES, SHIPPED
 
 Bench = tuple[Codecs, Callable[[Any], Any]]
@@ -29,7 +29,7 @@ def verdicts(bench: Bench) -> dict[str, Verdict]:
     codecs, run = bench
 
     async def all_of_them() -> dict[str, Verdict]:
-        return {name: await judge(SHIPPED.get(name), codecs) for name in NAMES}
+        return {name: await run_vectors(SHIPPED.get(name), codecs) for name in NAMES}
 
     found: dict[str, Verdict] = run(all_of_them())
     return found
@@ -114,8 +114,8 @@ async def _all(pack: Pack, codecs: Codecs, batch: list[tuple[int, bytes]]) -> li
 
 async def _one(pack: Pack, codecs: Codecs, port: int, payload: bytes) -> Reading | None:
     try:
-        message_at(pack, port)
-        answer = await answer_of(pack, codecs, payload, port, 1_800_000_000.0)
+        check_port(pack, port)
+        answer = await run_codec(pack, codecs, payload, port, 1_800_000_000.0)
         return read_answer(pack, port, answer, 1_800_000_000.0)
     except DecodeError as error:
         if error.reason in ("codec-time", "codec-memory", "codec-stack", "codec-crash"):

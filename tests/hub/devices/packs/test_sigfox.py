@@ -12,7 +12,7 @@ from hub.core.errors import ConfigError, DecodeError
 from hub.devices.packs.library import Library
 from hub.devices.packs.loader import read
 from hub.devices.packs.service import Packs, facts_of
-from hub.devices.packs.vector_tests import judge
+from hub.devices.packs.vector_tests import run_vectors
 from tests.hub.devices.packs.packs_kit import SHIPPED
 
 PACK = """\
@@ -58,13 +58,13 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
 
 def test_a_pack_with_a_format_needs_no_codec_and_is_judged_by_its_vectors(folder: Any, bench: Any) -> None:
     codecs, run = bench
-    verdict = run(judge(read(folder()), codecs))
+    verdict = run(run_vectors(read(folder()), codecs))
     assert verdict.ok, verdict
 
 
 def test_a_vector_that_the_format_does_not_give_fails(folder: Any, bench: Any) -> None:
     codecs, run = bench
-    verdict = run(judge(read(folder(vectors=VECTORS.replace("-10", "-11"))), codecs))
+    verdict = run(run_vectors(read(folder(vectors=VECTORS.replace("-10", "-11"))), codecs))
     assert [outcome.wrong for outcome in verdict.outcomes] == ["readings.temperature is -10.0, not -11.0"]
 
 
@@ -96,7 +96,7 @@ def test_a_downlink_that_is_no_eight_bytes_does_not_pass(folder: Any, bench: Any
     codec = CODEC + "function decodeUplink(i) { return { data: { cm: 238, temp: -10 } }; }\n"
     said = f'- {{source: manual, downlink: say, given: {{size: {size}}}, bytes: "{"01" * size}"}}\n'
     codecs, run = bench
-    verdict = run(judge(read(folder(pack=pack, vectors=VECTORS + said, codec=codec)), codecs))
+    verdict = run(run_vectors(read(folder(pack=pack, vectors=VECTORS + said, codec=codec)), codecs))
     assert verdict.ok is ok
     assert ok or "a Sigfox downlink has 8" in verdict.outcomes[1].wrong
 

@@ -1,9 +1,9 @@
 """Raw history on disk over real files, fed by a real history, with a clock that moves when told."""
 
 from hub.core.store import Store
-from hub.history.archive import RawDisk
+from hub.history.archive import RawArchive
 from hub.history.archive.folder import Folder
-from hub.history.archive.table import Memory
+from hub.history.archive.table import RawSeriesTable
 from hub.history.memory import History, Scale
 from hub.sdk.testing import ManualClock
 
@@ -35,8 +35,8 @@ class Disk:
         self.history = History(self._budget)
         self.store = await Store.open(self.path / "store.db", b"k" * 32)
         self.folder = Folder(self.path / "raw")
-        self.memory = Memory(self.store)
-        self.raw = RawDisk(
+        self.memory = RawSeriesTable(self.store)
+        self.raw = RawArchive(
             self.folder, self.memory, self.history, self.clock, drain=lambda: None, where="key-file", **self._options
         )
         return self

@@ -15,15 +15,15 @@ from tests.hub.identity.keys.chip import chip
 
 
 def test_a_key_file_is_made_once_is_private_and_is_read_again(tmp_path):
-    made = keys.root("key-file", tmp_path, {})
+    made = keys.root_key("key-file", tmp_path, {})
     assert len(made) == 32
     assert (tmp_path / "raw.key").stat().st_mode & 0o777 == 0o600
-    assert keys.root("key-file", tmp_path, {}) == made
-    assert keys.lying(tmp_path) == ["key-file"]
+    assert keys.root_key("key-file", tmp_path, {}) == made
+    assert keys.existing_keys(tmp_path) == ["key-file"]
     keys.destroy("key-file", tmp_path)
     keys.destroy("key-file", tmp_path)
-    assert keys.lying(tmp_path) == []
-    assert keys.root("key-file", tmp_path, {}) != made
+    assert keys.existing_keys(tmp_path) == []
+    assert keys.root_key("key-file", tmp_path, {}) != made
 
 
 def test_a_credential_takes_the_place_of_the_key_file(tmp_path):
@@ -31,8 +31,8 @@ def test_a_credential_takes_the_place_of_the_key_file(tmp_path):
     credential = tmp_path / "given" / "ilot-raw"
     credential.write_bytes(b"c" * 32)
     credential.chmod(0o400)
-    assert keys.root("key-file", tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path / "given")}) == b"c" * 32
-    assert keys.lying(tmp_path) == []
+    assert keys.root_key("key-file", tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path / "given")}) == b"c" * 32
+    assert keys.existing_keys(tmp_path) == []
 
 
 def test_a_key_file_that_others_may_read_or_that_is_cut_short_is_refused_and_not_replaced(tmp_path):
@@ -40,52 +40,52 @@ def test_a_key_file_that_others_may_read_or_that_is_cut_short_is_refused_and_not
     path.write_bytes(b"k" * 31)
     path.chmod(0o600)
     with pytest.raises(ConfigError, match="31 bytes, not 32"):
-        keys.root("key-file", tmp_path, {})
+        keys.root_key("key-file", tmp_path, {})
     path.write_bytes(b"k" * 32)
     path.chmod(0o644)
     with pytest.raises(ConfigError, match="can be read by others"):
-        keys.root("key-file", tmp_path, {})
+        keys.root_key("key-file", tmp_path, {})
     assert path.read_bytes() == b"k" * 32
 
 
 def test_a_disk_that_takes_no_key_is_said(tmp_path):
     with pytest.raises(DiskRefuses, match=r"raw\.key cannot be written"):
-        keys.root("key-file", tmp_path / "nowhere", {})
+        keys.root_key("key-file", tmp_path / "nowhere", {})
 
 
 def test_a_machine_without_tools_or_chip_is_told_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.delenv("TPM2TOOLS_TCTI", raising=False)
     monkeypatch.setattr(tpm, "which", lambda name: None)
     with pytest.raises(NotReady, match="apt install tpm2-tools"):
-        keys.root("tpm", tmp_path)
+        keys.root_key("tpm", tmp_path)
     monkeypatch.setattr(tpm, "which", lambda name: name)
     monkeypatch.setattr(tpm, "DEVICE", tmp_path / "tpmrm0")
     with pytest.raises(NotReady, match="no TPM"):
-        keys.root("tpm", tmp_path)
-    assert keys.lying(tmp_path) == []
+        keys.root_key("tpm", tmp_path)
+    assert keys.existing_keys(tmp_path) == []
 
 
 def test_a_tpm_gives_the_key_back_after_a_restart_and_another_one_does_not(short_path, tmp_path, monkeypatch):
     with chip(short_path / "a", monkeypatch):
-        made = keys.root("tpm", tmp_path)
+        made = keys.root_key("tpm", tmp_path)
         assert len(made) == 32
-        assert [keys.root("tpm", tmp_path) for _ in range(3)] == [made] * 3  # nothing is left loaded in the chip
+        assert [keys.root_key("tpm", tmp_path) for _ in range(3)] == [made] * 3  # nothing is left loaded in the chip
     assert made not in (tmp_path / "raw.tpm").read_bytes()
     assert (tmp_path / "raw.tpm").stat().st_mode & 0o777 == 0o600
     with chip(short_path / "a", monkeypatch):  # the board was switched off and on
-        assert keys.root("tpm", tmp_path) == made
+        assert keys.root_key("tpm", tmp_path) == made
     with chip(short_path / "b", monkeypatch):  # the card is in another board
         with pytest.raises(NotReady, match=r"another machine.*remove .*raw\.tpm"):
-            keys.root("tpm", tmp_path)
+            keys.root_key("tpm", tmp_path)
         assert (tmp_path / "raw.tpm").exists()
 
 
 def test_a_tpm_that_was_cleared_gives_nothing_back(short_path, tmp_path, monkeypatch):
     with chip(short_path / "a", monkeypatch):
-        keys.root("tpm", tmp_path)
+        keys.root_key("tpm", tmp_path)
         subprocess.run(["tpm2_clear"], check=True, capture_output=True)
         with pytest.raises(NotReady, match="integrity check failed"):
-            keys.root("tpm", tmp_path)
+            keys.root_key("tpm", tmp_path)
 
 
 def test_the_secret_never_travels_to_or_from_the_tpm_in_clear(short_path, tmp_path, monkeypatch):
@@ -162,4 +162,4 @@ def test_a_blob_that_no_tpm_made_is_refused_before_any_tool_is_asked(tmp_path, m
         tpm.unseal(blob, keys.LABEL)
     (tmp_path / "raw.tpm").write_bytes(blob)
     with pytest.raises(NotReady, match=r"raw\.tpm is damaged: remove it"):
-        keys.root("tpm", tmp_path)
+        keys.root_key("tpm", tmp_path)

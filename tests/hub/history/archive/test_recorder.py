@@ -255,7 +255,7 @@ async def test_what_a_broken_twin_forgets_when_the_disk_refuses_is_seen(tmp_path
     async with Disk(tmp_path) as disk:
         for n in range(40):
             disk.say(START + n, n)
-        real = recorder.RawDisk._write
+        real = recorder.RawArchive._write
 
         async def forgets(self, root):
             try:
@@ -264,7 +264,7 @@ async def test_what_a_broken_twin_forgets_when_the_disk_refuses_is_seen(tmp_path
                 self._waiting, self._bytes = [], 0
                 raise
 
-        monkeypatch.setattr(recorder.RawDisk, "_write", forgets)
+        monkeypatch.setattr(recorder.RawArchive, "_write", forgets)
         with monkeypatch.context() as patch:
             patch.setattr(folder_module, "write_atomically", refuse)
             await disk.write()

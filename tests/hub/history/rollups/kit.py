@@ -4,12 +4,12 @@ from decimal import Decimal
 
 from hub.core.model import Device, Meter, MeterSwap, Metric, Place, Quality
 from hub.core.store import Store
-from hub.history.latest import Live
+from hub.history.latest import LatestValues
 from hub.history.memory import History
-from hub.history.recorder import Observer
+from hub.history.recorder import HistoryRecorder
 from hub.history.rollups import Calendar
 from hub.history.rollups.recorder import Rollups
-from hub.history.rollups.tables import SCHEMA, Memory
+from hub.history.rollups.tables import SCHEMA, RollupTables
 from hub.sdk.testing import ManualClock
 
 H = 3600
@@ -48,7 +48,7 @@ class Hub:
         self.path, self.clock = path, ManualClock(now)
         self.places = {place.id: place for place in places}
         self._options = {"timezone": timezone, "budget": budget, "life": life, **options}
-        self.live = Live()
+        self.live = LatestValues()
         self.slots = {}
 
     async def __aenter__(self):
@@ -57,7 +57,7 @@ class Hub:
         self.history = History(options.pop("budget"))
         self.store = await Store.open(self.path / "store.db", KEY)
         self.file = await Store.open(self.path / "rollups.db", KEY, SCHEMA)
-        self.memory = Memory(self.file, self.store)
+        self.memory = RollupTables(self.file, self.store)
         self.rollups = Rollups(
             self.memory,
             self.history,
@@ -67,7 +67,7 @@ class Hub:
             **options,
         )
         await self.rollups.load()
-        self.observer = Observer(self.rollups, self.clock)
+        self.observer = HistoryRecorder(self.rollups, self.clock)
         self.views = self.rollups.views
         return self
 

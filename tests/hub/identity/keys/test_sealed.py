@@ -66,7 +66,7 @@ def run(*words: str, state: StateDir) -> Result:
 def test_sealed_keys_are_the_same_keys_and_no_byte_of_them_is_in_a_file(state: StateDir, board: None) -> None:
     had, secrets = keys.load(state.keys, {}), secrets_of(state.keys)
     pem = had.tls_key.read_bytes()
-    keys.hold_by_tpm(state.keys)
+    keys.move_to_tpm(state.keys)
     assert [path.name for path in state.keys.iterdir()] == [SEALED]
     assert stat.S_IMODE((state.keys / SEALED).stat().st_mode) == 0o600
     assert not any(secret in (state.keys / SEALED).read_bytes() for secret in secrets)
@@ -74,14 +74,14 @@ def test_sealed_keys_are_the_same_keys_and_no_byte_of_them_is_in_a_file(state: S
     assert (found.identity_public, found.store_key) == (had.identity_public, had.store_key)
     assert found.tls_key.read_bytes() == found.tls_key.read_bytes() == pem
     assert Path(os.readlink(found.tls_key)).name.startswith("memfd:")
-    keys.hold_by_tpm(state.keys)  # again: nothing to do
-    keys.hold_in_files(state.keys)
+    keys.move_to_tpm(state.keys)  # again: nothing to do
+    keys.move_to_files(state.keys)
     assert sorted(path.name for path in state.keys.iterdir()) == sorted(keys.FILES.values())
     assert secrets_of(state.keys) == secrets
 
 
 def test_the_key_in_memory_opens_a_client_certificate_and_no_child_inherits_it(state: StateDir, board: None) -> None:
-    keys.hold_by_tpm(state.keys)
+    keys.move_to_tpm(state.keys)
     path = keys.load(state.keys, {}).tls_key
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     certificate = state.path / "hub.crt"
@@ -127,11 +127,11 @@ def test_in_another_board_nothing_opens_and_what_to_do_is_said(
     state: StateDir, short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with chip(short_path / "a", monkeypatch):
-        keys.hold_by_tpm(state.keys)
+        keys.move_to_tpm(state.keys)
     with chip(short_path / "a", monkeypatch):  # switched off and on
         keys.load(state.keys, {})
     with chip(short_path / "b", monkeypatch):
-        for way in (lambda: keys.load(state.keys, {}), lambda: keys.hold_in_files(state.keys)):
+        for way in (lambda: keys.load(state.keys, {}), lambda: keys.move_to_files(state.keys)):
             with pytest.raises(NotReady, match=r"sealed\.tpm: the TPM refuses .*restore the state backup"):
                 way()
         assert [path.name for path in state.keys.iterdir()] == [SEALED]
@@ -188,7 +188,7 @@ def test_a_tpm_that_does_not_give_back_what_it_sealed_changes_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(tpm, "unseal", unseal)
         with pytest.raises(NotReady, match="nothing was changed" if fault == "something else" else "does not answer"):
-            keys.hold_by_tpm(state.keys)
+            keys.move_to_tpm(state.keys)
     assert sorted(path.name for path in state.keys.iterdir()) == sorted(keys.FILES.values())
     assert secrets_of(state.keys) == before, "the hub starts as ever"
 
@@ -198,7 +198,7 @@ def test_a_cut_at_any_moment_leaves_keys_that_work_and_the_same_command_ends_it(
     tmp_path: Path, openly: None, way: str
 ) -> None:
     """Before each call that changes a file the power goes. What is half shredded by then is noise."""
-    work = {"seal": keys.hold_by_tpm, "unseal": keys.hold_in_files}[way]
+    work = {"seal": keys.move_to_tpm, "unseal": keys.move_to_files}[way]
 
     class Cut(BaseException):
         pass
@@ -239,7 +239,7 @@ def test_a_credential_takes_the_place_of_a_sealed_key_and_where_all_three_come_s
     other = keys.create(tmp_path / "other")
     given_ = tmp_path / "given"
     given_.mkdir()
-    keys.hold_by_tpm(state.keys)
+    keys.move_to_tpm(state.keys)
 
     def give(name: str) -> None:
         (given_ / f"ilot-{name}").write_bytes((tmp_path / "other" / keys.FILES[name]).read_bytes())
@@ -312,7 +312,7 @@ def test_doctor_advises_no_enrolment_where_only_the_tpm_is_silent(
     from hub.cli.doctor import link_check as way
     from hub.identity import enrolment
 
-    keys.hold_by_tpm(state.keys)
+    keys.move_to_tpm(state.keys)
 
     def silent(blob: bytes, label: bytes) -> bytes:
         raise NotReady("tpm2_load does not answer")
@@ -328,7 +328,7 @@ def test_doctor_advises_no_enrolment_where_only_the_tpm_is_silent(
 
 def test_doctor_says_who_could_read_the_keys(state: StateDir, board: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _keys(state.path).state == NOTE
-    keys.hold_by_tpm(state.keys)
+    keys.move_to_tpm(state.keys)
     assert _keys(state.path).state == OK
     (state.keys / "tls.pem").touch()
     assert (_keys(state.path).state, "tls.pem" in _keys(state.path).says) == (WRONG, True)
@@ -351,16 +351,16 @@ def test_key_files_that_a_restoration_set_aside_or_a_power_cut_left_are_named_wi
     assert all((state.path / name).exists() for name in left), "they may be of another hub: a person says"
     assert all(str(state.path / name) in _keys(state.path).says for name in left)
     assert _keys(state.path).state == WRONG
-    assert not keys.nowhere_else(state.keys), "nor does a report say so"
+    assert not keys.only_in_tpm(state.keys), "nor does a report say so"
     subprocess.run(["shred", "-u", *destroyed.split()], check=True)
     assert json.loads(run("show", state=state).output)["problem"] == ""
     assert _keys(state.path).state == OK
-    assert keys.nowhere_else(state.keys)
+    assert keys.only_in_tpm(state.keys)
     (state.keys / "tls.pem").touch()
-    assert not keys.nowhere_else(state.keys)
+    assert not keys.only_in_tpm(state.keys)
 
 
 def test_a_factory_reset_destroys_what_the_tpm_sealed(state: StateDir, board: None) -> None:
-    keys.hold_by_tpm(state.keys)
+    keys.move_to_tpm(state.keys)
     assert factory_reset.reset(state).keys == [f"keys/{SEALED}"]
     assert not (state.keys / SEALED).exists()

@@ -13,7 +13,7 @@ from hub.operations.crisis.sampling.inventory import Sources, _rounded, _snapped
 from hub.operations.crisis.sampling.model import DOWNLINK, POLL, Item, SamplingRequest
 from hub.operations.crisis.sampling.planner import plan
 from hub.operations.crisis.sampling.reasons import EN, FR
-from hub.plugin_host.poll_scheduler import Paces
+from hub.plugin_host.poll_scheduler import PollScheduler
 from hub.plugin_host.registry import Registry
 from hub.sdk.sampling import Sampling
 from hub.sdk.testing import ManualClock
@@ -54,7 +54,7 @@ class House:
         self.cut: set[str] = set()
         self.stopped: set[str] = set()
         self.former: dict[str, float] = {}
-        self.paces, self.clock = Paces(), ManualClock()
+        self.paces, self.clock = PollScheduler(), ManualClock()
 
     def put(self, device: str, integration: str, kind: str, pack: str = "") -> None:
         self.devices.append(Device(id=device, integration=integration, place=device[-4:], pack=pack))

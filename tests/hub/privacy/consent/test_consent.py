@@ -14,9 +14,9 @@ import pytest
 from hub.core.disk.sqlite import connect, place
 from hub.core.errors import DecodeError, StorageError
 from hub.core.store import SCHEMA, Store
-from hub.privacy.consent import ConsentRefused, ConsentService, Memory
+from hub.privacy.consent import ConsentRefused, ConsentService, ConsentTables
 from hub.privacy.consent.erasure_rows import SHAPE
-from hub.privacy.erasure_requests import SELDOM_S, SOON_S, Erasing
+from hub.privacy.erasure_requests import SELDOM_S, SOON_S, ErasureRequests
 from hub.privacy.rules_engine import compile_privacy
 from hub.privacy.rules_engine.policy import IDENTIFIERS
 from hub.privacy.rules_engine.pseudonyms import group_name
@@ -45,7 +45,7 @@ class House:
 
     def __init__(self, store):
         self.store, self.path = store, Path(uses={"classes": "logement"}, rules=rules())
-        self.memory, self.timezone = Memory(store), "Europe/Paris"
+        self.memory, self.timezone = ConsentTables(store), "Europe/Paris"
         self.forgotten, self.orders = [], 0
         self.desk = self.make_desk()
         self.calls = self.desk.calls()
@@ -301,7 +301,7 @@ class Alerts:
 class Road:
     def __init__(self, house):
         self.backend, self.buffer, self.clock, self.up = Backend(), Alerts(), house.path.clock, True
-        self.erasing = Erasing(
+        self.erasing = ErasureRequests(
             house.memory, self.buffer, self.clock, http=self.backend, url="https://backend/", up=lambda: self.up
         )
 

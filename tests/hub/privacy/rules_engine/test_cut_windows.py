@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from hub.core.counters import Counts
 from hub.core.metric_catalogue import METRICS
-from hub.privacy.rules_engine import Gather, Unfinished, Windows
+from hub.privacy.rules_engine import OpenWindows, Windows, WindowSpec
 from hub.privacy.rules_engine.open_windows import PREFIX
 from hub.privacy.rules_engine.windows import GRACE_S, published
-from hub.privacy.window_publisher import Protecting
+from hub.privacy.window_publisher import WindowPublisher
 from tests.hub.path_kit import ListedBuffer
 
 WINDOW = 60.0
-DOOR = Gather("door", WINDOW, "sum", count=True, total=True)
+DOOR = WindowSpec("door", WINDOW, "sum", count=True, total=True)
 ZONES = ("hall", "cour")
 
 
@@ -71,14 +71,14 @@ class House:
             self.counts.add,
             monotonic=self.clock.monotonic,
             sure=self.clock.sure,
-            unfinished=Unfinished(self.local, remember),
+            unfinished=OpenWindows(self.local, remember),
         )
         if self.twin == "as-whole":
             self.windows._since = lambda cell: 1.0  # type: ignore[method-assign]
             self.windows._unfinished.cut = lambda unit, start: False  # type: ignore[method-assign]
         self.windows.follow([DOOR])
         privacy = SimpleNamespace(windows=self.windows, rules=(), consents=())
-        self.protecting = Protecting(privacy, self.buffer, self.clock)  # type: ignore[arg-type]
+        self.protecting = WindowPublisher(privacy, self.buffer, self.clock)  # type: ignore[arg-type]
 
     def say(self, zone: str, people: int, *, heard: bool = True) -> None:
         now = self.clock.now()
@@ -270,7 +270,7 @@ def test_another_rule_cuts_what_the_former_one_had_begun_and_the_same_rule_read_
     start = begun(house)
     house.windows.follow([DOOR])
     house.say("hall", 12)
-    other = Gather("door", WINDOW, "max", count=True)
+    other = WindowSpec("door", WINDOW, "max", count=True)
     kept = House()
     kept_start = begun(kept)
     kept.windows.follow([other])

@@ -17,7 +17,7 @@ from hub.core.errors import HubError
 from hub.core.metric_catalogue import METRICS
 from hub.privacy.rules_engine import Privacy, compile_privacy
 from hub.privacy.rules_engine.register import dpia_markdown, processings, register_csv, register_markdown
-from hub.privacy.window_publisher import Protecting
+from hub.privacy.window_publisher import WindowPublisher
 from hub.rpc.privacy import Declaring
 from hub.sdk.testing import ManualClock
 from tests.hub.path_kit import ListedBuffer
@@ -126,7 +126,7 @@ def declaring(made, clock=None):
     return Declaring(
         made,
         privacy,
-        Protecting(privacy, ListedBuffer(), clock),
+        WindowPublisher(privacy, ListedBuffer(), clock),
         Counts(),
         clock,
         METRICS,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from hub.automation.commands.policy import CALLED, ROLES, Order, WriteRefused, judge
+from hub.automation.commands.policy import CALLED, ROLES, Order, WriteRefused, check_order
 from hub.core.errors import HubError
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Writable
@@ -64,14 +64,14 @@ def test_every_command_that_is_refused_says_why_in_french(wrong: dict[str, Any])
     last = wrong.pop("last", None)
     order = Order(**{**GOOD, **wrong})
     with pytest.raises(WriteRefused) as refused:
-        judge(order, LAMP, METRICS.get(order.metric), last, 100.0)
+        check_order(order, LAMP, METRICS.get(order.metric), last, 100.0)
     assert french(str(refused.value)), refused.value
 
 
 @pytest.mark.parametrize("role", ROLES[:-1])
 def test_a_role_that_does_not_write_is_named_as_each_language_has_it(role: str) -> None:
     with pytest.raises(WriteRefused) as refused:
-        judge(Order(**{**GOOD, "role": role}), LAMP, METRICS["setpoint"], None, 100.0)
+        check_order(Order(**{**GOOD, "role": role}), LAMP, METRICS["setpoint"], None, 100.0)
     said = str(refused.value)
     assert said.endswith(f"is written by an administrator, not by {CALLED[role]}")
     assert CALLED[role].split()[1] == word(f"role-{role}", "en")
@@ -90,6 +90,6 @@ def test_a_role_that_does_not_write_is_named_as_each_language_has_it(role: str) 
 def test_bounds_are_told_in_units_as_people_write_them(unit: str, value: float, english: str, said: str) -> None:
     metric = structs.replace(METRICS["setpoint"], unit=unit)
     with pytest.raises(WriteRefused) as refused:
-        judge(Order(**{**GOOD, "value": value}), LAMP, metric, None, 100.0)
+        check_order(Order(**{**GOOD, "value": value}), LAMP, metric, None, 100.0)
     assert str(refused.value) == english
     assert plain_spaces(french(english)) == said
