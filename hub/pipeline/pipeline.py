@@ -39,14 +39,15 @@ class Observer(Protocol):
 
     def see(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None: ...
     def hold(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None:
-        """The same, for a report that came less than OBSERVED_S after the last one of its slot."""
+        """Receive a report that came less than OBSERVED_S after the last one of its slot."""
         ...
 
 
 class Pipeline:
-    """One a hub. `device` tells which device an id names, None when it is not admitted. `guard`, `decisions` and
-    `events` are the gate's: without them nobody looks for clones, decides about strangers, or is told. `observer` is
-    history's; `hold` and `hold_sealed` queue what strangers said (`hub.pipeline.admission.strangers`)."""
+    """The path of all reports of one hub. `device` returns the device of an id, None when it is not admitted. Without
+    `guard` nothing looks for clones, without `decisions` nobody decides about strangers, without `events` nobody is
+    told. `observer` is history's; `hold` and `hold_sealed` queue what strangers said
+    (`hub.pipeline.admission.strangers`)."""
 
     def __init__(
         self,
@@ -91,7 +92,8 @@ class Pipeline:
 
     async def emit(self, integration: str, report: Report, *, durable: bool = False) -> None:
         """Accept one report of an integration instance. With `durable`, return after the fdatasync of all that came
-        before and of this report, kept or not: one that was told before may still be on its way to the disk."""
+        before and of this report, kept or not: an earlier one with the same value may still be on its way to the
+        disk."""
         if self._buffer.full:
             await self._buffer.room()
         with self._buffer.together():
@@ -120,9 +122,9 @@ class Pipeline:
             await self._buffer.flush()
 
     def accept(self, integration: str, report: Report, *, past: bool = False) -> bool:
-        """The path itself, without waiting. True when the report was appended, or spared by its strategy; False when
-        it was kept out (and counted). `past`: it was said long ago and waited; no rule looks at it, and it is not what
-        the device said last. Raises PluginError when the integration speaks for a device not its own."""
+        """Take one report from admission to the buffer, without waiting. Returns True when it was appended, or spared
+        by its strategy; False when it was kept out (and counted). `past`: a report that waited for long: no rule sees
+        it, and it is not the device's latest. Raises PluginError when the integration speaks for another's device."""
         # admission: known, its own, fresh
         plan = self._plans.get(report.device) or self._admit(integration, report)
         if plan is None:
@@ -245,7 +247,7 @@ class Pipeline:
         return report, date, date, True, clock.exact()
 
     def _not_its_own(self, integration: str, device: Device) -> PluginError:
-        """An integration spoke for a device of another: a bug of it, or somebody who pretends."""
+        """Return the error of an integration that spoke for a device of another: a bug, or an impostor."""
         self._counts.add("not-its-own", integration)
         self.strangers.tell(TWO_PATHS, device.id, {"integration": integration, "own": device.integration})
         return not_its_own(integration, device)
@@ -253,15 +255,16 @@ class Pipeline:
     def _position(
         self, plan: Plan, moving: PositionPolicy, position: Position, time_ms: int, sure: bool, trust: TrustClass
     ) -> Position | None:
-        """The position that may stand in the rows of its device. What of it leaves by itself, coarse and without a
-        name, is appended."""
+        """Return the position that may stand in the rows of the device. What leaves of it separately, coarse and
+        without a name, is appended."""
         cut = moving.cut(position, self._planner.privacy.nobody(plan.subject), time_ms, sure, trust)
         if cut is not None:
             self._buffer.append(cut)
         return moving.own(position)
 
     def _fresh(self, plan: Plan, integration: str, report: Report, counter: int) -> bool:
-        """Whether this counter of an authenticated report is new; otherwise it is evidence."""
+        """Return whether the counter of an authenticated report is new. Otherwise it is counted, and kept as
+        evidence."""
         guard, watch = self._guard, plan.watch
         freshness = self._replay.judge(plan.window, counter)
         if freshness is Freshness.FRESH:
@@ -277,39 +280,39 @@ class Pipeline:
         return False
 
     def _plausible(self, report: Report, wrong: Collection[str]) -> Report:
-        """The same without these values, which no such device can measure."""
+        """Return the report without these values, which no such device can measure."""
         self._counts.add("implausible", report.device, len(wrong))
         kept = {key: value for key, value in report.values.items() if key not in wrong}
         return msgspec.structs.replace(report, values=kept)
 
     def recompile(self, device: str | None = None) -> None:
-        """Forget compiled plans (of one device, or all): something they were compiled from has changed."""
+        """Drop compiled plans of one device, or of all: something they were compiled from has changed."""
         if device is None:
             self._plans.clear()
         else:
             self._plans.pop(device, None)
 
     def admit(self, device: str) -> None:
-        """A device is admitted, or admitted differently, from now on: it waits no longer."""
+        """Admit a device from now on, or under changed terms: it leaves the quarantine."""
         self.recompile(device)
         self._quarantine.release(device)
 
     def forget(self, device: str) -> None:
-        """A device is not admitted any more, or under another key; what was doubtful of it goes with that."""
+        """Forget a device that is no longer admitted, or has another key, with the doubts about it."""
         self.recompile(device)
         if self._guard is not None:
             self._guard.clear(device)
         self._quarantine.clear(device)
 
     def stale(self, device: str, proof: Proof) -> None:
-        """An integration that keeps counters itself had an authentic frame of a device whose counter is not new."""
+        """Record an authentic frame whose counter is not new, for an integration that keeps counters itself."""
         plan = self._plans.get(device)
         if self._guard is not None and plan is not None and plan.watch is not None and proof.counter is not None:
             self._guard.stale(plan.watch, proof.counter, Report(device=device, values={}, proof=proof))
 
     def heard_elsewhere(self, candidate: Candidate, own: str) -> None:
-        """A device of another integration, `own`, was heard here: nothing of it is taken. Two adapters may hear one
-        device; what the owner says is too far apart may not."""
+        """Count a frame of a device that belongs to another integration, `own`: nothing of it is taken. Two adapters
+        may hear one device; those that the owner declared too far apart may not."""
         self._counts.add("heard-elsewhere", candidate.integration)
         plan = self._plans.get(candidate.id)
         if self._guard is not None and plan is not None and plan.watch is not None:

@@ -1,4 +1,4 @@
-"""What a report of one device goes through, compiled once at first sight and again when anything changes.
+"""Plans: everything about a report that depends on its device and metrics only, compiled once and again after a change.
 
 The hot path looks a plan up by device and a shape by the report's metric keys; all questions whose answer does
 not depend on the value (is the metric known, may it be kept, what are its bounds, which columns does it become)
@@ -16,7 +16,7 @@ import msgspec
 from hub.automation.rules import RuleBinding, Rules
 from hub.core.model import Device, Metric, Place, Proof, Quality, TrustClass, Value
 from hub.core.plausibility import ValueCheck
-from hub.history.latest import LatestValues, Slot
+from hub.history.latest import Live, Slot
 from hub.pipeline.admission.guard import Guard, Watch
 from hub.pipeline.admission.replay import ReplayWindows
 from hub.pipeline.admission.trust import trust_class
@@ -28,17 +28,17 @@ from hub.privacy.rules_engine.policy import column as column_of
 from hub.protocol.records.rows import Column, Shape, Subject
 
 MOST_SHAPES = 4096
-"""Shapes that devices of one kind share."""
+"""Limit of shapes that devices of one kind share."""
 
 MOST_COMBINATIONS = 32
-"""Of metrics that strategies let through, for one device."""
+"""Limit of combinations of metrics that strategies let through, per device."""
 
 
 class ShapePlan(ValueCheck):
-    """One set of metrics a device reports. `keep` is None when every value is kept as it came, `rules` when every
-    value kept goes further; else it has one for each column, None for those that always do. `tap` is what rules
-    look at, None where no rule does; `veil` what privacy does to values that are not kept as they came, None where it
-    does nothing; `withheld` what is left out, as it is counted."""
+    """Plan for one set of metrics of a device. `keep` is None when every value is kept unchanged; `rules` is None when
+    every kept value goes further, else it has a strategy per column, None for columns that always do. `tap` binds the
+    automation rules that look at it, None where none does; `veil` is the privacy filter, None where it does nothing;
+    `withheld` counts what is left out, by reason."""
 
     __slots__ = ("keep", "rules", "shape", "slot", "tap", "unknown", "veil", "withheld")
 
@@ -66,7 +66,7 @@ class ShapePlan(ValueCheck):
 
 
 class Plan:
-    """One admitted device: its subject (what TABLE records say of it), trust and shapes."""
+    """Plan for one admitted device: its subject (as TABLE records name it), its trust and its shapes."""
 
     __slots__ = (
         "_compile", "_protected", "_sent", "device", "metrics", "position", "pulse", "shapes", "subject", "watch",
@@ -98,7 +98,7 @@ class Plan:
         self._sent: dict[str, Sent] = {}
 
     def shape(self, keys: tuple[str, ...]) -> ShapePlan:
-        """The compiled shape for these metric keys, in this order."""
+        """Return the compiled shape for these metric keys, in this order."""
         shape = self.shapes.get(keys)
         if shape is None:
             if len(self.shapes) >= 256:  # a device that never says the same twice must not fill the RAM
@@ -107,7 +107,7 @@ class Plan:
         return shape
 
     def due(self, shape: ShapePlan, values: tuple[Value, ...], quality: Quality, time: float) -> dict[str, Value]:
-        """The values, in the order of the shape's columns, that go further by their strategies; they count as sent."""
+        """Return the values that go further by their strategies, in the order of the columns. They count as sent."""
         due = {}
         for column, value, strategy in zip(shape.shape.columns, values, shape.rules or (), strict=True):
             if strategy is None or strategy.due(self._sent.get(column.metric), value, quality, time):
@@ -116,8 +116,9 @@ class Plan:
         return due
 
     def rows(self, due: dict[str, Value]) -> Iterator[tuple[ShapePlan, tuple[Value, ...]]]:
-        """What goes further, as the rows to store: one, or one a metric where that combination is one too many. Each
-        combination costs a description in the buffer, and a device of 20 metrics has a million of them."""
+        """Split the values that go further into rows to store: one row, or one per metric where that combination is new
+        and there are too many. Each combination costs a description in the buffer, and a device of 20 metrics has a
+        million of them."""
         keys = tuple(due)
         if keys in self.shapes or len(self.shapes) < MOST_COMBINATIONS:
             yield self.shape(keys), tuple(due.values())
@@ -130,7 +131,7 @@ class Plan:
 
 
 class Declared(msgspec.Struct, frozen=True):
-    """What a plugin declared of one device: its model, its firmware, its metrics beyond the catalogue."""
+    """Declaration of a plugin about one device: model, firmware, metrics beyond the catalogue."""
 
     model: str = ""
     firmware: str = ""
@@ -138,9 +139,8 @@ class Declared(msgspec.Struct, frozen=True):
 
 
 class Planner:
-    """Compiles plans from what the hub knows. `metrics` is the catalogue with what plugins add to it; `levels` are the
-    report strategies above the device's own, for an integration instance; `declared` holds what plugins declared, by
-    device."""
+    """Compiles plans. `metrics` is the catalogue with what plugins add to it; `levels` returns the report strategies
+    above the device's own for an integration instance; `declared` holds the declarations of plugins, by device."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class Planner:
         metrics: Mapping[str, Metric],
         place: Callable[[str], Place | None],
         privacy: Privacy,
-        live: LatestValues,
+        live: Live,
         replay: ReplayWindows,
         protected: Callable[[str], bool],
         levels: Callable[[str], tuple[Level, ...]] = lambda integration: (),
@@ -167,7 +167,8 @@ class Planner:
         self.declared: dict[str, Declared] = {}
 
     def declare(self, device: str, model: str = "", firmware: str = "", metrics: Iterable[Metric] = ()) -> bool:
-        """Add to what is declared of a device. Whether that changed anything: then it is to be compiled anew."""
+        """Add to the declaration of a device. Returns whether that changed anything: the device's plans are then to be
+        compiled again."""
         before = self.declared.get(device, Declared())
         after = Declared(
             model or before.model, firmware or before.firmware, {**before.metrics, **{m.key: m for m in metrics}}
@@ -203,13 +204,14 @@ class Planner:
         )
 
     def _of(self, declared: Declared) -> Mapping[str, Metric]:
-        """The metrics of a device. Not a copy of the catalogue, which is 13 KiB, for each."""
+        """Return the metrics of a device. Without a declaration it is the catalogue itself: a copy takes 13 KiB per
+        device."""
         if not declared.metrics:
             return self._metrics
         return ChainMap(declared.metrics, cast("dict[str, Metric]", self._metrics))  # which nobody writes through it
 
     def reseat(self, device: Device) -> None:
-        """What a device said last is shown on only as far as it may be kept where it stands now."""
+        """Show the latest values of a device only as far as they may be kept where it stands now."""
         place = self._place(device.place)
         zone = place.zone if place else ""
 
@@ -220,7 +222,7 @@ class Planner:
         self._live.reseat(device, may_show)
 
     def reconfigure(self, *, protected: Callable[[str], bool], levels: Callable[[str], tuple[Level, ...]]) -> None:
-        """What the configuration says by now; plans compiled from now on go by it."""
+        """Compile plans by this configuration from now on."""
         self._protected, self._levels = protected, levels
 
     def use_rules(self, rules: Rules | None) -> None:
@@ -228,11 +230,11 @@ class Planner:
         self._rules = rules
 
     def metric(self, device: str, key: str) -> Metric | None:
-        """What is known of a device's metric: declared for it, or of the catalogue."""
+        """Return a metric by key: declared for the device, or of the catalogue; None when it is unknown."""
         return self.declared.get(device, Declared()).metrics.get(key) or self._metrics.get(key)
 
     def may_keep(self, metric: Metric, zone: str) -> bool:
-        """May readings of this metric in this zone leave RAM as they are?"""
+        """Return whether readings of this metric in this zone may leave memory unchanged."""
         return self._privacy.may_keep(metric, zone)
 
     @property

@@ -1,4 +1,5 @@
-"""Pulse counters and raw registers to the index that the meter's own dial shows. Pure but for the memory it is given.
+"""Pulse counters: raw registers converted to the index that the meter's own dial shows. Pure but for the memory it is
+given.
 
 Pulse weight, initial index and corrections belong to the place (`places: … pulse:`): the hardware that counts there may
 be replaced, roll over or start anew, and the meter itself may be. In words:
@@ -24,16 +25,17 @@ from hub.core.model import Correction, Place, Pulse, Quality, Report, Value
 
 PREFIX = "pulse/"
 POINTS, POINT_S = 72, 3600.0
-"""Former readings that are kept, one an hour: a correction may be written three days late."""
+"""Former readings that are kept, one an hour: a correction may be entered three days late."""
 BACKWARDS = 4
-"""A register that rolls over comes out within this part of its range; one that comes out higher started anew."""
+"""A register that falls is taken for a roll-over when it comes out within 1/BACKWARDS of its range; else it
+restarted."""
 
 Remember = Callable[[str, Any], None]
 
 
 class Count(msgspec.Struct, frozen=True):
-    """Where a place's counter stands. `raw` is what `device` said last, at `time` (Unix seconds, None while the clock
-    was not sure); `total` what was counted since the first reading; decimals as text."""
+    """State of a place's counter. `raw` is the last register of `device`, at `time` (Unix seconds, None while the clock
+    was not sure); `total` the pulses since the first reading; decimals as text."""
 
     device: str
     raw: str
@@ -42,8 +44,8 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class Past(msgspec.Struct, frozen=True):
-    """Former readings (time, total), oldest first, and by date of a correction the total it holds from. `whole`: the
-    first of them is the first reading ever."""
+    """History of a place's counter: former readings (time, total), oldest first, and for each date of a correction the
+    total from which it holds. `whole`: the first of them is the first reading ever."""
 
     points: list[tuple[float, str]] = []
     marks: dict[str, str] = {}
@@ -51,8 +53,8 @@ class Past(msgspec.Struct, frozen=True):
 
 
 class Moved(NamedTuple):
-    """The counter after a reading: `total` belongs to the reading, `after` is None when it moves nothing (a former
-    reading, which comes late). `reason` to count, "" when all is well."""
+    """Counter after a reading. `total` belongs to the reading; `after` is None when the reading is a former one and
+    moves nothing; `reason` is to be counted, "" when all is well."""
 
     after: Count | None
     total: Decimal
@@ -62,8 +64,8 @@ class Moved(NamedTuple):
 def advance(
     pulse: Pulse, count: Count | None, device: str, raw: Decimal, time: float | None, *, live: bool
 ) -> Moved | None:
-    """A reading of the raw register, `latest` when it is of now, whatever the clock did. None for a former reading that
-    cannot have been."""
+    """Apply a reading of the raw register. `live`: it is of now, whatever the clock did. Returns None for a former
+    reading that is impossible."""
     if count is None:
         start = pulse.initial_raw
         total = raw - start if start is not None and raw >= start else Decimal(0)
@@ -87,7 +89,7 @@ def advance(
 
 
 def _past_zero(step: Decimal, wraps: int | None) -> Decimal:
-    """A step down, taken as one up over the end of the register."""
+    """Take a step down as a step up over the end of the register."""
     return step + wraps if step < 0 and wraps is not None and step + wraps >= 0 else step
 
 
@@ -96,7 +98,7 @@ def _count(device: str, raw: Decimal, total: Decimal, time: float | None) -> Cou
 
 
 def note(past: Past, count: Count) -> Past:
-    """Keep a reading now and then."""
+    """Keep one reading an hour."""
     if count.time is None or (past.points and count.time < past.points[-1][0] + POINT_S):
         return past
     points = [*past.points, (count.time, count.total)]
@@ -104,8 +106,8 @@ def note(past: Past, count: Count) -> Past:
 
 
 def mark(pulse: Pulse, past: Past, before: Count | None, now: Count) -> tuple[Past, int]:
-    """Settle the corrections whose date has come: from which total each holds. And how many cannot be: nobody remembers
-    what was counted then."""
+    """Fix the total from which each correction holds, once its date has come. Also returns how many cannot be fixed
+    because no reading of that time is remembered."""
     if now.time is None:
         return past, 0
     marks, lost = dict(past.marks), 0
@@ -137,7 +139,7 @@ def _total_at(correction: Correction, pulse: Pulse, past: Past, before: Count | 
 
 
 def index(pulse: Pulse, past: Past, total: Decimal, time: float | None) -> Decimal:
-    """The dial at that moment, in the metric's unit."""
+    """Return the dial's value at that moment, in the metric's unit."""
     value, weight, since = pulse.initial, pulse.weight, Decimal(0)
     for correction in pulse.corrections:
         held = past.marks.get(repr(correction.at))
@@ -149,8 +151,8 @@ def index(pulse: Pulse, past: Past, total: Decimal, time: float | None) -> Decim
 
 
 class Pulses:
-    """The places whose counters have a weight. `remember(key, value)` makes a change ride on the next commit;
-    `counted(reason, place)` counts what should be looked at."""
+    """The places whose counters have a weight. `remember(key, value)` writes a change with the next commit;
+    `counted(reason, place)` counts what a person should look at."""
 
     def __init__(self, remembered: Mapping[str, Any], remember: Remember, counted: Callable[[str, str], None]) -> None:
         self._remember = remember
@@ -166,13 +168,13 @@ class Pulses:
                     self._pasts[place] = msgspec.convert(value, Past)
 
     def of(self, place: Place | None) -> Step | None:
-        """What a report of that place goes through; None where nothing is counted."""
+        """Return the conversion for reports of a place; None where nothing is counted."""
         return None if place is None or place.pulse is None else Step(self, place.id, place.pulse)
 
     def move(
         self, place: str, pulse: Pulse, device: str, raw: Decimal, time: float | None, *, live: bool
     ) -> tuple[Decimal, Quality]:
-        """The index of a reading, remembered. Raises ValueError for a former reading that cannot have been."""
+        """Return the index of a reading, and remember it. Raises ValueError for a former reading that is impossible."""
         before, past = self._counts.get(place), self._pasts.get(place, Past())
         moved = advance(pulse, before, device, raw, time, live=live)
         if moved is None:
@@ -195,7 +197,7 @@ class Pulses:
 
 
 class Step:
-    """One place: the raw register of a report becomes the index of the meter."""
+    """Conversion of one place: the raw register of a report becomes the index of the meter."""
 
     __slots__ = ("_place", "_pulse", "_pulses")
 
@@ -203,8 +205,8 @@ class Step:
         self._pulses, self._place, self._pulse = pulses, place, pulse
 
     def apply(self, report: Report, time: float | None) -> Report:
-        """`time` is the report's, or now where it has none; None while the clock is not sure. A report that does not
-        say the register, or something that is no number, is left as it is."""
+        """Convert a report. `time` is the report's, or now where it has none; None while the clock is not sure. A
+        report without the register, or with something that is no number, is returned unchanged."""
         raw = report.values.get(self._pulse.source)
         if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw) or raw < 0:
             return report

@@ -1,7 +1,7 @@
-"""Report strategies: which readings go further than this hub's live view. Pure.
+"""Report strategies: which readings are stored and sent, beyond the live view. Pure.
 
-A sensor that says the same every ten seconds costs disk and line; the strategy of its metric spares what need not be
-told again. What is not said at one level is inherited from the one above: the whole hub, the integration, the device,
+A sensor that repeats the same value every ten seconds costs disk and line; the strategy of its metric drops such
+readings. An option that is not set at one level is inherited from the one above: the hub, the integration, the device,
 each for all metrics and then for one.
 """
 
@@ -14,14 +14,14 @@ import msgspec
 from hub.core.model import Metric, Quality, Strategy, Value
 
 Level = Mapping[str, Strategy]
-"""What one level of the configuration says: metric → strategy, "" for all metrics."""
+"""Strategies of one level of the configuration: metric → strategy, "" for all metrics."""
 
 EARLY = 0.1
-"""A period counts as over this share of it early: a sensor as slow as the period, a little early, is not left out."""
+"""Share of a period by which a reading may be early: a sensor as slow as the period is not left out."""
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """The strategy of one metric, whole. `band` is in its unit, `period_s` infinite where none was given."""
+    """Resolved strategy of one metric. `band` is in its unit, `period_s` infinite where none was given."""
 
     change: bool
     period: bool
@@ -29,7 +29,7 @@ class Rule(msgspec.Struct, frozen=True):
     period_s: float
 
     def due(self, sent: Sent | None, value: Value, quality: Quality, time: float) -> bool:
-        """Does a reading go further, after the one that went last?"""
+        """Return whether a reading goes further, after the one that went last."""
         if sent is None or time < sent.time:  # the first one, or a former one that comes late
             return True
         if self.period and time - sent.time >= self.period_s * (1 - EARLY):
@@ -43,7 +43,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct):
-    """The reading of one metric that went further last."""
+    """The last reading of one metric that went further."""
 
     value: Value
     quality: Quality
@@ -51,7 +51,8 @@ class Sent(msgspec.Struct):
 
 
 def rule(metric: Metric, levels: Iterable[Level]) -> Rule | None:
-    """The strategy of a metric, `levels` from the widest to the narrowest. None: every reading goes further."""
+    """Resolve the strategy of a metric; `levels` from the widest to the narrowest. Returns None when every reading goes
+    further."""
     on, band, period = "always", 0.0, float("inf")
     for level in levels:
         for said in (level.get(""), level.get(metric.key)):

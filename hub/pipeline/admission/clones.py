@@ -1,6 +1,6 @@
-"""Signs that two senders speak under one id. Pure state machines, one a device; each `see` tells what it found, once.
+"""Detectors of two senders under one id. Pure state machines, one per device. Each `see` returns its evidence once.
 
-None of them proves who is the true one. What they found is evidence for a person.
+None of them tells which sender is the true one: the evidence is for a person.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ Fact = str | int | float | bool
 Found = dict[str, Fact] | None
 
 REMEMBERED = 32
-"""Counters whose contents are remembered, a device."""
+"""Counters per device whose contents are remembered."""
 HOLES = 4
-"""Holes that are remembered, the largest."""
+"""Largest gaps in a counter that are remembered per device."""
 SOON_S = 600.0
 TURNS = 3
-"""To and fro: so many jumps in a row, each back."""
+"""Jumps in a row, each in the opposite direction, that count as two senders."""
 FASTEST = 150.0
-"""Metres a second; no train, no car."""
+"""Metres per second. No train and no car is faster."""
 FAR = 1000.0
-"""Metres that no wrong fix explains."""
+"""Metres that no wrong position fix explains."""
 APART_S = 300.0
 SOURCES = 8
 
 
 class CounterForkDetector:
-    """Counters of one sender under one key, as authenticated frames told them. Two contents under one counter are two
-    senders at once; and so are two counters that both go on: one goes ahead, and another fills the hole behind it."""
+    """Detects two senders under one key by their authenticated counters. Signs are two contents under one counter, and
+    two counters that both advance: one goes ahead, and another fills the gap behind it."""
 
     def __init__(self) -> None:
         self._contents: OrderedDict[int, int] = OrderedDict()
@@ -40,7 +40,7 @@ class CounterForkDetector:
         self._highest = -1
 
     def fresh(self, counter: int, content: int) -> None:
-        """A counter higher than all before was believed; `content` is a digest of what came under it."""
+        """Note a counter higher than all before. `content` is a digest of what came under it."""
         if 0 <= self._highest < counter - 1:
             self._holes.append((self._highest + 1, counter - 1))
             if len(self._holes) > HOLES:
@@ -51,7 +51,8 @@ class CounterForkDetector:
             self._contents.popitem(last=False)
 
     def stale(self, counter: int, content: int) -> Found:
-        """A counter that is not new came with a good proof: a repeat, a replay, or somebody else?"""
+        """Check an authenticated counter that is not new. Returns evidence when it is neither a repeat nor a plain
+        replay."""
         known = self._contents.get(counter)
         if known is not None:
             if known == content:
@@ -71,7 +72,8 @@ class CounterForkDetector:
 
 
 class Signals:
-    """How loud one device is at each source. A fixed sender fades; it does not jump to and fro."""
+    """Detects jumps of the signal level of one device, per source. A fixed sender fades; it does not jump to and
+    fro."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -79,7 +81,7 @@ class Signals:
         self._turns: dict[str, tuple[int, int]] = {}  # source → (sign of the last jump, jumps in a row, each back)
 
     def see(self, source: str, rssi: int, moment: float) -> Found:
-        """`rssi` in dBm, `moment` in seconds."""
+        """Check one level: `rssi` in dBm, `moment` in seconds."""
         last = self._last.get(source)
         if last is None:
             if len(self._last) >= SOURCES:
@@ -104,7 +106,7 @@ class Signals:
 
 
 class Positions:
-    """Where one device says it is."""
+    """Detects jumps of the position that one device reports."""
 
     def __init__(self) -> None:
         self._last: tuple[Position, float] | None = None
@@ -112,7 +114,7 @@ class Positions:
         self._jumped = float("-inf")
 
     def see(self, position: Position, moment: float) -> Found:
-        """`moment` in seconds: of the report, as it dates itself or as it came."""
+        """Check one position. `moment` is in seconds: the report's own date, or the time of its arrival."""
         last, self._last = self._last, (position, moment)
         if last is None:
             return None
@@ -135,7 +137,8 @@ class Positions:
 
 
 class DisjointReceivers:
-    """Groups of sources of which no two can hear one device. `see` is for one device: make one for each."""
+    """Detects a device heard in two places at once. `groups` maps sources to sites of which no two can hear one device.
+    One object per device."""
 
     def __init__(self, groups: Mapping[str, int]) -> None:
         self._groups = groups

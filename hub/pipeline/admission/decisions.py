@@ -1,8 +1,8 @@
-"""What people decided about senders that are not admitted: ignored, or blocked. Pure.
+"""Decisions of people about senders that are not admitted: ignored, or blocked. Pure.
 
-Ignored: not listed any more, counted. Blocked: the same, never admitted whatever else says so, and each that speaks is
-a security event. A decision is about one id, or about all senders that fit a filter with wildcards. Blocking wins over
-ignoring; what the configuration says cannot be taken back by a command.
+An ignored sender is not listed any more, only counted. A blocked one is not listed, is never admitted whatever else
+says so, and each of its frames is a security event. A decision is about one id, or about all senders that match a
+filter with wildcards. Blocking wins over ignoring. What the configuration decides cannot be taken back by a command.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CONFIGURATION = "configuration"
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """Senders that fit all three: `*` is anything, `?` one character; letters count alike, large or small."""
+    """A filter that matches senders by all three fields: `*` is any text, `?` one character; case is ignored."""
 
     id: str = "*"
     integration: str = "*"
@@ -28,7 +28,7 @@ class Filter(msgspec.Struct, frozen=True):
 
     @property
     def one(self) -> bool:
-        """Does it name one device by its id?"""
+        """Whether the filter names a single device by its id."""
         return not re.search(r"[*?\[]", self.id) and self.integration == self.model == "*"
 
     @property
@@ -49,7 +49,8 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """`at` is Unix seconds, `by` who decided ("cli", an account, or the configuration), `why` in their own words."""
+    """One decision. `at` is Unix seconds, `by` who decided ("cli", an account, or the configuration), `why` free
+    text."""
 
     kind: str
     filter: Filter
@@ -59,7 +60,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decisions:
-    """All that holds. `counts` are the senders' words kept out since the start, by decision."""
+    """All decisions in force. `counts`: frames kept out since the start, by filter."""
 
     def __init__(self, configured: Iterable[Decision] = (), given: Iterable[Decision] = ()) -> None:
         self._configured: list[Decision] = list(configured)
@@ -70,7 +71,7 @@ class Decisions:
             self.put(decision)
 
     def put(self, decision: Decision) -> None:
-        """Add one, or decide anew about the same filter. Raises OverflowError when there are too many."""
+        """Add a decision, or replace the one about the same filter. Raises OverflowError when there are too many."""
         one = decision.filter.one
         where: dict[str, Decision] | dict[Filter, Decision] = self._ids if one else self._filters
         key = decision.filter.id.lower() if one else decision.filter
@@ -79,19 +80,19 @@ class Decisions:
         where[key] = decision  # type: ignore[index]  # each has its own kind of key
 
     def drop(self, what: Filter) -> Decision | None:
-        """Take one back. None when no command decided that."""
+        """Take a decision back. Returns None when no command made it."""
         self.counts.pop(what, None)
         return self._ids.pop(what.id.lower(), None) if what.one else self._filters.pop(what, None)
 
     def judge(self, device: str, integration: str, model: str = "") -> Decision | None:
-        """What was decided about this sender, counted; None when nothing was."""
+        """Return the decision about a sender and count it; None when there is none."""
         found = self.about(device, integration, model)
         if found is not None:
             self.counts[found.filter] = self.counts.get(found.filter, 0) + 1
         return found
 
     def about(self, device: str, integration: str, model: str = "") -> Decision | None:
-        """The same, not counted."""
+        """Return the decision about a sender without counting it; None when there is none."""
         found = self._ids.get(device.lower()) if self._ids else None
         if found is not None and found.kind == BLOCK:
             return found
@@ -104,7 +105,7 @@ class Decisions:
         return found
 
     def blocked(self, device: str, integration: str, model: str = "") -> Decision | None:
-        """The decision by which this sender is blocked."""
+        """Return the decision that blocks a sender; None when it is not blocked."""
         found = self.about(device, integration, model)
         return found if found is not None and found.kind == BLOCK else None
 

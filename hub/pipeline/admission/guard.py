@@ -1,7 +1,8 @@
-"""What the gate looks at in each report of an admitted device: how often, from where, and whether two speak as one.
+"""Checks of each report of an admitted device: rate, receiver, position, and signs of a clone.
 
-A report that comes too often goes no further. What looks like a clone makes the device a suspect: its readings are
-marked uncertain, or kept out where the owner wants that, until a person has looked. A suspicion outlives the process.
+A report that comes too often goes no further. A device that looks cloned becomes a suspect: its readings are marked
+uncertain, or kept out where the owner wants that, until a person has looked. The suspicion is kept in the buffer's
+small state and outlives the process.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Tell = Callable[[str, str, Mapping[str, Fact]], None]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """See `hub.config.parts.admission.Admission`. `neighbours`: zone → metric → limit."""
+    """Options of the checks; see `hub.config.parts.admission.Admission`. `neighbours`: zone → metric → limit."""
 
     keep_out: bool = False
     signal_jump: int = 40
@@ -38,7 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Watch:
-    """What is remembered of one device. `suspect` is the kind of event that made it one, "" when nothing did."""
+    """State of the checks for one device. `suspect` is the kind of event that made it a suspect, "" when none did."""
 
     __slots__ = ("apart", "bucket", "device", "forks", "metrics", "positions", "signals", "suspect", "window", "zone")
 
@@ -53,8 +54,8 @@ class Watch:
 
 
 class Guard:
-    """One a hub. `tell(kind, device, evidence)` is told of each sign; `remembered` and `remember` are the buffer's
-    small state; `period` is how often a device speaks, in seconds, as its pack tells."""
+    """The checks of one hub. `tell(kind, device, evidence)` receives each sign; `remembered` and `remember` are the
+    buffer's small state; `period` returns how often a device speaks, in seconds, by its pack."""
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class Guard:
         self.options = options
         self.period = period
         self.raised: Callable[[str], float | None] = lambda device: None
-        """Seconds between two reports of a device that somebody asked to speak more often for a while."""
+        """Returns the period in seconds of a device that somebody asked to report more often for a while; else None."""
         self._tell, self._monotonic, self._remember = tell, monotonic, remember
         self._groups = {source: number for number, group in enumerate(options.apart) for source in group}
         self._neighbours = Neighbours(options.neighbours)
@@ -81,7 +82,8 @@ class Guard:
         }
 
     def watch(self, device: Device, window: str, zone: str) -> Watch:
-        """Of one device as it is admitted now. What was seen of it stays; under another key, counters start over."""
+        """Return the state of a device as it is admitted now. Earlier observations stay; under another key, counters
+        start over."""
         watch = self._watches.get(device.id)
         if watch is None or watch.window != window:
             watch = self._watches[device.id] = Watch(device, window, zone, self._suspects.get(device.id, ""))
@@ -96,7 +98,7 @@ class Guard:
     # in the path of a report
 
     def passes(self, watch: Watch, report: Report) -> bool:
-        """False when it comes too often, or its device is a suspect and suspects are kept out."""
+        """Return False when the report comes too often, or its device is a suspect and suspects are kept out."""
         if watch.suspect and self.options.keep_out:
             return False
         proof = report.proof
@@ -113,9 +115,9 @@ class Guard:
         return False
 
     def look(self, watch: Watch, report: Report, moment: float) -> None:
-        """Where it was heard, and where it says it is. `moment`: Unix seconds of the report, as far as its own date is
-        believed: a sender that dates itself years ahead would make all that comes after it late, and be looked at no
-        more."""
+        """Check where the device was heard and the position that it reports. `moment`: Unix seconds of the report, or
+        of its arrival where its own date is not believed: one date years ahead would make every later report look late,
+        and no later position would be checked."""
         signal = report.signal
         if signal is not None and signal.source:
             if signal.rssi is not None and watch.signals is not None:
@@ -132,16 +134,16 @@ class Guard:
                 self.suspect(watch, POSITION_JUMP, found)
 
     def paths(self, watch: Watch, sources: Sequence[str]) -> None:
-        """It was heard by these."""
+        """Check the sources that heard a device."""
         if watch.apart is not None and (found := watch.apart.see(sources, self._monotonic())):
             self.suspect(watch, TWO_PATHS, found)
 
     def fresh(self, watch: Watch, counter: int, report: Report) -> None:
-        """A counter that the hub saw rise."""
+        """Note an authenticated counter that rose."""
         watch.forks.fresh(counter, _content(report))
 
     def stale(self, watch: Watch, counter: int, report: Report) -> None:
-        """A counter that is not new, under a good proof."""
+        """Check an authenticated counter that is not new."""
         found: Found = watch.forks.stale(counter, _content(report))
         if found:
             signal = report.signal
@@ -150,7 +152,7 @@ class Guard:
             self.suspect(watch, FORK, found)
 
     def unlike(self, watch: Watch, report: Report) -> bool:
-        """Does it say what none of its neighbours says?"""
+        """Compare the report with the neighbours of its zone. Returns True when a value is far from all of theirs."""
         wrong = False
         for metric in watch.metrics:
             value = report.values.get(metric)
@@ -164,14 +166,14 @@ class Guard:
         return wrong
 
     def suspect(self, watch: Watch, kind: str, found: Mapping[str, Fact]) -> None:
-        """It looks as if two senders spoke under this id."""
+        """Mark a device as a suspect, and send the event."""
         if not watch.suspect:
             watch.suspect = self._suspects[watch.device.id] = kind
             self._remember(PREFIX + watch.device.id, kind)
         self._tell(kind, watch.device.id, found)
 
     def retime(self, devices: Iterable[str]) -> None:
-        """How often these may speak changed: their bounds are reckoned anew."""
+        """Recompute the rate limits of these devices: their expected period changed."""
         for device in devices:
             if (watch := self._watches.get(device)) is not None:
                 watch.bucket = None
@@ -179,11 +181,11 @@ class Guard:
     # decisions
 
     def suspects(self) -> dict[str, str]:
-        """Device → the kind of event that made it a suspect."""
+        """Return device → kind of the event that made it a suspect."""
         return dict(self._suspects)
 
     def clear(self, device: str) -> bool:
-        """A person has looked: it is no suspect any more. False when it was none."""
+        """Forget a suspicion after a person has looked. Returns False when there was none."""
         self._watches.pop(device, None)
         self._neighbours.forget(device)
         known = self._suspects.pop(device, None)

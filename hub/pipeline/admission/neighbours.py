@@ -1,7 +1,7 @@
-"""Cross-checks between the devices of one zone: is one of them far from what all the others say? Pure.
+"""Comparison of the devices of one zone: a device far from all others is marked. Pure.
 
-For sensors that cannot prove who they are, where the owner asked for it. Two others at least must have spoken lately:
-of two that contradict each other nobody knows which is right.
+For sensors that cannot prove their identity, where the owner asked for it. At least two others must have reported
+within the last hour: of two that contradict each other nobody knows which is right.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ MOST = 256
 
 
 class Neighbours:
-    """`limits`: zone → metric → how far one may be from the median of the others, in the metric's unit."""
+    """`limits`: zone → metric → largest distance from the median of the others, in the metric's unit."""
 
     def __init__(self, limits: Mapping[str, Mapping[str, float]]) -> None:
         self._limits = {zone: dict(metrics) for zone, metrics in limits.items() if metrics}
         self._said: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
 
     def metrics(self, zone: str) -> tuple[str, ...]:
-        """What is compared in this zone."""
+        """Return the metrics that are compared in this zone."""
         return tuple(self._limits.get(zone, ()))
 
     def unlike(self, zone: str, metric: str, device: str, value: object, moment: float) -> float | None:
-        """The median of the others when this value is too far from it, else None. The value is remembered."""
+        """Remember a value. Returns the median of the others when the value is too far from it, else None."""
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN
             return None
         said = self._said.setdefault((zone, metric), {})

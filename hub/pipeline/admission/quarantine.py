@@ -1,8 +1,8 @@
-"""Where what is heard but not admitted waits, with evidence, for a person to decide.
+"""Quarantine: what was heard and not admitted, with evidence for the person who decides.
 
-Two kinds: **strangers**, heard and recognised but not configured, and **known devices** some of whose frames were
-refused: forged, replayed, in clear though they have a key. All in RAM. At most `LIMIT` strangers: a flood of forged
-ids evicts the one heard least recently and is counted, costs no disk, and pushes out no evidence about a known
+It holds **strangers**, recognised but not configured, and **known devices** some of whose frames were refused: forged,
+replayed, or in clear although they have a key. All of it is in memory. At most `LIMIT` strangers are kept: a flood of
+forged ids evicts the one heard least recently and is counted, costs no disk, and removes no evidence about a known
 device. Values shown here are never forwarded.
 """
 
@@ -20,7 +20,7 @@ LIMIT = 4096
 
 
 class Refusal(NamedTuple):
-    """Frames of a known device are refused: after how many in a row somebody should look, and what to look for."""
+    """A reason to refuse frames of a known device: after how many in a row a person is told, and what to look for."""
 
     after: int
     meaning: str
@@ -40,12 +40,13 @@ REFUSALS = {
         3, "its counter went back: replayed frames, or it started over (a new battery): then it needs a new key"
     ),
 }
-"""Reasons that are evidence against a known device. Any other is counted only."""
+"""Reasons that are evidence against a known device. All others are only counted."""
 
 
 class Waiting(msgspec.Struct, kw_only=True):
-    """One candidate and what is known of it. Times are Unix seconds; `reason` says why it is not admitted; `heard` is
-    who heard it last, and how loud (dBm). `known`: the device is configured, only these frames of it were refused."""
+    """One entry of the quarantine. Times are Unix seconds; `reason` says why it is not admitted; `heard` maps the
+    sources that heard it last to their level (dBm). `known`: the device is configured, only these frames were
+    refused."""
 
     id: str
     integration: str
@@ -62,7 +63,7 @@ class Waiting(msgspec.Struct, kw_only=True):
 
 
 class Quarantine:
-    """Waiting candidates by id, the one heard longest ago first."""
+    """Entries by device id, the one heard longest ago first."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
@@ -72,15 +73,15 @@ class Quarantine:
         self._doubts: dict[str, dict[str, int]] = {}
 
     def add(self, candidate: Candidate, reason: str, now: float) -> Waiting:
-        """Note that a stranger was heard at `now` and why it is kept out."""
+        """Record that a stranger was heard at `now` (Unix seconds), and why it is kept out."""
         if candidate.id not in self._strangers and len(self._strangers) >= self.limit:
             del self._strangers[next(iter(self._strangers))]
             self.evicted += 1
         return _note(self._strangers, candidate, reason, now, known=False)
 
     def refuse(self, candidate: Candidate, reason: str, now: float) -> bool:
-        """Note that a frame of a known device was refused, for a reason as it is counted. True when somebody should be
-        told: it has become evidence, and was not before."""
+        """Record a refused frame of a known device. Returns True when it has become evidence just now, so that a person
+        is to be told."""
         refusal = REFUSALS.get(reason)
         if refusal is None:
             return False
@@ -94,13 +95,12 @@ class Quarantine:
         return news
 
     def trusted(self, device: str) -> None:
-        """A frame of a known device was authenticated and fresh: what was refused in between was not in a row.
-        Evidence stays."""
+        """Restart the count of refusals in a row: a frame was authenticated and fresh. Evidence stays."""
         if device in self._doubts:
             del self._doubts[device]
 
     def release(self, device: str) -> Waiting | None:
-        """Take a stranger out: it has been adopted, or its device is known now."""
+        """Remove a stranger that was adopted or is known now."""
         return self._strangers.pop(device, None)
 
     def clear(self, device: str) -> Waiting | None:
@@ -116,7 +116,7 @@ class Quarantine:
 
 
 def heard_by(signal: Signal | None) -> dict[str, int | None]:
-    """Every source that heard it and its rssi (dBm), best first."""
+    """Return every source that heard it and its level (dBm), best first."""
     if signal is None:
         return {}
     return dict(signal.heard or ([(signal.source, signal.rssi)] if signal.source else ()))

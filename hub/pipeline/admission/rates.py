@@ -1,9 +1,10 @@
-"""How often one device may speak. Pure."""
+"""Rate limit of one device: a token bucket. Pure."""
 
 from __future__ import annotations
 
 LEAST_PER_MINUTE = 30.0
-"""No bound is lower: a door that is opened often, a leak, and a report of former values speak out of turn."""
+"""Lowest limit, reports per minute. A door that is opened often, a leak, and a batch of former values come out of
+turn."""
 BURST_MINUTES = 2.0
 
 
@@ -18,7 +19,7 @@ class Bucket:
         self._at = moment
 
     def take(self, moment: float) -> bool:
-        """May one more pass at `moment` (seconds that never go back)?"""
+        """Take one token at `moment` (monotonic seconds). Returns False when there is none."""
         most = self.per_minute * BURST_MINUTES
         left = min(most, self._left + (moment - self._at) * self.per_minute / 60.0)
         self._at = moment
@@ -30,8 +31,8 @@ class Bucket:
 
 
 def bound(period_s: float | None, factor: float, otherwise: int | None) -> float | None:
-    """Reports a minute that a device may send: `factor` times what its pack expects; `otherwise` where nobody knows
-    its period; None: as many as it likes."""
+    """Return the limit in reports per minute: `factor` times what the pack expects; `otherwise` where the period is
+    unknown; None for no limit."""
     if period_s:
         return max(LEAST_PER_MINUTE, factor * 60.0 / period_s)
     return float(otherwise) if otherwise is not None else None

@@ -1,8 +1,8 @@
-"""Replay windows: the hub's own memory of each sender's counter.
+"""Replay windows: the highest counter seen from each sender, kept by the hub itself.
 
-A counter is believed only when it is authenticated, so a failed integrity check never moves a window. It is
-remembered in the very commit that makes its reading durable (a LOCAL record of the buffer), so a crash forgets
-both or neither. Re-pairing wants a new key: the window belongs to (device, key), and the same key keeps its floor.
+A counter is believed only when it is authenticated, so a failed integrity check never moves a window. The counter
+becomes durable in the same commit as its reading (a LOCAL record of the buffer), so a crash loses both or neither. A
+window belongs to (device, key): pairing again needs a new key, and the same key keeps its lowest acceptable counter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PREFIX = "counter/"
 
 
 class Freshness(Enum):
-    """What a counter says of its frame."""
+    """Verdict on the counter of a frame."""
 
     FRESH = "fresh"
     REPEAT = "repeat"  # the last frame again: radios repeat each advertisement on purpose
@@ -24,7 +24,7 @@ class Freshness(Enum):
 
 
 class ReplayWindows:
-    """Highest counter seen by (device, key). `remember(key, value)` makes a change ride on the next commit."""
+    """Highest counter by (device, key). `remember(key, value)` writes a change with the next commit."""
 
     def __init__(self, remembered: Mapping[str, Any], remember: Callable[[str, Any], None]) -> None:
         self._remember = remember
@@ -33,12 +33,12 @@ class ReplayWindows:
         }
 
     def window(self, device: str, key: bytes | None) -> str:
-        """The name of the window of a device under its present key. Names the key by a fingerprint only."""
+        """Return the name of the window of a device under its present key: the key appears as a fingerprint only."""
         mark = sha256(b"ilot/window/1\0" + (key or b"")).hexdigest()[:8]
         return f"{PREFIX}{device}/{mark}"
 
     def judge(self, window: str, counter: int) -> Freshness:
-        """Is this counter new? A fresh one moves the window."""
+        """Compare a counter with its window. A fresh one moves the window."""
         highest = self._highest.get(window, -1)
         if counter > highest:
             self._highest[window] = counter

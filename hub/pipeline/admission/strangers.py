@@ -1,5 +1,8 @@
-"""Who is heard and not believed. A stranger waits with evidence, unless somebody decided about it; a frame that a known
-device cannot have sent is counted, kept as evidence, and told."""
+"""Senders that are heard and not believed: strangers, and frames that a known device cannot have sent.
+
+A stranger waits in quarantine with evidence, unless somebody decided about it. A refused frame of a known device is
+counted, kept as evidence once there are enough of its kind, and reported as a security event.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,16 @@ from hub.pipeline.admission.quarantine import Quarantine
 _log = logging.getLogger("hub.admission")
 
 KINDS = {"bad-mic": FORGED, "bad-key": FORGED, "clear-but-keyed": IN_CLEAR, "replay": REPLAY}
-"""What refused frames of a known device are, as security events."""
+"""Refused frames of a known device → kind of security event."""
 
 Evidence = dict[str, str | int | float | bool]
 
 
 class Strangers:
-    """One a hub. `device` tells which device an id names, None when it is not admitted; `now` is Unix seconds; `count`
-    counts an event of an integration. Without `decisions` nobody decides, without `events` nobody is told. `hold`
-    queues the report of a recognised device that nobody has adopted; `hold_sealed` a frame sealed under a missing key,
-    whether its device is adopted or not."""
+    """Strangers and refused frames of one hub. `device` returns the device of an id, None when it is not admitted;
+    `now` is Unix seconds; `count` counts an event of an integration. Without `decisions` nobody decides, without
+    `events` nobody is told. `hold` queues the report of a recognised device that nobody has adopted; `hold_sealed`
+    queues a frame sealed under a missing key, whether its device is adopted or not."""
 
     def __init__(
         self,
@@ -44,9 +47,8 @@ class Strangers:
     def heard(
         self, candidate: Candidate, reason: str, report: Report | None = None, sealed: Frame | None = None
     ) -> None:
-        """Something found or heard that is not admitted: it waits with evidence, unless somebody decided about it.
-        `report` is what it said, as the path would have had it; `sealed` the frame in which it said what nobody can
-        read."""
+        """Put a sender that is not admitted into quarantine, unless somebody decided about it. `report` is its report
+        as the pipeline would have had it; `sealed` a frame that could not be opened."""
         if self.decided(candidate.id, candidate.integration, candidate.model):
             return
         waiting = self.quarantine.add(candidate, reason, self._now())
@@ -66,14 +68,14 @@ class Strangers:
                 self._hold(candidate, report)
 
     def refused(self, candidate: Candidate, reason: str) -> None:
-        """A frame of a known device was refused; `reason` as it is counted."""
+        """Record a refused frame of a known device. `reason` is the slug under which it is counted."""
         if reason in KINDS:
             self.tell(KINDS[reason], candidate.id, {"integration": candidate.integration, **_loudness(candidate)})
         if self.quarantine.refuse(candidate, reason, self._now()):
             _log.warning("frames of a known device are refused (%s); `ilot devices` shows which and why", reason)
 
     def decided(self, device: str, integration: str, model: str) -> bool:
-        """Has somebody decided about this sender? Then it is counted, and that is all."""
+        """Return whether somebody decided about this sender. If so, it is counted, and nothing else happens."""
         decision = self.decisions.judge(device, integration, model) if self.decisions is not None else None
         if decision is None:
             return False
@@ -83,13 +85,13 @@ class Strangers:
         return True
 
     def blocked(self, device: Device) -> bool:
-        """Did somebody block this device, known as it is? Then it is counted as such."""
+        """Return whether somebody blocked this device although it is configured. If so, it is counted."""
         if self.decisions is None or not self.decisions.blocked(device.id, device.integration, device.model):
             return False
         return self.decided(device.id, device.integration, device.model)
 
     def tell(self, kind: str, subject: str, evidence: Evidence) -> None:
-        """A security event."""
+        """Send a security event."""
         if self.events is not None:
             self.events.tell(kind, subject, evidence)
 

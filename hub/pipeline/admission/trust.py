@@ -1,11 +1,11 @@
-"""The trust class of a path. Trust belongs to the path a report came by, not to its sender's good name."""
+"""Trust class of a report. It depends on the path by which the report came, not on its sender."""
 
 from __future__ import annotations
 
 from hub.core.model import Proof, TrustClass
 
 WEAK = frozenset({"lorawan-1.0-abp", "enocean-sec-weak"})
-"""Schemes whose freshness is this hub's own count and nothing else, their keys never changing, or whose proof is short
+"""Schemes whose freshness rests on this hub's counter alone because their keys never change, or whose proof is short
 enough to be guessed on the air."""
 
 

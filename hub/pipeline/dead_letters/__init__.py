@@ -1,4 +1,4 @@
-"""Kept frames: payloads of admitted devices that no codec could read, until one can.
+"""Dead letters: payloads of admitted devices that no codec could read, kept until one can.
 
 LoRaWAN and Sigfox never send again what was acknowledged. So a payload whose codec loops, throws or says nonsense, or
 whose device has no pack yet, is kept in the encrypted store, and read again when its pack changes or somebody asks

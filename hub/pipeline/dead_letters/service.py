@@ -1,4 +1,4 @@
-"""Keeps what no codec could read, and reads it again."""
+"""Keeps payloads that no codec could read, and decodes them again."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from hub.pipeline.plan import Planner
 from hub.store_and_forward.buffer import Buffer
 
 MARK = "kept/read"
-"""In the buffer's small state: the numbers of the frames whose readings it holds, until their rows are removed."""
+"""Key in the buffer's small state: numbers of the frames whose readings are in the buffer and whose rows are not
+removed yet."""
 BATCH = 64
 LOOK_S = 300.0
 LATER = frozenset({"codec-away", "codec-rests"})
-"""Reasons that say nothing of the payload."""
+"""Reasons that say nothing about the payload itself."""
 UNTRIED = "untried"
-"""Instead of a digest: no codec has said anything of it yet."""
+"""Stands for a digest where no codec has tried the payload yet."""
 
 _log = logging.getLogger("hub.kept")
 
 
 class Kept:
-    """One a hub."""
+    """Dead letters of one hub."""
 
     def __init__(
         self,
@@ -54,14 +55,14 @@ class Kept:
         self._refused = False
 
     async def load(self) -> None:
-        """Remove what the last life had read already. Before anything is read."""
+        """Remove the rows that the last process had decoded. Call it before anything is decoded."""
         if marked := self._buffer.local.get(MARK):
             await self._memory.remove(list(marked))
             self._buffer.put_local(MARK, None)
         await self._memory.prune(self._clock.now())
 
     async def run(self) -> None:
-        """Read again what another pack could not, and let the oldest go."""
+        """Decode again when a pack changes, and delete the oldest rows."""
         while True:
             for device in await self._changed():
                 await self.redecode(device)
@@ -82,8 +83,8 @@ class Kept:
     async def keep(
         self, device: Device, port: int, payload: bytes, time: float | None, proof: Proof, reason: str
     ) -> None:
-        """A payload that could not be read; returning means that it is durable, or counted as `not-kept`. The same
-        counter of the same proof is kept once."""
+        """Keep a payload that could not be read. It is durable, or counted as `not-kept`, on return. The same counter
+        of the same proof is kept once."""
         frame = Frame(
             device=device.id,
             port=port,
@@ -123,14 +124,14 @@ class Kept:
             self._counts.add("kept-dropped", device, number)
 
     async def _digest(self, device: Device) -> str:
-        """Of the pack as it is now; the reason where there is none that can be read."""
+        """Return the digest of the device's pack, or the reason why it cannot be read."""
         try:
             return (await self._packs.get(device.pack)).digest
         except DecodeError as error:
             return error.reason
 
     async def forget(self, devices: set[str]) -> int:
-        """Erase what is kept of devices: their data are withdrawn. How many payloads."""
+        """Erase the payloads of devices whose data are withdrawn. Returns how many."""
         async with self._writing:
             self._new = [(frame, pack) for frame, pack in self._new if frame.device not in devices]
             return await self._memory.forget(devices)
@@ -141,7 +142,7 @@ class Kept:
         return {"redecode": self.call, "packs.reload": self.reload}
 
     async def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """`redecode`: {device} or all → {"frames": outcomes, "left": how many stay}."""
+        """Answer `redecode`: {device} or all → {"frames": outcomes, "left": how many stay}."""
         only = str(arguments.get("device") or "")
         if only and self._devices.get(only) is None:
             raise DecodeError("unknown-device", f"no device {only!r} is known; `ilot devices` lists them")
@@ -152,7 +153,8 @@ class Kept:
         return {"frames": [_plain(outcome) for outcome in told], "left": self._memory.count}
 
     async def reload(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """`packs.reload`: {pack} was installed: it serves from now on, and what it could not read is read again."""
+        """Answer `packs.reload`: use the pack that was installed, and decode again what the former one could not
+        read."""
         pack = str(arguments.get("pack", ""))
         await self._packs.reload(pack)
         told: list[Outcome] = []
@@ -161,7 +163,7 @@ class Kept:
         return {"pack": pack, "frames": [_plain(outcome) for outcome in told]}
 
     async def _changed(self) -> list[str]:
-        """Devices with frames that another pack than theirs of today could not read."""
+        """Return the devices with payloads that another pack than their present one could not read."""
         found = set()
         for name, pack, _ in await self._memory.waiting():
             device = self._devices.get(name)
@@ -170,7 +172,7 @@ class Kept:
         return sorted(found)
 
     async def redecode(self, name: str) -> list[Outcome]:
-        """Read the kept frames of a device again, oldest first."""
+        """Decode the kept payloads of a device again, oldest first."""
         async with self._one_at_a_time:
             told: list[Outcome] = []
             after = 0
@@ -218,7 +220,7 @@ class Kept:
         return told
 
     async def _read(self, device: Device, number: int, frame: Frame) -> Outcome:
-        """Hand the readings of a frame over. Raises DecodeError, NotReady."""
+        """Decode a payload and hand its readings to the pipeline. Raises DecodeError, NotReady."""
         time = self._time(frame)
         quality = Quality.GOOD if frame.time is not None or self._clock.exact() else Quality.UNCERTAIN
         reading = await self._packs.decode(device.pack, frame.port, frame.payload, time)
@@ -248,11 +250,11 @@ class Kept:
         return _outcome(frame, "decoded", readings=self._pipeline.readings - before)
 
     def _marked(self) -> list[int]:
-        """Frames whose readings the buffer has, and whose rows are still there."""
+        """Return the frames whose readings are in the buffer and whose rows are still there."""
         return list(self._buffer.local.get(MARK) or ())
 
     def _time(self, frame: Frame) -> float | None:
-        """When it was received, None when nobody can say any more."""
+        """Return when the payload was received (Unix seconds), None when it cannot be known any more."""
         if frame.time is not None or frame.boot != self._clock.boot or not self._clock.sure():
             return frame.time
         return self._clock.now() - (self._clock.monotonic() - frame.moment)

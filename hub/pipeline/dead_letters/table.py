@@ -1,4 +1,4 @@
-"""The table of kept frames in the store."""
+"""Table of dead letters in the store."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hub.core.store import Store
 AGE_S = 7 * 86_400.0
 MOST_BYTES = 64 << 20
 MOST_OF_DEVICE = 1_100
-"""A week of one every ten minutes."""
+"""Rows per device: one every ten minutes for a week."""
 ROW_BYTES = 200
-"""What a row takes beside its payload, about."""
+"""Approximate size of a row without its payload."""
 
 
 class Frame(msgspec.Struct, kw_only=True, frozen=True, array_like=True):
     """One payload. `at`: Unix seconds by the hub's clock when it was kept; `time`: when it was received, None while the
     clock was not sure: then it is `moment` of the monotonic clock of `boot`. `scheme`, `authenticated` and `sealed` are
-    of its proof, and `counter` tells it from the device's others; `reason`: why it could not be read."""
+    of its proof; `counter` distinguishes it from other frames of the device; `reason`: why it could not be read."""
 
     device: str
     port: int
@@ -39,7 +39,7 @@ class Frame(msgspec.Struct, kw_only=True, frozen=True, array_like=True):
 
     @property
     def mark(self) -> bytes:
-        """The same for the same frame that comes again."""
+        """16 bytes that are equal for a repetition of the same frame."""
         what = (self.scheme, self.counter) if self.counter is not None else (self.port, self.payload, self.time)
         return sha256(msgspec.msgpack.encode(what)).digest()[:16]
 
@@ -48,8 +48,8 @@ class Frame(msgspec.Struct, kw_only=True, frozen=True, array_like=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of one kept frame. `readings` of it went on when it was "decoded"; "kept": still not to be read;
-    "waits": not tried to the end. `reason` says why not."""
+    """Result of decoding one payload again. `result` is "decoded" (`readings` went on), "kept" (still unreadable) or
+    "waits" (not tried to the end); `reason` says why not."""
 
     device: str
     time: float | None
@@ -61,7 +61,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Memory:
-    """The kept frames of one hub. `total` and `count` are as of the last call."""
+    """Dead letters of one hub in the store. `total` (bytes) and `count` are as of the last call."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -69,8 +69,8 @@ class Memory:
         self.count = 0
 
     async def add(self, frames: list[tuple[Frame, str]], now: float) -> Counter[str]:
-        """Keep frames, each with the digest of the pack that could not read it. Returns how many of each device had to
-        go for it."""
+        """Insert payloads, each with the digest of the pack that could not read it. Returns how many rows of each
+        device were deleted to make room."""
 
         def work(db: apsw.Connection) -> Counter[str]:
             gone: Counter[str] = Counter()
@@ -90,7 +90,7 @@ class Memory:
         return await self._store.call(work)
 
     async def prune(self, now: float) -> Counter[str]:
-        """Let those go that are too old. How many of each device."""
+        """Delete rows that are too old. Returns how many of each device."""
 
         def work(db: apsw.Connection) -> Counter[str]:
             gone: Counter[str] = Counter()
@@ -102,12 +102,12 @@ class Memory:
         return await self._store.call(work)
 
     async def waiting(self) -> list[tuple[str, str, int]]:
-        """(device, digest of the pack that could not read them, how many)."""
+        """Return (device, digest of the pack that could not read them, number of payloads)."""
         query = "SELECT device, pack, count(*) FROM kept GROUP BY device, pack"
         return await self._store.call(lambda db: [(str(d), str(p), int(n)) for d, p, n in db.execute(query)])
 
     async def of(self, device: str, after: int, limit: int) -> list[tuple[int, Frame]]:
-        """Those of a device, oldest first, by number."""
+        """Return payloads of a device with a number above `after`, oldest first."""
         query = "SELECT n, body FROM kept WHERE device = ? AND n > ? ORDER BY n LIMIT ?"
         rows = await self._store.call(lambda db: list(db.execute(query, (device, after, limit))))
         return [(int(n), msgspec.msgpack.decode(body, type=Frame)) for n, body in rows]
@@ -122,7 +122,7 @@ class Memory:
         await self._store.call(work)
 
     async def forget(self, devices: set[str]) -> int:
-        """Remove all of these devices; how many."""
+        """Delete all payloads of these devices. Returns how many."""
 
         def work(db: apsw.Connection) -> int:
             gone = 0
@@ -136,7 +136,7 @@ class Memory:
         return await self._store.call(work)
 
     async def tried(self, numbers: list[int], pack: str) -> None:
-        """The pack of this digest could not read them either."""
+        """Note that the pack of this digest could not read them either."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
@@ -151,7 +151,8 @@ class Memory:
 
 
 def _shed(db: apsw.Connection, now: float, devices: set[str], gone: Counter[str]) -> None:
-    """Let the oldest go: too old (or dated ahead of a clock that was wrong), too many of a device, too much in all."""
+    """Delete the oldest rows: too old (or dated ahead by a clock that was wrong), too many of a device, too many
+    bytes."""
     for n, device in list(db.execute("SELECT n, device FROM kept WHERE at < ?", (now - AGE_S,))):
         _drop(db, int(n), str(device), gone)
     for device in devices:

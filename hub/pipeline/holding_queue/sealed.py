@@ -1,4 +1,4 @@
-"""Whose held frames wait for a key, which key opened none of them, and what their devices say meanwhile. Pure."""
+"""Held frames that wait for a key, keys that opened none of them, and frames that arrive meanwhile. Pure."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Callable, Iterable, Sequence, Set
 
 from hub.core.errors import DecodeError
 from hub.core.model import Device, Frame, NeedKey, Report
-from hub.devices.registry import key_fingerprint
+from hub.devices.registry import mark_of
 from hub.pipeline.holding_queue.table import HeldReport
 from hub.sdk.hookspecs import Decoder
 
 BEHIND = 256
-"""Frames that one device may say while those held of it are opened."""
+"""Frames of one device that may wait while its held frames are opened."""
 
 Decoders = Callable[[str], Sequence[Decoder]]
 
 
 class Unfit(DecodeError):
-    """A frame does not fit the key that its device has now: the key is wrong, or the frame was forged or damaged."""
+    """A frame does not fit the device's present key: the key is wrong, or the frame was forged or damaged."""
 
 
 def open_frame(frame: Frame, device: Device, decoders: Decoders) -> tuple[Report, tuple[str, ...]] | None:
-    """(what it said, reasons to count why a part of it gave no reading); None while there is no key for it, or nobody
-    who decodes it. Raises Unfit: also where another device speaks in it, or nothing proves that it used the key."""
+    """Return (report, reasons why parts gave no reading); None while there is no key, or no decoder. Raises Unfit: also
+    when the frame names another device, or nothing in it proves that the key was used."""
     for decoder in decoders(frame.kind):
         try:
             decoded = decoder.decode(frame, lambda name: device.key if name == device.id else None)
@@ -41,7 +41,7 @@ def open_frame(frame: Frame, device: Device, decoders: Decoders) -> tuple[Report
 
 
 def told(held: HeldReport, device: Device, decoders: Decoders, count: Callable[[str, str], None]) -> Report | None:
-    """What a held report says: itself, or what its frame opens to; None, and counted, where it does not."""
+    """Return the report that was held, or the one its frame opens to; None, and counted, when it does not open."""
     if held.frame is None:
         return held.report
     try:
@@ -59,8 +59,8 @@ def told(held: HeldReport, device: Device, decoders: Decoders, count: Callable[[
 
 
 class Sealed:
-    """Devices by id. `maybe`: those of which sealed frames may be held. `behind`: what those said whose frames are
-    about to be opened."""
+    """State of sealed frames by device id. `maybe`: devices of which sealed frames may be held. `behind`: what devices
+    sent while their held frames are about to be opened."""
 
     def __init__(self) -> None:
         self.maybe: set[str] = set()
@@ -68,11 +68,11 @@ class Sealed:
         self._unfit: dict[str, bytes] = {}  # the mark of the key that opens none of its frames
 
     def first(self, device: Device) -> bool:
-        """Must its held frames be opened before what it says now?"""
+        """Whether held frames of this device have to be opened before its new one."""
         return device.id in self.maybe and device.key is not None and not self.shut(device)
 
     def add(self, held: HeldReport) -> bool:
-        """It comes after those that are held. False: too many do already."""
+        """Queue a frame behind those that are held. Returns False when too many wait already."""
         waiting = self.behind.setdefault(held.report.device, [])
         if len(waiting) < BEHIND:
             waiting.append(held)
@@ -80,17 +80,17 @@ class Sealed:
         return False
 
     def shut(self, device: Device) -> bool:
-        """Is its key of today one that opened nothing?"""
-        return self._unfit.get(device.id) == key_fingerprint(device.key)
+        """Whether the present key of a device has opened none of its frames."""
+        return self._unfit.get(device.id) == mark_of(device.key)
 
     def refuse(self, device: Device) -> bool:
-        """Its key of today opened nothing. True when that is news, and it has one."""
+        """Note that the present key opened none of the frames. Returns True when that is new, and there is a key."""
         news = device.key is not None and not self.shut(device)
-        self._unfit[device.id] = key_fingerprint(device.key)
+        self._unfit[device.id] = mark_of(device.key)
         return news
 
     def opens(self, device: Device, frames: Iterable[Frame], decoders: Decoders) -> bool:
-        """Does its key open any of these?"""
+        """Whether the device's key opens any of these frames."""
         for frame in frames:
             try:
                 if open_frame(frame, device, decoders) is not None:
@@ -100,11 +100,11 @@ class Sealed:
         return False
 
     def keep(self, names: Set[str]) -> None:
-        """Of no others anything is held."""
+        """Forget all devices but these: nothing of the others is held."""
         for name in self.maybe - names:
             self.forget(name)
 
     def forget(self, name: str) -> None:
-        """Nothing sealed is held of it any more."""
+        """Forget a device: no sealed frame of it is held any more."""
         self.maybe.discard(name)
         self._unfit.pop(name, None)

@@ -1,4 +1,4 @@
-"""Takes in what quarantined sensors say, and releases it once or destroys it.
+"""Takes in the reports of sensors in quarantine, and releases each once or destroys it.
 
 A sealed frame whose key the hub has not is held as it came. When its device has a key, its frames are opened in the
 order in which they came, each counter against the window that live frames move too: so what the device says meanwhile
@@ -27,22 +27,22 @@ from hub.pipeline.pipeline import Pipeline
 from hub.store_and_forward.buffer import Buffer
 
 MARK = "held/released"
-"""In the buffer's small state: {device: number}. The buffer has these devices' reports up to these numbers."""
+"""Key in the buffer's small state: {device: number}. Reports of these devices up to these numbers are in the buffer."""
 SPACING_S = 60.0
-"""Between two reports of one sensor that are held."""
+"""Seconds between two held reports of one sensor."""
 WRITE_S = 30.0
 LOOK_S = 600.0
 BATCH = 200
-"""Reports that are handed over at once: less than the quarter that a buffer has room for beyond its bound."""
+"""Reports that are handed over at once: fewer than the quarter that the buffer takes beyond its limit."""
 WAITING = 4_096
-"""Reports that may wait for the disk, and senders that were heard once."""
+"""Limit of reports that wait for the disk, and of senders that were heard once."""
 
 _log = logging.getLogger("hub.held")
 
 
 class Holding:
-    """One a hub. Give `offer` to the Strangers of its Pipeline as `hold`, `offer_sealed` as `hold_sealed`. `decoders`:
-    of a kind of frame."""
+    """The holding queue of one hub. The strangers of its pipeline call `offer` and `offer_sealed`. `decoders` returns
+    those for a kind of frame."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Holding:
         self._refused = False
 
     async def load(self) -> None:
-        """Remove what the last life had released already. Raises StorageError."""
+        """Remove what the last process had released. Raises StorageError."""
         await self._memory.load()
         if mark := self._mark():
             await self._memory.released(mark)
@@ -80,7 +80,7 @@ class Holding:
         self._sealed.maybe = set(self._memory.counts)  # which of them are frames is seen when they are opened
 
     async def run(self) -> None:
-        """Write down what waits; release what belongs to devices that are known by now; let the oldest go."""
+        """Write reports to disk, release those of devices that are known now, delete the oldest."""
         looked = float("-inf")
         while True:
             await self.flush()
@@ -93,7 +93,7 @@ class Holding:
             await self._pause()
 
     async def _pause(self) -> None:
-        """Until it is time to write, or until somebody speaks whose frames are to be opened first."""
+        """Sleep until it is time to write, or until a device speaks whose held frames have to be opened first."""
         async with asyncio.TaskGroup() as race:
             alarm = race.create_task(self._alarm())
             await self._wake.wait()
@@ -111,28 +111,28 @@ class Holding:
         return []
 
     def of(self, device: str) -> int:
-        """How many reports of a sensor are held."""
+        """Return how many reports of a device are held."""
         return self._memory.counts.get(device, 0) + sum(one.report.device == device for one in self._new)
 
     # in
 
     def offer(self, candidate: Candidate, report: Report) -> None:
-        """From the path: never waits, never fails."""
+        """Take a report of a stranger, from the pipeline: never waits, never fails."""
         proof = report.proof
         if proof is not None:  # a counter of somebody whom nobody knew proves nothing later
             report = msgspec.structs.replace(report, proof=Proof(proof.scheme))
         self._take(candidate.integration, self._held(report))
 
     def offer_sealed(self, candidate: Candidate, frame: Frame) -> None:
-        """From the path: a frame of a device whose key is missing. Never waits, never fails."""
+        """Take a frame of a device whose key is missing, from the pipeline: never waits, never fails."""
         frame = msgspec.structs.replace(frame, name="")  # a name may be a person's, and opens nothing
         report = Report(device=candidate.id, values={}, time=frame.time)
         if self._take(candidate.integration, self._held(report, frame)):
             self._sealed.maybe.add(candidate.id)
 
     def behind(self, device: Device, frame: Frame) -> bool:
-        """Frames of this device are held that its key may open, and come first: this one waits behind them, and is
-        told when they are. False: nothing is in its way."""
+        """Queue a frame behind held ones that the key of its device may open, and that come first. Returns False when
+        nothing is in its way."""
         if not self._sealed.first(device):
             return False
         added = self._sealed.add(self._held(Report(device=device.id, values={}, time=frame.time), frame))
@@ -145,7 +145,7 @@ class Holding:
         return HeldReport(report, self._clock.now(), time, self._clock.boot, self._clock.monotonic(), frame)
 
     def _take(self, integration: str, held: HeldReport) -> bool:
-        """Whether it is held, or waits for the second of its sender."""
+        """Return whether the report is held, or waits in memory for a second one of its sender."""
         if self._memory.age_s <= 0:
             return False
         device, moment = held.report.device, held.moment
@@ -172,7 +172,7 @@ class Holding:
         return True
 
     async def flush(self) -> None:
-        """Write down what waits. What the disk refuses waits on, as far as there is room."""
+        """Write waiting reports to disk. Those that the disk refuses go on waiting, as far as there is room."""
         async with self._turn:
             new, self._new = self._new, []
             if not new:
@@ -195,14 +195,14 @@ class Holding:
     # out
 
     async def destroy(self, device: str) -> int:
-        """It was ignored or blocked: nothing of it stays. How many reports there were. Raises StorageError."""
+        """Delete all reports of a device that was ignored or blocked. Returns how many. Raises StorageError."""
         self._forget(device)
         async with self._turn:
             return await self._memory.remove(device)
 
     async def release(self, devices: Sequence[str]) -> int:
-        """They are adopted: their reports go the way of all others, each device's oldest first, each once. How many
-        readings went on; what the disk refuses is released later."""
+        """Hand the reports of adopted devices to the pipeline, oldest first, each once. Returns how many readings went
+        on; what the disk refuses is released later."""
         mine = [device for device in devices if device not in self._releasing]
         mine = [device for device in mine if (one := self._devices.get(device)) is None or not self._sealed.shut(one)]
         if not mine:
@@ -258,8 +258,8 @@ class Holding:
         return self._pipeline.readings - before
 
     async def _fits(self, name: str) -> bool:
-        """Whether any frame that is held opens with the key that the device has now, or none of what is held is a
-        frame. What its device said meanwhile goes on where none does."""
+        """Return whether a held frame opens with the device's present key, or no held report is a frame. Where none
+        opens, reports that came meanwhile go on without them."""
         device, after, frames = self._devices.get(name), 0, False
         while device is not None and (found := await self._memory.of(name, after, BATCH)):
             after, sealed = found[-1][0], [held.frame for _, held in found if held.frame is not None]
@@ -276,7 +276,7 @@ class Holding:
         return False
 
     def _caught_up(self, name: str) -> None:
-        """Nothing is held any more: what it said meanwhile, and from now on straight on. Nothing is awaited here."""
+        """Hand over what came meanwhile: nothing is held any more. Must not await: a new frame would overtake."""
         if any(held.report.device == name for held in self._new):
             return  # the disk refused it: the next turn has it
         self._sealed.forget(name)
@@ -289,7 +289,7 @@ class Holding:
             self._hand_over(device, held, past=False)
 
     async def _settle(self) -> None:
-        """What was handed over is durable in the buffer, and then no longer here. Raises StorageError: both stay."""
+        """Delete the rows that were handed over once they are durable in the buffer. Raises StorageError: both stay."""
         if mark := self._mark():
             await self._buffer.flush()
             await self._memory.released(mark)

@@ -1,4 +1,4 @@
-"""The table of held reports in the store."""
+"""Table of held reports in the store."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hub.core.model import Frame, Report
 from hub.core.store import Store
 
 MOST_OF_DEVICE = 4_320
-"""Three days of one a minute."""
+"""Rows per device: one a minute for three days."""
 MOST_DEVICES = 1_024
 ROW_BYTES = 64
-"""What a row takes beside its body, about."""
+"""Approximate size of a row without its body."""
 
 
 class HeldReport(msgspec.Struct, frozen=True, array_like=True):
-    """`at`: Unix seconds by the hub's clock when it came, for its age; `time`: what dates it, None while no clock was
-    sure: then it is `moment` of the monotonic clock of `boot`. `frame`: a sealed one that nobody could open, `report`
-    is empty then."""
+    """One held report. `at`: Unix seconds by the hub's clock when it came, for its age; `time`: its date, None while no
+    clock was sure: then it is `moment` of the monotonic clock of `boot`. `frame`: a sealed frame that could not be
+    opened; `report` is empty then."""
 
     report: Report
     at: float
@@ -35,8 +35,7 @@ class HeldReport(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Memory:
-    """The held reports of one hub. `counts` is how many there are by device, `total` their bytes, as of the last
-    call."""
+    """Held reports of one hub. `counts` (by device) and `total` (bytes) are as of the last call."""
 
     def __init__(self, store: Store, age_s: float, most_bytes: int) -> None:
         self._store, self.age_s, self.most_bytes = store, age_s, most_bytes
@@ -44,7 +43,8 @@ class Memory:
         self.total = 0
 
     async def load(self) -> None:
-        """What is deleted here is overwritten with zeros, not left in free pages. Raises StorageError."""
+        """Make SQLite overwrite deleted rows with zeros (`secure_delete`), and count what is there. Raises
+        StorageError."""
 
         def work(db: apsw.Connection) -> None:
             db.pragma("secure_delete", 1)
@@ -53,7 +53,7 @@ class Memory:
         await self._store.call(work)
 
     async def add(self, held: list[HeldReport], now: float) -> int:
-        """Keep them, and let go what is too old or too much. Returns how many went."""
+        """Insert reports, then delete what is too old or too much. Returns how many were deleted."""
 
         def work(db: apsw.Connection) -> int:
             with transaction(db):
@@ -70,17 +70,17 @@ class Memory:
         return await self._store.call(work)
 
     async def prune(self, now: float) -> int:
-        """Let go what is too old. How many."""
+        """Delete what is too old. Returns how many."""
         return await self.add([], now)
 
     async def of(self, device: str, after: int, limit: int) -> list[tuple[int, HeldReport]]:
-        """Those of a device, oldest first, by number."""
+        """Return reports of a device with a number above `after`, oldest first."""
         query = "SELECT n, body FROM held WHERE device = ? AND n > ? ORDER BY n LIMIT ?"
         rows = await self._store.call(lambda db: list(db.execute(query, (device, after, limit))))
         return [(int(n), msgspec.msgpack.decode(body, type=HeldReport)) for n, body in rows]
 
     async def remove(self, device: str) -> int:
-        """Destroy those of a device. How many."""
+        """Delete all reports of a device. Returns how many."""
 
         def work(db: apsw.Connection) -> int:
             with transaction(db):
@@ -93,7 +93,7 @@ class Memory:
         return await self._store.call(work)
 
     async def released(self, mark: Mapping[str, int]) -> None:
-        """These devices' reports up to these numbers are in the buffer."""
+        """Delete these devices' reports up to these numbers: they are in the buffer."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
@@ -104,8 +104,8 @@ class Memory:
         await self._store.call(work)
 
     def _shed(self, db: apsw.Connection, now: float, devices: set[str]) -> int:
-        """Too old (or dated ahead by a clock that was wrong), too many of a device, too much in all: then of whoever
-        has most."""
+        """Delete what is too old (or dated ahead by a clock that was wrong), too many of a device, or too many bytes:
+        of the device with the most bytes first."""
         before = db.total_changes()
         db.execute("DELETE FROM held WHERE at < ? OR at > ?", (now - self.age_s, now + self.age_s))
         for device in devices:
