@@ -9,7 +9,7 @@ from hub.app.service import Service
 from hub.config.instances import Models
 from hub.config.load import Loaded
 from hub.core.clock import SystemClock
-from hub.core.clock_sync import Dating
+from hub.core.clock_sync import ClockSync
 from hub.core.counters import Counts
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.logs import Ring
@@ -44,7 +44,7 @@ class BaseServices:
     sizes: BufferConfig
     counts: Counts
     events: Events
-    dating: Dating
+    dating: ClockSync
     logs: Ring
 
     @property
@@ -90,6 +90,6 @@ async def build_ground(
         sizes=sizes,
         counts=counts,
         events=Events(clock.now, clock.monotonic),
-        dating=Dating(clock, buffer),
+        dating=ClockSync(clock, buffer),
         logs=Ring(),
     )

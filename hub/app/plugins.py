@@ -14,14 +14,14 @@ from hub.core.disk.retry import once_the_disk_works
 from hub.core.security_events import REDIRECT
 from hub.devices.packs import Library, Packs
 from hub.identity import enrolment
-from hub.pipeline.dead_letters import Kept
-from hub.pipeline.holding_queue import Holding
+from hub.pipeline.dead_letters import DeadLetters
+from hub.pipeline.holding_queue import HoldingQueue
 from hub.plugin_host.plugin_facts import PluginFacts
 from hub.plugin_host.plugins import Plugins, declared_hosts
 from hub.plugin_host.poll_scheduler import PollScheduler
 from hub.plugin_host.serial_buses import Buses, BusOptions
 from hub.plugin_host.session_parts import Core
-from hub.rpc.commands import Writing
+from hub.rpc.commands import CommandCalls
 from hub.rpc.radio import Radio
 from hub.sdk.session_rules import LED_ELSEWHERE
 from hub.store_and_forward.egress import Egress, EgressHttp
@@ -36,11 +36,11 @@ class Field:
     packs: Packs
     desk: CommandService
     buses: Buses
-    kept: Kept
-    holding: Holding
+    kept: DeadLetters
+    holding: HoldingQueue
     plugins: Plugins
     radio: Radio
-    writing: Writing
+    writing: CommandCalls
     factory: FactoryCredentials
     told: PluginFacts
     paces: PollScheduler
@@ -84,7 +84,7 @@ async def build_field(ground: BaseServices, path: Path) -> Field:
     )
     await once_the_disk_works(desk.load, clock.sleep)
     buses = Buses({name: bus_options(bus) for name, bus in loaded.config.buses.items()})
-    kept = Kept(
+    kept = DeadLetters(
         store=store,
         buffer=buffer,
         pipeline=path.pipeline,
@@ -119,7 +119,7 @@ async def build_field(ground: BaseServices, path: Path) -> Field:
     radio = Radio(
         told=told, devices=path.devices, places=path.places, live=path.live, packs=packs, buffer=buffer, clock=clock
     )
-    writing = Writing(desk, path.planner.metric)
+    writing = CommandCalls(desk, path.planner.metric)
     return Field(egress, http, packs, desk, buses, kept, holding, plugins, radio, writing, factory, told, paces)
 
 

@@ -15,18 +15,18 @@ from hub.core.model import Candidate, Device, Frame, Metric, Report, Strategy
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
-from hub.onboarding.adoption import decided, join, tables
-from hub.onboarding.adoption.joining import Joined
+from hub.onboarding.adoption import decided, merge, tables
+from hub.onboarding.adoption.joining import MergedDevices
 from hub.onboarding.adoption.tables import AddedDevices
 from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decision, Decisions, Filter
 from hub.pipeline.admission.guard import Guard, Options
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.pipeline.admission.replay import ReplayWindows
-from hub.pipeline.holding_queue import Holding
+from hub.pipeline.holding_queue import HoldingQueue
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Planner
 from hub.pipeline.pulse_counters import Pulses
-from hub.privacy.rules_engine import Consents, OpenWindows, Privacy, Windows, compile_privacy
+from hub.privacy.rules_engine import Consents, Privacy, Unfinished, Windows, compile_privacy
 
 
 @dataclass
@@ -44,9 +44,9 @@ class Path:
     pipeline: Pipeline
     privacy: Privacy
     roll: AddedDevices
-    joined: Joined
+    joined: MergedDevices
     recording: Recording
-    holding: Holding
+    holding: HoldingQueue
 
 
 async def build_path(ground: BaseServices, stands_s: Callable[[Device], float | None]) -> Path:
@@ -56,7 +56,7 @@ async def build_path(ground: BaseServices, stands_s: Callable[[Device], float | 
     replaced = await once_the_disk_works(store.replaced, clock.sleep)
     rekeyed = await once_the_disk_works(store.keys, clock.sleep)
     roll = await once_the_disk_works(lambda: tables.load(store), clock.sleep)
-    joined = join(roll, loaded, replaced, ground.models)
+    joined = merge(roll, loaded, replaced, ground.models)
     devices = Devices([*loaded.devices, *joined.devices], replaced, rekeyed)
     places = Places([*loaded.places, *joined.places])
 
@@ -111,7 +111,7 @@ async def build_path(ground: BaseServices, stands_s: Callable[[Device], float | 
         hold_sealed=hold_sealed,
     )
     admission = loaded.config.admission
-    holding = Holding(
+    holding = HoldingQueue(
         store=store,
         buffer=buffer,
         pipeline=pipeline,
@@ -153,7 +153,7 @@ def _privacy(ground: BaseServices) -> Privacy:
             ground.counts.add,
             monotonic=ground.clock.monotonic,
             sure=ground.clock.sure,
-            unfinished=OpenWindows(ground.buffer.local, ground.buffer.put_local),
+            unfinished=Unfinished(ground.buffer.local, ground.buffer.put_local),
         ),
     )
 

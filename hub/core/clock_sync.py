@@ -26,7 +26,7 @@ class Buffer(Protocol):
     def clock_became_sure(self, wall_minus_monotonic_ms: int, error_ms: int, source: str) -> None: ...
 
 
-class Dating:
+class ClockSync:
     """`run` is its task. Readings taken before the clock was sure carry (boot, monotonic time); a CLOCK record tells
     the backend what that boot's monotonic time means, also for an earlier process of the same boot. One that says how
     inexact it is, is followed by a better one as soon as the time is known twice as exactly."""

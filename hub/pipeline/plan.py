@@ -16,12 +16,12 @@ import msgspec
 from hub.automation.rules import RuleBinding, Rules
 from hub.core.model import Device, Metric, Place, Proof, Quality, TrustClass, Value
 from hub.core.plausibility import ValueCheck
-from hub.history.latest import Live, Slot
-from hub.pipeline.admission.guard import Guard, Watch
+from hub.history.latest import LatestValues, Slot
+from hub.pipeline.admission.guard import DeviceChecks, Guard
 from hub.pipeline.admission.replay import ReplayWindows
 from hub.pipeline.admission.trust import trust_class
-from hub.pipeline.pulse_counters import Pulses, Step
-from hub.pipeline.report_strategy import Level, Rule, Sent, rule
+from hub.pipeline.pulse_counters import PulseConversion, Pulses
+from hub.pipeline.report_strategy import LastSent, Level, ResolvedStrategy, rule
 from hub.privacy.rules_engine import Privacy, ReportFilter
 from hub.privacy.rules_engine.policy import PositionPolicy
 from hub.privacy.rules_engine.policy import column as column_of
@@ -50,7 +50,7 @@ class ShapePlan(ValueCheck):
         keep: tuple[str, ...] | None,
         withheld: tuple[tuple[str, int], ...],
         unknown: tuple[str, ...],
-        rules: tuple[Rule | None, ...] | None,
+        rules: tuple[ResolvedStrategy | None, ...] | None,
         tap: RuleBinding | None,
         veil: ReportFilter | None,
     ) -> None:
@@ -81,9 +81,9 @@ class Plan:
         window: str,
         protected: bool,
         compile_: Callable[[Plan, tuple[str, ...]], ShapePlan],
-        pulse: Step | None = None,
+        pulse: PulseConversion | None = None,
         position: PositionPolicy | None = None,
-        watch: Watch | None = None,
+        watch: DeviceChecks | None = None,
     ) -> None:
         self.device = device
         self.position = position  # what happens to the positions that it reports; None: they are withheld
@@ -95,7 +95,7 @@ class Plan:
         self.shapes: dict[tuple[str, ...], ShapePlan] = {}
         self._protected = protected
         self._compile = compile_
-        self._sent: dict[str, Sent] = {}
+        self._sent: dict[str, LastSent] = {}
 
     def shape(self, keys: tuple[str, ...]) -> ShapePlan:
         """Return the compiled shape for these metric keys, in this order."""
@@ -112,7 +112,7 @@ class Plan:
         for column, value, strategy in zip(shape.shape.columns, values, shape.rules or (), strict=True):
             if strategy is None or strategy.due(self._sent.get(column.metric), value, quality, time):
                 due[column.metric] = value
-                self._sent[column.metric] = Sent(value, quality, time)
+                self._sent[column.metric] = LastSent(value, quality, time)
         return due
 
     def rows(self, due: dict[str, Value]) -> Iterator[tuple[ShapePlan, tuple[Value, ...]]]:
@@ -148,7 +148,7 @@ class Planner:
         metrics: Mapping[str, Metric],
         place: Callable[[str], Place | None],
         privacy: Privacy,
-        live: Live,
+        live: LatestValues,
         replay: ReplayWindows,
         protected: Callable[[str], bool],
         levels: Callable[[str], tuple[Level, ...]] = lambda integration: (),

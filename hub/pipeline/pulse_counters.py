@@ -7,9 +7,9 @@ be replaced, roll over or start anew, and the meter itself may be. In words:
     total = all that was counted since the first reading of this place, whatever counted it
     index = index of the last correction + weight × what was counted since it      (the first "correction" is `initial`)
 
-Everything is decimal and exact. A correction without `raw` holds from the last reading before its date: what was
-counted between the two is taken for counted after it. `Count` and the last readings are remembered with the commit of
-the reading that moved them, as replay windows are, so that a crash forgets both or neither.
+Everything is decimal and exact. A correction without `raw` holds from the last reading before its date: pulses between
+the two are taken for pulses after it. `CounterState` and the last readings become durable in the commit of the reading
+that moved them, as replay windows do, so a crash loses both or neither.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ restarted."""
 Remember = Callable[[str, Any], None]
 
 
-class Count(msgspec.Struct, frozen=True):
+class CounterState(msgspec.Struct, frozen=True):
     """State of a place's counter. `raw` is the last register of `device`, at `time` (Unix seconds, None while the clock
     was not sure); `total` the pulses since the first reading; decimals as text."""
 
@@ -43,7 +43,7 @@ class Count(msgspec.Struct, frozen=True):
     time: float | None
 
 
-class Past(msgspec.Struct, frozen=True):
+class CounterHistory(msgspec.Struct, frozen=True):
     """History of a place's counter: former readings (time, total), oldest first, and for each date of a correction the
     total from which it holds. `whole`: the first of them is the first reading ever."""
 
@@ -52,31 +52,31 @@ class Past(msgspec.Struct, frozen=True):
     whole: bool = True
 
 
-class Moved(NamedTuple):
+class CounterChange(NamedTuple):
     """Counter after a reading. `total` belongs to the reading; `after` is None when the reading is a former one and
     moves nothing; `reason` is to be counted, "" when all is well."""
 
-    after: Count | None
+    after: CounterState | None
     total: Decimal
     reason: str = ""
 
 
 def advance(
-    pulse: Pulse, count: Count | None, device: str, raw: Decimal, time: float | None, *, live: bool
-) -> Moved | None:
+    pulse: Pulse, count: CounterState | None, device: str, raw: Decimal, time: float | None, *, live: bool
+) -> CounterChange | None:
     """Apply a reading of the raw register. `live`: it is of now, whatever the clock did. Returns None for a former
     reading that is impossible."""
     if count is None:
         start = pulse.initial_raw
         total = raw - start if start is not None and raw >= start else Decimal(0)
-        return Moved(_count(device, raw, total, time), total)
+        return CounterChange(_count(device, raw, total, time), total)
     total, last = Decimal(count.total), Decimal(count.raw)
     if device != count.device:  # a new transmitter: what it counted before is not this place's
-        return Moved(_count(device, raw, total, time), total, "pulse-new-counter")
+        return CounterChange(_count(device, raw, total, time), total, "pulse-new-counter")
     if not live and time is not None and count.time is not None and time < count.time:
         since = _past_zero(last - raw, pulse.wraps)
         if since >= 0 and (pulse.wraps is None or 2 * since <= pulse.wraps):
-            return Moved(None, total - since) if since <= total else None
+            return CounterChange(None, total - since) if since <= total else None
         # a counter that rose is better evidence than a clock that went back
     step, reason = raw - last, ""
     if step < 0:
@@ -85,7 +85,7 @@ def advance(
             step = ahead
         else:
             step, reason = raw, "pulse-restarted"
-    return Moved(_count(device, raw, total + step, time), total + step, reason)
+    return CounterChange(_count(device, raw, total + step, time), total + step, reason)
 
 
 def _past_zero(step: Decimal, wraps: int | None) -> Decimal:
@@ -93,19 +93,21 @@ def _past_zero(step: Decimal, wraps: int | None) -> Decimal:
     return step + wraps if step < 0 and wraps is not None and step + wraps >= 0 else step
 
 
-def _count(device: str, raw: Decimal, total: Decimal, time: float | None) -> Count:
-    return Count(device, str(raw), str(total), time)
+def _count(device: str, raw: Decimal, total: Decimal, time: float | None) -> CounterState:
+    return CounterState(device, str(raw), str(total), time)
 
 
-def note(past: Past, count: Count) -> Past:
+def note(past: CounterHistory, count: CounterState) -> CounterHistory:
     """Keep one reading an hour."""
     if count.time is None or (past.points and count.time < past.points[-1][0] + POINT_S):
         return past
     points = [*past.points, (count.time, count.total)]
-    return Past(points[-POINTS:], past.marks, past.whole and len(points) <= POINTS)
+    return CounterHistory(points[-POINTS:], past.marks, past.whole and len(points) <= POINTS)
 
 
-def mark(pulse: Pulse, past: Past, before: Count | None, now: Count) -> tuple[Past, int]:
+def mark(
+    pulse: Pulse, past: CounterHistory, before: CounterState | None, now: CounterState
+) -> tuple[CounterHistory, int]:
     """Fix the total from which each correction holds, once its date has come. Also returns how many cannot be fixed
     because no reading of that time is remembered."""
     if now.time is None:
@@ -120,10 +122,12 @@ def mark(pulse: Pulse, past: Past, before: Count | None, now: Count) -> tuple[Pa
             lost += 1
         else:
             marks[name] = str(total)
-    return (past if marks == past.marks else Past(past.points, marks, past.whole)), lost
+    return (past if marks == past.marks else CounterHistory(past.points, marks, past.whole)), lost
 
 
-def _total_at(correction: Correction, pulse: Pulse, past: Past, before: Count | None, now: Count) -> Decimal | None:
+def _total_at(
+    correction: Correction, pulse: Pulse, past: CounterHistory, before: CounterState | None, now: CounterState
+) -> Decimal | None:
     if correction.raw is not None:
         since = _past_zero(Decimal(now.raw) - correction.raw, pulse.wraps)
         return Decimal(now.total) - since if since >= 0 else None
@@ -138,7 +142,7 @@ def _total_at(correction: Correction, pulse: Pulse, past: Past, before: Count | 
     return Decimal(first) if past.whole else None
 
 
-def index(pulse: Pulse, past: Past, total: Decimal, time: float | None) -> Decimal:
+def index(pulse: Pulse, past: CounterHistory, total: Decimal, time: float | None) -> Decimal:
     """Return the dial's value at that moment, in the metric's unit."""
     value, weight, since = pulse.initial, pulse.weight, Decimal(0)
     for correction in pulse.corrections:
@@ -157,25 +161,25 @@ class Pulses:
     def __init__(self, remembered: Mapping[str, Any], remember: Remember, counted: Callable[[str, str], None]) -> None:
         self._remember = remember
         self._counted = counted
-        self._counts: dict[str, Count] = {}
-        self._pasts: dict[str, Past] = {}
+        self._counts: dict[str, CounterState] = {}
+        self._pasts: dict[str, CounterHistory] = {}
         for name, value in remembered.items():
             if name.startswith(PREFIX):
                 place, _, what = name.removeprefix(PREFIX).rpartition("/")
                 if what == "count":
-                    self._counts[place] = msgspec.convert(value, Count)
+                    self._counts[place] = msgspec.convert(value, CounterState)
                 elif what == "past":
-                    self._pasts[place] = msgspec.convert(value, Past)
+                    self._pasts[place] = msgspec.convert(value, CounterHistory)
 
-    def of(self, place: Place | None) -> Step | None:
+    def of(self, place: Place | None) -> PulseConversion | None:
         """Return the conversion for reports of a place; None where nothing is counted."""
-        return None if place is None or place.pulse is None else Step(self, place.id, place.pulse)
+        return None if place is None or place.pulse is None else PulseConversion(self, place.id, place.pulse)
 
     def move(
         self, place: str, pulse: Pulse, device: str, raw: Decimal, time: float | None, *, live: bool
     ) -> tuple[Decimal, Quality]:
         """Return the index of a reading, and remember it. Raises ValueError for a former reading that is impossible."""
-        before, past = self._counts.get(place), self._pasts.get(place, Past())
+        before, past = self._counts.get(place), self._pasts.get(place, CounterHistory())
         moved = advance(pulse, before, device, raw, time, live=live)
         if moved is None:
             self._counted("pulse-order", place)
@@ -196,7 +200,7 @@ class Pulses:
         return index(pulse, past, moved.total, time), quality
 
 
-class Step:
+class PulseConversion:
     """Conversion of one place: the raw register of a report becomes the index of the meter."""
 
     __slots__ = ("_place", "_pulse", "_pulses")

@@ -20,7 +20,7 @@ EARLY = 0.1
 """Share of a period by which a reading may be early: a sensor as slow as the period is not left out."""
 
 
-class Rule(msgspec.Struct, frozen=True):
+class ResolvedStrategy(msgspec.Struct, frozen=True):
     """Resolved strategy of one metric. `band` is in its unit, `period_s` infinite where none was given."""
 
     change: bool
@@ -28,7 +28,7 @@ class Rule(msgspec.Struct, frozen=True):
     band: float
     period_s: float
 
-    def due(self, sent: Sent | None, value: Value, quality: Quality, time: float) -> bool:
+    def due(self, sent: LastSent | None, value: Value, quality: Quality, time: float) -> bool:
         """Return whether a reading goes further, after the one that went last."""
         if sent is None or time < sent.time:  # the first one, or a former one that comes late
             return True
@@ -42,7 +42,7 @@ class Rule(msgspec.Struct, frozen=True):
         return value != before
 
 
-class Sent(msgspec.Struct):
+class LastSent(msgspec.Struct):
     """The last reading of one metric that went further."""
 
     value: Value
@@ -50,7 +50,7 @@ class Sent(msgspec.Struct):
     time: float
 
 
-def rule(metric: Metric, levels: Iterable[Level]) -> Rule | None:
+def rule(metric: Metric, levels: Iterable[Level]) -> ResolvedStrategy | None:
     """Resolve the strategy of a metric; `levels` from the widest to the narrowest. Returns None when every reading goes
     further."""
     on, band, period = "always", 0.0, float("inf")
@@ -64,4 +64,4 @@ def rule(metric: Metric, levels: Iterable[Level]) -> Rule | None:
         return None
     # what is stored is rounded to the resolution: a step of less than half of it would be told and not be seen
     least = float(metric.resolution) / 2 if metric.kind == "number" else 0.0
-    return Rule("change" in on, "period" in on, max(band, least), period)
+    return ResolvedStrategy("change" in on, "period" in on, max(band, least), period)

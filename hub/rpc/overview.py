@@ -14,11 +14,11 @@ from hub.core.counters import Counts
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
-from hub.pipeline.admission.quarantine import Quarantine, Waiting, heard_by
+from hub.pipeline.admission.quarantine import Quarantine, QuarantineEntry, heard_by
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Declared, Planner
 from hub.plugin_host.supervisor import QUARANTINED, STOPPED, Health
-from hub.rpc.autonomy import Autonomy, Written, days_and_hours
+from hub.rpc.autonomy import Autonomy, WriteRate, days_and_hours
 from hub.store_and_forward.buffer import Buffer, BufferStatus, Durable
 from hub.store_and_forward.link import Link
 
@@ -30,7 +30,7 @@ REFUSED_S = 86_400.0
 """For how long the status says that frames of a known device were refused; `ilot devices` shows it until a restart."""
 
 
-class Room(NamedTuple):
+class BufferSpace(NamedTuple):
     """What the buffer's directory may take, and how long it should last without the backend."""
 
     directory: Path
@@ -66,7 +66,7 @@ class Overview:
         counts: Counts,
         health: list[Health],
         problems: list[str],
-        room: Room,
+        room: BufferSpace,
         standing: Callable[[str], dict[str, Any]] = lambda device: {},
         told: Callable[[str, str], dict[str, Any]] = lambda integration, device: {},
     ) -> None:
@@ -87,7 +87,7 @@ class Overview:
         self._told = told
         self._room = room
         self._standing = standing
-        self._written = Written(clock.monotonic(), buffer.local.get(WRITTEN_KEY))
+        self._written = WriteRate(clock.monotonic(), buffer.local.get(WRITTEN_KEY))
         self.written_readings = 0
         self.written_bytes = 0
 
@@ -211,7 +211,7 @@ class Overview:
         }
 
 
-def _waiting(waiting: Waiting) -> dict[str, Any]:
+def _waiting(waiting: QuarantineEntry) -> dict[str, Any]:
     return dict(msgspec.to_builtins(waiting))
 
 

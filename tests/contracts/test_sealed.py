@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from hub.core.errors import StorageError
 from hub.core.model import Device, Frame, Signal
 from hub.core.store import Store
-from hub.pipeline.holding_queue import Holding
+from hub.pipeline.holding_queue import HoldingQueue
 from hub.pipeline.holding_queue import service as holding_module
 from hub.pipeline.holding_queue.sealed import BEHIND
 from hub.pipeline.holding_queue.service import SPACING_S
@@ -139,7 +139,7 @@ class Stage:
         path.planner._replay._highest = {k: v for k, v in self.local.items() if k.startswith("counter/")}
         path.buffer.flush, path.buffer.put_local = self._flush, path.buffer.local.__setitem__
         self.store = await Store.open(self.folder / "store.db", bytes(range(32)))
-        self.holding = Holding(
+        self.holding = HoldingQueue(
             store=self.store,
             buffer=path.buffer,
             pipeline=path.pipeline,
@@ -182,7 +182,7 @@ class Stage:
 
     async def hear(self, *frames: Frame, every: float = SPACING_S) -> None:
         for frame in frames:
-            assert await self.session.heard(frame)
+            assert await self.session.radio.submit_frame(frame)
             await self.path.clock.advance(every)
 
     async def release(self) -> int:

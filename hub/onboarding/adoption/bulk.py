@@ -19,9 +19,9 @@ from hub.core.clock import Clock
 from hub.core.errors import HubError, StorageError
 from hub.core.security_events import ADMISSION, Events
 from hub.core.store import Store
-from hub.onboarding.adoption.engine import ADDED, MOST, WRONG, Adoption, Row
-from hub.onboarding.adoption.gate import Gate, Refused, filter_of
-from hub.pipeline.admission.quarantine import Waiting
+from hub.onboarding.adoption.engine import ADDED, MAX_REQUESTS, WRONG, Adoption, Row
+from hub.onboarding.adoption.gate import DecisionError, QuarantineService, filter_of
+from hub.pipeline.admission.quarantine import QuarantineEntry
 from hub.protocol.device_labels.device_request import DeviceRequest
 
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -45,10 +45,12 @@ class BulkAdoption(msgspec.Struct, frozen=True, kw_only=True):
     adopted: int = 0
 
 
-class Recette:
+class BulkAdoptionService:
     """One a hub."""
 
-    def __init__(self, *, gate: Gate, adoption: Adoption, store: Store, clock: Clock, events: Events) -> None:
+    def __init__(
+        self, *, gate: QuarantineService, adoption: Adoption, store: Store, clock: Clock, events: Events
+    ) -> None:
         self._gate, self._adoption, self._store, self._clock, self._events = gate, adoption, store, clock, events
         self._session: BulkAdoption | None = None
         self._end: float | None = None  # monotonic seconds, where this process started it
@@ -107,7 +109,7 @@ class Recette:
         """{seconds, why, by} → status. Started again, it lasts from now."""
         seconds = float(arguments.get("seconds") or USUAL_S)
         if not SHORTEST_S <= seconds <= LONGEST_S:
-            raise Refused("Mode recette lasts from 1 minute to 8 hours")
+            raise DecisionError("Mode recette lasts from 1 minute to 8 hours")
         async with self._turn:
             now, by = self._clock.now(), asker(arguments)
             session = BulkAdoption(began=now, until=now + seconds, by=by, why=str(arguments.get("why") or "")[:200])
@@ -122,7 +124,7 @@ class Recette:
         """{by} → status as it is from now on, with what the session was."""
         async with self._turn:
             if self._session is None:
-                raise Refused("Mode recette is not open")
+                raise DecisionError("Mode recette is not open")
             before = self.status()
             await self._over(asker(arguments), "ended by a command")
         return {**before, "active": False, "left_s": 0}
@@ -134,14 +136,14 @@ class Recette:
         dry_run, by = bool(arguments.get("dry_run")), asker(arguments)
         session = self._session
         if not dry_run and (session is None or self._left() <= 0):
-            raise Refused("Mode recette is not open: `ilot recette start` opens it, for 8 hours at the most")
+            raise DecisionError("Mode recette is not open: `ilot recette start` opens it, for 8 hours at the most")
         waiting = self._gate.waiting(filter_of(arguments))
         if arguments.get("wishes") is not None:
             wishes, rows = _of_table(arguments["wishes"], waiting)
         else:
             wishes, rows = _of_pattern(arguments, waiting), []
-        if len(wishes) > MOST:
-            raise Refused(f"that is {len(wishes)} sensors; at most {MOST} at a time: narrow the filter")
+        if len(wishes) > MAX_REQUESTS:
+            raise DecisionError(f"that is {len(wishes)} sensors; at most {MAX_REQUESTS} at a time: narrow the filter")
         rows = [*rows, *await self._adoption.add(wishes, dry_run=dry_run, update=False, by=by)]
         added = [row.device for row in rows if row.state == ADDED]
         released = 0
@@ -178,13 +180,13 @@ class Recette:
         return min(LONGEST_S, session.until - self._clock.now())
 
 
-def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[Waiting]) -> list[DeviceRequest]:
+def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[QuarantineEntry]) -> list[DeviceRequest]:
     """One wish for each sensor, in the order of their ids."""
     place = str(arguments.get("place") or "")
     if not place:
-        raise Refused("say at which place each stands: a pattern like salle-{n}, or a table")
+        raise DecisionError("say at which place each stands: a pattern like salle-{n}, or a table")
     if len(waiting) > 1 and not PART.search(place):
-        raise Refused(
+        raise DecisionError(
             f"{len(waiting)} sensors at one place {place!r}: a pattern with {{n}} or {{id}} gives each its own"
         )
     number = int(arguments.get("start") or 1)
@@ -206,7 +208,7 @@ def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[Waiting]) -> lis
     return wishes
 
 
-def _of_table(said: Any, waiting: Sequence[Waiting]) -> tuple[list[DeviceRequest], list[Row]]:
+def _of_table(said: Any, waiting: Sequence[QuarantineEntry]) -> tuple[list[DeviceRequest], list[Row]]:
     """The wishes of a table whose sensors wait; a row for each that does not."""
     try:
         wanted = msgspec.convert(said, list[DeviceRequest])
@@ -234,7 +236,7 @@ def _of_table(said: Any, waiting: Sequence[Waiting]) -> tuple[list[DeviceRequest
     return wishes, rows
 
 
-def filled(pattern: str, number: int, one: Waiting) -> str:
+def filled(pattern: str, number: int, one: QuarantineEntry) -> str:
     """`{n}` is the running number, `{n:3}` with three digits, `{id}` the letters and digits of the id, `{model}` those
     of the model."""
 

@@ -21,8 +21,8 @@ from hub.onboarding.adoption import decided
 from hub.onboarding.adoption.engine import ADDED, Adoption
 from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decision, Decisions, Filter
 from hub.pipeline.admission.guard import Guard
-from hub.pipeline.admission.quarantine import Quarantine, Waiting
-from hub.pipeline.holding_queue import Holding
+from hub.pipeline.admission.quarantine import Quarantine, QuarantineEntry
+from hub.pipeline.holding_queue import HoldingQueue
 from hub.pipeline.pipeline import Pipeline
 from hub.protocol.device_labels.device_request import DeviceRequest
 
@@ -33,11 +33,11 @@ PERIMETERS = "perimeters"
 _log = logging.getLogger("hub.admission")
 
 
-class Refused(ConfigError):
+class DecisionError(ConfigError):
     """A decision that makes no sense; the text says what to do."""
 
 
-class Gate:
+class QuarantineService:
     """`paths`: what the configuration declares of each integration's path, as `{integration, perimeter…}`."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Gate:
         guard: Guard,
         events: Events,
         adoption: Adoption,
-        holding: Holding,
+        holding: HoldingQueue,
         pipeline: Pipeline,
         devices: Devices,
         store: Store,
@@ -106,7 +106,7 @@ class Gate:
             "quarantine.block": self._block, "quarantine.unblock": self._unblock, "quarantine.clear": self._clear,
         }  # fmt: skip
 
-    def waiting(self, chosen: Filter) -> list[Waiting]:
+    def waiting(self, chosen: Filter) -> list[QuarantineEntry]:
         """The strangers that a filter means, the one heard longest ago first."""
         return [one for one in self._quarantine if not one.known and chosen.fits(one.id, one.integration, one.model)]
 
@@ -136,11 +136,11 @@ class Gate:
         try:
             wish = msgspec.convert({**_wish(arguments), "line": 0}, DeviceRequest)
         except msgspec.ValidationError as error:
-            raise Refused(f"this is not a device to adopt: {error}") from None
+            raise DecisionError(f"this is not a device to adopt: {error}") from None
         heard = next((one for one in self._quarantine if one.id == wish.device and not one.known), None)
         self._not_blocked(wish.device, heard)
         if heard is None and self._devices.get(wish.device) is None:
-            raise Refused(f"{wish.device!r} does not wait in quarantine; `ilot quarantine list` shows who does")
+            raise DecisionError(f"{wish.device!r} does not wait in quarantine; `ilot quarantine list` shows who does")
         if heard is not None:
             wish = msgspec.structs.replace(
                 wish, integration=wish.integration or heard.integration, model=wish.model or heard.model[:100]
@@ -166,11 +166,11 @@ class Gate:
         what = filter_of(arguments)
         found = next((one for one in self._decisions if _same(one.filter, what)), None)
         if found is None:
-            raise Refused(f"nothing was decided about {what}; `ilot quarantine list` shows the decisions")
+            raise DecisionError(f"nothing was decided about {what}; `ilot quarantine list` shows the decisions")
         if found.by == CONFIGURATION:
-            raise Refused(f"{what} stands in the configuration, under admission: remove it there")
+            raise DecisionError(f"{what} stands in the configuration, under admission: remove it there")
         if not arguments.get("dry_run"):
-            await decided.drop(self._store, found.filter, self._clock.now(), asker(arguments))
+            await decided.delete_decision(self._store, found.filter, self._clock.now(), asker(arguments))
             self._changed()
             self._decisions.drop(found.filter)
             self._again(found.filter)
@@ -183,7 +183,7 @@ class Gate:
         suspect = self._guard.suspects().get(device, "")
         known = any(one.id == device and one.known for one in self._quarantine)
         if not suspect and not known:
-            raise Refused(f"there is no evidence against {device!r}; `ilot quarantine list` shows what there is")
+            raise DecisionError(f"there is no evidence against {device!r}; `ilot quarantine list` shows what there is")
         if not arguments.get("dry_run"):
             what = {"quarantine": "clear", "device": device, "suspect": suspect, "why": _why(arguments)}
             await self._store.audit(self._clock.now(), asker(arguments), what)
@@ -195,10 +195,10 @@ class Gate:
     async def _decide(self, kind: str, arguments: dict[str, Any]) -> dict[str, Any]:
         what = filter_of(arguments)
         if what.everybody:
-            raise Refused("that fits everybody: name an id or a model")
+            raise DecisionError("that fits everybody: name an id or a model")
         own = [one.id for one in self._devices if what.fits(one.id, one.integration, one.model)]
         if own and not (what.one and kind == BLOCK):
-            raise Refused(
+            raise DecisionError(
                 f"{what} fits {len(own)} devices of this hub, {own[0]} among them: `ilot device remove` ends an "
                 "adoption, and `ilot quarantine block ID` keeps one out"
             )
@@ -207,7 +207,7 @@ class Gate:
         if not arguments.get("dry_run"):
             decision = Decision(kind=kind, filter=what, at=self._clock.now(), by=asker(arguments), why=_why(arguments))
             self._room(decision)
-            await decided.put(self._store, decision)
+            await decided.store_decision(self._store, decision)
             self._changed()
             self._decisions.put(decision)
             self._again(what)
@@ -222,13 +222,15 @@ class Gate:
         try:
             Decisions([], [one for one in self._decisions if one.by != CONFIGURATION]).put(decision)
         except OverflowError as error:
-            raise Refused(f"{error}; a filter with wildcards covers many") from None
+            raise DecisionError(f"{error}; a filter with wildcards covers many") from None
 
-    def _not_blocked(self, device: str, heard: Waiting | None) -> None:
+    def _not_blocked(self, device: str, heard: QuarantineEntry | None) -> None:
         integration, model = (heard.integration, heard.model) if heard is not None else ("", "")
         found = self._decisions.about(device, integration, model)
         if found is not None:
-            raise Refused(f"{device} is {_done(found.kind)} ({found.filter}): `ilot quarantine unblock` comes first")
+            raise DecisionError(
+                f"{device} is {_done(found.kind)} ({found.filter}): `ilot quarantine unblock` comes first"
+            )
 
     def _blocked_by(self, device: str, integration: str, model: str) -> str:
         found = self._decisions.blocked(device, integration, model)
@@ -238,7 +240,7 @@ class Gate:
         """Devices that a decision may mean are judged anew."""
         self._pipeline.recompile(what.id if what.one and self._devices.get(what.id) is not None else None)
 
-    def _told(self, one: Waiting) -> dict[str, Any]:
+    def _told(self, one: QuarantineEntry) -> dict[str, Any]:
         return {**msgspec.to_builtins(one), "held": 0 if one.known else self._holding.of(one.id)}
 
     def _number(self, kind: str) -> int:

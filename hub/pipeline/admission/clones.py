@@ -71,7 +71,7 @@ class CounterForkDetector:
         return {"counter": counter, "highest": self._highest, "why": "two counters go on, one behind the other"}
 
 
-class Signals:
+class SignalJumpDetector:
     """Detects jumps of the signal level of one device, per source. A fixed sender fades; it does not jump to and
     fro."""
 
@@ -105,7 +105,7 @@ class Signals:
         return {"source": source, "from_dbm": last[0], "to_dbm": rssi, "jumps": turns}
 
 
-class Positions:
+class PositionJumpDetector:
     """Detects jumps of the position that one device reports."""
 
     def __init__(self) -> None:

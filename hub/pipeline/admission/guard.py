@@ -16,7 +16,14 @@ import msgspec
 from hub.core.model import Device, Report
 from hub.core.security_events import FORK, POSITION_JUMP, RATE, SIGNAL_JUMP, TWO_PATHS, UNLIKE
 from hub.pipeline.admission import rates
-from hub.pipeline.admission.clones import CounterForkDetector, DisjointReceivers, Fact, Found, Positions, Signals
+from hub.pipeline.admission.clones import (
+    CounterForkDetector,
+    DisjointReceivers,
+    Fact,
+    Found,
+    PositionJumpDetector,
+    SignalJumpDetector,
+)
 from hub.pipeline.admission.neighbours import Neighbours
 from hub.pipeline.admission.rates import Bucket
 
@@ -38,7 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     neighbours: Mapping[str, Mapping[str, float]] = {}
 
 
-class Watch:
+class DeviceChecks:
     """State of the checks for one device. `suspect` is the kind of event that made it a suspect, "" when none did."""
 
     __slots__ = ("apart", "bucket", "device", "forks", "metrics", "positions", "signals", "suspect", "window", "zone")
@@ -47,8 +54,8 @@ class Watch:
         self.device, self.window, self.zone, self.suspect = device, window, zone, suspect
         self.forks = CounterForkDetector()
         self.bucket: Bucket | None = None
-        self.signals: Signals | None = None
-        self.positions: Positions | None = None
+        self.signals: SignalJumpDetector | None = None
+        self.positions: PositionJumpDetector | None = None
         self.apart: DisjointReceivers | None = None
         self.metrics: tuple[str, ...] = ()
 
@@ -74,22 +81,22 @@ class Guard:
         self._tell, self._monotonic, self._remember = tell, monotonic, remember
         self._groups = {source: number for number, group in enumerate(options.apart) for source in group}
         self._neighbours = Neighbours(options.neighbours)
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, DeviceChecks] = {}
         self._suspects: dict[str, str] = {
             key.removeprefix(PREFIX): str(value)
             for key, value in remembered.items()
             if key.startswith(PREFIX) and value
         }
 
-    def watch(self, device: Device, window: str, zone: str) -> Watch:
+    def watch(self, device: Device, window: str, zone: str) -> DeviceChecks:
         """Return the state of a device as it is admitted now. Earlier observations stay; under another key, counters
         start over."""
         watch = self._watches.get(device.id)
         if watch is None or watch.window != window:
-            watch = self._watches[device.id] = Watch(device, window, zone, self._suspects.get(device.id, ""))
+            watch = self._watches[device.id] = DeviceChecks(device, window, zone, self._suspects.get(device.id, ""))
         watch.device, watch.zone = device, zone
         if self.options.signal_jump and watch.signals is None:
-            watch.signals = Signals(self.options.signal_jump)
+            watch.signals = SignalJumpDetector(self.options.signal_jump)
         if self._groups and watch.apart is None:
             watch.apart = DisjointReceivers(self._groups)
         watch.metrics = self._neighbours.metrics(zone)
@@ -97,7 +104,7 @@ class Guard:
 
     # in the path of a report
 
-    def passes(self, watch: Watch, report: Report) -> bool:
+    def passes(self, watch: DeviceChecks, report: Report) -> bool:
         """Return False when the report comes too often, or its device is a suspect and suspects are kept out."""
         if watch.suspect and self.options.keep_out:
             return False
@@ -114,7 +121,7 @@ class Guard:
         self._tell(RATE, watch.device.id, {"most_per_minute": round(bucket.per_minute)})
         return False
 
-    def look(self, watch: Watch, report: Report, moment: float) -> None:
+    def look(self, watch: DeviceChecks, report: Report, moment: float) -> None:
         """Check where the device was heard and the position that it reports. `moment`: Unix seconds of the report, or
         of its arrival where its own date is not believed: one date years ahead would make every later report look late,
         and no later position would be checked."""
@@ -128,21 +135,21 @@ class Guard:
                 self.paths(watch, [source for source, _ in signal.heard] or [signal.source])
         if report.position is not None:
             if watch.positions is None:
-                watch.positions = Positions()
+                watch.positions = PositionJumpDetector()
             found = watch.positions.see(report.position, moment)
             if found:
                 self.suspect(watch, POSITION_JUMP, found)
 
-    def paths(self, watch: Watch, sources: Sequence[str]) -> None:
+    def paths(self, watch: DeviceChecks, sources: Sequence[str]) -> None:
         """Check the sources that heard a device."""
         if watch.apart is not None and (found := watch.apart.see(sources, self._monotonic())):
             self.suspect(watch, TWO_PATHS, found)
 
-    def fresh(self, watch: Watch, counter: int, report: Report) -> None:
+    def fresh(self, watch: DeviceChecks, counter: int, report: Report) -> None:
         """Note an authenticated counter that rose."""
         watch.forks.fresh(counter, _content(report))
 
-    def stale(self, watch: Watch, counter: int, report: Report) -> None:
+    def stale(self, watch: DeviceChecks, counter: int, report: Report) -> None:
         """Check an authenticated counter that is not new."""
         found: Found = watch.forks.stale(counter, _content(report))
         if found:
@@ -151,7 +158,7 @@ class Guard:
                 found |= {"source": signal.source, "dbm": signal.rssi if signal.rssi is not None else 0}
             self.suspect(watch, FORK, found)
 
-    def unlike(self, watch: Watch, report: Report) -> bool:
+    def unlike(self, watch: DeviceChecks, report: Report) -> bool:
         """Compare the report with the neighbours of its zone. Returns True when a value is far from all of theirs."""
         wrong = False
         for metric in watch.metrics:
@@ -165,7 +172,7 @@ class Guard:
                 self._tell(UNLIKE, device, {"metric": metric, "zone": watch.zone})
         return wrong
 
-    def suspect(self, watch: Watch, kind: str, found: Mapping[str, Fact]) -> None:
+    def suspect(self, watch: DeviceChecks, kind: str, found: Mapping[str, Fact]) -> None:
         """Mark a device as a suspect, and send the event."""
         if not watch.suspect:
             watch.suspect = self._suspects[watch.device.id] = kind
@@ -193,7 +200,7 @@ class Guard:
             self._remember(PREFIX + device, None)
         return known is not None
 
-    def _bucket(self, watch: Watch) -> Bucket | None:
+    def _bucket(self, watch: DeviceChecks) -> Bucket | None:
         if not watch.device.pack and self.options.most_per_minute is None:
             return None
         period = self.period(watch.device)

@@ -43,7 +43,7 @@ REFUSALS = {
 """Reasons that are evidence against a known device. All others are only counted."""
 
 
-class Waiting(msgspec.Struct, kw_only=True):
+class QuarantineEntry(msgspec.Struct, kw_only=True):
     """One entry of the quarantine. Times are Unix seconds; `reason` says why it is not admitted; `heard` maps the
     sources that heard it last to their level (dBm). `known`: the device is configured, only these frames were
     refused."""
@@ -68,11 +68,11 @@ class Quarantine:
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self.evicted = 0
-        self._strangers: dict[str, Waiting] = {}
-        self._known: dict[str, Waiting] = {}
+        self._strangers: dict[str, QuarantineEntry] = {}
+        self._known: dict[str, QuarantineEntry] = {}
         self._doubts: dict[str, dict[str, int]] = {}
 
-    def add(self, candidate: Candidate, reason: str, now: float) -> Waiting:
+    def add(self, candidate: Candidate, reason: str, now: float) -> QuarantineEntry:
         """Record that a stranger was heard at `now` (Unix seconds), and why it is kept out."""
         if candidate.id not in self._strangers and len(self._strangers) >= self.limit:
             del self._strangers[next(iter(self._strangers))]
@@ -99,16 +99,16 @@ class Quarantine:
         if device in self._doubts:
             del self._doubts[device]
 
-    def release(self, device: str) -> Waiting | None:
+    def release(self, device: str) -> QuarantineEntry | None:
         """Remove a stranger that was adopted or is known now."""
         return self._strangers.pop(device, None)
 
-    def clear(self, device: str) -> Waiting | None:
+    def clear(self, device: str) -> QuarantineEntry | None:
         """Forget the evidence about a known device: a person has looked, or given it another key."""
         self._doubts.pop(device, None)
         return self._known.pop(device, None)
 
-    def __iter__(self) -> Iterator[Waiting]:
+    def __iter__(self) -> Iterator[QuarantineEntry]:
         return iter([*chain(self._known.values(), self._strangers.values())])
 
     def __len__(self) -> int:
@@ -122,8 +122,10 @@ def heard_by(signal: Signal | None) -> dict[str, int | None]:
     return dict(signal.heard or ([(signal.source, signal.rssi)] if signal.source else ()))
 
 
-def _note(waiting: dict[str, Waiting], candidate: Candidate, reason: str, now: float, *, known: bool) -> Waiting:
-    one = waiting.pop(candidate.id, None) or Waiting(
+def _note(
+    waiting: dict[str, QuarantineEntry], candidate: Candidate, reason: str, now: float, *, known: bool
+) -> QuarantineEntry:
+    one = waiting.pop(candidate.id, None) or QuarantineEntry(
         id=candidate.id, integration=candidate.integration, reason=reason, known=known, first=now
     )
     one.reason = reason

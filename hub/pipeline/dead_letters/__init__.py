@@ -11,7 +11,7 @@ A kill before that commit leaves the row, and it is read again; one after it lea
 at the next start without being read: its readings come once.
 """
 
-from hub.pipeline.dead_letters.service import Kept
-from hub.pipeline.dead_letters.table import Frame, Outcome
+from hub.pipeline.dead_letters.service import DeadLetters
+from hub.pipeline.dead_letters.table import Outcome, UndecodedFrame
 
-__all__ = ["Frame", "Kept", "Outcome"]
+__all__ = ["DeadLetters", "Outcome", "UndecodedFrame"]

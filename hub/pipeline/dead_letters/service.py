@@ -13,7 +13,7 @@ from hub.core.model import Device, Proof, Quality, Report
 from hub.core.store import Store
 from hub.devices.packs.service import Packs
 from hub.devices.registry import Devices
-from hub.pipeline.dead_letters.table import Frame, Memory, Outcome
+from hub.pipeline.dead_letters.table import DeadLetterTable, Outcome, UndecodedFrame
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Planner
 from hub.store_and_forward.buffer import Buffer
@@ -31,7 +31,7 @@ UNTRIED = "untried"
 _log = logging.getLogger("hub.kept")
 
 
-class Kept:
+class DeadLetters:
     """Dead letters of one hub."""
 
     def __init__(
@@ -46,10 +46,10 @@ class Kept:
         clock: Clock,
         counts: Counts,
     ) -> None:
-        self._memory = Memory(store)
+        self._memory = DeadLetterTable(store)
         self._buffer, self._pipeline, self._devices, self._packs = buffer, pipeline, devices, packs
         self._planner, self._clock, self._counts = planner, clock, counts
-        self._new: list[tuple[Frame, str]] = []
+        self._new: list[tuple[UndecodedFrame, str]] = []
         self._writing = asyncio.Lock()
         self._one_at_a_time = asyncio.Lock()
         self._refused = False
@@ -85,7 +85,7 @@ class Kept:
     ) -> None:
         """Keep a payload that could not be read. It is durable, or counted as `not-kept`, on return. The same counter
         of the same proof is kept once."""
-        frame = Frame(
+        frame = UndecodedFrame(
             device=device.id,
             port=port,
             payload=payload,
@@ -187,7 +187,7 @@ class Kept:
                 _log.info("%s: %d of %d kept payloads are read now", name, read, len(told))
             return told
 
-    async def _batch(self, name: str, frames: list[tuple[int, Frame]]) -> list[Outcome]:
+    async def _batch(self, name: str, frames: list[tuple[int, UndecodedFrame]]) -> list[Outcome]:
         device = self._devices.get(name)
         if device is None:
             return [_outcome(frame, "kept", "unknown-device") for _, frame in frames]
@@ -219,7 +219,7 @@ class Kept:
             told.append(_outcome(frames[-1][1], "waits", "disk"))
         return told
 
-    async def _read(self, device: Device, number: int, frame: Frame) -> Outcome:
+    async def _read(self, device: Device, number: int, frame: UndecodedFrame) -> Outcome:
         """Decode a payload and hand its readings to the pipeline. Raises DecodeError, NotReady."""
         time = self._time(frame)
         quality = Quality.GOOD if frame.time is not None or self._clock.exact() else Quality.UNCERTAIN
@@ -253,14 +253,14 @@ class Kept:
         """Return the frames whose readings are in the buffer and whose rows are still there."""
         return list(self._buffer.local.get(MARK) or ())
 
-    def _time(self, frame: Frame) -> float | None:
+    def _time(self, frame: UndecodedFrame) -> float | None:
         """Return when the payload was received (Unix seconds), None when it cannot be known any more."""
         if frame.time is not None or frame.boot != self._clock.boot or not self._clock.sure():
             return frame.time
         return self._clock.now() - (self._clock.monotonic() - frame.moment)
 
 
-def _outcome(frame: Frame, result: str, reason: str = "", readings: int = 0) -> Outcome:
+def _outcome(frame: UndecodedFrame, result: str, reason: str = "", readings: int = 0) -> Outcome:
     return Outcome(frame.device, frame.time, frame.port, len(frame.payload), result, reason, readings)
 
 

@@ -19,7 +19,7 @@ ROW_BYTES = 200
 """Approximate size of a row without its payload."""
 
 
-class Frame(msgspec.Struct, kw_only=True, frozen=True, array_like=True):
+class UndecodedFrame(msgspec.Struct, kw_only=True, frozen=True, array_like=True):
     """One payload. `at`: Unix seconds by the hub's clock when it was kept; `time`: when it was received, None while the
     clock was not sure: then it is `moment` of the monotonic clock of `boot`. `scheme`, `authenticated` and `sealed` are
     of its proof; `counter` distinguishes it from other frames of the device; `reason`: why it could not be read."""
@@ -60,7 +60,7 @@ class Outcome(msgspec.Struct, frozen=True):
     readings: int = 0
 
 
-class Memory:
+class DeadLetterTable:
     """Dead letters of one hub in the store. `total` (bytes) and `count` are as of the last call."""
 
     def __init__(self, store: Store) -> None:
@@ -68,7 +68,7 @@ class Memory:
         self.total = 0
         self.count = 0
 
-    async def add(self, frames: list[tuple[Frame, str]], now: float) -> Counter[str]:
+    async def add(self, frames: list[tuple[UndecodedFrame, str]], now: float) -> Counter[str]:
         """Insert payloads, each with the digest of the pack that could not read it. Returns how many rows of each
         device were deleted to make room."""
 
@@ -106,11 +106,11 @@ class Memory:
         query = "SELECT device, pack, count(*) FROM kept GROUP BY device, pack"
         return await self._store.call(lambda db: [(str(d), str(p), int(n)) for d, p, n in db.execute(query)])
 
-    async def of(self, device: str, after: int, limit: int) -> list[tuple[int, Frame]]:
+    async def of(self, device: str, after: int, limit: int) -> list[tuple[int, UndecodedFrame]]:
         """Return payloads of a device with a number above `after`, oldest first."""
         query = "SELECT n, body FROM kept WHERE device = ? AND n > ? ORDER BY n LIMIT ?"
         rows = await self._store.call(lambda db: list(db.execute(query, (device, after, limit))))
-        return [(int(n), msgspec.msgpack.decode(body, type=Frame)) for n, body in rows]
+        return [(int(n), msgspec.msgpack.decode(body, type=UndecodedFrame)) for n, body in rows]
 
     async def remove(self, numbers: list[int]) -> None:
         def work(db: apsw.Connection) -> None:

@@ -12,7 +12,7 @@ A sender that is heard once costs no disk: its first report waits in memory unti
 each sensor one report a minute is held. No backup holds them.
 """
 
-from hub.pipeline.holding_queue.service import Holding
-from hub.pipeline.holding_queue.table import HeldReport, Memory
+from hub.pipeline.holding_queue.service import HoldingQueue
+from hub.pipeline.holding_queue.table import HeldReport, HeldReportTable
 
-__all__ = ["HeldReport", "Holding", "Memory"]
+__all__ = ["HeldReport", "HeldReportTable", "HoldingQueue"]

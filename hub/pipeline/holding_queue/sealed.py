@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 
 from hub.core.errors import DecodeError
 from hub.core.model import Device, Frame, NeedKey, Report
-from hub.devices.registry import mark_of
+from hub.devices.registry import key_fingerprint
 from hub.pipeline.holding_queue.table import HeldReport
 from hub.sdk.hookspecs import Decoder
 
@@ -58,7 +58,7 @@ def told(held: HeldReport, device: Device, decoders: Decoders, count: Callable[[
     return report
 
 
-class Sealed:
+class SealedFrames:
     """State of sealed frames by device id. `maybe`: devices of which sealed frames may be held. `behind`: what devices
     sent while their held frames are about to be opened."""
 
@@ -81,12 +81,12 @@ class Sealed:
 
     def shut(self, device: Device) -> bool:
         """Whether the present key of a device has opened none of its frames."""
-        return self._unfit.get(device.id) == mark_of(device.key)
+        return self._unfit.get(device.id) == key_fingerprint(device.key)
 
     def refuse(self, device: Device) -> bool:
         """Note that the present key opened none of the frames. Returns True when that is new, and there is a key."""
         news = device.key is not None and not self.shut(device)
-        self._unfit[device.id] = mark_of(device.key)
+        self._unfit[device.id] = key_fingerprint(device.key)
         return news
 
     def opens(self, device: Device, frames: Iterable[Frame], decoders: Decoders) -> bool:

@@ -21,8 +21,8 @@ from hub.core.errors import DiskRefuses, StorageError
 from hub.core.model import Candidate, Device, Frame, Proof, Quality, Report
 from hub.core.store import Store
 from hub.devices.registry import Devices
-from hub.pipeline.holding_queue.sealed import Decoders, Sealed, told
-from hub.pipeline.holding_queue.table import MOST_DEVICES, HeldReport, Memory
+from hub.pipeline.holding_queue.sealed import Decoders, SealedFrames, told
+from hub.pipeline.holding_queue.table import MOST_DEVICES, HeldReport, HeldReportTable
 from hub.pipeline.pipeline import Pipeline
 from hub.store_and_forward.buffer import Buffer
 
@@ -40,7 +40,7 @@ WAITING = 4_096
 _log = logging.getLogger("hub.held")
 
 
-class Holding:
+class HoldingQueue:
     """The holding queue of one hub. The strangers of its pipeline call `offer` and `offer_sealed`. `decoders` returns
     those for a kind of frame."""
 
@@ -57,10 +57,10 @@ class Holding:
         most_bytes: int,
         decoders: Decoders = lambda kind: (),
     ) -> None:
-        self._memory = Memory(store, age_s, most_bytes)
+        self._memory = HeldReportTable(store, age_s, most_bytes)
         self._buffer, self._pipeline, self._devices = buffer, pipeline, devices
         self._clock, self._counts, self._decoders = clock, counts, decoders
-        self._sealed = Sealed()
+        self._sealed = SealedFrames()
         self._wake = asyncio.Event()
         self._once: dict[str, HeldReport] = {}  # heard once, the longest ago first
         self._last: dict[str, float] = {}  # device → monotonic seconds of its last held report

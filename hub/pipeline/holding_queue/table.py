@@ -34,7 +34,7 @@ class HeldReport(msgspec.Struct, frozen=True, array_like=True):
         return f"HeldReport({self.report.device!r}, {len(self.report.values)} values)"
 
 
-class Memory:
+class HeldReportTable:
     """Held reports of one hub. `counts` (by device) and `total` (bytes) are as of the last call."""
 
     def __init__(self, store: Store, age_s: float, most_bytes: int) -> None:

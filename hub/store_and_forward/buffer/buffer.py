@@ -248,5 +248,3 @@ class Buffer:
             error=commits.error,
             last_commit_s=commits.last_s,
         )
-
-

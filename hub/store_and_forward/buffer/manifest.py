@@ -24,7 +24,7 @@ from hub.store_and_forward.buffer.segment import SegmentInfo
 HELD_KEY = "buffer/held/"
 
 
-class Held(msgspec.Struct, array_like=True, frozen=True):
+class HeldSegment(msgspec.Struct, array_like=True, frozen=True):
     """One line: what a segment held. Times are Unix seconds."""
 
     run: bytes
@@ -41,7 +41,7 @@ class Manifest:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._told: dict[tuple[str, int], Held] = {}
+        self._told: dict[tuple[str, int], HeldSegment] = {}
         self._aside: set[tuple[str, int]] = set()
         self._turns = -1  # of the catalog, at the last look
 
@@ -50,7 +50,7 @@ class Manifest:
         if not key.startswith(HELD_KEY):
             return False
         stream, _, number = key.removeprefix(HELD_KEY).partition("/")
-        self._told[stream, int(number)] = msgspec.convert(value, Held)
+        self._told[stream, int(number)] = msgspec.convert(value, HeldSegment)
         return True
 
     def check(self, aside: Iterable[SegmentInfo] = ()) -> list[Gap]:
@@ -92,8 +92,8 @@ class Manifest:
         return changes
 
 
-def _held(info: SegmentInfo) -> Held:
-    return Held(info.run, info.first, info.last, info.base, info.total, info.started_s, info.ended_s)
+def _held(info: SegmentInfo) -> HeldSegment:
+    return HeldSegment(info.run, info.first, info.last, info.base, info.total, info.started_s, info.ended_s)
 
 
 def _key(stream: str, number: int) -> str:

@@ -25,7 +25,7 @@ Bytes and times go in, sends and waits come out; no clock, no socket, no disk. I
 
 from __future__ import annotations
 
-from hub.store_and_forward.delivery.acceptance import Acceptance, Refused
+from hub.store_and_forward.delivery.acceptance import Acceptance, RefusedAck
 from hub.store_and_forward.delivery.core import Delivery
 from hub.store_and_forward.delivery.lanes import ALERTS, BACKLOG, LANES, LIVE
 from hub.store_and_forward.delivery.model import Answer, Fetch, Stored, StreamState, Survey
@@ -43,7 +43,7 @@ __all__ = [
     "Answer",
     "Delivery",
     "Fetch",
-    "Refused",
+    "RefusedAck",
     "Stored",
     "StreamState",
     "Survey",

@@ -22,12 +22,12 @@ import msgspec
 from hub.core.errors import AuthFailed, DecodeError
 from hub.protocol.link_messages import Ack, AckKeys, ack_signer, read_ack
 from hub.protocol.ranges import Range, Ranges
-from hub.store_and_forward.delivery.lanes import Ledger
+from hub.store_and_forward.delivery.lanes import RunLedger
 
 OTHER_DATABASE = "other-database"
 
 
-class Refused(NamedTuple):
+class RefusedAck(NamedTuple):
     """An ack not acted on. `reason` is a slug to count by; `hostile` when an honest backend never sends it."""
 
     reason: str
@@ -35,7 +35,7 @@ class Refused(NamedTuple):
     hostile: bool = False
 
 
-class Memory(msgspec.Struct):
+class AcceptedAcks(msgspec.Struct):
     """What must outlive the process: the database in force, the last `n` by key id (hex), the backend's time in the
     newest ack."""
 
@@ -50,7 +50,7 @@ class Acceptance:
     def __init__(self, hub: str, trust: AckKeys, memory: Any = None) -> None:
         self.hub = hub
         self.trust = trust
-        self._memory = msgspec.convert(memory, Memory) if memory is not None else Memory()
+        self._memory = msgspec.convert(memory, AcceptedAcks) if memory is not None else AcceptedAcks()
         self._withdrawn: set[bytes] = set()
         self._changed_by = b""  # the nonce under which the database in force was first believed
 
@@ -73,40 +73,42 @@ class Acceptance:
         """The memory as plain data: dicts, lists, str, bytes, int."""
         return msgspec.to_builtins(self._memory, builtin_types=(bytes,))
 
-    def read(self, blob: bytes) -> tuple[Ack, bytes] | Refused:
+    def read(self, blob: bytes) -> tuple[Ack, bytes] | RefusedAck:
         """The ack and its key id, or why it is none."""
         try:
             return read_ack(blob, self.trust)
         except AuthFailed as error:
             if ack_signer(blob) in self._withdrawn.difference(key.kid for key in self.trust.ack_keys):
-                return Refused("withdrawn-key", str(error))
-            return Refused("signature", str(error), hostile=True)
+                return RefusedAck("withdrawn-key", str(error))
+            return RefusedAck("signature", str(error), hostile=True)
         except DecodeError as error:
-            return Refused("unreadable", str(error), hostile=True)
+            return RefusedAck("unreadable", str(error), hostile=True)
 
     def judge(
-        self, ack: Ack, kid: bytes, ledgers: Mapping[tuple[str, bytes], Ledger], *, fresh: bool
-    ) -> Refused | None:
+        self, ack: Ack, kid: bytes, ledgers: Mapping[tuple[str, bytes], RunLedger], *, fresh: bool
+    ) -> RefusedAck | None:
         """Why a well signed ack may not be acted on, None when it may. `fresh`: it carries the current nonce."""
         if ack.hub != self.hub:
-            return Refused("other-hub", f"it is for hub {ack.hub!r}", hostile=True)
+            return RefusedAck("other-hub", f"it is for hub {ack.hub!r}", hostile=True)
         ledger = ledgers.get((ack.stream, ack.run))
         if ledger is None:
-            return Refused("unknown-run", f"this hub holds no run {ack.run.hex()[:8]} of {ack.stream!r}")
+            return RefusedAck("unknown-run", f"this hub holds no run {ack.run.hex()[:8]} of {ack.stream!r}")
         if self.db and ack.db != self.db and (not fresh or ack.nonce == self._changed_by):
-            return Refused(OTHER_DATABASE, f"database {ack.db.hex()[:8]} does not show that it replaced the known one")
+            return RefusedAck(
+                OTHER_DATABASE, f"database {ack.db.hex()[:8]} does not show that it replaced the known one"
+            )
         if ack.db == self.db and ack.n <= self._memory.n.get(kid.hex(), 0):
-            return Refused("stale", f"number {ack.n} is not above {self._memory.n[kid.hex()]}")
+            return RefusedAck("stale", f"number {ack.n} is not above {self._memory.n[kid.hex()]}")
         for first, last in (*((1, ack.through),) * (ack.through > 0), *ack.ranges, *ack.rejected):
             if not ledger.was_offered(first, last):
-                return Refused("ahead", f"it answers {first}-{last} of {ack.stream}, not all of which was sent")
+                return RefusedAck("ahead", f"it answers {first}-{last} of {ack.stream}, not all of which was sent")
         return None
 
     def accept(self, ack: Ack, kid: bytes) -> bool:
         """Note an ack that `judge` let pass. True when its database is new: every earlier ack is void."""
         switched = ack.db != self.db
         if switched:
-            self._memory = Memory(ack.db)
+            self._memory = AcceptedAcks(ack.db)
             self._changed_by = ack.nonce
         self._memory.n[kid.hex()] = ack.n
         self._memory.heard = max(0.0, ack.now)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from hub.store_and_forward.delivery.lanes import READINGS
-from hub.store_and_forward.delivery.model import Load, Stored
+from hub.store_and_forward.delivery.model import MessageContent, Stored
 
 _EPOCHS = 512
 
@@ -19,10 +19,10 @@ class Context:
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, set[bytes]] = OrderedDict()
 
-    def load(self, stored: Iterable[Stored]) -> Load:
+    def load(self, stored: Iterable[Stored]) -> MessageContent:
         """Sort stored records into the groups of one message, without the context that is known: so many that they
         hold READINGS at most, but at least one."""
-        load = Load()
+        load = MessageContent()
         eid, raws, known = b"", [], set()  # type: bytes, list[bytes], set[bytes]
         first, last = 0, -1
         for record in stored:
@@ -52,7 +52,7 @@ class Context:
         load.groups = [group for group in load.groups if group[1]]
         return load
 
-    def confirmed(self, load: Load) -> None:
+    def confirmed(self, load: MessageContent) -> None:
         """Every record of this message is acked: its context arrived."""
         for eid, digests in load.context.items():
             self._known.setdefault(eid, set()).update(digests)

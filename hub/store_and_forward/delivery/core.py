@@ -15,13 +15,22 @@ from hub.core.backoff import Backoff
 from hub.protocol.link_messages import SPEAKS, Ack, AckKeys, pack_message, read_reply
 from hub.sdk.transport import LaneName, Message, MessageKind
 from hub.store_and_forward.acked_ranges import RunRanges
-from hub.store_and_forward.delivery.acceptance import OTHER_DATABASE, Acceptance, Refused
+from hub.store_and_forward.delivery.acceptance import OTHER_DATABASE, Acceptance, RefusedAck
 from hub.store_and_forward.delivery.context import Context
-from hub.store_and_forward.delivery.lanes import ALERTS, LANES, Lane, Ledger
-from hub.store_and_forward.delivery.ledgers import Books
-from hub.store_and_forward.delivery.model import Answer, Fetch, InFlightMessage, Part, Stored, StreamState, Survey, Vias
+from hub.store_and_forward.delivery.lanes import ALERTS, LANES, Lane, RunLedger
+from hub.store_and_forward.delivery.ledgers import Ledgers
+from hub.store_and_forward.delivery.model import (
+    Answer,
+    Fetch,
+    InFlightMessage,
+    MessagePart,
+    Stored,
+    StreamState,
+    Survey,
+    Transports,
+)
 from hub.store_and_forward.delivery.rate import Rate
-from hub.store_and_forward.delivery.statements import Stating
+from hub.store_and_forward.delivery.statements import StateMaker
 from hub.store_and_forward.delivery.timeouts import (
     ANSWER_S,
     CLOCK_S,
@@ -58,7 +67,7 @@ class Delivery:
         state_s: float = STATE_S,
     ) -> None:
         self.acceptance = self.judge(hub, trust, memory)
-        self.stating = Stating(
+        self.stating = StateMaker(
             hub=hub,
             identity=identity,
             boot=boot,
@@ -70,11 +79,11 @@ class Delivery:
         self.refusals: Counter[str] = Counter()
         self.acked_records = self.acked_readings = self.rejections = self.wanted = 0
         self._state_s = state_s
-        self._ledgers = Books(run, acks)
+        self._ledgers = Ledgers(run, acks)
         self._flights: dict[int, InFlightMessage] = {}
         self._unacked: Counter[str] = Counter()
         self._weights: dict[str, float] = {}  # lane → bytes of a reading, in its last message
-        self._vias = Vias(backoff)
+        self._vias = Transports(backoff)
         self._context = Context()
         self._ids = self._fruitless = 0
         self._speaks = 1  # what the backend said to the last state
@@ -192,7 +201,7 @@ class Delivery:
     def _stated(self, state: bytes, via: str, now: float) -> Message:
         return self._send(state, "state", InFlightMessage(via, now, now + ANSWER_S, state=True))
 
-    def _records(self, parts: list[Part], state: bytes, via: str, now: float) -> Message | None:
+    def _records(self, parts: list[MessagePart], state: bytes, via: str, now: float) -> Message | None:
         """One message of these, and of the state that goes with them."""
         try:
             body = pack_message([group for part in parts for group in part.load.groups], state)
@@ -216,11 +225,11 @@ class Delivery:
         self._unacked[flight.lane] += flight.size
         return self._send(body, "records", flight)
 
-    def _part(self, fetch: Fetch, stored: Iterable[Stored]) -> Part | None:
+    def _part(self, fetch: Fetch, stored: Iterable[Stored]) -> MessagePart | None:
         ledger = self._ledgers.of(fetch.stream, fetch.run)
         load = self._context.load(stored)
         ledger.take(fetch.first, load.spans[-1][1] if load.spans else fetch.last)
-        return Part(fetch.lane.name, ledger, load) if load.spans else None
+        return MessagePart(fetch.lane.name, ledger, load) if load.spans else None
 
     def _state(self, streams: Sequence[StreamState], via: str, now: float) -> bytes:
         carrying = {id(part.ledger) for flight in self._flights.values() for part in flight.parts}
@@ -249,8 +258,8 @@ class Delivery:
             if flight.state:
                 self._speaks = 1 if isinstance(reply.speaks, UnsetType) else reply.speaks
         read = [self.acceptance.read(blob) for blob in reply.acks]
-        answer.refused += [bad for bad in read if isinstance(bad, Refused)]
-        for signed, kid in sorted((ok for ok in read if not isinstance(ok, Refused)), key=lambda pair: pair[0].n):
+        answer.refused += [bad for bad in read if isinstance(bad, RefusedAck)]
+        for signed, kid in sorted((ok for ok in read if not isinstance(ok, RefusedAck)), key=lambda pair: pair[0].n):
             fresh = self.stating.age(signed.nonce, now) is not None
             # each part stands for itself; all are judged before one is accepted, since they share their number
             judged = [(ack, self.acceptance.judge(ack, kid, self._ledgers, fresh=fresh)) for ack in signed.each()]
@@ -352,12 +361,12 @@ class Delivery:
         if ack.want and (refused := self._want(ack, ledger, age is not None, answer, now)) is not None:
             answer.refused.append(refused)
 
-    def _want(self, ack: Ack, ledger: Ledger, fresh: bool, answer: Answer, now: float) -> Refused | None:
+    def _want(self, ack: Ack, ledger: RunLedger, fresh: bool, answer: Answer, now: float) -> RefusedAck | None:
         """The backend asks again for records that it acked once: those still on disk wait in the backlog again."""
         if not fresh:
-            return Refused("want-old", "it asks for records again, in answer to a state that is not the last one")
+            return RefusedAck("want-old", "it asks for records again, in answer to a state that is not the last one")
         if now < ledger.wanted_at + WANT_S:
-            return Refused("want-often", f"it asks for records again within {WANT_S:.0f} s")
+            return RefusedAck("want-often", f"it asks for records again within {WANT_S:.0f} s")
         ledger.wanted_at = now
         again = ledger.want(ack.want)
         if again:

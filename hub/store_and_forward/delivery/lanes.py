@@ -45,7 +45,7 @@ LANES = (
 stay within the second that the link promises."""
 
 
-class Ledger:
+class RunLedger:
     """The books of one run of one stream. `closed`: an earlier process wrote it, and may have sent any of it."""
 
     def __init__(self, stream: str, run: bytes, *, closed: bool, acked: Ranges) -> None:

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from hub.store_and_forward.acked_ranges import RunRanges
-from hub.store_and_forward.delivery.lanes import ALERTS, BACKLOG, LIVE, Lane, Ledger
+from hub.store_and_forward.delivery.lanes import ALERTS, BACKLOG, LIVE, Lane, RunLedger
 from hub.store_and_forward.delivery.model import Fetch, StreamState
 
 
-class Books(dict[tuple[str, bytes], Ledger]):
+class Ledgers(dict[tuple[str, bytes], RunLedger]):
     """By (stream, run), in the order in which they were opened: oldest first. `run` is the buffer's current one."""
 
     def __init__(self, run: bytes, acks: RunRanges) -> None:
         super().__init__()
         self.run, self._acks = run, acks
 
-    def of(self, stream: str, run: bytes) -> Ledger:
+    def of(self, stream: str, run: bytes) -> RunLedger:
         """The ledger of one run, opened when there is none."""
         ledger = self.get((stream, run))
         if ledger is None:
             acked = self._acks.shared(stream, run)
-            ledger = self[stream, run] = Ledger(stream, run, closed=run != self.run, acked=acked)
+            ledger = self[stream, run] = RunLedger(stream, run, closed=run != self.run, acked=acked)
         return ledger
 
     def waiting(self, lane: Lane, most: int) -> Fetch | None:

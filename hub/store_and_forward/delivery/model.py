@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 
 from hub.core.backoff import Backoff
 from hub.protocol.ranges import Range
-from hub.store_and_forward.delivery.acceptance import Refused
-from hub.store_and_forward.delivery.lanes import Lane, Ledger
+from hub.store_and_forward.delivery.acceptance import RefusedAck
+from hub.store_and_forward.delivery.lanes import Lane, RunLedger
 
 
 class StreamState(Protocol):
@@ -56,7 +56,7 @@ class Survey(NamedTuple):
 
 
 @dataclass(slots=True)
-class Load:
+class MessageContent:
     """The content of one records message."""
 
     groups: list[tuple[bytes, list[bytes]]] = field(default_factory=list)  # epoch id, raw records
@@ -66,12 +66,12 @@ class Load:
     spared: set[bytes] = field(default_factory=set)  # epochs of which known context was left out
 
 
-class Part(NamedTuple):
+class MessagePart(NamedTuple):
     """What one `Fetch` put into a message: of which run, and the lane it waited in."""
 
     lane: str
-    ledger: Ledger
-    load: Load
+    ledger: RunLedger
+    load: MessageContent
 
     def unsettled(self) -> bool:
         """Is any of it neither acked nor rejected?"""
@@ -92,7 +92,7 @@ class InFlightMessage:
     sent: float
     deadline: float
     state: bool = False
-    parts: list[Part] = field(default_factory=list)
+    parts: list[MessagePart] = field(default_factory=list)
     lane: str = ""
     size: int = 0
     delivered: int = 0  # bytes the link had delivered when this message left
@@ -108,7 +108,7 @@ class Transport:
     state_due: bool = True
 
 
-class Vias(dict[str, Transport]):
+class Transports(dict[str, Transport]):
     """All transports by name, each with a back-off of its own."""
 
     def __init__(self, backoff: Callable[[], Backoff]) -> None:
@@ -134,7 +134,7 @@ class Answer:
     acked: list[tuple[str, bytes, list[Range]]] = field(default_factory=list)
     unacked: list[tuple[str, bytes, list[Range]]] = field(default_factory=list)
     forget: bool = False
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedAck] = field(default_factory=list)
     clock: tuple[float, float, float] | None = None
     trust: bytes = b""
     certificate: bytes = b""

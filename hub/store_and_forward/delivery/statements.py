@@ -11,7 +11,7 @@ from hub.protocol.link_messages import SPEAKS, State, sign_state
 from hub.store_and_forward.delivery.model import StreamState
 
 
-class Stating:
+class StateMaker:
     """Makes one state after the other, each with a new nonce and a higher number. `generation` is that of the local
     store, `trust_version` that of the trust document in force; `csr` is the request for a certificate while one is due,
     else empty; `since` the monotonic time at which the last state was made."""

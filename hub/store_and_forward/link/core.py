@@ -22,7 +22,7 @@ from hub.store_and_forward.link.model import (
     Buffer,
     Durable,
     Egress,
-    Held,
+    HeldCommits,
     LinkStatus,
     Trust,
     UplinkConfig,
@@ -87,7 +87,7 @@ class Link:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self.metered = self._holding = metered
-        self._held: dict[str, Held] = {}  # by stream: what is durable and waits until `_due`, as one event
+        self._held: dict[str, HeldCommits] = {}  # by stream: what is durable and waits until `_due`, as one event
         self._due = 0.0
         self._changed = asyncio.Event()
         self._reading = asyncio.Lock()
@@ -137,7 +137,7 @@ class Link:
     def durable(self, event: Durable) -> None:
         """A commit of the current run has reached the disk."""
         held = self._held.pop(event.stream, None)
-        told = Held(event.stream, held.first if held else event.first, event.last)
+        told = HeldCommits(event.stream, held.first if held else event.first, event.last)
         if self._holding and (event.stream == READINGS or event.calm):
             self._held[event.stream] = told
         else:

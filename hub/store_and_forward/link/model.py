@@ -31,7 +31,7 @@ class Durable(Protocol):
     def calm(self) -> bool: ...
 
 
-class Held(NamedTuple):
+class HeldCommits(NamedTuple):
     """Several commits of one stream told as one."""
 
     stream: str

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hub.core.clock import BUILD_FLOOR, PATIENCE_S, SystemClock
-from hub.core.clock_sync import FLOOR_EVERY_S, FLOOR_KEY, UNSURE_KEY, Dating
+from hub.core.clock_sync import FLOOR_EVERY_S, FLOOR_KEY, UNSURE_KEY, ClockSync
 from hub.sdk.testing import settle
 from hub.web.presentation.messages import message
 
@@ -35,10 +35,10 @@ class Machine:
         self.wall += seconds
         self.up += seconds
 
-    async def process(self, *events: Any) -> Dating:
+    async def process(self, *events: Any) -> ClockSync:
         """One process: each event is a call, or seconds that pass. Then it is killed."""
         clock = SystemClock()
-        dating = Dating(clock, self)
+        dating = ClockSync(clock, self)
         looks: asyncio.Queue[None] = asyncio.Queue()
 
         async def sleep(seconds: float) -> None:
@@ -155,7 +155,7 @@ async def test_a_boot_is_dated_too_whose_clock_was_wrong_for_a_moment_only(machi
 
 
 def test_what_is_told_of_an_inexact_time_is_said_in_french_too(machine: Machine) -> None:
-    dating = Dating(clock := SystemClock(), machine)
+    dating = ClockSync(clock := SystemClock(), machine)
     clock.told(BUILD_FLOOR + 100.0, 45.0, 50.0)
     machine.up += PATIENCE_S
     assert "à 3\u202fs près" in message(dating.complaints()[0], "fr").text

@@ -11,14 +11,14 @@ from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Metric, Quality, Report, Strategy
 from hub.history.latest import MOST_SLOTS
 from hub.pipeline.plan import MOST_COMBINATIONS
-from hub.pipeline.report_strategy import Sent, rule
+from hub.pipeline.report_strategy import LastSent, rule
 from tests.hub.path_kit import METER, Path
 
 POWER = Metric(key="power", unit="W", resolution="1")
 
 
 def sent(value, time=0.0, quality=Quality.GOOD):
-    return Sent(value, quality, time)
+    return LastSent(value, quality, time)
 
 
 def due(strategy, before, value, time, quality=Quality.GOOD):

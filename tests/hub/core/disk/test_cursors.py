@@ -14,7 +14,7 @@ from hub.core.store import Store
 from hub.history.rollups.tables import SCHEMA, RollupTables, StoredSeries
 from hub.onboarding.adoption import tables as adopted
 from hub.pipeline.holding_queue.table import HeldReport
-from hub.pipeline.holding_queue.table import Memory as Held
+from hub.pipeline.holding_queue.table import HeldReportTable as Held
 
 KEY = bytes(range(32))
 

@@ -11,13 +11,13 @@ import pytest
 
 from hub.core.errors import HubError, StorageError
 from hub.core.security_events import ADMISSION, FORK, Events
-from hub.onboarding.adoption import Gate, Recette, decided
+from hub.onboarding.adoption import BulkAdoptionService, QuarantineService, decided
 from hub.onboarding.adoption.bulk import KEY as RECETTE
 from hub.onboarding.adoption.bulk import LONGEST_S, filled
 from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, Decision, Decisions, Filter
 from hub.pipeline.admission.guard import Guard, Options
-from hub.pipeline.admission.quarantine import Waiting
-from hub.pipeline.holding_queue import Holding
+from hub.pipeline.admission.quarantine import QuarantineEntry
+from hub.pipeline.holding_queue import HoldingQueue
 from hub.pipeline.holding_queue.service import SPACING_S
 from tests.hub.onboarding.adoption.adoption_kit import House
 
@@ -44,7 +44,7 @@ class Gated(House):
         )
         strangers, self.pipeline._guard = self.pipeline.strangers, self.guard
         strangers.decisions, strangers.events = self.decisions, self.events
-        self.holding = Holding(
+        self.holding = HoldingQueue(
             store=self.store,
             buffer=self.buffer,
             pipeline=self.pipeline,
@@ -56,7 +56,7 @@ class Gated(House):
         )
         await self.holding.load()
         strangers._hold = self.holding.offer
-        self.gate = Gate(
+        self.gate = QuarantineService(
             quarantine=self.quarantine,
             decisions=self.decisions,
             guard=self.guard,
@@ -69,7 +69,7 @@ class Gated(House):
             clock=self.clock,
             changed=self.changed,
         )
-        self.recette = Recette(
+        self.recette = BulkAdoptionService(
             gate=self.gate, adoption=self.adoption, store=self.store, clock=self.clock, events=self.events
         )
         await self.recette.load()
@@ -266,7 +266,7 @@ async def test_sensors_are_not_all_put_at_one_place(house: Gated) -> None:
 
 
 def test_a_pattern_is_filled_with_a_number_an_id_and_a_model() -> None:
-    one = Waiting(id="ble:A4:C1:38:00:00:0F", integration="bluetooth", reason="", model="Tag 3")
+    one = QuarantineEntry(id="ble:A4:C1:38:00:00:0F", integration="bluetooth", reason="", model="Tag 3")
     assert filled("s-{n}", 3, one) == "s-3"
     assert filled("s-{n:3}", 3, one) == "s-003"
     assert filled("{id}", 3, one) == "a4c13800000f"

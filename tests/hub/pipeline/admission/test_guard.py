@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from hub.core.model import Position, Proof, Quality, Report, Signal
 from hub.core.security_events import FORK, POSITION_JUMP, RATE, SIGNAL_JUMP, TWO_PATHS, UNLIKE
-from hub.pipeline.admission.clones import CounterForkDetector, DisjointReceivers, Positions, Signals, distance
+from hub.pipeline.admission.clones import (
+    CounterForkDetector,
+    DisjointReceivers,
+    PositionJumpDetector,
+    SignalJumpDetector,
+    distance,
+)
 from hub.pipeline.admission.guard import Guard, Options
 from hub.pipeline.admission.neighbours import Neighbours
 from hub.pipeline.admission.rates import LEAST_PER_MINUTE, Bucket, bound
@@ -79,13 +85,13 @@ async def test_the_content_that_a_proof_tells_counts_whatever_a_pack_reads_in_it
 
 
 def test_a_signal_that_jumps_to_and_fro_is_two_senders_and_one_that_fades_or_moves_away_is_not():
-    signals = Signals(40)
+    signals = SignalJumpDetector(40)
     found = [signals.see("hall", dbm, float(n)) for n, dbm in enumerate((-50, -95, -52, -94))]
     assert [bool(one) for one in found] == [False, False, False, True]
     for walk in ((-50, -60, -75, -88, -95), (-50, -95, -96, -95, -94), (-50, -80, -55, -82, -51)):
-        signals = Signals(40)
+        signals = SignalJumpDetector(40)
         assert not any(signals.see("hall", dbm, float(n)) for n, dbm in enumerate(walk))
-    signals = Signals(40)
+    signals = SignalJumpDetector(40)
     assert not any(signals.see("hall", dbm, n * 3600.0) for n, dbm in enumerate((-50, -95, -50, -95, -50, -95)))
 
 
@@ -97,14 +103,14 @@ def test_the_distance_from_paris_to_lyon_is_392_km():
 
 
 def test_a_position_that_jumps_to_and_fro_is_two_senders_and_a_train_is_not():
-    where = Positions()
+    where = PositionJumpDetector()
     found = [where.see(one, n * 60.0) for n, one in enumerate((PARIS, LYON, PARIS, LYON))]
     assert [bool(one) for one in found] == [False, False, False, True]
     assert "latitude" not in found[-1], "how far, never where"
-    where = Positions()
+    where = PositionJumpDetector()
     assert not any(where.see(one, n * 7200.0) for n, one in enumerate((PARIS, LYON, PARIS, LYON)))
     rough = [Position(48.85, 2.35, accuracy=400_000.0), LYON]
-    where = Positions()
+    where = PositionJumpDetector()
     assert not any(where.see(one, n * 60.0) for n, one in enumerate(rough * 3)), "a fix that knows it is rough"
 
 

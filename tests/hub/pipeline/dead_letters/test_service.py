@@ -19,11 +19,12 @@ from hub.devices.packs.library import Library
 from hub.devices.packs.loader import read
 from hub.devices.packs.service import Packs
 from hub.devices.packs.vector_tests import Verdict
-from hub.pipeline.dead_letters import Kept
+from hub.pipeline.dead_letters import DeadLetters
 from hub.pipeline.dead_letters import table as kept_memory
 from hub.pipeline.dead_letters.service import MARK
 from hub.pipeline.dead_letters.table import AGE_S
-from hub.plugin_host.runtime import Core, InProcessSession
+from hub.plugin_host.runtime import InProcessSession
+from hub.plugin_host.session_parts import Core
 from hub.sdk.testing import FakeHttp
 from tests.hub.devices.packs.packs_kit import CODEC, PACK
 from tests.hub.path_kit import TAG, Path
@@ -51,7 +52,7 @@ class Stage:
         self.store = await Store.open(self.folder / "store.db", KEY)
         self.packs = Packs(self.library)
         await self.packs.__aenter__()
-        self.kept = Kept(
+        self.kept = DeadLetters(
             store=self.store,
             buffer=self.path.buffer,
             pipeline=self.path.pipeline,
@@ -97,7 +98,7 @@ class Stage:
     async def hear(self, payload: bytes, counter: int | None, *, time: float | None = AT, **more: Any) -> str:
         """The reason why it was not read, "" when it was."""
         try:
-            await self.session.decode(TAG.id, 1, payload, time, proof=Proof("lorawan-1.0", counter, True), **more)
+            await self.session.packs.decode(TAG.id, 1, payload, time, proof=Proof("lorawan-1.0", counter, True), **more)
         except DecodeError as error:
             return error.reason
         return ""
@@ -213,7 +214,7 @@ async def test_a_kill_at_any_moment_neither_doubles_nor_loses(
         assert told["frames"][-1]["result"] == "waits"
         stage.flushes = True
     else:
-        target, name = (stage.path.buffer, "flush") if at == "read" else (kept_memory.Memory, "remove")
+        target, name = (stage.path.buffer, "flush") if at == "read" else (kept_memory.DeadLetterTable, "remove")
         with monkeypatch.context() as patch:
             patch.setattr(target, name, die)
             with pytest.raises(Killed):
@@ -284,7 +285,7 @@ async def test_what_nobody_proved_is_not_kept_nor_a_store_that_refuses_believed(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(DecodeError):
-        await stage.session.decode(TAG.id, 1, b"\x09")
+        await stage.session.packs.decode(TAG.id, 1, b"\x09")
     assert stage.kept.status()["frames"] == 0
 
     async def full(*_: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from hub.core.errors import StorageError
 from hub.core.model import Candidate, Device, Frame, Position, Proof, Quality, Report
 from hub.core.store import Store
-from hub.pipeline.holding_queue import Holding
+from hub.pipeline.holding_queue import HoldingQueue
 from hub.pipeline.holding_queue import service as holding_module
 from hub.pipeline.holding_queue import table as memory_module
 from hub.pipeline.holding_queue.service import MARK, SPACING_S
@@ -37,7 +37,7 @@ class Stage:
         self.path.buffer.flush = self._flush
         self.path.buffer.put_local = self._put
         self.store = await Store.open(self.folder / "store.db", KEY)
-        self.holding = Holding(
+        self.holding = HoldingQueue(
             store=self.store,
             buffer=self.path.buffer,
             pipeline=self.path.pipeline,

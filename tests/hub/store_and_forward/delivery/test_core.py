@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hub.core.errors import DecodeError
 from hub.protocol.link_messages import Ack, _decode, _open
 from hub.protocol.ranges import Range
-from hub.store_and_forward.delivery import Acceptance, Delivery, Refused
+from hub.store_and_forward.delivery import Acceptance, Delivery, RefusedAck
 from tests.hub.store_and_forward.delivery.delivery_kit import Faults, bad_worlds, play
 
 
@@ -24,29 +24,29 @@ def test_everything_durable_arrives_and_nothing_unacked_is_ever_deleted(seed: in
 
 
 class BelievesUnsigned(Acceptance):
-    def read(self, blob: bytes) -> tuple[Ack, bytes] | Refused:
+    def read(self, blob: bytes) -> tuple[Ack, bytes] | RefusedAck:
         try:
             payload, kid, _ = _open(blob, b"ilot/ack/1\0")
             return _decode(payload, Ack), kid
         except DecodeError as error:
-            return Refused("unreadable", str(error))
+            return RefusedAck("unreadable", str(error))
 
 
 class BelievesAhead(Acceptance):
-    def judge(self, ack: Ack, kid: bytes, ledgers: Any, *, fresh: bool) -> Refused | None:
+    def judge(self, ack: Ack, kid: bytes, ledgers: Any, *, fresh: bool) -> RefusedAck | None:
         refused = super().judge(ack, kid, ledgers, fresh=fresh)
         return None if refused is not None and refused.reason == "ahead" else refused
 
 
 class BelievesOtherHubs(Acceptance):
-    def judge(self, ack: Ack, kid: bytes, ledgers: Any, *, fresh: bool) -> Refused | None:
+    def judge(self, ack: Ack, kid: bytes, ledgers: Any, *, fresh: bool) -> RefusedAck | None:
         return super().judge(msgspec.structs.replace(ack, hub=self.hub), kid, ledgers, fresh=fresh)
 
 
 class BelievesAnyDatabase(Acceptance):
     """As if every ack answered the state of this moment."""
 
-    def judge(self, ack: Ack, kid: bytes, ledgers: Any, *, fresh: bool) -> Refused | None:
+    def judge(self, ack: Ack, kid: bytes, ledgers: Any, *, fresh: bool) -> RefusedAck | None:
         return super().judge(ack, kid, ledgers, fresh=True)
 
 

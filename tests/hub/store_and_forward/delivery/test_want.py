@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hub.core.errors import DecodeError
 from hub.protocol.link_messages import MAX_RANGES, Ack, State, _decode, _open, pack_reply, read_reply, read_state
 from hub.protocol.ranges import Ranges
-from hub.store_and_forward.delivery import BACKLOG, Delivery, Refused
-from hub.store_and_forward.delivery.lanes import Ledger
+from hub.store_and_forward.delivery import BACKLOG, Delivery, RefusedAck
+from hub.store_and_forward.delivery.lanes import RunLedger
 from hub.store_and_forward.delivery.timeouts import WANT_S
 from tests.hub.store_and_forward.delivery.delivery_kit import (
     HUB,
@@ -145,18 +145,18 @@ def test_what_the_backend_lost_arrives_again_and_only_a_fresh_request_makes_the_
 
 
 class HeedsOldRequests(Delivery):
-    def _want(self, ack: Ack, ledger: Ledger, fresh: bool, *more: Any) -> Refused | None:
+    def _want(self, ack: Ack, ledger: RunLedger, fresh: bool, *more: Any) -> RefusedAck | None:
         return super()._want(ack, ledger, True, *more)
 
 
 class HeedsEveryRequest(Delivery):
-    def _want(self, ack: Ack, ledger: Ledger, *more: Any) -> Refused | None:
+    def _want(self, ack: Ack, ledger: RunLedger, *more: Any) -> RefusedAck | None:
         ledger.wanted_at = -WANT_S
         return super()._want(ack, ledger, *more)
 
 
 class HeedsNoRequest(Delivery):
-    def _want(self, *arguments: Any) -> Refused | None:
+    def _want(self, *arguments: Any) -> RefusedAck | None:
         return None
 
 
@@ -302,7 +302,7 @@ def test_a_request_for_another_hub_or_run_is_no_request() -> None:
 def test_ranges_that_wait_anew_are_not_moved_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """After acks of thousands of single records as many wait between them."""
     singles = [(n, n) for n in range(2, 2000, 2)]
-    ledger = Ledger("readings", RUN, closed=False, acked=Ranges())
+    ledger = RunLedger("readings", RUN, closed=False, acked=Ranges())
     ledger.durable(1, 2000, 0.0)
     ledger.acknowledge(singles)
     ledger.durable(2001, 2001, 9.0)
