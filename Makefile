@@ -19,12 +19,13 @@ setup-%:
 demo: setup-demo ## sensors, hub and backend on this machine; options: make demo ARGS="--seconds 20 --json"
 	@$(ILOT_VENV)/bin/ilot demo $(ARGS)
 
-check: setup-check ## lint, types, layers, documentation, security table
+check: setup-check ## lint, types, layers, what a change still lacks, documentation, security table
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	$(PYTHON) -m mypy --config-file tools/mypy-tests.ini tests bench tools # what tests name is there
 	$(ILOT_VENV)/bin/lint-imports --no-logo
+	$(PYTHON) tools/check_house.py # what a new page, option, metric, error or plugin lacks
 	$(PYTHON) tools/check_docs.py
 	$(PYTHON) tools/check_security_table.py
 
@@ -50,6 +51,7 @@ fuzz: setup ## property tests with fresh examples: make fuzz MINUTES=60
 	@tools/fuzz.sh $(MINUTES)
 
 docs: setup-check ## rewrite what is generated or injected in the documentation
+	-$(PYTHON) tools/check_house.py --write
 	$(PYTHON) tools/check_docs.py --write
 
 screenshots: setup-screenshots ## pictures of every page of the hub, phone and desk, into build/screenshots

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import re
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -97,6 +98,12 @@ async def test_radio_is_told_in_words_and_devices_to_be_moved_come_first(pages: 
     assert "Marge suffisante\u00a0: 1 · à déplacer\u00a0: 0 · pas encore jugés\u00a0: 1" in text
     assert "868.0-868.6" in text
     assert (await browser.api("GET", "/radio"))[0] == 200
+
+
+async def test_the_link_says_what_was_acknowledged_and_by_which_way_it_goes(pages: Pages) -> None:
+    text = (await (await pages.claimed()).get("/link?lang=en"))[1]
+    assert "https" in text
+    assert re.search(r">12<", text)
 
 
 async def test_a_technicien_restarts_one_plugin_and_reads_its_last_lines_and_a_lecteur_does_neither(
