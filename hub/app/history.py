@@ -23,7 +23,7 @@ from hub.energy.reports import Reports
 from hub.energy.service import Energy
 from hub.history.recorder import HistoryRecorder
 from hub.history.rollups.recorder import Rollups
-from hub.rpc.history import Recalling
+from hub.rpc.history import HistoryCalls
 
 if TYPE_CHECKING:
     from hub.history.archive import RawArchive
@@ -36,7 +36,7 @@ class Measured:
     hours: Store
     rollups: Rollups
     observer: HistoryRecorder
-    recalling: Recalling
+    recalling: HistoryCalls
     energy: Energy
     raw: RawArchive | None = None
     calls: Callable[[], Mapping[str, Call]] = dict
@@ -61,7 +61,7 @@ async def build_measured(ground: BaseServices, path: Path, watch: Watch) -> Meas
     if raw is not None:
         rollups.erasing = raw.erase
     said = [one for one in (recording.lost, left) if one]
-    recalling = Recalling(rollups, observer, clock, path.devices.get, erased, said, raw)
+    recalling = HistoryCalls(rollups, observer, clock, path.devices.get, erased, said, raw)
     energy = _energy(ground, path, watch, rollups, observer, lambda: measured.calls())  # noqa: PLW0108 - it is made on the next line
     measured = Measured(recording.hours, rollups, observer, recalling, energy, raw)
     return measured

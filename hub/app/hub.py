@@ -67,7 +67,7 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
     with state.locked():
         models = installed_models(registry, state.path / "cache", state.packs)
         hub_keys = keys.load(state.keys)
-        kept = last_good.Kept(state.path, hub_keys.store_key)
+        kept = last_good.LastGoodStore(state.path, hub_keys.store_key)
         undone = await asyncio.to_thread(_undo, kept)
         bearing = replace(models, packs=None)  # a pack that is gone costs its devices, not this start
         started = await asyncio.to_thread(last_good.start, settings.config, bearing, kept=kept)
@@ -85,7 +85,7 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
         return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
 
 
-def _undo(kept: last_good.Kept) -> str:
+def _undo(kept: last_good.LastGoodStore) -> str:
     """A change of the configuration that nobody kept before the former life ended is taken back."""
     try:
         said = history.undo(kept, time.time())
@@ -132,7 +132,7 @@ class Hub:
         self.changing = ConfigChanger(
             ground.loaded,
             ground.problems,
-            kept=last_good.Kept(ground.state.path, ground.keys.store_key),
+            kept=last_good.LastGoodStore(ground.state.path, ground.keys.store_key),
             models=ground.models,
             clock=ground.clock,
             reload=reloading,

@@ -17,7 +17,7 @@ from hub.privacy.consent import ConsentService, ConsentTables
 from hub.privacy.erasure_requests import ErasureRequests
 from hub.privacy.rules_engine.data_categories import PERSONAL, privacy_of
 from hub.privacy.window_publisher import WindowPublisher
-from hub.rpc.privacy import Declaring
+from hub.rpc.privacy import PrivacyCalls
 
 
 class LocalEraser:
@@ -64,7 +64,7 @@ class Protect:
     protecting: WindowPublisher
     consents: ConsentService
     erasing: ErasureRequests
-    declaring: Declaring
+    declaring: PrivacyCalls
 
     @property
     def services(self) -> list[Service]:
@@ -80,9 +80,7 @@ async def build_protect(
     ground: BaseServices, path: Path, field: Field, outward: Outward, measured: Measured
 ) -> Protect:
     memory = ConsentTables(ground.store)
-    erasing = ErasureRequests(
-        memory, ground.buffer, ground.clock, http=field.http, url=ground.enrolled.url, up=outward.link.up
-    )
+    erasing = ErasureRequests(memory, ground.buffer, ground.clock, http=field.http, url=ground.enrolled.url, up=outward.link.up)
 
     def of(zone: str) -> Iterable[Device]:
         places = {place.id for place in path.places if place.zone == zone}
@@ -107,7 +105,7 @@ async def build_protect(
     )
     await once_the_disk_works(consents.load, ground.clock.sleep)
     protecting = WindowPublisher(path.privacy, ground.buffer, ground.clock)
-    declaring = Declaring(
+    declaring = PrivacyCalls(
         ground.loaded.config,
         path.privacy,
         protecting,

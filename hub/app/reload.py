@@ -24,7 +24,7 @@ from hub.automation.commands import credentials_of
 from hub.config.differences import EXPORTER, INTEGRATION, NOTIFIER, REMOVED, Difference, Differences
 from hub.config.load import Loaded
 from hub.core.errors import HubError
-from hub.onboarding.adoption import join, tables
+from hub.onboarding.adoption import merge, tables
 from hub.operations.config_changes import LINGER_S
 from hub.operations.config_changes.health_gate import PartStatuses, part_statuses
 from hub.plugin_host.plugins import declared_hosts
@@ -143,7 +143,7 @@ class Reloading:
         path.roll.devices, path.roll.places = roll.devices, roll.places
         # from here on without waiting
         ground.loaded = new
-        path.joined = join(path.roll, new, path.devices.replaced, ground.models)
+        path.joined = merge(path.roll, new, path.devices.replaced, ground.models)
         zones = new.config.zones
         path.privacy.reconfigure(
             {name: zone.personal for name, zone in zones.items()},

@@ -21,19 +21,19 @@ from hub.core.calls import Call
 from hub.devices.packs import Library
 from hub.identity.keys import page_password
 from hub.identity.page_certificate import PageCertificate
-from hub.onboarding.adoption import Gate, Recette, adopting
-from hub.onboarding.adoption import Service as Adoption
-from hub.onboarding.other_hubs import Whereabouts
+from hub.onboarding.adoption import AdoptionService as Adoption
+from hub.onboarding.adoption import BulkAdoptionService, QuarantineService, build_adoption
+from hub.onboarding.other_hubs import OtherHubs
 from hub.operations.backups.keeper import Keeper
 from hub.operations.incidents.correlation import BREAK_GLASS
 from hub.plugin_host.exporter_view import LiveView
 from hub.plugin_host.plugin_types import part_models
 from hub.privacy.rules_engine.data_categories import is_dwelling
-from hub.rpc.audit import Auditing
-from hub.rpc.counted import Counting
-from hub.rpc.diagnostics import Diagnosing
-from hub.rpc.overview import Overview, Room
-from hub.rpc.packs import Packing
+from hub.rpc.audit import AuditCalls
+from hub.rpc.counted import CountedCalls
+from hub.rpc.diagnostics import DiagnosticsCalls
+from hub.rpc.overview import BufferSpace, Overview
+from hub.rpc.packs import PackCalls
 from hub.rpc.redaction import LOOPBACK
 from hub.rpc.rekey import Rekey
 from hub.web.services import Parts
@@ -75,18 +75,18 @@ class UiServices:
     """Adoption, status and pages."""
 
     adoption: Adoption
-    gate: Gate
-    recette: Recette
+    gate: QuarantineService
+    recette: BulkAdoptionService
     overview: Overview
     rekey: Rekey
     page_certificate: PageCertificate
     replacing: Replacing
     web: Web
     asked: CallHandlers
-    packing: Packing
-    diagnosing: Diagnosing
-    auditing: Auditing
-    counting: Counting
+    packing: PackCalls
+    diagnosing: DiagnosticsCalls
+    auditing: AuditCalls
+    counting: CountedCalls
 
     @property
     def services(self) -> list[Service]:
@@ -110,7 +110,7 @@ def build_shown(
 ) -> UiServices:
     """Build and wire the user interfaces. `told`: status of the parts; `calls`: all calls of the hub, for the pages."""
     loaded, clock, keeper = ground.loaded, ground.clock, outward.keeper
-    adoption = adopting(
+    adoption = build_adoption(
         store=ground.store,
         roll=path.roll,
         joined=path.joined,
@@ -130,7 +130,7 @@ def build_shown(
         hub_keys=ground.keys,
         on_duty=lambda device: watch.duty.of(device, clock.now()),
     )
-    room = Room(
+    room = BufferSpace(
         ground.state.buffer,
         ground.sizes.max_bytes - ground.sizes.reserve_bytes,
         loaded.config.buffer.autonomy_warning.total_seconds(),
@@ -172,7 +172,7 @@ def build_shown(
     replacing = Replacing(ground, path, keeper, adoption.successor)
     rolls = adoption.rolls
     rolls.replace = replacing.calls()["device.replace"]
-    rolls.where = Whereabouts(http=field.http, url=ground.enrolled.url, up=outward.link.up, clock=clock).ask
+    rolls.where = OtherHubs(http=field.http, url=ground.enrolled.url, up=outward.link.up, clock=clock).ask
     rolls.facts = Recording(ground, path, field, web).facts
     recertified = PageCertificate(
         ground.state.keys,
@@ -197,21 +197,21 @@ def build_shown(
         replacing,
         web,
         CallHandlers(overview, keeper, told),
-        Packing(
+        PackCalls(
             Library(ground.state.packs, parts=part_models(ground.registry)),
             field.kept,
             ground.store,
             lambda: path.devices,
             clock.now,
         ),
-        Diagnosing(
+        DiagnosticsCalls(
             ground.logs,
             lambda name, arguments: calls()[name](arguments),
             lambda: _names(ground, path, field, web),
             lambda: ground.loaded.data,
         ),
-        Auditing(ground.store),
-        Counting(ground.counts, ground.registry.meaning, lambda subject: _type(ground.loaded, path, subject)),
+        AuditCalls(ground.store),
+        CountedCalls(ground.counts, ground.registry.meaning, lambda subject: _type(ground.loaded, path, subject)),
     )
 
 
@@ -222,9 +222,11 @@ def _type(loaded: Loaded, path: Path, subject: str) -> str:
     return next((one.type for one in loaded.integrations if one.name == instance), "")
 
 
-def _gate(ground: BaseServices, path: Path, field: Field, keeper: Keeper, adoption: Adoption) -> tuple[Gate, Recette]:
+def _gate(
+    ground: BaseServices, path: Path, field: Field, keeper: Keeper, adoption: Adoption
+) -> tuple[QuarantineService, BulkAdoptionService]:
     path.guard.period = adoption.period
-    gate = Gate(
+    gate = QuarantineService(
         quarantine=path.quarantine,
         decisions=path.decisions,
         guard=path.guard,
@@ -238,7 +240,9 @@ def _gate(ground: BaseServices, path: Path, field: Field, keeper: Keeper, adopti
         changed=keeper.changed,
         paths=paths_of(ground.loaded),
     )
-    recette = Recette(gate=gate, adoption=adoption.engine, store=ground.store, clock=ground.clock, events=ground.events)
+    recette = BulkAdoptionService(
+        gate=gate, adoption=adoption.engine, store=ground.store, clock=ground.clock, events=ground.events
+    )
     return gate, recette
 
 

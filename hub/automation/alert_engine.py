@@ -31,7 +31,7 @@ from hub.core.errors import DecodeError, HubError
 from hub.core.model import Device
 from hub.core.store import Store
 from hub.devices.packs import Packs
-from hub.i18n.typography import plain_spaces, quantity
+from hub.i18n.typography import ascii_spaces, quantity
 
 TICK_S = 1.0
 OMITTED_IN_LISTS = ("alert_json", "evidence", "story")
@@ -267,9 +267,9 @@ def _matches(alert: Alert, arguments: dict[str, Any]) -> bool:
     for name in ("severity", "state", "rule", "zone"):
         if arguments.get(name) and getattr(alert, name) != arguments[name]:
             return False
-    text = plain_spaces(str(arguments.get("q", "")).casefold()[:100])
+    text = ascii_spaces(str(arguments.get("q", "")).casefold()[:100])
     searched = (alert.text, alert.text_fr, alert.rule, alert.place, alert.device, alert.zone, alert.id)
-    return not text or any(text in plain_spaces(one.casefold()) for one in searched)
+    return not text or any(text in ascii_spaces(one.casefold()) for one in searched)
 
 
 def _evidence(fired: Fired) -> dict[str, str]:

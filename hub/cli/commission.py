@@ -69,13 +69,13 @@ def verify(file: Path, json: bool) -> None:
     import msgspec
 
     from hub.core.errors import ConfigError
-    from hub.onboarding.adoption.report import verified
+    from hub.onboarding.adoption.report import verify as verify_report
 
     try:
         answer = msgspec.json.decode(shallow_json(file.read_bytes()), type=dict)
     except msgspec.DecodeError as error:
         raise ConfigError(f"{file} is no report: {error}") from error
-    found = verified(answer)
+    found = verify_report(answer)
     if json:
         output.data({name: found[name] for name in ("hub", "at", "by", "expected", "green")})
         return

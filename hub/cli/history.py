@@ -15,7 +15,7 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import Hub, hub_of
 from hub.config.values import duration
-from hub.i18n.ambiguous_time import which
+from hub.i18n.ambiguous_time import offset_if_ambiguous
 
 
 @click.command()
@@ -130,7 +130,7 @@ def _time(seconds: float | None, zone: str) -> str:
     if seconds is None:
         return ""
     local = datetime.datetime.fromtimestamp(seconds, ZoneInfo(zone))
-    return f"{local:%Y-%m-%d %H:%M} {which(local)}".rstrip()
+    return f"{local:%Y-%m-%d %H:%M} {offset_if_ambiguous(local)}".rstrip()
 
 
 def _date(text: str, zone: str) -> float:

@@ -13,7 +13,7 @@ import msgspec
 
 from hub.app.run import default_config
 from hub.core.logs import tame
-from hub.i18n.ambiguous_time import which
+from hub.i18n.ambiguous_time import offset_if_ambiguous
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -131,13 +131,13 @@ def lasting(seconds: float) -> str:
 def moment(unix_s: float) -> str:
     """A moment at this machine's time, to the second: 2026-11-28 02:37:19. In the hour that comes twice, which one."""
     local = datetime.fromtimestamp(unix_s)
-    return f"{local:%Y-%m-%d %H:%M:%S} {which(local)}".rstrip()
+    return f"{local:%Y-%m-%d %H:%M:%S} {offset_if_ambiguous(local)}".rstrip()
 
 
 def minute(unix_s: float) -> str:
     """The same to the minute."""
     local = datetime.fromtimestamp(unix_s)
-    return f"{local:%Y-%m-%d %H:%M} {which(local)}".rstrip()
+    return f"{local:%Y-%m-%d %H:%M} {offset_if_ambiguous(local)}".rstrip()
 
 
 def size(n: float) -> str:

@@ -99,7 +99,7 @@ def _timezone(config: Path) -> str:
     from pydantic import ValidationError
 
     from hub.config.model import Core
-    from hub.config.source import survey
+    from hub.config.source import read_all
 
     try:
         config.open("rb").close()
@@ -109,7 +109,7 @@ def _timezone(config: Path) -> str:
         raise click.UsageError(
             f"{config} cannot be read ({error.strerror or error}): name the time zone of the hub's site with --timezone"
         ) from None
-    data = survey(config).data
+    data = read_all(config).data
     parts = {name: data[name] for name in ("hub", "sites") if data.get(name)} if isinstance(data, dict) else {}
     try:
         return Core.model_validate(parts).timezone
@@ -166,7 +166,7 @@ def importing(
     found = ical.read(data, zone, begin, end)
     digest = hashlib.sha256(data).hexdigest()[:16]
     about = f"{file.name} (SHA-256 {digest}…), read {datetime.now(UTC):%Y-%m-%d}, {timezone}"
-    text = ical.written(found, end, about)
+    text = ical.to_yaml(found, end, about)
     if school is not None:
         if not re.fullmatch(r"[A-Za-z0-9-]{1,40}", school):
             raise click.UsageError("--school: a zone's name has letters, digits and hyphens, like reunion")
@@ -175,7 +175,7 @@ def importing(
             raise ConfigError(
                 f"{file} has no whole day off between {begin} and {end}: --from and --until choose others"
             )
-        text = ical.written_school(years, school, about)
+        text = ical.school_to_yaml(years, school, about)
         found = found._replace(skipped=found.skipped + left_out)
     if target is not None:
         write_atomically(target, text.encode(), mode=0o644)

@@ -128,7 +128,8 @@ def _issuers(trust: Trust, certificate: Path) -> Iterator[Dependency]:
         raise HubError(f"this hub's certificate cannot be read: {error}") from error
     issuer = own.issuer.rfc4514_string()
     by = "the owner's trust document" if own.issuer in known else ""
-    yield Dependency(ISSUER, issuer, by, "of this hub's own certificate", "" if by else "enrol this hub at its owner again")
+    remedy = "" if by else "enrol this hub at its owner again"
+    yield Dependency(ISSUER, issuer, by, "of this hub's own certificate", remedy)
 
 
 def _keys(trust: Trust, root: str) -> Iterator[Dependency]:

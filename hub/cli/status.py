@@ -10,7 +10,7 @@ import click
 from hub.cli import output
 from hub.cli.backup import standing
 from hub.cli.hub_client import ask
-from hub.i18n.typography import plain_spaces
+from hub.i18n.typography import ascii_spaces
 
 
 @click.command()
@@ -28,11 +28,11 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
 
 def _counted(config: Path, state_dir: Path | None, counts: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
     """What was refused or noted, in words; a hub of a version that has none gives the reasons alone."""
-    from hub.rpc.control_socket import Refused
+    from hub.rpc.control_socket import CallRefused
 
     try:
         rows: list[dict[str, Any]] = ask(config, state_dir, "counted")["counted"]
-    except Refused as error:
+    except CallRefused as error:
         if counts:
             why = str(error).partition(";")[0]
             output.say(f"what was refused is shown without its meaning, {why}: restart the hub if it was updated")
@@ -84,7 +84,7 @@ def show(s: dict[str, Any], counted: list[dict[str, Any]]) -> None:
         lang = "fr" if output.french() else "en"
         output.table(
             ("refused or noted", "what", "times", "meaning"),
-            [(one["subject"], one["reason"], one["times"], plain_spaces(one[lang])) for one in counted],
+            [(one["subject"], one["reason"], one["times"], ascii_spaces(one[lang])) for one in counted],
         )
     if s["quarantine"]:
         click.echo()

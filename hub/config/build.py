@@ -1,6 +1,6 @@
-"""Data and the plugins' models → a configuration, or findings. Pure but for the secrets it is given.
+"""Builder: data and the plugins' models → a configuration, or findings. Pure except for the secrets it is given.
 
-Everything wrong is found in one pass: each section, instance, uplink and device is validated for itself.
+All errors are found in one pass: each section, instance, uplink and device is validated for itself.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from typing import Any
 
 from hub.config.checks.energy import check_energy
 from hub.config.checks.privacy import check_privacy
-from hub.config.checks.references import references, twins, unknown_packs
+from hub.config.checks.references import duplicate_devices, references, unknown_packs
 from hub.config.checks.rules import check_rules
 from hub.config.instances import Built, ExporterInstance, Instance, Models, NotifierInstance, UplinkInstance
 from hub.config.model import Core, Position
 from hub.config.parts.devices import Report
 from hub.config.parts.devices import Writable as Bounds
-from hub.config.parts.energy import built as built_meter
-from hub.config.parts.pulse import built as built_pulse
+from hub.config.parts.energy import to_meter as built_meter
+from hub.config.parts.pulse import to_pulse as built_pulse
 from hub.config.positions import Finding, Path, quoted
 from hub.config.sections import (
     CORE_KEYS,
@@ -27,7 +27,7 @@ from hub.config.sections import (
     device_keys,
     device_settings,
     instances_of,
-    said,
+    validate_core,
 )
 from hub.config.validate import validate
 from hub.core.model import Device, Place, Strategy, Writable
@@ -35,21 +35,21 @@ from hub.core.model import Position as PlacePosition
 
 
 def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, list[Finding]]:
-    """The configuration and no findings, or None and all of them. `data` has Secrets in the place of references;
-    what is wrong at a `broken` path or below it is known already and left out."""
+    """Return the configuration and no findings, or None and all of them. `data` has Secrets in the place of references;
+    errors at or below a `broken` path are known already and left out."""
     if data is None:
         data = {}
     if not isinstance(data, dict):
         return None, [Finding((), f"expected a mapping: lines of 'key: value'; this is {quoted(data)}")]
     found: list[Finding] = []
-    core = validate(Core, core_data(data), (), "the configuration", found, said)
+    core = validate(Core, core_data(data), (), "the configuration", found, validate_core)
     instances = instances_of("integration", data, Configs(models.integrations), CORE_KEYS, found)
     uplinks = by_type("uplink", ("link", "uplinks"), data, models.uplinks, found)
     exporters = by_type("exporter", ("exporters",), data, models.exporters, found)
     notifiers = instances_of("notifier", data, models.notifiers, NOTIFIER_KEYS, found)
     settings = device_settings(data, models, found)
     keys = device_keys(data, found)
-    found += [*references(data, broken), *twins(data.get("devices"))]
+    found += [*references(data, broken), *duplicate_devices(data.get("devices"))]
     if models.packs is not None:
         found += unknown_packs(data.get("devices"), models.packs)
     if core is not None:
@@ -103,11 +103,11 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
 
 
 def strategies(report: Report) -> dict[str, Strategy]:
-    """What one level of the file says of report strategies: by metric, "" for all; nothing where it says nothing."""
-    said = {"": report, **report.metrics}
+    """Return the report strategies that one level of the file sets: by metric, "" for all."""
+    given = {"": report, **report.metrics}
     made = {
         metric: Strategy(one.on, one.dead_band, one.period.total_seconds() if one.period else None)
-        for metric, one in said.items()
+        for metric, one in given.items()
     }
     return {metric: strategy for metric, strategy in made.items() if strategy != Strategy()}
 

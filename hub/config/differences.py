@@ -1,9 +1,9 @@
-"""What differs between the configuration that runs and another one, and what that asks of a running hub. Pure.
+"""Differences between the running configuration and another one, and how a running hub applies them. Pure.
 
 instances   integrations, exporters and notifiers: started, stopped or replaced one by one
-parts       sections taken up by parts that go on running: their plans and rules are compiled anew
-restart     options that only a new start takes up, each named
-lockout     options that could lock out whoever changes them: confirmed within some time, or taken back
+parts       sections applied by parts that go on running: their plans and rules are compiled anew
+restart     options that only a restart applies, each named
+lockout     options that could lock out whoever changes them: confirmed within some time, or undone
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ LIVE = (
     "sites", "zones", "places", "devices", "report", "schedules", "calendars", "school_years", "rules", "privacy",
     "buses", "web", "link", "config", "rule_templates", "crisis", "security", "sovereignty",
 )  # fmt: skip
-"""Sections that a running hub takes up, beside the instances; and `hub.name`, `hub.site`. Whatever stands in none of
-these is taken up by the next start, and named."""
+"""Sections that a running hub applies, beside the instances; and `hub.name`, `hub.site`. Anything else is applied by
+the next start, and named."""
 
 INSTANCES = ("integrations", "exporters", "notifiers")
 
 LOCKOUTS = ("web", "link")
-"""What could cut off whoever changes it: the way to the pages, and the way to the backend."""
+"""Sections that could cut off whoever changes them: the pages, and the link to the backend."""
 
 
 class Difference(NamedTuple):
@@ -52,7 +52,7 @@ class Differences(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def differences(old: Loaded, new: Loaded) -> Differences:
-    """From the one to the other. Values of secrets count; what is only written differently does not."""
+    """Compare two configurations. Values of secrets count; mere differences of notation do not."""
     was, now = _sections(old), _sections(new)
     parts = [name for name in LIVE if was[name] != now[name]]
     if (old.config.hub.name, old.config.hub.site) != (new.config.hub.name, new.config.hub.site):
@@ -64,7 +64,7 @@ def differences(old: Loaded, new: Loaded) -> Differences:
     ]
     moved = _buses_changed(old, new)
     told = {one.name for one in instances if one.kind == INTEGRATION}
-    instances += [  # whoever borrows a line that is opened anew begins anew
+    instances += [  # users of a serial line that is reopened are restarted
         Difference(INTEGRATION, one.name, CHANGED)
         for one in new.integrations
         if one.name not in told and one.enabled and getattr(one.config, "bus", None) in moved
@@ -91,7 +91,8 @@ def _sections(loaded: Loaded) -> dict[str, Any]:
 
 
 def _integrations(loaded: Loaded) -> dict[str, Any]:
-    """Each that runs, and what makes it another one. How it reports and its perimeter are the plans' business."""
+    """Return each running integration with the values that require its replacement. Its report strategies and its
+    perimeter belong to the plans."""
     return {one.name: (one.type, one.config, one.isolation) for one in loaded.integrations if one.enabled}
 
 
@@ -100,7 +101,7 @@ def _report_of(loaded: Loaded) -> dict[str, Any]:
 
 
 def _notifiers(loaded: Loaded) -> dict[str, Any]:
-    """Each, with the clock by which it tells times, and the programme that says when it is quiet."""
+    """Return each notifier, with its time zone and its schedule of quiet hours."""
     core, found = loaded.config, {}
     for one in loaded.notifiers:
         schedule = core.schedules.get(one.keys.quiet or "")

@@ -1,8 +1,8 @@
-"""One YAML text → plain data, with a position for every key and value. Pure: includes are the caller's.
+"""Parser of one YAML text into plain data, with a position for every key and value. Pure: includes are the caller's.
 
-Parsed from the events of ruamel.yaml's pure parser, so that nothing is built from what is not understood: aliases,
-anchors, merge keys, unknown tags, complex keys and duplicate keys are problems; depth is bounded before it costs.
-Keys are text, exactly as written (`101:` is "101", `no:` is "no").
+Parsed from the events of ruamel.yaml's pure parser, so that no unsupported construct is built: aliases, anchors, merge
+keys, unknown tags, complex keys and duplicate keys are problems; depth is limited while reading. Keys are text, exactly
+as written (`101:` is "101", `no:` is "no").
 
 Importing this module imports ruamel.yaml: only do so where there is a text to parse.
 """
@@ -22,7 +22,7 @@ from hub.config.syntax import explain
 from hub.core.errors import ConfigError, Problem
 
 MAX_DEPTH = 20
-"""Mappings and sequences within each other, over all includes."""
+"""Maximum nesting of mappings and sequences, over all includes."""
 
 _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2.2, §5.1
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -33,10 +33,10 @@ Include = Callable[[str, Path, int], Any]
 
 
 class Document:
-    """Reads texts into `positions` and `findings`, which several texts share.
+    """Parser of texts into `positions` and `findings`, which several texts share.
 
-    `literal` takes every scalar as its own text and keeps its lines to itself (for secrets). `broken` collects
-    paths whose value is not what the file says, because it was refused: what is wrong there follows from that.
+    `literal` reads every scalar as text and does not keep the lines (for secrets). `broken` collects paths whose value
+    was refused, so that errors which follow from that are not reported.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Document:
         self._lines = Lines("")
 
     def read(self, text: str, file: str, at: Path = (), depth: int = 0) -> Any:
-        """The data of `text`, None when it is empty. Raises ConfigError when it is not YAML or is too deep."""
+        """Return the data of `text`, None when it is empty. Raises ConfigError when it is not YAML or is too deep."""
         self._file, self._lines = file, Lines(text)
         self.positions.lines[file] = [] if self._literal else self._lines.text
         if match := _NOT_YAML.search(text):
@@ -69,7 +69,7 @@ class Document:
             raise
         except _Refused as refused:
             raise self._fatal(at, refused.index, str(refused)) from None
-        except Exception as error:  # whatever a third party's parser raises on a hostile text
+        except Exception as error:  # a third party's parser may raise anything on a hostile text
             index, message = explain(error, literal=self._literal)
         raise self._fatal(at, index, message)
 
@@ -88,7 +88,7 @@ class Document:
         return data
 
     def _value(self, event: Any, events: Iterator[Any], path: Path | None, depth: int) -> Any:
-        """The value that starts with `event`. With `path` None it is only passed over."""
+        """Return the value that starts with `event`. With `path` None it is only skipped."""
         index = event.start_mark.index
         if path is not None and not (path in self.positions.keys and _is_empty(event)):
             self.positions.values[path] = self._lines.spot(self._file, index)
@@ -121,7 +121,7 @@ class Document:
         return data
 
     def _key(self, event: Any, path: Path | None, data: dict[str, Any]) -> str | None:
-        """The text of a key, its position noted; None when it is refused."""
+        """Return the text of a key, its position noted; None when it is refused."""
         if path is None:
             return None
         spot = self._lines.spot(self._file, event.start_mark.index)
@@ -170,7 +170,7 @@ class Document:
                 return self._include(event.value, path, depth)
             except ValueError as error:
                 return self._refuse(path, str(error))
-        from difflib import get_close_matches  # late: most words are right
+        from difflib import get_close_matches  # imported late: most words are right
 
         near = get_close_matches(tag, _TAGS, 1)
         return self._refuse(path, f"the tag {quoted(tag)} is not known; there are !secret and !include", *near)
@@ -181,7 +181,7 @@ class Document:
             self.findings.append(Finding(path, message, suggestion))
 
     def _fatal(self, at: Path, index: int, message: str) -> ConfigError:
-        """The rest of the text is refused."""
+        """Return an error that refuses the rest of the text."""
         spot = self._lines.spot(self._file, index)
         line = line_of(self.positions.lines[self._file], spot.line)
         return ConfigError([Problem(message, dotted(at), spot.file, spot.line, spot.column, line)])
@@ -196,7 +196,7 @@ class _Refused(Exception):
 
 
 def _is_empty(event: Any) -> bool:
-    """Nothing is written: the parser places it where the next thing begins, people look at its key."""
+    """Return whether nothing is written: the parser places it where the next token begins, people look at its key."""
     return isinstance(event, e.ScalarEvent) and event.start_mark.index == event.end_mark.index
 
 

@@ -1,4 +1,4 @@
-"""The kinds of values that the file's options have, and the base of all its parts."""
+"""Types of option values, and the base of all sections of the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INSTANCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 def matching(pattern: re.Pattern[str] | str, expected: str) -> AfterValidator:
-    """Text of which all matches; `expected` says what that is."""
+    """Return a validator of text that matches as a whole; `expected` describes it."""
     compiled = re.compile(pattern)
 
     def check(text: str) -> str:
@@ -26,7 +26,8 @@ def matching(pattern: re.Pattern[str] | str, expected: str) -> AfterValidator:
 
 
 def readable(read: Callable[[str], Any]) -> AfterValidator:
-    """Text that `read` understands, kept as it is written; the ValueError of `read` says what was expected."""
+    """Return a validator of text that `read` parses; the text is kept as written. The ValueError of `read` says what
+    was expected."""
 
     def check(text: str) -> str:
         read(text)
@@ -53,7 +54,7 @@ PackName = Annotated[
     matching(r"[a-z0-9]+(?:-[a-z0-9]+)+", "a pack is named vendor-model: small letters, digits and '-'"),
 ]
 Empty = BeforeValidator(_none_is_empty)
-"""`places:` with nothing below it is no places."""
+"""Reads `places:` with nothing below it as an empty mapping."""
 
 
 class Section(BaseModel):
@@ -63,6 +64,6 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, defer_build=True)
 
     @classmethod
-    def unsaid(cls) -> Self:
-        """What holds where the file says nothing: the defaults of all options. `cls()` would make its reader."""
+    def defaults(cls) -> Self:
+        """Return the defaults of all options, without building a validator as `cls()` would."""
         return cls.model_construct()

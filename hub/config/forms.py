@@ -1,7 +1,7 @@
-"""JSON Schema + what the file says → the fields of a form, and what somebody filled in → edits. Pure.
+"""Forms: JSON Schema and the file's data → fields, and filled-in fields → edits. Pure.
 
-A form shows one mapping of the file: the hub's own section, one zone, one instance of a plugin. What is inside another
-mapping has a form of its own; what no form can show is left to the text. A secret is shown by its name only.
+A form shows one mapping of the file: the hub's own section, one zone, one instance of a plugin. A mapping inside it has
+a form of its own; other structures are left to the text. A secret is shown by its name only.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ ABOUT: tuple[str, ...] = ("description", "default", "unit", FRENCH)
 
 
 BY_TYPE: tuple[Path, ...] = (("integrations",), ("exporters",), ("notifiers",), ("link", "uplinks"))
-"""Mappings whose entries are named like the types that may stand there, or say their own."""
+"""Mappings whose entries are named like the types that may be there, or give their own."""
 
 
-class Unfit(ValueError):
-    """What was filled in is of another kind than asked for: `found` maps options to what is expected."""
+class InvalidInput(ValueError):
+    """Filled-in values of the wrong kind: `found` maps options to the expected kind."""
 
     def __init__(self, found: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{name}: {why}" for name, why in found.items()))
@@ -40,9 +40,8 @@ class Unfit(ValueError):
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One option. `value`: what the file says, as text, "" where it says nothing; `default`: what counts then;
-    `numbers`: its choices, or the items of its list, are numbers; `french`: its `title` and `help`, where its model
-    has them."""
+    """One option. `value`: the file's text, "" without one; `default`: the value then; `numbers`: its choices, or the
+    items of its list, are numbers."""
 
     name: str
     kind: str
@@ -58,8 +57,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """The form at a path: `fields`; of a mapping by names, its `entries` and what one more may be a `type` of. `new`:
-    nothing stands there yet. `titles`: the French title that the model has for each part of the path, "" for none."""
+    """The form at a path: `fields`; for a mapping by names, its `entries` and the possible `types` of another one.
+    `new`: nothing exists there yet."""
 
     path: list[str]
     titles: list[str] = []
@@ -73,20 +72,20 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def form(schema: Mapping[str, Any], data: Any, path: Path, kind: str = "") -> Form:
-    """The form at `path`. Where nothing stands there yet, `kind` is the type that it is to be of. Raises KeyError when
-    nothing can stand there."""
+    """Return the form at `path`. Where nothing exists yet, `kind` is the type of the new entry. Raises KeyError when
+    nothing can be there."""
     empty = bool(path) and _at(data, path) is None
     if empty and kind and kind != path[-1] and path[0] in ("integrations", "notifiers"):
         data = _with_type(data, path, kind)
     node, here, one_of_many = dict(schema), data, False
     titles = []
     for at, part in enumerate(path):
-        one_of_many = path[:at] in BY_TYPE or _entries(_seen(schema, node, here, str(part))) is not None
+        one_of_many = path[:at] in BY_TYPE or _entries(_resolved(schema, node, here, str(part))) is not None
         node = _inner(schema, node, str(part), here)
         titles.append(french_of(node).get("title", ""))
         here = here.get(part) if isinstance(here, dict) else None
     new = empty and one_of_many
-    node = _seen(schema, node, here, str(path[-1]) if path else "")
+    node = _resolved(schema, node, here, str(path[-1]) if path else "")
     known = here if isinstance(here, dict) else {}
     about, french = str(node.get("description", "")), french_of(node)
     steps = [str(part) for part in path]
@@ -109,7 +108,7 @@ def form(schema: Mapping[str, Any], data: Any, path: Path, kind: str = "") -> Fo
 
 
 def _at(data: Any, path: Path) -> Any:
-    """What the file says there; an entry that says nothing, `host:`, is there too."""
+    """Return the file's value there; an empty entry such as `host:` exists too."""
     for part in path:
         if not isinstance(data, dict) or part not in data:
             return None
@@ -118,7 +117,7 @@ def _at(data: Any, path: Path) -> Any:
 
 
 def _with_type(data: Any, path: Path, kind: str) -> Any:
-    """The same with an entry of that type at the path."""
+    """Return the data with an entry of that type at the path."""
     if not path:
         return {"type": kind}
     known = data if isinstance(data, dict) else {}
@@ -126,8 +125,8 @@ def _with_type(data: Any, path: Path, kind: str) -> Any:
 
 
 def edits(shown: Form, filled: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What differs between a form and what came back of it, as `config.apply` takes it. What was emptied is removed;
-    a field that did not come back is left alone; what is new is one edit of all of it. Raises Unfit."""
+    """Return the differences between a form and its filled-in fields, as `config.apply` takes them. An emptied field is
+    removed; a missing one is left alone; a new entry is one edit. Raises InvalidInput."""
     found: list[dict[str, Any]] = []
     unfit: dict[str, str] = {}
     for field in shown.fields:
@@ -143,7 +142,7 @@ def edits(shown: Form, filled: Mapping[str, str]) -> list[dict[str, Any]]:
         except ValueError as error:
             unfit[field.name] = str(error)
     if unfit:
-        raise Unfit(unfit)
+        raise InvalidInput(unfit)
     if shown.new:
         values = {one.name: one.value for one in shown.fields if one.name == "type" and one.value}
         return [{"path": shown.path, "value": {**values, **{one["path"][-1]: one["value"] for one in found}}}]
@@ -178,8 +177,8 @@ def _number(said: str) -> int | float:
     return value
 
 
-def _seen(schema: Mapping[str, Any], node: Mapping[str, Any], data: Any, name: str) -> dict[str, Any]:
-    """A schema with its references followed, and without null."""
+def _resolved(schema: Mapping[str, Any], node: Mapping[str, Any], data: Any, name: str) -> dict[str, Any]:
+    """Return a schema with its references followed, and without null."""
     node = dict(node)
     for _ in range(16):
         outer: dict[str, Any] = {key: node[key] for key in ABOUT if key in node}
@@ -212,33 +211,33 @@ def _over(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _entries(node: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What each entry of a mapping by names is; None where it is no such mapping."""
+    """Return the schema of each entry of a mapping by names; None for any other."""
     named = node.get("patternProperties") or {}
     found = next(iter(named.values())) if len(named) == 1 else node.get("additionalProperties")
     return found if isinstance(found, dict) else None
 
 
 def _noun(node: Mapping[str, Any]) -> str:
-    """Of a choice by type: what is chosen from, `#/definitions/notifier`."""
+    """Return the noun of a choice by type, as in `#/definitions/notifier`."""
     return str(node["then"]["$ref"]).partition(".")[0]
 
 
 def _inner(schema: Mapping[str, Any], node: Mapping[str, Any], part: str, data: Any) -> dict[str, Any]:
-    node = _seen(schema, node, data, part)
+    node = _resolved(schema, node, data, part)
     found = node.get("properties", {}).get(part)
     if found is None:
         found = _entries(node)
     if not isinstance(found, dict):
         raise KeyError(part)
     inner = data.get(part) if isinstance(data, dict) else None
-    return _seen(schema, found, inner, part)
+    return _resolved(schema, found, inner, part)
 
 
 def _field(
     schema: Mapping[str, Any], name: str, node: Mapping[str, Any], known: Mapping[str, Any], required: bool
 ) -> Field:
     value = known.get(name)
-    seen = _seen(schema, node, value, name) if "if" not in node else dict(node)
+    seen = _resolved(schema, node, value, name) if "if" not in node else dict(node)
     kind = "const" if "const" in seen else _kind(seen)
     about, unit = str(seen.get("description", "")), str(seen.get("unit", ""))
     default = seen.get("default")
@@ -247,13 +246,13 @@ def _field(
     choices = [str(one) for one in seen.get("enum", [])][:MOST_CHOICES]
     if kind == "const":
         kind, choices = OTHER, []
-    if kind == CHOICE and name == "type":  # another type is another entry
+    if kind == CHOICE and name == "type":  # the type is fixed: another type is another entry
         kind = OTHER
     if isinstance(value, SecretRef):
         kind = SECRET
     shown = _shown(value)
     if kind == SECRET and not isinstance(value, SecretRef):
-        shown = ""  # somebody wrote the secret itself
+        shown = ""  # the secret itself is in the file: do not show it
     if shown is None:
         kind, shown = (kind if kind in (SECTION, MAP) else OTHER), ""
     return Field(
@@ -304,7 +303,7 @@ def _kind(node: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str | None:
-    """A value as a form shows it; None when it is none that a form can."""
+    """Return a value as text for a form; None when a form cannot show it."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,8 +1,7 @@
-"""What is wrong with a configuration, in French: the sentences of `pydantic_findings`, `check`, `syntax` and their
-like. Pure.
+"""French for problems of a configuration: the sentences of `pydantic_findings`, `checks`, `syntax` and the like. Pure.
 
-The English sentence is the key: where one here is changed, a test of the common mistakes says that its French is gone.
-What has no French stays English, and is shown as such.
+The English sentence is the key: a test of the common mistakes fails when one is changed without its French. Sentences
+without French stay English.
 """
 
 from __future__ import annotations
@@ -47,14 +46,14 @@ _Spoken = Callable[[re.Match[str]], str]
 
 @cache
 def _rules() -> tuple[tuple[re.Pattern[str], _Spoken], ...]:
-    """Compiled when the first sentence is looked up: a start has none."""
+    """Compile the patterns when the first sentence is looked up: a start has none."""
     return tuple(
         (re.compile(pattern, re.DOTALL), spoken if callable(spoken) else _plain(spoken)) for pattern, spoken in _TABLE
     )
 
 
 def in_french(message: str) -> str | None:
-    """The sentence in French; None where it is not known."""
+    """Return the sentence in French; None where it is not known."""
     for pattern, spoken in _rules():
         if match := pattern.fullmatch(message):
             return spoken(match)
@@ -64,7 +63,7 @@ def in_french(message: str) -> str | None:
 
 
 def _list(text: str) -> str:
-    """`a, b or c`, and what is expected in words."""
+    """Translate `a, b or c`, and expectations in words."""
     if text in _WORDS:
         return _WORDS[text]
     for english, french in (*_WORDS.items(), *((one, _WORDS.get(one, one)) for one in EXPECTED.values())):
@@ -97,7 +96,7 @@ def _unknown_option(one: re.Match[str]) -> str:
 
 
 def _missing(one: re.Match[str]) -> str:
-    """One option or several, with or without what they mean."""
+    """Translate missing options, one or several, with or without their meaning."""
     return f"il manque {' et '.join(_MISSING.findall(one[0]))} ici"
 
 
@@ -117,7 +116,7 @@ def _e(noun: str) -> str:
 
 
 def _plain(text: str) -> _Spoken:
-    """Its parts filled in; `n` before "doit" is the name of an option, where the sentence has one."""
+    """Fill in the parts; `n` before "doit" is the name of an option, where the sentence has one."""
     return lambda one: text.format(
         **{
             name: (f"{part} : " if part else "") if text.startswith("{n}doit") and name == "n" else part

@@ -1,15 +1,15 @@
-"""What the configuration was: every version that ran, who made it and why; and the change that is under way.
+"""History of the configuration: every version that ran, its author and reason; and the pending change.
 
     state_dir/config/history.bin   revisions, the oldest first, and the texts of their files, each once  (see `sealing`)
-    state_dir/config/change.bin    the change under way: what the files said before it                   (see `sealing`)
+    state_dir/config/change.bin    the pending change: the former text of the files                      (see `sealing`)
 
 A version is named by its content: the digest of its files (`source.digest`), of which people write the first
 characters. The texts hold no secret: a configuration refers to secrets by name, and one that does not is refused.
-Bounded: the oldest revisions go first, beyond MOST of them or MOST_BYTES of compressed texts.
+Bounded: the oldest revisions are deleted first, beyond MAX_REVISIONS or MAX_BYTES of compressed texts.
 
-`change.bin` is written before the first file is replaced, and removed when the change is kept: whoever finds one at a
-start puts the files back (`undo`). So neither a power cut half-way nor a hub that nobody can reach any more, and that
-somebody therefore restarts, leaves a change that nobody confirmed.
+`change.bin` is written before the first file is replaced, and removed when the change is committed: a start that finds
+one puts the files back (`undo`). So neither a power cut half-way nor a hub that is restarted because nobody can reach
+it any more leaves a change that nobody confirmed.
 
 Blocking: never on the event loop.
 """
@@ -27,28 +27,28 @@ from pathlib import Path as FilePath
 import msgspec
 
 from hub.config import sealing
-from hub.config.last_good import Kept
+from hub.config.last_good import LastGoodStore
 from hub.config.source import contents, digest, digests
 from hub.core.disk.atomic_files import PRIVATE, StrangeLink, refuse_strange_links
 from hub.core.disk.safe_paths import leading
 from hub.core.errors import ConfigError, HubError, StorageError
 
-MOST = 100
-"""Revisions."""
-MOST_BYTES = 4 << 20
-"""Of compressed texts; the two newest versions stay whatever their size."""
+MAX_REVISIONS = 100
+"""Maximum number of revisions."""
+MAX_BYTES = 4 << 20
+"""Maximum bytes of compressed texts; the two newest versions stay whatever their size."""
 
 HISTORY, CHANGE = "history.bin", "change.bin"
 _HISTORY, _CHANGE = b"ilothis1", b"ilotchg1"
 
 APPLIED, ROLLED_BACK, FOUND, REFUSED = "applied", "rolled-back", "found", "refused"
-"""Why a revision stands there: somebody applied it; it came back by a rollback; the hub found it in the file; it was
-tried and did not stay (its texts are kept, it never was the version that runs)."""
+"""Origin of a revision: somebody applied it; a rollback restored it; the hub found it in the file; it was tried and
+undone (its texts are stored, but it never was the version that runs)."""
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """One version. `parent`: the version before it. `at`: Unix seconds. `files`: name → SHA-256 of the bytes in hex.
-    `detail`: why it did not stay, or where it came from."""
+    `detail`: why it was undone, or where it came from."""
 
     id: str
     parent: str = ""
@@ -60,14 +60,14 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str] = {}
 
 
-class _Book(msgspec.Struct, kw_only=True):
+class _HistoryFile(msgspec.Struct, kw_only=True):
     revisions: list[Revision] = []
     texts: dict[str, bytes] = {}
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A change under way. `before` are the texts to go back to, `created` files that were not there before it, `after`
-    the digests of what it wrote; `first`: the path of the first file."""
+    """A pending change. `before` are the texts to restore, `created` files that did not exist before it, `after` the
+    digests of the written files; `first`: the path of the first file."""
 
     first: str
     before: dict[str, bytes]
@@ -79,23 +79,23 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History:
-    """The versions of one hub's configuration."""
+    """Versions of one hub's configuration."""
 
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: LastGoodStore) -> None:
         self._kept = kept
 
     def revisions(self) -> list[Revision]:
-        """The oldest first. Raises StorageError."""
+        """Return the revisions, the oldest first. Raises StorageError."""
         return self._book().revisions
 
     def add(
         self, texts: Mapping[str, bytes], *, author: str, reason: str, at: float, what: str = APPLIED, detail: str = ""
     ) -> Revision:
-        """Remember a version as the newest. The same as the newest one is not remembered twice. Raises StorageError."""
+        """Store a version as the newest. A version equal to the newest one is not stored again. Raises StorageError."""
         try:
             book = self._book()
-        except sealing.Damaged:  # what was is lost, what is shall not be
-            book = _Book()
+        except sealing.Damaged:  # the former history is lost; go on with a new one
+            book = _HistoryFile()
         files = digests(texts)
         name = digest(files)
         newest = next((one for one in reversed(book.revisions) if one.what != REFUSED), None)
@@ -119,7 +119,7 @@ class History:
         return made
 
     def find(self, name: str) -> Revision:
-        """The newest revision whose id starts so. Raises ConfigError when none or several do."""
+        """Return the newest revision whose id starts so. Raises ConfigError when none or several do."""
         revisions = self.revisions()
         wanted = name.strip().lower()
         found = {one.id: one for one in revisions if wanted and one.id.startswith(wanted)}
@@ -130,7 +130,7 @@ class History:
         raise ConfigError(f"the history has no version {name!r}; `ilot config log` lists them")
 
     def texts(self, revision: Revision) -> dict[str, bytes]:
-        """The files of a version, by name relative to the first one's directory. Raises StorageError."""
+        """Return the files of a version, by name relative to the first one's directory. Raises StorageError."""
         book = self._book()
         found = {}
         for name, content in revision.files.items():
@@ -141,39 +141,40 @@ class History:
             found[name] = text
         return found
 
-    def _book(self) -> _Book:
-        return sealing.read(self._kept, HISTORY, _HISTORY, _Book) or _Book()
+    def _book(self) -> _HistoryFile:
+        return sealing.read(self._kept, HISTORY, _HISTORY, _HistoryFile) or _HistoryFile()
 
 
-def _bound(book: _Book) -> None:
+def _bound(book: _HistoryFile) -> None:
     while len(book.revisions) > 2:
         used = {content for one in book.revisions for content in one.files.values()}
         for gone in book.texts.keys() - used:
             del book.texts[gone]
-        if len(book.revisions) <= MOST and sum(map(len, book.texts.values())) <= MOST_BYTES:
+        if len(book.revisions) <= MAX_REVISIONS and sum(map(len, book.texts.values())) <= MAX_BYTES:
             return
         del book.revisions[0]
 
 
-def begin(kept: Kept, change: Change) -> None:
-    """From now on a start undoes it. Raises StorageError."""
+def begin(kept: LastGoodStore, change: Change) -> None:
+    """Store a pending change: from now on a start undoes it. Raises StorageError."""
     sealing.write(kept, CHANGE, _CHANGE, change)
 
 
-def under_way(kept: Kept) -> Change | None:
-    """Raises StorageError."""
+def under_way(kept: LastGoodStore) -> Change | None:
+    """Return the pending change, if any. Raises StorageError."""
     return sealing.read(kept, CHANGE, _CHANGE, Change)
 
 
-def end(kept: Kept) -> None:
-    """It is kept, or undone. Raises StorageError."""
+def end(kept: LastGoodStore) -> None:
+    """Delete the pending change: it is committed, or undone. Raises StorageError."""
     sealing.remove(kept, CHANGE)
 
 
-def undo(kept: Kept, at: float) -> str:
-    """Put back what a change that nobody kept has written; a sentence of what was done, "" when there was none.
+def undo(kept: LastGoodStore, at: float) -> str:
+    """Restore the files of a pending change; return a sentence about it, "" when there was none.
 
-    A file that somebody edited since then is left as it is, and told. Raises StorageError when the disk refuses."""
+    A file that somebody edited since then is left as it is, and named. Raises StorageError when the disk refuses.
+    """
     try:
         change = under_way(kept)
     except sealing.Damaged as error:
@@ -205,7 +206,7 @@ def undo(kept: Kept, at: float) -> str:
 
 
 def put_back(path: FilePath, change: Change) -> None:
-    """The files as they were before a change; it is still under way. Raises StorageError."""
+    """Restore the files from before a change; it is still pending. Raises StorageError."""
     write_texts(path, change.before)
     for name in change.created:
         target = path.parent / name
@@ -213,7 +214,7 @@ def put_back(path: FilePath, change: Change) -> None:
             with leading(target, path.parent) as spot:
                 spot.unlink()
         except FileNotFoundError:
-            continue  # nor the directory that it was in
+            continue  # its directory does not exist either
         except OSError as error:
             raise CannotWrite(
                 f"{target} cannot be removed ({error.strerror or error}): the user of the hub must be allowed to "
@@ -222,7 +223,7 @@ def put_back(path: FilePath, change: Change) -> None:
 
 
 def refuse_links(path: FilePath, names: Iterable[str]) -> None:
-    """Raises CannotWrite where root would write one of these through a link that the hub's user may have made."""
+    """Raise CannotWrite where root would write one of these through a link that the hub's user may have made."""
     for name in names:
         try:
             refuse_strange_links(path.parent / name, path.parent)
@@ -231,8 +232,8 @@ def refuse_links(path: FilePath, names: Iterable[str]) -> None:
 
 
 def write_texts(path: FilePath, texts: Mapping[str, bytes]) -> None:
-    """Replace files of the configuration that starts at `path`, each whole or not at all, with the rights that it has.
-    A new one is read by who reads the file at `path`, and by no others. Raises StorageError with the remedy."""
+    """Replace files of the configuration that starts at `path`, each whole or not at all, with their present rights. A
+    new one gets the rights of the file at `path`. Raises StorageError with the remedy."""
     refuse_links(path, texts)
     for name, text in texts.items():
         target = path.parent / name
@@ -260,7 +261,7 @@ class CannotWrite(HubError):
 
 
 def _give_back(descriptor: int, owner: os.stat_result) -> None:
-    """The file stays its owner's where we may say so: root edits a file of the hub's user, or the other way round."""
+    """Keep the file's owner if permitted: root edits a file of the hub's user, or the other way round."""
     now = os.fstat(descriptor)
     if (now.st_uid, now.st_gid) != (owner.st_uid, owner.st_gid):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What a configuration becomes: instances to run, devices and places; and what is installed to build it with. Pure."""
+"""Typed result of a configuration: instances to run, devices and places; and the installed models. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Model = type[BaseModel]
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What is installed. `integrations`: type → (its Config, the model of its devices' settings or None);
-    `uplinks`, `exporters`, `notifiers`: type → its Config; `packs`: names of device packs, None where nobody asks;
-    `fill`: type, pack and settings of a device → its settings with what its pack adds, ValueError or ConfigError when
-    that cannot be; `packs_stamp`: another value when a pack is another (blocking)."""
+    """Installed models. `integrations`: type → (its Config, the model of its devices' settings or None); `uplinks`,
+    `exporters`, `notifiers`: type → its Config; `packs`: names of device packs, None where they are not checked;
+    `fill`: type, pack and settings of a device → its settings with those of its pack, or ValueError or ConfigError;
+    `packs_stamp`: a value that changes when a pack does (blocking)."""
 
     integrations: Mapping[str, tuple[Model, Model | None]] = field(default_factory=dict)
     uplinks: Mapping[str, Model] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Models:
     packs_stamp: Callable[[], Hashable] = lambda: None
 
     def settings(self, kind: str, pack: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The settings of a device of that type, with what its pack adds. Raises ValueError with a sentence."""
+        """Return the settings of a device of that type, with those of its pack. Raises ValueError with a sentence."""
         if self.fill is None or not pack:
             return given
         try:
@@ -59,7 +59,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Named(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file names and a plugin configures; its configuration may hold secrets, so it is not shown."""
+    """A named plugin with its configuration, which may hold secrets and is not shown."""
 
     name: str
     config: Any

@@ -1,12 +1,12 @@
-"""The last good configuration, compiled: what the hub starts from when the file has not changed, or is wrong.
+"""The last good configuration, compiled: the hub starts from it when the file has not changed, or is wrong.
 
     state_dir/config/last-good.msgpack (0600) = magic (8 bytes) · nonce (12 bytes) ·
-        AES-256-GCM(key = HMAC-SHA256(store key, "ilot/config/1\\0"), msgpack, aad = magic)
+        AES-256-GCM(key = HMAC-SHA256(store key, "ilot/config/1\0"), msgpack, aad = magic)
 
-It names devices and places, and lies beside the buffer, which does not: so it is sealed under the hub's store key.
-The msgpack map is a `Compiled`. A secret is an extension of type 1 that holds its name: its value is looked up again
-at every start. Written to a temporary file, synced and renamed; a damaged or foreign file counts as none.
-Blocking: never on the event loop.
+It names devices and places, unlike the buffer beside it, so it is sealed under the hub's store key. The msgpack map is
+a `Compiled`. A secret is an extension of type 1 that holds its name: its value is looked up again at every start.
+Written to a temporary file, synced and renamed; a damaged or foreign file counts as none. Blocking: never on the event
+loop.
 """
 
 from __future__ import annotations
@@ -43,23 +43,24 @@ _PROXY = ("link", "proxy")
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
-    """`path`: the first file. `files`: each file read → SHA-256 in hex. `data`: what they say. `asked`: what they
-    include, as `source.Source` has it; a file of an earlier version has none."""
+    """Contents of the file. `path`: the first file. `files`: each file read → SHA-256 in hex. `data`: their data.
+    `asked`: their includes, as in `source.Source`; a file of an earlier version has none."""
 
     path: str
     files: dict[str, str]
     data: Any
     asked: dict[str, str] = {}
 
-    def lies_there(self, path: FilePath) -> bool:
-        """Do the files still say this?"""
+    def is_unchanged(self, path: FilePath) -> bool:
+        """Return whether the files still have this content."""
         same = self.path == str(path.absolute()) and source.unchanged(path, self.files)
-        return same and source.as_asked(path, self.asked)
+        return same and source.includes_unchanged(path, self.asked)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Where the last good configuration lies: the hub's state directory, and the store key (32 bytes) that seals it."""
+class LastGoodStore:
+    """Location of the last good configuration: the hub's state directory, and the store key (32 bytes) that seals
+    it."""
 
     state_dir: FilePath
     store_key: bytes = field(repr=False)
@@ -75,8 +76,8 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What to run. With `problems`, the file is wrong and `loaded` is the last good configuration: exact, but for
-    `left_out`, which are the parts of it that cannot run today (a plugin or a secret is gone)."""
+    """The configuration to run. With `problems`, the file is wrong and `loaded` is the last good configuration: exact,
+    but for `left_out`, the parts of it that cannot run today (a plugin or a secret is gone)."""
 
     loaded: Loaded
     problems: list[Problem] = field(default_factory=list)
@@ -84,21 +85,22 @@ class Started:
 
 
 def start(
-    path: FilePath, models: Models, *, kept: Kept | None = None, environ: Mapping[str, str] | None = None
+    path: FilePath, models: Models, *, kept: LastGoodStore | None = None, environ: Mapping[str, str] | None = None
 ) -> Started:
-    """The configuration to start with. While nothing is wrong no YAML parser is imported: where nothing has changed
-    since the last good one none is needed, and a file that has is read in a child. A file that is wrong leaves the last
-    good one running. Raises ConfigError when there is nothing that can run.
+    """Return the configuration to start with. While nothing is wrong no YAML parser is imported: unchanged files need
+    none, and changed ones are read in a child process. A file that is wrong leaves the last good one running. Raises
+    ConfigError when there is nothing that can run.
 
-    `kept` None: it falls back on none."""
+    `kept` None: there is no last good one.
+    """
     compiled = _read(kept) if kept else None
-    if compiled is not None and compiled.lies_there(path):
-        loaded, _ = _run(compiled, path, models, environ)
+    if compiled is not None and compiled.is_unchanged(path):
+        loaded, _ = _build(compiled, path, models, environ)
         if loaded is not None:
             return Started(loaded)
     if (said := reader_process.read(path)) is not None:
         fresh = Compiled(path=str(path.absolute()), files=said[0], data=said[1], asked=said[2])
-        loaded, _ = _run(fresh, path, models, environ)
+        loaded, _ = _build(fresh, path, models, environ)
         if loaded is not None:
             return Started(loaded)
     try:
@@ -111,17 +113,18 @@ def start(
     return Started(recalled.loaded, problems, recalled.left_out)
 
 
-def part(path: FilePath, models: Models, *sections: str, environ: Mapping[str, str] | None = None) -> Loaded:
-    """Only these sections of the file, whatever is wrong in the others. Raises ConfigError when they cannot be used."""
+def load_sections(path: FilePath, models: Models, *sections: str, environ: Mapping[str, str] | None = None) -> Loaded:
+    """Load only these sections of the file, whatever is wrong in the others. Raises ConfigError when they cannot be
+    used."""
     data = source.read(path).data
     data = {name: data[name] for name in sections if name in data} if isinstance(data, dict) else {}
-    loaded, _ = _run(Compiled(path=str(path.absolute()), files={}, data=data), path, models, environ)
+    loaded, _ = _build(Compiled(path=str(path.absolute()), files={}, data=data), path, models, environ)
     if loaded is None:
         raise ConfigError(f"{path}: something is wrong in {' and '.join(sections)}; `ilot check` shows where")
     return loaded
 
 
-def remember(kept: Kept, loaded: Loaded) -> None:
+def remember(kept: LastGoodStore, loaded: Loaded) -> None:
     """Make `loaded` the last good configuration, durably. Does nothing when it is already. Raises StorageError."""
     compiled = Compiled(
         path=str(loaded.path.absolute()), files=dict(loaded.files), data=loaded.data, asked=dict(loaded.asked)
@@ -138,20 +141,20 @@ def remember(kept: Kept, loaded: Loaded) -> None:
         raise StorageError(f"the last good configuration cannot be kept in {target.parent}: {why}") from error
 
 
-def recall(kept: Kept, models: Models, *, environ: Mapping[str, str] | None = None) -> Started | None:
-    """The last good configuration, without the parts that cannot run today; None when there is none."""
+def recall(kept: LastGoodStore, models: Models, *, environ: Mapping[str, str] | None = None) -> Started | None:
+    """Return the last good configuration, without the parts that cannot run today; None when there is none."""
     compiled = _read(kept)
     if compiled is None:
         return None
-    loaded, left_out = _run(compiled, FilePath(compiled.path), models, environ, partly=True)
+    loaded, left_out = _build(compiled, FilePath(compiled.path), models, environ, partly=True)
     return Started(loaded, [], left_out) if loaded is not None else None
 
 
-def _run(
+def _build(
     compiled: Compiled, path: FilePath, models: Models, environ: Mapping[str, str] | None, *, partly: bool = False
 ) -> tuple[Loaded | None, list[Problem]]:
-    """Build what was compiled. With `partly`, instances, uplinks, exporters and devices that cannot run are left out,
-    and told."""
+    """Build the compiled data. With `partly`, instances, uplinks, exporters and devices that cannot run are left out,
+    and reported."""
     left_out: list[Finding] = []
     vault = Vault(path.parent, environ)
     data = compiled.data
@@ -172,8 +175,8 @@ def _run(
 
 
 def _pruned(data: Any, found: list[Finding]) -> Any:
-    """`data` without the instances (and their devices), uplinks, exporters, notifiers, rules, devices and proxy that
-    something is wrong with; all of it when something else is wrong."""
+    """Return `data` without the wrong instances (and their devices), uplinks, exporters, notifiers, rules, devices and
+    proxy; all of it when something else is wrong."""
     parts = {_part(one.path) for one in found}
     if () in parts:
         return data
@@ -193,7 +196,8 @@ def _pruned(data: Any, found: list[Finding]) -> Any:
 
 
 def _part(path: Path) -> tuple[str, ...]:
-    """The instance, uplink, exporter, notifier, rule, device or proxy that `path` is inside; () when inside none."""
+    """Return the path of the instance, uplink, exporter, notifier, rule, device or proxy around `path`; () when there
+    is none."""
     if path[:1] in (("integrations",), ("exporters",), ("notifiers",), ("rules",), ("devices",)) and len(path) > 1:
         return str(path[0]), str(path[1])
     if path[:2] == ("link", "uplinks") and len(path) > 2:
@@ -203,7 +207,7 @@ def _part(path: Path) -> tuple[str, ...]:
     return ()
 
 
-def _read(kept: Kept) -> Compiled | None:
+def _read(kept: LastGoodStore) -> Compiled | None:
     try:
         with kept.path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)

@@ -1,4 +1,4 @@
-"""The file → a typed configuration, or every problem in it at once. Blocking: never on the event loop."""
+"""Loader: the file → a typed configuration, or every problem in it at once. Blocking: never on the event loop."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from hub.core.model import Device, Place
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Loaded:
-    """A configuration that is whole and right.
+    """A complete, valid configuration.
 
-    `data` is what the files say, with references in the place of secrets; `files` maps each file read, relative to
-    the directory of `path`, to its SHA-256 in hex; `asked` is what the files include (`Source.asked`), empty where that
-    is not known. `digest` is one hash of them all. Two Loaded with the same
-    digest may still differ in the values of their secrets: compare `devices` and the config objects for that.
+    `data` is the data of the files, with references in the place of secrets; `files` maps each file read, relative to
+    the directory of `path`, to its SHA-256 in hex; `asked` lists their includes (`Source.asked`), empty where unknown.
+    `digest` is one hash of them all. Two Loaded with the same digest may still differ in the values of their secrets:
+    compare `devices` and the config objects for that.
     """
 
     path: FilePath
@@ -42,7 +42,7 @@ class Loaded:
 
     @property
     def state_dir(self) -> FilePath:
-        """Where keys, buffer and store live."""
+        """Return the directory of keys, buffer and store."""
         return self.path.parent / self.config.hub.state_dir
 
     def __repr__(self) -> str:
@@ -59,13 +59,14 @@ def load(
 ) -> Loaded:
     """Read, parse and validate `path`. Raises ConfigError with all problems, in the order of the files.
 
-    `environ` is where ILOT_SECRET_… are looked up, the process's environment unless told. `texts` stand for files that
-    are not written yet, by their name relative to the directory of `path`."""
-    return judged(read(path, texts), models, environ=environ)
+    `environ` is where ILOT_SECRET_… are looked up, by default the process's environment. `texts` replace files that are
+    not written yet, by their name relative to the directory of `path`.
+    """
+    return validated(read(path, texts), models, environ=environ)
 
 
-def judged(source: Source, models: Models, *, environ: Mapping[str, str] | None = None) -> Loaded:
-    """What was read, validated. Raises ConfigError with all problems."""
+def validated(source: Source, models: Models, *, environ: Mapping[str, str] | None = None) -> Loaded:
+    """Validate a source. Raises ConfigError with all problems."""
     path = source.path
     findings: list[Finding] = []
     broken = set(source.broken)
@@ -95,4 +96,4 @@ def as_loaded(path: FilePath, built: Built, files: Mapping[str, str], data: Any,
     )
 
 
-__all__ = ["ExporterInstance", "Instance", "Loaded", "Models", "UplinkInstance", "as_loaded", "judged", "load"]
+__all__ = ["ExporterInstance", "Instance", "Loaded", "Models", "UplinkInstance", "as_loaded", "load", "validated"]

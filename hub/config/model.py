@@ -1,8 +1,8 @@
-"""The options of the core: what the configuration file may hold, each with its meaning, unit and default.
+"""Options of the core: the contents of the configuration file, each with its meaning, unit and default.
 
-A plugin's own options are in its `Config`; in the file they stand beside the core's keys of its instance
-(`InstanceKeys`) or below its name in `link.uplinks` or `exporters`. The parts of the file that belong to plugins are
-empty in these models: `hub.config.load.Loaded` has them, read by the plugin's own models.
+A plugin's own options are in its `Config`; in the file they are beside the core's keys of its instance (`InstanceKeys`)
+or below its name in `link.uplinks` or `exporters`. The parts of the file that belong to plugins are empty in these
+models: `hub.config.load.Loaded` has them, read by the plugin's own models.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Link(Section):
         return self
 
     def proxy_url(self) -> str | None:
-        """Address and credentials in one URL. Secret: never shown."""
+        """Return address and credentials in one URL. Secret: never shown."""
         if self.proxy is None or not self.proxy_user:
             return self.proxy
         password = self.proxy_password.get_secret_value() if self.proxy_password else ""
@@ -231,7 +231,7 @@ class Backup(Section):
 class Core(Section):
     """A configuration file, without what belongs to plugins."""
 
-    hub: Annotated[Hub, Empty] = Field(default=Hub.unsaid(), description="This hub.")
+    hub: Annotated[Hub, Empty] = Field(default=Hub.defaults(), description="This hub.")
     sites: Annotated[dict[Id, Annotated[Site, Empty]], Empty] = Field(default={}, description="Sites, by id.")
     zones: Annotated[dict[Id, Zone], Empty] = Field(default={}, description="Functional zones of buildings, by id.")
     places: Annotated[dict[Id, Place], Empty] = Field(default={}, description="What devices stand for, by id.")
@@ -242,9 +242,11 @@ class Core(Section):
         default={}, description="Serial lines that several integrations share, by name."
     )
     devices: Annotated[dict[DeviceId, DeviceKeys], Empty] = Field(default={}, description="Devices, by id.")
-    admission: Annotated[Admission, Empty] = Field(default=Admission.unsaid(), description="Who may speak beside them.")
+    admission: Annotated[Admission, Empty] = Field(
+        default=Admission.defaults(), description="Who may speak beside them."
+    )
     report: Annotated[Report, Empty] = Field(
-        default=Report.unsaid(),
+        default=Report.defaults(),
         description="Which readings are kept and sent; an instance and a device may say otherwise.",
     )
     exporters: Annotated[dict[InstanceName, dict[str, Any]], Empty] = Field(
@@ -268,43 +270,45 @@ class Core(Section):
         default={}, description="What this hub watches by itself and raises alerts for, by id."
     )
     privacy: Annotated[PrivacySection, Empty] = Field(
-        default=PrivacySection.unsaid(), description="What happens to which data before anything of it is stored."
+        default=PrivacySection.defaults(), description="What happens to which data before anything of it is stored."
     )
     notifiers: Annotated[dict[InstanceName, Annotated[NotifierKeys, Empty]], Empty] = Field(
         default={}, description="What carries alerts to people: instances, by name."
     )
-    link: Annotated[Link, Empty] = Field(default=Link.unsaid(), description="The way to the owner's backend.")
-    buffer: Annotated[Buffer, Empty] = Field(default=Buffer.unsaid(), description="The sealed log on this hub's disk.")
+    link: Annotated[Link, Empty] = Field(default=Link.defaults(), description="The way to the owner's backend.")
+    buffer: Annotated[Buffer, Empty] = Field(
+        default=Buffer.defaults(), description="The sealed log on this hub's disk."
+    )
     backup: Annotated[Backup, Empty] = Field(
-        default=Backup.unsaid(), description="The sealed copy of this hub's state."
+        default=Backup.defaults(), description="The sealed copy of this hub's state."
     )
     history: Annotated[History, Empty] = Field(
-        default=History.unsaid(), description="What this hub remembers of readings."
+        default=History.defaults(), description="What this hub remembers of readings."
     )
-    energy: Annotated[Energy, Empty] = Field(default=Energy.unsaid(), description="Degree days, drift and reports.")
+    energy: Annotated[Energy, Empty] = Field(default=Energy.defaults(), description="Degree days, drift and reports.")
     web: Annotated[Web | None, Empty] = Field(
         default=None, description="The hub's own pages, served where this section stands, `web: {}` at the least."
     )
     config: Annotated[Engine, Empty] = Field(
-        default=Engine.unsaid(), description="How this file may be changed on the hub."
+        default=Engine.defaults(), description="How this file may be changed on the hub."
     )
     crisis: Annotated[Crisis, Empty] = Field(
-        default=Crisis.unsaid(), description="What holds when this hub is isolated or read-only."
+        default=Crisis.defaults(), description="What holds when this hub is isolated or read-only."
     )
     security: Annotated[Security, Empty] = Field(
-        default=Security.unsaid(), description="From how many weak signals on there is an incident."
+        default=Security.defaults(), description="From how many weak signals on there is an incident."
     )
     sovereignty: Annotated[Sovereignty, Empty] = Field(
-        default=Sovereignty.unsaid(), description="What this machine may depend on beside the owner's hosts."
+        default=Sovereignty.defaults(), description="What this machine may depend on beside the owner's hosts."
     )
 
     @property
     def timezone(self) -> str:
-        """IANA name of the hub's own: that of its site, and where it has none, the one of Paris."""
+        """Return the IANA name of the hub's own time zone: that of its site, by default Europe/Paris."""
         site = self.sites.get(self.hub.site or "")
         return site.timezone if site is not None else "Europe/Paris"
 
     def timezone_of(self, site: str | None) -> str:
-        """That of a site by its id; where there is none of it, the hub's own."""
+        """Return the time zone of a site by its id; the hub's own if it has none."""
         known = self.sites.get(site or "")
         return known.timezone if known is not None else self.timezone

@@ -1,4 +1,4 @@
-"""What options a model has at some path. Pure."""
+"""Look-up of the options of a model at a path. Pure."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Model = type[BaseModel]
 
 
 def key_of(name: str, field: FieldInfo) -> str:
-    """The key that stands in the file for a field."""
+    """Return a field's key in the file."""
     alias = field.validation_alias if isinstance(field.validation_alias, str) else field.alias
     return alias or name
 
 
 def options(model: Model) -> dict[str, FieldInfo]:
-    """The fields of a model by the key that stands in the file."""
+    """Return the fields of a model by their key in the file."""
     return {key_of(name, field): field for name, field in model.model_fields.items()}
 
 
 def models_in(annotation: Any) -> list[Model]:
-    """The models a value of this type may be, not those of its items."""
+    """Return the models that a value of this type may be, not those of its items."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) in (Union, types.UnionType):
@@ -37,7 +37,7 @@ def models_in(annotation: Any) -> list[Model]:
 
 
 def _inner(annotation: Any, part: str | int) -> list[Any]:
-    """The types a value has inside a value of this type, at one key or position."""
+    """Return the types inside a value of this type, at one key or position."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         return [inner for member in arguments for inner in _inner(member, part)]
@@ -54,7 +54,7 @@ def _inner(annotation: Any, part: str | int) -> list[Any]:
 
 
 def types_at(model: Model, path: Path) -> list[Any]:
-    """The types of the value at `path` inside a `model`; empty when there is no telling."""
+    """Return the types of the value at `path` inside a `model`; empty when unknown."""
     found: list[Any] = [model]
     for part in path:
         found = [inner for annotation in found for inner in _inner(annotation, part)]
@@ -62,19 +62,19 @@ def types_at(model: Model, path: Path) -> list[Any]:
 
 
 def at(model: Model, path: Path) -> list[Model]:
-    """The models of the value at `path` inside a `model`."""
+    """Return the models of the value at `path` inside a `model`."""
     return [inner for annotation in types_at(model, path) for inner in models_in(annotation)]
 
 
 def is_secret(annotation: Any) -> bool:
-    """Is a value of this type kept secret?"""
+    """Return whether a value of this type is secret."""
     if get_origin(annotation) in (Union, types.UnionType, Annotated):
         return any(is_secret(part) for part in get_args(annotation))
     return isinstance(annotation, type) and issubclass(annotation, (SecretStr, SecretBytes))
 
 
 def field_at(model: Model, path: Path) -> FieldInfo | None:
-    """The field that `path` names inside a `model`."""
+    """Return the field that `path` names inside a `model`."""
     if not path or not isinstance(path[-1], str):
         return None
     for owner in at(model, path[:-1]):
@@ -84,12 +84,12 @@ def field_at(model: Model, path: Path) -> FieldInfo | None:
 
 
 def is_written_as(field: FieldInfo, kind: Any) -> bool:
-    """Is it read by the validator of that annotated type?"""
+    """Return whether the validator of that annotated type reads it."""
     return kind.__metadata__[0] in field.metadata
 
 
 def children(annotation: Any) -> Iterator[tuple[str, Model]]:
-    """The models inside a type, with how they are reached: "" itself, "[]" in a list, "{}" in a mapping."""
+    """Yield the models inside a type with the step to them: "" itself, "[]" in a list, "{}" in a mapping."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     for model in models_in(annotation):
         yield "", model

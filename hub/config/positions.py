@@ -1,4 +1,4 @@
-"""Where each key and value of a configuration stands. Pure."""
+"""Positions of keys and values of a configuration in its files. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from hub.core.errors import Problem
 
 Path = tuple[str | int, ...]
-"""The way to a value: keys of mappings as text, positions in sequences as numbers from 0."""
+"""Path to a value: keys of mappings as text, positions in sequences as numbers from 0."""
 
 SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -28,8 +28,8 @@ class Spot(NamedTuple):
 
 
 class SecretRef:
-    """`!secret name` as it stands in the data: the name, never the value. No struct or dataclass: msgspec would write
-    one as a mapping, and a mapping it would stay."""
+    """`!secret name` in the data: the name, never the value. No struct or dataclass, since msgspec would encode one as
+    a mapping, and decode it as a mapping."""
 
     __slots__ = ("name",)
 
@@ -47,26 +47,26 @@ class SecretRef:
 
 
 class Finding(NamedTuple):
-    """One thing wrong, before it is known where in a file it stands."""
+    """One error, before its position in a file is known."""
 
     path: Path
     message: str
     suggestion: str = ""
     at_key: bool = False  # point at the key, not at its value
     hide: bool = False  # the failing line may hold a secret: do not show it
-    spot: Spot | None = None  # where, when that is neither the key nor the value at `path`
+    spot: Spot | None = None  # position, when it is neither the key's nor the value's at `path`
 
 
 @dataclass(slots=True)
 class Positions:
-    """The positions of one configuration, over all its files. Empty for data that came from no file."""
+    """Positions of one configuration, over all its files. Empty for data that came from no file."""
 
     keys: dict[Path, Spot] = field(default_factory=dict)
     values: dict[Path, Spot] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)
 
     def spot(self, path: Path, *, at_key: bool = False) -> Spot | None:
-        """Where `path` stands, or the nearest of its parents that is written in the file."""
+        """Return the position of `path`, or of its nearest parent in the file."""
         for length in range(len(path), -1, -1):
             part = path[:length]
             key, value = self.keys.get(part), self.values.get(part)
@@ -76,7 +76,7 @@ class Positions:
         return None
 
     def problems(self, findings: Iterable[Finding]) -> list[Problem]:
-        """The findings as problems with the lines they stand on, in the order of the files, none twice."""
+        """Return the findings as problems with their lines, in the order of the files, without duplicates."""
         placed = [(one, one.spot or self.spot(one.path, at_key=one.at_key)) for one in findings]
         hidden = {spot[:2] for one, spot in placed if spot and one.hide}
         made = (self._problem(one, spot, shown=spot is not None and spot[:2] not in hidden) for one, spot in placed)
@@ -91,12 +91,12 @@ class Positions:
 
 
 def by_place(problem: Problem) -> tuple[str, int, int]:
-    """What problems are sorted by."""
+    """Return the sort key of a problem: file, line, column."""
     return problem.file, problem.line, problem.column
 
 
 class Lines:
-    """Line and column of a character's index in a text. A line ends at LF, CR or both."""
+    """Index of the lines of a text. A line ends at LF, CR or both."""
 
     def __init__(self, text: str) -> None:
         self._starts = [0, *(match.end() for match in _BREAK.finditer(text))]
@@ -110,12 +110,12 @@ class Lines:
 
 
 def line_of(lines: list[str], number: int) -> str:
-    """Line `number` (from 1), empty when there is none."""
+    """Return line `number` (from 1), empty when there is none."""
     return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
 def dotted(path: Path) -> str:
-    """A path as people write it: `devices["modbus:meter"].settings.registers[0].unit`."""
+    """Return a path as people write it: `devices["modbus:meter"].settings.registers[0].unit`."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -128,7 +128,7 @@ def dotted(path: Path) -> str:
 
 
 def quoted(value: object, *, double: bool = False, most: int = 60) -> str:
-    """A value from the file, short and printable, in quotes when it is text."""
+    """Return a value from the file, short and printable, in quotes when it is text."""
     if isinstance(value, str):
         text = value if len(value) <= most else value[: most - 1] + "…"
         mark = '"' if double else "'"

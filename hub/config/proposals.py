@@ -1,9 +1,9 @@
-"""What somebody wants to change → the texts that the files would have, judged and compared. Writes nothing.
+"""Proposals: a requested change → the texts that the files would have, validated and compared. Writes nothing.
 
     asked = {"files": {"config.yaml": text}}                              whole texts
           | {"edits": [{"path": ["web", "port"], "value": 9443}, {"path": [...], "remove": true}]}
           | {"revision": "4f2a…"}                                         a version of the history
-          | {}                                                            what the files say by now
+          | {}                                                            the current files
 
 Blocking: reads files and secrets; call in a thread.
 """
@@ -35,9 +35,9 @@ class Conflict(HubError):
 
 
 @dataclass(slots=True)
-class Proposed:
-    """`texts`: every file of the new configuration; `written`: those that differ from what lies there, `created` names
-    of those that do not exist yet. `before`: the texts of all that lies there. `base` and `digest`: of both."""
+class Proposal:
+    """A proposed configuration. `texts`: every file of it; `written`: those that differ from the current ones,
+    `created` names of those that do not exist yet. `before`: the current texts. `base` and `digest`: of both."""
 
     before: dict[str, bytes]
     texts: dict[str, bytes]
@@ -48,9 +48,8 @@ class Proposed:
     diff: str = ""
 
 
-def lying_there(path: FilePath) -> dict[str, bytes]:
-    """The files of the configuration as they are, as far as they can be read: the first one at least. Raises
-    ConfigError."""
+def current_texts(path: FilePath) -> dict[str, bytes]:
+    """Return the readable files of the configuration, at least the first one. Raises ConfigError."""
     try:
         names = list(read(path).files)
     except ConfigError:
@@ -58,10 +57,10 @@ def lying_there(path: FilePath) -> dict[str, bytes]:
     return contents(path, names or [path.name])
 
 
-def propose(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> Proposed:
-    """What is asked for, as texts. They need not be right. Raises ConfigError, Conflict when `asked["base"]` is not
-    the digest of what lies there."""
-    before = lying_there(path)
+def propose(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> Proposal:
+    """Return the requested change as texts, which need not be valid. Raises ConfigError, Conflict when `asked["base"]`
+    is not the digest of the current files."""
+    before = current_texts(path)
     base = digest(digests(before))
     said = str(asked.get("base") or "")
     if said and not base.startswith(said):
@@ -79,7 +78,7 @@ def propose(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> P
     texts = {name: texts[name] if name in texts else contents(path, [name])[name] for name in names}
     there = {name: before[name] if name in before else _there(path, name) for name in names}
     written = {name: text for name, text in texts.items() if there[name] != text}
-    return Proposed(
+    return Proposal(
         before={**before, **{name: text for name, text in there.items() if text is not None}},
         texts=texts,
         written=written,
@@ -103,7 +102,7 @@ def _given(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> di
         wanted = [_edit(one) for one in _edits(asked["edits"])]
         try:
             amended = amend(path, wanted)
-        except (TypeError, ValueError) as error:  # a value that no YAML text says
+        except (TypeError, ValueError) as error:  # a value that YAML cannot express
             raise ConfigError(f"this value cannot be written: {error}") from None
         return {name: text.encode() for name, text in amended.after.items()}
     files = asked.get("files") or {}
@@ -122,7 +121,7 @@ def _given(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> di
 
 
 def _as_there(path: FilePath, text: bytes) -> bytes:
-    """With the line ends that the file has: a browser sends its own, and they are nobody's change."""
+    """Convert to the line ends of the current file: a browser sends its own, which are no change."""
     try:
         there = path.read_bytes()
     except OSError:
@@ -152,14 +151,14 @@ def _edit(asked: Any) -> Any:
     return Edit(where, asked["value"])
 
 
-def judge(path: FilePath, proposed: Proposed, models: Models) -> Loaded:
-    """The proposed configuration, loaded. Raises ConfigError with every problem."""
+def load_proposal(path: FilePath, proposed: Proposal, models: Models) -> Loaded:
+    """Load the proposed configuration. Raises ConfigError with every problem."""
     return load(path, models, texts=proposed.texts)
 
 
 def diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
-    """A unified diff of all files."""
-    from difflib import unified_diff  # late: a hub runs for months between two changes
+    """Return a unified diff of all files."""
+    from difflib import unified_diff  # imported late: a hub runs for months between two changes
 
     made: list[str] = []
     for name in dict.fromkeys([*before, *after]):

@@ -1,4 +1,4 @@
-"""What pydantic found → findings in plain English that say what was expected. Pure."""
+"""Translation of pydantic's errors into findings in plain English that say what was expected. Pure."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ _BOUNDS = {
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
-    """The known word most like this one, empty when none is."""
+    """Return the known word most like this one, empty when none is."""
     by_small = {name.lower(): name for name in known}
-    from difflib import get_close_matches  # late: most words are right
+    from difflib import get_close_matches  # imported late: most words are right
 
     near = get_close_matches(str(word).lower().replace("-", "_"), by_small, 1) or get_close_matches(
         str(word).lower(), by_small, 1
@@ -59,32 +59,32 @@ def nearest(word: object, known: Iterable[str]) -> str:
 
 
 def one_of(names: Iterable[str], last_by: str = "or") -> str:
-    """`a`, `a or b`, `a, b or c`."""
+    """Return `a`, `a or b`, `a, b or c`."""
     *first, last = list(names) or ["nothing"]
     return f"{', '.join(first)} {last_by} {last}" if first else last
 
 
-def there_are(names: Collection[str]) -> str:
+def list_of_known(names: Collection[str]) -> str:
     return f"there {'is' if len(names) == 1 else 'are'} {one_of(names, 'and')}"
 
 
-def absent(wanted: str, known: Collection[str], noun: str, section: str, path: Path) -> Iterator[Finding]:
-    """A finding where an id names nothing in its section; it says what is there while that is little."""
+def unknown_id(wanted: str, known: Collection[str], noun: str, section: str, path: Path) -> Iterator[Finding]:
+    """Yield a finding for an id that does not exist in its section; it lists the existing ones while they are few."""
     if wanted not in known:
-        few = f"; {there_are(known)}" if 0 < len(known) <= 8 else ""
+        few = f"; {list_of_known(known)}" if 0 < len(known) <= 8 else ""
         yield Finding(path, f"there is no {noun} {quoted(wanted)} in `{section}`{few}", nearest(wanted, known))
 
 
 def findings(error: ValidationError, model: type[BaseModel], base: Path, data: Any, what: str) -> list[Finding]:
-    """All that pydantic found. `data` is what `model` was given, `base` where that stands in the file, `what` how to
-    call it."""
+    """Return all errors of pydantic. `data` is the input of `model`, `base` its position in the file, `what` its name
+    for people."""
     found: dict[tuple[Path, bool], Finding] = {}
     for details in error.errors(include_url=False):
         one = _finding(details, model, base, data, what)
         if details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"]:
-            continue  # pydantic does not count entries that are wrong themselves
+            continue  # a follow-up error: pydantic does not count entries that are wrong themselves
         before = found.setdefault((one.path, one.at_key), one)
-        if before is not one:  # members of a union, each with its own opinion, or several keys missing here
+        if before is not one:  # errors of several union members, or several missing keys
             found[one.path, one.at_key] = before._replace(message=_merged(before.message, one.message))
     return list(found.values())
 
@@ -95,7 +95,7 @@ def _finding(error: ErrorDetails, model: type[BaseModel], base: Path, data: Any,
     if kind == "extra_forbidden":
         known = [key for owner in at(model, path[:-1]) for key in options(owner)]
         of = f" of {what}" if len(path) == 1 else ""
-        there = there_are(known) if known else "it takes none"
+        there = list_of_known(known) if known else "it takes none"
         message = f"{quoted(path[-1])} is not an option{of}; {there}"
         return Finding((*base, *path), message, nearest(path[-1], known), at_key=True)
     if kind == "missing":
@@ -143,7 +143,9 @@ def _sentence(kind: str, said: str, context: dict[str, Any], given: Any) -> str:
 def _bound(kind: str, context: dict[str, Any], field: FieldInfo | None) -> str:
     name, words = _BOUNDS[kind]
     bound = context.get(name)
-    if isinstance(bound, str) and field is not None:  # pydantic says "50000 microseconds"; the model knows better
+    if (
+        isinstance(bound, str) and field is not None
+    ):  # pydantic says "50000 microseconds"; the model has the text as written
         bound = next((part for m in field.metadata if (part := getattr(m, name, None)) is not None), bound)
     if isinstance(bound, timedelta):
         return f"{words} {show_duration(bound)}"
@@ -166,8 +168,8 @@ def _meaning(model: type[BaseModel], path: Path) -> str:
 
 
 def _locate(loc: tuple[int | str, ...], data: Any) -> tuple[Path, list[int | str]]:
-    """pydantic's location → the part that exists in the data, and what is left over. Names of union members and
-    of validators stand between the real steps: they are skipped."""
+    """Split pydantic's location into the part that exists in the data and the rest. Names of union members and of
+    validators between the real steps are skipped."""
     path: list[int | str] = []
     rest: list[int | str] = []
     for part in loc:
@@ -191,7 +193,7 @@ def _value_at(data: Any, path: Path) -> Any:
 
 
 def _leaks(message: str, given: Any) -> bool:
-    """Does a message, written by whoever wrote the model, repeat a secret it was given?"""
+    """Return whether a message, written by the author of the model, repeats a secret."""
     if isinstance(given, SecretStr):
         secret = given.get_secret_value()
         return secret in message or repr(secret)[1:-1] in message

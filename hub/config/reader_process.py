@@ -1,10 +1,10 @@
-"""The files of a configuration, read in a process of its own: the YAML parser leaves 2 MiB behind where it runs, and a
-hub runs for months on what it read once.
+"""Reader of a configuration's files in a process of its own: the YAML parser leaves 2 MiB of memory behind, and a hub
+runs for months on what it read once.
 
     python -m hub.config.reader_process PATH     stdout: MessagePack [files, data, asked], a secret as in
                                                  `hub.config.sealed`;
-                                        nothing and exit 1 where something is wrong: whoever asked reads them itself,
-                                        and tells
+                                        nothing and exit 1 where something is wrong: the parent then reads the files
+                                        itself, and reports it
 
 Blocking: never on the event loop.
 """
@@ -26,7 +26,7 @@ TIMEOUT_S = 20.0
 
 
 def read(path: Path) -> tuple[dict[str, str], Any, dict[str, str]] | None:
-    """What the files say, the digest of each and what they include; None when they must be read here."""
+    """Return the digest of each file, the data and the includes; None when the parent must read them."""
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "hub.config.reader_process", str(path)],

@@ -1,4 +1,4 @@
-"""The options of the core as a page of documentation. `python -m hub.config.reference` prints it; a test compares."""
+"""Reference page of the core's options. `python -m hub.config.reference` prints it; a test compares."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ When the file is wrong, the hub runs the last configuration that was right, and 
 
 
 def render() -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     return _HEAD + "".join(_section(where, model) for where, model in _models(Core, ""))
 
 
 def _models(model: type[BaseModel], where: str) -> Iterator[tuple[str, type[BaseModel]]]:
-    """Every model in the order of the file, with the path that leads to it."""
+    """Yield every model in the order of the file, with its path."""
     for key, field in options(model).items():
         for how, inner in children(field.annotation):
             path = f"{where}.{key}" if where else key
@@ -66,7 +66,7 @@ def _section(where: str, model: type[BaseModel]) -> str:
 
 
 def kind_of(field: FieldInfo) -> str:
-    """What is written after the colon."""
+    """Return the text for the value after the colon."""
     extra = field.json_schema_extra
     unit = str(extra["unit"]) if isinstance(extra, dict) and "unit" in extra else ""
     return f"{_kind(field)}{', ' + unit if unit else ''}{_bounds(field)}"
@@ -105,7 +105,7 @@ def _bounds(field: FieldInfo) -> str:
 
 
 def default_of(field: FieldInfo) -> str:
-    """The default as it would be written, empty for an option that must be given."""
+    """Return the default as it would be written, empty for an option that must be given."""
     value = field.default
     if value is PydanticUndefined:
         return "required"

@@ -1,4 +1,5 @@
-"""Plain YAML text → null, bool, int, float or text, by the core schema of YAML 1.2 (YAML 1.2.2, §10.3.2). Pure.
+"""Resolver of plain YAML text to null, bool, int, float or text, by the core schema of YAML 1.2 (YAML 1.2.2, §10.3.2).
+Pure.
 
 `no`, `on` and `12:30:00` are text here, as they are in JSON: YAML 1.1 reads them as False, True and 45000.
 """
@@ -23,7 +24,7 @@ _MOST_DIGITS = 400
 
 
 def resolve(text: str) -> Scalar:
-    """What an unquoted scalar means. Raises ValueError for numbers that no option takes: not finite, or whole and
+    """Return the value of an unquoted scalar. Raises ValueError for numbers out of range: not finite, or whole and
     beyond 64 bits."""
     if text in _NULL:
         return None

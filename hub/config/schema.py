@@ -35,7 +35,8 @@ class _Generate(GenerateJsonSchema):
 
 
 def schema(models: Models) -> Schema:
-    """The schema of `config.yaml`. Secrets are strings there: tell the editor of the tags !secret and !include."""
+    """Return the schema of `config.yaml`. Secrets are strings there: tell the editor of the tags !secret and
+    !include."""
     definitions: Schema = {}
     root = _of(Core, "core", definitions)
     properties = root["properties"]
@@ -67,7 +68,8 @@ def _by_type(noun: str, about: str, models: Mapping[str, type[BaseModel]], defin
 
 
 def _instances(noun: str, keys: type[BaseModel], models: Mapping[str, type[BaseModel]], definitions: Schema) -> Schema:
-    """An instance named like a type is of that type unless it says another; any other instance says its type."""
+    """Return the schema of instances: one named like a type is of that type unless it says another; any other names its
+    type."""
     prefix = "core.instance" if noun == "integration" else f"core.{noun}"
     _of(keys, prefix, definitions)
     choices = []
@@ -104,7 +106,8 @@ def _instances(noun: str, keys: type[BaseModel], models: Mapping[str, type[BaseM
 
 
 def _settings(models: Models, definitions: Schema) -> Schema:
-    """Which model applies depends on the device's integration, which a schema cannot follow: any of them."""
+    """Return the union of all settings: which model applies depends on the device's integration, which a schema cannot
+    follow."""
     choices: list[Schema] = [{"type": "null"}, {"type": "object", "maxProperties": 0}]
     for kind, (_, device) in models.integrations.items():
         if device is not None:
@@ -114,7 +117,7 @@ def _settings(models: Models, definitions: Schema) -> Schema:
 
 
 def _of(model: type[BaseModel], prefix: str, definitions: Schema) -> Schema:
-    """The schema of a model; the models inside it go to `definitions` under `prefix`."""
+    """Return the schema of a model; the models inside it go to `definitions` under `prefix`."""
     made = model.model_json_schema(ref_template=f"#/definitions/{prefix}.{{model}}", schema_generator=_Generate)
     for name, inner in made.pop("$defs", {}).items():
         definitions[f"{prefix}.{name}"] = _draft7(inner)
@@ -122,7 +125,7 @@ def _of(model: type[BaseModel], prefix: str, definitions: Schema) -> Schema:
 
 
 def _nullable(value: Schema) -> Schema:
-    """The same, where nothing after the colon is an empty mapping, if that is enough."""
+    """Return the schema with null allowed, where an empty mapping satisfies it."""
     if value.get("type") == "object" and not value.get("required"):
         value["type"] = ["object", "null"]
     return value
@@ -133,7 +136,7 @@ _DATA = ("const", "default", "enum", "examples", "required")
 
 
 def _draft7(value: Any) -> Any:
-    """A schema, or a list of them, in the words of draft 7."""
+    """Convert a schema, or a list of them, to the keywords of draft 7."""
     if isinstance(value, list):
         return [_draft7(item) for item in value]
     if not isinstance(value, dict):
@@ -149,7 +152,7 @@ def _draft7(value: Any) -> Any:
         made["items"] = made.pop("prefixItems")
         made["additionalItems"] = False if rest is None else rest
     if isinstance(made.get("default"), dict):
-        del made["default"]  # of a part: its options have their own
-    if "$ref" in made and len(made) > 1:  # draft 7 ignores whatever stands beside $ref
+        del made["default"]  # of a section: its options have their own defaults
+    if "$ref" in made and len(made) > 1:  # draft 7 ignores keywords beside $ref
         made = {"allOf": [{"$ref": made.pop("$ref")}], **made}
     return made

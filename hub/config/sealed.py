@@ -1,4 +1,5 @@
-"""What a configuration says as MessagePack: a reference to a secret is an extension of type 1 that holds its name."""
+"""MessagePack coding of a configuration's data: a reference to a secret is an extension of type 1 that holds its
+name."""
 
 from __future__ import annotations
 
@@ -12,14 +13,14 @@ SECRET = 1
 
 
 def encode(value: Any) -> Any:
-    """For `enc_hook`. Raises TypeError."""
+    """Encode for `enc_hook`. Raises TypeError."""
     if isinstance(value, SecretRef):
         return msgspec.msgpack.Ext(SECRET, value.name.encode())
     raise TypeError(type(value).__name__)
 
 
 def decode(code: int, content: memoryview) -> Any:
-    """For `ext_hook`. Raises ValueError."""
+    """Decode for `ext_hook`. Raises ValueError."""
     if code != SECRET:
         raise ValueError("unknown extension")
     return SecretRef(bytes(content).decode())

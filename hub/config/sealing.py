@@ -1,9 +1,9 @@
-"""Small files of the configuration engine in the state directory, sealed under the hub's store key.
+"""Sealed small files of the configuration engine in the state directory, under the hub's store key.
 
     state_dir/config/NAME (0600) = magic (8 bytes) · nonce (12 bytes) ·
         AES-256-GCM(key of `last_good`, msgpack, aad = magic)
 
-What was configured names devices and places, so it does not lie beside the sealed buffer in clear. Written to a
+The configuration names devices and places, so it is not stored in clear beside the sealed buffer. Written to a
 temporary file, synced and renamed. Blocking: never on the event loop.
 """
 
@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from hub.config.last_good import Kept
+from hub.config.last_good import LastGoodStore
 from hub.core.disk.atomic_files import hand_over, make_directory, sync_directory, write_atomically
 from hub.core.errors import StorageError
 
@@ -26,11 +26,11 @@ T = TypeVar("T")
 
 
 class Damaged(StorageError):
-    """What lies there is not this hub's, or not whole."""
+    """The file is not this hub's, or damaged."""
 
 
-def write(kept: Kept, name: str, magic: bytes, value: msgspec.Struct) -> None:
-    """Raises StorageError."""
+def write(kept: LastGoodStore, name: str, magic: bytes, value: msgspec.Struct) -> None:
+    """Write a file. Raises StorageError."""
     nonce = os.urandom(_NONCE)
     sealed = magic + nonce + kept.aead.encrypt(nonce, msgspec.msgpack.encode(value), magic)
     target = kept.path.parent / name
@@ -44,9 +44,9 @@ def write(kept: Kept, name: str, magic: bytes, value: msgspec.Struct) -> None:
         raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
-def read(kept: Kept, name: str, magic: bytes, kind: type[T]) -> T | None:
-    """What lies there; None when there is nothing. Raises Damaged, or StorageError when the
-    disk, or somebody's rights, refuse it."""
+def read(kept: LastGoodStore, name: str, magic: bytes, kind: type[T]) -> T | None:
+    """Return the content; None when there is no file. Raises Damaged, or StorageError when the disk or the file's
+    rights refuse it."""
     target = kept.path.parent / name
     try:
         with target.open("rb") as file:
@@ -64,8 +64,8 @@ def read(kept: Kept, name: str, magic: bytes, kind: type[T]) -> T | None:
         raise Damaged(f"{target} is damaged, or was written under another key") from error
 
 
-def remove(kept: Kept, name: str) -> None:
-    """Durably. Raises StorageError."""
+def remove(kept: LastGoodStore, name: str) -> None:
+    """Delete the file durably. Raises StorageError."""
     target = kept.path.parent / name
     try:
         target.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""`!secret name` → its value, which is printed nowhere.
+"""Secrets: `!secret name` → its value, which is never printed.
 
 A value comes from the environment (`ILOT_SECRET_<NAME>`: capitals, anything else than letters and digits as `_`) or
-from `secrets.yaml` beside the first file: a flat mapping of names to text, on which others have no right. Every
-value there is text as written, quoted or not: a key of digits keeps its zeros. Blocking: never on the event loop.
+from `secrets.yaml` beside the first file: a flat mapping of names to text, on which others have no right. Every value
+there is text as written, quoted or not: a key of digits keeps its zeros. Blocking: never on the event loop.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _PLAIN_LINE = re.compile(
 
 
 class Secret(SecretStr):
-    """A value that came through `!secret`; its repr and str show stars. `get_secret_value()` gives it."""
+    """A value from `!secret`; its repr and str show stars. `get_secret_value()` returns it."""
 
 
 class Vault:
-    """The secrets of one configuration, read when the first is asked for."""
+    """Secrets of one configuration, read on first use."""
 
     def __init__(self, directory: FilePath, environ: Mapping[str, str] | None = None) -> None:
         self.path = directory / SECRETS
@@ -43,12 +43,12 @@ class Vault:
         self.problems: list[Problem] = []
 
     def get(self, name: str) -> Secret | None:
-        """The secret, None when there is none of that name."""
+        """Return the secret, None when there is none of that name."""
         value = self._environ.get(environment_name(name)) or self._from_file().get(name)
         return Secret(value) if value else None
 
     def missing(self, ref: SecretRef, path: Path) -> list[Finding]:
-        """What to tell about a secret that is not there; nothing when the whole file could not be read."""
+        """Return the finding for a missing secret; none when the whole file could not be read."""
         if self._unreadable:
             return []
         message = f"the secret '{ref.name}' is neither in {self.path} nor in {environment_name(ref.name)}"
@@ -57,7 +57,7 @@ class Vault:
     def _from_file(self) -> dict[str, str]:
         if self._file is None:
             self._file = {}
-            if not os.path.lexists(self.path):  # all secrets may come from the environment
+            if not os.path.lexists(self.path):  # no file: all secrets may come from the environment
                 return self._file
             try:
                 self._file = read_secrets(load_bytes(self.path, private=True), str(self.path))
@@ -71,7 +71,7 @@ class Vault:
 
 
 def stamp(directory: FilePath, environ: Mapping[str, str] | None = None) -> bytes:
-    """A digest of everything that secrets come from: another one when a secret, or whether it can be read, differs."""
+    """Return a digest of the sources of all secrets: it changes when a secret, or whether it can be read, does."""
     path = directory / SECRETS
     made = hashlib.sha256()
     try:
@@ -89,7 +89,7 @@ def environment_name(name: str) -> str:
 
 
 def read_secrets(content: bytes, file: str) -> dict[str, str]:
-    """Names and values of a secrets file. Raises ConfigError; no message holds any of the text. Pure."""
+    """Return names and values of a secrets file. Raises ConfigError; no message holds any of the text. Pure."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -99,8 +99,8 @@ def read_secrets(content: bytes, file: str) -> dict[str, str]:
 
 
 def read_plain(text: str) -> dict[str, str] | None:
-    """The secrets when every line is `name: value` so simply that no YAML parser is needed (importing one costs a
-    start-up more than all the rest of this package); None otherwise. Pure."""
+    """Return the secrets when every line is a simple `name: value`, so that no YAML parser is needed (importing one
+    costs a start-up more than all the rest of this package); None otherwise. Pure."""
     secrets: dict[str, str] = {}
     for line in text.replace("\r\n", "\n").split("\n"):
         if not line.isprintable():
@@ -144,8 +144,8 @@ def _entries(data: Any, findings: list[Finding]) -> list[tuple[str, Any]]:
 
 
 def reveal(data: Any, vault: Vault, findings: list[Finding], broken: set[Path], path: Path = ()) -> Any:
-    """A copy of `data` with a Secret in the place of every SecretRef. What is not found becomes None, a finding,
-    and a broken path."""
+    """Return a copy of `data` with a Secret in the place of every SecretRef. A missing one becomes None, a finding, and
+    a broken path."""
     if isinstance(data, SecretRef):
         secret = vault.get(data.name)
         if secret is None:

@@ -1,7 +1,6 @@
-"""The sections of a file that belong to plugins, each part judged by the model of the plugin that it names. Pure but
-for the secrets it is given.
+"""Sections of plugins in the file, each part validated by its plugin's model. Pure except for the secrets it is given.
 
-What is not a mapping where one should be is left alone: the core's own models say so.
+Values that are no mapping where one should be are left alone: the core's own models report them.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from hub.config.validate import validate
 
 CORE_KEYS = frozenset(InstanceKeys.model_fields)
 NOTIFIER_KEYS = frozenset(NotifierKeys.model_fields)
-"""Keys of an instance that are the core's: no plugin's Config may have an option of these names."""
+"""Keys of an instance that belong to the core: no plugin's Config may have an option of these names."""
 
 
 def core_data(data: dict[str, Any]) -> dict[str, Any]:
-    """The file without what belongs to plugins."""
+    """Return the file without the parts of plugins."""
     core = dict(data)
     for section, keys in (("integrations", CORE_KEYS), ("notifiers", NOTIFIER_KEYS)):
         if isinstance(core.get(section), dict):
@@ -42,10 +41,10 @@ def core_data(data: dict[str, Any]) -> dict[str, Any]:
     return core
 
 
-def said(data: dict[str, Any]) -> Core:
-    """`Core.model_validate`, but each section that is there is read by a validator of its own, made for that and gone
-    after it. What pydantic makes of all of `Core` takes twice as long and 2 MiB for as long as the hub runs, and most
-    files have a third of its sections. Raises ValidationError, as all of `Core` sees what is wrong."""
+def validate_core(data: dict[str, Any]) -> Core:
+    """Validate like `Core.model_validate`, but with a temporary validator for each section that is present. A validator
+    of all of `Core` takes twice as long and 2 MiB for as long as the hub runs, and most files have a third of its
+    sections. Raises ValidationError with the same errors."""
     fields = Core.model_fields
     if data.keys() <= fields.keys():
         with contextlib.suppress(ValidationError):
@@ -69,14 +68,14 @@ def _only_core(entry: Any, keys: frozenset[str]) -> Any:
 
 
 def _without(entry: Any, key: str) -> Any:
-    """An entry without its plugin's part; what is not a mapping there stays, to be found wrong."""
+    """Return an entry without its plugin's part; a value that is no mapping stays, to be reported."""
     if isinstance(entry, dict) and isinstance(entry.get(key), dict):
         return {name: value for name, value in entry.items() if name != key}
     return entry
 
 
 class Configs(Mapping[str, Model]):
-    """The models of instances alone. Each is looked at when it is asked for: that imports its integration."""
+    """Models of the instances alone. Each is looked up on demand, since that imports its integration."""
 
     def __init__(self, integrations: Mapping[str, tuple[Model, Model | None]]) -> None:
         self._integrations = integrations
@@ -97,7 +96,7 @@ class Configs(Mapping[str, Model]):
 def instances_of(
     noun: str, data: dict[str, Any], models: Mapping[str, Model], core_keys: frozenset[str], found: list[Finding]
 ) -> dict[str, BaseModel]:
-    """Of `integrations` or `notifiers`: instances that are of the type of their name, or say another."""
+    """Return the instances of `integrations` or `notifiers`, whose type is their name unless they give another."""
     made = {}
     for name, entry in _mapping(data.get(f"{noun}s")).items():
         config = _instance(noun, name, {} if entry is None else entry, models, core_keys, found)
@@ -111,7 +110,7 @@ def _instance(
 ) -> BaseModel | None:
     path: Path = (f"{noun}s", name)
     if not isinstance(entry, dict):
-        return None  # the core's models say so
+        return None  # the core's models report it
     kind = entry.get("type") or name
     if not isinstance(kind, str):
         return None
@@ -132,7 +131,7 @@ def _instance(
 
 
 def _with_core_keys(one: Finding, depth: int, core_keys: frozenset[str]) -> Finding:
-    """An unknown key of an instance may also be a core key misspelt."""
+    """Return the finding for an unknown key of an instance, which may also be a misspelt core key."""
     if one.at_key and not one.suggestion and len(one.path) == depth + 1 and "is not an option" in one.message:
         return one._replace(suggestion=nearest(one.path[-1], core_keys))
     return one
@@ -141,7 +140,7 @@ def _with_core_keys(one: Finding, depth: int, core_keys: frozenset[str]) -> Find
 def by_type(
     noun: str, where: Path, data: dict[str, Any], models: Mapping[str, Model], found: list[Finding]
 ) -> dict[str, BaseModel]:
-    """The section at `where`, whose names are the types of what runs."""
+    """Return the instances of the section at `where`, whose names are their types."""
     made = {}
     section: Any = data
     for key in where:
@@ -166,7 +165,7 @@ def _not_installed(noun: str, kind: str, known: Mapping[str, Any], path: Path, *
 
 
 def device_settings(data: dict[str, Any], models: Models, found: list[Finding]) -> dict[str, dict[str, object]]:
-    """Settings of devices by id, each read by the model of its integration, with what its pack adds."""
+    """Return the settings of devices by id, each validated by the model of its integration, with those of its pack."""
     made: dict[str, dict[str, object]] = {}
     integrations = _mapping(data.get("integrations"))
     for name, entry in _mapping(data.get("devices")).items():
@@ -197,7 +196,7 @@ def device_settings(data: dict[str, Any], models: Models, found: list[Finding]) 
 
 
 def device_keys(data: dict[str, Any], found: list[Finding]) -> dict[str, bytes]:
-    """Keys of devices by id, as bytes; in the file they are hexadecimal."""
+    """Return the keys of devices by id, as bytes; in the file they are hexadecimal."""
     keys = {}
     for name, entry in _mapping(data.get("devices")).items():
         key = _mapping(entry).get("key")

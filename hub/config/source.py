@@ -1,7 +1,7 @@
-"""The files of a configuration: one to start with, what it includes, their digests.
+"""Files of a configuration: the first one, its includes, their digests.
 
-An included file stands in the directory of the first file or below it, also after symbolic links are followed; it
-takes the place of a value: `devices: !include devices.yaml`. Blocking: never on the event loop.
+An included file is in the directory of the first file or below it, also after symbolic links are followed; it takes the
+place of a value: `devices: !include devices.yaml`. Blocking: never on the event loop.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from hub.config.positions import Finding, Path, Positions, by_place
 from hub.core.errors import ConfigError, Problem
 
 MISSING = "there is no such file; --config or ILOT_CONFIG names another, and `ilot new config` writes a first one"
-"""Of the file that includes all others."""
+"""Message for a missing first file."""
 MAX_BYTES = 256 * 1024
-"""Of one file."""
+"""Maximum size of one file."""
 MAX_FILES = 100
 """Inclusions in one configuration, counting a file as often as it is included."""
 
@@ -30,12 +30,12 @@ SECRETS = "secrets.yaml"
 
 @dataclass(slots=True)
 class Source:
-    """What the files say, before anybody asked whether it makes sense.
+    """Data of the files, before validation.
 
     `data` holds dict, list, str, int, float, bool, None and SecretRef. `files` maps each file read, relative to the
     directory of the first, to the SHA-256 of its bytes in hex. `broken` are paths whose value was refused. `asked`:
-    each name that the files include, "" the first file, and what was `found_at` it: while that is so they say the
-    same. `fatal`: the first file itself cannot be read.
+    each name that the files include, "" the first file, with its `fingerprint`: while these are equal the data is.
+    `fatal`: the first file itself cannot be read.
     """
 
     path: FilePath
@@ -53,7 +53,7 @@ class Source:
 
 
 def parse(text: str, file: str = "config.yaml") -> Any:
-    """The plain data of one text without includes. Raises ConfigError with all problems. Pure."""
+    """Return the plain data of one text without includes. Raises ConfigError with all problems. Pure."""
     from hub.config.document import Document
 
     positions, findings = Positions(), list[Finding]()
@@ -67,15 +67,16 @@ def read(path: FilePath, texts: Mapping[str, bytes] | None = None) -> Source:
     """Read `path` and all it includes. Problems that leave the rest readable are in the Source's `problems`; raises
     ConfigError, with every problem found until then, when the first file itself cannot be read.
 
-    `texts` stand for files that are not written yet: by their name relative to the directory of `path`."""
-    source = survey(path, texts)
+    `texts` replace files that are not written yet: by their name relative to the directory of `path`.
+    """
+    source = read_all(path, texts)
     if source.fatal:
         raise ConfigError(source.problems)
     return source
 
 
-def survey(path: FilePath, texts: Mapping[str, bytes] | None = None) -> Source:
-    """The same, whatever is wrong: nothing is raised, and all of it is in the Source's `problems`."""
+def read_all(path: FilePath, texts: Mapping[str, bytes] | None = None) -> Source:
+    """Read like `read`, but put every error into the Source's `problems` and raise nothing."""
     source = Source(path)
     findings: list[Finding] = []
     fatal: list[Problem] = []
@@ -89,7 +90,7 @@ def survey(path: FilePath, texts: Mapping[str, bytes] | None = None) -> Source:
 
 
 class _Reader:
-    """Reads files into one Source; `_open` are the files being read, outermost first."""
+    """Reader of files into one Source; `_open` are the files being read, outermost first."""
 
     def __init__(self, source: Source, findings: list[Finding], texts: Mapping[str, bytes]) -> None:
         self._source = source
@@ -100,14 +101,14 @@ class _Reader:
         self._count = 0
 
     def first(self) -> Any:
-        self._source.asked[""] = found_at(self._source.path, texts=self._texts)
+        self._source.asked[""] = fingerprint(self._source.path, texts=self._texts)
         try:
             return self._document(self._bytes(self._source.path.name), self._source.path.name, (), 0)
         except ValueError as error:
             raise ConfigError([_unread(self._source.path, self._source.path.name, error)]) from None
 
     def include(self, name: str, at: Path, depth: int) -> Any:
-        self._source.asked[name] = found_at(self._source.path, name, texts=self._texts)
+        self._source.asked[name] = fingerprint(self._source.path, name, texts=self._texts)
         relative = contained(self._root, name)
         if relative in self._open:
             raise ValueError(f"{relative} includes itself, by way of {' → '.join([*self._open, relative])}")
@@ -150,7 +151,7 @@ class _Reader:
 
 
 def contained(root: FilePath, name: str) -> str:
-    """The path of `name` relative to `root`, links followed. Raises ValueError when it is not below `root`."""
+    """Return the path of `name` relative to `root`, links followed. Raises ValueError when it is not below `root`."""
     if not name or "\0" in name or PurePosixPath(name).is_absolute():
         raise ValueError("!include is followed by a file name relative to the first file's directory")
     base = root.resolve()
@@ -164,10 +165,12 @@ def contained(root: FilePath, name: str) -> str:
 
 
 def load_bytes(path: FilePath, *, private: bool = False) -> bytes:
-    """The bytes of a regular file of at most MAX_BYTES. With `private`, others must have no right on it.
-    Raises ValueError with a sentence."""
+    """Return the bytes of a regular file of at most MAX_BYTES. With `private`, others must have no right on it. Raises
+    ValueError with a sentence."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # never wait for a pipe's writer
+        descriptor = os.open(
+            path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        )  # O_NONBLOCK: never wait for the writer of a named pipe
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -186,9 +189,9 @@ def load_bytes(path: FilePath, *, private: bool = False) -> bytes:
     return content
 
 
-def found_at(path: FilePath, name: str = "", *, texts: Mapping[str, bytes] | None = None) -> str:
-    """What is included by that `name`, or the first file itself: which file that is and the SHA-256 of its bytes in
-    hex, or why it cannot be read. `texts` as in `read`."""
+def fingerprint(path: FilePath, name: str = "", *, texts: Mapping[str, bytes] | None = None) -> str:
+    """Return the path and SHA-256 in hex of the file included by `name`, or of the first file, or why it cannot be
+    read. `texts` as in `read`."""
     try:
         where = contained(path.parent, name) if name else path.name
         given = (texts or {}).get(where)
@@ -198,13 +201,13 @@ def found_at(path: FilePath, name: str = "", *, texts: Mapping[str, bytes] | Non
     return f"{where} {hashlib.sha256(content).hexdigest()}"
 
 
-def as_asked(path: FilePath, asked: Mapping[str, str]) -> bool:
-    """Is all that was asked for found as it was?"""
-    return all(found_at(path, name) == found for name, found in asked.items())
+def includes_unchanged(path: FilePath, asked: Mapping[str, str]) -> bool:
+    """Return whether all fingerprints are as they were."""
+    return all(fingerprint(path, name) == found for name, found in asked.items())
 
 
 def contents(path: FilePath, files: Iterable[str], texts: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
-    """The bytes of these files of the configuration that starts at `path`. Raises ConfigError."""
+    """Return the bytes of these files of the configuration that starts at `path`. Raises ConfigError."""
     found = {}
     for name in files:
         try:
@@ -216,18 +219,18 @@ def contents(path: FilePath, files: Iterable[str], texts: Mapping[str, bytes] | 
 
 
 def _unread(first: FilePath, name: str, error: ValueError) -> Problem:
-    """Why a file of the configuration that starts at `first` cannot be had."""
+    """Return the problem of a file that cannot be read, in the configuration that starts at `first`."""
     gone = name == first.name and not first.exists()
     return Problem(MISSING if gone else str(error), file=str(first.parent / name))
 
 
 def digests(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Name → SHA-256 in hex, as `Source.files` has it."""
+    """Return name → SHA-256 in hex, as in `Source.files`."""
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
 def digest(files: Mapping[str, str]) -> str:
-    """One digest of all files: SHA-256 in hex over their names and digests. secrets.yaml is none of them."""
+    """Return one digest of all files: SHA-256 in hex over their names and digests. It excludes secrets.yaml."""
     whole = hashlib.sha256()
     for name, content in sorted(files.items()):
         whole.update(f"{len(name.encode())}:{name}{content}".encode())
@@ -235,7 +238,7 @@ def digest(files: Mapping[str, str]) -> str:
 
 
 def unchanged(path: FilePath, files: Mapping[str, str]) -> bool:
-    """Do all these files still hold what they held? The first is `path`."""
+    """Return whether all these files still have the same content. The first is `path`."""
     try:
         return path.name in files and all(
             hashlib.sha256(load_bytes(path.parent / name)).hexdigest() == content

@@ -1,5 +1,4 @@
-"""The sentences of checks, parts and files in French, of which a pattern is enough to say them: see `hub.config.french`.
-Pure data."""
+"""French for sentences of checks, parts and files that a pattern can translate: see `hub.config.french`. Pure data."""
 
 from __future__ import annotations
 
@@ -64,7 +63,7 @@ SPOKEN: tuple[tuple[str, str], ...] = (
     (r"a period ends on the day it begins or later, and has (?P<n>\d+) days at the most", "une période finit le jour où elle commence ou plus tard, et compte {n} jours au plus"),
     (r"expected a school year like (?P<a>\S+)", "attendu : une année scolaire comme {a}"),
     (r"say its hours: `weekly`, or a calendar in `also_during`", "dites ses heures : `weekly`, ou un calendrier dans `also_during`"),
-    # what no single option can see
+    # checks across options
     (r"(?P<a>\w+) is no index of a meter: it does not only rise", "{a} n'est pas l'index d'un compteur : il ne fait pas que monter"),
     (r"(?P<a>\w+) is no temperature: it is in (?P<b>.*)", "{a} n'est pas une température : c'est en {b}"),
     (r"the place (?P<a>'.*?') has no `meter`", "l'emplacement {a} n'a pas de `meter`"),

@@ -1,4 +1,4 @@
-"""The state directory that a configuration names, found without parsing the file where its text says it plainly."""
+"""State directory that a configuration names, found without parsing the file where its text is plain."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ELSEWHERE = re.compile(r"\bhub[\"']?\s*:\s*!include\b")
 
 
 def state_of(config: Path, said: Path | None = None) -> Path:
-    """The state directory: what was `said`, else systemd's, else what the configuration file says. Raises ConfigError.
+    """Return the state directory: `said`, else systemd's, else that of the configuration file. Raises ConfigError.
 
-    What talks to a running hub must start fast, and the last good configuration must be found when the file is wrong:
-    where the text says it plainly, or not at all, it is not parsed. Anything else is; and where that cannot be done
-    nobody guesses.
+    Clients of a running hub must start fast, and the last good configuration must be found when the file is wrong:
+    where the text sets it plainly, or not at all, it is not parsed. Anything else is; and where that fails there is no
+    guess.
     """
     if said is not None:
         return said
@@ -33,17 +33,17 @@ def state_of(config: Path, said: Path | None = None) -> Path:
 
 
 def named_in(text: str, directory: Path, name: str = "config.yaml") -> Path:
-    """The state directory that the text of the configuration file `name` in `directory` names. Raises ConfigError."""
+    """Return the state directory in the text of the configuration file `name` in `directory`. Raises ConfigError."""
     spoken = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     if "state_dir" not in spoken and not _ELSEWHERE.search(spoken):
         return DEFAULT
     plain: list[tuple[str, str]] = _PLAIN.findall(spoken)
     if spoken.count("state_dir") == len(plain) == 1:
         return directory / plain[0][1]
-    from hub.config.source import survey
+    from hub.config.source import read_all
 
     file = directory / name
-    source = survey(file, {name: text.encode()})
+    source = read_all(file, {name: text.encode()})
     part = source.data.get("hub") if isinstance(source.data, dict) else None
     named = part.get("state_dir") if isinstance(part, dict) else None
     if source.fatal or ("hub",) in source.broken or not (named is None or isinstance(named, str)):

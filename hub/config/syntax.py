@@ -1,11 +1,11 @@
-"""What a YAML parser says of a broken text → where to look and what to do, in plain English. Pure."""
+"""Explanation of a YAML parser's errors in plain English: where to look and what to do. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
 _SAYINGS = (
-    # (in the context, in the problem, what to tell; {line} is where the construct began)
+    # (in the context, in the problem, the explanation; {line} is where the construct began)
     ("", "character '\\t'", "a tab stands here; YAML is indented with spaces only"),
     ("", "that cannot start any token", "a text cannot start with this character; put the text in quotes"),
     ("", "mapping values are not allowed", "this ':' is out of place; check the indentation, or quote the text"),
@@ -23,7 +23,7 @@ _AT_START = ("quoted scalar", "unexpected end")
 
 
 def explain(error: Exception, *, literal: bool = False) -> tuple[int, str]:
-    """(index in the text, sentence). With `literal`, nothing of the text is repeated."""
+    """Return (index in the text, sentence). With `literal`, nothing of the text is repeated."""
     problem = str(getattr(error, "problem", "") or "")
     context = str(getattr(error, "context", "") or "")
     begun: Any = getattr(error, "context_mark", None)

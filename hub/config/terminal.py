@@ -1,4 +1,4 @@
-"""Problems as people see them in a terminal: where, what, the failing line and a caret under it. Pure.
+"""Problems in a terminal: where, what, the failing line and a caret under it. Pure.
 
 config.yaml:12:3: 'intervall' is not an option of integration 'modbus'; there are host, port, interval…
    12 |   intervall: 5s
@@ -14,12 +14,12 @@ from hub.config.french import in_french
 from hub.core.errors import Problem
 
 WIDTH = 100
-"""Of the part of a long line that is shown."""
+"""Columns of a long line that are shown."""
 
 
 def render(problems: Sequence[Problem], *, colour: bool = False, french: bool = False) -> str:
-    """All of them and how many there are, with a newline at the end. `colour` uses ANSI sequences; `french`: in French
-    where that is known."""
+    """Return all problems and their number, with a newline at the end. `colour` uses ANSI sequences; `french`: in
+    French where that is known."""
     if not problems:
         return ""
     many = "s" if len(problems) > 1 else ""
@@ -28,7 +28,8 @@ def render(problems: Sequence[Problem], *, colour: bool = False, french: bool = 
 
 
 def show(problem: Problem, *, colour: bool = False, french: bool = False) -> str:
-    """One problem: one to three lines, no newline at the end. What the file holds cannot drive the terminal."""
+    """Return one problem: one to three lines, no newline at the end. Text of the file is escaped, so that it cannot
+    drive the terminal."""
     red, bold, plain = ("\x1b[31m", "\x1b[1m", "\x1b[0m") if colour else ("", "", "")
     message = (in_french(problem.message) if french else None) or problem.message
     where = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part)
@@ -44,7 +45,7 @@ def show(problem: Problem, *, colour: bool = False, french: bool = False) -> str
 
 
 def _window(line: str, column: int) -> tuple[str, int]:
-    """The part of a line around a column, and the column in it."""
+    """Return the part of a line around a column, and the column in it."""
     line = _clean(line)
     column = min(column, len(line))
     if len(line) <= WIDTH:
@@ -55,10 +56,10 @@ def _window(line: str, column: int) -> tuple[str, int]:
 
 
 def _clean(text: str) -> str:
-    """The same number of characters, none of which moves the cursor."""
+    """Replace characters that move the cursor by as many others."""
     return "".join(c if c.isprintable() else " " if c == "\t" else "�" for c in text)
 
 
 def _cells(text: str) -> int:
-    """Columns of a terminal that a text takes (Unicode TR11; combining marks take none)."""
+    """Return the terminal columns of a text (Unicode TR11; combining marks take none)."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

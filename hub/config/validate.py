@@ -1,4 +1,4 @@
-"""One part of the data → a model, or findings. Pure."""
+"""Validation of one part of the data: a model, or findings. Pure."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ M = TypeVar("M", bound=BaseModel)
 def validate(
     model: type[M], data: Any, base: Path, what: str, found: list[Finding], read: Callable[[Any], M] | None = None
 ) -> M | None:
-    """`data` as a `model`; None, with the reasons added to `found`, when it is not one. `read`: what does the same as
+    """Return `data` as a `model`; None, with the reasons added to `found`, when it is not one. `read` replaces
     `model_validate`.
 
-    Wherever a model asks for a plain `timedelta`, the file may say `30s`: pydantic itself only reads ISO 8601.
+    Wherever a model has a plain `timedelta`, the file may say `30s`: pydantic itself only reads ISO 8601.
     """
     inline = list(inline_secrets(model, data, base))
     found.extend(inline)
@@ -33,8 +33,8 @@ def validate(
         except ValidationError as error:
             repaired = _with_durations(data, error)
             reasons = findings(error, model, base, written, what)
-        except Exception as error:  # a check written by whoever wrote the model
-            # The text of the error may hold a secret of this section: only its kind is told.
+        except Exception as error:  # a validator of the model's author may raise anything
+            # The text of the error may hold a secret of this section: only its type is reported.
             found.append(Finding(base, f"a check of {what} failed ({type(error).__name__}): this is a bug in its code"))
             return None
         else:
@@ -42,13 +42,13 @@ def validate(
         if repaired is None:
             break
         data = repaired
-    told = {one.path for one in inline}  # whatever else is wrong with such a value, saying it would show it
+    told = {one.path for one in inline}  # other errors of such a value would show it
     found.extend(one for one in reasons if one.path not in told)
     return None
 
 
 def _with_durations(data: Any, error: ValidationError) -> Any:
-    """`data` with what pydantic could not read as a duration read by us; None when that helps nothing."""
+    """Return `data` with the durations that pydantic could not read; None when that helps nothing."""
     helped = False
     for details in error.errors(include_url=False):
         if details["type"] != "time_delta_parsing" or not isinstance(details["input"], str):
@@ -63,7 +63,7 @@ def _with_durations(data: Any, error: ValidationError) -> Any:
 
 
 def _replaced(data: Any, loc: list[int | str], old: str, new: timedelta) -> tuple[Any, bool]:
-    """A copy of `data` with `new` for `old` at `loc`, skipping steps of `loc` that are not in the data."""
+    """Return a copy of `data` with `new` for `old` at `loc`, skipping steps of `loc` that are not in the data."""
     if data == old and isinstance(data, str):
         return new, True
     for index, part in enumerate(loc):

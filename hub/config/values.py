@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 UNITS_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 UNITS_B = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
-"""A KB is 1024 bytes; KiB, MiB, GiB and TiB say the same."""
+"""A KB is 1024 bytes; KiB, MiB, GiB and TiB mean the same."""
 
 DURATION = r"(?:[0-9]{1,9}(?:\.[0-9]{1,6})? ?(?:ms|s|min|h|d) ?)+"
 SIZE = r"[0-9]{1,9}(?:\.[0-9]{1,6})? ?(?:B|[KMGT]i?B)"
@@ -19,7 +19,7 @@ _STEP = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|min|h|d)")
 
 
 def duration(text: str) -> timedelta:
-    """`1h30min` → 90 minutes. Raises ValueError with a sentence."""
+    """Parse `1h30min` as 90 minutes. Raises ValueError with a sentence."""
     if not re.fullmatch(DURATION, text):
         minutes = re.fullmatch(r"([0-9]{1,9}) ?m", text)
         hint = f": {minutes[1]}min" if minutes else ", like 5s, 500ms, 1h30min or 7d"
@@ -28,7 +28,7 @@ def duration(text: str) -> timedelta:
 
 
 def size(text: str) -> int:
-    """`256KB` → 262144 bytes. Raises ValueError with a sentence."""
+    """Parse `256KB` as 262144 bytes. Raises ValueError with a sentence."""
     if not re.fullmatch(SIZE, text):
         raise ValueError("expected a size with its unit (B, KB, MB, GB), like 256KB")
     number, unit = re.fullmatch(r"([0-9.]+) ?(\w+)", text).groups()  # type: ignore[union-attr]
@@ -36,7 +36,7 @@ def size(text: str) -> int:
 
 
 def show_duration(value: timedelta) -> str:
-    """The shortest way to write it: 90 minutes → `1h30min`."""
+    """Return the shortest notation: 90 minutes → `1h30min`."""
     left = round(value.total_seconds() * 1000)
     text = ""
     for unit, factor in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)):
@@ -46,7 +46,7 @@ def show_duration(value: timedelta) -> str:
 
 
 def show_size(value: int) -> str:
-    """The largest whole unit: 262144 → `256KB`."""
+    """Return the largest whole unit: 262144 → `256KB`."""
     for unit in ("TB", "GB", "MB", "KB"):
         if value and value % UNITS_B[unit] == 0:
             return f"{value // UNITS_B[unit]}{unit}"
@@ -77,4 +77,4 @@ Size = Annotated[
     PlainSerializer(show_size, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{SIZE}$"}),
 ]
-"""Bytes."""
+"""Size in bytes."""

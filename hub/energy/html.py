@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from hub.core.actor import who_text
 from hub.energy.report_texts import MONTHS, WORDS, word
-from hub.i18n.ambiguous_time import which
+from hub.i18n.ambiguous_time import offset_if_ambiguous
 from hub.i18n.typography import KEPT as WIDE
 from hub.i18n.typography import NARROW, Dated, dates_whole, typeset, unit_text, with_units
 
@@ -35,7 +35,7 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
 
     def moment(seconds: float) -> str:
         local = datetime.fromtimestamp(seconds, zone)
-        twice = which(local)
+        twice = offset_if_ambiguous(local)
         return Dated(f"{local:{'%d/%m/%Y %H:%M' if french else '%Y-%m-%d %H:%M'}}{WIDE + twice if twice else ''}")
 
     def day(iso: str) -> str:

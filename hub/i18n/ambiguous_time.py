@@ -18,7 +18,7 @@ def offset(local: datetime) -> str:
     return f"UTC{east[0].replace('-', MINUS)}{int(east[1:3])}{':' + east[3:] if east[3:] != '00' else ''}"
 
 
-def which(local: datetime) -> str:
+def offset_if_ambiguous(local: datetime) -> str:
     """The offset of a moment whose time on the wall comes twice; "" of any other. `local` is as `fromtimestamp` gives
     it, with a zone, or without one where the machine's is meant: a time that comes not at all is none of a moment."""
     if local.timestamp() == local.replace(fold=not local.fold).timestamp():

@@ -48,7 +48,7 @@ def dates_whole(markup: str) -> str:
     return _DATE.sub(r'<span class="whole">\g<0></span>', markup)
 
 
-def kept_together(text: str) -> str:
+def no_break_signs(text: str) -> str:
     """French, with its signs where they are on one line with their word."""
     for plain, kept in _SIGNS:
         text = text.replace(plain, kept)
@@ -62,10 +62,10 @@ def with_units(text: str) -> str:
 
 def typeset(text: str) -> str:
     """A French sentence as it is printed."""
-    return with_units(kept_together(text))
+    return with_units(no_break_signs(text))
 
 
-def plain_spaces(text: str) -> str:
+def ascii_spaces(text: str) -> str:
     """With the spaces that a keyboard has: to search in, and for programmes that know no others."""
     return text.replace(NARROW, " ").replace(KEPT, " ").replace(JOINED, "")
 

@@ -41,16 +41,16 @@ class Http(Protocol):
     ) -> Reply: ...
 
 
-class Last(msgspec.Struct, frozen=True):
+class Sighting(msgspec.Struct, frozen=True):
     hub: Annotated[str, Meta(max_length=64)] = ""
     name: Annotated[str, Meta(max_length=200)] = ""
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    devices: Annotated[dict[str, Last], Meta(max_length=1000)]
+    devices: Annotated[dict[str, Sighting], Meta(max_length=1000)]
 
 
-class Whereabouts:
+class OtherHubs:
     """`up` says whether any uplink is: without one there is nobody to ask."""
 
     def __init__(

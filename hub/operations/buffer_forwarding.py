@@ -66,7 +66,7 @@ async def send(
         hub_keys, (enrolled, trust) = keys.load(state.keys), enrolment.load(state.path)
         models = installed_models(registry, state.path / "cache")
         # read no more of the file than needed: an integration may not be installed here yet
-        loaded = await asyncio.to_thread(last_good.part, config, models, "link", "buffer")
+        loaded = await asyncio.to_thread(last_good.load_sections, config, models, "link", "buffer")
         home = await asyncio.to_thread(_hub_directory, directory, enrolled.hub, state)
         found = await asyncio.to_thread(
             ExternalSegments, home, hub=enrolled.hub, identity_public=hub_keys.identity_public

@@ -17,7 +17,7 @@ import pluggy
 
 from hub.core.errors import PluginError
 from hub.core.model import Frame, Metric
-from hub.i18n.reasons import Words, words, wrong
+from hub.i18n.reasons import Words, problem_with, words
 from hub.plugin_host import entry_points
 from hub.sdk.exporter import RunExporter
 from hub.sdk.hookspecs import Decode, Decoder, Explain, Hooks, Listen, Probe, Reasons, Run
@@ -278,12 +278,12 @@ def _expect_config(name: str, config: object) -> None:
 
 
 def _expect_reasons(name: str, said: Reasons) -> None:
-    if complaint := wrong(said):
+    if complaint := problem_with(said):
         raise PluginError(f"register({name!r}, …): {complaint}")
 
 
 def _expect_sampling(name: str, said: object) -> None:
     if not isinstance(said, Sampling):
         raise PluginError(f"register({name!r}, …): `sampling` is a hub.sdk.sampling.Sampling")
-    if complaint := wrong({said.reason: said.why}):
+    if complaint := problem_with({said.reason: said.why}):
         raise PluginError(f"register({name!r}, …): `sampling`: {complaint}")

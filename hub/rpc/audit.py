@@ -13,7 +13,7 @@ from hub.core.store import Store
 MOST = 1000
 
 
-class Auditing:
+class AuditCalls:
     """The calls `audit.list` and `audit.verify`."""
 
     def __init__(self, store: Store) -> None:

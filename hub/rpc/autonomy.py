@@ -28,7 +28,7 @@ class Autonomy(msgspec.Struct, frozen=True):
     seconds: float | None
 
 
-class Written:
+class WriteRate:
     """What was written in the last day of running, in steps. `memory`: what `remembered()` gave an earlier process."""
 
     def __init__(self, now: float, memory: Any = None) -> None:

@@ -27,7 +27,7 @@ DAYS = 31
 KEY = "availability/"
 
 
-class Local(Protocol):
+class LocalState(Protocol):
     """`hub.store_and_forward.buffer.Buffer`, as much as is needed of it."""
 
     @property
@@ -48,7 +48,7 @@ class Availability:
         on_duty: Callable[[Device], bool],
         battery_days: Callable[[str], float | None],
         tell: Callable[[Device, dict[str, Value]], None],
-        local: Local,
+        local: LocalState,
         clock: Clock,
         zone: ZoneInfo,
     ) -> None:

@@ -20,7 +20,7 @@ SETTING_TTL_S = 86_400.0
 """A class A device listens after its own uplinks: a setting may wait a day for it."""
 
 
-class Writing:
+class CommandCalls:
     """`metric` is what is known of a device's metric."""
 
     def __init__(self, desk: CommandService, metric: Callable[[str, str], Metric | None]) -> None:

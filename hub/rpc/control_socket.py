@@ -63,7 +63,7 @@ async def serving(path: Path, calls: Mapping[str, Call]) -> AsyncIterator[None]:
         writer.close()
 
     path.unlink(missing_ok=True)  # noqa: ASYNC240 - one call on a local disk
-    with _short(path) as name:
+    with _short_path(path) as name:
         former = os.umask(0o177)
         try:
             server = await asyncio.start_unix_server(quietly, name, limit=LINE_LIMIT)
@@ -98,7 +98,7 @@ def _same_user(writer: asyncio.StreamWriter) -> bool:
     return struct.unpack("3i", peer)[1] in (0, os.getuid())
 
 
-class Refused(HubError):
+class CallRefused(HubError):
     """The running hub answered with an error; it bears that error's exit code."""
 
     def __init__(self, text: str, code: int) -> None:
@@ -108,7 +108,7 @@ class Refused(HubError):
 
 def call(path: Path, name: str, /, *, timeout: float = 30.0, **arguments: Any) -> Any:
     """Ask the hub that runs on `path`. Raises NotReady when none does, Refused when it says no."""
-    with socket.socket(socket.AF_UNIX) as link, _short(path) as short:
+    with socket.socket(socket.AF_UNIX) as link, _short_path(path) as short:
         link.settimeout(timeout)
         try:
             link.connect(short)
@@ -122,12 +122,12 @@ def call(path: Path, name: str, /, *, timeout: float = 30.0, **arguments: Any) -
             raise NotReady(f"no hub answers at {path} ({error.strerror or error}): {remedy}") from error
     answer = msgspec.json.decode(line or b'{"error": "the hub closed the line", "code": 4}', type=Answer)
     if answer.error:
-        raise Refused(answer.error, answer.code)
+        raise CallRefused(answer.error, answer.code)
     return answer.result
 
 
 @contextlib.contextmanager
-def _short(path: Path) -> Iterator[str]:
+def _short_path(path: Path) -> Iterator[str]:
     """A name for the socket that fits into the 107 bytes of sockaddr_un, however deep its directory is."""
     if len(os.fsencode(path)) < 100:
         yield str(path)

@@ -12,7 +12,7 @@ Meaning = Callable[[str, str], Words | None]
 """(reason, type of integration) → what it means there, in French and in English; None where nobody has words for it."""
 
 
-class Counting:
+class CountedCalls:
     """The call `counted`."""
 
     def __init__(self, counts: Counts, meaning: Meaning, type_of: Callable[[str], str]) -> None:

@@ -23,13 +23,13 @@ PACKAGES = ("ilot", "aiohttp", "cryptography", "msgspec", "pydantic", "pluggy", 
 PLACES = ("position", "latitude", "longitude")
 WITHHELD = ("last", "values", *PLACES)
 """Readings and places on Earth: nobody needs them to see why a hub does not work."""
-PEOPLE = 1000
+PEOPLE_ENTRIES = 1000
 """Entries of the audit log in which people are looked for."""
 _NOBODY = ("root", "ilot")
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-class Diagnosing:
+class DiagnosticsCalls:
     """`ask(name, arguments)` gives the answers of other calls; `names`: kind → names to hide; `configuration` as it
     runs."""
 
@@ -60,11 +60,11 @@ class Diagnosing:
         files = await self.files()
         if arguments.get("preview"):
             return {"files": files}
-        return {"archive": base64.b64encode(packed(files)).decode()}
+        return {"archive": base64.b64encode(zip_archive(files)).decode()}
 
     async def files(self) -> dict[str, str]:
         """Name → text of each file, redacted."""
-        acted = (await self._ask("audit.list", {"limit": PEOPLE}))["entries"]
+        acted = (await self._ask("audit.list", {"limit": PEOPLE_ENTRIES}))["entries"]
         names = self._names()
         redactor = Redactor({**names, "person": {*names.get("person", ()), *people(one["who"] for one in acted)}})
         logs = await self._logs({"limit": 500})
@@ -119,7 +119,7 @@ def without(value: Any, names: Iterable[str]) -> Any:
     return value
 
 
-def packed(files: Mapping[str, str]) -> bytes:
+def zip_archive(files: Mapping[str, str]) -> bytes:
     """A ZIP of them; the same files give the same bytes."""
     import zipfile  # late: for those who ask for help
 

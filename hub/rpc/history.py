@@ -28,7 +28,7 @@ GAPS = 60
 """Silence shorter than this part of what is shown is no gap that anybody could see."""
 
 
-class Recalling:
+class HistoryCalls:
     """One a hub: runs the rollups and answers for them. `erased(place)`: what was compiled for a place is stale;
     `said`: of a file that was damaged, and the like; `raw`: raw history on disk, where there is one."""
 

@@ -28,7 +28,7 @@ class Reload(Protocol):
     async def reload(self, arguments: dict[str, Any]) -> dict[str, Any]: ...
 
 
-class Packing:
+class PackCalls:
     """`kept` reads again what an installed pack can read now."""
 
     def __init__(

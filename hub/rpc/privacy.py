@@ -27,7 +27,7 @@ COUNTED = (
 )  # fmt: skip
 
 
-class Declaring:
+class PrivacyCalls:
     """One a hub. `hub`: its id; `url`: the backend's address."""
 
     def __init__(

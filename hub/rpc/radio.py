@@ -30,7 +30,7 @@ from hub.plugin_host.plugin_facts import PluginFacts
 
 FACTS = frozenset({"join", "heard", "lost", "margin_db", "rates"})
 """Who tells none of these does not speak by radio: buses tell their latency in the same way."""
-ENOUGH_DB = 3.0
+SUFFICIENT_MARGIN_DB = 3.0
 """What nine of ten uplinks should have to spare: rain, a closed door and a parked lorry cost as much."""
 LEAST_HEARD = 10
 MUCH_LOST = 0.1
@@ -43,7 +43,7 @@ LOOK_S = 3600.0
 BATTERY = "radio/battery/"
 MOST_DAYS = 400
 SPAN_DAYS, LEAST_POINTS = 14, 10
-SURE = 4.0
+MIN_T_VALUE = 4.0
 """A trend counts when it is so many times its own standard error."""
 FARTHEST_DAYS = 3650.0
 
@@ -54,7 +54,7 @@ WORDS = {
 }
 
 
-class Buffer(Protocol):
+class LocalState(Protocol):
     """`hub.store_and_forward.buffer.Buffer`, as much as is needed of it."""
 
     @property
@@ -74,7 +74,7 @@ def verdict(facts: dict[str, Any]) -> str:
     heard, lost, low = facts.get("heard", 0), facts.get("lost", 0), facts.get("margin_low_db")
     if heard + lost < LEAST_HEARD or low is None:
         return ""
-    return "move" if low < ENOUGH_DB or lost / (heard + lost) > MUCH_LOST else "enough"
+    return "move" if low < SUFFICIENT_MARGIN_DB or lost / (heard + lost) > MUCH_LOST else "enough"
 
 
 def forecast(points: Sequence[tuple[float, float]]) -> Forecast | None:
@@ -93,7 +93,7 @@ def forecast(points: Sequence[tuple[float, float]]) -> Forecast | None:
     slope = sum((day - middle) * (value - level) for day, value in points) / spread
     left = sum((value - level - slope * (day - middle)) ** 2 for day, value in points)
     error = math.sqrt(left / (count - 2) / spread)
-    if slope >= 0 or -slope < SURE * error:
+    if slope >= 0 or -slope < MIN_T_VALUE * error:
         return None
     now = level + slope * (points[-1][0] - middle)
     days = max(0.0, now) / -slope
@@ -111,7 +111,7 @@ class Radio:
         places: Places,
         live: LatestValues,
         packs: Packs,
-        buffer: Buffer,
+        buffer: LocalState,
         clock: Clock,
     ) -> None:
         self._told, self._devices, self._places, self._live = told, devices, places, live

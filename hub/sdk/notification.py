@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hub.i18n.ambiguous_time import which
+from hub.i18n.ambiguous_time import offset_if_ambiguous
 from hub.i18n.typography import quantity, typeset
 from hub.sdk.options import Config
 from hub.sdk.session import Http
@@ -87,7 +87,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
         two."""
         form = "%d/%m/%Y %H:%M" if language == "fr" else "%Y-%m-%d %H:%M"
         local = datetime.fromtimestamp(self.raised, ZoneInfo(timezone))
-        twice = which(local)
+        twice = offset_if_ambiguous(local)
         return f"{local:{form}} ({timezone}{', ' + twice if twice else ''})"
 
 

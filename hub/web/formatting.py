@@ -8,7 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hub.i18n.ambiguous_time import offset, which
+from hub.i18n.ambiguous_time import offset, offset_if_ambiguous
 from hub.i18n.typography import KEPT, NARROW
 
 _WISH = re.compile(r"(\d+)(s|min|h|d)")
@@ -85,7 +85,7 @@ def moment_text(unix_s: float | None, lang: str, zone: tzinfo) -> str:
         return ""
     local = datetime.fromtimestamp(unix_s, UTC).astimezone(zone)
     said = local.strftime("%d/%m/%Y %H:%M:%S" if lang == "fr" else "%Y-%m-%d %H:%M:%S")
-    twice = which(local)
+    twice = offset_if_ambiguous(local)
     return f"{said}{KEPT}{twice}" if twice else said
 
 

@@ -22,9 +22,9 @@ import pytest
 import hub
 from hub.automation.commands.service import STATES
 from hub.core.errors import PluginError
-from hub.i18n.reasons import Words, words, wrong
+from hub.i18n.reasons import Words, problem_with, words
 from hub.i18n.reasons.table import REASONS
-from hub.i18n.typography import plain_spaces
+from hub.i18n.typography import ascii_spaces
 from hub.pipeline.admission.quarantine import REFUSALS as DOUBTS
 from hub.pipeline.admission.replay import Freshness
 from hub.plugin_host.registry import Plugin, Registry
@@ -271,17 +271,17 @@ def _made(slug: str, text: str) -> bool:
 @pytest.mark.parametrize("folder", ["", *FOLDERS])
 def test_words_are_written_as_french_and_english_are(folder: str) -> None:
     table = own(folder) if folder else REASONS
-    assert wrong(table) == ""
+    assert problem_with(table) == ""
     for slug in table:
         french, english = words(slug.replace("*", "0f"), table) or ("", "")
         assert (french[0] + english[0]).isupper(), slug
         assert "." not in (french[-1], english[-1]), slug
         assert max(len(french), len(english)) <= 125, slug
-        assert not re.search(r"[^ ][;?!»]|«[^ ]|\w:(?= |$)", plain_spaces(french)), (
+        assert not re.search(r"[^ ][;?!»]|«[^ ]|\w:(?= |$)", ascii_spaces(french)), (
             f"{slug}: a space stands before the sign"
         )
         assert not re.search(r" [;:?!»]|« ", french), f"{slug}: printed so that a sign may begin a line"
-        assert plain_spaces(french) != english, slug
+        assert ascii_spaces(french) != english, slug
 
 
 def test_two_integrations_mean_the_same_by_one_family_or_say_it_for_themselves() -> None:
@@ -372,7 +372,7 @@ def test_the_example_of_the_documentation_brings_words_for_all_that_it_refuses(m
 def test_a_vendor_s_test_names_what_its_plugin_refuses_without_words() -> None:
     session = FakeSession("acme")
     for reason in ("truncated", "valve-stuck", "valve-7", "hum"):
-        session.dropped("acme:1", hub.DecodeError(reason))
+        session.radio.report_decode_error("acme:1", hub.DecodeError(reason))
     assert session.unworded({}) == ["hum", "valve-7", "valve-stuck"]
     assert session.unworded({"valve-*": ("Vanne {part}", "Valve {part}")}) == ["hum"]
 

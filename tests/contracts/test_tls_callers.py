@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import hub
-from hub.i18n.plugin_errors import trouble
+from hub.i18n.plugin_errors import translate
 from hub.plugin_host.supervisor import Health
 from hub.protocol.documents.trust import Trust
 from hub.sdk.testing import ManualClock
@@ -124,7 +124,7 @@ async def test_a_certificate_that_is_refused_is_told_with_its_cause(tmp_path: Pa
     assert "shows a certificate that is refused: " in said
     assert f"(OpenSSL {code}: " in said
     assert ("clock" in said) is (kind == "dates")
-    french, quoted = trouble(said)
+    french, quoted = translate(said)
     assert "montre un certificat refusé" in french
     assert quoted == ""
     stops = caller in NOTIFIERS and kind != "dates"  # a clock that is set, a renewal: nobody has to start it again

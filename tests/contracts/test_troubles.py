@@ -14,11 +14,11 @@ import pytest
 
 import hub
 from hub.automation.commands.service import STATES
-from hub.i18n.plugin_errors import _SYSTEM, _TABLE, trouble
+from hub.i18n.plugin_errors import _SYSTEM, _TABLE, translate
 from hub.i18n.plugin_errors.outcomes import OUTCOMES
 from hub.i18n.plugin_errors.table import RARE
 from hub.i18n.reasons.table import REASONS
-from hub.i18n.typography import plain_spaces
+from hub.i18n.typography import ascii_spaces
 from hub.operations.incidents.correlation import ADVICE
 from hub.sdk.sigfox.callback import ANSWERS
 from hub.web.presentation.messages import _TABLE as MESSAGES
@@ -37,7 +37,8 @@ PARTS = (
 """What runs all the time; commands of the shell speak English."""
 HELPERS = {"_proxy_says", "complaint", "sentence", "why_not"}
 """Functions that give such a sentence, or a part of one, to what raises it."""
-SHELL = {"importer.py", "monitor.py", "sim.py"}
+SHELL = {"importer.py", "monitor.py", "sim.py", "testing.py"}
+"""What only commands of the shell or tests of a plugin say."""
 OWN = {
     "the buffer was not started",  # a mistake of the hub itself, in its log
     "{}: {}",  # whose, and the words of a library
@@ -88,8 +89,10 @@ def outcomes() -> Iterator[tuple[str, str]]:
             given = getattr(node, "args", ()) if isinstance(node, ast.Call) else getattr(node, "elts", ())
             for state, detail in pairwise(given if isinstance(given, list) else ()):
                 said = sentence(detail)
-                if isinstance(state, ast.Constant) and state.value in STATES and said and said not in STATES:
-                    yield f"{path.relative_to(ROOT)}:{state.lineno}", said
+                if (
+                    isinstance(state, ast.Constant) and state.value in STATES and " " in (said or "")
+                ):  # no list of states
+                    yield f"{path.relative_to(ROOT)}:{state.lineno}", said or ""
 
 
 def french(said: str) -> str:
@@ -98,7 +101,7 @@ def french(said: str) -> str:
         one = said
         for word in filled:
             one = one.replace("{}", word, 1)
-        if told := trouble(one.replace("{}", "acme"))[0]:
+        if told := translate(one.replace("{}", "acme"))[0]:
             return told
     return ""
 
@@ -161,17 +164,17 @@ def test_a_sentence_that_no_table_has_is_found(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_rare_is_said_as_plainly_as_what_is_common(said: str, told: str, quoted: str) -> None:
-    french, rest = trouble(said)
-    assert (plain_spaces(french), rest) == (told, quoted)
+    french, rest = translate(said)
+    assert (ascii_spaces(french), rest) == (told, quoted)
 
 
 def test_of_what_another_machine_says_at_length_the_beginning_is_told() -> None:
-    assert trouble("acme answers 503: " + "<p>" * 5000) == ("acme répond 503", ("<p>" * 200)[:581] + "…")
-    assert trouble("hum " * 5000) == ("", ("hum " * 150)[:599] + "…")
+    assert translate("acme answers 503: " + "<p>" * 5000) == ("acme répond 503", ("<p>" * 200)[:581] + "…")
+    assert translate("hum " * 5000) == ("", ("hum " * 150)[:599] + "…")
 
 
 @pytest.mark.parametrize("status", [0, 407, 403])
 def test_what_a_proxy_on_the_way_to_the_backend_says_is_french_too(status: int) -> None:
-    said, quoted = trouble(f"https: https://acme:8443 is not reached: {_proxy_says(status, 'hum')}")
+    said, quoted = translate(f"https: https://acme:8443 is not reached: {_proxy_says(status, 'hum')}")
     assert said.startswith("https\u00a0: https://acme:8443 n'est pas atteint (le mandataire "), (said, quoted)
     assert quoted in ("", "hum")

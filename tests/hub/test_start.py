@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hub.config.model import Core
-from hub.config.sections import core_data, said
+from hub.config.sections import core_data, validate_core
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,7 +103,7 @@ def test_a_start_looks_for_no_cycles_and_what_it_made_is_never_looked_through_ag
     ids=["usual", "empty", "nothing below", "others"],
 )
 def test_sections_read_one_by_one_are_what_the_whole_is(data: dict[str, Any]) -> None:
-    whole, parts = Core.model_validate(core_data(data)), said(core_data(data))
+    whole, parts = Core.model_validate(core_data(data)), validate_core(core_data(data))
     assert parts == whole
     assert parts.model_fields_set == whole.model_fields_set
     assert parts.model_dump() == whole.model_dump()
@@ -114,5 +114,5 @@ def test_what_is_wrong_is_told_as_the_whole_sees_it(data: dict[str, Any]) -> Non
     with pytest.raises(ValueError, match="validation error") as whole:
         Core.model_validate(core_data(data))
     with pytest.raises(ValueError, match="validation error") as parts:
-        said(core_data(data))
+        validate_core(core_data(data))
     assert str(parts.value) == str(whole.value)

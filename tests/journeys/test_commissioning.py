@@ -30,7 +30,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from backend.conformance.probe import Probe
 from hub.cli.label import link_of
 from hub.identity.enrolment import enrol
-from hub.onboarding.adoption.report import verified
+from hub.onboarding.adoption.report import verify
 from hub.protocol.device_labels.tr005 import checksum
 from hub.protocol.records.rows import Column, Row, Shape, Subject
 from hub.rpc.control_socket import call
@@ -341,7 +341,7 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
     page.wait_for_selector("text=Commencer une autre")
     file = tmp_path / "report.json"
     assert school.run("commission", "report", "--out", file).returncode == 0
-    report = verified(json.loads(file.read_text()))
+    report = verify(json.loads(file.read_text()))
     assert (report["green"], report["expected"], report["hub"]) == (13, 18, told["hub"])
     shown = json.loads(command("commission", "verify", file, "--json").stdout)
     assert (shown["green"], shown["expected"]) == (13, 18)

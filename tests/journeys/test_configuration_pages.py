@@ -11,7 +11,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from hub.cli.demo.scene import Scene
 from hub.cli.label import link_of
-from hub.rpc.control_socket import Refused, call
+from hub.rpc.control_socket import CallRefused, call
 
 from ..ports import free_port
 from .patience import PATIENCE_MS, PATIENCE_S
@@ -132,10 +132,10 @@ def test_a_zone_is_added_by_its_own_call_once_and_one_that_is_there_stays_as_it_
     assert after.count("\n") == before.count("\n") + 1
     assert '  cour: {site: ecole-demo, name: "Cour: nord"}\n' in after.replace("'", '"')
     for wrong in ({}, {"id": "classes"}, {"id": "salle-9", "site": "elsewhere"}, {"id": "../x"}):
-        with pytest.raises(Refused):
+        with pytest.raises(CallRefused):
             call(socket_, "zone.add", **{**asked, **wrong})
     place.file.write_text(after + "# by hand, not taken up\n")
-    with pytest.raises(Refused, match="changed meanwhile"):
+    with pytest.raises(CallRefused, match="changed meanwhile"):
         call(socket_, "zone.add", **{**asked, "id": "hall"})
     place.file.write_text(after)
     assert place.file.read_text() == after

@@ -33,7 +33,7 @@ from hub.operations.crisis.readonly import READS
 from hub.protocol.records import framing
 from hub.protocol.records.opening import Epoch, load_private, open_epoch, read_epoch
 from hub.protocol.records.seal import COMMIT_LABEL
-from hub.rpc.control_socket import Refused, call
+from hub.rpc.control_socket import CallRefused, call
 
 from ..proxy import Proxy, proxy
 from .ending import end_all
@@ -192,7 +192,7 @@ class House:
         for what in ("register", "register.csv", "dpia"):
             (out / f"privacy {what}").write_text(json.dumps(call(self.socket, "privacy.document", what=what)))
         for name in sorted(READS - {"crisis.isolate", "crisis.readonly", "crisis.end", "crisis.export", "backup"}):
-            with suppress(Refused):  # some want to know of what
+            with suppress(CallRefused):  # some want to know of what
                 (out / f"answer {name}").write_text(json.dumps(call(self.socket, name), ensure_ascii=False))
         (out / "form").write_text(json.dumps(call(self.socket, "config.form", at=["integrations", "canary"])))
         (out / "diff").write_text(json.dumps(call(self.socket, "config.diff")))

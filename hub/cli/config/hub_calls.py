@@ -76,11 +76,11 @@ def changes(command: Callable[..., None]) -> Callable[..., None]:
 def change(to: To, *, stands_for: Path | None = None, **arguments: Any) -> None:
     """Ask for a change and tell what became of it; `stands_for`: the file that the text was read from. Raises HubError;
     exits with a code where it was refused."""
-    from hub.rpc.control_socket import Refused
+    from hub.rpc.control_socket import CallRefused
 
     try:
         answer = to.ask("config.apply", **arguments)
-    except (ConfigError, Refused) as error:
+    except (ConfigError, CallRefused) as error:
         if error.exit_code != ConfigError.exit_code:
             raise
         problems = named(_problems(error, to, arguments), to.config, stands_for)

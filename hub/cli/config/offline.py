@@ -20,7 +20,7 @@ from hub.cli.hub_client import who
 from hub.config import history, proposals
 from hub.config.history import APPLIED, ROLLED_BACK, Change, History, refuse_links, write_texts
 from hub.config.instances import Models
-from hub.config.last_good import Kept
+from hub.config.last_good import LastGoodStore
 from hub.config.source import digest, digests
 from hub.core.errors import ConfigError, HubError, NotReady, StorageError
 
@@ -33,7 +33,7 @@ def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], mod
     if call == "config.log":
         return {"revisions": book.shown(), "running": ""}
     if call == "config.show":
-        texts = book.texts(str(arguments["revision"])) if arguments.get("revision") else proposals.lying_there(config)
+        texts = book.texts(str(arguments["revision"])) if arguments.get("revision") else proposals.current_texts(config)
         named = {name: text.decode("utf-8", "replace") for name, text in texts.items()}
         return {"path": str(config), "first": config.name, "digest": digest(digests(texts)), "files": named,
                 "running": "", "mode": "", "managed_by": ""}  # fmt: skip
@@ -41,11 +41,11 @@ def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], mod
         names = [str(arguments.get(name) or "") for name in ("against", "revision")]
         if not names[0]:
             raise ConfigError("no hub runs: name the version that the file is compared with (`ilot config log`)")
-        both = [book.texts(name) if name else proposals.lying_there(config) for name in names]
+        both = [book.texts(name) if name else proposals.current_texts(config) for name in names]
         return {"diff": proposals.diff(*both), "state": "planned"}
     if call == "config.check":
         try:
-            proposals.judge(config, proposals.propose(config, arguments, book.texts), models or _models(state))
+            proposals.load_proposal(config, proposals.propose(config, arguments, book.texts), models or _models(state))
         except ConfigError as error:
             return {"ok": False, "problems": [asdict(problem) for problem in error.problems]}
         return {"ok": True, "problems": []}
@@ -67,7 +67,7 @@ class HeldBack(HubError):
 class _Versions:
     """The history, or what to say where there is none."""
 
-    def __init__(self, state: Path, kept: Kept | None) -> None:
+    def __init__(self, state: Path, kept: LastGoodStore | None) -> None:
         self._state, self._book = state, History(kept) if kept is not None else None
 
     def texts(self, name: str) -> dict[str, bytes]:
@@ -102,7 +102,7 @@ def _apply(config: Path, state: Path, arguments: dict[str, Any], models: Models)
         if not dry_run:
             _may_change(config, models)
         proposed = proposals.propose(config, arguments, _Versions(state, kept).texts)
-        proposals.judge(config, proposed, models)
+        proposals.load_proposal(config, proposed, models)
         plan = {
             "diff": proposed.diff, "base": proposed.base, "digest": proposed.digest, "files": list(proposed.written),
             "instances": [], "parts": [], "restart": [], "lockout": [], "confirm_s": 0.0, "undone": undone,
@@ -115,7 +115,7 @@ def _apply(config: Path, state: Path, arguments: dict[str, Any], models: Models)
         return {**plan, "state": "written", "remembered": kept is not None}
 
 
-def _write(config: Path, kept: Kept | None, proposed: proposals.Proposed, arguments: dict[str, Any]) -> None:
+def _write(config: Path, kept: LastGoodStore | None, proposed: proposals.Proposal, arguments: dict[str, Any]) -> None:
     """Whole, and in the history, or not at all."""
     refuse_links(config, proposed.written)
     change = Change(
@@ -168,10 +168,10 @@ def _held(state: Path) -> Iterator[None]:
 
 def _may_change(config: Path, models: Models) -> None:
     """Also where something else in the file is wrong. Raises ManagedFile."""
-    from hub.config.last_good import part
+    from hub.config.last_good import load_sections
 
     try:
-        engine = part(config, models, "config").config.config
+        engine = load_sections(config, models, "config").config.config
     except ConfigError:
         return
     if engine.mode == "managed":
@@ -179,14 +179,14 @@ def _may_change(config: Path, models: Models) -> None:
         raise ManagedFile(f"this configuration is managed by {who} (config.mode: managed): change it there, not here")
 
 
-def _kept(state: Path, *, strict: bool = False) -> Kept | None:
+def _kept(state: Path, *, strict: bool = False) -> LastGoodStore | None:
     """Where the history lies; None where this hub is not enrolled. `strict`: raises HubError when it is enrolled and
     its key cannot be read; else that is None too."""
     from hub.core.state_dir import StateDir
     from hub.identity import keys
 
     try:
-        return Kept(state, keys.load(StateDir(state).keys).store_key)
+        return LastGoodStore(state, keys.load(StateDir(state).keys).store_key)
     except (HubError, OSError) as error:
         if strict and StateDir(state).keys.is_dir():
             raise HeldBack(f"the keys of this hub cannot be read ({error}): nothing was changed") from error

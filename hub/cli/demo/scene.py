@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from hub.core import tls
 from hub.core.errors import HubError, NotReady
-from hub.rpc.control_socket import Refused, call
+from hub.rpc.control_socket import CallRefused, call
 
 READY_S = 60.0
 """A busy machine may take its time: this ends only what hangs."""
@@ -149,7 +149,7 @@ class Scene:
         """How somebody comes to the hub's pages: see `ilot label`. Waits until they are served."""
         end = time.monotonic() + READY_S
         while True:
-            with contextlib.suppress(NotReady, Refused):
+            with contextlib.suppress(NotReady, CallRefused):
                 return dict(self.ask("web.label"))
             if time.monotonic() > end:
                 raise NotReady(f"the hub's pages were not served within {READY_S:.0f} s: {self._tail('hub')}")

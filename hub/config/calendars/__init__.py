@@ -1,2 +1,1 @@
-"""Days that are not like the others: French public holidays computed, school holidays as they are published
-(`school/`), iCalendar files."""
+"""Special days: French public holidays computed, school holidays as published (`school/`), iCalendar files."""

@@ -1,9 +1,9 @@
 """French public holidays of any year, computed: no network, no table that runs out. Pure.
 
-Those that all of France has: code du travail, article L3133-1. Alsace-Moselle: ordonnance of 16 August 1892 (Good
-Friday and 26 December). The abolition of slavery overseas: code du travail L3422-2 and décret 83-1003. Days off by
-custom alone (Carnival, Mi-carême, Good Friday in the Antilles) are in none of these: they are `exceptions`.
-French Polynesia moves its own days by its own laws: it is left to `exceptions` as well.
+Those of all France: code du travail, article L3133-1. Alsace-Moselle: ordonnance of 16 August 1892 (Good Friday and 26
+December). The abolition of slavery overseas: code du travail L3422-2 and décret 83-1003. Days off by custom alone
+(Carnival, Mi-carême, Good Friday in the Antilles) are not included: they are `exceptions`. French Polynesia moves its
+own days by its own laws: it is left to `exceptions` as well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EVERYWHERE = {
     (8, 15): "Assomption", (11, 1): "Toussaint", (11, 11): "Armistice de 1918", (12, 25): "Noël",
 }  # fmt: skip
 MOVING = {1: "Lundi de Pâques", 39: "Ascension", 50: "Lundi de Pentecôte"}
-"""Days after Easter Sunday."""
+"""Days after Easter Sunday → name."""
 
 _ABOLITION = "Abolition de l'esclavage"
 _SCHOELCHER = "Victor Schœlcher"
@@ -34,13 +34,13 @@ FIXED: dict[str, dict[tuple[int, int], str]] = {
     "nouvelle-caledonie": {(9, 24): "Fête de la citoyenneté"},
     "wallis-et-futuna": {(4, 28): "Saint Pierre Chanel", (7, 29): "Fête du territoire"},
 }
-"""What a region has beside EVERYWHERE and MOVING: (month, day) → name."""
+"""Region → (month, day) → name, beside EVERYWHERE and MOVING."""
 OWN_MOVING: dict[str, dict[int, str]] = {"alsace-moselle": {-2: "Vendredi saint"}}
 REGIONS = tuple(FIXED)
 
 
 def easter(year: int) -> date:
-    """Easter Sunday of the Gregorian calendar (Meeus, Astronomical Algorithms, chapter 8)."""
+    """Return Easter Sunday of the Gregorian calendar (Meeus, Astronomical Algorithms, chapter 8)."""
     century, of_century = divmod(year, 100)
     leap, rest = divmod(century, 4)
     moon = (19 * (year % 19) + century - leap - (century - (century + 8) // 25 + 1) // 3 + 15) % 30
@@ -53,7 +53,7 @@ def easter(year: int) -> date:
 
 @lru_cache(maxsize=64)
 def public_holidays(year: int, region: str = "metropole") -> dict[date, str]:
-    """Date → name, of one of REGIONS. The caller must not change it."""
+    """Return date → name for one of REGIONS. The caller must not change the result."""
     sunday = easter(year)
     found = {date(year, month, day): name for (month, day), name in {**EVERYWHERE, **FIXED[region]}.items()}
     for days, name in {**MOVING, **OWN_MOVING.get(region, {})}.items():

@@ -1,10 +1,10 @@
-"""An iCalendar file (RFC 5545) → a calendar of the configuration: days with hours. Pure.
+"""Reader of an iCalendar file (RFC 5545): a calendar of the configuration, that is days with hours. Pure.
 
-Read of it: VEVENT with DTSTART, DTEND or DURATION, all-day events, time zones, RRULE (daily to yearly), RDATE and
-EXDATE, single changed instances (RECURRENCE-ID), STATUS:CANCELLED. The icalendar package reads the text, dateutil
-unfolds the rules; both are in the extra `calendars`. What repeats for ever is unfolded until a day that the caller
-names. A file may be hostile: it is bounded in bytes, events and instances, and what cannot be understood of it is
-counted with its reason.
+It supports VEVENT with DTSTART, DTEND or DURATION, all-day events, time zones, RRULE (daily to yearly), RDATE and
+EXDATE, single changed instances (RECURRENCE-ID), STATUS:CANCELLED. The icalendar package parses the text, dateutil
+expands the rules; both are in the extra `calendars`. Endless repetitions are expanded until a day that the caller
+names. A file may be hostile: it is bounded in bytes, events and instances, and unsupported events are counted with
+their reason.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from hub.core.errors import HubError
 MAX_BYTES = 4 << 20
 MAX_EVENTS = 10_000
 MAX_INSTANCES = 20_000
-"""Of all events together."""
+"""Maximum instances of all events together."""
 EARLIEST = datetime(1970, 1, 1)
 MAX_DAYS = 5000
-BACK = re.compile("rentr[ée]e|reprise", re.IGNORECASE)
-"""Of an académie's calendar: a day on which teachers or pupils come back."""
+RETURN_DAY = re.compile("rentr[ée]e|reprise", re.IGNORECASE)
+"""Names of days in an académie's calendar on which teachers or pupils return."""
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 
 Span = tuple[datetime, datetime]
@@ -34,14 +34,14 @@ Span = tuple[datetime, datetime]
 
 
 class BadCalendar(HubError):
-    """The file is no calendar that can be used."""
+    """The file is no usable calendar."""
 
     exit_code = 3
 
 
-class Read(NamedTuple):
-    """`days`: date → minutes of the day [begin, end); `names`: date → what its first event is called; `skipped`: (name
-    of the event, why)."""
+class ParsedCalendar(NamedTuple):
+    """Contents of a calendar. `days`: date → minutes of the day [begin, end); `names`: date → name of its first event;
+    `skipped`: (name of the event, why)."""
 
     days: dict[date, tuple[tuple[int, int], ...]]
     names: dict[date, str]
@@ -49,15 +49,15 @@ class Read(NamedTuple):
     skipped: list[tuple[str, str]]
 
 
-def read(data: bytes, zone: ZoneInfo, first: date, until: date) -> Read:
-    """The events of a file between two days, both included. Raises BadCalendar."""
+def read(data: bytes, zone: ZoneInfo, first: date, until: date) -> ParsedCalendar:
+    """Return the events of a file between two days, both included. Raises BadCalendar."""
     if len(data) > MAX_BYTES:
         raise BadCalendar(f"the file is larger than {MAX_BYTES >> 20} MB")
-    reading = _Reading(zone, first, until)
+    reading = _Parser(zone, first, until)
     events = _events(data)
     changed = {(str(event.get("UID")), _stamp(event.get("RECURRENCE-ID"))) for event in events if _is_change(event)}
     for event in events:
-        reading.take(event, changed)
+        reading.add(event, changed)
     return reading.done(len(events))
 
 
@@ -71,7 +71,7 @@ def _events(data: bytes) -> list[Any]:
         events = list(islice((one for each in calendars for one in each.walk("VEVENT")), MAX_EVENTS + 1))
     except (KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:  # the library's own, ValueError, RecursionError: the file is not ours
+    except Exception as error:  # the library's own errors, ValueError, RecursionError: the file is foreign
         raise BadCalendar(f"this is no iCalendar file (RFC 5545): {_line(str(error))}") from error
     if len(events) > MAX_EVENTS:
         raise BadCalendar(f"more than {MAX_EVENTS} events")
@@ -80,7 +80,7 @@ def _events(data: bytes) -> list[Any]:
     return events
 
 
-class _Reading:
+class _Parser:
     def __init__(self, zone: ZoneInfo, first: date, until: date) -> None:
         self._zone, self._first, self._until = zone, first, until
         self._days: dict[date, list[tuple[int, int]]] = {}
@@ -88,8 +88,8 @@ class _Reading:
         self._skipped: list[tuple[str, str]] = []
         self._left = MAX_INSTANCES
 
-    def take(self, event: Any, changed: set[tuple[str, str]]) -> None:
-        """One VEVENT."""
+    def add(self, event: Any, changed: set[tuple[str, str]]) -> None:
+        """Add one VEVENT."""
         name = _line(str(event.get("SUMMARY", "")))[:60]
         if str(event.get("STATUS", "")).upper() == "CANCELLED":
             return
@@ -101,14 +101,14 @@ class _Reading:
                 self._mark(begin, end, name)
         except BadCalendar:
             raise
-        except Exception as error:  # of a hostile or odd event: the rest of the file counts
+        except Exception as error:  # a hostile or odd event: keep the rest of the file
             self._skipped.append((name, _line(str(error))[:120] or type(error).__name__))
 
-    def done(self, events: int) -> Read:
+    def done(self, events: int) -> ParsedCalendar:
         if len(self._days) > MAX_DAYS:
             raise BadCalendar(f"more than {MAX_DAYS} days until {self._until}: choose an earlier day")
         days = {day: _merged(self._days[day]) for day in sorted(self._days)}
-        return Read(days, self._names, events, self._skipped)
+        return ParsedCalendar(days, self._names, events, self._skipped)
 
     def _spans(self, event: Any, changed: set[tuple[str, str]]) -> Iterator[Span]:
         begin, length = _begin_and_length(event)
@@ -124,14 +124,15 @@ class _Reading:
             yield (moment, moment + length) if zoned is None else self._here(moment, moment + length)
 
     def _here(self, begin: datetime, end: datetime) -> Span:
-        """By the wall clock of the schedule: an event that is written in UTC keeps its end when the clocks change
-        between. Of the hour that comes twice the wall knows no first and no second: what ends no later on it than it
-        begins, has its length there."""
+        """Convert to the wall clock of the schedule. An event that is written in UTC keeps its end when the clocks
+        change between. The hour that occurs twice is ambiguous on a wall clock: a span that would end no later than it
+        begins gets its length there."""
         first, last = (moment.astimezone(self._zone).replace(tzinfo=None) for moment in (begin, end))
         return first, max(last, first + (end.astimezone(UTC) - begin.astimezone(UTC))) if last <= first else last
 
     def _instances(self, event: Any, wall: datetime, zoned: tzinfo | None) -> Iterator[datetime]:
-        """By the event's own wall clock, also of days before the first that is wanted, and a day after the last."""
+        """Yield the starts by the event's own wall clock, from days before the first day wanted to a day after the
+        last."""
         extra = [_wall(one) for one in _dates(event.get("RDATE"))]
         rules = event.get("RRULE")
         if rules is None:
@@ -151,7 +152,7 @@ class _Reading:
         if wall < EARLIEST:
             raise ValueError("a repetition that begins before 1970 is not unfolded")
         count = int(parts["COUNT"][0]) if "COUNT" in parts else None
-        end = datetime.combine(self._until + timedelta(days=2), time())  # its clock may be a day ahead
+        end = datetime.combine(self._until + timedelta(days=2), time())  # the event's own clock may be a day ahead
         if "UNTIL" in parts:
             end = min(end, _until(parts["UNTIL"][0], zoned or self._zone))
         kept = {key: value for key, value in rule.items() if str(key).upper() not in ("COUNT", "UNTIL")}
@@ -175,7 +176,7 @@ class _Reading:
 
 
 def _begin_and_length(event: Any) -> tuple[datetime, timedelta]:
-    """RFC 5545 section 3.6.1: without an end, a day of an all-day event, nothing of another."""
+    """Return begin and length; without an end, a day for an all-day event, nothing for another (RFC 5545, 3.6.1)."""
     start = event.get("DTSTART")
     if start is None:
         raise ValueError("it has no DTSTART")
@@ -195,7 +196,7 @@ def _begin_and_length(event: Any) -> tuple[datetime, timedelta]:
 
 
 def _dates(value: Any) -> list[Any]:
-    """What EXDATE or RDATE hold: one list of dates, or several."""
+    """Return the dates of EXDATE or RDATE, which may be one list or several."""
     if value is None:
         return []
     found = []
@@ -218,7 +219,7 @@ def _wall(moment: date) -> datetime:
 
 
 def _stamp(moment: Any) -> str:
-    """The same text for the same instance, however it is written."""
+    """Return the same text for the same instance, however it is written."""
     moment = getattr(moment, "dt", moment)
     if not isinstance(moment, date):
         return ""
@@ -228,7 +229,7 @@ def _stamp(moment: Any) -> str:
 
 
 def _until(moment: Any, zone: tzinfo) -> datetime:
-    """The end of a repetition, by the wall clock of its event; of a date alone that whole day."""
+    """Return the end of a repetition by the wall clock of its event; a date alone includes that whole day."""
     if isinstance(moment, datetime):
         return moment.astimezone(zone).replace(tzinfo=None) if moment.tzinfo is not None else moment
     return datetime.combine(moment, time(23, 59, 59))
@@ -248,8 +249,8 @@ def _line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text[:400]).split())
 
 
-def written(calendar: Read, until: date, about: str) -> str:
-    """The YAML of it, to be included: `calendars: {closures: !include closures.yaml}`. Neighbouring days with the same
+def to_yaml(calendar: ParsedCalendar, until: date, about: str) -> str:
+    """Return its YAML, to be included: `calendars: {closures: !include closures.yaml}`. Consecutive days with the same
     hours become one period."""
     lines = [f"# {_line(about)}", f'until: "{until}"', "days:" if calendar.days else "days: {}"]
     begin: date | None = None
@@ -268,16 +269,16 @@ def written(calendar: Read, until: date, about: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def school_years(calendar: Read) -> tuple[dict[str, dict[str, str]], list[tuple[str, str]]]:
-    """School year → period without school → name, of an académie's calendar, and what was left out with why. A year
-    begins on 1 August. Only whole days count, and no day on which somebody comes back."""
+def school_years(calendar: ParsedCalendar) -> tuple[dict[str, dict[str, str]], list[tuple[str, str]]]:
+    """Return school year → period without school → name, of an académie's calendar, and the skipped events with
+    reasons. A year begins on 1 August. Only whole days count, and none that is a return day."""
     years: dict[str, dict[str, str]] = {}
     left: dict[str, str] = {}
     run: list[date] = []
     days = sorted(calendar.days)
     for at, day in enumerate(days):
         name = calendar.names[day]
-        if BACK.search(name):
+        if RETURN_DAY.search(name):
             left[name] = "classes begin, they do not stop"
         elif calendar.days[day] != ((0, 1440),):
             left[name] = "not a whole day"
@@ -293,8 +294,8 @@ def school_years(calendar: Read) -> tuple[dict[str, dict[str, str]], list[tuple[
     return years, list(left.items())
 
 
-def written_school(years: dict[str, dict[str, str]], zone: str, about: str) -> str:
-    """The YAML of it, to be copied or included: `school_years: !include reunion.yaml`."""
+def school_to_yaml(years: dict[str, dict[str, str]], zone: str, about: str) -> str:
+    """Return the YAML, to be copied or included: `school_years: !include reunion.yaml`."""
     lines = [f"# {_line(about)}"]
     for year, periods in years.items():
         lines += [f'"{year}":', f"  {zone}:"]

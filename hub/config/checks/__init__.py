@@ -1,2 +1,2 @@
-"""What no single value of the file can show, a module for each subject: `references` (ids that must exist, secrets that
-must not be written there), `rules`, `privacy`, `energy`."""
+"""Checks across values of the file, a module for each subject: `references` (ids that must exist, secrets that must not
+be written there), `rules`, `privacy`, `energy`."""

@@ -1,4 +1,4 @@
-"""What is wrong with meters, operators and the outdoor series of a configuration that is right by itself. Pure."""
+"""Checks of meters, operators and the outdoor series across a valid configuration. Pure."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from collections.abc import Iterator
 from hub.config.model import Core
 from hub.config.parts.rules import series_of
 from hub.config.positions import Finding, Path, quoted
-from hub.config.pydantic_findings import absent
+from hub.config.pydantic_findings import unknown_id
 from hub.core.metric_catalogue import METRICS
 
 
 def check_energy(core: Core) -> Iterator[Finding]:
-    """One finding for each."""
+    """Yield one finding for each error."""
     for name, place in core.places.items():
         metric = METRICS.get(place.meter.metric) if place.meter else None
         if metric is not None and metric.state_class != "total_increasing":
             message = f"{metric.key} is no index of a meter: it does not only rise"
             yield Finding(("places", name, "meter", "metric"), message)
         if place.meter is not None and place.meter.schedule is not None:
-            yield from absent(
+            yield from unknown_id(
                 place.meter.schedule, core.schedules, "schedule", "schedules", ("places", name, "meter", "schedule")
             )
     if core.energy.outdoor is not None:
         place_id, key = series_of(core.energy.outdoor)
         path: Path = ("energy", "outdoor")
-        yield from absent(place_id, core.places, "place", "places", path)
+        yield from unknown_id(place_id, core.places, "place", "places", path)
         known = METRICS.get(key)
         if known is not None and known.unit != "Cel":
             yield Finding(path, f"{key} is no temperature: it is in {known.unit}")
     for name, operator in core.energy.operators.items():
         base: Path = ("energy", "operators", name)
         for at, place_id in enumerate(operator.meters):
-            yield from absent(place_id, core.places, "place", "places", (*base, "meters", at))
+            yield from unknown_id(place_id, core.places, "place", "places", (*base, "meters", at))
             if place_id in core.places and core.places[place_id].meter is None:
                 yield Finding((*base, "meters", at), f"the place {quoted(place_id)} has no `meter`")
         for at, zone in enumerate(operator.zones):
-            yield from absent(zone, core.zones, "zone", "zones", (*base, "zones", at))
+            yield from unknown_id(zone, core.zones, "zone", "zones", (*base, "zones", at))

@@ -1,5 +1,5 @@
-"""What is wrong with privacy rules that no single value shows: names of nothing, windows that overlap, values that
-cannot be made coarser. A rule that names nothing protects nothing, so it is an error and not a warning. Pure."""
+"""Checks of privacy rules across a configuration: unknown names, windows that overlap, values that cannot be made
+coarser. A rule that names nothing protects nothing, so it is an error and not a warning. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ POSITION = "position"
 DEVICE_CLASSES = frozenset({metric.device_class for metric in METRICS.values()} - {""}) | {
     "apparent_power", "reactive_power", "reactive_energy", "sound_pressure", "aqi", "moisture", "illuminance",
 }  # fmt: skip
-"""Of the catalogue, and those that plugins of this distribution add."""
+"""Device classes of the catalogue, and of plugins of this distribution."""
 
 
 def check_privacy(core: Core) -> Iterator[Finding]:
-    """All that is wrong, each with the path of its value."""
+    """Yield all errors, each with the path of its value."""
     decided: dict[tuple[str, str], str] = {}
     for name, rule in core.privacy.rules.items():
         path: Path = ("privacy", "rules", name)
@@ -73,8 +73,8 @@ def _kinds(rule: PrivacyRule, path: Path) -> Iterator[Finding]:
 def _partition(
     name: str, rule: PrivacyRule, core: Core, path: Path, decided: dict[tuple[str, str], str]
 ) -> Iterator[Finding]:
-    """One partition only: two figures of the same people can be subtracted from each other. And a rule of which nothing
-    is left, as others decide before it, protects nothing."""
+    """Check that zones form one partition only, since two counts of the same people can be subtracted from each other,
+    and that earlier rules leave something of each rule."""
     names = [*rule.metrics, *rule.plugin_metrics, *rule.device_classes] or [""]
     cells = [(zone, metric) for zone in rule.zones or core.zones for metric in names]
     taken = [(cell, by) for cell in cells if (by := decided.get(cell) or decided.get((cell[0], "")))]

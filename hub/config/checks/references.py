@@ -1,4 +1,4 @@
-"""What no single model can see: ids that must exist, and secrets that must not be written in the file. Pure."""
+"""Checks of ids that must exist, and of secrets that must not be written in the file. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from hub.config.option_paths import is_secret, types_at
 from hub.config.positions import Finding, Path, quoted
-from hub.config.pydantic_findings import absent, nearest
+from hub.config.pydantic_findings import nearest, unknown_id
 from hub.config.secrets import Secret
 
 _REFERENCES = (
@@ -22,7 +22,7 @@ _REFERENCES = (
 
 
 def references(data: Mapping[str, Any], broken: Iterable[Path] = ()) -> Iterator[Finding]:
-    """Ids that name nothing. Sections that could not be read are taken to hold whatever is asked of them."""
+    """Yield ids that name nothing. A section that could not be read is taken to contain every id."""
     unknown = {path[0] for path in broken if len(path) == 1}
     for section, option, target, noun in _REFERENCES:
         if target in unknown:
@@ -30,18 +30,18 @@ def references(data: Mapping[str, Any], broken: Iterable[Path] = ()) -> Iterator
         for name, entry in _mapping(data.get(section)).items():
             wanted = _mapping(entry).get(option)
             if isinstance(wanted, str):
-                yield from absent(wanted, _mapping(data.get(target)), noun, target, (section, name, option))
+                yield from unknown_id(wanted, _mapping(data.get(target)), noun, target, (section, name, option))
     for name, entry in _mapping(data.get("integrations")).items():
         bus = _mapping(entry).get("bus")
         if isinstance(bus, str) and "buses" not in unknown:
-            yield from absent(bus, _mapping(data.get("buses")), "bus", "buses", ("integrations", name, "bus"))
+            yield from unknown_id(bus, _mapping(data.get("buses")), "bus", "buses", ("integrations", name, "bus"))
     site = _mapping(data.get("hub")).get("site")
     if isinstance(site, str) and "sites" not in unknown:
-        yield from absent(site, _mapping(data.get("sites")), "site", "sites", ("hub", "site"))
+        yield from unknown_id(site, _mapping(data.get("sites")), "site", "sites", ("hub", "site"))
 
 
-def twins(devices: Any) -> Iterator[Finding]:
-    """Device ids that only capitals tell apart: one device written twice."""
+def duplicate_devices(devices: Any) -> Iterator[Finding]:
+    """Yield device ids that differ only in upper and lower case: one device written twice."""
     seen: dict[str, str] = {}
     for name in _mapping(devices):
         first = seen.setdefault(name.lower(), name)
@@ -51,7 +51,7 @@ def twins(devices: Any) -> Iterator[Finding]:
 
 
 def unknown_packs(devices: Any, packs: Collection[str]) -> Iterator[Finding]:
-    """Devices whose pack is neither shipped nor installed."""
+    """Yield devices whose pack is neither shipped nor installed."""
     for name, entry in _mapping(devices).items():
         pack = _mapping(entry).get("pack")
         if isinstance(pack, str) and pack not in packs:
@@ -60,7 +60,7 @@ def unknown_packs(devices: Any, packs: Collection[str]) -> Iterator[Finding]:
 
 
 def inline_secrets(model: type[BaseModel], data: Any, base: Path, inside: Path = ()) -> Iterator[Finding]:
-    """Values of secret options of `model` that stand in the file as they are, instead of by name."""
+    """Yield values of secret options of `model` that are written in the file, instead of by name."""
     if isinstance(data, dict):
         for key, value in data.items():
             yield from inline_secrets(model, value, base, (*inside, key))

@@ -1,20 +1,20 @@
-"""Which rules cannot be evaluated, and why: a missing series, a wrong unit or kind, a cycle. Pure.
+"""Checks of rules that cannot be evaluated: a missing series, a wrong unit or kind, a cycle. Pure.
 
-Metrics that only a plugin knows are taken on the word of the rule's `unit`; the hub looks at it again with the first
-reading (`hub.automation.rules.engine`).
+Metrics that only a plugin knows are accepted with the rule's `unit`; the hub checks it again at the first reading
+(`hub.automation.rules.engine`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from hub.config.calendars.schools import lacking, zones
+from hub.config.calendars.schools import missing_zone, zones
 from hub.config.model import Core
 from hub.config.parts.custom_templates import all_templates, check_templates
-from hub.config.parts.rules import OWN, Rule, series_of
+from hub.config.parts.rules import BUILTIN_ALERTS, Rule, series_of
 from hub.config.parts.templates import TEMPLATES, Template, expand, read_input
 from hub.config.positions import Finding, Path, quoted
-from hub.config.pydantic_findings import absent, nearest
+from hub.config.pydantic_findings import nearest, unknown_id
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Metric
 
@@ -22,25 +22,27 @@ KINDS = {"number": "a number", "flag": "true or false", "text": "a text"}
 
 
 def check_rules(core: Core) -> Iterator[Finding]:
-    """What is wrong with the rules and schedules of a configuration that is right by itself."""
+    """Yield the errors of rules and schedules in an otherwise valid configuration."""
     for name, schedule in core.schedules.items():
         if schedule.site is not None:
-            yield from absent(schedule.site, core.sites, "site", "sites", ("schedules", name, "site"))
+            yield from unknown_id(schedule.site, core.sites, "site", "sites", ("schedules", name, "site"))
         for option in ("also_during", "not_during"):
             for at, calendar in enumerate(getattr(schedule, option)):
-                yield from absent(calendar, core.calendars, "calendar", "calendars", ("schedules", name, option, at))
+                yield from unknown_id(
+                    calendar, core.calendars, "calendar", "calendars", ("schedules", name, option, at)
+                )
         school = schedule.school_holidays
         if school is not None and school.zone not in zones(core.school_years):
-            message = lacking(school.zone, core.school_years)
+            message = missing_zone(school.zone, core.school_years)
             yield Finding(("schedules", name, "school_holidays", "zone"), message)
     for name, device in core.devices.items():
         if device.duty is not None:
-            yield from absent(device.duty, core.schedules, "schedule", "schedules", ("devices", name, "duty"))
+            yield from unknown_id(device.duty, core.schedules, "schedule", "schedules", ("devices", name, "duty"))
     for name, notifier in core.notifiers.items():
         for at, zone in enumerate(notifier.zones):
-            yield from absent(zone, core.zones, "zone", "zones", ("notifiers", name, "zones", at))
+            yield from unknown_id(zone, core.zones, "zone", "zones", ("notifiers", name, "zones", at))
         if notifier.quiet is not None:
-            yield from absent(notifier.quiet, core.schedules, "schedule", "schedules", ("notifiers", name, "quiet"))
+            yield from unknown_id(notifier.quiet, core.schedules, "schedule", "schedules", ("notifiers", name, "quiet"))
     broken = list(check_templates(core.rule_templates))
     yield from broken
     if broken:
@@ -49,12 +51,12 @@ def check_rules(core: Core) -> Iterator[Finding]:
     whole: dict[str, Rule] = {}
     for name, rule in core.rules.items():
         path: Path = ("rules", name)
-        if name in OWN:
+        if name in BUILTIN_ALERTS:
             yield Finding(path, "the hub's own alerts have this name: give the rule another one", at_key=True)
         wrong = [*_template(rule, path, templates), *_names(rule, core, path)]
         if not wrong:
             full = expand(rule, templates)
-            wrong = [*_sound(full, path), *_series(full, core, path), *_action(full, core, path)]
+            wrong = [*_valid_alone(full, path), *_series(full, core, path), *_action(full, core, path)]
             whole[name] = full
         yield from wrong
     yield from _cycles(whole, core)
@@ -89,15 +91,15 @@ def _template(rule: Rule, path: Path, templates: Mapping[str, Template]) -> Iter
 def _names(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
     for option, noun, known in (("places", "place", core.places), ("zones", "zone", core.zones)):
         for at, name in enumerate(getattr(rule, option)):
-            yield from absent(name, known, noun, option, (*path, option, at))
+            yield from unknown_id(name, known, noun, option, (*path, option, at))
     if rule.during is not None:
-        yield from absent(rule.during, core.schedules, "schedule", "schedules", (*path, "during"))
+        yield from unknown_id(rule.during, core.schedules, "schedule", "schedules", (*path, "during"))
     if rule.minus is not None:
         place, _ = series_of(rule.minus)
-        yield from absent(place, core.places, "place", "places", (*path, "minus"))
+        yield from unknown_id(place, core.places, "place", "places", (*path, "minus"))
 
 
-def _sound(rule: Rule, path: Path) -> Iterator[Finding]:
+def _valid_alone(rule: Rule, path: Path) -> Iterator[Finding]:
     try:
         rule.whole()
     except ValueError as error:
@@ -105,7 +107,7 @@ def _sound(rule: Rule, path: Path) -> Iterator[Finding]:
 
 
 def _series(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
-    """Metrics: do they exist, in that unit, and is the test one for their kind?"""
+    """Check the metrics: whether they exist in that unit, and whether the test is one for their kind."""
     if rule.metric is None:
         return
     at: Path = (*path, "metric") if rule.template is None else (*path, "template")
@@ -175,20 +177,21 @@ def _action(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
 
 
 def _cycles(rules: dict[str, Rule], core: Core) -> Iterator[Finding]:
-    """Rules that, through what they write, make each other true and false for ever."""
+    """Yield rules that, through what they write, switch each other on and off for ever."""
     follows = {
-        name: [other for other, reader in rules.items() if _moves(rule, reader, core)] for name, rule in rules.items()
+        name: [other for other, reader in rules.items() if _writes_input_of(rule, reader, core)]
+        for name, rule in rules.items()
     }
     for name in rules:
-        way = _way_back(name, follows)
+        way = _shortest_cycle(name, follows)
         if way:
             through = " → ".join((name, *way))
             said = "reads what it writes itself" if len(way) == 1 else f"goes in a circle: {through}"
             yield Finding(("rules", name, "set"), f"the rule {said}", at_key=True)
 
 
-def _moves(rule: Rule, reader: Rule, core: Core) -> bool:
-    """Does `rule` write a series that `reader` looks at?"""
+def _writes_input_of(rule: Rule, reader: Rule, core: Core) -> bool:
+    """Return whether `rule` writes a series that `reader` tests."""
     if rule.set is None:
         return False
     device = core.devices.get(rule.set.device)
@@ -203,11 +206,11 @@ def _moves(rule: Rule, reader: Rule, core: Core) -> bool:
     return everywhere or device.place in reader.places or (place is not None and place.zone in reader.zones)
 
 
-def _way_back(start: str, follows: dict[str, list[str]]) -> tuple[str, ...]:
-    """The shortest way from a rule back to itself; empty when there is none."""
+def _shortest_cycle(start: str, follows: dict[str, list[str]]) -> tuple[str, ...]:
+    """Return the shortest path from a rule back to itself; empty when there is none."""
     ways: list[tuple[str, ...]] = [(name,) for name in follows[start]]
     seen: set[str] = set()
-    for way in ways:  # grows while it is walked
+    for way in ways:  # the list grows during the loop
         if way[-1] == start:
             return way
         if way[-1] not in seen:

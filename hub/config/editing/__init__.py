@@ -1,8 +1,8 @@
-"""The text of a configuration edited by its characters: what nobody asked to change stays as it was written.
+"""Editors of a configuration's text: characters outside of the change stay as they were written.
 
 amendments  single options set or removed, behind a gate
-nodes       one node replaced or taken out
-merge       plain data put in
-comments    where they stand
+nodes       one node replaced or removed
+merge       plain data inserted
+comments    positions of comments
 yaml_writer plain data as YAML text
 """

@@ -1,11 +1,11 @@
-"""Single options set or removed in the text of a configuration, whose comments, blank lines and quotes stay.
+"""Setting and removing single options in the text of a configuration, with comments, blank lines and quotes preserved.
 
     amend(path, [Edit(("integrations", "modbus", "interval"), "30s"), Edit(("web",), REMOVED)])
 
-Only the characters of the edited node are replaced; a mapping that is set is compared with the one that is there, and
-only what differs is touched. What stands behind `!include` is edited in the included file. Then the gate: the texts are
-read back by the hub's own parser, which shares nothing with the editor, and must say what was meant; every comment
-outside of the edited nodes must still be there. If not, nothing is proposed and the sentence names the place.
+Only the characters of the edited node are replaced; a mapping that is set is compared with the existing one, and only
+the differences are edited. Text behind `!include` is edited in the included file. Then the gate: the texts are parsed
+by the hub's own parser, which shares nothing with the editor, and must give the expected data; every comment outside of
+the edited nodes must still be there. If not, nothing is proposed and the sentence names the place.
 
 Blocking: reads files, writes none. Importing this module imports ruamel.yaml.
 """
@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node, ScalarNode
 
 from hub.config.editing.comments import comments
-from hub.config.editing.merge import merge, revealed
+from hub.config.editing.merge import merge, with_secret_refs
 from hub.config.editing.nodes import child, removed, replaced
 from hub.config.editing.yaml_writer import block, plain
 from hub.config.positions import Path, Positions, dotted
@@ -36,11 +36,11 @@ class _Removed:
 
 
 REMOVED: Final = _Removed()
-"""In the place of a value: the option goes, its default counts."""
+"""Edit value that removes the option, so that its default counts."""
 
 
 class Edit(NamedTuple):
-    """What one path is to say. A secret is `{"!secret": name}`."""
+    """New value of one path. A secret is `{"!secret": name}`."""
 
     path: Path
     value: Any
@@ -48,8 +48,8 @@ class Edit(NamedTuple):
 
 @dataclass(slots=True)
 class Amended:
-    """The texts of the files that change, by name relative to the first one's directory, before and after; and what
-    the whole configuration then says."""
+    """Texts of the changed files, by name relative to the first one's directory, before and after; and the data of the
+    whole configuration afterwards."""
 
     before: dict[str, str] = field(default_factory=dict)
     after: dict[str, str] = field(default_factory=dict)
@@ -57,20 +57,20 @@ class Amended:
 
 
 def amend(path: FilePath, edits: Sequence[Edit], texts: Mapping[str, bytes] | None = None) -> Amended:
-    """The configuration that starts at `path` with these edits, one after the other. `texts` stand for files as they
-    are meant to be. Raises ConfigError: the file is not readable YAML, an edit leads nowhere, or the gate is shut."""
+    """Apply the edits, one after the other, to the configuration that starts at `path`. `texts` replace files that are
+    not written yet. Raises ConfigError: the file is not readable YAML, an edit leads nowhere, or the gate refuses."""
     now = dict(texts or {})
     first: dict[str, str] = {}
     data: Any = None
     for edit in edits:
         source = _readable(path, now)
         data = source.data
-        for small in _small(data, Edit(edit.path, plain(edit.value))):
+        for small in _minimal_edits(data, Edit(edit.path, plain(edit.value))):
             source = _readable(path, now)
             data = _expected(source.data, small)
             if _same(data, source.data):
                 continue
-            made = _Surgeon(path, now).edit(small)
+            made = _NodeEditor(path, now).edit(small)
             for name in made:
                 first.setdefault(name, _text(path, name, now))
             _gate(path, source, small, data, {**now, **made}, made)
@@ -86,8 +86,8 @@ def _readable(path: FilePath, texts: Mapping[str, bytes]) -> Source:
     return source
 
 
-def _small(data: Any, edit: Edit) -> list[Edit]:
-    """The same edit as edits of what differs inside it: a mapping keeps what it shares with the new one."""
+def _minimal_edits(data: Any, edit: Edit) -> list[Edit]:
+    """Split an edit into edits of the differences inside it: a mapping keeps what it shares with the new one."""
     old = _at(data, edit.path)
     new = edit.value
     if not (isinstance(old, dict) and old and isinstance(new, dict) and new) or "!secret" in new:
@@ -96,10 +96,10 @@ def _small(data: Any, edit: Edit) -> list[Edit]:
     for key, value in new.items():
         if key not in old:
             found.append(Edit((*edit.path, key), value))
-        elif not _same(old[key], revealed(value)):
-            found += _small(data, Edit((*edit.path, key), value))
+        elif not _same(old[key], with_secret_refs(value)):
+            found += _minimal_edits(data, Edit((*edit.path, key), value))
     if len([one for one in found if one.value is REMOVED]) == len(old):
-        return [edit]  # nothing is shared: written anew as a whole
+        return [edit]  # nothing is shared: replace it as a whole
     return found
 
 
@@ -108,23 +108,24 @@ def _at(data: Any, path: Path) -> Any:
         if (isinstance(data, dict) and part in data) or (
             isinstance(data, list) and isinstance(part, int) and 0 <= part < len(data)
         ):
-            data = data[part]  # type: ignore[index]  # whichever of the two it is
+            data = data[part]  # type: ignore[index]  # a mapping or a sequence
         else:
             return None
     return data
 
 
 def _expected(data: Any, edit: Edit) -> Any:
-    """What the data must be afterwards. Raises ConfigError when the path leads through what is no mapping."""
+    """Return the data expected afterwards. Raises ConfigError when the path leads through something that is no
+    mapping."""
     if not edit.path:
-        return None if edit.value is REMOVED else revealed(edit.value)
+        return None if edit.value is REMOVED else with_secret_refs(edit.value)
     key, rest = edit.path[0], Edit(edit.path[1:], edit.value)
     if isinstance(key, int):
         if not isinstance(data, list) or not 0 <= key < len(data) or (edit.value is REMOVED and not rest.path):
-            raise _nowhere(edit.path, "this list has no such position; set the list as a whole")
+            raise _path_error(edit.path, "this list has no such position; set the list as a whole")
         return [*data[:key], _expected(data[key], rest), *data[key + 1 :]]
     if data is not None and not isinstance(data, dict):
-        raise _nowhere(edit.path, "what stands there is no mapping")
+        raise _path_error(edit.path, "what stands there is no mapping")
     whole = dict(data or {})
     if edit.value is REMOVED and key not in whole:
         return data
@@ -135,12 +136,13 @@ def _expected(data: Any, edit: Edit) -> Any:
     return whole
 
 
-def _nowhere(path: Path, why: str) -> ConfigError:
+def _path_error(path: Path, why: str) -> ConfigError:
     return ConfigError([Problem(f"{dotted(path)} cannot be set: {why}", dotted(path))])
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal, and of the same kinds: 1, 1.0 and true are three things here; an empty file is an empty mapping."""
+    """Return whether values are equal and of the same type: 1, 1.0 and true differ; an empty file is an empty
+    mapping."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -148,14 +150,14 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-class _Surgeon:
-    """Replaces one node in one text."""
+class _NodeEditor:
+    """Editor of one node in one text."""
 
     def __init__(self, path: FilePath, texts: Mapping[str, bytes]) -> None:
         self._path, self._texts = path, texts
 
     def edit(self, edit: Edit) -> dict[str, bytes]:
-        """The texts that change."""
+        """Return the changed texts."""
         if not edit.path:
             return {self._path.name: block(edit.value or {}).encode() if edit.value is not REMOVED else b""}
         name, node, text = self._open(self._path.name)
@@ -187,11 +189,11 @@ class _Surgeon:
         return name, YAML(typ="safe", pure=True).compose(text), text
 
     def _grown(self, edit: Edit, depth: int) -> dict[str, bytes]:
-        """What is not there yet, added as an import adds it."""
+        """Add an option that does not exist yet, as an import adds it."""
         found: Any = edit.value
         for part in reversed(edit.path):
             if isinstance(part, int):
-                raise _nowhere(edit.path, "this list has no such position; set the list as a whole")
+                raise _path_error(edit.path, "this list has no such position; set the list as a whole")
             found = {part: found}
         merged = merge(self._path, found, self._texts)
         return {name: text.encode() for name, text in merged.after.items()}
@@ -207,16 +209,16 @@ def _text(path: FilePath, name: str, texts: Mapping[str, bytes]) -> str:
 def _gate(
     path: FilePath, source: Source, edit: Edit, expected: Any, texts: Mapping[str, bytes], made: Mapping[str, bytes]
 ) -> None:
-    """Raises ConfigError when the texts do not say what was meant, or lost a comment that is not the edited node's."""
+    """Raise ConfigError when the texts do not give the expected data, or lost a comment outside of the edited node."""
     where = dotted(edit.path) or "the file"
     try:
         result = read(path, texts)
     except ConfigError as error:
-        raise _shut(where, f"what would be written is not readable ({error.problems[0].message})") from error
+        raise _gate_error(where, f"what would be written is not readable ({error.problems[0].message})") from error
     if result.problems:
-        raise _shut(where, f"what would be written is not right ({result.problems[0].message})")
+        raise _gate_error(where, f"what would be written is not right ({result.problems[0].message})")
     if not _same(result.data if result.data is not None else {}, expected if expected is not None else {}):
-        raise _shut(where, "what would be written does not say what was meant")
+        raise _gate_error(where, "what would be written does not say what was meant")
     extent = _extent(source.positions, edit.path)
     for name, content in made.items():
         before = list(comments(_text(path, name, _before(path, source, name, texts, made))))
@@ -226,19 +228,19 @@ def _gate(
             if kept[comment] > 0:
                 kept[comment] -= 1
             elif not first <= line <= last:
-                raise _shut(where, f"the comment at {name}:{line} would vanish")
+                raise _gate_error(where, f"the comment at {name}:{line} would vanish")
 
 
 def _before(
     path: FilePath, source: Source, name: str, texts: Mapping[str, bytes], made: Mapping[str, bytes]
 ) -> Mapping[str, bytes]:
-    """The text of a file as the source read it: its lines are known."""
+    """Return the text of a file as the source read it, since its line numbers refer to that."""
     lines = source.positions.lines.get(str(path.parent / name))
     return {name: "\n".join(lines).encode()} if lines is not None else texts
 
 
 def _extent(positions: Positions, path: Path) -> dict[str, tuple[int, int]]:
-    """By file: the first and the last line of the node at `path`, from its key on."""
+    """Return, by file, the first and the last line of the node at `path`, including its key."""
     found: dict[str, tuple[int, int]] = {}
     for at, spot in [*positions.keys.items(), *positions.values.items()]:
         if at[: len(path)] == path:
@@ -247,5 +249,5 @@ def _extent(positions: Positions, path: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _shut(where: str, why: str) -> ConfigError:
+def _gate_error(where: str, why: str) -> ConfigError:
     return ConfigError(f"{where} was not changed: {why}. Change it in the text of the file")

@@ -1,4 +1,4 @@
-"""The comments of a YAML text, found without building anything of it. Pure; imports ruamel.yaml.
+"""Finder of the comments in a YAML text, without building data. Pure; imports ruamel.yaml.
 
 A comment starts at a `#` at the start of a line or after a blank, outside of every scalar (YAML 1.2.2, §6.6).
 """
@@ -15,7 +15,7 @@ _COMMENT = re.compile(r"(?:(?<=[\s])|\A)#[^\r\n]*")
 
 
 def comments(text: str) -> Iterator[tuple[int, str]]:
-    """(line from 1, comment) in the order of the text, which must be YAML."""
+    """Yield (line from 1, comment) in the order of the text, which must be YAML."""
     last, line = 0, 1
     for start, end in [*_scalars(text), (len(text), len(text))]:
         for found in _COMMENT.finditer(text, last, max(start, last)):
@@ -25,7 +25,7 @@ def comments(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _scalars(text: str) -> Iterator[tuple[int, int]]:
-    """Where scalars stand. The line of a block scalar's `|` may end in a comment: it is looked at too."""
+    """Yield the extents of scalars. The line of a block scalar's `|` may end in a comment, and is searched too."""
     for token in YAML(typ="safe", pure=True).scan(text):
         if isinstance(token, ScalarToken):
             start, end = token.start_mark.index, token.end_mark.index

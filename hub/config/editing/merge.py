@@ -1,8 +1,8 @@
-"""Plain data put into the text of a configuration: what is new is added, what is there stays as it is written.
+"""Insertion of plain data into the text of a configuration: new entries are added, existing text is preserved.
 
-Only lines are inserted, so every comment, blank line and quote of the file stays where it was. What stands behind
-`!include` is added to the included file. An option that the file has already is never changed, nor a list: only
-mappings grow. Blocking: reads files, writes none. Importing this module imports ruamel.yaml.
+Only lines are inserted, so every comment, blank line and quote of the file stays where it was. Entries behind
+`!include` are added to the included file. An existing option is never changed, nor a list: only mappings grow.
+Blocking: reads files, writes none. Importing this module imports ruamel.yaml.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from hub.core.errors import ConfigError, Problem
 
 @dataclass(slots=True)
 class Merged:
-    """The texts of the files that change (relative to the first one's directory), before and after; what the whole
-    configuration then says; and the paths where the file says something else than what was found, and is right."""
+    """Texts of the changed files (relative to the first one's directory), before and after; the data of the whole
+    configuration afterwards; and the paths where the file has another value, which is preserved."""
 
     before: dict[str, str] = field(default_factory=dict)
     after: dict[str, str] = field(default_factory=dict)
@@ -33,9 +33,8 @@ class Merged:
 
 
 def merge(path: FilePath, found: Mapping[str, Any], texts: Mapping[str, bytes] | None = None) -> Merged:
-    """`found` added to the configuration that starts at `path`, which need not exist. Raises ConfigError when the
-    file is not readable YAML, or holds something else where a mapping is to grow. `texts` stand for files as they
-    will be."""
+    """Add `found` to the configuration that starts at `path`, which need not exist. `texts` replace files that are not
+    written yet. Raises ConfigError when the file is not readable YAML, or is no mapping where one is to grow."""
     merged = Merged()
     data: Any = None
     texts = texts or {}
@@ -44,7 +43,7 @@ def merge(path: FilePath, found: Mapping[str, Any], texts: Mapping[str, bytes] |
         if source.problems:
             raise ConfigError(source.problems)
         data = source.data
-    merged.data = _together({} if data is None else data, plain(found), (), merged.kept)
+    merged.data = _merged_data({} if data is None else data, plain(found), (), merged.kept)
     merger = _Merger(path, texts)
     merger.file(path.name, found, ())
     for name, edits in merger.edits.items():
@@ -56,8 +55,8 @@ def merge(path: FilePath, found: Mapping[str, Any], texts: Mapping[str, bytes] |
     return merged
 
 
-def _together(old: Any, new: Any, path: Path, kept: list[str]) -> Any:
-    """What the data must be afterwards."""
+def _merged_data(old: Any, new: Any, path: Path, kept: list[str]) -> Any:
+    """Return the data expected afterwards."""
     if isinstance(new, dict) and "!secret" in new:
         new = SecretRef(new["!secret"])
     if old is None and isinstance(new, dict):
@@ -65,24 +64,24 @@ def _together(old: Any, new: Any, path: Path, kept: list[str]) -> Any:
     if isinstance(old, dict) and isinstance(new, dict):
         whole = dict(old)
         for key, value in new.items():
-            whole[key] = _together(old[key], value, (*path, key), kept) if key in old else revealed(value)
+            whole[key] = _merged_data(old[key], value, (*path, key), kept) if key in old else with_secret_refs(value)
         return whole
     if old != new:
         kept.append(dotted(path))
     return old
 
 
-def revealed(data: Any) -> Any:
-    """Plain data with a SecretRef where it refers to a secret."""
+def with_secret_refs(data: Any) -> Any:
+    """Return plain data with a SecretRef where it refers to a secret."""
     if isinstance(data, dict):
         if "!secret" in data:
             return SecretRef(data["!secret"])
-        return {key: revealed(value) for key, value in data.items()}
-    return [revealed(value) for value in data] if isinstance(data, list) else data
+        return {key: with_secret_refs(value) for key, value in data.items()}
+    return [with_secret_refs(value) for value in data] if isinstance(data, list) else data
 
 
 class _Merger:
-    """Collects insertions: (index in the text, characters that they replace, text)."""
+    """Collector of insertions: (index in the text, characters that they replace, text)."""
 
     def __init__(self, path: FilePath, texts: Mapping[str, bytes]) -> None:
         self._path = path
@@ -92,7 +91,7 @@ class _Merger:
         self.edits: dict[str, list[tuple[int, int, str]]] = {}
 
     def file(self, name: str, found: Mapping[str, Any], at: Path) -> None:
-        """Add `found` to what is the whole of one file."""
+        """Add `found` to a whole file."""
         file = self._path.parent / name
         content = self._given.get(name)
         if content is None:
@@ -111,7 +110,7 @@ class _Merger:
     def _mapping(self, name: str, node: MappingNode, found: Mapping[str, Any], at: Path) -> None:
         nodes = {key.value: (key, value) for key, value in node.value}
         missing: dict[str, Any] = {}
-        for key, value in _said(found):
+        for key, value in _data_entries(found):
             if key not in nodes:
                 missing[key] = value
             elif isinstance(value, Mapping) and "!secret" not in value and plain(value):
@@ -130,13 +129,13 @@ class _Merger:
                 self._insert(name, colon, "", value.end_mark.index - colon)
             column = key.start_mark.column + 2
             self._insert(name, self._after(name, key.end_mark.index, column), block(found, column))
-        elif is_empty(value) and value.value:  # within braces, where all stands in one line
+        elif is_empty(value) and value.value:  # flow style: everything is on one line
             start, end = value.start_mark.index, value.end_mark.index
             self._insert(name, start, flow(plain(found)), end - start)
-        # anything else stays as it is; `kept` tells
+        # anything else is preserved, and reported in `kept`
 
     def _add(self, name: str, node: MappingNode, found: Mapping[str, Any], at: Path) -> None:
-        """New entries at the end of a mapping that has some, or is `{}`."""
+        """Add entries at the end of a non-empty block mapping, or of `{}`."""
         text, end = self.texts[name], node.end_mark.index
         if node.flow_style:
             inside = text[node.start_mark.index + 1 : end - 1].rstrip()
@@ -151,7 +150,8 @@ class _Merger:
         self._insert(name, self._after(name, end_of(node, text), column), new)
 
     def _after(self, name: str, index: int, column: int) -> int:
-        """The start of the line after the one with `index`, and after the comments below it as far indented."""
+        """Return the start of the line after the one with `index`, and after comments below it with the same
+        indentation."""
         text = self.texts[name]
         index = next_line(text, index)
         while index < len(text):
@@ -172,20 +172,20 @@ class _Merger:
         return ConfigError([Problem(message, dotted(at), file=str(self._path.parent / name))])
 
 
-def _said(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The entries that are no comments."""
+def _data_entries(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the entries that are no comments."""
     return [(key, value) for key, value in found.items() if not key.startswith("#")]
 
 
 def is_empty(node: Node) -> bool:
-    """`{}`, `~` or nothing at all."""
+    """Return whether the node is `{}`, `~` or nothing at all."""
     if isinstance(node, ScalarNode):
         return str(node.tag) != "!include" and node.style is None and node.value in ("", "~", "null", "Null", "NULL")
     return isinstance(node, MappingNode) and not node.value
 
 
 def end_of(node: Node, text: str) -> int:
-    """The index after the last character of a node: a block's own end mark stands after the comments below it."""
+    """Return the index after the last character of a node: a block's own end mark is after the comments below it."""
     last = node
     while isinstance(last, (MappingNode, SequenceNode)) and not last.flow_style and last.value:
         below = last.value[-1]
@@ -199,6 +199,6 @@ def end_of(node: Node, text: str) -> int:
 
 
 def next_line(text: str, index: int) -> int:
-    """The index after the newline that ends the line of `index`."""
+    """Return the index after the newline that ends the line of `index`."""
     end = text.find("\n", index)
     return len(text) if end < 0 else end + 1

@@ -1,4 +1,4 @@
-"""One node of a YAML text replaced or taken out: only its own characters change. Pure; imports ruamel.yaml."""
+"""Replacement and removal of one node in a YAML text: only its own characters change. Pure; imports ruamel.yaml."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hub.core.errors import ConfigError
 
 
 def child(node: Node | None, part: str | int) -> tuple[Node | None, Node] | None:
-    """(key, value) at one step of a path; None when nothing is there."""
+    """Return (key, value) at one step of a path; None when there is none."""
     if isinstance(node, MappingNode):
         for key, value in node.value:
             if isinstance(key, ScalarNode) and key.value == part:
@@ -24,7 +24,7 @@ def child(node: Node | None, part: str | int) -> tuple[Node | None, Node] | None
 
 
 def replaced(text: str, key: Node | None, node: Node, value: Any, *, flow_style: bool) -> str:
-    """The text with another value."""
+    """Return the text with another value."""
     start, end = node.start_mark.index, end_of(node, text)
     if key is None or flow_style:  # an item of a list, or anything within brackets
         return text[:start] + flow(value) + text[end:]
@@ -39,7 +39,7 @@ def replaced(text: str, key: Node | None, node: Node, value: Any, *, flow_style:
             return text[:start] + flow(value) + text[end:]
         if not written:
             return text[:colon] + " " + flow(value) + text[colon:]
-        # the value stood below its key, whose line may end in a comment
+        # the value was below its key, whose line may end in a comment
         return text[:colon] + " " + flow(value) + text[colon:line_end] + text[_trimmed(text, end) :]
     newline = "\r\n" if "\r\n" in text else "\n"
     below = block(value, key.start_mark.column + 2).rstrip("\n").replace("\n", newline)
@@ -51,14 +51,14 @@ def replaced(text: str, key: Node | None, node: Node, value: Any, *, flow_style:
 
 
 def _trimmed(text: str, end: int) -> int:
-    """The end of what stands on the last line of a node: blanks and a comment after it go with it, not the newline."""
+    """Return the end of the node's last line: blanks and a comment after it go with it, not the newline."""
     return end + len(text[end : next_line(text, end)].rstrip("\r\n"))
 
 
 def removed(
     text: str, parent: Node | None, key: Node | None, node: Node, above: Node | None, *, flow_style: bool
 ) -> str:
-    """The text without one entry of a mapping. A mapping that would hold nothing becomes `{}`."""
+    """Return the text without one entry of a mapping. A mapping that becomes empty is written `{}`."""
     if key is None or not isinstance(parent, MappingNode):
         raise ConfigError("one position of a list is not removed by itself; set the list as a whole")
     start, end = key.start_mark.index, max(end_of(node, text), key.end_mark.index)

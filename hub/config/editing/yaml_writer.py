@@ -1,6 +1,6 @@
-"""Plain data → YAML text that `document` reads back as the same data. Pure, and needs no YAML library.
+"""Writer of plain data as YAML text that `document` reads back as the same data. Pure, and needs no YAML library.
 
-Text comes from devices and projects, so none of it may become anything else than text: what is not plainly a word
+Text comes from devices and projects, so none of it may become anything else than text: whatever is not plainly a word
 is quoted as in JSON. Beside data, a mapping may hold
 
     "#": text            a comment at the end of its line
@@ -19,20 +19,21 @@ from hub.config.positions import SECRET_NAME
 from hub.config.scalars import resolve
 
 WIDTH = 110
-"""A mapping of plain values stands on one line up to this column."""
+"""Columns up to which a mapping of plain values is written on one line."""
 
 _WORD = re.compile(r"[^\W_][\w ./:()°'+@;-]*")
 _HIDDEN = re.compile("[\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff\u2028\u2029]")
 
 
 def block(data: Mapping[str, Any], indent: int = 0) -> str:
-    """The entries of a mapping, one below the other, each line ended. Raises TypeError for what is not plain data."""
+    """Return the entries of a mapping, one below the other, each line ended. Raises TypeError for anything but plain
+    data."""
     pad = " " * indent
     return "".join(f"{pad}{line}\n" for line in _entries(data, WIDTH - indent))
 
 
 def flow(data: Any) -> str:
-    """A value on one line, without comments."""
+    """Return a value on one line, without comments."""
     if isinstance(data, Mapping):
         if "!secret" in data:
             return _secret(data)
@@ -43,14 +44,14 @@ def flow(data: Any) -> str:
 
 
 def plain(data: Any) -> Any:
-    """The data without its comments."""
+    """Return the data without its comments."""
     if isinstance(data, Mapping):
         return {key: plain(value) for key, value in data.items() if not key.startswith("#")}
     return [plain(value) for value in data] if isinstance(data, (list, tuple)) else data
 
 
 def scalar(value: Any, *, key: bool = False) -> str:
-    """One scalar. Raises TypeError for what is none."""
+    """Return one scalar. Raises TypeError for anything else."""
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, (int, float)):
@@ -70,7 +71,7 @@ def _is_word(text: str) -> bool:
 def _stays_text(text: str) -> bool:
     try:
         return resolve(text) == text
-    except ValueError:  # a number that no option takes
+    except ValueError:  # a number out of range
         return False
 
 
@@ -99,7 +100,7 @@ def _entries(data: Mapping[str, Any], room: int) -> Iterator[str]:
 
 
 def _is_flat(data: Mapping[str, Any], taken: int, room: int) -> bool:
-    """Does it read well on one line?"""
+    """Return whether it fits on one line."""
     if any(isinstance(value, Mapping) or key.startswith("# ") for key, value in data.items()):
         return False
     return taken + len(flow(data)) + 2 <= room

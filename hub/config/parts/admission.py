@@ -1,4 +1,4 @@
-"""What the file says of admission: who is never listed, what a doubt about a device means, how long reports wait."""
+"""Section `admission:`: ignored senders, treatment of suspect devices, how long reports wait."""
 
 from __future__ import annotations
 

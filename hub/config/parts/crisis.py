@@ -72,7 +72,7 @@ class Crisis(Section):
         default={}, description="Role → name and number, for the sheet that `ilot crisis runbook` prints."
     )
     sampling: Annotated[Sampling, Empty] = Field(
-        default=Sampling.unsaid(), description="What raising the sampling may cost (`ilot crisis sampling`)."
+        default=Sampling.defaults(), description="What raising the sampling may cost (`ilot crisis sampling`)."
     )
 
 

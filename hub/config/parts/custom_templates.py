@@ -1,4 +1,4 @@
-"""`rule_templates:`: templates that the operator writes or was given, as one file that many hubs include. Pure.
+"""Section `rule_templates:`: templates that the operator writes, or shares as one file that many hubs include. Pure.
 
     rule_templates: !include district-templates.yaml
 
@@ -26,7 +26,7 @@ OPTIONS = (
     "metric", "unit", "aggregate", "minus", "rate_over", "within", "above", "below", "equals", "clears", "silent",
     "silent_periods", "stuck", "for",
 )  # fmt: skip
-"""Of a rule, that a template may say. Places, actions and hours are the rule's."""
+"""Options of a rule that a template may set. Places, actions and hours belong to the rule."""
 
 
 class WrittenInput(Section):
@@ -68,7 +68,7 @@ class WrittenTemplate(Section):
 
 
 def as_input(written: WrittenInput) -> Input:
-    """Raises ValueError."""
+    """Convert to an Input. Raises ValueError."""
     low, high = _bound(written.kind, written.low), _bound(written.kind, written.high)
     default: Any = written.default
     if default is not None:
@@ -85,7 +85,7 @@ def _bound(kind: str, value: float | str) -> float:
 
 
 def all_templates(written: Mapping[str, WrittenTemplate]) -> dict[str, Template]:
-    """The shipped ones and those of the file; one of the file's cannot take a shipped name (`check_templates`)."""
+    """Return shipped and custom templates; a custom one cannot take a shipped name (`check_templates`)."""
     return {**{name: _template(one) for name, one in written.items()}, **TEMPLATES}
 
 
@@ -93,7 +93,7 @@ def _template(written: WrittenTemplate) -> Template:
     def make(given: dict[str, Any]) -> dict[str, Any]:
         filled = {option: _filled(value, given) for option, value in written.rule.items()}
         said = {option: value for option, value in filled.items() if value is not None}
-        # Where it watches is for the rule to say; the options are judged as if it had.
+        # The rule sets the places; the options are validated as if it had.
         somewhere = {"places": ["somewhere"]} if "minus" in said else {"zones": ["somewhere"]}
         rule = Rule.model_validate({**said, **somewhere})
         return {name: getattr(rule, name) for name in rule.model_fields_set - somewhere.keys()}
@@ -118,7 +118,7 @@ def _filled(value: Any, given: Mapping[str, Any]) -> Any:
 
 
 def check_templates(written: Mapping[str, WrittenTemplate]) -> Iterator[Finding]:
-    """What is wrong with templates that are right by themselves: options, inputs, and the rule they make."""
+    """Yield the errors across a template: options, inputs, and the rule they make."""
     for name, one in written.items():
         path: Path = ("rule_templates", name)
         if name in TEMPLATES:
@@ -147,7 +147,7 @@ def _options(one: WrittenTemplate, path: Path) -> Iterator[Finding]:
 
 
 def _made(one: WrittenTemplate, path: Path) -> Iterator[Finding]:
-    """With its defaults; an input without one has its lowest value."""
+    """Check the rule made with default inputs; an input without one has its lowest value."""
     inputs = {name: as_input(asked) for name, asked in one.inputs.items()}
     given = {
         name: asked.default

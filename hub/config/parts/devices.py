@@ -1,4 +1,4 @@
-"""The options of devices and of the instances and lines that speak to them."""
+"""Options of devices, and of the instances and lines that read them."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class DeviceKeys(Section):
         description="When it speaks, an id of `schedules`: outside these hours it is absent by design, not silent.",
     )
     report: Annotated[Report, Empty] = Field(
-        default=Report.unsaid(), description="Which of its readings are kept and sent."
+        default=Report.defaults(), description="Which of its readings are kept and sent."
     )
 
 
@@ -138,5 +138,5 @@ class InstanceKeys(Section):
     )
     perimeter: Perimeter | None = Field(default=None, description="For wired buses: who else could reach them.")
     report: Annotated[Report, Empty] = Field(
-        default=Report.unsaid(), description="Which of its readings are kept and sent."
+        default=Report.defaults(), description="Which of its readings are kept and sent."
     )

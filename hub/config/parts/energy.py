@@ -1,4 +1,4 @@
-"""`meter:` of a place, `history:` and `energy:`: what hourly aggregates, drift and reports need to know. Pure."""
+"""Sections `meter:` of a place, `history:` and `energy:`: data for hourly aggregates, drift and reports. Pure."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ class Energy(Section):
     )
 
 
-def built(meter: Meter, timezone: str) -> ModelMeter:
-    """With dates in Unix seconds."""
+def to_meter(meter: Meter, timezone: str) -> ModelMeter:
+    """Convert to the model's meter, with dates in Unix seconds."""
     zone = ZoneInfo(timezone)
     kwh = Decimal(1) if meter.kwh is None and meter.metric == "energy" else meter.kwh
     return ModelMeter(

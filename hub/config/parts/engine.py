@@ -1,4 +1,4 @@
-"""The part `config:` of the file: how this file itself may be changed."""
+"""Section `config:`: how this file itself may be changed."""
 
 from __future__ import annotations
 

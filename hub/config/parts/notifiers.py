@@ -1,5 +1,5 @@
-"""`notifiers:`: who is told of which alerts, and when. What is common to all notifiers; their own options stand beside.
-Pure."""
+"""Section `notifiers:`: recipients of alerts and their times. Options common to all notifiers; their own are beside
+them. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`privacy:`: what happens to which data before anything of it is stored. Pure."""
+"""Section `privacy:`: processing of personal data before anything of it is stored. Pure."""
 
 from __future__ import annotations
 

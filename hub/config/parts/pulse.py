@@ -1,4 +1,4 @@
-"""`pulse:` of a place: which meter the counter there stands for. Pure."""
+"""Section `pulse:` of a place: the meter of a pulse counter. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hub.core.model import Correction as ModelCorrection
 from hub.core.model import Pulse as ModelPulse
 
 UNITS: dict[str, dict[str, Decimal]] = {
-    # metric → by unit: how much of the metric's own unit it is
+    # metric → unit → factor to the metric's own unit
     "water": {"L": Decimal(1), "m3": Decimal(1000)},
     "volume": {"L": Decimal(1), "m3": Decimal(1000)},
     "gas": {"L": Decimal("0.001"), "m3": Decimal(1)},
@@ -90,8 +90,8 @@ class Pulse(Section):
         return self
 
 
-def built(pulse: Pulse, timezone: str) -> ModelPulse:
-    """With amounts in the metric's own unit and dates in Unix seconds."""
+def to_pulse(pulse: Pulse, timezone: str) -> ModelPulse:
+    """Convert to the model's pulse, with amounts in the metric's own unit and dates in Unix seconds."""
     factor, zone = UNITS[pulse.metric][pulse.unit], ZoneInfo(timezone)
     return ModelPulse(
         metric=pulse.metric,

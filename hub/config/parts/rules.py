@@ -1,7 +1,7 @@
-"""`rules:`: what this hub watches by itself. Pure.
+"""Section `rules:`: what this hub watches by itself. Pure.
 
 A rule is one number or state of a place (a series, its rate, its difference to another, or an aggregate of a zone) and
-one test of it. See `hub.config.parts.templates` for the rules that are ready to use.
+one test of it. See `hub.config.parts.templates` for the shipped rules.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from hub.config.values import Duration
 
 TESTS = ("above", "below", "equals", "silent", "silent_periods", "stuck")
 LONGEST = timedelta(days=31)
-OWN = frozenset({"security", "energy_drift", "rule_command"})
-"""Alerts that the hub raises beside the rules of the configuration, by the name that they have in place of a rule's."""
+BUILTIN_ALERTS = frozenset({"security", "energy_drift", "rule_command"})
+"""Names that stand in place of a rule's for alerts that the hub raises beside the configured rules."""
 
 _SERIES = re.compile(r"([a-z0-9][a-z0-9_.-]{0,63})/([a-z][a-z0-9_]{0,63})")
 
 
 def series_of(text: str) -> tuple[str, str]:
-    """`boiler/flow_temperature` → place and metric. Raises ValueError with a sentence."""
+    """Parse `boiler/flow_temperature` into place and metric. Raises ValueError with a sentence."""
     found = _SERIES.fullmatch(text)
     if found is None:
         raise ValueError("expected a series, place/metric, like boiler/flow_temperature")
@@ -132,7 +132,7 @@ class Rule(Section):
         return self.whole()
 
     def whole(self) -> Rule:
-        """Raises ValueError when its options do not go together."""
+        """Return the rule. Raises ValueError when its options do not go together."""
         if self.silent is None and self.silent_periods is None and self.metric is None:
             raise ValueError("say which metric it is about")
         numeric = self.above is not None or self.below is not None

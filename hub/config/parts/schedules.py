@@ -1,7 +1,7 @@
-"""`schedules:`, `calendars:` and `school_years:`: at which hours rules watch. Pure.
+"""Sections `schedules:`, `calendars:` and `school_years:`: hours at which rules watch. Pure.
 
-A day's hours are those of the first that knows it: `exceptions`, `public_holidays`, `school_holidays`, `weekly`.
-What `also_during` names is added to them, what `not_during` names is taken away.
+A day's hours are those of the first that defines it: `exceptions`, `public_holidays`, `school_holidays`, `weekly`.
+`also_during` adds hours, `not_during` removes them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hub.config.field_types import Empty, Id, Section, readable
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_PERIOD = 400
-"""Days."""
+"""Maximum days of a period."""
 
 _DAYS = re.compile(rf"({'|'.join(DAYS)})(?:-({'|'.join(DAYS)}))?")
 _HOURS = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])")
@@ -24,7 +24,7 @@ _YEAR = re.compile(r"(20[0-9]{2})-(20[0-9]{2})")
 
 
 def days_of(text: str) -> tuple[int, ...]:
-    """`mon-fri` → 0 … 4. Raises ValueError with a sentence."""
+    """Parse `mon-fri` into 0 … 4. Raises ValueError with a sentence."""
     found = _DAYS.fullmatch(text)
     if found is None:
         raise ValueError("expected days like mon, sat-sun or mon-fri")
@@ -34,8 +34,8 @@ def days_of(text: str) -> tuple[int, ...]:
 
 
 def hours_of(text: str) -> tuple[int, int]:
-    """`22:00-06:00` → minutes of the day (1320, 360); an end not after its beginning is on the next day. Raises
-    ValueError with a sentence."""
+    """Parse `22:00-06:00` into minutes of the day (1320, 360); an end not after its beginning is on the next day.
+    Raises ValueError with a sentence."""
     found = _HOURS.fullmatch(text)
     if found is None:
         raise ValueError("expected hours like 08:00-12:30; 22:00-06:00 ends on the next day")
@@ -46,7 +46,7 @@ def hours_of(text: str) -> tuple[int, int]:
 
 
 def day_of(text: str) -> date:
-    """`2026-12-24`. Raises ValueError with a sentence."""
+    """Parse `2026-12-24`. Raises ValueError with a sentence."""
     try:
         if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
             raise ValueError(text)
@@ -56,8 +56,8 @@ def day_of(text: str) -> date:
 
 
 def period_of(text: str) -> tuple[date, date]:
-    """`2026-12-19/2027-01-03` → its first and last day; a date alone is a period of one day. Raises ValueError with a
-    sentence."""
+    """Parse `2026-12-19/2027-01-03` into its first and last day; a date alone is a period of one day. Raises ValueError
+    with a sentence."""
     first, slash, last = text.partition("/")
     begin = day_of(first)
     end = day_of(last) if slash else begin
@@ -67,7 +67,7 @@ def period_of(text: str) -> tuple[date, date]:
 
 
 def dates_of(text: str) -> list[date]:
-    """All days of a period."""
+    """Return all days of a period."""
     begin, end = period_of(text)
     return [begin + timedelta(days=step) for step in range((end - begin).days + 1)]
 

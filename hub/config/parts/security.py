@@ -1,4 +1,4 @@
-"""The part `security:` of the file: how many weak signals of a kind, within which time, are an incident."""
+"""Section `security:`: number of weak signals of a kind, within a time, that make an incident."""
 
 from __future__ import annotations
 
@@ -62,5 +62,5 @@ class Security(Section):
         description="An incident is over after so long without a further sign.",
     )
     thresholds: Annotated[Thresholds, Empty] = Field(
-        default=Thresholds.unsaid(), description="How many of a kind are an incident."
+        default=Thresholds.defaults(), description="How many of a kind are an incident."
     )

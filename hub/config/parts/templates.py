@@ -1,7 +1,7 @@
-"""Rules that are ready to use, with what they ask. Pure data.
+"""Shipped rule templates with their inputs. Pure data.
 
 A template names a metric and a test; its inputs are typed, have a unit, bounds and a default. Texts are in English and
-French; {place}, {value} and {limit} stand for what they say.
+French, with the placeholders {place}, {value} and {limit}.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hub.config.values import duration, show_duration
 
 
 class Input(NamedTuple):
-    """What a template asks. `kind`: "number" or "duration" (bounds in seconds), or "metric", one of `words`. A default
+    """Input of a template. `kind`: "number" or "duration" (bounds in seconds), or "metric", one of `words`. A default
     of None means that it may be left out."""
 
     kind: str
@@ -29,7 +29,7 @@ class Input(NamedTuple):
 
 
 class Template(NamedTuple):
-    """`make` turns the inputs into options of a rule."""
+    """A template. `make` turns the inputs into options of a rule."""
 
     en: str
     fr: str
@@ -201,7 +201,7 @@ TEMPLATES: dict[str, Template] = {
 
 
 def read_input(asked: Input, value: Any) -> Any:
-    """A value of the file as the template wants it. Raises ValueError with a sentence."""
+    """Parse a value of the file for the template. Raises ValueError with a sentence."""
     if asked.kind == "duration":
         read = value if isinstance(value, timedelta) else duration(value if isinstance(value, str) else "")
         if not asked.low <= read.total_seconds() <= asked.high:
@@ -220,7 +220,7 @@ def read_input(asked: Input, value: Any) -> Any:
 
 
 def expand(rule: Rule, templates: Mapping[str, Template] = TEMPLATES) -> Rule:
-    """The rule that a template with these inputs stands for; any other as it is. Its inputs were checked."""
+    """Return the rule that a template makes of its checked inputs; any other rule unchanged."""
     if rule.template is None:
         return rule
     template = templates[rule.template]

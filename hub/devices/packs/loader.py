@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from hub.config.field_types import Section
 from hub.config.positions import Finding, Path, Positions, by_place, quoted
-from hub.config.pydantic_findings import nearest, there_are
+from hub.config.pydantic_findings import list_of_known, nearest
 from hub.config.validate import validate
 from hub.core.errors import ConfigError, Problem
 from hub.core.metric_catalogue import METRICS
@@ -320,7 +320,7 @@ def _wrong(keys: PackKeys) -> Iterator[Finding]:
         yield from _values(field.values or {}, known[field.metric], (*at, "values"))
     for number, default in enumerate(keys.default_credentials):
         if default.source not in keys.sources:
-            there = there_are(keys.sources)
+            there = list_of_known(keys.sources)
             wrong = f"there is no source {quoted(default.source)}; {there}"
             yield Finding(("default_credentials", number, "source"), wrong, nearest(default.source, keys.sources))
     if keys.codec.message is None:
@@ -360,7 +360,7 @@ def _strange(vector: VectorKeys, keys: PackKeys, at: Path) -> Iterator[Finding]:
     for option, known in (("source", keys.sources), ("message", keys.messages), ("downlink", keys.downlinks)):
         name = getattr(vector, option)
         if name is not None and name not in known:
-            there = f"; {there_are(known)}" if known else ""
+            there = f"; {list_of_known(known)}" if known else ""
             yield Finding((*at, option), f"there is no {option} {quoted(name)}{there}", nearest(name, known))
     for key in (vector.readings or {}) if keys.part is None else ():
         if key not in metrics:

@@ -94,7 +94,7 @@ _TABLE = (
      "aucune intégration {a} ne tourne : désactivée, ou absente de la configuration"),
     (r"it says nothing within (?P<n>\d+) s", "il ne dit rien en {n} s"),
 )  # fmt: skip
-LONGEST = 600
+MAX_SENTENCE = 600
 """Characters of a sentence: the rest of it is left to the log. What another machine said may stand at its end, a page of
 HTML for instance, and the patterns take time with the square of its length."""
 _PLUGIN = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -111,11 +111,11 @@ def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in table)
 
 
-def trouble(sentence: str) -> tuple[str, str]:
+def translate(sentence: str) -> tuple[str, str]:
     """(in French, what is quoted in English after it); the first is "" where the table has none, the second then the
     whole. `name: what is wrong` as well."""
-    if len(sentence) > LONGEST:
-        sentence = f"{sentence[: LONGEST - 1]}…"
+    if len(sentence) > MAX_SENTENCE:
+        sentence = f"{sentence[: MAX_SENTENCE - 1]}…"
     name, colon, rest = sentence.strip().partition(": ")
     named = bool(colon and _PLUGIN.fullmatch(name))
     said, quoted = _french(rest if named else sentence.strip())
@@ -128,7 +128,7 @@ def trouble(sentence: str) -> tuple[str, str]:
 
 def in_french(sentence: str) -> str:
     """The whole in one line, as far as it is known; `name: what is wrong` too. What is not known stays as it is."""
-    said, quoted = trouble(sentence)
+    said, quoted = translate(sentence)
     return f"{said}{KEPT}: {quoted}" if said and quoted else said or sentence
 
 

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 
 from hub.core.metric_catalogue import METRICS
 from hub.i18n.reasons.table import REASONS
-from hub.i18n.typography import plain_spaces, typeset, with_units
+from hub.i18n.typography import ascii_spaces, typeset, with_units
 
 Words = tuple[str, str]
 """French, English."""
-MOST, LONGEST = 1000, 250
+MAX_REASONS, MAX_WORDS = 1000, 250
 """What one registration may bring: so many reasons, with words of so many characters."""
 _LONGEST_SLUG = 80
 """Characters; `hub.core.counters` cuts what is longer."""
@@ -54,12 +54,12 @@ def words(slug: str, own: Mapping[str, Words] | None = None, others: Mapping[str
     return _printed(_MISTAKEN, slug) if _MISTAKE.fullmatch(slug) else None
 
 
-def wrong(reasons: Mapping[str, Words]) -> str:
+def problem_with(reasons: Mapping[str, Words]) -> str:
     """What is wrong with the words that a plugin brings, "" where they are right."""
     if not isinstance(reasons, Mapping):
         return "`reasons` maps each reason to a pair of words: French, English"
-    if len(reasons) > MOST:
-        return f"{len(reasons)} reasons are more than the {MOST} that one registration may bring"
+    if len(reasons) > MAX_REASONS:
+        return f"{len(reasons)} reasons are more than the {MAX_REASONS} that one registration may bring"
     for slug, said in reasons.items():
         if not (isinstance(slug, str) and _SLUG.fullmatch(slug)):
             return f"{slug!r} is no reason: small letters, digits, '-', '_' and '.', and a '*' only at its end"
@@ -67,8 +67,8 @@ def wrong(reasons: Mapping[str, Words]) -> str:
             isinstance(said, tuple) and len(said) == 2 and all(isinstance(one, str) and one.strip() for one in said)
         ):
             return f"the words of {slug!r} are a pair: French, English"
-        if not all(len(one) <= LONGEST and plain_spaces(one).isprintable() for one in said):
-            return f"the words of {slug!r} are one line of at most {LONGEST} characters, without control characters"
+        if not all(len(one) <= MAX_WORDS and ascii_spaces(one).isprintable() for one in said):
+            return f"the words of {slug!r} are one line of at most {MAX_WORDS} characters, without control characters"
     return ""
 
 

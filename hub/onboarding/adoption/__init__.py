@@ -14,9 +14,17 @@ bulk            Mode recette: bulk adoption by a filter, for some hours
 """
 
 from hub.onboarding.adoption import decided, tables
-from hub.onboarding.adoption.bulk import Recette
-from hub.onboarding.adoption.gate import Gate
-from hub.onboarding.adoption.joining import join
-from hub.onboarding.adoption.service import Service, adopting
+from hub.onboarding.adoption.bulk import BulkAdoptionService
+from hub.onboarding.adoption.gate import QuarantineService
+from hub.onboarding.adoption.joining import merge
+from hub.onboarding.adoption.service import AdoptionService, build_adoption
 
-__all__ = ["Gate", "Recette", "Service", "adopting", "decided", "join", "tables"]
+__all__ = [
+    "AdoptionService",
+    "BulkAdoptionService",
+    "QuarantineService",
+    "build_adoption",
+    "decided",
+    "merge",
+    "tables",
+]

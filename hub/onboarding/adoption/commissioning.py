@@ -19,7 +19,7 @@ from hub.devices.packs import Packs
 from hub.devices.registry import Devices, key_fingerprint
 from hub.history.latest import LatestValues
 from hub.onboarding.adoption import tables
-from hub.onboarding.adoption.device_status import GREEN, REFUSED, UNREAD, Evidence, judge
+from hub.onboarding.adoption.device_status import GREEN, REFUSED, UNREAD, Evidence, device_status
 from hub.pipeline.admission.quarantine import REFUSALS
 from hub.plugin_host.supervisor import QUARANTINED, STOPPED, WAITING, Health
 
@@ -37,7 +37,7 @@ _log = logging.getLogger("hub")
 
 
 @dataclass(slots=True)
-class _Watch:
+class _DeviceWatch:
     """One device under one key. `base`: what was counted of it at its last valid report; `since`: monotonic seconds of
     that, or of the beginning; `joined`: monotonic seconds of a join that no report followed; `unread`: nothing read its
     last report, `unreads`: how many there were."""
@@ -53,7 +53,7 @@ class _Watch:
     unread: bool = False
 
 
-class Commissioning:
+class DeviceMonitor:
     """`heard` is what the store knew; `health` lists the plugins of this hub."""
 
     def __init__(
@@ -73,8 +73,8 @@ class Commissioning:
         self._packs, self._store, self._clock = packs, store, clock
         self._heard = dict(heard)
         self._on_duty = on_duty
-        self._fresh: tables.Heard = {}
-        self._watched: dict[str, _Watch] = {}
+        self._fresh: tables.FirstHeard = {}
+        self._watched: dict[str, _DeviceWatch] = {}
         self._periods: dict[str, float | None] = {}
         self._told = ""
 
@@ -95,7 +95,7 @@ class Commissioning:
             return
         fresh, self._fresh = self._fresh, {}
         try:
-            await tables.hear(self._store, fresh)
+            await tables.store_first_heard(self._store, fresh)
             self._told = ""
         except StorageError as error:
             self._fresh = fresh | self._fresh
@@ -121,7 +121,7 @@ class Commissioning:
         if known is None:
             return {}
         watch = self._look(known)
-        standing = judge(self._evidence(known, watch))
+        standing = device_status(self._evidence(known, watch))
         return {
             "state": standing.state, "why": standing.why, "en": standing.said.en, "fr": standing.said.fr,
             "first_heard": watch.first or None,
@@ -136,13 +136,13 @@ class Commissioning:
         states = [self.standing(device.id)["state"] for device in self._devices]
         return {"devices": len(states), "green": states.count(GREEN)}
 
-    def _look(self, device: Device) -> _Watch:
+    def _look(self, device: Device) -> _DeviceWatch:
         """The device's watch, with its newest report taken in."""
         mark, watch = key_fingerprint(device.key), self._watched.get(device.id)
         report = self._live.last_report(device.id)
         if watch is None or watch.mark != mark:
             known, at = self._heard.get(device.id, (b"", 0.0))
-            watch = self._watched[device.id] = _Watch(
+            watch = self._watched[device.id] = _DeviceWatch(
                 mark,
                 self._counted(device.id),
                 self._clock.monotonic(),
@@ -165,7 +165,7 @@ class Commissioning:
             self._heard[device.id] = self._fresh[device.id] = (mark, watch.first)
         return watch
 
-    def _evidence(self, device: Device, watch: _Watch) -> Evidence:
+    def _evidence(self, device: Device, watch: _DeviceWatch) -> Evidence:
         now = self._clock.monotonic()
         period = self._periods.get(device.pack)
         silence = SILENT_S if watch.spoke else EXPECTED_S
@@ -183,7 +183,7 @@ class Commissioning:
             resting=resting,
         )
 
-    def _refused(self, device: str, watch: _Watch) -> str:
+    def _refused(self, device: str, watch: _DeviceWatch) -> str:
         """The reason why frames were refused since the last valid one. One forged frame does not make a device that
         reports look bad; of one that was never heard, it is all there is."""
         for reason, count in self._counted(device).items():

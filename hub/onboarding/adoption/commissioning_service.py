@@ -21,7 +21,7 @@ from hub.core.errors import HubError
 from hub.core.store import Store
 from hub.onboarding.adoption import commissioning_list, positions, report
 from hub.onboarding.adoption.commissioning_list import MOST, STEPS, CommissioningList, CommissioningRow
-from hub.onboarding.adoption.engine import MOST as TOGETHER
+from hub.onboarding.adoption.engine import MAX_REQUESTS as TOGETHER
 from hub.onboarding.adoption.engine import WRONG, Adoption, Row
 from hub.onboarding.adoption.remedies import GREEN, colour, remedy
 from hub.onboarding.adoption.resolve import ResolutionContext, identify
@@ -103,7 +103,7 @@ class CommissioningService:
         """{by} → {report, body, identity, signature}: see `hub.onboarding.adoption.report`."""
         facts = await self.facts() if self.facts is not None else {}
         shown_now = await self._show({})
-        return report.signed(report.made(shown_now, facts, self._clock.now(), asker(arguments)), self._identity)
+        return report.sign(report.build(shown_now, facts, self._clock.now(), asker(arguments)), self._identity)
 
     async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """→ {began, by, ended, steps, rows, expected, green, pins, positions}. Each row: what `CommissioningRow` holds,

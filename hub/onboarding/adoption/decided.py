@@ -16,7 +16,7 @@ async def load(store: Store) -> list[Decision]:
     return [msgspec.msgpack.decode(body, type=Decision) for (body,) in rows]
 
 
-async def put(store: Store, decision: Decision) -> None:
+async def store_decision(store: Store, decision: Decision) -> None:
     """Remember one, instead of an earlier one about the same filter. Audited. Raises StorageError."""
 
     def work(db: apsw.Connection) -> None:
@@ -29,7 +29,7 @@ async def put(store: Store, decision: Decision) -> None:
     await store.call(work)
 
 
-async def drop(store: Store, what: Filter, at: float, who: str) -> None:
+async def delete_decision(store: Store, what: Filter, at: float, who: str) -> None:
     """Take one back. Audited. Raises StorageError."""
 
     def work(db: apsw.Connection) -> None:

@@ -99,7 +99,7 @@ class Evidence(NamedTuple):
     resting: bool = False
 
 
-def judge(evidence: Evidence) -> DeviceStatus:
+def device_status(evidence: Evidence) -> DeviceStatus:
     """The worst that is true of it."""
     if evidence.plugin:
         said = Text(f"cannot be heard: {evidence.plugin}", f"ne peut être entendu : {in_french(evidence.plugin)}")

@@ -18,16 +18,24 @@ from hub.core.errors import HubError
 from hub.core.model import Device
 from hub.core.store import Store
 from hub.onboarding.adoption import tables
-from hub.onboarding.adoption.joining import Joined, where
-from hub.onboarding.adoption.resolve import Found, Plan, ResolutionContext, agreed, differences, identify, plan
+from hub.onboarding.adoption.joining import MergedDevices, where
+from hub.onboarding.adoption.resolve import (
+    Identified,
+    Plan,
+    ResolutionContext,
+    check_keys_agree,
+    differences,
+    identify,
+    plan,
+)
 from hub.onboarding.adoption.tables import AddedDevices
 from hub.pipeline.pipeline import Pipeline
 from hub.protocol.device_labels import Unreadable
 from hub.protocol.device_labels.device_request import DeviceRequest, checked
 
-MOST = 1000
+MAX_REQUESTS = 1000
 """Wishes in one call."""
-BREATH = 16
+YIELD_AFTER = 16
 """So many at a time, then others have the loop."""
 
 ADDED, CHANGED, ALREADY, KEPT, WRONG = "added", "changed", "already", "kept", "wrong"
@@ -61,7 +69,7 @@ class Adoption:
         *,
         store: Store,
         roll: AddedDevices,
-        joined: Joined,
+        joined: MergedDevices,
         ground: ResolutionContext,
         loaded: Loaded,
         pipeline: Pipeline,
@@ -79,7 +87,7 @@ class Adoption:
         self.blocked: Callable[[str, str, str], str] = lambda device, integration, model: ""
         """Who blocked this device (id, integration, model), in words; "" when nobody did."""
 
-    def reconfigure(self, loaded: Loaded, joined: Joined, ground: ResolutionContext) -> None:
+    def reconfigure(self, loaded: Loaded, joined: MergedDevices, ground: ResolutionContext) -> None:
         """What the configuration says by now. Blocking: looks for lines in its files."""
         self._loaded, self._ground = loaded, ground
         self._shadowed = {device: where(device, loaded) for device in joined.shadowed}
@@ -110,8 +118,8 @@ class Adoption:
     async def add(self, wishes: Sequence[DeviceRequest], *, dry_run: bool, update: bool, by: str) -> list[Row]:
         """Each wish as a device, or what is wrong with it. Those that are right are added all together. Raises HubError
         when they are too many, StorageError when the disk refuses: nothing of this call was done then."""
-        if len(wishes) > MOST:
-            raise HubError(f"at most {MOST} devices at a time")
+        if len(wishes) > MAX_REQUESTS:
+            raise HubError(f"at most {MAX_REQUESTS} devices at a time")
         async with self._turn:
             rows, plans = await self._plan(wishes, update=update)
             if plans and not dry_run:
@@ -125,16 +133,16 @@ class Adoption:
 
     async def keep(self, wishes: Sequence[DeviceRequest], number: int, *, dry_run: bool, by: str) -> list[Row]:
         """Keep what is known of devices that may come, above all their keys. Raises as `add`."""
-        if len(wishes) > MOST:
-            raise HubError(f"at most {MOST} devices at a time")
+        if len(wishes) > MAX_REQUESTS:
+            raise HubError(f"at most {MAX_REQUESTS} devices at a time")
         async with self._turn:
             rows, found = list[Row](), list[DeviceRequest]()
             for wish in wishes:
                 try:
                     found.append(self._keyed(wish, await self._found(wish)))
                 except Unreadable as error:
-                    rows.append(_wrong(wish, wish.device, error))
-            known = await tables.kept(self._store, [one.device for one in found])
+                    rows.append(_error_row(wish, wish.device, error))
+            known = await tables.expected_details(self._store, [one.device for one in found])
             keys = list[DeviceRequest]()
             for one in found:
                 former, newest = known.get(one.device, (None, 0))
@@ -144,19 +152,19 @@ class Adoption:
                 if state == KEPT:
                     keys.append(bare)
             if keys and not dry_run:
-                await tables.keep(self._store, keys, number, self._now(), by)
+                await tables.store_expected(self._store, keys, number, self._now(), by)
                 self._changed()
             return sorted(rows, key=lambda row: row.line)
 
-    async def key_of(self, whom: Found) -> str:
+    async def key_of(self, whom: Identified) -> str:
         """The key of a device that may come, in hexadecimal: its label's, or the inventory's; "" where there is none.
         Raises StorageError, and Unreadable where the two differ."""
-        kept, _ = (await tables.kept(self._store, [whom.device])).get(whom.device, (None, 0))
+        kept, _ = (await tables.expected_details(self._store, [whom.device])).get(whom.device, (None, 0))
         promised = kept.key if kept is not None else ""
-        agreed(whom.label, promised)
+        check_keys_agree(whom.label, promised)
         return whom.label.key.hex() if whom.label is not None and whom.label.key is not None else promised
 
-    def _keyed(self, wish: DeviceRequest, whom: Found) -> DeviceRequest:
+    def _keyed(self, wish: DeviceRequest, whom: Identified) -> DeviceRequest:
         """What is worth keeping of a device that may come. Raises Unreadable."""
         label = whom.label
         key = wish.key or (label.key.hex() if label and label.key else "")
@@ -202,24 +210,24 @@ class Adoption:
         return [{"device": one, "inventory": number, "added": known.get(one) is not None} for one, number in rows]
 
     async def _plan(self, wishes: Sequence[DeviceRequest], *, update: bool) -> tuple[list[Row], list[Plan]]:
-        found: list[Found | Unreadable] = []
+        found: list[Identified | Unreadable] = []
         for wish in wishes:
             try:
                 found.append(await self._found(wish))
             except Unreadable as error:
                 found.append(error)
-        kept = await tables.kept(self._store, [one.device for one in found if isinstance(one, Found)])
+        kept = await tables.expected_details(self._store, [one.device for one in found if isinstance(one, Identified)])
         packs = await self._ground.packs.names()
         taken = {(one.place, one.pack): one.id for one in self._ground.devices if one.pack}
         alike = {one.id.lower(): one.id for one in self._ground.devices}
         rows, plans = list[Row](), dict[str, Plan]()
         for number, (wish, whom) in enumerate(zip(wishes, found, strict=True)):
-            if number % BREATH == 0:
+            if number % YIELD_AFTER == 0:
                 await asyncio.sleep(0)
             try:
                 if isinstance(whom, Unreadable):
                     raise whom
-                _itself(whom.device, alike)
+                _check_capitals(whom.device, alike)
                 former = plans.get(whom.device)
                 base = former.device if former else self._ground.devices.get(whom.device)
                 one = plan(
@@ -232,15 +240,15 @@ class Adoption:
                 )
                 state = self._judge(one, base, update=update)
                 if state != ALREADY:
-                    _alone(one.device, taken)
+                    _check_free_place(one.device, taken)
                     plans[whom.device] = one
                     alike[whom.device.lower()] = whom.device
                 rows.append(self._row(wish.line, one, state))
             except Unreadable as error:
-                rows.append(_wrong(wish, whom.device if isinstance(whom, Found) else wish.device, error))
+                rows.append(_error_row(wish, whom.device if isinstance(whom, Identified) else wish.device, error))
         return rows, list(plans.values())
 
-    async def _found(self, wish: DeviceRequest) -> Found:
+    async def _found(self, wish: DeviceRequest) -> Identified:
         try:
             return await identify(wish, self._ground)
         finally:
@@ -331,7 +339,7 @@ class Adoption:
         return self._clock.now()
 
 
-def _itself(device: str, alike: dict[str, str]) -> None:
+def _check_capitals(device: str, alike: dict[str, str]) -> None:
     """The configuration knows no capitals in ids: beside one that differs in them alone this would rest from the next
     start on; `alike`: id in small letters → as it is known."""
     if (known := alike.get(device.lower(), device)) != device:
@@ -343,7 +351,7 @@ def _itself(device: str, alike: dict[str, str]) -> None:
         )
 
 
-def _alone(device: Device, taken: dict[tuple[str, str], str]) -> None:
+def _check_free_place(device: Device, taken: dict[tuple[str, str], str]) -> None:
     """Two devices of one kind at one place would write one series; `taken`: place and pack → who has it."""
     if device.pack and (twin := taken.setdefault((device.place, device.pack), device.id)) != device.id:
         raise Unreadable(
@@ -354,7 +362,7 @@ def _alone(device: Device, taken: dict[tuple[str, str], str]) -> None:
         )
 
 
-def _wrong(wish: DeviceRequest, device: str, error: Unreadable) -> Row:
+def _error_row(wish: DeviceRequest, device: str, error: Unreadable) -> Row:
     return Row(
         line=wish.line, device=device, state=WRONG, place=wish.place, column=error.column, en=error.detail, fr=error.fr
     )

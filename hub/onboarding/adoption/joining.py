@@ -13,11 +13,11 @@ from typing import NamedTuple
 from hub.config.instances import Models
 from hub.config.load import Loaded
 from hub.core.model import Device, Place
-from hub.onboarding.adoption.resolve import settled
+from hub.onboarding.adoption.resolve import with_settings
 from hub.onboarding.adoption.tables import AddedDevices
 
 
-class Joined(NamedTuple):
+class MergedDevices(NamedTuple):
     """`devices` and `places` to admit beside the configuration's; `shadowed`: devices that it names too; `stray`:
     places whose zone it does not have any more."""
 
@@ -27,9 +27,9 @@ class Joined(NamedTuple):
     stray: list[Place]
 
 
-def join(
+def merge(
     roll: AddedDevices, loaded: Loaded, replaced: Mapping[str, tuple[str, bytes | None]], models: Models
-) -> Joined:
+) -> MergedDevices:
     """`replaced`: former device → the one that stands there now, and its key."""
     kinds = {instance.name: instance.type for instance in loaded.integrations}
     configured = {name.lower() for device in loaded.devices for name in _line(device.id, replaced)}
@@ -39,10 +39,10 @@ def join(
         if device.id.lower() in configured:
             shadowed.append(device.id)
         else:
-            devices.append(settled(device, kinds.get(device.integration, ""), models))
+            devices.append(with_settings(device, kinds.get(device.integration, ""), models))
     places = [place for place in roll.places.values() if place.id not in known]
     zones = loaded.config.zones
-    return Joined(devices, places, shadowed, [place for place in places if place.zone not in zones])
+    return MergedDevices(devices, places, shadowed, [place for place in places if place.zone not in zones])
 
 
 def _line(device: str, replaced: Mapping[str, tuple[str, bytes | None]]) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from hub.config.instances import Models
 from hub.config.load import Loaded
 from hub.core.store import Store
-from hub.onboarding.adoption.joining import Joined, join, where
+from hub.onboarding.adoption.joining import MergedDevices, merge, where
 from hub.onboarding.adoption.resolve import refusal
 from hub.onboarding.adoption.tables import AddedDevices, load
 
@@ -43,7 +43,7 @@ def adopted(store: Path, store_key: bytes, loaded: Loaded, models: Models) -> tu
     return len(roll.devices), sorted(wrong)
 
 
-async def _read(path: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[AddedDevices, Joined]:
+async def _read(path: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[AddedDevices, MergedDevices]:
     with tempfile.TemporaryDirectory(prefix="ilot-check-") as scratch:
         for suffix in ("-journal", ""):  # the journal takes back what of a change is in the file already
             source = path.with_name(path.name + suffix)
@@ -54,4 +54,4 @@ async def _read(path: Path, store_key: bytes, loaded: Loaded, models: Models) ->
             roll, replaced = await load(store), await store.replaced()
         finally:
             await store.close()
-    return roll, join(roll, loaded, replaced, models)
+    return roll, merge(roll, loaded, replaced, models)

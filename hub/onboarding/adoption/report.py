@@ -22,7 +22,7 @@ LABEL = b"ilot/commissioning/1\0"
 FORMAT = "ilot-commissioning/1"
 
 
-def made(shown: dict[str, Any], facts: dict[str, Any], at: float, by: str) -> dict[str, Any]:
+def build(shown: dict[str, Any], facts: dict[str, Any], at: float, by: str) -> dict[str, Any]:
     """`shown` as `roster.show` answers, `facts` what the hub says of itself; `signals` in them: device → how it is
     heard."""
     signals = facts.get("signals", {})
@@ -41,7 +41,7 @@ def made(shown: dict[str, Any], facts: dict[str, Any], at: float, by: str) -> di
 ROW = ("n", "device", "label", "name", "place", "zone", "colour", "state", "why", "fr", "en", "first_heard", "how")
 
 
-def signed(report: dict[str, Any], identity: ed25519.Ed25519PrivateKey) -> dict[str, Any]:
+def sign(report: dict[str, Any], identity: ed25519.Ed25519PrivateKey) -> dict[str, Any]:
     """{report, body, identity, signature}: `body` is the text that is signed, the others hexadecimal."""
     body = msgspec.json.encode(report)
     return {
@@ -50,7 +50,7 @@ def signed(report: dict[str, Any], identity: ed25519.Ed25519PrivateKey) -> dict[
     }  # fmt: skip
 
 
-def verified(answer: dict[str, Any]) -> dict[str, Any]:
+def verify(answer: dict[str, Any]) -> dict[str, Any]:
     """The report that was signed. Raises AuthFailed when it was altered, or names a hub that did not sign it."""
     try:
         body, identity = str(answer["body"]).encode(), bytes.fromhex(answer["identity"])

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from hub.config.instances import Models
 from hub.config.positions import Finding, dotted
-from hub.config.pydantic_findings import nearest, one_of, there_are
+from hub.config.pydantic_findings import list_of_known, nearest, one_of
 from hub.config.validate import validate
 from hub.core.model import PLACE_ID, Device, Place
 from hub.devices.packs import Packs
@@ -21,7 +21,7 @@ from hub.protocol.device_labels import Label, Unreadable, kinds, meters, pairs, 
 from hub.protocol.device_labels.device_request import DeviceRequest, checked
 
 
-class Found(NamedTuple):
+class Identified(NamedTuple):
     """Whom a wish means. `label` is None where none was given."""
 
     device: str
@@ -54,7 +54,7 @@ class ResolutionContext(NamedTuple):
     sites: frozenset[str] = frozenset()
 
 
-async def identify(wish: DeviceRequest, ground: ResolutionContext) -> Found:
+async def identify(wish: DeviceRequest, ground: ResolutionContext) -> Identified:
     """Raises Unreadable."""
     label, recognised = None, Recognised()
     if wish.label:
@@ -75,7 +75,7 @@ async def identify(wish: DeviceRequest, ground: ResolutionContext) -> Found:
             "aucun appareil n'est nommé : donnez son identifiant ou le texte de son étiquette",
             "device",
         )
-    return Found(_whole(device, ground), label, recognised)
+    return Identified(_complete_meter_id(device, ground), label, recognised)
 
 
 async def _read(text: str, packs: Packs) -> tuple[Label, Recognised]:
@@ -93,7 +93,7 @@ async def _read(text: str, packs: Packs) -> tuple[Label, Recognised]:
     return label, recognised
 
 
-def _whole(device: str, ground: ResolutionContext) -> str:
+def _complete_meter_id(device: str, ground: ResolutionContext) -> str:
     """A meter of which only maker and number are known is the one of these that was heard."""
     if not device.startswith("mbus:") or meters.whole(device) or meters.read(device) is None:
         return device
@@ -112,7 +112,7 @@ def _whole(device: str, ground: ResolutionContext) -> str:
 
 def plan(
     wish: DeviceRequest,
-    found: Found,
+    found: Identified,
     ground: ResolutionContext,
     packs: Iterable[str],
     *,
@@ -163,7 +163,7 @@ def plan(
     return Plan(device, msgspec.structs.replace(device, settings=stored), made, key_from, perhaps)
 
 
-def settled(device: Device, kind: str, models: Models) -> Device:
+def with_settings(device: Device, kind: str, models: Models) -> Device:
     """A stored device with its settings as its integration's model has them; as they are where it refuses them."""
     try:
         settings, _ = _settings(kind, device.settings, models, device.pack)
@@ -208,8 +208,8 @@ _SPOKEN = {kind for known in kinds.KINDS.values() for kind in known.types}
 def _integration(given: str, device: str, ground: ResolutionContext) -> str:
     if given:
         if given not in ground.instances:
-            there = there_are(ground.instances) if ground.instances else "there is none"
-            meant, fr = _meant(given, ground.instances)
+            there = list_of_known(ground.instances) if ground.instances else "there is none"
+            meant, fr = _suggestion(given, ground.instances)
             raise Unreadable(
                 "integration",
                 f"there is no integration {given!r}; {there}{meant}",
@@ -261,7 +261,7 @@ def _place(wish: DeviceRequest, known: DeviceRequest, ground: ResolutionContext)
                 "zone",
             )
         return name, None
-    meant, fr = _meant(name, [one.id for one in ground.places])
+    meant, fr = _suggestion(name, [one.id for one in ground.places])
     if not PLACE_ID.fullmatch(name):
         raise Unreadable(
             "place-id",
@@ -277,7 +277,7 @@ def _place(wish: DeviceRequest, known: DeviceRequest, ground: ResolutionContext)
             "place",
         )
     if zone not in ground.zones:
-        meant, fr = _meant(zone, ground.zones)
+        meant, fr = _suggestion(zone, ground.zones)
         raise Unreadable(
             "no-such-zone",
             f"there is no zone {zone!r} in the configuration{meant}",
@@ -287,7 +287,7 @@ def _place(wish: DeviceRequest, known: DeviceRequest, ground: ResolutionContext)
     return name, Place(id=name, site=ground.zones[zone], zone=zone, role=wish.role or known.role)
 
 
-def agreed(label: Label | None, key: str) -> None:
+def check_keys_agree(label: Label | None, key: str) -> None:
     """Whether a label holds the key that an inventory promised (hexadecimal), where both hold one: another label is
     soon stuck over the maker's. Raises Unreadable."""
     if label is not None and label.key is not None and key and bytes.fromhex(key) != label.key:
@@ -313,7 +313,7 @@ def _key(wish: DeviceRequest, label: Label | None, known: DeviceRequest, *, prom
         return bytes.fromhex(wish.key), "row"
     if label is not None and label.key is not None:
         if promised:
-            agreed(label, known.key)
+            check_keys_agree(label, known.key)
         return label.key, "label"
     return (bytes.fromhex(known.key), "inventory") if known.key else (None, "")  # or as the device has it now
 
@@ -330,7 +330,7 @@ def _pack(given: str, recognised: Recognised, packs: Iterable[str]) -> tuple[str
     if not given:
         return (recognised.packs[0], ()) if recognised.packs else ("", recognised.perhaps)
     if given not in packs:
-        meant, fr = _meant(given, packs)
+        meant, fr = _suggestion(given, packs)
         raise Unreadable(
             "pack",
             f"there is no pack {given!r}; `ilot pack list` shows them{meant}",
@@ -340,7 +340,7 @@ def _pack(given: str, recognised: Recognised, packs: Iterable[str]) -> tuple[str
     return given, ()
 
 
-def _meant(word: str, known: Iterable[str]) -> tuple[str, str]:
+def _suggestion(word: str, known: Iterable[str]) -> tuple[str, str]:
     """What it may have been meant to be, in English and in French; "" when nothing is like it."""
     near = nearest(word, known)
     return (f"; did you mean {near}?", f" ; vouliez-vous dire {near} ?") if near else ("", "")

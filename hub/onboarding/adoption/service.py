@@ -22,11 +22,11 @@ from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
 from hub.identity.keys import HubKeys
-from hub.onboarding.adoption.commissioning import Commissioning
+from hub.onboarding.adoption.commissioning import DeviceMonitor
 from hub.onboarding.adoption.commissioning_service import CommissioningService
-from hub.onboarding.adoption.engine import MOST, Adoption, Row
-from hub.onboarding.adoption.joining import Joined
-from hub.onboarding.adoption.resolve import Found, ResolutionContext, identify
+from hub.onboarding.adoption.engine import MAX_REQUESTS, Adoption, Row
+from hub.onboarding.adoption.joining import MergedDevices
+from hub.onboarding.adoption.resolve import Identified, ResolutionContext, identify
 from hub.onboarding.adoption.tables import AddedDevices
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.pipeline.pipeline import Pipeline
@@ -37,13 +37,13 @@ from hub.protocol.documents import inventory
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
-class Service:
+class AdoptionService:
     """`root` is the pinned fingerprint of the owner's root."""
 
     def __init__(
         self,
         adoption: Adoption,
-        commissioning: Commissioning,
+        commissioning: DeviceMonitor,
         ground: ResolutionContext,
         clock: Clock,
         *,
@@ -66,7 +66,7 @@ class Service:
         self._adoption, self._commissioning, self._ground, self._clock = adoption, commissioning, ground, clock
         self._hub, self._root, self._keys = hub, root, hub_keys
 
-    async def reconfigure(self, loaded: Loaded, joined: Joined) -> None:
+    async def reconfigure(self, loaded: Loaded, joined: MergedDevices) -> None:
         """What the configuration says by now."""
         self._ground = self._ground._replace(
             instances={one.name: one.type for one in loaded.integrations},
@@ -77,7 +77,7 @@ class Service:
         await asyncio.to_thread(self._adoption.reconfigure, loaded, joined, self._ground)
 
     def standing(self, device: str) -> dict[str, Any]:
-        """How a device stands: see `Commissioning.standing`; `adopted`: a command added it."""
+        """How a device stands: see `DeviceMonitor.standing`; `adopted`: a command added it."""
         return {**self._commissioning.standing(device), "adopted": self._adoption.added(device)}
 
     def status(self) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Service:
 
     async def _label(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{label} → what it says and what is known of its device; never the key itself. Raises HubError."""
-        found: Found = await identify(DeviceRequest(label=str(arguments.get("label", ""))), self._ground)
+        found: Identified = await identify(DeviceRequest(label=str(arguments.get("label", ""))), self._ground)
         label = found.label
         return {
             "device": found.device, "form": label.form if label else "", "model": label.model if label else "",
@@ -161,10 +161,10 @@ class Service:
         rows = list[Row]()
         placed = [wish for wish in devices if wish.place]
         others = [wish for wish in devices if not wish.place]
-        for start in range(0, len(others), MOST):
-            rows += await self._adoption.keep(others[start : start + MOST], number, dry_run=dry_run, by=by)
-        for start in range(0, len(placed), MOST):
-            rows += await self._adoption.add(placed[start : start + MOST], dry_run=dry_run, update=False, by=by)
+        for start in range(0, len(others), MAX_REQUESTS):
+            rows += await self._adoption.keep(others[start : start + MAX_REQUESTS], number, dry_run=dry_run, by=by)
+        for start in range(0, len(placed), MAX_REQUESTS):
+            rows += await self._adoption.add(placed[start : start + MAX_REQUESTS], dry_run=dry_run, update=False, by=by)
         return {
             "number": number, "owner": sealed.head.owner, "made": sealed.head.made,
             "rows": msgspec.to_builtins(sorted(rows, key=lambda row: row.line)),
@@ -178,11 +178,11 @@ class Service:
         return {"hub": self._hub, "card": inventory.make_card(self._keys.identity, key.public).decode()}
 
 
-def adopting(
+def build_adoption(
     *,
     store: Store,
     roll: AddedDevices,
-    joined: Joined,
+    joined: MergedDevices,
     loaded: Loaded,
     models: Models,
     devices: Devices,
@@ -198,9 +198,9 @@ def adopting(
     enrolled: tuple[str, str],
     hub_keys: HubKeys,
     on_duty: Callable[[Device], bool] = lambda device: True,
-) -> Service:
+) -> AdoptionService:
     """The parts of adoption in one hub, wired. `enrolled`: its id, and the fingerprint of its owner's root in hex."""
-    commissioning = Commissioning(
+    commissioning = DeviceMonitor(
         devices=devices,
         live=live,
         counts=counts,
@@ -239,7 +239,7 @@ def adopting(
         changed=changed,
     )
     hub, root = enrolled
-    return Service(
+    return AdoptionService(
         adoption, commissioning, ground, clock, hub=hub, root=bytes.fromhex(root), hub_keys=hub_keys, store=store
     )
 

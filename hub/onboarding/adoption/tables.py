@@ -16,7 +16,7 @@ from hub.core.model import Device, Place
 from hub.core.store import Store, audit, given_keys
 from hub.protocol.device_labels.device_request import DeviceRequest
 
-Heard = dict[str, tuple[bytes, float]]
+FirstHeard = dict[str, tuple[bytes, float]]
 """Device → the mark of the key under which it was first heard, and when (Unix seconds, 0: before any sure clock)."""
 
 
@@ -25,21 +25,21 @@ class AddedDevices(msgspec.Struct, kw_only=True):
 
     devices: dict[str, Device] = {}
     places: dict[str, Place] = {}
-    heard: Heard = {}
+    heard: FirstHeard = {}
 
 
 async def load(store: Store) -> AddedDevices:
     """Raises StorageError."""
-    return await store.call(_roll)
+    return await store.call(_added_devices)
 
 
 async def load_with_keys(store: Store) -> tuple[AddedDevices, dict[str, tuple[bytes, bytes]]]:
     """The roll, and the keys given by command (`Store.keys`), as of one moment: between two looks a device may be
     given another key, or be adopted, and what was read first would take that back. Raises StorageError."""
-    return await store.call(lambda db: (_roll(db), given_keys(db)))
+    return await store.call(lambda db: (_added_devices(db), given_keys(db)))
 
 
-def _roll(db: apsw.Connection) -> AddedDevices:
+def _added_devices(db: apsw.Connection) -> AddedDevices:
     devices = db.execute("SELECT body FROM adopted ORDER BY at, id")
     places = db.execute("SELECT body FROM places ORDER BY id")
     heard = db.execute("SELECT device, mark, at FROM heard")
@@ -87,7 +87,7 @@ async def remove(store: Store, line: Sequence[str], at: float, who: str) -> None
     await store.call(work)
 
 
-async def keep(store: Store, wishes: Sequence[DeviceRequest], number: int, at: float, who: str) -> None:
+async def store_expected(store: Store, wishes: Sequence[DeviceRequest], number: int, at: float, who: str) -> None:
     """Keep what is known of devices that may come: keys, and whatever else an inventory says. `number` is the
     inventory's: one with a lower number changes nothing. Raises StorageError."""
 
@@ -105,7 +105,7 @@ async def keep(store: Store, wishes: Sequence[DeviceRequest], number: int, at: f
     await store.call(work)
 
 
-async def kept(store: Store, devices: Iterable[str]) -> dict[str, tuple[DeviceRequest, int]]:
+async def expected_details(store: Store, devices: Iterable[str]) -> dict[str, tuple[DeviceRequest, int]]:
     """What is kept of these devices, with the number of the inventory. Raises StorageError."""
     wanted = list(devices)
 
@@ -121,7 +121,7 @@ async def expected(store: Store) -> list[tuple[str, int]]:
     return await store.call(lambda db: list(db.execute("SELECT id, number FROM inventory ORDER BY id")))
 
 
-async def hear(store: Store, heard: Heard) -> None:
+async def store_first_heard(store: Store, heard: FirstHeard) -> None:
     """Remember when devices were first heard. Raises StorageError."""
 
     def work(db: apsw.Connection) -> None:

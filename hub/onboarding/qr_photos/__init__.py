@@ -21,15 +21,15 @@ from hub.core.nesting import shallow_json
 
 MOST_BYTES = 8 << 20
 ANSWER_S = 15.0
-MOST = 16
+MAX_CODES = 16
 """Codes of one photograph."""
 _ANSWER = 64 << 10
 
 
-class Found(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PhotoResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the worker says: the texts of the codes, or a reason why the picture cannot be read."""
 
-    texts: Annotated[list[str], msgspec.Meta(max_length=MOST)] = []
+    texts: Annotated[list[str], msgspec.Meta(max_length=MAX_CODES)] = []
     reason: Literal["", "photo-pixels", "photo-unreadable"] = ""
 
 
@@ -60,7 +60,7 @@ async def codes(photo: bytes) -> list[str]:
         raise NotReady(f"the process that reads photographs cannot be started: {error}") from error
     try:
         async with asyncio.timeout(ANSWER_S):
-            answer = await _answered(process, photo)
+            answer = await _exchange(process, photo)
     except TimeoutError:
         raise DecodeError("photo-time", f"nothing was found in it within {ANSWER_S:.0f} s") from None
     finally:
@@ -68,7 +68,7 @@ async def codes(photo: bytes) -> list[str]:
             process.kill()
         await process.wait()
     try:
-        found = msgspec.json.decode(shallow_json(answer), type=Found)
+        found = msgspec.json.decode(shallow_json(answer), type=PhotoResult)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise DecodeError("photo-crash", "the process that reads photographs died of this one") from None
     if found.reason:
@@ -76,7 +76,7 @@ async def codes(photo: bytes) -> list[str]:
     return found.texts
 
 
-async def _answered(process: asyncio.subprocess.Process, photo: bytes) -> bytes:
+async def _exchange(process: asyncio.subprocess.Process, photo: bytes) -> bytes:
     """What it says to this photograph, as far as _ANSWER bytes: one that a photograph has taken over says no more."""
     assert process.stdin is not None  # noqa: S101 - it was started with pipes
     assert process.stdout is not None  # noqa: S101

@@ -36,7 +36,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from hub.config.source import survey
+from hub.config.source import read_all
 from hub.config.state_dir import named_in
 from hub.core import store as stores
 from hub.core.clock import SystemClock
@@ -397,7 +397,7 @@ def _checked(contents: backup.Contents, head: backup.Head, kid: bytes) -> tuple[
 
 def _stick(contents: backup.Contents, config_dir: Path) -> Path | None:
     """Return `backup.directory` of its configuration if it exists now, else None."""
-    found = survey(config_dir / contents.config, contents.files).data
+    found = read_all(config_dir / contents.config, contents.files).data
     part = found.get("backup") if isinstance(found, dict) else None
     named = part.get("directory") if isinstance(part, dict) else None
     path = config_dir / named if isinstance(named, str) and named else None

@@ -12,9 +12,9 @@ from hub.config import history, last_good
 from hub.config.differences import REMOVED, Differences, differences
 from hub.config.history import APPLIED, FOUND, REFUSED, Change, History, write_texts
 from hub.config.instances import Models
-from hub.config.last_good import Kept
+from hub.config.last_good import LastGoodStore
 from hub.config.load import Loaded
-from hub.config.proposals import Proposed, judge
+from hub.config.proposals import Proposal, load_proposal
 from hub.config.source import digests
 from hub.core.actor import asker
 from hub.core.clock import Clock
@@ -52,7 +52,7 @@ class ChangeRunner:
         running: Loaded,
         problems: list[str],
         *,
-        kept: Kept,
+        kept: LastGoodStore,
         history: History,
         models: Models,
         clock: Clock,
@@ -65,7 +65,7 @@ class ChangeRunner:
         self.running, self._problems, self._path = running, problems, running.path
         self._kept, self._history, self._models, self._clock = kept, history, models, clock
         self._reload, self._stands, self._audit, self._changed = reload, stands, audit, changed
-        self.before: tuple[Loaded, Proposed, Change] | None = None
+        self.before: tuple[Loaded, Proposal, Change] | None = None
         self.unconfirmed = asyncio.Event()  # set with `before`
         self.what, self.stage, self.said, self.lost = APPLIED, "", said, ""
         self._until, self._origin = 0.0, ""
@@ -76,7 +76,7 @@ class ChangeRunner:
         return None if self.before is None else max(0.0, self._until - self._clock.monotonic())
 
     async def carry_out(
-        self, proposed: Proposed, new: Loaded, found: Differences, arguments: dict[str, Any], what: str
+        self, proposed: Proposal, new: Loaded, found: Differences, arguments: dict[str, Any], what: str
     ) -> dict[str, Any]:
         """Carry a change out; return its result for the call. See `hub.operations.config_changes`."""
         confirm_s = confirm_seconds(arguments, new.config.config.confirm.total_seconds())
@@ -154,7 +154,7 @@ class ChangeRunner:
                 return ""
             await self._clock.sleep(POLL_S)
 
-    async def commit(self, new: Loaded, proposed: Proposed, change: Change, what: str) -> None:
+    async def commit(self, new: Loaded, proposed: Proposal, change: Change, what: str) -> None:
         try:
             await asyncio.to_thread(self._remember, new, proposed, change, what)
         except StorageError as error:  # the change runs all the same, and its files are written
@@ -166,14 +166,14 @@ class ChangeRunner:
         self._changed()
         _log.info("a change of the configuration is kept; `ilot config log` shows who made it")
 
-    def _remember(self, new: Loaded, proposed: Proposed, change: Change, what: str) -> None:
+    def _remember(self, new: Loaded, proposed: Proposal, change: Change, what: str) -> None:
         history.end(self._kept)
         self._history.add(
             proposed.texts, author=change.author, reason=change.reason, at=change.at, what=what, detail=""
         )
         last_good.remember(self._kept, new)
 
-    async def take_back(self, old: Loaded, proposed: Proposed, change: Change, why: str) -> dict[str, Any]:
+    async def take_back(self, old: Loaded, proposed: Proposal, change: Change, why: str) -> dict[str, Any]:
         """Undo a change; return its result for the call."""
         self.stage = RETURNING
         _log.warning("a change of the configuration is taken back; `ilot config log` says why")
@@ -214,10 +214,10 @@ class ChangeRunner:
             self.said = f"a change of the configuration ({what}) is missing in the audit log: {error}"
             _log.error("%s", self.said)
 
-    async def _tried(self, proposed: Proposed, old: Loaded) -> Loaded:
+    async def _tried(self, proposed: Proposal, old: Loaded) -> Loaded:
         """Return the configuration that a failed reload was applying."""
         try:
-            return await asyncio.to_thread(judge, self._path, proposed, self._models)
+            return await asyncio.to_thread(load_proposal, self._path, proposed, self._models)
         except ConfigError:
             return old
 

@@ -10,9 +10,9 @@ from typing import Any
 from hub.config.differences import Differences, differences
 from hub.config.history import APPLIED, FOUND, ROLLED_BACK, History
 from hub.config.instances import Models
-from hub.config.last_good import Kept
+from hub.config.last_good import LastGoodStore
 from hub.config.load import Loaded
-from hub.config.proposals import Proposed, diff, judge, propose
+from hub.config.proposals import Proposal, diff, load_proposal, propose
 from hub.config.source import contents, unchanged
 from hub.core.actor import asker
 from hub.core.clock import Clock
@@ -49,7 +49,7 @@ class ConfigChanger:
         running: Loaded,
         problems: list[str],
         *,
-        kept: Kept,
+        kept: LastGoodStore,
         models: Models,
         clock: Clock,
         reload: Reload,
@@ -200,7 +200,7 @@ class ConfigChanger:
             if not dry_run:
                 self._may_change()
             proposed = await self._look.proposed(arguments)
-            new = await asyncio.to_thread(judge, self._path, proposed, self._models)
+            new = await asyncio.to_thread(load_proposal, self._path, proposed, self._models)
             found = differences(self._do.running, new)
             plan = self._plan(proposed, found, new)
             if not proposed.written and not found:
@@ -230,14 +230,14 @@ class ConfigChanger:
         async with self._turn:
             self._not_busy()
             now = await asyncio.to_thread(propose, self._path, {}, self._look.texts_of)
-            new = await asyncio.to_thread(judge, self._path, now, self._models)
+            new = await asyncio.to_thread(load_proposal, self._path, now, self._models)
             found = differences(self._do.running, new)
             before = {}
             if new.files != self._do.running.files:
                 before = await asyncio.to_thread(self._look.former, new)
             # The files are written already: the former ones are those of the running configuration.
             written = {name: text for name, text in now.texts.items() if before.get(name) != text}
-            proposed = Proposed(
+            proposed = Proposal(
                 before=before,
                 texts=now.texts,
                 written=written if before else {},
@@ -291,7 +291,7 @@ class ConfigChanger:
 
     # implementation
 
-    def _plan(self, proposed: Proposed, found: Differences, new: Loaded) -> dict[str, Any]:
+    def _plan(self, proposed: Proposal, found: Differences, new: Loaded) -> dict[str, Any]:
         return {
             "diff": proposed.diff, "base": proposed.base, "digest": proposed.digest, "files": list(proposed.written),
             "instances": [{"kind": one.kind, "name": one.name, "how": one.how} for one in found.instances],

@@ -15,8 +15,8 @@ from hub.config.history import REFUSED, History
 from hub.config.instances import Models
 from hub.config.load import Loaded
 from hub.config.positions import dotted
-from hub.config.proposals import Proposed, diff, judge, lying_there, propose
-from hub.config.source import as_asked, contents, digest, digests, read, unchanged
+from hub.config.proposals import Proposal, current_texts, diff, load_proposal, propose
+from hub.config.source import contents, digest, digests, includes_unchanged, read, unchanged
 from hub.core.errors import ConfigError, HubError, Problem
 from hub.operations.config_changes.results import PLANNED
 from hub.operations.config_changes.validation import FileValidator
@@ -71,7 +71,7 @@ class ConfigInspector:
                 meant = forms.edits(shown, arguments["filled"]) if "filled" in arguments else []
             except KeyError:
                 raise ConfigError(f"no form shows {'.'.join(at)}; edit the text") from None
-            except forms.Unfit as error:
+            except forms.InvalidInput as error:
                 raise ConfigError([Problem(why, dotted((*at, name))) for name, why in error.found.items()]) from None
             return {"form": msgspec.to_builtins(shown), "digest": digest, "edits": meant}
 
@@ -80,7 +80,7 @@ class ConfigInspector:
     def _said(self) -> tuple[Any, str]:
         """Return the current contents of the files, and their digest. Raises ConfigError."""
         running = self._running()
-        if running.asked and as_asked(self._path, running.asked):
+        if running.asked and includes_unchanged(self._path, running.asked):
             return running.data, running.digest
         source = read(self._path)
         if source.problems:
@@ -91,13 +91,13 @@ class ConfigInspector:
         """Answer {files | edits | revision} with {ok, problems}."""
         try:
             proposed = await self.proposed(arguments)
-            await asyncio.to_thread(judge, self._path, proposed, self._models)
+            await asyncio.to_thread(load_proposal, self._path, proposed, self._models)
         except ConfigError as error:
             return {"ok": False, "problems": [asdict(problem) for problem in error.problems]}
         return {"ok": True, "problems": []}
 
     def _version(self, name: str) -> dict[str, bytes]:
-        return self._history.texts(self._history.find(name)) if name else lying_there(self._path)
+        return self._history.texts(self._history.find(name)) if name else current_texts(self._path)
 
     def _running_texts(self) -> dict[str, bytes]:
         if unchanged(self._path, self._running().files):
@@ -129,7 +129,7 @@ class ConfigInspector:
         ]
         return {"revisions": shown, "running": self._running().digest}
 
-    async def proposed(self, arguments: dict[str, Any]) -> Proposed:
+    async def proposed(self, arguments: dict[str, Any]) -> Proposal:
         return await asyncio.to_thread(propose, self._path, arguments, self.texts_of)
 
     def texts_of(self, revision: str) -> dict[str, bytes]:
@@ -141,7 +141,7 @@ class ConfigInspector:
             both = [str(arguments["against"]), str(arguments.get("revision") or "")]
             texts = [await asyncio.to_thread(self._version, name) for name in both]
             return {"diff": diff(*texts), "state": PLANNED}
-        now = await asyncio.to_thread(lying_there, self._path)
+        now = await asyncio.to_thread(current_texts, self._path)
         before = await asyncio.to_thread(self._running_texts)
         return {"diff": diff(before, now), "state": PLANNED}
 

@@ -17,11 +17,11 @@ from typing import NamedTuple
 from hub.config import secrets
 from hub.config.build import build
 from hub.config.instances import Models
-from hub.config.load import Loaded, judged
+from hub.config.load import Loaded, validated
 from hub.config.positions import Finding
 from hub.config.positions import Path as At
 from hub.config.secrets import Vault, reveal
-from hub.config.source import as_asked, contents, digest, digests, survey
+from hub.config.source import contents, digest, digests, includes_unchanged, read_all
 from hub.core.errors import ConfigError, Problem
 
 
@@ -56,7 +56,7 @@ class FileValidator:
 
     def _again(self, around: Hashable) -> ValidationResult | None:
         known = self._known
-        if known is None or known.around != around or not as_asked(self._path, known.asked):
+        if known is None or known.around != around or not includes_unchanged(self._path, known.asked):
             return None
         try:
             texts = contents(self._path, known.names)
@@ -68,7 +68,7 @@ class FileValidator:
         """Return the result without a parser when the files are the running ones; None where a parser has to find the
         lines."""
         running = self._running()
-        if not running.asked or not as_asked(self._path, running.asked):
+        if not running.asked or not includes_unchanged(self._path, running.asked):
             return None
         texts = contents(self._path, running.files)
         if digest(digests(texts)) != running.digest:
@@ -83,11 +83,11 @@ class FileValidator:
         return ValidationResult(texts, [])
 
     def _anew(self, around: Hashable) -> ValidationResult:
-        source = survey(self._path)
+        source = read_all(self._path)
         problems = source.problems
         if not source.fatal:
             try:
-                judged(source, self._models)
+                validated(source, self._models)
             except ConfigError as error:
                 problems = error.problems
         names = list(source.files) or [self._path.name]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hub.config.french import in_french
 from hub.core.actor import who_text
-from hub.i18n.plugin_errors import trouble
+from hub.i18n.plugin_errors import translate
 from hub.i18n.typography import KEPT, typeset
 from hub.web.formatting import day_text
 
@@ -227,7 +227,7 @@ def message(sentence: str, lang: str) -> Message:
         if found is not None:
             said = {name: _said(name, part) for name, part in found.groupdict().items() if name != "q"}
             text, rest = typeset(french.format(**said)), found.groupdict().get("q", "")
-            more, quoted = trouble(rest) if rest else ("", "")
+            more, quoted = translate(rest) if rest else ("", "")
             return Message(f"{text}{KEPT}: {more}" if more else text, quoted)
     known = in_french(sentence)
-    return Message(typeset(known)) if known else Message(*trouble(sentence))
+    return Message(typeset(known)) if known else Message(*translate(sentence))

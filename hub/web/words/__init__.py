@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 
-from hub.i18n.typography import kept_together, whole_text, with_units
+from hub.i18n.typography import no_break_signs, whole_text, with_units
 
 LANGUAGES = ("fr", "en")
 
@@ -44,7 +44,7 @@ def word(key: str, lang: str, **filled: object) -> str:
     """A sentence of the catalogue; the thousands of a `count` are set apart. Raises KeyError."""
     text = with_units(WORDS[key][LANGUAGES.index(lang)])
     if lang == "fr":
-        text = kept_together(text)
+        text = no_break_signs(text)
     count = filled.get("count")
     if isinstance(count, int):
         many = count > 1 if lang == "fr" else count != 1

@@ -13,7 +13,7 @@ from hub.automation.rule_commands import COMMAND_TTL_S, LONGEST_S, RULE, TRIES
 from hub.automation.rules import Rules
 from hub.automation.rules.compiler import Action
 from hub.automation.rules.write_intents import ALERT_AFTER, Hold, Holds
-from hub.config.parts.rules import OWN
+from hub.config.parts.rules import BUILTIN_ALERTS
 from hub.core.model import Device, Place, TrustClass, Writable
 from hub.energy.drift_watch import RULE as DRIFT
 from hub.operations.incidents.service import RULE as SECURITY
@@ -548,4 +548,4 @@ async def test_what_a_crisis_held_up_is_not_complained_of_when_another_rule_has_
 
 
 def test_no_rule_has_the_name_of_the_hubs_own_alerts():
-    assert {RULE, DRIFT, SECURITY} == OWN
+    assert {RULE, DRIFT, SECURITY} == BUILTIN_ALERTS

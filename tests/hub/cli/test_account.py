@@ -55,14 +55,14 @@ async def test_what_the_pages_refuse_the_command_line_is_refused_too(tmp_path: P
     async with Pages(tmp_path) as pages, control_socket.serving(tmp_path / "hub.sock", pages.calls()):
         await pages.claimed()
         last = await ilot(tmp_path, "remove", NAME)
-        assert isinstance(last.exception, control_socket.Refused)
+        assert isinstance(last.exception, control_socket.CallRefused)
         assert "has to remain" in str(last.exception)
         asked = await ilot(tmp_path, "set", "zoe", stdin="court\ncourt\n")
-        assert isinstance(asked.exception, control_socket.Refused)
+        assert isinstance(asked.exception, control_socket.CallRefused)
         assert "too short" in str(asked.exception)
         assert "court" not in asked.output
         pages.hub.read_only = True
         frozen = await ilot(tmp_path, "set", "zoe", "--password-file", "-", stdin=OTHER)
-        assert isinstance(frozen.exception, control_socket.Refused)
+        assert isinstance(frozen.exception, control_socket.CallRefused)
         assert (frozen.exception.exit_code, "is read-only" in str(frozen.exception)) == (5, True)
         assert [one.name for one in pages.site.accounts.all()] == [NAME]

@@ -16,7 +16,7 @@ from hub.cli.config.offline import offline
 from hub.config import history
 from hub.config.history import APPLIED, REFUSED, ROLLED_BACK, Change, History
 from hub.config.instances import Models
-from hub.config.last_good import Kept
+from hub.config.last_good import LastGoodStore
 from hub.config.source import digests
 from hub.core.errors import ConfigError, HubError, NotReady, StorageError
 from hub.core.state_dir import StateDir
@@ -74,8 +74,8 @@ def holder(state: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def kept_of(state: Path) -> Kept:
-    return Kept(state, keys.load(state / "keys").store_key)
+def kept_of(state: Path) -> LastGoodStore:
+    return LastGoodStore(state, keys.load(state / "keys").store_key)
 
 
 def edit(*path: str, value: Any) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def test_root_writes_no_configuration_through_a_link_of_the_hubs_user(
     with pytest.raises(history.CannotWrite, match="chown -h root"):
         ask(config, state, "config.apply", **edit("hub", "name", value="Two"))
     assert elsewhere.read_text() == before
-    assert history.under_way(Kept(state, keys.load(StateDir(state).keys).store_key)) is None, (
+    assert history.under_way(LastGoodStore(state, keys.load(StateDir(state).keys).store_key)) is None, (
         "and nothing is left to be undone"
     )
     os.chown(config, 0, 0, follow_symlinks=False)

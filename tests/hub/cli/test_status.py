@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from hub.cli.status import show, status
-from hub.rpc.control_socket import Refused
+from hub.rpc.control_socket import CallRefused
 
 STATUS: dict[str, Any] = {
     "hub": "hub-a", "up_s": 61.0, "reports": 1, "readings": 2,
@@ -38,7 +38,7 @@ def test_a_reason_is_said_in_the_language_of_the_shell(
 def test_a_hub_of_an_older_version_shows_what_it_has_and_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     def ask(config: object, state_dir: object, name: str) -> dict[str, Any]:
         if name != "status":
-            raise Refused(f"this hub has no call {name!r}; it has audit, status", 2)
+            raise CallRefused(f"this hub has no call {name!r}; it has audit, status", 2)
         return STATUS
 
     monkeypatch.setattr("hub.cli.status.ask", ask)

@@ -103,7 +103,7 @@ def test_a_secret_is_shown_by_its_name_and_one_written_into_the_file_not_at_all(
 
 
 def test_what_is_of_another_kind_is_told_of_each_option_at_once() -> None:
-    with pytest.raises(forms.Unfit) as raised:
+    with pytest.raises(forms.InvalidInput) as raised:
         meant({"loud": "yes", "retries": "many", "host": "y"}, host="x")
     assert set(raised.value.found) == {"loud", "retries"}
 

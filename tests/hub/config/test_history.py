@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hub.config import history
-from hub.config.history import FOUND, MOST, MOST_BYTES, REFUSED, Change, History, begin, under_way, undo
-from hub.config.last_good import Kept
+from hub.config.history import FOUND, MAX_BYTES, MAX_REVISIONS, REFUSED, Change, History, begin, under_way, undo
+from hub.config.last_good import LastGoodStore
 from hub.config.source import digest, digests
 from hub.core.errors import ConfigError, StorageError
 
@@ -21,11 +21,11 @@ ONE, TWO = {"config.yaml": b"a: 1 # one\n"}, {"config.yaml": b"a: 2\n", "more.ya
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
-    return Kept(tmp_path / "state", bytes(range(32)))
+def kept(tmp_path: Path) -> LastGoodStore:
+    return LastGoodStore(tmp_path / "state", bytes(range(32)))
 
 
-def test_a_version_is_named_by_its_content_and_comes_back_to_the_byte(kept: Kept) -> None:
+def test_a_version_is_named_by_its_content_and_comes_back_to_the_byte(kept: LastGoodStore) -> None:
     book = History(kept)
     first = book.add(ONE, author="web:anne", reason="new meter", at=1.0)
     second = book.add(TWO, author="cli:paul", reason="", at=2.0)
@@ -37,14 +37,14 @@ def test_a_version_is_named_by_its_content_and_comes_back_to_the_byte(kept: Kept
     assert again.texts(again.find(first.id)) == ONE
 
 
-def test_the_same_content_twice_is_one_version(kept: Kept) -> None:
+def test_the_same_content_twice_is_one_version(kept: LastGoodStore) -> None:
     book = History(kept)
     book.add(ONE, author="a", reason="", at=1.0)
     book.add(ONE, author="b", reason="", at=2.0, what=FOUND)
     assert [one.author for one in book.revisions()] == ["a"]
 
 
-def test_what_was_refused_is_kept_and_is_nobodys_parent(kept: Kept) -> None:
+def test_what_was_refused_is_kept_and_is_nobodys_parent(kept: LastGoodStore) -> None:
     book = History(kept)
     first = book.add(ONE, author="a", reason="", at=1.0)
     refused = book.add(TWO, author="b", reason="", at=2.0, what=REFUSED, detail="modbus does not get through")
@@ -53,7 +53,7 @@ def test_what_was_refused_is_kept_and_is_nobodys_parent(kept: Kept) -> None:
     assert book.texts(book.find(refused.id)) == TWO
 
 
-def test_nothing_of_it_lies_in_clear(kept: Kept) -> None:
+def test_nothing_of_it_lies_in_clear(kept: LastGoodStore) -> None:
     History(kept).add({"config.yaml": b"name: Dupont"}, author="anne", reason="since Dupont moved", at=1.0)
     begin(kept, Change(first="/x", before={"c": b"Dupont"}, after={}, author="Dupont", at=1.0))
     for file in (kept.state_dir / "config").iterdir():
@@ -62,10 +62,10 @@ def test_nothing_of_it_lies_in_clear(kept: Kept) -> None:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_under_another_key_or_damaged_it_is_no_history(kept: Kept) -> None:
+def test_under_another_key_or_damaged_it_is_no_history(kept: LastGoodStore) -> None:
     History(kept).add(ONE, author="a", reason="", at=1.0)
     with pytest.raises(StorageError, match="damaged, or was written under another key"):
-        History(Kept(kept.state_dir, bytes(32))).revisions()
+        History(LastGoodStore(kept.state_dir, bytes(32))).revisions()
     file = kept.state_dir / "config" / history.HISTORY
     file.write_bytes(file.read_bytes()[:-1] + b"\0")
     with pytest.raises(StorageError):
@@ -74,24 +74,24 @@ def test_under_another_key_or_damaged_it_is_no_history(kept: Kept) -> None:
     assert len(History(kept).revisions()) == 1
 
 
-def test_it_is_bounded_by_number_and_by_size(kept: Kept) -> None:
+def test_it_is_bounded_by_number_and_by_size(kept: LastGoodStore) -> None:
     import random
 
-    noise, book = random.Random(1), history._Book()
-    for n in range(MOST + 40):
+    noise, book = random.Random(1), history._HistoryFile()
+    for n in range(MAX_REVISIONS + 40):
         one = History(kept)
         texts = {"config.yaml": noise.randbytes(60_000)}
         book.revisions.append(history.Revision(id=str(n), at=n, author="", files=digests(texts)))
         book.texts.update({sha: history.zlib.compress(texts[name]) for name, sha in digests(texts).items()})
         history._bound(book)
         del one
-    assert len(book.revisions) <= MOST
-    assert sum(map(len, book.texts.values())) <= MOST_BYTES
-    assert book.revisions[-1].id == str(MOST + 39)
+    assert len(book.revisions) <= MAX_REVISIONS
+    assert sum(map(len, book.texts.values())) <= MAX_BYTES
+    assert book.revisions[-1].id == str(MAX_REVISIONS + 39)
     assert book.texts.keys() == {sha for one in book.revisions for sha in one.files.values()}
 
 
-def test_a_version_is_found_by_its_beginning_if_that_names_one(kept: Kept) -> None:
+def test_a_version_is_found_by_its_beginning_if_that_names_one(kept: LastGoodStore) -> None:
     book = History(kept)
     book.add(ONE, author="a", reason="", at=1.0)
     for name in ("", "zz"):
@@ -99,7 +99,7 @@ def test_a_version_is_found_by_its_beginning_if_that_names_one(kept: Kept) -> No
             book.find(name)
 
 
-def _changed(tmp_path: Path, kept: Kept) -> Path:
+def _changed(tmp_path: Path, kept: LastGoodStore) -> Path:
     path = tmp_path / "config.yaml"
     path.write_bytes(ONE["config.yaml"])
     change = Change(
@@ -110,7 +110,9 @@ def _changed(tmp_path: Path, kept: Kept) -> Path:
 
 
 @pytest.mark.parametrize("written", [0, 1, 2])
-def test_a_change_that_was_under_way_is_undone_wherever_it_stopped(tmp_path: Path, kept: Kept, written: int) -> None:
+def test_a_change_that_was_under_way_is_undone_wherever_it_stopped(
+    tmp_path: Path, kept: LastGoodStore, written: int
+) -> None:
     path = _changed(tmp_path, kept)
     for name in list(TWO)[:written]:
         (tmp_path / name).write_bytes(TWO[name])
@@ -125,7 +127,7 @@ def test_a_change_that_was_under_way_is_undone_wherever_it_stopped(tmp_path: Pat
     assert undo(kept, 9.0) == ""
 
 
-def test_what_somebody_edited_since_then_stays(tmp_path: Path, kept: Kept) -> None:
+def test_what_somebody_edited_since_then_stays(tmp_path: Path, kept: LastGoodStore) -> None:
     path = _changed(tmp_path, kept)
     path.write_bytes(b"a: 7\n")
     assert "was edited since" in undo(kept, 9.0)

@@ -9,7 +9,7 @@ import pytest
 from dateutil.easter import easter as easter_of_dateutil
 
 from hub.config.calendars.holidays import REGIONS, easter, public_holidays
-from hub.config.calendars.schools import OWN, holidays, lacking, shipped, zones
+from hub.config.calendars.schools import LOCAL_ACADEMIES, holidays, missing_zone, shipped, zones
 from hub.config.parts.schedules import Region
 
 
@@ -86,11 +86,11 @@ def test_the_shipped_school_year_is_that_of_another_who_keeps_it() -> None:
 
 
 def test_whoever_orders_their_own_holidays_is_not_guessed_at() -> None:
-    for zone in OWN:
+    for zone in LOCAL_ACADEMIES:
         assert holidays(zone, {}).until is None
-        assert f"--school {zone}`" in lacking(zone, {})
+        assert f"--school {zone}`" in missing_zone(zone, {})
     for written, meant in (("Réunion", "reunion"), ("Académie de la Martinique", "martinique")):
-        assert f"--school {meant}`" in lacking(written, {})
+        assert f"--school {meant}`" in missing_zone(written, {})
 
 
 def test_a_year_of_the_configuration_adds_to_what_is_shipped_or_corrects_it() -> None:

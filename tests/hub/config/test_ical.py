@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.config.calendars.ical import BadCalendar, read, school_years, written, written_school
+from hub.config.calendars.ical import BadCalendar, read, school_to_yaml, school_years, to_yaml
 from hub.config.document import Document
 from hub.config.parts.schedules import Calendar
 from hub.config.positions import Positions
@@ -80,7 +80,7 @@ def test_a_whole_day_is_a_whole_day_and_its_end_is_not_in_it() -> None:
     )
     assert (min(found.days), max(found.days), len(found.days)) == (date(2026, 12, 19), date(2027, 1, 3), 16)
     assert set(found.days.values()) == {((0, 1440),)}
-    text = written(found, date(2027, 8, 31), "x.ics")
+    text = to_yaml(found, date(2027, 8, 31), "x.ics")
     assert '  "2026-12-19/2027-01-03": ["00:00-24:00"]  # Noël\n' in text
 
 
@@ -240,7 +240,7 @@ def test_any_file_is_refused_or_gives_hours_that_the_configuration_takes(made: l
     except BadCalendar:
         return
     findings: list[object] = []
-    said = Document(Positions(), findings, set()).read(written(found, date(2026, 6, 30), "a\nb"), "c.yaml")
+    said = Document(Positions(), findings, set()).read(to_yaml(found, date(2026, 6, 30), "a\nb"), "c.yaml")
     assert findings == []
     calendar = Calendar.model_validate({**said, "days": said["days"] or {}})
     covered = [day for period in calendar.days for day in _all(period)]
@@ -285,7 +285,7 @@ def test_the_calendar_of_an_academie_becomes_school_years_and_its_first_days_of_
         ("Prérentrée des enseignants", "classes begin, they do not stop"),
         ("Conseil", "not a whole day"),
     ]
-    text = written_school(years, "reunion", "test")
+    text = school_to_yaml(years, "reunion", "test")
     assert "write its last day behind /" in text
     findings: list[object] = []
     said = Document(Positions(), findings, set()).read(text, "reunion.yaml")

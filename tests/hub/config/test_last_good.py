@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.config import last_good, reader_process, source
-from hub.config.last_good import Kept, part, recall, remember, start
+from hub.config.last_good import LastGoodStore, load_sections, recall, remember, start
 from hub.config.load import Loaded, Models, load
 from hub.core.errors import ConfigError, StorageError
 
@@ -23,12 +23,12 @@ SECRET = "c0ffee00c0ffee00"
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Kept:
-    return Kept(tmp_path / "state", bytes(range(32)))
+def state(tmp_path: Path) -> LastGoodStore:
+    return LastGoodStore(tmp_path / "state", bytes(range(32)))
 
 
 @pytest.fixture
-def kept(state: Kept) -> Path:
+def kept(state: LastGoodStore) -> Path:
     return state.state_dir / "config" / "last-good.msgpack"
 
 
@@ -37,7 +37,7 @@ def text(base: str) -> str:
     return base.replace("settings:", "key: !secret k\n    settings:") + "link: {uplinks: {carrier: {url: x}}}\n"
 
 
-def test_what_is_remembered_is_recalled(read: Read, models: Models, text: str, state: Kept) -> None:
+def test_what_is_remembered_is_recalled(read: Read, models: Models, text: str, state: LastGoodStore) -> None:
     loaded = read(text, ILOT_SECRET_K=SECRET)
     remember(state, loaded)
     recalled = recall(state, models, environ={"ILOT_SECRET_K": SECRET})
@@ -47,7 +47,9 @@ def test_what_is_remembered_is_recalled(read: Read, models: Models, text: str, s
     assert recalled.loaded.devices[0].key == bytes.fromhex(SECRET)
 
 
-def test_it_holds_the_name_of_a_secret_and_not_its_value(read: Read, text: str, state: Kept, kept: Path) -> None:
+def test_it_holds_the_name_of_a_secret_and_not_its_value(
+    read: Read, text: str, state: LastGoodStore, kept: Path
+) -> None:
     remember(state, read(text, ILOT_SECRET_K=SECRET))
     content = kept.read_bytes()
     assert SECRET.encode() not in content
@@ -56,7 +58,7 @@ def test_it_holds_the_name_of_a_secret_and_not_its_value(read: Read, text: str, 
 
 
 def test_it_names_no_device_and_no_place_without_the_hubs_store_key(
-    read: Read, models: Models, base: str, state: Kept, kept: Path
+    read: Read, models: Models, base: str, state: LastGoodStore, kept: Path
 ) -> None:
     loaded = read(base)
     remember(state, loaded)
@@ -64,12 +66,12 @@ def test_it_names_no_device_and_no_place_without_the_hubs_store_key(
     assert loaded.devices
     for word in (loaded.devices[0].id, loaded.devices[0].place, str(loaded.path)):
         assert word.encode() not in content
-    assert recall(Kept(state.state_dir, bytes(32)), models, environ={}) is None
+    assert recall(LastGoodStore(state.state_dir, bytes(32)), models, environ={}) is None
     assert recall(state, models, environ={}) is not None
 
 
 def test_a_proxy_whose_password_is_gone_costs_the_proxy_only(
-    write: Write, models: Models, base: str, state: Kept
+    write: Write, models: Models, base: str, state: LastGoodStore
 ) -> None:
     link = "link: {proxy: 'http://proxy:3128', proxy_user: hub, proxy_password: !secret p, metered: true}\n"
     path = write(base + link)
@@ -82,19 +84,19 @@ def test_a_proxy_whose_password_is_gone_costs_the_proxy_only(
 
 
 def test_the_value_of_a_secret_is_looked_up_again_at_every_start(
-    write: Write, models: Models, text: str, state: Kept
+    write: Write, models: Models, text: str, state: LastGoodStore
 ) -> None:
     path = write(text)
     remember(state, load(path, models, environ={"ILOT_SECRET_K": "aa"}))
     assert start(path, models, kept=state, environ={"ILOT_SECRET_K": "bb"}).loaded.devices[0].key == b"\xbb"
 
 
-def test_nothing_was_remembered_yet(models: Models, state: Kept) -> None:
+def test_nothing_was_remembered_yet(models: Models, state: LastGoodStore) -> None:
     assert recall(state, models, environ={}) is None
 
 
 def test_an_invalid_file_leaves_the_last_good_one_running_and_says_why(
-    write: Write, models: Models, base: str, state: Kept
+    write: Write, models: Models, base: str, state: LastGoodStore
 ) -> None:
     path = write(base)
     good = load(path, models, environ={})
@@ -109,13 +111,17 @@ def test_an_invalid_file_leaves_the_last_good_one_running_and_says_why(
     assert start(path, models, kept=state, environ={}).loaded == good
 
 
-def test_an_invalid_file_with_nothing_to_fall_back_on_is_an_error(write: Write, models: Models, state: Kept) -> None:
+def test_an_invalid_file_with_nothing_to_fall_back_on_is_an_error(
+    write: Write, models: Models, state: LastGoodStore
+) -> None:
     for directory in (state, None):
         with pytest.raises(ConfigError, match="not an option"):
             start(write("hubb: {}"), models, kept=directory, environ={})
 
 
-def test_a_right_file_is_read_whatever_was_remembered(write: Write, models: Models, base: str, state: Kept) -> None:
+def test_a_right_file_is_read_whatever_was_remembered(
+    write: Write, models: Models, base: str, state: LastGoodStore
+) -> None:
     path = write(base)
     remember(state, load(path, models, environ={}))
     write(base.replace("unit: 3", "unit: 4"))
@@ -128,8 +134,8 @@ import sys
 from pathlib import Path
 from hub.config.instances import Models
 from hub.config import reader_process as aside; from hub.config import source
-from hub.config.last_good import Kept, remember, start
-kept = Kept(Path(sys.argv[2]), bytes(32))
+from hub.config.last_good import LastGoodStore, remember, start
+kept = LastGoodStore(Path(sys.argv[2]), bytes(32))
 started = start(Path(sys.argv[1]), Models(), kept=kept, environ={})
 assert not started.problems
 remember(kept, started.loaded)
@@ -137,7 +143,7 @@ print("ruamel" if "ruamel.yaml" in sys.modules else "none", started.loaded.confi
 """
 
 
-def test_no_yaml_parser_is_imported_to_start_from_a_file_that_is_right(write: Write, state: Kept) -> None:
+def test_no_yaml_parser_is_imported_to_start_from_a_file_that_is_right(write: Write, state: LastGoodStore) -> None:
     write("name: X\n", "hub.yaml")
     path = write("hub: !include hub.yaml\n")
 
@@ -177,7 +183,9 @@ def test_where_no_child_can_be_had_the_file_is_read_here(
     assert start(path, models, environ={}).problems == []
 
 
-def test_secrets_in_ordinary_lines_do_not_need_the_parser_either(write: Write, state: Kept, tmp_path: Path) -> None:
+def test_secrets_in_ordinary_lines_do_not_need_the_parser_either(
+    write: Write, state: LastGoodStore, tmp_path: Path
+) -> None:
     write("k: aabb # a key\n", "secrets.yaml")
     code = "import sys; from hub.config.secrets import Vault; from pathlib import Path\n"
     code += "assert Vault(Path(sys.argv[1]), {}).get('k').get_secret_value() == 'aabb'\n"
@@ -185,7 +193,9 @@ def test_secrets_in_ordinary_lines_do_not_need_the_parser_either(write: Write, s
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
 
 
-def test_a_plugin_that_is_gone_costs_its_own_devices_only(write: Write, models: Models, base: str, state: Kept) -> None:
+def test_a_plugin_that_is_gone_costs_its_own_devices_only(
+    write: Write, models: Models, base: str, state: LastGoodStore
+) -> None:
     text = base.replace("integrations:", "integrations:\n  radio:") + (
         "  radio:x: {integration: radio, place: room-1}\nlink: {uplinks: {carrier: {url: x}}}\n"
     )
@@ -200,7 +210,9 @@ def test_a_plugin_that_is_gone_costs_its_own_devices_only(write: Write, models: 
     assert {p.path for p in started.problems} == {"integrations.meter", "link.uplinks.carrier"}
 
 
-def test_a_secret_that_is_gone_costs_its_own_device_only(write: Write, models: Models, text: str, state: Kept) -> None:
+def test_a_secret_that_is_gone_costs_its_own_device_only(
+    write: Write, models: Models, text: str, state: LastGoodStore
+) -> None:
     path = write(
         text.replace("devices:", "devices:\n  meter:b: {integration: meter, place: room-1, settings: {unit: 1}}")
     )
@@ -215,7 +227,7 @@ def test_a_secret_that_is_gone_costs_its_own_device_only(write: Write, models: M
 
 
 def test_what_the_core_itself_no_longer_accepts_cannot_be_recalled(
-    read: Read, models: Models, state: Kept, monkeypatch: pytest.MonkeyPatch
+    read: Read, models: Models, state: LastGoodStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remember(state, read("hub: {name: x}"))
     monkeypatch.setattr(last_good, "reveal", lambda *_: {"hub": {"nmae": "x"}})
@@ -227,7 +239,7 @@ def test_what_the_core_itself_no_longer_accepts_cannot_be_recalled(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_a_damaged_file_counts_as_none(
-    read: Read, models: Models, base: str, state: Kept, kept: Path, data: st.DataObject
+    read: Read, models: Models, base: str, state: LastGoodStore, kept: Path, data: st.DataObject
 ) -> None:
     remember(state, read(base))
     whole = kept.read_bytes()
@@ -241,7 +253,7 @@ def test_a_damaged_file_counts_as_none(
     assert recall(state, models, environ={}) is not None
 
 
-def test_equal_content_is_not_written_again(read: Read, base: str, state: Kept, kept: Path) -> None:
+def test_equal_content_is_not_written_again(read: Read, base: str, state: LastGoodStore, kept: Path) -> None:
     remember(state, read(base))
     before = kept.stat().st_ino
     remember(state, read(base))
@@ -251,14 +263,14 @@ def test_equal_content_is_not_written_again(read: Read, base: str, state: Kept, 
 
 
 def test_it_is_synced_before_it_is_renamed_and_the_directory_after(
-    read: Read, base: str, state: Kept, disk_calls: list[str]
+    read: Read, base: str, state: LastGoodStore, disk_calls: list[str]
 ) -> None:
     remember(state, read(base))
     assert disk_calls == ["directory", "directory", "file", "rename", "directory"], "the state directory is new too"
 
 
 def test_a_full_disk_is_told_and_leaves_the_former_one(
-    read: Read, models: Models, base: str, state: Kept, kept: Path, monkeypatch: pytest.MonkeyPatch
+    read: Read, models: Models, base: str, state: LastGoodStore, kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remember(state, read(base))
 
@@ -277,16 +289,16 @@ def test_a_part_of_the_file_can_be_used_whatever_is_wrong_elsewhere(text: str, m
     path.write_text(text + "unknown: 1\n")
     with pytest.raises(ConfigError):
         load(path, models, environ={"ILOT_SECRET_K": SECRET})
-    assert [uplink.name for uplink in part(path, models, "link", "buffer", environ={}).uplinks] == ["carrier"]
+    assert [uplink.name for uplink in load_sections(path, models, "link", "buffer", environ={}).uplinks] == ["carrier"]
     path.write_text("buffer: {window: never}\n")
     with pytest.raises(ConfigError, match="something is wrong in link and buffer"):
-        part(path, models, "link", "buffer", environ={})
+        load_sections(path, models, "link", "buffer", environ={})
 
 
 def test_a_link_that_leads_to_another_include_is_seen_at_the_start(
     write: Write, models: Models, tmp_path: Path
 ) -> None:
-    kept = last_good.Kept(tmp_path / "state", b"k" * 32)
+    kept = last_good.LastGoodStore(tmp_path / "state", b"k" * 32)
     write("name: X\n", "a.yaml")
     write("name: Y\n", "b.yaml")
     path = write("hub: !include hub.yaml\n")

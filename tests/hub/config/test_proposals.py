@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hub.config.instances import Models
-from hub.config.proposals import MOST_EDITS, Conflict, Proposed, diff, judge, propose
+from hub.config.proposals import MOST_EDITS, Conflict, Proposal, diff, load_proposal, propose
 from hub.config.source import digest, digests
 from hub.core.errors import ConfigError
 
@@ -28,7 +28,7 @@ def path(write: Callable[..., Path], base: str) -> Path:
     return write(base.replace("places:", "# places\nplaces:"))
 
 
-def asked(path: Path, **what: Any) -> Proposed:
+def asked(path: Path, **what: Any) -> Proposal:
     return propose(path, what, revisions)
 
 
@@ -108,7 +108,7 @@ def test_a_text_that_is_no_yaml_is_proposed_and_judged_wrong(path: Path, models:
     made = asked(path, files={"config.yaml": "a: [1\n"})
     assert "+a: [1" in made.diff
     with pytest.raises(ConfigError) as caught:
-        judge(path, made, models)
+        load_proposal(path, made, models)
     assert caught.value.problems[0].line
 
 

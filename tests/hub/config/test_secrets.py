@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.config import terminal
-from hub.config.last_good import Kept, remember
+from hub.config.last_good import LastGoodStore, remember
 from hub.config.load import Loaded, Models, load
 from hub.config.secrets import _read_yaml, environment_name, read_plain, read_secrets
 from hub.core.errors import ConfigError, Problem
@@ -141,7 +141,7 @@ def test_a_secret_shows_nowhere_wherever_it_stands(
     configs = [*(i.config for i in loaded.integrations), *(u.config for u in loaded.uplinks)]
     shown = f"{loaded!r}{loaded}{loaded.config!r}{loaded.data!r}{loaded.integrations!r}{loaded.uplinks}{loaded.devices}"
     assert CANARY not in shown + "".join(f"{config!r}{config}{config.model_dump_json()}" for config in configs)
-    remember(Kept(tmp_path / "state", bytes(32)), loaded)
+    remember(LastGoodStore(tmp_path / "state", bytes(32)), loaded)
     for file in (tmp_path / "state").rglob("*"):
         assert file.is_dir() or CANARY.encode() not in file.read_bytes()
 

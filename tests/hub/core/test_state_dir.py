@@ -57,7 +57,7 @@ def test_where_it_cannot_be_told_it_is_an_error_and_not_another_directory(tmp_pa
 
 
 def test_a_plain_file_is_not_parsed_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.config.source.survey", lambda *_: pytest.fail("parsed"))
+    monkeypatch.setattr("hub.config.source.read_all", lambda *_: pytest.fail("parsed"))
     assert of(tmp_path, "hub:\n  name: x\n  state_dir: state\n") == tmp_path / "state"
     assert of(tmp_path, "hub: {name: x}\n") == DEFAULT
 

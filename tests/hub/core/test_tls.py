@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hub.core import tls
 from hub.core.tls.causes import DATES, FORM, NAME, OTHER, ROWS, STRANGER, WEAK, Refusal, french
-from hub.i18n.plugin_errors import trouble
+from hub.i18n.plugin_errors import translate
 from tests.certificates import DAY, NOW, Made, files, made, serving
 
 Case = tuple[Made, Made]  # whom the client trusts, what the server shows
@@ -249,7 +249,7 @@ def test_each_cause_is_told_with_openssls_words_and_in_french() -> None:
         assert (found.kind == OTHER) is (code == 999)
         for said in (found.told("notifiers.email.ca"), found.told_of_owner()):
             assert f"(OpenSSL {code}: its own words (here)): " in said
-            told, quoted = trouble(f"b.example:8883 shows a certificate that is refused: {said}")
+            told, quoted = translate(f"b.example:8883 shows a certificate that is refused: {said}")
             assert told.startswith("b.example:8883 montre un certificat refusé ("), said
             assert f"code {code} d'OpenSSL" in told
             assert quoted == ""

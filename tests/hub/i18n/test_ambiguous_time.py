@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.i18n.ambiguous_time import offset, which
+from hub.i18n.ambiguous_time import offset, offset_if_ambiguous
 from hub.sdk.notification import Notification
 
 DISTRICTS = ("Europe/Paris", "Indian/Reunion", "America/Martinique", "America/Miquelon", "Pacific/Noumea")
@@ -33,7 +33,7 @@ DISTRICTS = ("Europe/Paris", "Indian/Reunion", "America/Martinique", "America/Mi
     ],
 )
 def test_a_time_that_comes_twice_has_its_offset_behind_it_and_no_other(moment: str, zone: str, said: str) -> None:
-    assert which(datetime.fromisoformat(moment).replace(tzinfo=UTC).astimezone(ZoneInfo(zone))) == said
+    assert offset_if_ambiguous(datetime.fromisoformat(moment).replace(tzinfo=UTC).astimezone(ZoneInfo(zone))) == said
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_an_offset_is_written_as_people_do(zone: str, said: str) -> None:
 @given(st.integers(1_700_000_000, 2_000_000_000), st.sampled_from(DISTRICTS))
 def test_no_two_moments_of_one_day_read_alike(moment: int, zone: str) -> None:
     one, other = (datetime.fromtimestamp(at, ZoneInfo(zone)) for at in (moment, moment + 3600))
-    assert (f"{one:%F %T}", which(one)) != (f"{other:%F %T}", which(other))
+    assert (f"{one:%F %T}", offset_if_ambiguous(one)) != (f"{other:%F %T}", offset_if_ambiguous(other))
     assert other - one != timedelta(0) or one.utcoffset() != other.utcoffset()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.i18n.typography import KEPT, NARROW, plain_spaces, quantity, typeset
+from hub.i18n.typography import KEPT, NARROW, ascii_spaces, quantity, typeset
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_french_sentence_has_its_signs_and_units_with_their_words() -> None:
 def test_only_spaces_become_other_spaces_and_once(text: str) -> None:
     said = typeset(text)
     assert typeset(said) == said
-    assert plain_spaces(said) == plain_spaces(text)
+    assert ascii_spaces(said) == ascii_spaces(text)
 
 
 @given(st.text(max_size=40), st.sampled_from(["fr", "en"]))

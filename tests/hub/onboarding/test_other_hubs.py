@@ -10,7 +10,7 @@ import pytest
 
 from hub.core.backoff import Backoff
 from hub.core.errors import NotReady
-from hub.onboarding.other_hubs import AGAIN_S, DEVICES_A_DAY, LONGEST_S, Whereabouts
+from hub.onboarding.other_hubs import AGAIN_S, DEVICES_A_DAY, LONGEST_S, OtherHubs
 from hub.sdk.session import Reply
 from hub.sdk.testing import ManualClock
 
@@ -49,9 +49,9 @@ class Whole:
         return high
 
 
-def asking(http: Http, *, url: str = "https://data.example", up: bool = True, clock: ManualClock) -> Whereabouts:
+def asking(http: Http, *, url: str = "https://data.example", up: bool = True, clock: ManualClock) -> OtherHubs:
     backoff = Backoff(20.0, LONGEST_S, Whole())  # type: ignore[arg-type]
-    return Whereabouts(http=http, url=url, up=lambda: up, clock=clock, backoff=backoff)
+    return OtherHubs(http=http, url=url, up=lambda: up, clock=clock, backoff=backoff)
 
 
 def reply(status: int, **devices: object) -> Reply:

@@ -82,7 +82,7 @@ async def test_a_reader_that_a_photograph_has_taken_over_fills_no_memory() -> No
         stdout=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(60):
-        assert len(await qr_photos._answered(process, b"x")) == 64 << 10
+        assert len(await qr_photos._exchange(process, b"x")) == 64 << 10
     process.kill()
     await process.wait()
 
@@ -104,7 +104,7 @@ async def test_a_reader_that_a_photograph_has_taken_over_makes_nothing_up(
     async def answered(process: object, photo: bytes) -> bytes:
         return said
 
-    monkeypatch.setattr(qr_photos, "_answered", answered)
+    monkeypatch.setattr(qr_photos, "_exchange", answered)
     with pytest.raises(DecodeError) as caught:
         await qr_photos.codes(b"x")
     assert caught.value.reason == "photo-crash"

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.rpc.autonomy import LEAST_S, STEP_S, STEPS, Written, days_and_hours
+from hub.rpc.autonomy import LEAST_S, STEP_S, STEPS, WriteRate, days_and_hours
 
 HOUR, DAY = 3600.0, 86400.0
 GB = 1 << 30
 
 
-def running(hours: int, size: int = 1000, readings: int = 100) -> Written:
+def running(hours: int, size: int = 1000, readings: int = 100) -> WriteRate:
     """One commit of so many bytes and readings each minute."""
-    written = Written(0.0)
+    written = WriteRate(0.0)
     for minute in range(1, hours * 60 + 1):
         written.add(readings, size, minute * 60.0)
     return written
@@ -46,15 +46,15 @@ def test_a_full_buffer_has_none_left() -> None:
 
 
 def test_nothing_is_said_before_there_is_a_rate() -> None:
-    young = Written(0.0)
+    young = WriteRate(0.0)
     young.add(10, 1000, LEAST_S - 1.0)
     assert young.autonomy(unsent=0, taken=0, most=GB, free=GB, now=LEAST_S - 1.0).seconds is None
-    assert Written(0.0).autonomy(unsent=0, taken=0, most=GB, free=GB, now=DAY).seconds is None
+    assert WriteRate(0.0).autonomy(unsent=0, taken=0, most=GB, free=GB, now=DAY).seconds is None
 
 
 def test_a_restart_keeps_the_rate_and_the_time_the_hub_was_off_does_not_count() -> None:
     before = running(24)
-    after = Written(500 * DAY, before.remembered())
+    after = WriteRate(500 * DAY, before.remembered())
     found = after.autonomy(unsent=0, taken=0, most=1_000_000, free=GB, now=500 * DAY)
     assert found.rate == pytest.approx(1000 / 60)
 
@@ -69,7 +69,7 @@ def test_only_the_last_day_counts() -> None:
 
 
 def test_a_step_is_told_so_that_it_can_be_kept() -> None:
-    written = Written(0.0)
+    written = WriteRate(0.0)
     assert not written.add(1, 1, STEP_S - 1.0)
     assert written.add(1, 1, STEP_S)
     assert written.remembered() == [[STEP_S, 2, 2]]
@@ -99,5 +99,5 @@ ANYTHING = st.recursive(
 def test_whatever_was_kept_it_gives_a_time_or_says_nothing(
     memory: object, unsent: int, taken: int, most: int, free: int
 ) -> None:
-    found = Written(0.0, memory).autonomy(unsent=unsent, taken=taken, most=most, free=free, now=DAY)
+    found = WriteRate(0.0, memory).autonomy(unsent=unsent, taken=taken, most=most, free=free, now=DAY)
     assert found.seconds is None or found.seconds >= 0.0

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from hub.core.errors import HubError, NotReady
-from hub.rpc.control_socket import Refused, call, serving
+from hub.rpc.control_socket import CallRefused, call, serving
 
 
 async def ask(path, name, **arguments):
@@ -44,12 +44,12 @@ async def test_the_path_may_be_longer_than_a_socket_address(tmp_path):
 
 async def test_errors_come_back_with_their_exit_code(tmp_path):
     async with serving(tmp_path / "hub.sock", CALLS):
-        with pytest.raises(Refused, match="makes no sense") as refused:
+        with pytest.raises(CallRefused, match="makes no sense") as refused:
             await ask(tmp_path / "hub.sock", "fails")
         assert refused.value.exit_code == 2
-        with pytest.raises(Refused, match="ZeroDivisionError"):
+        with pytest.raises(CallRefused, match="ZeroDivisionError"):
             await ask(tmp_path / "hub.sock", "bug")
-        with pytest.raises(Refused, match="it has bug, echo, fails") as refused:
+        with pytest.raises(CallRefused, match="it has bug, echo, fails") as refused:
             await ask(tmp_path / "hub.sock", "nonsense")
         assert refused.value.exit_code == 2
 

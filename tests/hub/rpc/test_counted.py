@@ -6,18 +6,18 @@ from typing import Any
 
 from hub.core.counters import Counts
 from hub.i18n.reasons import Words, words
-from hub.rpc.counted import Counting
+from hub.rpc.counted import CountedCalls
 
 ACME = {"valve-*": ("Vanne {part}", "Valve {part}")}
 
 
-def counting() -> Counting:
+def counting() -> CountedCalls:
     counts = Counts()
     for reason, subject, n in (
         ("repeat", "acme:1", 3), ("valve-stuck", "acme:1", 7), ("not-admitted", "acme", 2), ("valve-stuck", "ble:2", 1),
     ):  # fmt: skip
         counts.add(reason, subject, n)
-    return Counting(counts, lambda reason, type_: words(reason, ACME if type_ == "acme" else {}), type_of)
+    return CountedCalls(counts, lambda reason, type_: words(reason, ACME if type_ == "acme" else {}), type_of)
 
 
 def type_of(subject: str) -> str:
@@ -47,7 +47,7 @@ async def test_the_words_of_a_reason_are_looked_up_once_however_many_devices_hav
         asked.append((reason, type_))
         return None
 
-    told = await Counting(counts, meaning, type_of).calls()["counted"]({})
+    told = await CountedCalls(counts, meaning, type_of).calls()["counted"]({})
     assert (len(told["counted"]), asked) == (100, [("repeat", "acme"), ("repeat", "ble")])
 
 
@@ -56,7 +56,7 @@ async def test_a_reason_that_is_no_text_or_far_too_long_spoils_no_answer() -> No
     for reason in (42, None, "x" * 1_000_000, "write-" * 10_000):
         counts.add(reason, "acme:1")  # type: ignore[arg-type]
     counts.add("repeat", "acme:1")
-    told = await Counting(counts, lambda reason, type_: words(reason, ACME), type_of).calls()["counted"]({})
+    told = await CountedCalls(counts, lambda reason, type_: words(reason, ACME), type_of).calls()["counted"]({})
     assert [one["reason"] for one in told["counted"]] == ["42", "None", "x" * 80, ("write-" * 14)[:80], "repeat"]
 
 

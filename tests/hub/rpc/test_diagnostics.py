@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from hub.core.logs import Ring
-from hub.rpc.diagnostics import Diagnosing, people
+from hub.rpc.diagnostics import DiagnosticsCalls, people
 from hub.rpc.redaction import Redactor
 
 POSITION = {"latitude": 48.85671, "longitude": 2.35243}
@@ -33,7 +33,7 @@ async def archive() -> dict[str, str]:
     ring = Ring()
     record = logging.LogRecord("hub.x", logging.WARNING, "", 0, "asked by sacha: root cause unknown", (), None)
     ring.emit(record)
-    told = Diagnosing(ring, ask, lambda: {"person": {"morgane"}, "device": {"ble:x"}}, lambda: CONFIGURATION)
+    told = DiagnosticsCalls(ring, ask, lambda: {"person": {"morgane"}, "device": {"ble:x"}}, lambda: CONFIGURATION)
     return await told.files()
 
 

@@ -12,7 +12,7 @@ from hub.core.model import Device
 from hub.history.archive import RawArchive
 from hub.history.archive.folder import Folder
 from hub.history.archive.table import RawSeriesTable as RawMemory
-from hub.rpc.history import Recalling
+from hub.rpc.history import HistoryCalls
 from tests.hub.history.rollups.kit import TEMPERATURE, H, Hub, at, meter_place
 
 START = at("2026-03-02 08:00")
@@ -20,7 +20,7 @@ START = at("2026-03-02 08:00")
 
 def recalling(hub):
     known = {"x:1": Device(id="x:1", integration="x", place="salle")}
-    return Recalling(hub.rollups, hub.observer, hub.clock, known.get, lambda place: None)
+    return HistoryCalls(hub.rollups, hub.observer, hub.clock, known.get, lambda place: None)
 
 
 async def asked(hub, **arguments):
@@ -123,7 +123,11 @@ async def kept(path, now, **options):
         )
         hub.rollups.erasing = raw.erase
         await raw.write()
-        yield hub, raw, Recalling(hub.rollups, hub.observer, hub.clock, lambda name: None, lambda place: None, [], raw)
+        yield (
+            hub,
+            raw,
+            HistoryCalls(hub.rollups, hub.observer, hub.clock, lambda name: None, lambda place: None, [], raw),
+        )
 
 
 async def written(hub, raw):

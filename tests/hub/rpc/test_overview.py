@@ -9,7 +9,7 @@ from unittest.mock import MagicMock
 from hub.core.model import Candidate
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.rpc.autonomy import LEAST_S
-from hub.rpc.overview import WRITTEN_KEY, Overview, Room
+from hub.rpc.overview import WRITTEN_KEY, BufferSpace, Overview
 from hub.sdk.testing import ManualClock
 from hub.store_and_forward.buffer import BufferStatus, Durable
 from hub.web.presentation.messages import message
@@ -44,7 +44,7 @@ class Buffer:
         )
 
 
-def overview(clock: ManualClock, buffer: Buffer, room: Room) -> Overview:
+def overview(clock: ManualClock, buffer: Buffer, room: BufferSpace) -> Overview:
     link = MagicMock()
 
     strangers = {name: MagicMock() for name in ("pipeline", "planner", "live", "devices", "places", "counts")}
@@ -67,7 +67,7 @@ def degraded(made: Overview, buffer: Buffer) -> list[str]:
 
 async def test_below_the_warning_the_hub_is_degraded_and_above_it_is_not(tmp_path: Path) -> None:
     clock, buffer = ManualClock(), Buffer()
-    room = Room(tmp_path, 2 * 86_400_000, 3 * DAY)  # at 1 kB/s: two days
+    room = BufferSpace(tmp_path, 2 * 86_400_000, 3 * DAY)  # at 1 kB/s: two days
     assert room.free() > room.max_bytes, "the disk of these tests has 200 MB"
     made = overview(clock, buffer, room)
     await clock.advance(LEAST_S - 1.0)
@@ -82,7 +82,7 @@ async def test_below_the_warning_the_hub_is_degraded_and_above_it_is_not(tmp_pat
 
 async def test_the_rate_outlives_the_process(tmp_path: Path) -> None:
     clock, buffer = ManualClock(), Buffer()
-    room = Room(tmp_path, 86_400_000, 0.0)
+    room = BufferSpace(tmp_path, 86_400_000, 0.0)
     made = overview(clock, buffer, room)
     await clock.advance(1000.0)
     made.count_durable(Durable("readings", b"", 1, 1, 100, 1_000_000))
@@ -93,12 +93,12 @@ async def test_the_rate_outlives_the_process(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_gone_has_no_room(tmp_path: Path) -> None:
-    assert Room(tmp_path / "gone", 1, 1.0).free() == 0
+    assert BufferSpace(tmp_path / "gone", 1, 1.0).free() == 0
 
 
 async def test_a_known_device_whose_frames_are_refused_is_said_for_a_day(tmp_path: Path) -> None:
     clock, buffer = ManualClock(), Buffer()
-    made = overview(clock, buffer, Room(tmp_path, 86_400_000, 0.0))
+    made = overview(clock, buffer, BufferSpace(tmp_path, 86_400_000, 0.0))
     quarantine = Quarantine()
     quarantine.add(Candidate(id="ble:stranger", integration="bluetooth"), "not in the configuration", clock.now())
     made._quarantine = quarantine
@@ -112,7 +112,7 @@ async def test_a_known_device_whose_frames_are_refused_is_said_for_a_day(tmp_pat
 
 
 def test_records_that_the_backend_does_not_take_are_said_with_what_to_do_in_both_languages(tmp_path: Path) -> None:
-    made = overview(ManualClock(), Buffer(), Room(tmp_path, 1, 0.0))
+    made = overview(ManualClock(), Buffer(), BufferSpace(tmp_path, 1, 0.0))
     autonomy = made._autonomy(Buffer().status())
     (sentence,) = made.degraded("", "", autonomy, rejected=7)
     assert sentence.startswith("the backend does not take 7 records")

@@ -13,7 +13,8 @@ from hub.core.errors import DecodeError, PluginError
 from hub.core.model import Place
 from hub.devices.places import Places
 from hub.plugin_host.plugin_facts import SUBJECTS, PluginFacts
-from hub.plugin_host.runtime import Core, InProcessSession
+from hub.plugin_host.runtime import InProcessSession
+from hub.plugin_host.session_parts import Core
 from hub.rpc.radio import DAY_S, Radio, forecast, verdict
 from hub.sdk.testing import FakeHttp
 from tests.hub.path_kit import TAG, Path
@@ -73,7 +74,7 @@ def test_a_margin_in_words(facts: dict[str, Any], said: str) -> None:
 
 async def test_a_device_is_told_in_both_languages_and_is_late_after_three_periods() -> None:
     stage = Stage()
-    stage.session.tell(TAG.id, {**GOOD, "period_s": 600.0, "join": "joined", "rates": {"SF7": 50}})
+    stage.session.radio.publish_facts(TAG.id, {**GOOD, "period_s": 600.0, "join": "joined", "rates": {"SF7": 50}})
     await stage.emit(values={"temperature": 20.0, "battery": 80})
     device = await stage.device()
     assert (device["fr"], device["en"], device["join"]) == ("marge suffisante", "enough margin", "joined")
@@ -81,22 +82,24 @@ async def test_a_device_is_told_in_both_languages_and_is_late_after_three_period
     assert device["lost_share"] == pytest.approx(1 / 51)
     stage.clock.set(stage.clock.now() + 1801)
     assert (await stage.device())["late"] is True
-    stage.session.tell(TAG.id, {**GOOD, "margin_low_db": -1.0})
+    stage.session.radio.publish_facts(TAG.id, {**GOOD, "margin_low_db": -1.0})
     assert (await stage.device())["fr"] == "à déplacer"
-    stage.session.tell(TAG.id, {})
+    stage.session.radio.publish_facts(TAG.id, {})
     assert await stage.radio.call({}) == {"devices": [], "gateways": []}
 
 
 async def test_a_device_on_a_bus_tells_how_fast_it_answers_and_is_no_radio_device() -> None:
     stage = Stage()
-    stage.session.tell(TAG.id, {"latency_ms": 12.0})
+    stage.session.radio.publish_facts(TAG.id, {"latency_ms": 12.0})
     assert (await stage.radio.call({}))["devices"] == []
 
 
 async def test_a_gateway_tells_what_it_may_still_send() -> None:
     stage = Stage()
     duty = {"M": {"left_s": 17.5, "of_s": 36.0}}
-    stage.session.tell("gateway:0016c001ff10d3e5", {"last_heard": stage.clock.now() - 5, "silent": False, "duty": duty})
+    stage.session.radio.publish_facts(
+        "gateway:0016c001ff10d3e5", {"last_heard": stage.clock.now() - 5, "silent": False, "duty": duty}
+    )
     (gateway,) = (await stage.radio.call({}))["gateways"]
     assert gateway == {
         "id": "0016c001ff10d3e5", "integration": TAG.integration, "last_heard_s": 5.0, "silent": False, "duty": duty,
@@ -109,7 +112,7 @@ async def test_nobody_tells_of_another_s_device_nor_too_much() -> None:
     assert (await stage.radio.call({}))["devices"] == []
     for facts in ({"x": "y" * 5000}, {"x": object()}):
         with pytest.raises(PluginError):
-            stage.session.tell("here", facts)
+            stage.session.radio.publish_facts("here", facts)
     for number in range(SUBJECTS):
         stage.told.tell("full", str(number), {"a": 1})
     with pytest.raises(PluginError, match="subjects"):
@@ -118,7 +121,7 @@ async def test_nobody_tells_of_another_s_device_nor_too_much() -> None:
 
 async def test_a_battery_is_noted_once_a_day_and_forecast_after_two_weeks() -> None:
     stage = Stage()
-    stage.session.tell(TAG.id, GOOD)
+    stage.session.radio.publish_facts(TAG.id, GOOD)
     for day in range(21):
         await stage.emit(values={"battery": 90 - day // 2})
         stage.radio.note()
@@ -139,7 +142,7 @@ async def test_a_battery_is_noted_once_a_day_and_forecast_after_two_weeks() -> N
 
 async def test_a_day_that_a_clock_noted_which_was_ahead_keeps_no_later_one_from_being_noted() -> None:
     stage = Stage()
-    stage.session.tell(TAG.id, GOOD)
+    stage.session.radio.publish_facts(TAG.id, GOOD)
     right = stage.clock.now()
     for now in (right, right + 400 * DAY_S, right + DAY_S, right + 2 * DAY_S):
         stage.clock.set(now)

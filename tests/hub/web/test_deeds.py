@@ -9,7 +9,7 @@ from string import Formatter
 import pytest
 
 import hub.web
-from hub.i18n.typography import plain_spaces, typeset
+from hub.i18n.typography import ascii_spaces, typeset
 from hub.web.presentation.audit_text import deed
 from hub.web.words.deeds import ANY, DEEDS
 
@@ -49,7 +49,7 @@ def test_what_has_a_name_is_called_by_it_and_keeps_its_id() -> None:
              ("step", "zones"): "Zones", ("reason", "no-bounds"): "Sans bornes"}  # fmt: skip
 
     def said(what: dict[str, object]) -> str:
-        return plain_spaces(deed(what, "fr", lambda kind, one, device: names.get((kind, one), "")).text)
+        return ascii_spaces(deed(what, "fr", lambda kind, one, device: names.get((kind, one), "")).text)
 
     assert said({"device": "replace", "old": "a:1", "new": "a:2"}) == "Appareil Chaudière (a:1) remplacé par a:2"
     assert said({"command": "c1", "device": "a:1", "metric": "setpoint", "old": 1, "new": 2}) == (

@@ -15,7 +15,7 @@ from hub.core.counters import Counts
 from hub.core.metric_catalogue import METRICS
 from hub.privacy.rules_engine import Privacy, compile_privacy
 from hub.privacy.window_publisher import WindowPublisher
-from hub.rpc.privacy import Declaring
+from hub.rpc.privacy import PrivacyCalls
 
 from .web_kit import Pages
 
@@ -56,7 +56,7 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
         counts.add("withheld-no-consent", "ble:1", 7)
         buffer: Any = None
         protecting = WindowPublisher(privacy, buffer, clock)
-        declaring = Declaring(
+        declaring = PrivacyCalls(
             CORE,
             privacy,
             protecting,

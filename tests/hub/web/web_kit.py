@@ -19,7 +19,7 @@ from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
 from hub.operations.crisis import State, guard
-from hub.rpc.audit import Auditing
+from hub.rpc.audit import AuditCalls
 from hub.web import areas
 from hub.web.services import Parts
 from hub.web.web_part import Web
@@ -424,7 +424,7 @@ class Pages:
         return self
 
     def calls(self) -> dict[str, Any]:
-        calls = {**self.hub.calls(), **Auditing(self.store).calls(), **self.web.calls()}
+        calls = {**self.hub.calls(), **AuditCalls(self.store).calls(), **self.web.calls()}
         return guard(calls, lambda: State(read_only=self.hub.read_only, by="cli", why="exercice"))
 
     async def __aexit__(self, *error: object) -> None:

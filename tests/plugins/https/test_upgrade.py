@@ -16,7 +16,7 @@ from backend import owner as owners
 from backend.api.hubs import HubApi
 from hub.core.clock import SystemClock
 from hub.core.errors import DecodeError
-from hub.onboarding.other_hubs import Whereabouts
+from hub.onboarding.other_hubs import OtherHubs
 from hub.protocol.records import integers
 from hub.protocol.records.rows import ALERTS, Column, Row, Shape
 from hub.store_and_forward.backend_client import asked
@@ -120,5 +120,5 @@ async def test_a_hub_asks_an_older_backend_for_what_that_does_not_know_and_goes_
             http: Any = building.renewal._certifying._http
             for path in ("alerts", "erasures"):
                 assert await asked(http, f"{running.url}/v1/{path}", dict, path) is None
-            asking = Whereabouts(http=http, url=running.url, up=lambda: True, clock=SystemClock())
+            asking = OtherHubs(http=http, url=running.url, up=lambda: True, clock=SystemClock())
             assert await asking.ask(["lorawan:1"]) == {}

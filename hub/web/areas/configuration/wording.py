@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from hub.config.french import in_french
 from hub.config.positions import dotted
 from hub.core.errors import ConfigError, HubError
-from hub.i18n.typography import kept_together
+from hub.i18n.typography import no_break_signs
 from hub.web.request.routes import ADMINISTRATEUR
 from hub.web.request.visit import Visit
 from hub.web.words import word
@@ -95,7 +95,7 @@ def problems(found: Sequence[Mapping[str, Any]], lang: str) -> list[dict[str, An
     shown = []
     for one in found:
         french = in_french(one["message"]) if lang == "fr" else None
-        text = kept_together(french) if french else one["message"]
+        text = no_break_signs(french) if french else one["message"]
         shown.append({**one, "text": text, "lang": "fr" if french else "en"})
     return shown
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hub.i18n.typography import kept_together
+from hub.i18n.typography import no_break_signs
 from hub.web.words.options.core import TEXTS
 from hub.web.words.options.titles import TITLES, UNITS, WITHIN
 
@@ -19,7 +19,7 @@ def title(name: str, lang: str, within: Sequence[str] = (), own: str = "") -> st
     if lang == "fr":
         own = own or next((WITHIN[part, name] for part in reversed(within) if (part, name) in WITHIN), "")
         if own or name in TITLES:
-            return kept_together(own or TITLES[name])
+            return no_break_signs(own or TITLES[name])
     plain = name.replace("_", " ")
     return plain[:1].upper() + plain[1:]
 
@@ -33,7 +33,7 @@ def about(text: str, lang: str, own: str = "") -> tuple[str, str]:
     """What an option means, and the language that this is in. `own`: the French that its model has for it."""
     french = own or TEXTS.get(text, "")
     if lang == "fr" and french:
-        return _closed(kept_together(french)), "fr"
+        return _closed(no_break_signs(french)), "fr"
     return _closed(text), "en"
 
 

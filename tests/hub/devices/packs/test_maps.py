@@ -22,10 +22,10 @@ from hub.devices.packs import Library
 from hub.devices.packs.loader import read
 from hub.devices.packs.maps import MAPS, filled
 from hub.devices.packs.vector_tests import Verdict, run_vectors
-from hub.onboarding.adoption.resolve import settled
+from hub.onboarding.adoption.resolve import with_settings
 from hub.plugin_host.plugin_types import installed_models
 from hub.plugin_host.registry import Registry
-from hub.rpc.packs import Packing
+from hub.rpc.packs import PackCalls
 from tests.hub.devices.packs.packs_kit import CODED, NAMES, PARTS, SHIPPED
 
 MAPPED = [name for name in NAMES if SHIPPED.get(name).keys.part is not None]
@@ -208,7 +208,7 @@ def test_a_pack_that_does_not_fit_its_device_is_told(tmp_path: Path, models: Mod
 
 def test_an_adopted_device_has_its_pack_s_map_too(models: Models) -> None:
     adopted = Device(id="ble:aa", integration="bluetooth", place="p", pack="airthings-wave-plus")
-    assert settled(adopted, "bluetooth", models).settings["gatt"][0]["fields"][1]["metric"] == "radon"
+    assert with_settings(adopted, "bluetooth", models).settings["gatt"][0]["fields"][1]["metric"] == "radon"
 
 
 # -- hostile values -------------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ async def test_a_map_is_installed_from_an_archive_where_somebody_reads_it_and_no
     archive = shutil.make_archive(str(tmp_path / "pack"), "zip", made.parent, made.name)
     nobody = Nobody()
     library = Library(tmp_path / "packs", parts=parts)
-    packing = Packing(library, nobody, nobody, list, lambda: 1.0)  # type: ignore[arg-type]
+    packing = PackCalls(library, nobody, nobody, list, lambda: 1.0)  # type: ignore[arg-type]
     install = packing.calls()["pack.install"]({"archive": base64.b64encode(Path(archive).read_bytes()).decode()})
     if parts is None:
         with pytest.raises(HubError, match="nothing that is installed here reads packs of modbus"):

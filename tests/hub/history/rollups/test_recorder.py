@@ -12,7 +12,7 @@ from hub.core.store import Store
 from hub.history.memory import Scale
 from hub.history.recorder import MOST
 from hub.history.rollups.counter import Part
-from hub.rpc.history import Recalling
+from hub.rpc.history import HistoryCalls
 from hub.sdk.testing import settle
 from tests.hub.history.rollups.kit import ENERGY, TEMPERATURE, H, Hub, at, meter_place
 
@@ -262,7 +262,7 @@ async def test_what_waits_for_a_sure_clock_is_bounded_and_what_made_room_is_coun
         hub.observer.drain()
         ring = hub.rollups.tracks["tgbt", "energy"].ring
         assert ring.points(0, start + 1) == [(start - 180, 3000), (start - 120, 4000), (start - 60, 5000)]
-        recalling = Recalling(hub.rollups, hub.observer, hub.clock, lambda name: None, lambda place: None)
+        recalling = HistoryCalls(hub.rollups, hub.observer, hub.clock, lambda name: None, lambda place: None)
         assert recalling.status()["forgotten"] == 2
         assert any("history goes without 2 reports" in said for said in recalling.complaints())
 

@@ -11,7 +11,7 @@ from hub.devices.packs import Library, Packs
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.identity.keys import create
-from hub.onboarding.adoption import Service, adopting, join, tables
+from hub.onboarding.adoption import AdoptionService, build_adoption, merge, tables
 from hub.onboarding.adoption.engine import Adoption, Row
 from hub.plugin_host.plugin_types import installed_models
 from hub.plugin_host.registry import Registry
@@ -57,13 +57,13 @@ class House(Path):
         self.store = await Store.open(self.root / "store.db", bytes(32))
         loaded = load(self.root / "config.yaml", MODELS)
         roll, replaced = await tables.load(self.store), await self.store.replaced()
-        joined = join(roll, loaded, replaced, MODELS)
+        joined = merge(roll, loaded, replaced, MODELS)
         self.devices = Devices([*loaded.devices, *joined.devices], replaced, await self.store.keys())
         self.places = Places([*loaded.places, *joined.places])
         self.pipeline._device = self.pipeline.strangers._device = self.devices.get
         self.planner._place = self.places.get
         self.pipeline.recompile()
-        self.service: Service = adopting(
+        self.service: AdoptionService = build_adoption(
             store=self.store,
             roll=roll,
             joined=joined,

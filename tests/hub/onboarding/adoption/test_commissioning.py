@@ -11,7 +11,7 @@ from hub.core.errors import DiskRefuses
 from hub.core.model import Proof
 from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.commissioning import EXPECTED_S, LOOK_S, PERIODS, SHORTEST_S, SILENT_S
-from hub.onboarding.adoption.device_status import JOIN_S, REFUSED, Evidence, judge
+from hub.onboarding.adoption.device_status import JOIN_S, REFUSED, Evidence, device_status
 from hub.pipeline.admission.quarantine import REFUSALS
 from hub.plugin_host.supervisor import QUARANTINED, STOPPED, WAITING
 from tests.hub.onboarding.adoption.adoption_kit import KEY, PACKS, House
@@ -78,7 +78,7 @@ async def test_it_is_remembered_over_a_restart_and_until_another_key_is_given(ha
 async def test_the_service_writes_it_down_and_a_refusing_disk_is_tried_again(
     hall: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hear, refused = tables.hear, []
+    hear, refused = tables.store_first_heard, []
 
     async def refusing(*arguments: Any) -> None:
         if not refused:
@@ -86,7 +86,7 @@ async def test_the_service_writes_it_down_and_a_refusing_disk_is_tried_again(
             raise DiskRefuses("no space")
         await hear(*arguments)
 
-    monkeypatch.setattr(tables, "hear", refusing)
+    monkeypatch.setattr(tables, "store_first_heard", refusing)
     running = asyncio.create_task(hall.service.run())
     await report(hall)
     await hall.clock.advance(0)
@@ -189,18 +189,21 @@ async def test_an_unknown_device_stands_nowhere(house: House) -> None:
 
 def test_the_worst_is_said_first() -> None:
     whole = Evidence(plugin="", refused="", unread=False, spoke=True, silent_s=0, joined_s=None, patience_s=60)
-    assert judge(whole).state == "green"
-    assert judge(whole._replace(unread=True)).why == "unread"
-    assert judge(whole._replace(unread=True, silent_s=61)).why == "silent"
-    assert judge(whole._replace(silent_s=61, refused="bad-mic")).why == "bad-mic"
-    assert judge(whole._replace(refused="bad-mic", plugin="x is away")).why == "integration"
+    assert device_status(whole).state == "green"
+    assert device_status(whole._replace(unread=True)).why == "unread"
+    assert device_status(whole._replace(unread=True, silent_s=61)).why == "silent"
+    assert device_status(whole._replace(silent_s=61, refused="bad-mic")).why == "bad-mic"
+    assert device_status(whole._replace(refused="bad-mic", plugin="x is away")).why == "integration"
     joined = whole._replace(spoke=False, joined_s=1.0, silent_s=61)
-    assert (judge(joined).state, judge(joined).why) == ("waiting", "joined")
-    assert (judge(joined._replace(joined_s=JOIN_S + 1)).state, judge(joined._replace(joined_s=JOIN_S + 1)).why) == (
+    assert (device_status(joined).state, device_status(joined).why) == ("waiting", "joined")
+    assert (
+        device_status(joined._replace(joined_s=JOIN_S + 1)).state,
+        device_status(joined._replace(joined_s=JOIN_S + 1)).why,
+    ) == (
         "trouble",
         "elsewhere",
     )
-    assert "un autre réseau" in judge(joined._replace(joined_s=JOIN_S + 1)).said.fr
+    assert "un autre réseau" in device_status(joined._replace(joined_s=JOIN_S + 1)).said.fr
 
 
 async def test_a_device_off_duty_rests_and_gets_its_full_time_when_its_hours_begin(hall: House) -> None:

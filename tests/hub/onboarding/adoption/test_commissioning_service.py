@@ -12,7 +12,7 @@ from hub.core.errors import AuthFailed, HubError, NotReady
 from hub.core.model import Proof
 from hub.onboarding.adoption import commissioning_list
 from hub.onboarding.adoption.commissioning_service import CommissioningService
-from hub.onboarding.adoption.report import signed, verified
+from hub.onboarding.adoption.report import sign, verify
 from hub.protocol.device_labels import Unreadable
 from hub.protocol.hub_id import hub_id
 from tests.hub.onboarding.adoption.adoption_kit import KEY, House
@@ -194,7 +194,7 @@ async def test_more_rows_than_are_added_at_once_are_tried_again_by_portions(
     for one in ids:
         await do(roll, "scan", device=one, zone="rooms")
     await house.call("device.keep", wishes=[{"device": one, "key": KEY.hex()} for one in ids])
-    monkeypatch.setattr("hub.onboarding.adoption.engine.MOST", 2)
+    monkeypatch.setattr("hub.onboarding.adoption.engine.MAX_REQUESTS", 2)
     monkeypatch.setattr("hub.onboarding.adoption.commissioning_service.TOGETHER", 2)
     assert await do(roll, "retry") == {"tried": 5, "added": 5}
 
@@ -297,10 +297,10 @@ async def test_a_report_that_was_altered_or_names_another_hub_is_found_out(
     roll.facts = facts
     await do(roll, "scan", label=KEYED, zone="rooms")
     answer = await do(roll, "report")
-    assert verified(answer)["expected"] == 1
+    assert verify(answer)["expected"] == 1
     with pytest.raises(AuthFailed, match="altered"):
-        verified({**answer, "body": answer["body"].replace('"expected":1', '"expected":2')})
+        verify({**answer, "body": answer["body"].replace('"expected":1', '"expected":2')})
     with pytest.raises(AuthFailed, match="forgery"):
-        verified(signed({**answer["report"], "hub": "hub-other"}, identity))
+        verify(sign({**answer["report"], "hub": "hub-other"}, identity))
     with pytest.raises(AuthFailed, match="altered"):
-        verified({})
+        verify({})

@@ -15,7 +15,7 @@ from hub.core.errors import HubError, StorageError
 from hub.core.model import Candidate, Proof
 from hub.core.store import SCHEMA
 from hub.onboarding.adoption import tables
-from hub.onboarding.adoption.engine import MOST
+from hub.onboarding.adoption.engine import MAX_REQUESTS
 from hub.protocol.device_labels import Unreadable
 from hub.protocol.device_labels.device_request import DeviceRequest
 from hub.protocol.documents import inventory
@@ -396,7 +396,7 @@ async def test_an_inventory_is_opened_by_the_hub_it_is_for_and_an_older_one_chan
 
 async def test_too_much_at_once_is_refused(house: House) -> None:
     with pytest.raises(HubError, match="at most 1000"):
-        await house.adoption.add([DeviceRequest(device="x:y")] * (MOST + 1), dry_run=True, update=False, by="t")
+        await house.adoption.add([DeviceRequest(device="x:y")] * (MAX_REQUESTS + 1), dry_run=True, update=False, by="t")
     with pytest.raises(HubError, match="not devices to add"):
         await house.call("device.add", wishes=[{"settings": 3}])
 

@@ -12,7 +12,7 @@ import pytest
 
 from hub.config import history
 from hub.config.instances import Models
-from hub.config.last_good import Kept
+from hub.config.last_good import LastGoodStore
 from hub.config.load import load
 from hub.core.clock import SystemClock
 from hub.core.errors import HubError, StorageError
@@ -26,7 +26,7 @@ class House:
     """A configuration on the disk, and the part that changes it; `reloads` are its calls."""
 
     def __init__(self, root: Path) -> None:
-        self.file, self.kept = root / "config.yaml", Kept(root / "state", bytes(32))
+        self.file, self.kept = root / "config.yaml", LastGoodStore(root / "state", bytes(32))
         (root / "state").mkdir()
         self.file.write_text(FIRST)
         self.reloads, self.audited, self.refuses = 0, list[str](), False

@@ -18,7 +18,7 @@ from hub.core.metric_catalogue import METRICS
 from hub.privacy.rules_engine import Privacy, compile_privacy
 from hub.privacy.rules_engine.register import dpia_markdown, processings, register_csv, register_markdown
 from hub.privacy.window_publisher import WindowPublisher
-from hub.rpc.privacy import Declaring
+from hub.rpc.privacy import PrivacyCalls
 from hub.sdk.testing import ManualClock
 from tests.hub.path_kit import ListedBuffer
 
@@ -123,7 +123,7 @@ def test_what_a_person_wrote_stays_in_its_line_and_its_cell():
 def declaring(made, clock=None):
     clock = clock or ManualClock()
     privacy = Privacy(rules=compile_privacy(made))
-    return Declaring(
+    return PrivacyCalls(
         made,
         privacy,
         WindowPublisher(privacy, ListedBuffer(), clock),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import hub
-from hub.i18n.plugin_errors import in_french, trouble
+from hub.i18n.plugin_errors import in_french, translate
 from hub.web.presentation.evidence import Clue, clues
 from hub.web.presentation.messages import message
 from integrations.mbus.header import MEDIA
@@ -65,7 +65,7 @@ def test_every_medium_of_a_meter_is_said_in_french() -> None:
     ],
 )  # fmt: skip
 def test_what_a_plugin_complains_of_is_said_in_french(sentence: str, french: str, quoted: str) -> None:
-    assert trouble(sentence) == (french, quoted)
+    assert translate(sentence) == (french, quoted)
 
 
 def test_a_device_whose_integration_is_away_says_so_in_one_french_line() -> None:

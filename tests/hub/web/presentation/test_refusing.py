@@ -15,7 +15,7 @@ from hub.core.errors import HubError
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Writable
 from hub.devices.packs.archive import unpack
-from hub.i18n.typography import plain_spaces
+from hub.i18n.typography import ascii_spaces
 from hub.web.presentation.refusing import french
 from hub.web.words import word
 
@@ -92,4 +92,4 @@ def test_bounds_are_told_in_units_as_people_write_them(unit: str, value: float, 
     with pytest.raises(WriteRefused) as refused:
         check_order(Order(**{**GOOD, "value": value}), LAMP, metric, None, 100.0)
     assert str(refused.value) == english
-    assert plain_spaces(french(english)) == said
+    assert ascii_spaces(french(english)) == said
