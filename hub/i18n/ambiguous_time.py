@@ -1,6 +1,6 @@
-"""The hour that comes twice: when summer time ends, a time on the wall is two moments. Pure.
+"""Ambiguous local time: when summer time ends, an hour occurs twice. Pure.
 
-Where people read such a time, its offset stands behind it: 02:30 UTC+2 is an hour before 02:30 UTC+1.
+Where people read such a time, its offset is added: 02:30 UTC+2 is an hour before 02:30 UTC+1.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ MINUS = "\u2212"
 
 
 def offset(local: datetime) -> str:
-    """How far the clocks of its zone are ahead of UTC then: `UTC`, `UTC+2`, `UTC−9:30`."""
+    """Return the offset of its zone from UTC then: `UTC`, `UTC+2`, `UTC−9:30`."""
     east = local.strftime("%z")
     if east == "+0000":
         return "UTC"
@@ -19,8 +19,8 @@ def offset(local: datetime) -> str:
 
 
 def offset_if_ambiguous(local: datetime) -> str:
-    """The offset of a moment whose time on the wall comes twice; "" of any other. `local` is as `fromtimestamp` gives
-    it, with a zone, or without one where the machine's is meant: a time that comes not at all is none of a moment."""
+    """Return the offset of a moment whose local time occurs twice; "" for any other, and for local times that do not
+    exist. `local` is a result of `fromtimestamp`, with a zone, or without one for the machine's own."""
     if local.timestamp() == local.replace(fold=not local.fold).timestamp():
         return ""
     return offset(local if local.tzinfo is not None else local.astimezone())

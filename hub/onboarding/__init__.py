@@ -1,4 +1,4 @@
-"""How devices come to a hub that is running.
+"""Onboarding of devices on a running hub.
 
     adoption/     devices added beside the configuration, one by one or from a list; commissioning and its report
     qr_photos/    QR codes read from an uploaded photograph, in a process without privileges

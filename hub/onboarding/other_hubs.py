@@ -1,15 +1,15 @@
-"""Whether a device stands at another hub of the owner: asked of the backend while there is a link.
+"""Look-up of silent devices at other hubs of the owner, through the backend while there is a link.
 
     POST {url}/v1/whereabouts {devices: [id, …]} → {devices: {id: {hub, name}}}
 
-A LoRaWAN device that has joined another hub never speaks to this one, and no frame says why. The district knows: the
-other hub reports it. Only ids that this hub itself expects are named, and of radios that anybody near hears none.
-`name` is the site where it stands, or the hub's where that has none; `hub` is what older backends say, the hub's id.
+A LoRaWAN device that has joined another hub never reports to this one, and no frame says why. The district knows, since
+the other hub reports it. The request only names ids that this hub itself expects, and of radios that any hub nearby
+hears, none. `name` is the site of the device, or the hub's name where that has none; older backends return the hub's id
+in `hub`.
 
-One question names MOST devices: those come first that were named longest ago. So of 500 each is asked for within five
-questions, and again when AGAIN_S have passed: a question may be paid for. After one that came to nothing the next one
-waits, longer each time. A backend answers for DEVICES_A_DAY different devices and alarms its operator beyond: no more
-are named.
+One request names MOST devices: those first that were named longest ago. So of 500 each is named within five requests,
+and again after AGAIN_S, since a request may cost money. After a failed one the next one waits, longer each time. A
+backend answers for DEVICES_A_DAY different devices and alarms its operator beyond: no more are named.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class OtherHubs:
-    """`up` says whether any uplink is: without one there is nobody to ask."""
+    """Look-up for one hub. `up` returns whether a transport is up; without one no request is made."""
 
     def __init__(
         self, *, http: Http, url: str, up: Callable[[], bool], clock: Clock, backoff: Backoff | None = None
@@ -60,13 +60,13 @@ class OtherHubs:
         self._url = f"{url.rstrip('/')}/v1/whereabouts"
         self._backoff = backoff or Backoff(FIRST_S, LONGEST_S)
         self._not_before = 0.0
-        self._named: dict[str, float] = {}  # device → when a question named it last, by the clock that never goes back
+        self._named: dict[str, float] = {}  # device → monotonic seconds of its last request
         self._answered: dict[str, float] = {}
         self._where: dict[str, str] = {}
 
     async def ask(self, devices: Sequence[str]) -> dict[str, str]:
-        """Device → where it stands, as far as that is known, of those at another hub. Asks one question where it is
-        time to. Raises NotReady when that came to nothing."""
+        """Return device → its site, for known devices at another hub. Makes one request if due. Raises NotReady when
+        that failed."""
         wanted = [device for device in dict.fromkeys(devices) if device.startswith(KIND)]
         now = self._clock.monotonic()
         self._forget(set(wanted), now)
@@ -86,7 +86,7 @@ class OtherHubs:
         return dict(self._where)
 
     def _next(self, wanted: list[str], now: float) -> list[str]:
-        """Whom to ask for now. A question that has to be asked takes others along, as many as it holds."""
+        """Return the devices to name now. A request that is due takes along as many others as it holds."""
         room = DEVICES_A_DAY - len(self._named)
         known = [device for device in wanted if device in self._named]
         fresh = [device for device in wanted if device not in self._named][: max(0, room)]
@@ -103,7 +103,7 @@ class OtherHubs:
         reply = await self._http.request(
             "POST", self._url, body=msgspec.json.encode({"devices": devices}), timeout=TIMEOUT
         )
-        if reply.status in (404, 405):  # a backend older than this hub
+        if reply.status in (404, 405):  # a backend of a former release
             return {}
         if reply.status != 200:
             raise NotReady(f"{self._url} answers {reply.status}")

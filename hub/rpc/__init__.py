@@ -1,11 +1,11 @@
-"""Questions to a running hub. Each module holds the `calls` of one subject for the command line and the pages.
+"""Calls of a running hub. Each module holds the `calls` of one subject for the command line and the pages.
 
-    control_socket  the Unix socket over which `ilot` asks
-    overview        the state of the hub, as `ilot status` shows it; `autonomy`: how long it can work on its own
+    control_socket  the Unix socket of the `ilot` command
+    overview        the state of the hub, for `ilot status`; `autonomy`: how long it can work on its own
     radio           links, margins, batteries and gateways
     availability    the share of each day that a device was present
     history         readings in memory and on disk
-    privacy         what privacy rules do on this hub, in plain words
+    privacy         the effect of privacy rules on this hub, in plain words
     audit           the audit log
     counted         refusals counted since the start, each with its words
     diagnostics     an archive for support; `redaction` removes what names people

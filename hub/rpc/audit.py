@@ -1,4 +1,4 @@
-"""The audit log of a running hub: calls `audit.list` and `audit.verify`."""
+"""Audit log of a running hub: calls `audit.list` and `audit.verify`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST = 1000
 
 
 class AuditCalls:
-    """The calls `audit.list` and `audit.verify`."""
+    """Calls `audit.list` and `audit.verify`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -23,7 +23,7 @@ class AuditCalls:
         return {"audit.list": self._list, "audit.verify": self._verify}
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{limit, before} → {entries: [{n, at, who, what}]}, the newest first."""
+        """Answer {limit, before} with {entries: [{n, at, who, what}]}, the newest first."""
         limit, before = min(MOST, max(1, int(arguments.get("limit", 100)))), int(arguments.get("before") or 1 << 62)
 
         def work(db: apsw.Connection) -> list[dict[str, Any]]:
@@ -36,8 +36,8 @@ class AuditCalls:
         return {"entries": await self._store.call(work)}
 
     async def _verify(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{witness: [[count, head in hex], …]} → {count, head, witnessed}. Raises StorageError naming the first entry
-        that does not follow, or the first witness that the chain contradicts."""
+        """Answer {witness: [[count, head in hex], …]} with {count, head, witnessed}. Raises StorageError naming the
+        first entry that does not follow, or the first anchor that the chain contradicts."""
         entries = await self._store.audited()
         witnessed = 0
         for count, head in arguments.get("witness") or []:

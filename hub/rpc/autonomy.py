@@ -1,9 +1,10 @@
-"""How long the buffer can go on without the backend, at today's rate. Pure.
+"""Autonomy of the buffer without the backend, at today's rate. Pure.
 
-    autonomy = room that unsent readings do not take yet ÷ bytes a second of the last 24 h
+    autonomy = space that unsent readings do not occupy yet ÷ bytes a second of the last 24 h
 
-The room is the lesser of `buffer.max_size` and what the disk has. What was acknowledged takes none: it goes first.
-The rate counts the bytes written while the hub ran, in steps of a quarter of an hour, kept over restarts.
+The space is the lesser of `buffer.max_size` and the free space of the disk. Acknowledged records count as free: they
+are deleted first. The rate counts the bytes written while the hub ran, in steps of a quarter of an hour, kept over
+restarts.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import msgspec
 STEP_S = 900.0
 STEPS = 96
 LEAST_S = 600.0
-"""Nothing is said before this much was seen: the first minutes are no rate."""
+"""Seconds of observation before an estimate: the first minutes are not representative."""
 
 
 class Autonomy(msgspec.Struct, frozen=True):
-    """`rate` in bytes/s and `readings_rate` in readings/s, of the last day; `seconds` until the oldest unsent
-    readings would be given up, None while nothing can be said (nothing written yet)."""
+    """`rate` in bytes/s and `readings_rate` in readings/s, of the last day; `seconds` until the oldest unsent readings
+    would be deleted, None while unknown (nothing written yet)."""
 
     rate: float
     readings_rate: float
@@ -29,7 +30,7 @@ class Autonomy(msgspec.Struct, frozen=True):
 
 
 class WriteRate:
-    """What was written in the last day of running, in steps. `memory`: what `remembered()` gave an earlier process."""
+    """Bytes and readings written in the last day of running, in steps. `memory`: `remembered()` of a former process."""
 
     def __init__(self, now: float, memory: Any = None) -> None:
         """`now` is monotonic seconds, here and below."""
@@ -38,7 +39,7 @@ class WriteRate:
         self._bytes = self._readings = 0
 
     def add(self, readings: int, size: int, now: float) -> bool:
-        """One commit reached the disk. True when a step is full: `remembered()` has changed."""
+        """Add one commit. True when a step is full: `remembered()` has changed."""
         self._bytes += size
         self._readings += readings
         if now - self._since < STEP_S:
@@ -48,11 +49,12 @@ class WriteRate:
         return True
 
     def remembered(self) -> Any:
-        """The full steps, as plain data."""
+        """Return the full steps, as plain data."""
         return [list(step) for step in self._steps]
 
     def autonomy(self, *, unsent: int, taken: int, most: int, free: int, now: float) -> Autonomy:
-        """`unsent` readings wait; the buffer takes `taken` bytes and may take `most`; the disk has `free` bytes."""
+        """Return the autonomy. `unsent` readings wait; the buffer occupies `taken` bytes of at most `most`; the disk
+        has `free` bytes."""
         seconds = sum(step[0] for step in self._steps) + now - self._since
         size = sum(step[1] for step in self._steps) + self._bytes
         readings = sum(step[2] for step in self._steps) + self._readings
@@ -64,7 +66,7 @@ class WriteRate:
 
 
 def days_and_hours(seconds: float) -> str:
-    """`9 d 4 h`; below a day `4 h 12 min`; beyond a year, only that."""
+    """Return `9 d 4 h`; below a day `4 h 12 min`; beyond a year, only that."""
     if seconds >= 365 * 86400:
         return "more than a year"
     minutes = int(seconds // 60)
@@ -73,7 +75,7 @@ def days_and_hours(seconds: float) -> str:
 
 
 def _steps(memory: Any) -> list[tuple[float, int, int]]:
-    """What an earlier process kept, without what is no step."""
+    """Return the valid steps of a former process."""
     found = []
     for step in memory if isinstance(memory, list | tuple) else ():
         if isinstance(step, list | tuple) and len(step) == 3 and all(isinstance(n, int | float) for n in step):

@@ -1,10 +1,10 @@
-"""How much of each day a device was there, in percent: the time in which its last report was young enough, of the time
-in which it should have spoken. And what the hub reckons of devices, as values that rules look at.
+"""Availability of devices: the percentage of each day in which a device's last report was recent enough, of the time in
+which it should have reported. It also publishes computed values of devices, for rules.
 
-Young enough is LATE of its periods, as its pack tells or an integration observed; of a device whose period nobody knows
-nothing is said. Hours off duty do not count, nor does the time when the hub was off. A day is one of the site's time.
-`availability` is told for a day that has gone on for LEAST_S at least, `battery_days` where `hub.rpc.radio` sees a
-line.
+Recent enough is LATE of its periods, as its pack states or an integration observed; a device of unknown period has no
+availability. Hours off duty do not count, nor does the time when the hub was off. A day is one of the site's time.
+`availability` is published for a day that has lasted for LEAST_S at least, `battery_days` where `hub.rpc.radio` has a
+forecast.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KEY = "availability/"
 
 
 class LocalState(Protocol):
-    """`hub.store_and_forward.buffer.Buffer`, as much as is needed of it."""
+    """The part of `hub.store_and_forward.buffer.Buffer` that is used here."""
 
     @property
     def local(self) -> dict[str, Any]: ...
@@ -36,8 +36,8 @@ class LocalState(Protocol):
 
 
 class Availability:
-    """One a hub. `seen` gives the Unix seconds of a device's last report, `period` how often it speaks (None: nobody
-    knows), `battery_days` its forecast; `tell` is handed what was reckoned."""
+    """Availability of one hub's devices. `seen` returns the Unix seconds of a device's last report, `period` its period
+    (None: unknown), `battery_days` its forecast; `tell` is called with the computed values."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Availability:
         self._local, self._clock, self.zone = local, clock, zone
         self._days: dict[
             str, list[list[float]]
-        ] = {}  # device → [day, there (s), should be there (s)], the last is today
+        ] = {}  # device → [day, seconds present, seconds expected]; the last is today
         self._looked: float | None = None
         self._told = 0.0
 
@@ -67,7 +67,7 @@ class Availability:
             self.step()
 
     def step(self) -> None:
-        """One look at all devices. While the clock is not sure no day is known, and nothing counts."""
+        """Check all devices. While the clock is not trusted no day is known, and nothing counts."""
         now, moment = self._clock.date(), self._clock.monotonic()
         passed, self._looked = moment - (self._looked if self._looked is not None else moment), moment
         if now is None:
@@ -86,7 +86,7 @@ class Availability:
             return
         days = self._of(device.id)
         while days and days[-1][0] > today:
-            days.pop()  # the clock was set back, or the site's zone is another: that day has not come yet
+            days.pop()  # the clock was set back, or the time zone changed: that day is in the future
         if not days or days[-1][0] != today:
             days.append([today, 0.0, 0.0])
             del days[:-DAYS]
@@ -115,7 +115,7 @@ class Availability:
 
     def calls(self) -> dict[str, Any]:
         """availability {device} → {"devices": [{id, days: [{day, percent, hours}], battery_days}]}, the newest day
-        first; without `device`, of all of which something is known. Raises HubError for a device that is not known."""
+        first; without `device`, of all devices with data. Raises HubError for an unknown device."""
         return {"availability": self._call}
 
     async def _call(self, arguments: dict[str, Any]) -> dict[str, Any]:

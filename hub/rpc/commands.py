@@ -1,4 +1,4 @@
-"""Commands over the control socket: what `ilot command` and the web UI ask of the desk."""
+"""Calls about commands to devices, for `ilot command` and the pages."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from hub.core.errors import HubError
 from hub.core.model import Metric
 
 LONGEST_WAIT_S = 25.0
-"""Below what a caller of the socket waits for an answer."""
+"""Seconds; less than a client of the socket waits for an answer."""
 
 SETTING_TTL_S = 86_400.0
-"""A class A device listens after its own uplinks: a setting may wait a day for it."""
+"""Seconds that a setting may wait: a class A device listens only after its own uplinks."""
 
 
 class CommandCalls:
-    """`metric` is what is known of a device's metric."""
+    """Calls of the command service. `metric` returns the metric of a device."""
 
     def __init__(self, desk: CommandService, metric: Callable[[str, str], Metric | None]) -> None:
         self._desk, self._metric = desk, metric
 
     def status(self) -> dict[str, Any]:
-        """For `ilot status`."""
+        """Return the state for `ilot status`."""
         stopped = self._desk.stopped
         return {"open": self._desk.under_way, "stopped": None if stopped is None else msgspec.to_builtins(stopped)}
 
     def complaints(self) -> list[str]:
-        """What somebody should look at."""
+        """Return sentences about what somebody should look at."""
         stopped = self._desk.stopped
         if stopped is None:
             return []
@@ -45,7 +45,7 @@ class CommandCalls:
         }  # fmt: skip
 
     async def _set(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{device, metric, value (text) | values | release: true, by, role, why, ttl_s} → the command."""
+        """Answer {device, metric, value (text) | values | release: true, by, role, why, ttl_s} with the command."""
         device, metric = str(arguments.get("device", "")), str(arguments.get("metric", ""))
         values, text = arguments.get("values"), arguments.get("value")
         role = str(arguments.get("role", ""))
@@ -68,7 +68,7 @@ class CommandCalls:
         return _told(await self._desk.order(order))
 
     async def _wait(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{id, seconds} → the command when it has ended, or as it stands then."""
+        """Answer {id, seconds} with the command when it has ended, or its state then."""
         name = str(arguments.get("id", ""))
         record = self._desk.find(name)
         if record is None:
@@ -80,12 +80,12 @@ class CommandCalls:
         return _told(await self._desk.wait(record, seconds))
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{limit} → the newest commands first."""
+        """Answer {limit} with the newest commands first."""
         limit = min(1000, max(1, int(arguments.get("limit", 20))))
         return {"commands": [_told(record) for record in await self._desk.last(limit)], **self.status()}
 
     async def _stop(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by, why} → the commands that let go what this hub had written."""
+        """Answer {by, why} with the commands that release the values written by this hub."""
         by, why = _reason(arguments)
         return {"released": [_told(record) for record in await self._desk.stop(by, why)]}
 

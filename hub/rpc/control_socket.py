@@ -1,8 +1,8 @@
-"""The Unix socket by which the CLI talks to the running hub: one JSON object a line, each way.
+"""Unix socket between the CLI and the running hub: one JSON object a line, each way.
 
     {"call": "status", "arguments": {}}  ->  {"result": …}  or  {"error": "…", "code": 4}
 
-Only the hub's own user and root are answered (SO_PEERCRED); the socket is 0600 besides.
+Only the hub's own user and root are answered (SO_PEERCRED); the socket has mode 0600 besides.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class Answer(msgspec.Struct, omit_defaults=True):
 
 @contextlib.asynccontextmanager
 async def serving(path: Path, calls: Mapping[str, Call]) -> AsyncIterator[None]:
-    """Answer callers on `path` inside this scope. A stale socket of a dead hub is replaced: the caller holds
-    the state directory's lock, so no living hub can own it."""
+    """Answer clients on `path` inside this scope. A stale socket of a dead hub is replaced: the caller holds the state
+    directory's lock, so no living hub can own it."""
     room = asyncio.Semaphore(CALLERS)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, ValueError):  # a line over the limit is a ValueError
+        with contextlib.suppress(ConnectionError, ValueError):  # readline raises ValueError for a line over the limit
             if _same_user(writer):
                 async with room:
                     while line := await asyncio.wait_for(reader.readline(), 60):
@@ -88,7 +88,7 @@ async def _answer(line: bytes, calls: Mapping[str, Call]) -> Answer:
         return Answer(result=await call(request.arguments))
     except HubError as error:
         return Answer(error=str(error), code=error.exit_code)
-    except Exception as error:  # one call's bug must not take the hub down
+    except Exception as error:  # a bug in one call must not stop the hub
         _log.exception("call %r failed", request.call)
         return Answer(error=f"{type(error).__name__}: {error}", code=1)
 
@@ -99,7 +99,7 @@ def _same_user(writer: asyncio.StreamWriter) -> bool:
 
 
 class CallRefused(HubError):
-    """The running hub answered with an error; it bears that error's exit code."""
+    """The running hub answered with an error; it has that error's exit code."""
 
     def __init__(self, text: str, code: int) -> None:
         super().__init__(text)
@@ -107,7 +107,7 @@ class CallRefused(HubError):
 
 
 def call(path: Path, name: str, /, *, timeout: float = 30.0, **arguments: Any) -> Any:
-    """Ask the hub that runs on `path`. Raises NotReady when none does, Refused when it says no."""
+    """Call the hub that runs on `path`. Raises NotReady when none does, CallRefused when it answers with an error."""
     with socket.socket(socket.AF_UNIX) as link, _short_path(path) as short:
         link.settimeout(timeout)
         try:
@@ -128,7 +128,7 @@ def call(path: Path, name: str, /, *, timeout: float = 30.0, **arguments: Any) -
 
 @contextlib.contextmanager
 def _short_path(path: Path) -> Iterator[str]:
-    """A name for the socket that fits into the 107 bytes of sockaddr_un, however deep its directory is."""
+    """Return a name for the socket that fits into the 107 bytes of sockaddr_un, however long its path is."""
     if len(os.fsencode(path)) < 100:
         yield str(path)
         return

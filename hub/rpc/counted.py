@@ -1,4 +1,4 @@
-"""What was refused, left out or noted since the hub started, each reason with its words: the call `counted`."""
+"""Call `counted`: refusals and notes counted since the hub started, each reason with its words."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from hub.core.counters import Counts
 from hub.i18n.reasons import Words
 
 Meaning = Callable[[str, str], Words | None]
-"""(reason, type of integration) → what it means there, in French and in English; None where nobody has words for it."""
+"""(reason, type of integration) → its words in French and in English; None where there are none."""
 
 
 class CountedCalls:
-    """The call `counted`."""
+    """Call `counted`."""
 
     def __init__(self, counts: Counts, meaning: Meaning, type_of: Callable[[str], str]) -> None:
-        """`type_of`: which type of integration counts for a subject, "" where none does."""
+        """`type_of` returns the type of integration that counts for a subject, or ""."""
         self._counts, self._meaning, self._type_of = counts, meaning, type_of
 
     def calls(self) -> dict[str, Any]:
         return {"counted": self._counted}
 
     async def _counted(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{subject, for one alone} → {counted: [{subject, reason, times, fr, en}]}, of each subject the most frequent
-        first. A subject is a device's id or the name of an instance. `fr` and `en` are "" where a reason has no words.
-        """
+        """Answer {subject, for one alone} with {counted: [{subject, reason, times, fr, en}]}, of each subject the most
+        frequent first. A subject is a device's id or the name of an instance. `fr` and `en` are "" where a reason has
+        no words."""
         wanted = arguments.get("subject")
         shown = self._counts.by_subject() if wanted is None else {wanted: self._counts.about(wanted)}
-        known: dict[tuple[str, str], Words] = {}  # thousands of devices have the same few reasons
+        known: dict[tuple[str, str], Words] = {}  # cache: thousands of devices share a few reasons
         rows = []
         for subject, events in shown.items():
             type_ = self._type_of(subject)

@@ -1,8 +1,8 @@
-"""Diagnostics: what somebody far away needs to help, in one archive that names nobody (`hub.rpc.redaction`).
+"""Diagnostics archive for remote support, which names nobody (`hub.rpc.redaction`).
 
-Files: about.json (versions, machine), status.json (as `ilot status`, without readings), devices.json (how each stands),
+Files: about.json (versions, machine), status.json (as `ilot status`, without readings), devices.json (status of each),
 log.json (the last lines), configuration.json (as it runs, secrets masked). The preview is the archive itself, unpacked:
-what is shown is what is sent.
+it shows exactly what is sent.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from hub.rpc.redaction import Redactor
 PACKAGES = ("ilot", "aiohttp", "cryptography", "msgspec", "pydantic", "pluggy", "apsw-sqlite3mc", "ruamel.yaml")
 PLACES = ("position", "latitude", "longitude")
 WITHHELD = ("last", "values", *PLACES)
-"""Readings and places on Earth: nobody needs them to see why a hub does not work."""
+"""Readings and positions: nobody needs them to see why a hub does not work."""
 PEOPLE_ENTRIES = 1000
-"""Entries of the audit log in which people are looked for."""
+"""Entries of the audit log that are searched for people."""
 _NOBODY = ("root", "ilot")
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class DiagnosticsCalls:
-    """`ask(name, arguments)` gives the answers of other calls; `names`: kind → names to hide; `configuration` as it
-    runs."""
+    """Calls about logs and diagnostics. `ask(name, arguments)` returns the answers of other calls; `names`: kind →
+    names to hide; `configuration` as it runs."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class DiagnosticsCalls:
         return {"logs": self._logs, "diagnostics": self._call}
 
     async def _logs(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{source, level, limit} → {lines: [{at, level, source, text}]}, the newest first."""
+        """Answer {source, level, limit} with {lines: [{at, level, source, text}]}, the newest first."""
         level = str(arguments.get("level") or "info")
         found = self._ring.last(
             source=str(arguments.get("source") or ""),
@@ -56,14 +56,14 @@ class DiagnosticsCalls:
         return {"lines": [{"at": one.at, "level": one.level, "source": one.source, "text": one.text} for one in found]}
 
     async def _call(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{preview} → {files: {name: text}} or {archive: base64 of a ZIP}."""
+        """Answer {preview} with {files: {name: text}} or {archive: base64 of a ZIP}."""
         files = await self.files()
         if arguments.get("preview"):
             return {"files": files}
         return {"archive": base64.b64encode(zip_archive(files)).decode()}
 
     async def files(self) -> dict[str, str]:
-        """Name → text of each file, redacted."""
+        """Return name → text of each file, redacted."""
         acted = (await self._ask("audit.list", {"limit": PEOPLE_ENTRIES}))["entries"]
         names = self._names()
         redactor = Redactor({**names, "person": {*names.get("person", ()), *people(one["who"] for one in acted)}})
@@ -82,8 +82,8 @@ class DiagnosticsCalls:
 
 
 def about() -> dict[str, Any]:
-    """Versions of what runs, and on what."""
-    from importlib import metadata  # late: see hub.plugin_host.entry_points
+    """Return the versions of the software and of the machine."""
+    from importlib import metadata  # imported late: see hub.plugin_host.entry_points
 
     versions: dict[str, str | None] = {}
     for name in PACKAGES:
@@ -99,8 +99,8 @@ def about() -> dict[str, Any]:
 
 
 def people(acted: Iterable[str]) -> set[str]:
-    """Names of those who acted, as the audit log has them: `web:camille`, `web:badge:1a2b3c4d Camille Dupont`,
-    `cli:camille`, `web:?192.0.2.1` of nobody."""
+    """Return the names of authors in the audit log: `web:camille`, `web:badge:1a2b3c4d Camille Dupont`, `cli:camille`,
+    `web:?192.0.2.1` without one."""
     found = set()
     for who in acted:
         _, _, name = who.partition(":")
@@ -110,7 +110,7 @@ def people(acted: Iterable[str]) -> set[str]:
 
 
 def without(value: Any, names: Iterable[str]) -> Any:
-    """Plain data without the fields of these names, at any depth."""
+    """Return plain data without the fields of these names, at any depth."""
     names = frozenset(names)
     if isinstance(value, Mapping):
         return {key: without(part, names) for key, part in value.items() if key not in names}
@@ -120,8 +120,8 @@ def without(value: Any, names: Iterable[str]) -> Any:
 
 
 def zip_archive(files: Mapping[str, str]) -> bytes:
-    """A ZIP of them; the same files give the same bytes."""
-    import zipfile  # late: for those who ask for help
+    """Return a ZIP of the files; the same files give the same bytes."""
+    import zipfile  # imported late: rarely needed
 
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:

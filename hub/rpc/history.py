@@ -1,5 +1,4 @@
-"""What this hub remembers of its readings, asked for: raw of the last day, and of more where that is kept on disk,
-hours, days and months."""
+"""Calls about stored readings: raw ones of the last day, and of more where they are on disk, hours, days and months."""
 
 from __future__ import annotations
 
@@ -22,15 +21,15 @@ if TYPE_CHECKING:
 
 POINTS = 400
 PAGE, LARGEST = 1000, 5000
-"""Readings of one answer."""
+"""Readings of one answer: by default, at most."""
 GAP_PERIODS = 3.0
 GAPS = 60
-"""Silence shorter than this part of what is shown is no gap that anybody could see."""
+"""Silence shorter than this part of the shown span is no visible gap."""
 
 
 class HistoryCalls:
-    """One a hub: runs the rollups and answers for them. `erased(place)`: what was compiled for a place is stale;
-    `said`: of a file that was damaged, and the like; `raw`: raw history on disk, where there is one."""
+    """Calls about history; runs the rollups. `erased(place)`: what was compiled for a place is stale; `said`: notes
+    about damaged files and the like; `raw`: raw history on disk, if any."""
 
     def __init__(
         self,
@@ -92,7 +91,7 @@ class HistoryCalls:
     async def _line(
         self, key: Key, found: list[Cell], begin: int, end: int, points: int, step: str
     ) -> list[tuple[int, float | None]]:
-        """Raw readings where they are, the means of hours before; a None where nothing was said."""
+        """Return raw readings where available, the means of hours before; None where there was silence."""
         track = self._rollups.tracks.get(key)
         raw = await self._fine(key, begin, end, points) if step == "auto" else []
         start = raw[0][0] if raw else end
@@ -100,14 +99,14 @@ class HistoryCalls:
         for at, cell in enumerate(found):
             until = found[at + 1].begin if at + 1 < len(found) else end
             whole = until <= start or (self._raw is None and track is not None and cell.begin <= track.ring.cut)
-            if whole and (cell.begin + until) // 2 < start:  # else it is told reading by reading
+            if whole and (cell.begin + until) // 2 < start:  # else raw readings cover the hour
                 coarse.append(((cell.begin + until) // 2, cell.value))
         fine = downsample(raw, points, max((end - begin) / GAPS, self._gap(raw)))
         return [*coarse, *fine]
 
     async def _fine(self, key: Key, begin: int, end: int, points: int) -> list[tuple[int, float]]:
-        """The raw readings of [begin, end), or what looks like them where they are many: they need not fit into
-        memory."""
+        """Return the raw readings of [begin, end), or a sample of the same shape where they are many: they need not fit
+        into memory."""
         fold = Downsampler(begin, end, points)
         if self._raw is not None:
             async for _, some in self._raw.walk(*key, begin, min(end, self._edge(key))):
@@ -115,7 +114,8 @@ class HistoryCalls:
         return sorted({*fold.points(), *self._in_memory(key, begin, end)})
 
     def _edge(self, key: Key) -> int:
-        """From this second on RAM has every reading: it was not let go, and said in this life."""
+        """Return the second from which RAM has every reading: later than any evicted one and than the start of this
+        process."""
         track = self._rollups.tracks.get(key)
         return max(track.ring.cut + 1, self._raw.began) if track is not None and self._raw is not None else 1 << 40
 
@@ -124,12 +124,12 @@ class HistoryCalls:
         if track is None:
             return []
         scale = Scale(track.step)
-        if self._raw is None:  # before its newest that went, memory has parts
+        if self._raw is None:  # before the newest evicted reading, memory is incomplete
             begin = max(begin, track.ring.cut + 1)
         return [(time, scale(value)) for time, value in track.ring.points(begin, end)]
 
     async def _readings(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Every raw reading of a stretch, a page at a time."""
+        """Answer with every raw reading of a span, a page at a time."""
         key = self._key(arguments)
         begin, end = self._span(arguments)
         limit = max(1, min(LARGEST, int(number(arguments, "limit", PAGE))))
@@ -139,7 +139,7 @@ class HistoryCalls:
         if series is None:
             raise HubError(_unknown(key))
         found: set[tuple[int, float]] = set()
-        edge = end  # before it, what is found is everything
+        edge = end  # everything before it was found
         if self._raw is not None:
             async for edge, some in self._raw.walk(*key, begin, min(end, self._edge(key))):
                 found.update(some)
@@ -152,7 +152,7 @@ class HistoryCalls:
         after: int | None = edge if edge < end else None
         if len(told) > limit:
             last = told[limit - 1][0]
-            after = last + 1  # all of one second stay together
+            after = last + 1  # a page never ends within one second
             if all(time <= last for time, _ in told):
                 after = edge if edge < end else None
             told = [one for one in told if one[0] <= last]
@@ -171,12 +171,12 @@ class HistoryCalls:
 
     @staticmethod
     def _gap(raw: list[tuple[int, float]]) -> float:
-        """Silence beyond this is a gap: three times the longest of the usual steps."""
+        """Return the length in seconds beyond which silence is a gap: three times the longest of the usual steps."""
         steps = sorted(b[0] - a[0] for a, b in itertools.pairwise(raw))
         return GAP_PERIODS * steps[len(steps) * 9 // 10] if steps else 0.0
 
     async def _raw_from(self, key: Key) -> int | None:
-        """The second from which raw readings may be there."""
+        """Return the second from which raw readings may exist."""
         track = self._rollups.tracks.get(key)
         known = [track.ring.whole_from() if track is not None else None]
         if self._raw is not None:
@@ -197,7 +197,7 @@ class HistoryCalls:
         return {"series": found}
 
     async def _erase(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Forget a place, or one metric of it; RAM and disk."""
+        """Erase a place, or one metric of it, in RAM and on disk."""
         place, metric = str(arguments.get("place", "")), str(arguments.get("metric") or "") or None
         known = {*self._rollups.series, *(await self._raw.series() if self._raw is not None else ())}
         keys = sorted(key for key in known if key[0] == place and metric in (None, key[1]))

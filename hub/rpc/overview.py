@@ -1,4 +1,4 @@
-"""What the hub says of itself: the answers of the control socket, as plain data. Reads, never changes."""
+"""Overview of the hub for the control socket, as plain data. Reads, never changes."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _PAGE = os.sysconf("SC_PAGE_SIZE") / 1048576
 
 WRITTEN_KEY = "overview/written"
 REFUSED_S = 86_400.0
-"""For how long the status says that frames of a known device were refused; `ilot devices` shows it until a restart."""
+"""Seconds for which the status reports refused frames of a known device; `ilot devices` shows them until a restart."""
 
 
 class BufferSpace(NamedTuple):
-    """What the buffer's directory may take, and how long it should last without the backend."""
+    """Space of the buffer's directory, and the autonomy below which to warn."""
 
     directory: Path
     max_bytes: int
     warning_s: float
 
     def free(self) -> int:
-        """Bytes that its disk has left for us."""
+        """Return the free bytes of its disk."""
         try:
             disk = os.statvfs(self.directory)
         except OSError:
@@ -47,8 +47,8 @@ class BufferSpace(NamedTuple):
 
 
 class Overview:
-    """The parts of one hub, looked at together. `problems` are those of the configuration file, when the hub runs
-    on the last good one. `standing` tells how a device stands, in a word and in sentences."""
+    """Overview over the parts of one hub. `problems` are those of the configuration file while the hub runs on the last
+    good one. `standing` returns the status of a device, as a slug and as sentences."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Overview:
             self._buffer.put_local(WRITTEN_KEY, self._written.remembered())
 
     def status(self) -> dict[str, Any]:
-        """All of `ilot status`. Times are seconds, sizes bytes unless their name says otherwise."""
+        """Return the answer of `ilot status`. Times are seconds, sizes bytes unless their name says otherwise."""
         buffer, link = self._buffer.status(), self._link.status()
         autonomy = self._autonomy(buffer)
         return {
@@ -131,7 +131,7 @@ class Overview:
         }
 
     def pulse(self) -> dict[str, Any]:
-        """The counters alone: cheap enough to be asked many times a second."""
+        """Return the counters alone: cheap enough to be called many times a second."""
         return {
             "reports": self._pipeline.reports,
             "readings": self._pipeline.readings,
@@ -141,7 +141,7 @@ class Overview:
         }
 
     def devices(self) -> dict[str, Any]:
-        """All of `ilot devices`."""
+        """Return the answer of `ilot devices`."""
         errors = self._counts.by_subject()
         return {
             "devices": [self._device(device.id, errors.get(device.id, {})) for device in self._devices],
@@ -149,7 +149,7 @@ class Overview:
         }
 
     def degraded(self, buffer_error: str, link_error: str, autonomy: Autonomy, *, rejected: int = 0) -> list[str]:
-        """What somebody should look at, one sentence each; empty when all is well."""
+        """Return what somebody should look at, one sentence each; empty when all is well."""
         said = [f"{h.name} is {h.state}: {h.error}" for h in self._health if h.state in (STOPPED, QUARANTINED)]
         if buffer_error:
             said.append(f"the buffer does not reach the disk: {buffer_error}")
@@ -185,8 +185,8 @@ class Overview:
         )
 
     def _device(self, name: str, errors: dict[str, int]) -> dict[str, Any]:
-        """`errors`: reason → how often since the hub started. `latency_ms`: how long its last answer took, None for a
-        device that speaks by itself."""
+        """Return one device. `errors`: reason → count since the hub started. `latency_ms`: duration of its last answer,
+        None for a device that is not polled."""
         device = self._devices.get(name)
         if device is None:
             return {}

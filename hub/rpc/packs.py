@@ -1,7 +1,7 @@
-"""Device packs of a running hub, seen and installed: calls `pack.list` and `pack.install`.
+"""Device packs of a running hub: calls `pack.list` and `pack.install`.
 
-An archive comes from a browser, so it is judged as hostile: `hub.devices.packs.archive` says what it may hold. What it
-holds is then tested like any pack, and only one that passes all of its own vectors is installed.
+An archive comes from a browser, so it is treated as hostile: `hub.devices.packs.archive` says what it may hold. Its
+content is then tested like any pack, and only one that passes all of its own vectors is installed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Reload(Protocol):
 
 
 class PackCalls:
-    """`kept` reads again what an installed pack can read now."""
+    """Calls about packs. `kept` decodes dead letters again after an installation."""
 
     def __init__(
         self,
@@ -47,7 +47,8 @@ class PackCalls:
         return {"pack.list": self._list, "pack.install": self._install}
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{} → {packs: [{pack, version, from, vendor, models, fr, en, licence, vectors, devices} or {pack, error}]}."""
+        """Answer {} with {packs: [{pack, version, from, vendor, models, fr, en, licence, vectors, devices} or {pack,
+        error}]}."""
         used: dict[str, int] = {}
         for device in self._devices():
             used[device.pack] = used.get(device.pack, 0) + 1
@@ -78,8 +79,8 @@ class PackCalls:
         }  # fmt: skip
 
     async def _install(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{archive: base64 of a ZIP, by, dry_run} → {pack, version, vectors, installed, decoded}. Raises HubError: no
-        archive, not a pack, a vector that fails, or an older version than what is there."""
+        """Answer {archive: base64 of a ZIP, by, dry_run} with {pack, version, vectors, installed, decoded}. Raises
+        HubError: no archive, not a pack, a vector that fails, or an older version than the installed one."""
         import tempfile
 
         from hub.devices.packs.archive import unpack

@@ -1,5 +1,5 @@
-"""What privacy does on this hub, told to people: rules in plain words, what is withheld counted, the register and the
-draft of the impact assessment, from the configuration that runs."""
+"""Calls about privacy, for people: rules in plain words, counts of withheld data, the register and the draft of the
+impact assessment, from the running configuration."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COUNTED = (
 
 
 class PrivacyCalls:
-    """One a hub. `hub`: its id; `url`: the backend's address."""
+    """Calls about privacy. `hub`: its id; `url`: the backend's address."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class PrivacyCalls:
         self._recipients = [urlsplit(url).hostname or url]
 
     def reconfigure(self, core: Core) -> None:
-        """Documents are made of what runs."""
+        """Apply the configuration."""
         self._core = core
 
     def calls(self) -> dict[str, Call]:
@@ -59,7 +59,7 @@ class PrivacyCalls:
         return {"withheld": sum(self._counts.total(event) for event in COUNTED[:3])}
 
     def complaints(self) -> list[str]:
-        """Rules about metrics of plugins that nothing declares: they would protect nothing."""
+        """Return rules about metrics of plugins that nothing declares: they would protect nothing."""
         known = self._metrics.keys() | self._declared()
         return [
             f"privacy rule {name} names {metric}, which no plugin, pack or device declares: it protects nothing there"
@@ -71,7 +71,7 @@ class PrivacyCalls:
     async def _view(self, arguments: dict[str, Any]) -> dict[str, Any]:
         from hub.privacy.rules_engine.register import (
             processings,
-        )  # late, here and below: texts that somebody reads now and then
+        )  # imported late, here and below: rarely read texts
         from hub.privacy.rules_engine.texts import describe_data, does
 
         lang = "en" if arguments.get("lang") == "en" else "fr"

@@ -1,16 +1,17 @@
-"""How the radio is: for each device its link, its period and its battery, for each gateway what it hears and may send.
+"""Radio state: for each device its link, its period and its battery, for each gateway its reception and airtime.
 
-What only an integration knows it tells as facts (`Session.tell`); these names are known here, each of them optional:
+Integrations publish facts that only they know (`Session.publish_facts`); these names are used here, each of them
+optional:
 
     of a device     join ("none", "offered", "joined"), joined_at (Unix seconds), heard and lost (uplinks, of the last
-                    ones), margin_db and margin_low_db (median, and what nine of ten uplinks pass), rates ({"SF7": 12}),
-                    period_s (as observed), air ({"uplink_s", "bands": {band: {"part", "of_s"}}, "channels", "down_s",
-                    "down"}: seconds on the air of an uplink with all its repetitions, how its channels lie in sub-bands
-                    of so many seconds an hour, seconds of a downlink of 16 bytes in the sub-band of its first window),
-                    latency_ms, requests (of a device that is asked, each time)
+                    ones), margin_db and margin_low_db (median, and the value that nine of ten uplinks exceed), rates
+                    ({"SF7": 12}), period_s (as observed), air ({"uplink_s", "bands": {band: {"part", "of_s"}},
+                    "channels", "down_s", "down"}: seconds on the air of an uplink with all its repetitions, the share
+                    of its channels in sub-bands of so many seconds an hour, seconds of a downlink of 16 bytes in the
+                    sub-band of its first window), latency_ms, requests (of a polled device, each time)
     of a gateway    the subject "gateway:EUI"; last_heard (Unix seconds), silent, duty ({band: {"left_s", "of_s"}})
 
-The words are for people: is the margin enough, or should the device or the gateway be moved?
+The verdicts are for people: whether the margin is enough, or the device or the gateway should be moved.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from hub.history.latest import LatestValues
 from hub.plugin_host.plugin_facts import PluginFacts
 
 FACTS = frozenset({"join", "heard", "lost", "margin_db", "rates"})
-"""Who tells none of these does not speak by radio: buses tell their latency in the same way."""
+"""A device without any of these facts is no radio device: buses publish their latency in the same way."""
 SUFFICIENT_MARGIN_DB = 3.0
-"""What nine of ten uplinks should have to spare: rain, a closed door and a parked lorry cost as much."""
+"""Margin that nine of ten uplinks should have: rain, a closed door and a parked lorry cost as much."""
 LEAST_HEARD = 10
 MUCH_LOST = 0.1
-"""A share of lost uplinks that says the same as a low margin."""
+"""Share of lost uplinks that means the same as a low margin."""
 LATE = 3.0
-"""Periods without a word that are too many."""
+"""Number of periods without a report that are too many."""
 
 DAY_S = 86_400.0
 LOOK_S = 3600.0
@@ -44,7 +45,7 @@ BATTERY = "radio/battery/"
 MOST_DAYS = 400
 SPAN_DAYS, LEAST_POINTS = 14, 10
 MIN_T_VALUE = 4.0
-"""A trend counts when it is so many times its own standard error."""
+"""A trend counts when it is this many times its own standard error."""
 FARTHEST_DAYS = 3650.0
 
 WORDS = {
@@ -55,7 +56,7 @@ WORDS = {
 
 
 class LocalState(Protocol):
-    """`hub.store_and_forward.buffer.Buffer`, as much as is needed of it."""
+    """The part of `hub.store_and_forward.buffer.Buffer` that is used here."""
 
     @property
     def local(self) -> dict[str, Any]: ...
@@ -70,7 +71,7 @@ class Forecast(NamedTuple):
 
 
 def verdict(facts: dict[str, Any]) -> str:
-    """ "enough", "move", or "" while too little was heard."""
+    """Return "enough", "move", or "" while there is too little data."""
     heard, lost, low = facts.get("heard", 0), facts.get("lost", 0), facts.get("margin_low_db")
     if heard + lost < LEAST_HEARD or low is None:
         return ""
@@ -78,8 +79,8 @@ def verdict(facts: dict[str, Any]) -> str:
 
 
 def forecast(points: Sequence[tuple[float, float]]) -> Forecast | None:
-    """When a battery is empty, by a straight line through its points (day, %). None where that would be a guess: too
-    short a time, no clear fall. A new battery starts anew: only what came after the last rise counts."""
+    """Return when a battery is empty, by linear regression over its points (day, %). None where that would be a guess:
+    too short a time, no clear fall. After a rise, which means a new battery, only later points count."""
     since = 0
     for index in range(1, len(points)):
         if points[index][1] > points[index - 1][1] + 10:
@@ -101,7 +102,7 @@ def forecast(points: Sequence[tuple[float, float]]) -> Forecast | None:
 
 
 class Radio:
-    """One a hub. `run` notes each battery once a day."""
+    """Radio state of one hub. `run` records each battery once a day."""
 
     def __init__(
         self,
@@ -125,8 +126,8 @@ class Radio:
             self.note()
 
     def note(self) -> None:
-        """A battery's level of today, where it has spoken today and nothing is noted yet. While the clock is not sure,
-        no day is known."""
+        """Record today's battery levels, of devices that reported today. While the clock is not trusted, no day is
+        known."""
         now = self._clock.date()
         if now is None:
             return
@@ -136,7 +137,7 @@ class Radio:
             if isinstance(level, bool | str) or level is None or seen is None or now - seen >= DAY_S:
                 continue
             key, today = BATTERY + device.id, int(now // DAY_S)
-            # a later day was noted by a clock that was ahead: it has not come yet
+            # drop later days, recorded by a clock that was ahead
             points = [point for point in self._buffer.local.get(key) or () if point[0] <= today]
             if not points or points[-1][0] < today:
                 self._buffer.put_local(key, [*points, [today, float(level)]][-MOST_DAYS:])
@@ -145,12 +146,12 @@ class Radio:
         return {"radio": self.call}
 
     def battery_days(self, device: str) -> float | None:
-        """In how many days its battery is empty; None where that would be a guess."""
+        """Return in how many days its battery is empty; None where that would be a guess."""
         coming = forecast([(day, level) for day, level in self._buffer.local.get(BATTERY + device) or ()])
         return coming.days if coming else None
 
     async def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """`radio` → {"devices": those of which an integration tells something, "gateways"}."""
+        """Answer `radio` with {"devices": those with published facts, "gateways"}."""
         devices, gateways = [], []
         for integration, subject, facts in self._told:
             device = self._devices.get(subject)

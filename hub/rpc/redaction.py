@@ -1,10 +1,10 @@
-"""What leaves the building for whoever helps must name nobody and hold no secret: typed redaction. Pure.
+"""Redaction of data for support: it must name nobody and hold no secret. Pure.
 
 Names that the hub knows (devices, places, zones, sites, accounts, hosts, its own id) are replaced everywhere, in keys
 and inside sentences too, each by its kind and a number: `device-3` is the same device in every file of one archive, and
-in no other one. What nobody listed is caught by its shape: long runs of hexadecimal or base64 digits, IP and MAC
-addresses, e-mail addresses, telephone numbers, and of a URL what stands before its host and in its
-query. Fields whose name says that they hold a secret lose their value, whatever it is.
+in no other one. Unlisted identifiers are recognised by their shape: long runs of hexadecimal or base64 digits, IP and
+MAC addresses, e-mail addresses, telephone numbers, and the user and query parts of a URL. Fields whose name says that
+they hold a secret lose their value, whatever it is.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ _SHAPES = (
     (re.compile(r"(?<![\w.+])(?:\+\d(?:[ .-]?\d){6,14}|0\d(?:[ .-]?\d\d){4})(?!\w)"), "telephone"),
     (re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}"), "text"),
 )
-LOOPBACK = frozenset({"127.0.0.1", "0.0.0.0"})  # noqa: S104 - what is not hidden, not where to listen
+LOOPBACK = frozenset({"127.0.0.1", "0.0.0.0"})  # noqa: S104 - addresses that are not hidden, no addresses to listen on
 
 
 class Redactor:
-    """`names`: kind → the names of that kind. Longer names are replaced first, so that none is cut in two."""
+    """Redactor for one archive. `names`: kind → the names of that kind. Longer names are replaced first, so that none
+    is cut in two."""
 
     def __init__(self, names: Mapping[str, Iterable[str]]) -> None:
         self._known: dict[str, str] = {}
@@ -48,7 +49,7 @@ class Redactor:
         self._numbers: dict[str, int] = {}
 
     def text(self, said: str) -> str:
-        """A sentence without names, addresses and keys."""
+        """Return a sentence without names, addresses and keys."""
         if self._pattern is not None:
             said = self._pattern.sub(lambda found: self._name(found[0]), said)
         for pattern, kind in _SHAPES:
@@ -56,7 +57,7 @@ class Redactor:
         return said
 
     def value(self, value: Any) -> Any:
-        """The same of plain data, keys included."""
+        """Return plain data without them, keys included."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, bytes):
@@ -73,7 +74,7 @@ class Redactor:
         return value
 
     def _name(self, found: str) -> str:
-        """Letters that are one without their case for `re` need not be one for `casefold`: then any name will do."""
+        """Return the substitute of a name. `re` and `casefold` differ on some letters: then any substitute will do."""
         return self._known.get(found) or self._folded.get(found.casefold()) or "name"
 
     def _shape(self, found: str, kind: str) -> str:

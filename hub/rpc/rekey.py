@@ -1,8 +1,8 @@
-"""`ilot device key`: gives a known device another radio key, as a new battery or a new pairing demands.
+"""Call of `ilot device key`: gives a known device another radio key, after a new battery or a new pairing.
 
-The key is durable in the store before anybody uses it. It stands in the place of the configuration's, until that one
-is changed: then the file is newer and counts. A replay window belongs to a device under one key, so that counters may
-start over with the new key, while whatever was sealed under the old one keeps its floor.
+The key is durable in the store before it is used. It replaces the configuration's until that one is changed: then the
+file is newer and counts. A replay window belongs to a device under one key, so that counters may start over with the
+new key, while the old one keeps its floor.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from hub.devices.registry import Devices, key_fingerprint
 from hub.pipeline.pipeline import Pipeline
 
 LONGEST = 64
-"""Bytes of a key; the radios know 16."""
+"""Maximum bytes of a key; radios use 16."""
 
 _log = logging.getLogger("hub")
 
 
 class Rekey:
-    """`changed` is called when the store has: the next backup is due."""
+    """Call of one hub. `changed` is called after a change of the store: the next backup is due."""
 
     def __init__(
         self, store: Store, devices: Devices, pipeline: Pipeline, clock: Clock, changed: Callable[[], None]
@@ -37,7 +37,8 @@ class Rekey:
         return {"device.key": self.call}
 
     async def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{device, key: hex or None for the configuration's own, dry_run, by} → what is so now. Raises HubError."""
+        """Answer {device, key: hex or None for the configuration's own, dry_run, by} with the new state. Raises
+        HubError."""
         name = str(arguments.get("device", ""))
         device, configured = self._devices.get(name), self._devices.configured_key(name)
         if device is None:

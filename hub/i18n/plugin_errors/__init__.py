@@ -1,9 +1,9 @@
-"""What a plugin says when it cannot go on, in French. Pure.
+"""French for errors that plugins report. Pure.
 
-Here are the words of the system and the sentences that several say; `table` has those of one alone, `outcomes` what
-became of a command. The sentences are English, of integrations, uplinks, notifiers and of the system. What is not in
-the tables stays English and is marked so; the words of a library or of another machine at the end of one are quoted as
-they came, but for those of the system that everybody meets.
+This module has the words of the system and sentences that several plugins use; `table` has those of one plugin alone,
+`outcomes` the outcomes of commands. The sentences are English, of integrations, transports, notifiers and of the
+system. Unknown sentences stay English and are marked so; the words of a library or of another machine at the end of one
+are quoted as they came, except common ones of the system.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ _TABLE = (
     (r"it says nothing within (?P<n>\d+) s", "il ne dit rien en {n} s"),
 )  # fmt: skip
 MAX_SENTENCE = 600
-"""Characters of a sentence: the rest of it is left to the log. What another machine said may stand at its end, a page of
+"""Maximum characters of a sentence; the rest is only in the log. Text of another machine may be at its end, a page of
 HTML for instance, and the patterns take time with the square of its length."""
 _PLUGIN = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NAMES = (
@@ -106,20 +106,20 @@ _NAMES = (
 
 @cache
 def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Compiled when the first sentence is looked up: the start of a hub has none."""
+    """Compile the patterns when the first sentence is looked up: the start of a hub has none."""
     table = (*_SYSTEM, *OUTCOMES, *RARE, *_TABLE, *refusals())
     return tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in table)
 
 
 def translate(sentence: str) -> tuple[str, str]:
-    """(in French, what is quoted in English after it); the first is "" where the table has none, the second then the
-    whole. `name: what is wrong` as well."""
+    """Return (French, quoted English after it); the first is "" without a translation, the second then the whole. Also
+    `name: sentence`."""
     if len(sentence) > MAX_SENTENCE:
         sentence = f"{sentence[: MAX_SENTENCE - 1]}…"
     name, colon, rest = sentence.strip().partition(": ")
     named = bool(colon and _PLUGIN.fullmatch(name))
     said, quoted = _french(rest if named else sentence.strip())
-    if named and not said:  # it was no plugin: `ttyUSB0: …`
+    if named and not said:  # not a plugin's name: `ttyUSB0: …`
         named, (said, quoted) = False, _french(sentence.strip())
     if not said:
         return "", sentence
@@ -127,7 +127,8 @@ def translate(sentence: str) -> tuple[str, str]:
 
 
 def in_french(sentence: str) -> str:
-    """The whole in one line, as far as it is known; `name: what is wrong` too. What is not known stays as it is."""
+    """Return the sentence in one line, translated as far as possible; also `name: sentence`. Unknown ones stay
+    unchanged."""
     said, quoted = translate(sentence)
     return f"{said}{KEPT}: {quoted}" if said and quoted else said or sentence
 

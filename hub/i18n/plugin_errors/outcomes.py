@@ -1,10 +1,11 @@
-"""What became of a command, as integrations tell it, in French: pattern -> words. Pure data; see `hub.i18n.plugin_errors`."""
+"""French for outcomes of commands, as integrations report them: pattern -> words. Pure data; see
+`hub.i18n.plugin_errors`."""
 
 from __future__ import annotations
 
 # ruff: noqa: E501 - a table is read across
 OUTCOMES: tuple[tuple[str, str], ...] = (
-    # of any
+    # any integration
     (r"it waited too long to be sent", "elle a attendu trop longtemps pour partir"),
     (r"it came too late to be sent", "elle est venue trop tard pour partir"),
     (r"(?P<q>.+?): it may have been written, look at the device", "elle a peut-être été écrite : voyez l'appareil"),

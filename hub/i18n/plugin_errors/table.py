@@ -1,6 +1,6 @@
-"""Sentences of one plugin or one part of the hub alone, in French: pattern -> words. Pure data; see `hub.i18n.plugin_errors`.
+"""French for sentences of one plugin or one part of the hub: pattern -> words. Pure data; see `hub.i18n.plugin_errors`.
 
-`a` to `c` are filled in as they stand, `n` is a number, `q` is looked up again, or quoted as it came.
+`a` to `c` are inserted unchanged, `n` is a number, `q` is looked up again, or quoted unchanged.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Why something was refused, left out or noted, in words, by the slug under which it is counted. Pure.
+"""Words for reasons of refusals and notes, by the slug under which they are counted. Pure.
 
-The slug is for programmes, logs and metrics, and never changes; the words are for people. `table.REASONS` has those of
-the hub itself and those that several integrations share. What one integration alone counts it brings with its
-registration (`hub.sdk.hookspecs.Reasons`). What nobody has words for is shown as its slug, and marked.
+The slug is for programs, logs and metrics, and never changes; the words are for people. `table.REASONS` has those of
+the hub itself and those that several integrations share. An integration brings words for its own counters with its
+registration (`hub.sdk.hookspecs.Reasons`). A slug without words is shown as it is, and marked.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from hub.i18n.typography import ascii_spaces, typeset, with_units
 Words = tuple[str, str]
 """French, English."""
 MAX_REASONS, MAX_WORDS = 1000, 250
-"""What one registration may bring: so many reasons, with words of so many characters."""
+"""Limits of one registration: number of reasons, characters of their words."""
 _LONGEST_SLUG = 80
-"""Characters; `hub.core.counters` cuts what is longer."""
+"""Characters; `hub.core.counters` cuts longer slugs."""
 _FAMILY = "*"
-"""The end of a key that stands for all slugs which begin so; `{part}` in its words is the rest of the slug."""
+"""End of a key for all slugs that begin so; `{part}` in its words is the rest of the slug."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\*?")
 _WRITE = "write-"
-"""Before the reason for which a command was refused."""
+"""Prefix of the reason for which a command was refused."""
 _MISTAKE = re.compile(r"[A-Z]\w{0,63}")
-"""The name of a Python exception, which is what is counted where an integration handed over no reason."""
+"""Name of a Python exception, which is counted where an integration gave no reason."""
 _MISTAKEN = (
     "Erreur dans le code de l'intégration ({part}) : signalez-la à son auteur",
     "A mistake in the integration's code ({part}): tell whoever made it",
@@ -34,9 +34,9 @@ _MISTAKEN = (
 
 
 def words(slug: str, own: Mapping[str, Words] | None = None, others: Mapping[str, Words] | None = None) -> Words | None:
-    """What a slug means, as it is printed; None where nobody has words for it. `own` are those of the integration that
-    counted it: they come first. `others` are those of other plugins, a decoder's for instance: what they say of a whole
-    family of slugs is for their own."""
+    """Return the words for a slug; None where there are none. `own` are those of the integration that counted it, and
+    take precedence. `others` are those of other plugins, a decoder's for instance; their words for a whole family of
+    slugs only apply to their own."""
     if len(slug) > _LONGEST_SLUG:
         return None
     own = own or {}
@@ -55,7 +55,7 @@ def words(slug: str, own: Mapping[str, Words] | None = None, others: Mapping[str
 
 
 def problem_with(reasons: Mapping[str, Words]) -> str:
-    """What is wrong with the words that a plugin brings, "" where they are right."""
+    """Return what is wrong with the words that a plugin brings, "" where they are right."""
     if not isinstance(reasons, Mapping):
         return "`reasons` maps each reason to a pair of words: French, English"
     if len(reasons) > MAX_REASONS:
@@ -73,7 +73,7 @@ def problem_with(reasons: Mapping[str, Words]) -> str:
 
 
 def _printed(said: Words, part: str) -> Words:
-    """A metric is called by its name, whatever else is left of a slug stays."""
+    """Fill in the rest of a slug: a metric by its name, anything else unchanged."""
     known = METRICS.get(part)
     names = (known.fr.lower() or part, known.en.lower() or part) if known is not None else (part, part)
     french, english = typeset(said[0]), with_units(said[1])

@@ -1,4 +1,4 @@
-"""The words of the hub's own reasons, and of those that several integrations count: slug -> (French, English). Pure data.
+"""Words for the hub's own reasons, and for those that several integrations count: slug -> (French, English). Pure data.
 
 Each says what it means and, where somebody can do something, what.
 """

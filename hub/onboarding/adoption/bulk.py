@@ -1,7 +1,7 @@
-"""Mode recette: for some hours, sensors that wait in quarantine are adopted in bulk, by a filter, with a preview.
+"""Mode recette: bulk adoption, for some hours, of sensors in quarantine that match a filter, with a preview.
 
-It is started and ended by a command, both audited, lasts 8 hours at the most, ends by itself, and outlives a restart
-with the end that it had. While no clock can be believed after a restart, it rests.
+It is started and ended by a command, both audited, lasts 8 hours at most, ends by itself, and survives a restart with
+its former end. While no clock can be trusted after a restart, it is suspended.
 """
 
 from __future__ import annotations
@@ -46,24 +46,24 @@ class BulkAdoption(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BulkAdoptionService:
-    """One a hub."""
+    """Mode recette of one hub."""
 
     def __init__(
         self, *, gate: QuarantineService, adoption: Adoption, store: Store, clock: Clock, events: Events
     ) -> None:
         self._gate, self._adoption, self._store, self._clock, self._events = gate, adoption, store, clock, events
         self._session: BulkAdoption | None = None
-        self._end: float | None = None  # monotonic seconds, where this process started it
-        self._turn = asyncio.Lock()  # one change of the session after the other, in RAM as on disk
+        self._end: float | None = None  # monotonic seconds; None where a former process started it
+        self._turn = asyncio.Lock()  # serialises changes of the session, in RAM and on disk
 
     async def load(self) -> None:
-        """Take up what an earlier process left, unless it was started anew already. Raises StorageError."""
+        """Resume the one of a former process, unless a new one was started. Raises StorageError."""
         body = await self._store.get(KEY)
         if self._session is None:
             self._session = msgspec.msgpack.decode(body, type=BulkAdoption) if body else None
 
     async def run(self) -> None:
-        """Take it up, and end it when its time is over."""
+        """Resume it, and end it when its time is over."""
         loaded = False
         while True:
             try:
@@ -76,13 +76,13 @@ class BulkAdoptionService:
             await self._clock.sleep(LOOK_S)
 
     async def turn(self) -> None:
-        """One look at the clock. Raises StorageError."""
+        """End it if its time is over. Raises StorageError."""
         async with self._turn:
             if self._session is not None and self._left() <= 0 and (self._end is not None or self._clock.sure()):
                 await self._over("hub", "its time is over")
 
     def status(self) -> dict[str, Any]:
-        """{active, left_s, until, by, why, adopted}; `active` is False while no clock can be believed."""
+        """Return {active, left_s, until, by, why, adopted}; `active` is False while no clock can be trusted."""
         session = self._session
         if session is None:
             return {"active": False, "left_s": 0}
@@ -106,7 +106,7 @@ class BulkAdoptionService:
         return self.status()
 
     async def _start(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{seconds, why, by} → status. Started again, it lasts from now."""
+        """Answer {seconds, why, by} with the status. Starting again resets the time."""
         seconds = float(arguments.get("seconds") or USUAL_S)
         if not SHORTEST_S <= seconds <= LONGEST_S:
             raise DecisionError("Mode recette lasts from 1 minute to 8 hours")
@@ -121,7 +121,7 @@ class BulkAdoptionService:
         return self.status()
 
     async def _stop(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by} → status as it is from now on, with what the session was."""
+        """Answer {by} with the status after it, including the ended session."""
         async with self._turn:
             if self._session is None:
                 raise DecisionError("Mode recette is not open")
@@ -130,8 +130,8 @@ class BulkAdoptionService:
         return {**before, "active": False, "left_s": 0}
 
     async def _adopt(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{id, integration, model: patterns; place, zone, name, role, pack: patterns of each; start; or wishes: a
-        table; dry_run, by} → {rows, released}: see `hub.onboarding.adoption.engine.Row`. A dry run needs no Mode
+        """Answer {id, integration, model: patterns; place, zone, name, role, pack: patterns of each; start; or wishes:
+        a table; dry_run, by} with {rows, released}: see `hub.onboarding.adoption.engine.Row`. A dry run needs no Mode
         recette."""
         dry_run, by = bool(arguments.get("dry_run")), asker(arguments)
         session = self._session
@@ -149,7 +149,7 @@ class BulkAdoptionService:
         released = 0
         if added and not dry_run and session is not None:
             async with self._turn:
-                if self._session is not None:  # as it is by now: it may have been ended, or started again, meanwhile
+                if self._session is not None:  # the current one: it may have been ended, or started again, meanwhile
                     counted = msgspec.structs.replace(self._session, adopted=self._session.adopted + len(added))
                     await self._store.put(KEY, msgspec.msgpack.encode(counted))
                     self._session = counted
@@ -158,7 +158,7 @@ class BulkAdoptionService:
         return {"rows": msgspec.to_builtins(rows), "released": released}
 
     async def _over(self, by: str, why: str) -> None:
-        """In its turn."""
+        """End the session; the caller holds the lock."""
         session = self._session
         if session is None:
             return
@@ -169,7 +169,7 @@ class BulkAdoptionService:
         _log.info("Mode recette is over: %s", why)
 
     def _left(self) -> float:
-        """Seconds until it ends."""
+        """Return the seconds until it ends."""
         session = self._session
         if session is None:
             return 0.0
@@ -181,7 +181,7 @@ class BulkAdoptionService:
 
 
 def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[QuarantineEntry]) -> list[DeviceRequest]:
-    """One wish for each sensor, in the order of their ids."""
+    """Return one request for each sensor, in the order of their ids."""
     place = str(arguments.get("place") or "")
     if not place:
         raise DecisionError("say at which place each stands: a pattern like salle-{n}, or a table")
@@ -209,7 +209,7 @@ def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[QuarantineEntry]
 
 
 def _of_table(said: Any, waiting: Sequence[QuarantineEntry]) -> tuple[list[DeviceRequest], list[Row]]:
-    """The wishes of a table whose sensors wait; a row for each that does not."""
+    """Return the requests of a table whose sensors wait, and an error row for each that does not."""
     try:
         wanted = msgspec.convert(said, list[DeviceRequest])
     except msgspec.ValidationError as error:
@@ -237,8 +237,8 @@ def _of_table(said: Any, waiting: Sequence[QuarantineEntry]) -> tuple[list[Devic
 
 
 def filled(pattern: str, number: int, one: QuarantineEntry) -> str:
-    """`{n}` is the running number, `{n:3}` with three digits, `{id}` the letters and digits of the id, `{model}` those
-    of the model."""
+    """Fill in a pattern: `{n}` is the running number, `{n:3}` with three digits, `{id}` the letters and digits of the
+    id, `{model}` those of the model."""
 
     def part(found: re.Match[str]) -> str:
         if found[1] == "n":

@@ -1,6 +1,6 @@
-"""Watches which devices are validly heard, and remembers when each was first: a device is green from then on.
+"""Monitor of valid reports: a device is green from its first one on, which is stored.
 
-A first report counts under the key that the device has: with another key it has to be heard again.
+A first report counts under the device's present key: with another key it has to be heard again.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from hub.plugin_host.supervisor import QUARANTINED, STOPPED, WAITING, Health
 
 LOOK_S = 5.0
 PERIODS, SHORTEST_S = 4, 1800.0
-"""A device is silent after so many of its pack's periods, but not sooner than this."""
+"""A device is silent after this many of its pack's periods, but not before this many seconds."""
 EXPECTED_S = 3600.0
-"""How long a new device may be silent whose period is not known."""
+"""Seconds of silence allowed to a new device of unknown period."""
 SILENT_S = 86_400.0
 """The same, once it was heard."""
 JOIN = "-join"
-"""End of a proof's scheme that says: the device was let in, and said nothing else."""
+"""End of a proof's scheme for a join, which carries no reading."""
 
 _log = logging.getLogger("hub")
 
 
 @dataclass(slots=True)
 class _DeviceWatch:
-    """One device under one key. `base`: what was counted of it at its last valid report; `since`: monotonic seconds of
-    that, or of the beginning; `joined`: monotonic seconds of a join that no report followed; `unread`: nothing read its
-    last report, `unreads`: how many there were."""
+    """State of one device under one key. `base`: its counters at the last valid report; `since`: monotonic seconds of
+    that report, or of the beginning; `joined`: monotonic seconds of a join that no report followed; `unread`: nothing
+    decoded its last report, `unreads`: how many there were."""
 
     mark: bytes
     base: dict[str, int]
@@ -54,7 +54,7 @@ class _DeviceWatch:
 
 
 class DeviceMonitor:
-    """`heard` is what the store knew; `health` lists the plugins of this hub."""
+    """Monitor of all devices. `heard` is the stored state; `health` lists the plugins of this hub."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class DeviceMonitor:
         self._told = ""
 
     async def run(self) -> None:
-        """Look at every device now and then; what is heard first is written down."""
+        """Check every device periodically; store first reports."""
         while True:
             for device in self._devices:
                 self._look(device)
@@ -90,7 +90,7 @@ class DeviceMonitor:
             await self._clock.sleep(LOOK_S)
 
     async def flush(self) -> None:
-        """Write down what was heard first. What the disk refuses is tried again."""
+        """Store first reports. A write that the disk refuses is tried again."""
         if not self._fresh:
             return
         fresh, self._fresh = self._fresh, {}
@@ -104,19 +104,19 @@ class DeviceMonitor:
             self._told = str(error)
 
     def expect(self, device: str) -> None:
-        """It is admitted from now on: what was counted of it before says nothing."""
+        """Start watching a newly admitted device: its earlier counters are ignored."""
         known = self._devices.get(device)
         if known is not None:
             self._look(known)
 
     def forget(self, device: str) -> None:
-        """It is not admitted any more."""
+        """Stop watching a device."""
         for where in (self._watched, self._heard, self._fresh):
             where.pop(device, None)
 
     def standing(self, device: str) -> dict[str, Any]:
-        """{state, why, en, fr, first_heard}: how it stands now; `first_heard` in Unix seconds, None while it is not
-        green or its first report has no date."""
+        """Return {state, why, en, fr, first_heard}, the status of a device; `first_heard` in Unix seconds, None while
+        it is not green or its first report has no date."""
         known = self._devices.get(device)
         if known is None:
             return {}
@@ -128,16 +128,16 @@ class DeviceMonitor:
         }  # fmt: skip
 
     def period(self, device: Device) -> float | None:
-        """Seconds between two reports, as its pack tells; None while nobody knows."""
+        """Return the seconds between two reports, as its pack states; None where unknown."""
         return self._periods.get(device.pack)
 
     def summary(self) -> dict[str, int]:
-        """How many devices there are, and how many of them report."""
+        """Return how many devices there are, and how many of them report."""
         states = [self.standing(device.id)["state"] for device in self._devices]
         return {"devices": len(states), "green": states.count(GREEN)}
 
     def _look(self, device: Device) -> _DeviceWatch:
-        """The device's watch, with its newest report taken in."""
+        """Update the device's watch with its newest report."""
         mark, watch = key_fingerprint(device.key), self._watched.get(device.id)
         report = self._live.last_report(device.id)
         if watch is None or watch.mark != mark:
@@ -149,7 +149,7 @@ class DeviceMonitor:
                 self._unreads(device.id),
                 first=at if known == mark else None,
                 spoke=known == mark,
-                report=report if watch is not None else None,  # what it said under another key
+                report=report if watch is not None else None,  # a report under another key does not count
             )
         if report is None or report is watch.report:
             return watch
@@ -171,7 +171,7 @@ class DeviceMonitor:
         silence = SILENT_S if watch.spoke else EXPECTED_S
         resting = watch.spoke and not self._on_duty(device)
         if resting:
-            watch.since = now  # when its hours begin it gets its full time
+            watch.since = now  # at the beginning of its duty hours it gets its full time
         return Evidence(
             plugin=self._plugin(device.integration),
             refused=self._refused(device.id, watch),
@@ -184,8 +184,8 @@ class DeviceMonitor:
         )
 
     def _refused(self, device: str, watch: _DeviceWatch) -> str:
-        """The reason why frames were refused since the last valid one. One forged frame does not make a device that
-        reports look bad; of one that was never heard, it is all there is."""
+        """Return why frames were refused since the last valid one. One forged frame must not make a reporting device
+        look bad; for one that was never heard, it is the only evidence."""
         for reason, count in self._counted(device).items():
             refusal = REFUSALS.get(reason)
             if count - watch.base.get(reason, 0) >= (refusal.after if refusal and watch.spoke else 1):

@@ -1,5 +1,4 @@
-"""The devices that a commissioning expects, and how they are kept: a `CommissioningList` as msgpack in `meta`. No key
-is in it."""
+"""Expected devices of a commissioning, stored as msgpack of a `CommissioningList` in `meta`. It holds no key."""
 
 from __future__ import annotations
 
@@ -16,8 +15,8 @@ MOST = 2000
 
 
 class CommissioningRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One expected device. `label` is its text where that holds no key, or what somebody wrote of it; `why` and the
-    sentences say why it is not admitted, "" when it is."""
+    """One expected device. `label` is its text where that holds no key, or somebody's note; `why` and the sentences
+    give the reason why it is not admitted, "" when it is."""
 
     n: int
     how: str
@@ -47,13 +46,13 @@ class CommissioningList(msgspec.Struct, kw_only=True):
 
 
 async def load(store: Store) -> CommissioningList:
-    """Raises StorageError."""
+    """Load the list. Raises StorageError."""
     data = await store.get(KEPT)
     return msgspec.msgpack.decode(data, type=CommissioningList) if data else CommissioningList()
 
 
 async def save(store: Store, roster: CommissioningList, at: float, who: str, what: dict[str, object]) -> None:
-    """Durable and audited in one transaction. Raises StorageError."""
+    """Save the list with its audit entry in one durable transaction. Raises StorageError."""
     body = msgspec.msgpack.encode(roster)
 
     def work(db: apsw.Connection) -> None:

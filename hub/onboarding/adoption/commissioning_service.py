@@ -1,8 +1,8 @@
-"""Commissioning as it goes on: which devices are expected here, and how far each is. Kept in the store.
+"""Commissioning in progress: expected devices and the progress of each. Stored in the store.
 
-A row is one thing that somebody holds in his hands: scanned, typed in, or with a label that nobody can read. It counts
-from then on, so that "18/20" is of all that were brought, not of those that worked. A row is durable before it is
-answered: another phone, or the hub after a power cut, goes on where the last one stopped.
+A row is one physical device: scanned, typed in, or with an unreadable label. It counts from then on, so that "18/20" is
+of all that were brought, not of those that worked. A row is durable before it is answered: another phone, or the hub
+after a power cut, continues where the last one stopped.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 class CommissioningService:
-    """`device_status` tells how a device stands, `flush` writes down which were heard first. What the composition root
-    gives: `replace` lets another stand in a device's place, `where` knows at which other hub devices were heard, and
-    asks the district when it is time to, `facts` is what else a report says; None: nobody does."""
+    """Service behind the commissioning calls. `standing` returns a device's status, `flush` stores first reports. The
+    composition root may set: `replace` to put another device in a place, `where` for devices heard at other hubs, which
+    asks the district when due, `facts` for additional contents of a report; None: not available."""
 
     def __init__(
         self,
@@ -60,23 +60,23 @@ class CommissioningService:
         self._elsewhere: dict[str, str] = {}
 
     def reconfigure(self, ground: ResolutionContext) -> None:
-        """What the configuration says by now."""
+        """Apply the configuration."""
         self._ground = ground
 
     async def run(self) -> None:
-        """Ask now and then where devices are that do not report here."""
+        """Ask periodically where silent devices are."""
         while True:
             await self._clock.sleep(LOOK_S)
             await self.look()
 
     async def look(self) -> None:
-        """See where those are that do not report here. What the district does not answer is not known."""
+        """Update where silent devices are; unknown without an answer of the district."""
         roster = await self._load()
         lost = [row["device"] for row in self._rows(roster) if row["device"] and row["colour"] != GREEN]
         if self.where is None or not lost or roster.ended is not None:
             self._elsewhere = {}
             return
-        with suppress(HubError):  # what was known stands
+        with suppress(HubError):  # keep the former answer
             self._elsewhere = await self.where(lost)
 
     def calls(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class CommissioningService:
         }  # fmt: skip
 
     def _alone(self, work: Call) -> Call:
-        """Two phones may scan at once: one change after the other."""
+        """Serialise a call: two phones may scan at once."""
 
         async def call(arguments: dict[str, Any]) -> Any:
             async with self._turn:
@@ -100,18 +100,18 @@ class CommissioningService:
         return call
 
     async def _report(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by} → {report, body, identity, signature}: see `hub.onboarding.adoption.report`."""
+        """Answer {by} with {report, body, identity, signature}: see `hub.onboarding.adoption.report`."""
         facts = await self.facts() if self.facts is not None else {}
         shown_now = await self._show({})
         return report.sign(report.build(shown_now, facts, self._clock.now(), asker(arguments)), self._identity)
 
     async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """→ {began, by, ended, steps, rows, expected, green, pins, positions}. Each row: what `CommissioningRow` holds,
-        `colour`, how it stands (`state`, `why`, `en`, `fr`, `first_heard`), and its `remedy` ({name, do, action})
-        unless it is green."""
+        """Answer with {began, by, ended, steps, rows, expected, green, pins, positions}. Each row: the fields of
+        `CommissioningRow`, `colour`, its status (`state`, `why`, `en`, `fr`, `first_heard`), and its `remedy` ({name,
+        do, action}) unless it is green."""
         roster = await self._load()
         rows = self._rows(roster)
-        await self._flush()  # what is shown as green is so after a power cut
+        await self._flush()  # a device shown as green must be so after a power cut
         return {
             "began": roster.began, "by": roster.by, "ended": roster.ended, "rows": rows, "expected": len(rows),
             "green": sum(1 for row in rows if row["colour"] == GREEN), "pins": msgspec.to_builtins(roster.pins),
@@ -139,12 +139,12 @@ class CommissioningService:
         }  # fmt: skip
 
     async def _scan(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{label | device, key?, place?, zone?, name?, pack?, how, by} → {row, known}: the device is expected from now
-        on, and admitted if it can be. Scanned again, it is the same row, tried again. Raises HubError when it names no
-        device at all."""
+        """Answer {label | device, key?, place?, zone?, name?, pack?, how, by} with {row, known}: the device is expected
+        from now on, and admitted if possible. Scanned again, the same row is tried again. Raises HubError when it names
+        no device at all."""
         told = _told(arguments, "label", "device", "key", "place", "zone", "name", "pack")
         wish = msgspec.convert({name: text for name, text in told.items() if text}, DeviceRequest)
-        checked(msgspec.structs.replace(wish, key=""))  # what is kept of it is bounded, whatever becomes of its key
+        checked(msgspec.structs.replace(wish, key=""))  # bounds the stored fields; the key is checked later
         whom = await identify(wish, self._ground)
         roster = await self._load()
         former = next((line for line in roster.lines.values() if line.device == whom.device), None)
@@ -164,7 +164,7 @@ class CommissioningService:
         return {"row": self._row(row), "known": former is not None}
 
     async def _admit(self, line: CommissioningRow, told: dict[str, str], roster: CommissioningList) -> CommissioningRow:
-        """Add the device of a row if that can be, and keep the row."""
+        """Add the device of a row if possible, and save the row."""
         device = self._ground.devices.get(line.device)
         if device is None:
             wish = self._wish(line, told, self._taken(roster))
@@ -176,8 +176,7 @@ class CommissioningService:
         return line
 
     def _wish(self, line: CommissioningRow, told: dict[str, str], taken: set[str]) -> DeviceRequest:
-        """A row as a device to add. Its place, where it has none yet, is one that is not in `taken`, and is from now
-        on."""
+        """Return a row as a request. A row without a place gets one that is not in `taken`, and takes it."""
         place = line.place or self._free(line.zone, taken)
         taken.add(place)
         return DeviceRequest(
@@ -202,13 +201,13 @@ class CommissioningService:
 
     @staticmethod
     def _free(zone: str, taken: set[str]) -> str:
-        """A place of that zone that nobody has: zone-1, zone-2, …"""
+        """Return a free place of that zone: zone-1, zone-2, …"""
         if not zone:
             return ""
         return next(name for n in range(1, MOST * 2) if (name := f"{zone[:56]}-{n}") not in taken)
 
     async def _unreadable(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{note, zone?, by} → {row}: a device whose label nobody can read counts all the same."""
+        """Answer {note, zone?, by} with {row}: a device with an unreadable label counts all the same."""
         roster = await self._load()
         line = CommissioningRow(
             n=roster.next,
@@ -225,8 +224,8 @@ class CommissioningService:
         return {"row": self._row(line)}
 
     async def _retry(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by} → {tried, added}: rows that are not admitted, once more: an inventory may have come. All in one: each
-        change of the roster is written whole, and synced."""
+        """Answer {by} with {tried, added}: rows that are not admitted, tried again, since an inventory may have
+        arrived. All at once: each change of the list is written whole, and synced."""
         roster, by, added = await self._load(), asker(arguments), 0
         lines = [
             msgspec.structs.replace(line, by=by)
@@ -246,7 +245,7 @@ class CommissioningService:
         return {"tried": len(lines), "added": added}
 
     async def _expect(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{devices, by} → {expected}: devices that an inventory added are expected too."""
+        """Answer {devices, by} with {expected}: devices that an inventory added are expected too."""
         roster = await self._load()
         there, lines = {line.device for line in roster.lines.values()}, list[CommissioningRow]()
         for name in arguments.get("devices") or ():
@@ -264,15 +263,15 @@ class CommissioningService:
                         name=device.name,
                     )
                 )
-        if lines:  # all in one: each change of the roster is written whole, and synced
+        if lines:  # all at once: each change of the list is written whole, and synced
             self._put(lines, roster)
             said = {"roster": "expect", "devices": len(lines)}
             await self._save(roster, asker(arguments), said)
         return {"expected": len(lines)}
 
     async def _replaced(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{n, label | device, key?, by} → {row}: another device stands in the place of a row's, by one scan. Its key is
-        the label's, the one given, or the inventory's. Raises HubError."""
+        """Answer {n, label | device, key?, by} with {row}: put another device in the place of a row's, by one scan. Its
+        key is the label's, the given one, or the inventory's. Raises HubError."""
         roster = await self._load()
         line = self._line(roster, arguments)
         told = _told(arguments, "label", "device", "key")
@@ -285,20 +284,20 @@ class CommissioningService:
                 f"{whom.device} est déjà attendu, sur une autre ligne : retirez d'abord cette ligne-là",
                 "device",
             )
-        if self._ground.devices.get(line.device) is None:  # nothing stands there yet: the row is of another device
+        if self._ground.devices.get(line.device) is None:  # no device is there yet: change the row's device
             fresh = msgspec.structs.replace(line, device=whom.device, label="", why="", by=asker(arguments))
             done = await self._admit(fresh, told, roster)
             return {"row": self._row(done)}
         if self.replace is None:
             raise HubError("devices cannot be replaced here")
-        key = told["key"] or await self._adoption.key_of(whom)  # given by hand, it counts: the others may differ
+        key = told["key"] or await self._adoption.key_of(whom)  # a key given by hand takes precedence
         await self.replace({"old": line.device, "new": whom.device, "key": key, "by": asker(arguments)})
         done = msgspec.structs.replace(line, device=whom.device, label="", by=asker(arguments))
         await self._keep(done, roster)
         return {"row": self._row(done)}
 
     async def _forget(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{n, by} → {n}: the row counts no more. A device that was admitted stays so."""
+        """Answer {n, by} with {n}: remove the row. A device that was admitted stays so."""
         roster = await self._load()
         line = self._line(roster, arguments)
         del roster.lines[line.n]
@@ -306,7 +305,7 @@ class CommissioningService:
         return {"n": line.n}
 
     async def _step(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{step, by} → {steps}: somebody says that this is done."""
+        """Answer {step, by} with {steps}: mark a step as done."""
         step = str(arguments.get("step", ""))
         if step not in STEPS:
             raise HubError(f"there is no step {step!r}; the steps are {', '.join(STEPS)}")
@@ -316,7 +315,7 @@ class CommissioningService:
         return {"steps": sorted(roster.steps)}
 
     async def _pin(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{place, plan, x, y, by}: where a place is on a plan, each of 1."""
+        """Set where {place, plan, x, y, by} a place is on a plan; x and y from 0 to 1."""
         pin, place = positions.pin(arguments), str(arguments.get("place", ""))
         if pin is None or self._ground.places.get(place) is None:
             raise HubError("a pin has a place of this hub, and x and y from 0 to 1")
@@ -326,8 +325,8 @@ class CommissioningService:
         return {"place": place}
 
     async def _position(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{site, latitude, longitude, accuracy?, by}: where a site of this hub is (WGS 84, degrees; metres); without
-        the two, nobody says any more. Raises HubError."""
+        """Set the position {site, latitude, longitude, accuracy?, by} of a site of this hub (WGS 84, degrees; metres);
+        without the two, delete it. Raises HubError."""
         site = str(arguments.get("site", ""))
         if site not in self._ground.sites:
             raise HubError("a position is that of a site of this hub")
@@ -341,7 +340,7 @@ class CommissioningService:
         return {"site": site, "position": msgspec.to_builtins(roster.spots.get(site))}
 
     async def _end(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by}: this commissioning is over; its report is what it says now."""
+        """End this commissioning {by}; its report is that of this moment."""
         roster = await self._load()
         roster.ended = self._clock.now()
         roster.steps["report"] = (roster.ended, asker(arguments))
@@ -351,7 +350,7 @@ class CommissioningService:
         return {"ended": roster.ended}
 
     async def _begin(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by}: another commissioning, once the former has ended. Devices, places, pins and positions stay."""
+        """Begin another commissioning {by}, once the former has ended. Devices, places, pins and positions stay."""
         former = await self._load()
         if former.lines and former.ended is None:
             raise HubError("a commissioning is under way: end it first")
@@ -375,7 +374,7 @@ class CommissioningService:
 
     @staticmethod
     def _put(lines: Sequence[CommissioningRow], roster: CommissioningList) -> None:
-        """Raises HubError, and puts none, when they are too many."""
+        """Add rows. Raises HubError, and adds none, when they are too many."""
         if len(roster.lines) + sum(line.n not in roster.lines for line in lines) > MOST:
             raise HubError(f"at most {MOST} devices in one commissioning: end this one first")
         for line in lines:
@@ -393,7 +392,7 @@ class CommissioningService:
         try:
             await commissioning_list.save(self._store, roster, self._clock.now(), who, what)
         except BaseException:
-            self._roster = None  # what is on the disk counts
+            self._roster = None  # reload from the disk
             raise
 
 

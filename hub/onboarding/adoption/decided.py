@@ -1,4 +1,4 @@
-"""The table of decisions in the store: who is ignored or blocked by a command."""
+"""Table of decisions in the store: senders that a command ignores or blocks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hub.pipeline.admission.decisions import Decision, Filter
 
 
 async def load(store: Store) -> list[Decision]:
-    """Raises StorageError."""
+    """Load the decisions. Raises StorageError."""
     rows = await store.call(lambda db: list(db.execute("SELECT body FROM decisions ORDER BY at, filter")))
     return [msgspec.msgpack.decode(body, type=Decision) for (body,) in rows]
 
 
 async def store_decision(store: Store, decision: Decision) -> None:
-    """Remember one, instead of an earlier one about the same filter. Audited. Raises StorageError."""
+    """Store a decision in place of an earlier one on the same filter. Audited. Raises StorageError."""
 
     def work(db: apsw.Connection) -> None:
         with transaction(db):
@@ -30,7 +30,7 @@ async def store_decision(store: Store, decision: Decision) -> None:
 
 
 async def delete_decision(store: Store, what: Filter, at: float, who: str) -> None:
-    """Take one back. Audited. Raises StorageError."""
+    """Delete a decision. Audited. Raises StorageError."""
 
     def work(db: apsw.Connection) -> None:
         with transaction(db):

@@ -1,8 +1,8 @@
-"""How a device stands, in a word and in sentences for people: waiting, green, or in trouble. Pure.
+"""Status of a device, as a slug and as sentences for people: waiting, green, or in trouble. Pure.
 
 waiting   admitted, not validly heard yet; it may have joined
-green     its first valid report is in, and it goes on speaking
-trouble   somebody should look: refused, silent, not read, its integration away
+green     its first valid report is in, and it still reports
+trouble   somebody should look: refused, silent, not decoded, its integration down
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hub.i18n.plugin_errors import in_french
 WAITING, GREEN, TROUBLE = "waiting", "green", "trouble"
 
 JOIN_S = 900.0
-"""A device that joined and says nothing for so long does not hear us, or hears somebody else."""
+"""Seconds without a report after a join that mean that the device does not hear us, or hears another hub."""
 
 
 class Text(NamedTuple):
@@ -23,7 +23,7 @@ class Text(NamedTuple):
 
 
 class DeviceStatus(NamedTuple):
-    """`why` is a slug; `said` the sentence."""
+    """Status of a device. `why` is a slug; `said` the sentence."""
 
     state: str
     why: str
@@ -75,19 +75,19 @@ REFUSED = {
         "does not answer: its power, its address, its line?", "ne répond pas : alimentation, adresse, câble ?"
     ),
 }
-"""Why frames of a device are refused, by the slug under which they are counted."""
+"""Sentences for refused frames of a device, by the slug under which they are counted."""
 
 UNREAD = ("no-codec", "no-pack", "bad-pack")
-"""Counts that say that nothing reads its payload."""
+"""Counters of payloads that nothing decodes."""
 
 _SILENT = Text("nothing is heard of it: out of range, or switched off?", "aucune nouvelle : hors de portée ou éteint ?")
 
 
 class Evidence(NamedTuple):
-    """What is known of one device. `plugin`: why its integration does not run, "" when it does; `refused`: a slug of
-    `REFUSED`, or ""; `spoke`: a valid report came, in this life or an earlier one; `silent_s`: since then, or since it
-    is expected; `joined_s`: seconds since it joined without a word after it, None when it did not; `patience_s`: how
-    long silence is nothing to look at; `resting`: its duty hours are over for now."""
+    """Facts about one device. `plugin`: why its integration does not run, "" when it does; `refused`: a slug of
+    `REFUSED`, or ""; `spoke`: it ever sent a valid report; `silent_s`: seconds since then, or since it is expected;
+    `joined_s`: seconds since a join without a report, or None; `patience_s`: seconds of silence that are normal;
+    `resting`: outside its duty hours."""
 
     plugin: str
     refused: str
@@ -100,7 +100,7 @@ class Evidence(NamedTuple):
 
 
 def device_status(evidence: Evidence) -> DeviceStatus:
-    """The worst that is true of it."""
+    """Return the worst status that applies."""
     if evidence.plugin:
         said = Text(f"cannot be heard: {evidence.plugin}", f"ne peut être entendu : {in_french(evidence.plugin)}")
         return DeviceStatus(TROUBLE, "integration", said)

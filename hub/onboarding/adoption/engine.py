@@ -1,7 +1,7 @@
-"""Adds and removes devices while the hub runs, and keeps the keys of those that are expected.
+"""Adoption engine: adds and removes devices while the hub runs, and stores the keys of expected ones.
 
 A device is durable in the store before its integration hears of it; each is added whole or not at all, and adding it
-again changes nothing. What the configuration names is the configuration's: nothing here changes it.
+again changes nothing. Devices of the configuration are not changed here.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from hub.protocol.device_labels import Unreadable
 from hub.protocol.device_labels.device_request import DeviceRequest, checked
 
 MAX_REQUESTS = 1000
-"""Wishes in one call."""
+"""Maximum requests in one call."""
 YIELD_AFTER = 16
-"""So many at a time, then others have the loop."""
+"""Requests processed before the event loop runs other tasks."""
 
 ADDED, CHANGED, ALREADY, KEPT, WRONG = "added", "changed", "already", "kept", "wrong"
 
@@ -44,8 +44,8 @@ _log = logging.getLogger("hub")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one wish. `state` is one of the words above; `column` where it is wrong; `en` and `fr` say what is
-    wrong or worth knowing, and what to do; `key_from`: label, row, inventory or "" for no key."""
+    """Result of one request. `state` is one of the constants above; `column` is the wrong column; `en` and `fr` say
+    what is wrong or worth knowing, and what to do; `key_from`: label, row, inventory or "" for no key."""
 
     line: int
     device: str
@@ -61,8 +61,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Adoption:
-    """`admitted` is called with each device that is admitted or changed, `gone` with each that is not any more,
-    `changed` when the store has changed: the next backup is due."""
+    """Engine of one hub. `admitted` is called with each device that is admitted or changed, `gone` with each that is no
+    longer, `changed` when the store has changed: the next backup is due."""
 
     def __init__(
         self,
@@ -88,17 +88,17 @@ class Adoption:
         """Who blocked this device (id, integration, model), in words; "" when nobody did."""
 
     def reconfigure(self, loaded: Loaded, joined: MergedDevices, ground: ResolutionContext) -> None:
-        """What the configuration says by now. Blocking: looks for lines in its files."""
+        """Apply the configuration. Blocking: looks for lines in its files."""
         self._loaded, self._ground = loaded, ground
         self._shadowed = {device: where(device, loaded) for device in joined.shadowed}
         self._stray = joined.stray
 
     def added(self, device: str) -> bool:
-        """Whether a command added it, or the one that stood there before it."""
+        """Return whether a command added the device, or the one that it replaced."""
         return self._ground.devices.line_of(device)[0] in self._roll.devices and device not in self._shadowed
 
     def complaints(self) -> list[str]:
-        """What somebody should look at."""
+        """Return sentences about what somebody should look at."""
         both = [
             f"device {device} stands in {where} and was added by a command too: the configuration counts. Remove it "
             f"there, or `ilot device remove {device}` forgets the other"
@@ -116,8 +116,8 @@ class Adoption:
         return [*both, *stray, *lost]
 
     async def add(self, wishes: Sequence[DeviceRequest], *, dry_run: bool, update: bool, by: str) -> list[Row]:
-        """Each wish as a device, or what is wrong with it. Those that are right are added all together. Raises HubError
-        when they are too many, StorageError when the disk refuses: nothing of this call was done then."""
+        """Process requests; return a row for each. The valid ones are added all together. Raises HubError when they are
+        too many, StorageError when the disk refuses: nothing of this call was done then."""
         if len(wishes) > MAX_REQUESTS:
             raise HubError(f"at most {MAX_REQUESTS} devices at a time")
         async with self._turn:
@@ -132,7 +132,7 @@ class Adoption:
             return rows
 
     async def keep(self, wishes: Sequence[DeviceRequest], number: int, *, dry_run: bool, by: str) -> list[Row]:
-        """Keep what is known of devices that may come, above all their keys. Raises as `add`."""
+        """Store the details of devices that may come, above all their keys. Raises as `add`."""
         if len(wishes) > MAX_REQUESTS:
             raise HubError(f"at most {MAX_REQUESTS} devices at a time")
         async with self._turn:
@@ -157,15 +157,15 @@ class Adoption:
             return sorted(rows, key=lambda row: row.line)
 
     async def key_of(self, whom: Identified) -> str:
-        """The key of a device that may come, in hexadecimal: its label's, or the inventory's; "" where there is none.
-        Raises StorageError, and Unreadable where the two differ."""
+        """Return the key of an expected device, in hexadecimal: its label's, or the inventory's; "" where there is
+        none. Raises StorageError, and Unreadable where the two differ."""
         kept, _ = (await tables.expected_details(self._store, [whom.device])).get(whom.device, (None, 0))
         promised = kept.key if kept is not None else ""
         check_keys_agree(whom.label, promised)
         return whom.label.key.hex() if whom.label is not None and whom.label.key is not None else promised
 
     def _keyed(self, wish: DeviceRequest, whom: Identified) -> DeviceRequest:
-        """What is worth keeping of a device that may come. Raises Unreadable."""
+        """Return the details of an expected device to store. Raises Unreadable."""
         label = whom.label
         key = wish.key or (label.key.hex() if label and label.key else "")
         if not key:
@@ -179,7 +179,7 @@ class Adoption:
         return checked(msgspec.structs.replace(wish, device=whom.device, key=key, label="", settings=settings))
 
     async def remove(self, device: str, *, dry_run: bool, by: str) -> Row:
-        """Admit a device no longer that a command added. Its place, its series and its history stay. Raises HubError
+        """Stop admitting a device that a command added. Its place, its series and its history stay. Raises HubError
         when it is the configuration's, or unknown."""
         async with self._turn:
             if device in self._shadowed:
@@ -204,7 +204,7 @@ class Adoption:
             return Row(line=0, device=device, state="removed", place=known.place if known else "")
 
     async def expected(self) -> list[dict[str, object]]:
-        """The devices whose keys are kept, and whether each was added since."""
+        """Return the devices whose keys are stored, and whether each was added since."""
         rows = await tables.expected(self._store)
         known = self._ground.devices
         return [{"device": one, "inventory": number, "added": known.get(one) is not None} for one, number in rows]
@@ -255,7 +255,7 @@ class Adoption:
             await asyncio.sleep(0)
 
     def _judge(self, one: Plan, base: Device | None, *, update: bool) -> str:
-        """What is to be done with it. Raises Unreadable when it contradicts what is there."""
+        """Return the action for a request. Raises Unreadable when it contradicts existing devices."""
         device, devices = one.device, self._ground.devices
         if base is None:
             if filter_ := self.blocked(device.id, device.integration, device.model):
@@ -302,7 +302,7 @@ class Adoption:
         return CHANGED
 
     def _with_zone(self, wish: DeviceRequest, plans: dict[str, Plan]) -> DeviceRequest:
-        """A place that an earlier wish makes is there for the later ones."""
+        """Return the request with the zone of a place that an earlier request creates."""
         made = next((one.place for one in plans.values() if one.place is not None and one.place.id == wish.place), None)
         return msgspec.structs.replace(wish, zone=made.zone) if made is not None and not wish.zone else wish
 
@@ -340,8 +340,8 @@ class Adoption:
 
 
 def _check_capitals(device: str, alike: dict[str, str]) -> None:
-    """The configuration knows no capitals in ids: beside one that differs in them alone this would rest from the next
-    start on; `alike`: id in small letters → as it is known."""
+    """Refuse an id that differs from another one only in capitals: the configuration ignores them, so it would be
+    disabled from the next start on; `alike`: id in small letters → the existing id."""
     if (known := alike.get(device.lower(), device)) != device:
         raise Unreadable(
             "capitals",
@@ -352,7 +352,8 @@ def _check_capitals(device: str, alike: dict[str, str]) -> None:
 
 
 def _check_free_place(device: Device, taken: dict[tuple[str, str], str]) -> None:
-    """Two devices of one kind at one place would write one series; `taken`: place and pack → who has it."""
+    """Refuse a second device of one kind at one place, which would write the same series; `taken`: place and pack →
+    device."""
     if device.pack and (twin := taken.setdefault((device.place, device.pack), device.id)) != device.id:
         raise Unreadable(
             "place-taken",

@@ -1,6 +1,6 @@
-"""People decide about who waits in quarantine: adopt, ignore, block; and look at what the gate keeps out.
+"""Decisions of people about senders in quarantine: adopt, ignore, block; and evidence about suspect devices.
 
-The calls of `ilot quarantine` and of the page. A decision is durable and audited before it holds.
+It serves the calls of `ilot quarantine` and of the page. A decision is durable and audited before it takes effect.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class DecisionError(ConfigError):
 
 
 class QuarantineService:
-    """`paths`: what the configuration declares of each integration's path, as `{integration, perimeter…}`."""
+    """Service of one hub. `paths`: the perimeters that the configuration declares, as `{integration, perimeter…}`."""
 
     def __init__(
         self,
@@ -62,12 +62,12 @@ class QuarantineService:
         adoption.blocked = self._blocked_by
 
     async def declare(self, paths: Sequence[Mapping[str, Any]]) -> None:
-        """What the configuration declares by now."""
+        """Apply the perimeters of the configuration."""
         self._paths = paths
         await self.run()
 
     async def run(self) -> None:
-        """Who declared which perimeter, and when, goes into the audit chain when it is said anew or no more."""
+        """Write into the audit chain who declared which perimeter, and when, at each change."""
         declared = {str(one["integration"]): dict(one) for one in self._paths if "kind" in one}
         try:
             body = await self._store.get(PERIMETERS)
@@ -107,17 +107,18 @@ class QuarantineService:
         }  # fmt: skip
 
     def waiting(self, chosen: Filter) -> list[QuarantineEntry]:
-        """The strangers that a filter means, the one heard longest ago first."""
+        """Return the waiting senders that match a filter, the one silent longest first."""
         return [one for one in self._quarantine if not one.known and chosen.fits(one.id, one.integration, one.model)]
 
     async def release(self, devices: Sequence[str]) -> int:
-        """What was held of devices that are adopted now goes on. How many readings."""
+        """Release held reports of devices that are adopted now; return how many readings."""
         return await self._holding.release([device for device in devices if self._holding.of(device)])
 
     # calls
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """→ {waiting, decisions, suspects, paths}. `waiting` has evidence, and how many reports are held of each."""
+        """Answer with {waiting, decisions, suspects, paths}. `waiting` has evidence, and how many reports are held of
+        each."""
         counts = self._decisions.counts
         return {
             "waiting": [self._told(one) for one in self._quarantine],
@@ -132,7 +133,8 @@ class QuarantineService:
         }  # fmt: skip
 
     async def _adopt(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{device, place, zone, …: a wish; dry_run, by} → {row, released}: see `hub.onboarding.adoption.engine.Row`."""
+        """Answer {device, place, zone, …: a request; dry_run, by} with {row, released}: see
+        `hub.onboarding.adoption.engine.Row`."""
         try:
             wish = msgspec.convert({**_wish(arguments), "line": 0}, DeviceRequest)
         except msgspec.ValidationError as error:
@@ -154,15 +156,15 @@ class QuarantineService:
         return {"row": msgspec.to_builtins(row), "held": self._holding.of(wish.device), "released": released}
 
     async def _ignore(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{id, integration, model: patterns; why, by, dry_run} → {filter, waiting, devices, destroyed}."""
+        """Answer {id, integration, model: patterns; why, by, dry_run} with {filter, waiting, devices, destroyed}."""
         return await self._decide(IGNORE, arguments)
 
     async def _block(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The same; a device of this hub is blocked only by its own id."""
+        """Answer like `_ignore`; a device of this hub is blocked only by its own id."""
         return await self._decide(BLOCK, arguments)
 
     async def _unblock(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{id, integration, model, by, dry_run} → {filter, kind}: it is listed again when it speaks next."""
+        """Answer {id, integration, model, by, dry_run} with {filter, kind}: it is listed again when it next reports."""
         what = filter_of(arguments)
         found = next((one for one in self._decisions if _same(one.filter, what)), None)
         if found is None:
@@ -178,7 +180,8 @@ class QuarantineService:
         return {"filter": str(what), "kind": found.kind}
 
     async def _clear(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{device, by, why} → {device, suspect}: a person has looked at the evidence about a device of this hub."""
+        """Answer {device, by, why} with {device, suspect}: a person has looked at the evidence about a device of this
+        hub."""
         device = str(arguments.get("device", ""))
         suspect = self._guard.suspects().get(device, "")
         known = any(one.id == device and one.known for one in self._quarantine)
@@ -237,7 +240,7 @@ class QuarantineService:
         return str(found.filter) if found is not None else ""
 
     def _again(self, what: Filter) -> None:
-        """Devices that a decision may mean are judged anew."""
+        """Re-evaluate the devices that a decision may match."""
         self._pipeline.recompile(what.id if what.one and self._devices.get(what.id) is not None else None)
 
     def _told(self, one: QuarantineEntry) -> dict[str, Any]:
@@ -248,7 +251,7 @@ class QuarantineService:
 
 
 def filter_of(arguments: Mapping[str, Any]) -> Filter:
-    """Raises HubError."""
+    """Parse a filter. Raises HubError."""
     said = {name: str(arguments.get(name) or "*").strip() for name in ("id", "integration", "model")}
     if any(len(text) > 160 or not text.isprintable() for text in said.values()):
         raise HubError("a pattern is at most 160 printable characters")

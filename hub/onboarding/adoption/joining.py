@@ -1,6 +1,6 @@
-"""What commands added, beside what the configuration says: at a start, and where the two contradict each other.
+"""Merge of devices that commands added with those of the configuration, at a start and when they contradict each other.
 
-The configuration counts. What the store holds of the same device rests until one of the two is removed.
+The configuration takes precedence. A stored device that it names too is disabled until one of the two is removed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from hub.onboarding.adoption.tables import AddedDevices
 
 
 class MergedDevices(NamedTuple):
-    """`devices` and `places` to admit beside the configuration's; `shadowed`: devices that it names too; `stray`:
-    places whose zone it does not have any more."""
+    """Result. `devices` and `places` to admit beside the configuration's; `shadowed`: devices that it names too;
+    `stray`: places of a zone that no longer exists."""
 
     devices: list[Device]
     places: list[Place]
@@ -30,7 +30,7 @@ class MergedDevices(NamedTuple):
 def merge(
     roll: AddedDevices, loaded: Loaded, replaced: Mapping[str, tuple[str, bytes | None]], models: Models
 ) -> MergedDevices:
-    """`replaced`: former device → the one that stands there now, and its key."""
+    """Merge. `replaced`: former device → the one in its place now, and its key."""
     kinds = {instance.name: instance.type for instance in loaded.integrations}
     configured = {name.lower() for device in loaded.devices for name in _line(device.id, replaced)}
     known = {place.id for place in loaded.places}
@@ -53,7 +53,7 @@ def _line(device: str, replaced: Mapping[str, tuple[str, bytes | None]]) -> list
 
 
 def where(device: str, loaded: Loaded) -> str:
-    """`config.yaml:12`, where the configuration names a device; `the configuration` when not found. Blocking."""
+    """Return `config.yaml:12`, where the configuration names a device; `the configuration` when not found. Blocking."""
     key = re.compile(rf"""^\s*["']?{re.escape(device)}["']?\s*:""", re.IGNORECASE)
     for name in loaded.files:
         try:

@@ -1,6 +1,6 @@
-"""What commands added, looked at without the hub: `ilot check --adopted`. Blocking.
+"""Check of devices that commands added, without the hub: `ilot check --adopted`. Blocking.
 
-The store is read as a copy, so that a hub that runs is not disturbed.
+The store is read as a copy, so that a running hub is not disturbed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from hub.onboarding.adoption.tables import AddedDevices, load
 
 
 def adopted(store: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[int, list[str]]:
-    """How many devices commands added, and what is wrong with them beside this configuration, a sentence each.
-    Raises StorageError when the store is damaged or another hub's."""
+    """Return how many devices commands added, and their problems with this configuration, a sentence each. Raises
+    StorageError when the store is damaged or another hub's."""
     roll, joined = asyncio.run(_read(store, store_key, loaded, models))
     kinds = {instance.name: instance.type for instance in loaded.integrations}
     wrong = [
@@ -45,7 +45,7 @@ def adopted(store: Path, store_key: bytes, loaded: Loaded, models: Models) -> tu
 
 async def _read(path: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[AddedDevices, MergedDevices]:
     with tempfile.TemporaryDirectory(prefix="ilot-check-") as scratch:
-        for suffix in ("-journal", ""):  # the journal takes back what of a change is in the file already
+        for suffix in ("-journal", ""):  # the journal undoes the part of a change that is in the file already
             source = path.with_name(path.name + suffix)
             if source.exists():
                 shutil.copyfile(source, Path(scratch) / source.name)

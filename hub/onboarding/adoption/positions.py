@@ -1,4 +1,4 @@
-"""Where things are, as a call says it: a place on a plan, a site on Earth. Pure."""
+"""Positions in calls: a place on a plan, a site on Earth. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FARTHEST_M = 1e6
 
 
 class Pin(msgspec.Struct, frozen=True):
-    """Where a place is on a plan: `x` from the left, `y` from the top, of 1."""
+    """Position of a place on a plan: `x` from the left, `y` from the top, from 0 to 1."""
 
     plan: str
     x: float
@@ -22,7 +22,7 @@ class Pin(msgspec.Struct, frozen=True):
 
 
 class Spot(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a site is: WGS 84, degrees; `accuracy` in metres. `at` and `by`: when and by whom it was said."""
+    """Position of a site: WGS 84, degrees; `accuracy` in metres. `at` and `by`: when and by whom it was set."""
 
     latitude: float
     longitude: float
@@ -32,7 +32,7 @@ class Spot(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def pin(arguments: Mapping[str, Any]) -> Pin | None:
-    """{plan, x, y}; None where x or y is no share of a plan."""
+    """Parse {plan, x, y}; None where x or y is out of range."""
     x, y = (_number(arguments.get(name)) for name in ("x", "y"))
     if not (0 <= x <= 1 and 0 <= y <= 1):
         return None
@@ -40,7 +40,7 @@ def pin(arguments: Mapping[str, Any]) -> Pin | None:
 
 
 def spot(arguments: Mapping[str, Any], at: float, by: str) -> Spot:
-    """{latitude, longitude, accuracy?}. Raises HubError."""
+    """Parse {latitude, longitude, accuracy?}. Raises HubError."""
     north, east = (_number(arguments.get(name)) for name in ("latitude", "longitude"))
     accuracy = arguments.get("accuracy")
     metres = _number(accuracy) if accuracy is not None else None
@@ -50,7 +50,7 @@ def spot(arguments: Mapping[str, Any], at: float, by: str) -> Spot:
 
 
 def _number(value: Any) -> float:
-    """nan, which is within no bounds, where it is none."""
+    """Convert to float; nan, which is within no bounds, where that fails."""
     try:
         return float(value)
     except (TypeError, ValueError):

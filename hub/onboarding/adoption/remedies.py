@@ -1,7 +1,7 @@
-"""What is to be done about a device that does not report, by why it does not. Pure.
+"""Remedies for a device that does not report, by reason. Pure.
 
-Five of them have a name, the same on the phone and in the report: a wrong key, out of range, a label that cannot
-be read, at another hub, no key. The rest says what the hub says.
+Five of them have a name, the same on the phone and in the report: a wrong key, out of range, a label that cannot be
+read, at another hub, no key. The others have the hub's sentence.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import NamedTuple
 from hub.i18n.typography import typeset
 
 GREY, BLUE, AMBER, GREEN, RED = "grey", "blue", "amber", "green", "red"
-"""A row's way: nothing known yet · its key is known · its join was seen · its first valid reading is in · trouble."""
+"""Colours of a row: unknown · its key is known · its join was seen · its first valid reading is in · trouble."""
 
 
 class Remedy(NamedTuple):
-    """`name` in French and English, what to `do` likewise; `action` is what the page offers for it."""
+    """A remedy: `name` in French and English, `do` likewise; `action` is the page's offer."""
 
     name: tuple[str, str]
     do: tuple[str, str]
     action: str = ""
 
     def told(self) -> dict[str, str]:
-        """As rows and reports have it."""
+        """Return the remedy as in rows and reports."""
         return {
             "fr": typeset(self.name[0]), "en": self.name[1], "do_fr": typeset(self.do[0]), "do_en": self.do[1],
             "action": self.action,
@@ -87,7 +87,7 @@ _BY_WHY = {
 
 
 def remedy(why: str, hub: str = "") -> Remedy:
-    """`hub`: where the district last heard it, if that is another one; "" when nobody knows."""
+    """Return the remedy. `hub`: another hub that last heard the device; "" where unknown."""
     if hub:
         name = tuple(f"{text} : {hub}" if n == 0 else f"{text}: {hub}" for n, text in enumerate(ELSEWHERE.name))
         return ELSEWHERE._replace(name=(name[0], name[1]))
@@ -95,7 +95,7 @@ def remedy(why: str, hub: str = "") -> Remedy:
 
 
 def colour(state: str, why: str, *, known: bool) -> str:
-    """`state` and `why` of `hub.onboarding.adoption.device_status`; `known`: it is admitted at all."""
+    """Return the colour. `state` and `why` of `hub.onboarding.adoption.device_status`; `known`: it is admitted."""
     if not known:
         return GREY
     if state == "green":

@@ -1,7 +1,7 @@
-"""The commissioning report: what was found, by whom, and that this hub says so. Pure.
+"""Commissioning report, signed by the hub. Pure.
 
 body       = JSON of the report (UTF-8)
-signature  = Ed25519 of the hub's identity over lp("ilot/commissioning/1\\0", body); `identity` is its public key, and
+signature  = Ed25519 of the hub's identity over lp("ilot/commissioning/1\0", body); `identity` is its public key, and
              a hub's name is the hash of it (`hub.identity.keys.hub_id`)
 """
 
@@ -23,8 +23,8 @@ FORMAT = "ilot-commissioning/1"
 
 
 def build(shown: dict[str, Any], facts: dict[str, Any], at: float, by: str) -> dict[str, Any]:
-    """`shown` as `roster.show` answers, `facts` what the hub says of itself; `signals` in them: device → how it is
-    heard."""
+    """Build a report. `shown` is the answer of `roster.show`, `facts` the hub's own; `signals` in them: device →
+    reception."""
     signals = facts.get("signals", {})
     devices = [
         {**{name: row[name] for name in ROW}, "remedy": row["remedy"], "signal": signals.get(row["device"])}
@@ -42,7 +42,7 @@ ROW = ("n", "device", "label", "name", "place", "zone", "colour", "state", "why"
 
 
 def sign(report: dict[str, Any], identity: ed25519.Ed25519PrivateKey) -> dict[str, Any]:
-    """{report, body, identity, signature}: `body` is the text that is signed, the others hexadecimal."""
+    """Return {report, body, identity, signature}: `body` is the text that is signed, the others hexadecimal."""
     body = msgspec.json.encode(report)
     return {
         "report": report, "body": body.decode(), "identity": identity.public_key().public_bytes_raw().hex(),
@@ -51,7 +51,7 @@ def sign(report: dict[str, Any], identity: ed25519.Ed25519PrivateKey) -> dict[st
 
 
 def verify(answer: dict[str, Any]) -> dict[str, Any]:
-    """The report that was signed. Raises AuthFailed when it was altered, or names a hub that did not sign it."""
+    """Return the signed report. Raises AuthFailed when it was altered, or names a hub that did not sign it."""
     try:
         body, identity = str(answer["body"]).encode(), bytes.fromhex(answer["identity"])
         ed25519.Ed25519PublicKey.from_public_bytes(identity).verify(bytes.fromhex(answer["signature"]), lp(LABEL, body))

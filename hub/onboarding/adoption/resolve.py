@@ -1,4 +1,4 @@
-"""A wish → the device it would be, or what is wrong with it, in which column, and what to do."""
+"""Resolution of a request: the device it means, or what is wrong, in which column, and what to do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hub.protocol.device_labels.device_request import DeviceRequest, checked
 
 
 class Identified(NamedTuple):
-    """Whom a wish means. `label` is None where none was given."""
+    """The device that a request means. `label` is None where none was given."""
 
     device: str
     label: Label | None
@@ -30,8 +30,8 @@ class Identified(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """`device` as it would be admitted; `stored` the same with settings as JSON has them; `place` where it has to be
-    made; `key_from`: label, row, inventory, or ""; `perhaps`: packs of its vendor, where none was chosen."""
+    """A device to add. `device` as it would be admitted; `stored` the same with settings as in JSON; `place` if it has
+    to be created; `key_from`: label, row, inventory, or ""; `perhaps`: packs of its vendor, where none was chosen."""
 
     device: Device
     stored: Device
@@ -41,8 +41,8 @@ class Plan(NamedTuple):
 
 
 class ResolutionContext(NamedTuple):
-    """What there is to stand on: `instances` name → type of the integrations, `zones` id → site, `heard` id → instance
-    of the devices that wait in quarantine."""
+    """Context of a request: `instances` name → type of the integrations, `zones` id → site, `heard` id → instance of
+    the devices in quarantine."""
 
     devices: Devices
     places: Places
@@ -55,7 +55,7 @@ class ResolutionContext(NamedTuple):
 
 
 async def identify(wish: DeviceRequest, ground: ResolutionContext) -> Identified:
-    """Raises Unreadable."""
+    """Return the device of a request. Raises Unreadable."""
     label, recognised = None, Recognised()
     if wish.label:
         label, recognised = await _read(wish.label, ground.packs)
@@ -88,13 +88,13 @@ async def _read(text: str, packs: Packs) -> tuple[Label, Recognised]:
     if label is None and recognised.parts:
         label = pairs.of(recognised.parts)
     if label is None:
-        assert failed is not None  # noqa: S101 - no label means that reading it failed
+        assert failed is not None  # noqa: S101 - without a label, reading it failed
         raise failed.at("label")
     return label, recognised
 
 
 def _complete_meter_id(device: str, ground: ResolutionContext) -> str:
-    """A meter of which only maker and number are known is the one of these that was heard."""
+    """Return the full id of a meter of which only maker and number are known, if one of these was heard."""
     if not device.startswith("mbus:") or meters.whole(device) or meters.read(device) is None:
         return device
     known = {*ground.heard(), *(one.id for one in ground.devices)}
@@ -119,9 +119,9 @@ def plan(
     kept: DeviceRequest | None = None,
     base: Device | None = None,
 ) -> Plan:
-    """`kept` is what the inventory says of the device, `base` the device as it is admitted now, `packs` the names of
-    those that are here. What the wish says counts before the label, that before the device as it is, and that before
-    the inventory; the key of a label and that of the inventory must be one. Raises Unreadable."""
+    """Return the plan of a request. `kept` are the inventory's details, `base` the device as it is admitted now,
+    `packs` the installed ones. Precedence: request, label, device as it is, inventory; the keys of label and inventory
+    must be equal. Raises Unreadable."""
     wish = checked(wish)
     known = _as_wish(base) if base is not None else kept or DeviceRequest()
     integration = _integration(wish.integration or known.integration, found.device, ground)
@@ -164,7 +164,7 @@ def plan(
 
 
 def with_settings(device: Device, kind: str, models: Models) -> Device:
-    """A stored device with its settings as its integration's model has them; as they are where it refuses them."""
+    """Return a stored device with its settings as its integration's model has them; unchanged where it refuses them."""
     try:
         settings, _ = _settings(kind, device.settings, models, device.pack)
     except Unreadable:
@@ -173,7 +173,7 @@ def with_settings(device: Device, kind: str, models: Models) -> Device:
 
 
 def refusal(device: Device, kind: str, models: Models) -> str:
-    """Why the integration's model refuses a stored device's settings, "" when it takes them."""
+    """Return why the integration's model refuses a stored device's settings, "" when it accepts them."""
     try:
         _settings(kind, device.settings, models, device.pack)
     except Unreadable as error:
@@ -182,7 +182,7 @@ def refusal(device: Device, kind: str, models: Models) -> str:
 
 
 def differences(device: Device, known: Device) -> list[str]:
-    """The fields in which a device differs from the same as it is admitted now."""
+    """Return the fields in which a device differs from the admitted one."""
     return [name for name in _FIELDS if getattr(device, name) != getattr(known, name)]
 
 
@@ -245,7 +245,7 @@ def _integration(given: str, device: str, ground: ResolutionContext) -> str:
 
 
 def _place(wish: DeviceRequest, known: DeviceRequest, ground: ResolutionContext) -> tuple[str, Place | None]:
-    """Its id, and the place where it has to be made."""
+    """Return the id, and the place if it has to be created."""
     name, zone = wish.place or known.place, wish.zone or known.zone
     if not name:
         raise Unreadable(
@@ -288,8 +288,8 @@ def _place(wish: DeviceRequest, known: DeviceRequest, ground: ResolutionContext)
 
 
 def check_keys_agree(label: Label | None, key: str) -> None:
-    """Whether a label holds the key that an inventory promised (hexadecimal), where both hold one: another label is
-    soon stuck over the maker's. Raises Unreadable."""
+    """Check that a label holds the key of the inventory (hexadecimal), where both hold one: a forged label is easily
+    stuck over the maker's. Raises Unreadable."""
     if label is not None and label.key is not None and key and bytes.fromhex(key) != label.key:
         raise Unreadable(
             "two-keys",
@@ -315,7 +315,7 @@ def _key(wish: DeviceRequest, label: Label | None, known: DeviceRequest, *, prom
         if promised:
             check_keys_agree(label, known.key)
         return label.key, "label"
-    return (bytes.fromhex(known.key), "inventory") if known.key else (None, "")  # or as the device has it now
+    return (bytes.fromhex(known.key), "inventory") if known.key else (None, "")  # or the device's present key
 
 
 def _pack(given: str, recognised: Recognised, packs: Iterable[str]) -> tuple[str, tuple[str, ...]]:
@@ -341,7 +341,7 @@ def _pack(given: str, recognised: Recognised, packs: Iterable[str]) -> tuple[str
 
 
 def _suggestion(word: str, known: Iterable[str]) -> tuple[str, str]:
-    """What it may have been meant to be, in English and in French; "" when nothing is like it."""
+    """Return the likely word, in English and in French; "" when nothing is like it."""
     near = nearest(word, known)
     return (f"; did you mean {near}?", f" ; vouliez-vous dire {near} ?") if near else ("", "")
 
@@ -349,7 +349,7 @@ def _suggestion(word: str, known: Iterable[str]) -> tuple[str, str]:
 def _settings(
     kind: str, given: Mapping[str, object], models: Models, pack: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The settings, with what the pack adds, as the integration's model has them, and as JSON has them."""
+    """Return the settings with those of the pack, as the integration's model has them, and as in JSON."""
     model = models.integrations[kind][1] if kind in models.integrations else None
     if model is None:
         if given:

@@ -1,4 +1,4 @@
-"""Adoption over the control socket: what `ilot device` and the web UI ask."""
+"""Calls of adoption on the control socket, for `ilot device` and the pages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 class AdoptionService:
-    """`root` is the pinned fingerprint of the owner's root."""
+    """Service of one hub. `root` is the pinned fingerprint of the owner's root."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class AdoptionService:
         self._hub, self._root, self._keys = hub, root, hub_keys
 
     async def reconfigure(self, loaded: Loaded, joined: MergedDevices) -> None:
-        """What the configuration says by now."""
+        """Apply the configuration."""
         self._ground = self._ground._replace(
             instances={one.name: one.type for one in loaded.integrations},
             zones={name: zone.site for name, zone in loaded.config.zones.items()},
@@ -77,22 +77,22 @@ class AdoptionService:
         await asyncio.to_thread(self._adoption.reconfigure, loaded, joined, self._ground)
 
     def standing(self, device: str) -> dict[str, Any]:
-        """How a device stands: see `DeviceMonitor.standing`; `adopted`: a command added it."""
+        """Return the status of a device: see `DeviceMonitor.standing`; `adopted`: a command added it."""
         return {**self._commissioning.standing(device), "adopted": self._adoption.added(device)}
 
     def status(self) -> dict[str, Any]:
-        """For `ilot status`: how many devices there are, and how many report."""
+        """Return for `ilot status` how many devices there are, and how many report."""
         return dict(self._commissioning.summary())
 
     def complaints(self) -> list[str]:
-        """What somebody should look at."""
+        """Return sentences about what somebody should look at."""
         return self._adoption.complaints()
 
     async def run(self) -> None:
         await self._commissioning.run()
 
     async def flush(self) -> None:
-        """Write down what is not written yet, as the hub stops."""
+        """Store pending first reports, as the hub stops."""
         await self._commissioning.flush()
 
     def calls(self) -> dict[str, Call]:
@@ -103,8 +103,8 @@ class AdoptionService:
         }  # fmt: skip
 
     async def _add(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{wishes, dry_run, update, by} → {rows}: see `hub.protocol.device_labels.device_request.DeviceRequest` and
-        `hub.onboarding.adoption.engine.Row`."""
+        """Answer {wishes, dry_run, update, by} with {rows}: see
+        `hub.protocol.device_labels.device_request.DeviceRequest` and `hub.onboarding.adoption.engine.Row`."""
         rows = await self._adoption.add(
             _wishes(arguments),
             dry_run=bool(arguments.get("dry_run")),
@@ -114,28 +114,28 @@ class AdoptionService:
         return {"rows": msgspec.to_builtins(rows)}
 
     async def _keep(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{wishes, dry_run, by} → {rows}: keys of devices that may come."""
+        """Answer {wishes, dry_run, by} with {rows}: keys of devices that may come."""
         number = int(self._clock.now() * 1000)
         dry_run = bool(arguments.get("dry_run"))
         rows = await self._adoption.keep(_wishes(arguments), number, dry_run=dry_run, by=asker(arguments))
         return {"rows": msgspec.to_builtins(rows)}
 
     async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{device, dry_run, by} → {device, place}."""
+        """Answer {device, dry_run, by} with {device, place}."""
         row = await self._adoption.remove(
             str(arguments.get("device", "")), dry_run=bool(arguments.get("dry_run")), by=asker(arguments)
         )
         return {"device": row.device, "place": row.place}
 
     async def successor(self, said: str) -> tuple[str, str]:
-        """A device by its id or by the text of its label: its id, and its key in hexadecimal where the label or an
-        inventory has it. Raises HubError."""
+        """Resolve a device's id or the text of its label; return its id, and its key in hexadecimal where the label or
+        an inventory has it. Raises HubError."""
         is_id = DEVICE_ID.fullmatch(said.strip()) is not None
         found = await identify(DeviceRequest(device=said) if is_id else DeviceRequest(label=said), self._ground)
         return found.device, await self._adoption.key_of(found)
 
     async def _label(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{label} → what it says and what is known of its device; never the key itself. Raises HubError."""
+        """Answer {label} with its contents and what is known of its device; never the key itself. Raises HubError."""
         found: Identified = await identify(DeviceRequest(label=str(arguments.get("label", ""))), self._ground)
         label = found.label
         return {
@@ -150,7 +150,8 @@ class AdoptionService:
         return any(one["device"] == device for one in await self._adoption.expected())
 
     async def _load(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{document: base64, dry_run, by} → {number, owner, made, rows}. What has a place is added, the rest kept."""
+        """Answer {document: base64, dry_run, by} with {number, owner, made, rows}. Devices with a place are added,
+        others stored."""
         try:
             document = base64.b64decode(str(arguments.get("document", "")), validate=True)
         except ValueError as error:
@@ -199,7 +200,7 @@ def build_adoption(
     hub_keys: HubKeys,
     on_duty: Callable[[Device], bool] = lambda device: True,
 ) -> AdoptionService:
-    """The parts of adoption in one hub, wired. `enrolled`: its id, and the fingerprint of its owner's root in hex."""
+    """Build the parts of adoption in one hub. `enrolled`: its id, and the fingerprint of its owner's root in hex."""
     commissioning = DeviceMonitor(
         devices=devices,
         live=live,

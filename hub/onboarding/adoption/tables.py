@@ -1,5 +1,5 @@
-"""The tables of adoption in the store: devices and places that commands added, keys of devices that are expected, and
-when each device was first heard.
+"""Tables of adoption in the store: devices and places that commands added, keys of expected devices, and the time of
+each first report.
 
 A device is durable, and audited, before its integration hears of it. Rows hold msgpack of the structs below.
 """
@@ -17,11 +17,11 @@ from hub.core.store import Store, audit, given_keys
 from hub.protocol.device_labels.device_request import DeviceRequest
 
 FirstHeard = dict[str, tuple[bytes, float]]
-"""Device → the mark of the key under which it was first heard, and when (Unix seconds, 0: before any sure clock)."""
+"""Device → (mark of the key under which it was first heard, when: Unix seconds, 0 before any trusted clock)."""
 
 
 class AddedDevices(msgspec.Struct, kw_only=True):
-    """What commands added, as the store has it: devices as they came, their settings as JSON has them."""
+    """Stored devices and places that commands added; settings as in JSON."""
 
     devices: dict[str, Device] = {}
     places: dict[str, Place] = {}
@@ -29,13 +29,13 @@ class AddedDevices(msgspec.Struct, kw_only=True):
 
 
 async def load(store: Store) -> AddedDevices:
-    """Raises StorageError."""
+    """Load the tables. Raises StorageError."""
     return await store.call(_added_devices)
 
 
 async def load_with_keys(store: Store) -> tuple[AddedDevices, dict[str, tuple[bytes, bytes]]]:
-    """The roll, and the keys given by command (`Store.keys`), as of one moment: between two looks a device may be
-    given another key, or be adopted, and what was read first would take that back. Raises StorageError."""
+    """Load the tables and the keys given by command (`Store.keys`) in one transaction: between two reads a device may
+    be given another key, or be adopted, and the first result would undo that. Raises StorageError."""
     return await store.call(lambda db: (_added_devices(db), given_keys(db)))
 
 
@@ -51,7 +51,7 @@ def _added_devices(db: apsw.Connection) -> AddedDevices:
 
 
 async def adopt(store: Store, devices: Sequence[Device], places: Iterable[Place], at: float, who: str) -> None:
-    """Remember all of these, or none. Audited, without keys. Raises StorageError."""
+    """Store all of these, or none. Audited, without keys. Raises StorageError."""
 
     def work(db: apsw.Connection) -> None:
         with transaction(db):
@@ -73,8 +73,8 @@ async def adopt(store: Store, devices: Sequence[Device], places: Iterable[Place]
 
 
 async def remove(store: Store, line: Sequence[str], at: float, who: str) -> None:
-    """Forget an adopted device: `line` is who stood there, the adopted one first. Its place stays. Raises
-    StorageError."""
+    """Delete an adopted device: `line` is the sequence of devices in its place, the adopted one first. Its place stays.
+    Raises StorageError."""
 
     def work(db: apsw.Connection) -> None:
         with transaction(db):
@@ -88,8 +88,8 @@ async def remove(store: Store, line: Sequence[str], at: float, who: str) -> None
 
 
 async def store_expected(store: Store, wishes: Sequence[DeviceRequest], number: int, at: float, who: str) -> None:
-    """Keep what is known of devices that may come: keys, and whatever else an inventory says. `number` is the
-    inventory's: one with a lower number changes nothing. Raises StorageError."""
+    """Store details of devices that may come: keys, and the other columns of an inventory. `number` is the inventory's:
+    one with a lower number changes nothing. Raises StorageError."""
 
     def work(db: apsw.Connection) -> None:
         with transaction(db):
@@ -106,7 +106,7 @@ async def store_expected(store: Store, wishes: Sequence[DeviceRequest], number: 
 
 
 async def expected_details(store: Store, devices: Iterable[str]) -> dict[str, tuple[DeviceRequest, int]]:
-    """What is kept of these devices, with the number of the inventory. Raises StorageError."""
+    """Return the stored details of these devices, with the number of the inventory. Raises StorageError."""
     wanted = list(devices)
 
     def work(db: apsw.Connection) -> dict[str, tuple[DeviceRequest, int]]:
@@ -117,12 +117,12 @@ async def expected_details(store: Store, devices: Iterable[str]) -> dict[str, tu
 
 
 async def expected(store: Store) -> list[tuple[str, int]]:
-    """Every device that an inventory named, by id, and the inventory's number. Raises StorageError."""
+    """Return every device that an inventory named, by id, with the inventory's number. Raises StorageError."""
     return await store.call(lambda db: list(db.execute("SELECT id, number FROM inventory ORDER BY id")))
 
 
 async def store_first_heard(store: Store, heard: FirstHeard) -> None:
-    """Remember when devices were first heard. Raises StorageError."""
+    """Store when devices were first heard. Raises StorageError."""
 
     def work(db: apsw.Connection) -> None:
         with transaction(db):

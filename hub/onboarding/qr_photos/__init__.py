@@ -1,8 +1,8 @@
-"""QR codes in a photograph that somebody uploads, where the browser has no camera for us.
+"""QR codes in an uploaded photograph, for browsers without access to a camera.
 
-A photograph is the bytes of a stranger, and its readers are C and C++: they run in a process of their own that lives
-for one photograph, shut in before its first byte (`hub.sdk.sandbox`): no file, no socket, no other process, bounded
-memory and time. Wants the extra `photos`; without it nothing is decoded and people type.
+A photograph is untrusted input, and its decoders are C and C++: they run in a process of their own that lives for one
+photograph, sandboxed before its first byte (`hub.sdk.sandbox`): no file, no socket, no other process, bounded memory
+and time. Needs the extra `photos`; without it nothing is decoded and people type.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from hub.core.nesting import shallow_json
 MOST_BYTES = 8 << 20
 ANSWER_S = 15.0
 MAX_CODES = 16
-"""Codes of one photograph."""
+"""Maximum codes of one photograph."""
 _ANSWER = 64 << 10
 
 
 class PhotoResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the worker says: the texts of the codes, or a reason why the picture cannot be read."""
+    """Answer of the worker: the texts of the codes, or the reason why the picture cannot be read."""
 
     texts: Annotated[list[str], msgspec.Meta(max_length=MAX_CODES)] = []
     reason: Literal["", "photo-pixels", "photo-unreadable"] = ""
 
 
 def available() -> bool:
-    """Whether this hub can decode photographs."""
+    """Return whether this hub can decode photographs."""
     return find_spec("PIL") is not None and find_spec("zxingcpp") is not None
 
 
 async def codes(photo: bytes) -> list[str]:
-    """The texts of all codes in a JPEG or PNG, none where there is none. Raises DecodeError (`photo-…`) when it is no
-    picture that is read here, NotReady when the process cannot be had."""
+    """Return the texts of all codes in a JPEG or PNG, [] without any. Raises DecodeError (`photo-…`) when the picture
+    cannot be read, NotReady when the process cannot be started."""
     if not available():
         raise NotReady("photographs are decoded with the extra `photos`: pip install 'ilot[photos]'; type the label")
     if len(photo) > MOST_BYTES:
@@ -77,10 +77,11 @@ async def codes(photo: bytes) -> list[str]:
 
 
 async def _exchange(process: asyncio.subprocess.Process, photo: bytes) -> bytes:
-    """What it says to this photograph, as far as _ANSWER bytes: one that a photograph has taken over says no more."""
-    assert process.stdin is not None  # noqa: S101 - it was started with pipes
+    """Send the photograph and return at most _ANSWER bytes: a worker that a photograph has taken over must not send
+    more."""
+    assert process.stdin is not None  # noqa: S101 - started with pipes
     assert process.stdout is not None  # noqa: S101
-    with contextlib.suppress(ConnectionError):  # it died of it, or does not want all
+    with contextlib.suppress(ConnectionError):  # it died, or stopped reading
         process.stdin.write(photo)
         await process.stdin.drain()
     process.stdin.close()

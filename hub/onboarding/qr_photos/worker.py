@@ -1,7 +1,7 @@
-"""The worker: `python -I -m hub.onboarding.qr_photos.worker`. One photograph comes in at descriptor 0, one answer
-leaves at 1.
+"""Worker process: `python -I -m hub.onboarding.qr_photos.worker`. It reads one photograph on descriptor 0 and writes
+one answer on descriptor 1.
 
-It shuts itself in after its imports and before the first byte.
+It enters its sandbox after its imports and before the first byte.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from typing import Any
 
 import msgspec
 import zxingcpp
-from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin  # noqa: F401 - they say what there is to read
+from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin  # noqa: F401 - registers the two supported formats
 
 from hub.onboarding.qr_photos import MAX_CODES, MOST_BYTES, PhotoResult
 from hub.sdk import sandbox
 
 MEMORY_BYTES = 512 << 20
-"""Of the whole process: a picture of 24 megapixels is 72 MB, and its grey copy 24."""
+"""Memory of the whole process: a picture of 24 megapixels is 72 MB, and its grey copy 24."""
 PIXELS = 50_000_000
 NICENESS = 5
 MAX_SIDE = 2400
-"""A larger picture is made smaller first: a label fills a good part of it."""
+"""A larger picture is first scaled down to this side in pixels: a label fills a good part of it."""
 
 
 def decode_photo(data: bytes) -> PhotoResult:
-    """The codes in it; first as it is made small, then as it came."""
+    """Return the codes of a picture; first scaled down, then in full size."""
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             if image.width * image.height > PIXELS:
                 return PhotoResult(reason="photo-pixels")
-            image.draft("L", (MAX_SIDE, MAX_SIDE))  # JPEG: decoded small at once
+            image.draft("L", (MAX_SIDE, MAX_SIDE))  # JPEG: decode at reduced size
             grey = image.convert("L")
     except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError):
         return PhotoResult(reason="photo-unreadable")
@@ -46,7 +46,7 @@ def _texts(image: Any) -> list[str]:
 
 
 def _prepare() -> None:
-    """Whatever is imported or read with the first picture, before the door is shut."""
+    """Import and read everything that the first picture needs, before the sandbox is closed."""
     out = io.BytesIO()
     for kind in ("PNG", "JPEG"):
         out.seek(0)
@@ -56,7 +56,7 @@ def _prepare() -> None:
 
 def main() -> None:
     ImageFile.LOAD_TRUNCATED_IMAGES = False
-    Image.init = lambda: True  # no other format than the two that are imported
+    Image.init = lambda: True  # no formats but the two that are imported
     _prepare()
     os.nice(NICENESS)
     sandbox.shut(memory=MEMORY_BYTES)
