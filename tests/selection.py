@@ -25,14 +25,15 @@ FOLDERS = (
     *(f"integrations/{name}" for name in ("bacnet", "bluetooth", "enocean", "http_json", "knx", "linky", "lorawan")),
     *(f"integrations/{name}" for name in ("lorawan_servers", "mbus", "modbus", "mqtt_devices", "opcua", "sigfox")),
     *("hub/config", "hub/devices/codecs", "hub/protocol", "hub/sdk/http", "hub/sdk/sigfox"),
-    "hub/store_and_forward/buffer",
+    *("hub/store_and_forward/buffer", "tools/run_tests.py"),
 )
-"""Code that reads bytes of others."""
+"""Code that reads bytes of others, and the tool that runs these tests."""
 USES = {
+    "tools/run_tests.py": ("tests/limits.py", "tests/scheduling.py", "tests/conftest.py", "tests/test_run_tests.py"),
     "hub/store_and_forward/buffer": ("hub/protocol",),
     "integrations/sigfox": ("hub/sdk/sigfox",),
 }
-"""Other folders of these that such code imports."""
+"""What such code imports of the others, or is judged with."""
 COMMON = (
     *("hub/core/errors.py", "hub/core/model.py", "hub/core/nesting.py", "hub/protocol/length_prefix.py"),
     *(

@@ -16,6 +16,7 @@ import pytest
 
 from . import limits
 
+pytestmark = pytest.mark.long("waits for what hangs", of="tools/run_tests.py")
 HERE = Path(__file__).parent
 TOOL = HERE.parent / "tools" / "run_tests.py"
 # fails when it runs for the first time

@@ -521,16 +521,14 @@ OPERATOR = ["/v1/hubs", "/v1/series", "/v1/series/a/b/c/latest", "/v1/series/a/b
             "/v1/alarms", "/v1/stats", "/v1/verify"]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", OPERATOR)
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic {}", "Bearer {}x", "Bearer é"]
 )
-async def test_every_operator_route_needs_the_token(
-    served: Running, probe: Probe, path: str, header: str | None
-) -> None:
+async def test_every_operator_route_needs_the_token(served: Running, probe: Probe, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header.format(served.owner.api_token)}
-    status, answer = await get(probe, path, headers)
-    assert (status, list(answer)) == (401, ["error"])
+    for path in OPERATOR:
+        status, answer = await get(probe, path, headers)
+        assert (status, list(answer)) == (401, ["error"]), path
 
 
 OPEN = {"/v1/trust", "/v1/enroll", "/v1/renewal", "/v1/pages-ca", "/v1/badges/revoked",

@@ -11,10 +11,11 @@ from .kill import kill_backend, kill_hub
 from .rig import BASE, Rig
 
 
-def test_kill_9_of_the_hub_loses_nothing_durable_and_delivers_nothing_twice(tmp_path):
-    verdict = kill_hub(tmp_path, kills=30, seed=20260101)
+@pytest.mark.parametrize("kills", [10, pytest.param(30, marks=pytest.mark.long("ten show the same"))])
+def test_kill_9_of_the_hub_loses_nothing_durable_and_delivers_nothing_twice(tmp_path, kills):
+    verdict = kill_hub(tmp_path, kills, seed=20260101)
     print(verdict)
-    assert verdict.durable > 100, "the rig itself must have worked"
+    assert verdict.durable > 3 * kills, "the rig itself must have worked"
     assert verdict.held, f"{verdict}: seed 20260101"
 
 
@@ -25,26 +26,27 @@ def test_kill_9_of_the_backend_loses_nothing_durable_and_delivers_nothing_twice(
     assert verdict.held, f"{verdict}: seed 20260101"
 
 
-@pytest.mark.parametrize(
-    ("damage", "seen"),
-    [
-        ("DELETE FROM readings WHERE time = {time}", "lost"),
-        ("INSERT INTO readings SELECT series, time, origin + 1, value, 0 FROM readings WHERE time = {time}", "twice"),
-        ("UPDATE readings SET value = value + 1 WHERE time = {time}", "wrong"),
-    ],
-)
-def test_the_oracle_sees_a_reading_that_is_lost_doubled_or_changed(tmp_path, damage, seen):
+DAMAGE = {
+    "lost": "DELETE FROM readings WHERE time = {time}",
+    "twice": "INSERT INTO readings SELECT series, time, origin + 1, value, 0 FROM readings WHERE time = {time}",
+    "wrong": "UPDATE readings SET value = value + 1 WHERE time = {time}",
+}
+
+
+def test_the_oracle_sees_a_reading_that_is_lost_doubled_or_changed(tmp_path):
     rig = Rig(tmp_path)
     try:
         rig.start_hub()
-        rig.wait_durable(3)
+        rig.wait_durable(5)
         rig.stop(rig.hub)
         rig.settle()
         assert rig.verdict("none", 0).held
-        last = max(rig.numbers(b"durable"))  # what a broken hub would lose first
-        with contextlib.closing(sqlite3.connect(rig.backend_dir / "backend.db")) as db:
-            db.execute(damage.format(time=(BASE + last) * 1000))
-            db.commit()
-        assert getattr(rig.verdict("damage", 0), seen) > 0
+        last = sorted(rig.numbers(b"durable"))[-len(DAMAGE) :]  # what a broken hub would lose first
+        for number, (seen, damage) in zip(last, DAMAGE.items(), strict=True):
+            before = getattr(rig.verdict("before", 0), seen)
+            with contextlib.closing(sqlite3.connect(rig.backend_dir / "backend.db")) as db:
+                db.execute(damage.format(time=(BASE + number) * 1000))
+                db.commit()
+            assert getattr(rig.verdict("damage", 0), seen) > before, seen
     finally:
         rig.close()
