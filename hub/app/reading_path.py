@@ -15,8 +15,8 @@ from hub.core.model import Candidate, Device, Frame, Metric, Report, Strategy
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
-from hub.onboarding.adoption import decided, merge, tables
-from hub.onboarding.adoption.joining import MergedDevices
+from hub.onboarding.adoption import decision_table, merge, tables
+from hub.onboarding.adoption.merging import MergedDevices
 from hub.onboarding.adoption.tables import AddedDevices
 from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decision, Decisions, Filter
 from hub.pipeline.admission.guard import Guard, Options
@@ -26,7 +26,7 @@ from hub.pipeline.holding_queue import HoldingQueue
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Planner
 from hub.pipeline.pulse_counters import Pulses
-from hub.privacy.rules_engine import Consents, Privacy, Unfinished, Windows, compile_privacy
+from hub.privacy.rules_engine import Consents, OpenWindows, Privacy, Windows, compile_privacy
 
 
 @dataclass
@@ -86,7 +86,9 @@ async def build_path(ground: BaseServices, stands_s: Callable[[Device], float | 
         remembered=buffer.local,
         remember=buffer.put_local,
     )
-    decisions = Decisions(_configured(loaded), await once_the_disk_works(lambda: decided.load(store), clock.sleep))
+    decisions = Decisions(
+        _configured(loaded), await once_the_disk_works(lambda: decision_table.load(store), clock.sleep)
+    )
 
     # The queue hands its reports back to the pipeline, so one of the two is named before it is there.
     def hold(candidate: Candidate, report: Report) -> None:
@@ -153,7 +155,7 @@ def _privacy(ground: BaseServices) -> Privacy:
             ground.counts.add,
             monotonic=ground.clock.monotonic,
             sure=ground.clock.sure,
-            unfinished=Unfinished(ground.buffer.local, ground.buffer.put_local),
+            unfinished=OpenWindows(ground.buffer.local, ground.buffer.put_local),
         ),
     )
 

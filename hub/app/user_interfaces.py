@@ -30,11 +30,11 @@ from hub.plugin_host.exporter_view import LiveView
 from hub.plugin_host.plugin_types import part_models
 from hub.privacy.rules_engine.data_categories import is_dwelling
 from hub.rpc.audit import AuditCalls
-from hub.rpc.counted import CountedCalls
 from hub.rpc.diagnostics import DiagnosticsCalls
 from hub.rpc.overview import BufferSpace, Overview
 from hub.rpc.packs import PackCalls
 from hub.rpc.redaction import LOOPBACK
+from hub.rpc.refusal_counts import CountedCalls
 from hub.rpc.rekey import Rekey
 from hub.web.services import Parts
 from hub.web.sockets.certificate import KEY as PAGE_KEY

@@ -85,7 +85,7 @@ SCHEMA = (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, at REAL NOT NULL
     );
     """,
-    # 9: see hub.pipeline.holding_queue.table and hub.onboarding.adoption.decided
+    # 9: see hub.pipeline.holding_queue.table and hub.onboarding.adoption.decisions
     """
     CREATE TABLE held (
         n INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, at REAL NOT NULL, size INTEGER NOT NULL,

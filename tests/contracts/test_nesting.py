@@ -30,7 +30,7 @@ OWN = {
     "backend/owner.py": "a file of its own",
     "backend/page_authority.py": "a file of its own",
     "backend/views.py": "rows of its own database",
-    "hub/onboarding/adoption/gate.py": "its own store",
+    "hub/onboarding/adoption/quarantine.py": "its own store",
     "hub/cli/demo/scene.py": "what its own children say",
     "hub/operations/crisis/sampling/service.py": "its own store",
     "hub/operations/crisis/sampling/state.py": "its own store",

@@ -1,22 +1,22 @@
 """Adoption: devices that are added while the hub runs, beside those of the configuration.
 
-    label, row, inventory ─▶ wish ─▶ device ─▶ durable and audited ─▶ its integration ─▶ waiting ─▶ green | trouble
+    label, row, inventory ─▶ request ─▶ device ─▶ durable and audited ─▶ its integration ─▶ waiting ─▶ green | trouble
 
-resolve         a wish → the device it would be, or what is wrong (`hub.protocol.device_labels` reads labels and tables)
-engine          adds, removes, keeps keys; all or nothing for each device
+resolve         a request → the device it means, or what is wrong (`hub.protocol.device_labels` reads labels and tables)
+engine          adds, removes, stores keys; all or nothing for each device
 tables          the tables in the store
-joining         what commands added beside the configuration, and where they contradict each other
-commissioning   who was validly heard, and since when
-device_status   how a device stands, in English and French (pure)
+merging         added devices beside the configuration's, and contradictions between them
+device_monitor  valid reports of devices, and when the first one came
+device_status   the status of a device, in English and French (pure)
 service         the calls of the control socket
-gate            who waits in quarantine: adopted, ignored, blocked, cleared (`decided`: its table)
+quarantine      decisions about senders: adopted, ignored, blocked, cleared (`decision_table`: their table)
 bulk            Mode recette: bulk adoption by a filter, for some hours
 """
 
-from hub.onboarding.adoption import decided, tables
+from hub.onboarding.adoption import decision_table, tables
 from hub.onboarding.adoption.bulk import BulkAdoptionService
-from hub.onboarding.adoption.gate import QuarantineService
-from hub.onboarding.adoption.joining import merge
+from hub.onboarding.adoption.merging import merge
+from hub.onboarding.adoption.quarantine import QuarantineService
 from hub.onboarding.adoption.service import AdoptionService, build_adoption
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "BulkAdoptionService",
     "QuarantineService",
     "build_adoption",
-    "decided",
+    "decision_table",
     "merge",
     "tables",
 ]

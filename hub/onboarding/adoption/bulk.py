@@ -20,7 +20,7 @@ from hub.core.errors import HubError, StorageError
 from hub.core.security_events import ADMISSION, Events
 from hub.core.store import Store
 from hub.onboarding.adoption.engine import ADDED, MAX_REQUESTS, WRONG, Adoption, Row
-from hub.onboarding.adoption.gate import DecisionError, QuarantineService, filter_of
+from hub.onboarding.adoption.quarantine import DecisionError, QuarantineService, filter_of
 from hub.pipeline.admission.quarantine import QuarantineEntry
 from hub.protocol.device_labels.device_request import DeviceRequest
 

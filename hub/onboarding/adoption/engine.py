@@ -18,7 +18,7 @@ from hub.core.errors import HubError
 from hub.core.model import Device
 from hub.core.store import Store
 from hub.onboarding.adoption import tables
-from hub.onboarding.adoption.joining import MergedDevices, where
+from hub.onboarding.adoption.merging import MergedDevices, where
 from hub.onboarding.adoption.resolve import (
     Identified,
     Plan,

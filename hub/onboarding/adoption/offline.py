@@ -13,7 +13,7 @@ from pathlib import Path
 from hub.config.instances import Models
 from hub.config.load import Loaded
 from hub.core.store import Store
-from hub.onboarding.adoption.joining import MergedDevices, merge, where
+from hub.onboarding.adoption.merging import MergedDevices, merge, where
 from hub.onboarding.adoption.resolve import refusal
 from hub.onboarding.adoption.tables import AddedDevices, load
 

@@ -17,7 +17,7 @@ from hub.core.errors import ConfigError, HubError, StorageError
 from hub.core.security_events import ADMISSION, Events
 from hub.core.store import Store
 from hub.devices.registry import Devices
-from hub.onboarding.adoption import decided
+from hub.onboarding.adoption import decision_table
 from hub.onboarding.adoption.engine import ADDED, Adoption
 from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decision, Decisions, Filter
 from hub.pipeline.admission.guard import Guard
@@ -172,7 +172,7 @@ class QuarantineService:
         if found.by == CONFIGURATION:
             raise DecisionError(f"{what} stands in the configuration, under admission: remove it there")
         if not arguments.get("dry_run"):
-            await decided.delete_decision(self._store, found.filter, self._clock.now(), asker(arguments))
+            await decision_table.delete_decision(self._store, found.filter, self._clock.now(), asker(arguments))
             self._changed()
             self._decisions.drop(found.filter)
             self._again(found.filter)
@@ -210,7 +210,7 @@ class QuarantineService:
         if not arguments.get("dry_run"):
             decision = Decision(kind=kind, filter=what, at=self._clock.now(), by=asker(arguments), why=_why(arguments))
             self._room(decision)
-            await decided.store_decision(self._store, decision)
+            await decision_table.store_decision(self._store, decision)
             self._changed()
             self._decisions.put(decision)
             self._again(what)

@@ -22,10 +22,10 @@ from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
 from hub.identity.keys import HubKeys
-from hub.onboarding.adoption.commissioning import DeviceMonitor
 from hub.onboarding.adoption.commissioning_service import CommissioningService
+from hub.onboarding.adoption.device_monitor import DeviceMonitor
 from hub.onboarding.adoption.engine import MAX_REQUESTS, Adoption, Row
-from hub.onboarding.adoption.joining import MergedDevices
+from hub.onboarding.adoption.merging import MergedDevices
 from hub.onboarding.adoption.resolve import Identified, ResolutionContext, identify
 from hub.onboarding.adoption.tables import AddedDevices
 from hub.pipeline.admission.quarantine import Quarantine

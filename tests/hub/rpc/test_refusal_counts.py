@@ -6,7 +6,7 @@ from typing import Any
 
 from hub.core.counters import Counts
 from hub.i18n.reasons import Words, words
-from hub.rpc.counted import CountedCalls
+from hub.rpc.refusal_counts import CountedCalls
 
 ACME = {"valve-*": ("Vanne {part}", "Valve {part}")}
 

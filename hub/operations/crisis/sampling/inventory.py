@@ -26,11 +26,11 @@ BATTERIES = ("battery", "battery_voltage", "battery_low")
 
 @dataclass
 class Sources:
-    """Sources of the inventory. `sampling`: integration → how its devices are sampled; `lines`: integration → the line that it shares with
-    others, "" for its own; `cut` and `running`: whether it may speak now, whether it does; `facts`: its published facts
-    of a subject; `battery_days`: the forecast; `value`: the last value of a device's metric; `keys`: its pack, None
-    without one that can be read; `mains`: devices that the owner declared to have no battery; `former`: the period in
-    seconds to restore for a raised device, None for any other."""
+    """Sources of the inventory. `sampling`: integration → how its devices are sampled; `lines`: integration → the line
+    that it shares with others, "" for its own; `cut` and `running`: whether it may speak now, whether it does; `facts`:
+    its published facts of a subject; `battery_days`: the forecast; `value`: the last value of a device's metric;
+    `keys`: its pack, None without one that can be read; `mains`: devices that the owner declared to have no battery;
+    `former`: the period in seconds to restore for a raised device, None for any other."""
 
     devices: Callable[[], Iterable[Device]]
     zone: Callable[[str], str]

@@ -10,7 +10,7 @@ import pytest
 from hub.core.errors import DiskRefuses
 from hub.core.model import Proof
 from hub.onboarding.adoption import tables
-from hub.onboarding.adoption.commissioning import EXPECTED_S, LOOK_S, PERIODS, SHORTEST_S, SILENT_S
+from hub.onboarding.adoption.device_monitor import EXPECTED_S, LOOK_S, PERIODS, SHORTEST_S, SILENT_S
 from hub.onboarding.adoption.device_status import JOIN_S, REFUSED, Evidence, device_status
 from hub.pipeline.admission.quarantine import REFUSALS
 from hub.plugin_host.supervisor import QUARANTINED, STOPPED, WAITING
