@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hub.cli.demo.scene import Scene
 
 STUBBORN = """
@@ -37,6 +39,7 @@ def demo(*arguments: str) -> tuple[dict[str, Any], str]:
     return summary, said
 
 
+@pytest.mark.long("the demo with an outage is in the short run")
 def test_readings_of_radio_bus_and_machine_arrive_and_none_is_lost():
     for seconds in ("12", "60"):  # the start is a part of it: a busy machine has the longer look
         summary, said = demo("--seconds", seconds)
@@ -56,6 +59,7 @@ def test_while_the_backend_is_away_the_buffer_fills_and_then_drains_without_loss
         assert "backend cut off" in said
         assert "backend returns" in said
         assert "backend not reachable" in said
+        assert summary["integrations"] == dict.fromkeys(("host", "bluetooth", "modbus", "knx", "lorawan"), "running")
         if summary["most_buffered"] > 20:
             break
     assert summary["most_buffered"] > 20, "the buffer was seen to fill"

@@ -48,7 +48,10 @@ def browser() -> Iterator[Browser]:
         made.close()
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param(PHONE, id="phone"), pytest.param(DESK, id="desk", marks=pytest.mark.long("the same on a phone"))],
+)
 def test_a_hub_is_commissioned_by_the_keyboard_alone(
     school: School, browser: Browser, tmp_path: Path, size: dict[str, int], request: pytest.FixtureRequest
 ) -> None:

@@ -391,7 +391,13 @@ def test_somebody_signs_in_and_out_with_the_keyboard_alone(school: School) -> No
     context.close()
 
 
-EVERY = pytest.mark.parametrize(("language", "size"), [("fr", PHONE), ("en", DESK)], ids=["phone", "desk"])
+EVERY = pytest.mark.parametrize(
+    ("language", "size"),
+    [
+        pytest.param("fr", PHONE, id="phone"),
+        pytest.param("en", DESK, id="desk", marks=pytest.mark.long("the same pages on a phone")),
+    ],
+)
 
 
 def faults(page: Page, path: str) -> list[tuple[str, str, list[str]]]:

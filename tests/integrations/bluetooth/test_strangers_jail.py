@@ -212,7 +212,12 @@ async def test_time_outs_inside_the_worker_count_as_strikes_too(hostile: Path) -
     assert stage.counts.count("others-too-slow") == feeding.STRIKES
 
 
-@pytest.mark.parametrize("value", ["nan", "inf", "huge", "text", "object", "many", "ok"])
+AGAIN = pytest.mark.long("starts a worker for one value more", of="integrations/bluetooth")
+
+
+@pytest.mark.parametrize(
+    "value", ["nan", "many", "ok", *(pytest.param(each, marks=AGAIN) for each in ("inf", "huge", "text", "object"))]
+)
 async def test_whatever_a_parser_says_it_becomes_readings_or_nothing(hostile: Path, value: str) -> None:
     stage = Stage()
     strangers = feeding.Strangers(stage.host(), pause=0.01)
