@@ -29,7 +29,7 @@ async def run(config: Config, session: hub.Session) -> None:
     try:
         async with asyncio.TaskGroup() as tasks, AsyncExitStack() as servers:
             driver = Driver(config, session, tasks)
-            await driver.begin()  # devices are known before anybody is heard
+            await driver.begin()  # load the devices before the first frame can arrive
             tasks.create_task(driver.follow(), name=f"{session.name} devices")
             tasks.create_task(driver.orders.run(), name=f"{session.name} commands")
             tasks.create_task(driver.watch(config.silence), name=f"{session.name} gateways")
@@ -40,7 +40,7 @@ async def run(config: Config, session: hub.Session) -> None:
                 port = await servers.enter_async_context(udp.serving(config.udp, config, driver))
                 session.log.info("gateways by Semtech UDP: server address %s, port %d", config.udp.address, port)
             if config.station is not None:
-                from integrations.lorawan import lns  # aiohttp's server: only where a station is served
+                from integrations.lorawan import lns  # imports aiohttp's server, so only where a station is configured
 
                 port = await servers.enter_async_context(lns.serving(config.station, config, driver))
                 scheme = "wss" if config.station.certificate else "ws"
@@ -74,7 +74,7 @@ async def probe(config: Config) -> str:
 
 
 async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
-    """What packet forwarders hear, until cancelled. Raises NotReady."""
+    """Pass on the frames that packet forwarders hear, until cancelled. Raises NotReady."""
     from integrations.lorawan import listening
 
     await listening.listen(config, hear)

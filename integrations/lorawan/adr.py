@@ -1,16 +1,16 @@
-"""Adaptive data rate: how fast and how weakly may this device send? Pure.
+"""Adaptive data rate (ADR): chooses the data rate, power and repetitions of a device. Pure.
 
-The aim is to be heard with `margin` dB to spare at the least airtime and battery, and to be wrong slowly:
+The aim is to be heard with `margin` dB to spare at the least airtime and battery, and to change slowly when in doubt:
 
-1. Nothing is made weaker before 20 uplinks were heard under the present session: a decision on a few is a guess.
+1. Power and data rate are optimised only after 20 uplinks in the present session: fewer are too few samples.
 2. Each uplink counts with the SNR of the gateway that heard it best, brought back to full power (a device at power
    index n sends 2·n dB weaker), so that history stays good when the power changes.
 3. spare = mean SNR − SNR that this data rate needs (`region.RATES`) − margin. The mean, not the best of the last 20
    as Semtech's recommended algorithm has it: where people and doors move, the best is luck, and a device set by it
    loses frames (Slabicki et al., "Adaptive configuration of LoRa networks for dense IoT deployments", NOMS 2018).
 4. Every 3 dB to spare buy one step: first the data rate up to the fastest (each step halves the airtime), then the
-   power down, 2 dB an index. When spare is negative, the power rises again, at once. The data rate never falls by
-   our order: a device that is not heard cannot be told, and falls back by itself (ADRACKReq, TS001-1.0.4 §4.3.1.1).
+   power down, 2 dB an index. When spare is negative, the power rises again, at once. The network never lowers the data
+   rate: a device out of reach cannot receive the order, and falls back by itself (ADRACKReq, TS001-1.0.4 §4.3.1.1).
 5. Loss over the same uplinks, from the gaps between their counters, sets how often each frame is sent (NbTrans):
    under 5 % one step fewer, over 10 % one more, over 30 % the most. Over 10 % nothing is made faster or weaker.
 """
@@ -30,7 +30,7 @@ MOST_NB_TRANS = 3
 
 
 class Heard(NamedTuple):
-    """One uplink: its 32-bit counter, the best SNR in dB, the power index the device had."""
+    """An uplink: its 32-bit counter, the best SNR in dB and the device's power index."""
 
     fcnt: int
     snr: float
@@ -38,7 +38,7 @@ class Heard(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What a device is told: data rate index, power index, transmissions of each frame."""
+    """Parameters of a LinkADRReq: data rate index, power index, number of transmissions of each frame (NbTrans)."""
 
     rate: int
     power: int
@@ -46,7 +46,7 @@ class Setting(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What a device is known to do: some refuse a power or a data rate."""
+    """Limits found for a device, which may refuse a power or a data rate."""
 
     fastest: int = FASTEST_ADR
     weakest: int = POWERS - 1
@@ -56,7 +56,7 @@ USUAL = Limits()
 
 
 def loss(history: Sequence[Heard]) -> float:
-    """The share of frames that never arrived, 0 to 1."""
+    """Return the share of frames that never arrived, 0 to 1."""
     if len(history) < 2:
         return 0.0
     sent = history[-1].fcnt - history[0].fcnt + 1
@@ -64,13 +64,13 @@ def loss(history: Sequence[Heard]) -> float:
 
 
 def spare(history: Sequence[Heard], now: Setting, margin: float = MARGIN) -> float:
-    """dB to spare at the present data rate and power. `history` is not empty."""
+    """Return the SNR to spare in dB at the present data rate and power. `history` is not empty."""
     mean = sum(heard.snr + POWER_STEP * heard.power for heard in history) / len(history)
     return mean - POWER_STEP * now.power - RATES[now.rate].snr - margin
 
 
 def decide(history: Sequence[Heard], now: Setting, limits: Limits = USUAL, margin: float = MARGIN) -> Setting:
-    """What the device should use; `now` itself when nothing is to change."""
+    """Return the setting that the device should use; `now` itself when it is to stay as it is."""
     if not history:
         return now
     rate, power, nb_trans = now

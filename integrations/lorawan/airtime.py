@@ -1,4 +1,4 @@
-"""How long a frame is on the air (Semtech AN1200.13, "LoRa Modem Designer's Guide", §4). Pure.
+"""Time on air of a frame (Semtech AN1200.13, "LoRa Modem Designer's Guide", §4). Pure.
 
     Tsymbol  = 2^SF / BW
     preamble = (8 + 4.25) × Tsymbol
@@ -20,7 +20,7 @@ FSK_OVERHEAD = 5 + 3 + 1 + 2
 
 
 def airtime(rate: DataRate, size: int, *, uplink: bool) -> float:
-    """Seconds that a PHYPayload of `size` bytes takes at this data rate."""
+    """Return the seconds that a PHYPayload of `size` bytes takes at this data rate."""
     if not rate.sf:
         return (FSK_OVERHEAD + size) * 8 / rate.bandwidth
     symbol = (1 << rate.sf) / rate.bandwidth

@@ -1,6 +1,6 @@
-"""What is sent, when it may be, and what came of it. Sans-I/O.
+"""Commits and downlinks in their order, and the outcome of each transmission. Sans-I/O.
 
-Every record and every downlink passes here, so that one place holds the order: durable first, then the air.
+Every record and every downlink passes here, so that one place keeps the order: first durable, then transmitted.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from integrations.lorawan.region import RATES
 from integrations.lorawan.windows import Slot, slots, windows
 
 ANSWER_S = 5.0
-"""How long after its end a gateway may take to say that it has sent a frame."""
+"""Seconds after the end of a frame within which a gateway has to confirm its transmission."""
 RETRY_C_S = 5.0
-"""How long a class C downlink waits after no gateway could send it."""
+"""Seconds before a class C downlink is tried again after no gateway could send it."""
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class _Ticket:
     entry: Entry
     commit: Commit
     reply: Reply | None
-    lease: int  # of the reply's session, as the record has it
+    lease: int  # end of the lease of the reply's session, as written in the record
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class _Flight:
 
 
 class Answering:
-    """`gateways` is the network's own table."""
+    """Orders commits, replies and transmissions. `gateways` is the network's own table."""
 
     def __init__(self, gateways: Mapping[str, Airspace]) -> None:
         self._gateways = gateways
@@ -60,7 +60,7 @@ class Answering:
         *,
         durable: bool = False,
     ) -> list[Decision]:
-        """Keep the device's record, and its report with it; then reply. `durable`: the reply waits for the disk."""
+        """Commit the device's record together with its report, then reply. `durable`: the reply waits for the disk."""
         if reply is not None and reply.raw is None and _spent(reply):
             reply.session.lease = max(reply.session.lease, min(reply.session.fcnt_down + LEASE, HIGHEST + 1))
             durable = True
@@ -77,7 +77,7 @@ class Answering:
         return [commit]
 
     def committed(self, number: int, now: float) -> list[Decision]:
-        """What a durable commit allows."""
+        """Return the decisions that a durable commit allows."""
         ticket = self._tickets.pop(number, None)
         if ticket is None:
             return []
@@ -90,7 +90,7 @@ class Answering:
         return self.send(reply, now)
 
     def aborted(self, number: int) -> None:
-        """The commit failed: nothing that hangs on it is sent, and its report is offered again when the device
+        """Handle a failed commit: drop the replies that depend on it, and offer its report again when the device
         repeats the frame."""
         ticket = self._tickets.pop(number, None)
         if ticket is not None and ticket.entry.ticket == number:
@@ -98,19 +98,19 @@ class Answering:
             ticket.entry.unkept = ticket.commit.report
 
     def again(self, entry: Entry, reply: Reply) -> bool:
-        """The device repeats a frame whose commit is still under way: its reply goes into the new windows."""
+        """Move the reply to a repeated frame, whose commit is still under way, into the new receive windows."""
         ticket = self._tickets.get(entry.ticket)
         if ticket is None:
             return False
         if ticket.reply is None or ticket.reply.session is not reply.session:
-            ticket.lease = 0  # the record on its way holds no lease of this session
+            ticket.lease = 0  # the record being written holds no lease of this session
         ticket.reply = reply
         return True
 
     # the air
 
     def send(self, reply: Reply, now: float) -> list[Decision]:
-        """Send a reply that needs nothing new on the disk, but perhaps a lease."""
+        """Send a reply whose record is already durable; it may still need a lease of counters."""
         entry = reply.entry
         if reply.raw is None:
             if entry.memory.current is not reply.session:
@@ -121,7 +121,7 @@ class Answering:
                 return self.keep(entry, now, reply=reply)
         why: set[str] = set()
         choices = windows(reply)
-        for whole in (True, False):  # rather the window that takes the waiting downlink than the first
+        for whole in (True, False):  # prefer a window with room for the waiting downlink to the first one
             for window in choices:
                 what = compose.content(entry, window.rate) if reply.raw is None else compose.NOTHING
                 left_out = reply.raw is None and what.item is None and entry.queue.next() is not None
@@ -169,7 +169,7 @@ class Answering:
         return [*told, transmit]
 
     def transmitted(self, number: int, gateway: str, now: float) -> list[Decision]:
-        """The gateway has sent it, or has taken it and will."""
+        """Handle a gateway's confirmation that it has sent the frame or scheduled it."""
         flight = self._land(number, gateway)
         if flight is None:
             return []
@@ -177,7 +177,7 @@ class Answering:
         return list(entry.queue.transmitted(number, now, class_c=entry.device.class_c))
 
     def refused(self, number: int, gateway: str, why: str, now: float) -> list[Decision]:
-        """The gateway will not send it. `why` is a slug. The next slot is tried, with a new counter."""
+        """Try the next slot, with a new counter, after a gateway refused a frame. `why` is a slug."""
         flight = self._land(number, gateway)
         if flight is None:
             return []
@@ -191,12 +191,12 @@ class Answering:
         return told + self.send(flight.reply, now)
 
     def _land(self, number: int, gateway: str) -> _Flight | None:
-        """A gateway speaks of its own transmissions only."""
+        """Remove the transmission from those under way. A gateway can report only on its own transmissions."""
         flight = self._flights.get(number)
         return self._flights.pop(number) if flight is not None and flight.gateway == gateway else None
 
     def tick(self, now: float) -> list[Decision]:
-        """Gateways that never said what came of a frame."""
+        """Handle transmissions whose gateway did not report an outcome in time."""
         told: list[Decision] = []
         for number, flight in list(self._flights.items()):
             if flight.deadline <= now:
@@ -211,5 +211,5 @@ class Answering:
 
 
 def _spent(reply: Reply) -> bool:
-    """Is there no counter left that the disk knows as leased?"""
+    """Whether every counter that is durably leased has been used."""
     return reply.session.fcnt_down >= reply.session.granted

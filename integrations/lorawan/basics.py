@@ -8,8 +8,8 @@ Pure.
                    station "timesync"           → hub "timesync" with GPS time
                    hub "dnmsg" → station "dntxed" when it was sent; silence when it was not
 
-A remote shell ("rmtsh"), remote commands and updates of the station are never asked for and never answered.
-Fields that are not known are passed over; those that are known are held to their bounds.
+A remote shell ("rmtsh"), remote commands and updates of the station are never asked for and never answered. Unknown
+fields are ignored; known ones are checked against their bounds.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from integrations.lorawan import eui, region
 from integrations.lorawan.parts import Reception
 
 LIMIT = 16 * 1024
-"""Bytes of one message; a frame takes less than one kilobyte."""
+"""Maximum bytes of one message; a frame takes less than one kilobyte."""
 
 _I64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-_I32 = Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 32) - 1)]  # signed by the document, unsigned in places
+_I32 = Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 32) - 1)]  # signed in the document, else unsigned
 _Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
 _Short = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
 
@@ -44,7 +44,7 @@ class Version(NamedTuple):
 
 
 class Received(NamedTuple):
-    """A frame: its PHYPayload, Hz, data rate index, dBm, dB, the station's time and antenna."""
+    """A received frame: its PHYPayload, Hz, data rate index, dBm, dB, the station's time and antenna."""
 
     raw: bytes
     frequency: int
@@ -56,7 +56,7 @@ class Received(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A downlink has left: the id that we gave it."""
+    """Confirmation that a downlink was sent: the id that the hub gave it."""
 
     id: int
 
@@ -66,7 +66,7 @@ class TimeSync(NamedTuple):
 
 
 class Other(NamedTuple):
-    """A message that is passed over; a slug to count, "" for one that is none of ours to judge."""
+    """A message that is ignored: a slug to count, or "" for one that is not counted."""
 
     reason: str
 
@@ -142,13 +142,15 @@ def _decode(data: bytes | str, type_: Any) -> Any:
 
 
 def discovery(data: bytes | str) -> Discovery:
-    """The first message on /router-info. Raises DecodeError `bad-json`, `bad-eui`, `oversized`."""
+    """Parse the first message on /router-info. Raises DecodeError `bad-json`, `bad-eui`, `oversized`."""
     return Discovery(eui.read(_decode(data, _Router).router))
 
 
 def parse(data: bytes | str) -> Message:
-    """One message of a station. Raises DecodeError: `oversized`, `bad-json`, `bad-eui`, `bad-hex`, `bad-fopts`,
-    `unsupported-rate`, `out-of-band`."""
+    """Parse one message of a station.
+
+    Raises DecodeError: `oversized`, `bad-json`, `bad-eui`, `bad-hex`, `bad-fopts`, `unsupported-rate`,
+    `out-of-band`."""
     kind = _decode(data, _Kind).msgtype
     match kind:
         case "updf":
@@ -200,13 +202,13 @@ def _hex(text: str) -> bytes:
         raw = bytes.fromhex(text)
     except ValueError:
         raise hub.DecodeError("bad-hex", "not hexadecimal") from None
-    if len(raw) * 2 != len(text):  # fromhex passes over spaces
+    if len(raw) * 2 != len(text):  # fromhex ignores spaces
         raise hub.DecodeError("bad-hex", "not hexadecimal")
     return raw
 
 
 def reception(said: Received, gateway: str, at: float, time: float | None) -> Reception:
-    """What the network is told."""
+    """Convert a received frame to the network's `Reception`."""
     return Reception(
         gateway=gateway,
         at=at,

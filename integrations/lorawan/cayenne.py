@@ -1,11 +1,11 @@
-"""Cayenne LPP: a payload that says what it holds → readings. Pure.
+"""Cayenne LPP: a self-describing payload → readings. Pure.
 
     channel 1 | type 1 | value of the size that its type implies, big-endian          several in a row
 
 Types 0 to 136 of myDevices' "Cayenne Low Power Payload" 1.x, and those that ElectronicCats' CayenneLPP library added
 (100, 116 to 133, 142), which The Things Stack reads too. A metric on channel 1 has its plain name, `temperature`; on
-channel n it is `temperature_n`. What a digital or analog channel means only its owner knows: personal until told
-otherwise. An unknown type ends the payload, because its size is not known.
+channel n it is `temperature_n`. The meaning of a digital or analog channel is known to its owner only: it counts as
+personal data until configured otherwise. An unknown type ends the payload, because its size is not known.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ METRICS = {**hub.METRICS, **{metric.key: metric for metric in _OWN}}
 
 
 class Read(NamedTuple):
-    """`metrics`: those of the values that the catalogue does not know. `skipped`: slugs of what gave no reading."""
+    """The outcome of decoding. `metrics`: those that are not in the catalogue. `skipped`: slugs of values that gave no
+    reading."""
 
     values: dict[str, Value]
     metrics: tuple[hub.Metric, ...]
@@ -90,8 +91,10 @@ class Read(NamedTuple):
 
 
 def decode(payload: bytes) -> Read:
-    """Raises DecodeError `truncated` when the last value is cut: its lengths being wrong, none can be believed; and
-    `unknown-lpp-type-…` when nothing came before it."""
+    """Decode a payload.
+
+    Raises DecodeError `truncated` when the last value is cut, because then none of the lengths can be trusted; and
+    `unknown-lpp-type-…` when the first type is unknown."""
     values: dict[str, Value] = {}
     metrics: dict[str, hub.Metric] = {}
     position: hub.Position | None = None

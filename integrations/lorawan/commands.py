@@ -2,8 +2,8 @@
 
     CID 1 | fields of the size that CID and direction imply       several in a row, in FOpts or as port 0's payload
 
-A command of unknown size ends the row: what came before it counts (§5, "unknown MAC commands").
-A number that a reserved value stands in for is read as it is; whoever acts on it judges.
+A command of unknown size ends the sequence; the commands before it count (§5, "unknown MAC commands"). Reserved values
+are passed on as they are; the caller judges them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import msgspec
 
 
 class Command(msgspec.Struct, frozen=True):
-    """One command; a subclass names it as the standard does."""
+    """A MAC command. Subclasses are named as in the standard."""
 
     cid: ClassVar[int]
 
     def fields(self) -> bytes:
-        """The bytes after the CID."""
+        """Return the bytes after the CID."""
         return b""
 
 
@@ -55,7 +55,7 @@ class LinkADRReq(Command, frozen=True):
 
 
 class LinkADRAns(Command, frozen=True):
-    """Unless all three are true the device changed nothing."""
+    """Answer to LinkADRReq. Unless all three are true the device changed nothing."""
 
     cid = 0x03
     power: bool
@@ -71,7 +71,7 @@ class LinkADRAns(Command, frozen=True):
 
 
 class DutyCycleReq(Command, frozen=True):
-    """At most 1/2^exponent of the time, over all channels; 0: as the law says."""
+    """Limits the device to 1/2^exponent of the time, over all channels; 0: only the legal duty cycle."""
 
     cid = 0x04
     exponent: int
@@ -85,7 +85,7 @@ class DutyCycleAns(Command, frozen=True):
 
 
 class RXParamSetupReq(Command, frozen=True):
-    """`frequency` of RX2 in Hz."""
+    """Receive windows: offset of RX1, data rate and `frequency` of RX2 in Hz."""
 
     cid = 0x05
     rx1_offset: int
@@ -127,7 +127,7 @@ class DevStatusAns(Command, frozen=True):
 
 
 class NewChannelReq(Command, frozen=True):
-    """`frequency` in Hz, 0 removes the channel."""
+    """Defines a channel at `frequency` Hz; 0 removes the channel."""
 
     cid = 0x07
     index: int
@@ -153,7 +153,7 @@ class NewChannelAns(Command, frozen=True):
 
 
 class RXTimingSetupReq(Command, frozen=True):
-    """Seconds from the end of an uplink to RX1, 1 to 15."""
+    """Sets the delay from the end of an uplink to RX1, 1 to 15 s."""
 
     cid = 0x08
     delay: int
@@ -167,7 +167,8 @@ class RXTimingSetupAns(Command, frozen=True):
 
 
 class TxParamSetupReq(Command, frozen=True):
-    """Not sent in EU863-870, where devices do not know it. Bits: downlink dwell 5, uplink dwell 4, EIRP index 3-0."""
+    """Dwell times and EIRP: downlink dwell bit 5, uplink dwell bit 4, EIRP index bits 3-0. Not sent in EU863-870, where
+    devices do not support it."""
 
     cid = 0x09
     dwell: int
@@ -181,7 +182,7 @@ class TxParamSetupAns(Command, frozen=True):
 
 
 class DlChannelReq(Command, frozen=True):
-    """RX1 after an uplink on channel `index` is at `frequency` Hz."""
+    """Moves RX1 after an uplink on channel `index` to `frequency` Hz."""
 
     cid = 0x0A
     index: int
@@ -209,7 +210,7 @@ class DeviceTimeReq(Command, frozen=True):
 
 
 class DeviceTimeAns(Command, frozen=True):
-    """When the uplink that asked had ended: seconds since the GPS epoch, in steps of 1/256 s."""
+    """Time at the end of the uplink that asked, since the GPS epoch in steps of 1/256 s."""
 
     cid = 0x0D
     ticks: int
@@ -258,8 +259,8 @@ _DOWN: dict[int, tuple[int, Read]] = {
 
 
 def parse(data: bytes, *, uplink: bool) -> tuple[list[Command], str]:
-    """The commands of a row, and why it ended early: "" or a slug to count (`unknown-mac-command-13`,
-    `truncated-mac-command`). Never raises."""
+    """Parse a sequence of commands. Returns them and why parsing ended early: "" or a slug to count
+    (`unknown-mac-command-13`, `truncated-mac-command`). Never raises."""
     table = _UP if uplink else _DOWN
     found: list[Command] = []
     at = 0
@@ -276,5 +277,5 @@ def parse(data: bytes, *, uplink: bool) -> tuple[list[Command], str]:
 
 
 def build(row: Iterable[Command]) -> bytes:
-    """A row of commands as bytes."""
+    """Encode a sequence of commands."""
     return b"".join([bytes((command.cid,)) + command.fields() for command in row])

@@ -1,4 +1,4 @@
-"""One downlink: what it carries at a data rate, and its bytes. Pure."""
+"""Builds one downlink: chooses its content for a data rate and encodes it. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from integrations.lorawan.region import RATES
 
 
 class Content(NamedTuple):
-    """MAC commands and at most one of the queue's downlinks; `pending`: more waits (FPending)."""
+    """Content of a downlink: MAC commands and at most one of the queued downlinks; `pending`: more are waiting
+    (FPending)."""
 
     row: list[c.Command]
     item: Downlink | None
@@ -25,7 +26,8 @@ NOTHING = Content([], None, False)
 
 
 def content(entry: Entry, rate: int) -> Content:
-    """What fits at this data rate. MAC commands come first: they end, and the downlink keeps its place."""
+    """Choose the content that fits at this data rate. MAC commands come first, because their number is limited; the
+    queued downlink keeps its place."""
     room = min(MOST_FOPTS, RATES[rate].size - HEADER)
     row = entry.mac.row(room) if entry.mac is not None else []
     item = entry.queue.next()
@@ -36,7 +38,7 @@ def content(entry: Entry, rate: int) -> Content:
 
 
 def frame(ring: Ring, fcnt: int, what: Content, *, ack: bool, adr: bool) -> bytes:
-    """The PHYPayload. `fcnt` is the 32-bit counter, never used before."""
+    """Encode the PHYPayload. `fcnt` is the 32-bit counter, never used before."""
     address, item = ring.session.dev_addr, what.item
     data = Data(
         uplink=False,
@@ -55,6 +57,6 @@ def frame(ring: Ring, fcnt: int, what: Content, *, ack: bool, adr: bool) -> byte
 
 
 def size(what: Content) -> int:
-    """Bytes of the PHYPayload: MHDR, FHDR, FPort and payload, MIC."""
+    """Return the size of the PHYPayload in bytes: MHDR, FHDR, FPort and payload, MIC."""
     body = 1 + len(what.item.payload) if what.item is not None else 0
     return 1 + 7 + len(c.build(what.row)) + body + MIC

@@ -26,7 +26,7 @@ KEY = 16
 
 
 class Key:
-    """An AES-128 key, ready to be used often. Never printed."""
+    """An AES-128 key with its ciphers built once. Never printed."""
 
     __slots__ = ("_cmac", "_ecb", "raw")
 
@@ -35,7 +35,7 @@ class Key:
         if len(raw) != KEY:
             raise ValueError(f"a LoRaWAN key has {KEY} bytes, not {len(raw)}")
         self.raw = raw
-        # The one-block mode is right here: each block is a counter, or part of a join accept as the standard has it.
+        # ECB is correct here, one block at a time: each is a counter, or part of a join accept as in the standard.
         self._ecb = Cipher(algorithms.AES(raw), modes.ECB()).encryptor()  # noqa: S305
         self._cmac = CMAC(algorithms.AES(raw))
 
@@ -46,14 +46,14 @@ class Key:
         return self._ecb.update(blocks)
 
     def mic(self, message: bytes) -> bytes:
-        """The first four bytes of the CMAC."""
+        """Return the first four bytes of the CMAC."""
         cmac = self._cmac.copy()
         cmac.update(message)
         return cmac.finalize()[:MIC]
 
 
 def session_keys(app_key: bytes, join_nonce: int, net_id: int, dev_nonce: int) -> tuple[bytes, bytes]:
-    """(NwkSKey, AppSKey) of a session."""
+    """Derive (NwkSKey, AppSKey) of a session."""
     seed = join_nonce.to_bytes(3, "little") + net_id.to_bytes(3, "little") + dev_nonce.to_bytes(2, "little") + bytes(7)
     key = Key(app_key)
     return key.encrypt(b"\x01" + seed), key.encrypt(b"\x02" + seed)
@@ -65,17 +65,17 @@ def _block(first: int, uplink: bool, dev_addr: int, fcnt: int) -> bytes:
 
 
 def data_mic(nwk_s_key: Key, uplink: bool, dev_addr: int, fcnt: int, message: bytes) -> bytes:
-    """The MIC of a data frame; `message` is everything before it, MHDR included; `fcnt` has 32 bits."""
+    """Return the MIC of a data frame; `message` is everything before it, MHDR included; `fcnt` has 32 bits."""
     return nwk_s_key.mic(_block(0x49, uplink, dev_addr, fcnt) + bytes((len(message),)) + message)
 
 
 def data_mic_ok(nwk_s_key: Key, frame: Data, fcnt: int) -> bool:
-    """Does the MIC of a parsed data frame fit this 32-bit counter?"""
+    """Whether the MIC of a parsed data frame fits this 32-bit counter."""
     return hmac.compare_digest(data_mic(nwk_s_key, frame.uplink, frame.dev_addr, fcnt, frame.signed), frame.mic)
 
 
 def payload(key: Key, uplink: bool, dev_addr: int, fcnt: int, data: bytes) -> bytes:
-    """FRMPayload encrypted, or decrypted: it is the same."""
+    """Encrypt or decrypt FRMPayload: both are the same operation."""
     size = len(data)
     if not size:
         return b""
@@ -86,7 +86,7 @@ def payload(key: Key, uplink: bool, dev_addr: int, fcnt: int, data: bytes) -> by
 
 
 def join_mic(app_key: bytes, message: bytes) -> bytes:
-    """The MIC of a join request, or of a join accept in clear; `message` is everything before it."""
+    """Return the MIC of a join request, or of a join accept in clear; `message` is everything before it."""
     return Key(app_key).mic(message)
 
 
@@ -95,14 +95,14 @@ def join_mic_ok(app_key: bytes, message: bytes, mic: bytes) -> bool:
 
 
 def seal_join_accept(app_key: bytes, accept: JoinAccept) -> bytes:
-    """The PHYPayload of a join accept."""
+    """Encode and encrypt the PHYPayload of a join accept."""
     clear = unsigned_join_accept(accept)
     decryptor = Cipher(algorithms.AES(app_key), modes.ECB()).decryptor()  # noqa: S305 - as the standard says
     return clear[:1] + decryptor.update(clear[1:] + join_mic(app_key, clear))
 
 
 def open_join_accept(app_key: bytes, accept: SealedJoinAccept) -> JoinAccept:
-    """What a device does with it. Raises DecodeError `bad-mic`."""
+    """Decrypt and check a join accept, as a device does. Raises DecodeError `bad-mic`."""
     clear = Key(app_key).encrypt(accept.sealed)
     if not join_mic_ok(app_key, b"\x20" + clear[:-MIC], clear[-MIC:]):
         raise hub.DecodeError("bad-mic", "wrong key, or a forged or damaged join accept")

@@ -1,4 +1,4 @@
-"""`ilot decode lorawan`: a PHYPayload and its keys → what it says. Pure.
+"""`ilot decode lorawan`: decodes a PHYPayload with its keys. Pure.
 
 A frame is hexadecimal, or `{"raw": "40…", "fcnt": 65538, "codec": "cayenne"}`: `fcnt` is the whole 32-bit counter,
 needed where it has passed 65,535, and `codec` how the payload is read, by default not at all: `payload` is its bytes.
@@ -20,7 +20,7 @@ KIND = "lorawan"
 
 
 def line(said: dict[str, Any]) -> hub.Frame:
-    """One decoded JSON object → a frame. Raises DecodeError `bad-hex`, `bad-counter`, `unknown-codec`."""
+    """Convert one decoded JSON object to a frame. Raises DecodeError `bad-hex`, `bad-counter`, `unknown-codec`."""
     try:
         raw = bytes.fromhex(said["raw"])
     except (KeyError, TypeError, ValueError):
@@ -38,8 +38,10 @@ def line(said: dict[str, Any]) -> hub.Frame:
 
 
 def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded | hub.NeedKey | None:
-    """Raises DecodeError: as `phy.parse`, `bad-key` (another length), `bad-mic`, `bad-counter` (`fcnt` is not the
-    frame's), and as `cayenne.decode` where that is asked for."""
+    """Decode a frame.
+
+    Raises DecodeError: as `phy.parse`, `bad-key` (wrong length), `bad-mic`, `bad-counter` (`fcnt` does not match the
+    frame), and as `cayenne.decode` where that codec is chosen."""
     raw = frame.data.get("phy")
     if raw is None:
         return None

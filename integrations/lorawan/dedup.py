@@ -1,7 +1,7 @@
-"""One uplink heard by several gateways is one uplink. Sans-I/O.
+"""Deduplication of uplinks that several gateways heard. Sans-I/O.
 
-Copies of the same bytes that arrive within `window` seconds of the first are gathered; when the window closes they
-come out together, the best signal first. A copy that arrives later, within a second of the first, came over a slow
+Copies of the same bytes that arrive within `window` seconds of the first are collected; when the window closes they are
+returned together, the best signal first. A copy that arrives later, within a second of the first, came over a slow
 link: it is dropped and counted, because a device never repeats a frame before its own second window is over.
 """
 
@@ -14,11 +14,12 @@ from integrations.lorawan.parts import Reception
 WINDOW_S = 0.2
 LATE_S = 1.0
 LIMIT = 4096
-"""Frames at once. A flood beyond it closes the oldest window early: nothing is lost, a copy may count as late."""
+"""Maximum frames at once. A flood beyond it closes the oldest window early: nothing is lost, a copy may count as
+late."""
 
 
 class Dedup:
-    """`hear`, then `due` at or after `wake`. Times are monotonic seconds."""
+    """Collects copies: call `hear`, then `due` at or after `wake`. Times are monotonic seconds."""
 
     def __init__(self, window: float = WINDOW_S) -> None:
         self._window = window
@@ -43,14 +44,15 @@ class Dedup:
         return ""
 
     def due(self, now: float) -> list[tuple[Reception, ...]]:
-        """What is complete at `now`, in the order of arrival, each with its best reception first."""
+        """Return the frames whose windows have closed at `now`, in the order of arrival, each with its best reception
+        first."""
         while self._open and next(iter(self._open.values()))[0] <= now:
             self._close(next(iter(self._open)))
         done, self._early = self._early, []
         return done
 
     def wake(self) -> float | None:
-        """When `due` has something to give; None while nothing waits."""
+        """Return the time at which `due` has something to return; None while nothing waits."""
         if self._early:
             return 0.0
         return next(iter(self._open.values()))[0] if self._open else None

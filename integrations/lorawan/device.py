@@ -1,8 +1,8 @@
-"""What a device is, and what of it outlives the process. Plain data, no behaviour but encoding. Pure.
+"""Provisioning and persistent state of a device. Plain data with its encoding. Pure.
 
-A `Device` is provisioned: by configuration, an import, an inventory. A `Memory` is what the network learned: sessions,
-counters, nonces; one record a device, msgpack. `encode` and `decode` say what survives a crash: a sent counter is
-leased, so the record holds only the end of the lease, and what is decoded goes on from there.
+A `Device` is provisioned: by configuration, an import, an inventory. A `Memory` is the state that the network keeps:
+sessions, counters, nonces; one record a device, msgpack. `encode` and `decode` define what survives a crash: a sent
+counter is leased, so the record holds only the end of the lease, and decoding continues from there.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import hub
 from integrations.lorawan.region import DEFAULT_CHANNELS, RX2_DR, RX2_FREQUENCY, RX_DELAY
 
 LEASE = 64
-"""Sent counters reserved at a time: one sync of the disk each."""
+"""Downlink counters reserved at a time, with one sync of the disk."""
 MOST_PENDING = 4
-"""Sessions that a device was offered and has not used: it may have heard any of the accepts."""
+"""Maximum sessions offered to a device and not used yet: it may have heard any of the accepts."""
 RESTORED = 1024
-"""Counters left out after a restoration where the hub says no number."""
+"""Counters skipped after a restoration for which the hub gives no number."""
 MOST_LEFT_OUT = 16_384 - 2 * LEASE
 """A device of 1.0.0 to 1.0.3 refuses a downlink whose counter is 16,384 above the last one it heard (MAX_FCNT_GAP)."""
 REJOIN_S = 24 * 3600.0
-"""How long an authorisation to rejoin stands."""
+"""Lifetime of an authorisation to rejoin, in seconds."""
 
 
 class Version(StrEnum):
-    """The LoRaWAN version that a device speaks. Until 1.0.3 it draws its DevNonce; from 1.0.4 it counts it."""
+    """LoRaWAN version of a device. Until 1.0.3 it draws its DevNonce at random; from 1.0.4 it counts it."""
 
     V1_0_0 = "1.0.0"
     V1_0_1 = "1.0.1"
@@ -38,7 +38,7 @@ class Version(StrEnum):
 
 
 class Abp(msgspec.Struct, frozen=True):
-    """Activation by personalisation: the session is in the device from the factory."""
+    """Activation by personalisation: the session is stored in the device at the factory."""
 
     dev_addr: int
     nwk_s_key: bytes
@@ -49,7 +49,7 @@ class Abp(msgspec.Struct, frozen=True):
 
 
 class Radio(msgspec.Struct, frozen=True, array_like=True):
-    """How a device is set: what its windows and its channels are. `channels` maps index to Hz."""
+    """Radio settings of a device: receive windows and channels. `channels` maps index to Hz."""
 
     rx1_offset: int = 0
     rx2_rate: int = RX2_DR
@@ -63,8 +63,9 @@ class Radio(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """One provisioned device: OTAA with `app_key`, or ABP with `abp`. `radio` is how an ABP device leaves its
-    factory. `fastest` is the fastest data rate that ADR may give it."""
+    """A provisioned device: OTAA with `app_key`, or ABP with `abp`.
+
+    `radio`: settings with which an ABP device leaves its factory. `fastest`: the fastest data rate that ADR may set."""
 
     dev_eui: bytes
     join_eui: bytes | None = None
@@ -90,9 +91,12 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, kw_only=True, array_like=True):
-    """One session. `number` rises with each session of a device (its JoinNonce; for ABP, how often its keys changed),
-    so that (number, fcnt_up) never falls. `fcnt_up` is the last one accepted, -1 before the first; `fcnt_down` the next
-    one to send; `lease` the end of what the disk knows as possibly sent; `granted` the end of what may be sent now."""
+    """A session of a device.
+
+    `number` rises with each session of a device (its JoinNonce; for ABP, how often its keys changed), so that (number,
+    fcnt_up) never falls. `fcnt_up`: the last counter accepted, -1 before the first; `fcnt_down`: the next one to send;
+    `lease`: end of the counters that are durably recorded as possibly sent; `granted`: end of the counters that may be
+    sent now."""
 
     number: int
     dev_addr: int
@@ -110,8 +114,10 @@ class Session(msgspec.Struct, kw_only=True, array_like=True):
 
 
 class Rejoin(msgspec.Struct, array_like=True):
-    """A person let this device join although its DevNonce says no. Ends with the first valid uplink of the session
-    that it made, or at `until` (Unix seconds). `by`: whose word it is, as an id; `tried`: DevNonces that used it."""
+    """An authorisation by a person: this device may join although its DevNonce is refused.
+
+    Ends with the first valid uplink of the session that it made, or at `until` (Unix seconds). `by`: id of the command
+    that gave it; `tried`: DevNonces that used it."""
 
     until: float
     by: str
@@ -119,11 +125,12 @@ class Rejoin(msgspec.Struct, array_like=True):
 
 
 class Memory(msgspec.Struct, kw_only=True, array_like=True):
-    """All that is remembered of a device. `current`: the session in which it spoke last; `pending`: later ones, in
-    which it did not speak yet. `nonces`: DevNonces ever used; `floor`: the highest of them that counts (1.0.4).
-    `join_nonce` is the next to use, `join_lease` the end of those that the disk knows as possibly sent; a join is
-    durable before its accept leaves, so nothing more is to be granted. `jumps`: how far its counters have jumped in
-    restorations from a backup, all together."""
+    """Persistent state of a device.
+
+    `current`: the session of its last uplink; `pending`: later ones that it has not used yet. `nonces`: all DevNonces
+    used; `floor`: the highest one used (1.0.4). `join_nonce`: the next to use; `join_lease`: end of those durably
+    recorded as possibly sent; a join is durable before its accept leaves, so no further grant is needed. `jumps`: sum
+    of the counters skipped after restorations from a backup."""
 
     current: Session | None = None
     pending: list[Session] = []
@@ -132,8 +139,8 @@ class Memory(msgspec.Struct, kw_only=True, array_like=True):
     join_nonce: int = 1
     join_lease: int = 1
     rejoin: Rejoin | None = None
-    mark: bytes = b""  # of the AppKey that all this is about
-    word: str = ""  # the last one given to rejoin, used or not
+    mark: bytes = b""  # mark of the AppKey that this state belongs to
+    word: str = ""  # id of the last authorisation to rejoin, used or not
     jumps: int = 0
 
     def sessions(self) -> list[Session]:
@@ -141,7 +148,7 @@ class Memory(msgspec.Struct, kw_only=True, array_like=True):
 
 
 class _Record(msgspec.Struct, array_like=True):
-    """A Memory with the version of its shape. Fields stand without their names: a new one goes to the end."""
+    """A Memory with its schema version. Fields are encoded by position: add new ones at the end."""
 
     version: int
     memory: Memory
@@ -156,9 +163,10 @@ def encode(memory: Memory) -> bytes:
 
 
 def decode(data: bytes, *, jumps: int = 0) -> Memory:
-    """What survives: every counter leased before counts as sent. More are left out when the record may be an older copy
-    than what was sent, because the state was put back from a backup since it was made: as many as `jumps`, the sum of
-    all restorations, is above the record's own.
+    """Decode a device's record; every leased counter counts as sent.
+
+    More counters are skipped when the record may be older than the last transmission, because the state was restored
+    from a backup: as many as `jumps`, the sum of all restorations, exceeds the record's own.
 
     Raises DecodeError `bad-record`."""
     try:
@@ -168,7 +176,7 @@ def decode(data: bytes, *, jumps: int = 0) -> Memory:
     if record.version != 1:
         raise hub.DecodeError("bad-record", f"version {record.version} of a device's record is not known")
     memory = record.memory
-    # once more than the least: what a former version kept are numbers of restorations
+    # at least RESTORED: a former version stored the number of restorations here
     skip = max(RESTORED, jumps - memory.jumps) if memory.jumps < jumps else 0
     memory.jumps = jumps
     for session in memory.sessions():
@@ -180,17 +188,17 @@ def decode(data: bytes, *, jumps: int = 0) -> Memory:
 
 
 def key_mark(app_key: bytes) -> bytes:
-    """Tells one AppKey from another, and neither from a guess."""
+    """Return a mark that identifies an AppKey without revealing it."""
     return sha256(b"ilot/lorawan/appkey/1\0" + app_key).digest()[:8]
 
 
 def device_id(dev_eui: bytes) -> str:
-    """The hub's name of a device."""
+    """Return the hub's id of a device."""
     return f"lorawan:{dev_eui.hex()}"
 
 
 def known_nonce(memory: Memory, nonce: int) -> bool:
-    """Was this DevNonce used before?"""
+    """Whether this DevNonce was used before."""
     if len(memory.nonces) == _BITMAP:
         return memory.nonces[nonce >> 3] >> (nonce & 7) & 1 == 1
     two = nonce.to_bytes(2, "big")
@@ -201,7 +209,7 @@ _BITMAP = 65536 // 8
 
 
 def remember_nonce(memory: Memory, nonce: int) -> None:
-    """DevNonces are kept as pairs of bytes, and once that takes as much as a map of all 65,536 of them, as a map."""
+    """Store a DevNonce: as pairs of bytes, or as a bit map of all 65,536 once the pairs would take as much."""
     if known_nonce(memory, nonce):
         return
     if len(memory.nonces) < _BITMAP - 2:

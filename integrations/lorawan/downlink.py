@@ -1,4 +1,4 @@
-"""The downlinks that wait for one device, and what becomes of each. Sans-I/O.
+"""Downlink queue of one device, and the state of each entry. Sans-I/O.
 
     accepted → queued → sent → done          unconfirmed: done when a gateway has sent it
                  ▲        └──▶ queued again  confirmed: done when the device acknowledged it, else sent again with a
@@ -6,7 +6,8 @@
                  └─ expired, while it waits
 
 One is under way at a time, in the order of arrival. A class A device acknowledges with its next uplink (TS001-1.0.4
-§4.3.1.2); one that says nothing of it did not hear. A class C device is given `PATIENCE_C` seconds.
+§4.3.1.2); an uplink without an acknowledgement means that it did not hear. A class C device is given `PATIENCE_C`
+seconds.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LONGEST = max(rate.size for rate in RATES) - HEADER
 
 @dataclass(slots=True)
 class Downlink:
-    """`expires` in monotonic seconds. `port` 1 to 223."""
+    """A queued downlink. `expires` in monotonic seconds. `port` 1 to 223."""
 
     id: str
     port: int
@@ -34,13 +35,13 @@ class Downlink:
     confirmed: bool
     expires: float
     attempts: int = 0
-    flying: int = 0  # the id of the transmission that carries it; 0: it waits
+    flying: int = 0  # id of the transmission that carries it; 0: waiting
     landed: bool = False  # a gateway has sent it
     deadline: float = 0.0  # class C, confirmed: when the acknowledgement is overdue
 
 
 class Queue:
-    """One device's. Methods return what is to be told."""
+    """Downlinks of one device. Methods return the state changes to report."""
 
     def __init__(self, dev_eui: bytes) -> None:
         self._eui = dev_eui
@@ -50,7 +51,7 @@ class Queue:
         return len(self._waiting)
 
     def add(self, item: Downlink, now: float) -> list[Moved]:
-        """Accept it, or say why not."""
+        """Accept a downlink, or return why it is refused."""
         why = ""
         if not 1 <= item.port <= 223:
             why = f"port {item.port} is not one of 1 to 223"
@@ -68,11 +69,11 @@ class Queue:
         return [self._moved(item, State.ACCEPTED), self._moved(item, State.QUEUED)]
 
     def next(self) -> Downlink | None:
-        """What the next transmission should carry; None while one is under way."""
+        """Return the downlink for the next transmission; None while one is under way."""
         return self._waiting[0] if self._waiting and not self._waiting[0].flying else None
 
     def more(self) -> bool:
-        """Does another wait behind the first?"""
+        """Whether another one waits behind the first."""
         return len(self._waiting) > 1
 
     @staticmethod
@@ -85,7 +86,7 @@ class Queue:
         return [self._moved(item, State.SENT)]
 
     def transmitted(self, transmission: int, now: float, *, class_c: bool) -> list[Moved]:
-        """A gateway has sent it."""
+        """Record that a gateway has sent it."""
         item = self._flying(transmission)
         if item is None:
             return []
@@ -96,7 +97,7 @@ class Queue:
         return []
 
     def refused(self, transmission: int, why: str) -> list[Moved]:
-        """No gateway has sent it: it waits again, and this try does not count."""
+        """Put it back: no gateway has sent it, and this attempt does not count."""
         item = self._flying(transmission)
         if item is None:
             return []
@@ -104,8 +105,10 @@ class Queue:
         return [self._again(item, why)]
 
     def unanswered(self, transmission: int, now: float, *, class_c: bool) -> list[Moved]:
-        """The gateway did not say whether it sent it. Perhaps it did, so a command that may have been carried out is
-        not sent again; a confirmed one waits for the device's word."""
+        """Handle a gateway that did not report whether it sent the frame.
+
+        It may have, so a command that may have been carried out is not sent again; a confirmed one waits for the
+        device's acknowledgement."""
         item = self._flying(transmission)
         if item is None:
             return []
@@ -114,7 +117,7 @@ class Queue:
         return [self._gone(item, State.FAILED, "the gateway did not say whether it was sent")]
 
     def uplink(self, *, ack: bool) -> list[Moved]:
-        """The device spoke: an acknowledgement is in its first uplink after the downlink, or late."""
+        """Handle an uplink: its acknowledgement belongs to the downlink under way, or is late."""
         item = self._waiting[0] if self._waiting else None
         if item is None or not item.confirmed or not item.attempts:
             return []
@@ -123,25 +126,25 @@ class Queue:
         return [self._missed(item)] if item.landed else []
 
     def withdraw(self, name: str) -> None:
-        """Nobody wants it any more, and whoever gave it knows."""
+        """Remove a downlink whose sender has withdrawn it."""
         self._waiting = deque(item for item in self._waiting if item.id != name)
 
     def clear(self, why: str) -> list[Moved]:
-        """Nothing of it will be sent."""
+        """Fail every downlink of the queue."""
         return [self._gone(item, State.FAILED, why) for item in list(self._waiting)]
 
     def tick(self, now: float) -> list[Moved]:
-        """Expire what is too old; give up waiting for a class C device."""
+        """Expire downlinks that are too old; give up waiting for a class C device."""
         told = []
         for item in list(self._waiting):
-            if item.expires <= now and not item.flying:  # what flies may be carried out: its gateway says so, or nobody
+            if item.expires <= now and not item.flying:  # one under way may still be carried out
                 told.append(self._gone(item, State.EXPIRED))
             elif item.flying and item.deadline and item.deadline <= now:
                 told.append(self._missed(item))
         return told
 
     def wake(self) -> float | None:
-        """When `tick` has something to do."""
+        """Return the time at which `tick` is due; None when it is not."""
         times = [item.expires for item in self._waiting if not item.flying]
         times += [item.deadline for item in self._waiting if item.flying and item.deadline]
         return min(times, default=None)

@@ -1,4 +1,4 @@
-"""One device as the network holds it in RAM. Pure."""
+"""State of one device in memory. Pure."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from integrations.lorawan.parts import Reception, Uplink
 from integrations.lorawan.region import JOIN_DELAY
 
 MOST_REPEATS = 15
-"""Of one confirmed uplink that are answered: NbTrans has four bits."""
+"""Maximum repetitions of one confirmed uplink that are answered: NbTrans has four bits."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """`repeats`: how often its last uplink came again. `unkept`: a report whose commit failed: it is offered again
-    when the device repeats it. `restored`: its record is from an earlier process, and nobody knows here whether the
-    report of its last counter reached the disk with it. `ticket`: the commit of its last report, until that is
-    durable. `quiet`: class C, nothing is sent before this time."""
+    """State of a device while the process runs.
+
+    `repeats`: repetitions of its last uplink. `unkept`: a report whose commit failed: it is offered again when the
+    device repeats the frame. `restored`: its record is from an earlier process, and it is not known whether the report
+    of its last counter was committed with it. `ticket`: the commit of its last report, until that is durable. `quiet`:
+    class C, nothing is sent before this time."""
 
     device: Device
     memory: Memory
@@ -47,9 +49,10 @@ class Entry:
         return entry
 
     def settle(self, device: Device) -> None:
-        """The device is provisioned like this now. An ABP device whose keys or address are others than remembered
-        starts anew: it is another session. So does an OTAA device with another AppKey: its DevNonces begin again. The
-        numbers of its sessions go on rising."""
+        """Apply the provisioning of the device.
+
+        An ABP device whose keys or address differ from those remembered starts a new session; so does an OTAA device
+        with another AppKey, whose DevNonces begin again. Session numbers go on rising."""
         self.device = device
         if device.app_key is not None and self.memory.mark != key_mark(device.app_key):
             if self.memory.mark:
@@ -63,7 +66,7 @@ class Entry:
         self.refresh()
 
     def refresh(self) -> None:
-        """The sessions changed; what was agreed with a session that stays, stays."""
+        """Rebuild the key rings after the sessions changed; negotiations of sessions that stay are kept."""
         held = {id(ring.session): ring for ring in self.rings}
         self.rings = [held.get(id(session)) or Ring(session) for session in self.memory.sessions()]
         current = self.memory.current
@@ -73,14 +76,15 @@ class Entry:
             self.history.clear()
 
     def record(self) -> tuple[bytes, bytes]:
-        """What is to be kept of it now."""
+        """Return the key and the encoded record to be committed."""
         return self.device.dev_eui, encode(self.memory)
 
 
 @dataclass(slots=True)
 class Reply:
-    """A downlink to come, once what must be durable is. `ack`: it acknowledges; `must`: the device waits for any
-    downlink; `raw`: a join accept, ready. `window` 0: class C, at once. `tried`: (window, gateway) that refused."""
+    """A downlink that is sent once its commit is durable. `ack`: it acknowledges; `must`: the device waits for any
+    downlink; `raw`: a join accept, already encoded. `window` 0: class C, at once. `tried`: (window, gateway) that
+    refused it."""
 
     entry: Entry
     session: Session
@@ -92,7 +96,7 @@ class Reply:
     tried: set[tuple[int, str]] = field(default_factory=set)
 
     def delay(self, window: int) -> int:
-        """Seconds after the end of the uplink."""
+        """Return the seconds after the end of the uplink."""
         if not window:
             return 0
         return (JOIN_DELAY if self.raw is not None else self.session.radio.rx_delay) + window - 1

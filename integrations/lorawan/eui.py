@@ -1,7 +1,7 @@
-"""EUI-64 as people and gateways write it. Pure. The hub's own form is 16 lower-case hexadecimal digits.
+"""Notations of EUI-64. Pure. The hub's own form is 16 lower-case hexadecimal digits.
 
 Read: 0016C001FF10D3E5 · 00-16-C0-01-FF-10-D3-E5 · 00:16:… · ID6 of Basics Station, which shortens an EUI as IPv6 does
-an address in four groups (16:c001:ff10:d3e5, ::1, fe::) · a whole number, signed or not, as JSON may have it.
+an address in four groups (16:c001:ff10:d3e5, ::1, fe::) · a JSON integer, signed or unsigned.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _GROUPS = re.compile(r"(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)?")
 
 
 def read(text: str | int) -> str:
-    """Any form → the hub's. Raises DecodeError `bad-eui`."""
+    """Convert any notation to the hub's. Raises DecodeError `bad-eui`."""
     if isinstance(text, int):
         if not -(1 << 63) <= text < 1 << 64:
             raise hub.DecodeError("bad-eui", "a number of more than 64 bits")
@@ -42,7 +42,7 @@ def _id6(text: str) -> str:
 
 
 def id6(eui: str) -> str:
-    """The hub's form → ID6."""
+    """Convert the hub's notation to ID6."""
     groups = [f"{int(eui[i : i + 4], 16):x}" for i in range(0, 16, 4)]
     if groups[:3] == ["0", "0", "0"]:
         return f"::{groups[3]}"
@@ -52,5 +52,5 @@ def id6(eui: str) -> str:
 
 
 def dashed(eui: str) -> str:
-    """The hub's form → 00-16-C0-01-FF-10-D3-E5."""
+    """Convert the hub's notation to 00-16-C0-01-FF-10-D3-E5."""
     return "-".join(eui[i : i + 2] for i in range(0, 16, 2)).upper()

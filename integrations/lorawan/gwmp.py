@@ -7,8 +7,8 @@ forwarder, sections 3 to 6). Pure.
     PULL_RESP 3  JSON {"txpk": {…}}, token ours                      answered by TX_ACK 5 with our token
     TX_ACK 5     gateway EUI 8 | nothing, or JSON {"txpk_ack": {"error": …}}
 
-The protocol authenticates nobody: whoever can send a datagram is the gateway it says it is. LoRaWAN's own MIC is what
-stands between a forged datagram and a reading. One bad rxpk does not lose its neighbours.
+The protocol authenticates nobody: any sender of a datagram can claim to be a gateway. Only LoRaWAN's own MIC keeps a
+forged datagram from becoming a reading. An invalid rxpk does not invalidate the others of its datagram.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REFUSALS = frozenset(
 
 
 class Rx(NamedTuple):
-    """One received frame. `tmst`: the gateway's microseconds at its end, 32 bits."""
+    """A received frame. `tmst`: 32-bit microsecond counter of the gateway at the end of the frame."""
 
     raw: bytes
     tmst: int
@@ -47,7 +47,8 @@ class Rx(NamedTuple):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How a gateway says it is. Counters since its last status; `ackr` in % of its datagrams that were acknowledged."""
+    """Status of a gateway. Counters since its last status; `ackr`: share of its datagrams that were acknowledged, in
+    %."""
 
     rxnb: int = 0
     rxok: int = 0
@@ -62,7 +63,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Push(NamedTuple):
-    """`skipped`: why an rxpk or the status gave nothing, as slugs to count."""
+    """Frames of one PUSH_DATA. `skipped`: slugs of rxpk entries or status objects that could not be read."""
 
     gateway: str
     token: int
@@ -77,7 +78,7 @@ class Pull(NamedTuple):
 
 
 class TxAck(NamedTuple):
-    """`refusal`: a slug of `REFUSALS`, "other", or "": it is sent, or will be."""
+    """Answer to a PULL_RESP. `refusal`: a slug of `REFUSALS`, "other", or "" when the frame is sent or scheduled."""
 
     gateway: str
     token: int
@@ -126,12 +127,13 @@ _ACK_BODY = msgspec.json.Decoder(_AckBody)
 
 
 def sender(data: bytes) -> str | None:
-    """The gateway that a datagram says it is from; None when it cannot be read."""
+    """Return the gateway EUI that a datagram claims; None when it cannot be read."""
     return data[4:12].hex() if len(data) >= 12 and data[0] == VERSION else None
 
 
 def parse(data: bytes) -> Datagram:
-    """One datagram of a gateway. Raises DecodeError: `truncated`, `unsupported-version`, `unknown-kind`, `bad-json`."""
+    """Parse one datagram of a gateway. Raises DecodeError: `truncated`, `unsupported-version`, `unknown-kind`,
+    `bad-json`."""
     if len(data) < 12:
         raise hub.DecodeError("truncated", f"a datagram of {len(data)} bytes")
     if data[0] != VERSION:
@@ -195,7 +197,7 @@ def _rx(packet: msgspec.Raw) -> Rx:
 
 
 def _base64(text: str) -> bytes:
-    """Padding may be missing; both alphabets are in use."""
+    """Decode base64. Padding may be missing; both alphabets are in use."""
     text = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
@@ -218,19 +220,19 @@ def _refusal(body: bytes) -> str:
 
 
 def acknowledge(datagram: Push | Pull) -> bytes:
-    """PUSH_ACK or PULL_ACK."""
+    """Encode PUSH_ACK or PULL_ACK."""
     kind = PUSH_ACK if isinstance(datagram, Push) else PULL_ACK
     return bytes((VERSION,)) + datagram.token.to_bytes(2, "big") + bytes((kind,))
 
 
 class Unwrap:
-    """A gateway's 32-bit microseconds → microseconds that do not roll over every 71 minutes."""
+    """Extends a gateway's 32-bit microsecond counter, which wraps every 71 minutes, to one that does not."""
 
     def __init__(self) -> None:
         self._last: int | None = None
 
     def feed(self, tmst: int) -> int:
-        """Frames may come out of order, by less than half a turn."""
+        """Return `tmst` extended. Frames may come out of order, by less than half a turn."""
         if self._last is None:
             self._last = tmst + (1 << 32)  # an older one may follow the first
             return self._last
@@ -242,7 +244,7 @@ class Unwrap:
 
 
 def reception(rx: Rx, gateway: str, clock: int, at: float, time: float | None) -> Reception:
-    """What the network is told. `clock` is `tmst` unwrapped."""
+    """Convert a received frame to the network's `Reception`. `clock` is `tmst` unwrapped."""
     return Reception(
         gateway=gateway,
         at=at,
@@ -257,8 +259,8 @@ def reception(rx: Rx, gateway: str, clock: int, at: float, time: float | None) -
 
 
 def pull_resp(order: Transmit, token: int, *, gain: float = 0.0, most: int = 27) -> bytes:
-    """The datagram that has a gateway send a frame. `gain`: antenna gain minus cable loss in dB, `most`: dBm that the
-    transmitter gives; `powe` is what remains of the EIRP."""
+    """Encode the datagram that makes a gateway send a frame. `gain`: antenna gain minus cable loss in dB, `most`:
+    maximum dBm of the transmitter; `powe` is the EIRP minus the gain."""
     rate = region.RATES[order.rate]
     packet: dict[str, object] = {
         "freq": order.frequency / 1e6,

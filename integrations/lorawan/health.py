@@ -1,4 +1,4 @@
-"""How well devices are heard, from their last uplinks; what is told of it. Pure."""
+"""Link quality and airtime of devices, from their last uplinks, as shown by `ilot radio`. Pure."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from integrations.lorawan.parts import Uplink
 from integrations.lorawan.region import BANDS, RATES, band, rx1_rate
 
 LAST = 50
-"""Uplinks that count."""
+"""Number of uplinks that link quality is computed from."""
 LATELY = 10
-"""Those that say how often a device speaks now, and how long it is on the air."""
+"""Number of uplinks that period and airtime are computed from."""
 COMMAND = 16
-"""Bytes of a downlink that sets something, at most."""
+"""Maximum bytes of a downlink that changes a setting."""
 OVERHEAD = 13
 """Bytes of a PHYPayload around its FRMPayload: MHDR, DevAddr, FCtrl, FCnt, FPort, MIC (TS001-1.0.4, chapter 4)."""
 
 
 class Heard(NamedTuple):
-    """`counter` rises over all sessions; `at` monotonic seconds; `margin` in dB above what the data rate needs."""
+    """An uplink. `counter` rises over all sessions; `at` monotonic seconds; `margin` in dB above the SNR that the data
+    rate needs."""
 
     counter: int
     at: float
     rate: int
     margin: float
-    size: int = 0  # bytes of its PHYPayload
+    size: int = 0  # bytes of the PHYPayload
 
 
 @dataclass(slots=True)
 class Link:
-    """One device's. `join`: "none", "offered" or "joined"; `joined_at` Unix seconds, where it joined in this life of
-    the process and the clock was sure; `radio`: how it is set now."""
+    """Link of one device. `join`: "none", "offered" or "joined"; `joined_at`: Unix seconds, where it joined in this
+    process while the clock was trusted; `radio`: its present settings."""
 
     join: str = "none"
     joined_at: float | None = None
@@ -44,20 +45,20 @@ class Link:
     radio: Radio = field(default_factory=Radio)
 
     def take(self, uplink: Uplink) -> None:
-        """One more; a repetition says nothing new."""
+        """Add an uplink; repetitions are ignored."""
         best = uplink.best
         if not uplink.again and (not self.heard or uplink.counter > self.heard[-1].counter):
             margin = best.snr - RATES[best.rate].snr
             self.heard.append(Heard(uplink.counter, best.at, best.rate, margin, len(best.raw)))
 
     def lost(self) -> int:
-        """Uplinks that no gateway heard, by the gaps of the counters within each session."""
+        """Count the uplinks that no gateway heard, by the gaps of the counters within each session."""
         pairs = list(zip(self.heard, list(self.heard)[1:], strict=False))
         return sum(b.counter - a.counter - 1 for a, b in pairs if a.counter >> 32 == b.counter >> 32)
 
     def period(self) -> float | None:
-        """Seconds between two uplinks: the median of the time from one to the next, lost ones counted in. Of the last
-        ones only: a period that was changed shows soon."""
+        """Return the seconds between two uplinks: the median interval, lost uplinks included. Only the last uplinks
+        count, so that a changed period shows soon."""
         lately = list(self.heard)[-LATELY:]
         steps = sorted(
             (b.at - a.at) / (b.counter - a.counter)
@@ -67,7 +68,7 @@ class Link:
         return steps[len(steps) // 2] if len(steps) >= 3 else None
 
     def facts(self) -> dict[str, Any]:
-        """See `hub.rpc.radio`."""
+        """Return the link facts, as described in `hub.rpc.radio`."""
         margins = sorted(heard.margin for heard in self.heard)
         rates = Counter(RATES[heard.rate].name.partition("BW")[0] for heard in self.heard)
         return {
@@ -78,8 +79,8 @@ class Link:
         }  # fmt: skip
 
     def air(self) -> dict[str, Any]:
-        """Seconds on the air, see `hub.rpc.radio`: of the longest of the last uplinks at the data rate of now.
-        Empty before the first one."""
+        """Return the seconds on the air, as described in `hub.rpc.radio`: of the longest of the last uplinks at the
+        present data rate. Empty before the first one."""
         lately = [heard for heard in list(self.heard)[-LATELY:] if heard.rate == self.heard[-1].rate]
         if not lately:
             return {}
@@ -99,7 +100,7 @@ class Link:
 
 
 def gateway_facts(airspace: Airspace, now: float, last_heard: float | None, *, silent: bool) -> dict[str, Any]:
-    """See `hub.rpc.radio`. `last_heard` is Unix seconds."""
+    """Return the facts of a gateway, as described in `hub.rpc.radio`. `last_heard` is Unix seconds."""
     left = airspace.left(now)
     duty = {band.name: {"left_s": round(max(0.0, left[band.name]), 2), "of_s": band.duty * HOUR} for band in BANDS}
     return {"last_heard": last_heard, "silent": silent, "duty": duty}

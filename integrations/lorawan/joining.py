@@ -1,13 +1,13 @@
-"""May this device join, and under what session? (TS001-1.0.4 §6.2). Pure but for the address it is given.
+"""Join procedure: judges join requests and makes sessions (TS001-1.0.4 §6.2). Pure, except that the address is given.
 
 A join request is judged in this order: its MIC under the device's AppKey, then its DevNonce.
 
 - 1.0.0 to 1.0.3: the device draws DevNonce at random. Every one ever used is remembered; a used one is refused.
 - 1.0.4: the device counts DevNonce. One that does not rise is refused, and so is one used in an earlier life.
-- `authorise`: for 24 hours a person lets this device join with any DevNonce, each once: a sensor that lost its count
-  with its battery. That is safe for the keys, which hang on JoinNonce too, and JoinNonce never repeats; a captured
-  join request can waste a join accept, no more, because only the device can speak in the new session. It ends with
-  the first valid uplink of the session it made.
+- `authorise`: a person allows this device to join for 24 hours with any DevNonce, each once, for a sensor that lost its
+  counter with its battery. The keys stay safe, since they depend on JoinNonce too, and JoinNonce never repeats; a
+  captured join request can waste a join accept, no more, because only the device can speak in the new session. It ends
+  with the first valid uplink of the session it made.
 
 A session lives until the first valid uplink of a later one. Several may be on offer: a device that joins again may
 have heard any of the accepts, or none.
@@ -33,13 +33,15 @@ from integrations.lorawan.region import DEFAULT_CHANNELS, cflist
 
 MOST_JOIN_NONCE = 0xFFFFFF
 NONCE_EPOCH = 1_767_225_600.0
-"""2026 in Unix seconds. The first JoinNonce of a device is the minutes since then: a hub that lost its state, and knows
-nothing of the device, goes on above what it used, for a device joins less than once a minute."""
+"""2026 in Unix seconds.
+
+The first JoinNonce of a device is the number of minutes since then: a hub that lost its state continues above the
+values it used, since a device joins less than once a minute."""
 
 
 def judge(device: Device, memory: Memory, request: JoinRequest, wall: float | None) -> str:
-    """Why it is refused, as a slug, or "". `wall` in Unix seconds, None while the clock is not sure: then nobody's
-    word of 24 hours is taken. Changes nothing."""
+    """Return the slug of why a join request is refused, or "". `wall` in Unix seconds, None while the clock is not
+    trusted: then authorisations are ignored. Changes nothing."""
     if device.app_key is None:
         return "join-of-abp-device"
     if not join_mic_ok(device.app_key, request.signed, request.mic):
@@ -62,7 +64,7 @@ def _authorised(memory: Memory, wall: float | None) -> bool:
 def accept(
     device: Device, memory: Memory, request: JoinRequest, *, net_id: int, dev_addr: int, goal: Radio, wall: float | None
 ) -> bytes:
-    """Make the session and the join accept. Both hold only once the record of `memory` is durable."""
+    """Make the session and the join accept. Use both only once the record of `memory` is durable."""
     if device.app_key is None:
         raise ValueError("an ABP device does not join")
     if _authorised(memory, wall) and memory.rejoin is not None:
@@ -73,7 +75,7 @@ def accept(
     remember_nonce(memory, request.dev_nonce)
     if memory.join_nonce == 1 and wall is not None:
         memory.join_nonce = max(1, min(int((wall - NONCE_EPOCH) / 60), MOST_JOIN_NONCE // 2))
-    if memory.current is not None:  # of the time when it was personalised
+    if memory.current is not None:  # the session from when the device was personalised
         memory.join_nonce = max(memory.join_nonce, memory.current.number + 1)
     number = memory.join_nonce
     memory.join_nonce += 1
@@ -97,8 +99,8 @@ def accept(
 
 
 def prove(memory: Memory, session: Session) -> str:
-    """The device spoke in this pending session: it is its own now, and every earlier one ends. Whose word was used up
-    by it, "" for nobody's."""
+    """Make the pending session current on its first uplink, and end every earlier one. Returns the id of the
+    authorisation that it used up, or ""."""
     memory.current = session
     memory.pending = [later for later in memory.pending if later.number > session.number]
     word, memory.rejoin = memory.rejoin, None
@@ -109,14 +111,14 @@ def prove(memory: Memory, session: Session) -> str:
 
 
 def authorise(memory: Memory, who: str, until: float) -> bool:
-    """Let it join once more until then (Unix seconds), 24 hours at most, whatever its DevNonce. The same word given
-    again, after a restart, changes nothing. False when it was used already."""
+    """Allow a device to join once with any DevNonce until `until` (Unix seconds), for 24 hours at most. Repeating the
+    same authorisation, as after a restart, changes nothing. Returns False when it was already used."""
     if memory.word != who:
         memory.word, memory.rejoin = who, Rejoin(until=until, by=who)
     return memory.rejoin is not None
 
 
 def revoke(memory: Memory, who: str) -> None:
-    """Nobody's word any more, if it is this one."""
+    """Revoke the authorisation, if it is this one."""
     if memory.rejoin is not None and memory.rejoin.by == who:
         memory.rejoin = None

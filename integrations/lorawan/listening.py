@@ -1,6 +1,6 @@
-"""What gateways hear, without a hub: for `ilot capture lorawan` and `ilot discover lorawan`.
+"""Receives frames from gateways without a hub, for `ilot capture lorawan` and `ilot discover lorawan`.
 
-Every gateway that calls is heard, on the list or not, and told that it was; nothing is ever sent.
+Every gateway is accepted, on the list or not, and acknowledged; no downlink is ever sent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Hear = Callable[[dict[str, Any]], None]
 
 
 class Listener(asyncio.DatagramProtocol):
-    """Acknowledges what a packet forwarder pushes, and passes it on."""
+    """Acknowledges the datagrams of packet forwarders and passes their frames on."""
 
     def __init__(self, hear: Hear) -> None:
         self._hear = hear
@@ -46,8 +46,8 @@ class Listener(asyncio.DatagramProtocol):
 
 
 async def listen(config: Config, hear: Hear) -> None:
-    """Hear packet forwarders until cancelled. Raises NotReady when the address cannot be listened on, for instance
-    because a hub runs and does so."""
+    """Receive from packet forwarders until cancelled. Raises NotReady when the address cannot be listened on, for
+    instance because a hub already does."""
     given = config.udp or Udp()
     loop = asyncio.get_running_loop()
     try:

@@ -20,11 +20,11 @@ from integrations.lorawan.settings import Config, Station
 DISCOVERY = "/router-info"
 ROUTER = "/router/{gateway}"
 WAITING = 64
-"""Messages that may wait for a station that reads slowly."""
+"""Maximum messages queued for a station that reads slowly."""
 
 
 class Server:
-    """Its connections. The last connection of a gateway is the one that counts."""
+    """Connections of stations. The last connection of a gateway is the one that counts."""
 
     def __init__(self, given: Station, config: Config, driver: Driver) -> None:
         self._given = given
@@ -89,7 +89,7 @@ class Server:
 
 
 class Connection:
-    """One station."""
+    """Connection of one station."""
 
     def __init__(self, socket: web.WebSocketResponse, gateway: str, driver: Driver, config: Config) -> None:
         self._socket = socket
@@ -149,7 +149,7 @@ class Connection:
 
 @contextlib.asynccontextmanager
 async def serving(given: Station, config: Config, driver: Driver) -> AsyncIterator[int]:
-    """Listen; yields the port. Raises NotReady when the address, the port or the certificate is not to be had."""
+    """Listen; yields the port. Raises NotReady when the address, the port or the certificate cannot be used."""
     context = await HttpServer.context(given.certificate, given.certificate_key)
     runner = web.AppRunner(Server(given, config, driver).app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

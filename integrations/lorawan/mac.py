@@ -1,11 +1,11 @@
-"""What the network tells a device's MAC, and what it answers (LoRaWAN L2 1.0.4, TS001-1.0.4, chapter 5). Sans-I/O.
+"""Negotiation of MAC settings with a device (LoRaWAN L2 1.0.4, TS001-1.0.4, chapter 5). Sans-I/O.
 
-- What the device is to be is a `Radio`; where it differs from what the device is known to be, a request goes out in
-  every downlink until it is answered; after `PATIENCE` downlinks without an answer, or a refusal, it is not asked
-  again in this session: that device does not do it, and the network goes on with what the device has.
+- The wanted settings are a `Radio`; where they differ from the device's known settings, a request goes out in every
+  downlink until it is answered; after `PATIENCE` downlinks without an answer, or a refusal, it is not asked again in
+  this session: the device does not support it, and the network continues with its present settings.
 - An accepted change of the windows counts from the very uplink that carries the answer: the device used it already.
 - RXParamSetupAns, RXTimingSetupAns and DlChannelAns are repeated in every uplink until the device hears any downlink
-  (§5.4, §5.7, §5.8); so they ask for one, and a second copy is no surprise.
+  (§5.4, §5.7, §5.8); so such an answer calls for a downlink, and a second copy is normal.
 - LinkCheckReq and DeviceTimeReq are answered once, in the windows of the uplink that asked, or never.
 """
 
@@ -24,8 +24,8 @@ _STICKY = frozenset({c.RXParamSetupAns.cid, c.RXTimingSetupAns.cid, c.DlChannelA
 
 
 class Link:
-    """What an uplink measured, for the answers: best SNR in dB above the demodulation floor, gateways that heard it,
-    Unix time of its end (None: the clock is not sure)."""
+    """Measurements of an uplink, for the answers: best SNR in dB above the demodulation floor, number of gateways that
+    heard it, Unix time of its end (None: the clock is not trusted)."""
 
     __slots__ = ("gateways", "margin", "time")
 
@@ -36,8 +36,8 @@ class Link:
 
 
 class Negotiation:
-    """One session's. `radio` is what the device is known to be, `battery` and `margin` what its last DevStatusAns
-    said, `limits` what of ADR it did not refuse; `must_answer`: the device waits for a downlink."""
+    """Negotiation of one session. `radio`: known settings of the device; `battery` and `margin`: values of its last
+    DevStatusAns; `limits`: ADR values that it has not refused; `must_answer`: the device waits for a downlink."""
 
     def __init__(self, radio: Radio) -> None:
         self.radio = radio
@@ -52,7 +52,7 @@ class Negotiation:
     # what the device says
 
     def heard(self, row: list[c.Command], link: Link) -> list[str]:
-        """Take the commands of one uplink, in order. Returns what is to be counted, as slugs."""
+        """Process the commands of one uplink, in order. Returns slugs to count."""
         self._answers.clear()
         self.must_answer = False
         slugs: list[str] = []
@@ -82,13 +82,13 @@ class Negotiation:
         self.must_answer |= bool(self._answers)
 
     def _settle(self, answer: c.Command) -> str:
-        """An answer to what was asked. Answers come in the order of the requests."""
+        """Match an answer with its request. Answers come in the order of the requests."""
         key = next((key for key in self._asked if key[0] == answer.cid), None)
         if key is None:
             return "" if answer.cid in _STICKY else "unexpected-mac-answer"
         request, times = self._asked[key]
         if not times:
-            return "unexpected-mac-answer"  # never sent: nothing to accept
+            return "unexpected-mac-answer"  # no such request was sent
         del self._asked[key]
         if isinstance(answer, c.DevStatusAns):
             self.battery, self.margin = answer.battery, answer.margin
@@ -115,7 +115,7 @@ class Negotiation:
     # what the network wants
 
     def want(self, goal: Radio) -> None:
-        """The device is to be like `goal`; its power and transmissions are ADR's business."""
+        """Set the wanted settings; power and transmissions are left to ADR."""
         now = self.radio
         wanted: list[tuple[int, c.Command]] = []
         if (now.rx1_offset, now.rx2_rate, now.rx2_frequency) != (goal.rx1_offset, goal.rx2_rate, goal.rx2_frequency):
@@ -126,7 +126,7 @@ class Negotiation:
             wanted.append((0, c.DutyCycleReq(goal.duty)))
         for index in sorted(now.channels.keys() | goal.channels.keys()):
             frequency = goal.channels.get(index, 0)
-            if now.channels.get(index, 0) != frequency and index > 2:  # the first three are every device's own
+            if now.channels.get(index, 0) != frequency and index > 2:  # channels 0 to 2 are fixed in every device
                 wanted.append((index, c.NewChannelReq(index, frequency, 0, FASTEST_ADR)))
         for index, frequency in goal.rx1_frequencies.items():
             if now.rx1_frequencies.get(index) != frequency and index in now.channels:
@@ -134,12 +134,12 @@ class Negotiation:
         self._ask(wanted)
 
     def want_adr(self, setting: adr.Setting) -> None:
-        """The device is to use this from its next uplink on."""
+        """Ask the device to use this ADR setting from its next uplink on."""
         mask = sum(1 << index for index in self.radio.channels)
         self._ask([(0, c.LinkADRReq(setting.rate, setting.power, mask, 0, setting.nb_trans))])
 
     def want_status(self) -> None:
-        """The device is to say how its battery is."""
+        """Ask the device for its battery level."""
         self._ask([(0, c.DevStatusReq())])
 
     def _ask(self, wanted: list[tuple[int, c.Command]]) -> None:
@@ -150,31 +150,32 @@ class Negotiation:
 
     @property
     def waiting(self) -> bool:
-        """Is there a request that a downlink should carry?"""
+        """Whether a request is waiting for a downlink."""
         return bool(self._asked)
 
     # what goes out
 
     def row(self, room: int) -> list[c.Command]:
-        """What the next downlink should carry within `room` bytes: answers, then requests. Call `sent` with it."""
+        """Return the commands for the next downlink, in at most `room` bytes: answers, then requests. Call `sent` with
+        them."""
         chosen: list[c.Command] = []
         for command in (*self._answers, *(request for request, _ in self._asked.values())):
             size = 1 + len(command.fields())
             if size > room:
-                break  # answers come in the order of the requests: none is overtaken
+                break  # answers keep the order of the requests: none may overtake another
             chosen.append(command)
             room -= size
         return chosen
 
     def sent(self, row: list[c.Command]) -> None:
-        """This row has left, as far as we know. Answers stay until the next uplink, for a second window."""
+        """Record that these commands were sent. Answers are kept until the next uplink, for a second window."""
         for key, (request, times) in self._asked.items():
             if any(command is request for command in row):
                 self._asked[key] = request, times + 1
 
 
 def _applied(radio: Radio, request: c.Command) -> Radio:
-    """What the device is once it accepted `request`."""
+    """Return the device's settings after it accepted `request`."""
     match request:
         case c.RXParamSetupReq(rx1_offset=offset, rx2_rate=rate, frequency=frequency):
             return replace(radio, rx1_offset=offset, rx2_rate=rate, rx2_frequency=frequency)

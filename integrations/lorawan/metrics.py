@@ -1,4 +1,4 @@
-"""What LoRaWAN adds to the catalogue. Pure."""
+"""Metrics that LoRaWAN adds to the catalogue. Pure."""
 
 from __future__ import annotations
 

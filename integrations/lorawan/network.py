@@ -1,11 +1,11 @@
-"""The network server: one state machine over gateways and devices. Sans-I/O. Its law:
+"""The network server: one state machine over gateways and devices. Sans-I/O. Rules:
 
 - A frame whose MIC fits no session changes nothing. Each counter is accepted once; the record that says so is in the
   very commit of its report.
 - A confirmed uplink is acknowledged only after its report is durable; a downlink's counter is used only after its
   lease is durable; a join accept leaves only after its session is. So what is sent either follows `committed`, or
   needs nothing new on the disk.
-- A gateway that is not on the list is not heard.
+- Frames of gateways that are not on the list are ignored.
 
     network.heard(reception, now)          a gateway heard a frame
     network.tick(now)                      it is `network.wake()`
@@ -15,7 +15,7 @@
 
 Each returns decisions, to be carried out in order (`parts`). `now` is monotonic seconds.
 
-Done of LoRaWAN: 1.0.0 to 1.0.4, class A and C, OTAA and ABP, EU863-870. Not done: class B, multicast, roaming, 1.1.
+Supported: 1.0.0 to 1.0.4, class A and C, OTAA and ABP, EU863-870. Not supported: class B, multicast, roaming, 1.1.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from integrations.lorawan.uplinks import REJOINED, Plan, Uplinks
 
 
 class Network:
-    """`gateways`: EUI in lower-case hexadecimal → its transmitter; the list of who is heard. `draw(n)` gives a random
-    number below n."""
+    """The network server. `gateways`: EUI in lower-case hexadecimal → its transmit schedule; frames of other gateways
+    are ignored. `draw(n)` returns a random number below n."""
 
     def __init__(
         self,
@@ -53,12 +53,12 @@ class Network:
         self._dedup = Dedup(window)
         self._answering = Answering(gateways)
         self._uplinks = Uplinks(self._roster, self._answering, self._plan)
-        self._waiting: dict[bytes, Entry] = {}  # devices for which a downlink waits
+        self._waiting: dict[bytes, Entry] = {}  # devices with a queued downlink
 
     # who there is
 
     def add(self, device: Device, memory: Memory | None = None) -> None:
-        """Admit a device with what is remembered of it, or tell how a device that is there is provisioned now."""
+        """Admit a device with its persistent state, or apply the new provisioning of a present one."""
         held = self._roster.get(device.dev_eui)
         if held is None or memory is not None:
             self._roster.add(Entry.of(device, memory))
@@ -66,20 +66,20 @@ class Network:
             self._roster.settle(held, device)
 
     def remove(self, dev_eui: bytes) -> list[Decision]:
-        """Forget a device here. Its record is to stay where it is kept: no counter is used twice if it returns."""
+        """Forget a device here. The caller keeps its record: no counter is used twice if it returns."""
         entry = self._roster.get(dev_eui)
         self._roster.remove(dev_eui)
         self._waiting.pop(dev_eui, None)
         return list(entry.queue.clear("the device was removed")) if entry is not None else []
 
     def device(self, dev_eui: bytes) -> Entry | None:
-        """What is known of a device now; to be looked at, not changed."""
+        """Return the state of a device, for reading only; None when it is unknown."""
         return self._roster.get(dev_eui)
 
     # what happens
 
     def heard(self, reception: Reception, now: float) -> list[Decision]:
-        """A gateway heard a frame. What it says comes out of `tick` when the window for copies closes."""
+        """Process a frame that a gateway heard. Its decisions come from `tick` when the window for copies closes."""
         airspace = self.gateways.get(reception.gateway)
         if airspace is None:
             return [Found("gateway", bytes.fromhex(reception.gateway), reception=reception)]
@@ -100,7 +100,7 @@ class Network:
         return told
 
     def wake(self) -> float | None:
-        """When `tick` is due."""
+        """Return the time at which `tick` is due; None when it is not."""
         times = [self._dedup.wake(), self._answering.wake()]
         for entry in self._waiting.values():
             times.append(entry.queue.wake())
@@ -123,8 +123,8 @@ class Network:
     # what people want
 
     def submit(self, dev_eui: bytes, item: Downlink, now: float) -> list[Decision]:
-        """A downlink for a device: in its next windows, or at once when it listens all the time (class C, once it was
-        heard in this life of the process)."""
+        """Queue a downlink for a device: it is sent in its next windows, or at once when it listens all the time (class
+        C, after its first uplink in this process)."""
         entry = self._roster.get(dev_eui)
         if entry is None:
             return [Moved(item.id, dev_eui, State.FAILED, "no such device")]
@@ -133,15 +133,16 @@ class Network:
         return [*told, *self._class_c(entry, now)]
 
     def withdraw(self, dev_eui: bytes, name: str) -> None:
-        """Nobody wants this downlink any more. One that is on the air is not taken back."""
+        """Withdraw a downlink. One that is on the air cannot be withdrawn."""
         entry = self._roster.get(dev_eui)
         if entry is not None:
             entry.queue.withdraw(name)
 
     def authorise_rejoin(self, dev_eui: bytes, who: str, until: float, now: float) -> list[Decision]:
-        """Let a device join once until then (Unix seconds), whatever its DevNonce. `who` names this word and no other:
-        after a restart it may be given again, and counts once. The record rides on the next commit: it is durable
-        before a join accept leaves."""
+        """Allow a device to join once until `until` (Unix seconds), with any DevNonce.
+
+        `who` is the id of this authorisation: repeated after a restart, it counts once. The record is part of the next
+        commit: it is durable before a join accept leaves."""
         entry = self._roster.get(dev_eui)
         if entry is None or entry.device.app_key is None:
             return [Count("no-such-otaa-device", dev_eui)]
@@ -151,7 +152,7 @@ class Network:
         return [audit, *self._answering.keep(entry, now)]
 
     def revoke_rejoin(self, dev_eui: bytes, who: str, now: float) -> list[Decision]:
-        """This word does not count any more."""
+        """Revoke this authorisation."""
         entry = self._roster.get(dev_eui)
         if entry is None:
             return []
@@ -183,7 +184,7 @@ class Network:
             return [Count(refused, device.dev_eui)]
         told: list[Decision] = []
         if device.join_eui is not None and request.join_eui != device.join_eui:
-            told.append(Count("other-join-eui", device.dev_eui))  # its key fits: a slip of whoever typed it
+            told.append(Count("other-join-eui", device.dev_eui))  # its key fits: probably a typing error
         address = self._roster.free_address()
         raw = joining.accept(
             device, memory, request, net_id=self._plan.net_id, dev_addr=address, goal=self._plan.radio, wall=best.time
@@ -199,5 +200,5 @@ class Network:
             return []
         if entry.queue.next() is None:
             return []
-        entry.quiet = now + 1.0  # one at a time: the commit of a lease may come in between
+        entry.quiet = now + 1.0  # one at a time: a lease may have to be committed in between
         return self._answering.send(Reply(entry, session, entry.last, window=0), now)

@@ -1,12 +1,12 @@
-"""What goes into the network and what comes out of it: shapes only.
+"""Inputs and decisions of the network: data types only.
 
-The driver carries decisions out in the order in which they come. Its part of the law:
+The driver carries decisions out in the order in which they come. Its rules:
 
 - `Commit`: put `memory` (device → bytes) into what rides on the next commit, hand over `report` if there is one; with
-  `durable` wait until both are on the disk, and only then call `network.committed(ticket, now)`, whose decisions
-  follow. A commit that fails is not reported: then nothing is sent, and the device speaks again.
-- `Transmit`: hand it to the gateway at once, and tell the network what came of it: `transmitted` or `refused`.
-- the rest is told to people: counts, candidates, states of downlinks, the audit.
+  `durable` wait until both are on the disk, only then call `network.committed(ticket, now)`, whose decisions follow. A
+  commit that fails is not reported: then nothing is sent, and the device speaks again.
+- `Transmit`: hand it to the gateway at once, and report the outcome to the network: `transmitted` or `refused`.
+- the rest is for people: counts, candidates, states of downlinks, the audit.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import msgspec
 
 
 class Reception(msgspec.Struct, frozen=True, kw_only=True):
-    """One gateway heard one frame. `at`: monotonic seconds when the hub had it; `time`: Unix seconds then, None while
-    the clock is not sure. `rate`: index of the data rate. `clock`: the gateway's own microseconds at the end of the
-    frame, None when it cannot time a downlink; `context`: what the gateway wants back with a downlink."""
+    """A frame heard by one gateway.
+
+    `at`: monotonic seconds when the hub received it; `time`: Unix seconds then, None while the clock is not trusted.
+    `rate`: index of the data rate. `clock`: the gateway's own microseconds at the end of the frame, None when it cannot
+    time a downlink; `context`: data that the gateway wants back with a downlink."""
 
     gateway: str
     at: float
@@ -35,14 +37,16 @@ class Reception(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def digest(port: int | None, payload: bytes) -> int:
-    """Tells the content of one frame from another's."""
+    """Return a digest that distinguishes the contents of frames."""
     return crc32(payload, port or 0)
 
 
 class Uplink(msgspec.Struct, frozen=True, kw_only=True):
-    """A data frame of an admitted device, authenticated, fresh and opened. `counter` rises over all sessions of the
-    device. `receptions`: best first. `battery` in %, where the device said so with this frame. `again`: this counter
-    was reported before, and perhaps in vain: the hub, which keeps counters with readings, takes it once."""
+    """A data frame of an admitted device: authenticated, fresh and decrypted.
+
+    `counter` rises over all sessions of the device. `receptions`: best first. `battery` in %, where this frame reports
+    it. `again`: this counter was reported before, perhaps without success; the hub, which stores counters with
+    readings, takes it once."""
 
     dev_eui: bytes
     counter: int
@@ -57,7 +61,7 @@ class Uplink(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def content(self) -> int:
-        """A digest of what it says."""
+        """Return a digest of the port and payload."""
         return digest(self.port, self.payload)
 
     @property
@@ -66,7 +70,7 @@ class Uplink(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """`reception`: what led to it, where a frame did."""
+    """A record to be made durable. `reception`: the frame that led to it, if any."""
 
     ticket: int
     report: Uplink | None
@@ -76,8 +80,10 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 class Transmit(msgspec.Struct, frozen=True, kw_only=True):
-    """One frame for one gateway. `after`: the reception that its time counts from, `delay` whole seconds after the
-    end of that frame; `after` None: at once (class C). `window`: 1, 2, or 0 for class C. `eirp` in dBm."""
+    """A frame to be sent by one gateway.
+
+    `after`: the reception that its time counts from, `delay` whole seconds after the end of that frame; `after` None:
+    at once (class C). `window`: 1, 2, or 0 for class C. `eirp` in dBm."""
 
     id: int
     gateway: str
@@ -92,8 +98,8 @@ class Transmit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Count(msgspec.Struct, frozen=True):
-    """Something was refused or noticed: a slug, and the device if it is known to be one of the hub's own. `stale`: an
-    authentic frame whose counter (`Uplink.counter`) is not new, and the digest of its content."""
+    """A refusal or an event to count: a slug, and the device if it is one of the hub's own. `stale`: an authentic frame
+    whose counter (`Uplink.counter`) is not new, and the digest of its content."""
 
     reason: str
     dev_eui: bytes | None = None
@@ -102,8 +108,7 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A stranger: a gateway that is not on the list, or a device that wants to join. For quarantine; nothing it says
-    is proven."""
+    """An unknown gateway, or an unknown device that wants to join. For quarantine; its data are not authenticated."""
 
     kind: str  # "gateway", "device"
     eui: bytes
@@ -112,7 +117,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """A join accept is on its way (`proven` false); the device spoke in its new session (true)."""
+    """A join accept is being sent (`proven` false); the device used its new session (true)."""
 
     dev_eui: bytes
     dev_addr: int
@@ -120,7 +125,7 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 class Audit(msgspec.Struct, frozen=True):
-    """For the audit chain."""
+    """An entry for the audit chain."""
 
     dev_eui: bytes
     what: str
@@ -128,7 +133,7 @@ class Audit(msgspec.Struct, frozen=True):
 
 
 class State(StrEnum):
-    """The life of a downlink (architecture: accepted · queued · sent · done | failed | expired)."""
+    """States of a downlink (architecture: accepted · queued · sent · done | failed | expired)."""
 
     ACCEPTED = "accepted"
     QUEUED = "queued"
@@ -139,7 +144,7 @@ class State(StrEnum):
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """A downlink changed its state; `why` says what failed."""
+    """A change of a downlink's state; `why` says what failed."""
 
     id: str
     dev_eui: bytes

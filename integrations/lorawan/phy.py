@@ -10,8 +10,8 @@
                  (`crypto.seal_join_accept`)
     DLSettings   OptNeg 80 (1.1 only) · RX1DROffset 70 · RX2DataRate 0f
 
-An EUI is 8 bytes in the order in which it is printed; DevAddr, NetID and nonces are integers. FRMPayload stays as it
-is on the air: only keys open it. Nothing here checks a MIC.
+An EUI is 8 bytes in the order in which it is printed; DevAddr, NetID and nonces are integers. FRMPayload stays
+encrypted, and no MIC is checked here: both need keys.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST_FOPTS = 15
 
 
 class FType(IntEnum):
-    """TS001-1.0.4 §4.2.1; called MType before 1.0.4."""
+    """Frame types (TS001-1.0.4 §4.2.1); called MType before 1.0.4."""
 
     JOIN_REQUEST = 0
     JOIN_ACCEPT = 1
@@ -46,7 +46,7 @@ class JoinRequest(msgspec.Struct, frozen=True):
     dev_eui: bytes
     dev_nonce: int
     mic: bytes = b""
-    signed: bytes = b""  # what the MIC is over: everything before it
+    signed: bytes = b""  # the bytes that the MIC covers: everything before it
 
 
 class Data(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ class Data(msgspec.Struct, frozen=True):
 
 
 class SealedJoinAccept(msgspec.Struct, frozen=True):
-    """A join accept as it is on the air: 16 or 32 bytes that only the device's root key opens."""
+    """An encrypted join accept: 16 or 32 bytes that only the device's root key decrypts."""
 
     sealed: bytes
 
@@ -90,8 +90,10 @@ Frame = JoinRequest | SealedJoinAccept | Data
 
 
 def parse(raw: bytes) -> Frame:
-    """One PHYPayload. Raises DecodeError: `truncated`, `oversized`, `unsupported-major`, `unsupported-rejoin` (1.1
-    only), `proprietary`, `bad-length` (a join of another size), `fopts-with-port-0` (MAC commands twice)."""
+    """Parse one PHYPayload.
+
+    Raises DecodeError: `truncated`, `oversized`, `unsupported-major`, `unsupported-rejoin` (1.1 only), `proprietary`,
+    `bad-length` (a join of another size), `fopts-with-port-0` (MAC commands twice)."""
     if len(raw) < 1 + MIC + 7:
         raise hub.DecodeError("truncated", f"{len(raw)} bytes are no LoRaWAN frame")
     if len(raw) > LONGEST:
@@ -148,7 +150,7 @@ def _data(raw: bytes, kind: int) -> Data:
 
 
 def unsigned_data(frame: Data) -> bytes:
-    """The bytes of a data frame that its MIC is over. Raises ValueError when a field does not fit."""
+    """Encode the part of a data frame that its MIC covers. Raises ValueError when a field does not fit."""
     if len(frame.fopts) > MOST_FOPTS:
         raise ValueError(f"{len(frame.fopts)} bytes of MAC commands, FOpts holds {MOST_FOPTS}")
     if frame.fport is None and frame.payload:
@@ -163,12 +165,12 @@ def unsigned_data(frame: Data) -> bytes:
 
 
 def unsigned_join_request(request: JoinRequest) -> bytes:
-    """The bytes of a join request that its MIC is over."""
+    """Encode the part of a join request that its MIC covers."""
     return bytes(1) + request.join_eui[::-1] + request.dev_eui[::-1] + request.dev_nonce.to_bytes(2, "little")
 
 
 def unsigned_join_accept(accept: JoinAccept) -> bytes:
-    """MHDR and fields of a join accept in clear, without its MIC."""
+    """Encode MHDR and fields of a join accept in clear, without its MIC."""
     settings = accept.rx1_offset << 4 | accept.rx2_dr
     return b"".join(
         (
@@ -183,7 +185,7 @@ def unsigned_join_accept(accept: JoinAccept) -> bytes:
 
 
 def read_join_accept(clear: bytes) -> JoinAccept:
-    """The fields of an opened join accept: 12 or 28 bytes, no MHDR, no MIC."""
+    """Parse the fields of a decrypted join accept: 12 or 28 bytes, no MHDR, no MIC."""
     if len(clear) not in {12, 28}:
         raise hub.DecodeError("bad-length", f"the fields of a join accept have 12 or 28 bytes, not {len(clear)}")
     return JoinAccept(

@@ -1,7 +1,8 @@
 """EU863-870: channels, data rates, receive windows, powers, sub-bands (RP002-1.0.4, "EU863-870 MHz band"). Pure.
 
-The bands and their duty cycles are law, not LoRaWAN: ERC Recommendation 70-03 annex 1 and ETSI EN 300 220-2 annex B
-(a share of any hour). LR-FHSS (DR8 to DR11) is not done: no frame of that kind is understood or asked for.
+The bands and their duty cycles are set by regulation, not by LoRaWAN: ERC Recommendation 70-03 annex 1 and ETSI EN 300
+220-2 annex B (a share of any hour). LR-FHSS (DR8 to DR11) is not supported: such frames are neither decoded nor
+requested.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class DataRate(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As packet forwarders write it: SF7BW125; the bit rate for FSK."""
+        """Return the name used by packet forwarders: SF7BW125; the bit rate for FSK."""
         return f"SF{self.sf}BW{self.bandwidth // 1000}" if self.sf else str(self.bandwidth)
 
 
@@ -38,10 +39,10 @@ RATES = (
 )
 """DR0 to DR7."""
 FASTEST_ADR = 5
-"""The fastest data rate that every channel of a usual plan has."""
+"""The fastest data rate that every channel of a common plan supports."""
 
 DEFAULT_CHANNELS = (868_100_000, 868_300_000, 868_500_000)
-"""Hz; every device has them, at DR0 to DR5, and may join on them only."""
+"""Channels in Hz that every device has, at DR0 to DR5; joins use these only."""
 RX2_FREQUENCY = 869_525_000
 RX2_DR = 0
 RX_DELAY = 1
@@ -49,7 +50,7 @@ JOIN_DELAY = 5
 """Seconds from the end of an uplink to RX1; RX2 opens one second later."""
 LOWEST, HIGHEST = 863_000_000, 870_000_000
 
-MAX_EIRP = 16  # dBm of a device at power index 0
+MAX_EIRP = 16  # EIRP of a device at power index 0, in dBm
 POWERS = 8  # each index is 2 dB less
 POWER_STEP = 2
 
@@ -76,13 +77,13 @@ BANDS = (
 
 
 def band(frequency: int, bandwidth: int = 125_000) -> Band | None:
-    """The sub-band that holds the whole channel; None where nobody of this kind may send."""
+    """Return the sub-band that contains the whole channel; None where such devices may not send."""
     low, high = frequency - bandwidth // 2, frequency + bandwidth // 2
     return next((b for b in BANDS if b.first <= low and high <= b.last), None)
 
 
 def rx1_rate(uplink: int, offset: int) -> int:
-    """The data rate index of RX1 after an uplink at index `uplink`."""
+    """Return the data rate index of RX1 after an uplink at index `uplink`."""
     return max(0, uplink - offset)
 
 
@@ -90,13 +91,13 @@ _NAME = re.compile(r"SF(\d{1,2})BW(\d{3})")
 
 
 def rate_named(name: str) -> int | None:
-    """The index of SF7BW125 and its like; None when this region has no such rate."""
+    """Return the index of a data rate name such as SF7BW125; None when this region has no such rate."""
     found = _NAME.fullmatch(name)
     return _INDEX.get((int(found[1]), int(found[2]) * 1000)) if found else None
 
 
 def rate_of(sf: int, bandwidth: int) -> int | None:
-    """The index of a spreading factor and a bandwidth in Hz; FSK is (0, bit rate)."""
+    """Return the index of a spreading factor and a bandwidth in Hz; FSK is (0, bit rate)."""
     return _INDEX.get((sf, bandwidth))
 
 
@@ -104,10 +105,8 @@ _INDEX = {(rate.sf, rate.bandwidth): index for index, rate in enumerate(RATES)}
 
 
 def cflist(channels: tuple[int, ...]) -> bytes:
-    """The CFList of a join accept: up to five more channels (3 to 7), DR0 to DR5, in steps of 100 Hz. Empty for none.
-
-    Raises ValueError when there are more, or one is out of the band.
-    """
+    """Encode the CFList of a join accept: up to five more channels (3 to 7), DR0 to DR5, in steps of 100 Hz. Empty for
+    none. Raises ValueError when there are more, or one is out of the band."""
     if not channels:
         return b""
     if len(channels) > 5:

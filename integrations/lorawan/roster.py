@@ -1,4 +1,4 @@
-"""The devices of the network: by DevEUI, and by the DevAddr of each of their sessions. Pure."""
+"""Index of the network's devices: by DevEUI, and by the DevAddr of each of their sessions. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from integrations.lorawan.device import Device
 from integrations.lorawan.entry import Entry
 
 NETWORK_BITS = 25
-"""Of a DevAddr are the device's own in a network of type 0 (TS001-1.0.4 §6.1.1 and the Alliance's NetID document)."""
+"""Bits of a DevAddr that are the device's own in a network of type 0 (TS001-1.0.4 §6.1.1 and the Alliance's NetID
+document)."""
 
 
 class Roster:
-    """`draw(n)` gives a random number below n: no two devices should share an address, and may."""
+    """Index of devices. `draw(n)` returns a random number below n. Addresses are unique where possible, but need not
+    be."""
 
     def __init__(self, net_id: int, draw: Callable[[int], int]) -> None:
         self._prefix = (net_id & 0x3F) << NETWORK_BITS
@@ -28,7 +30,7 @@ class Roster:
         return self._entries.get(dev_eui)
 
     def add(self, entry: Entry) -> None:
-        """A new device, or the same with other settings."""
+        """Add a device, or replace one with new settings."""
         self.remove(entry.device.dev_eui)
         self._entries[entry.device.dev_eui] = entry
         self._index(entry)
@@ -39,23 +41,24 @@ class Roster:
             self._unindex(entry)
 
     def refresh(self, entry: Entry) -> None:
-        """Its sessions changed."""
+        """Index a device again after its sessions changed."""
         self._unindex(entry)
         entry.refresh()
         self._index(entry)
 
     def settle(self, entry: Entry, device: Device) -> None:
-        """It is provisioned like this now."""
+        """Apply the provisioning of a device."""
         self._unindex(entry)
         entry.settle(device)
         self._index(entry)
 
     def at(self, dev_addr: int) -> list[tuple[Entry, Ring]]:
-        """Whose frame may this be?"""
+        """Return the devices and sessions that use this address."""
         return self._addresses.get(dev_addr, [])
 
     def free_address(self) -> int:
-        """A DevAddr that nobody has, unless eight draws all hit one: then the MIC tells the two apart."""
+        """Return a DevAddr that is not in use. If eight random draws are all taken, the last is returned: then the MIC
+        tells the two devices apart."""
         address = self._prefix
         for _ in range(8):
             address = self._prefix | self._draw(1 << NETWORK_BITS)

@@ -29,11 +29,11 @@ from integrations.lorawan.region import RATES
 RATE = 5
 KEEPALIVE_S = 5.0
 LOAD_S = 0.03
-"""A downlink that comes later than this before its time is refused."""
+"""Seconds before its time by which a downlink must arrive, or it is refused."""
 
 
 class Sensor:
-    """One class A device of LoRaWAN 1.0.4."""
+    """A class A device of LoRaWAN 1.0.4."""
 
     port = 2
     settings: ClassVar[dict[str, Any]] = {"settings": {"version": "1.0.4", "codec": "cayenne"}}
@@ -56,7 +56,7 @@ class Sensor:
         return signed + crypto.join_mic(self.app_key, signed)
 
     def says(self, seconds: float) -> bytes:
-        """What it measures, for its port."""
+        """Return the payload that it sends, for its port."""
         celsius = round((self.base + 2 * math.sin(seconds / 1800)) * 10)
         reading = bytes((1, 103)) + celsius.to_bytes(2, "big", signed=True) + bytes((1, 104, 90))
         return reading + bytes((1, 116)) + (360 - self.fcnt_up // 1000).to_bytes(2, "big")
@@ -72,10 +72,10 @@ class Sensor:
         return frame
 
     def hears(self, raw: bytes) -> bool:
-        """Is this downlink for it, and right?"""
+        """Whether this downlink is for this device and valid."""
         frame = phy.parse(raw)
         if isinstance(frame, phy.SealedJoinAccept):
-            accept = crypto.open_join_accept(self.app_key, frame)  # raises DecodeError when it is another's
+            accept = crypto.open_join_accept(self.app_key, frame)  # raises DecodeError when it is for another device
             nwk, app = crypto.session_keys(self.app_key, accept.join_nonce, accept.net_id, self.nonce)
             self.session = accept.dev_addr, crypto.Key(nwk), crypto.Key(app)
             self.fcnt_up, self.fcnt_down = 0, -1
@@ -101,7 +101,7 @@ class Bin(Sensor):
     began: float | None = None
 
     def level(self, seconds: float) -> float:
-        """0 to 1, after so many seconds."""
+        """Return the filling level, 0 to 1, after `seconds`."""
         at = seconds % 300
         return min(1.0, 0.4 + at / 100) if at < 180 else 0.04 + 0.36 * (at - 180) / 120
 
@@ -133,7 +133,7 @@ class Gateway(asyncio.DatagramProtocol):
         self._transport = transport
 
     def error_received(self, exc: Exception) -> None:
-        pass  # nobody listens there yet
+        pass  # no server listens there yet
 
     def send(self, kind: int, body: bytes = b"", token: int | None = None) -> None:
         self._token = (self._token + 1) & 0xFFFF
@@ -142,7 +142,7 @@ class Gateway(asyncio.DatagramProtocol):
             self._transport.sendto(b"\x02" + head + bytes((kind,)) + self._eui + body)
 
     def forward(self, sensor: Sensor, raw: bytes) -> None:
-        """The frame has just ended."""
+        """Forward a frame that has just ended."""
         packet = {
             "tmst": _micros(), "freq": random.choice(region.DEFAULT_CHANNELS) / 1e6, "chan": 0, "rfch": 1,  # noqa: S311
             "stat": 1, "modu": "LORA", "datr": RATES[RATE].name, "codr": "4/5", "rssi": -80,
@@ -165,7 +165,7 @@ class Gateway(asyncio.DatagramProtocol):
 
     def _on_air(self, raw: bytes) -> None:
         for sensor in self._sensors:
-            with contextlib.suppress(Exception):  # a sensor that cannot read it is not meant
+            with contextlib.suppress(Exception):  # it is not for a sensor that cannot read it
                 if sensor.hears(raw):
                     return
 
@@ -179,7 +179,7 @@ async def _live(sensor: Sensor, gateway: Gateway, interval: float, rng: random.R
     while True:
         if sensor.session is None:
             gateway.forward(sensor, sensor.join_request())
-            await asyncio.sleep(8 + rng.uniform(0, 4))  # both windows, and then another try
+            await asyncio.sleep(8 + rng.uniform(0, 4))  # both windows have passed; try again
             continue
         frame = sensor.uplink(time.monotonic(), confirmed=sensor.fcnt_up % 10 == 9)
         await asyncio.sleep(airtime(RATES[RATE], len(frame), uplink=True))

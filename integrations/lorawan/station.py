@@ -1,7 +1,7 @@
-"""What the hub says to a LoRa Basics Station ("The LNS Protocol", Basics Station 2.0.5 and later). Pure.
+"""Messages from the hub to a LoRa Basics Station ("The LNS Protocol", Basics Station 2.0.5 and later). Pure.
 
 A station is sent one `router_config` for EU863-870: two radios, eight LoRa channels, one at SF7/250 kHz and FSK. It
-filters nothing by JoinEUI or NetID: the hub judges, and counts what is not its own.
+filters nothing by JoinEUI or NetID: the hub decides, and counts foreign frames.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from integrations.lorawan.parts import Transmit
 
 RATES_SLOTS = 16
 SPAN = 400_000
-"""Hz to each side of a radio's centre within which its channels lie."""
+"""Hz to each side of a radio's centre within which its channels must lie."""
 FAST_CHANNEL = 868_300_000  # SF7 at 250 kHz
 FSK_CHANNEL = 868_800_000
 
 
 def welcome(gateway: str, muxs: str, uri: str) -> bytes:
-    """The answer to a discovery."""
+    """Return the answer to a discovery."""
     return msgspec.json.encode({"router": eui.id6(gateway), "muxs": eui.id6(muxs), "uri": uri})
 
 
 def unwelcome(gateway: str, why: str) -> bytes:
-    """The answer to a discovery by a gateway that is not heard."""
+    """Return the answer to a discovery by a gateway that is not on the list."""
     return msgspec.json.encode({"router": eui.id6(gateway), "error": why})
 
 
 def router_config(channels: tuple[int, ...], now: float) -> bytes:
-    """`channels` in Hz, `now` in Unix seconds. Raises ValueError when they do not fit two radios."""
+    """Return the configuration of a station. `channels` in Hz, `now` in Unix seconds. Raises ValueError when the
+    channels do not fit two radios."""
     return msgspec.json.encode(
         {
             "msgtype": "router_config",
@@ -49,7 +50,7 @@ def router_config(channels: tuple[int, ...], now: float) -> bytes:
 
 
 def _rates() -> list[list[int]]:
-    """[SF, kHz, downlink only]; SF 0 is FSK, -1 no data rate."""
+    """Return the data rates as [SF, kHz, downlink only]; SF 0 is FSK, -1 no data rate."""
     known = [[rate.sf, rate.bandwidth // 1000 if rate.sf else 0, 0] for rate in region.RATES]
     return known + [[-1, 0, 0]] * (RATES_SLOTS - len(known))
 
@@ -87,7 +88,8 @@ def _tuned(frequency: int, centres: list[int]) -> dict[str, Any]:
 
 
 def dnmsg(order: Transmit, now: float) -> bytes:
-    """A downlink. Of two windows only the one that the network chose is named: it keeps the books of both."""
+    """Return a downlink message. It names only the window that the network chose, because the network accounts for
+    both."""
     said: dict[str, Any] = {
         "msgtype": "dnmsg",
         "DevEui": eui.dashed(order.dev_eui.hex()),
@@ -107,6 +109,6 @@ def dnmsg(order: Transmit, now: float) -> bytes:
 
 
 def timesync(txtime: int, now: float) -> bytes:
-    """GPS time in microseconds, for the station's `txtime`."""
+    """Return GPS time in microseconds, for the station's `txtime`."""
     gpstime = round(gps.seconds(now) * 1e6)
     return msgspec.json.encode({"msgtype": "timesync", "txtime": txtime, "gpstime": gpstime, "MuxTime": now})

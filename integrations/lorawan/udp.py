@@ -15,11 +15,11 @@ from integrations.lorawan.parts import Transmit
 from integrations.lorawan.settings import Config, Udp
 
 TOKENS = 4096
-"""Transmissions whose answer is waited for."""
+"""Maximum transmissions whose TX_ACK is awaited."""
 
 
 class Server(asyncio.DatagramProtocol):
-    """Datagrams in, datagrams out. A gateway is reached where its last PULL_DATA came from."""
+    """Server of packet forwarders. A gateway is reached at the address of its last PULL_DATA."""
 
     def __init__(self, driver: Driver, config: Config) -> None:
         self._driver = driver
@@ -35,7 +35,7 @@ class Server(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         sender = gwmp.sender(data)
-        if sender is not None and not self._driver.allowed(sender):  # before a byte of its JSON is read
+        if sender is not None and not self._driver.allowed(sender):  # checked before its JSON is parsed
             self._driver.stranger(sender, f"UDP from {addr[0]}")
             return
         try:
@@ -57,7 +57,7 @@ class Server(asyncio.DatagramProtocol):
             self._heard(said)
 
     def error_received(self, exc: Exception) -> None:
-        self._driver.dropped("gateway-unreachable")  # a datagram of ours came back
+        self._driver.dropped("gateway-unreachable")  # a datagram to the gateway was returned
 
     def _heard(self, push: gwmp.Push) -> None:
         at, time = asyncio.get_running_loop().time(), wall()
@@ -92,7 +92,7 @@ class Server(asyncio.DatagramProtocol):
 
 
 class Way:
-    """One gateway behind the socket."""
+    """Connection to one gateway behind the socket."""
 
     def __init__(self, server: Server, addr: tuple[str, int]) -> None:
         self._server = server
@@ -104,7 +104,7 @@ class Way:
 
 @contextlib.asynccontextmanager
 async def serving(udp: Udp, config: Config, driver: Driver) -> AsyncIterator[int]:
-    """Listen; yields the port. Raises NotReady when the address or the port is not to be had."""
+    """Listen; yields the port. Raises NotReady when the address or the port cannot be used."""
     loop = asyncio.get_running_loop()
     try:
         transport, _ = await loop.create_datagram_endpoint(
@@ -119,7 +119,7 @@ async def serving(udp: Udp, config: Config, driver: Driver) -> AsyncIterator[int
 
 
 def sentence(address: str, port: int, error: OSError) -> str:
-    """Why an address cannot be listened on."""
+    """Return the sentence that says why an address cannot be listened on."""
     if error.errno == errno.EADDRINUSE:
         return f"{address} port {port} is in use: a hub or another network server runs on this machine"
     if error.errno == errno.EADDRNOTAVAIL:

@@ -1,6 +1,6 @@
-"""A data frame of a device: whose, is it new, what does it say, and is it answered? Sans-I/O.
+"""Processing of data frames: finds the device, rejects replays, decrypts, reports and answers. Sans-I/O.
 
-Nothing of it is believed before its MIC fits a session. Several devices may share a DevAddr: each is tried.
+Nothing of a frame is trusted before its MIC fits a session. Several devices may share a DevAddr: each is tried.
 """
 
 from __future__ import annotations
@@ -23,14 +23,18 @@ from integrations.lorawan.roster import Roster
 REJOINED = "rejoined on a person's word"
 
 AFTER_RX2_S = 2.0
-"""A class C device is left alone until its class A windows after an uplink are over."""
+"""Seconds for which a class C device is sent nothing, until its class A windows after an uplink are over."""
 
 
 class Plan(NamedTuple):
-    """How the network wants its OTAA devices. RX1 5 s after an uplink, as large networks have it: a stalled SD card or
-    a gateway behind a mobile link is then still in time, and it costs the device nothing. ABP devices are left as their
-    factory set them: they forget what they are told whenever they restart. `status_s`: how often a device is asked for
-    its battery, 0 never. `margin`: dB to spare that ADR leaves."""
+    """Network-wide settings for OTAA devices.
+
+    RX1 5 s after an uplink, as in large networks: a stalled SD card or a gateway behind a mobile link is then still in
+    time, and it costs the device nothing. ABP devices keep their factory settings: they lose any others whenever they
+    restart.
+
+    `status_s`: interval at which a device is asked for its battery level, 0 never. `margin`: dB to spare that ADR
+    leaves."""
 
     net_id: int = 0
     radio: Radio = Radio(rx_delay=5)
@@ -39,7 +43,7 @@ class Plan(NamedTuple):
 
 
 class Uplinks:
-    """Data frames, once all copies are there."""
+    """Processes data frames once all copies have arrived."""
 
     def __init__(self, roster: Roster, answering: Answering, plan: Plan) -> None:
         self._roster = roster
@@ -47,7 +51,7 @@ class Uplinks:
         self._plan = plan
 
     def take(self, frame: Data, copies: tuple[Reception, ...], now: float) -> list[Decision]:
-        """One uplink with its receptions, best first."""
+        """Process an uplink with its receptions, best first."""
         owners = self._roster.at(frame.dev_addr)
         if not owners:
             return [Count("unknown-devaddr", gateway=copies[0].gateway)]
@@ -65,8 +69,8 @@ class Uplinks:
     def _repeat(
         self, entry: Entry, ring: Ring, frame: Data, fcnt: int, copies: tuple[Reception, ...], now: float
     ) -> list[Decision]:
-        """The last frame again. Its report is offered again only where it may not have reached the disk; a confirmed
-        one wants its answer in any case."""
+        """Process a repetition of the last frame. Its report is offered again only where it may not have reached the
+        disk; a confirmed one is answered in any case."""
         counted: list[Decision] = [Count(Verdict.REPEAT.value, entry.device.dev_eui, stale=_stale(ring, frame, fcnt))]
         entry.repeats += 1
         if ring.session is not entry.memory.current or entry.repeats > MOST_REPEATS:
@@ -122,7 +126,7 @@ class Uplinks:
     def _commands(
         self, mac: Negotiation, frame: Data, clear: bytes, copies: tuple[Reception, ...]
     ) -> tuple[float | None, list[str]]:
-        """Take its MAC commands. Returns the battery in % if it told, and slugs to count."""
+        """Process its MAC commands. Returns the battery level in %, if reported, and slugs to count."""
         row, slug = commands.parse(clear if frame.fport == 0 else frame.fopts, uplink=True)
         best = copies[0]
         slugs = mac.heard(row, Link(best.snr - RATES[best.rate].snr, len(copies), best.time))
@@ -134,7 +138,7 @@ class Uplinks:
         return round((status.battery - 1) / 253 * 100, 1), slugs
 
     def _ask(self, entry: Entry, mac: Negotiation, frame: Data, fcnt: int, best: Reception, now: float) -> None:
-        """What is this device to be told?"""
+        """Choose the requests for this device."""
         if entry.device.abp is None:
             mac.want(self._plan.radio)
         if self._plan.status_s and (entry.status_at is None or now - entry.status_at >= self._plan.status_s):
@@ -152,7 +156,8 @@ class Uplinks:
 
 
 def _stale(ring: Ring, frame: Data, fcnt: int) -> tuple[int, int] | None:
-    """What a frame that is not new was, None where a device that was switched on again says low counters anew."""
+    """Return counter and digest of a frame that is not new; None for a low counter, as after a restart of the
+    device."""
     if fcnt < LOW:
         return None
     clear = b"" if frame.fport == 0 else ring.open(frame, fcnt)

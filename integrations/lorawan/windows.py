@@ -1,7 +1,7 @@
-"""Which gateway sends a downlink, in which window? Pure.
+"""Chooses the gateway and the receive window of a downlink. Pure.
 
-RX1 first, then RX2; in each the gateway that heard the device best, then the next. A slot is right when the gateway
-can still be told in time, its transmitter is free, and its share of the sub-band's hour is not used up.
+RX1 first, then RX2; in each the gateway that heard the device best, then the next. A slot can be used when the gateway
+can still be reached in time, its transmitter is free, and its share of the sub-band's hour is not used up.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from integrations.lorawan.parts import Reception
 from integrations.lorawan.region import RATES, Band
 
 LEAD_S = 0.1
-"""A gateway is told at least this long before it sends: network, and the 30 ms that its queue wants."""
+"""Seconds before its time by which a gateway must have a frame: network delay, and the 30 ms that its queue needs."""
 
 
 class Window(NamedTuple):
-    """One receive window of the device: number (0: class C), seconds after the uplink, Hz, data rate, sub-band."""
+    """A receive window of the device: number (0: class C), seconds after the uplink, Hz, data rate, sub-band."""
 
     number: int
     delay: int
@@ -41,7 +41,7 @@ class Slot(NamedTuple):
 
 
 def windows(reply: Reply) -> list[Window]:
-    """The windows that are still to try, in order."""
+    """Return the windows that are still to try, in order."""
     uplink, radio = reply.copies[0], reply.session.radio
     joining = reply.raw is not None
     found: list[Window] = []
@@ -67,7 +67,8 @@ def _add(found: list[Window], number: int, delay: int, frequency: int, rate: int
 def slots(
     reply: Reply, window: Window, gateways: Mapping[str, Airspace], size: int, now: float, why: set[str]
 ) -> Iterator[Slot]:
-    """The slots of a window for a frame of `size` bytes, best first. `why` gathers what speaks against the others."""
+    """Return the slots of a window for a frame of `size` bytes, best first. Adds the reasons against the others to
+    `why`."""
     seconds = airtime(RATES[window.rate], size, uplink=False)
     for reception in reply.copies:
         airspace = gateways.get(reception.gateway)
