@@ -1,7 +1,7 @@
 """KNX through KNX/IP: tunnelling, routing, KNX IP Secure and KNX Data Secure.
 
-Devices are `knx:<name>`: group addresses with their datapoint types, heard as the bus says them. Something is asked, or
-written, only where the configuration says so. `ilot import knx` reads ETS projects.
+Devices are `knx:<name>`: group addresses with their datapoint types, updated by the telegrams on the bus. Values are
+requested or written only where the configuration says so. `ilot import knx` reads ETS projects.
 """
 
 from __future__ import annotations
@@ -22,28 +22,30 @@ KIND = "knx"
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Listen to the bus until cancelled. Raises NotReady when it is away, AuthFailed when the keyring is wrong."""
-    from integrations.knx import bus  # xknx: only where it is used
+    """Listen to the bus until cancelled. Raises NotReady when it cannot be reached, AuthFailed when the keyring is
+    wrong."""
+    from integrations.knx import bus  # imports xknx, so only where it is used
 
     await bus.run(config, session)
 
 
 async def probe(config: Config) -> str:
-    """Ask the interface what it is; opens no tunnel. Raises NotReady."""
+    """Request the interface's description; opens no tunnel. Raises NotReady."""
     from integrations.knx import monitor
 
     return await monitor.probe(config)
 
 
 async def listen(config: Config, hear: Any) -> None:
-    """The group monitor. Raises NotReady, AuthFailed."""
+    """Run the group monitor. Raises NotReady, AuthFailed."""
     from integrations.knx import monitor
 
     await monitor.listen(config, hear)
 
 
 def read(frame: hub.Frame, keys: object) -> hub.Decoded:
-    """Who speaks. What is said depends on a datapoint type that no telegram tells: readings need the configuration."""
+    """Return the sender of a frame. Its values depend on a datapoint type that no telegram carries: readings need the
+    configuration."""
     if "gateway" in frame.data:
         return hub.Decoded(device=f"knx:{frame.address}", values={}, model=frame.name)
     if "cemi" in frame.data:
@@ -53,7 +55,7 @@ def read(frame: hub.Frame, keys: object) -> hub.Decoded:
 
 
 def explain(frame: hub.Frame, keys: object) -> Iterator[dict[str, Any]]:
-    """All that a cEMI frame says; with `dpt` in its line also the value, without it what the value might be."""
+    """Describe a cEMI frame; with `dpt` in its line also the value, without it the values that it may stand for."""
     from integrations.knx import points, values
 
     if "cemi" not in frame.data:
@@ -70,7 +72,7 @@ def explain(frame: hub.Frame, keys: object) -> Iterator[dict[str, Any]]:
 
 
 def line(fields: dict[str, Any]) -> hub.Frame:
-    """One line of `ilot decode knx` or `ilot capture knx`. Raises DecodeError."""
+    """Parse one line of `ilot decode knx` or `ilot capture knx`. Raises DecodeError."""
     from integrations.knx import points
 
     source = str(fields.get("source", ""))

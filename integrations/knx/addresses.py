@@ -15,7 +15,7 @@ _INDIVIDUAL = (4, 4, 8)
 
 
 def group(text: str) -> int:
-    """`1/2/3`, `1/515` or `2563` → 2563. Raises ValueError with a sentence."""
+    """Convert `1/2/3`, `1/515` or `2563` to 2563. Raises ValueError with a sentence."""
     parts = _numbers(text, "/")
     widths = _GROUP.get(len(parts) if parts else 0)
     value = _pack(parts, widths) if widths else None
@@ -27,7 +27,7 @@ def group(text: str) -> int:
 
 
 def individual(text: str) -> int:
-    """`1.1.5` → 4357. Raises ValueError with a sentence."""
+    """Convert `1.1.5` to 4357. Raises ValueError with a sentence."""
     parts = _numbers(text, ".")
     value = _pack(parts, _INDIVIDUAL) if len(parts) == 3 else None
     if value is None:
@@ -36,17 +36,17 @@ def individual(text: str) -> int:
 
 
 def show_group(value: int, levels: int = 3) -> str:
-    """2563 → `1/2/3`, `1/515` or `2563`."""
+    """Format 2563 as `1/2/3`, `1/515` or `2563`."""
     return "/".join(map(str, _unpack(value, _GROUP[levels])))
 
 
 def show_individual(value: int) -> str:
-    """4357 → `1.1.5`."""
+    """Format 4357 as `1.1.5`."""
     return ".".join(map(str, _unpack(value, _INDIVIDUAL)))
 
 
 def levels(text: str) -> int:
-    """How many levels an address is written with."""
+    """Return the number of levels that an address is written with."""
     return text.count("/") + 1
 
 

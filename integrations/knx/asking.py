@@ -1,4 +1,4 @@
-"""Questions to the bus (GroupValueRead): few, spaced, one at a time, and fewer of those that nobody answers."""
+"""Schedules GroupValueRead requests: few, spaced, one at a time, and fewer to addresses that do not answer."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import hub
 from integrations.knx.book import Book, Entry, State
 
 LONGEST_S = 86_400.0
-"""The longest pause between two questions at an address that nobody answers."""
+"""The longest pause in seconds between two requests to an address that does not answer."""
 TICK = timedelta(seconds=5)
 
 
 def due(state: State, every: float, now: float) -> bool:
-    """Is it time to ask? After `every` seconds of silence; of who does not answer, at ever longer intervals."""
-    # what is ahead of now is of before the clock was set back, and says nothing
+    """Whether to send a request: after `every` seconds without a telegram; to an address that does not answer, at
+    growing intervals."""
+    # ignore times after now: they are from before the clock was set back
     last = max((t for t in (state.heard, state.asked) if t is not None and t <= now), default=None)
     if last is None:
         return True
@@ -26,8 +27,8 @@ def due(state: State, every: float, now: float) -> bool:
 
 
 class Asker:
-    """Asks for what the configuration wants asked. `ask` sends one question; `unanswered` is told of each that nobody
-    answered within `timeout` seconds; `now` is the clock of the book's states."""
+    """Requests the values that the configuration asks for. `ask` sends one request; `unanswered` is called for each
+    that had no answer within `timeout` seconds; `now` is the clock of the book's states."""
 
     def __init__(
         self,
@@ -51,13 +52,13 @@ class Asker:
         self._waiting: dict[int, asyncio.Event] = {}
 
     def heard(self, address: int) -> None:
-        """A value was said there: whoever waits for it has it."""
+        """Wake the request that waits for this address."""
         if (event := self._waiting.get(address)) is not None:
             event.set()
 
     def first(self) -> list[int]:
-        """What is asked when the connection is there: what the configuration says, unless it was said since one `every`
-        ago, by an earlier life of the hub perhaps."""
+        """Return the addresses to request once connected: those with `read` set, except where a value is more recent
+        than one `every`, perhaps from an earlier process."""
         wanted = []
         for entry in self._book.metrics.values():
             every, state = entry.group.every, self._book.states[entry.main]
@@ -67,7 +68,7 @@ class Asker:
         return list(dict.fromkeys(wanted))
 
     def next(self) -> list[int]:
-        """What has been silent for too long, the longest first."""
+        """Return the addresses that have been silent for too long, the longest first."""
         now = self._now()
         found = {
             entry.main
@@ -83,7 +84,8 @@ class Asker:
         return min(every, self.quick.get(entry.device, every))
 
     async def ask(self, addresses: list[int]) -> None:
-        """One after the other: the next waits until this one is answered or its time is over. Raises NotReady."""
+        """Send requests one after another: each waits until the one before is answered or times out. Raises
+        NotReady."""
         waiting = deque(addresses)
         while waiting:
             address = waiting.popleft()

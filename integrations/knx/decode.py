@@ -1,8 +1,8 @@
 """A cEMI frame → the telegram it carries. Pure: bytes in, one immutable telegram out.
 
 KNX Standard v2.1, 03_06_03 EMI/IMI (§4.1.5, L_Data.req, .con, .ind and their additional information), 03_02_02 (§2.2,
-standard and extended frame), 03_03_07 Application Layer (group services) and AN158 KNX Data Secure (S-A_Data). What the
-bytes of a value mean depends on the datapoint type, which no telegram tells: `integrations.knx.values`.
+standard and extended frame), 03_03_07 Application Layer (group services) and AN158 KNX Data Secure (S-A_Data). The
+meaning of a value's bytes depends on the datapoint type, which no telegram carries: `integrations.knx.values`.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ SERVICES = {0x000: "read", 0x040: "response", 0x080: "write"}
 
 SECURE = 0x3F1
 LONGEST = 270
-"""Octets: an extended frame has at most 254 after its header; additional information is left some room."""
+"""Maximum octets: an extended frame has at most 254 after its header; the rest is for additional information."""
 
 _GROUP_FLAG, _ERROR = 0x80, 0x01
 _HEADER = 7  # two control octets, source, destination, length
 
 
 class Telegram(NamedTuple):
-    """One telegram of the bus. Addresses are 16 bits. `payload` is an int when the value stands in the low six bits of
-    the APCI, else bytes; None when there is none (a read, a secured telegram, an unknown service). `service` is "read",
-    "response", "write", "secure" or "other". `confirmed` is what an L_Data.con says: was it acknowledged on the bus?
-    `sequence` counts the secured telegrams of their sender."""
+    """One telegram of the bus.
+
+    Addresses are 16 bits. `payload` is an int when the value is in the low six bits of the APCI, else bytes; None when
+    there is none (a read, a secured telegram, an unknown service). `service` is "read", "response", "write", "secure"
+    or "other". `confirmed`: whether an L_Data.con reports an acknowledgement on the bus. `sequence`: sequence number of
+    a secured telegram of its sender."""
 
     message: str
     source: int
@@ -45,7 +47,8 @@ class Telegram(NamedTuple):
 
 
 def cemi(raw: bytes) -> Telegram:
-    """Raises DecodeError with `too-long`, `truncated`, `not-l-data`, `bad-length` or `bad-format`."""
+    """Parse a cEMI frame. Raises DecodeError with `too-long`, `truncated`, `not-l-data`, `bad-length` or
+    `bad-format`."""
     if len(raw) > LONGEST:
         raise hub.DecodeError("too-long", f"a cEMI frame has at most {LONGEST} octets")
     if len(raw) < 2:
@@ -63,7 +66,7 @@ def cemi(raw: bytes) -> Telegram:
         raise hub.DecodeError("bad-format", "an extended frame of another format (LTE-HEE)")
     group, destination = bool(extended & _GROUP_FLAG), int.from_bytes(data[4:6], "big")
     service, payload, sequence = _application(data[_HEADER:])
-    if not group or destination == addresses.BROADCAST:  # between two devices, or a broadcast: no group's value
+    if not group or destination == addresses.BROADCAST:  # point-to-point or broadcast: no group value
         service, payload = "secure" if service == "secure" else "other", None
     return Telegram(
         message=message,
@@ -80,18 +83,18 @@ def cemi(raw: bytes) -> Telegram:
 
 
 def _application(tpdu: bytes) -> tuple[str, int | bytes | None, int | None]:
-    """Service, payload, and the sequence number of a secured telegram."""
+    """Parse the service, the payload, and the sequence number of a secured telegram."""
     if tpdu[0] & 0x80 or len(tpdu) < 2:  # transport control: connect, disconnect, ack
         return "other", None, None
     apci = (tpdu[0] & 0x03) << 8 | tpdu[1]
     if apci == SECURE:
         return "secure", None, int.from_bytes(tpdu[3:9], "big") if len(tpdu) >= 9 else None
-    if tpdu[0] & 0x7C:  # numbered data, or a tag: device management, not a group's value
+    if tpdu[0] & 0x7C:  # numbered data, or a tag: device management, no group value
         return "other", None, None
     service = SERVICES.get(apci & 0x3C0)
     if service is None:
         return "other", None, None
-    if service == "read":  # whatever else it brings
+    if service == "read":  # a read carries no value, whatever follows
         return service, None, None
     if len(tpdu) == 2:
         return service, apci & 0x3F, None
@@ -101,14 +104,14 @@ def _application(tpdu: bytes) -> tuple[str, int | bytes | None, int | None]:
 
 
 def size(payload: int | bytes | None) -> str:
-    """How long a payload is, for people: it is all that a telegram says of its datapoint type."""
+    """Return the length of a payload as text: the only hint at its datapoint type in a telegram."""
     if payload is None:
         return "no value"
     return "up to 6 bits" if isinstance(payload, int) else f"{len(payload)} bytes"
 
 
 def describe(telegram: Telegram, levels: int = 3) -> dict[str, object]:
-    """A telegram as a JSON object, for `ilot decode` and `ilot capture`."""
+    """Return a telegram as a JSON object, for `ilot decode` and `ilot capture`."""
     told: dict[str, object] = {
         "source": addresses.show_individual(telegram.source),
         "destination": addresses.show_group(telegram.destination, levels)

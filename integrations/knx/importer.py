@@ -36,7 +36,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def propose(asked: argparse.Namespace) -> dict[str, Any]:
-    """Raises DecodeError (the project cannot be read; the text has the remedy), NotReady (no such file)."""
+    """Propose a configuration. Raises DecodeError (the project cannot be read; the text has the remedy), NotReady (no
+    such file)."""
     password = _password(asked.password_file)
     project = await asyncio.to_thread(read, asked.file, password)
     wish = Wish(asked.instance, asked.site, asked.zones, asked.zone, asked.read)

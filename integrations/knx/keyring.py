@@ -1,4 +1,4 @@
-"""The ETS keyring (.knxkeys): read, checked, and made to remember how far each sender had counted.
+"""Loads and checks the ETS keyring (.knxkeys), and restores the last sequence number of each sender.
 
 KNX AN158 (Data Secure) and AN159 (KNX IP Secure). xknx reads and decrypts it; its own XML parsers expand entities, so
 the file goes through a hardened one first.
@@ -18,12 +18,14 @@ import hub
 from integrations.knx.project import hardened
 
 LARGEST = 8 << 20
-"""Bytes; a keyring of a thousand devices has some 500 KB."""
+"""Maximum bytes; a keyring of a thousand devices has some 500 KB."""
 
 
 async def load(path: Path, password: str, sequences: Mapping[str, int]) -> Keyring:
-    """Raises AuthFailed, naming the file and the remedy; NotReady when it cannot be read. `sequences` are the last
-    valid sequence numbers by individual address: a telegram with the same or a lower one is refused as a replay."""
+    """Load a keyring. Raises AuthFailed, naming the file and the remedy; NotReady when it cannot be read.
+
+    `sequences` are the last valid sequence numbers by individual address: a telegram with the same or a lower one is
+    refused as a replay."""
     try:
         raw = await _read(path)
     except OSError as error:
@@ -37,7 +39,7 @@ async def load(path: Path, password: str, sequences: Mapping[str, int]) -> Keyri
         raise hub.AuthFailed(
             f"the keyring {path} does not open: check `keyring_password`, or export it from ETS again"
         ) from error
-    except Exception as error:  # its attributes are decoded without a check
+    except Exception as error:  # xknx decodes its attributes without checks
         raise hub.AuthFailed(f"the keyring {path} is damaged: export it from ETS again") from error
     _recall(keyring, sequences)
     return keyring

@@ -1,7 +1,7 @@
-"""The connection to the bus: xknx's tunnels and routing, without its devices, queues and logs. All the I/O.
+"""Connection to the bus: xknx's tunnels and routing, without its devices, queues and logs. All I/O is here.
 
-KNX Standard v2.1, 03_08_04 Tunnelling and 03_08_05 Routing; AN159 KNX IP Secure. A lost connection is not mended here:
-`lost` is set, the plugin ends with NotReady, and the supervisor starts it again.
+KNX Standard v2.1, 03_08_04 Tunnelling and 03_08_05 Routing; AN159 KNX IP Secure. A lost connection is not restored
+here: `lost` is set, the plugin ends with NotReady, and the supervisor starts it again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import hub
 from integrations.knx import addresses, decode
 from integrations.knx.settings import Config
 
-logging.getLogger("xknx").setLevel(logging.CRITICAL)  # what a bus sends must not fill the log; what ends it is raised
+logging.getLogger("xknx").setLevel(logging.CRITICAL)  # no log from bus traffic; fatal errors are raised
 
 TYPES = {
     "tunnelling": ConnectionType.TUNNELING,
@@ -40,14 +40,14 @@ TYPES = {
     "routing-secure": ConnectionType.ROUTING_SECURE,
 }
 _REFUSED = ("AUTHENTICATION_FAILED", "UNAUTHENTICATED", "MAC verification")
-"""What xknx says of a gateway that does not take our key, or whose key is not the one we know."""
+"""Messages of xknx for a gateway that refuses our key, or whose key does not match the configured one."""
 START_S = 20.0
 STOP_S = 3.0
 
 
 class Said(NamedTuple):
-    """One value said on the bus, or a question. `secure`: under KNX Data Secure, decrypted and fresh; `sequence` is the
-    number of the frame then."""
+    """A value or a read request on the bus. `secure`: under KNX Data Secure, decrypted and fresh; `sequence` is then
+    its sequence number."""
 
     source: int
     address: int
@@ -60,11 +60,11 @@ class Said(NamedTuple):
 
 Hear = Callable[[Said], None]
 Refuse = Callable[[int | None, hub.DecodeError], None]
-"""A frame could not be read: the group address it is about, when that is known, and why."""
+"""Called for a frame that cannot be read, with its group address, if known, and the reason."""
 
 
 class _Handler(CEMIHandler):
-    """Takes each frame before and after xknx has undone KNX Data Secure."""
+    """Handles each frame before and after xknx has undone KNX Data Secure."""
 
     __slots__ = ("_hear", "_now", "_raw", "_refuse", "confirmed", "sequences")
 
@@ -89,7 +89,7 @@ class _Handler(CEMIHandler):
         super().handle_raw_cemi(raw_cemi)
 
     def telegram_received(self, telegram: KnxTelegram) -> None:
-        """Only groups are listened to: device management on the same bus is nobody's reading."""
+        """Pass on group telegrams; device management on the same bus is ignored."""
         if not isinstance(telegram.tpci, TDataGroup) or self._now is None:
             return
         now, secure = self._now, bool(telegram.data_secure)
@@ -109,7 +109,7 @@ class _Handler(CEMIHandler):
         self._hear(Said(now.source, now.destination, service, payload, secure, self._raw, sequence))
 
     def handle_data_secure_key_issue(self, cemi_data: CEMILData, received_data_secure: bool) -> None:
-        """A secured telegram that does not open, or one in clear where only secured ones are."""
+        """Refuse a secured telegram that cannot be decrypted, or an unsecured one where secured ones are required."""
         if self._now is None:
             return
         detail = (
@@ -125,11 +125,8 @@ def _payload(value: DPTArray | DPTBinary) -> int | bytes:
 
 
 class Link:
-    """One connection from its beginning to its end: `async with Link(…) as link`.
-
-    Raises NotReady when nobody answers, AuthFailed when the keys are wrong. `hear` and `refuse` are called from the
-    event loop and must not wait.
-    """
+    """One connection to the bus: `async with Link(…) as link`. Raises NotReady when there is no answer, AuthFailed when
+    the keys are wrong. `hear` and `refuse` are called from the event loop and must not wait."""
 
     def __init__(self, config: Config, hear: Hear, refuse: Refuse, keyring: Keyring | None = None) -> None:
         self._config = config
@@ -145,12 +142,12 @@ class Link:
 
     @property
     def individual_address(self) -> str:
-        """What the gateway calls us."""
+        """Return the individual address that the gateway assigned."""
         return str(self._xknx.current_address)
 
     @property
     def sequences(self) -> dict[str, int]:
-        """Last valid sequence number of each sender of KNX Data Secure, in this connection."""
+        """Return the last valid sequence number of each sender of KNX Data Secure in this connection."""
         return self._handler.sequences
 
     def _changed(self, state: XknxConnectionState) -> None:
@@ -174,13 +171,15 @@ class Link:
         return self
 
     def _stay(self) -> None:
-        """The answer to a connection names where its telegrams go (03_08_02, 7.8.2). They go to the interface that was
-        asked, on whatever port; nothing was sent yet. Raises LedElsewhere."""
+        """Keep the data endpoint on the configured interface.
+
+        The connection response names the address for its telegrams (03_08_02, 7.8.2). It must be the interface that was
+        addressed, on any port; nothing has been sent yet. Raises LedElsewhere."""
         tunnel = self._xknx.knxip_interface._interface
         if not isinstance(tunnel, UDPTunnel) or tunnel._data_endpoint_addr is None:
             return
         host, port = tunnel._data_endpoint_addr
-        if self._config.route_back:  # what it knows of itself holds behind its NAT
+        if self._config.route_back:  # the address it gives is valid behind its NAT only
             tunnel._data_endpoint_addr = None
         elif host != tunnel.gateway_ip:
             raise hub.LedElsewhere(
@@ -192,7 +191,7 @@ class Link:
         await self._close()
 
     async def _close(self) -> None:
-        """Say goodbye, but not for long: the gateway may be gone."""
+        """Disconnect, with a short time-out: the gateway may be gone."""
         try:
             async with asyncio.timeout(STOP_S):
                 await self._xknx.knxip_interface.stop()
@@ -200,11 +199,13 @@ class Link:
             return
 
     async def ask(self, address: int) -> None:
-        """GroupValueRead, once it is our turn. Raises NotReady (the connection is lost), DecodeError `knx-not-sent`."""
+        """Send GroupValueRead, within the rate limit. Raises NotReady (the connection is lost), DecodeError
+        `knx-not-sent`."""
         await self._send(address, GroupValueRead())
 
     async def write(self, address: int, payload: int | bytes) -> None:
-        """GroupValueWrite. Raises as `ask` does, and DecodeError `knx-not-acknowledged` when nobody took it."""
+        """Send GroupValueWrite. Raises as `ask` does, and DecodeError `knx-not-acknowledged` when no device
+        acknowledged it."""
         value = DPTBinary(payload) if isinstance(payload, int) else DPTArray(payload)
         await self._send(address, GroupValueWrite(value))
         if not self._handler.confirmed:
@@ -245,7 +246,7 @@ def _connection(config: Config, keyring: Keyring | None) -> ConnectionConfig:
 
 
 def _meaning(config: Config, error: Exception) -> hub.NotReady | hub.AuthFailed:
-    """Who must act."""
+    """Convert an error of xknx to the error of whoever must act."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__) is not None:
         chain.append(cause)

@@ -1,4 +1,4 @@
-"""What an installer sees without a hub: the group monitor, a search for interfaces, and what one says of itself."""
+"""Tools for installers that need no hub: group monitor, search for interfaces, and their descriptions."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from integrations.knx.link import Link, Said
 from integrations.knx.settings import Config
 
 Names = dict[int, tuple[str, str]]
-"""Group address → its name and its datapoint type in ETS."""
+"""Group address → its name and datapoint type in ETS."""
 SEARCH_S = 3.0
 
 
 async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
-    """Group monitor: each telegram as a JSON object that `ilot decode knx` reads. With routing, interfaces are searched
-    for first (SearchRequest), and each that answers is an object too. Raises NotReady, AuthFailed."""
+    """Run the group monitor: yield each telegram as a JSON object that `ilot decode knx` reads. With routing,
+    interfaces are searched for first (SearchRequest), and each that answers is an object too. Raises NotReady,
+    AuthFailed."""
     names = await asyncio.to_thread(_names, config)
 
     def said(one: Said) -> None:
@@ -45,7 +46,7 @@ async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None
 
 
 async def probe(config: Config) -> str:
-    """What answers there, in a sentence. Raises NotReady. Opens no tunnel: interfaces have few."""
+    """Describe the interface that answers, in a sentence. Raises NotReady. Opens no tunnel: interfaces have few."""
     if not config.host:
         found = [gateway async for gateway in search(config)]
         if not found:
@@ -65,12 +66,12 @@ async def probe(config: Config) -> str:
 
 
 async def search(config: Config) -> AsyncIterator[GatewayDescriptor]:
-    """SearchRequest by multicast; whoever answers within three seconds, as it answers. Raises NotReady."""
+    """Send SearchRequest by multicast; yield each answer within three seconds as it arrives. Raises NotReady."""
     xknx = XKNX()
     xknx.multicast_group, xknx.multicast_port = config.multicast_group, config.port
     try:
         scanner = GatewayScanner(xknx, local_ip=config.local_ip or None, timeout_in_seconds=SEARCH_S)
-        async for gateway in scanner.async_scan():  # its `scan` swallows that it is cancelled, and gives all at the end
+        async for gateway in scanner.async_scan():  # its `scan` hides cancellation, and returns only at the end
             yield gateway
     except (XKNXException, OSError) as error:
         raise hub.NotReady(f"{config.where} cannot be searched: {error}") from error
@@ -104,7 +105,7 @@ def _missing(config: Config, gateway: GatewayDescriptor) -> str:
 
 
 def line(said: Said, names: Names, levels: int, now: float) -> dict[str, Any]:
-    """One telegram as a JSON object."""
+    """Return one telegram as a JSON object."""
     name, dpt = names.get(said.address, ("", ""))
     told: dict[str, Any] = {
         "time": round(now, 3),
@@ -134,7 +135,7 @@ def _valued(payload: int | bytes, dpt: str) -> dict[str, Any]:
 
 
 def gateway_line(gateway: GatewayDescriptor) -> dict[str, Any]:
-    """An interface that answered a search."""
+    """Return an interface that answered a search as a JSON object."""
     return {
         "gateway": f"{gateway.ip_addr}:{gateway.port}",
         "source": str(gateway.individual_address or ""),

@@ -1,6 +1,6 @@
-"""The `groups` of a device pack: the communication objects of a device by name, and what vectors say of them.
+"""The `groups` of a device pack: the communication objects of a device by name, and their readings in vectors.
 
-A pack knows no group addresses: those are the building's. A device says which of them stands for which name:
+A pack contains no group addresses, which belong to the building. The settings of a device assign them to the names:
 
     knx:salle-12:
       integration: knx
@@ -22,7 +22,7 @@ from integrations.knx.settings import MOST_GROUPS, Group
 
 Value = float | int | bool | str
 SMALL = ("1", "2", "3")
-"""Main numbers of datapoint types whose value stands in the low six bits of the APCI."""
+"""Main numbers of datapoint types whose value is in the low six bits of the APCI."""
 
 
 class Groups(hub.Config):
@@ -34,7 +34,8 @@ class Groups(hub.Config):
         return {group.metric for group in self.groups.values()}
 
     def readings(self, heard: Mapping[str, Any]) -> dict[str, Value]:
-        """`heard`: name → the octets of the value in hexadecimal; six bits or less (1.xxx to 3.xxx) are one octet."""
+        """Return the readings of a vector. `heard`: name → the octets of the value in hexadecimal; six bits or less
+        (1.xxx to 3.xxx) are one octet."""
         from integrations.knx import values
 
         found: dict[str, Value] = {}

@@ -1,9 +1,8 @@
-"""Datapoint types: what each measures, in which unit, and which metric it most likely is. Pure data.
+"""Datapoint types: quantity, unit and most likely metric of each. Pure data.
 
-KNX Standard v2.1, 03_07_02 Datapoint Types. A type is `main.sub` (9.001); the main number says how the bytes are laid
-out, the sub number what they mean. A main number alone (9) gives a plain number, whose unit the metric tells.
-
-Types that are not here are not read. Access data (15.000) and card numbers are left out on purpose: they are people's.
+KNX Standard v2.1, 03_07_02 Datapoint Types. A type is `main.sub` (9.001); the main number gives the layout of the
+bytes, the sub number their meaning. A main number alone (9) gives a plain number in the metric's unit. Types that are
+not in this table are not read. Access data (15.000) and card numbers are left out on purpose: they identify people.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from typing import NamedTuple
 
 
 class Point(NamedTuple):
-    """One datapoint type. `kind` is "number", "flag" or "text"; `unit` is UCUM, None where the type has none of its
-    own; `metric` of the catalogue is what an import proposes, "" when nothing can be guessed. `inverted`: the bit is 1
-    where the flag is false."""
+    """A datapoint type. `kind` is "number", "flag" or "text"; `unit` is UCUM, None where the type has no fixed unit;
+    `metric`: the metric of the catalogue that an import proposes, "" for none. `inverted`: the bit is 1 where the flag
+    is false."""
 
     dpt: str
     kind: str
@@ -23,7 +22,7 @@ class Point(NamedTuple):
     inverted: bool = False
 
 
-# main number → the kind of metric that its values make
+# main number → kind of its values
 _KINDS = {1: "flag", **dict.fromkeys((3, 5, 6, 7, 8, 9, 12, 13, 14, 17, 29), "number")}
 
 # dpt, unit ("-" for none), metric to propose ("-" for none); a main number begins a line
@@ -85,7 +84,7 @@ _TABLE = """
 """
 
 INVERTED = frozenset({"1.009"})
-"""Open/Close: 0 is open. The catalogue's doors and windows are true when open."""
+"""Open/Close: 0 is open, whereas doors and windows of the catalogue are true when open."""
 
 
 def _point(line: str) -> Point:
@@ -100,7 +99,7 @@ def _point(line: str) -> Point:
 
 
 POINTS: dict[str, Point] = {point.dpt: point for point in map(_point, _TABLE.strip().replace("\n", "|").split("|"))}
-"""Every datapoint type that is read, by its number."""
+"""Supported datapoint types by number."""
 
 
 class Conversion(NamedTuple):
@@ -141,23 +140,23 @@ _CONVERSIONS: dict[tuple[str, str], Conversion] = {
 }
 
 _DIFFERENCES = frozenset({"9.002", "14.070"})
-"""Temperature differences are in K too, and no temperature."""
+"""Temperature differences are in K too, but are no temperatures."""
 
 
 def conversion(point: Point, unit: str) -> Conversion | None:
-    """How a number of that type becomes one in `unit`; None when it cannot."""
+    """Return the conversion from that type's unit to `unit`; None when there is none."""
     if point.unit in (None, unit):
         return Conversion()
     if point.dpt in _DIFFERENCES and unit == "Cel":
         return None
     if point.unit == "1" and unit == "%" and point.dpt != "5.005":
-        return None  # a count is no share
+        return None  # a count is not a percentage
     return _CONVERSIONS.get((point.unit or "", unit))
 
 
 def canonical(written: object) -> str:
-    """A datapoint type as people and ETS write it → its number: `9.001`, `DPST-9-1`, `DPT-9`, and the numbers that
-    YAML makes of 9.001, 9.010 and 12.1200. Raises ValueError with a sentence."""
+    """Convert a datapoint type as written by people or ETS to its number: `9.001`, `DPST-9-1`, `DPT-9`, and the numbers
+    that YAML makes of 9.001, 9.010 and 12.1200. Raises ValueError with a sentence."""
     if isinstance(written, float):
         return _of_float(written)
     text = "" if isinstance(written, bool) else str(written).strip()
@@ -170,7 +169,8 @@ def canonical(written: object) -> str:
 
 
 def _of_float(written: float) -> str:
-    """YAML drops zeros at the end: 9.010 is 9.01, and 1.100 is 1.1, which somebody may have meant for 1.001."""
+    """Convert a number from YAML, which drops trailing zeros: 9.010 is 9.01, and 1.100 is 1.1, which may also have been
+    meant as 1.001."""
     whole = [text for text in (f"{written:.3f}", f"{written:.4f}") if text in POINTS]
     short = _number(repr(written)) if not repr(written).partition(".")[2].startswith("0") else None
     fits = {*whole[:1], *([short] if short else [])}

@@ -1,9 +1,9 @@
 """An ETS project → devices, places and zones as a proposed configuration. Pure.
 
-A device of the proposal is what sends: its id is `knx:` and the individual address of the device whose communication
-object sends there, since that is what ETS prints on its label. What belongs to a function of another room, and a second
-value of the same metric, make a device of their own: `knx:1.1.5-1-2-3`, after their first group address. Addresses that
-nobody is known to send stand together by middle group: `knx:group-1-2`.
+A proposed device is a sender: its id is `knx:` and the individual address of the device whose communication object
+sends to the group addresses, as ETS prints it on its label. Addresses of a function in another room, and a second value
+of the same metric, become a device of their own: `knx:1.1.5-1-2-3`, after their first group address. Addresses without
+a known sender are grouped by middle group: `knx:group-1-2`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from integrations.knx.zones import Zones, clean, slug, unique
 
 @dataclass(slots=True)
 class Chunk:
-    """One proposed device."""
+    """A proposed device."""
 
     owner: Device | None
     space: str
@@ -35,9 +35,11 @@ class Chunk:
 
 @dataclass(slots=True)
 class Wish:
-    """What the operator asked. `instance` is the integration in the file, `site` the id of the zones' site (empty: the
-    project becomes one), `zones` a key of `LEVELS` or "none", `zone` where that is which ETS puts nowhere (empty: in a
-    zone of the project's name), `read` whether values are asked for at the start."""
+    """Options of the operator.
+
+    `instance`: the integration in the file; `site`: id of the zones' site (empty: the project becomes one); `zones`: a
+    key of `LEVELS` or "none"; `zone`: where devices without a place in ETS go (empty: a zone of the project's name);
+    `read`: whether values are requested at the start."""
 
     instance: str
     site: str = ""
@@ -47,8 +49,9 @@ class Wish:
 
 
 def propose(project: Project, wish: Wish, configured: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """`configured` are the devices that the file has, id → settings: their addresses stay theirs. Returns what
-    `ilot import` shows: `sites`, `zones`, `places`, `devices` and `notes`."""
+    """Build the proposal. `configured`: devices already in the file, id → settings: they keep their addresses.
+
+    Returns what `ilot import` shows: `sites`, `zones`, `places`, `devices` and `notes`."""
     theirs = _theirs(configured)
     senders, readable, types = _senders(project), _readable(project), _linked_types(project)
     listeners = _listeners(project)
@@ -89,8 +92,8 @@ def _theirs(configured: Mapping[str, Mapping[str, Any]]) -> dict[int, str]:
 
 
 def _senders(project: Project) -> dict[str, Device]:
-    """Group address → the device that sends there: one with an address and a transmit flag, on its first link. Of
-    several, a sensor or actuator rather than what has the address only to control it cannot be told: the lowest."""
+    """Return group address → the device that sends there: one with an address and a transmit flag, on its first link. A
+    sensor cannot be told from a controller of the same address, so that of several senders the lowest is taken."""
     found: dict[str, Device] = {}
     for link in project.links:
         device = project.devices[link.device]
@@ -103,7 +106,7 @@ def _senders(project: Project) -> dict[str, Device]:
 
 
 def _listeners(project: Project) -> dict[str, str]:
-    """Group address → where the first device is that is linked to it: where a command that anybody gives is heard."""
+    """Return group address → place of the first device linked to it, where a command takes effect."""
     found: dict[str, str] = {}
     for link in project.links:
         for group in link.groups if project.devices[link.device].space else ():
@@ -112,12 +115,12 @@ def _listeners(project: Project) -> dict[str, str]:
 
 
 def _readable(project: Project) -> set[str]:
-    """Group addresses that somebody answers for."""
+    """Return the group addresses that some device answers for."""
     return {group for link in project.links if link.reads for group in link.groups}
 
 
 def _linked_types(project: Project) -> dict[str, str]:
-    """Group address → the type of the first linked object that has one."""
+    """Return group address → the type of the first linked object that has one."""
     found: dict[str, str] = {}
     for link in project.links:
         for group in link.groups if link.dpt.split() else ():
@@ -126,14 +129,14 @@ def _linked_types(project: Project) -> dict[str, str]:
 
 
 class Chunks:
-    """The devices of a proposal as they come about."""
+    """The devices of a proposal while it is built."""
 
     def __init__(self) -> None:
         self.all: list[Chunk] = []
         self._by_key: dict[tuple[str, ...], list[Chunk]] = {}
 
     def of(self, address: int, owner: Device | None, space: str, former: str, metric: str) -> Chunk:
-        """Where a group address belongs: with its sender and its room, once for each metric."""
+        """Return the device for a group address: by sender and room, once for each metric."""
         key = (former,) if former else (owner.id if owner else f"{address >> 8}", space, "sender" if owner else "range")
         here = self._by_key.setdefault(key, [])
         for chunk in here:

@@ -1,4 +1,4 @@
-"""What the operator writes: one way onto the KNX bus, and the group addresses of each device."""
+"""Options of the operator: a connection to the KNX bus, and the group addresses of each device."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hub.sdk.options import french
 from integrations.knx import addresses, points
 
 MOST_GROUPS = 1000
-"""Group addresses of one device."""
+"""Maximum group addresses of one device."""
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _group(written: Any) -> str:
-    """YAML reads 2563 as a number; the others are text."""
+    """Convert a group address to text: YAML reads 2563 as a number."""
     text = str(written).strip() if isinstance(written, (str, int)) and not isinstance(written, bool) else ""
     addresses.group(text)
     return text
@@ -155,7 +155,7 @@ class Config(hub.Config):
 
     @property
     def where(self) -> str:
-        """For messages: what this is a way through."""
+        """Return the connection as text, for messages."""
         if self.host:
             return f"the KNX interface {self.host}:{self.port}"
         return f"KNX routing on {self.multicast_group}:{self.port}"
@@ -252,7 +252,7 @@ class Group(hub.Config):
 
     @property
     def conversion(self) -> points.Conversion:
-        """From the datapoint type's own unit to the metric's."""
+        """Return the conversion from the datapoint type's unit to the metric's."""
         if self.scale != 1 or self.offset != 0:
             return points.Conversion(self.scale, self.offset)
         known = hub.METRICS.get(self.metric)
@@ -301,7 +301,7 @@ class Group(hub.Config):
         return [f"{self.dpt} is in {self.point.unit}, metric {self.metric} in {unit}: bring it there with scale"]
 
     def own_metric(self) -> hub.Metric | None:
-        """The metric itself, when the catalogue does not know it."""
+        """Return the metric itself, when it is not in the catalogue."""
         if self.metric in hub.METRICS:
             return None
         title = self.metric.replace("_", " ").capitalize()
@@ -337,7 +337,7 @@ class DeviceSettings(hub.Config):
     @model_validator(mode="before")
     @classmethod
     def _of_the_pack(cls, data: Any) -> Any:
-        """`points` are the pack's objects: they become `groups` at the addresses that the device gives."""
+        """Replace `points`, the pack's objects, by `groups` at the addresses that the device gives."""
         if not isinstance(data, dict) or not ("points" in data or data.get("addresses")):
             return data
         rest = {key: value for key, value in data.items() if key not in ("points", "addresses")}

@@ -29,7 +29,7 @@ LONGEST_TEXT = 256
 
 @cache
 def transcoder(dpt: str) -> type[DPTBase]:
-    """Its transcoder in xknx; looking one up walks all of them. Raises DecodeError `knx-no-type`."""
+    """Return the transcoder in xknx (cached: xknx's own lookup walks all of them). Raises DecodeError `knx-no-type`."""
     main, _, sub = dpt.partition(".")
     found = DPTBase.transcoder_by_dpt(int(main), int(sub) if sub else None)
     if found is None:
@@ -38,11 +38,10 @@ def transcoder(dpt: str) -> type[DPTBase]:
 
 
 def value(group: Group, payload: Payload) -> Value:
-    """What a payload at this group address says, in the metric's unit.
+    """Decode a payload at this group address, in the metric's unit.
 
-    Raises DecodeError with `knx-size` (it cannot be this type), `knx-invalid` (the sender says that it has no value, or
-    the value is outside the type's range) or `knx-not-finite`.
-    """
+    Raises DecodeError with `knx-size` (it cannot be this type), `knx-invalid` (the sender reports that it has no value,
+    or the value is outside the type's range) or `knx-not-finite`."""
     said = read(group.point, payload)
     if isinstance(said, bool):
         return said != group.invert
@@ -52,7 +51,7 @@ def value(group: Group, payload: Payload) -> Value:
 
 
 def payload(group: Group, wanted: Value) -> Payload:
-    """What to write so that it says `wanted`, which is in the metric's unit. Raises DecodeError `knx-cannot-say`."""
+    """Encode `wanted`, which is in the metric's unit. Raises DecodeError `knx-cannot-say`."""
     point = group.point
     if point.kind == "flag":
         if not isinstance(wanted, bool):
@@ -75,7 +74,8 @@ def payload(group: Group, wanted: Value) -> Payload:
 
 
 def same(group: Group, said: Value, wanted: Value) -> bool:
-    """Does a status say what was written? Numbers lose digits on their way: one step of the type, or 1 %."""
+    """Whether a status confirms the written value. Numbers lose digits in encoding: one step of the type, or 1 %, is
+    tolerated."""
     if isinstance(said, (bool, str)) or isinstance(wanted, (bool, str)):
         return said == wanted
     factor = abs(group.conversion.factor)
@@ -84,7 +84,7 @@ def same(group: Group, said: Value, wanted: Value) -> bool:
 
 
 def read(point: Point, payload: Payload) -> Value:
-    """What a payload says in the type's own unit. Raises DecodeError as `value` does."""
+    """Decode a payload in the type's own unit. Raises DecodeError as `value` does."""
     if point.kind == "flag":
         if not isinstance(payload, int) or payload > 1:
             raise _wrong_size(point, payload)
@@ -102,7 +102,8 @@ def read(point: Point, payload: Payload) -> Value:
 
 
 def guesses(payload: Payload) -> dict[str, Value]:
-    """What a payload of this length might say, by main datapoint type: for `ilot decode`, which knows no types."""
+    """Return the values that a payload of this length may stand for, by main datapoint type: for `ilot decode`, which
+    knows no types."""
     if isinstance(payload, int):
         mains = ["1", "2.001", "3.007"]
     else:
@@ -132,7 +133,7 @@ def _wrong_size(point: Point, payload: Payload) -> hub.DecodeError:
 
 
 def _number(point: Point, said: Any) -> float | int:
-    if point.dpt.startswith("3."):  # a control bit and a step: up or down by how many
+    if point.dpt.startswith("3."):  # a control bit (up or down) and a step count
         up = int(said.control.value)
         return int(said.step_code) * (1 if up else -1)
     if not isinstance(said, (int, float)) or not math.isfinite(said):

@@ -14,18 +14,18 @@ LEVELS = {
     "floor": ("Floor", "BuildingPart", "Building"),
     "building": ("Building",),
 }
-"""What becomes a zone: the innermost of these around a device."""
+"""Kinds of building parts that become a zone: the innermost around a device."""
 
 LONGEST_NAME = 100
 LONGEST_ID = 64
 
 
 class Zones:
-    """Zones made of parts of buildings, and the site they are in."""
+    """Zones made of parts of buildings, and their site."""
 
     def __init__(self, project: Project, kind: str, site: str, rest: str) -> None:
-        """`kind` is a key of `LEVELS` or "none"; `site` the id of their site, empty for a new one named after the
-        project; `rest` the zone of what is nowhere, empty for one named after the project."""
+        """`kind` is a key of `LEVELS` or "none"; `site`: id of the site, empty for a new one named after the project;
+        `rest`: zone of devices without a place, empty for one named after the project."""
         self._spaces = project.spaces
         self._kinds = LEVELS.get(kind, ())
         self._project = project.name
@@ -36,7 +36,7 @@ class Zones:
         self._taken: set[str] = set()
 
     def use(self, space: str) -> str:
-        """The id of the zone that a part of a building is in, "" when that is left to `ilot import`."""
+        """Return the id of the zone of a part of a building, "" when `ilot import` chooses it."""
         around = self._around(space)
         if not around and (self._rest or not self._kinds):
             return ""
@@ -68,7 +68,7 @@ class Zones:
         return next((s for s in self._chain(space) if self._spaces[s].kind in self._kinds), "")
 
     def _path(self, space: str, between: str = " ") -> str:
-        """Names from the outside in, without the building when there is but one."""
+        """Return the names from the outermost in, without the building when there is only one."""
         chain = self._chain(space)[::-1]
         buildings = sum(s.kind == "Building" for s in self._spaces.values())
         if buildings == 1 and len(chain) > 1 and self._spaces[chain[0]].kind == "Building":
@@ -92,5 +92,5 @@ def unique(slug: str, taken: set[str]) -> str:
 
 
 def clean(text: str, longest: int = LONGEST_NAME) -> str:
-    """A stranger's name, on one line."""
+    """Return an untrusted name on one line."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:longest]

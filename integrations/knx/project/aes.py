@@ -6,8 +6,8 @@ password; after it the first ten octets of an HMAC-SHA1. Keys by PBKDF2-HMAC-SHA
 the counter little-endian from 1.
 
 ETS 6 gives the archive a password of its own, made of the project's: base64 of PBKDF2-HMAC-SHA256 over its UTF-16LE,
-salt `21.project.ets.knx.org`, 65,536 rounds, 32 octets. That is known from several programs that read such projects;
-the tests check it against one of them.
+salt `21.project.ets.knx.org`, 65,536 rounds, 32 octets. This is undocumented, but used by several programs that read
+such projects; the tests check it against one of them.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ _BLOCK = 16
 
 
 class Sealed(NamedTuple):
-    """What the extra field says: octets of the key, and the compression method inside."""
+    """Contents of the extra field: octets of the key, and the compression method inside."""
 
     key: int
     method: int
 
 
 def archive_password(password: str) -> bytes:
-    """The project's password → the archive's, as ETS 6 makes it."""
+    """Derive the archive's password from the project's, as ETS 6 does."""
     raw = hashlib.pbkdf2_hmac("sha256", password.encode("utf-16-le"), _SALT, _ROUNDS, 32)
     return base64.b64encode(raw)
 
 
 def sealed(extra: bytes) -> Sealed:
-    """Read the extra field of a member. Raises DecodeError `zip-encryption`."""
+    """Parse the extra field of a member. Raises DecodeError `zip-encryption`."""
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)
         if kind == EXTRA and length >= 7 and len(extra) >= 4 + 7:
@@ -60,7 +60,7 @@ def sealed(extra: bytes) -> Sealed:
 
 
 def opened(data: bytes, sealed: Sealed, password: bytes) -> bytes:
-    """The compressed octets of a member. Raises DecodeError with `wrong-password` or `zip-damaged`."""
+    """Decrypt a member; the octets are still compressed. Raises DecodeError with `wrong-password` or `zip-damaged`."""
     salt_length = sealed.key // 2
     if len(data) < salt_length + _VERIFIER + _TAG:
         raise hub.DecodeError("zip-damaged", "an encrypted member is too short")
@@ -76,7 +76,7 @@ def opened(data: bytes, sealed: Sealed, password: bytes) -> bytes:
 
 
 def _counter_mode(key: bytes, body: bytes) -> bytes:
-    """AES-CTR with a little-endian counter: the key stream is the counters, encrypted block by block."""
+    """Apply AES-CTR with a little-endian counter: the key stream is the counters, encrypted block by block."""
     blocks = -(-len(body) // _BLOCK)
     counters = b"".join(number.to_bytes(_BLOCK, "little") for number in range(1, blocks + 1))
     encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - of counters: this is counter mode

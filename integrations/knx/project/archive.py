@@ -1,4 +1,4 @@
-"""The files inside a .knxproj: a zip archive of a stranger, opened within limits.
+"""Reads the files inside a .knxproj: an untrusted zip archive, opened within limits.
 
 APPNOTE.TXT 6.3.10 (.ZIP File Format Specification). ETS 4 and 5 keep a protected project in an archive within the
 archive with the old zip cipher, ETS 6 with AES (`integrations.knx.project.aes`).
@@ -17,16 +17,16 @@ import hub
 from integrations.knx.project import aes
 
 LARGEST_FILE = 512 << 20
-"""Bytes of the archive itself."""
+"""Maximum bytes of the archive itself."""
 LARGEST_MEMBER = 256 << 20
-"""Bytes of one file inside, once unpacked. Product databases are the large ones."""
+"""Maximum bytes of one file inside, once unpacked. Product databases are the large ones."""
 LARGEST_INNER = 64 << 20
-"""Bytes of the protected archive inside, which is held in memory."""
+"""Maximum bytes of the protected archive inside, which is held in memory."""
 RATIO = 400
-"""Unpacked to packed. XML of ETS reaches some 60; deflate cannot pass 1,032."""
+"""Maximum ratio of unpacked to packed size. XML of ETS reaches some 60; deflate cannot pass 1,032."""
 MOST_MEMBERS = 50_000
 LARGEST_DIRECTORY = 16 << 20
-"""Bytes of the list of members, which is held in memory."""
+"""Maximum bytes of the list of members, which is held in memory."""
 CHUNK = 1 << 16
 
 _END = b"PK\x05\x06"
@@ -35,7 +35,7 @@ _LOCAL = 30
 
 
 class Archive:
-    """One zip archive. `file` is a path or the octets of an archive within one."""
+    """A zip archive. `file` is a path or the octets of an archive within another one."""
 
     def __init__(self, file: Path | bytes, password: bytes | None = None) -> None:
         """Raises DecodeError `not-a-project` or `too-large`, NotReady when the file cannot be read."""
@@ -66,17 +66,17 @@ class Archive:
         return list(self._members)
 
     def close(self) -> None:
-        """Also closes members that were not read to their end."""
+        """Close the archive, including members that were not read to their end."""
         self._zip.close()
         self._file.close()
 
     def read(self, name: str, largest: int = LARGEST_INNER) -> bytes:
-        """One member whole. Raises DecodeError as `chunks` does."""
+        """Return a whole member. Raises DecodeError as `chunks` does."""
         return b"".join(self.chunks(name, largest))
 
     def chunks(self, name: str, largest: int = LARGEST_MEMBER) -> Iterator[bytes]:
-        """One member, unpacked in pieces. Raises DecodeError with `not-a-project` (no such member), `too-large`,
-        `bomb`, `wrong-password`, `zip-encryption` or `zip-damaged`."""
+        """Unpack a member in pieces. Raises DecodeError with `not-a-project` (no such member), `too-large`, `bomb`,
+        `wrong-password`, `zip-encryption` or `zip-damaged`."""
         info = self._members.get(name)
         if info is None:
             raise hub.DecodeError("not-a-project", f"there is no {name} inside")
@@ -97,7 +97,7 @@ class Archive:
             with self._zip.open(info, pwd=self._password) as member:
                 while chunk := member.read(CHUNK):
                     yield chunk
-        except RuntimeError as error:  # what zipfile says of a missing or wrong password
+        except RuntimeError as error:  # raised by zipfile for a missing or wrong password
             raise hub.DecodeError("wrong-password", "the password does not open this project") from error
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
             reason = "wrong-password" if info.flag_bits & 1 else "zip-damaged"  # one password in 256 seems to fit
@@ -122,7 +122,7 @@ class Archive:
         yield unpack.flush()
 
     def _raw(self, info: zipfile.ZipInfo) -> bytes:
-        """The packed octets of a member, which `zipfile` does not give."""
+        """Yield the packed octets of a member, which `zipfile` does not give."""
         file = self._file
         file.seek(info.header_offset)
         header = file.read(_LOCAL)
@@ -133,10 +133,10 @@ class Archive:
 
 
 def _bounded(file: BinaryIO) -> None:
-    """Look at the end of the archive before all of its list is read. Raises DecodeError `too-large`."""
+    """Check the end of the archive before its whole list is read. Raises DecodeError `too-large`."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - (1 << 16) - 22))
     tail = file.read()
     at = tail.rfind(_END)
-    if at >= 0 and int.from_bytes(tail[at + 12 : at + 16], "little") > LARGEST_DIRECTORY:  # zip64 says 4 GB here
+    if at >= 0 and int.from_bytes(tail[at + 12 : at + 16], "little") > LARGEST_DIRECTORY:  # zip64 has 4 GB here
         raise hub.DecodeError("too-large", "the list of files inside is too long")

@@ -1,7 +1,7 @@
-"""XML of strangers, read as a stream: no document type, no entities, bounded depth and size. Pure.
+"""Parser for untrusted XML, read as a stream: no document type, no entities, bounded depth and size. Pure.
 
-Extensible Markup Language (XML) 1.0 (Fifth Edition). ETS writes none of what is refused here: a document type
-declaration is what entity expansion ("billion laughs") and external entities need.
+Extensible Markup Language (XML) 1.0 (Fifth Edition). ETS writes nothing that is refused here. A document type
+declaration is required for entity expansion ("billion laughs") and external entities.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hub
 
 DEEPEST = 64
 LONGEST_ATTRIBUTE = 1 << 20
-"""Characters; descriptions in ETS are rich text and can be long."""
+"""Maximum characters; descriptions in ETS are rich text and can be long."""
 
 Start = Callable[[str, dict[str, str]], None]
 End = Callable[[str], None]
@@ -57,5 +57,5 @@ def parse(chunks: Iterable[bytes], start: Start, end: End) -> None:
     except expat.ExpatError as error:
         raise hub.DecodeError("xml-broken", f"line {error.lineno}: {expat.ErrorString(error.code)}") from error
     finally:
-        # the handlers refer to the parser's caller: let go of what it holds
+        # the handlers refer to the parser's caller: break the cycle
         parser.StartElementHandler = parser.EndElementHandler = None

@@ -1,4 +1,4 @@
-"""`0.xml`: the topology, the building and the group addresses of an installation. Events in, tables out. Pure."""
+"""Reads `0.xml`: topology, building and group addresses of an installation. XML events in, tables out. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import hub
 from integrations.knx.project.tables import Device, Function, GroupAddress, Link, Project, Space
 
 MOST = 100_000
-"""Entries of each table; 16 bits of group addresses are 65,535."""
+"""Maximum entries of each table; 16 bits of group addresses are 65,535."""
 
 _ENABLED = {"Enabled": True, "Disabled": False}
 
 
 def short(ref: str) -> str:
-    """`P-0242-0_GA-12` → `GA-12`; references within a file leave the prefix out already."""
+    """Shorten `P-0242-0_GA-12` to `GA-12`; references within a file have no prefix already."""
     return ref.rpartition("_")[2]
 
 
@@ -60,7 +60,7 @@ class Installation:
                 self._function = None
 
     def finish(self) -> None:
-        """Once the file has ended: what is mounted where stands before or after the devices."""
+        """Resolve references at the end of the file: rooms may come before or after their devices."""
         for device, space in self._mounted.items():
             if device in self.project.devices:
                 self.project.devices[device].space = space
@@ -106,7 +106,8 @@ class Installation:
         self._connect(attributes, first=False)
 
     def _connect(self, attributes: dict[str, str], *, first: bool) -> None:
-        """In older schemas links are elements of their own. An object that only receives has no `Send`."""
+        """Add a link of an older schema, where links are elements of their own. An object that only receives has no
+        `Send`."""
         group = short(attributes.get("GroupAddressRefId", ""))
         if self._link is not None and group:
             others = tuple(g for g in self._link.groups if g != group)

@@ -1,7 +1,7 @@
-"""The product database inside a project: names of products, and what their communication objects are. Pure.
+"""Reads the product database inside a project: names of products and their communication objects. Pure.
 
 `M-xxxx/Hardware.xml` names products and which application program each runs; `M-xxxx/M-xxxx_A-….xml` lists the
-communication objects of a program, whose datapoint types and flags an installation only says where it changed them.
+communication objects of a program, whose datapoint types and flags an installation repeats only where it changed them.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ _MODULE = re.compile(r"_M-[0-9]+_MI-[0-9]+")
 
 
 def local(ref: str) -> str:
-    """`M-0083_A-0019-13-D1A4_O-12_R-45` → `O-12_R-45`; an object of a module loses which instance of it it is."""
+    """Shorten `M-0083_A-0019-13-D1A4_O-12_R-45` to `O-12_R-45`; for an object of a module, the module's instance is
+    dropped too."""
     return _MODULE.sub("", _PROGRAM.sub("", ref, count=1))
 
 
 @dataclass(slots=True)
 class Hardware:
-    """`products`: id → its text; `programs`: hardware-to-program id → application program id."""
+    """Products by id. `products`: id → its text; `programs`: hardware-to-program id → application program id."""
 
     products: dict[str, str] = field(default_factory=dict)
     programs: dict[str, str] = field(default_factory=dict)
@@ -48,7 +49,7 @@ class Hardware:
 
 @dataclass(slots=True)
 class ComObject:
-    """None and "": not said here, but by the object that this one refines (`base`)."""
+    """A communication object. None and "": given by the object that this one refines (`base`)."""
 
     dpt: str = ""
     sends: bool | None = None
@@ -58,7 +59,7 @@ class ComObject:
 
 @dataclass(slots=True)
 class Program:
-    """The communication objects of one application program that somebody uses. `wanted`: their local references."""
+    """The communication objects of one application program that are in use. `wanted`: their local references."""
 
     wanted: set[str]
     objects: dict[str, ComObject] = field(default_factory=dict)
@@ -73,10 +74,10 @@ class Program:
             raise hub.DecodeError("too-large", f"more than {MOST_OBJECTS} communication objects")
 
     def end(self, name: str) -> None:
-        """Nothing is told by the end of an element."""
+        """Ignore the end of an element."""
 
     def get(self, ref: str) -> ComObject:
-        """What is known of an object by its local reference."""
+        """Return an object by its local reference, with the values that it refines."""
         refined = self.refs.get(ref, ComObject())
         base = self.objects.get(refined.base) or self.objects.get(ref.rpartition("_R-")[0]) or ComObject()
         return ComObject(

@@ -1,4 +1,4 @@
-"""A .knxproj file → a project."""
+"""Reads a .knxproj file into a project."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ _LEVELS = {"ThreeLevel": 3, "TwoLevel": 2, "Free": 1}
 
 
 def read(file: Path, password: str = "", *, databases: bool = True) -> Project:
-    """Raises DecodeError (the reason as a slug, the text with the remedy) or NotReady when the file cannot be read.
-    Blocking. Without `databases` only what the installation itself says is read, which is much quicker."""
+    """Read a project. Blocking.
+
+    Raises DecodeError (the reason as a slug, the text with the remedy) or NotReady when the file cannot be read.
+    Without `databases` only the installation's own data are read, which is much quicker."""
     with closing(Archive(file)) as outer:
         project = Project()
         project.schema = _schema(outer)
@@ -53,7 +55,7 @@ def _schema(outer: Archive) -> int:
     try:
         hardened.parse([first], start, lambda name: None)
     except hub.DecodeError as error:
-        if not found or error.reason != "xml-broken":  # it is cut off after its first chunk, on purpose
+        if not found or error.reason != "xml-broken":  # broken XML is expected: only its first chunk is read
             raise
     match = NAMESPACE.fullmatch(found[0])
     if match is None or not OLDEST <= int(match[1]) <= NEWEST:
@@ -62,7 +64,7 @@ def _schema(outer: Archive) -> int:
 
 
 def _project_id(outer: Archive) -> str:
-    """A file with several projects is read for its first."""
+    """Return the id of the project; of several, the first."""
     names = sorted({m[1] for n in outer.names() if (m := re.fullmatch(r"(P-[0-9A-F]{4})(?:/.*|\.zip|\.signature)", n))})
     if not names:
         raise hub.DecodeError("not-a-project", "there is no project inside: is it a product database (.knxprod)?")
@@ -70,7 +72,8 @@ def _project_id(outer: Archive) -> str:
 
 
 def _inner(outer: Archive, name: str, password: str, schema: int) -> tuple[Archive, str]:
-    """Where the project's own files are: in the archive, or in one within it when they are protected."""
+    """Return the archive and prefix of the project's own files: a protected project has an archive within the
+    archive."""
     if f"{name}.zip" not in outer.names():
         return outer, f"{name}/"
     if not password:
@@ -87,7 +90,7 @@ def _information(inner: Archive, prefix: str, project: Project) -> None:
             project.name = attributes.get("Name", "")
             project.levels = _LEVELS.get(attributes.get("GroupAddressStyle", ""), 3)
 
-    for file in ("project.xml", "Project.xml"):  # ETS 4 writes it large
+    for file in ("project.xml", "Project.xml"):  # ETS 4 writes it with a capital
         if f"{prefix}{file}" in inner.names():
             hardened.parse(inner.chunks(f"{prefix}{file}"), start, lambda name: None)
             return
@@ -133,7 +136,7 @@ def _hardware(outer: Archive, maker: str) -> Hardware:
 
 
 def _complete(outer: Archive, name: str, links: list[Link]) -> None:
-    """What the installation left to the product database."""
+    """Add the values that the installation leaves to the product database."""
     if (file := f"{_maker(name)}/{name}.xml") not in outer.names():
         return
     program = Program({local(link.ref) for link in links})

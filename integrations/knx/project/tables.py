@@ -1,4 +1,4 @@
-"""What a project holds, as plain data. Ids are ETS's own, without the project's prefix (`GA-12`, `DI-3`)."""
+"""The data of a project, as plain tables. Ids are ETS's own, without the project's prefix (`GA-12`, `DI-3`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class GroupAddress:
-    """`dpt` as ETS writes it (`DPST-9-1`), "" when it has none; `ranges` are the names of its main and middle group."""
+    """A group address. `dpt` as ETS writes it (`DPST-9-1`), "" when it has none; `ranges` are the names of its main and
+    middle group."""
 
     id: str
     address: int
@@ -20,8 +21,8 @@ class GroupAddress:
 
 @dataclass(slots=True)
 class Link:
-    """A communication object of a device and the group addresses it is linked to, the sending one first. `sends` is its
-    transmit flag, `reads` its read flag; None where only the product database says it."""
+    """A communication object of a device and the group addresses linked to it, the sending one first. `sends` is its
+    transmit flag, `reads` its read flag; None where only the product database has it."""
 
     device: str
     ref: str
@@ -34,8 +35,8 @@ class Link:
 
 @dataclass(slots=True)
 class Device:
-    """`address` is individual, 16 bits, None while ETS has given it none. `product` and `program` are ids in the
-    product database, `space` where it is mounted."""
+    """A device. `address`: individual address, 16 bits, None while ETS has assigned none. `product` and `program` are
+    ids in the product database, `space` where it is mounted."""
 
     id: str
     address: int | None = None
@@ -70,7 +71,7 @@ class Function:
 
 @dataclass(slots=True)
 class Project:
-    """`schema` is the version in the XML namespace; `levels` how group addresses are written."""
+    """A project. `schema` is the version in the XML namespace; `levels` the style of group addresses."""
 
     name: str = ""
     schema: int = 0

@@ -20,7 +20,7 @@ from integrations.knx.sim.building import DEVICES, Building
 from integrations.knx.sim.server import Peer, Server, split
 
 MOST_WAITING = 1 << 16
-"""Octets of a TCP connection that are no whole frame yet."""
+"""Maximum octets of an incomplete frame on a TCP connection."""
 
 
 class Sim:

@@ -11,7 +11,7 @@ from integrations.knx import addresses, decode
 
 ROOM, ACTUATOR, METER = 0x110A, 0x1114, 0x111E  # 1.1.10, 1.1.20, 1.1.30
 SPEED = 10.0
-"""Per cent a second that the blind moves."""
+"""Speed of the blind in per cent a second."""
 
 DEVICES: dict[str, dict[str, Any]] = {
     "knx:1.1.10": {
@@ -44,7 +44,7 @@ _RESPONSE, _WRITE = 0x40, 0x80
 
 
 def float16(value: float) -> bytes:
-    """Datapoint types 9.xxx: sign, four bits of exponent, eleven of mantissa, hundredths."""
+    """Encode datapoint types 9.xxx: sign, four bits of exponent, eleven of mantissa, hundredths."""
     exponent, mantissa = 0, round(value * 100)
     while not -2048 <= mantissa <= 2047:
         exponent += 1
@@ -53,7 +53,7 @@ def float16(value: float) -> bytes:
 
 
 def telegram(source: int, address: str, service: int, value: int | bytes | None = None) -> bytes:
-    """L_Data.ind with low priority and six hops left."""
+    """Encode L_Data.ind with low priority and six hops left."""
     small = value if isinstance(value, int) else 0
     apdu = bytes((0, service | small)) + (value if isinstance(value, bytes) else b"")
     head = bytes((0x29, 0, 0xBC, 0xE0)) + source.to_bytes(2, "big") + addresses.group(address).to_bytes(2, "big")
@@ -61,12 +61,12 @@ def telegram(source: int, address: str, service: int, value: int | bytes | None 
 
 
 class Building:
-    """`now` gives seconds since it was built."""
+    """The simulated building. `now` returns seconds since it was built."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._on = False
-        self._blind = (0.0, 0.0, 0.0)  # when it began to move, from where, to where (per cent)
+        self._blind = (0.0, 0.0, 0.0)  # start of its movement, from, to (per cent)
 
     def position(self) -> float:
         began, start, goal = self._blind
@@ -74,7 +74,7 @@ class Building:
         return start + math.copysign(way, goal - start)
 
     def value(self, address: str) -> tuple[int, int | bytes] | None:
-        """Whose group address it is and what stands there now."""
+        """Return the sender and the present value of a group address."""
         t = self._now()
         match address:
             case "1/0/1":
@@ -96,11 +96,11 @@ class Building:
         return None
 
     def speaks(self) -> list[bytes]:
-        """What is sent without a question: all of the room's, nothing of the meter's."""
+        """Return the telegrams sent without a request: all of the room's, none of the meter's."""
         return [self._said(address, _WRITE) for address in ("1/0/1", "1/0/2", "1/0/3", "1/0/4")]
 
     def hear(self, cemi: bytes) -> list[bytes]:
-        """What a telegram makes the devices say."""
+        """Return the telegrams that the devices send in answer."""
         said = decode.cemi(cemi)
         if not said.group:
             return []

@@ -1,7 +1,7 @@
 """A KNXnet/IP server with tunnels: frames in, frames out. No I/O.
 
 KNX Standard v2.1, 03_08_02 Core (search, description, connections) and 03_08_04 Tunnelling (link layer, over UDP and,
-from version 2, TCP). Written for the simulator: it trusts what it is sent no more than it must to answer it.
+from version 2, TCP). Written for the simulator: it checks only as much of its input as it needs to answer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _UDP, _TCP = 1, 2
 
 
 class Peer(NamedTuple):
-    """Where a frame came from and its answers go: an address over UDP, a connection over TCP."""
+    """Sender of a frame, and destination of the answers: an address over UDP, a connection over TCP."""
 
     key: Any
     tcp: bool = False
@@ -33,7 +33,7 @@ class Peer(NamedTuple):
 
 @dataclass(slots=True)
 class Channel:
-    """One open tunnel."""
+    """An open tunnel."""
 
     peer: Peer
     address: int
@@ -42,7 +42,7 @@ class Channel:
 
 
 Bus = Callable[[bytes], list[bytes]]
-"""What the bus does with a telegram (L_Data.ind): further telegrams that it causes."""
+"""Called with a telegram (L_Data.ind); returns the further telegrams that it causes."""
 
 
 def frame(service: int, body: bytes) -> bytes:
@@ -50,7 +50,7 @@ def frame(service: int, body: bytes) -> bytes:
 
 
 def split(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Whole frames at the beginning of `data`: service and body. What is left over is the caller's."""
+    """Split `data` into whole frames, each a service and a body, and the rest."""
     while len(data) >= 6:
         size, version, service, total = _HEADER.unpack_from(data)
         if size != 6 or version != 0x10 or total < 6 or len(data) < total:
@@ -60,7 +60,7 @@ def split(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class Server:
-    """`host` and `port` are what it says of itself; `tcp` whether it offers tunnels over TCP."""
+    """The server. `host` and `port`: the address it announces; `tcp`: whether it offers tunnels over TCP."""
 
     def __init__(
         self, bus: Bus, host: str, port: int, *, tunnels: int = 4, tcp: bool = True, name: str = "ilot sim"
@@ -74,18 +74,18 @@ class Server:
         self.channels: dict[int, Channel] = {}
 
     def receive(self, service: int, body: bytes, peer: Peer) -> list[tuple[Peer, bytes]]:
-        """What to send, and to whom, because of one frame. A frame that is none is left without answer."""
+        """Return the frames to send, with their recipients, in answer to one frame. Invalid frames get no answer."""
         try:
             return self._answer(service, body, peer)
         except (IndexError, struct.error):
             return []
 
     def gone(self, peer: Peer) -> None:
-        """A connection has ended, and its tunnels with it."""
+        """Close the tunnels of a connection that has ended."""
         self.channels = {number: c for number, c in self.channels.items() if c.peer != peer}
 
     def spread(self, cemi: bytes, but: int | None = None) -> list[tuple[Peer, bytes]]:
-        """A telegram of the bus to every tunnel, except the one it came from; and what it makes the bus say."""
+        """Send a telegram to every tunnel except its source, and to the bus; return the answers."""
         out = [self._tunnelled(n, c, cemi) for n, c in self.channels.items() if n != but]
         for more in self._bus(cemi):
             out += self.spread(more)
@@ -134,7 +134,7 @@ class Server:
         return device + bytes((6, 2, 2, core, 4, tunnelling))
 
     def _slots(self) -> bytes:
-        """Which tunnels there are: usable, authorised, free."""
+        """Return the state of the tunnels: usable, authorised, free."""
         slots = b"".join(
             (self.address + n).to_bytes(2, "big") + (b"\xff\xfe" if n in self.channels else b"\xff\xff")
             for n in range(1, self._tunnels + 1)
@@ -165,7 +165,7 @@ class Server:
             if sequence not in (channel.received, channel.received - 1 & 0xFF):
                 return []
             out.append((channel.peer, frame(TUNNEL_ACK, bytes((4, number, sequence, NO_ERROR)))))
-            if sequence != channel.received:  # repeated: acknowledged again, done once
+            if sequence != channel.received:  # repeated: acknowledge again, execute once
                 return out
         channel.received = channel.received + 1 & 0xFF
         if not cemi or cemi[0] != REQ:
