@@ -57,7 +57,7 @@ class Watch:
 
     def stands_s(self, device: Device) -> float | None:
         """Seconds for which one reading of a device stands: as its pack says how often it speaks."""
-        return self.watching.covers(device.id, self.watching.usual(device))
+        return self.watching.validity_s(device.id, self.watching.pack_period(device))
 
     def compile(self, ground: BaseServices, path: Path) -> None:
         """The rules of the configuration are watched from now on; those that stay remember what they saw."""
@@ -66,7 +66,7 @@ class Watch:
         former = watching.rules
         self.duty.programmes = _duties(ground)
         compiled = compile_rules(ground.loaded.config)
-        before = watching.held(compiled) if former is None else []
+        before = watching.restored_holders(compiled) if former is None else []
         rules = Rules(
             compiled,
             place=path.places.get,
@@ -76,7 +76,7 @@ class Watch:
             now=clock.now,
             monotonic=clock.monotonic,
             fired=watching.fired,
-            open=[*watching.book.held(), *before],
+            open=[*watching.book.open_keys(), *before],
             on_duty=lambda device: self.duty.of(device, clock.now()),
             zone_name=lambda zone: zones[zone].name if zone in zones else "",
         )
@@ -100,7 +100,7 @@ class Watch:
         )
         self.notifiers.put(queue)
         book.listeners.append(queue.offer)  # before the store is asked: what changes meanwhile is not in its answer
-        known = await once_the_disk_works(lambda: book.these(queue.remembered), ground.clock.sleep)
+        known = await once_the_disk_works(lambda: book.find_all(queue.remembered), ground.clock.sleep)
         queue.recall([*known, *book.open])
         field.plugins.notify(notifier, lambda _, ready: queue.start(ready))
 
@@ -116,8 +116,12 @@ async def build_watch(ground: BaseServices, path: Path, field: Field) -> Watch:
     clock = ground.clock
     book = AlertService(ground.store, ground.buffer, clock)
     watching = AlertEngine(ground.store, book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)
-    commanding = watching.commanding
-    commanding.device, commanding.place, commanding.today = path.devices.get, path.places.get, path.devices.today
+    rule_commands = watching.rule_commands
+    rule_commands.device, rule_commands.place, rule_commands.today = (
+        path.devices.get,
+        path.places.get,
+        path.devices.today,
+    )
     await once_the_disk_works(book.load, clock.sleep)
     await once_the_disk_works(watching.load, clock.sleep)
     duty = ExpectedPresence(path.devices.line_of)

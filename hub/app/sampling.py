@@ -69,7 +69,7 @@ class HubSamplingActions:
 
     def pending_command(self, one: Raised, period_s: float) -> str:
         values = _values(one, period_s)
-        found = [r for r in self._desk.waiting_for(one.devices[0], one.downlink) if r.values == values]
+        found = [r for r in self._desk.pending_for(one.devices[0], one.downlink) if r.values == values]
         if not found:
             return ""
         self._records[found[-1].id] = found[-1]
@@ -177,7 +177,7 @@ def build_sampling(ground: BaseServices, path: Path, field: Field, watch: Watch)
         longest_s=longest_s,
     )
     expecting = sampling.expecting
-    watch.watching.expected, watch.watching.covers = expecting.silence, expecting.coverage
+    watch.watching.expected_period, watch.watching.validity_s = expecting.silence, expecting.coverage
     field.radio.expected = expecting.silence
     path.guard.raised = expecting.burst
     return sampling

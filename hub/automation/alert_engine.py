@@ -61,15 +61,15 @@ class AlertEngine:
         self.book = book
         self._clock, self._counts, self._packs, self._devices = clock, counts, packs, devices
         self._waiting: deque[Fired] = deque()
-        self._late: dict[tuple[str, str], Fired] = {}  # (rule, key) → its last event, once the queue is full
-        self._came = asyncio.Event()
+        self._overflow: dict[tuple[str, str], Fired] = {}  # (rule, key) → its last event, once the queue is full
+        self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
-        self.commanding = RuleCommands(store, book, desk, clock, counts)
+        self.rule_commands = RuleCommands(store, book, desk, clock, counts)
         self._periods: dict[str, float | None] = {}  # by pack
-        self.expected: Callable[[str, float | None], float | None] = lambda device, usual: usual
+        self.expected_period: Callable[[str, float | None], float | None] = lambda device, usual: usual
         """(device, period of its pack) → the period expected now, in seconds."""
 
-        self.covers: Callable[[str, float | None], float | None] = lambda device, usual: usual
+        self.validity_s: Callable[[str, float | None], float | None] = lambda device, usual: usual
         """(device, period of its pack) → seconds for which one reading is valid."""
 
     async def load(self) -> None:
@@ -77,66 +77,66 @@ class AlertEngine:
 
         Raises DiskRefuses, StorageError.
         """
-        await self.commanding.load()
+        await self.rule_commands.load()
 
-    def held(self, rules: Iterable[Rule]) -> list[Holder]:
+    def restored_holders(self, rules: Iterable[Rule]) -> list[Holder]:
         """Return the holders among `rules` that held a metric in the last run and still command the same one."""
-        return self.commanding.held(rules)
+        return self.rule_commands.restored_holders(rules)
 
     def fired(self, fired: Fired) -> None:
         """Queue a fired rule. Called from the path of a reading: never waits, never fails."""
-        if self._late or len(self._waiting) >= QUEUE_LIMIT:
-            if self._late.pop((fired.rule.name, fired.where.key), None) is not None:
+        if self._overflow or len(self._waiting) >= QUEUE_LIMIT:
+            if self._overflow.pop((fired.rule.name, fired.where.key), None) is not None:
                 self._counts.add("rules-overrun", fired.rule.name)
-            self._late[fired.rule.name, fired.where.key] = fired
+            self._overflow[fired.rule.name, fired.where.key] = fired
         else:
             self._waiting.append(fired)
-        self._came.set()
+        self._wake.set()
 
-    def usual(self, device: Device) -> float | None:
+    def pack_period(self, device: Device) -> float | None:
         """Return the reporting period that the device's pack states, in seconds, or None."""
         return self._periods.get(device.pack)
 
     def period(self, device: Device) -> float | None:
         """Return the reporting period expected now, in seconds, or None."""
-        return self.expected(device.id, self.usual(device))
+        return self.expected_period(device.id, self.pack_period(device))
 
     async def run(self) -> None:
         """Process fired rules, and tick about once a second."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tick())
             while True:
-                await self._came.wait()
-                self._came.clear()
+                await self._wake.wait()
+                self._wake.clear()
                 await self.settle()
 
     async def settle(self) -> None:
         """Process all queued events in order, so that an end never overtakes its beginning."""
         async with self._turn:
-            while self._waiting or self._late:
-                fired = self._waiting.popleft() if self._waiting else self._late.pop(next(iter(self._late)))
+            while self._waiting or self._overflow:
+                fired = self._waiting.popleft() if self._waiting else self._overflow.pop(next(iter(self._overflow)))
                 try:
                     await self._act(fired)
                 except Exception:  # one failing rule must not stop the others
                     _log.exception("what follows from rule %s failed", fired.rule.name)
                     self._counts.add("rule-failed", fired.rule.name)
-        await self.book.tell()
+        await self.book.flush()
 
     async def turn(self) -> None:
         """Process one tick of the clock."""
         if self.rules is not None:
             await self._sweep(self.rules)
             async with self._turn:
-                self.commanding.follow(self.rules)
-                await self.commanding.sweep(self._devices())
+                self.rule_commands.reconfigure(self.rules)
+                await self.rule_commands.sweep(self._devices())
             if self.rules.absence.rules:
                 await self._ask_periods()
             self.rules.tick()
         await self.settle()
         await self.book.tick()
         async with self._turn:
-            await self.commanding.command()
-            await self.commanding.keep()
+            await self.rule_commands.command()
+            await self.rule_commands.keep()
 
     async def _tick(self) -> None:
         while True:
@@ -149,20 +149,20 @@ class AlertEngine:
     async def _act(self, fired: Fired) -> None:
         rule, where = fired.rule, fired.where
         if rule.action is not None:
-            self.commanding.want(rule, rule.action, fired)
+            self.rule_commands.apply_fired(rule, rule.action, fired)
         if rule.alert:  # first: a store that refuses the command must not delay the alert
-            noting = None if rule.action is None else self.commanding.noting()
+            meta = None if rule.action is None else self.rule_commands.meta()
             if fired.on:
-                await self.book.raise_(alert_of(fired), noting=noting)
+                await self.book.raise_(alert_of(fired), meta=meta)
             else:
-                await self.book.clear(rule.name, where.key, f"rule:{rule.name}", noting=noting)
+                await self.book.clear(rule.name, where.key, f"rule:{rule.name}", meta=meta)
         if rule.action is not None:
-            await self.commanding.command()
-            await self.commanding.keep()
+            await self.rule_commands.command()
+            await self.rule_commands.keep()
 
     async def _sweep(self, rules: Rules) -> None:
         """Clear alerts of rules that were removed from the configuration or no longer alert; nothing else would."""
-        known = rules.telling | self.book.owners
+        known = rules.alerting | self.book.owners
         for alert in [alert for alert in self.book.open if alert.rule not in known]:
             await self.book.clear(alert.rule, alert.key, "hub")
 
@@ -178,7 +178,7 @@ class AlertEngine:
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
         rules = self.rules.complaints() if self.rules is not None else []
-        return [*rules, *self.commanding.complaints(), *self.book.complaints()]
+        return [*rules, *self.rule_commands.complaints(), *self.book.complaints()]
 
     def calls(self) -> dict[str, Any]:
         """Return the handlers of the control socket.
@@ -219,7 +219,7 @@ class AlertEngine:
     async def _person(self, arguments: dict[str, Any], state: str, until: float | None = None) -> dict[str, Any]:
         by, why = str(arguments.get("by", "")) or "?", str(arguments.get("why", ""))
         alert = await self.book.act(str(arguments.get("id", "")), state, by, why, until)
-        await self.book.tell()
+        await self.book.flush()
         return alert_json(alert)
 
     async def _ask_periods(self) -> None:

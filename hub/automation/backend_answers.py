@@ -118,4 +118,4 @@ class BackendAnswers:
                     await self._book.act(act.alert, act.state, f"backend:{by}", why, act.until)
                 except NoSuchAlert:
                     continue  # raised by a former state of this hub
-        await self._book.tell()
+        await self._book.flush()

@@ -53,17 +53,19 @@ _log = logging.getLogger("hub.rules")
 class RuleCommands:
     """The commands of all rules. Call `load` before the rules are built."""
 
-    def __init__(self, store: Store, book: AlertService, desk: CommandService, clock: Clock, counts: Counts) -> None:
-        self._store, self._book, self._desk, self._clock, self._counts = store, book, desk, clock, counts
+    def __init__(
+        self, store: Store, alerts: AlertService, commands: CommandService, clock: Clock, counts: Counts
+    ) -> None:
+        self._store, self._alerts, self._commands, self._clock, self._counts = store, alerts, commands, clock, counts
         self._holds = Holds()
-        self._kept = self._holds.image()  # the snapshot in the store, as far as known
+        self._stored = self._holds.snapshot()  # the snapshot in the store, as far as known
         self._unwritten = ""  # why the store could not write it
         self._rules: Rules | None = None
-        self._stops = desk.stops
-        self._soon: dict[Target, float] = {}  # refused as too soon: the monotonic second to give it again
+        self._stops = commands.stops
+        self._retry_at: dict[Target, float] = {}  # refused as too soon: the monotonic second to give it again
         self._pause: dict[Target, tuple[object, float]] = {}  # the value that failed, and until when to wait
-        self._waits: dict[Target, tuple[WriteIntent, str]] = {}  # refused while nothing may be written, and why
-        self._left: dict[Target, WriteIntent] = {}  # refused otherwise
+        self._blocked: dict[Target, tuple[WriteIntent, str]] = {}  # refused while nothing may be written, and why
+        self._refused_intents: dict[Target, WriteIntent] = {}  # refused otherwise
         self._refused: dict[str, str] = {}  # rule → why its command was not given
         self._failed: dict[Target, tuple[str, int, str]] = {}  # rule, how often it came to nothing, and why
         self.device: Callable[[str], Device | None] = lambda name: None
@@ -72,8 +74,8 @@ class RuleCommands:
         """Maps a configured device id to the device now in its place: the configuration may still name a replaced
         one."""
 
-        self._stood: dict[str, str] = {}
-        book.owners.add(RULE)
+        self._current_device: dict[str, str] = {}
+        alerts.owners.add(RULE)
 
     async def load(self) -> None:
         """Load the holds of the last run. Call after the command service has loaded.
@@ -84,20 +86,20 @@ class RuleCommands:
         if image is None:
             return
         try:
-            self._holds, self._kept = Holds.recall(image), image
+            self._holds, self._stored = Holds.restore(image), image
         except msgspec.MsgspecError:  # written by a later version: start all the same
             _log.error("which rules held what cannot be read: look at the lamps and valves that rules switch")
         for target in self._holds.targets():
             # a killed hub may have withdrawn superseded commands without recording it
             words = self._by_rules(target)
             for record in words[:-1]:
-                self._desk.withdraw(record.id, f"rule {words[-1].by.removeprefix('rule:')} has another word by now")
+                self._commands.withdraw(record.id, f"rule {words[-1].by.removeprefix('rule:')} has another word by now")
 
     def _by_rules(self, target: Target) -> list[Record]:
         """Return pending commands of rules for this target, oldest first."""
-        return [one for one in self._desk.waiting_for(*self._there(target)) if one.by.startswith("rule:")]
+        return [one for one in self._commands.pending_for(*self._current_target(target)) if one.by.startswith("rule:")]
 
-    def held(self, rules: Iterable[Rule]) -> list[Holder]:
+    def restored_holders(self, rules: Iterable[Rule]) -> list[Holder]:
         """Return the holders among `rules` that held a metric in the last run and still command the same one."""
         actions = {rule.name: rule.action for rule in rules}
         found = []
@@ -107,7 +109,7 @@ class RuleCommands:
                 found.append((name, key))
         return found
 
-    def follow(self, rules: Rules) -> None:
+    def reconfigure(self, rules: Rules) -> None:
         """Apply a new configuration to the holds.
 
         A rule that was removed, or commands another metric, releases its hold: no end would ever fire for it. Changed
@@ -116,96 +118,100 @@ class RuleCommands:
         fresh = rules is not self._rules
         if fresh:
             self._rules = rules
-            self._left.clear()
+            self._refused_intents.clear()
             self._refused = {name: why for name, why in self._refused.items() if rules.of(name) is not None}
         self._holds.sweep(lambda holder, target: rules.holds(*holder, target))
         for target, holder, hold in list(self._holds.all()):
             action = rules.actions[holder[0]]
             if hold.clear and not action.by_anybody:
-                self._holds.let_go(target, holder)
+                self._holds.release(target, holder)
             else:
                 self._holds.revise(target, holder, Hold(action.value, action.otherwise, hold.clear))
-        for holder, action, trust in rules.standing() if fresh else ():
+        for holder, action, trust in rules.active() if fresh else ():
             if not self._holds.has((action.device, action.metric), holder):
-                self._take(holder, action, trust)
+                self._hold(holder, action, trust)
 
     async def sweep(self, devices: Iterable[Device]) -> None:
         """Clear alerts of devices that were removed: once their tries have ended nothing else would."""
-        mine = [alert.key for alert in self._book.open if alert.rule == RULE]
+        mine = [alert.key for alert in self._alerts.open if alert.rule == RULE]
         here = {device.id for device in devices} if mine else set()
         for key in mine:
             device, _, metric = key.rpartition("/")
             if self.today(device) not in here:
-                self._holds.reached((device, metric))
+                self._holds.confirm((device, metric))
                 self._failed.pop((device, metric), None)
-                await self._book.clear(RULE, key, "hub")
+                await self._alerts.clear(RULE, key, "hub")
 
-    def want(self, rule: Rule, action: Action, fired: Fired) -> None:
+    def apply_fired(self, rule: Rule, action: Action, fired: Fired) -> None:
         """Take or release the hold of a fired rule on its metric."""
         target, holder = (action.device, action.metric), (rule.name, fired.where.key)
-        self._left.pop(target, None)
+        self._refused_intents.pop(target, None)
         if fired.on:
-            self._take(holder, action, fired.trust)
+            self._hold(holder, action, fired.trust)
         else:
-            self._holds.let_go(target, holder)
+            self._holds.release(target, holder)
 
-    def _take(self, holder: Holder, action: Action, trust: TrustClass) -> None:
+    def _hold(self, holder: Holder, action: Action, trust: TrustClass) -> None:
         if trust is TrustClass.C and not action.by_anybody:
-            self._refuse(holder[0], "its reading is of trust class C: `clear_identity: true` would let it command")
+            self._report_refusal(
+                holder[0], "its reading is of trust class C: `clear_identity: true` would let it command"
+            )
         else:
             hold = Hold(action.value, action.otherwise, trust is TrustClass.C)
             self._holds.take((action.device, action.metric), holder, hold)
 
-    def noting(self) -> dict[str, bytes]:
+    def meta(self) -> dict[str, bytes]:
         """Return the keys of `meta` to write in the commit of the alert that belongs to this change."""
-        self._kept = b""  # unknown until the store answers
-        return {KEY: self._holds.image()}
+        self._stored = b""  # unknown until the store answers
+        return {KEY: self._holds.snapshot()}
 
     async def command(self) -> None:
         """Give all commands that are due. Raises DiskRefuses, StorageError."""
-        stopped = self._desk.stopped is not None
-        if stopped or self._stops != self._desk.stops:  # the stop released what this hub had written
-            self._stops, self._holds.stopped = self._desk.stops, True
+        stopped = self._commands.stopped is not None
+        if stopped or self._stops != self._commands.stops:  # the stop released what this hub had written
+            self._stops, self._holds.stopped = self._commands.stops, True
         if self._holds.stopped and not stopped:
             self._holds.stopped = False
-            self._say_again()
-        if not (stopped or self._desk.frozen):
-            self._waits.clear()
+            self._resend()
+        if not (stopped or self._commands.frozen):
+            self._blocked.clear()
         for device in {target[0] for target, _, _ in self._holds.all()}:
-            if self._stood.setdefault(device, self.today(device)) != self.today(device):
-                self._stood[device] = self.today(device)  # the replacement never got what the old device was sent
-                self._say_again(device)
-        for target, wish in self._holds.given():
-            await self._judge(target, wish)
-        for target, wish in self._holds.wishes():
-            if not self._rests(target, wish):
-                await self._give(target, wish)
+            if self._current_device.setdefault(device, self.today(device)) != self.today(device):
+                self._current_device[device] = self.today(
+                    device
+                )  # the replacement never got what the old device was sent
+                self._resend(device)
+        for target, wish in self._holds.in_flight():
+            await self._check_result(target, wish)
+        for target, wish in self._holds.pending():
+            if not self._is_waiting(target, wish):
+                await self._send(target, wish)
 
-    def _say_again(self, device: str = "") -> None:
+    def _resend(self, device: str = "") -> None:
         """Write the held values of one device, or of all, again at once."""
-        self._holds.say_again(device)
+        self._holds.resend(device)
         self._pause = {target: rests for target, rests in self._pause.items() if device not in ("", target[0])}
 
-    def _there(self, target: Target) -> Target:
+    def _current_target(self, target: Target) -> Target:
         """Return the same metric of the device that stands there today."""
         return self.today(target[0]), target[1]
 
-    def _rests(self, target: Target, wish: WriteIntent) -> bool:
+    def _is_waiting(self, target: Target, wish: WriteIntent) -> bool:
         now = self._clock.monotonic()
-        waits, _ = self._waits.get(target, (None, ""))
-        if now < self._soon.get(target, 0.0) or wish in (waits, self._left.get(target)):
+        waits, _ = self._blocked.get(target, (None, ""))
+        if now < self._retry_at.get(target, 0.0) or wish in (waits, self._refused_intents.get(target)):
             return True
         value, until = self._pause.get(target, (None, 0.0))
         return now < until and value == wish[0]
 
-    async def _give(self, target: Target, wish: WriteIntent) -> None:
-        (device, metric), (value, name) = self._there(target), wish
-        before = self._holds.again(target)
+    async def _send(self, target: Target, wish: WriteIntent) -> None:
+        (device, metric), (value, name) = self._current_target(target), wish
+        before = self._holds.order_at_failure(target)
         if before is not None:
-            last = await self._desk.latest(device, metric)
+            last = await self._commands.latest(device, metric)
             if last is not None and not (last.by.startswith("rule:") or last.id == before):
                 # somebody else has written it since: theirs stands
-                await self._over(target, wish)
+                await self._finish(target, wish)
                 return
             self._counts.add("rule-command-again", name)
         order = Order(
@@ -215,70 +221,74 @@ class RuleCommands:
             by=f"rule:{name}",
             role="administrateur",
             why=f"rule {name} {'holds' if self._holds.held(target) else 'is over'}",
-            clear=self._holds.by_clear(target),
+            clear=self._holds.decided_by_clear_identity(target),
             ttl_s=COMMAND_TTL_S,
         )
         former = self._by_rules(target)
-        image = self._holds.image(giving=(target, wish))
+        image = self._holds.snapshot(giving=(target, wish))
         try:
-            await self._desk.order(order, noting={KEY: image})
+            await self._commands.order(order, meta={KEY: image})
         except WriteRefused as refused:
-            await self._no(target, wish, refused)
+            await self._on_refusal(target, wish, refused)
             return
-        self._kept = image
-        self._holds.give(target, wish)
-        if not self._holds.missed(target):
+        self._stored = image
+        self._holds.mark_in_flight(target, wish)
+        if not self._holds.failures(target):
             self._refused.pop(name, None)
         for one in former:
-            self._desk.withdraw(one.id, f"rule {name} has another word by now")
-        self._soon.pop(target, None)
+            self._commands.withdraw(one.id, f"rule {name} has another word by now")
+        self._retry_at.pop(target, None)
         self._pause.pop(target, None)
 
-    async def _no(self, target: Target, wish: WriteIntent, refused: WriteRefused) -> None:
+    async def _on_refusal(self, target: Target, wish: WriteIntent, refused: WriteRefused) -> None:
         """Handle a refusal by the command service."""
         name = wish[1]
         if refused.reason == "too-soon":
-            self._soon[target] = self._clock.monotonic() + refused.wait_s
-        elif self._desk.frozen or self._desk.stopped is not None:
-            if target not in self._waits:
+            self._retry_at[target] = self._clock.monotonic() + refused.wait_s
+        elif self._commands.frozen or self._commands.stopped is not None:
+            if target not in self._blocked:
                 _log.warning("rule %s could not command; `ilot status` says why", name)
-            self._waits[target] = wish, str(refused)
+            self._blocked[target] = wish, str(refused)
         elif refused.reason in TRANSIENT_REFUSALS:
-            await self._miss(target, wish, await self._desk.latest(*self._there(target)), str(refused))
+            await self._on_failure(
+                target, wish, await self._commands.latest(*self._current_target(target)), str(refused)
+            )
         elif refused.reason == "unknown-device":  # the device was removed
-            self._refuse(name, str(refused))
-            await self._over(target, wish)
+            self._report_refusal(name, str(refused))
+            await self._finish(target, wish)
         else:
-            self._refuse(name, str(refused))
-            self._left[target] = wish
+            self._report_refusal(name, str(refused))
+            self._refused_intents[target] = wish
 
-    async def _judge(self, target: Target, wish: WriteIntent) -> None:
+    async def _check_result(self, target: Target, wish: WriteIntent) -> None:
         """Look at the outcome of the command for this intent."""
-        last = await self._desk.latest(*self._there(target))
+        last = await self._commands.latest(*self._current_target(target))
         if last is None or not last.by.startswith("rule:") or last.value != wish[0]:
-            await self._over(target, wish)  # somebody else has written it since
+            await self._finish(target, wish)  # somebody else has written it since
         elif last.state == "done":
-            await self._over(target, wish)
+            await self._finish(target, wish)
             self._refused.pop(wish[1], None)
         elif last.final:
             least = ALERT_AFTER if last.state == "expired" else 0
-            await self._miss(target, wish, last, last.detail or f"it has {last.state}", least)
+            await self._on_failure(target, wish, last, last.detail or f"it has {last.state}", least)
 
-    async def _over(self, target: Target, wish: WriteIntent) -> None:
+    async def _finish(self, target: Target, wish: WriteIntent) -> None:
         """Drop an intent that needs nothing more, and clear its alert."""
-        missed, same = self._holds.missed(target), self._kept == self._holds.image()
+        missed, same = self._holds.failures(target), self._stored == self._holds.snapshot()
         self._holds.drop(target, wish)
-        self._holds.reached(target)
+        self._holds.confirm(target)
         if same and not missed:  # the store still has it in flight, which is harmless: the next run finds it ended
-            self._kept = self._holds.image()
+            self._stored = self._holds.snapshot()
         self._failed.pop(target, None)
         self._pause.pop(target, None)
-        if self._book.of(RULE, _key(target)) is not None:
-            await self._book.clear(RULE, _key(target), "hub")
+        if self._alerts.of(RULE, _key(target)) is not None:
+            await self._alerts.clear(RULE, _key(target), "hub")
 
-    async def _miss(self, target: Target, wish: WriteIntent, last: Record | None, why: str, least: int = 0) -> None:
+    async def _on_failure(
+        self, target: Target, wish: WriteIntent, last: Record | None, why: str, least: int = 0
+    ) -> None:
         """Record a failed try and schedule the next; `last` is the latest command of the metric."""
-        name, count = wish[1], self._holds.miss(target, wish, last.id if last is not None else "", least)
+        name, count = wish[1], self._holds.record_failure(target, wish, last.id if last is not None else "", least)
         if target not in self._failed:
             _log.warning("a command of rule %s came to nothing; `ilot status` says why", name)
         self._failed[target] = name, count, why
@@ -289,12 +299,12 @@ class RuleCommands:
             del self._pause[target]
             self._counts.add("rule-command-given-up", name)
         if count in (ALERT_AFTER, TRIES):
-            await self._book.raise_(self._alert(target, name, count, why))
+            await self._alerts.raise_(self._alert(target, name, count, why))
 
     async def keep(self) -> None:
         """Write the holds to the store if no alert or command did. A refused write is retried on the next turn."""
-        image = self._holds.image()
-        if image == self._kept:
+        image = self._holds.snapshot()
+        if image == self._stored:
             self._unwritten = ""
             return
         try:
@@ -304,19 +314,19 @@ class RuleCommands:
                 _log.warning("which rules hold what is not written down yet: %s", error)
             self._unwritten = str(error)
         else:
-            self._kept, self._unwritten = image, ""
+            self._stored, self._unwritten = image, ""
 
-    def _refuse(self, rule: str, why: str) -> None:
+    def _report_refusal(self, rule: str, why: str) -> None:
         if self._refused.get(rule) != why:
             _log.warning("rule %s could not command; `ilot status` says why", rule)
         self._refused[rule] = why
 
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
-        refused = self._refused | {name: why for (_, name), why in self._waits.values()}
+        refused = self._refused | {name: why for (_, name), why in self._blocked.values()}
         said = [f"rule {name} could not command: {why}" for name, why in refused.items()]
         for target, (name, count, why) in self._failed.items():
-            device, metric = self._there(target)
+            device, metric = self._current_target(target)
             if count < TRIES:
                 said.append(f"rule {name} could not command {metric} of {device}, tried {count} times: {why}")
             else:
@@ -332,7 +342,7 @@ class RuleCommands:
 
         It omits the value read and whether the rule began or ended: both may be personal data.
         """
-        (there, metric), known = self._there(target), METRICS.get(target[1])
+        (there, metric), known = self._current_target(target), METRICS.get(target[1])
         device = self.device(there)
         place = self.place(device.place) if device is not None else None
         rule = self._rules.of(name) if self._rules is not None else None

@@ -160,9 +160,9 @@ class Pipeline:
             shape = plan.shape(tuple(report.values))
 
         # rules: they see raw values, in RAM only, also those that may not be kept
-        tap = shape.tap
-        if tap is not None and not past:
-            tap.rules.see(tap, report, plan.trust(proof))
+        binding = shape.binding
+        if binding is not None and not past:
+            binding.rules.evaluate(binding, report, plan.trust(proof))
 
         # privacy
         veil = shape.veil

@@ -36,11 +36,11 @@ MOST_COMBINATIONS = 32
 
 class ShapePlan(ValueCheck):
     """Plan for one set of metrics of a device. `keep` is None when every value is kept unchanged; `rules` is None when
-    every kept value goes further, else it has a strategy per column, None for columns that always do. `tap` binds the
+    every kept value goes further, else it has a strategy per column, None for columns that always do. `binding` binds the
     automation rules that look at it, None where none does; `veil` is the privacy filter, None where it does nothing;
     `withheld` counts what is left out, by reason."""
 
-    __slots__ = ("keep", "rules", "shape", "slot", "tap", "unknown", "veil", "withheld")
+    __slots__ = ("keep", "rules", "shape", "slot", "binding", "unknown", "veil", "withheld")
 
     def __init__(
         self,
@@ -51,13 +51,13 @@ class ShapePlan(ValueCheck):
         withheld: tuple[tuple[str, int], ...],
         unknown: tuple[str, ...],
         rules: tuple[ResolvedStrategy | None, ...] | None,
-        tap: RuleBinding | None,
+        binding: RuleBinding | None,
         veil: ReportFilter | None,
     ) -> None:
         super().__init__(judged)
         self.shape = shape
         self.veil = veil
-        self.tap = tap
+        self.binding = binding
         self.slot = slot
         self.keep = keep
         self.withheld = withheld
@@ -261,6 +261,6 @@ class Planner:
             tuple(Counter(one.why or "gathered" for one in known if not one.keep).items()),
             tuple(key for key in keys if key not in plan.metrics),
             rules if any(rules) else None,
-            None if self._rules is None else self._rules.tap(plan.device, plan.metrics, keys),
+            None if self._rules is None else self._rules.bind(plan.device, plan.metrics, keys),
             self._privacy.veil(known, plan.subject),
         )

@@ -187,9 +187,9 @@ class NotifierQueue:
         now = self._clock.now()
         ready = []
         for alert in list(self._owed.values()):
-            told = alert.id in self._told
-            passed = alert.id in self._kept_back or alert.id in self._done
-            verdict = notification_decision(self._policy, alert, now, told=told, passed=passed)
+            sent = alert.id in self._told
+            held_back = alert.id in self._kept_back or alert.id in self._done
+            verdict = notification_decision(self._policy, alert, now, sent=sent, held_back=held_back)
             if verdict == NEVER:
                 self._settle(alert.id, alert.n)
             elif verdict == WAIT:

@@ -93,7 +93,7 @@ async def life(path: Path, stream: Stream, disk: Disk, heard: list[str], cut: in
             if not book.open and not heard and not await book.last(1):
                 await book.raise_(NEW)
             step(1)
-            await book.tell()
+            await book.flush()
             step(2)
             await settle(40)
             if stop.is_set():

@@ -34,17 +34,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 EVERYTHING = Policy()
 
 
-def notification_decision(policy: Policy, alert: Alert, now: float, *, told: bool, passed: bool) -> str:
+def notification_decision(policy: Policy, alert: Alert, now: float, *, sent: bool, held_back: bool) -> str:
     """Return TELL, WAIT or NEVER for the present state of an alert.
 
-    `told`: an earlier change of this alert was sent here; `passed`: an earlier change was held back here.
+    `sent`: an earlier change of this alert was sent here; `held_back`: an earlier change was held back here.
     """
     weight = SEVERITIES.index(alert.severity)
     if weight < SEVERITIES.index(policy.least) or (policy.zones and alert.zone not in policy.zones):
         return NEVER
-    if not told and (passed or policy.when == ESCALATED) and alert.state not in (RAISED, ESCALATED):
+    if not sent and (held_back or policy.when == ESCALATED) and alert.state not in (RAISED, ESCALATED):
         return NEVER
-    if not told and policy.when == ESCALATED and alert.state != ESCALATED:
+    if not sent and policy.when == ESCALATED and alert.state != ESCALATED:
         return NEVER
     if alert.state not in policy.states:
         return NEVER

@@ -52,7 +52,7 @@ class AlertService:
     """
 
     def __init__(self, store: Store, buffer: Buffer, clock: Clock) -> None:
-        self._memory, self._buffer, self._clock = AlertTable(store), buffer, clock
+        self._table, self._buffer, self._clock = AlertTable(store), buffer, clock
         self.listeners: list[Callable[[Alert], None]] = []
         self.refused = 0
         self.changes = 0
@@ -61,26 +61,26 @@ class AlertService:
         self._keys: dict[tuple[str, str], str] = {}
         self._since: dict[str, float] = {}  # monotonic, so that setting the clock shortens no waiting time
         self._subjects: dict[tuple[str, ...], Subject] = {}
-        self._unkept: dict[str, Alert] = {}  # changed, but refused by the disk
-        self._owed: dict[str, Alert] = {}  # not yet known to be durable in the buffer
+        self._unwritten: dict[str, Alert] = {}  # changed, but refused by the disk
+        self._pending: dict[str, Alert] = {}  # not yet known to be durable in the buffer
         self._appended: dict[str, int] = {}  # id → the `n` last appended to the buffer since the start
         self._lock = asyncio.Lock()
 
     async def load(self) -> None:
         """Load alerts that are open, or whose last change may not be in the buffer. Call before the plugins start."""
-        for alert in await self._memory.open():
-            self._take(alert)
+        for alert in await self._table.open():
+            self._index(alert)
             self._since[alert.id] -= max(0.0, self._clock.now() - alert.changed)
-        for alert in [*self._open.values(), *await self._memory.untold()]:
+        for alert in [*self._open.values(), *await self._table.unsent()]:
             if alert.told < alert.n:
-                self._owed[alert.id] = alert
+                self._pending[alert.id] = alert
 
     @property
     def open(self) -> list[Alert]:
         """Alerts that are not cleared, oldest first."""
         return list(self._open.values())
 
-    def held(self) -> list[tuple[str, str]]:
+    def open_keys(self) -> list[tuple[str, str]]:
         """Return (rule, key) of all alerts that are not cleared."""
         return list(self._keys)
 
@@ -89,10 +89,10 @@ class AlertService:
         name = self._keys.get((rule, key))
         return None if name is None else self._open[name]
 
-    async def raise_(self, alert: Alert, *, noting: Mapping[str, bytes] | None = None) -> Alert | None:
+    async def raise_(self, alert: Alert, *, meta: Mapping[str, bytes] | None = None) -> Alert | None:
         """Raise an alert, or return the one that its rule has open for the same key; None when too many are open.
 
-        `id`, `raised` and `changed` are assigned here. `noting`: keys of `meta` written in the commit of the change.
+        `id`, `raised` and `changed` are assigned here. `meta`: keys of `meta` written in the commit of the change.
         """
         async with self._lock:
             known = self.of(alert.rule, alert.key)
@@ -112,10 +112,10 @@ class AlertService:
                 told=0,
                 story=(Step(1, RAISED, now, alert.by),),
             )
-            await self._change(made, noting=noting)
+            await self._change(made, meta=meta)
             return made
 
-    async def amend(self, name: str, newer: Alert) -> Alert | None:
+    async def update(self, name: str, newer: Alert) -> Alert | None:
         """Replace text, value, severity and evidence of an open alert by those of `newer`; the state stays."""
         async with self._lock:
             known = self._open.get(name)
@@ -136,13 +136,13 @@ class AlertService:
             await self._change(made)
             return made
 
-    async def clear(self, rule: str, key: str, by: str, *, noting: Mapping[str, bytes] | None = None) -> Alert | None:
-        """Clear the open alert of a rule and key. `noting` as in `raise_`."""
+    async def clear(self, rule: str, key: str, by: str, *, meta: Mapping[str, bytes] | None = None) -> Alert | None:
+        """Clear the open alert of a rule and key. `meta` as in `raise_`."""
         async with self._lock:
             known = self.of(rule, key)
             after = None if known is None else transition(known, CLEARED, self._clock.now(), by)
             if after is not None:
-                await self._change(after, noting=noting)
+                await self._change(after, meta=meta)
             return after
 
     async def act(self, name: str, state: str, by: str, why: str = "", until: float | None = None) -> Alert:
@@ -153,7 +153,7 @@ class AlertService:
         async with self._lock:
             alert = self._open.get(name)
             if alert is None:
-                cleared = await self._memory.find(name)
+                cleared = await self._table.find(name)
                 if cleared is None:
                     raise NoSuchAlert(f"no alert {name!r} is known; `ilot alerts` lists them")
                 return cleared
@@ -176,69 +176,67 @@ class AlertService:
                 after = due_transition(alert, now, self._clock.monotonic() - self._since[alert.id])
                 if after is not None:
                     await self._change(after)
-            if self._unkept:
-                await self._keep(list(self._unkept.values()))
-        await self.tell()
+            if self._unwritten:
+                await self._write(list(self._unwritten.values()))
+        await self.flush()
 
-    async def tell(self) -> None:
+    async def flush(self) -> None:
         """Make pending changes durable in the buffer, and mark them as sent."""
-        owed = list(self._owed.values())
-        for alert in owed:
+        pending = list(self._pending.values())
+        for alert in pending:
             self._append(alert)
-        if not owed:
+        if not pending:
             return
         try:
             await self._buffer.flush()
         except StorageError as error:
-            _log.warning("%d changes of alerts are not durable yet: %s", len(owed), error)
+            _log.warning("%d changes of alerts are not durable yet: %s", len(pending), error)
             return
         told = []
-        for alert in owed:
+        for alert in pending:
             if self._open.get(alert.id) is not (alert if alert.open else None):
                 continue  # being changed: this write would overtake the newer one and undo it
-            if self._owed.get(alert.id) is alert and self._appended.get(alert.id) == alert.n:
-                del self._owed[alert.id], self._appended[alert.id]
+            if self._pending.get(alert.id) is alert and self._appended.get(alert.id) == alert.n:
+                del self._pending[alert.id], self._appended[alert.id]
                 told.append(msgspec.structs.replace(alert, told=alert.n))
                 if alert.id in self._open:
                     self._open[alert.id] = told[-1]
         if told:
-            await self._keep(told)
+            await self._write(told)
 
     async def last(self, limit: int, begin: float = 0.0, end: float = inf) -> list[Alert]:
         """Return alerts raised in [begin, end), Unix seconds, newest first, open or not."""
-        return await self._memory.last(limit, begin, end)
+        return await self._table.last(limit, begin, end)
 
-    async def these(self, names: Iterable[str]) -> list[Alert]:
+    async def find_all(self, names: Iterable[str]) -> list[Alert]:
         """Return the known alerts among these ids, open or not, in the order in which they were raised."""
-        return await self._memory.these(names)
+        return await self._table.find_all(names)
 
     async def find(self, name: str) -> Alert:
         """Return one alert, open or not. Raises NoSuchAlert."""
-        found = self._open.get(name) or await self._memory.find(name)
+        found = self._open.get(name) or await self._table.find(name)
         if found is None:
             raise NoSuchAlert(f"no alert {name!r} is known; `ilot alerts` lists them")
         return found
 
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
-        said = [f"{len(self._unkept)} alerts cannot be written to the store"] if self._unkept else []
+        said = [f"{len(self._unwritten)} alerts cannot be written to the store"] if self._unwritten else []
         if self.refused:
             said.append(f"{self.refused} alerts were not raised: {OPEN_LIMIT} are open, clear some")
         return said
 
-    async def _change(
-        self, alert: Alert, *, by_person: bool = False, noting: Mapping[str, bytes] | None = None
-    ) -> None:
+    async def _change(self, alert: Alert, *, by_person: bool = False, meta: Mapping[str, bytes] | None = None) -> None:
         """Apply a change in memory, store and buffer, and call the listeners. The caller holds the lock."""
-        self._take(alert)
+        self._index(alert)
         self.changes += 1
-        await self._keep([alert], by_person=by_person, noting=noting)
-        self._owed[alert.id] = alert
+        await self._write([alert], by_person=by_person, meta=meta)
+        self._pending[alert.id] = alert
         self._append(alert)
         for listener in self.listeners:
             listener(alert)
 
-    def _take(self, alert: Alert) -> None:
+    def _index(self, alert: Alert) -> None:
         if alert.open:
             self._open[alert.id] = alert
             self._keys[alert.rule, alert.key] = alert.id
@@ -248,18 +246,18 @@ class AlertService:
             self._since.pop(alert.id, None)
             self._keys.pop((alert.rule, alert.key), None)
 
-    async def _keep(
-        self, alerts: list[Alert], *, by_person: bool = False, noting: Mapping[str, bytes] | None = None
+    async def _write(
+        self, alerts: list[Alert], *, by_person: bool = False, meta: Mapping[str, bytes] | None = None
     ) -> None:
         try:
-            await self._memory.keep(alerts, by_person=by_person, noting=noting)
+            await self._table.put(alerts, by_person=by_person, meta=meta)
         except (DiskRefuses, StorageError) as error:
-            if not self._unkept:
+            if not self._unwritten:
                 _log.error("alerts cannot be written to the store: %s", error)
-            self._unkept |= {alert.id: alert for alert in alerts}
+            self._unwritten |= {alert.id: alert for alert in alerts}
         else:
             for alert in alerts:
-                self._unkept.pop(alert.id, None)
+                self._unwritten.pop(alert.id, None)
 
     def _append(self, alert: Alert) -> None:
         """Append the alert to the buffer, once per change."""

@@ -31,10 +31,10 @@ class AlertTable:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def keep(
-        self, alerts: Sequence[Alert], *, by_person: bool = False, noting: Mapping[str, bytes] | None = None
+    async def put(
+        self, alerts: Sequence[Alert], *, by_person: bool = False, meta: Mapping[str, bytes] | None = None
     ) -> None:
-        """Insert or replace alerts and drop the oldest cleared ones, in one transaction with the keys `noting` of
+        """Insert or replace alerts and drop the oldest cleared ones, in one transaction with the keys `meta` of
         `meta`."""
 
         def work(db: apsw.Connection) -> None:
@@ -55,7 +55,7 @@ class AlertTable:
                     " (SELECT id FROM alerts WHERE open = 0 ORDER BY changed DESC LIMIT -1 OFFSET ?)",
                     (KEPT,),
                 )
-                note(db, noting)
+                note(db, meta)
 
         await self._store.call(work)
 
@@ -63,7 +63,7 @@ class AlertTable:
         """Return alerts that are not cleared, oldest first."""
         return await self._read("open = 1 ORDER BY raised", ())
 
-    async def untold(self) -> list[Alert]:
+    async def unsent(self) -> list[Alert]:
         """Return cleared alerts whose last change may not be in the buffer, however old."""
 
         def work(db: apsw.Connection) -> list[Alert]:
@@ -76,7 +76,7 @@ class AlertTable:
 
         return await self._store.call(work)
 
-    async def these(self, names: Iterable[str]) -> list[Alert]:
+    async def find_all(self, names: Iterable[str]) -> list[Alert]:
         """Return the known alerts among these ids, in the order in which they were raised."""
         return await self._read(
             "id IN (SELECT value FROM json_each(?)) ORDER BY raised", (msgspec.json.encode(list(names)).decode(),)

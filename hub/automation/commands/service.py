@@ -57,7 +57,7 @@ class CommandService:
         downlink: Callable[[Device, str, Mapping[str, float]], Any],
         barred: Callable[[Device], Awaitable[str]] | None = None,
     ) -> None:
-        self._memory = CommandTable(store)
+        self._table = CommandTable(store)
         self._devices, self._clock, self._counts = devices, clock, counts
         self._metric, self._last, self._downlink = metric, last, downlink
         self._barred = barred
@@ -67,7 +67,7 @@ class CommandService:
         self._written: dict[tuple[str, str], float] = {}
         self._newest: dict[tuple[str, str], Record] = {}  # (device, metric) → latest command, of this run or looked up
         self._waiting: dict[str, asyncio.Queue[Record]] = {}
-        self._acts: dict[str, frozenset[str]] = {}  # actions of integrations beside metrics and downlinks
+        self._offered: dict[str, frozenset[str]] = {}  # actions of integrations beside metrics and downlinks
         self._dirty: dict[str, Record] = {}
         self._changed, self._unwritten, self._some = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._offset: float | None = None  # wall clock less monotonic clock, while commands are open
@@ -80,17 +80,17 @@ class CommandService:
 
     async def load(self) -> None:
         """Load the commands that the last run left open. Call before the plugins start."""
-        self.stopped = await self._memory.stopped()
-        for record in await self._memory.open():
-            self._keep(record)
+        self.stopped = await self._table.stopped()
+        for record in await self._table.open():
+            self._register(record)
             self._former.add(record.id)
             if record.state == "sent" or (record.taken and record.state != "queued"):
                 self._end(record, "failed", "the hub stopped before the device answered: look at the device")
 
-    async def order(self, order: Order, *, noting: Mapping[str, bytes] | None = None) -> Record:
+    async def order(self, order: Order, *, meta: Mapping[str, bytes] | None = None) -> Record:
         """Take a request; on return the command is durable and on its way.
 
-        `noting`: keys of `meta` written in the same commit. Raises WriteRefused, which is audited too.
+        `meta`: keys of `meta` written in the same commit. Raises WriteRefused, which is audited too.
         """
         now = self._clock.now()
         device = self._devices.get(order.device)
@@ -105,9 +105,9 @@ class CommandService:
         except WriteRefused as refused:
             self._counts.add(f"write-{refused.reason}", order.device if device else "commands")
             said = {"device": order.device, "metric": order.metric, "why": order.why[:200], "reason": refused.reason}
-            await self._memory.refused(now, order.by, said)
+            await self._table.audit_refusal(now, order.by, said)
             raise
-        return await self._accept(order, now, noting)
+        return await self._accept(order, now, meta)
 
     def _allow(self, order: Order, now: float) -> None:
         """Raise WriteRefused if the command may not be given at this moment."""
@@ -126,7 +126,7 @@ class CommandService:
         check_order(order, device, self._metric(order.device, order.metric), last, now)
 
     async def _check_downlink(self, device: Device, order: Order) -> None:
-        if not order.values and order.metric in self._acts.get(device.integration, ()):
+        if not order.values and order.metric in self._offered.get(device.integration, ()):
             return
         try:
             await self._downlink(device, order.metric, order.values or {})
@@ -147,14 +147,14 @@ class CommandService:
             old=self._last(order.device, order.metric),
         )
 
-    async def _accept(self, order: Order, now: float, noting: Mapping[str, bytes] | None) -> Record:
+    async def _accept(self, order: Order, now: float, meta: Mapping[str, bytes] | None) -> Record:
         """Make the command durable, then offer it to its integration."""
         record = self._record(order, now)
         target = order.device, order.metric
         before = self._written.get(target)
         self._written[target] = now  # before any await, so that a concurrent request sees it
         try:
-            await self._memory.ordered(record, noting)
+            await self._table.insert(record, meta)
         except BaseException:
             if self._written[target] == now and before is not None:
                 self._written[target] = before
@@ -165,16 +165,16 @@ class CommandService:
         if self.stopped is not None:  # stopped while it was made durable; no integration has seen it
             self._end(record, "failed", f"all writes were stopped by {self.stopped.by}: {self.stopped.why}")
             return record
-        self._keep(record)
+        self._register(record)
         self._offer(record)
         return record
 
-    def _keep(self, record: Record) -> None:
-        self._follow()
+    def _register(self, record: Record) -> None:
+        self._adjust_to_clock()
         self._open[record.id] = record
         self._some.set()
 
-    def _follow(self) -> None:
+    def _adjust_to_clock(self) -> None:
         """Shift expiry dates by a step of the clock, so that it changes no waiting time of this run's commands.
 
         Commands of an earlier run keep their date: how long the hub was off is unknown.
@@ -191,9 +191,9 @@ class CommandService:
         if device is not None and device.integration in self._waiting:
             self._waiting[device.integration].put_nowait(record)
 
-    async def taken_by(self, integration: str) -> AsyncIterator[Command]:
+    async def commands_for(self, integration: str) -> AsyncIterator[Command]:
         """Yield each command for a device of this integration, waiting ones first."""
-        self._left(integration)  # taken by a former iterator that Python has not closed yet
+        self._release_integration(integration)  # taken by a former iterator that Python has not closed yet
         queue: asyncio.Queue[Record] = asyncio.Queue()
         self._waiting[integration] = queue
         for record in list(self._open.values()):
@@ -205,7 +205,7 @@ class CommandService:
                 record = await queue.get()
                 if record.final:
                     continue
-                self._follow()
+                self._adjust_to_clock()
                 if self._clock.now() > record.expires:
                     self._end(record, "expired", "it waited too long to be sent")
                     continue
@@ -217,21 +217,21 @@ class CommandService:
         finally:
             if self._waiting.get(integration) is queue:  # otherwise a new iterator owns these entries
                 del self._waiting[integration]
-                self._acts.pop(integration, None)
-                self._left(integration)
+                self._offered.pop(integration, None)
+                self._release_integration(integration)
 
     async def _hand_out(self, record: Record) -> None:
         """Record the hand-over on disk before it happens. While the disk refuses the command waits, and may expire."""
         record.taken = True
         while not record.final:
             try:
-                await self._memory.handed(record)
+                await self._table.mark_taken(record)
                 break
             except (DiskRefuses, StorageError) as error:
                 _log.warning("a command waits for the disk: %s", error)
                 await self._clock.sleep(LOOK_S)
 
-    def _left(self, integration: str) -> None:
+    def _release_integration(self, integration: str) -> None:
         """Fail what an integration that stopped listening had taken; commands it only queued go on waiting."""
         for name in [name for name, who in self._taken.items() if who == integration]:
             record = self._open[name]
@@ -243,7 +243,7 @@ class CommandService:
     def offer(self, integration: str, acts: frozenset[str]) -> None:
         """Register extra actions of an integration until it stops taking commands; see
         `hub.sdk.session.Commands.offer`."""
-        self._acts[integration] = acts
+        self._offered[integration] = acts
 
     def wants(self, integration: str, command: str) -> bool:
         """Return whether the integration still has this command to do."""
@@ -296,7 +296,7 @@ class CommandService:
                 self._some.clear()
                 await self._some.wait()
             await self._clock.sleep(LOOK_S)
-            self._follow()
+            self._adjust_to_clock()
             now = self._clock.now()
             for record in list(self._open.values()):
                 waits = record.id not in self._taken or record.state == "queued"
@@ -310,7 +310,7 @@ class CommandService:
         dirty, self._dirty = self._dirty, {}
         if dirty:
             try:
-                await self._memory.answered(list(dirty.values()), self._clock.now())
+                await self._table.update(list(dirty.values()), self._clock.now())
             except (DiskRefuses, StorageError) as error:
                 self._dirty = {**dirty, **self._dirty}
                 _log.warning("what came of %d commands is not written down yet: %s", len(dirty), error)
@@ -337,14 +337,14 @@ class CommandService:
         """Return the latest accepted command of a metric, whoever gave it. Raises StorageError."""
         target = device, metric
         if target not in self._newest:
-            kept = await self._memory.latest(device, metric)
+            kept = await self._table.latest(device, metric)
             known = None if kept is None else self._open.get(kept.id) or self._dirty.get(kept.id) or kept
             if known is None or not (known.final or known.id in self._open):
                 return known  # its end is being written: the next call sees it
             self._newest.setdefault(target, known)
         return self._newest[target]
 
-    def waiting_for(self, device: str, metric: str) -> list[Record]:
+    def pending_for(self, device: str, metric: str) -> list[Record]:
         """Return the commands under way to this metric of a device, oldest first."""
         found = [one for one in self._open.values() if (one.device, one.metric) == (device, metric)]
         return sorted(found, key=lambda one: one.at)
@@ -360,7 +360,7 @@ class CommandService:
     async def last(self, limit: int) -> list[Record]:
         """Return the newest commands first."""
         await self.flush()
-        return await self._memory.last(limit)
+        return await self._table.last(limit)
 
     async def stop(self, by: str, why: str) -> list[Record]:
         """Stop all writes, durably (code de la construction, R175-3 4°). Returns the commands that release.
@@ -380,9 +380,9 @@ class CommandService:
             self._end(record, "failed", f"all writes were stopped by {by}: {why}")
         await self.flush()  # so that values written a moment ago are released too
         try:
-            before = await self._memory.written()
+            before = await self._table.written()
         except (DiskRefuses, StorageError):
-            await self._memory.stop(self.stopped, now, by, why)
+            await self._table.stop(self.stopped, now, by, why)
             raise
         written = {(one.device, one.metric) for one in (*before, *underway)}
         releases = [
@@ -390,20 +390,20 @@ class CommandService:
             for device, metric in sorted(written)
             if self._devices.get(device) is not None
         ]
-        await self._memory.stop(
+        await self._table.stop(
             self.stopped, now, by, why, releases
         )  # one transaction: a kill in between still releases all
         for record in releases:
             self._written[record.device, record.metric] = now
             self._newest[record.device, record.metric] = record
-            self._keep(record)
+            self._register(record)
             self._offer(record)
         _log.warning("all writes are stopped; `ilot command resume` allows them again")
         return releases
 
     async def resume(self, by: str, why: str) -> None:
         before = self.stopped
-        await self._memory.stop(None, self._clock.now(), by, why)
+        await self._table.stop(None, self._clock.now(), by, why)
         if self.stopped is not before:  # stopped again during the await
             return
         self.stopped = None
@@ -413,17 +413,17 @@ class CommandService:
 class OwnCommands:
     """`Session.commands` of one integration."""
 
-    def __init__(self, name: str, desk: CommandService) -> None:
-        self._name, self._desk = name, desk
+    def __init__(self, name: str, service: CommandService) -> None:
+        self._name, self._service = name, service
 
     def __aiter__(self) -> AsyncIterator[Command]:
-        return self._desk.taken_by(self._name)
+        return self._service.commands_for(self._name)
 
     def answer(self, command: Command, state: str, detail: str = "") -> None:
-        self._desk.answer(self._name, command.id, state, detail)
+        self._service.answer(self._name, command.id, state, detail)
 
     def wanted(self, command: Command) -> bool:
-        return self._desk.wants(self._name, command.id)
+        return self._service.wants(self._name, command.id)
 
     def offer(self, *acts: str) -> None:
-        self._desk.offer(self._name, frozenset(acts))
+        self._service.offer(self._name, frozenset(acts))

@@ -71,17 +71,17 @@ class CommandTable:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def ordered(self, record: Record, noting: Mapping[str, bytes] | None = None) -> None:
+    async def insert(self, record: Record, meta: Mapping[str, bytes] | None = None) -> None:
         """Insert a new command and audit it, in one transaction with these keys of `meta`."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
                 _order(db, record)
-                note(db, noting)
+                note(db, meta)
 
         await self._store.call(work)
 
-    async def handed(self, record: Record) -> None:
+    async def mark_taken(self, record: Record) -> None:
         """Record that an integration is about to take the command. Raises DiskRefuses, StorageError."""
         body = msgspec.structs.replace(record)
 
@@ -91,7 +91,7 @@ class CommandTable:
 
         await self._store.call(work)
 
-    async def answered(self, records: list[Record], at: float) -> None:
+    async def update(self, records: list[Record], at: float) -> None:
         """Update the state of commands; those that have ended are audited."""
         records = [
             msgspec.structs.replace(record) for record in records
@@ -107,7 +107,7 @@ class CommandTable:
 
         await self._store.call(work)
 
-    async def refused(self, at: float, who: str, what: Mapping[str, object]) -> None:
+    async def audit_refusal(self, at: float, who: str, what: Mapping[str, object]) -> None:
         await self._store.audit(at, who, {"command": "refused", **what})
 
     async def open(self) -> list[Record]:

@@ -58,25 +58,25 @@ class Absence:
     def holds(self, rule: str, key: str) -> bool:
         return (rule, key) in self._on
 
-    def standing(self) -> list[tuple[str, str]]:
+    def active(self) -> list[tuple[str, str]]:
         """Return (rule, key) of everything that holds."""
         return list(self._on)
 
-    def watches(self, device: Device) -> bool:
-        return any(self._wants(rule, device) for rule in self.rules)
+    def applies_to(self, device: Device) -> bool:
+        return any(self._applies(rule, device) for rule in self.rules)
 
-    def _wants(self, rule: Rule, device: Device) -> bool:
+    def _applies(self, rule: Rule, device: Device) -> bool:
         place = self._place(device.place)
         return rule.wants(device.place, place.zone if place else "")
 
-    def heard(self, device: Device, values: Mapping[str, Value], now: float) -> Iterator[Fired]:
+    def record_report(self, device: Device, values: Mapping[str, Value], now: float) -> Iterator[Fired]:
         """Record a report. Yields the silences that it ends."""
         if not self.rules:
             return
         self._device[device.id, ""] = now
         self._instance[device.integration] = now
         for rule in self.rules:
-            if not self._wants(rule, device):
+            if not self._applies(rule, device):
                 continue
             if rule.metric is not None:
                 if rule.metric not in values:
@@ -98,13 +98,13 @@ class Absence:
         devices = list(self._devices())
         first, self._ticked = now if self._ticked else self._start, True
         for rule in self.rules:
-            wanted = [device for device in devices if self._wants(rule, device)]
+            wanted = [device for device in devices if self._applies(rule, device)]
             self._watch(rule, wanted, first)
-            yield from self._gone(rule, wanted)
-            began = self._hours(f"rule:{rule.name}", watched[rule.name], now)
+            yield from self._end_removed(rule, wanted)
+            began = self._active_since(f"rule:{rule.name}", watched[rule.name], now)
             if began is None:
                 continue
-            duty = {device.id: self._hours(device.id, self._on_duty(device), now) for device in wanted}
+            duty = {device.id: self._active_since(device.id, self._on_duty(device), now) for device in wanted}
             mine = [device for device in wanted if duty[device.id] is not None]
             several = {d.integration for d in mine} - _singles(mine)
             for device in mine:
@@ -126,7 +126,7 @@ class Absence:
                     self._on.add((rule.name, device.id))
                     yield _fired(rule, self._of_device(device), True, shown)
 
-    def _hours(self, name: str, active: bool, now: float) -> float | None:
+    def _active_since(self, name: str, active: bool, now: float) -> float | None:
         """Return since when the hours `name` have been active, None outside them; 0.0 if they were active at the start.
 
         A device that is off by design outside its hours gets its full time when they begin.
@@ -143,7 +143,7 @@ class Absence:
         known = self._watched.get(rule.name, {})
         self._watched[rule.name] = {device.id: known.get(device.id, first) for device in wanted}
 
-    def _gone(self, rule: Rule, wanted: list[Device]) -> Iterator[Fired]:
+    def _end_removed(self, rule: Rule, wanted: list[Device]) -> Iterator[Fired]:
         """End silences of devices that were removed or are no longer watched; no report could end them."""
         here = {device.id for device in wanted} | {f"integration:{device.integration}" for device in wanted}
         for key in [key for name, key in self._on if name == rule.name and key not in here]:

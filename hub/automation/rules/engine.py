@@ -121,8 +121,8 @@ class Rules:
         self.broken: dict[str, str] = {}
         self._failed: set[str] = set()  # rules that raised and are no longer evaluated
         self._watched: dict[str, bool] = {rule.name: True for rule in everything}
-        self.telling = frozenset(rule.name for rule in everything if rule.alert)
-        self._tapped: set[str] = set()  # devices whose reports were bound
+        self.alerting = frozenset(rule.name for rule in everything if rule.alert)
+        self._bound_devices: set[str] = set()  # devices whose reports were bound
         self._named = {rule.name: rule for rule in everything}
         self.actions = {rule.name: rule.action for rule in everything if rule.action is not None}
         self._scheduled = [rule for rule in everything if rule.during is not None]
@@ -150,7 +150,7 @@ class Rules:
             rule = mine.get(name)
             if rule is None or rule.metric != before[name].metric:
                 continue
-            if name in same and self._about(rule, key):
+            if name in same and self._applies_to(rule, key):
                 watch.rule = rule
                 self._watches[name, key] = watch
                 if self._watched[name]:
@@ -162,10 +162,10 @@ class Rules:
         for name, key in former._open - former._watches.keys():
             if name in mine and mine[name].metric == before[name].metric:
                 self._open.add((name, key))
-        self._tapped |= former._tapped
+        self._bound_devices |= former._bound_devices
         self.absence.inherit(former.absence)
 
-    def _about(self, rule: Rule, key: str) -> bool:
+    def _applies_to(self, rule: Rule, key: str) -> bool:
         """Return whether the rule applies to this place or zone."""
         if rule.aggregate:
             return rule.wants("", key.removeprefix("zone:"))
@@ -181,15 +181,15 @@ class Rules:
         on = (name, key) in self._open if watch is None else watch.held.on
         return on or self.absence.holds(name, key)
 
-    def standing(self) -> Iterator[tuple[Holder, Action, TrustClass]]:
-        """Yield the commanding rules that hold, with the trust class of the deciding reading.
+    def active(self) -> Iterator[tuple[Holder, Action, TrustClass]]:
+        """Yield the rule_commands rules that hold, with the trust class of the deciding reading.
 
         Those that no reading of this run has decided are left out, since their trust class is unknown.
         """
         for (name, key), watch in self._watches.items():
             if watch.held.on and name in self.actions and name not in self._failed:
                 yield (name, key), self.actions[name], watch.trust
-        for name, key in self.absence.standing():
+        for name, key in self.absence.active():
             if name in self.actions and name not in self._failed:
                 yield (name, key), self.actions[name], TrustClass.B
 
@@ -197,33 +197,35 @@ class Rules:
         """Return the rule of this name, or None."""
         return self._named.get(name)
 
-    def tap(self, device: Device, metrics: Mapping[str, Metric], keys: Iterable[str]) -> RuleBinding | None:
+    def bind(self, device: Device, metrics: Mapping[str, Metric], keys: Iterable[str]) -> RuleBinding | None:
         """Bind the rules to the reports of a device with these metric keys; None where no rule watches any."""
         place = self._place(device.place)
         zone = place.zone if place else ""
-        self._tapped.add(device.id)
+        self._bound_devices.add(device.id)
         found: list[tuple[str, RuleInstance, str]] = []
         for rule in self._rules:
             for key in keys:
                 private = key in metrics and not self._may_keep(metrics[key], zone)
                 for watch, who in self._members(rule, device, place, key):
-                    if not self._unfit(rule, metrics.get(key)):
+                    if not self._unit_differs(rule, metrics.get(key)):
                         watch.private |= private
                         if key in metrics:
                             watch.series[key, zone] = metrics[key]
                         found.append((key, watch, who))
-        if not found and not self.absence.watches(device):
+        if not found and not self.absence.applies_to(device):
             return None
         return RuleBinding(self, device, tuple(found))
 
-    def see(self, binding: RuleBinding, report: Report, trust: TrustClass) -> None:
+    def evaluate(self, binding: RuleBinding, report: Report, trust: TrustClass) -> None:
         """Evaluate a report before the privacy filter. Its values may have any type."""
         now = self._monotonic()
-        for fired in self.absence.heard(binding.device, report.values, now):
+        for fired in self.absence.record_report(binding.device, report.values, now):
             self._fired(fired)
-        self._look(report, trust, binding.watches)
+        self._evaluate_values(report, trust, binding.watches)
 
-    def _look(self, report: Report, trust: TrustClass, watches: tuple[tuple[str, RuleInstance, str], ...]) -> None:
+    def _evaluate_values(
+        self, report: Report, trust: TrustClass, watches: tuple[tuple[str, RuleInstance, str], ...]
+    ) -> None:
         now = self._monotonic()
         if not watches or report.quality is Quality.BAD:  # not credible to its source: counts as heard only
             return
@@ -244,9 +246,9 @@ class Rules:
     def derived(self, device: Device, values: Mapping[str, Value], metrics: Mapping[str, Metric]) -> None:
         """Evaluate values that the hub computes of a device (availability, battery forecast) like a reading, without
         counting the device as heard."""
-        tap = self.tap(device, metrics, values)
-        watches = tap.watches if tap is not None else ()
-        self._look(Report(device=device.id, values=dict(values)), TrustClass.B, watches)
+        binding = self.bind(device, metrics, values)
+        watches = binding.watches if binding is not None else ()
+        self._evaluate_values(Report(device=device.id, values=dict(values)), TrustClass.B, watches)
 
     def tick(self) -> None:
         """Evaluate durations, schedules and silences. Called about once a second."""
@@ -261,9 +263,9 @@ class Rules:
         on = [one for one, watch in self._watches.items() if watch.held.on and one[0] in rules]
         on += [one for one in self._open - self._watches.keys() if one[0] in rules]
         if ripe or on:
-            there = self._there()
+            there = self._devices_by_place()
             for watch in ripe:
-                if not self._stands(watch.rule, watch.where.key, watch, there):
+                if not self._has_device(watch.rule, watch.where.key, watch, there):
                     watch.held.since, watch.true = None, False
                 elif watch.held.due(now):
                     self._fire(watch)
@@ -275,7 +277,7 @@ class Rules:
             for rule in self.absence.rules:
                 self._break(rule, error)
 
-    def _there(self) -> dict[str, tuple[str, set[str]]]:
+    def _devices_by_place(self) -> dict[str, tuple[str, set[str]]]:
         """Map each place to its zone and the devices that stand there."""
         there: dict[str, tuple[str, set[str]]] = {}
         for device in self._devices():
@@ -283,7 +285,7 @@ class Rules:
             there.setdefault(device.place, (place.zone if place else "", set()))[1].add(device.id)
         return there
 
-    def _stands(
+    def _has_device(
         self, rule: Rule, key: str, watch: RuleInstance | None, there: Mapping[str, tuple[str, set[str]]]
     ) -> bool:
         """Return whether a device stands there that the rule applies to.
@@ -299,14 +301,14 @@ class Rules:
             found |= devices if rule.wants(place, zone) else set()
         members = watch.members if watch is not None else set()
         if found and members and not members & found:
-            return not found <= self._tapped
+            return not found <= self._bound_devices
         return bool(found)
 
     def _end_gone(self, on: Iterable[tuple[Rule, str]], there: Mapping[str, tuple[str, set[str]]], now: float) -> None:
         """End rules that hold where no device they apply to stands any more; no reading could end them."""
         for rule, key in on:
             watch = self._watches.get((rule.name, key))
-            if self._stands(rule, key, watch, there):
+            if self._has_device(rule, key, watch, there):
                 continue
             self._open.discard((rule.name, key))
             if watch is None:
@@ -356,11 +358,11 @@ class Rules:
             found += [(self._watch(rule, first), "second") for first in rule.places]
         return found
 
-    def _unfit(self, rule: Rule, metric: Metric | None) -> bool:
+    def _unit_differs(self, rule: Rule, metric: Metric | None) -> bool:
         """Report and return a unit mismatch that `ilot check` cannot see: the metric comes from a plugin."""
         if metric is None or rule.unit in (None, metric.unit):
             return False
-        self._tell(rule, f"{metric.key} is measured in {metric.unit}, the rule counts in {rule.unit}")
+        self._report(rule, f"{metric.key} is measured in {metric.unit}, the rule counts in {rule.unit}")
         return True
 
     def _watch(self, rule: Rule, key: str) -> RuleInstance:
@@ -379,7 +381,7 @@ class Rules:
         self._rules = [one for one in self._rules if one.name not in self._failed]
         self.absence.rules = [one for one in self.absence.rules if one.name not in self._failed]
 
-    def _tell(self, rule: Rule, why: str) -> None:
+    def _report(self, rule: Rule, why: str) -> None:
         if rule.name not in self.broken:
             _log.error("rule %s cannot be evaluated: %s", rule.name, why)
             self.broken[rule.name] = why

@@ -52,29 +52,29 @@ class Holds:
 
     def __init__(self) -> None:
         self._holders: dict[Target, dict[Holder, Hold]] = {}  # the latest holder last
-        self._wishes: dict[Target, WriteIntent] = {}
-        self._given: dict[Target, WriteIntent] = {}
-        self._missed: dict[Target, int] = {}
-        self._again: dict[Target, str] = {}  # failed target → id of its latest command at that time
+        self._pending: dict[Target, WriteIntent] = {}
+        self._in_flight: dict[Target, WriteIntent] = {}
+        self._failures: dict[Target, int] = {}
+        self._order_at_failure: dict[Target, str] = {}  # failed target → id of its latest command at that time
         self.stopped = False
         """All writes were stopped, and the held values have not been written again since."""
 
     @classmethod
-    def recall(cls, image: bytes) -> Holds:
+    def restore(cls, image: bytes) -> Holds:
         """Restore from a snapshot. Raises msgspec.MsgspecError."""
         kept, holds = msgspec.msgpack.decode(image, type=_Snapshot), cls()
         for device, metric, rule, key, hold in kept.holds:
             holds._holders.setdefault((device, metric), {})[rule, key] = hold
-        holds._wishes = {(device, metric): (value, rule) for device, metric, value, rule in kept.wishes}
-        holds._given = {(device, metric): (value, rule) for device, metric, value, rule in kept.given}
-        holds._missed = {(device, metric): count for device, metric, count in kept.missed}
-        holds._again = {(device, metric): order for device, metric, order in kept.again}
+        holds._pending = {(device, metric): (value, rule) for device, metric, value, rule in kept.wishes}
+        holds._in_flight = {(device, metric): (value, rule) for device, metric, value, rule in kept.given}
+        holds._failures = {(device, metric): count for device, metric, count in kept.missed}
+        holds._order_at_failure = {(device, metric): order for device, metric, order in kept.again}
         holds.stopped = kept.stopped
         return holds
 
-    def image(self, *, giving: tuple[Target, WriteIntent] | None = None) -> bytes:
+    def snapshot(self, *, giving: tuple[Target, WriteIntent] | None = None) -> bytes:
         """Encode for the store; `giving`: as if this intent were in flight, for the commit that holds its command."""
-        wishes, given = dict(self._wishes), dict(self._given)
+        wishes, given = dict(self._pending), dict(self._in_flight)
         if giving is not None:
             _move_to_in_flight(wishes, given, *giving)
         return msgspec.msgpack.encode(
@@ -86,8 +86,8 @@ class Holds:
                 ],
                 [(*target, *wish) for target, wish in wishes.items()],
                 [(*target, *wish) for target, wish in given.items()],
-                [(*target, count) for target, count in self._missed.items()],
-                [(*target, order) for target, order in self._again.items()],
+                [(*target, count) for target, count in self._failures.items()],
+                [(*target, order) for target, order in self._order_at_failure.items()],
                 self.stopped,
             )
         )
@@ -99,7 +99,7 @@ class Holds:
         holders[holder] = hold
         self._say(target, (hold.value, holder[0]))
 
-    def let_go(self, target: Target, holder: Holder) -> None:
+    def release(self, target: Target, holder: Holder) -> None:
         """Release the hold of a rule; does nothing if it holds nothing."""
         holders = self._holders.get(target, {})
         stood = next(reversed(holders), None) == holder
@@ -117,7 +117,7 @@ class Holds:
         if word[0] != hold.value:
             self._say(target, word)
         else:  # same value, now owed to another rule
-            for table in (self._wishes, self._given):
+            for table in (self._pending, self._in_flight):
                 if target in table:
                     table[target] = word
 
@@ -135,9 +135,9 @@ class Holds:
         """Release every hold for which `holds` returns False."""
         for target, holder, _ in list(self.all()):
             if not holds(holder, target):
-                self.let_go(target, holder)
+                self.release(target, holder)
 
-    def say_again(self, device: str = "") -> None:
+    def resend(self, device: str = "") -> None:
         """Mark all held values, of one device or of all, as pending again.
 
         Used when somebody else wrote them meanwhile, or the device was replaced.
@@ -145,20 +145,20 @@ class Holds:
         for target, holders in self._holders.items():
             if device in ("", target[0]):
                 last = next(reversed(holders))
-                self._missed.pop(target, None)
-                self._wishes.pop(
+                self._failures.pop(target, None)
+                self._pending.pop(
                     target, None
                 )  # also a resting one: a later command by somebody else does not supersede this
                 self._say(target, (holders[last].value, last[0]))
 
     def _say(self, target: Target, wish: WriteIntent) -> None:
-        if self._wishes.get(target) == wish:  # already waiting for its next try
+        if self._pending.get(target) == wish:  # already waiting for its next try
             return
-        self._given.pop(target, None)
-        self._again.pop(target, None)
-        self._wishes[target] = wish
-        if target in self._missed:
-            self._missed[target] = min(self._missed[target], ALERT_AFTER - 1)
+        self._in_flight.pop(target, None)
+        self._order_at_failure.pop(target, None)
+        self._pending[target] = wish
+        if target in self._failures:
+            self._failures[target] = min(self._failures[target], ALERT_AFTER - 1)
 
     def all(self) -> Iterator[tuple[Target, Holder, Hold]]:
         for target, holders in self._holders.items():
@@ -167,7 +167,7 @@ class Holds:
 
     def targets(self) -> set[Target]:
         """Return all targets that are held, pending or in flight."""
-        return {*self._holders, *self._wishes, *self._given}
+        return {*self._holders, *self._pending, *self._in_flight}
 
     def held(self, target: Target) -> bool:
         return target in self._holders
@@ -176,55 +176,55 @@ class Holds:
         """Return whether this rule holds the metric for this place."""
         return holder in self._holders.get(target, {})
 
-    def by_clear(self, target: Target) -> bool:
+    def decided_by_clear_identity(self, target: Target) -> bool:
         """Return whether the current holder was decided by a reading of trust class C."""
         holders = self._holders.get(target)
         return holders is not None and next(reversed(holders.values())).clear
 
-    def wishes(self) -> list[tuple[Target, WriteIntent]]:
-        return list(self._wishes.items())
+    def pending(self) -> list[tuple[Target, WriteIntent]]:
+        return list(self._pending.items())
 
-    def given(self) -> list[tuple[Target, WriteIntent]]:
+    def in_flight(self) -> list[tuple[Target, WriteIntent]]:
         """Return the intents for which a command was given whose outcome is not yet known."""
-        return list(self._given.items())
+        return list(self._in_flight.items())
 
-    def give(self, target: Target, wish: WriteIntent) -> None:
+    def mark_in_flight(self, target: Target, wish: WriteIntent) -> None:
         """Mark an intent as in flight; a newer pending one stays."""
-        _move_to_in_flight(self._wishes, self._given, target, wish)
+        _move_to_in_flight(self._pending, self._in_flight, target, wish)
 
     def drop(self, target: Target, wish: WriteIntent) -> None:
         """Forget an intent; a newer one stays."""
-        for table in (self._wishes, self._given):
+        for table in (self._pending, self._in_flight):
             if table.get(target) == wish:
                 del table[target]
-                self._again.pop(target, None)
+                self._order_at_failure.pop(target, None)
 
-    def reached(self, target: Target) -> None:
+    def confirm(self, target: Target) -> None:
         """Record that the device takes commands: reset its failures."""
-        self._given.pop(target, None)
-        self._again.pop(target, None)
-        self._missed.pop(target, None)
+        self._in_flight.pop(target, None)
+        self._order_at_failure.pop(target, None)
+        self._failures.pop(target, None)
 
-    def miss(self, target: Target, wish: WriteIntent, order: str, least: int = 0) -> int:
+    def record_failure(self, target: Target, wish: WriteIntent, order: str, least: int = 0) -> int:
         """Record a failed try: the intent is pending again. Returns the failures in a row, `least` at least.
 
         `order` is the id of the latest command of the metric at that time, "" if none: a later command by somebody else
         supersedes the intent.
         """
-        if self._given.get(target) == wish:
-            del self._given[target]
-            self._wishes[target] = wish
-        self._again[target] = order
-        self._missed[target] = max(self.missed(target) + 1, least)
-        return self._missed[target]
+        if self._in_flight.get(target) == wish:
+            del self._in_flight[target]
+            self._pending[target] = wish
+        self._order_at_failure[target] = order
+        self._failures[target] = max(self.failures(target) + 1, least)
+        return self._failures[target]
 
-    def again(self, target: Target) -> str | None:
+    def order_at_failure(self, target: Target) -> str | None:
         """Return the id of the latest command when this target last failed, None if it did not fail."""
-        return self._again.get(target)
+        return self._order_at_failure.get(target)
 
-    def missed(self, target: Target) -> int:
+    def failures(self, target: Target) -> int:
         """Return the number of failures in a row."""
-        return self._missed.get(target, 0)
+        return self._failures.get(target, 0)
 
 
 def _move_to_in_flight(

@@ -15,7 +15,7 @@ class AuditStore(Protocol):
 
     async def get(self, key: str) -> bytes | None: ...
     async def audit(
-        self, at: float, who: str, what: Mapping[str, object], noting: Mapping[str, bytes] | None = None
+        self, at: float, who: str, what: Mapping[str, object], meta: Mapping[str, bytes] | None = None
     ) -> None: ...
 
 

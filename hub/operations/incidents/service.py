@@ -112,7 +112,7 @@ class IncidentMonitor:
             else:
                 await self._raise(incident)
         await self._anchor.turn()
-        await self._book.tell()
+        await self._book.flush()
 
     async def _raise(self, incident: Incident) -> None:
         alert = _alert(incident, self.site)
@@ -121,7 +121,7 @@ class IncidentMonitor:
             _log.warning("security incident: %s", ", ".join(sorted(incident.kinds)))
             await self._book.raise_(alert)
         else:
-            await self._book.amend(known.id, alert)
+            await self._book.update(known.id, alert)
 
     def _look(self, *, first: bool = False) -> None:
         for counter in self._gauges:

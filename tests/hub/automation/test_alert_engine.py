@@ -68,9 +68,9 @@ async def test_silence_is_judged_by_what_is_expected_now_and_coverage_by_what_is
     async with running(tmp_path) as hub:
         hub.watching._periods["p"] = 600.0
         device = Device(id="a:1", integration="x", place="street", pack="p")
-        assert (hub.watching.period(device), hub.watching.usual(device)) == (600.0, 600.0)
-        hub.watching.expected = lambda name, usual: 60.0 if name == "a:1" else usual
-        assert (hub.watching.period(device), hub.watching.usual(device)) == (60.0, 600.0)
+        assert (hub.watching.period(device), hub.watching.pack_period(device)) == (600.0, 600.0)
+        hub.watching.expected_period = lambda name, usual: 60.0 if name == "a:1" else usual
+        assert (hub.watching.period(device), hub.watching.pack_period(device)) == (60.0, 600.0)
 
 
 async def test_a_rule_raises_one_alert_and_clears_it(tmp_path):
@@ -160,8 +160,8 @@ async def test_a_rule_that_still_holds_lets_go_of_nothing_when_the_rules_are_mad
             "now": hub.clock.now, "monotonic": hub.clock.monotonic, "fired": hub.watching.fired,
         }  # fmt: skip
         hub.watching.rules = Rules([msgspec.structs.replace(DIM, test=Equals(True), places={"street"})], **made)
-        tap = hub.watching.rules.tap(sensor, {}, ["presence"])
-        tap.rules.see(tap, Report(device="ble:1", values={"presence": True}), TrustClass.A)
+        binding = hub.watching.rules.bind(sensor, {}, ["presence"])
+        binding.rules.evaluate(binding, Report(device="ble:1", values={"presence": True}), TrustClass.A)
         await hub.watching.turn()
         again = Rules(hub.watching.rules._rules, **made)
         again.inherit(hub.watching.rules)
@@ -191,7 +191,7 @@ async def taken(hub, number):
     found = {}
 
     async def take():
-        async for command in hub.desk.taken_by("dali"):
+        async for command in hub.desk.commands_for("dali"):
             found[command.id] = command.value
 
     task = asyncio.create_task(take())
@@ -330,12 +330,12 @@ async def started(hub, *rules):
         now=hub.clock.now,
         monotonic=hub.clock.monotonic,
         fired=hub.watching.fired,
-        open=[*hub.watching.book.held(), *hub.watching.held(rules)],
+        open=[*hub.watching.book.open_keys(), *hub.watching.restored_holders(rules)],
     )
 
     async def say(presence):
-        tap = hub.watching.rules.tap(SENSOR, {}, ["presence"])
-        tap.rules.see(tap, Report(device="ble:1", values={"presence": presence}), TrustClass.A)
+        binding = hub.watching.rules.bind(SENSOR, {}, ["presence"])
+        binding.rules.evaluate(binding, Report(device="ble:1", values={"presence": presence}), TrustClass.A)
         await hub.clock.advance(20)
         await hub.watching.turn()
 
@@ -351,7 +351,7 @@ async def test_what_a_rule_switched_is_released_by_the_next_life(tmp_path, alert
         async def killed():
             pass  # before anything of its own is kept: the commit of the command has it
 
-        monkeypatch.setattr(hub.watching.commanding, "keep", killed)
+        monkeypatch.setattr(hub.watching.rule_commands, "keep", killed)
         await say(True)
         assert await hub.written() == [(100.0, "rule:dim")]
     async with running(tmp_path) as hub:
@@ -431,16 +431,16 @@ async def test_a_configuration_that_changes_before_a_place_speaks_again_lets_go_
 
 async def test_a_store_that_refuses_a_command_keeps_no_alert_back_and_gives_it_later(tmp_path, monkeypatch):
     async with running(tmp_path) as hub:
-        ordered = hub.desk._memory.ordered
+        ordered = hub.desk._table.insert
 
         async def refused(*_):
             raise DiskRefuses("full")
 
-        monkeypatch.setattr(hub.desk._memory, "ordered", refused)
+        monkeypatch.setattr(hub.desk._table, "insert", refused)
         with suppress(DiskRefuses):
             await hub.fire(msgspec.structs.replace(DIMMED, alert=True), True)
         assert [alert.state for alert in hub.watching.book.open] == [RAISED]
-        monkeypatch.setattr(hub.desk._memory, "ordered", ordered)
+        monkeypatch.setattr(hub.desk._table, "insert", ordered)
         await hub.watching.turn()
         assert await hub.written() == [(100.0, "rule:dim")]
 

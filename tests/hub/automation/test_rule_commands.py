@@ -26,7 +26,7 @@ ROOM = Place(id="street", site="s", zone="z", name="Rue Haute")
 async def answer(hub, state, detail=""):
     """The integration of the lamp says what became of the command that waits."""
     assert hub.desk.under_way, "there is one"
-    commands = hub.desk.taken_by("dali")
+    commands = hub.desk.commands_for("dali")
     command = await anext(commands)
     hub.desk.answer("dali", command.id, state, detail)
     await commands.aclose()
@@ -114,8 +114,8 @@ async def test_the_same_value_for_another_place_does_not_shorten_the_pause(tmp_p
 
 async def test_somebody_is_told_after_some_tries_and_told_that_it_is_over(tmp_path):
     async with running(tmp_path) as hub:
-        commanding = hub.watching.commanding
-        commanding.device, commanding.place = {LAMP.id: LAMP}.get, {ROOM.id: ROOM}.get
+        rule_commands = hub.watching.rule_commands
+        rule_commands.device, rule_commands.place = {LAMP.id: LAMP}.get, {ROOM.id: ROOM}.get
         await hub.fire(DIM, True)
         await failed(hub, ALERT_AFTER - 1, "dali does not answer")
         assert hub.watching.book.open == []
@@ -183,7 +183,7 @@ async def test_tries_outlive_the_hub_and_are_counted_on(tmp_path):
 async def test_a_command_that_was_on_its_way_when_the_hub_was_killed_is_given_again_by_the_next_life(tmp_path):
     async with running(tmp_path) as hub:
         await (await started(hub, DIMMED))(True)
-        commands = hub.desk.taken_by("dali")
+        commands = hub.desk.commands_for("dali")
         await anext(commands)  # killed: nothing more is written down
     async with running(tmp_path) as hub:
         await hub.desk.load()
@@ -211,12 +211,12 @@ async def test_a_word_that_was_withdrawn_a_moment_before_the_hub_was_killed_is_n
         for on in (True, False):
             await hub.fire(DIMMED, on)
             await passes(hub, 15)
-        assert [one.value for one in hub.desk.waiting_for("dali:1", "level")] == [20.0]  # killed: not written down
+        assert [one.value for one in hub.desk.pending_for("dali:1", "level")] == [20.0]  # killed: not written down
     async with running(tmp_path) as hub:
         await hub.desk.load()
-        assert len(hub.desk.waiting_for("dali:1", "level")) == 2
+        assert len(hub.desk.pending_for("dali:1", "level")) == 2
         await hub.watching.load()
-        assert [one.value for one in hub.desk.waiting_for("dali:1", "level")] == [20.0]
+        assert [one.value for one in hub.desk.pending_for("dali:1", "level")] == [20.0]
 
 
 async def test_words_that_were_withdrawn_before_the_kill_are_not_sent_either_where_somebody_has_written_since(tmp_path):
@@ -228,12 +228,12 @@ async def test_words_that_were_withdrawn_before_the_kill_are_not_sent_either_whe
         await by_hand(hub, 55.0)
         await passes(hub, 15)
         await hub.fire(DIMMED, False, where=HERE._replace(key="street"))  # the square holds it yet
-        assert [one.by for one in hub.desk.waiting_for("dali:1", "level")] == ["rule:dim", "cli:jeanne"]  # killed
+        assert [one.by for one in hub.desk.pending_for("dali:1", "level")] == ["rule:dim", "cli:jeanne"]  # killed
     async with running(tmp_path) as hub:
         await hub.desk.load()
-        assert len(hub.desk.waiting_for("dali:1", "level")) == 3
+        assert len(hub.desk.pending_for("dali:1", "level")) == 3
         await hub.watching.load()
-        assert [one.by for one in hub.desk.waiting_for("dali:1", "level")] == ["rule:dim", "cli:jeanne"]
+        assert [one.by for one in hub.desk.pending_for("dali:1", "level")] == ["rule:dim", "cli:jeanne"]
 
 
 async def test_what_somebody_wrote_by_hand_since_stands(tmp_path):
@@ -274,7 +274,7 @@ async def test_what_somebody_wrote_by_hand_stands_in_the_next_life_too(tmp_path)
 async def test_what_expired_is_told_at_once_and_waits_anew(tmp_path):
     async with running(tmp_path) as hub:
         await hub.fire(DIM, True)
-        [record] = hub.desk.waiting_for("dali:1", "level")
+        [record] = hub.desk.pending_for("dali:1", "level")
         hub.desk._end(record, "expired", "it waited too long to be sent")
         await passes(hub, 15)
         assert [alert.rule for alert in hub.watching.book.open] == [RULE]
@@ -408,7 +408,7 @@ def reload(hub, *rules):
         now=hub.clock.now,
         monotonic=hub.clock.monotonic,
         fired=hub.watching.fired,
-        open=hub.watching.book.held(),
+        open=hub.watching.book.open_keys(),
     )
     hub.watching.rules.inherit(former)
 
@@ -454,9 +454,9 @@ async def test_a_value_that_changes_while_another_rule_has_the_last_word_waits_f
     holds.take(target, one, Hold(30.0, 0.0))
     holds.take(target, other, Hold(50.0, 0.0))
     holds.revise(target, one, Hold(60.0, 0.0))
-    assert holds.wishes() == [(target, (50.0, "other"))]
-    holds.let_go(target, other)
-    assert holds.wishes() == [(target, (60.0, "one"))]
+    assert holds.pending() == [(target, (50.0, "other"))]
+    holds.release(target, other)
+    assert holds.pending() == [(target, (60.0, "one"))]
 
 
 async def test_a_word_that_stands_when_its_rule_is_over_is_that_of_the_rule_before(tmp_path):
@@ -464,9 +464,9 @@ async def test_a_word_that_stands_when_its_rule_is_over_is_that_of_the_rule_befo
     holds = Holds()
     holds.take(target, one, Hold(30.0, 0.0))
     holds.take(target, other, Hold(30.0, 0.0))
-    holds.let_go(target, other)
-    assert holds.wishes() == [(target, (30.0, "one"))]
-    assert Holds.recall(holds.image()).wishes() == holds.wishes()
+    holds.release(target, other)
+    assert holds.pending() == [(target, (30.0, "one"))]
+    assert Holds.restore(holds.snapshot()).pending() == holds.pending()
 
 
 async def test_what_a_reading_that_anybody_could_forge_holds_is_let_go_when_it_may_command_no_more(tmp_path):
@@ -508,7 +508,7 @@ async def test_the_alert_of_a_lamp_that_is_taken_away_after_its_last_try_is_over
 async def test_the_lamp_that_stands_in_the_place_of_one_that_was_replaced_is_told_what_its_rule_says(tmp_path):
     async with running(tmp_path) as hub:
         devices = hub.desk._devices
-        hub.watching.commanding.today = devices.today
+        hub.watching.rule_commands.today = devices.today
         await hub.fire(DIM, True)
         await answer(hub, "done")
         await passes(hub, 15)
@@ -525,7 +525,7 @@ async def test_the_lamp_that_stands_in_the_place_of_one_that_was_replaced_is_tol
 async def test_the_lamp_that_stands_in_the_place_of_a_dead_one_is_told_at_once(tmp_path):
     async with running(tmp_path) as hub:
         devices = hub.desk._devices
-        hub.watching.commanding.today = devices.today
+        hub.watching.rule_commands.today = devices.today
         await hub.fire(DIM, True)
         await failed(hub, 9)  # it rests for an hour
         devices.replace("dali:1", "dali:2", None)

@@ -76,11 +76,11 @@ async def test_each_change_goes_up_with_the_next_number(tmp_path):
     async with life(tmp_path, stream) as (book, _, store):
         alert = await book.raise_(NEW)
         assert await book.raise_(NEW) == alert  # one alert a rule and place
-        await book.tell()
+        await book.flush()
         await book.act(alert.id, ACKNOWLEDGED, "cli:jeanne", "on my way")
-        await book.tell()
+        await book.flush()
         await book.clear("bins", "p", "rule:bins")
-        await book.tell()
+        await book.flush()
         assert stream.told() == [(RAISED, 1), (ACKNOWLEDGED, 2), (CLEARED, 3)]
         assert {row["alert"] for row in stream.durable} == {alert.id}
         assert (await book.raise_(NEW)).id != alert.id
@@ -92,7 +92,7 @@ async def test_what_was_raised_and_not_durable_in_the_buffer_is_told_by_the_next
     async with life(tmp_path, stream) as (book, _, _):
         alert = await book.raise_(NEW)  # killed before the flush
     async with life(tmp_path, stream) as (book, _, _):
-        assert book.held() == [("bins", "p")]
+        assert book.open_keys() == [("bins", "p")]
         await book.tick()
         await book.clear("bins", "p", "rule:bins")  # killed before the flush, once more
     async with life(tmp_path, stream) as (book, _, _):
@@ -154,11 +154,11 @@ async def test_the_end_of_an_old_alert_is_told_by_the_next_life_however_many_cam
             msgspec.structs.replace(NEW, id=f"{n:016x}", raised=float(n), state=CLEARED, told=1) for n in range(2, 1100)
         ]
         old = msgspec.structs.replace(NEW, id="old", raised=1.0, n=2, state=CLEARED, told=1)
-        await AlertTable(store).keep([old, *newer])
+        await AlertTable(store).put([old, *newer])
     async with life(tmp_path, stream) as (book, _, _):
-        await book.tell()
+        await book.flush()
         assert stream.told() == [(CLEARED, 2)]
-        assert [one.id for one in await book.these(["nobody", f"{2:016x}", "old"])] == ["old", f"{2:016x}"]
+        assert [one.id for one in await book.find_all(["nobody", f"{2:016x}", "old"])] == ["old", f"{2:016x}"]
 
 
 @pytest.mark.parametrize("trouble", ["full", "disk"])
@@ -187,7 +187,7 @@ async def test_a_store_that_refuses_does_not_keep_an_alert_back(tmp_path, monkey
 
         monkeypatch.setattr(store, "call", refuse)
         await book.raise_(NEW)
-        await book.tell()
+        await book.flush()
         assert stream.told() == [(RAISED, 1)]
         assert book.complaints()
         monkeypatch.setattr(store, "call", call)
@@ -244,7 +244,7 @@ async def test_what_a_person_does_while_a_former_change_becomes_durable_stands(t
     async with life(tmp_path, stream) as (book, _, store):
         alert = await book.raise_(NEW)
         async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-            group.create_task(book.tell())
+            group.create_task(book.flush())
             await asyncio.sleep(0)
             group.create_task(store.call(lambda db: disk.wait(10)))
             group.create_task(book.act(alert.id, act, "cli:jeanne"))
@@ -256,7 +256,7 @@ async def test_what_a_person_does_while_a_former_change_becomes_durable_stands(t
             disk.set()
         assert (await book.find(alert.id)).state == act
         assert [one.state for one in await book.last(5)] == [act]
-        await book.tell()
+        await book.flush()
         assert stream.told() == [(RAISED, 1), (act, 2)]
     async with life(tmp_path, stream) as (book, _, _):
         assert (await book.find(alert.id)).state == act

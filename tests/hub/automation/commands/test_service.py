@@ -208,7 +208,7 @@ async def test_a_command_from_before_a_power_cut_expires_when_the_clock_learns_h
         cut = hub.clock.now()
         await hub.order(ttl_s=300.0)
     async with running(tmp_path, ManualClock(cut)) as hub:  # no clock of its own: it goes on where it stood
-        [record] = hub.desk.waiting_for("modbus:boiler", "setpoint")
+        [record] = hub.desk.pending_for("modbus:boiler", "setpoint")
         hub.clock.set(cut + 8 * 3600)
         own = Integration(hub)
         await until(lambda: record.final)
@@ -293,7 +293,7 @@ async def test_the_twin_that_hands_out_before_the_disk_knows_sends_it_twice(tmp_
     async def at_once(self, record):
         pass
 
-    monkeypatch.setattr(CommandTable, "handed", at_once)
+    monkeypatch.setattr(CommandTable, "mark_taken", at_once)
     taken, _ = await killed_while_it_was_taken(tmp_path)
     assert len(taken) == 1, "the test above would not see it"
 
@@ -304,7 +304,7 @@ async def test_a_disk_that_refuses_keeps_a_command_from_being_taken_until_it_exp
 
     clock = ManualClock()
     async with running(tmp_path, clock) as hub:
-        monkeypatch.setattr(CommandTable, "handed", refused)
+        monkeypatch.setattr(CommandTable, "mark_taken", refused)
         boiler = Integration(hub)
         record = await hub.order(ttl_s=60.0)
         for _ in range(130):
@@ -454,14 +454,14 @@ async def test_all_writes_that_are_stopped_while_an_order_is_judged_stop_that_or
 async def test_all_writes_that_are_stopped_while_an_order_is_made_durable_end_it_unheard(tmp_path, monkeypatch):
     async with running(tmp_path) as hub:
         boiler = Integration(hub)
-        there, go, ordered = asyncio.Event(), asyncio.Event(), CommandTable.ordered
+        there, go, ordered = asyncio.Event(), asyncio.Event(), CommandTable.insert
 
-        async def slow(self, record, noting=None):
-            await ordered(self, record, noting)
+        async def slow(self, record, meta=None):
+            await ordered(self, record, meta)
             there.set()
             await go.wait()
 
-        monkeypatch.setattr(CommandTable, "ordered", slow)
+        monkeypatch.setattr(CommandTable, "insert", slow)
         ordering = asyncio.create_task(hub.order())
         await there.wait()
         await hub.desk.stop("cli:jeanne", "smoke")

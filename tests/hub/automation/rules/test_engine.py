@@ -331,8 +331,8 @@ async def test_no_value_of_any_kind_breaks_a_rule(tmp_path, value):
         tmp_path,
     )
     device = path.devices.get(TAG.id)
-    tap = path.rules.tap(device, path.planner._metrics, ["temperature"])
-    tap.see(Report(device=TAG.id, values={"temperature": value}), 3)
+    binding = path.rules.bind(device, path.planner._metrics, ["temperature"])
+    binding.rules.evaluate(binding, Report(device=TAG.id, values={"temperature": value}), 3)
     assert [on for name, _, on, _ in path.fired if name == "hot"] in ([], [True])
     assert path.rules.complaints() == []
 

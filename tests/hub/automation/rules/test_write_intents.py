@@ -14,8 +14,8 @@ WHAT = st.builds(Hold, st.sampled_from([10.0, 20.0]), st.sampled_from([None, 0.0
 ACTS = st.one_of(
     st.tuples(st.just("take"), WHO, WHAT),
     st.tuples(st.just("revise"), WHO, WHAT),
-    st.tuples(st.just("let_go"), WHO),
-    st.sampled_from([("give",), ("miss",), ("reached",), ("say_again",), ("restart",)]),
+    st.tuples(st.just("release"), WHO),
+    st.sampled_from([("give",), ("miss",), ("reached",), ("resend",), ("restart",)]),
 )
 
 
@@ -32,50 +32,50 @@ def test_what_is_to_be_written_or_on_its_way_is_what_the_rules_say_and_outlives_
             if more[0] in order:
                 order[more[0]] = more[1]
             holds.revise(TARGET, *more)
-        elif act == "let_go":
+        elif act == "release":
             gone = order.pop(more[0], None)
             last = gone if gone is not None else last
-            holds.let_go(TARGET, more[0])
+            holds.release(TARGET, more[0])
         elif act == "give":
-            for one in holds.wishes():
-                holds.give(*one)
+            for one in holds.pending():
+                holds.mark_in_flight(*one)
         elif act == "miss":
-            for one in holds.given():
-                before = holds.missed(TARGET)
-                assert holds.miss(*one, "1") == before + 1
-                assert holds.again(TARGET) == "1"
+            for one in holds.in_flight():
+                before = holds.failures(TARGET)
+                assert holds.record_failure(*one, "1") == before + 1
+                assert holds.order_at_failure(TARGET) == "1"
         elif act == "reached":
-            if holds.given():
-                holds.reached(TARGET)
-                assert holds.missed(TARGET) == 0
-        elif act == "say_again":
-            holds.say_again()
+            if holds.in_flight():
+                holds.confirm(TARGET)
+                assert holds.failures(TARGET) == 0
+        elif act == "resend":
+            holds.resend()
         else:
-            holds = Holds.recall(holds.image())
-        words = [*holds.wishes(), *holds.given()]
+            holds = Holds.restore(holds.snapshot())
+        words = [*holds.pending(), *holds.in_flight()]
         assert len(words) <= 1
         for _, (value, rule) in words:
             top = next(reversed(order.items()), None)
             assert value == (top[1].value if top else last.otherwise)
             assert top is None or rule == top[0][0]
         assert holds.held(TARGET) == bool(order)
-        assert Holds.recall(holds.image()).image() == holds.image()
+        assert Holds.restore(holds.snapshot()).snapshot() == holds.snapshot()
 
 
 def test_another_word_for_a_device_that_takes_none_is_not_counted_from_nothing_and_is_no_retry():
     holds = Holds()
     holds.take(TARGET, ("a", "x"), Hold(10.0, 0.0))
     for _ in range(ALERT_AFTER + 3):
-        for one in holds.wishes():
-            holds.give(*one)
-            holds.miss(*one, "1")
-    assert (holds.missed(TARGET), holds.again(TARGET)) == (ALERT_AFTER + 3, "1")
+        for one in holds.pending():
+            holds.mark_in_flight(*one)
+            holds.record_failure(*one, "1")
+    assert (holds.failures(TARGET), holds.order_at_failure(TARGET)) == (ALERT_AFTER + 3, "1")
     holds.take(TARGET, ("a", "y"), Hold(10.0, 0.0))
-    assert (holds.missed(TARGET), holds.again(TARGET)) == (ALERT_AFTER + 3, "1"), "the same word"
-    holds.let_go(TARGET, ("a", "x"))
-    holds.let_go(TARGET, ("a", "y"))
-    assert (holds.missed(TARGET), holds.again(TARGET)) == (ALERT_AFTER - 1, None)
-    assert holds.wishes() == [(TARGET, (0.0, "a"))]
+    assert (holds.failures(TARGET), holds.order_at_failure(TARGET)) == (ALERT_AFTER + 3, "1"), "the same word"
+    holds.release(TARGET, ("a", "x"))
+    holds.release(TARGET, ("a", "y"))
+    assert (holds.failures(TARGET), holds.order_at_failure(TARGET)) == (ALERT_AFTER - 1, None)
+    assert holds.pending() == [(TARGET, (0.0, "a"))]
 
 
 def test_an_image_of_before_tries_were_counted_is_read():
@@ -83,6 +83,6 @@ def test_an_image_of_before_tries_were_counted_is_read():
     image = msgspec.msgpack.encode(
         {"holds": [(*TARGET, "a", "x", hold)], "wishes": [(*TARGET, 10.0, "a")]},
     )
-    holds = Holds.recall(image)
-    assert (holds.wishes(), holds.given(), holds.missed(TARGET)) == ([(TARGET, (10.0, "a"))], [], 0)
+    holds = Holds.restore(image)
+    assert (holds.pending(), holds.in_flight(), holds.failures(TARGET)) == ([(TARGET, (10.0, "a"))], [], 0)
     assert list(holds.all()) == [(TARGET, ("a", "x"), hold)]

@@ -38,9 +38,9 @@ class Memory:
         self.kept[key] = value
 
     async def audit(
-        self, at: float, who: str, what: Mapping[str, object], noting: Mapping[str, bytes] | None = None
+        self, at: float, who: str, what: Mapping[str, object], meta: Mapping[str, bytes] | None = None
     ) -> None:
-        for key, value in (noting or {}).items():
+        for key, value in (meta or {}).items():
             await self.put(key, value)
         self.told.append(dict(what))
 

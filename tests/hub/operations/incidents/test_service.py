@@ -50,14 +50,14 @@ class Book:
     async def raise_(self, alert: Alert) -> None:
         self.alerts[alert.key] = msgspec.structs.replace(alert, id=alert.key)
 
-    async def amend(self, name: str, newer: Alert) -> None:
+    async def update(self, name: str, newer: Alert) -> None:
         self.amended += 1
         self.alerts[name] = msgspec.structs.replace(newer, id=name)
 
     async def clear(self, rule: str, key: str, by: str) -> None:
         self.alerts.pop(key, None)
 
-    async def tell(self) -> None:
+    async def flush(self) -> None:
         return
 
 
