@@ -33,14 +33,16 @@ class Missing(NamedTuple):
 
 
 def missing() -> Iterator[Missing]:
-    """What the example does not show, of all that ships."""
-    models = installed_models(Registry.discover())
+    """What the example does not show, of all that ships; the README of an integration may show it instead."""
+    registry = Registry.discover()
+    models = installed_models(registry)
     data = YAML().load(_plain(EXAMPLE.read_text()))
     yield from _unshown(Core, [data], "")
     integrations, devices = data["integrations"], list(data["devices"].values())
     for kind, (config, settings) in models.integrations.items():
         mine = [name for name, entry in integrations.items() if (entry or {}).get("type", name) == kind]
-        yield from _unshown(config, [integrations[name] for name in mine], f"integrations.{kind}.")
+        shown = [*(integrations[name] for name in mine), *_of_readme(registry.plugins[kind].entry.value, kind)]
+        yield from _unshown(config, shown, f"integrations.{kind}.")
         if settings is not None:
             given = [entry.get("settings") for entry in devices if entry["integration"] in mine]
             yield from _unshown(settings, given, f"devices.<of {kind}>.settings.")
@@ -51,6 +53,17 @@ def missing() -> Iterator[Missing]:
     for kind, model in models.notifiers.items():
         mine = [entry for name, entry in data["notifiers"].items() if (entry or {}).get("type", name) == kind]
         yield from _unshown(model, mine, f"notifiers.{kind}.")
+
+
+def _of_readme(module: str, kind: str) -> Iterator[Any]:
+    """The instances of an integration that the YAML of its own README shows."""
+    readme = EXAMPLE.parent.joinpath(*module.split(".")[:2], "README.md")
+    text = readme.read_text() if readme.exists() else ""
+    for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        data = YAML(typ="safe").load(_plain(block))
+        for name, entry in ((data.get("integrations") or {}) if isinstance(data, dict) else {}).items():
+            if isinstance(entry, dict) and entry.get("type", name) == kind:
+                yield entry
 
 
 def add(found: Iterable[Missing]) -> None:

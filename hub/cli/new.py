@@ -1,4 +1,4 @@
-"""`ilot new`: the first files of a configuration, a plugin or a pack."""
+"""`ilot new`: the first files of a configuration, a plugin or a pack; in a checkout, of an integration or a page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from hub.core.errors import HubError
 _DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
 _IN = click.option(
     "--in", "directory", type=_DIRECTORY, default=".", show_default=True, help="Where to put its folder."
+)
+_CHECKOUT = click.option(
+    "--checkout", type=_DIRECTORY, default=".", show_default=True, help="A directory in the checkout of Îlot."
 )
 
 
@@ -65,15 +68,9 @@ def new_config(name: str, out: Path, url: str, state_dir: Path) -> None:
 def new_plugin(name: str, directory: Path) -> None:
     """Write the files of a new plugin NAME (for instance acme_thermo): a distribution that reads one device over HTTP,
     and its test."""
-    from importlib.metadata import entry_points
-
     from hub.cli import templates
 
-    module = name.replace("-", "_")
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", module):
-        raise click.UsageError(f"a plugin is named as a Python module: small letters, digits and '_'; {name!r} is not")
-    if module in sys.stdlib_module_names or module in {one.name for one in entry_points(group="hub.plugins")}:
-        raise click.UsageError(f"there is a module or plugin {module!r} already: choose another name")
+    module = _module(name)
     # not as the module: a directory of that name would hide it from whoever works beside it
     folder = directory / f"ilot-{module.replace('_', '-')}"
     write(folder, templates.plugin(module))
@@ -95,6 +92,86 @@ def new_pack(name: str, directory: Path) -> None:
     folder = directory / name
     write(folder, files(name))
     output.say(f"{folder}: fill in pack.yaml, codec.js and vectors/, then run: ilot pack test {folder}")
+
+
+@new.command("integration")
+@click.argument("name")
+@_CHECKOUT
+def new_integration(name: str, checkout: Path) -> None:
+    """Write the files of a new integration NAME that ships with Îlot (for instance acme_thermo), its test, and its line
+    in pyproject.toml. For a plugin of your own, see `ilot new plugin`."""
+    from hub.cli import new_parts
+
+    module, root = _module(name), _checkout(checkout)
+    project = root / "pyproject.toml"
+    files = new_parts.integration(module)
+    try:
+        named = new_parts.with_entry_point(project.read_text("utf-8"), module)
+    except ValueError as error:
+        raise HubError(f"{project}: {error}") from error
+    write_into(root, files)
+    project.write_text(named, "utf-8")
+    for file in (*files, "pyproject.toml"):
+        output.say(f"  {file}")
+    output.say("it is a whole example: change it for your device. `make setup` installs its entry point; then:")
+    output.say(f"  .venv/bin/python -m pytest tests/integrations/{module}")
+    output.say("`make check` says what it lacks")
+
+
+@new.command("page")
+@click.argument("key")
+@click.option("--fr", required=True, help="What the menu calls it in French.")
+@click.option("--en", required=True, help="What the menu calls it in English.")
+@_CHECKOUT
+def new_page(key: str, fr: str, en: str, checkout: Path) -> None:
+    """Write the files of a new page of the hub at /KEY: its area, its template, its words, and its test."""
+    from hub.cli import new_parts
+
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", key):
+        raise click.UsageError(f"a page is named by small letters, digits and '-'; {key!r} is not")
+    for text in (fr, en):
+        if not re.fullmatch(r"[\w' -]{1,40}", text):
+            raise click.UsageError(f'a page is called by letters, digits, spaces and "\'"; {text!r} is not')
+    files = new_parts.page(key, fr, en)
+    write_into(_checkout(checkout), files)
+    for file in files:
+        output.say(f"  {file}")
+    output.say("it is a whole example: change what it shows. Then:")
+    output.say(f"  .venv/bin/python -m pytest tests/hub/web/test_{key.replace('-', '_')}.py")
+    output.say("`make check` says what it lacks")
+
+
+def _module(name: str) -> str:
+    """The name of a Python module that no plugin has yet. Raises UsageError."""
+    from importlib.metadata import entry_points
+
+    module = name.replace("-", "_")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", module):
+        raise click.UsageError(f"a plugin is named as a Python module: small letters, digits and '_'; {name!r} is not")
+    if module in sys.stdlib_module_names or module in {one.name for one in entry_points(group="hub.plugins")}:
+        raise click.UsageError(f"there is a module or plugin {module!r} already: choose another name")
+    return module
+
+
+def _checkout(directory: Path) -> Path:
+    """The root of the checkout of Îlot around a directory. Raises UsageError."""
+    here = directory.resolve()
+    for root in (here, *here.parents):
+        if all((root / part).exists() for part in ("hub/web/areas", "integrations", "pyproject.toml")):
+            return root
+    raise click.UsageError(f"{here} is in no checkout of Îlot: go there, or name it with --checkout")
+
+
+def write_into(root: Path, files: dict[str, str]) -> None:
+    """New files below a folder. Raises HubError when one is there already; then none is written."""
+    if there := [name for name in files if (root / name).exists()]:
+        raise HubError(f"{root / there[0]} is there already; remove it, or choose another name")
+    try:
+        for name, text in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text, "utf-8")
+    except OSError as error:
+        raise HubError(f"{root} cannot be written: {error.strerror or error}") from error
 
 
 def write(folder: Path, files: dict[str, str]) -> None:

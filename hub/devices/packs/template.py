@@ -1,4 +1,4 @@
-"""The files of a new pack, to be filled in; its tests fail until somebody does. Pure."""
+"""The files of a new pack: a whole example whose test passes, to be changed for a device. Pure."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ function decodeUplink(input) {{
 """
 
 _VECTORS = """\
-# Payloads and what they mean, as the source says. Replace this one: nobody has vouched for it.
+# Payloads and what they mean, as the source says. Replace this one: it is made up, nobody has vouched for it.
 - source: manual
   page: the page
   message: data
   port: 1
-  bytes: ""
-  readings: {}
+  bytes: "00d7"
+  readings: {temperature: 21.5}
 """
 
 

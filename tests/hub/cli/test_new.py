@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -71,6 +74,92 @@ def test_a_plugin_takes_no_name_that_would_hide_another_module(here: Path, name:
     code, said = run("new", "plugin", name)
     assert code == 2
     assert why in said
+    assert list(here.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As much of a checkout as the new files and their tests need."""
+    root = tmp_path_factory.mktemp("checkout")
+    for name in ("hub", "integrations", "tests/hub", "tests/integrations/modbus"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (ROOT / "pyproject.toml", *(ROOT / "tests").glob("*.py")):
+        shutil.copy(file, root / file.relative_to(ROOT))
+    return root
+
+
+def passes(root: Path, *command: str) -> str:
+    """Run a module of Python there, for real, and give back what it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+TEST = ("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+
+
+def right(root: Path, said: str, *more: str) -> None:
+    """Each file that was named is there, is written as lint wants it, and its tests pass at once."""
+    files = [line.strip() for line in said.splitlines() if line.startswith("  ") and "python" not in line]
+    assert all((root / file).is_file() for file in files), files
+    python = [file for file in files if file.endswith(".py")]
+    passes(root, "ruff", "check", "--no-cache", *python)
+    passes(root, "ruff", "format", "--no-cache", "--check", *python)
+    assert " passed" in passes(root, *TEST, *(file for file in python if file.startswith("tests/")), *more)
+
+
+def test_a_new_integration_passes_its_tests_at_once_and_its_entry_point_is_named(checkout: Path) -> None:
+    code, said = run("new", "integration", "tide-gauge", "--checkout", str(checkout / "hub"))
+    assert code == 0, said
+    right(checkout, said)
+    points = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]["entry-points"]["hub.plugins"]
+    assert points["tide_gauge"] == "integrations.tide_gauge"
+    code, said = run("new", "integration", "tide-gauge", "--checkout", str(checkout))
+    assert (code, "is there already" in said) == (2, True)
+
+
+def test_a_new_page_passes_its_tests_at_once_and_has_all_its_words(checkout: Path) -> None:
+    words = ("--fr", "Marées d'ici", "--en", "Tides")
+    code, said = run("new", "page", "tides", *words, "--checkout", str(checkout))
+    assert code == 0, said
+    right(checkout, said, "tests/hub/web/test_pure.py")
+    code, said = run("new", "page", "tides", *words, "--checkout", str(checkout))
+    assert (code, "is there already" in said) == (2, True)
+
+
+def test_a_new_pack_passes_its_test_at_once(here: Path) -> None:
+    assert run("new", "pack", "acme-thermo")[0] == 0
+    assert "acme-thermo" in passes(here, "hub", "pack", "test", "acme-thermo")
+
+
+def test_a_new_plugin_passes_its_test_at_once(here: Path) -> None:
+    assert run("new", "plugin", "tide-gauge")[0] == 0
+    assert "1 passed" in passes(here / "ilot-tide-gauge", *TEST, "test_tide_gauge.py")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("integration", "modbus"), "already"),
+        (("integration", "3x"), "small letters"),
+        (("page", "Tides", "--fr", "a", "--en", "b"), "small letters"),
+        (("page", "tides", "--fr", '"', "--en", "b"), "is not"),
+        (("page", "tides", "--fr", "a", "--en", "b"), "checkout"),
+        (("integration", "tide_gauge"), "checkout"),
+    ],
+)
+def test_what_cannot_be_new_is_refused_with_why_and_nothing_is_written(
+    here: Path, words: tuple[str, ...], why: str
+) -> None:
+    code, said = run("new", *words)
+    assert (code, why in said) == (2, True), said
     assert list(here.iterdir()) == []
 
 

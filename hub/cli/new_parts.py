@@ -1,0 +1,310 @@
+"""The files of a new integration and of a new page in a checkout of Îlot: small, and right as they stand. Pure."""
+
+from __future__ import annotations
+
+_INTEGRATION = '''\
+"""{title}: a device that answers `{{"id": 42, "t": 215}}` over HTTP, in tenths of a degree. Write yours here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field
+
+import hub
+from hub.sdk.options import french
+from integrations.{name}.decode import decode
+from integrations.{name}.reasons import REASONS
+
+__all__ = ["Config", "register_integrations", "run"]
+
+
+class Config(hub.Config):
+    """One server that is polled."""
+
+    help_fr = "Un serveur interrogé."
+
+    url: hub.HttpUrl = Field(
+        description="Address of the server: http://host:port.",
+        json_schema_extra=french("Adresse du serveur : http://hôte:port."),
+    )
+    interval: timedelta = Field(
+        default=timedelta(seconds=60),
+        ge=timedelta(seconds=1),
+        le=timedelta(days=1),
+        description="Time between two polls.",
+        json_schema_extra=french("Temps entre deux lectures."),
+    )
+
+
+async def run(config: Config, session: hub.Session) -> None:
+    """Poll the server until cancelled. Raises NotReady when it does not answer."""
+    async for _ in session.every(config.interval):
+        reply = await session.http.request("GET", str(config.url))
+        try:
+            await session.emit(decode(reply.body))
+        except hub.DecodeError as error:
+            session.log.warning("%s: %s", config.url, error)
+
+
+@hub.hookimpl
+def register_integrations(register: hub.Register) -> None:
+    register("{name}", Config, run, reasons=REASONS)
+'''
+
+_DECODE = '''\
+"""What the device answers → a report. Pure."""
+
+from __future__ import annotations
+
+import json
+
+import hub
+
+LONGEST = 4096
+"""Bytes of an answer."""
+
+
+def decode(body: bytes) -> hub.Report:
+    """Raises DecodeError: `{words}-size`, `{words}-json`, `{words}-shape`."""
+    if len(body) > LONGEST:
+        raise hub.DecodeError("{words}-size", f"{{len(body)}} bytes, {{LONGEST}} are allowed")
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise hub.DecodeError("{words}-json", str(error)) from error
+    if not isinstance(said, dict) or type(said.get("id")) is not int or type(said.get("t")) is not int:
+        raise hub.DecodeError("{words}-shape", "id and t are whole numbers")
+    if not 0 <= said["id"] < 1 << 32 or not -1000 <= said["t"] <= 2000:
+        raise hub.DecodeError("{words}-shape", "id has 32 bits, t is from -1000 to 2000")
+    return hub.Report(device=f"{scheme}:{{said['id']}}", values={{"temperature": said["t"] / 10}})
+'''
+
+_REASONS = '''\
+"""What is counted of {title}, in words: reason -> (French, English). Pure data."""
+
+from __future__ import annotations
+
+REASONS: dict[str, tuple[str, str]] = {{
+    "{words}-size": (
+        "Réponse plus longue que permis",
+        "An answer longer than allowed",
+    ),
+    "{words}-json": (
+        "Réponse qui n'est pas du JSON : vérifiez `url`",
+        "An answer that is no JSON: check `url`",
+    ),
+    "{words}-shape": (
+        "Réponse d'une autre forme : est-ce le bon appareil ?",
+        "An answer of another form: is it the right device?",
+    ),
+}}
+'''
+
+_README = """\
+# {title}
+
+One sentence: which devices, and what they are read for.
+
+## Devices
+
+Which makers and models, and how a device is named here: `{scheme}:` and its number.
+
+## Configuration
+
+```yaml
+integrations:
+  {name}:
+    url: http://192.0.2.50        # the server
+    interval: 60s                 # between two polls
+```
+
+## Readings
+
+| metric | of |
+|---|---|
+| `temperature` | `t`, in tenths of a degree |
+
+## Limits
+
+What it does not do, and what was not tried with a real device.
+"""
+
+_INTEGRATION_TEST = '''\
+"""{title}: what the device says becomes a report; anything else is refused by name."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hub
+from hub.sdk.testing import FakeSession, Reply
+from integrations.{name} import Config, run
+from integrations.{name}.decode import LONGEST, decode
+from integrations.{name}.reasons import REASONS
+
+URL = "http://192.0.2.50/"
+
+
+def test_it_reports_what_the_device_says() -> None:
+    session = FakeSession("{name}")
+    session.http.replies["GET", URL] = Reply(200, {{}}, b'{{"id": 42, "t": 215}}')
+    asyncio.run(session.run(run, Config(url=URL)))
+    (report,) = session.reports
+    assert (report.device, report.values) == ("{scheme}:42", {{"temperature": 21.5}})
+
+
+def test_an_answer_that_is_none_is_left_out_and_it_goes_on() -> None:
+    session = FakeSession("{name}")
+    session.http.replies["GET", URL] = Reply(200, {{}}, b"<html>")
+    asyncio.run(session.run(run, Config(url=URL)))
+    assert session.reports == []
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b" " * (LONGEST + 1), "{words}-size"),
+        (b"{{", "{words}-json"),
+        (b"[" * LONGEST, "{words}-json"),
+        (b"[]", "{words}-shape"),
+        (b'{{"id": 1, "t": true}}', "{words}-shape"),
+        (b'{{"id": 1, "t": 100000}}', "{words}-shape"),
+    ],
+)
+def test_what_is_wrong_has_a_reason_and_the_reason_words(body: bytes, reason: str) -> None:
+    with pytest.raises(hub.DecodeError) as refused:
+        decode(body)
+    assert refused.value.reason == reason
+    assert reason in REASONS
+
+
+ANSWERS = st.from_regex(rb'\\{{"id": -?[0-9]{{1,12}}, "t": -?[0-9]{{1,12}}\\}}', fullmatch=True)
+
+
+@given(st.one_of(st.binary(max_size=200), ANSWERS))
+def test_whatever_comes_gives_a_finite_reading_or_a_decode_error(body: bytes) -> None:
+    reason, values = "", {{}}
+    try:
+        values = decode(body).values
+    except hub.DecodeError as error:
+        reason = error.reason
+    assert bool(values) != (reason in REASONS)
+    assert all(math.isfinite(value) for value in values.values())
+'''
+
+_AREA = '''\
+"""{en}: one sentence of what the page is for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from hub.web.area import Area, get
+from hub.web.menu import Entry
+from hub.web.request.routes import READS, Route
+from hub.web.request.visit import Visit
+from hub.web.site import Site
+
+
+class Pages:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def shown(self, visit: Visit) -> Any:
+        return {{"readings": (await self._site.lately("status"))["readings"]}}
+
+    async def page(self, visit: Visit) -> web.Response:
+        return self._site.page("{key}", visit, **await self.shown(visit))
+
+
+def routes(site: Site) -> list[Route]:
+    do = Pages(site)
+    return [
+        Route("GET", "/{key}", do.page, READS),
+        get("/{key}", do.shown, "{en}"),
+    ]
+
+
+AREA = Area(routes, (Entry("{key}", "/{key}", "group-field"),))
+'''
+
+_TEMPLATE = """\
+{{% extends "base.html" %}}
+{{% block content %}}
+<h1>{{{{ _("{key}") }}}}</h1>
+<p>{{{{ _("{key}-readings", count=readings) }}}}</p>
+{{% endblock %}}
+"""
+
+_WORDS = '''\
+"""{en}. Key: (French, English); `[one|many]` is chosen by `count`."""
+
+WORDS: dict[str, tuple[str, str]] = {{
+    "{key}": ("{fr}", "{en}"),
+    "{key}-readings": ("{{count}} [relevé|relevés]", "{{count}} [reading|readings]"),
+}}
+'''
+
+_PAGE_TEST = '''\
+"""The page {en}."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+import pytest
+
+from .web_kit import Pages
+
+
+@pytest.mark.parametrize(("lang", "title"), [("fr", "{fr}"), ("en", "{en}")])
+async def test_the_page_says_it_in_the_readers_language(tmp_path: Path, lang: str, title: str) -> None:
+    async with Pages(tmp_path) as pages:
+        browser = await pages.claimed()
+        status, text, _ = await browser.get(f"/{key}?lang={{lang}}")
+        assert (status, f"<h1>{{title}}</h1>" in html.unescape(text)) == (200, True)
+        assert (await browser.api("GET", "/{key}"))[0] == 200
+'''
+
+
+def integration(name: str) -> dict[str, str]:
+    """Text by path, for the integration that is the Python module `name` in `integrations/`."""
+    parts = name.split("_")
+    words = {"name": name, "words": "-".join(parts), "scheme": parts[0], "title": " ".join(map(str.capitalize, parts))}
+    folder, tests = f"integrations/{name}", f"tests/integrations/{name}"
+    return {
+        f"{folder}/__init__.py": _INTEGRATION.format(**words),
+        f"{folder}/decode.py": _DECODE.format(**words),
+        f"{folder}/reasons.py": _REASONS.format(**words),
+        f"{folder}/README.md": _README.format(**words),
+        f"{tests}/test_{name}.py": _INTEGRATION_TEST.format(**words),
+    }
+
+
+def page(key: str, fr: str, en: str) -> dict[str, str]:
+    """Text by path, for the page at `/key`, called `fr` and `en`."""
+    words = {"key": key, "fr": fr, "en": en}
+    module = key.replace("-", "_")
+    return {
+        f"hub/web/areas/{module}.py": _AREA.format(**words),
+        f"hub/web/templates/{key}.html": _TEMPLATE.format(**words),
+        f"hub/web/words/{module}.py": _WORDS.format(**words),
+        f"tests/hub/web/test_{module}.py": _PAGE_TEST.format(**words),
+    }
+
+
+def with_entry_point(project: str, name: str) -> str:
+    """pyproject.toml with one more line under `hub.plugins`. Raises ValueError where it has no such table."""
+    head = '[project.entry-points."hub.plugins"]\n'
+    if head not in project:
+        raise ValueError("it has no table of hub.plugins")
+    return project.replace(head, f'{head}{name} = "integrations.{name}"\n', 1)
