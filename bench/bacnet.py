@@ -23,6 +23,8 @@ from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+from typing import Any
+
 from measure import cpu_s, figure, quantile, rss_mib
 
 import hub
@@ -108,9 +110,10 @@ class Session(FakeSession):
         self.readings = 0
         self.times: dict[str, list[float]] = defaultdict(list)
 
-    async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
-        self.readings += len(report.values)
-        self.times[report.device].append(time.monotonic())
+    async def emit(self, *reports: hub.Report, **more: Any) -> None:
+        for report in reports:
+            self.readings += len(report.values)
+            self.times[report.device].append(time.monotonic())
 
     async def every(self, interval: timedelta) -> AsyncIterator[float]:  # type: ignore[override]
         await asyncio.sleep(hash(asyncio.current_task()) % 1000 / 1000 * interval.total_seconds() / 2)

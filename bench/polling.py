@@ -93,8 +93,9 @@ class Hears(FakeSession):
             yield time.time()
             due += interval.total_seconds()
 
-    async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
-        self.at.setdefault(report.device, []).append(time.monotonic())
+    async def emit(self, *reports: hub.Report, **more: Any) -> None:
+        for report in reports:
+            self.at.setdefault(report.device, []).append(time.monotonic())
 
 
 async def polled(ports: list[int], per_host: int, seconds: float, settle: float) -> tuple[list[Hears], float]:

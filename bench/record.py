@@ -50,11 +50,14 @@ class Recorder(FakeSession):
     def __init__(self, name: str, out: TextIO, devices: list[hub.Device]) -> None:
         super().__init__(name, devices, SystemClock())  # type: ignore[arg-type]  # it only sleeps and tells the time
         self._out = out
+        self.radio.submit_frame = self._heard  # type: ignore[method-assign]
+        self.devices.declare = self._declared  # type: ignore[method-assign]
 
-    async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
-        self._line([round(self.clock.now() * 1000), report.device, report.values])
+    async def emit(self, *reports: hub.Report, **more: Any) -> None:
+        for report in reports:
+            self._line([round(self.clock.now() * 1000), report.device, report.values])
 
-    async def heard(self, frame: hub.Frame) -> bool:
+    async def _heard(self, frame: hub.Frame) -> bool:
         for decode in (bthome.decode, ruuvi.decode):
             with contextlib.suppress(hub.DecodeError):
                 decoded = decode(frame, lambda device: None)
@@ -63,7 +66,7 @@ class Recorder(FakeSession):
                     return True
         return False
 
-    def declare(
+    def _declared(
         self, device: str, *, model: str = "", firmware: str = "", metrics: tuple[hub.Metric, ...] = ()
     ) -> None:
         for metric in metrics:

@@ -78,7 +78,7 @@ class {title}(hub.Config):
     interval: timedelta = timedelta(seconds=60)
 
 
-def decode(body: dict) -> hub.Report:
+def decode(body: dict[str, float]) -> hub.Report:
     return hub.Report(device=f"{scheme}:{{body['sn']}}", values={{"temperature": body["t"] / 10}})
 
 

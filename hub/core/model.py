@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from enum import IntEnum
+from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -20,6 +21,18 @@ DEVICE_ID = re.compile(r"[a-z][a-z0-9_-]{0,31}:[\x21-\x7e]{1,120}")
 
 METRIC_KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PLACE_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+class SettingsModel(Protocol):
+    """A model of settings: any subclass of `hub.Config`."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, /) -> Self:
+        """Read it from plain values. Raises ValueError."""
+        ...
+
+
+M = TypeVar("M", bound=SettingsModel)
 
 
 class Quality(IntEnum):
@@ -167,6 +180,12 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     writable: dict[str, Writable] = {}
     report: dict[str, Strategy] = {}
 
+    def settings_as(self, model: type[M]) -> M:
+        """The settings as an instance of the model that was registered for devices (`device=`), or of another that
+        reads a part of them. The hub has validated them when the configuration was read; a ValueError means that the
+        model is another one."""
+        return model.model_validate(self.settings)
+
     def __repr__(self) -> str:
         return f"Device(id={self.id!r}, integration={self.integration!r}, place={self.place!r})"
 
@@ -279,7 +298,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     `unit` is UCUM ("Cel", "%", "kW.h", "1"); `resolution` is the smallest step kept, as a decimal string in
     that unit; `kind` is "number", "flag" (bool) or "text". `low` and `high` are the bounds outside which a
     value is refused as implausible. `device_class` and `state_class` follow Home Assistant's where they
-    exist. `rules_engine` is "technical", "environment" or "personal"; maybe personal is personal.
+    exist. `privacy` is "technical", "environment" or "personal"; maybe personal is personal.
     """
 
     key: str

@@ -12,7 +12,7 @@ from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
 from hub.pipeline.plan import Declared, Planner
-from hub.plugin_host.runtime import OwnState
+from hub.plugin_host.session_parts import own_state
 from hub.store_and_forward.buffer import Buffer
 
 
@@ -35,7 +35,7 @@ class LiveView:
     ) -> None:
         self.name, self.hub = name, hub
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.exporter.{name}"), {"plugin": name})
-        self.state = OwnState(f"exporter.{name}", buffer)  # with a dot, which no name of an integration instance has
+        self.state = own_state(f"exporter.{name}", buffer)  # with a dot, which no name of an integration instance has
         self._live, self._devices, self._places, self._planner = live, devices, places, planner
         self._clock, self._ready = clock, ready
         self.pulse = pulse

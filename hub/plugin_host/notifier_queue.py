@@ -19,7 +19,7 @@ from hub.automation.alerts import Alert
 from hub.automation.alerts.policy import EVERYTHING, NEVER, TELL, WAIT, Policy, next_alert, notification_decision
 from hub.core.clock import Clock
 from hub.core.errors import HubError, NotReady
-from hub.plugin_host.runtime import OwnState
+from hub.plugin_host.session_parts import own_state
 from hub.plugin_host.supervisor import Health
 from hub.sdk.notification import AlertState, Notification, Severity
 from hub.sdk.session import Http
@@ -56,7 +56,7 @@ class NotifierQueue:
         self.left_out = 0
         self.limited = False
         self._clock, self._policy = clock, policy
-        self._state = OwnState(f"notifier.{name}", buffer)  # with a dot, which no name of an integration instance has
+        self._state = own_state(f"notifier.{name}", buffer)  # with a dot, which no name of an integration instance has
         self._done: dict[str, int] = dict(self._state.get(DONE_KEY) or {})
         told = self._state.get(SENT_KEY)  # None: state of an older version, where all done were sent
         self._told: dict[str, None] = dict.fromkeys(self._done if told is None else told)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from hub.core.errors import PluginError
+from hub.sdk.session_rules import expect_facts
 
-SIZE_LIMIT = 4096
 SUBJECTS = 8192
 
 
@@ -26,12 +24,7 @@ class PluginFacts:
         if not facts:
             held.pop(subject, None)
             return
-        try:
-            size = len(msgspec.msgpack.encode(facts))
-        except (TypeError, OverflowError) as error:
-            raise PluginError(f"what is told of {subject!r} cannot be kept: {error}") from error
-        if size > SIZE_LIMIT or len(subject) > 200:
-            raise PluginError(f"{size} bytes told of {subject[:200]!r}; a subject has {SIZE_LIMIT}")
+        expect_facts(subject, facts)
         if subject not in held and len(held) >= SUBJECTS:
             raise PluginError(f"facts of more than {SUBJECTS} subjects")
         held[subject] = dict(facts)

@@ -22,7 +22,8 @@ from hub.plugin_host.exporter_view import LiveView
 from hub.plugin_host.notifier_queue import NotifierQueue
 from hub.plugin_host.pausing import Pauses
 from hub.plugin_host.registry import Integration, Plugin, Registry
-from hub.plugin_host.runtime import Core, InProcessSession
+from hub.plugin_host.runtime import InProcessSession
+from hub.plugin_host.session_parts import Core
 from hub.plugin_host.supervisor import STOPPED, Health, Supervisor
 from hub.sdk.options import Config
 from hub.store_and_forward.egress import Host
@@ -148,7 +149,7 @@ class Plugins:
                 await start(session)
             except LedElsewhere as error:
                 if not error.counted:
-                    session.dropped("", error)
+                    session.radio.report_decode_error("", error)
                 raise
 
         supervisor = Supervisor(health, run, self._clock)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import hub
+from hub.sdk.session import Answer
 from integrations.bacnet.explain import explain, frame_of, presents
 from integrations.bacnet.packs import Objects
 from integrations.bacnet.reasons import REASONS
@@ -43,10 +44,10 @@ async def run(config: Config, session: hub.Session) -> None:
 
     def dropped(station: Station | None, error: Exception) -> None:
         device = next((name for name, poller in pollers.items() if station and poller.station == station), session.name)
-        session.dropped(device, error)
+        session.radio.report_decode_error(device, error)
 
     async def carry_out(command: hub.Command) -> None:
-        def answer(state: str, detail: str) -> None:
+        def answer(state: Answer, detail: str) -> None:
             session.commands.answer(command, state, detail)
 
         def wanted() -> bool:

@@ -28,10 +28,12 @@ class Directory:
         """For `Link`."""
         former = self.where.get(i_am.instance)
         if former is None and len(self.where) >= MOST:
-            self._session.dropped(self._session.name, hub.DecodeError("too-many-devices", "more than are remembered"))
+            self._session.radio.report_decode_error(
+                self._session.name, hub.DecodeError("too-many-devices", "more than are remembered")
+            )
             return
         if former not in (None, station):
-            self._session.dropped(
+            self._session.radio.report_decode_error(
                 f"bacnet:{i_am.instance}", hub.DecodeError("twice", f"{former} and {station} say they are this device")
             )
         self.where[i_am.instance] = station
@@ -41,7 +43,7 @@ class Directory:
             evidence = {"address": f"{station.host}:{station.port}", "vendor": str(i_am.vendor)}
             if station.network:
                 evidence |= {"network": str(station.network), "mac": station.mac.hex()}
-            self._session.found(hub.Candidate(id=name, integration=self._session.name, evidence=evidence))
+            self._session.devices.discovered(hub.Candidate(id=name, integration=self._session.name, evidence=evidence))
 
     async def find(self, link: Link, instance: int) -> Station:
         """Ask where one device is. Raises NotReady when it does not say, or when nothing may be broadcast."""

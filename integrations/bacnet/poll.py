@@ -60,7 +60,7 @@ class Poller:
                 telling = tasks.create_task(self._tell(), name=f"changes of {self._id}")
                 while self._refresh():
                     interval = self._interval
-                    async for _ in self._session.rounds(interval, lambda: (self._id,)):
+                    async for _ in self._session.polling.poll_cycles(interval, lambda: (self._id,)):
                         if not self._refresh() or self._interval != interval:
                             break
                         if self._settings is not None and self._patience.due():
@@ -93,7 +93,7 @@ class Poller:
             return
         self._instance = instance
         try:
-            self._settings = DeviceSettings.model_validate(device.settings)
+            self._settings = device.settings_as(DeviceSettings)
         except ValidationError as error:
             self._session.log.error("%s is not read: its settings are wrong: %s", self._id, wrong_option(error))
             return
@@ -118,13 +118,15 @@ class Poller:
         except (hub.NotReady, Refused) as error:
             self._away(error)
         except hub.DecodeError as error:
-            self._session.dropped(self._id, error)
+            self._session.radio.report_decode_error(self._id, error)
             self._away(error)
         else:
             self._patience.succeeded()
             took = self._link.answered_s.get(asker.station)
             if took is not None:
-                self._session.tell(self._id, {"latency_ms": round(1000 * took, 1), "requests": max(1, asker.asked)})
+                self._session.radio.publish_facts(
+                    self._id, {"latency_ms": round(1000 * took, 1), "requests": max(1, asker.asked)}
+                )
             if self._told:
                 self._told = False
                 self._session.log.info("%s answers again", self._id)
@@ -141,7 +143,7 @@ class Poller:
         self._link.join(station, self._subscriber.notified)
         self.asker = asker
         await asker.identify(attempts)
-        self._session.declare(
+        self._session.devices.declare(
             self._id, model=f"{asker.vendor} {asker.model}".strip(), firmware=asker.firmware, metrics=self._own()
         )
         for point in self.points.values():
@@ -168,7 +170,7 @@ class Poller:
             except hub.DecodeError as error:
                 self._trouble(point, error)
         if own := self._own():
-            self._session.declare(self._id, metrics=own)
+            self._session.devices.declare(self._id, metrics=own)
 
     def _own(self) -> tuple[hub.Metric, ...]:
         made = (point.translation.metric for point in self.points.values() if point.translation is not None)
@@ -240,7 +242,7 @@ class Poller:
 
     def _trouble(self, point: Watched, error: hub.DecodeError) -> None:
         """An object that cannot be read: counted, told once, tried again more and more rarely."""
-        self._session.dropped(self._id, error)
+        self._session.radio.report_decode_error(self._id, error)
         if point.failed(error.reason):
             self._session.log.warning("%s %s is not read: %s", self._id, point.object, error)
 
@@ -258,7 +260,7 @@ class Poller:
         if self._settings is not None and self._settings.address is None:
             self._directory.forget(self._instance)
         if isinstance(error, Refused):
-            self._session.dropped(self._id, error)
+            self._session.radio.report_decode_error(self._id, error)
         if not self._told:
             self._told = True
             self._session.log.warning("%s is away, tried again with growing pauses: %s", self._id, error)

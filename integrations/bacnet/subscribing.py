@@ -50,7 +50,7 @@ class Subscriber:
                 await self._ask(station, point, seconds)
             except hub.DecodeError as error:
                 point.subscription.refused(time.monotonic())
-                self._session.dropped(self._id, error)
+                self._session.radio.report_decode_error(self._id, error)
                 if isinstance(error, Refused) and (error.unsupported or error.reason in names.NO_ROOM):
                     for other in usable:  # it has no such service, or no more room: the rest is polled
                         if not other.subscription.open(now):
@@ -67,7 +67,9 @@ class Subscriber:
     def _tell_of_mutes(self, points: Iterable[Watched]) -> None:
         mute = list(points)
         if mute:
-            self._session.dropped(self._id, hub.DecodeError("cov-silent", "a subscription without a notification"))
+            self._session.radio.report_decode_error(
+                self._id, hub.DecodeError("cov-silent", "a subscription without a notification")
+            )
         if mute and not self._mute_told:
             self._session.log.warning(
                 "%s acknowledges subscriptions and sends no notification: it is polled; does UDP from it pass?",
@@ -84,7 +86,7 @@ class Subscriber:
         try:
             self.news.put_nowait(news)
         except asyncio.QueueFull:
-            self._session.dropped(self._id, hub.DecodeError("too-many-changes", "more than can wait"))
+            self._session.radio.report_decode_error(self._id, hub.DecodeError("too-many-changes", "more than can wait"))
             return False
         return True
 

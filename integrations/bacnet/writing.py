@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 import hub
+from hub.sdk.session import Answer
 from integrations.bacnet import encode, names
 from integrations.bacnet.link import Link, Silent, Unsent
 from integrations.bacnet.poll import Poller
@@ -18,7 +19,7 @@ async def write(
     command: hub.Command,
     poller: Poller | None,
     link: Link,
-    answer: Callable[[str, str], None],
+    answer: Callable[[Answer, str], None],
     now: Callable[[], float],
     wanted: Callable[[], bool] = lambda: True,
 ) -> None:

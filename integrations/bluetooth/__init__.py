@@ -158,11 +158,11 @@ async def run(config: Config, session: hub.Session) -> None:
     """Listen until cancelled. Raises NotReady when no source is left to listen with, AuthFailed when the hub may not
     use BlueZ, or a proxy refuses its key, and no other source is left."""
     from integrations.bluetooth.intake import Intake, private
-    from integrations.bluetooth.listening import Listening  # bleak: only where Bluetooth is used
+    from integrations.bluetooth.listening import Listening  # imports bleak, so only where Bluetooth is used
     from integrations.bluetooth.polling import Poller
 
     def count(reason: str, device: str) -> None:
-        session.dropped(device, hub.DecodeError(reason))
+        session.radio.report_decode_error(device, hub.DecodeError(reason))
 
     def changed(listening: int) -> None:
         intake.gather = config.gather.total_seconds() if listening > 1 else 0.0
@@ -201,17 +201,17 @@ async def run(config: Config, session: hub.Session) -> None:
 
 
 def one_of(group: BaseException) -> BaseException:
-    """The supervisor judges one error, not a group."""
+    """Return the one error of a group that the supervisor judges."""
     while isinstance(group, BaseExceptionGroup):
         group = group.exceptions[0]
     return group
 
 
 def _census(session: hub.Session) -> Census | None:
-    """The counters among the devices; None when there is none."""
+    """Return the census for the configured counters; None when there is none."""
     from integrations.bluetooth.census import Census, Zone
 
-    read = {device.id: DeviceSettings.model_validate(device.settings) for device in session.devices.all()}
+    read = {device.id: device.settings_as(DeviceSettings) for device in session.devices.all()}
     zones = {name: Zone(frozenset(one.census), one.near) for name, one in read.items() if one.census}
     try:
         return Census(zones) if zones else None
@@ -230,22 +230,24 @@ async def _count(census: Census, session: hub.Session) -> None:
 async def _pump(intake: Intake, session: hub.Session, others: Strangers | None) -> None:
     while True:
         frame = await intake.take()
-        if not await session.heard(frame) and others is not None:
+        if not await session.radio.submit_frame(frame) and others is not None:
             others.offer(frame)
 
 
 def _others(config: Config, session: hub.Session, count: Callable[[str, str], None]) -> Strangers | None:
-    """Other makers' parsers, when they are wanted."""
+    """Return the worker for other makers' parsers, when they are wanted."""
     if not config.others:
         return None
     from integrations.bluetooth.strangers.feeding import Host, Strangers
 
     clock = asyncio.get_running_loop().time
-    return Strangers(Host(session.heard, session.devices.get, count, session.log.info, session.log.warning, clock))
+    return Strangers(
+        Host(session.radio.submit_frame, session.devices.get, count, session.log.info, session.log.warning, clock)
+    )
 
 
 async def probe(config: Config) -> str:
-    """Which adapters would scan, and what the proxies answer. Raises NotReady, AuthFailed."""
+    """Return the adapters that would scan and the proxies' answers, as text. Raises NotReady, AuthFailed."""
     from integrations.bluetooth.probing import adapters, proxies
 
     answers, besides = [await proxies(config)] if config.proxies else [], ""
@@ -259,7 +261,7 @@ async def probe(config: Config) -> str:
 
 
 class _Alone:
-    """A life without a hub."""
+    """A substitute for the session, for use without a hub."""
 
     name = "bluetooth"
     log = LoggerAdapter(getLogger("hub.bluetooth"), {})
@@ -271,7 +273,7 @@ class _Alone:
 
 
 async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
-    """Everything the configured sources hear, as lines of `capture`. Raises NotReady, AuthFailed."""
+    """Pass on everything the configured sources hear, as lines of `capture`. Raises NotReady, AuthFailed."""
     from integrations.bluetooth import capture
     from integrations.bluetooth.listening import Listening
 

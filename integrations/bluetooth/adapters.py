@@ -1,4 +1,5 @@
-"""The BlueZ adapters of one integration: each scans for itself, comes and goes, and is reset when it has gone deaf."""
+"""The BlueZ adapters of one integration: each scans independently, may be plugged in and out, and is reset when it no
+longer receives."""
 
 from __future__ import annotations
 
@@ -17,22 +18,20 @@ if TYPE_CHECKING:
 
 GROUP = "adapters"
 OFF_S = 1.0
-"""How long a deaf adapter stays off."""
+"""Seconds for which a deaf adapter is switched off."""
 TRIAL_S = 120.0
-"""How long an adapter may hear nothing passively before it is tried actively: BlueZ may accept a monitor and then not
-use it."""
+"""Seconds without reception after which an adapter that scans passively is switched to active scanning: BlueZ may
+accept a monitor and then not use it."""
 STILL_S = 10.0
-"""BlueZ pauses between two scans; an adapter that is still longer has stopped."""
+"""Seconds after which an idle adapter counts as stopped; BlueZ pauses between two scans."""
 
 Mode = Literal["auto", "active", "passive"]
 
 
 class Adapters:
-    """`run` it until cancelled. `clock` is in seconds; `check` is how often the adapters are looked at besides
-    BlueZ's own signals.
-
-    In mode "auto" an adapter scans passively; one that cannot, or hears nothing that way, scans actively from then on.
-    """
+    """The adapters: call `run` until cancelled. `clock` is in seconds; `check` is the interval at which the adapters
+    are checked, in addition to BlueZ's own signals. In mode "auto" an adapter scans passively; one that cannot, or
+    receives nothing that way, scans actively from then on."""
 
     def __init__(
         self,
@@ -55,12 +54,12 @@ class Adapters:
         self._hearing = hearing
         self._clock = clock
         self._scans: dict[str, asyncio.Task[None]] = {}
-        self._actively: set[str] = set()  # those for which passive did not do
-        self._still: dict[str, float] = {}  # since when
+        self._actively: set[str] = set()  # adapters for which passive scanning failed
+        self._still: dict[str, float] = {}  # adapter → idle since
         self._told: dict[str, str] = {}
 
     async def run(self) -> None:
-        """Raises NotReady or AuthFailed when no adapter can scan and no other source listens."""
+        """Scan until cancelled. Raises NotReady or AuthFailed when no adapter can scan and no other source listens."""
         async for _ in self._life.every(self._check):
             try:
                 await self._with_bluez()
@@ -79,7 +78,7 @@ class Adapters:
                         bluez.changed.clear()
                         await self._look(bluez, tasks)
                         await bluez.changed.wait()
-            except BaseExceptionGroup as group:  # one error is judged, not a group
+            except BaseExceptionGroup as group:  # the supervisor judges one error, not a group
                 raise group.exceptions[0] from group.exceptions[0].__cause__
             finally:
                 self._scans.clear()
@@ -90,7 +89,7 @@ class Adapters:
             event.set()
 
     async def _look(self, bluez: BlueZ, tasks: asyncio.TaskGroup) -> None:
-        """Make those scan that can, and no other."""
+        """Start scans on the usable adapters, and stop the others."""
         present = await bluez.adapters()
         able = usable(self._wanted, present)
         for name in [name for name in self._scans if name not in able]:
@@ -116,7 +115,7 @@ class Adapters:
         self._say("", wrong)
 
     def _stopped(self, present: list[Adapter]) -> list[str]:
-        """Those that should be scanning actively and have not been for a while."""
+        """Return the adapters that should scan actively and have been idle for STILL_S."""
         now = self._clock()
         still = {a.name for a in present if not a.discovering and a.name in self._scans and self._active(a.name)}
         self._still = {name: self._still.get(name, now) for name in still}
@@ -148,7 +147,7 @@ class Adapters:
         await asyncio.wait([task])
 
     async def _scan(self, name: str, started: asyncio.Future[str]) -> None:
-        """One adapter's scan. `started` gets "", or what is wrong."""
+        """Scan with one adapter. `started` is set to "", or to what is wrong."""
 
         def hear(heard: Heard) -> None:
             self._hearing.heard(name, self._clock())
@@ -176,7 +175,7 @@ class Adapters:
             self._sources.ended(name)
 
     def _say(self, about: str, text: str) -> None:
-        """Log what is wrong with an adapter, or with all (""), once for as long as it lasts."""
+        """Log a problem of an adapter, or of all (""), once for as long as it lasts."""
         if text and text != self._told.get(about):
             self._life.log.warning("%s%s", f"{about} " if about else "", text)
         self._told[about] = text

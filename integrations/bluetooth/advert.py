@@ -1,4 +1,4 @@
-"""Bluetooth LE advertisements → frames. Pure; every input is a stranger's.
+"""Bluetooth LE advertisements → frames. Pure; every input is untrusted.
 
 raw     AD structures (Bluetooth Core 5.4, vol 3 part C §11; Core Specification Supplement part A):
         length u8 (of type and data) | type u8 | data, …; a length of 0 ends the payload early.
@@ -29,13 +29,13 @@ MAX_RAW = 1650
 """Bytes of advertising data that one advertising set can hold (Core 5.4, vol 4 part E §7.8.54)."""
 
 NAME = 64
-"""Characters of a local name that are kept."""
+"""Maximum characters of a local name that are kept."""
 
 NOBODY = "00:00:00:00:00:00"
-"""The sender of a value on a line that names none."""
+"""Sender of a value on a line that names none."""
 
 CAPTURED = ("time", "source", "random", "private")
-"""What a line of `ilot capture` says besides: see `integrations.bluetooth.capture`."""
+"""Further fields of a line of `ilot capture`: see `integrations.bluetooth.capture`."""
 
 _SPLIT = ("manufacturer_data", "service_data", "service_uuids")
 _LINE = {"address", "rssi", "name", "raw", *_SPLIT, *CAPTURED}
@@ -58,12 +58,12 @@ def frame(
     source: str = "",
     uuids: Iterable[str] = (),
 ) -> hub.Frame:
-    """A frame from what a Bluetooth stack reports: `manufacturer` by company id, `service` by UUID; `uuids` are
+    """Build a frame from the data of a Bluetooth stack: `manufacturer` by company id, `service` by UUID; `uuids` are
     services without data."""
     data = {f"manufacturer:{company:04x}": value for company, value in manufacturer.items()}
     for key, value in service.items():
         data[f"service:{service_key(key)}"] = value
-    if data:  # a service without data says something beside what a device says, never alone
+    if data:  # a service without data matters only beside other data
         for key in uuids:
             data[f"uuid:{service_key(key)}"] = b""
     return hub.Frame(
@@ -76,11 +76,10 @@ def frame(
 
 
 def parse(raw: bytes, address: str, *, rssi: int | None = None, source: str = "") -> hub.Frame:
-    """A frame from the advertising data on the air, `MAX_RAW` bytes at most.
+    """Parse advertising data as sent, `MAX_RAW` bytes at most.
 
-    Raises DecodeError: `too-long`, `truncated` (a structure longer than what is left, or shorter than its own UUID
-    or company id), `bad-address`.
-    """
+    Raises DecodeError: `too-long`, `truncated` (a structure longer than the rest, or shorter than its own UUID or
+    company id), `bad-address`."""
     address = checked_address(address)
     if len(raw) > MAX_RAW:
         raise hub.DecodeError("too-long", f"{len(raw)} bytes of advertising data, the most is {MAX_RAW}")
@@ -117,7 +116,7 @@ def _uuid_text(data: bytes) -> str:
 
 
 def line(item: Mapping[str, Any]) -> hub.Frame:
-    """A frame from one JSON object of `ilot decode ble`. Raises DecodeError `bad-line`, or as `parse` does."""
+    """Build a frame from one JSON object of `ilot decode ble`. Raises DecodeError `bad-line`, or as `parse` does."""
     if "characteristic" in item:
         return _value(item)
     unknown = set(item) - _LINE
@@ -141,7 +140,7 @@ def line(item: Mapping[str, Any]) -> hub.Frame:
 
 
 def _value(item: Mapping[str, Any]) -> hub.Frame:
-    """A value read over a connection."""
+    """Build a frame from a value read over a connection."""
     unknown = set(item) - {"address", "characteristic", "value", "fields"}
     if unknown:
         raise hub.DecodeError("bad-line", f"unknown key {min(map(str, unknown))!r} beside characteristic")
@@ -157,11 +156,10 @@ def _value(item: Mapping[str, Any]) -> hub.Frame:
 
 
 def speaker(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> str:
-    """The id of a device that speaks in clear.
+    """Return the id of a device that sends unencrypted data.
 
-    Raises DecodeError `clear-but-keyed` when the hub holds a key for it: whoever takes the address of a device that
-    encrypts must not be believed because he chose a format that cannot.
-    """
+    Raises DecodeError `clear-but-keyed` when the hub holds a key for it: a sender that uses the address of an
+    encrypting device must not be trusted for having chosen a format without encryption."""
     device = f"ble:{frame.address.upper()}"
     if keys(device) is not None:
         raise hub.DecodeError("clear-but-keyed", "the device has a key but this frame is not encrypted")
@@ -169,7 +167,8 @@ def speaker(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> str:
 
 
 def checked_address(address: object) -> str:
-    """`A4:C1:38:01:02:03`, upper case; dashes are accepted. Raises DecodeError `bad-address`."""
+    """Normalise an address to `A4:C1:38:01:02:03`, upper case; dashes are accepted. Raises DecodeError
+    `bad-address`."""
     text = address.upper().replace("-", ":") if isinstance(address, str) else ""
     if not _ADDRESS.fullmatch(text):
         raise hub.DecodeError("bad-address", "an address reads A4:C1:38:01:02:03")
@@ -177,7 +176,7 @@ def checked_address(address: object) -> str:
 
 
 def service_key(text: str) -> str:
-    """The shortest name of a UUID: `fcd2` for 0xFCD2, in whichever width it was written."""
+    """Return the shortest name of a UUID: `fcd2` for 0xFCD2, in whichever width it was written."""
     text = text.lower().removeprefix("0x")
     if len(text) == 36 and text.endswith(_BASE_TAIL):
         text = text[:8]
@@ -223,7 +222,7 @@ def _company(key: str) -> int:
 
 
 def is_uuid(text: str) -> bool:
-    """Is it a UUID of 16, 32 or 128 bits, as people write it?"""
+    """Whether the text is a UUID of 16, 32 or 128 bits."""
     return _UUID.fullmatch(text) is not None
 
 

@@ -55,7 +55,7 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
 
 
 def _climate(data: bytes, sender: str) -> tuple[Values, int]:
-    """Readings and packet number."""
+    """Return readings and packet number."""
     if len(data) == _ATC.size:
         address, tenths, whole, battery, millivolts, packet = _ATC.unpack(data)
         temperature, humidity = tenths / 10, float(whole)

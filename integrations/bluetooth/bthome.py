@@ -11,10 +11,9 @@
     AES-CCM: key 16 B, tag 4 B, no associated data,
     nonce = address as it is written (A4:C1:38:… → A4 C1 38 …) | D2 FC | info | counter u32 LE
 
-Several values of one metric keep their order: the first is `temperature`, then `temperature_2` up to
-`temperature_8`. An unknown object id ends the packet, because its length is not known; what came before is kept
-and the id is named in `Decoded.skipped`. BTHome has no "not available" value. Replay is not judged here: the
-counter travels in the proof.
+Several values of one metric keep their order: the first is `temperature`, then `temperature_2` up to `temperature_8`.
+An unknown object id ends the packet, because its length is not known; what came before is kept and the id is named in
+`Decoded.skipped`. BTHome has no "not available" value. Replay is not checked here: the counter is part of the proof.
 """
 
 from __future__ import annotations
@@ -49,19 +48,18 @@ MODELS = {
     "SBMO-003Z": "Shelly BLU Motion",
     "SBTR-001AEU": "Shelly BLU TRV",
 }
-"""Local name → model. Only exact names of makers: any other name is chosen by a person and may be private."""
+"""Local name → model. Only exact names given by makers: any other name is chosen by a person and may be private."""
 
 _EVENTS = (Kind.BUTTON, Kind.DIMMER)
 
 
 def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded | hub.NeedKey | None:
-    """Read one advertisement. None when it holds no BTHome service data; NeedKey when it is sealed and `keys`
-    has none for the device.
+    """Read one advertisement. None when it holds no BTHome service data; NeedKey when it is encrypted and `keys` has
+    none for the device.
 
     Raises DecodeError: `unsupported-version`, `truncated`, `bad-address`, `bad-key` (not 16 bytes), `bad-mic`,
-    `clear-but-keyed` (a device with a key speaks in clear: a forgery, or a reset device to pair again), and the
-    first of `skipped` when nothing else was said.
-    """
+    `clear-but-keyed` (a device with a key sends unencrypted data: a forgery, or a reset device to pair again), and the
+    first of `skipped` when there is no reading."""
     data = frame.data.get(SERVICE)
     if data is None:
         return None
@@ -101,7 +99,7 @@ def _address(text: str) -> bytes:
 
 
 def _open(sealed: bytes, info: int, address: str, key: bytes) -> tuple[bytes, int]:
-    """The objects and the counter of an encrypted payload."""
+    """Decrypt a payload; return its objects and the counter."""
     if len(key) != KEY:
         raise hub.DecodeError("bad-key", f"the key has {len(key)} bytes, a BTHome key has {KEY}")
     if len(sealed) < TRAILER:
@@ -116,11 +114,9 @@ def _open(sealed: bytes, info: int, address: str, key: bytes) -> tuple[bytes, in
 
 
 def read_objects(payload: bytes) -> tuple[dict[str, float | int | bool | str], int | None, tuple[str, ...]]:
-    """Objects in clear → (values by metric, packet id, reasons for what gave no reading).
+    """Parse objects in clear → (values by metric, packet id, reasons for objects without a reading).
 
-    Raises DecodeError `truncated` when the last object is cut: its lengths being wrong, nothing before it can be
-    believed either.
-    """
+    Raises DecodeError `truncated` when the last object is cut, because then none of the lengths can be trusted."""
     values: dict[str, float | int | bool | str] = {}
     count: dict[str, int] = {}
     skipped: list[str] = []
@@ -163,7 +159,8 @@ def read_objects(payload: bytes) -> tuple[dict[str, float | int | bool | str], i
 
 
 def _special(kind: Kind, data: bytes) -> int | bool | str | None:
-    """The value of anything but a number; None when it says nothing, or nothing that the format defines."""
+    """Return the value of an object that is not a number; None when it has none, or one that the format does not
+    define."""
     if kind is Kind.FLAG:
         return data[0] == 1 if data[0] <= 1 else None
     if kind is Kind.BUTTON:

@@ -1,4 +1,5 @@
-"""A recorded capture: one JSON line an advertisement, as `ilot capture ble` writes and `ilot decode ble` reads.
+"""Recorded captures: one JSON line for each advertisement, as written by `ilot capture ble` and read by `ilot decode
+ble`.
 
 time                 Unix seconds
 source, address      "hci0", "A4:C1:38:01:02:03"
@@ -30,7 +31,7 @@ LARGEST = 64 << 20
 
 
 def line(heard: Heard, now: float) -> dict[str, Any]:
-    """One advertisement as a line; `now` is Unix seconds."""
+    """Return an advertisement as a line; `now` is Unix seconds."""
     out: dict[str, Any] = {"time": round(now, 3), "source": heard.source, "address": heard.address}
     if heard.random:
         out["private" if private(heard) else "random"] = True
@@ -50,8 +51,8 @@ def line(heard: Heard, now: float) -> dict[str, Any]:
 
 
 def heard(item: Mapping[str, Any]) -> tuple[float | None, Heard]:
-    """A line back: when it was heard, None where it does not say, and the advertisement. Raises DecodeError, as
-    `advert.line` does."""
+    """Parse a line: its time, None where it has none, and the advertisement. Raises DecodeError, as `advert.line`
+    does."""
     frame = advert.line(item)
     at = item.get("time")
     if not isinstance(at, int | float | None) or isinstance(at, bool):
@@ -67,7 +68,7 @@ def heard(item: Mapping[str, Any]) -> tuple[float | None, Heard]:
 
 
 def read(data: bytes) -> Iterator[tuple[float | None, Heard] | hub.DecodeError]:
-    """The lines of a capture; an error in the place of each that is wrong."""
+    """Yield the lines of a capture; an error in place of each invalid one."""
     for text in data.splitlines():
         if text.strip():
             try:
@@ -81,8 +82,8 @@ def read(data: bytes) -> Iterator[tuple[float | None, Heard] | hub.DecodeError]:
 async def play(
     path: Path, *, hear: Callable[[Heard], None], count: Callable[[str, str], None], sources: Sources
 ) -> None:
-    """Let a capture be heard once, at its own pace; after its last line nothing more comes. Never returns. Raises
-    NotReady when it cannot be read and no other source listens."""
+    """Replay a capture once, at its own pace; then wait. Never returns. Raises NotReady when it cannot be read and no
+    other source listens."""
     try:
         data = await asyncio.to_thread(_load, path)
     except OSError as error:

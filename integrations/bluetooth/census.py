@@ -24,18 +24,18 @@ from typing import NamedTuple
 
 WINDOW_S = 900
 LIMIT = 4096
-"""Devices counted in one quarter of an hour, all zones together. Beyond it a flood would fill the RAM."""
+"""Maximum devices counted in one quarter of an hour, all zones together. It bounds the memory under a flood."""
 
 
 class Zone(NamedTuple):
-    """What one configured counter listens with, and the weakest signal (dBm) that is near."""
+    """Sources of one configured counter, and the weakest signal (dBm) that counts as near."""
 
     sources: frozenset[str]
     near: int
 
 
 class Count(NamedTuple):
-    """One published number; `whole` is false when there were more devices than could be counted."""
+    """A published number; `whole` is false when there were more devices than could be counted."""
 
     zone: str
     devices: int
@@ -43,12 +43,12 @@ class Count(NamedTuple):
 
 
 def published(devices: int) -> int:
-    """The number that may leave: statistical disclosure control with a threshold of 5, not anonymity."""
+    """Return the number that may be published: statistical disclosure control with a threshold of 5, not anonymity."""
     return 0 if devices < 5 else 5 * round(devices / 5)
 
 
 class Census:
-    """`zones` by name. A source in two of them is a ValueError that names it."""
+    """Counter of devices. `zones` by name. Raises ValueError, naming the source, when one is in two zones."""
 
     def __init__(self, zones: Mapping[str, Zone]) -> None:
         self._zone_of: dict[str, tuple[str, int]] = {}
@@ -68,7 +68,7 @@ class Census:
         self._full = False
 
     def saw(self, address: str, source: str, rssi: int | None, *, private: bool) -> None:
-        """One advertisement."""
+        """Count one advertisement."""
         zone = self._zone_of.get(source)
         if zone is None:
             return
@@ -84,7 +84,7 @@ class Census:
             self._seen[mark] = rssi, name
 
     def turn(self, now: float) -> list[Count]:
-        """Call it every few seconds with Unix time: what may be published of a quarter that has just ended."""
+        """Return what may be published of a quarter that has just ended. Call this every few seconds with Unix time."""
         window = int(now // WINDOW_S)
         if window == self._window:
             return []
@@ -93,7 +93,7 @@ class Census:
         if follows and self._whole:
             near = Counter(zone for _, zone in self._seen.values())
             counts = [Count(zone, published(near[zone]), not self._full) for zone in sorted(self._listening)]
-        self._whole = follows  # of the first window, and after a jump of the clock, the beginning is missing
+        self._whole = follows  # false for the first window and after a clock jump: its beginning is missing
         self._window = window
         self._begin()
         return counts

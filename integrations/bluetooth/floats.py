@@ -14,14 +14,14 @@ _NO_NUMBER_32 = frozenset((0x007FFFFE, 0x007FFFFF, 0x00800000, 0x00800001, 0x008
 
 
 def medfloat16(raw: int, shift: int = 0) -> float | None:
-    """The value × 10^`shift`, from 16 bits; None when they are no number."""
+    """Decode the value × 10^`shift` from 16 bits; None for a special value."""
     if raw in _NO_NUMBER_16:
         return None
     return _value(_signed(raw & 0xFFF, 12), _signed(raw >> 12, 4) + shift)
 
 
 def medfloat32(raw: int, shift: int = 0) -> float | None:
-    """The value × 10^`shift`, from 32 bits; None when they are no number."""
+    """Decode the value × 10^`shift` from 32 bits; None for a special value."""
     if raw in _NO_NUMBER_32:
         return None
     return _value(_signed(raw & 0xFFFFFF, 24), _signed(raw >> 24, 8) + shift)
@@ -32,5 +32,5 @@ def _signed(raw: int, bits: int) -> int:
 
 
 def _value(mantissa: int, exponent: int) -> float:
-    """On integers: the double nearest to the decimal that was sent, and never an infinity."""
+    """Return the double nearest to the decimal that was sent, computed on integers, and never an infinity."""
     return float(mantissa * 10**exponent) if exponent >= 0 else mantissa / 10**-exponent

@@ -1,7 +1,7 @@
 """Connections to Bluetooth LE devices: through a BlueZ adapter (bleak), or through an ESPHome proxy.
 
-A connector opens one for as long as a block lasts. What goes wrong is NotReady; a characteristic that the device does
-not have is DecodeError `no-characteristic`.
+A connector opens one for the duration of a block. Failures raise NotReady; a characteristic that the device does not
+have raises DecodeError `no-characteristic`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Connector(Protocol):
 
 
 class AdapterConnector:
-    """Connections of one BlueZ adapter."""
+    """Opens connections of one BlueZ adapter."""
 
     def __init__(self, adapter: str) -> None:
         self._adapter = adapter
@@ -87,7 +87,7 @@ class _ByAdapter:
 
 
 class ProxyConnector:
-    """Connections of one ESPHome proxy. `client()` is its connection to us, None while there is none."""
+    """Opens connections of one ESPHome proxy. `client()` returns its API connection, None while there is none."""
 
     def __init__(self, client: Callable[[], APIClient | None], features: Callable[[], int]) -> None:
         self._client, self._features = client, features
@@ -108,7 +108,7 @@ class ProxyConnector:
                 unsubscribe = await client.bluetooth_device_connect(
                     number, changed, timeout=CONNECT_S, feature_flags=self._features(), address_type=int(seen.random)
                 )
-                if gone.is_set():  # it answers, and says no
+                if gone.is_set():  # it answered with a refusal
                     unsubscribe()
                     raise hub.NotReady("the device did not let the proxy connect")
             try:
@@ -159,7 +159,7 @@ def absent(service: str, characteristic: str) -> hub.DecodeError:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Errors of bleak, D-Bus, aioesphomeapi and time, as NotReady."""
+    """Convert errors of bleak, D-Bus, aioesphomeapi and time-outs to NotReady."""
     try:
         yield
     except (hub.NotReady, hub.DecodeError):

@@ -1,4 +1,5 @@
-"""What is read over a connection: which characteristics of a device, how often, and what their bytes mean. Pure.
+"""Configuration of reads over a connection: characteristics of a device, intervals, and the layout of their bytes.
+Pure.
 
     settings:
         gatt:
@@ -13,7 +14,7 @@
 
 A number is `raw * scale + offset` in the metric's own unit, computed in decimal, so that it is the double nearest to
 what the sensor meant. A raw value named in `invalid`, a text that is no UTF-8 and a float that is no number give no
-reading. Bytes that no field names are not looked at.
+reading. Bytes that no field covers are ignored.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ class Field(hub.Config):
 
     @property
     def size(self) -> int:
-        """Bytes it needs; of a utf8 without length, none."""
+        """Bytes that it needs; 0 for a utf8 without length."""
         return SIZES.get(self.type, self.length)
 
 
@@ -231,10 +232,10 @@ class Settings(hub.Config):
 
 
 def read(item: Characteristic, data: bytes) -> tuple[Values, tuple[str, ...]]:
-    """One value of a characteristic → readings by metric, and reasons for the fields that gave none.
+    """Decode a value of a characteristic → readings by metric, and reasons for the fields that gave none.
 
-    Raises DecodeError `truncated` that names the field, or `too-long` beyond `LONGEST` bytes: nothing of it is used.
-    """
+    Raises DecodeError `truncated` that names the field, or `too-long` beyond `LONGEST` bytes: then the whole value is
+    discarded."""
     if len(data) > LONGEST:
         raise hub.DecodeError("too-long", f"{len(data)} bytes, the most is {LONGEST}")
     if not item.fields:
@@ -244,7 +245,7 @@ def read(item: Characteristic, data: bytes) -> tuple[Values, tuple[str, ...]]:
 
 
 def read_fields(fields: tuple[Field, ...], data: bytes) -> tuple[Values, tuple[str, ...]]:
-    """As `read`, for fields alone."""
+    """Decode fields as `read` does."""
     values: Values = {}
     skipped: list[str] = []
     for field in fields:
@@ -295,10 +296,8 @@ _FIELDS: TypeAdapter[tuple[Field, ...]] = TypeAdapter(Annotated[tuple[Field, ...
 
 
 def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded | None:
-    """A value beside the fields that read it, as a line of `ilot decode ble` brings them. None for any other frame.
-
-    Raises DecodeError: `bad-fields` that says which field is wrong and why, and what `read` raises.
-    """
+    """Decode a value together with its fields, as given by lines of `ilot decode ble`. None for any other frame. Raises
+    DecodeError: `bad-fields` that names the field and the problem, and as `read` does."""
     if "fields" not in frame.data:
         return None
     [data] = [value for section, value in frame.data.items() if section.startswith("characteristic:")]
@@ -311,7 +310,7 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
 
 
 def _explain(error: ValidationError) -> str:
-    """`fields[0].type: …`, of the first thing that is wrong."""
+    """Return `fields[0].type: …` for the first validation error."""
     first: Any = error.errors(include_url=False, include_input=False)[0]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
     return f"fields{path}: {first['msg'].removeprefix('Value error, ')}"

@@ -1,17 +1,17 @@
-"""Between the radios' callbacks and the hub: bounded, heard once, newest first to survive. No I/O.
+"""Queue between the radios' callbacks and the hub: bounded, without duplicates, dropping the oldest first. No I/O.
 
-A radio repeats each advertisement on purpose, several adapters and proxies hear the same one, neighbours' gadgets
-talk all day, and anybody may flood the air. So:
+A radio repeats each advertisement on purpose, several adapters and proxies hear the same one, neighbours' devices send
+all day, and anybody may flood the air. Therefore:
 
-- what a device says again, section by section and byte for byte, within `repeat` seconds goes no further, whoever
-  heard it; copies that come while the first still waits add their source and signal to it;
+- data that a device repeats within `repeat` seconds, compared section by section, are dropped, whichever source heard
+  them; copies that come while the first still waits add their source and signal to it;
 - while several sources listen, an advertisement waits `gather` seconds for its copies: the best signal is the frame's;
-- this hub's own devices have a lane of their own, which no stranger can fill and which is served first; up to
-  `OWN_WAITING` advertisements of each may wait, because a button may speak twice before anybody looks;
-- of a stranger one waits, the newest; `limit` strangers may wait, and `STRANGERS_PER_S` are read: that is plenty to
-  discover a sensor, and a flood costs no more than that;
-- a random private address (Core 5.4, vol 6 part B §1.3.2.2) names nobody twice: counted and forgotten, unless it is
-  one of this hub's own devices.
+- this hub's own devices have a lane of their own, which unknown devices cannot fill and which is served first; up to
+  `OWN_WAITING` advertisements of each may wait, because a button may send twice before the queue is read;
+- of an unknown device only the newest waits; `limit` unknown devices may wait, and `STRANGERS_PER_S` are read: enough
+  to discover a sensor, and a bound on the cost of a flood;
+- a random private address (Core 5.4, vol 6 part B §1.3.2.2) does not identify a device: counted and dropped, unless it
+  is one of this hub's own devices.
 
 Everything lost is counted by reason: "superseded", "queue-full", "private-address", and those of `advert.parse`.
 """
@@ -32,11 +32,11 @@ OWN_WAITING = 8
 STRANGERS_PER_S = 200.0
 SILENT = "uuid:"
 SECTIONS = (16, 4)
-"""How many sections (a key and its bytes) are remembered of an own device, and of a stranger."""
+"""Sections (a key and its bytes) remembered of an own device, and of an unknown one."""
 
 
 class Heard(NamedTuple):
-    """One advertisement as a source reports it: either company id → bytes and service UUID → bytes, or the `raw`
+    """An advertisement as a source reports it: either company id → bytes and service UUID → bytes, or the `raw`
     advertising data."""
 
     address: str
@@ -45,12 +45,12 @@ class Heard(NamedTuple):
     name: str = ""
     rssi: int | None = None
     source: str = ""
-    random: bool = False  # the address is a random one, not the maker's
+    random: bool = False  # the address is random, not the maker's
     raw: bytes = b""
-    uuids: Sequence[str] = ()  # services that are named without data
+    uuids: Sequence[str] = ()  # services listed without data
 
     def frame(self) -> hub.Frame:
-        """Raises DecodeError, as `advert.parse` does."""
+        """Return it as a frame. Raises DecodeError, as `advert.parse` does."""
         if self.raw:
             return advert.parse(self.raw, self.address, rssi=self.rssi, source=self.source)
         return advert.frame(
@@ -65,17 +65,17 @@ class Heard(NamedTuple):
 
 
 def private(heard: Heard) -> bool:
-    """Is this a random address that changes: resolvable or not, but not static (two highest bits set)?"""
+    """Whether the address is a random one that changes: resolvable or not, but not static (two highest bits set)."""
     return heard.random and int(heard.address[:2], 16) >> 6 != 0b11
 
 
 def spoken(frame: hub.Frame) -> Iterator[tuple[str, bytes]]:
-    """The sections that say something: a service that is named without data says nothing new."""
+    """Return the sections with data: a service listed without data adds nothing new."""
     return (section for section in frame.data.items() if not section[0].startswith(SILENT))
 
 
 class Sighting(NamedTuple):
-    """That one source heard a device, how loud (dBm), and when, on the intake's clock."""
+    """Reception of a device by one source: signal (dBm) and time on the intake's clock."""
 
     rssi: int | None
     at: float
@@ -83,7 +83,7 @@ class Sighting(NamedTuple):
 
 
 class _Waiting:
-    """One advertisement that nobody has taken yet, and who heard it."""
+    """A queued advertisement and its receptions."""
 
     __slots__ = ("due", "frame", "heard", "since")
 
@@ -93,7 +93,7 @@ class _Waiting:
         self.since, self.due = since, since + gather
 
     def joined(self, frame: hub.Frame, heard: Heard) -> bool:
-        """Take `frame` in when it is a copy of this one, perhaps with other sections of it."""
+        """Merge `frame` when it is a copy of this one, perhaps with other sections of it."""
         mine = self.frame
         common = {key for key in mine.data.keys() & frame.data.keys() if not key.startswith(SILENT)}
         if not common or any(mine.data[key] != frame.data[key] for key in common):
@@ -113,7 +113,7 @@ class _Waiting:
 
 
 class _Lane:
-    """What waits of one kind of sender, in the order it came, and what each sender said lately."""
+    """Queue of one kind of sender, in the order of arrival, with the recent sections of each sender."""
 
     def __init__(self, each: int, senders: int | None, sections: int) -> None:
         self.each, self.senders, self.sections = each, senders, sections
@@ -122,7 +122,7 @@ class _Lane:
         self.said: dict[str, dict[tuple[str, bytes], float]] = {}
 
     def put(self, frame: hub.Frame, heard: Heard, now: float, gather: float) -> str:
-        """Let it wait. Returns why something was lost, "" when nothing was."""
+        """Queue it. Returns why something was dropped, "" when nothing was."""
         mine = self.of.get(frame.address)
         if mine is None:
             if self.senders is not None and len(self.of) >= self.senders:
@@ -132,7 +132,7 @@ class _Lane:
             mine.append(_Waiting(frame, heard, now, gather))
             self.order.append(mine[-1])
             return ""
-        for older, newer in pairwise(mine):  # each place in the order keeps its turn
+        for older, newer in pairwise(mine):  # keep each place in the order
             older.frame, older.heard = newer.frame, newer.heard
         mine[-1].frame, mine[-1].heard = frame, {heard.source: heard.rssi}
         return "superseded"
@@ -166,10 +166,11 @@ class _Lane:
 
 
 class Intake:
-    """`hear` from the callbacks, `take` from the loop. `own` says whether a device id is this hub's;
-    `count(reason, device)` is called for what is lost, with an empty device for a stranger; `clock` is in seconds.
-    `gather` may be changed at any time; `taps` are told of every advertisement, before anything is left out: they may
-    count, and must keep nothing that names a sender."""
+    """The queue: `hear` from the callbacks, `take` from the loop.
+
+    `own` tells whether a device id is this hub's; `count(reason, device)` is called for what is dropped, with an empty
+    device for an unknown one; `clock` is in seconds. `gather` may be changed at any time; `taps` receive every
+    advertisement before anything is dropped: they may count, but must store nothing that identifies a sender."""
 
     def __init__(
         self,
@@ -195,7 +196,7 @@ class Intake:
         self._ready = asyncio.Event()
 
     def hear(self, heard: Heard) -> None:
-        """Take one advertisement. Never waits, never raises, whatever it holds."""
+        """Queue an advertisement. Never waits, never raises, whatever it holds."""
         for tap in self._taps:
             tap(heard)
         device = f"ble:{heard.address.upper()}"
@@ -217,11 +218,11 @@ class Intake:
             self._put(self._mine if own else self._strangers, frame, heard, now, device if own else "")
 
     def sightings(self, device: str) -> Mapping[str, Sighting]:
-        """Who heard one of this hub's own devices last, by source."""
+        """Return the last reception of one of this hub's own devices, by source."""
         return self._sightings.get(device, {})
 
     async def take(self) -> hub.Frame:
-        """The next frame: of this hub's own devices first, then the strangers', each in the order they spoke."""
+        """Return the next frame: this hub's own devices first, then unknown ones, each in the order of arrival."""
         while True:
             answer = self.next()
             if isinstance(answer, hub.Frame):
@@ -234,7 +235,7 @@ class Intake:
                 continue
 
     def next(self) -> hub.Frame | float | None:
-        """The next frame; or in how many seconds there will be one; or None: nothing waits."""
+        """Return the next frame; or the seconds until there is one; or None when nothing waits."""
         now = self._clock()
         first = self._mine.order[0] if self._mine.order else None
         if first is not None and first.due <= now:

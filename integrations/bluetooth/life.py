@@ -1,4 +1,4 @@
-"""What the sources of this integration need of a session, and no more."""
+"""The part of a session that the sources of this integration use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every source of one integration, listening at the same time."""
+"""Runs every source of one integration at the same time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class Listening:
-    """`run` it until cancelled. `changed` is told how many sources listen; `proxies` are connected while they are."""
+    """The sources: call `run` until cancelled. `changed` is called with the number of sources that listen; `proxies`
+    are connected while they are in it."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class Listening:
         )
         self.proxies = {}
         if config.proxies:
-            from integrations.bluetooth.proxy import ProxySource  # aioesphomeapi: only where there are proxies
+            from integrations.bluetooth.proxy import ProxySource  # imports aioesphomeapi: only with proxies
 
             self.proxies = {
                 name: ProxySource(
@@ -57,19 +58,20 @@ class Listening:
             }
 
     def connector(self, source: str) -> Connector | None:
-        """What opens connections through a source; None where it opens none."""
+        """Return the connector of a source; None when it opens no connections."""
         proxy = self.proxies.get(source)
         if proxy is not None:
             return ProxyConnector(lambda: proxy.client, lambda: proxy.features) if proxy.slots else None
         return AdapterConnector(source) if self.sources.up.get(source) == GROUP else None
 
     def capacity(self, source: str) -> int:
-        """How many connections a source holds at a time."""
+        """Return the number of simultaneous connections of a source."""
         proxy = self.proxies.get(source)
         return self._config.connections if proxy is None else proxy.slots
 
     async def run(self) -> None:
-        """Raises an ExceptionGroup of NotReady or AuthFailed when no source is left to listen with."""
+        """Listen until cancelled. Raises an ExceptionGroup of NotReady or AuthFailed when no source is left to listen
+        with."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._adapters.run(), name="adapters")
             for name, proxy in self.proxies.items():

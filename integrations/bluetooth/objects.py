@@ -1,4 +1,4 @@
-"""BTHome v2 objects: every object id, the metric it becomes, and how its bytes are read.
+"""BTHome v2 objects: every object id, its metric and its encoding.
 
 Source: bthome.io/format (BTHome v2), tables "Sensor data", "Binary sensor data", "Events", "Device
 information" and "Misc data", with the object ids added up to 0x65. A number is `raw * multiplier / divisor` in
@@ -17,11 +17,11 @@ from msgspec.structs import replace
 import hub
 
 SAME = 8
-"""How many values of one metric a packet may hold: the second is `temperature_2`, the eighth `temperature_8`."""
+"""Maximum values of one metric in a packet: the second is `temperature_2`, the eighth `temperature_8`."""
 
 
 class Kind(Enum):
-    """How the bytes of an object are read."""
+    """Encoding of an object's value."""
 
     NUMBER = "number"
     FLAG = "flag"
@@ -35,7 +35,7 @@ class Kind(Enum):
 
 
 class Object(NamedTuple):
-    """One object id. `size` is in bytes; 0 means that a length byte follows the object id."""
+    """An object id. `size` is in bytes; 0 means that a length byte follows the object id."""
 
     metric: str
     kind: Kind
@@ -165,7 +165,7 @@ BUTTON_EVENTS = {
     0x80: "hold_press",
     0x81: "hold_release",
 }
-"""0x00 is "no event": it only takes the place of a button, so that the next one keeps its own name."""
+"""Events by code. 0x00 is "no event": a placeholder for a button, so that the next one keeps its own name."""
 
 COMMANDS = {0x00: "off", 0x01: "on", 0x02: "toggle", 0x03: "step_up", 0x04: "step_down"}
 
@@ -210,4 +210,4 @@ def _numbered() -> tuple[hub.Metric, ...]:
 
 
 METRICS: tuple[hub.Metric, ...] = tuple(chain(_OWN, _numbered()))
-"""What BTHome adds to the catalogue: its own metrics, and the second to the eighth value of every metric."""
+"""Metrics that BTHome adds to the catalogue: its own, and the second to the eighth value of every metric."""

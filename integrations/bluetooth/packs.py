@@ -1,4 +1,4 @@
-"""The `layout` of a device pack: what is read over a connection, and what vectors say of it. Pure."""
+"""The `layout` of a device pack: reads over a connection, and their readings in vectors. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Layout(hub.Config):
         return found
 
     def readings(self, heard: Mapping[str, Any]) -> Values:
-        """`heard`: `service/characteristic` → bytes in hexadecimal."""
+        """Return the readings of a vector. `heard`: `service/characteristic` → bytes in hexadecimal."""
         known = {(item.service, item.characteristic): item for item in self.layout}
         found: Values = {}
         for place, said in heard.items():

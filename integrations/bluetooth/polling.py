@@ -1,8 +1,8 @@
-"""Reads, over connections, what devices do not broadcast: `settings.gatt` of each device (`gatt_layout`).
+"""Reads over connections the values that devices do not broadcast: `settings.gatt` of each device (`gatt_layout`).
 
-Each device has a course of its own and waits for nobody: one that no source has heard for `FRESH_S` gets no slot, one
-that does not answer is tried again after a growing pause, `RETRIES` times, then at its next turn. A device that
-notifies keeps its connection; when others wait for the slot it lets go after `HOLD_S`, and comes back in its turn.
+Each device has its own task: one that no source has heard for `FRESH_S` gets no slot, one that does not answer is tried
+again after a growing pause, `RETRIES` times, then at its next interval. A device that notifies keeps its connection;
+when others wait for the slot it disconnects after `HOLD_S`, and queues again.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ QUEUE = 256
 
 
 class Poller:
-    """`run` it until cancelled. `connectors(source)` opens connections, None where there is none; `capacity(source)` is
-    how many at a time; `sightings(device)` who heard it; `clock` is in seconds."""
+    """Reads devices: call `run` until cancelled. `connectors(source)` returns what opens connections, None where there
+    is none; `capacity(source)` their number; `sightings(device)` its receptions; `clock` is in seconds."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Poller:
                 follow(device)
 
     async def _look(self) -> None:
-        """Devices are heard, sources come and go: look again at who waits."""
+        """Try again to serve the waiting devices, as receptions and sources change."""
         while True:
             await asyncio.sleep(LOOK_S)
             self._slots.grant()
@@ -75,7 +75,7 @@ class Poller:
             await self._session.emit(await self._reports.get())
 
     async def _course(self, device: str, items: tuple[Characteristic, ...]) -> None:
-        """The life of one device, until it is nobody's."""
+        """Run one device until it is removed."""
         due = {item: self._clock() for item in items}
         failures = 0
         while self._session.devices.get(device) is not None:
@@ -85,7 +85,7 @@ class Poller:
                 failures = 0
             except hub.NotReady as error:
                 failures += 1
-                self._session.dropped(device, hub.DecodeError("unreachable", str(error)))
+                self._session.radio.report_decode_error(device, hub.DecodeError("unreachable", str(error)))
                 pause = PAUSE_S * 2.0 ** min(failures - 1, 6) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
                 for item in items:
                     again = self._clock() + pause
@@ -93,7 +93,7 @@ class Poller:
                     due[item] = max(due[item], self._clock() + item.interval.total_seconds() if given_up else again)
 
     async def _visit(self, device: str, items: tuple[Characteristic, ...], due: dict[Characteristic, float]) -> None:
-        """One connection. Raises NotReady."""
+        """Connect once and read. Raises NotReady."""
         source = await self._slots.take(partial(self._ranked, device))
         try:
             seen, connector = self._sightings(device)[source], self._connectors(source)
@@ -123,17 +123,17 @@ class Poller:
         due: dict[Characteristic, float],
         signal: hub.Signal,
     ) -> bool:
-        """Let the characteristics that notify do so; whether any does."""
+        """Enable notifications where configured. Returns whether there are any."""
         notifying = False
         for item in items:
             if item.mode == "notify":
-                due[item] = self._clock()  # the next visit, whenever this one ends
+                due[item] = self._clock()  # due at the next visit, whenever this one ends
                 try:
                     hear = partial(self._said, device, item, signal)
                     await connection.notify(item.service, item.characteristic, hear)
                     notifying = True
                 except hub.DecodeError as error:
-                    self._session.dropped(device, error)
+                    self._session.radio.report_decode_error(device, error)
                     due[item] = self._clock() + item.interval.total_seconds()
         return notifying
 
@@ -153,26 +153,26 @@ class Poller:
                 data = await connection.read(item.service, item.characteristic)
                 values |= self._decoded(device, item, data)
             except hub.DecodeError as error:
-                self._session.dropped(device, error)
+                self._session.radio.report_decode_error(device, error)
             due[item] = max(due[item], self._clock() - item.interval.total_seconds()) + item.interval.total_seconds()
         if values:
             await self._session.emit(_report(device, values, signal))
 
     def _said(self, device: str, item: Characteristic, signal: hub.Signal, data: bytes) -> None:
-        """A notification."""
+        """Report a notification."""
         try:
             values = self._decoded(device, item, data)
             if values:
                 self._reports.put_nowait(_report(device, values, signal))
         except hub.DecodeError as error:
-            self._session.dropped(device, error)
+            self._session.radio.report_decode_error(device, error)
         except asyncio.QueueFull:
-            self._session.dropped(device, hub.DecodeError("superseded"))
+            self._session.radio.report_decode_error(device, hub.DecodeError("superseded"))
 
     def _decoded(self, device: str, item: Characteristic, data: bytes) -> dict[str, float | int | bool | str]:
         values, skipped = read(item, data)
         for reason in skipped:
-            self._session.dropped(device, hub.DecodeError(reason))
+            self._session.radio.report_decode_error(device, hub.DecodeError(reason))
         return values
 
     async def _wait(self, connection: Connection, seconds: float) -> None:
@@ -183,7 +183,7 @@ class Poller:
             return
 
     def _ranked(self, device: str) -> list[str]:
-        """The sources that heard it lately and can connect, the one with the best signal first."""
+        """Return the sources that heard it lately and can connect, the best signal first."""
         now = self._clock()
         fresh = [
             (seen.rssi if seen.rssi is not None else -1000, source)

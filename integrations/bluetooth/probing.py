@@ -1,4 +1,4 @@
-"""Is it reachable? For `ilot check --probe`: adapters and proxies are asked once."""
+"""Probes adapters and proxies once, for `ilot check --probe`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def adapters(config: Config) -> str:
-    """The adapters that would scan. Raises NotReady, AuthFailed."""
+    """Return the adapters that would scan. Raises NotReady, AuthFailed."""
     async with radio.BlueZ.connected() as bluez:
         present = await bluez.adapters()
     wrong = radio.complaint(config.adapters, present)
@@ -27,7 +27,7 @@ async def adapters(config: Config) -> str:
 
 
 async def proxies(config: Config) -> str:
-    """What each proxy answers. Raises NotReady or AuthFailed of the first that does not."""
+    """Return the answer of each proxy. Raises NotReady or AuthFailed of the first that fails."""
     log, clock = LoggerAdapter(getLogger("hub.bluetooth"), {}), asyncio.get_running_loop().time
     sources = Sources(config.proxies, lambda listening: None)
     return ", ".join(

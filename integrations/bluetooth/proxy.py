@@ -1,8 +1,8 @@
-"""ESPHome Bluetooth proxies: microcontrollers on the network that pass on, raw, what they hear (extra `ble-proxy`).
+"""ESPHome Bluetooth proxies: microcontrollers on the network that forward raw advertisements (extra `ble-proxy`).
 
 The API of ESPHome (esphome.io/components/api, esphome.io/components/bluetooth_proxy), spoken by aioesphomeapi: over
-TCP, encrypted by Noise_NNpsk0 where the proxy has a key. We call the proxy, nothing calls us. A proxy that goes away is
-called again, ever less often, five minutes apart at most.
+TCP, encrypted by Noise_NNpsk0 where the proxy has a key. The hub connects to the proxy, never the reverse. A lost proxy
+is tried again at growing intervals of five minutes at most.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PORT = 6053
 LONGEST_S = 300.0
 CONNECT_S = 60.0
 RANDOM = 1
-"""`address_type` of a random address."""
+"""Value of `address_type` for a random address."""
 
 
 def _address(text: str) -> str:
@@ -75,7 +75,7 @@ class Proxy(hub.Config):
 
 
 class ProxySource:
-    """One proxy as a source. `run` it until cancelled."""
+    """A proxy as a source: call `run` until cancelled."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class ProxySource:
         """How many connections to devices it holds at a time, and what it can do, as it says itself."""
 
     async def run(self) -> None:
-        """Raises NotReady or AuthFailed when it does not answer and no other source listens."""
+        """Listen until cancelled. Raises NotReady or AuthFailed when it does not answer and no other source listens."""
         tries = 0
         while True:
             try:
@@ -117,13 +117,13 @@ class ProxySource:
             await asyncio.sleep(min(LONGEST_S, 2.0 ** min(tries, 16)) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
     async def probe(self) -> str:
-        """Call it once: what answered. Raises NotReady, AuthFailed."""
+        """Connect once and describe what answered. Raises NotReady, AuthFailed."""
         async with self._connected():
             return f"{self.name} (ESPHome {self.version})"
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncio.Event]:
-        """A connection that listens. The event is set when it is gone."""
+        """Open a connection that listens. The event is set when it is lost."""
         try:
             from aioesphomeapi.client import APIClient
             from aioesphomeapi.core import APIConnectionError

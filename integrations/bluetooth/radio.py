@@ -1,4 +1,4 @@
-"""Bluetooth adapters through BlueZ: which are there, and scanning with one of them.
+"""Bluetooth adapters through BlueZ: lists them, and scans with one of them.
 
 BlueZ is reached over the system D-Bus, at `DBUS_SYSTEM_BUS_ADDRESS` when the environment names it.
 """
@@ -28,7 +28,7 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 OBJECTS = "org.freedesktop.DBus.ObjectManager"
 ANSWER_S = 20.0
 ADAPTERS = 16
-"""Adapters whose coming and going is told at once; others are seen at the next look."""
+"""Maximum adapters whose arrival and removal is signalled at once; others are found at the next check."""
 
 PATTERNS: list[OrPatternLike] = [
     *(OrPattern(0, AdvertisementDataType.FLAGS, bytes([flags])) for flags in (0x02, 0x04, 0x05, 0x06, 0x1A)),
@@ -37,8 +37,8 @@ PATTERNS: list[OrPatternLike] = [
     OrPattern(0, AdvertisementDataType.SERVICE_DATA_UUID16, b"\x1a\x18"),  # Environmental Sensing
     OrPattern(0, AdvertisementDataType.MANUFACTURER_SPECIFIC_DATA, b"\x99\x04"),  # Ruuvi
 ]
-"""What BlueZ lets through when it scans passively: it demands a list. Nearly every device says its flags (Core
-Specification Supplement, part A §1.3); those of a sensor that does not are named."""
+"""Patterns for passive scanning, which BlueZ requires. Nearly every device sends its flags (Core Specification
+Supplement, part A §1.3); supported sensors that do not are listed."""
 
 DENIED = ("org.freedesktop.DBus.Error.AccessDenied", "org.freedesktop.DBus.Error.AuthFailed")
 ABSENT = ("org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner")
@@ -46,7 +46,7 @@ GROUP = "the user this hub runs as may not use BlueZ: add it to the group blueto
 
 
 class Adapter(NamedTuple):
-    """One Bluetooth controller as BlueZ describes it."""
+    """A Bluetooth controller as BlueZ describes it."""
 
     name: str  # "hci0"
     address: str
@@ -57,7 +57,7 @@ class Adapter(NamedTuple):
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Errors of BlueZ, D-Bus and bleak, as what must be done about them: NotReady, or AuthFailed for rights."""
+    """Convert errors of BlueZ, D-Bus and bleak to NotReady, or to AuthFailed for missing rights."""
     try:
         yield
     except AuthError as error:
@@ -81,10 +81,8 @@ def _refusal(name: str, details: str) -> Exception:
 
 
 class BlueZ:
-    """A connection to the system bus, for what bleak does not tell: which adapters there are, and when that changes.
-
-    `changed` is set when an adapter comes, goes, or is switched on or off.
-    """
+    """A connection to the system bus, for what bleak does not offer: the list of adapters and its changes. `changed` is
+    set when an adapter is added, removed, or switched on or off."""
 
     def __init__(self, bus: MessageBus) -> None:
         self._bus = bus
@@ -93,7 +91,7 @@ class BlueZ:
     @classmethod
     @asynccontextmanager
     async def connected(cls) -> AsyncIterator[BlueZ]:
-        """Raises NotReady, AuthFailed."""
+        """Connect to the bus. Raises NotReady, AuthFailed."""
         with explained():
             bus = MessageBus(bus_type=BusType.SYSTEM)
         try:
@@ -104,12 +102,12 @@ class BlueZ:
             bus.disconnect()
 
     async def watch(self) -> None:
-        """Let `changed` follow the adapters. Raises NotReady, AuthFailed."""
+        """Make `changed` follow the adapters. Raises NotReady, AuthFailed."""
         self._bus.add_message_handler(self._heed)
         signals = [
             f"interface='{PROPERTIES}',member='PropertiesChanged',arg0='{ADAPTER}'",
             "sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='org.bluez'",
-            # by name, so that this connection is not told of each device that comes
+            # by name, so that this connection gets no signal for each new device
             *(f"interface='{OBJECTS}',arg0path='/org/bluez/hci{number}'" for number in range(ADAPTERS)),
         ]
         for rule in signals:
@@ -120,7 +118,7 @@ class BlueZ:
             self.changed.set()
 
     async def adapters(self) -> list[Adapter]:
-        """The adapters that BlueZ knows, by name. Raises NotReady, AuthFailed."""
+        """Return the adapters that BlueZ knows, by name. Raises NotReady, AuthFailed."""
         objects = await self._call("org.bluez", "/", OBJECTS, "GetManagedObjects")
         return sorted(
             _adapter(path, interfaces[ADAPTER]) for path, interfaces in objects.items() if ADAPTER in interfaces
@@ -166,19 +164,19 @@ def _adapter(path: str, properties: dict[str, Any]) -> Adapter:
         name=path.rsplit("/", 1)[-1],
         address=value("Address", ""),
         powered=value("Powered", False),
-        central="central" in value("Roles", ["central"]),  # BlueZ before 5.56 does not say
+        central="central" in value("Roles", ["central"]),  # absent before BlueZ 5.56
         discovering=value("Discovering", False),
     )
 
 
 def usable(wanted: Sequence[str], present: Sequence[Adapter]) -> list[str]:
-    """The names of the adapters that can scan now, of the wanted ones, or of all."""
+    """Return the names of the adapters that can scan now, of the wanted ones, or of all."""
     able = [adapter.name for adapter in present if adapter.central and adapter.powered]
     return [name for name in able if not wanted or name in wanted]
 
 
 def complaint(wanted: Sequence[str], present: Sequence[Adapter]) -> str:
-    """Why an adapter that is wanted cannot scan, or why none can; "" when nothing is wrong."""
+    """Return why a wanted adapter cannot scan, or why none can; "" when nothing is wrong."""
     if not present:
         return "no Bluetooth adapter is plugged in"
     by_name = {adapter.name: adapter for adapter in present}
@@ -199,7 +197,7 @@ def complaint(wanted: Sequence[str], present: Sequence[Adapter]) -> str:
 async def scanning(
     adapter: str, mode: Literal["active", "passive"], hear: Callable[[Heard], None]
 ) -> AsyncIterator[None]:
-    """Scan with one adapter for as long as the block lasts; each advertisement goes to `hear`."""
+    """Scan with one adapter for the duration of the block; each advertisement is passed to `hear`."""
 
     def detected(device: BLEDevice, advertisement: AdvertisementData) -> None:
         properties = device.details.get("props", {})
@@ -209,7 +207,7 @@ async def scanning(
                 advertisement.manufacturer_data,
                 advertisement.service_data,
                 advertisement.local_name or "",
-                advertisement.rssi if advertisement.rssi != -127 else None,  # bleak's word for "unknown"
+                advertisement.rssi if advertisement.rssi != -127 else None,  # bleak's value for "unknown"
                 adapter,
                 properties.get("AddressType") == "random",
                 uuids=advertisement.service_uuids,
@@ -230,7 +228,7 @@ async def scanning(
 
 
 async def _stop(scanner: BleakScanner) -> None:
-    # the adapter, BlueZ or the bus may have gone first: then nothing is left to stop
+    # the adapter, BlueZ or the bus may be gone already: nothing is left to stop
     with suppress(BleakError, OSError, EOFError, AssertionError, hub.NotReady):
         async with _patience():
             await scanner.stop()
@@ -238,7 +236,7 @@ async def _stop(scanner: BleakScanner) -> None:
 
 @asynccontextmanager
 async def _patience() -> AsyncIterator[None]:
-    """A bluetoothd that hangs answers no call, and D-Bus waits for ever."""
+    """Limit the time of a call: a hanging bluetoothd does not answer, and D-Bus waits for ever."""
     try:
         async with asyncio.timeout(ANSWER_S):
             yield

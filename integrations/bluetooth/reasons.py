@@ -1,4 +1,4 @@
-"""What is counted of Bluetooth, in words: reason -> (French, English). Pure data."""
+"""Descriptions of the counted events of Bluetooth: reason -> (French, English). Pure data."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ METRICS: tuple[hub.Metric, ...] = (
     ),
     hub.Metric(key="calibrating", resolution="1", kind="flag", fr="Étalonnage en cours", en="Calibrating"),
 )  # fmt: skip
-"""What Ruuvi adds to the catalogue."""
+"""Metrics that Ruuvi adds to the catalogue."""
 
 Values = dict[str, float | int | bool | str]
 Fields = tuple[Any, ...]  # as the format's struct unpacks them

@@ -28,7 +28,7 @@ Values = dict[str, float | int | bool | str]
 
 
 class Kind(Enum):
-    """How the bytes of a value are read."""
+    """Encoding of a value."""
 
     NUMBER = "number"
     FLAG = "flag"
@@ -37,8 +37,8 @@ class Kind(Enum):
 
 
 class Characteristic(NamedTuple):
-    """One characteristic. `size` is in bytes; `low` and `high` are the raw values allowed, both included; `shift` is
-    the power of ten from the unit of a medfloat16 to the metric's."""
+    """A characteristic. `size` is in bytes; `low` and `high` are the raw values allowed, both included; `shift` is the
+    power of ten from the unit of a medfloat16 to the metric's."""
 
     metric: str
     size: int
@@ -62,7 +62,7 @@ def _sint(
 
 
 def _concentration(metric: str, shift: int = 9) -> Characteristic:
-    """kg/m3 in a medfloat16, to ug/m3 unless `shift` says otherwise."""
+    """Define a concentration: kg/m3 in a medfloat16, to ug/m3 unless `shift` is given."""
     return Characteristic(metric, 2, kind=Kind.FLOAT, shift=shift)
 
 
@@ -114,7 +114,7 @@ CHARACTERISTICS: dict[str, Characteristic] = {
     "2be8": _uint("frequency", 16, high=0xFFFD),  # 0 is direct current
     "2c1b": _uint("humidity", 8, 2, high=200),
 }
-"""By the shortest name of the UUID, lower case."""
+"""Characteristics by the shortest name of their UUID, lower case."""
 
 
 def _air(key: str, unit: str, fr: str, en: str, device_class: str = "", resolution: str = "0.01") -> hub.Metric:
@@ -176,7 +176,7 @@ METRICS: tuple[hub.Metric, ...] = (
     ),
     _air("voc", "[ppb]", "COV", "VOC", "volatile_organic_compounds_parts", "1"),
 )  # fmt: skip
-"""What these values add to the catalogue."""
+"""Metrics that these values add to the catalogue."""
 
 _FAHRENHEIT = 0x01
 _PREFIXES = ("characteristic:", "service:")
@@ -186,10 +186,9 @@ _ENVIRONMENT = "service:181a"
 
 
 def value(uuid: str, data: bytes) -> Values:
-    """What one characteristic says: its metric and value, or nothing when the value is not known or not allowed.
+    """Decode a characteristic to its metric and value; empty when the value is not known or not allowed.
 
-    `uuid` is a key of CHARACTERISTICS. Raises DecodeError `truncated` or `too-long` when `data` is not of its size.
-    """
+    `uuid` is a key of CHARACTERISTICS. Raises DecodeError `truncated` or `too-long` when `data` is not of its size."""
     item = CHARACTERISTICS[uuid]
     if item.kind is Kind.THERMOMETER:
         return _thermometer(uuid, data)
@@ -209,7 +208,7 @@ def value(uuid: str, data: bytes) -> Values:
 
 
 def _thermometer(uuid: str, data: bytes) -> Values:
-    """flags u8 (bit 0: Fahrenheit) | temperature medfloat32 | time stamp and type, not read."""
+    """Decode flags u8 (bit 0: Fahrenheit) | temperature medfloat32 | time stamp and type, not read."""
     if len(data) < 5:
         raise hub.DecodeError("truncated", f"characteristic {uuid} (temperature) has 5 bytes or more, got {len(data)}")
     degrees = medfloat32(int.from_bytes(data[1:5], "little"))

@@ -1,7 +1,8 @@
 """Connection slots, shared fairly between devices and sources. No I/O.
 
-An adapter or a proxy holds a few connections at a time. Who asks first is served first, by the best of the sources that
-hear it and have a slot; one that nobody hears, or whose sources are all taken, waits without holding up the others.
+An adapter or a proxy holds a few connections at a time. Devices are served in the order of asking, by the best source
+that hears them and has a slot; one that no source hears, or whose sources are all taken, waits without holding up the
+others.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class _Wish(NamedTuple):
 
 
 class Slots:
-    """`capacity(source)` may change at any time; `grant` looks again at who waits."""
+    """The slots. `capacity(source)` may change at any time; `grant` tries the waiting devices again."""
 
     def __init__(self, capacity: Callable[[str], int]) -> None:
         self._capacity = capacity
@@ -29,7 +30,7 @@ class Slots:
         self._queue: deque[_Wish] = deque()
 
     async def take(self, sources: Sources) -> str:
-        """Wait for a slot; returns its source. `give` it back."""
+        """Wait for a slot; returns its source. Return it with `give`."""
         wish = _Wish(sources, asyncio.get_running_loop().create_future())
         self._queue.append(wish)
         self.grant()
@@ -47,14 +48,14 @@ class Slots:
         self.grant()
 
     def wanted(self, source: str) -> bool:
-        """Does somebody wait who could use a slot of this source?"""
+        """Whether a waiting device could use a slot of this source."""
         return any(source in wish.sources() for wish in self._queue if not wish.granted.cancelled())
 
     def grant(self) -> None:
-        """Serve who can be served, in the order they came."""
+        """Serve the waiting devices that can be served, in the order of arrival."""
         for wish in list(self._queue):
             if wish.granted.cancelled():
-                continue  # it is about to leave
+                continue  # cancelled, about to leave
             for source in wish.sources():
                 if self._taken[source] < self._capacity(source):
                     self._taken[source] += 1

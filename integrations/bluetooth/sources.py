@@ -1,7 +1,7 @@
-"""Who listens, and who has gone deaf. Pure.
+"""State of the sources: which listen, and which have gone deaf. Pure.
 
 A source is one adapter ("hci0"), one proxy ("proxy-hall") or one capture. Sources come in groups ("adapters", each
-proxy): a group fails for itself, and only when nobody is left to listen does the integration fail.
+proxy): groups fail independently, and the integration fails only when no source is left.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import hub
 
 
 class Sources:
-    """The sources that listen now. `groups` are those that should; `changed` is told how many sources listen."""
+    """The sources that listen now. `groups` are those that should; `changed` is called with the number of sources that
+    listen."""
 
     def __init__(self, groups: Iterable[str], changed: Callable[[int], None]) -> None:
         self._groups = set(groups)
@@ -23,22 +24,23 @@ class Sources:
         """Source → its group."""
 
     def began(self, source: str, group: str) -> None:
-        """A source listens now."""
+        """Note that a source listens now."""
         self.up[source] = group
         self._errors.pop(group, None)
         self._changed(len(self.up))
 
     def ended(self, source: str) -> None:
-        """A source listens no more, by itself or on request."""
+        """Note that a source has stopped, by itself or on request."""
         if self.up.pop(source, None) is not None:
             self._changed(len(self.up))
 
     def failed(self, group: str, error: hub.NotReady | hub.AuthFailed) -> bool:
-        """No source of `group` can listen. True when that is news. Raises the error when nobody else can either."""
+        """Note that no source of `group` can listen. Returns True when that is new. Raises the error when no other
+        group can either."""
         news = str(self._errors.get(group)) != str(error)
         self._errors[group] = error
         if not self.up and self._errors.keys() >= self._groups:
-            # What is missing may come back by itself; a credential that is refused does not.
+            # A missing source may return by itself; a refused credential needs a person.
             away = any(isinstance(one, hub.NotReady) for one in self._errors.values())
             kind = hub.NotReady if away else hub.AuthFailed
             raise kind("; ".join(map(str, self._errors.values()))) from error
@@ -46,12 +48,11 @@ class Sources:
 
 
 class Hearing:
-    """When each source heard something last, and which have gone deaf. Times are seconds on one clock.
+    """Last reception of each source, and which have gone deaf. Times are seconds on one clock.
 
-    Deaf: it heard nothing for `limit` seconds while another source did; or, alone, nothing for four times that though
-    it had heard something before. Each time a source is found deaf its limit doubles, up to a day, until it hears: a
-    cellar may really be silent.
-    """
+    Deaf: it received nothing for `limit` seconds while another source did; or, alone, nothing for four times that
+    although it had received something before. Each time a source is found deaf its limit doubles, up to a day, until it
+    receives: a cellar may really be silent."""
 
     LONGEST = 86_400.0
 
@@ -72,11 +73,11 @@ class Hearing:
         self._last[source] = now
 
     def silent(self, source: str, now: float) -> float:
-        """For how long a source that listens has heard nothing."""
+        """Return for how long a listening source has received nothing, in seconds."""
         return now - max(self._since[source], self._last.get(source, -inf))
 
     def deaf(self, now: float, among: Iterable[str]) -> list[str]:
-        """Which `among` the sources are deaf, each named once; being named is what doubles its patience."""
+        """Return which of the sources `among` are deaf, each once; its limit is then doubled."""
         if not self._limit:
             return []
         found = []

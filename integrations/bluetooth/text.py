@@ -1,4 +1,4 @@
-"""Texts that come by radio, fit for a screen and a log. Pure."""
+"""Cleans texts received by radio for screens and logs. Pure."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ _UNPRINTABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-
 
 
 def printable(text: str) -> str:
-    """The text without controls, line ends and marks that change the direction of writing: U+FFFD in their place."""
+    """Replace controls, line ends and marks that change the direction of writing by U+FFFD."""
     return _UNPRINTABLE.sub("\ufffd", text)

@@ -67,7 +67,7 @@ async def run(config: Config, session: hub.Session) -> None:
             for packet in splitter.feed(data):
                 await listening.hear(packet, time.monotonic())
             for _ in range(splitter.bad - bad):
-                session.dropped("", hub.DecodeError("esp3-crc"))
+                session.radio.report_decode_error("", hub.DecodeError("esp3-crc"))
 
 
 async def probe(config: Config) -> str:

@@ -98,7 +98,7 @@ class Listening:
         try:
             telegram = radio(packet)
         except hub.DecodeError as error:
-            self._session.dropped("", error)
+            self._session.radio.report_decode_error("", error)
             return
         if telegram is None:
             return
@@ -115,7 +115,7 @@ class Listening:
                 # while it waited for room nothing was read: a copy that came meanwhile is read next
                 self._recent[name][-1] = (telegram, now + time.monotonic() - began)
         except hub.DecodeError as error:
-            self._session.dropped(next(iter(devices.values())).id if devices else "", error)
+            self._session.radio.report_decode_error(next(iter(devices.values())).id if devices else "", error)
 
     def _channels(self, name: str) -> dict[int, hub.Device]:
         """The devices that speak with this voice: `enocean:018F2B3C`, and `enocean:018F2B3C-1` for its next channel."""
@@ -125,7 +125,7 @@ class Listening:
     async def _known(self, devices: dict[int, hub.Device], telegram: Telegram) -> None:
         """Its readings, each channel's to its own device. Raises DecodeError."""
         voice = next(iter(devices.values()))  # keys and counters belong to the radio, not to a channel
-        settings = DeviceSettings.model_validate(voice.settings)
+        settings = voice.settings_as(DeviceSettings)
         slf = None if settings.slf is None else int(settings.slf, 16)
         proof = hub.Proof(scheme="enocean")
         note: Note = None
@@ -145,7 +145,7 @@ class Listening:
         said: dict[str, Values] = {}
         try:
             for channel, device in devices.items():
-                profile = DeviceSettings.model_validate(device.settings).eep
+                profile = device.settings_as(DeviceSettings).eep
                 said[device.id] = decode(telegram, profile, channel)
         finally:  # what was read of it is told, and its counter is used up, though another channel cannot be read
             await self._tell(said, telegram, proof, note)
@@ -159,7 +159,7 @@ class Listening:
             if values
         ]
         if reports:
-            await self._session.emit_all(reports, note=note)
+            await self._session.emit(*reports, note=note)
         elif note is not None:
             note()
 
@@ -188,7 +188,7 @@ class Listening:
         self._found(name, taught.eep, telegram, evidence)
 
     def _found(self, name: str, what: str, telegram: Telegram, evidence: dict[str, str]) -> None:
-        self._session.found(
+        self._session.devices.discovered(
             hub.Candidate(
                 id=name,
                 integration=self._session.name,

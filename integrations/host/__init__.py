@@ -50,16 +50,18 @@ class Config(hub.Config):
 async def run(config: Config, session: hub.Session) -> None:
     """Report until cancelled. Raises NotReady when this machine gives no reading at all."""
     disk, declared = _disk(config), False
-    async for _ in session.rounds(config.interval, lambda: [d.id for d in session.devices.all()]):
+    async for _ in session.polling.poll_cycles(config.interval, lambda: [d.id for d in session.devices.all()]):
         # nobody may have named the machine yet: then it waits in quarantine, as any other device does
         if not declared and session.devices.get(DEVICE) is not None:
-            session.declare(DEVICE, model=sources.machine(), firmware=f"{platform.system()} {platform.release()}")
+            session.devices.declare(
+                DEVICE, model=sources.machine(), firmware=f"{platform.system()} {platform.release()}"
+            )
             declared = True
         errors: list[hub.DecodeError] = []
         # in a thread: firmware may take its time to say how hot it is
         values = await asyncio.to_thread(sources.read, disk, errors.append)
         for error in errors:
-            session.dropped(DEVICE, error)
+            session.radio.report_decode_error(DEVICE, error)
         if not values:
             raise hub.NotReady("this machine gives no reading: are /proc and /sys mounted?")
         await session.emit(hub.Report(device=DEVICE, values=values, proof=hub.Proof(scheme="host")))

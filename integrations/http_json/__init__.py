@@ -30,7 +30,7 @@ async def run(config: Config, session: hub.Session) -> None:
     async def take(reader: Reader, document: Any, scheme: str) -> None:
         said = read(document, reader.entries, reader.time)
         for reason in said.skipped:
-            session.dropped(reader.device, hub.DecodeError(reason))
+            session.radio.report_decode_error(reader.device, hub.DecodeError(reason))
         if not said.values:
             if scheme == "webhook":
                 raise hub.DecodeError("http-nothing", "none of the values that are expected of this device is there")
@@ -57,7 +57,7 @@ async def _listen(given: Listen, session: hub.Session, roster: Roster, take: Any
         )
 
     def counted(reason: str) -> None:
-        session.dropped("", hub.DecodeError(reason))
+        session.radio.report_decode_error("", hub.DecodeError(reason))
 
     entry = door.Door(given, roster, take, counted)
     tls = await entry.context(given.certificate, given.certificate_key)

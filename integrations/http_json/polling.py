@@ -65,7 +65,7 @@ class Poller:
         """Until cancelled. Raises NotReady when no page answers, AuthFailed when the server refuses the credentials."""
         if self._base.startswith("http:") and self._headers.keys() - {"Accept"}:
             self._session.log.warning("the credentials for %s travel in clear: use https where it has it", self._base)
-        async for _ in self._session.rounds(self._config.interval, self._asked):
+        async for _ in self._session.polling.poll_cycles(self._config.interval, self._asked):
             self._roster.refresh()
             self._pages = {path: self._pages.get(path) or Page() for path in self._roster.pages}
             due = [(path, page) for path, page in self._pages.items() if self._monotonic() >= page.due]
@@ -128,7 +128,7 @@ class Poller:
             self._session.log.info("%s%s is read again", self._base, path)
         page.failures, page.due, page.told = 0, 0.0, False
         for reader in self._roster.pages[path]:
-            self._session.tell(reader.device, {"latency_ms": round(1000 * page.took_s, 1)})
+            self._session.radio.publish_facts(reader.device, {"latency_ms": round(1000 * page.took_s, 1)})
             await self._take(reader, page.document, "http")
 
     def _failed(self, page: Page, wait_s: float = 0.0) -> None:
@@ -146,7 +146,7 @@ class Poller:
 
     def _count(self, path: str, error: hub.DecodeError) -> None:
         for reader in self._roster.pages[path]:
-            self._session.dropped(reader.device, error)
+            self._session.radio.report_decode_error(reader.device, error)
 
     async def _pace(self) -> None:
         wait = self._free_at - self._monotonic()

@@ -38,7 +38,7 @@ class Roster:
         self.pages, self.hooks = {}, {}
         for device in devices:
             try:
-                settings = DeviceSettings.model_validate(device.settings)
+                settings = device.settings_as(DeviceSettings)
             except ValidationError as error:
                 why = wrong_option(error)
                 self._session.log.error("%s is not read: its settings are wrong: %s", device.id, why)
@@ -47,7 +47,7 @@ class Roster:
                 device.id, settings.entries(), None if settings.time is None else JsonPath.parse(settings.time)
             )
             if metrics := settings.own_metrics():
-                self._session.declare(device.id, metrics=metrics)
+                self._session.devices.declare(device.id, metrics=metrics)
             if settings.path:
                 self.pages.setdefault(settings.path, []).append(reader)
             if settings.hook and settings.hook in self.hooks:

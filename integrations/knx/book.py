@@ -1,4 +1,4 @@
-"""Which group address is whose, what each said last and how it stands. No I/O: telegrams in, readings out."""
+"""Table of the configured group addresses: owner, last values and state of each. No I/O: telegrams in, readings out."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Payload = int | bytes
 Decode = Callable[[Group, Payload], Value]
 
 MOST_HEARD = 1024
-"""Group addresses heard and not configured that are remembered. Others are counted."""
+"""Maximum unconfigured group addresses that are remembered. Further ones are only counted."""
 MOST_REMEMBERED = 1000
-"""Addresses whose state outlives the process; a plugin's memory is small."""
+"""Maximum addresses whose state is stored; a plugin's stored state is limited."""
 
 
 class Entry(NamedTuple):
-    """One metric of one device at a group address. `main` is the address that is asked and that confirms."""
+    """A metric of a device at a group address. `main` is the address that is requested and that confirms."""
 
     device: str
     group: Group
@@ -34,8 +34,8 @@ class Entry(NamedTuple):
 
 @dataclass(slots=True)
 class State:
-    """How one configured group address stands. Times are seconds of the caller's clock; None: never. `errors` counts
-    by reason; `silent` is how many questions in a row went unanswered."""
+    """State of a configured group address. Times are seconds of the caller's clock; None: never. `errors` counts by
+    reason; `silent` is the number of requests in a row without an answer."""
 
     heard: float | None = None
     asked: float | None = None
@@ -47,7 +47,7 @@ class State:
 
 
 class Reading(NamedTuple):
-    """What a telegram says of one device."""
+    """Values of one device in a telegram."""
 
     device: str
     values: dict[str, Value]
@@ -55,7 +55,8 @@ class Reading(NamedTuple):
 
 
 class Book:
-    """The configured group addresses of one plugin. `decode` makes a value of a payload (`integrations.knx.values`)."""
+    """The configured group addresses of one plugin. `decode` converts a payload to a value
+    (`integrations.knx.values`)."""
 
     def __init__(self, decode: Decode) -> None:
         self._decode = decode
@@ -65,7 +66,7 @@ class Book:
         self.metrics: dict[tuple[str, str], Entry] = {}
 
     def refresh(self, devices: list[hub.Device]) -> dict[str, str | None] | None:
-        """Follow the configuration. None when nothing changed, else device → what is wrong with its settings."""
+        """Apply a changed configuration. None when nothing changed, else device → what is wrong with its settings."""
         if devices == self._read:
             return None
         self._read = devices
@@ -73,7 +74,7 @@ class Book:
         wrong: dict[str, str | None] = {}
         for device in devices:
             try:
-                settings = DeviceSettings.model_validate(device.settings)
+                settings = device.settings_as(DeviceSettings)
             except ValidationError as error:
                 wrong[device.id] = wrong_option(error)
                 continue
@@ -90,7 +91,7 @@ class Book:
                 self.entries.setdefault(address, []).append(entry)
 
     def own_metrics(self) -> dict[str, tuple[hub.Metric, ...]]:
-        """Device → its metrics that the catalogue does not know."""
+        """Return device → its metrics that are not in the catalogue."""
         found: dict[str, list[hub.Metric]] = {}
         for (device, _), entry in self.metrics.items():
             if (metric := entry.group.own_metric()) is not None:
@@ -100,7 +101,7 @@ class Book:
     def hear(
         self, address: int, source: int, payload: Payload, now: float
     ) -> tuple[list[Reading], list[tuple[str, hub.DecodeError]]]:
-        """A value was said at a configured address: its readings by device, and what could not be read."""
+        """Decode a value sent to a configured address: its readings by device, and the errors."""
         state = self.states[address]
         state.heard, state.source, state.silent = now, source, 0
         found: dict[str, dict[str, Value]] = {}
@@ -121,13 +122,14 @@ class Book:
         return [Reading(device, values) for device, values in found.items()], wrong
 
     def _said_elsewhere(self, entry: Entry, value: Value, now: float) -> None:
-        """What is said at an address of `also` needs no asking at the main one."""
+        """Count a value at an address of `also` as one at the main address, which then needs no request."""
         main = self.states[entry.main]
         main.heard, main.silent = now, 0
         main.values[entry.device, entry.group.metric] = value
 
     def unanswered(self, address: int) -> list[Reading]:
-        """A question went unanswered. The first time, what was known there becomes uncertain, and is said again so."""
+        """Note an unanswered request. The first one makes the known values uncertain, and returns them again as
+        such."""
         state = self.states.get(address)
         if state is None:
             return []
@@ -143,15 +145,15 @@ class Book:
         return [Reading(device, values, hub.Quality.UNCERTAIN) for device, values in known.items()]
 
     def failed(self, address: int, reason: str) -> list[str]:
-        """Something else was wrong at a configured address: count it; returns the devices it concerns."""
+        """Count another error at a configured address; returns the devices it concerns."""
         if address not in self.states:
             return []
         self.states[address].errors[reason] += 1
         return [entry.device for entry in self.entries[address]]
 
     def remember(self) -> dict[str, list[object]]:
-        """What of the states outlives the process: address → seconds since 1970 when last heard, errors by reason. Of
-        the addresses heard last."""
+        """Return the state to be stored, for the addresses heard last: address → seconds since 1970 of the last
+        telegram, errors by reason."""
         heard = sorted((s.heard, a) for a, s in self.states.items() if s.heard is not None)
         return {
             str(address): [round(when), dict(self.states[address].errors.most_common(4))]
@@ -159,7 +161,7 @@ class Book:
         }
 
     def recall(self, remembered: Mapping[str, object]) -> None:
-        """What `remember` gave an earlier life."""
+        """Restore what `remember` returned in an earlier process."""
         for text, entry in remembered.items():
             match entry:
                 case [int() | float() as when, dict() as errors] if text.isdigit() and int(text) in self.states:
@@ -169,7 +171,7 @@ class Book:
 
 
 class Heard:
-    """Group addresses heard and not configured, by the device that speaks there. Never forwarded."""
+    """Group addresses that are not configured, by the device that sends to them. Never forwarded."""
 
     def __init__(self, levels: int) -> None:
         self._levels = levels
@@ -178,7 +180,7 @@ class Heard:
         self.left_out = 0
 
     def note(self, source: int, address: int, size: str) -> dict[str, str] | None:
-        """A telegram at an unknown address: the evidence about its sender when this is news, else None."""
+        """Note a telegram at an unknown address. Returns the evidence about its sender when it is new, else None."""
         groups = self._groups.get(source, {})
         if address in groups:
             return None

@@ -1,4 +1,4 @@
-"""One run on one bus: what is heard becomes reports, what is wanted is asked and written."""
+"""Runs one connection to a bus: telegrams become reports, requests and commands are sent."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from integrations.knx.settings import Config
 from integrations.knx.writing import Writer, serve
 
 WAITING = 4096
-"""Telegrams that may wait for the hub; a line brings 50 a second at most, routing more."""
+"""Maximum telegrams queued for the hub; a line carries 50 a second at most, routing more."""
 REMEMBER_S = 60.0
 _SEQUENCE = "sequence/"
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Until cancelled. Raises NotReady when the bus is away, AuthFailed when the keyring does not open or fit."""
+    """Run until cancelled. Raises NotReady when the bus cannot be reached, AuthFailed when the keyring cannot be opened
+    or does not fit."""
     player = Player(config, session)
     keyring = None
     if config.keyring is not None:
@@ -38,7 +39,7 @@ async def run(config: Config, session: hub.Session) -> None:
 
 
 class Player:
-    """Everything between the link and the session."""
+    """Connects the link and the session."""
 
     def __init__(self, config: Config, session: hub.Session) -> None:
         self._config = config
@@ -82,8 +83,9 @@ class Player:
             raise hub.NotReady(f"{self._config.where} is away: the connection was lost") from failures
 
     def remember(self, ended: Link | None = None) -> None:
-        """What the next life of the plugin needs: when each address was last heard, and the senders' counters; of a
-        link that has `ended` also those of telegrams that were no readings. Before, what waits is not remembered."""
+        """Store the state for the next process: when each address was last heard, and the senders' sequence numbers;
+        once the link has `ended`, also those of telegrams that were no readings. Before that, queued telegrams are not
+        included."""
         if self._book.states:
             self._session.state.put("groups", self._book.remember())
         if ended is not None:
@@ -91,20 +93,22 @@ class Player:
         if self._sequences:
             self._session.state.put("sequences", dict(self._sequences))
 
-    # from the link, which must not wait
+    # callbacks of the link: must not wait
 
     def hear(self, said: Said) -> None:
         if said.service == "read":
-            return  # somebody else's question
+            return  # a read request of another device
         try:
             self._queue.put_nowait(said)
         except asyncio.QueueFull:
-            self._session.dropped("", hub.DecodeError("knx-overflow", "more telegrams than the hub can take"))
+            self._session.radio.report_decode_error(
+                "", hub.DecodeError("knx-overflow", "more telegrams than the hub can take")
+            )
 
     def refuse(self, address: int | None, error: hub.DecodeError) -> None:
         devices = self._book.failed(address, error.reason) if address is not None else []
         for device in devices or [""]:
-            self._session.dropped(device, error)
+            self._session.radio.report_decode_error(device, error)
 
     # the tasks
 
@@ -118,14 +122,13 @@ class Player:
                 continue
             readings, wrong = self._book.hear(said.address, said.source, said.payload, time.time())
             for device, error in wrong:
-                self._session.dropped(device, error)
+                self._session.radio.report_decode_error(device, error)
             await self._emit(said, readings)
             self._tell(said.address, readings)
 
     def _counted(self, sender: str, sequence: int) -> None:
-        """Its sender's counter is put as its readings are taken, so that both are in one commit: after a kill the
-        telegram is refused when its reading is there, and only then. All senders together are put once a minute, and
-        when a new one speaks."""
+        """Store a sender's sequence number together with its readings, in one commit: after a kill, a telegram is
+        refused exactly if its reading was committed. All senders are stored once a minute, and when a new one sends."""
         new = sender not in self._sequences
         self._sequences[sender] = sequence
         if new:
@@ -155,16 +158,16 @@ class Player:
                 self._counted(addresses.show_individual(said.source), said.sequence)
 
         if reports:
-            await self._session.emit_all(reports, note=note)
+            await self._session.emit(*reports, note=note)
         else:
             note()
 
     def _stranger(self, said: Said) -> None:
         evidence = self._heard.note(said.source, said.address, decode.size(said.payload))
         if evidence is None:
-            self._session.dropped("", hub.DecodeError("knx-unknown-group"))
+            self._session.radio.report_decode_error("", hub.DecodeError("knx-unknown-group"))
             return
-        self._session.found(
+        self._session.devices.discovered(
             hub.Candidate(
                 id=f"knx:{addresses.show_individual(said.source)}", integration=self._session.name, evidence=evidence
             )
@@ -185,24 +188,24 @@ class Player:
                 self.remember()
 
     def _pace(self, asker: Asker) -> None:
-        """How often devices are asked now, and what that costs the line."""
+        """Set how often devices are requested, and report the bus time that this costs."""
         asked: dict[str, list[Entry]] = {}
         for entry in self._book.metrics.values():
             if entry.group.every is not None:
                 asked.setdefault(entry.device, []).append(entry)
         usual = {device: min(e.group.every for e in entries if e.group.every) for device, entries in asked.items()}
-        now = self._session.asks(usual, TICK)
+        now = self._session.polling.set_poll_intervals(usual, TICK)
         asker.quick = {device: every.total_seconds() for device, every in now.items() if every < usual[device]}
         for device, entries in asked.items():
             took = [asker.took[entry.main] for entry in entries if entry.main in asker.took]
             if took:
                 latency = round(1000 * sum(took) / len(took), 1)
-                self._session.tell(device, {"latency_ms": latency, "requests": len(entries)})
+                self._session.radio.publish_facts(device, {"latency_ms": latency, "requests": len(entries)})
 
     async def _unanswered(self, address: int) -> None:
         error = hub.DecodeError("knx-no-answer", "nobody answers: is the read flag set in ETS?")
         for entry in self._book.entries.get(address, ()):
-            self._session.dropped(entry.device, error)
+            self._session.radio.report_decode_error(entry.device, error)
         await self._emit(None, self._book.unanswered(address))
 
     def _refused(self, address: int, error: hub.DecodeError) -> None:
@@ -210,7 +213,7 @@ class Player:
 
     async def _follow(self) -> None:
         changes = self._session.devices.changes()
-        self._refresh()  # what changed while the bus was being reached
+        self._refresh()  # changes made while connecting
         async for _ in changes:
             self._refresh()
 
@@ -221,7 +224,7 @@ class Player:
                 self._session.log.error("%s is not read: its settings are wrong: %s", device, problem)
         if wrong:
             for device, metrics in self._book.own_metrics().items():
-                self._session.declare(device, metrics=metrics)
+                self._session.devices.declare(device, metrics=metrics)
 
 
 def _numbers(kept: object) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""Commands to the bus (GroupValueWrite), and what the status then says."""
+"""Carries out commands (GroupValueWrite) and checks the status that follows."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ from collections.abc import Callable
 from typing import Protocol
 
 import hub
+from hub.sdk.session import Answer
 from integrations.knx import addresses, values
 from integrations.knx.book import Book, Entry
 
 LOOK_S = 1.0
-"""How long a status may take to come by itself before it is asked for."""
+"""Seconds to wait for an unsolicited status before requesting it."""
 MOST_AT_ONCE = 16
-"""Commands whose confirmation is awaited at the same time."""
+"""Maximum commands whose confirmation is awaited at the same time."""
 
 
 class Bus(Protocol):
-    """What of a Link a writer needs."""
+    """The part of Link that a writer needs."""
 
     async def ask(self, address: int) -> None: ...
     async def write(self, address: int, payload: int | bytes) -> None: ...
 
 
 class Writer:
-    """Carries out commands for the metrics that say where they are written; what is not `wanted` any more when its turn
-    comes is not written."""
+    """Carries out commands for metrics that have an address for writing; a command that is no longer `wanted` when its
+    turn comes is not written."""
 
     def __init__(
         self,
         book: Book,
         bus: Bus,
-        answer: Callable[[hub.Command, str, str], None],
+        answer: Callable[[hub.Command, Answer, str], None],
         levels: int,
         wanted: Callable[[hub.Command], bool] = lambda command: True,
     ) -> None:
@@ -44,12 +45,12 @@ class Writer:
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
 
     def heard(self, device: str, metric: str) -> None:
-        """A value of that metric was said."""
+        """Note a value received for that metric."""
         for event in self._waiting.get((device, metric), ()):
             event.set()
 
     async def carry_out(self, command: hub.Command) -> None:
-        """From the command to its last answer. Raises NotReady when the connection is lost; it is answered first."""
+        """Execute a command up to its last answer. Raises NotReady when the connection is lost, after answering."""
         try:
             async with self._room:
                 detail = await self._write(command)
@@ -73,7 +74,7 @@ class Writer:
         if command.expires and time.time() >= command.expires:
             self._answer(command, "expired", "")
             return None
-        if not self._wanted(command):  # all writes were stopped while it waited for others: that was told
+        if not self._wanted(command):  # all writes were stopped while it waited: already answered
             return None
         address = addresses.group(entry.group.write)
         payload = values.payload(entry.group, command.value)
@@ -92,8 +93,8 @@ class Writer:
                 self._waiting.pop((command.device, command.metric), None)
 
     async def _confirm(self, entry: Entry, payload: int | bytes, event: asyncio.Event) -> str:
-        """Wait for the status to say what was written; ask for it when it does not by itself. The status may move (a
-        blind on its way), so that what it says last counts."""
+        """Wait for a status that equals the written value; request it when it does not come by itself. The status may
+        change (a moving blind), so the last one counts."""
         wanted = values.value(entry.group, payload)
         loop = asyncio.get_running_loop()
         end = loop.time() + entry.group.confirm.total_seconds()
@@ -123,7 +124,7 @@ async def _soon(event: asyncio.Event, seconds: float) -> bool:
 
 
 async def serve(commands: hub.Session, writer: Writer) -> None:
-    """Carry out every command of this plugin until cancelled. Raises NotReady."""
+    """Carry out the commands of this plugin until cancelled. Raises NotReady."""
     async with asyncio.TaskGroup() as tasks:
         async for command in commands.commands:
             tasks.create_task(writer.carry_out(command), name=f"command {command.id}")

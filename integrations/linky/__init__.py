@@ -134,12 +134,12 @@ def _take(frame: Frame, latest: Latest, config: Config, session: hub.Session) ->
     """A frame with a bad group gives nothing: noise that one checksum caught may have passed another, and the next
     frame comes within two seconds."""
     try:
-        meter = None if frame.bad else decode(frame, ZoneInfo(config.timezone or session.timezone), time.time())
+        meter = None if frame.bad else decode(frame, ZoneInfo(config.timezone or session.devices.timezone), time.time())
     except hub.DecodeError as error:
-        session.dropped(latest.device, error)
+        session.radio.report_decode_error(latest.device, error)
         return
     for reason in frame.bad:
-        session.dropped(latest.device, hub.DecodeError(reason))
+        session.radio.report_decode_error(latest.device, hub.DecodeError(reason))
     if meter is not None:
         latest.take(meter)
 
@@ -172,14 +172,16 @@ class Latest:
         """Keep a frame. Raises AuthFailed when it is another meter's."""
         known = self._session.devices.get(self.device)
         if known is None:
-            self._session.found(hub.Candidate(id=self.device, integration=self._session.name, model=meter.model))
+            self._session.devices.discovered(
+                hub.Candidate(id=self.device, integration=self._session.name, model=meter.model)
+            )
             return
         if not self._recognises(meter, _settings(known).meter):
-            self._session.dropped(known.id, hub.DecodeError("tic-other-meter"))
+            self._session.radio.report_decode_error(known.id, hub.DecodeError("tic-other-meter"))
             return
         for reason in meter.unknown:
-            self._session.dropped(known.id, hub.DecodeError(reason))
-        self._session.declare(known.id, model=meter.model)
+            self._session.radio.report_decode_error(known.id, hub.DecodeError(reason))
+        self._session.devices.declare(known.id, model=meter.model)
         self._meter = meter
         self._came.set()
 
@@ -236,11 +238,11 @@ class Latest:
                 continue
             report = hub.Report(device=self.device, values=moment, time=stamp.time, proof=proof)
             note = partial(self._session.state.put, key, [*told, stamp.time][-TOLD:])
-            await self._session.emit_all([report], note=note)
+            await self._session.emit(report, note=note)
 
 
 def _settings(device: hub.Device) -> DeviceSettings:
-    return DeviceSettings.model_validate(device.settings)
+    return device.settings_as(DeviceSettings)
 
 
 def _digest(salt: bytes, serial: str) -> bytes:

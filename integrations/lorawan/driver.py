@@ -1,7 +1,6 @@
-"""Carries out what the network decides: commits through the session, transmissions through the gateways, time.
-
-The law of `parts` is kept here: a record is put when there is room for its report, so that one commit holds both or
-neither is kept; what needs the disk waits for it, and only then is the network told.
+"""Carries out the network's decisions: commits through the session, transmissions through the gateways, timers. Keeps
+the rules of `parts`: a record is put when there is room for its report, so that one commit holds both or neither; the
+network learns of a commit only once it is durable.
 """
 
 from __future__ import annotations
@@ -26,21 +25,21 @@ from integrations.lorawan.parts import Audit, Commit, Count, Decision, Found, Jo
 from integrations.lorawan.telling import Telling
 
 MOST_COMMITS = 4096
-"""Reports that wait for the disk at a time."""
+"""Maximum reports that wait for the disk."""
 MOST_DEVICES = 1600
-"""As many records as the state of a plugin holds."""
+"""Maximum records in the state of a plugin."""
 PLAUSIBLE = 1_767_225_600.0
-"""2026 in Unix seconds: a clock below it has not been set, and no device is told the time by it."""
+"""2026 in Unix seconds: an earlier clock has not been set, and no device is given its time."""
 
 
 class Way(Protocol):
-    """A gateway that can be given a frame. Raises OSError when it is gone."""
+    """A connection to a gateway through which frames can be sent. Raises OSError when it is gone."""
 
     def transmit(self, order: Transmit) -> None: ...
 
 
 class Driver:
-    """The servers tell it what gateways say, and through what each is reached now."""
+    """Connects the network to the session and to the gateways' servers."""
 
     def __init__(self, config: settings.Config, session: hub.Session, tasks: asyncio.TaskGroup) -> None:
         self._session = session
@@ -51,8 +50,8 @@ class Driver:
         self._changes = session.devices.changes()
         self._failure = ""
         jumps = session.state.get("jumps", 0)
-        self._jumps = jumps if isinstance(jumps, int) else 0  # of all restorations from a backup
-        self._spoke: dict[str, float | None] = {}  # when each gateway spoke last; None: it is silent
+        self._jumps = jumps if isinstance(jumps, int) else 0  # counters skipped after all restorations from a backup
+        self._spoke: dict[str, float | None] = {}  # last message of each gateway; None: silent
         self._committing = 0
         self._turns: dict[str, asyncio.Lock] = {}
         self._reader = reading.Reader(session)
@@ -70,7 +69,7 @@ class Driver:
     # devices
 
     async def follow(self) -> None:
-        """Admit every device of this plugin as it comes or changes, and no longer as it goes."""
+        """Admit devices of this plugin as they are added or changed, and remove them as they go."""
         async for device in self._changes:
             known = self._session.devices.get(device.id)
             if known is not None:
@@ -80,7 +79,8 @@ class Driver:
                 self.telling.removed(device.id)
 
     async def begin(self) -> None:
-        """Admit the devices that there are. A state that was put back from a backup is older than what was sent."""
+        """Admit all present devices. After a restoration from a backup, counters are skipped: transmissions since are
+        not recorded."""
         restored, told = self._session.state.get("restored") is True, self._session.state.get("skip", RESTORED)
         skip = max(RESTORED, told if isinstance(told, int) else 0)
         if restored:
@@ -91,11 +91,11 @@ class Driver:
             text = "%d devices are more than can be remembered (about %d): give some to another instance"
             self._session.log.error(text, len(self._read), MOST_DEVICES)
         if restored:
-            for name in self._read:  # with the flag, in one commit: the jump is made once
+            for name in self._read:  # in one commit with the flag, so that counters are skipped once only
                 entry = self.network.device(bytes.fromhex(name.partition(":")[2]))
                 if entry is not None:
                     self._session.state.put(name, entry.record()[1])
-            self._session.state.put("jumps", self._jumps)  # of those that are not here today too, once they come
+            self._session.state.put("jumps", self._jumps)  # applies to absent devices too, once they return
             self._session.state.put("restored", False)
             self._session.state.put("skip", 0)
             self._session.log.warning("restored from a backup: downlink counters jump ahead by %d", skip)
@@ -108,7 +108,7 @@ class Driver:
     async def _admit(self, device: hub.Device) -> None:
         if self._read.get(device.id) == device:
             return
-        facts = await self._session.pack(device.id) if device.pack else None
+        facts = await self._session.packs.get(device.id) if device.pack else None
         try:
             wanted = settings.device(device, facts.mac if facts else "", facts.listens if facts else "")
             record = None if device.id in self._read else self._session.state.get(device.id)
@@ -117,7 +117,7 @@ class Driver:
             why = wrong_option(error) if isinstance(error, ValidationError) else error
             self._session.log.error("%s is not heard: %s", device.id, why)
             return
-        except hub.DecodeError as error:  # without it, counters already sent could be sent again
+        except hub.DecodeError as error:  # without its record, counters already used could be used again
             self._session.log.error(
                 "%s is not heard: %s; restore the state backup, or give it new keys", device.id, error
             )
@@ -135,9 +135,9 @@ class Driver:
         return gateway in self.network.gateways
 
     def stranger(self, gateway: str, how: str) -> None:
-        """A gateway that is not on the list wants to be heard."""
-        self._session.dropped("", hub.DecodeError("unknown-gateway"))
-        self._session.found(
+        """Report a gateway that is not on the list as a candidate."""
+        self._session.radio.report_decode_error("", hub.DecodeError("unknown-gateway"))
+        self._session.devices.discovered(
             hub.Candidate(
                 id=f"lorawan-gateway:{gateway}",
                 integration=self._session.name,
@@ -147,22 +147,22 @@ class Driver:
         )
 
     def dropped(self, reason: str) -> None:
-        """Something of a gateway could not be read."""
-        self._session.dropped("", hub.DecodeError(reason))
+        """Count a message of a gateway that cannot be decoded."""
+        self._session.radio.report_decode_error("", hub.DecodeError(reason))
 
     def reach(self, gateway: str, way: Way) -> None:
-        """This is how it is reached from now on."""
+        """Set the connection through which a gateway is reached from now on."""
         self._ways[gateway] = way
         self.network.gateways[gateway].reachable = True
 
     def lose(self, gateway: str, way: Way | None = None) -> None:
-        """It is reached no more by `way`, or not at all."""
+        """Forget that a gateway is reached by `way`, or by any."""
         if way is None or self._ways.get(gateway) is way:
             self._ways.pop(gateway, None)
             self.network.gateways[gateway].reachable = False
 
     def alive(self, gateway: str) -> None:
-        """It spoke, whatever it said."""
+        """Note that a gateway sent a message of any kind."""
         came = self._spoke.get(gateway) is None
         self._spoke[gateway] = self._loop.time()
         if came:
@@ -170,17 +170,17 @@ class Driver:
             self.telling.tell_gateways()
 
     async def watch(self, silence: timedelta) -> None:
-        """Say once when a gateway falls silent."""
+        """Log once when a gateway falls silent."""
         async for _ in self._session.every(silence / 2):
             for gateway, at in self._spoke.items():
                 if at is not None and self._loop.time() - at > silence.total_seconds():
                     self._spoke[gateway] = None
                     self.lose(gateway)
-                    self._session.dropped("", hub.DecodeError("gateway-silent"))
+                    self._session.radio.report_decode_error("", hub.DecodeError("gateway-silent"))
                     self._session.log.warning("gateway %s is silent: its power, its network, its settings?", gateway)
 
     def hear(self, reception: Reception) -> None:
-        """A gateway heard a frame. Never waits."""
+        """Pass a received frame to the network. Never waits."""
         self._do(self.network.heard(reception, self._loop.time()))
         self._wake.set()
 
@@ -193,7 +193,7 @@ class Driver:
     # time
 
     async def run(self) -> None:
-        """Wake the network when it asks to be woken."""
+        """Call the network's `tick` whenever it is due."""
         while True:
             self._wake.clear()
             due = self.network.wake()
@@ -220,7 +220,9 @@ class Driver:
                     if decision.stale is not None:
                         counter, content = decision.stale
                         proof = hub.Proof("lorawan-1.0", counter, True, content=content)
-                    self._session.dropped(device_id(dev_eui) if dev_eui else "", hub.DecodeError(reason), proof=proof)
+                    self._session.radio.report_decode_error(
+                        device_id(dev_eui) if dev_eui else "", hub.DecodeError(reason), proof=proof
+                    )
                     self.orders.refused(reason, device_id(dev_eui) if dev_eui else "")
                 case Found():
                     self._found(decision)
@@ -250,7 +252,7 @@ class Driver:
             self.stranger(found.eui.hex(), "a frame it heard")
             return
         signal = reading.signal_of(found.reception) if found.reception is not None else None
-        self._session.found(
+        self._session.devices.discovered(
             hub.Candidate(
                 id=device_id(found.eui),
                 integration=self._session.name,
@@ -261,11 +263,14 @@ class Driver:
         )
 
     def _begin_commit(self, commit: Commit) -> None:
-        """Tasks begin in the order in which they are made, so the reports of a device keep theirs. While the disk takes
-        nothing they wait, up to a limit: beyond it a reading is lost and counted, a confirmed one not acknowledged."""
+        """Start the task of a commit.
+
+        Tasks begin in the order in which they are made, so the reports of a device stay in order. While the disk
+        accepts nothing they wait, up to a limit: beyond it a reading is lost and counted, a confirmed one not
+        acknowledged."""
         if self._committing >= MOST_COMMITS:
             self.network.aborted(commit.ticket)
-            self._session.dropped(device_id(commit.memory[0]), hub.DecodeError("commit-backlog"))
+            self._session.radio.report_decode_error(device_id(commit.memory[0]), hub.DecodeError("commit-backlog"))
             return
         self._committing += 1
         self._tasks.create_task(self._commit(commit), name=f"{self._session.name} commit")
@@ -276,8 +281,8 @@ class Driver:
             await self._keep(name, commit)
         except Exception as error:
             self.network.aborted(commit.ticket)
-            self._session.dropped(name, hub.DecodeError("commit-failed"))
-            if str(error) != self._failure:  # a full disk fails every commit: said once
+            self._session.radio.report_decode_error(name, hub.DecodeError("commit-failed"))
+            if str(error) != self._failure:  # a full disk fails every commit: log it once
                 self._failure = str(error)
                 self._session.log.exception("what %s said or needs cannot be kept; nothing is acknowledged", name)
             return
@@ -289,7 +294,7 @@ class Driver:
             self._do(self.network.committed(commit.ticket, self._loop.time()))
 
     async def _keep(self, name: str, commit: Commit) -> None:
-        async with self._turns.setdefault(name, asyncio.Lock()):  # a codec may be slow: reports keep their order
+        async with self._turns.setdefault(name, asyncio.Lock()):  # a codec may be slow: keep the reports in order
             await self._keep_in_turn(name, commit)
 
     async def _keep_in_turn(self, name: str, commit: Commit) -> None:
@@ -306,14 +311,14 @@ class Driver:
             try:
                 self._session.state.put(name, commit.memory[1])
             except Exception as error:
-                failed = error  # the reading is not lost for that
+                failed = error  # the reading itself is not lost
 
-        await self._session.emit_all(reports, note=note, durable=commit.durable)
+        await self._session.emit(*reports, note=note, durable=commit.durable)
         if failed is not None:
             raise failed
 
 
 def wall(now: Callable[[], float] = time.time) -> float | None:
-    """Unix time, or None while the clock cannot be believed."""
+    """Return Unix time, or None while the clock is not trusted."""
     seconds = now()
     return seconds if seconds >= PLAUSIBLE else None

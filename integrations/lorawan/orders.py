@@ -1,4 +1,4 @@
-"""Commands → downlinks of the network, and what comes of each.
+"""Commands → downlinks of the network, with the outcome of each.
 
     queued ─▶ sent ─▶ done        unconfirmed: a gateway has sent it; confirmed: the device acknowledged it
        ▲        └──▶ queued again, where a gateway refused it or the device did not acknowledge it
@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 import hub
+from hub.sdk.session import Answer
 from integrations.lorawan import settings
 from integrations.lorawan.device import REJOIN_S, device_id
 from integrations.lorawan.downlink import Downlink
@@ -29,7 +30,7 @@ DONE = {
 
 
 class Network(Protocol):
-    """`network.Network`, as much as is needed of it."""
+    """The part of `network.Network` that is used here."""
 
     def submit(self, dev_eui: bytes, item: Downlink, now: float) -> list[Decision]: ...
     def withdraw(self, dev_eui: bytes, name: str) -> None: ...
@@ -38,8 +39,8 @@ class Network(Protocol):
 
 
 class Orders:
-    """Of all devices of one instance. `do` carries decisions out; `now` is monotonic seconds, `wall` Unix seconds, None
-    while the clock cannot be believed."""
+    """Commands of all devices of one instance. `do` carries decisions out; `now` is monotonic seconds, `wall` Unix
+    seconds, None while the clock is not trusted."""
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class Orders:
         self._now, self._wall = now, wall
         self._open: dict[str, hub.Command] = {}
         self._confirmed: set[str] = set()
-        self._rejoins: dict[str, str] = {}  # device → id of the command that lets it join
+        self._rejoins: dict[str, str] = {}  # device → id of the command that authorises it to join
 
     async def run(self) -> None:
         """Take commands until cancelled."""
@@ -71,15 +72,15 @@ class Orders:
 
     async def _downlink(self, command: hub.Command, values: dict[str, float]) -> None:
         try:
-            port, payload = await self._session.encode(command.device, command.metric, values)
+            port, payload = await self._session.packs.encode(command.device, command.metric, values)
             known = self._session.devices.get(command.device)
             confirmed = settings.DeviceSettings.model_validate(known.settings if known else {}).confirmed
         except (hub.DecodeError, hub.NotReady, ValueError) as error:
             self._fail(command, str(error))
             return
-        if not self._session.commands.wanted(command):  # all writes were stopped while its codec worked
+        if not self._session.commands.wanted(command):  # all writes may have been stopped while its codec ran
             return
-        left = command.expires - time.time()  # as the core judges it, whether the clock is sure or not
+        left = command.expires - time.time()  # same rule as the core, whether the clock is trusted or not
         self._open[command.id] = command
         if confirmed:
             self._confirmed.add(command.id)
@@ -105,7 +106,7 @@ class Orders:
     # what the network says
 
     def moved(self, moved: Moved) -> None:
-        """A downlink changed its state."""
+        """Report that a downlink changed its state."""
         command = self._open.get(moved.id)
         if command is None or moved.state is State.ACCEPTED:
             return
@@ -114,12 +115,12 @@ class Orders:
             detail = detail or "it leaves after the device's next uplink, or at once when it always listens"
         elif moved.state is State.DONE:
             detail = DONE[moved.id in self._confirmed]
-        self._session.commands.answer(command, moved.state.value, detail)
+        self._session.commands.answer(command, cast("Answer", moved.state.value), detail)
         if moved.state in (State.DONE, State.FAILED, State.EXPIRED):
             self._forget(command)
 
     def audited(self, audit: Audit) -> None:
-        """A person's word was used."""
+        """Report that an authorisation to rejoin was used."""
         if audit.what == REJOINED and (command := self._open.get(audit.who)) is not None:
             self._session.commands.answer(command, "done", "it has joined and spoken; its next join is judged as ever")
             self._forget(command)
@@ -127,14 +128,14 @@ class Orders:
             self._session.log.info("%s has joined on the word %s", device_id(audit.dev_eui), audit.who)
 
     def refused(self, reason: str, device: str) -> None:
-        """The network does not know the device of a word: it is not heard, and the log says why."""
+        """Log an authorisation for a device that the network does not know."""
         command = self._open.get(self._rejoins.get(device, "")) if reason == "no-such-otaa-device" else None
         if command is not None:
             self._fail(command, "the network does not know this device: the log says why it is not heard")
             self._forget(command)
 
     def sift(self) -> None:
-        """Take back what nobody wants any more: it expired, or all writes were stopped. Before anything may leave."""
+        """Withdraw commands that expired or were stopped. Call this before anything may be sent."""
         for command in [one for one in self._open.values() if not self._session.commands.wanted(one)]:
             if command.metric == REJOIN and not command.values:
                 self._do(self._network.revoke_rejoin(_eui(command.device), command.id, self._now()))

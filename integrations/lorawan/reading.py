@@ -1,8 +1,7 @@
-"""What an uplink says → reports of the hub: its payload, by its pack's codec or as Cayenne LPP, and how well it was
-heard.
+"""Converts an uplink to reports of the hub: its payload, by its pack's codec or as Cayenne LPP, and its signal.
 
-A payload that cannot be read costs its readings for now, never the report: the device is alive, and its counter is
-kept. The hub keeps the payload too, and reads it again when it can.
+A payload that cannot be decoded loses its readings for now, never the report: the device is alive, and its counter is
+stored. The hub stores the payload too, and decodes it again when it can.
 """
 
 from __future__ import annotations
@@ -17,15 +16,17 @@ Values = dict[str, float | int | bool | str]
 
 
 class Reader:
-    """Reads by way of the session: codecs run in a process of the hub's own."""
+    """Decodes through the session: codecs run in a process of the hub's own."""
 
     def __init__(self, session: hub.Session) -> None:
         self._session = session
         self._declared: dict[str, set[str]] = {}
 
     async def reports(self, uplink: Uplink) -> list[hub.Report]:
-        """What the device said: former values first, dated and without a counter, then the present ones. Raises
-        NotReady when a confirmed payload cannot be read now: not acknowledged, the device says it again."""
+        """Return the reports of an uplink: former values first, dated and without a counter, then the present ones.
+
+        Raises NotReady when a confirmed payload cannot be decoded now: without an acknowledgement the device repeats
+        it."""
         name, best = device_id(uplink.dev_eui), uplink.best
         values: Values = {"link_margin": margin(best)}
         if uplink.battery is not None:
@@ -46,13 +47,13 @@ class Reader:
         past = hub.Proof(proof.scheme, None, True)
         told = [
             hub.Report(device=name, values=sample.values, time=sample.time, proof=past, signal=signal)
-            for sample in ([] if uplink.again else former)  # without a counter nothing keeps them from being told twice
+            for sample in ([] if uplink.again else former)  # without a counter, duplicates would pass
         ]
         return [*told, hub.Report(device=name, values=values, position=position, proof=proof, signal=signal)]
 
     async def _packed(self, name: str, uplink: Uplink) -> tuple[hub.Sample, ...]:
         try:
-            return await self._session.decode(
+            return await self._session.packs.decode(
                 name,
                 uplink.port or 0,
                 uplink.payload,
@@ -61,21 +62,21 @@ class Reader:
                 once=not uplink.confirmed,
             )
         except hub.DecodeError:
-            return ()  # counted already, and kept
+            return ()  # already counted and stored
 
     def _cayenne(self, name: str, payload: bytes) -> tuple[dict[str, cayenne.Value], hub.Position | None]:
         try:
             read = cayenne.decode(payload)
         except hub.DecodeError as error:
-            self._session.dropped(name, error)
+            self._session.radio.report_decode_error(name, error)
             return {}, None
         declared = self._declared.setdefault(name, set())
         fresh = tuple(metric for metric in read.metrics if metric.key not in declared)
         if fresh:
             declared.update(metric.key for metric in fresh)
-            self._session.declare(name, metrics=fresh)
+            self._session.devices.declare(name, metrics=fresh)
         for slug in read.skipped:
-            self._session.dropped(name, hub.DecodeError(slug))
+            self._session.radio.report_decode_error(name, hub.DecodeError(slug))
         return read.values, read.position
 
 
@@ -85,17 +86,17 @@ def _proof(uplink: Uplink) -> hub.Proof:
 
 
 def margin(reception: Reception) -> float:
-    """dB above what this data rate needs."""
+    """Return the dB above the SNR that this data rate needs."""
     return round(reception.snr - RATES[reception.rate].snr, 1)
 
 
 def signal_of(best: Reception, *others: Reception) -> hub.Signal:
-    """Of the receptions of one frame, best first."""
+    """Return the signal of the receptions of one frame, best first."""
     heard = tuple((copy.gateway, round(copy.rssi)) for copy in (best, *others)) if others else ()
     return hub.Signal(rssi=round(best.rssi), snr=best.snr, source=best.gateway, heard=heard)
 
 
 def heard(name: str, reception: Reception) -> hub.Report:
-    """That a device was heard, and how well; for a join, which says nothing else."""
+    """Return a report of a device's signal without readings, for a join request."""
     proof = hub.Proof("lorawan-join", None, True)
     return hub.Report(device=name, values={"link_margin": margin(reception)}, proof=proof, signal=signal_of(reception))

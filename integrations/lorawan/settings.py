@@ -216,7 +216,7 @@ class Config(hub.Config):
         return self
 
     def frequencies(self) -> tuple[int, ...]:
-        """All channels in Hz, the three that every device has first."""
+        """Return all channels in Hz, the three that every device has first."""
         return (*region.DEFAULT_CHANNELS, *(round(channel * 1e6) for channel in self.channels))
 
     def plan(self) -> Plan:
@@ -304,12 +304,13 @@ class DeviceSettings(hub.Config):
 
 
 def device(known: hub.Device, mac: str = "", listens: str = "") -> Device:
-    """What the configuration says of a device, as the network wants it; `mac` and `listens` are its pack's word on
-    version and class. Raises ValueError with the remedy."""
+    """Build the network's device from its configuration.
+
+    `mac` and `listens`: version and class given by its pack. Raises ValueError with the remedy."""
     found = _ID.fullmatch(known.id)
     if found is None:
         raise ValueError(f"{known.id}: a device is named lorawan: and the 16 digits of its DevEUI, in lower case")
-    settings = DeviceSettings.model_validate(known.settings)
+    settings = known.settings_as(DeviceSettings)
     wanted = 32 if settings.address else 16
     if known.key is None or len(known.key) != wanted:
         raise ValueError(f"{known.id} needs a key of {wanted} bytes: " + _KEYS[wanted])

@@ -1,4 +1,4 @@
-"""Tells the hub how devices are heard and what gateways may still send, for `ilot radio`."""
+"""Publishes link quality of devices and remaining airtime of gateways, for `ilot radio`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ GATEWAYS = timedelta(seconds=15)
 
 
 class Telling:
-    """`now` is monotonic seconds, `wall` Unix seconds or None; `spoke` gives when each gateway spoke last (monotonic),
-    None for one that is silent, nothing for one that never spoke; after `silence` seconds that is silence too."""
+    """Publisher of these facts. `now` is monotonic seconds, `wall` Unix seconds or None; `spoke` gives the last message
+    of each gateway (monotonic), None for a silent one, and has no entry for one that never sent any; after `silence`
+    seconds such a one counts as silent too."""
 
     def __init__(
         self,
@@ -34,16 +35,16 @@ class Telling:
         self._heard: dict[str, float] = {}  # gateway → Unix seconds
 
     def admitted(self, dev_eui: bytes) -> None:
-        """A device is known from now on, perhaps with a session of an earlier life."""
+        """Publish a newly admitted device, perhaps with a session of an earlier process."""
         entry = self._network.device(dev_eui)
         link = self._links.setdefault(device_id(dev_eui), Link())
         if entry is not None and entry.memory.current is not None:
             link.join = "joined"
-        self._session.tell(device_id(dev_eui), link.facts())
+        self._session.radio.publish_facts(device_id(dev_eui), link.facts())
 
     def removed(self, device: str) -> None:
         self._links.pop(device, None)
-        self._session.tell(device, {})
+        self._session.radio.publish_facts(device, {})
 
     def uplink(self, uplink: Uplink) -> None:
         link = self._links.setdefault(device_id(uplink.dev_eui), Link())
@@ -52,7 +53,7 @@ class Telling:
         if entry is not None and entry.memory.current is not None:
             link.radio = entry.memory.current.radio
         link.join = "joined"
-        self._session.tell(device_id(uplink.dev_eui), link.facts())
+        self._session.radio.publish_facts(device_id(uplink.dev_eui), link.facts())
 
     def joined(self, joined: Joined) -> None:
         link = self._links.setdefault(device_id(joined.dev_eui), Link())
@@ -60,10 +61,10 @@ class Telling:
             link.join, link.joined_at = "joined", self._wall()
         elif link.join == "none":
             link.join = "offered"
-        self._session.tell(device_id(joined.dev_eui), link.facts())
+        self._session.radio.publish_facts(device_id(joined.dev_eui), link.facts())
 
     async def gateways(self) -> None:
-        """Tell of the gateways, now and then, until cancelled."""
+        """Publish the facts of gateways at intervals, until cancelled."""
         async for _ in self._session.every(GATEWAYS):
             self.tell_gateways()
 
@@ -71,8 +72,8 @@ class Telling:
         now, wall = self._now(), self._wall()
         for gateway, airspace in self._network.gateways.items():
             spoke = self._spoke.get(gateway)
-            waits = gateway not in self._spoke and now - self._began <= self._silence  # since the start
+            waits = gateway not in self._spoke and now - self._began <= self._silence  # grace period
             if spoke is not None and wall is not None:
                 self._heard[gateway] = wall - (now - spoke)
             facts = gateway_facts(airspace, now, self._heard.get(gateway), silent=spoke is None and not waits)
-            self._session.tell(f"gateway:{gateway}", facts)
+            self._session.radio.publish_facts(f"gateway:{gateway}", facts)

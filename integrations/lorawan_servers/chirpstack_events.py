@@ -190,7 +190,8 @@ def _event(said: Any, eui: str) -> parts.Event:
             battery = round(level, 1) if level is not None and known and 0 <= level <= 100 else None
             return parts.Status(dev_eui=eui, time=checks.unix(said.time), battery=battery)
         case AckEvent():
-            state, why = ("acked", "") if said.acknowledged else ("failed", "the device did not acknowledge it")
+            why = "" if said.acknowledged else "the device did not acknowledge it"
+            state: parts.MovedState = "acked" if said.acknowledged else "failed"
             return parts.Moved(dev_eui=eui, items=(said.queue_item_id,), state=state, why=why)
         case TxAckEvent():
             why = f"by gateway {checks.short(said.gateway_id)}"

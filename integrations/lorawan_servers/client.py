@@ -150,7 +150,9 @@ async def serve(config: Broker, session: hub.Session, driver: Driver, topics: tu
                 tasks.create_task(driver.command(_publisher(client, qos)), name=f"{session.name} commands")
                 async for message in client.messages:
                     if client.flooded:
-                        session.dropped("", hub.DecodeError("mqtt-flood", f"{client.flooded} messages"))
+                        session.radio.report_decode_error(
+                            "", hub.DecodeError("mqtt-flood", f"{client.flooded} messages")
+                        )
                         client.flooded = 0
                     payload = message.payload if isinstance(message.payload, bytes) else b""
                     keep = await driver.hear(str(message.topic), payload, retained=message.retain)

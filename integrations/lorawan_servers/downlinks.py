@@ -13,6 +13,7 @@ from __future__ import annotations
 import uuid
 
 import hub
+from hub.sdk.session import Answer
 from integrations.lorawan_servers.parts import Moved
 
 MOST_REMEMBERED = 256
@@ -45,7 +46,7 @@ class Downlinks:
         self._pushed = [*self._pushed, item_of(command)][-MOST_REMEMBERED:]
         self._session.state.put(_PUSHED, self._pushed)
 
-    def end(self, command: hub.Command, state: str, why: str = "") -> None:
+    def end(self, command: hub.Command, state: Answer, why: str = "") -> None:
         """It goes no further."""
         item = item_of(command)
         self._open.pop(item, None)

@@ -67,12 +67,12 @@ class Driver:
         """One message. What it returns is to be run and ended before the message is acknowledged: it begins with the
         hand-over, and ends when that is on the disk. Raises NotReady when it cannot be read now."""
         if retained:  # the broker's own copy of something that was published once
-            self._session.dropped("", hub.DecodeError("mqtt-retained"))
+            self._session.radio.report_decode_error("", hub.DecodeError("mqtt-retained"))
             return nothing
         try:
             event = self._server.read(topic, payload)
         except hub.DecodeError as error:
-            self._session.dropped("", error)
+            self._session.radio.report_decode_error("", error)
             return nothing
         if event is None:
             return nothing
@@ -91,7 +91,7 @@ class Driver:
             case Moved():
                 self._downlinks.moved(name, event)
             case Noted():
-                self._session.dropped(name, hub.DecodeError(event.reason, event.text))
+                self._session.radio.report_decode_error(name, hub.DecodeError(event.reason, event.text))
         return nothing
 
     async def _uplink(self, name: str, uplink: Uplink) -> Keep:
@@ -99,7 +99,7 @@ class Driver:
         believed = self._believed(uplink.time)
         verdict = freshness.judge(memory.windows, uplink.session, uplink.fcnt, believed)
         if verdict is not Verdict.FRESH:
-            self._session.dropped(name, hub.DecodeError(verdict.value))
+            self._session.radio.report_decode_error(name, hub.DecodeError(verdict.value))
         if verdict.told:
             return self._settled(name)
         reports = await self._reader.reports(name, uplink)
@@ -117,7 +117,7 @@ class Driver:
     def _status(self, name: str, when: float | None, report: hub.Report | None) -> Keep:
         memory = self._memory(name)
         if when is not None and when <= memory.status:
-            self._session.dropped(name, hub.DecodeError("repeat"))
+            self._session.radio.report_decode_error(name, hub.DecodeError("repeat"))
             return self._settled(name)
         if report is None:
             return nothing
@@ -140,7 +140,7 @@ class Driver:
                 mine = False
 
             try:
-                await self._session.emit_all(reports, note=note, durable=True)
+                await self._session.emit(*reports, note=note, durable=True)
             except Exception as error:
                 raise hub.NotReady(f"what {name} said cannot be kept, the broker keeps it: {error}") from error
             finally:
@@ -162,10 +162,10 @@ class Driver:
     def _stranger(self, name: str, event: Event) -> None:
         if not isinstance(event, Uplink | Joined):
             return
-        self._session.dropped("", hub.DecodeError("not-admitted"))
+        self._session.radio.report_decode_error("", hub.DecodeError("not-admitted"))
         heard: tuple[Heard, ...] = event.heard if isinstance(event, Uplink) else ()
         remedy = "name it in the configuration, with the pack that reads it; the server has its keys"
-        self._session.found(
+        self._session.devices.discovered(
             hub.Candidate(
                 id=name,
                 integration=self._session.name,
@@ -196,7 +196,7 @@ class Driver:
         try:
             self._session.state.put(eui_of(name) or name, freshness.encode(memory))
         except Exception as error:  # the state is full: a reading is not lost for that
-            self._session.dropped(name, hub.DecodeError("state-full"))
+            self._session.radio.report_decode_error(name, hub.DecodeError("state-full"))
             if not self._full:
                 self._full = True
                 self._session.log.error(
@@ -236,11 +236,11 @@ class Driver:
         if not self._downlinks.wait(command, confirmed=self._server.confirmed(device)):
             self._session.commands.answer(command, "queued", "it is in the server's queue since before a restart")
             return
-        port, payload = await self._session.encode(device.id, command.metric, command.values)
+        port, payload = await self._session.packs.encode(device.id, command.metric, command.values)
         where = self._memory(device.id).where
         topic, message = self._server.downlink(device, where, item_of(command), port, payload, command.expires)
         # On the disk first: one that is published and forgotten by a kill would be published again.
-        await self._session.emit_all([], note=lambda: self._downlinks.pushed(command), durable=True)
+        await self._session.emit(note=lambda: self._downlinks.pushed(command), durable=True)
         if not self._session.commands.wanted(command):  # it expired, or all writes were stopped meanwhile
             return
         await publish(topic, message)

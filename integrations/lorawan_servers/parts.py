@@ -6,7 +6,7 @@ where it heard it, for a person to read: short printable texts.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -61,13 +61,16 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     battery: float | None
 
 
+MovedState = Literal["queued", "sent", "acked", "failed", "expired"]
+
+
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """A downlink changed its state. `items` are names of it, among them the one that the hub gave it, if it is the
-    hub's. `state`: "queued", "sent" (a gateway took it), "acked", "failed", "expired"."""
+    """A downlink changed its state ("sent": a gateway took it). `items` are its names, among them the hub's own where
+    the hub sent it."""
 
     dev_eui: str
     items: tuple[str, ...]
-    state: str
+    state: MovedState
     why: str = ""
 
 

@@ -73,12 +73,14 @@ class Reader:
                 return (hub.Sample(values=self._decoded(name, uplink.decoded or {}, wanted)),)
         if uplink.sealed:
             text = "the server has no AppSKey, so that its payload is still encrypted: give the server the key"
-            self._session.dropped(name, hub.DecodeError("payload-encrypted", text))
+            self._session.radio.report_decode_error(name, hub.DecodeError("payload-encrypted", text))
             return ()
         if not uplink.payload:
             return ()
         try:
-            return await self._session.decode(name, uplink.port, uplink.payload, at, proof=self.proof(_mark(uplink)))
+            return await self._session.packs.decode(
+                name, uplink.port, uplink.payload, at, proof=self.proof(_mark(uplink))
+            )
         except hub.DecodeError:
             return ()  # counted already, and kept
 
@@ -90,7 +92,9 @@ class Reader:
                 continue
             value = converted(raw, where, hub.METRICS[metric].kind)
             if value is None:
-                self._session.dropped(name, hub.DecodeError("server-value", f"{metric} is no {metric} in its object"))
+                self._session.radio.report_decode_error(
+                    name, hub.DecodeError("server-value", f"{metric} is no {metric} in its object")
+                )
             else:
                 values[metric] = value
         return values

@@ -130,7 +130,12 @@ class ApplicationUp(msgspec.Struct, frozen=True):
 
 
 _DECODER = msgspec.json.Decoder(ApplicationUp)
-_STATES = {"downlink_queued": "queued", "downlink_sent": "sent", "downlink_ack": "acked", "downlink_nack": "queued"}
+_STATES: dict[str, parts.MovedState] = {
+    "downlink_queued": "queued",
+    "downlink_sent": "sent",
+    "downlink_ack": "acked",
+    "downlink_nack": "queued",
+}
 
 
 def read(device: str, payload: bytes) -> parts.Event | None:

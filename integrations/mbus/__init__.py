@@ -125,9 +125,9 @@ async def run(config: Config, session: hub.Session) -> None:
         search = _search(config, line) if config.search not in ("off", session.state.get("searched")) else None
         if config.search == "off":
             session.state.put("searched", None)  # so that the next time it is asked for, it is done
-        async for _ in session.rounds(config.interval, lambda: [d.id for d in session.devices.all()]):
+        async for _ in session.polling.poll_cycles(config.interval, lambda: [d.id for d in session.devices.all()]):
             devices = session.devices.all()
-            addresses |= {d.id: DeviceSettings.model_validate(d.settings).address for d in devices}
+            addresses |= {d.id: d.settings_as(DeviceSettings).address for d in devices}
             try:
                 await poller.poll(devices)
             except hub.NotReady:
@@ -157,10 +157,10 @@ async def _look(search: Search, config: Config, session: hub.Session) -> bool:
     while not search.done and time.monotonic() < end:
         found = await search.step()
         if found is not None:
-            session.found(_candidate(found, session.name))
+            session.devices.discovered(_candidate(found, session.name))
     if search.done:
         for _clash in search.clashes:
-            session.dropped("", hub.DecodeError("mbus-twins"))
+            session.radio.report_decode_error("", hub.DecodeError("mbus-twins"))
         session.log.info("the search of the bus is over after %d questions", search.questions)
     return search.done
 

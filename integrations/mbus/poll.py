@@ -39,15 +39,15 @@ class Poller:
         try:
             found = await self._read(device)
         except Silent:
-            self._session.dropped(device, hub.DecodeError("mbus-silent"))
+            self._session.radio.report_decode_error(device, hub.DecodeError("mbus-silent"))
             return self._failed(device, "does not answer")
         except hub.DecodeError as error:
-            self._session.dropped(device, error)
+            self._session.radio.report_decode_error(device, error)
             return self._failed(device, error.detail or error.reason)
         if self._failures.get(device):
             self._session.log.info("a meter answers again")
         self._failures[device] = self._skip[device] = 0
-        self._session.tell(device, {"latency_ms": round(1000 * self._master.answered_s, 1)})
+        self._session.radio.publish_facts(device, {"latency_ms": round(1000 * self._master.answered_s, 1)})
         await self._tell(device, found)
         return True
 
@@ -71,11 +71,11 @@ class Poller:
         values: dict[str, Value] = {}
         for message in found:
             for reason in [message.parsed.problem] if message.parsed.problem else []:
-                self._session.dropped(device, hub.DecodeError(reason))
+                self._session.radio.report_decode_error(device, hub.DecodeError(reason))
             values = {**telegrams.readings(message), **values}
         who = found[0].identity
         if who is not None:
-            self._session.declare(device, model=f"{who.manufacturer} {telegrams.medium(who)}")
+            self._session.devices.declare(device, model=f"{who.manufacturer} {telegrams.medium(who)}")
         values |= telegrams.states(found[0])
         await self._session.emit(hub.Report(device=device, values=values, proof=hub.Proof(scheme="mbus")))
 

@@ -83,18 +83,18 @@ async def run(config: Config, session: hub.Session) -> None:
             while True:
                 bad = stick.bad
                 for heard in stick.feed(await line.receive()):
-                    await session.heard(_frame(heard.telegram, heard.dbm))
+                    await session.radio.submit_frame(_frame(heard.telegram, heard.dbm))
                 for _ in range(min(stick.bad - bad, 64)):
-                    session.dropped("", hub.DecodeError("wmbus-receiver"))
+                    session.radio.report_decode_error("", hub.DecodeError("wmbus-receiver"))
         lines = Lines()
         while True:
             for text in lines.feed(await line.receive()):
                 try:
                     raw = telegram(text)
                 except hub.DecodeError as error:
-                    session.dropped("", error)
+                    session.radio.report_decode_error("", error)
                     continue
-                await session.heard(_frame(raw, None))
+                await session.radio.submit_frame(_frame(raw, None))
 
 
 def _frame(raw: bytes, dbm: int | None) -> hub.Frame:

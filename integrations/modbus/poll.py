@@ -66,7 +66,7 @@ class Poller:
         """Raises NotReady when the host is away, or when none of its devices answers."""
         try:
             self._refresh()  # known to the roster before anyone's first poll
-            async for _ in self._session.rounds(self._config.interval, lambda: (self._id,)):
+            async for _ in self._session.polling.poll_cycles(self._config.interval, lambda: (self._id,)):
                 if not self._refresh():
                     return
                 if self._settings is not None and self._patience.due():
@@ -85,7 +85,7 @@ class Poller:
         self._read_as = dict(device.settings)
         self._patience = PollBackoff(self._limit)
         try:
-            self._settings = settings = DeviceSettings.model_validate(device.settings)
+            self._settings = settings = device.settings_as(DeviceSettings)
         except ValidationError as error:
             self._settings = None
             self._roster.leaves(self._id)
@@ -95,7 +95,7 @@ class Poller:
         self._walk = PollBackoff(self._limit)
         self._roster.joins(self._id)
         if metrics := settings.own_metrics():
-            self._session.declare(self._id, metrics=metrics)
+            self._session.devices.declare(self._id, metrics=metrics)
 
     def _forget_map(self, settings: DeviceSettings) -> None:
         """What the operator listed is read; a SunSpec map must be found first, or anew."""
@@ -131,13 +131,13 @@ class Poller:
                 answered = False
                 continue
             except Refused as error:
-                self._session.dropped(self._id, error)
+                self._session.radio.report_decode_error(self._id, error)
                 if error.whole_device:
                     away = error
                 else:
                     waiting.extendleft(reversed(self._refused(read, error)))
             except hub.DecodeError as error:
-                self._session.dropped(self._id, error)
+                self._session.radio.report_decode_error(self._id, error)
             else:
                 read.patience.succeeded()
                 read.told = False
@@ -145,9 +145,11 @@ class Poller:
             answered = True
         if self._points is not None:
             try:
-                values |= self._points.values(values, lambda error: self._session.dropped(self._id, error))
+                values |= self._points.values(
+                    values, lambda error: self._session.radio.report_decode_error(self._id, error)
+                )
             except hub.DecodeError as error:  # another device, or other firmware, answers now
-                self._session.dropped(self._id, error)
+                self._session.radio.report_decode_error(self._id, error)
                 self._forget_map(settings)
         if values:
             await self._session.emit(hub.Report(device=self._id, values=values, proof=hub.Proof(scheme="modbus")))
@@ -168,7 +170,7 @@ class Poller:
         except Silent as error:
             return error
         except hub.DecodeError as error:
-            self._session.dropped(self._id, error)
+            self._session.radio.report_decode_error(self._id, error)
             if isinstance(error, Refused) and error.whole_device:
                 return error
             if not self._walk.failures:
@@ -189,7 +191,7 @@ class Poller:
         # in one piece as far as it goes: a scale factor belongs to the values that are read with it
         requests = plan(points.registers, max_gap=MOST_REGISTERS, max_registers=settings.max_registers)
         self._reads += [self._new(request) for request in requests]
-        self._session.declare(
+        self._session.devices.declare(
             self._id, model=part.title, firmware=part.version, metrics=(*settings.own_metrics(), *points.metrics)
         )
         self._walk.succeeded()
@@ -202,7 +204,7 @@ class Poller:
             try:
                 value = decode(register, request.words_of(register, words))
             except hub.DecodeError as error:
-                self._session.dropped(self._id, error)
+                self._session.radio.report_decode_error(self._id, error)
             else:
                 if value is not None:
                     values[register.metric] = value
@@ -229,7 +231,7 @@ class Poller:
         if away is None:
             self._patience.succeeded()
             if self._settings is not None and (took := self._link.answered_s.get(self._settings.unit)) is not None:
-                self._session.tell(
+                self._session.radio.publish_facts(
                     self._id, {"latency_ms": round(1000 * took, 1), "requests": max(1, len(self._reads))}
                 )
             if self._roster.here(self._id):

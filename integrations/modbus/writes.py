@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import ValidationError
 
 import hub
+from hub.sdk.session import Answer
 from integrations.modbus.asking import Asker
 from integrations.modbus.decode import Value, decode
 from integrations.modbus.encode import encode
@@ -25,7 +28,7 @@ async def obey(session: hub.Session, link: Asker) -> None:
             session.commands.answer(command, state, detail)
 
 
-async def _one(command: hub.Command, session: hub.Session, link: Asker) -> tuple[str, str]:
+async def _one(command: hub.Command, session: hub.Session, link: Asker) -> tuple[Answer | Literal[""], str]:
     """How it ended, "" where that was told: all writes were stopped while it waited for its turn."""
     device = session.devices.get(command.device)
     try:
@@ -47,7 +50,7 @@ async def _one(command: hub.Command, session: hub.Session, link: Asker) -> tuple
     except Silent as error:
         return "failed", f"{error}: it may have been written, look at the device"
     except hub.DecodeError as error:
-        session.dropped(command.device, error)
+        session.radio.report_decode_error(command.device, error)
         return "failed", error.detail
     if stands != decode(register, words):
         return "failed", f"written, and the device answered; it reads back as {stands}"

@@ -209,7 +209,7 @@ class Book:
         if entity == before:
             return False
         if before is None and len(self._announced) >= MOST_ENTITIES:
-            self._session.dropped("", hub.DecodeError("mqtt-too-many"))
+            self._session.radio.report_decode_error("", hub.DecodeError("mqtt-too-many"))
             return False
         touched = [one for one in (before, entity) if one is not None]
         known = {one.topic for one in touched if one.topic in self.exact}
@@ -237,7 +237,7 @@ class Book:
         theirs = self.exact.setdefault(topic, {})
         if told:
             theirs[device] = tuple(one.entry for one in told)
-            self._session.declare(device, model=told[-1].model)
+            self._session.devices.declare(device, model=told[-1].model)
         else:
             theirs.pop(device, None)
         if not theirs:
@@ -245,7 +245,7 @@ class Book:
 
     def _candidate(self, entity: discovery.Entity) -> None:
         metrics = sorted({other.entry.metric for other in self._told[entity.device].values()})
-        self._session.found(
+        self._session.devices.discovered(
             hub.Candidate(
                 id=entity.device,
                 integration=self._session.name,
@@ -257,7 +257,7 @@ class Book:
     def _build(self) -> None:
         self.exact, self.wild, self._heard = {}, [], {}
         for device in self._read or []:
-            settings = DeviceSettings.model_validate(device.settings)
+            settings = device.settings_as(DeviceSettings)
             if not settings.topic:
                 continue
             entries = tuple(
@@ -308,10 +308,10 @@ async def hear(session: hub.Session, device: str, payload: bytes, entries: tuple
     try:
         found, skipped = values(payload, entries, hub.METRICS)
     except hub.DecodeError as error:
-        session.dropped(device, error)
+        session.radio.report_decode_error(device, error)
         return
     for reason in skipped:
-        session.dropped(device, hub.DecodeError(reason))
+        session.radio.report_decode_error(device, hub.DecodeError(reason))
     if found:
         await session.emit(hub.Report(device=device, values=found, proof=_PROOF))
 

@@ -231,7 +231,7 @@ async def listen(client: Client, config: Config, session: hub.Session, book: Boo
             alive = now
             session.state.put("alive", time.time())
         if client.flooded:
-            session.dropped("", hub.DecodeError("mqtt-flood", f"{client.flooded} messages"))
+            session.radio.report_decode_error("", hub.DecodeError("mqtt-flood", f"{client.flooded} messages"))
             client.flooded = 0
         for message in batch:
             if await _take(message, session, book, prefix):
@@ -245,12 +245,12 @@ async def _take(message: MQTTMessage, session: hub.Session, book: Book, prefix: 
     if prefix and topic.startswith(f"{prefix}/") and topic.endswith("/config"):
         return _announced(session, book, prefix, topic, payload)
     if message.retain:
-        session.dropped("", hub.DecodeError("mqtt-retained"))
+        session.radio.report_decode_error("", hub.DecodeError("mqtt-retained"))
         return False
     try:
         listeners = book.listeners(topic)
     except hub.DecodeError as error:
-        session.dropped("", error)
+        session.radio.report_decode_error("", error)
         return False
     for device, entries in listeners:
         await hear(session, device, payload, entries)
@@ -262,6 +262,6 @@ def _announced(session: hub.Session, book: Book, prefix: str, topic: str, payloa
     try:
         entity = discovery.read(prefix, topic, payload) if payload else None
     except hub.DecodeError as error:
-        session.dropped("", error)
+        session.radio.report_decode_error("", error)
         return False
     return book.announce(key, entity)

@@ -40,14 +40,14 @@ async def run(config: Config, session: hub.Session) -> None:
                 session.log.warning("the certificate of %s is out of date (%s): have it renewed", config.url, why)
             await Follower(config, session, inside).run()
     except Untrusted as error:
-        session.dropped("", hub.DecodeError("opcua-untrusted"))
+        session.radio.report_decode_error("", hub.DecodeError("opcua-untrusted"))
         await _quarantine(config, session, error.certificate)
         raise
     except Nonsense:
-        session.dropped("", hub.DecodeError("opcua-nonsense"))
+        session.radio.report_decode_error("", hub.DecodeError("opcua-nonsense"))
         raise
     except Lost:
-        session.dropped("", hub.DecodeError("opcua-worker"))
+        session.radio.report_decode_error("", hub.DecodeError("opcua-worker"))
         raise
 
 
@@ -62,7 +62,7 @@ async def _quarantine(config: Config, session: hub.Session, shown: Certificate) 
         "subject": shown.subject, "uri": shown.uri, "sha256": identity.sha256(shown.der),
         "sha1": identity.sha1(shown.der), "certificate": str(kept or "could not be kept"),
     }  # fmt: skip
-    session.found(
+    session.devices.discovered(
         hub.Candidate(
             id=f"opcua:server-{config.host}:{config.port}",
             integration=session.name,

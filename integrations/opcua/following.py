@@ -84,10 +84,10 @@ class Follower:
         server = self._inside.server
         for device in devices:
             try:
-                metrics = DeviceSettings.model_validate(device.settings).own_metrics()
+                metrics = device.settings_as(DeviceSettings).own_metrics()
             except ValueError:
                 continue
-            self._session.declare(device.id, model=server.product, firmware=server.version, metrics=metrics)
+            self._session.devices.declare(device.id, model=server.product, firmware=server.version, metrics=metrics)
 
     async def _follow(self) -> None:
         """Plan anew when the configuration of a device changes, also while the first plan was being made."""
@@ -99,7 +99,7 @@ class Follower:
 
     def _trouble(self, troubles: Sequence[Trouble]) -> None:
         for wanted_node, error in troubles:
-            self._session.dropped(wanted_node.device, error)
+            self._session.radio.report_decode_error(wanted_node.device, error)
         self._judge(
             {(t.wanted.device, t.wanted.node.metric): f"{t.wanted.address}: {t.error.detail}" for t in troubles}
         )
@@ -112,7 +112,7 @@ class Follower:
                 await self._take(changes, changed=True)
 
     async def _polls(self) -> None:
-        async for _ in self._session.rounds(self._config.interval, self._asked):
+        async for _ in self._session.polling.poll_cycles(self._config.interval, self._asked):
             if self._plan.polled and self._seen >= self._plan.polled:  # the first read was made with the plan
                 await self._read(self._plan.polled, self._config.interval.total_seconds() / 2)
 
@@ -162,7 +162,7 @@ class Follower:
                 continue
             date, doubt = when(change, now, tolerance, fresh=fresh)
             if doubt:
-                self._session.dropped(point.device, hub.DecodeError(doubt))
+                self._session.radio.report_decode_error(point.device, hub.DecodeError(doubt))
                 self._once(
                     f"the clock of {self._link.peer} is off by more than {tolerance:.0f} s: its dates are not used; "
                     "have it set"
@@ -176,16 +176,16 @@ class Follower:
         """What a change says, and why it is not good, "" when it is. Where a bad one brings no value, the last one is
         told once more, as bad."""
         if status.overflowed(change.status):
-            self._session.dropped(point.device, hub.DecodeError("opcua-overflow"))
+            self._session.radio.report_decode_error(point.device, hub.DecodeError("opcua-overflow"))
         value, why = None, ""
         try:
             value = reading(point, change)
         except hub.DecodeError as error:
-            self._session.dropped(point.device, error)
+            self._session.radio.report_decode_error(point.device, error)
             return None, error.detail
         if change.status >= 0x80000000:
             fault = status.fault(change.status)
-            self._session.dropped(point.device, hub.DecodeError(fault.reason))
+            self._session.radio.report_decode_error(point.device, hub.DecodeError(fault.reason))
             why = status.told(change.status, "")
             value = value if value is not None else self._last.pop(change.handle, None)
         elif value is not None:

@@ -80,7 +80,7 @@ def wanted(devices: Iterable[hub.Device], config: Config) -> tuple[list[Wanted],
     wrong: dict[str, str] = {}
     for device in devices:
         try:
-            settings = DeviceSettings.model_validate(device.settings)
+            settings = device.settings_as(DeviceSettings)
         except ValidationError as error:
             wrong[device.id] = wrong_option(error)
             continue

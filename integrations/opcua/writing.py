@@ -11,6 +11,7 @@ import math
 from collections.abc import AsyncIterator, Callable
 
 import hub
+from hub.sdk.session import Answer
 from integrations.opcua import messages as m
 from integrations.opcua import status
 from integrations.opcua.decode import Point, Value, raw
@@ -22,7 +23,7 @@ LOOKS_S = (0.0, 0.3, 0.7, 1.0, 2.0)
 ASYNCHRONOUS_S = 30.0
 """How long a server that said it goes on by itself is looked at, once a second."""
 
-Step = tuple[str, str, m.Change | None]
+Step = tuple[Answer, str, m.Change | None]
 """State and detail of an answer, and the value that was read back."""
 
 

@@ -61,7 +61,7 @@ async def _serve(given: Listen, session: hub.Session, intake: Intake) -> None:
         return await intake.take(callback)
 
     def counted(reason: str) -> None:
-        session.dropped("", hub.DecodeError(reason))
+        session.radio.report_decode_error("", hub.DecodeError(reason))
 
     entry = server.Door(authorise, take, counted, rate=given.max_rate, header=given.header)
     tls = await entry.context(given.certificate, given.certificate_key)

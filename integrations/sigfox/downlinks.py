@@ -45,7 +45,7 @@ class Downlinks:
             answer(command, "failed", "a Sigfox device is told what its pack knows as downlinks, nothing else")
             return
         try:
-            _, payload = await self._session.encode(command.device, command.metric, command.values)
+            _, payload = await self._session.packs.encode(command.device, command.metric, command.values)
         except (hub.DecodeError, hub.NotReady) as error:
             answer(command, "failed", str(error))
             return
@@ -90,7 +90,7 @@ class Downlinks:
             return
         if code != ACKNOWLEDGED:
             reason = f"downlink-{code}" if code in ANSWERS else "downlink-failed"
-            self._session.dropped(device, hub.DecodeError(reason))
+            self._session.radio.report_decode_error(device, hub.DecodeError(reason))
         command = self._sent.pop(device, None)
         if command is None:
             return

@@ -95,7 +95,7 @@ class Fetcher:
         try:
             callback = read(frame.kind, frame.fields)
         except hub.DecodeError as error:  # the backend reads as this does: another release of it
-            self._session.dropped("", error)
+            self._session.radio.report_decode_error("", error)
             return
         known = self._intake.find(callback.device)
         if frame.answered and known is not None:

@@ -70,7 +70,7 @@ class Intake:
             return None
         known = self._known.get(number)
         if known is None or known.device != device:
-            settings = DeviceSettings.model_validate(device.settings)
+            settings = device.settings_as(DeviceSettings)
             known = self._known[number] = Known(device, settings, Inline(settings) if settings.format else None)
         return known
 
@@ -88,13 +88,15 @@ class Intake:
         memory = Memory(self._session.state.get(name, b""))
         kept = memory.kept(callback.time, callback.seq)
         if kept is None:
-            self._session.dropped(name, hub.DecodeError("too-late", "replayed, or later than any retry"))
+            self._session.radio.report_decode_error(
+                name, hub.DecodeError("too-late", "replayed, or later than any retry")
+            )
             return
         parts, reports = await self._reports(known, callback, kept)
         if not parts:
             if key in self._unsure:
                 raise hub.NotReady("this message is not known to be on the disk yet")
-            self._session.dropped(name, hub.DecodeError("repeat", "the operator sent it again"))
+            self._session.radio.report_decode_error(name, hub.DecodeError("repeat", "the operator sent it again"))
             return
         memory.keep(callback.time, callback.seq, parts, most_for(len(self._session.devices.all())))
         mine = 0
@@ -105,7 +107,7 @@ class Intake:
             self._handed += 1
             mine = self._unsure[key] = self._handed
 
-        await self._session.emit_all(reports, note=note, durable=True)
+        await self._session.emit(*reports, note=note, durable=True)
         # commits land in order: what was handed over before is durable too
         self._unsure = {key: number for key, number in self._unsure.items() if number > mine}
 
@@ -138,13 +140,13 @@ class Intake:
             try:
                 values, skipped = known.inline.read(callback.data)
             except hub.DecodeError as error:
-                self._session.dropped(name, error)
+                self._session.radio.report_decode_error(name, error)
                 return ()
             for reason in skipped:
-                self._session.dropped(name, hub.DecodeError(reason))
+                self._session.radio.report_decode_error(name, hub.DecodeError(reason))
             return (hub.Sample(values=values),)
         try:
-            return await self._session.decode(
+            return await self._session.packs.decode(
                 name, reading.PORT, callback.data, float(callback.time), proof=hub.Proof(reading.SCHEME)
             )
         except hub.DecodeError:
@@ -153,7 +155,9 @@ class Intake:
     def _error(self, name: str, callback: Callback) -> list[hub.Report]:
         """ERROR: nothing came for longer than the device type allows. WARN, which the operator gave up in 2021: a
         station is away."""
-        self._session.dropped(name, hub.DecodeError(f"operator-{'silent' if callback.severity != 'WARN' else 'warns'}"))
+        self._session.radio.report_decode_error(
+            name, hub.DecodeError(f"operator-{'silent' if callback.severity != 'WARN' else 'warns'}")
+        )
         if callback.severity == "WARN":
             return []
         if name not in self._silent:
@@ -179,11 +183,13 @@ class Intake:
         return False
 
     def _stranger(self, callback: Callback) -> None:
-        self._session.dropped("", hub.DecodeError("not-admitted", f"sigfox:{callback.device} is not configured"))
+        self._session.radio.report_decode_error(
+            "", hub.DecodeError("not-admitted", f"sigfox:{callback.device} is not configured")
+        )
         evidence = {"callback": callback.kind, "remedy": "name it in the configuration, with a pack or its format"}
         if callback.data:
             evidence["bytes"] = str(len(callback.data))
-        self._session.found(
+        self._session.devices.discovered(
             hub.Candidate(
                 id=f"sigfox:{callback.device}",
                 integration=self._session.name,

@@ -20,7 +20,8 @@ from hub.core.errors import DecodeError, PluginError
 from hub.core.model import Candidate, Frame, Proof, Report, Signal
 from hub.pipeline.admission.quarantine import LIMIT
 from hub.plugin_host.registry import Registry
-from hub.plugin_host.runtime import Core, InProcessSession
+from hub.plugin_host.runtime import InProcessSession
+from hub.plugin_host.session_parts import Core
 from hub.sdk.testing import FakeHttp
 
 from ..hub.path_kit import TAG, Path
@@ -98,9 +99,10 @@ async def test_a_thousand_unknown_ids_give_no_reading_and_wait_with_evidence(nam
         if n % 2:
             await speaks.emit(report)
         else:
-            speaks.found(Candidate(id=device, integration="claims to be another", values={"temperature": 1.0}))
+            found = Candidate(id=device, integration="claims to be another", values={"temperature": 1.0})
+            speaks.devices.discovered(found)
         with pytest.raises(PluginError):
-            speaks.declare(device, model="me")
+            speaks.devices.declare(device, model="me")
     assert path.buffer.rows == []
     assert list(path.live.values()) == []
     waiting = list(path.quarantine)
@@ -123,7 +125,7 @@ async def test_an_integration_speaks_for_no_device_of_another(name: str) -> None
         return
     with pytest.raises(PluginError):
         await session(name, path).emit(Report(device=TAG.id, values={"temperature": 20.0}))
-    session(name, path).found(Candidate(id=TAG.id, integration=name, values={"temperature": 1.0}))
+    session(name, path).devices.discovered(Candidate(id=TAG.id, integration=name, values={"temperature": 1.0}))
     assert path.buffer.rows == []
     assert len(path.quarantine) == 0
 
@@ -136,7 +138,7 @@ async def test_what_a_bluetooth_decoder_recognises_waits_and_what_none_does_is_c
     path = Path()
     decoder = REGISTRY.decoders("ble")[0]
     assert decoder.line is not None
-    known = await session("bluetooth", path).heard(decoder.line(example["line"]))
+    known = await session("bluetooth", path).radio.submit_frame(decoder.line(example["line"]))
     assert path.buffer.rows == []
     waiting = [one.id for one in path.quarantine]
     if "error" in example:
@@ -157,7 +159,7 @@ async def test_what_a_bluetooth_decoder_recognises_waits_and_what_none_does_is_c
 async def test_whatever_comes_over_the_air_from_a_stranger_gives_no_reading(data: dict, address: int) -> None:
     path = Path()
     text = ":".join(f"{address >> shift & 255:02X}" for shift in range(40, -8, -8))
-    await session("bluetooth", path).heard(Frame(kind="ble", address=text, data=data))
+    await session("bluetooth", path).radio.submit_frame(Frame(kind="ble", address=text, data=data))
     assert path.buffer.rows == []
     assert len(path.quarantine) <= 1
 
@@ -192,7 +194,7 @@ async def test_a_meter_by_radio_that_nobody_configured_waits_with_its_values() -
             raw = telegram(example.get("telegram", ""))
         except DecodeError:
             continue
-        heard += await session("wmbus", path).heard(_frame(raw, -70))
+        heard += await session("wmbus", path).radio.submit_frame(_frame(raw, -70))
     assert heard > 3
     assert path.buffer.rows == []
     waiting = list(path.quarantine)

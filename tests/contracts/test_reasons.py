@@ -31,7 +31,7 @@ from hub.plugin_host.registry import Plugin, Registry
 from hub.sdk.options import Config
 from hub.sdk.sigfox.callback import ANSWERS
 from hub.sdk.testing import FakeSession
-from hub.web.presentation.waiting_reasons import why_waits
+from hub.web.presentation.waiting_reasons import waiting_reason
 from integrations.bacnet.names import ABORTS, ERRORS, REJECTS, Refused
 from integrations.bluetooth.strangers.messages import FAULTS
 from integrations.lorawan.gwmp import REFUSALS
@@ -386,5 +386,5 @@ def test_why_a_device_waits_or_is_doubted_is_said_in_both_languages() -> None:
                 told |= {text for text in _texts(node.args[1]) if " " in text or text == "found"}
     assert "not in the configuration" in told
     reasons = told | {refusal.meaning for refusal in DOUBTS.values()}
-    french, english = why_waits("fr"), why_waits("en")
+    french, english = waiting_reason("fr"), waiting_reason("en")
     assert [reason for reason in sorted(reasons) if french(reason) in (reason, english(reason))] == []

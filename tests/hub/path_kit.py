@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from hub.core.counters import Counts
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Place, Report
+from hub.core.small_state import packed
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
@@ -40,6 +41,7 @@ class ListedBuffer:
         self.flushed += 1
 
     def put_local(self, key, value):
+        packed(key, value)  # as the buffer does: raises what cannot be stored
         self.local[key] = value
 
 

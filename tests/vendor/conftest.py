@@ -21,7 +21,11 @@ QUIET = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "NO_COLOR": "1",
 }
-collect_ignore = ["acme_thermo", "broken"]  # they are distributions of somebody else, tested where they are installed
+collect_ignore = [
+    "acme_thermo",
+    "acme_valve",
+    "broken",
+]  # they are distributions of somebody else, tested where they are installed
 
 
 def command(*arguments: object, timeout: float = 180) -> subprocess.CompletedProcess[str]:
@@ -52,11 +56,12 @@ def copy_of_the_source(target: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` directory of an environment that holds the wheels of ilot and of two vendors. Third-party
+    """The `bin` directory of an environment that holds the wheels of ilot and of three vendors. Third-party
     packages are this environment's; ilot is not: it comes from its wheel alone."""
     folder = tmp_path_factory.mktemp("stranger")
     source = copy_of_the_source(folder / "ilot")
-    vendors = [shutil.copytree(ROOT / "tests/vendor" / name, folder / name) for name in ("acme_thermo", "broken")]
+    names = ("acme_thermo", "acme_valve", "broken")
+    vendors = [shutil.copytree(ROOT / "tests/vendor" / name, folder / name) for name in names]
     wheels = [wheel(distribution, folder / "wheels") for distribution in (source, *vendors)]
 
     environment = folder / "venv"

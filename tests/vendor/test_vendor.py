@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import command, copy_of_the_source, wheel
+from .conftest import QUIET, command, copy_of_the_source, wheel
 
 
 def describe(stranger: Path, name: str) -> dict[str, Any]:
@@ -53,9 +54,46 @@ def test_a_strangers_plugin_is_described_without_running_in_the_hub(stranger: Pa
     assert integration["schema"]["properties"]["interval"]["default"] == "PT1M"
 
 
-def test_the_vendors_own_test_passes_with_the_test_kit(stranger: Path) -> None:
-    test = stranger.parent.parent / "acme_thermo" / "test_acme_thermo.py"
-    assert "1 passed" in command(stranger / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", test).stdout
+@pytest.mark.parametrize(("name", "passed"), [("acme_thermo", "1 passed"), ("acme_valve", "2 passed")])
+def test_a_vendors_own_tests_pass_with_the_test_kit(stranger: Path, name: str, passed: str) -> None:
+    test = stranger.parent.parent / name / f"test_{name}.py"
+    assert passed in command(stranger / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", test).stdout
+
+
+def strictly_typed(stranger: Path, *files: Path) -> str:
+    """What mypy says in the folder of these files, with no setting but `--strict`."""
+    words = [stranger / "python", "-m", "mypy", "--strict", "--cache-dir", files[0].parent / ".mypy", *files]
+    done = subprocess.run(words, env=QUIET, cwd=files[0].parent, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_the_examples_type_check_from_a_vendors_own_folder_and_a_mistake_is_found(
+    stranger: Path, tmp_path: Path
+) -> None:
+    folder = stranger.parent.parent
+    valve = folder / "acme_valve" / "acme_valve.py"
+    files = [valve, folder / "acme_valve" / "test_acme_valve.py", folder / "acme_thermo" / "acme_thermo.py"]
+    assert strictly_typed(stranger, *files).startswith("Success: no issues found in 3 source files")
+    wrong = tmp_path / "wrong.py"
+    text = valve.read_text()
+    for right, mistake in (
+        ('commands.answer(command, "done")', 'commands.answer(command, "finished")'),
+        ("async def run(config: Gateway,", "async def run(config: Valve,"),
+        ("known.settings_as(Valve).name}", "known.settings_as(Valve).channel}"),
+        ("self.session.polling.poll_cycles(", "self.session.rounds("),
+    ):
+        assert right in text
+        text = text.replace(right, mistake)
+    wrong.write_text(text)
+    found = strictly_typed(stranger, wrong)
+    for said in (
+        '"answer" of "Commands"',
+        'to "Plugin"',
+        'no attribute "channel"',
+        'no attribute "rounds"',
+        '"Register"',
+    ):
+        assert said in found, found
 
 
 @pytest.mark.parametrize(

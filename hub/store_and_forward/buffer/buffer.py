@@ -1,4 +1,4 @@
-"""The buffer as the hub sees it: rows in, what is durable read back, what is acked, a small state beside.
+"""The buffer: takes rows, reads back durable records, keeps acks and a small state.
 
 `hub.store_and_forward.buffer.commits` says when a commit is made, `hub.store_and_forward.buffer.journal` what one is.
 """
@@ -58,7 +58,7 @@ class CommitGroup:
 
 
 class Buffer:
-    """The sealed store-and-forward buffer. All but `read` and `streams` are for the loop thread."""
+    """The sealed store-and-forward buffer. For the loop thread, except `read` and `streams`."""
 
     def __init__(self, journal: Journal, clock: Clock, config: BufferConfig) -> None:
         """Use `Buffer.open`."""
@@ -84,10 +84,10 @@ class Buffer:
         aead: str | None = None,
         disk: Disk | None = None,
     ) -> Buffer:
-        """Recover what is in `directory` and be ready for a new run. Blocking: call it in a thread.
+        """Recover the buffer in `directory` for a new run. Blocking: call it in a thread.
 
-        `store_key` is 32 bytes. `aead` is "aes-256-gcm", "chacha20-poly1305" or None for what suits the processor.
-        Raises StorageError when the directory cannot be used.
+        `store_key` is 32 bytes. `aead` is "aes-256-gcm", "chacha20-poly1305" or None for the one that suits the
+        processor. Raises StorageError when the directory cannot be used.
         """
         if len(store_key) != 32:
             raise ValueError("the store key is 32 bytes")
@@ -109,20 +109,20 @@ class Buffer:
 
     @property
     def window_s(self) -> float:
-        """Seconds that a reading waits for its commit at most."""
+        """Longest time in seconds that a reading waits for its commit."""
         return self._config.window_s
 
-    def append(self, row: Row, stream: str = READINGS, *, calm: bool = False) -> None:
-        """Take one row. O(1), never waits; await `room()` before. An alert commits within `urgent_s`. `calm`: of the
-        stream of alerts, and yet nothing that must be sent at once (`Durable.calm`).
+    def append(self, row: Row, stream: str = READINGS, *, deferrable: bool = False) -> None:
+        """Take one row. O(1), never waits; await `room()` before. An alert is committed within `urgent_s`.
+        `deferrable`: a row of the alerts stream that a metered line may hold back (`Durable.deferrable`).
 
         Raises BufferFull when a quarter more than `pending_rows` wait for the disk: the row is not taken.
         """
-        if calm:
-            self._journal.calm(row)  # before anybody can commit it
+        if deferrable:
+            self._journal.mark_deferrable(row)  # before anybody can commit it
         commits = self._commits
         if commits.waiting >= self._bound:
-            self._journal.not_taken(row)
+            self._journal.unmark(row)
             pending = self._config.pending_rows
             raise BufferFull(f"{pending} rows wait for the disk: {commits.error or 'it is slow'}")
         if stream not in STREAMS:
@@ -133,15 +133,16 @@ class Buffer:
             commits.fill(((row, stream),))
 
     def together(self) -> CommitGroup:
-        """`with buffer.together():` the rows that are appended within, and the small state that is put, are in one
-        commit: a kill leaves all of them or none. Await nothing within. When it fails its readings are not taken.
+        """Group rows and small state into one commit: `with buffer.together():`. A kill leaves all of them or none.
+        Await nothing within. When the block raises, its readings are not taken.
 
-        It may go beyond what `append` takes by as much as is appended within."""
+        A group may pass the limit of `append` by as much as is appended within.
+        """
         return self._group
 
     @property
     def full(self) -> bool:
-        """Whether `room()` would wait."""
+        """True when `room()` would wait."""
         return self._commits.full
 
     async def room(self) -> None:
@@ -156,10 +157,11 @@ class Buffer:
         await self._commits.flush(self._config.urgent_s)
 
     def put_local(self, key: str, value: Any) -> None:
-        """Keep a small value (msgpack-able, at most 64 KiB; None removes it) with the next commit. A key has at most
-        1 KiB.
+        """Write a small value with the next commit (msgpack-able, at most 64 KiB; None removes it). A key has at most 1
+        KiB.
 
-        Raises ValueError or TypeError for what cannot be kept: in a commit it would stop that, and all behind it.
+        Raises ValueError or TypeError for a value that cannot be written: in a commit it would block that one and all
+        behind it.
         """
         if key.startswith(OWN):
             raise ValueError("keys under buffer/ are the buffer's own")
@@ -171,9 +173,9 @@ class Buffer:
         self._commits.put(key, raw)
 
     def acked(self, stream: str, run: bytes, ranges: list[tuple[int, int]]) -> None:
-        """Merge what the backend has committed. Numbers never made durable here are ignored.
+        """Add ranges that the backend has committed. Numbers that were never durable here are ignored.
 
-        Wholly acked closed segments are settled once the set is durable itself; they stay `keep_s` longer.
+        A closed segment that is wholly acked is settled once the set is durable itself; it stays `keep_s` longer.
         """
         end = self._journal.catalog.last(stream, run)
         for first, last in ranges:
@@ -186,7 +188,7 @@ class Buffer:
             self._commits.put(range_key(ACK_KEY, stream, run), encode_ranges(self.acks.of(stream, run)))
 
     def unacked(self, stream: str, run: bytes, ranges: list[tuple[int, int]]) -> None:
-        """The backend lost what it had committed: what of it is still on disk is owed again."""
+        """Owe records again that the backend lost, as far as they are still on disk."""
         held = [info for info in self._journal.catalog.of(stream) if info.run == run]
         wanted = Ranges()
         wanted.add_all(ranges)
@@ -197,17 +199,17 @@ class Buffer:
             self._commits.put(range_key(ACK_KEY, stream, run), encode_ranges(self.acks.of(stream, run)))
 
     def forget_acks(self) -> None:
-        """The backend's database is new: nothing on disk counts as acked any more."""
+        """Owe every record on disk again: the backend's database is new."""
         for stream, run in {*self.acks, *self._journal.acked.durable}:
             self._commits.put(range_key(ACK_KEY, stream, run), None)
         self.acks.clear()
         self._journal.forget_acks()
 
     def clock_became_sure(self, wall_minus_monotonic_ms: int, error_ms: int, source: str) -> None:
-        """Date this boot: from now on its monotonic times can be told in UTC."""
+        """Write a CLOCK record: from now on monotonic times of this boot can be converted to UTC."""
         self._commits.mark(ClockMark(self._clock.boot, wall_minus_monotonic_ms, error_ms, source))
 
-    def retrust(self, trust: Trust) -> None:
+    def update_trust(self, trust: Trust) -> None:
         """Seal to the recipients of a new TRUST from the next commit on."""
         self._journal.trust = trust
 
@@ -218,7 +220,7 @@ class Buffer:
     # -- back ---------------------------------------------------------------------------------------------------
 
     def streams(self) -> list[StreamState]:
-        """What is durable, per (stream, run), oldest first."""
+        """Return the state of each (stream, run) on disk, oldest first. Thread-safe."""
         return self._journal.catalog.states()
 
     def closed(self) -> list[tuple[SegmentInfo, bool]]:
@@ -238,7 +240,7 @@ class Buffer:
             raise StorageError(f"{stream}: {error.strerror or error}") from error
 
     def status(self) -> BufferStatus:
-        """How the buffer stands; cheap enough for every page view."""
+        """Return figures of the buffer; cheap enough for every page view."""
         commits = self._commits
         return measure(
             self._journal,

@@ -73,7 +73,7 @@ def _counter(state: Path | None) -> Counter:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all: a reader or a crash never sees half."""
+    """Write the file atomically: neither a reader nor a crash sees half of it."""
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text)
     os.replace(beside, path)

@@ -1,9 +1,9 @@
 """A fake org.bluez: adapters and the devices they hear on a private dbus-daemon.
 
-As much of BlueZ's D-Bus API (bluez/doc: org.bluez.Adapter, .Device, .AdvertisementMonitorManager) as a scanner
-needs; connections are in `gatt`. Devices speak only while somebody scans; every signal carries the whole
-advertisement. Adapters can be plugged in, pulled out, switched off and on, and go deaf, which only switching off and
-on cures.
+Implements as much of BlueZ's D-Bus API (bluez/doc: org.bluez.Adapter, .Device, .AdvertisementMonitorManager) as a
+scanner needs; connections are in `gatt`. Devices send only while somebody scans; every signal carries the whole
+advertisement. Adapters can be plugged in, pulled out, switched off and on, and go deaf until they are switched off and
+on.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Device(ServiceInterface):
             changed["ServiceData"] = Variant("a{sv}", self._service_data())
         if said.manufacturer:
             changed["ManufacturerData"] = Variant("a{qv}", self._manufacturer_data())
-        # ten times as fast as emit_properties_changed: the air may be crowded
+        # ten times as fast as emit_properties_changed: there may be many devices
         self.link.signal("sa{sv}as", ["org.bluez.Device1", changed, []])
 
     def _service_data(self) -> dict[str, Variant]:
@@ -80,7 +80,7 @@ class Device(ServiceInterface):
         self.drop()
 
     def drop(self) -> None:
-        """The connection ends, whoever wanted it."""
+        """End the connection, whoever opened it."""
         if self.link.up:
             self.link.disconnect()
             self.emit_properties_changed({"Connected": False, "ServicesResolved": False})
@@ -197,7 +197,7 @@ class Adapter(ServiceInterface):
 
 
 class Monitors(ServiceInterface):
-    """org.bluez.AdvertisementMonitorManager1: passive scanning. What a monitor asks for is not looked at."""
+    """org.bluez.AdvertisementMonitorManager1: passive scanning. The patterns of a monitor are ignored."""
 
     def __init__(self, listened: asyncio.Event) -> None:
         super().__init__("org.bluez.AdvertisementMonitorManager1")
@@ -215,7 +215,7 @@ class Monitors(ServiceInterface):
 
 
 class Radio:
-    """One adapter on the bus, with what it hears. `passive`: may it scan passively?"""
+    """An adapter on the bus, with the devices it hears. `passive`: whether it may scan passively."""
 
     def __init__(self, bus: MessageBus, name: str, listened: asyncio.Event, *, passive: bool) -> None:
         self.name = name
@@ -248,7 +248,7 @@ class Radio:
 
     @property
     def connected(self) -> int:
-        """How many connections it holds now."""
+        """Return the number of its open connections."""
         return sum(device.link.up for device in self._devices.values())
 
     def path_of(self, address: str) -> str:
@@ -268,7 +268,7 @@ class Radio:
 
 
 class FakeBluez:
-    """The service on one bus. `speak` lets every sensor advertise once; whoever scans hears it."""
+    """The service on one bus. `speak` makes every sensor advertise once, to whoever scans."""
 
     def __init__(self, bus: MessageBus, sensors: Iterable[Sensor], adapters: Iterable[str], *, passive: bool) -> None:
         self._bus = bus
@@ -305,14 +305,14 @@ class FakeBluez:
                 self.say(sensor, sensor.advertise())
 
     def say(self, sensor: Sensor, said: Advertisement, rssi: Mapping[str, int] | None = None) -> None:
-        """One advertisement on the air, whoever made it. `rssi`: who hears it and how loud; by default all do."""
+        """Send one advertisement. `rssi`: adapters that hear it, with their signal; by default all do."""
         loud = dict.fromkeys(self.radios, sensor.rssi) if rssi is None else rssi
         for name, level in loud.items():
             if name in self.radios:
                 self.radios[name].hear(sensor, said, level)
 
     async def run(self, interval: float) -> None:
-        """Speak every `interval` seconds, until cancelled."""
+        """Advertise every `interval` seconds, until cancelled."""
         while True:
             self.speak()
             await asyncio.sleep(interval)
@@ -320,7 +320,8 @@ class FakeBluez:
 
 @asynccontextmanager
 async def private_bus() -> AsyncIterator[str]:
-    """A dbus-daemon of our own; its address, for DBUS_SYSTEM_BUS_ADDRESS. Gone, with its files, at the end."""
+    """Start a private dbus-daemon; yields its address, for DBUS_SYSTEM_BUS_ADDRESS. It and its files are removed at the
+    end."""
     with tempfile.TemporaryDirectory(prefix="ilot-bus-") as directory:
         path, config = Path(directory, "bus"), Path(directory, "bus.conf")
         await asyncio.to_thread(config.write_text, BUS_CONFIG.format(path=path))
@@ -347,7 +348,7 @@ async def private_bus() -> AsyncIterator[str]:
 async def fake_bluez(
     sensors: Iterable[Sensor], bus_address: str, adapters: Iterable[str] = ("hci0",), *, passive: bool = True
 ) -> AsyncIterator[FakeBluez]:
-    """The service, answering on that bus for as long as the block lasts."""
+    """Run the service on that bus for the duration of the block."""
     bus = await MessageBus(bus_address=bus_address).connect()
     try:
         service = FakeBluez(bus, sensors, adapters, passive=passive)

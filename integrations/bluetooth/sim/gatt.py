@@ -1,6 +1,7 @@
-"""The GATT side of a fake org.bluez: devices that let themselves be connected to, read and listened to.
+"""The GATT side of a fake org.bluez: devices that accept connections, reads and subscriptions.
 
-As much of BlueZ's D-Bus API (bluez/doc: org.bluez.Device, .GattService, .GattCharacteristic) as a client needs.
+Implements as much of BlueZ's D-Bus API (bluez/doc: org.bluez.Device, .GattService, .GattCharacteristic) as a client
+needs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Nothing = Annotated[None, DBusSignature("")]
 
 @dataclass
 class Peripheral:
-    """What a device answers: (service, characteristic), whole UUIDs, → value. `absent`: it lets nobody connect;
+    """Answers of a device: (service, characteristic), whole UUIDs, → value. `absent`: it accepts no connection;
     `stuck`: it never answers a connection."""
 
     values: dict[tuple[str, str], bytes]
@@ -59,7 +60,7 @@ class Characteristic(ServiceInterface):
         self.notifies = False
 
     def say(self, value: bytes) -> None:
-        """A notification, if somebody asked for them."""
+        """Send a notification, if notifications are enabled."""
         self._peripheral.values[self._key] = value
         if self.notifies:
             self.emit_properties_changed({"Value": value})
@@ -95,7 +96,7 @@ class Characteristic(ServiceInterface):
 
 
 class Link:
-    """The connection to one device, as BlueZ keeps it: its services are on the bus while it is up."""
+    """The connection to one device, as BlueZ has it: its services are on the bus while it is open."""
 
     def __init__(self, bus: MessageBus, path: str, peripheral: Peripheral | None) -> None:
         self._bus, self._path, self._peripheral = bus, path, peripheral
@@ -104,12 +105,12 @@ class Link:
         self.up = False
 
     def signal(self, signature: str, body: list[Any]) -> None:
-        """PropertiesChanged of the device."""
+        """Emit PropertiesChanged of the device."""
         properties = "org.freedesktop.DBus.Properties"
         self._bus.send(Message.new_signal(self._path, properties, "PropertiesChanged", signature, body))
 
     async def connect(self) -> None:
-        """Raises DBusError, as BlueZ does."""
+        """Connect. Raises DBusError, as BlueZ does."""
         peripheral = self._peripheral
         if peripheral is None or peripheral.absent:
             raise DBusError("org.bluez.Error.Failed", "le-connection-abort-by-peer")

@@ -1,4 +1,4 @@
-"""A capture heard again: lines of `ilot capture ble` on a fake BlueZ, at their own pace."""
+"""Replays a capture: lines of `ilot capture ble` on a fake BlueZ, at their own pace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BASE = "-0000-1000-8000-00805f9b34fb"
 
 
 class Said(NamedTuple):
-    """One line: when it was heard (Unix seconds, None where it does not say), who spoke, what and how loud (dBm)."""
+    """A line: its time (Unix seconds, None where it has none), sender, content and signal (dBm)."""
 
     at: float | None
     sensor: Sensor
@@ -25,7 +25,7 @@ class Said(NamedTuple):
 
 
 def read(path: Path) -> Iterator[Said]:
-    """The lines of a capture. One that cannot be read is named on stderr and left out."""
+    """Return the lines of a capture. One that cannot be read is named on stderr and left out."""
     sensors: dict[str, Sensor] = {}
     with path.open(encoding="utf-8") as lines:
         for number, text in enumerate(lines, 1):
@@ -47,7 +47,7 @@ def read(path: Path) -> Iterator[Said]:
 
 
 def advertisement(item: dict[str, Any]) -> Advertisement:
-    """What BlueZ would show of a line. Raises ValueError, KeyError, TypeError, IndexError."""
+    """Return a line as BlueZ would show it. Raises ValueError, KeyError, TypeError, IndexError."""
     if "raw" in item:
         return structures(bytes.fromhex(item["raw"]))
     service = {whole(uuid): bytes.fromhex(data) for uuid, data in item.get("service_data", {}).items()}
@@ -56,7 +56,8 @@ def advertisement(item: dict[str, Any]) -> Advertisement:
 
 
 def structures(raw: bytes) -> Advertisement:
-    """Service data (0x16) and manufacturer data (0xFF) of advertising data (Core Specification Supplement, part A)."""
+    """Parse service data (0x16) and manufacturer data (0xFF) of advertising data (Core Specification Supplement, part
+    A)."""
     service, manufacturer = {}, {}
     at = 0
     while at < len(raw) and raw[at]:
@@ -70,12 +71,12 @@ def structures(raw: bytes) -> Advertisement:
 
 
 def whole(uuid: str) -> str:
-    """A UUID in full, as BlueZ names it."""
+    """Return a UUID in full, as BlueZ names it."""
     return uuid if len(uuid) == 36 else f"{uuid.removeprefix('0x'):0>8}{BASE}"
 
 
 async def replay(service: FakeBluez, path: Path, speed: float) -> None:
-    """Say every line once, `speed` times as fast as it was heard, then be silent."""
+    """Send every line once, `speed` times as fast as it was heard, then nothing."""
     await service.listened.wait()
     loop = asyncio.get_running_loop()
     began, first = loop.time(), None

@@ -1,4 +1,4 @@
-"""The simulated sensors: what they measure, and the advertisement they make of it.
+"""The simulated sensors: their measurements and their advertisements.
 
 Written from the public formats alone and apart from this hub's decoders: a mistake there is not repeated here.
 """
@@ -20,7 +20,7 @@ RUUVI = 0x0499
 
 
 class Advertisement(NamedTuple):
-    """What BlueZ shows of an advertisement: service UUID → bytes, company id → bytes."""
+    """An advertisement as BlueZ shows it: service UUID → bytes, company id → bytes."""
 
     service: dict[str, bytes]
     manufacturer: dict[int, bytes]
@@ -32,7 +32,7 @@ class Advertisement(NamedTuple):
 
 @dataclass
 class Climate:
-    """A room: temperature in °C, relative humidity in %, pressure in Pa; each wanders and is drawn back."""
+    """A room: temperature in °C, relative humidity in %, pressure in Pa; each varies around a mean."""
 
     rng: random.Random
     temperature: float = 20.5
@@ -47,7 +47,7 @@ class Climate:
 
 @dataclass
 class Sensor:
-    """One sensor. `advertise` makes the next advertisement; `key` is the radio key it was given, if any."""
+    """A sensor. `advertise` makes the next advertisement; `key` is its radio key, if any."""
 
     address: str
     name: str
@@ -65,8 +65,8 @@ class Sensor:
 
 @dataclass
 class Counter:
-    """A sender's frame counter. `keep` is told, before use, a value that is safe to start from after a stop:
-    64 ahead, so that it is rarely written and never said twice."""
+    """A sender's frame counter. `keep` is called, before use, with a value that is safe to start from after a stop: 64
+    ahead, so that it is rarely written and no value is used twice."""
 
     value: int = 0
     keep: Callable[[int], None] = field(default=lambda _: None)
@@ -143,8 +143,8 @@ def _temperature_and_humidity(climate: Climate) -> bytes:
 
 
 def house(seed: int, *, copies: int = 1, counter: Counter | None = None) -> list[Sensor]:
-    """One sensor of each kind, `copies` times; the same seed gives the same addresses, keys and weather. Only the
-    first encrypted sensor uses `counter`."""
+    """Return `copies` sensors of each kind; the same seed gives the same addresses, keys and weather. Only the first
+    encrypted sensor uses `counter`."""
     sensors = []
     for n in range(copies):
         rng = random.Random(f"{seed}/{n}")  # noqa: S311 - simulated weather and a simulated key

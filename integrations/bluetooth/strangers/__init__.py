@@ -1,4 +1,5 @@
-"""Sensors that other people's parsers read: every installed package built on `sensor-state-data` (extra `ble-sensors`).
+"""Support for sensors by third-party parsers: every installed package built on `sensor-state-data` (extra
+`ble-sensors`).
 
     the hub                                    one process: `python -m integrations.bluetooth.strangers`
     feeding: what waits    ─ questions: Ask ─▶  parsers: a fresh object of each kind tries the frame

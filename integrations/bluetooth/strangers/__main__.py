@@ -25,12 +25,12 @@ MEMORY = 64 << 20
 def main(arguments: list[str]) -> None:
     with socket.socket(fileno=int(arguments[0])) as hub:
         page = mmap.mmap(int(arguments[1]), mmap.PAGESIZE)
-        os.close(int(arguments[1]))  # mmap keeps its own
+        os.close(int(arguments[1]))  # mmap has its own copy
         logging.disable()
         os.nice(NICENESS)
         parsers, broken = find(page, arguments[2:])
         reader = Reader(parsers, page)
-        reader.read(Ask(0, "00:00:00:00:00:00"))  # whatever is imported or made at the first call
+        reader.read(Ask(0, "00:00:00:00:00:00"))  # warm-up: some parsers import on the first call
         gc.freeze()
         sandbox.shut(memory=MEMORY)
         decoder = msgspec.msgpack.Decoder(Ask)

@@ -1,6 +1,6 @@
-"""One worker process, from the hub's side: started, greeted, asked, and killed at the end.
+"""A worker process, from the hub's side: started, asked, and killed at the end.
 
-What it says is checked, what it is late with is judged: `Lost` tells that it is of no more use, and who was at work.
+Its answers are checked and timed: `Lost` says that it can no longer be used, and which parser was at work.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hub.sdk.sandboxed_process import SandboxedProcess
 from integrations.bluetooth.strangers.messages import PACKET, UNREADABLE, Answer, Ask, Hello, at_work
 
 START_S = 60.0
-"""How long the worker may take to import its parsers."""
+"""Seconds that the worker may take to import its parsers."""
 
 ANSWER_S, STARVED_S = 1.0, 10.0
 """How long it may take with one advertisement: the first when it computed all the while, for it has 50 ms of processor
@@ -35,7 +35,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Lost(Exception):
-    """The worker is gone or talks nonsense; `parser` was at work, "" when none was."""
+    """The worker is gone or sends invalid answers; `parser` was at work, "" when none was."""
 
     def __init__(self, why: str, parser: str = "") -> None:
         self.parser = parser
@@ -47,7 +47,7 @@ class NoParsers(Exception):
 
 
 class Worker:
-    """A running worker. `asked` raises Lost; the caller then leaves the block that made it."""
+    """A running worker. `asked` raises Lost; the caller then leaves the block that started it."""
 
     def __init__(self, channel: socket.socket, page: mmap.mmap, pid: int) -> None:
         self._channel = channel
@@ -68,7 +68,7 @@ class Worker:
         self.parsers, self.broken = hello.parsers, hello.broken
 
     async def asked(self, ask: Ask, patience: float, starved: float = STARVED_S) -> tuple[Answer, bytes]:
-        """The answer to one advertisement, and its bytes. `patience` and `starved` are in seconds, as above."""
+        """Return the answer to one advertisement, and its bytes. `patience` and `starved` are in seconds, as above."""
         self._number = (self._number + 1) & 0xFFFFFFFF
         packet = self._encoder.encode(msgspec.structs.replace(ask, number=self._number))
         try:
@@ -87,7 +87,7 @@ class Worker:
     async def _receive(self, patience: float, starved: float) -> bytes:
         loop = asyncio.get_running_loop()
         began, computed = loop.time(), cpu_s(self._pid)
-        # one wait, however often the clock is looked at: to cancel it may throw away what has just come
+        # one wait, however often the clock is read: cancelling it may lose data that has just arrived
         coming = asyncio.ensure_future(loop.sock_recv(self._channel, PACKET))
         try:
             while not (await asyncio.wait([coming], timeout=patience))[0]:
@@ -109,7 +109,8 @@ class Worker:
 
 @asynccontextmanager
 async def worker(left_out: Sequence[str], command: Sequence[str] | None = None) -> AsyncIterator[Worker]:
-    """A worker that has said hello; killed at the end of the block. Raises Lost, or NoParsers when it cannot start."""
+    """Start a worker and wait for its hello; it is killed at the end of the block. Raises Lost, or NoParsers when it
+    cannot start."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     shared = os.memfd_create("ilot-parser")
     async with contextlib.AsyncExitStack() as stack:
@@ -136,7 +137,7 @@ async def worker(left_out: Sequence[str], command: Sequence[str] | None = None) 
 
 
 def cpu_s(pid: int) -> float:
-    """Processor seconds a process has used (proc(5)); none when it is gone."""
+    """Return the processor seconds of a process (proc(5)); 0 when it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

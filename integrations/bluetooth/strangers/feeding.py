@@ -1,11 +1,11 @@
-"""Keeps a worker busy: what waits for it, what its answers are worth, and when it is started again.
+"""Feeds a worker: queues frames for it, judges its answers, and restarts it.
 
-One advertisement is with the worker at a time. Of each sender one waits, the newest; this hub's own devices have a lane
-of their own that is served first; the strangers' lane holds `limit` senders.
+One advertisement is with the worker at a time. Of each sender only the newest waits; this hub's own devices have a lane
+of their own that is served first; the lane of unknown devices holds `limit` senders.
 
-A parser that hangs, dies, forks or eats memory loses only itself: the page of shared memory names it, and after
-STRIKES within WINDOW_S it is left out until the hub starts again. The sender that did it is muted for MUTED_S. The
-worker comes back after a pause that doubles from 1 s to 5 min.
+A parser that hangs, dies, forks or eats memory loses only itself: the page of shared memory names it, and after STRIKES
+within WINDOW_S it is left out until the hub starts again. The sender that caused it is muted for MUTED_S. The worker
+comes back after a pause that doubles from 1 s to 5 min.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ MUTED_S = 600.0
 MOST_MUTED = 256
 FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S = 1.0, 300.0, 60.0
 NAMED = 256
-"""How many different things are named in the log."""
+"""Maximum different items named in the log."""
 
 _QUIET = ("manufacturer:004c", "manufacturer:0006")
-"""Phones and computers of two makers: most of what is on the air. An iBeacon (0x02 0x15) may be a sensor."""
+"""Phones and computers of two makers: most of the traffic. An iBeacon (0x02 0x15) may be a sensor."""
 
 
 class Host(NamedTuple):
-    """What the integration lends: where answers go, its devices, its counters, its log (what
-    goes on, what goes wrong) and a clock in seconds."""
+    """Services of the integration: a sink for answers, its devices, its counters, its log (information, warnings) and a
+    clock in seconds."""
 
     heard: Callable[[hub.Frame], Awaitable[object]]
     own: Callable[[str], hub.Device | None]
@@ -49,7 +49,7 @@ class Host(NamedTuple):
 
 
 class Strangers:
-    """`offer` what no decoder knows; `run` as long as answers are wanted."""
+    """Feeds the worker: `offer` frames that no decoder recognised; `run` as long as answers are wanted."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Strangers:
         self._pause = pause
         self._limit = limit
         self._patience, self._starved = patience, starved
-        self._waiting: tuple[dict[str, hub.Frame], dict[str, hub.Frame]] = ({}, {})  # own devices, strangers
+        self._waiting: tuple[dict[str, hub.Frame], dict[str, hub.Frame]] = ({}, {})  # own devices, unknown ones
         self._ready = asyncio.Event()
         self._muted: dict[str, float] = {}
         self._strikes: dict[str, deque[float]] = {}
@@ -73,7 +73,7 @@ class Strangers:
         self.on = True
 
     def offer(self, frame: hub.Frame) -> None:
-        """Take a frame that no decoder recognised. Never waits, never raises."""
+        """Queue a frame that no decoder recognised. Never waits, never raises."""
         if not self.on or (len(frame.data) == 1 and _quiet(frame)):
             return
         if self._muted and self._mute(frame.address):
@@ -91,7 +91,7 @@ class Strangers:
         self._ready.set()
 
     async def run(self, command: Sequence[str] | None = None) -> None:
-        """Keep a worker busy until cancelled. Returns when there is nothing to run."""
+        """Keep a worker running until cancelled. Returns when there is nothing to run."""
         pause = self._pause
         while True:
             began = self._host.clock()
@@ -131,7 +131,7 @@ class Strangers:
                 told = {**frame.data, mapping.SECTION: data}
                 await self._host.heard(msgspec.structs.replace(frame, data=told))
             full = [parser for parser, why in answer.failed if why == "out-of-memory"]
-            if full:  # whoever asks next would get none either
+            if full:  # further offers would get none either
                 raise Lost("ran out of memory", full[0])
             if self.left_out[-1:] and self.left_out[-1] in known:
                 raise Lost("is started again without a parser that failed too often")
@@ -139,9 +139,9 @@ class Strangers:
     def _judge(self, answer: Answer) -> None:
         for parser, why in answer.failed:
             self._name(f"{parser} {why}")
-            if why in FAULTS:  # an exception is how some parsers say "not mine": named once, no more
+            if why in FAULTS:  # some parsers raise for frames of others: only name them once
                 self._host.tally(f"others-{why}", "")
-                if why != "out-of-memory":  # the worker is started again for that, which strikes
+                if why != "out-of-memory":  # out-of-memory restarts the worker, which counts a strike
                     self._strike(parser)
         for said in answer.said:
             if not answer.others and _homeless(answer.parser, said):
@@ -162,7 +162,7 @@ class Strangers:
             )
 
     def _name(self, what: str) -> None:
-        """Say it once."""
+        """Log something once."""
         if what not in self._named and len(self._named) < NAMED:
             self._named.add(what)
             self._host.say(printable(what))

@@ -1,6 +1,5 @@
-"""Lines of `ilot decode ble`, with one word more: {…, "others": true, "key"?: hex} is put to other makers' parsers.
-
-The key stands on the line because it is a parser that uses it; from a file or a pipe nobody else sees it.
+"""Lines of `ilot decode ble` with a further field: {…, "others": true, "key"?: hex} is decoded by third-party parsers.
+The key is part of the line because a parser uses it; in a file or a pipe nobody else sees it.
 """
 
 from __future__ import annotations
@@ -14,10 +13,8 @@ from integrations.bluetooth.strangers import mapping
 
 
 def line(item: Mapping[str, Any]) -> hub.Frame:
-    """As `advert.line`; with "others", the frame carries the answer of a worker that is started for it.
-
-    Raises DecodeError `bad-line`, or as `advert.line` does, and `no-parser` when the worker cannot run or dies.
-    """
+    """Parse a line as `advert.line` does; with "others", the frame carries the answer of a worker started for it.
+    Raises DecodeError `bad-line`, or as `advert.line` does, and `no-parser` when the worker cannot run or dies."""
     if "others" not in item:
         return advert.line(item)
     rest = {key: value for key, value in item.items() if key not in ("others", "key")}

@@ -1,4 +1,4 @@
-"""The worker's answer → readings of the catalogue. Pure; every byte is a stranger's.
+"""The worker's answer → readings of the catalogue. Pure; every byte is untrusted.
 
     class and unit (sensor-state-data follows Home Assistant) → metric, factor and offset to its unit (SENSORS, FLAGS)
     key `temperature` → temperature · key `temperature_probe_2`, `temperature_2` or `…_port_2` → temperature_2
@@ -24,7 +24,7 @@ from integrations.bluetooth.strangers.messages import UNREADABLE, Answer, Said
 from integrations.bluetooth.text import printable
 
 SECTION = "others"
-"""The section of a frame that holds the worker's answer. No radio can make it."""
+"""The section of a frame that holds the worker's answer; it cannot come by radio."""
 
 SAME = 8
 
@@ -62,7 +62,7 @@ SENSORS: dict[tuple[str, str], Place] = {
     ("moisture", "%"): ("moisture", 1, 0),
     ("conductivity", "µS/cm"): ("conductivity", 1, 0),
     ("battery", "%"): ("battery", 1, 0),
-    ("voltage", "V"): ("battery_voltage", 1, 0),  # of radio sensors; where it is what they measure: MEASURED
+    ("voltage", "V"): ("battery_voltage", 1, 0),  # the sensor's own battery, except for parsers in MEASURED
     ("voltage", "mV"): ("battery_voltage", 0.001, 0),
     ("current", "A"): ("current", 1, 0),
     ("power", "W"): ("power", 1, 0),
@@ -107,13 +107,13 @@ FLAGS: dict[str, str] = {
 }
 
 MEASURED = frozenset(("victron-ble-ha-parser",))
-"""Parsers whose voltage is what the device measures, not its own battery's."""
+"""Parsers whose voltage is a measurement, not that of the sensor's own battery."""
 
 BUTTONS = frozenset(
     (("thermobeacon-ble", "occupancy"), ("sensorpro-ble", "occupancy"), ("mopeka-iot-ble", "button_pressed"))
 )
-"""Buttons that their parsers call occupancy: (distribution, key). Nobody is present because a thermometer's button is
-pressed, so they give no reading."""
+"""Buttons that their parsers call occupancy: (distribution, key). A pressed button on a thermometer shows no presence,
+so they give no reading."""
 
 _ALIASES = {"light": "illuminance", "battery_voltage": "voltage", "tank_level": "distance"}
 """Keys that stand for a class under another name."""
@@ -140,15 +140,14 @@ def _numbered() -> tuple[hub.Metric, ...]:
 
 
 METRICS: tuple[hub.Metric, ...] = (*_OWN, *_numbered())
-"""What these sensors add to the catalogue."""
+"""Metrics that these sensors add to the catalogue."""
 
 
 def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded | hub.NeedKey | None:
-    """A frame with the worker's answer. None for any other, and when no parser recognised it.
+    """Convert the worker's answer in a frame to readings. None for any other frame, and when no parser recognised it.
 
-    Raises DecodeError: `bad-answer` (the worker talks nonsense), `ambiguous` (two parsers claim the frame),
-    `bad-key` (it does not open under the key the hub holds), `clear-but-keyed`.
-    """
+    Raises DecodeError: `bad-answer` (the worker's answer is invalid), `ambiguous` (two parsers claim the frame),
+    `bad-key` (the hub's key does not decrypt it), `clear-but-keyed`."""
     data = frame.data.get(SECTION)
     if data is None:
         return None
@@ -187,7 +186,7 @@ _DECODER = msgspec.msgpack.Decoder(Answer)
 
 
 def place(parser: str, said: Said) -> tuple[str, float | int | bool | None]:
-    """(metric, value) of one thing a parser said; value None when it has no place in the catalogue."""
+    """Return (metric, value) of one value of a parser; value None when it has no place in the catalogue."""
     if said.device or said.kind == "event" or (parser, said.key) in BUTTONS:
         return "", None
     cls = said.cls or said.key
@@ -210,7 +209,7 @@ def place(parser: str, said: Said) -> tuple[str, float | int | bool | None]:
 
 
 def _suffix(key: str, cls: str) -> str | None:
-    """ "" for the one value of its class, "_2" to "_8" for a numbered one, None for any other key."""
+    """Return "" for the only value of its class, "_2" to "_8" for a numbered one, None for any other key."""
     for plain in (key, _ALIASES.get(key, "")):
         if plain == cls:
             return ""
@@ -221,5 +220,5 @@ def _suffix(key: str, cls: str) -> str | None:
 
 
 def slug(text: str) -> str:
-    """What a stranger named, fit for a counter's name."""
+    """Convert untrusted text to the name of a counter."""
     return _SLUG.sub("-", text.lower())[:48].strip("-") or "unnamed"

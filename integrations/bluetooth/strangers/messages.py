@@ -1,4 +1,4 @@
-"""What the hub and the worker say to each other: one msgpack object a packet of a SOCK_SEQPACKET pair. Pure.
+"""Messages between the hub and the worker: one msgpack object in each packet of a SOCK_SEQPACKET pair. Pure.
 
     worker → hub    Hello, once           then for each Ask, in the same order:
     hub → worker    Ask                   worker → hub    Answer with the same number
@@ -14,25 +14,25 @@ from typing import Annotated
 import msgspec
 
 PACKET = 65536
-"""Bytes of one packet, at most; a larger one is nonsense."""
+"""Maximum bytes of one packet; a larger one is invalid."""
 
 LABEL = 64
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises on bytes that are no message."""
+"""Exceptions of msgspec for bytes that are no message."""
 
 Text = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which parsers are there: (distribution, version). Why others are not: (distribution, error)."""
+    """The parsers: (distribution, version), and those that cannot be used: (distribution, error)."""
 
     parsers: Annotated[list[tuple[Text, Text]], msgspec.Meta(max_length=200)]
     broken: Annotated[list[tuple[Text, Text]], msgspec.Meta(max_length=200)] = []
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """One advertisement. Services by whole UUID; `uuids` are those advertised without data."""
+    """An advertisement. Services by whole UUID; `uuids` are those advertised without data."""
 
     number: int
     address: str
@@ -45,7 +45,7 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One value as sensor-state-data has it: `kind` "sensor", "flag" or "event"; `device` is "" for the main one."""
+    """A value as in sensor-state-data: `kind` "sensor", "flag" or "event"; `device` is "" for the main one."""
 
     kind: Text
     key: Text
@@ -56,16 +56,15 @@ class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 FAULTS = ("too-slow", "out-of-memory", "too-much")
-"""Why a parser failed, when it is more than an exception."""
+"""Failures of a parser that are more than an exception."""
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the worker makes of one advertisement.
+    """The worker's result for one advertisement.
 
-    `parser` is the distribution that recognised it, "" for none. `others` recognised it too: nobody can be believed.
-    `sealed`: it is encrypted and could not be opened; `opened`: it was opened with the key. `failed` names parsers
-    that broke on it, with the reason: (distribution, "raised X" or one of FAULTS).
-    """
+    `parser`: the distribution that recognised it, "" for none. `others` recognised it too: then none can be trusted.
+    `sealed`: it is encrypted and could not be decrypted; `opened`: it was decrypted with the key. `failed`: parsers
+    that failed on it, with the reason: (distribution, "raised X" or one of FAULTS)."""
 
     number: int
     parser: Text = ""
@@ -78,16 +77,16 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def clean(text: str) -> str:
-    """A text that UTF-8 can hold: half a pair of UTF-16 becomes a question mark."""
+    """Return text that UTF-8 can encode: half a UTF-16 pair becomes a question mark."""
     return text.encode(errors="replace").decode()
 
 
 def label(distribution: str) -> bytes:
-    """The name of a distribution as the page holds it."""
+    """Return the name of a distribution as stored in the page."""
     return distribution.encode()[:LABEL].ljust(LABEL, b"\0")
 
 
 def at_work(page: bytes) -> str:
-    """The distribution named by a page; empty for none, and for nonsense."""
+    """Return the distribution named in a page; empty for none, and for an invalid one."""
     name = page[:LABEL].rstrip(b"\0")
     return name.decode() if name.isascii() and name.decode().isprintable() else ""

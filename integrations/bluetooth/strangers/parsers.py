@@ -1,4 +1,4 @@
-"""The installed parsers, found and asked. Runs in the worker only: it imports third-party code."""
+"""Finds and runs the installed parsers. Runs in the worker only: it imports third-party code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from integrations.bluetooth.strangers.messages import LABEL, Answer, Ask, Said, clean, label
 
 OWN = frozenset(("bthome-ble", "ruuvitag-ble", "atc-ble"))
-"""Parsers of what this hub reads itself: not asked."""
+"""Parsers of sensors that this hub decodes itself: not used."""
 
 PATIENCE_S = 0.05
 """Processor time one advertisement may take."""
@@ -25,15 +25,16 @@ REMEMBERED = 1024
 
 _BUILT_ON = re.compile(r"(bluetooth-)?sensor-state-data\b", re.IGNORECASE)
 _KEYS = {"bindkey": lambda key: key, "advertisement_key": lambda key: key.hex()}
-"""How parsers name the key they are made with, and in which shape they want it."""
+"""Names of the key argument of parsers, and the conversion of the key."""
 
 
 class TooSlow(BaseException):
-    """Not an Exception: a parser that swallows those must not swallow this."""
+    """Raised when a parser takes too long. Not an Exception, so that a parser that swallows those cannot swallow
+    this."""
 
 
 class Parser(NamedTuple):
-    """One class of one distribution, and the argument that takes a key, if any."""
+    """A class of a distribution, and the name of its key argument, if any."""
 
     distribution: str
     version: str
@@ -42,8 +43,8 @@ class Parser(NamedTuple):
 
 
 def find(page: mmap | bytearray, left_out: Collection[str] = ()) -> tuple[list[Parser], list[tuple[str, str]]]:
-    """The parsers that are installed, by name of their distribution; and why others are not: (distribution, error).
-    `page` tells whose module is being imported."""
+    """Return the installed parsers by name of their distribution, and the failed ones: (distribution, error). `page`
+    names the module that is being imported."""
     found: list[Parser] = []
     broken: list[tuple[str, str]] = []
     modules = importlib.metadata.packages_distributions()
@@ -52,7 +53,7 @@ def find(page: mmap | bytearray, left_out: Collection[str] = ()) -> tuple[list[P
         names = [module for module, homes in modules.items() if distribution in map(_canonical, homes)]
         try:
             classes = [made for name in sorted(names) for made in _classes(importlib.import_module(name))]
-        except Exception as error:  # whatever a stranger's module raises at import
+        except Exception as error:  # third-party modules may raise anything at import
             broken.append((distribution, _short(error)))
             continue
         version = importlib.metadata.version(distribution)
@@ -62,14 +63,14 @@ def find(page: mmap | bytearray, left_out: Collection[str] = ()) -> tuple[list[P
 
 
 def _distributions(modules: Mapping[str, list[str]]) -> set[str]:
-    """Every distribution that says it is built on sensor-state-data."""
+    """Return every distribution that requires sensor-state-data."""
     homes = {home for homes in modules.values() for home in homes}
     built = {_canonical(home) for home in homes if any(map(_BUILT_ON.match, importlib.metadata.requires(home) or ()))}
     return built - {"bluetooth-sensor-state-data"}
 
 
 def _canonical(name: str) -> str:
-    """PyPA's canonical name of a distribution."""
+    """Return PyPA's canonical name of a distribution."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -87,7 +88,7 @@ def _key_argument(made: Callable[..., Any]) -> str:
 
 
 class Reader:
-    """Asks every parser. `page` tells which one is at work."""
+    """Runs every parser. `page` names the one at work."""
 
     def __init__(self, parsers: list[Parser], page: mmap | bytearray, patience: float = PATIENCE_S) -> None:
         self._parsers = [(parser, label(parser.distribution)) for parser in parsers]
@@ -96,7 +97,7 @@ class Reader:
         self._last: OrderedDict[str, dict[int, bytes]] = OrderedDict()
 
     def read(self, ask: Ask) -> Answer:
-        """What the parsers make of one advertisement. Never raises what a parser raises."""
+        """Return the parsers' result for one advertisement. Never raises what a parser raises."""
         info = _info(ask, self._news(ask))
         failed: list[tuple[str, str]] = []
         answers: list[tuple[Parser, Any, Any]] = []
@@ -104,17 +105,17 @@ class Reader:
             self._page[:LABEL] = at_work
             try:
                 with self._alarm:
-                    # A parser object repeats every value it ever saw: one that lives for one frame says what the frame
-                    # says, and a flood of senders leaves nothing behind.
+                    # A parser object repeats every value it ever saw: a new one for each frame returns the values of
+                    # that frame only, and a flood of senders uses no memory.
                     made = parser.make(**_key(parser, ask.key))
                     update = made.update(info)
                     recognised = any(device.model for device in update.devices.values())
             except TooSlow:
-                self._alarm.off()  # it may have rung in the very moment it was switched off
+                self._alarm.off()  # it may have fired just as it was switched off
                 failed.append((parser.distribution, "too-slow"))
             except MemoryError:
                 failed.append((parser.distribution, "out-of-memory"))
-            except Exception as error:  # whatever hostile bytes make of a stranger's code
+            except Exception as error:  # hostile bytes may make third-party code raise anything
                 failed.append((parser.distribution, f"raised {type(error).__name__}"))
             else:
                 if recognised:
@@ -137,8 +138,10 @@ class Reader:
         )
 
     def _news(self, ask: Ask) -> dict[int, bytes]:
-        """The manufacturer data that is new. BlueZ keeps what a device said before beside what it says now, and some
-        makers hide measurements in the company id: only the difference tells which is the last."""
+        """Return the manufacturer data that is new.
+
+        BlueZ reports earlier data of a device beside the present ones, and some makers encode measurements in the
+        company id: only the difference shows which is the latest."""
         last = self._last.pop(ask.address, {})
         self._last[ask.address] = ask.manufacturer
         if len(self._last) > REMEMBERED:
@@ -150,7 +153,7 @@ class Reader:
 
 
 class Alarm:
-    """Raises TooSlow in what runs inside `with alarm:` after `seconds` of processor time. One a process."""
+    """Raises TooSlow in the code inside `with alarm:` after `seconds` of processor time. Use only one in a process."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -159,7 +162,7 @@ class Alarm:
 
     def __enter__(self) -> None:
         self._armed = True
-        signal.setitimer(signal.ITIMER_PROF, self._seconds, self._seconds)  # again and again, should it be swallowed
+        signal.setitimer(signal.ITIMER_PROF, self._seconds, self._seconds)  # repeatedly, in case it is swallowed
 
     def __exit__(self, *error: object) -> None:
         self.off()

@@ -1,4 +1,4 @@
-"""A frame as the worker is asked about it. Pure."""
+"""Converts a frame to a question for the worker. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BASE = "-0000-1000-8000-00805f9b34fb"
 
 
 def question(frame: hub.Frame, device: hub.Device | None) -> Ask:
-    """One frame as the worker is asked about it."""
+    """Convert one frame to a question for the worker."""
     manufacturer: dict[int, bytes] = {}
     service: dict[str, bytes] = {}
     uuids: list[str] = []
@@ -27,5 +27,5 @@ def question(frame: hub.Frame, device: hub.Device | None) -> Ask:
 
 
 def whole_uuid(key: str) -> str:
-    """`fcd2` → `0000fcd2-0000-1000-8000-00805f9b34fb`."""
+    """Expand `fcd2` to `0000fcd2-0000-1000-8000-00805f9b34fb`."""
     return key if len(key) == 36 else key.rjust(8, "0") + _BASE

@@ -13,9 +13,11 @@ import pytest
 from hub.core.errors import DecodeError, LedElsewhere, PluginError
 from hub.core.model import Candidate, Decoded, Frame, Metric, NeedKey, Proof, Report, Signal
 from hub.core.security_events import Events
+from hub.core.small_state import STATE_LIMIT
 from hub.plugin_host.plugins import Plugins
 from hub.plugin_host.registry import Plugin, Registry
-from hub.plugin_host.runtime import STATE_LIMIT, Core, InProcessSession
+from hub.plugin_host.runtime import InProcessSession
+from hub.plugin_host.session_parts import Core
 from hub.plugin_host.supervisor import Health
 from hub.sdk.hookspecs import Decoder
 from hub.sdk.testing import FakeHttp, settle
@@ -53,9 +55,9 @@ async def test_a_session_knows_the_time_zone_that_the_configuration_says_by_now(
     stage, zones = Stage(), ["Indian/Reunion", "Pacific/Noumea"]
     stage.core = msgspec.structs.replace(stage.core, timezone=lambda: zones[0])
     session = stage.session()
-    said = [session.timezone]
+    said = [session.devices.timezone]
     zones.pop(0)
-    assert [*said, session.timezone] == ["Indian/Reunion", "Pacific/Noumea"]
+    assert [*said, session.devices.timezone] == ["Indian/Reunion", "Pacific/Noumea"]
 
 
 async def test_a_session_sees_its_own_devices_and_no_others():
@@ -139,9 +141,9 @@ async def test_state_that_the_buffer_refuses_is_an_error_of_the_plugin_and_chang
         raise ValueError("a key of 2000 characters is beyond 1024 bytes")
 
     stage = Stage()
-    session = stage.session()
-    session.state.put("cursor", 42)
+    stage.session().state.put("cursor", 42)
     monkeypatch.setattr(stage.buffer, "put_local", refuses)
+    session = stage.session()
     for key in ("cursor", "other"):
         with pytest.raises(PluginError, match="cannot be kept"):
             session.state.put(key, 43)
@@ -151,18 +153,18 @@ async def test_state_that_the_buffer_refuses_is_an_error_of_the_plugin_and_chang
 async def test_a_declared_metric_is_kept_for_that_device_only():
     stage = Stage()
     session = stage.session()
-    session.declare(TAG.id, model="T1", firmware="2.0", metrics=(Metric(key="wibble", resolution="1"),))
+    session.devices.declare(TAG.id, model="T1", firmware="2.0", metrics=(Metric(key="wibble", resolution="1"),))
     await session.emit(Report(device=TAG.id, values={"wibble": 3}))
     assert stage.buffer.rows[0].values == (3,)
     assert stage.buffer.rows[0].subject.model == "T1"
     with pytest.raises(PluginError, match="not a device of"):
-        session.declare(METER.id, model="x")
+        session.devices.declare(METER.id, model="x")
 
 
 async def test_a_frame_goes_to_the_first_decoder_that_knows_it():
     said = Decoded(device=TAG.id, values={"temperature": 1.0}, model="T", proof=KEYED)
     stage = Stage(lambda f, keys: None, lambda f, keys: said)
-    await stage.session().heard(FRAME)
+    await stage.session().radio.submit_frame(FRAME)
     (row,) = stage.buffer.rows
     assert (row.values, row.rssi, row.subject.model) == ((1.0,), -70, "T")
 
@@ -174,7 +176,7 @@ async def test_a_decoder_is_given_the_key_of_the_device_it_asks_for():
         asked.append(keys(TAG.id))
         return Decoded(device=TAG.id, values={"temperature": 1.0}, proof=Proof("bthome-ccm", 1, True))
 
-    await Stage(decode).session().heard(FRAME)
+    await Stage(decode).session().radio.submit_frame(FRAME)
     assert asked == [b"k" * 16]
 
 
@@ -183,11 +185,11 @@ async def test_the_plugin_is_told_whether_a_decoder_recognised_the_frame():
         raise DecodeError("bad-mic")
 
     said = Decoded(device=TAG.id, values={"temperature": 1.0}, proof=KEYED)
-    assert await Stage(lambda f, keys: said).session().heard(FRAME) is True
-    assert await Stage(lambda f, keys: NeedKey(TAG.id)).session().heard(FRAME) is True
-    assert await Stage(wrong).session().heard(FRAME) is True
-    assert await Stage(lambda f, keys: None).session().heard(FRAME) is False
-    assert await Stage().session().heard(FRAME) is False
+    assert await Stage(lambda f, keys: said).session().radio.submit_frame(FRAME) is True
+    assert await Stage(lambda f, keys: NeedKey(TAG.id)).session().radio.submit_frame(FRAME) is True
+    assert await Stage(wrong).session().radio.submit_frame(FRAME) is True
+    assert await Stage(lambda f, keys: None).session().radio.submit_frame(FRAME) is False
+    assert await Stage().session().radio.submit_frame(FRAME) is False
 
 
 async def test_a_frame_that_does_not_decode_is_counted_by_device_and_reason():
@@ -195,14 +197,14 @@ async def test_a_frame_that_does_not_decode_is_counted_by_device_and_reason():
         raise DecodeError("bad-mic", "wrong key?")
 
     stage = Stage(decode)
-    await stage.session().heard(FRAME)
-    await stage.session().heard(Frame(kind="ble", address="00:00:00:00:00:00", data={}))
+    await stage.session().radio.submit_frame(FRAME)
+    await stage.session().radio.submit_frame(Frame(kind="ble", address="00:00:00:00:00:00", data={}))
     assert stage.counts.by_subject() == {TAG.id: {"bad-mic": 1}, "bluetooth": {"bad-mic": 1}}
 
 
 async def test_a_sealed_frame_without_a_key_waits_for_a_person_to_bring_it():
     stage = Stage(lambda f, keys: NeedKey("ble:BB:BB:BB:BB:BB:BB", "thermometer"))
-    await stage.session().heard(FRAME)
+    await stage.session().radio.submit_frame(FRAME)
     (waiting,) = stage.quarantine
     assert (waiting.id, waiting.model, waiting.reason) == ("ble:BB:BB:BB:BB:BB:BB", "thermometer", "needs a key")
     assert stage.counts.by_subject() == {"bluetooth": {"needs-key": 1}}, "strangers are counted together"
@@ -210,7 +212,7 @@ async def test_a_sealed_frame_without_a_key_waits_for_a_person_to_bring_it():
 
 async def test_an_unknown_sensor_is_a_candidate_with_evidence_and_is_not_forwarded():
     stage = Stage(lambda f, keys: Decoded(device="ble:CC:CC:CC:CC:CC:CC", values={"temperature": 5.0}, model="M"))
-    await stage.session().heard(FRAME)
+    await stage.session().radio.submit_frame(FRAME)
     (waiting,) = stage.quarantine
     assert (waiting.values, waiting.rssi, waiting.evidence) == ({"temperature": 5.0}, -70, {"name": "tag"})
     assert stage.buffer.rows == []
@@ -218,7 +220,7 @@ async def test_an_unknown_sensor_is_a_candidate_with_evidence_and_is_not_forward
 
 async def test_a_frame_no_decoder_knows_is_counted_and_leaves_nothing_else():
     stage = Stage(lambda f, keys: None)
-    await stage.session().heard(FRAME)
+    await stage.session().radio.submit_frame(FRAME)
     assert stage.counts.by_subject() == {"bluetooth": {"not-a-sensor": 1}}
     assert list(stage.quarantine) == []
 
@@ -226,22 +228,22 @@ async def test_a_frame_no_decoder_knows_is_counted_and_leaves_nothing_else():
 async def test_what_a_decoder_skipped_is_counted_for_its_device():
     said = Decoded(device=TAG.id, values={"temperature": 1.0}, skipped=("unknown-object-7f",), proof=KEYED)
     stage = Stage(lambda f, keys: said)
-    await stage.session().heard(FRAME)
+    await stage.session().radio.submit_frame(FRAME)
     assert stage.counts.by_subject() == {TAG.id: {"unknown-object-7f": 1}}
 
 
 async def test_what_a_decoder_skipped_of_strangers_is_counted_together_and_not_by_the_ids_they_choose():
     stage = Stage(lambda f, keys: Decoded(device=f"ble:{f.address}", values={}, skipped=("unknown-object-7f",)))
     for number in range(3):
-        await stage.session().heard(Frame(kind="ble", address=f"00:00:00:00:00:0{number}", data={}))
+        await stage.session().radio.submit_frame(Frame(kind="ble", address=f"00:00:00:00:00:0{number}", data={}))
     assert stage.counts.by_subject() == {"bluetooth": {"unknown-object-7f": 3, "not-admitted": 3}}
 
 
 async def test_found_lists_what_is_new_and_ignores_what_is_known():
     stage = Stage()
     session = stage.session()
-    session.found(Candidate(id=TAG.id, integration="x"))
-    session.found(Candidate(id="ble:DD:DD:DD:DD:DD:DD", integration="x"))
+    session.devices.discovered(Candidate(id=TAG.id, integration="x"))
+    session.devices.discovered(Candidate(id="ble:DD:DD:DD:DD:DD:DD", integration="x"))
     assert [(w.id, w.integration) for w in stage.quarantine] == [("ble:DD:DD:DD:DD:DD:DD", "bluetooth")]
     await settle()
 
@@ -261,8 +263,8 @@ def test_a_plugin_that_raises_at_import_is_named_with_its_version_and_the_others
 async def test_a_device_with_a_key_that_speaks_in_clear_is_refused_and_becomes_evidence(caplog):
     said = Decoded(device=TAG.id, values={"temperature": 21.0}, proof=Proof("bthome", 7, False))
     stage = Stage(lambda frame, keys: said)
-    await stage.session().heard(FRAME)
-    await stage.session().heard(FRAME)
+    await stage.session().radio.submit_frame(FRAME)
+    await stage.session().radio.submit_frame(FRAME)
     assert stage.buffer.rows == []
     assert stage.counts.by_subject()[TAG.id] == {"clear-but-keyed": 2}
     (waiting,) = stage.quarantine
@@ -279,9 +281,9 @@ async def test_a_decoder_that_refuses_a_known_device_leaves_the_same_evidence():
         raise DecodeError("clear-but-keyed")
 
     stage = Stage(refuse)
-    await stage.session().heard(FRAME)
+    await stage.session().radio.submit_frame(FRAME)
     assert [(w.id, w.known) for w in stage.quarantine] == [(TAG.id, True)]
-    await stage.session().heard(Frame(kind="ble", address="BB:BB:BB:BB:BB:BB", data={}))
+    await stage.session().radio.submit_frame(Frame(kind="ble", address="BB:BB:BB:BB:BB:BB", data={}))
     assert len(stage.quarantine) == 1, "a stranger has no key to speak without"
 
 
@@ -291,8 +293,8 @@ async def test_a_decoders_own_mistake_costs_its_frame_and_not_the_plugin_that_he
 
     stage = Stage(mistaken)
     session = stage.session()
-    assert await session.heard(FRAME)
-    assert await session.heard(FRAME)
+    assert await session.radio.submit_frame(FRAME)
+    assert await session.radio.submit_frame(FRAME)
     assert stage.counts.by_subject()[TAG.id] == {"decoder-mistake": 2}
     assert caplog.text.count("decoder d0 cannot read a frame: its own mistake, KeyError in mistaken") == 1
     assert "secret" not in caplog.text, "what was heard is not written down"
@@ -301,11 +303,11 @@ async def test_a_decoders_own_mistake_costs_its_frame_and_not_the_plugin_that_he
 async def test_a_counter_that_keeps_going_back_is_evidence():
     stage = Stage(lambda frame, keys: Decoded(device=TAG.id, values={"temperature": 21.0}, proof=proof))
     proof = Proof("bthome-ccm", 100, True)
-    await stage.session().heard(FRAME)
+    await stage.session().radio.submit_frame(FRAME)
     proof = Proof("bthome-ccm", 4, True)
     for _ in range(3):
         assert list(stage.quarantine) == []
-        await stage.session().heard(FRAME)
+        await stage.session().radio.submit_frame(FRAME)
     (waiting,) = stage.quarantine
     assert "its counter went back" in waiting.reason
 
@@ -316,7 +318,7 @@ async def test_what_is_noted_with_reports_is_put_when_there_is_room_and_not_when
     stage.buffer.full, stage.buffer.room = True, room.wait  # type: ignore[attr-defined]
     reports = [Report(device=TAG.id, values={"temperature": float(value)}) for value in (20, 21)]
     ended, other = (
-        asyncio.create_task(session.emit_all(reports, note=lambda: session.state.put("counter", 7))) for _ in range(2)
+        asyncio.create_task(session.emit(*reports, note=lambda: session.state.put("counter", 7))) for _ in range(2)
     )
     await settle()
     ended.cancel()
@@ -333,8 +335,8 @@ async def test_what_a_note_raises_is_raised_and_nothing_is_taken():
     session = stage.session()
     report = Report(device=TAG.id, values={"temperature": 20.0})
     with pytest.raises(PluginError, match="a plugin may keep"):
-        await session.emit_all([report], note=lambda: session.state.put("much", bytes(STATE_LIMIT)))
+        await session.emit(report, note=lambda: session.state.put("much", bytes(STATE_LIMIT)))
     assert stage.buffer.rows == []
-    with pytest.raises(PluginError, match=r"wants hub\.Reports"):
-        await session.emit_all([report, {}])  # type: ignore[list-item]
+    with pytest.raises(PluginError, match=r"wants a hub\.Report"):
+        await session.emit(report, {})  # type: ignore[list-item]
     assert stage.buffer.rows == []

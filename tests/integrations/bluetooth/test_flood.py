@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from hub.pipeline.admission.quarantine import Quarantine
-from hub.plugin_host.runtime import Core, InProcessSession
+from hub.plugin_host.runtime import InProcessSession
+from hub.plugin_host.session_parts import Core
 from hub.sdk.hookspecs import Decoder
 from hub.sdk.testing import FakeHttp
 from integrations.bluetooth import bthome, eddystone, ruuvi
@@ -68,7 +69,7 @@ class House(Path):
                 self.counter += 1
                 self.intake.hear(Heard(TAG.id[4:], {}, {BTHOME: sealed(self.counter)}, "", -60, "hci0"))
             while (frame := self.intake.next()) is not None and not isinstance(frame, float):
-                await self.session.heard(frame)
+                await self.session.radio.submit_frame(frame)
 
 
 def sealed(counter: int) -> bytes:

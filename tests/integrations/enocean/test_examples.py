@@ -64,8 +64,8 @@ async def test_the_simulator_is_heard_as_it_says(tmp_path: Path) -> None:
         ]
 
         class Enough(FakeSession):
-            async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
-                await super().emit(report, durable=durable)
+            async def emit(self, *reports: hub.Report, **more: Any) -> None:
+                await super().emit(*reports, **more)
                 if len(self.reports) == 12:
                     process.terminate()
 

@@ -275,8 +275,8 @@ async def test_knxd_goes_and_comes_back_twice_with_one_line_each_and_no_crash(
     caplog.set_level(logging.INFO)
 
     class Session(FakeSession):
-        async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
-            await super().emit(report)
+        async def emit(self, *reports: hub.Report, **more: Any) -> None:
+            await super().emit(*reports, **more)
             supervisor.ready()
 
     session = Session("knx")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -138,13 +138,9 @@ async def test_a_kill_while_a_reading_waits_for_room_uses_no_counter_up(file: Pa
     class Waiting(FakeSession):
         asked = 0
 
-        async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
+        async def emit(self, *reports: hub.Report, **more: Any) -> None:
             self.asked += 1
-            await super().emit(report, durable=durable)
-
-        async def emit_all(self, reports: Sequence[hub.Report], **more: Any) -> None:
-            self.asked += 1
-            await super().emit_all(reports, **more)
+            await super().emit(*reports, **more)
 
     session = Waiting("knx")
     put(session)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -102,8 +102,8 @@ async def test_the_load_curve_is_told_once_at_its_own_time(tmp_path: Path) -> No
 
 async def test_a_kill_while_the_load_curve_waits_for_room_does_not_count_it_as_told(tmp_path: Path) -> None:
     class Full(FakeSession):
-        async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
-            await super().emit(report, durable=durable)
+        async def emit(self, *reports: hub.Report, **more: Any) -> None:
+            await super().emit(*reports, **more)
             if len(self.reports) == 1:
                 self.room.clear()
 
@@ -178,7 +178,7 @@ def test_a_meter_tells_the_legal_time_of_the_hubs_site_unless_it_is_said_otherwi
     from integrations.linky.frames import Framer
 
     session, taken = FakeSession("linky", devices=[BUILDING]), list[Meter]()
-    session.timezone = site
+    session.devices.timezone = site
     data = sim.standard("021875123456", "H261231233000", 1, 2, 3, ("H261231233000", 870))
     (frame,) = Framer().feed(data)
     latest = SimpleNamespace(take=taken.append, device=BUILDING.id)

@@ -34,7 +34,7 @@ class House(World):
 
     @property
     def facts(self) -> dict[str, Any]:
-        return self.session.told[NAME]
+        return self.session.radio.facts[NAME]
 
 
 def test_margin_rates_and_lost_uplinks_of_the_last_ones(lora_packet: LoraPacket) -> None:
@@ -85,20 +85,20 @@ def test_a_gateway_tells_its_silence_and_what_is_left_of_its_hour(lora_packet: L
     world = House(lora_packet)
     device = world.joined()
     world.telling.tell_gateways()
-    one, other = (world.session.told[f"gateway:{gateway}"] for gateway in GATEWAYS)
+    one, other = (world.session.radio.facts[f"gateway:{gateway}"] for gateway in GATEWAYS)
     assert (one["silent"], one["last_heard"]) == (False, WALL + 1000.0)
     assert (other["silent"], other["last_heard"]) == (True, None)
     del world.spoke[GATEWAYS[1]]  # it never spoke, and the hub has only just started
     world.telling.tell_gateways()
-    assert world.session.told[f"gateway:{GATEWAYS[1]}"]["silent"] is False
+    assert world.session.radio.facts[f"gateway:{GATEWAYS[1]}"]["silent"] is False
     world.sleep(301)
     world.telling.tell_gateways()
-    assert world.session.told[f"gateway:{GATEWAYS[1]}"]["silent"] is True
+    assert world.session.radio.facts[f"gateway:{GATEWAYS[1]}"]["silent"] is True
     before = one["duty"]["M"]
     assert before["of_s"] == 36.0
     world.send(device, b"x", confirmed=True)
     world.telling.tell_gateways()
-    after = world.session.told[f"gateway:{GATEWAYS[0]}"]["duty"]["M"]
+    after = world.session.radio.facts[f"gateway:{GATEWAYS[0]}"]["duty"]["M"]
     assert 0.02 < before["left_s"] - after["left_s"] < 0.2, "one acknowledgement at SF7"
 
 

@@ -29,7 +29,7 @@ class Office(World):
         self.session = FakeSession(
             "lorawan", [hub.Device(id=NAME, integration="lorawan", place="hall", key=key, settings=settings)]
         )
-        self.session.downlinks[NAME, "period", (("minutes", 10.0),)] = (7, b"\x0a")
+        self.session.packs.downlinks[NAME, "period", (("minutes", 10.0),)] = (7, b"\x0a")
         self.wall: float | None = WALL
         self.orders = Orders(self.session, self.network, self.do, lambda: self.now, lambda: self.wall)
 
@@ -88,13 +88,13 @@ async def test_a_confirmed_command_is_done_when_the_device_acknowledged_it(lora_
 
 async def test_a_command_that_was_stopped_while_its_codec_worked_is_not_queued(lora_packet: LoraPacket) -> None:
     async with working(Office(lora_packet)) as office:
-        device, encode = office.joined(), office.session.encode
+        device, encode = office.joined(), office.session.packs.encode
 
         async def slow(*given: Any) -> tuple[int, bytes]:
             office.session.commands.ended.add("1")  # all writes were stopped
             return await encode(*given)
 
-        office.session.encode = slow  # type: ignore[method-assign]
+        office.session.packs.encode = slow  # type: ignore[method-assign]
         await office.order()
         assert (office.said, office.send(device, b"x")) == ([], [])
 

@@ -203,13 +203,13 @@ async def test_a_confirmed_payload_that_no_codec_can_read_now_is_asked_for_again
         device: str, port: int, payload: bytes, time: float | None = None, *, proof: hub.Proof, once: bool
     ) -> tuple[hub.Sample, ...]:
         if away and once:  # the hub has kept it
-            session.dropped(device, hub.DecodeError("codec-away"))
+            session.radio.report_decode_error(device, hub.DecodeError("codec-away"))
             raise hub.DecodeError("codec-away")
         if away:
             raise hub.NotReady("the codec worker is starting")
         return (hub.Sample(values={"temperature": 21.0}),)
 
-    session.decode = decode  # type: ignore[method-assign]
+    session.packs.decode = decode  # type: ignore[method-assign]
     async with running(udp(port, gather=0), session):
         gateway = await forwarder(port)
         gateway.send(2)
@@ -344,7 +344,7 @@ async def test_a_kill_while_a_reading_waits_for_room_loses_nothing_of_it_and_cop
 ) -> None:
     port, other, name = free_port(socket.SOCK_DGRAM), "0016c001ff10d3e6", f"lorawan:{DEV_EUI}"
     session = FakeSession("lorawan", [known(**ABP, pack="acme-thermo")])
-    session.payloads[name, 2, b"log"] = (
+    session.packs.payloads[name, 2, b"log"] = (
         hub.Sample(values={"temperature": 21.0}), hub.Sample(values={"temperature": 20.0}, time=1_790_000_000.0)
     )  # fmt: skip
     frame = personalised(lora_packet).uplink(b"log", 2)

@@ -83,7 +83,7 @@ async def test_a_pack_reads_the_payload_and_former_values_come_first_and_without
     port = free_port(socket.SOCK_DGRAM)
     session = FakeSession("lorawan", [known(**ABP, pack="acme-thermo")])
     name = f"lorawan:{DEV_EUI}"
-    session.payloads[name, 2, b"log"] = (
+    session.packs.payloads[name, 2, b"log"] = (
         hub.Sample(values={"temperature": 21.0, "door": True}),
         hub.Sample(values={"temperature": 20.0}, time=1_790_000_000.0),
     )

@@ -120,7 +120,7 @@ def session(device: hub.Device | None = None, name: str = "chirpstack") -> FakeS
     """One device whose payload of one byte is its temperature."""
     made = FakeSession(name, devices=[device] if device else [])
     for byte in range(256):
-        made.payloads[DEVICE, 5, bytes([byte])] = (hub.Sample(values={"temperature": float(byte)}),)
+        made.packs.payloads[DEVICE, 5, bytes([byte])] = (hub.Sample(values={"temperature": float(byte)}),)
     return made
 
 

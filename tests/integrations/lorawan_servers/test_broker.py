@@ -236,7 +236,7 @@ async def test_topics_of_a_former_configuration_are_left(tmp_path: Path) -> None
 
 async def test_a_downlink_goes_through_the_broker_and_its_states_come_back(tmp_path: Path) -> None:
     session = kit.session(kit.known())
-    session.downlinks[kit.DEVICE, "period", (("seconds", 600.0),)] = (3, b"\x02\x58")
+    session.packs.downlinks[kit.DEVICE, "period", (("seconds", 600.0),)] = (3, b"\x02\x58")
     command = hub.Command(id="c1", device=kit.DEVICE, metric="period", values={"seconds": 600.0}, expires=kit.NOW)
     where = "application/+/device/+/command/+"
     with kit.mosquitto(tmp_path) as broker, kit.network_server(broker.port, where) as server:
@@ -317,7 +317,7 @@ async def test_the_acl_of_the_how_to_lets_the_hub_hear_and_command_and_no_more(t
     for name in ("users", "acl"):
         (tmp_path / name).chmod(0o644)
     session = kit.session(kit.known())
-    session.downlinks[kit.DEVICE, "period", (("seconds", 600.0),)] = (3, b"\x02\x58")
+    session.packs.downlinks[kit.DEVICE, "period", (("seconds", 600.0),)] = (3, b"\x02\x58")
     conf = ["allow_anonymous false", f"password_file {tmp_path}/users", f"acl_file {tmp_path}/acl"]
     with kit.mosquitto(tmp_path, *conf) as broker:
         config = chirp(broker, user="ilot", password="secret")

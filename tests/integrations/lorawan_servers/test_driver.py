@@ -50,7 +50,7 @@ async def test_a_gateway_whose_clock_is_wrong_dates_nothing() -> None:
 
 async def test_former_values_come_first_with_their_own_dates_and_no_counter() -> None:
     session = kit.session(kit.known())
-    session.payloads[kit.DEVICE, 5, b"\x01"] = (
+    session.packs.payloads[kit.DEVICE, 5, b"\x01"] = (
         hub.Sample(values={"temperature": 20.0}), hub.Sample(values={"temperature": 19.0}, time=kit.NOW - 600),
     )  # fmt: skip
     await hear(driver(session), UP, kit.uplink(3))
@@ -100,7 +100,7 @@ async def test_a_device_with_neither_pack_nor_settings_is_heard_and_its_payload_
     await hear(driver(session), UP, kit.uplink(1, b"who knows", object={"temperature": 20}))
     assert session.drops == [(kit.DEVICE, "no-pack")]
     assert session.reports[0].values == {"link_margin": 16.8}
-    assert [(port, payload) for _, port, payload, _ in session.kept] == [(5, b"who knows")]
+    assert [(port, payload) for _, port, payload, _ in session.packs.kept] == [(5, b"who knows")]
 
 
 async def test_what_no_codec_reads_is_kept_once_for_each_frame_of_each_session() -> None:
@@ -109,10 +109,10 @@ async def test_what_no_codec_reads_is_kept_once_for_each_frame_of_each_session()
     await hear(heard_by, UP, kit.uplink(1, b"unreadable"), kit.uplink(2, b"unreadable"))
     await hear(driver(again), UP, kit.uplink(2, b"unreadable"))  # given again to the next life, which knows nothing
     await hear(heard_by, UP, kit.uplink(1, b"unreadable", addr="01020304", at=kit.NOW + 3))  # after a join
-    marks = [proof.counter for _, _, _, proof in session.kept]
+    marks = [proof.counter for _, _, _, proof in session.packs.kept]
     assert len(set(marks)) == len(marks) == 3
     assert [proof.counter for _, _, _, proof in again.kept] == marks[1:2]
-    assert all(proof.sealed and not proof.authenticated for _, _, _, proof in session.kept)
+    assert all(proof.sealed and not proof.authenticated for _, _, _, proof in session.packs.kept)
 
 
 async def test_a_payload_that_the_codec_refuses_costs_its_readings_only() -> None:

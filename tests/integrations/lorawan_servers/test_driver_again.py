@@ -63,7 +63,7 @@ async def test_a_date_in_the_future_moves_no_window() -> None:
 
 async def test_what_is_remembered_is_put_as_all_reports_of_a_frame_are_taken() -> None:
     session = kit.session(kit.known())
-    session.payloads[kit.DEVICE, 5, b"\x01"] = (
+    session.packs.payloads[kit.DEVICE, 5, b"\x01"] = (
         hub.Sample(values={"temperature": 20.0}), hub.Sample(values={"temperature": 19.0}, time=kit.NOW - 600),
     )  # fmt: skip
     order: list[str] = []
@@ -84,15 +84,15 @@ async def test_what_is_remembered_is_put_as_all_reports_of_a_frame_are_taken() -
 class FullAfterOne(FakeSession):
     """The disk has room for one hand-over."""
 
-    async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
-        await super().emit(report, durable=durable)
-        if report.values:
+    async def emit(self, *reports: hub.Report, **more: Any) -> None:
+        await super().emit(*reports, **more)
+        if any(report.values for report in reports):
             self.room.clear()
 
 
 async def test_a_kill_while_the_disk_is_full_stores_no_former_value_twice_and_loses_none() -> None:
     session = FullAfterOne("chirpstack", devices=[kit.known()])
-    session.payloads[kit.DEVICE, 5, b"\x01"] = (
+    session.packs.payloads[kit.DEVICE, 5, b"\x01"] = (
         hub.Sample(values={"temperature": 20.0}),
         *(hub.Sample(values={"temperature": 19.0 - ago}, time=kit.NOW - 600 * ago) for ago in (1, 2)),
     )

@@ -26,7 +26,7 @@ class Commanded:
     def __init__(self, session: FakeSession, config: Any) -> None:
         self.session, self.driver = session, driver(session, config)
         self.published: list[tuple[str, bytes]] = []
-        session.downlinks[kit.DEVICE, "period", (("seconds", 600.0),)] = (3, b"\x02\x58")
+        session.packs.downlinks[kit.DEVICE, "period", (("seconds", 600.0),)] = (3, b"\x02\x58")
 
     async def publish(self, topic: str, payload: bytes) -> None:
         self.published.append((topic, payload))
@@ -195,13 +195,13 @@ async def test_a_command_that_comes_again_after_a_restart_is_not_queued_twice() 
 async def test_that_a_command_is_in_the_servers_queue_is_on_the_disk_before_it_is() -> None:
     async with commanded() as made:
         await hear(made.driver, UP, kit.uplink(1))
-        emit_all, commits = made.session.emit_all, []
+        emit, commits = made.session.emit, []
 
-        async def watched(reports, *, note=None, durable=False):
-            await emit_all(reports, note=note, durable=durable)
+        async def watched(*reports, note=None, durable=False):
+            await emit(*reports, note=note, durable=durable)
             commits.append((durable, list(made.session.state["pushed"]), list(made.published)))
 
-        made.session.emit_all = watched
+        made.session.emit = watched
         made.session.commands.give(order())
         await made.answers(1)
         assert commits == [(True, [item_of(order())], [])]

@@ -112,7 +112,7 @@ async def test_what_libmodbus_serves_is_what_is_reported(
     assert report.values == READINGS
     assert report.proof == hub.Proof(scheme="modbus")
     assert session.drops == []
-    assert 0 < session.told["modbus:peer"]["latency_ms"] < 10_000
+    assert 0 < session.radio.facts["modbus:peer"]["latency_ms"] < 10_000
     ((device, _, _, metrics),) = session.declared
     assert (device, [metric.key for metric in metrics]) == ("modbus:peer", ["balance"])
 

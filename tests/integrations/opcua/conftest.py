@@ -41,9 +41,9 @@ class Session(FakeSession):
         settings = {"namespace": namespace, "nodes": nodes}
         self.devices.put(hub.Device(id=device, integration="opcua", place="p1", settings=settings))
 
-    async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
+    async def emit(self, *reports: hub.Report, **more: Any) -> None:
         async with self._said:
-            await super().emit(report)
+            await super().emit(*reports, **more)
             self._said.notify_all()
 
     async def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:

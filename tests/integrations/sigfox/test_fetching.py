@@ -123,7 +123,7 @@ async def test_the_backend_is_told_what_devices_may_be_answered_when_that_change
 
 async def test_a_downlink_that_the_backend_gave_away_is_sent() -> None:
     stage = Stage({"frames": [frame(1, kind="bidir", answered="c1", ack=True)]})
-    stage.session.downlinks[ROOM.id, "period", ()] = (1, bytes(8))
+    stage.session.packs.downlinks[ROOM.id, "period", ()] = (1, bytes(8))
     command = hub.Command(id="c1", device=ROOM.id, metric="period", values={}, expires=4e9)
     await stage.downlinks._take(command)
     await stage.run()

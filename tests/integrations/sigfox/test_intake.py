@@ -77,7 +77,7 @@ async def test_a_raw_value_that_means_nothing_and_one_that_is_not_there_give_no_
 async def test_a_message_is_read_by_its_pack_former_values_first(stage: Stage) -> None:
     now = hub.Sample(values={"distance": 2380.0})
     past = hub.Sample(values={"distance": 2000.0}, time=1_759_990_000.0)
-    stage.session.payloads[BIN.id, 1, bytes.fromhex("10EE001964")] = (now, past)
+    stage.session.packs.payloads[BIN.id, 1, bytes.fromhex("10EE001964")] = (now, past)
     await stage.take(device="C0FFEE", data="10EE001964")
     assert [(r.device, r.values, r.time) for r in stage.reports] == [
         (BIN.id, {"distance": 2000.0}, 1_759_990_000.0),
@@ -182,12 +182,12 @@ async def test_without_a_codec_worker_nothing_is_noted_and_the_next_try_is_the_f
     async def away(*_: Any, **__: Any) -> Any:
         raise hub.NotReady("no codec worker")
 
-    decode, stage.session.decode = stage.session.decode, away  # type: ignore[method-assign]
+    decode, stage.session.packs.decode = stage.session.packs.decode, away  # type: ignore[method-assign]
     with pytest.raises(hub.NotReady):
         await stage.take(device="C0FFEE", data="10EE001964")
     assert (stage.session.state, stage.reports) == ({}, [])
-    stage.session.decode = decode  # type: ignore[method-assign]
-    stage.session.payloads[BIN.id, 1, bytes.fromhex("10EE001964")] = (hub.Sample(values={"distance": 2380.0}),)
+    stage.session.packs.decode = decode  # type: ignore[method-assign]
+    stage.session.packs.payloads[BIN.id, 1, bytes.fromhex("10EE001964")] = (hub.Sample(values={"distance": 2380.0}),)
     await stage.take(device="C0FFEE", data="10EE001964")
     assert stage.reports[0].values == {"distance": 2380.0}
 
@@ -216,7 +216,7 @@ async def test_what_is_noted_goes_with_the_report_in_one_breath(stage: Stage) ->
 async def test_a_kill_while_the_disk_has_room_for_one_hand_over_divides_no_message(stage: Stage) -> None:
     emit, samples = stage.session.emit, [hub.Sample(values={"distance": 2380.0})]
     samples += [hub.Sample(values={"distance": 2000.0 + ago}, time=1_759_990_000.0 - ago) for ago in (0, 1)]
-    stage.session.payloads[BIN.id, 1, bytes.fromhex("10EE001964")] = tuple(samples)
+    stage.session.packs.payloads[BIN.id, 1, bytes.fromhex("10EE001964")] = tuple(samples)
 
     async def filling(report: hub.Report, *, durable: bool = False) -> None:
         await emit(report, durable=durable)
@@ -291,7 +291,7 @@ async def order(stage: Stage, *commands: hub.Command) -> list[tuple[str, str]]:
 @pytest.fixture
 def codec(stage: Stage) -> bytes:
     payload = bytes(range(8))
-    stage.session.downlinks[BIN.id, "period", (("minutes", 10.0),)] = (1, payload)
+    stage.session.packs.downlinks[BIN.id, "period", (("minutes", 10.0),)] = (1, payload)
     return payload
 
 
@@ -346,7 +346,7 @@ async def test_what_the_network_could_not_send_failed_and_why(stage: Stage, code
     ],
 )
 async def test_what_cannot_be_said_to_it_fails(stage: Stage, change: dict[str, Any], size: int, says: str) -> None:
-    stage.session.downlinks[BIN.id, "period", (("minutes", 10.0),)] = (1, bytes(size))
+    stage.session.packs.downlinks[BIN.id, "period", (("minutes", 10.0),)] = (1, bytes(size))
     assert await order(stage, command(**change)) == [("c1", "failed")]
     assert says in stage.session.commands.answers[0][2]
 

@@ -8,7 +8,7 @@ class AcmeThermo(hub.Config):
     interval: timedelta = timedelta(seconds=60)
 
 
-def decode(body: dict) -> hub.Report:
+def decode(body: dict[str, float]) -> hub.Report:
     return hub.Report(device=f"acme:{body['sn']}", values={"temperature": body["t"] / 10})
 
 

@@ -8,7 +8,7 @@ REASONS = {
 }
 
 
-def decode(body: dict) -> hub.Report:
+def decode(body: dict[str, float]) -> hub.Report:
     if body.get("fault"):
         raise hub.DecodeError(f"acme-fault-{body['fault']}")
     if body["t"] is None:

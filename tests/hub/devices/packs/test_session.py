@@ -14,7 +14,8 @@ from hub.devices.packs.library import Library
 from hub.devices.packs.loader import read
 from hub.devices.packs.service import Packs
 from hub.devices.packs.vector_tests import Verdict
-from hub.plugin_host.runtime import Core, InProcessSession
+from hub.plugin_host.runtime import InProcessSession
+from hub.plugin_host.session_parts import Core
 from hub.sdk.testing import FakeHttp, FakeSession
 from tests.hub.path_kit import METER, TAG, Path
 
@@ -54,7 +55,7 @@ async def stage(made: Make, tmp_path: FilePath) -> AsyncIterator[Stage]:
 
 
 async def test_a_payload_becomes_samples_and_the_pack_s_own_metrics_are_known_at_once(stage: Stage) -> None:
-    samples = await stage.session.decode(TAG.id, 1, b"\xd7\x05\x01", 1_800_000_000.0)
+    samples = await stage.session.packs.decode(TAG.id, 1, b"\xd7\x05\x01", 1_800_000_000.0)
     assert samples == (Sample(values={"temperature": 21.5, "probe_2": 5.0, "door": True}),)
     proof = Proof("lorawan-1.0", 7, True)
     await stage.session.emit(Report(device=TAG.id, values=samples[0].values, proof=proof))
@@ -65,7 +66,7 @@ async def test_a_payload_becomes_samples_and_the_pack_s_own_metrics_are_known_at
 
 
 async def test_facts_tell_an_integration_what_it_needs_to_speak_to_the_device(stage: Stage) -> None:
-    assert await stage.session.pack(TAG.id) == PackFacts(
+    assert await stage.session.packs.get(TAG.id) == PackFacts(
         name="acme-thermo",
         version=1,
         vendor="Acme",
@@ -76,13 +77,13 @@ async def test_facts_tell_an_integration_what_it_needs_to_speak_to_the_device(st
         downlinks={"period": ("minutes",)},
     )
     stage.give("")
-    assert await stage.session.pack(TAG.id) is None
+    assert await stage.session.packs.get(TAG.id) is None
 
 
 async def test_a_downlink_is_encoded_within_its_bounds(stage: Stage) -> None:
-    assert await stage.session.encode(TAG.id, "period", {"minutes": 15}) == (2, b"\x01\x0f")
+    assert await stage.session.packs.encode(TAG.id, "period", {"minutes": 15}) == (2, b"\x01\x0f")
     with pytest.raises(DecodeError, match="minutes must be from 1 to 255 min"):
-        await stage.session.encode(TAG.id, "period", {"minutes": 500})
+        await stage.session.packs.encode(TAG.id, "period", {"minutes": 500})
 
 
 @pytest.mark.parametrize(
@@ -99,13 +100,13 @@ async def test_a_frame_that_cannot_be_read_is_counted_with_its_reason(
 ) -> None:
     stage.give(pack)
     with pytest.raises(DecodeError) as caught:
-        await stage.session.decode(TAG.id, port, payload)
+        await stage.session.packs.decode(TAG.id, port, payload)
     assert caught.value.reason == reason
     assert stage.counts.by_subject()[TAG.id] == {reason: 1}
 
 
 async def test_leaves_that_are_no_readings_are_counted_and_the_others_are_kept(stage: Stage) -> None:
-    samples = await stage.session.decode(
+    samples = await stage.session.packs.decode(
         TAG.id, 1, b"\xd7\xff\x07"
     )  # 25.5 °C is 255 tenths; 7 is neither open nor shut
     assert samples[0].values["temperature"] == 21.5
@@ -113,8 +114,8 @@ async def test_leaves_that_are_no_readings_are_counted_and_the_others_are_kept(s
 
 
 async def test_a_session_reads_no_other_integration_s_payloads(stage: Stage) -> None:
-    for call in (stage.session.decode(METER.id, 1, b""), stage.session.encode(METER.id, "period", {}),
-                 stage.session.pack(METER.id)):  # fmt: skip
+    for call in (stage.session.packs.decode(METER.id, 1, b""), stage.session.packs.encode(METER.id, "period", {}),
+                 stage.session.packs.get(METER.id)):  # fmt: skip
         with pytest.raises(PluginError, match="is not a device of"):
             await call
 
@@ -139,17 +140,17 @@ async def test_packs_that_are_not_here_or_are_wrong_are_complaints_not_stops(mad
 
 async def test_without_packs_the_hub_says_so() -> None:
     with pytest.raises(NotReady, match="without packs"):
-        await Stage(None).session.decode(TAG.id, 1, b"")
+        await Stage(None).session.packs.decode(TAG.id, 1, b"")
 
 
 async def test_an_integration_s_own_tests_read_payloads_from_a_table() -> None:
-    session = FakeSession(devices=[TAG])
-    session.payloads[TAG.id, 1, b"\x01"] = (Sample(values={"temperature": 1.0}),)
-    session.downlinks[TAG.id, "period", (("minutes", 5.0),)] = (2, b"\x05")
-    session.packs[TAG.id] = PackFacts(name="a-b", version=1, vendor="A", models=("B",), mac="1.0.3")
-    assert (await session.decode(TAG.id, 1, b"\x01"))[0].values == {"temperature": 1.0}
-    assert await session.encode(TAG.id, "period", {"minutes": 5.0}) == (2, b"\x05")
-    assert (await session.pack(TAG.id)) is session.packs[TAG.id]
+    session = FakeSession(TAG.integration, devices=[TAG])
+    session.packs.payloads[TAG.id, 1, b"\x01"] = (Sample(values={"temperature": 1.0}),)
+    session.packs.downlinks[TAG.id, "period", (("minutes", 5.0),)] = (2, b"\x05")
+    session.packs.facts[TAG.id] = PackFacts(name="a-b", version=1, vendor="A", models=("B",), mac="1.0.3")
+    assert (await session.packs.decode(TAG.id, 1, b"\x01"))[0].values == {"temperature": 1.0}
+    assert await session.packs.encode(TAG.id, "period", {"minutes": 5.0}) == (2, b"\x05")
+    assert (await session.packs.get(TAG.id)) is session.packs.facts[TAG.id]
     with pytest.raises(DecodeError):
-        await session.decode(TAG.id, 1, b"\x02")
+        await session.packs.decode(TAG.id, 1, b"\x02")
     assert session.drops == [(TAG.id, "no-pack")]

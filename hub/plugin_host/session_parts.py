@@ -1,0 +1,289 @@
+"""The objects that a Session of this process holds: devices, state, polling, packs, radio. See `hub.sdk.session`."""
+
+from __future__ import annotations
+
+import logging
+import random
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from hub.automation.commands import CommandService
+from hub.core.clock import Clock
+from hub.core.counters import Counts
+from hub.core.errors import DecodeError, LedElsewhere, NotReady
+from hub.core.model import Candidate, Decoded, Device, Frame, Metric, NeedKey, PackFacts, Proof, Report, Sample
+from hub.core.security_events import REDIRECT
+from hub.core.small_state import PluginState
+from hub.devices.packs.service import Packs, facts_of
+from hub.devices.registry import Devices
+from hub.pipeline.dead_letters import DeadLetters
+from hub.pipeline.holding_queue import HoldingQueue
+from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.plan import Planner
+from hub.plugin_host.plugin_facts import PluginFacts
+from hub.plugin_host.poll_scheduler import PollScheduler
+from hub.plugin_host.serial_buses import Buses
+from hub.sdk.hookspecs import Decoder
+from hub.sdk.session import Http
+from hub.sdk.session_rules import interval_s, own, reason_of
+from hub.store_and_forward.buffer import Buffer
+
+CLEAR = "clear-but-keyed"
+
+
+class Core(msgspec.Struct, frozen=True):
+    """What every session of this hub shares."""
+
+    pipeline: Pipeline
+    planner: Planner
+    devices: Devices
+    buffer: Buffer
+    clock: Clock
+    counts: Counts
+    http: Callable[[str], Http]
+    """The way out of the plugin of this name."""
+    decoders: Callable[[str], list[Decoder]]
+    packs: Packs | None = None
+    desk: CommandService | None = None
+    buses: Buses | None = None
+    kept: DeadLetters | None = None
+    told: PluginFacts | None = None
+    held: HoldingQueue | None = None
+    paces: PollScheduler | None = None
+    timezone: Callable[[], str] = lambda: "Europe/Paris"
+
+
+class OwnDevices:
+    """One plugin's devices and no other's."""
+
+    def __init__(self, name: str, core: Core) -> None:
+        self._name = name
+        self._core = core
+
+    @property
+    def timezone(self) -> str:
+        return self._core.timezone()
+
+    def get(self, device: str) -> Device | None:
+        known = self._core.devices.get(device)
+        return known if known is not None and known.integration == self._name else None
+
+    def all(self) -> list[Device]:
+        return self._core.devices.of(self._name)
+
+    def changes(self) -> AsyncIterator[Device]:
+        return self._core.devices.changes(self._name)
+
+    def declare(self, device: str, *, model: str = "", firmware: str = "", metrics: tuple[Metric, ...] = ()) -> None:
+        own(self._name, device, self.get(device))
+        if self._core.planner.declare(device, model, firmware, metrics):
+            self._core.pipeline.recompile(device)
+
+    def discovered(self, candidate: Candidate) -> None:
+        if self._core.devices.get(candidate.id) is None:
+            self._core.pipeline.strangers.heard(msgspec.structs.replace(candidate, integration=self._name), "found")
+
+
+def own_state(name: str, buffer: Buffer) -> PluginState:
+    """The small state of one plugin. A change is written with the next commit of the buffer."""
+    return PluginState(f"state/{name}/", buffer.local, buffer.put_local)
+
+
+class OwnPolling:
+    """Polls of one plugin, whose rate sampling may raise."""
+
+    def __init__(self, name: str, core: Core, rng: random.Random) -> None:
+        self._name, self._core, self._rng = name, core, rng
+
+    def poll_cycles(self, interval: timedelta, asked: Callable[[], Iterable[str]]) -> AsyncIterator[float]:
+        step = interval_s(f"poll_cycles({interval})", interval.total_seconds())
+        early = step * self._rng.uniform(0.0, 0.5)
+        return (self._core.paces or PollScheduler()).rounds(self._name, step, asked, self._core.clock, early)
+
+    def set_poll_intervals(self, intervals: Mapping[str, timedelta], least: timedelta) -> dict[str, timedelta]:
+        usual = {device: interval.total_seconds() for device, interval in intervals.items()}
+        now = (self._core.paces or PollScheduler()).asks(self._name, usual, least.total_seconds())
+        return {device: timedelta(seconds=seconds) for device, seconds in now.items()}
+
+
+class OwnRadio:
+    """Frames of one plugin. `emit` and `ready` are its session's."""
+
+    def __init__(
+        self,
+        name: str,
+        core: Core,
+        log: logging.LoggerAdapter[logging.Logger],
+        devices: OwnDevices,
+        emit: Callable[[Report], Awaitable[None]],
+        ready: Callable[[], None],
+    ) -> None:
+        self._name, self._core, self._log, self._devices = name, core, log, devices
+        self._emit, self._ready = emit, ready
+        self._mistaken: set[str] = set()  # decoders whose own mistake was logged
+
+    async def submit_frame(self, frame: Frame) -> bool:
+        for decoder in self._core.decoders(frame.kind):
+            try:
+                decoded = decoder.decode(frame, self._core.devices.key)
+            except DecodeError as error:
+                device = f"{frame.kind}:{frame.address}"
+                self._count(device, error)
+                if self._core.devices.get(device) is not None:
+                    self._refused(device, decoder.name, frame, error.reason)
+                return True
+            except Exception as error:  # a decoder's own mistake costs this frame: anybody may send it again and again
+                self._count(f"{frame.kind}:{frame.address}", DecodeError("decoder-mistake"))
+                if decoder.name not in self._mistaken:
+                    self._mistaken.add(decoder.name)
+                    where = traceback.extract_tb(error.__traceback__)[-1]
+                    text = "decoder %s cannot read a frame: its own mistake, %s in %s line %d; such frames are counted"
+                    self._log.error(text, decoder.name, type(error).__name__, where.name, where.lineno)
+                return True
+            if decoded is not None:
+                break
+        else:
+            self._core.counts.add("not-a-sensor", self._name)
+            return False
+        if isinstance(decoded, NeedKey):
+            # Sealed under a key we do not hold: known or not, a person has to bring the key.
+            waiting = Candidate(id=decoded.device, integration=self._name, model=decoded.model, signal=frame.signal)
+            self._core.pipeline.strangers.heard(waiting, "needs a key", sealed=frame)
+            self._core.counts.add("needs-key", self._counted_for(decoded.device))
+            return True
+        for reason in decoded.skipped:
+            self._core.counts.add(reason, self._counted_for(decoded.device))
+        known = self._core.devices.get(decoded.device)
+        if known is None:
+            self._core.counts.add("not-admitted", self._name)
+            waiting = _candidate(decoded, frame, self._name)
+            self._core.pipeline.strangers.heard(waiting, "not in the configuration", _report(decoded, frame))
+            return True
+        if known.integration != self._name:  # anybody may send its id where another instance listens
+            self._core.pipeline.heard_elsewhere(_candidate(decoded, frame, self._name), known.integration)
+            return True
+        proof = decoded.proof
+        if known.key is not None and not (proof and (proof.authenticated or proof.sealed)):
+            # Whatever its decoder thinks of it: who has a key speaks under it, or anybody could speak for him.
+            self._core.counts.add(CLEAR, decoded.device)
+            self._refused(decoded.device, decoder.name, frame, CLEAR)
+            return True
+        if decoded.model:
+            self._devices.declare(decoded.device, model=decoded.model)
+        if self._core.held is not None and self._core.held.behind(known, frame):
+            self._ready()
+            return True
+        await self._emit(_report(decoded, frame))
+        return True
+
+    def _refused(self, device: str, decoder: str, frame: Frame, reason: str) -> None:
+        """Evidence about a known device: which decoder refused it, and who heard it."""
+        signal, evidence = frame.signal, {"decoder": decoder}
+        self._core.pipeline.strangers.refused(
+            Candidate(id=device, integration=self._name, signal=signal, evidence=evidence), reason
+        )
+
+    def publish_facts(self, subject: str, facts: Mapping[str, Any]) -> None:
+        if self._core.told is not None:
+            self._core.told.tell(self._name, subject, facts)
+
+    def report_decode_error(self, device: str, error: Exception, *, proof: Proof | None = None) -> None:
+        reason = self._count(device, error)
+        if self._devices.get(device) is not None:
+            if proof is not None:
+                self._core.pipeline.stale(device, proof)
+            self._core.pipeline.strangers.refused(Candidate(id=device, integration=self._name), reason)
+
+    def _count(self, device: str, error: Exception) -> str:
+        reason = reason_of(error)
+        if isinstance(error, LedElsewhere):
+            about = "" if device == self._name else device
+            self._core.pipeline.strangers.tell(REDIRECT, f"{self._name} {about}".strip(), {"what": str(error)[:200]})
+        self._core.counts.add(reason, self._counted_for(device))
+        self._log.debug("dropped a frame of %s: %s", device, error)
+        return reason
+
+    def _counted_for(self, device: str) -> str:
+        """A stranger has no count of its own: whoever sends chooses its id, and the passing ones are many."""
+        return device if self._core.devices.get(device) is not None else self._name
+
+
+class OwnPacks:
+    """Device packs for the devices of one plugin."""
+
+    def __init__(
+        self, name: str, core: Core, log: logging.LoggerAdapter[logging.Logger], devices: OwnDevices, radio: OwnRadio
+    ) -> None:
+        self._name, self._core, self._log, self._devices, self._radio = name, core, log, devices, radio
+
+    async def get(self, device: str) -> PackFacts | None:
+        packs, name = self._packed(device)
+        try:
+            return facts_of(await packs.get(name)) if name else None
+        except DecodeError as error:
+            self._log.error("%s: %s", device, error.detail)
+            return None
+
+    async def decode(
+        self,
+        device: str,
+        port: int,
+        payload: bytes,
+        time: float | None = None,
+        *,
+        proof: Proof | None = None,
+        once: bool = False,
+    ) -> tuple[Sample, ...]:
+        packs, name = self._packed(device)
+        try:
+            reading = await packs.decode(name, port, payload, time)
+        except (DecodeError, NotReady) as error:
+            if isinstance(error, NotReady):
+                if not once:
+                    raise
+                error = DecodeError("codec-away", str(error))
+            known = self._devices.get(device)
+            if self._core.kept is not None and proof is not None and known is not None:
+                await self._core.kept.keep(known, port, payload, time, proof, error.reason)
+            self._radio.report_decode_error(device, error)
+            raise error from None
+        for reason in reading.skipped:
+            self._core.counts.add(reason, device)
+        if reading.unmapped:
+            self._log.debug("%s: the pack names no metric for %s", device, ", ".join(reading.unmapped))
+        pack = await packs.get(name)
+        self._devices.declare(device, model=pack.title, metrics=pack.own_metrics)
+        return reading.samples
+
+    async def encode(self, device: str, downlink: str, values: Mapping[str, float]) -> tuple[int, bytes]:
+        packs, name = self._packed(device)
+        return await packs.encode(name, downlink, values)
+
+    def _packed(self, device: str) -> tuple[Packs, str]:
+        """The packs, and the name of a device's own, "" without one."""
+        known = own(self._name, device, self._devices.get(device))
+        if self._core.packs is None:
+            raise NotReady("this hub runs without packs")
+        return self._core.packs, known.pack
+
+
+def _candidate(decoded: Decoded, frame: Frame, integration: str) -> Candidate:
+    evidence = {"name": frame.name} if frame.name else {}
+    return Candidate(
+        id=decoded.device,
+        integration=integration,
+        model=decoded.model,
+        values=decoded.values,
+        signal=frame.signal,
+        evidence=evidence,
+    )
+
+
+def _report(decoded: Decoded, frame: Frame) -> Report:
+    return Report(
+        device=decoded.device, values=decoded.values, time=frame.time, proof=decoded.proof, signal=frame.signal
+    )
