@@ -23,8 +23,8 @@ START_S = 60.0
 """Seconds that the worker may take to import its parsers."""
 
 ANSWER_S, STARVED_S = 1.0, 10.0
-"""How long it may take with one advertisement: the first when it computed all the while, for it has 50 ms of processor
-time; the second when it did not, because the machine is busy with other things, or it sleeps."""
+"""Seconds that it may take with one advertisement: the first when it computed all the while, for it has 50 ms of
+processor time; the second when it did not, because the machine is busy with other things, or it sleeps."""
 
 COMPUTED_S = 0.2
 """Processor time that is more than a starved worker gets and less than a hanging one takes."""
