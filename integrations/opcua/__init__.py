@@ -1,8 +1,8 @@
-"""OPC UA: the variables of one server, subscribed to, polled, and written on purpose.
+"""OPC UA: the variables of one server, subscribed to, polled, and written by command only.
 
 One integration is one server; its devices (`opcua:<name>`) are groups of its nodes. OPC 10000-3, -4, -6 and -8, the
-client's side over UA TCP binary. asyncua does it in a process of its own (see `worker`): this one grows by nothing of
-it. Methods are never called.
+client's side over UA TCP binary. asyncua runs in a process of its own (see `worker`), so that the hub's memory does not
+grow by it. Methods are never called.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ __all__ = ["Config", "DeviceSettings", "NodeSettings", "probe", "register_integr
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Follow the nodes of this plugin's devices until cancelled. Raises NotReady when the server is away, AuthFailed
-    when it is not the one that is trusted or does not take the user."""
+    """Follow the nodes of this plugin's devices until cancelled. Raises NotReady when the server cannot be reached,
+    AuthFailed when it is not the trusted one or refuses the user."""
     from integrations.opcua.child import Lost
     from integrations.opcua.entering import entered
     from integrations.opcua.following import Follower
@@ -52,7 +52,7 @@ async def run(config: Config, session: hub.Session) -> None:
 
 
 async def _quarantine(config: Config, session: hub.Session, shown: Certificate) -> None:
-    """Keep what an unknown server showed, and show it to people."""
+    """Store the certificate of an unknown server, and report it."""
     from integrations.opcua import identity
     from integrations.opcua.trust import keep
 

@@ -1,4 +1,4 @@
-"""How a node is named in the configuration. Pure.
+"""Addresses of nodes in the configuration. Pure.
 
     ns=2;s=Boiler.Flow                     node id, OPC 10000-6, 5.3.1.10: i= number, s= text, g= GUID, b= base64
     nsu=urn:vendor:boiler;s=Boiler.Flow    the same with the namespace's URI, which stays when the server renumbers them
@@ -23,8 +23,8 @@ _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def where(address: str, namespace: str = "") -> Where:
-    """The node an address names; `namespace` is that of steps which name none, "" for the standard's. Raises ValueError
-    with what was expected."""
+    """Parse an address; `namespace` is that of steps without one, "" for the standard's. Raises ValueError with what
+    was expected."""
     if len(address.encode(errors="replace")) > ID or not address.isprintable():
         raise ValueError(f"at most {ID} bytes, all of them printable")
     return Where(path=_steps(address, namespace)) if address.startswith("/") else Where(node=_checked(address))
@@ -63,7 +63,7 @@ def _steps(address: str, namespace: str) -> list[tuple[str, str]]:
 
 
 def _parts(text: str, mark: str) -> list[str]:
-    """Cut at each mark that has no `&` before it."""
+    """Split at each mark that has no `&` before it."""
     parts, escaped = [""], False
     for letter in text:
         if letter == mark and not escaped:
@@ -79,7 +79,7 @@ def _plain(text: str) -> str:
 
 
 def path_of(steps: list[tuple[str, str]], namespace: str) -> str:
-    """The address of a path, each step a namespace (URI) and a name: what `where` reads back."""
+    """Format a path, each step a namespace (URI) and a name, as an address that `where` reads."""
 
     def step(uri: str, name: str) -> str:
         quoted = re.sub(r"([&/:])", r"&\1", name)

@@ -1,7 +1,7 @@
-"""Walks a server's address space, politely: one question at a time, at most so many a second, so many nodes, so deep.
+"""Walks a server's address space at a limited rate: one request at a time, with limits on nodes and depth.
 
-OPC 10000-4, 5.8.2; from the Objects folder by hierarchical references. What is the standard's own is left out: the
-Server object, aliases, locations. So is what variables consist of: their properties and fields.
+OPC 10000-4, 5.8.2; from the Objects folder by hierarchical references. Objects of the standard itself are left out (the
+Server object, aliases, locations), and so are the properties and fields of variables.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ PAUSE_S = 0.05
 
 
 class Variable(NamedTuple):
-    """A variable and the way to it: (namespace URI, browse name) from the Objects folder; `titles` are the names to
-    show of the same steps."""
+    """A variable and its path: (namespace URI, browse name) from the Objects folder; `titles` are the display names of
+    the same steps."""
 
     steps: tuple[tuple[str, str], ...]
     titles: tuple[str, ...]
@@ -31,7 +31,7 @@ class Variable(NamedTuple):
 
 
 class Walk:
-    """`skipped` is what was not looked at, because of the limits or because the server refused."""
+    """A walk. `skipped`: what was left out because of the limits or a refusal of the server."""
 
     def __init__(
         self, link: Link, *, depth: int, most: int, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -40,7 +40,7 @@ class Walk:
         self.skipped: list[str] = []
 
     async def variables(self) -> AsyncIterator[Variable]:
-        """Breadth first. Raises NotReady."""
+        """Yield the variables, breadth first. Raises NotReady."""
         seen = {OBJECTS}
         waiting = deque([Variable((), (), OBJECTS)])
         found = 0

@@ -1,4 +1,4 @@
-"""The worker process, from the hub's side: started, spoken to, and killed at the end."""
+"""The worker process, from the hub's side: started, used, and killed at the end."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from hub.sdk.sandboxed_process import SandboxedProcess
 from integrations.opcua import messages as m
 
 START_S = 60.0
-"""How long the worker may take to import asyncua: a second here, ten on a small board that starts."""
+"""Seconds that the worker may take to import asyncua: a second here, ten on a small board that starts."""
 
 MODULE = "integrations.opcua.worker"
 
 
 class Lost(hub.NotReady):
-    """The worker died, hangs or talks nonsense: a new one is started."""
+    """The worker died, hangs or sends invalid messages: a new one is started."""
 
 
 class Died(Lost):
-    """It is gone."""
+    """The worker has ended."""
 
     def __init__(self) -> None:
         super().__init__("the OPC UA worker died")
@@ -39,13 +39,13 @@ class Child:
 
     async def send(self, message: m.ToWorker) -> None:
         try:
-            async with self._sending:  # a packet goes whole, but two tasks may wait for the same room
+            async with self._sending:  # packets are atomic, but two tasks may wait for the same buffer space
                 await asyncio.get_running_loop().sock_sendall(self._channel, m.encode(message))
         except OSError as error:
             raise Died from error
 
     async def receive(self) -> m.FromWorker:
-        await asyncio.sleep(0)  # what is there already is given at once: one that floods would have the loop to itself
+        await asyncio.sleep(0)  # available packets are returned at once: let other tasks run during a flood
         try:
             packet = await asyncio.get_running_loop().sock_recv(self._channel, m.PACKET)
         except OSError as error:
@@ -61,14 +61,14 @@ class Child:
 
 @asynccontextmanager
 async def worker(command: Sequence[str] | None = None) -> AsyncIterator[Child]:
-    """A worker that has said hello; killed at the end of the block. Raises AuthFailed when asyncua is not installed,
-    Lost when it does not come up."""
+    """Start a worker and wait for its hello; it is killed at the end of the block. Raises AuthFailed when asyncua is
+    not installed, Lost when it does not start."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         ours.setblocking(False)
         passed = theirs.fileno()
         async with SandboxedProcess.started([*(command or own_command()), str(passed)], [passed]) as process:
-            theirs.close()  # so that its death is seen
+            theirs.close()  # so that its end is noticed
             child = Child(ours, process.pid)
             try:
                 async with asyncio.timeout(START_S):
@@ -87,7 +87,7 @@ def own_command() -> list[str]:
 
 
 def _why(last: str) -> hub.NotReady | hub.AuthFailed:
-    """Why a worker did not start, of what it said last."""
+    """Return why a worker did not start, from its last output."""
     if "No module named 'asyncua'" in last:
         return hub.AuthFailed("asyncua is not installed: pip install 'ilot[opcua]'")
     return Lost(f"the OPC UA worker did not start: {last}" if last else "the OPC UA worker died at its start")

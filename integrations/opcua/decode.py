@@ -1,7 +1,7 @@
-"""A change of a node -> a reading, and a reading that is to be written -> a raw value. Pure.
+"""Conversion of a node's change to a reading, and of a reading to a raw value for writing. Pure.
 
-Types are the built-in ones of OPC 10000-6, 5.1.2, dates those of OPC 10000-4, 7.11: the source's says when the value
-became what it is, the server's when the server looked.
+Types are the built-in ones of OPC 10000-6, 5.1.2, dates those of OPC 10000-4, 7.11: the source timestamp is the time of
+the value, the server timestamp the time at which the server sampled it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Value = float | int | bool | str
 
 MAX_TEXT = 64
 TOGETHER_S = 0.1
-"""A server that reads its controllers dates each value by itself."""
+"""Seconds within which readings count as simultaneous: a server that reads its controllers dates each value by
+itself."""
 
 _INTEGERS = {
     "SByte": (-(1 << 7), (1 << 7) - 1), "Byte": (0, (1 << 8) - 1), "Int16": (-(1 << 15), (1 << 15) - 1),
@@ -33,7 +34,7 @@ _TEXTS = {"String", "LocalizedText", "Guid"}
 
 
 class Point(NamedTuple):
-    """One node of one device, as the server has it: value = raw * `scale` + `offset`, in the metric's unit."""
+    """A node of a device, as the server has it: value = raw * `scale` + `offset`, in the metric's unit."""
 
     device: str
     address: str
@@ -46,7 +47,7 @@ class Point(NamedTuple):
 
 
 class Said(NamedTuple):
-    """One reading, and when it was so (None for now)."""
+    """A reading and its time (None for now)."""
 
     device: str
     metric: str
@@ -56,8 +57,10 @@ class Said(NamedTuple):
 
 
 def point(device: str, address: str, node: NodeSettings, found: Resolved) -> Point:
-    """Raises DecodeError: `opcua-unit` when the server states a unit that is not the metric's and nothing says how one
-    becomes the other, `opcua-type` for a type that makes no such reading."""
+    """Check a node against its metric.
+
+    Raises DecodeError: `opcua-unit` when the server states a unit that cannot be converted to the metric's,
+    `opcua-type` for a type that makes no such reading."""
     metric = node.as_metric()
     _check_type(node, metric, found)
     scale, offset = node.scale, node.offset
@@ -86,7 +89,8 @@ def _check_type(node: NodeSettings, metric: hub.Metric, found: Resolved) -> None
 
 
 def reading(point: Point, change: Change) -> Value | None:
-    """The value of one change; None when it has none. Raises DecodeError `opcua-type`, `not-finite` or `bad-text`."""
+    """Return the value of a change; None when it has none. Raises DecodeError `opcua-type`, `not-finite` or
+    `bad-text`."""
     raw = change.value
     if change.kind == "" or raw is None:
         if change.kind and change.status < 0x80000000:
@@ -106,7 +110,7 @@ def reading(point: Point, change: Change) -> Value | None:
 
 
 def _word(raw: Value) -> str:
-    """A raw value as the keys of `values` write it."""
+    """Format a raw value as in the keys of `values`."""
     if isinstance(raw, bool):
         return str(raw).lower()
     return str(int(raw)) if isinstance(raw, float) and raw.is_integer() else str(raw)
@@ -135,7 +139,8 @@ def _number(point: Point, kind: str, raw: float) -> float | int:
 
 
 def _shortest(raw: float) -> float:
-    """The shortest decimal that is the same number in 32 bits: 21.7, where its 64 bits say 21.700000762939453."""
+    """Return the shortest decimal that is the same number in 32 bits: 21.7, where its 64 bits are
+    21.700000762939453."""
     try:
         packed = struct.pack("<f", raw)
         return next(n for digits in (6, 7, 8) if struct.pack("<f", n := float(f"{raw:.{digits}g}")) == packed)
@@ -144,12 +149,12 @@ def _shortest(raw: float) -> float:
 
 
 def when(change: Change, now: float, tolerance: float, *, fresh: bool) -> tuple[float | None, str]:
-    """When the value was so, None for now, and the reason if the server's date was not believed, "" when it was.
+    """Return the time of the value, None for now, and the reason if the server's timestamp was rejected, "" when it was
+    not.
 
-    A change has its source's date, as long as the server's clock agrees with this hub's `now` within `tolerance`
-    seconds. What was only read (not `fresh`) is so now, however long ago it became so: then the source's date counts
-    only when it is within the tolerance too.
-    """
+    A change has its source timestamp, as long as the server's clock agrees with this hub's `now` within `tolerance`
+    seconds. A value that was only read (not `fresh`) is valid now, however old it is: then the source timestamp counts
+    only when it is within the tolerance too."""
     if change.server is not None and abs(change.server - now) > tolerance:
         return None, "opcua-clock"
     if change.source is None:
@@ -158,13 +163,13 @@ def when(change: Change, now: float, tolerance: float, *, fresh: bool) -> tuple[
         return None, "opcua-clock"
     if now - change.source <= tolerance:
         return change.source, ""
-    # an old date: believed of a change only where the server's own clock was seen to be right
+    # an old timestamp: accepted for a change only where the server's clock is known to be right
     return (change.source, "") if fresh and change.server is not None else (None, "")
 
 
 def reports(said: Iterable[Said], proof: hub.Proof) -> list[hub.Report]:
-    """Few reports of many readings: those of one device and quality that became so within TOGETHER_S are one, with the
-    date of the last. Two values of one metric never are."""
+    """Combine readings into few reports: those of one device and quality within TOGETHER_S are one, with the time of
+    the last. Two values of one metric are never combined."""
     made: list[list[Said]] = []
     open_: dict[tuple[str, hub.Quality], list[Said]] = {}
     for one in said:
@@ -193,7 +198,8 @@ def _together(group: Sequence[Said], one: Said) -> bool:
 
 
 def raw(point: Point, value: Value) -> Value:
-    """The raw value to write for a reading. Raises DecodeError with what is wrong: nothing is rounded into a range."""
+    """Return the raw value to write for a reading. Raises DecodeError with what is wrong: nothing is rounded into a
+    range."""
     if point.node.element is not None:
         raise hub.DecodeError("opcua-type", "an element of an array is not written")
     if point.node.values:
@@ -214,7 +220,7 @@ def raw(point: Point, value: Value) -> Value:
 
 
 def _typed(point: Point, word: str) -> Value:
-    """A raw value written as text, as the server's type has it."""
+    """Convert a raw value written as text to the server's type."""
     if point.kind in _TEXTS:
         return word
     if point.kind == "Boolean":

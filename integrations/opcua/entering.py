@@ -1,5 +1,4 @@
-"""From a server that accepts connections to an open session: which endpoints it has, whether it is believed, who we
-are."""
+"""Opens a session on a connection: chooses an endpoint, checks the server's certificate, and authenticates."""
 
 from __future__ import annotations
 
@@ -18,7 +17,8 @@ from integrations.opcua.trust import Door, choose, secure_offers
 
 LEAST_SESSION_MS = 60_000
 OPENING = 4
-"""Of `timeout`: a session is opened in about ten questions, of which a good server answers most at once."""
+"""Factor on `timeout` for opening a session: it takes about ten requests, most of which a good server answers at
+once."""
 
 _NO_USER = {0x801F0000, 0x80200000, 0x80210000}
 """BadUserAccessDenied, BadIdentityTokenInvalid, BadIdentityTokenRejected: OPC 10000-4, 5.6.3."""
@@ -27,13 +27,13 @@ _NOT_US = {
     0x80120000, 0x80130000, 0x80140000, 0x80160000, 0x80170000, 0x80180000, 0x80190000, 0x801A0000, 0x801D0000,
     0x810D0000, 0x81140000,
 }  # fmt: skip
-"""BadCertificateInvalid, BadSecurityChecksFailed and what else a server says that does not trust a client."""
+"""BadCertificateInvalid, BadSecurityChecksFailed and other codes of a server that does not trust a client."""
 
 _FULL = 0x80560000  # BadTooManySessions
 
 
 class Entered(NamedTuple):
-    """An open session. `identity` is None without security; `unused` are secured ways in that nobody uses."""
+    """An open session. `identity` is None without security; `unused`: secured endpoints that are not used."""
 
     link: Link
     door: Door
@@ -44,8 +44,8 @@ class Entered(NamedTuple):
 
 @asynccontextmanager
 async def entered(config: Config, name: str) -> AsyncIterator[Entered]:
-    """A session named `name`. Raises NotReady when the server is away or does not let this hub in yet, AuthFailed when
-    a person has to change something here."""
+    """Open a session named `name`. Raises NotReady when the server cannot be reached or does not accept this hub yet,
+    AuthFailed when a person has to change something here."""
     identity, user = await asyncio.to_thread(_own, config)
     async with linked(config) as link:
         timeout_s = config.timeout.total_seconds()
@@ -67,7 +67,7 @@ async def entered(config: Config, name: str) -> AsyncIterator[Entered]:
 
 
 def _opening(config: Config, name: str, door: Door, identity: Identity | None, user: tuple[bytes, bytes]) -> m.Open:
-    # a server that is only polled hears nothing between two polls
+    # a server that is only polled receives nothing between two polls
     session_ms = max(LEAST_SESSION_MS, int(3000 * config.interval.total_seconds()))
     return m.Open(
         config.url,
@@ -109,7 +109,7 @@ def _refused(config: Config, link: Link, identity: Identity | None, error: Refus
 
 
 def _own(config: Config) -> tuple[Identity | None, tuple[bytes, bytes]]:
-    """This hub's identity, and certificate and key of the user. Blocking."""
+    """Load this hub's identity, and the user's certificate and key. Blocking."""
     if config.security == "none":
         return None, (b"", b"")
     identity = identities.load(config.directory or identities.default_directory())

@@ -1,4 +1,4 @@
-"""Follows one server's nodes for as long as a session lasts: what it reports, what is polled, what is written."""
+"""Follows one server's nodes during a session: its subscription, polls and writes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from integrations.opcua.settings import Config, DeviceSettings
 from integrations.opcua.writing import written
 
 NAMED = 5
-"""Metrics that one line of the log names."""
+"""Maximum metrics named in one line of the log."""
 
 SETTLE_S = 0.5
-"""How long further changes of the configuration may come before the nodes are planned anew."""
+"""Seconds to wait for further changes of the configuration before planning again."""
 
 
 class Follower:
-    """One session's life. `now` is Unix seconds."""
+    """Runs one session. `now` is Unix seconds."""
 
     def __init__(
         self, config: Config, session: hub.Session, inside: Entered, *, now: Callable[[], float] = time.time
@@ -40,13 +40,13 @@ class Follower:
         self._wanted: list[Wanted] | None = None
         self._handles = 1
         self._planned = asyncio.Lock()
-        self._seen: set[int] = set()  # handles that had their first value
+        self._seen: set[int] = set()  # handles that have had their first value
         self._last: dict[int, Value] = {}
-        self._bad: dict[str, dict[str, str]] = {}  # device -> metric -> why
+        self._bad: dict[str, dict[str, str]] = {}  # device -> metric -> why it is bad
         self._told: set[str] = set()
 
     async def run(self) -> None:
-        """Until cancelled. Raises NotReady when the server is away or ends the subscription."""
+        """Run until cancelled. Raises NotReady when the server cannot be reached or ends the subscription."""
         try:
             await self._replan()
             async with asyncio.TaskGroup() as tasks:
@@ -90,7 +90,7 @@ class Follower:
             self._session.devices.declare(device.id, model=server.product, firmware=server.version, metrics=metrics)
 
     async def _follow(self) -> None:
-        """Plan anew when the configuration of a device changes, also while the first plan was being made."""
+        """Plan again when the configuration of a device changes, also during the first plan."""
         changes = self._session.devices.changes()
         await self._replan()
         async for _ in changes:
@@ -108,21 +108,22 @@ class Follower:
 
     async def _changes(self) -> None:
         async for changes in self._link.changes():
-            async with self._planned:  # the first changes of a new subscription come before its plan is made
+            async with self._planned:  # a new subscription's first changes come before its plan is ready
                 await self._take(changes, changed=True)
 
     async def _polls(self) -> None:
         async for _ in self._session.polling.poll_cycles(self._config.interval, self._asked):
-            if self._plan.polled and self._seen >= self._plan.polled:  # the first read was made with the plan
+            if self._plan.polled and self._seen >= self._plan.polled:  # planning included the first read
                 await self._read(self._plan.polled, self._config.interval.total_seconds() / 2)
 
     def _asked(self) -> set[str]:
-        """The devices of which something is polled."""
+        """Return the devices with polled nodes."""
         points = self._plan.points
         return {points[handle].device for handle in self._plan.polled if handle in points}
 
     async def _refreshes(self) -> None:
-        """What does not change is not reported; whoever needs a value each hour has it all the same."""
+        """Read subscribed nodes at intervals: a value that does not change is not reported, but may be needed each
+        hour."""
         first = True
         async for _ in self._session.every(self._config.refresh):
             if not first:
@@ -132,7 +133,7 @@ class Follower:
             first = False
 
     async def _retry(self) -> None:
-        """Nodes that were not there may be by now: a server that starts fills its address space for minutes."""
+        """Look for missing nodes again: a server that starts fills its address space for minutes."""
         places = [trouble.wanted.place for trouble in self._plan.troubles]
         for batch in m.batches(places):
             found = await self._link.ask(m.Resolve(batch), m.Nodes)
@@ -146,13 +147,13 @@ class Follower:
             await self._take(found.values, changed=False)
 
     async def _take(self, changes: Sequence[m.Change], *, changed: bool) -> None:
-        """Report what changes say."""
+        """Report changes."""
         said: list[Said] = []
         verdicts: dict[tuple[str, str], str] = {}
         now, tolerance = self._now(), self._config.clock_tolerance.total_seconds()
         for change in changes:
             point = self._plan.points.get(change.handle)
-            if point is None:  # of a subscription that there was
+            if point is None:  # of a former subscription
                 continue
             value, why = self._value(point, change)
             verdicts[point.device, point.metric.key] = why
@@ -173,8 +174,8 @@ class Follower:
             await self._session.emit(report)
 
     def _value(self, point: Point, change: m.Change) -> tuple[Value | None, str]:
-        """What a change says, and why it is not good, "" when it is. Where a bad one brings no value, the last one is
-        told once more, as bad."""
+        """Return the value of a change, and why it is not good, "" when it is. A bad change without a value repeats the
+        last value, as bad."""
         if status.overflowed(change.status):
             self._session.radio.report_decode_error(point.device, hub.DecodeError("opcua-overflow"))
         value, why = None, ""
@@ -195,7 +196,7 @@ class Follower:
     # -- words --------------------------------------------------------------------------------------------------------
 
     def _judge(self, verdicts: dict[tuple[str, str], str]) -> None:
-        """One line when the first nodes of a device go, one when the last is back."""
+        """Log one line when the first nodes of a device fail, and one when the last is back."""
         went: dict[str, dict[str, str]] = {}
         for (device, metric), why in verdicts.items():
             bad = self._bad.setdefault(device, {})
@@ -222,7 +223,7 @@ class Follower:
         async for command in commands:
             found = self._plan.find(command.device, command.metric)
             async for state, detail, seen in written(self._link, found and found[1], command, self._now):
-                now = self._plan.find(command.device, command.metric)  # planned anew meanwhile, perhaps
+                now = self._plan.find(command.device, command.metric)  # the plan may have changed meanwhile
                 if seen is not None and now is not None:
                     await self._take([msgspec.structs.replace(seen, handle=now[0])], changed=False)
                 commands.answer(command, state, detail)

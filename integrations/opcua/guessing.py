@@ -1,6 +1,6 @@
-"""What a variable probably measures, by its unit, its type and the words of its name, French, English or German. Pure.
+"""Guesses the metric of a variable by its unit, its type and the French, English or German words of its name. Pure.
 
-A guess is for a person to confirm. Without a unit only names that leave no doubt count; flags always need a name.
+A person confirms each guess. Without a unit only unambiguous names count; flags always need a name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from integrations.opcua.messages import Resolved
 Words = tuple[str, ...]
 
 _BY_UNIT: dict[str, tuple[tuple[str, Words], ...]] = {
-    # unit of the metric -> metrics in it, each with words of which a name must hold one; () for any name
+    # unit of the metric -> its metrics, each with words of which a name must contain one; () for any name
     "Cel": (
         ("setpoint", ("setpoint", "sp", "consigne", "csg", "sollwert", "target")),
         ("dew_point", ("dew", "rosee", "taupunkt")),
@@ -73,7 +73,8 @@ _PLAIN = str.maketrans("àâäçéèêëîïôöùûüß", "aaaceeeeiioouuus")
 
 
 def metric(name: str, found: Resolved, parents: Iterable[str] = ()) -> str | None:
-    """The key of the catalogue, None where nothing is likely. `parents` are the names above, the nearest last."""
+    """Return the key of the catalogue, None where nothing is likely. `parents` are the names above, the nearest
+    last."""
     if found.array or not found.kind:
         return None
     words = said(name)
@@ -94,7 +95,8 @@ def metric(name: str, found: Resolved, parents: Iterable[str] = ()) -> str | Non
 
 
 def _same_kind(unit: str, own: str) -> bool:
-    """Units that convert and yet are used of different things: air in hPa, water in bar; a share in %, parts in ppm."""
+    """Reject units that can be converted but are used for different quantities: air in hPa, water in bar; a share in %,
+    parts in ppm."""
     if own == "hPa":
         return unit in ("Pa", "hPa", "mbar", "kPa")
     if own == "bar":
@@ -105,7 +107,7 @@ def _same_kind(unit: str, own: str) -> bool:
 
 
 def said(name: str) -> list[str]:
-    """The words of a name: `T_Départ.Chauff1` -> t, depart, chauff, 1."""
+    """Split a name into words: `T_Départ.Chauff1` -> t, depart, chauff, 1."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name.replace("V3V", "v3v "))
     plain = parted.lower().translate(_PLAIN)
     return re.findall(r"co2|pm\d+|v3v|[a-z]+|\d+", plain)

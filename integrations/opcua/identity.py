@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 FILE, PUBLIC = "identity.pem", "certificate.der"
-BITS = 2048  # what every policy in use takes: OPC 10000-7, Basic256Sha256 and its successors
+BITS = 2048  # accepted by every policy in use: OPC 10000-7, Basic256Sha256 and its successors
 BEGINS, ENDS = datetime(2025, 1, 1, tzinfo=UTC), datetime(2045, 1, 1, tzinfo=UTC)
 
 _making = threading.Lock()
@@ -38,8 +38,8 @@ _making = threading.Lock()
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Identity:
-    """`certificate` and `key` as DER; `uri` names the application, as its certificate does; `file` holds the
-    certificate for servers."""
+    """The application's identity. `certificate` and `key` as DER; `uri` names the application, as its certificate does;
+    `file` is the certificate to be imported at servers."""
 
     certificate: bytes
     key: bytes
@@ -47,7 +47,7 @@ class Identity:
     file: Path
 
     def __str__(self) -> str:
-        """Both thumbprints: servers show the SHA-1 one."""
+        """Return both thumbprints: servers show the SHA-1 one."""
         return f"SHA-1 {sha1(self.certificate)}, SHA-256 {sha256(self.certificate)}"
 
     def __repr__(self) -> str:
@@ -59,7 +59,8 @@ def sha256(der: bytes) -> str:
 
 
 def sha1(der: bytes) -> str:
-    """The thumbprint of OPC 10000-4, 7.2, as servers and tools show it. Nothing is trusted for it."""
+    """Return the thumbprint of OPC 10000-4, 7.2, as servers and tools show it. It is for display only, never for
+    trust."""
     return hashlib.sha1(der, usedforsecurity=False).hexdigest()
 
 
@@ -69,9 +70,8 @@ def default_directory() -> Path:
 
 
 def load(directory: Path) -> Identity:
-    """The identity of this hub; a new one where there is none. Blocking: a key takes a second to be made.
-
-    Raises NotReady when the directory cannot be used, AuthFailed when others can read the key."""
+    """Load the identity of this hub, or make one. Blocking: a key takes a second to be made. Raises NotReady when the
+    directory cannot be used, AuthFailed when others can read the key."""
     try:
         with _making:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -170,7 +170,7 @@ def _certificate(key: RSAPrivateKey) -> x509.Certificate:
 
 
 def write(path: Path, data: bytes, mode: int) -> None:
-    """A file that is there whole or not at all. Raises OSError."""
+    """Write a file atomically. Raises OSError."""
     descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -1,7 +1,6 @@
-"""Browse an OPC UA server and propose a configuration that reads what it measures.
-
-One question at a time, 20 a second at most; nothing is written and no method is called. A server is trusted first:
-without --trusted, or `trusted` in the file, its thumbprint is shown and nothing else is done.
+"""Browse an OPC UA server and propose a configuration that reads its measurements. One request at a time, 20 a second
+at most; nothing is written and no method is called. The server has to be trusted first: without --trusted, or `trusted`
+in the file, its thumbprint is shown and nothing else is done.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from integrations.opcua.link import Link
 from integrations.opcua.settings import SECURITY, Config
 
 UNKNOWN_SHOWN = 30
-"""Variables of a device without a guess that are shown as comments."""
+"""Maximum variables of a device without a guess that are shown as comments."""
 
 
 def arguments(parser: Any) -> None:
-    """Add what `ilot import opcua` takes."""
+    """Add the arguments of `ilot import opcua`."""
     parser.add_argument("--url", metavar="opc.tcp://HOST:PORT", help="the server (default: the one in the file)")
     parser.add_argument("--security", choices=list(SECURITY), help="default: sign-and-encrypt, or as in the file")
     parser.add_argument("--trusted", metavar="SHA256", help="thumbprint of its certificate, compared at the server")
@@ -38,7 +37,7 @@ def arguments(parser: Any) -> None:
 
 
 async def propose(asked: argparse.Namespace) -> dict[str, Any]:
-    """What the server has, as `ilot import` wants it. Raises NotReady or AuthFailed."""
+    """Browse the server and return the proposal for `ilot import`. Raises NotReady or AuthFailed."""
     config = _config(asked)
     async with entered(config, "import") as inside:
         walk = Walk(inside.link, depth=asked.depth, most=asked.most)
@@ -54,7 +53,7 @@ async def propose(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def _config(asked: argparse.Namespace) -> Config:
-    """The instance of the file, with what the arguments say. Raises NotReady with what is missing or wrong."""
+    """Return the instance of the file, changed by the arguments. Raises NotReady with what is missing or wrong."""
     said_now = {
         key: value
         for key, value in (
@@ -84,8 +83,8 @@ async def _resolved(link: Link, variables: Sequence[Variable]) -> list[m.Resolve
 def proposed(
     found: Sequence[tuple[Variable, m.Resolved]], instance: str, known: dict[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Devices, one for each object that has variables, and notes. Pure. `known` are the devices of the file: an address
-    that one of them reads already stays there."""
+    """Return devices, one for each object that has variables, and notes. Pure. `known` are the devices of the file: an
+    address that one of them already reads stays there."""
     objects: dict[tuple[tuple[str, str], ...], list[tuple[Variable, m.Resolved]]] = {}
     for variable, node in found:
         objects.setdefault(variable.steps[:-1], []).append((variable, node))
@@ -119,7 +118,7 @@ def proposed(
 def _nodes(
     members: Sequence[tuple[Variable, m.Resolved]], namespace: str
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Addresses with their metrics, and those without one: (address, why)."""
+    """Return addresses with their metrics, and those without one: (address, why)."""
     nodes: dict[str, Any] = {}
     others: list[tuple[str, str]] = []
     taken: set[str] = set()
@@ -151,7 +150,7 @@ def _shown(text: str) -> str:
 
 
 def _id(steps: Sequence[tuple[str, str]], taken: dict[str, Any]) -> str:
-    """`opcua:` and the names of the object, as few of the last ones as make it unique."""
+    """Build an id from `opcua:` and the object's last names, as few as make it unique."""
     names = ["-".join(said(name)) or "objects" for _, name in steps] or ["objects"]
     for count in range(1, len(names) + 1):
         name = f"opcua:{'-'.join(names[-count:])}"[:100]

@@ -1,4 +1,4 @@
-"""One server: the connection, which this process holds, and the worker that makes OPC UA of its bytes."""
+"""Link to one server: the connection, held by this process, and the worker that speaks OPC UA over it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from integrations.opcua.child import Child, Lost, worker
 from integrations.opcua.settings import Config
 
 PING_S, PONG_S = 15.0, 30.0
-"""How often the worker is asked whether it lives, and how long it may take to say so: the machine may be busy."""
+"""Interval at which the worker is pinged, and the time it may take to answer: the machine may be busy."""
 
 MARGIN_S = 5.0
-"""What an answer may take beyond the server's own time: the worker has its share of the machine."""
+"""Seconds that an answer may take beyond the server's own time: the worker shares the processor."""
 
 CLOSE_S = 2.0
 MOST_WAITING = 3
-"""Changes that a worker which waits for its turn can have on the way, even while it subscribes anew."""
+"""Maximum batches of changes in transit from a worker that waits for its turn, even while it subscribes again."""
 
 SETTLE_S = 0.2
 
@@ -30,14 +30,14 @@ Wanted = TypeVar("Wanted", bound=m.Answer)
 
 
 class Nonsense(hub.NotReady):
-    """What came over the connection is no OPC UA."""
+    """The data received are not OPC UA."""
 
     def __init__(self, peer: str, what: str) -> None:
         super().__init__(f"{peer} does not speak OPC UA: {what}")
 
 
 class Refusal(Exception):
-    """A question that the server refused, or did not answer. `code` is an OPC UA status code, `name` its name."""
+    """A request that the server refused, or did not answer. `code` is an OPC UA status code, `name` its name."""
 
     def __init__(self, code: int, name: str) -> None:
         self.code, self.name = code, name
@@ -45,16 +45,16 @@ class Refusal(Exception):
 
 
 class Link:
-    """Talks to the server by way of the worker. Every method raises NotReady when either is gone."""
+    """Talks to the server through the worker. Every method raises NotReady when either is gone."""
 
     def __init__(self, child: Child, config: Config, tasks: asyncio.TaskGroup, connection: Connection) -> None:
-        """`connection` is the first one, which nothing was said on yet."""
+        """`connection` is the first one; nothing has been sent on it yet."""
         self.peer = f"{config.host}:{config.port}"
         self.nonsense = ""
         self._child, self._config, self._tasks = child, config, tasks
         self._number = 0
         self._asked: dict[int, asyncio.Future[m.Told | m.Refused]] = {}
-        self._late: set[int] = set()  # asked, and nobody waits any more
+        self._late: set[int] = set()  # requests that nobody waits for any more
         self._brought: asyncio.Queue[m.Changes | m.Stopped] = asyncio.Queue()
         self._fresh: Connection | None = connection
         self._writer: asyncio.StreamWriter | None = None
@@ -62,7 +62,7 @@ class Link:
         self._needed = False
 
     async def ask(self, question: m.Question, wanted: type[Wanted], *, seconds: float | None = None) -> Wanted:
-        """The answer. Raises Refusal."""
+        """Send a request and return the answer. Raises Refusal."""
         self._number += 1
         number = self._number
         limit = seconds or self._config.timeout.total_seconds() + MARGIN_S
@@ -85,7 +85,8 @@ class Link:
         return told.answer
 
     async def changes(self) -> AsyncIterator[Sequence[m.Change]]:
-        """What the subscription brings; the next comes when this was dealt with. Raises Refusal when it ends."""
+        """Yield the changes of the subscription; the next batch comes when the last was processed. Raises Refusal when
+        it ends."""
         while True:
             brought = await self._brought.get()
             if isinstance(brought, m.Stopped):
@@ -96,7 +97,7 @@ class Link:
     # -- the connection -----------------------------------------------------------------------------------------------
 
     async def dial(self, *, needed: bool) -> None:
-        """A new connection in place of the old one; a `needed` one that ends later ends the link."""
+        """Open a new connection in place of the old one; if `needed`, its end ends the link."""
         await self.hang_up()
         fresh, self._fresh = self._fresh, None
         if fresh is not None and (fresh[0].at_eof() or fresh[1].is_closing()):
@@ -114,9 +115,9 @@ class Link:
             writer, self._writer = self._writer, None
             writer.close()
             try:
-                async with asyncio.timeout(CLOSE_S):  # it waits until all is sent, and a server need not read
+                async with asyncio.timeout(CLOSE_S):  # waits until all is sent, but the server may not read
                     await writer.wait_closed()
-            except OSError:  # TimeoutError is one
+            except OSError:  # includes TimeoutError
                 pass
             finally:
                 writer.transport.abort()
@@ -129,7 +130,7 @@ class Link:
         await self._gone()
 
     async def _gone(self) -> None:
-        """The connection ended. The answers to what was asked say more about it: they go first."""
+        """Handle the end of the connection. Pending answers explain it better, and are processed first."""
         if self._asked:
             await asyncio.wait(list(self._asked.values()), timeout=MARGIN_S)
             await asyncio.sleep(SETTLE_S)
@@ -139,12 +140,12 @@ class Link:
             raise hub.NotReady(f"{self.peer} closed the connection")
 
     async def from_worker(self) -> None:
-        """Pass on what the worker says, until it is gone."""
+        """Dispatch the worker's messages until it ends."""
         while True:
             match message := await self._child.receive():
                 case m.Data():
                     if self._writer is not None:
-                        with contextlib.suppress(OSError):  # its end is seen by who reads
+                        with contextlib.suppress(OSError):  # the reader notices its end
                             self._writer.write(message.data)
                             await self._writer.drain()
                 case m.Gone():
@@ -169,7 +170,7 @@ class Link:
                     raise Lost("the OPC UA worker talked nonsense")
 
     async def watched(self) -> None:
-        """Ask the worker now and then whether it lives. Raises Lost."""
+        """Ping the worker at intervals. Raises Lost."""
         while True:
             await asyncio.sleep(PING_S)
             try:
@@ -178,7 +179,8 @@ class Link:
                 raise Lost(f"the OPC UA worker hangs: {error}") from error
 
     async def close(self) -> None:
-        """As the server expects it: many allow only a few sessions, and keep one that was not closed for minutes."""
+        """Close the session as the server expects: many allow only a few, and keep one that was not closed for
+        minutes."""
         self._needed = False
         with contextlib.suppress(hub.NotReady, Refusal):
             await self.ask(m.Close(), m.Done, seconds=CLOSE_S)
@@ -186,7 +188,7 @@ class Link:
 
 @asynccontextmanager
 async def linked(config: Config) -> AsyncIterator[Link]:
-    """A link to a server that accepts connections. Raises NotReady: no worker is started for one that does not."""
+    """Open a link to a server that accepts connections. Raises NotReady: no worker is started for one that does not."""
     connection = await dialled(config)
     try:
         async with worker() as child, asyncio.TaskGroup() as tasks:
@@ -198,7 +200,7 @@ async def linked(config: Config) -> AsyncIterator[Link]:
                 try:
                     if not background[0].done():
                         await link.close()
-                finally:  # also where the worker dies of it, which cancels this, or whoever stops it is impatient
+                finally:  # also when the worker dies of it, which cancels this, or on a second cancellation
                     await link.hang_up()
                     for task in background:
                         task.cancel()
@@ -209,7 +211,7 @@ async def linked(config: Config) -> AsyncIterator[Link]:
 
 
 async def dialled(config: Config) -> Connection:
-    """Raises NotReady."""
+    """Open a TCP connection. Raises NotReady."""
     peer = f"{config.host}:{config.port}"
     try:
         async with asyncio.timeout(config.timeout.total_seconds()):
@@ -219,7 +221,7 @@ async def dialled(config: Config) -> Connection:
 
 
 def _one(config: Config, failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure that counts: a bug before what a person must act on, that before what is away."""
+    """Return the error that counts: first bugs, then errors that need a person, then unavailability."""
     flat = list(_flat(failures))
     known = (hub.AuthFailed, hub.NotReady, Refusal)
     order = [e for e in flat if not isinstance(e, known)] + [e for kind in known for e in flat if isinstance(e, kind)]

@@ -1,4 +1,4 @@
-"""What the hub and its OPC UA worker say to each other: one msgpack object a packet of a SOCK_SEQPACKET pair. Pure.
+"""Messages between the hub and its OPC UA worker: one msgpack object in each packet of a SOCK_SEQPACKET pair. Pure.
 
     worker → hub    Hello, once
     both ways       Data: bytes of the connection to the server, Gone: it has ended
@@ -7,8 +7,8 @@
     worker → hub    Stopped: the subscription gives nothing any more
 
 Times are Unix seconds, durations milliseconds, status codes the 32 bits of OPC 10000-4, 7.39. Node ids are text as in
-OPC 10000-6, 5.3.1.10 (`ns=2;s=Boiler.Flow`). What the worker says is hostile by the time a hostile server has taken it:
-every length is bounded here, and a packet that is no message ends the worker.
+OPC 10000-6, 5.3.1.10 (`ns=2;s=Boiler.Flow`). Messages of the worker are untrusted, since a hostile server may have
+taken it over: every length is bounded here, and a packet that is no message ends the worker.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from typing import Annotated, TypeVar
 import msgspec
 
 PACKET = 65536
-"""Bytes of one packet, at most."""
+"""Maximum bytes of one packet."""
 
 CHUNK = 32768
-"""Bytes of the connection in one packet, at most."""
+"""Maximum bytes of the connection in one packet."""
 
 BATCH = 100
-"""Nodes in one question, and changes in one packet, at most."""
+"""Maximum nodes in one request, and changes in one packet."""
 
 REFERENCES = 32
-"""References of a node in one answer, at most: there may be more."""
+"""Maximum references of a node in one answer: there may be more."""
 
 TEXT = 96
-"""Characters of a text that a server gives; the rest is cut."""
+"""Maximum characters of a server's text; the rest is cut."""
 
 ID = 400
-"""Bytes of a node id, at most; one that is longer is taken for none."""
+"""Maximum bytes of a node id; a longer one is ignored."""
 
 ROOM = 48000
-"""Bytes of the parts of one question, at most."""
+"""Maximum bytes of the parts of one request."""
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises on bytes that are no message."""
+"""Exceptions of msgspec for bytes that are no message."""
 
 Text = Annotated[str, msgspec.Meta(max_length=TEXT)]
 Id = Annotated[str, msgspec.Meta(max_length=ID)]
@@ -63,7 +63,7 @@ class Data(_Message, frozen=True):
 
 
 class Gone(_Message, frozen=True):
-    """The connection has ended; `nonsense` when the worker ended it because what came was no OPC UA."""
+    """The connection has ended; `nonsense` when the worker ended it because the data were not OPC UA."""
 
     nonsense: Text = ""
 
@@ -72,14 +72,14 @@ class Gone(_Message, frozen=True):
 
 
 class Discover(_Message, frozen=True):
-    """Which endpoints does the server offer? Over a connection without security, which it ends."""
+    """Request the server's endpoints, over a connection without security, which then ends."""
 
     url: str
     timeout_s: float
 
 
 class Open(_Message, frozen=True):
-    """A secure channel and a session. Without `server_certificate` there is no security at all."""
+    """Open a secure channel and a session. Without `server_certificate` there is no security at all."""
 
     url: str
     name: str
@@ -99,7 +99,7 @@ class Open(_Message, frozen=True):
 
 
 class Where(msgspec.Struct, frozen=True, array_like=True):
-    """A node as the configuration names it: `node` is a node id in which the namespace may be a URI, or `path` leads to
+    """A node as named in the configuration: `node` is a node id in which the namespace may be a URI, or `path` leads to
     it from the Objects folder, each step a namespace (index as text, or URI, "" for 0) and a name."""
 
     node: str = ""
@@ -107,13 +107,13 @@ class Where(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Resolve(_Message, frozen=True):
-    """Which nodes are these, and what is to be known of them?"""
+    """Request the ids and properties of nodes."""
 
     nodes: list[Where]
 
 
 class Subscribe(_Message, frozen=True):
-    """A subscription in place of any that there is. `keepalive` and `lifetime` count publishing intervals."""
+    """Make a subscription in place of the present one. `keepalive` and `lifetime` count publishing intervals."""
 
     publishing_ms: float
     keepalive: int
@@ -121,8 +121,8 @@ class Subscribe(_Message, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True, array_like=True):
-    """One node that is read. `element` of an array, -1 for a scalar; `dead_band` in the node's own unit, 0: every
-    change; `sampling_ms` and `queue` are those of a monitored item."""
+    """A node that is read. `element` of an array, -1 for a scalar; `dead_band` in the node's own unit, 0: every change;
+    `sampling_ms` and `queue` are those of a monitored item."""
 
     handle: Handle
     node: str
@@ -133,20 +133,20 @@ class Item(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Watch(_Message, frozen=True):
-    """Monitored items for the subscription."""
+    """Add monitored items to the subscription."""
 
     items: list[Item]
 
 
 class Read(_Message, frozen=True):
-    """The values of nodes, now. `oldest_ms` is how old a value that the server has at hand may be."""
+    """Read the values of nodes now. `oldest_ms`: maximum age of a value that the server has cached."""
 
     items: list[Item]
     oldest_ms: float = 0.0
 
 
 class Write(_Message, frozen=True):
-    """Write one value, whose OPC UA type is named. Told as Statuses."""
+    """Write one value, whose OPC UA type is named. Answered by Statuses."""
 
     node: str
     kind: str
@@ -154,7 +154,7 @@ class Write(_Message, frozen=True):
 
 
 class Browse(_Message, frozen=True):
-    """What a node leads to, by hierarchical references; with `more`, what an answer before left out."""
+    """Request the hierarchical references of a node; with `more`, the rest of an earlier answer."""
 
     node: str
     more: bytes = b""
@@ -165,7 +165,7 @@ class Close(_Message, frozen=True):
 
 
 class Ping(_Message, frozen=True):
-    """Is the worker alive?"""
+    """Check that the worker responds."""
 
 
 Question = Discover | Open | Resolve | Subscribe | Watch | Read | Write | Browse | Close | Ping
@@ -177,20 +177,20 @@ class Ask(_Message, frozen=True):
 
 
 class Taken(_Message, frozen=True):
-    """The changes that came last are dealt with."""
+    """The last changes have been processed."""
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------
 
 
 class Hello(_Message, frozen=True):
-    """The worker is shut in and listens. `version` is asyncua's."""
+    """The worker is sandboxed and ready. `version` is asyncua's."""
 
     version: Text
 
 
 class Certificate(msgspec.Struct, frozen=True, array_like=True):
-    """A server's certificate. `bits` is the size of its RSA key, 0 for another; `uri` its application's."""
+    """A server's certificate. `bits` is the size of its RSA key, 0 for other keys; `uri` its application's."""
 
     der: Der
     subject: Text = ""
@@ -201,7 +201,7 @@ class Certificate(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):
-    """One way in. `certificate` is an index, -1 for none; `tokens` are pairs (kind of user token, its policy)."""
+    """An endpoint. `certificate` is an index, -1 for none; `tokens` are pairs (kind of user token, its policy)."""
 
     mode: int
     policy: Text
@@ -224,9 +224,10 @@ class Opened(_Message, frozen=True):
 
 
 class Resolved(msgspec.Struct, frozen=True, array_like=True):
-    """A node: `status` says whether there is one. `kind` is its type as an OPC UA built-in type, "" when it is none
-    that can be read; `array`; `access` bit 0 readable, bit 1 writable by this user. `unit_id` and `unit` are its
-    EUInformation, `low` and `high` its EURange."""
+    """Properties of a node; `status` is bad where there is none.
+
+    `kind`: its OPC UA built-in type, "" when it cannot be read; `array`; `access` bit 0 readable, bit 1 writable by
+    this user. `unit_id` and `unit` are its EUInformation, `low` and `high` its EURange."""
 
     status: Code
     node: Id = ""
@@ -269,7 +270,8 @@ class Values(_Message, frozen=True):
 
 
 class Reference(msgspec.Struct, frozen=True, array_like=True):
-    """What a node leads to. `uri` is the namespace of the browse name; `node_class` 1 is an object, 2 a variable."""
+    """The target of a reference. `uri` is the namespace of the browse name; `node_class` 1 is an object, 2 a
+    variable."""
 
     node: Id
     uri: Text
@@ -296,7 +298,7 @@ class Told(_Message, frozen=True):
 
 
 class Refused(_Message, frozen=True):
-    """The question failed. `code` is the server's, or what comes nearest; `name` its name in the standard."""
+    """The request failed. `code` is the server's, or the nearest one; `name` its name in the standard."""
 
     number: int
     code: Code
@@ -304,13 +306,13 @@ class Refused(_Message, frozen=True):
 
 
 class Changes(_Message, frozen=True):
-    """What the subscription brought. The first change of an item is the value that was there when it was made."""
+    """Changes of the subscription. The first change of an item is its value when the item was made."""
 
     values: Annotated[list[Change], msgspec.Meta(max_length=BATCH)]
 
 
 class Stopped(_Message, frozen=True):
-    """The subscription is over, or has been silent for too long."""
+    """The subscription has ended, or has been silent for too long."""
 
     code: Code
     name: Text
@@ -327,7 +329,7 @@ to_worker = msgspec.msgpack.Decoder(ToWorker).decode
 
 
 def batches(parts: Sequence[Part], most: int = BATCH) -> Iterator[list[Part]]:
-    """Parts of questions, in order, as many together as one packet holds, and `most`."""
+    """Split the parts of a request, in order, into groups of at most `most` that fit one packet."""
     batch: list[Part] = []
     size = 0
     for part in parts:

@@ -1,4 +1,4 @@
-"""Which nodes are read for which devices, and how: in a subscription, or by polling."""
+"""Plan of a session: the nodes of each device, subscribed to or polled."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from integrations.opcua.link import Link, Refusal
 from integrations.opcua.settings import Config, DeviceSettings, NodeSettings
 
 KEEPALIVE_S = 10.0
-"""A subscription without changes says so this often: how soon a server that died without a word is missed."""
+"""Interval in seconds of a subscription's keep-alives, and so the time after which a dead server is noticed."""
 
 LIFETIME = 6
-"""Keep-alives that a server sends into the void before it drops the subscription of a hub that died."""
+"""Unanswered keep-alives after which a server drops the subscription of a hub that died."""
 
 _FILTERS = {0x80440000, 0x80450000, 0x808E0000}
 """BadMonitoredItemFilterUnsupported, BadFilterNotAllowed, BadDeadbandFilterInvalid."""
 
 
 class Wanted(NamedTuple):
-    """One node as the configuration names it."""
+    """A node as named in the configuration."""
 
     device: str
     address: str
@@ -36,15 +36,15 @@ class Wanted(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """Why one node gives no reading."""
+    """Why a node gives no reading."""
 
     wanted: Wanted
     error: hub.DecodeError
 
 
 class Plan:
-    """The nodes of one session. `points` by handle; `polled` are those that the subscription has not; `troubles` give
-    nothing now."""
+    """The nodes of one session. `points` by handle; `polled`: those not in the subscription; `troubles`: nodes without
+    readings."""
 
     def __init__(self) -> None:
         self.points: dict[int, Point] = {}
@@ -69,13 +69,13 @@ class Plan:
         return m.batches([self.item(handle, config) for handle in handles])
 
     def find(self, device: str, metric: str) -> tuple[int, Point] | None:
-        """Handle and node of a reading."""
+        """Return handle and node of a reading."""
         found = ((h, p) for h, p in self.points.items() if (p.device, p.metric.key) == (device, metric))
         return next(found, None)
 
 
 def wanted(devices: Iterable[hub.Device], config: Config) -> tuple[list[Wanted], dict[str, str]]:
-    """The nodes of every device whose settings are right, and what is wrong with those of the others."""
+    """Return the nodes of every device with valid settings, and the errors of the others."""
     nodes: list[Wanted] = []
     wrong: dict[str, str] = {}
     for device in devices:
@@ -92,8 +92,8 @@ def wanted(devices: Iterable[hub.Device], config: Config) -> tuple[list[Wanted],
 
 
 async def made(link: Link, config: Config, nodes: Iterable[Wanted], first_handle: int) -> Plan:
-    """Find the nodes, and subscribe to them where that is wanted and possible. Raises NotReady, and Refusal when the
-    server refuses what every server must do."""
+    """Resolve the nodes, and subscribe to them where that is wanted and possible. Raises NotReady, and Refusal when the
+    server refuses a mandatory service."""
     plan = Plan()
     waiting = list(nodes)
     for places in m.batches([one.place for one in waiting]):
@@ -137,7 +137,7 @@ async def _subscribe(link: Link, config: Config, plan: Plan) -> None:
 
 
 async def _watch(link: Link, items: list[m.Item]) -> list[int]:
-    """One status each; those of a call that was refused as a whole are its own."""
+    """Return one status for each item; when the whole call is refused, its status for all."""
     try:
         told = await link.ask(m.Watch(items), m.Statuses)
     except Refusal as error:

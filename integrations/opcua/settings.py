@@ -1,4 +1,4 @@
-"""What the operator writes: one OPC UA server, and which of its nodes are whose readings."""
+"""Options of the operator: one OPC UA server, and the nodes of each device."""
 
 from __future__ import annotations
 
@@ -330,7 +330,7 @@ class NodeSettings(hub.Config):
         return self
 
     def as_metric(self) -> hub.Metric:
-        """The metric of the catalogue, or the own one."""
+        """The metric of the catalogue, or the device's own one."""
         if (known := hub.METRICS.get(self.metric)) is not None:
             return known
         title = self.metric.replace("_", " ").capitalize()
@@ -386,5 +386,5 @@ class DeviceSettings(hub.Config):
         return self
 
     def own_metrics(self) -> tuple[hub.Metric, ...]:
-        """The metrics of this device that the catalogue does not know."""
+        """The metrics of this device that are not in the catalogue."""
         return tuple(node.as_metric() for node in self.nodes.values() if node.metric not in hub.METRICS)

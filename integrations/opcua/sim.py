@@ -21,7 +21,8 @@ PERIOD_S = 1.0
 
 
 class Signal(NamedTuple):
-    """A variable of the plant: what it is at `t` seconds, its unit as (UN/CEFACT id, name), may it be written."""
+    """A variable of the plant: its value at `t` seconds, its unit as (UN/CEFACT id, name), and whether it may be
+    written."""
 
     metric: str
     value: Callable[[float], float | bool]
@@ -30,7 +31,8 @@ class Signal(NamedTuple):
 
 
 def plant(seed: int) -> dict[str, dict[str, Signal]]:
-    """Object -> variable -> signal. Temperatures follow each other with a lag; energy is the integral of power."""
+    """Return object -> variable -> signal. Temperatures follow each other with a lag; energy is the integral of
+    power."""
     rng = random.Random(seed)  # noqa: S311 - a simulation
     setpoint, base, swing = rng.choice([60.0, 65.0, 70.0]), rng.uniform(20, 40), rng.uniform(5, 10)
     cycle, lead = 480.0, rng.uniform(0, 480)
@@ -64,7 +66,7 @@ def plant(seed: int) -> dict[str, dict[str, Signal]]:
 
 
 def devices(seed: int) -> dict[str, dict[str, Any]]:
-    """The settings that read the plant."""
+    """Return the settings that read the plant."""
     return {
         f"opcua:{name.lower()}": {
             "namespace": NAMESPACE,
@@ -121,7 +123,7 @@ async def _main(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     port = arguments.port
-    if not port:  # asyncua does not say which one it was given
+    if not port:  # asyncua does not return the assigned port
         with socket.socket() as free:
             free.bind((arguments.host, 0))
             port = free.getsockname()[1]

@@ -1,7 +1,7 @@
-"""OPC UA status codes -> the hub's quality, and what to do about them. Pure.
+"""OPC UA status codes: their quality, and a remedy. Pure.
 
-OPC 10000-4, 7.39: bits 31-30 are the severity (good, uncertain, bad), 29-16 say which code; bits 11-10 `01` mean that
-bits 9-0 are about a data value, and there bit 7 is Overflow: the server's queue was too short. Codes: OPC 10000-6, A.2.
+OPC 10000-4, 7.39: bits 31-30 are the severity (good, uncertain, bad), 29-16 are the code; bits 11-10 `01` mean that
+bits 9-0 belong to a data value, where bit 7 is Overflow: the server's queue was too short. Codes: OPC 10000-6, A.2.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _OVERFLOW, _OVERFLOWED = 0x0C80, 0x0480
 
 
 class Fault(NamedTuple):
-    """`reason` is the slug to count by."""
+    """A code that is not good. `reason` is the slug to count by."""
 
     reason: str
     remedy: str
@@ -51,7 +51,7 @@ _FAULTS = {
 
 
 def quality(code: int) -> hub.Quality:
-    """Severity `11` is reserved and counts as bad (OPC 10000-4, 7.39.1)."""
+    """Return the quality. Severity `11` is reserved and counts as bad (OPC 10000-4, 7.39.1)."""
     severity = code >> 30
     if severity == 0:
         return hub.Quality.GOOD
@@ -59,12 +59,12 @@ def quality(code: int) -> hub.Quality:
 
 
 def overflowed(code: int) -> bool:
-    """Values were lost in the server, before this one or after it."""
+    """Whether values were lost in the server, before this one or after it."""
     return code & _OVERFLOW == _OVERFLOWED
 
 
 def fault(code: int) -> Fault:
-    """What a code that is not good means; unknown ones are counted together by their severity."""
+    """Describe a code that is not good; unknown ones are counted together by their severity."""
     known = _FAULTS.get(code & 0xFFFF0000)
     if known is not None:
         return known
@@ -73,6 +73,6 @@ def fault(code: int) -> Fault:
 
 
 def told(code: int, name: str) -> str:
-    """A code for people: its name in the standard, and what to do."""
+    """Return a code as text: its name in the standard, and what to do."""
     safe = name if name.isascii() and name.isalnum() else ""
     return f"{safe or f'0x{code:08X}'}: {fault(code).remedy}"

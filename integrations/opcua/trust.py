@@ -1,8 +1,8 @@
-"""Which servers are believed, and by which door they are entered.
+"""Trust in servers, and choice of the endpoint.
 
-A certificate is trusted when the configuration names its SHA-256, and for nothing else: not because an authority signed
-it, not because it was there last time. One that nobody trusts yet is kept as evidence; nothing is said to its server
-beyond the question which endpoints it has, which OPC UA asks without security (OPC 10000-4, 5.4.1).
+A certificate is trusted only when the configuration names its SHA-256: neither the signature of an authority nor an
+earlier connection counts. An untrusted one is stored as evidence; its server receives nothing but the request for its
+endpoints, which OPC UA sends without security (OPC 10000-4, 5.4.1).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from integrations.opcua.settings import SECURITY, Config
 
 POLICY = "http://opcfoundation.org/UA/SecurityPolicy#"
 POLICIES = ("Aes256_Sha256_RsaPss", "Aes128_Sha256_RsaOaep", "Basic256Sha256")
-"""The strongest first. Basic256 and Basic128Rsa15 are withdrawn (OPC 10000-7) and never used."""
+"""Security policies, the strongest first. Basic256 and Basic128Rsa15 are withdrawn (OPC 10000-7) and never used."""
 
 LEAST_BITS = 2048
 KEPT = 16
 
 
 class Door(NamedTuple):
-    """An endpoint that is used. `mode` and `policy` are OPC UA's; `certificate` is None without security."""
+    """The endpoint in use. `mode` and `policy` are OPC UA's; `certificate` is None without security."""
 
     mode: int
     policy: str
@@ -51,7 +51,8 @@ class Untrusted(hub.AuthFailed):
 
 
 def choose(config: Config, offered: Endpoints) -> Door:
-    """The endpoint to use. Raises AuthFailed when there is none as configured, Untrusted when there is."""
+    """Return the endpoint to use. Raises AuthFailed when there is none as configured, Untrusted when its certificate is
+    not trusted."""
     mode = SECURITY[config.security]
     fitting = [endpoint for endpoint in offered.endpoints if endpoint.mode == mode]
     if mode == SECURITY["none"]:
@@ -69,7 +70,7 @@ def choose(config: Config, offered: Endpoints) -> Door:
 
 
 def secure_offers(offered: Endpoints) -> list[str]:
-    """Secured connections that a server offers and this hub knows: what a configuration with none leaves unused."""
+    """Return the supported secured endpoints of a server, which a configuration without security leaves unused."""
     found = {
         f"{Door(e.mode, e.policy, None).mode_word} with {e.policy.removeprefix(POLICY)}": None
         for e in offered.endpoints
@@ -105,7 +106,7 @@ def _judged(config: Config, offered: Endpoints, endpoint: Endpoint) -> Certifica
 
 
 def about(certificate: Certificate) -> str:
-    """A certificate for people. What it says of itself is a claim."""
+    """Describe a certificate. Its own contents are unverified claims."""
     said = "".join(letter if letter.isprintable() else "?" for letter in certificate.subject)
     return (
         f"{said or 'no name'}, until {_day(certificate.ends)}, SHA-256 {sha256(certificate.der)}, "
@@ -114,15 +115,15 @@ def about(certificate: Certificate) -> str:
 
 
 def expired(certificate: Certificate, now: float) -> str:
-    """Why its dates do not fit, "" when they do. It is used all the same: it was compared by hand, and dates lock
-    nobody out."""
+    """Return why its dates are not valid, "" when they are. It is used all the same: it was compared by hand, and dates
+    lock nobody out."""
     if certificate.ends < now:
         return f"it ended on {_day(certificate.ends)}"
     return f"it begins on {_day(certificate.begins)}" if certificate.begins > now else ""
 
 
 def keep(directory: Path, certificate: Certificate) -> Path | None:
-    """Keep an untrusted certificate as evidence, the newest KEPT of them; None when that is not possible. Blocking."""
+    """Store an untrusted certificate as evidence, the newest KEPT of them; None when that is not possible. Blocking."""
     path = directory / "rejected" / f"{sha256(certificate.der)}.der"
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

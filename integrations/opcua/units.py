@@ -2,7 +2,7 @@
 
 OPC 10000-8, 5.6.4.3: the unit id is a UN/CEFACT common code (Recommendation 20) as a number, its letters from the
 highest byte down; -1 means that there is none. The ids are those of the OPC Foundation's UNECE_to_OPCUA.csv. Percent
-(P1) and parts per million (59) are missing there and used all the same. Some servers only give a name to show.
+(P1) and parts per million (59) are missing there but in use. Some servers give only a display name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Conversion(NamedTuple):
 
 
 _SI: dict[str, tuple[str, float, float]] = {
-    # UCUM -> what it measures, and how its value becomes one of that quantity's own unit
+    # UCUM -> its quantity, and the factor and offset to that quantity's own unit
     "Cel": ("K", 1, 273.15), "[degF]": ("K", 5 / 9, 459.67 * 5 / 9), "K": ("K", 1, 0),
     "%": ("1", 0.01, 0), "1": ("1", 1, 0), "[ppm]": ("1", 1e-6, 0),
     "Pa": ("Pa", 1, 0), "hPa": ("Pa", 100, 0), "kPa": ("Pa", 1000, 0), "MPa": ("Pa", 1e6, 0), "mbar": ("Pa", 100, 0),
@@ -64,13 +64,13 @@ _LETTER_CASE = {
     "mW": "mW", "MW": "MW", "mWh": "", "MWh": "MW.h", "MW·h": "MW.h", "mPa": "", "MPa": "MPa", "mV": "mV", "MV": "",
     "mA": "mA", "MA": "", "ms": "ms", "Ms": "", "MJ": "MJ", "mJ": "", "kJ": "kJ", "J": "J", "GJ": "GJ",
 }  # fmt: skip
-"""Names in which capitals make a difference, "" for units that are not known."""
+"""Names in which capitals make a difference, "" for unknown units."""
 
 _IDS = {int.from_bytes(code.encode(), "big"): unit for code, unit in _CODES.items()}
 
 
 def ucum(unit_id: int | None, name: str) -> str | None:
-    """The unit as UCUM; None when the server names none, "" when it names one that is not known here."""
+    """Return the unit as UCUM; None when the server names none, "" for an unknown one."""
     if unit_id in _IDS:
         return _IDS[unit_id]
     name = name.strip()
@@ -82,7 +82,7 @@ def ucum(unit_id: int | None, name: str) -> str | None:
 
 
 def conversion(unit: str, wanted: str) -> Conversion | None:
-    """How a value in one unit becomes one in another; None when it does not."""
+    """Return the conversion between two units; None when there is none."""
     if unit == wanted:
         return Conversion()
     if unit not in _SI or wanted not in _SI:

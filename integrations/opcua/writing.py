@@ -1,7 +1,6 @@
-"""One command -> one write of one node, and what the server has of it afterwards.
-
-OPC 10000-4, 5.10.4. Only the value is written, as the type that the node has. A server that says Good has taken it, not
-done it: the node is read back, and only what stands there then is called done.
+"""Carries out a command: writes one node, then reads it back. OPC 10000-4, 5.10.4. Only the value is written, in the
+node's type. Good means that the server accepted the value, not that it took effect: the node is read back, and only its
+value then counts as done.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from integrations.opcua.decode import Point, Value, raw
 from integrations.opcua.link import Link, Refusal
 
 LOOKS_S = (0.0, 0.3, 0.7, 1.0, 2.0)
-"""Pauses before each look: a controller takes a value over with its next cycle."""
+"""Pauses before each read-back: a controller adopts a value in its next cycle."""
 
 ASYNCHRONOUS_S = 30.0
-"""How long a server that said it goes on by itself is looked at, once a second."""
+"""Seconds for which a write that the server completes asynchronously is read back, once a second."""
 
 Step = tuple[Answer, str, m.Change | None]
 """State and detail of an answer, and the value that was read back."""
@@ -30,7 +29,7 @@ Step = tuple[Answer, str, m.Change | None]
 async def written(
     link: Link, point: Point | None, command: hub.Command, now: Callable[[], float]
 ) -> AsyncIterator[Step]:
-    """The answers to a command, the last one final. Raises NotReady when the server goes meanwhile."""
+    """Yield the answers to a command, the last one final. Raises NotReady when the connection is lost meanwhile."""
     if point is None:
         yield "failed", f"no node of {command.device} gives {command.metric}: see the log", None
         return
@@ -83,7 +82,7 @@ async def _looked(link: Link, point: Point, content: Value, pauses: tuple[float,
 
 
 def _same(there: Value | None, meant: Value) -> bool:
-    """Within what 32 bits of a float keep."""
+    """Whether two values are equal within the precision of a 32-bit float."""
     if isinstance(there, bool) or isinstance(meant, bool) or isinstance(there, str) or isinstance(meant, str):
         return there == meant
     return there is not None and math.isclose(there, meant, rel_tol=1e-6, abs_tol=1e-9)

@@ -1,4 +1,4 @@
-"""Everything that speaks OPC UA, in a process of its own: `python -m integrations.opcua.worker SOCKET`.
+"""The OPC UA client in a process of its own: `python -m integrations.opcua.worker SOCKET`.
 
     the hub                                       one process for each server
     link: the TCP connection  ─ its bytes ─▶      relay: whole chunks, bounded

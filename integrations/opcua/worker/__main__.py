@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
         os.nice(NICENESS)
         warm()
         found = version("asyncua")
-        # epoll(7) is not among what a jailed worker may call, and poll(2) is refused where no file may be opened
+        # a jailed worker may not call epoll(7), and poll(2) is refused where no file may be opened
         loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
         loop.set_exception_handler(lambda *_: None)
         asyncio.set_event_loop(loop)

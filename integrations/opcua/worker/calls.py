@@ -1,4 +1,4 @@
-"""Services that take many operations in one call, within what the server takes: OPC 10000-4, 5.8 and 5.10."""
+"""Services with many operations in one call, within the server's limits: OPC 10000-4, 5.8 and 5.10."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from integrations.opcua import messages as m
 from integrations.opcua.worker.values import text
 
 MOST = m.BATCH
-"""Operations in one call, at most; fewer where the server says so."""
+"""Maximum operations in one call; fewer where the server has a lower limit."""
 
 UNKNOWN_NODE = 0x80340000  # BadNodeIdUnknown
 
@@ -27,7 +27,7 @@ Got = TypeVar("Got")
 
 
 class Calls:
-    """One session that is open. Every method raises what asyncua raises."""
+    """An open session. Every method raises what asyncua raises."""
 
     def __init__(self, client: Client) -> None:
         self.session = client.uaclient.session
@@ -36,8 +36,8 @@ class Calls:
         self._most_read = self._most_paths = MOST
 
     async def about(self) -> m.Opened:
-        """What is to be known of the server, and what it takes in one call."""
-        # one node a call: nothing says yet how many it takes
+        """Return the server's product and its limits for one call."""
+        # one node a call: its limits are not known yet
         found = [(await self.read([(standard(name), ua.AttributeIds.Value)]))[0] for name in _ABOUT]
         product, version, reads, items, paths, namespaces = (data.Value.Value if data.Value else None for data in found)
         self.namespaces = [text(uri, 4096) for uri in namespaces] if isinstance(namespaces, list) else []
@@ -47,7 +47,7 @@ class Calls:
     async def read(
         self, asked: Sequence[tuple[ua.NodeId, ua.AttributeIds]], oldest_ms: float = 0.0
     ) -> list[ua.DataValue]:
-        """One attribute each."""
+        """Read one attribute of each node."""
 
         async def read(part: list[ua.ReadValueId]) -> list[ua.DataValue]:
             both = ua.TimestampsToReturn.Both
@@ -61,7 +61,7 @@ class Calls:
     async def led_to(
         self, asked: Sequence[tuple[ua.NodeId, list[ua.QualifiedName], ua.NodeId]]
     ) -> list[ua.NodeId | int]:
-        """Where paths lead (start, names, kind of reference): a node, or the status why there is none."""
+        """Return the nodes that paths lead to (start, names, kind of reference), or the status why there is none."""
 
         async def translate(part: list[ua.BrowsePath]) -> list[ua.BrowsePathResult]:
             found: list[ua.BrowsePathResult] = await self.session.translate_browsepaths_to_nodeids(part)
@@ -80,7 +80,7 @@ class Calls:
 
 
 async def in_parts(asked: Sequence[Asked], most: int, ask: Callable[[list[Asked]], Awaitable[list[Got]]]) -> list[Got]:
-    """One answer to each part of a question. Raises ValueError when the server gives another number of them."""
+    """Send a request in parts and join the answers. Raises ValueError when the server gives another number of them."""
     got: list[Got] = []
     for at in range(0, len(asked), most):
         part = list(asked[at : at + most])
@@ -92,7 +92,7 @@ async def in_parts(asked: Sequence[Asked], most: int, ask: Callable[[list[Asked]
 
 
 def standard(name: str) -> ua.NodeId:
-    """A node of namespace 0 by its name in the standard."""
+    """Return a node of namespace 0 by its name in the standard."""
     return ua.NodeId(ua.Int32(getattr(ua.ObjectIds, name)))
 
 

@@ -1,4 +1,4 @@
-"""A secure channel and a session: OPC 10000-4, 5.5 and 5.6, by asyncua."""
+"""Secure channel and session (OPC 10000-4, 5.5 and 5.6), by asyncua."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ POLICIES = {
         security_policies.SecurityPolicyAes256Sha256RsaPss,
     )
 }
-"""The withdrawn ones (Basic128Rsa15, Basic256) are not among them."""
+"""Supported policies, without the withdrawn ones (Basic128Rsa15, Basic256)."""
 
 RENEW_AFTER = 0.75
-"""Of a channel's life (OPC 10000-4, 5.5.2.1)."""
+"""Share of a channel's lifetime after which it is renewed (OPC 10000-4, 5.5.2.1)."""
 
 IN_CLEAR = 0x80210000  # BadIdentityTokenRejected
 MOST_ENDPOINTS, MOST_CERTIFICATES, MOST_TOKENS = 32, 4, 16
@@ -38,7 +38,7 @@ LOCALES = ["fr", "en"]
 
 
 class Denied(Exception):
-    """The worker itself refuses, in words of its own."""
+    """A refusal by the worker itself, with its own text."""
 
     def __init__(self, code: int, why: str) -> None:
         self.code = code
@@ -46,14 +46,14 @@ class Denied(Exception):
 
 
 class Session(UaSession):
-    """asyncua's, without its own publish loop: that one goes on after what it could not read."""
+    """asyncua's session, without its own publish loop, which goes on after messages that it could not read."""
 
     def ensure_publish_loop(self) -> None:
         pass
 
 
 class Channel:
-    """`dial` gives the connection that the hub has made."""
+    """A channel. `dial` returns the connection that the hub has opened."""
 
     def __init__(self, dial: Callable[[], Relay], url: str, timeout_s: float) -> None:
         self._client = client = Client(url, timeout=timeout_s)
@@ -61,7 +61,7 @@ class Channel:
         client.uaclient.session = Session(client.uaclient)
 
     async def endpoints(self) -> m.Endpoints:
-        """What the server offers. The connection is at its end after that."""
+        """Return the server's endpoints. The connection ends after that."""
         found = (await self._client.connect_and_get_server_endpoints() or [])[:MOST_ENDPOINTS]
         certificates = list({bytes(e.ServerCertificate): None for e in found if e.ServerCertificate})
         certificates = certificates[:MOST_CERTIFICATES]
@@ -81,7 +81,7 @@ class Channel:
         return m.Endpoints(offered, [described(der) for der in certificates], name)
 
     async def open(self, asked: m.Open) -> Client:
-        """Raises what asyncua raises, and Denied."""
+        """Open channel and session. Raises what asyncua raises, and Denied."""
         client = self._client
         client.name = client.description = asked.name
         client.application_uri = client.product_uri = asked.application
@@ -116,20 +116,20 @@ class Channel:
         self._client.uaclient.set_security(policy)
 
     async def renewing(self) -> None:
-        """Renew the channel's keys in time, for ever. Raises what asyncua raises."""
+        """Renew the channel's keys in time, until cancelled. Raises what asyncua raises."""
         while True:
             await asyncio.sleep(self._client.secure_channel_timeout / 1000 * RENEW_AFTER)
             await self._client.open_secure_channel(renew=True)
             self._client.uaclient.revolve_security_token()
 
     async def close(self) -> None:
-        with contextlib.suppress(Exception):  # it is over in any case
+        with contextlib.suppress(Exception):  # the channel ends in any case
             await self._client.uaclient.close_session(True)
             await self._client.close_secure_channel()
 
 
 def described(der: bytes) -> m.Certificate:
-    """A server's certificate, or the first of a chain; without any word of it when it cannot be read."""
+    """Describe a server's certificate, or the first of a chain; only its bytes when it cannot be parsed."""
     try:
         certificate = x509_from_der(der)
         der = certificate.public_bytes(Encoding.DER)
@@ -142,7 +142,7 @@ def described(der: bytes) -> m.Certificate:
             certificate.not_valid_after_utc.timestamp(),
             key.key_size if isinstance(key, rsa.RSAPublicKey) else 0,
         )
-    except Exception:  # a parser of certificates raises many kinds
+    except Exception:  # certificate parsers raise many kinds of errors
         return m.Certificate(b"")
 
 

@@ -1,4 +1,4 @@
-"""Answers the hub's questions with asyncua, and passes on what a subscription brings."""
+"""Executes the hub's requests with asyncua, and passes on the changes of a subscription."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMEOUT, CLOSED, UNREADABLE, UNKNOWN = 0x800A0000, 0x80AE0000, 0x80070000, 0x800
 
 
 class Engine:
-    """One worker's life on one packet socket."""
+    """Runs one worker on one packet socket."""
 
     def __init__(self, hub: socket.socket) -> None:
         self._hub = hub
@@ -34,7 +34,7 @@ class Engine:
         self._publishing: asyncio.Task[None] | None = None
 
     async def run(self) -> NoReturn:
-        """Until the hub closes its end: SystemExit, for nothing that is under way is of use then."""
+        """Run until the hub closes its end. Then raises SystemExit: pending work is of no use any more."""
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as self._tasks:
             self._tasks.create_task(self._flush())
@@ -69,7 +69,7 @@ class Engine:
             await self._written.wait()
 
     def _dial(self) -> Relay:
-        """The connection that the hub has made."""
+        """Return the connection that the hub has opened."""
 
         def send(data: bytes) -> None:
             for at in range(0, len(data), m.CHUNK):
@@ -136,7 +136,7 @@ class Engine:
         return told
 
     async def _publish(self, services: Services) -> None:
-        """Pass changes on, as fast as the hub takes them; meanwhile they wait in the server's queues."""
+        """Pass changes on as fast as the hub takes them; meanwhile they wait in the server's queues."""
         async for changes in services.changes():
             for at in range(0, len(changes), m.BATCH):
                 self._taken.clear()
@@ -144,7 +144,7 @@ class Engine:
                 await self._taken.wait()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Work in the background. When it fails, the session is of no more use, and the hub is told."""
+        """Start a background task. When it fails, the session cannot be used any more, and the hub is notified."""
 
         async def guarded() -> None:
             try:
@@ -156,7 +156,7 @@ class Engine:
 
 
 def judged(error: Exception) -> tuple[int, str]:
-    """Code and name of what went wrong. asyncua raises many kinds of error on what it does not expect of a server."""
+    """Return code and name of an error. asyncua raises many kinds of error on unexpected messages."""
     match error:
         case MemoryError():
             raise SystemExit("out of memory")
@@ -166,7 +166,7 @@ def judged(error: Exception) -> tuple[int, str]:
             code = TIMEOUT
         case ConnectionError():
             code = CLOSED
-        case RecursionError():  # asyncua is Python throughout: at the same depth on each version
+        case RecursionError():  # asyncua is pure Python: same depth on each version
             return UNREADABLE, "values that lie too deep within each other"
         case _:
             return UNREADABLE, text(f"{type(error).__name__}: {error}")

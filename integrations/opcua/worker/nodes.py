@@ -1,4 +1,4 @@
-"""Which nodes there are: those that the configuration names, and what a browser finds."""
+"""Finds nodes: those named in the configuration, and those found by browsing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Nodes:
         return UNKNOWN_NODE if index is None else ua.NodeId(node.Identifier, index, node.NodeIdType)
 
     def _index(self, namespace: str) -> int | None:
-        """Of a namespace as the configuration writes it."""
+        """Return the index of a namespace as the configuration writes it."""
         if namespace.isdecimal():
             return int(namespace)
         if not namespace:
@@ -71,7 +71,7 @@ class Nodes:
         ]
 
     async def _properties(self, variables: Sequence[ua.NodeId]) -> Iterator[Any]:
-        """EngineeringUnits and EURange of each (OPC 10000-8, 5.3.2.3), None for what it has not."""
+        """Return EngineeringUnits and EURange of each (OPC 10000-8, 5.3.2.3), None for a missing one."""
         names = [ua.QualifiedName(name, 0) for name in ("EngineeringUnits", "EURange")]
         has = standard("HasProperty")
         led = await self._calls.led_to([(node, [name], has) for node in variables for name in names])
@@ -80,7 +80,7 @@ class Nodes:
         return iter([data.Value.Value if data is not None and data.Value else None for data in found])
 
     async def browse(self, node: str, more: bytes) -> m.References:
-        """What a node leads to, or what an answer before left out."""
+        """Return the references of a node, or the rest of an earlier answer."""
         if more:
             rest = ua.BrowseNextParameters(ReleaseContinuationPoints=False, ContinuationPoints=[more])
             (result,) = await self._calls.session.browse_next(rest)
@@ -114,7 +114,7 @@ class Nodes:
 
 
 def _is_variable(access: ua.DataValue) -> bool:
-    """Only a variable has access rights."""
+    """Whether the node is a variable: only variables have access rights."""
     return access.Value is not None and isinstance(access.Value.Value, int)
 
 
@@ -125,7 +125,7 @@ def _resolved(
     if value.Value is not None and value.Value.Value is not None:
         kind, _ = values.plain(value.Value, -1)
         kind, array = kind.removesuffix("[]"), kind.endswith("[]")
-    else:  # there is none now: its type as far as it is one of the built-in ones
+    else:  # no value now: use the declared type if it is built in
         declared = data_type.Value.Value if data_type.Value else None
         if isinstance(declared, ua.NodeId) and declared.NamespaceIndex == 0 and declared.Identifier in BUILT_IN:
             kind = ua.VariantType(declared.Identifier).name

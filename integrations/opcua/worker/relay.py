@@ -1,7 +1,7 @@
-"""The connection to the server as the worker sees it: bytes that the hub hands over, cut into whole chunks.
+"""The worker's side of the connection to the server: bytes from the hub, cut into whole chunks.
 
-OPC 10000-6, 7.1.2: a chunk is `type[3] | C F or A | size u32 little-endian, all of it | body`. What is no chunk, larger
-than what was agreed on, or a message of too many of them ends the connection before asyncua sees it.
+OPC 10000-6, 7.1.2: a chunk is `type[3] | C F or A | size u32 little-endian, all of it | body`. An invalid chunk, one
+larger than agreed, or a message of too many chunks ends the connection before asyncua sees it.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from asyncua.client.ua_client import UaClient, UaClientState, UASocketProtocol
 from asyncua.ua.ua_binary import uatcp_to_binary
 
 BUFFER = 65535
-"""Bytes of one chunk, in either direction."""
+"""Maximum bytes of one chunk, in either direction."""
 
 LEAST_BUFFER = 8192
-"""What either side must be able to take (OPC 10000-6, 7.1.2.3)."""
+"""Bytes of a chunk that either side must accept (OPC 10000-6, 7.1.2.3)."""
 
 MESSAGE = 2 << 20
-"""Bytes of one message."""
+"""Maximum bytes of one message."""
 
 _TYPES = (b"ACK", b"ERR", b"OPN", b"MSG", b"CLO")
 
 
 class Nonsense(Exception):
-    """What came is no OPC UA connection."""
+    """The data received are no OPC UA connection."""
 
 
 class Cutter:
-    """Bytes → whole chunks."""
+    """Cuts bytes into whole chunks."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
         self._message = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Raises Nonsense."""
+        """Add bytes and yield whole chunks. Raises Nonsense."""
         self._rest += data
         chunks = []
         while len(self._rest) >= 8:
@@ -61,7 +61,7 @@ class Cutter:
 
 
 class Relay(asyncio.Transport):
-    """One connection. `send` takes bytes to the server, `over` is told when the worker ends it, and why."""
+    """A connection. `send` passes bytes to the server, `over` is called with the reason when the worker ends it."""
 
     def __init__(self, send: Callable[[bytes], None], over: Callable[[str], None]) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Relay(asyncio.Transport):
         protocol.connection_made(self)
 
     def feed(self, data: bytes) -> None:
-        """What the server sent."""
+        """Process bytes from the server."""
         if self._closing or self._protocol is None:
             return
         try:
@@ -85,7 +85,7 @@ class Relay(asyncio.Transport):
             self._end(str(error))
 
     def lost(self) -> None:
-        """The server ended it, or the network did."""
+        """Handle the end of the connection by the server or the network."""
         if not self._closing:
             self._closing = True
             self._tell()
@@ -118,7 +118,7 @@ class Relay(asyncio.Transport):
 
 
 class Protocol(UASocketProtocol):
-    """asyncua's, with bounds that a server cannot lift, and an ear for what it could not read."""
+    """asyncua's protocol, with limits that a server cannot lift, and a hook for messages that it could not read."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -135,7 +135,7 @@ class Protocol(UASocketProtocol):
             self.transport.write(uatcp_to_binary(ua.MessageType.Hello, hello))
         async with asyncio.timeout(self.timeout):
             agreed = await answer
-        # asyncua takes the server's limits for its own, those of either direction the wrong way round
+        # asyncua takes over the server's limits, with the directions swapped
         limits = self._connection._limits
         limits.max_recv_buffer, limits.max_message_size, limits.max_chunk_count = BUFFER, MESSAGE, 0
         limits.max_send_buffer = max(LEAST_BUFFER, min(BUFFER, agreed.ReceiveBufferSize))
@@ -143,7 +143,8 @@ class Protocol(UASocketProtocol):
 
 
 class _Ear:
-    """In place of a logger: asyncua tells only there that it could not read a message, and then ends the connection."""
+    """A substitute for asyncua's logger, its only notice that it could not read a message and will end the
+    connection."""
 
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol

@@ -1,4 +1,4 @@
-"""Reading, writing and subscribing: OPC 10000-4, 5.10, 5.12 and 5.13. No method is ever called, no node ever made."""
+"""Reading, writing and subscribing: OPC 10000-4, 5.10, 5.12 and 5.13. Methods are never called and nodes never made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BAD_TYPE, GAP = 0x80740000, 0x80A10000  # BadTypeMismatch, BadSequenceNumberUnkn
 
 
 class Services:
-    """One session that is open. Every method raises what asyncua raises."""
+    """An open session. Every method raises what asyncua raises."""
 
     def __init__(self, client: Client, timeout_s: float) -> None:
         self.calls = Calls(client)
@@ -62,7 +62,7 @@ class Services:
         return m.Subscribed(interval_ms, keepalive)
 
     async def watch(self, items: Sequence[m.Item]) -> m.Statuses:
-        self._items |= {item.handle: item for item in items}  # before the answer: changes may come first
+        self._items |= {item.handle: item for item in items}  # before the answer: changes may arrive first
 
         async def create(part: list[m.Item]) -> list[ua.MonitoredItemCreateResult]:
             made: list[ua.MonitoredItemCreateResult] = await self._session.create_monitored_items(
@@ -78,8 +78,8 @@ class Services:
         return m.Statuses([int(result.StatusCode.value) for result in results])
 
     async def changes(self) -> AsyncIterator[list[m.Change]]:
-        """What is published. Raises TimeoutError when the server is silent for longer than it said, UaStatusCodeError
-        when it ends the subscription or has left a message out."""
+        """Yield published changes. Raises TimeoutError when the server is silent for longer than announced,
+        UaStatusCodeError when it ends the subscription or has skipped a message."""
         acks: list[ua.SubscriptionAcknowledgement] = []
         expected: int | None = None
         while True:
@@ -93,7 +93,7 @@ class Services:
             number = int(message.SequenceNumber)
             if expected is not None and number != expected:
                 raise ua.UaStatusCodeError(GAP)
-            expected = number  # a message without notifications names the number of the next one
+            expected = number  # a keep-alive has the number of the next message
             if message.NotificationData:
                 acks = [ua.SubscriptionAcknowledgement(result.SubscriptionId, message.SequenceNumber)]
                 expected = 1 if number == 0xFFFFFFFF else number + 1
@@ -122,4 +122,4 @@ def _monitored(item: m.Item) -> ua.MonitoredItemCreateRequest:
 
 
 def _nobody(_: object) -> None:
-    """What is published comes by `changes`."""
+    """Ignore the callback: changes come from `changes`."""

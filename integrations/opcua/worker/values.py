@@ -19,7 +19,7 @@ BAD_NO_DATA, BAD_INDEX = 0x809B0000, 0x80370000  # BadNoData, BadIndexRangeNoDat
 
 
 def text(given: object, most: int = TEXT) -> str:
-    """A text of a server, cut, and without what UTF-8 cannot hold."""
+    """Cut a text of a server, and drop what UTF-8 cannot encode."""
     if not isinstance(given, str):
         return ""
     return given[:most].encode(errors="replace").decode()
@@ -30,20 +30,20 @@ def localized(given: object) -> str:
 
 
 def seconds(given: object) -> float | None:
-    """Unix seconds of a date; None for none, and for OPC UA's "no date" (1601)."""
+    """Convert a date to Unix seconds; None for none, and for OPC UA's "no date" (1601)."""
     if not isinstance(given, datetime) or given.year < 1970:
         return None
     return given.timestamp()
 
 
 def node_id(node: ua.NodeId) -> str:
-    """ "" for one that is too long to be named."""
+    """Return a node id as text, "" for one that is too long."""
     said = node.to_string()
     return said if len(said.encode(errors="replace")) <= ID and said.isprintable() else ""
 
 
 def change(item: Item, data: ua.DataValue) -> Change:
-    """One value that a server gave for an item."""
+    """Convert a server's value for an item."""
     status = 0 if data.StatusCode is None else int(data.StatusCode.value) & 0xFFFFFFFF
     kind, value = "", None
     variant = data.Value
@@ -57,7 +57,7 @@ def change(item: Item, data: ua.DataValue) -> Change:
 
 
 def plain(variant: ua.Variant, element: int) -> tuple[str, float | int | bool | str | None]:
-    """Type and value of a variant; the type alone for what gives no reading, "" for an element that is not there."""
+    """Return type and value of a variant; only the type for one without a reading, "" for a missing element."""
     kind = variant.VariantType.name if isinstance(variant.VariantType, ua.VariantType) else "structure"
     value: Any = variant.Value
     if element >= 0:
@@ -78,7 +78,7 @@ def plain(variant: ua.Variant, element: int) -> tuple[str, float | int | bool | 
 
 
 def data_value(kind: str, value: float | int | bool | str) -> ua.DataValue:
-    """A value to be written: no status and no date, which most servers refuse to take. Raises ValueError."""
+    """Return a value for writing, without status and date, which most servers refuse. Raises ValueError."""
     if kind not in READABLE:
         raise ValueError(kind)
     content: object = value

@@ -1,4 +1,4 @@
-"""What asyncua imports, compiles and caches at its first use, done before the worker is shut in."""
+"""Warm-up of asyncua: does its lazy imports, compilation and caching before the worker is sandboxed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _STRUCTURES = (
 
 def warm() -> None:
     with contextlib.suppress(ImportError):
-        importlib.import_module("wait_for2")  # asyncua's, below Python 3.12
+        importlib.import_module("wait_for2")  # used by asyncua below Python 3.12
     for name in _SERVICES:
         for kind in (f"{name}Request", f"{name}Response"):
             _both_ways(getattr(ua, kind)())
@@ -45,7 +45,7 @@ def warm() -> None:
 
 
 def _keys() -> None:
-    """Every kind of cryptography once, with a key that is nobody's and small: it takes 10 ms to be made."""
+    """Use every kind of cryptography once, with a small throw-away key, which takes 10 ms to be made."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - it protects nothing
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
     names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier("urn:nobody")])
@@ -79,7 +79,7 @@ def _keys() -> None:
 
 
 def _both_ways(given: Any) -> None:
-    with contextlib.suppress(Exception):  # an empty one may be none that can be read; what is cached stays
+    with contextlib.suppress(Exception):  # an empty one may be unreadable; the cache is filled all the same
         struct_from_binary(type(given), Buffer(struct_to_binary(given)))
 
 
