@@ -1,11 +1,11 @@
-"""BACnet/IP: the objects of building controllers, read by subscription and by poll, written only on purpose.
+"""BACnet/IP: the objects of building controllers, read by subscription and by poll, written by command only.
 
-One integration is one network; its devices are `bacnet:<instance>`. The hub is a client: it shows nothing there and
-serves nobody. ANSI/ASHRAE 135-2020, Annex J.
+One integration is one network; its devices are `bacnet:<instance>`. The hub is a client: it has no objects and answers
+no requests. ANSI/ASHRAE 135-2020, Annex J.
 
-Messages are read and written here and not by bacpypes3, which takes 9 MiB more and four times as long a value, gathers
-an answer in segments without a limit, obeys whoever tells it to be silent, and shares its port with other programs. It
-speaks for the other end in the tests and in the simulator: so two independent implementations meet there.
+Messages are decoded and encoded here and not by bacpypes3, which takes 9 MiB more and four times as long for each
+value, collects segments without a limit, obeys any sender's order to be silent, and shares its port with other
+programs. It plays the other side in the tests and in the simulator, where two independent implementations meet.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["Config", "DeviceSettings", "Point", "listen", "probe", "register_decoders", "register_integrations", "run"]
 
 ANSWERS_S = 3.0
-"""How long a probe waits for I-Am."""
+"""Seconds for which a probe waits for I-Am."""
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Read every device of this plugin until cancelled. Raises NotReady when the address cannot be used or the BBMD is
-    away, AuthFailed when the BBMD refuses."""
+    """Read every device of this plugin until cancelled. Raises NotReady when the address cannot be used or the BBMD
+    does not answer, AuthFailed when the BBMD refuses."""
     from integrations.bacnet import writing
     from integrations.bacnet.directory import Directory
     from integrations.bacnet.link import Link
@@ -87,7 +87,7 @@ async def run(config: Config, session: hub.Session) -> None:
 
 
 async def probe(config: Config) -> str:
-    """Take the address, register where that is wanted, and ask who is there when that is allowed. Raises NotReady."""
+    """Bind the address, register where configured, and send Who-Is where that is allowed. Raises NotReady."""
     from integrations.bacnet.link import Link
     from integrations.bacnet.names import LAST_INSTANCE
 
@@ -105,7 +105,7 @@ async def probe(config: Config) -> str:
 
 
 async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
-    """Ask who is there, once, and hear the answers until cancelled. Raises NotReady when nothing may be broadcast."""
+    """Send Who-Is once, and pass on the answers until cancelled. Raises NotReady when nothing may be broadcast."""
     from integrations.bacnet.link import Link
     from integrations.bacnet.names import LAST_INSTANCE
 

@@ -19,21 +19,21 @@ from integrations.bacnet.tags import Value
 from integrations.bacnet.values import label
 
 MOST = 200
-"""Objects in one request, at most."""
+"""Maximum objects in one request."""
 MOST_ELEMENTS = 10_000
-"""Of an array."""
+"""Maximum elements of an array."""
 AGAIN = 64
-"""After so many answers, larger requests are tried again: perhaps it was only short of room."""
+"""Answers after which larger requests are tried again: the device may have been short of memory only for a while."""
 
 
 class Asks(Protocol):
-    """What of a Link is needed."""
+    """The part of a Link that is used here."""
 
     async def request(self, station: Station, service: int, body: bytes, *, attempts: int = 1) -> bytes: ...
 
 
 class Asker:
-    """What is known of one device's abilities, learnt by asking. `most` shrinks when it refuses larger requests."""
+    """Reads one device, and learns its limits from its answers. `most` shrinks when it refuses larger requests."""
 
     def __init__(self, link: Asks, station: Station, instance: int) -> None:
         self.station = station
@@ -42,14 +42,14 @@ class Asker:
         self.asked = 0
         """Requests of the last `read`."""
         self.most = MOST
-        self.max_apdu = 480  # what any device on IP takes; its own word comes with `identify`
+        self.max_apdu = 480  # accepted by any device on IP; `identify` reads its own limit
         self.segments = False
         self.vendor = self.model = self.firmware = ""
         self._link = link
         self._answers = 0
 
     async def identify(self, attempts: int) -> None:
-        """Is it the device that it should be, and what can it do? Raises Silent, Refused, DecodeError."""
+        """Check the device's identity and read its limits. Raises Silent, Refused, DecodeError."""
         try:
             found = await self.one(self.device, names.OBJECT_IDENTIFIER, attempts=attempts)
         except Refused as error:
@@ -74,7 +74,7 @@ class Asker:
         self.vendor, self.model, self.firmware = texts
 
     async def one(self, who: ObjectId, which: int, element: int | None = None, *, attempts: int = 1) -> Found:
-        """One property. Raises Silent, Refused, DecodeError."""
+        """Read one property. Raises Silent, Refused, DecodeError."""
         body = encode.read_property(who, which, element)
         data = await self._link.request(self.station, names.READ_PROPERTY, body, attempts=attempts)
         found = decode.read_property(data)
@@ -83,7 +83,7 @@ class Asker:
         return found
 
     async def array(self, who: ObjectId, which: int) -> list[Value]:
-        """All elements of an array, whole where the device can send that, in parts where not. Raises Silent, Refused,
+        """Read all elements of an array, at once where the device can send that, else in parts. Raises Silent, Refused,
         DecodeError."""
         try:
             return (await self.one(who, which, attempts=3)).values
@@ -114,8 +114,8 @@ class Asker:
     async def read(
         self, references: Sequence[Reference], *, attempts: int = 1, into: list[Found] | None = None
     ) -> list[Found]:
-        """All these properties; one that cannot be had comes with its error. What came before the device fell silent
-        is in `into`. Raises Silent."""
+        """Read all these properties; one that cannot be read comes with its error. Values received before the device
+        fell silent are in `into`. Raises Silent."""
         found, self.asked = [] if into is None else into, 0
         waiting = batches(references, max_apdu=self.max_apdu, segments=self.segments, most=self.most)
         waiting.reverse()
@@ -129,7 +129,7 @@ class Asker:
             except Silent:
                 if len(batch) == 1 or not await self._lives():
                     raise
-                self._smaller(batch)  # it leaves large requests unanswered
+                self._smaller(batch)  # it does not answer large requests
                 waiting.extend(map(tuple, reversed(halves(batch))))
             except Refused as error:
                 if error.unsupported:

@@ -1,4 +1,4 @@
-"""Segments of one answer → the whole. Pure.
+"""Assembles the segments of an answer. Pure.
 
 ANSI/ASHRAE 135-2020, Clause 5.4.4: the requesting side of a segmented complex acknowledgement.
 """
@@ -11,11 +11,11 @@ from integrations.bacnet.decode import Answer
 from integrations.bacnet.names import Refused
 
 WINDOW = 8
-"""Segments that may come before the hub acknowledges them."""
+"""Segments that may arrive before the hub acknowledges them."""
 
 
 class Assembly:
-    """Feed it each segment as it comes; `whole` is the answer once `done`."""
+    """An answer in segments: pass each segment to `feed`; `whole` is the answer once `done`."""
 
     def __init__(self, invoke: int) -> None:
         self.done = False
@@ -29,8 +29,9 @@ class Assembly:
         return b"".join(self._parts)
 
     def feed(self, answer: Answer) -> bytes | None:
-        """What is to be sent back, None for nothing yet. Raises Refused when the answer grows beyond what the hub said
-        it takes, DecodeError when it makes no sense."""
+        """Add a segment. Returns the acknowledgement to send, None for none yet.
+
+        Raises Refused when the answer exceeds the announced limit, DecodeError when it is invalid."""
         if answer.sequence is None:
             raise hub.DecodeError("bad-segment", "an unsegmented answer amid segments")
         expected = len(self._parts)

@@ -1,4 +1,4 @@
-"""The hub as a foreign device of a BBMD: registered, so that broadcasts pass to it and from it.
+"""Registration of the hub as a foreign device of a BBMD, for sending and receiving broadcasts.
 
 ANSI/ASHRAE 135-2020, Annex J.5.
 """
@@ -13,12 +13,12 @@ import hub
 from integrations.bacnet import encode
 
 REGISTRATION_S = 3.0
-"""How long a BBMD may take to answer."""
+"""Seconds that a BBMD may take to answer."""
 ATTEMPTS = 3
 
 
 class Registration:
-    """With the BBMD at `bbmd`; `send` sends a datagram."""
+    """The registration with the BBMD at `bbmd`; `send` sends a datagram."""
 
     def __init__(
         self, bbmd: tuple[str, int], lifetime: timedelta, send: Callable[[bytes, tuple[str, int]], None]
@@ -46,6 +46,6 @@ class Registration:
             self._result = None
 
     def answered(self, code: int) -> None:
-        """A result came from the BBMD."""
+        """Handle a result from the BBMD."""
         if self._result is not None and not self._result.done():
             self._result.set_result(code)

@@ -1,10 +1,9 @@
-"""A datagram of BACnet/IP → what it says. Pure.
+"""Decodes datagrams of BACnet/IP. Pure.
 
 ANSI/ASHRAE 135-2020: the virtual link layer (Annex J.2), the network layer (Clause 6.2), the fixed part of an APDU
-(Clause 20.1) and the services that a client is answered with (Clauses 13 to 16 and 21).
-
-A station is who speaks: its IP address and port, and behind a router its network and MAC address there. Everything
-wrong raises hub.DecodeError. What a hub does not serve (requests to it) comes out as `Request`, undecoded.
+(Clause 20.1) and the services in answers to a client (Clauses 13 to 16 and 21). A station is a sender: its IP address
+and port, and behind a router its network and MAC address there. Invalid input raises hub.DecodeError. Requests to the
+hub, which it does not serve, are returned as `Request`, undecoded.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ LARGEST = 1497
 
 
 class Station(NamedTuple):
-    """Who speaks. `network` 0 is the one at hand; `mac` is empty there."""
+    """Address of a sender. `network` 0 is the local one; `mac` is empty there."""
 
     host: str
     port: int
@@ -34,20 +33,20 @@ class Station(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A BBMD's answer: 0 is success, 0x30 that it refuses the registration (Annex J.2.1)."""
+    """A BBMD's answer: 0 is success, 0x30 a refused registration (Annex J.2.1)."""
 
     code: int
 
 
 class NetworkMessage(NamedTuple):
-    """A message between routers (Clause 6.2.4), not for a client but for Reject-Message-To-Network (3)."""
+    """A message between routers (Clause 6.2.4), of which a client needs only Reject-Message-To-Network (3)."""
 
     station: Station
     type: int
 
 
 class Request(NamedTuple):
-    """Somebody wants something of the hub. `invoke` is None where no answer is expected."""
+    """A request to the hub. `invoke` is None where no answer is expected."""
 
     station: Station
     service: int
@@ -57,7 +56,8 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """To request `invoke`: a simple ack (`data` empty), or a complex one, or a segment of it (`sequence` not None)."""
+    """Answer to request `invoke`: a simple ack (`data` empty), or a complex one, or a segment of it (`sequence` not
+    None)."""
 
     station: Station
     invoke: int
@@ -69,7 +69,7 @@ class Answer(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """To request `invoke`: an error, a reject or an abort."""
+    """Refusal of request `invoke`: an error, a reject or an abort."""
 
     station: Station
     invoke: int
@@ -77,7 +77,7 @@ class Refusal(NamedTuple):
 
 
 class SegmentAck(NamedTuple):
-    """Of a segmented request; a hub sends none."""
+    """Acknowledgement of a segmented request; the hub sends no such requests."""
 
     station: Station
     invoke: int
@@ -87,7 +87,7 @@ Message = Result | NetworkMessage | Request | Answer | Refusal | SegmentAck
 
 
 class Found(NamedTuple):
-    """One property of an answer: its values, or why there are none."""
+    """A property in an answer: its values, or why there are none."""
 
     object: ObjectId
     property: int
@@ -97,7 +97,7 @@ class Found(NamedTuple):
 
 
 class IAm(NamedTuple):
-    """A device presents itself. `segmentation` 0 both, 1 transmit, 2 receive, 3 none."""
+    """Announcement of a device. `segmentation` 0 both, 1 transmit, 2 receive, 3 none."""
 
     instance: int
     max_apdu: int
@@ -116,7 +116,7 @@ class Notification(NamedTuple):
 
 
 def datagram(data: bytes, host: str, port: int) -> Message:
-    """What came from `host`:`port`. A forwarded one is its originator's."""
+    """Decode a datagram from `host`:`port`. A forwarded one is attributed to its originator."""
     if len(data) < 4 or len(data) > LARGEST:
         raise hub.DecodeError("bad-length", f"no BACnet/IP datagram has {len(data)} octets")
     if data[0] != 0x81:
@@ -139,7 +139,7 @@ def datagram(data: bytes, host: str, port: int) -> Message:
 
 
 def _network(data: bytes, host: str, port: int) -> Message:
-    """Clause 6.2."""
+    """Decode the network layer (Clause 6.2)."""
     at = 2
     try:
         version, control = data[0], data[1]
@@ -165,7 +165,7 @@ def _network(data: bytes, host: str, port: int) -> Message:
 
 
 def _application(data: bytes, station: Station) -> Message:
-    """Clause 20.1."""
+    """Decode an APDU (Clause 20.1)."""
     kind = data[0] >> 4
     if kind == 0:
         segmented = bool(data[0] & 8)
@@ -189,7 +189,7 @@ def _application(data: bytes, station: Station) -> Message:
 
 
 def _error(reader: Reader) -> Refused:
-    """Class and code, in the clear or below context tag 0 as some services have them."""
+    """Decode class and code, plain or below context tag 0 as in some services."""
     reader.opens(0)
     _class = reader.application(ENUMERATED)
     code = reader.application(ENUMERATED)
@@ -197,7 +197,7 @@ def _error(reader: Reader) -> Refused:
 
 
 def read_property(data: bytes) -> Found:
-    """ReadProperty-ACK (Clause 15.5)."""
+    """Decode ReadProperty-ACK (Clause 15.5)."""
     reader = Reader(data)
     who, which, element = reader.object(0), reader.unsigned(1), reader.optional(2)
     reader.must(reader.opens(3), "a value")
@@ -205,7 +205,7 @@ def read_property(data: bytes) -> Found:
 
 
 def read_multiple(data: bytes) -> list[Found]:
-    """ReadPropertyMultiple-ACK (Clause 15.7)."""
+    """Decode ReadPropertyMultiple-ACK (Clause 15.7)."""
     reader = Reader(data)
     found: list[Found] = []
     while reader:
@@ -224,7 +224,7 @@ def read_multiple(data: bytes) -> list[Found]:
 
 
 def i_am(data: bytes) -> IAm:
-    """I-Am (Clause 16.10)."""
+    """Decode I-Am (Clause 16.10)."""
     reader = Reader(data)
     who = reader.application(OBJECT)
     size, segmentation, vendor = (reader.application(kind) for kind in (UNSIGNED, ENUMERATED, UNSIGNED))
@@ -236,7 +236,7 @@ def i_am(data: bytes) -> IAm:
 
 
 def notification(data: bytes) -> Notification:
-    """ConfirmedCOVNotification and UnconfirmedCOVNotification (Clauses 13.12 and 13.13)."""
+    """Decode ConfirmedCOVNotification and UnconfirmedCOVNotification (Clauses 13.12 and 13.13)."""
     reader = Reader(data)
     process, device, who, left = reader.unsigned(0), reader.object(1), reader.object(2), reader.unsigned(3)
     reader.must(device.type == names.DEVICE, "a device")

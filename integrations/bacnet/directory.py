@@ -1,4 +1,4 @@
-"""Which device is where: what the configuration says, else what answers a Who-Is."""
+"""Addresses of devices: from the configuration, else from answers to Who-Is."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from integrations.bacnet.names import LAST_INSTANCE
 from integrations.bacnet.settings import Config, instance_of
 
 MOST = 4096
-"""Devices remembered. Who floods the network with I-Am does not fill the hub's memory."""
+"""Maximum devices remembered. It bounds the memory under a flood of I-Am."""
 ANSWER_S = 3.0
 
 
 class Directory:
-    """Hears every I-Am of one network. One that is no device of this hub becomes a candidate."""
+    """Receives every I-Am of one network. A device that is not configured becomes a candidate."""
 
     def __init__(self, config: Config, session: hub.Session) -> None:
         self.where: dict[int, Station] = {}
@@ -25,7 +25,7 @@ class Directory:
         self._came = asyncio.Event()
 
     def heard(self, i_am: IAm, station: Station, _data: bytes = b"") -> None:
-        """For `Link`."""
+        """Note an I-Am; callback of `Link`."""
         former = self.where.get(i_am.instance)
         if former is None and len(self.where) >= MOST:
             self._session.radio.report_decode_error(
@@ -46,7 +46,7 @@ class Directory:
             self._session.devices.discovered(hub.Candidate(id=name, integration=self._session.name, evidence=evidence))
 
     async def find(self, link: Link, instance: int) -> Station:
-        """Ask where one device is. Raises NotReady when it does not say, or when nothing may be broadcast."""
+        """Locate one device. Raises NotReady when it does not answer, or when nothing may be broadcast."""
         if instance in self.where:
             return self.where[instance]
         await link.ask_who_is(instance, instance)
@@ -60,11 +60,11 @@ class Directory:
         return self.where[instance]
 
     def forget(self, instance: int) -> None:
-        """It is not where it was."""
+        """Forget the address of a device that is no longer there."""
         self.where.pop(instance, None)
 
     async def look(self, link: Link) -> None:
-        """Ask who is there, as often as the configuration says, until cancelled."""
+        """Send Who-Is, as often as configured, until cancelled."""
         discover = self._config.discover
         if discover is None or not discover.every:
             return

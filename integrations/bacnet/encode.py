@@ -1,4 +1,4 @@
-"""What a client sends: requests, acknowledgements, and the layers round them. Pure.
+"""Encodes what a client sends: requests, acknowledgements, and the layers around them. Pure.
 
 ANSI/ASHRAE 135-2020, Clauses 6.2, 13.14, 15.5, 15.7, 15.9, 16.10, 20.1 and Annex J. Every request fits one segment.
 """
@@ -12,9 +12,9 @@ from integrations.bacnet.names import ObjectId
 from integrations.bacnet.tags import closing, context, opening, unsigned
 
 MAX_APDU = 1476
-"""Octets that the hub accepts in one message: what BACnet/IP carries (Clause 20.1.2.5)."""
+"""Maximum octets that the hub accepts in one message, as in BACnet/IP (Clause 20.1.2.5)."""
 MOST_SEGMENTS = 16
-"""…of one answer. More is refused: no property list needs it."""
+"""Maximum segments of one answer. More are refused: no property list needs them."""
 _SEGMENTS_CODE, _APDU_CODE = 4, 5  # 16 segments, 1476 octets
 
 Reference = tuple[ObjectId, Sequence[int]]
@@ -22,7 +22,7 @@ Reference = tuple[ObjectId, Sequence[int]]
 
 
 def who_is(low: int | None = None, high: int | None = None) -> bytes:
-    """Devices with an instance in this range, or all."""
+    """Encode Who-Is for devices with an instance in this range, or for all."""
     if low is None or high is None:
         return b""
     return context(0, low) + context(1, high)
@@ -40,18 +40,18 @@ def read_multiple(references: Iterable[Reference]) -> bytes:
 
 
 def read_elements(who: ObjectId, which: int, indexes: Iterable[int]) -> bytes:
-    """ReadPropertyMultiple of single elements of an array."""
+    """Encode ReadPropertyMultiple for single elements of an array."""
     return context(0, who) + opening(1) + b"".join(context(0, which) + context(1, n) for n in indexes) + closing(1)
 
 
 def write_property(who: ObjectId, which: int, value: bytes, priority: int | None = None) -> bytes:
-    """`value` is tagged already; a Null gives the priority back (Clause 19.2)."""
+    """Encode WriteProperty. `value` is tagged already; a Null relinquishes the priority (Clause 19.2)."""
     written = context(0, who) + context(1, which) + opening(3) + value + closing(3)
     return written if priority is None else written + context(4, priority)
 
 
 def subscribe(process: int, who: ObjectId, *, confirmed: bool, lifetime_s: int) -> bytes:
-    """SubscribeCOV; the same again renews it."""
+    """Encode SubscribeCOV; the same request again renews the subscription."""
     return context(0, process) + context(1, who) + context(2, confirmed) + context(3, lifetime_s)
 
 
@@ -60,7 +60,7 @@ def unsubscribe(process: int, who: ObjectId) -> bytes:
 
 
 def confirmed(service: int, invoke: int, body: bytes) -> bytes:
-    """A confirmed request, unsegmented; the answer may be segmented."""
+    """Encode a confirmed request, unsegmented; the answer may be segmented."""
     return bytes((0x02, _SEGMENTS_CODE << 4 | _APDU_CODE, invoke, service)) + body
 
 
@@ -73,7 +73,7 @@ def simple_ack(service: int, invoke: int) -> bytes:
 
 
 def segment_ack(invoke: int, sequence: int, window: int, *, negative: bool = False) -> bytes:
-    """From the client, of segments up to `sequence`."""
+    """Encode a client's acknowledgement of segments up to `sequence`."""
     return bytes((0x40 | (0x02 if negative else 0), invoke, sequence, window))
 
 
@@ -90,7 +90,7 @@ def abort(invoke: int, reason: int, *, server: bool = False) -> bytes:
 
 
 def npdu(apdu: bytes, station: Station | None, *, reply: bool) -> bytes:
-    """The network layer. `station` None is everybody, on every network; `reply` says that an answer is expected."""
+    """Encode the network layer. `station` None is everybody, on every network; `reply`: an answer is expected."""
     control = 0x04 if reply else 0x00
     if station is None:
         return bytes((1, control | 0x20, 0xFF, 0xFF, 0, 255)) + apdu
@@ -113,16 +113,16 @@ def broadcast(body: bytes) -> bytes:
 
 
 def distribute(body: bytes) -> bytes:
-    """Distribute-Broadcast-To-Network: what a foreign device asks its BBMD to spread."""
+    """Encode Distribute-Broadcast-To-Network, which asks a BBMD to distribute a broadcast."""
     return bvlc(0x09, body)
 
 
 def register(lifetime_s: int) -> bytes:
-    """Register-Foreign-Device; 0 is never sent: the registration runs out."""
+    """Encode Register-Foreign-Device; a lifetime of 0 is never sent: the registration expires."""
     return bvlc(0x05, lifetime_s.to_bytes(2, "big"))
 
 
 def size_of(reference: Reference) -> int:
-    """Octets that a reference takes in a request."""
+    """Return the octets that a reference takes in a request."""
     who, wanted = reference
     return len(context(0, who)) + 2 + sum(1 + len(unsigned(one)) for one in wanted)

@@ -1,4 +1,4 @@
-"""Everything a datagram says, for `ilot decode bacnet`. Pure."""
+"""Describes all contents of a datagram, for `ilot decode bacnet`. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PORT = 47808
 
 
 def frame_of(line: Mapping[str, Any]) -> hub.Frame:
-    """{"raw" or "datagram": hexadecimal, "address": "192.0.2.1:47808", "time": Unix seconds} → a frame."""
+    """Convert {"raw" or "datagram": hexadecimal, "address": "192.0.2.1:47808", "time": Unix seconds} to a frame."""
     try:
         data = bytes.fromhex(str(line.get("datagram", line.get("raw", ""))))
     except ValueError:
@@ -32,13 +32,13 @@ def frame_of(line: Mapping[str, Any]) -> hub.Frame:
 
 
 def read(frame: hub.Frame) -> decode.Message:
-    """The message of a frame. Raises DecodeError."""
+    """Decode the message of a frame. Raises DecodeError."""
     host, _, port = frame.address.partition(":")
     return decode.datagram(frame.data["datagram"], host, int(port) if port.isascii() and port.isdigit() else PORT)
 
 
 def presents(frame: hub.Frame, _keys: object) -> hub.Decoded | None:
-    """Who presents itself, for `ilot discover`; None for anything else."""
+    """Return the device that announces itself, for `ilot discover`; None for other messages."""
     message = read(frame)
     if not isinstance(message, Request) or message.invoke is not None or message.service != names.I_AM:
         return None
@@ -48,7 +48,7 @@ def presents(frame: hub.Frame, _keys: object) -> hub.Decoded | None:
 
 
 def explain(frame: hub.Frame, _keys: object) -> Iterator[dict[str, Any]]:
-    """One JSON object for the message, and one for each property in it. Raises DecodeError."""
+    """Yield a JSON object for the message, and one for each property in it. Raises DecodeError."""
     message = read(frame)
     if isinstance(message, Result):
         yield {"bvlc": "result", "code": message.code}

@@ -1,6 +1,6 @@
 """Ask BACnet devices which objects they have, and propose a configuration that reads them.
 
-Nothing is broadcast unless --broadcast says so, or the `discover` section of the file. At the pace of the file's
+Nothing is broadcast unless --broadcast says so, or the `discover` section of the file. At the rate of the file's
 `max_rate`, 10 requests a second by default: a controller with 200 objects takes a few seconds.
 """
 
@@ -24,11 +24,11 @@ from integrations.bacnet.tags import Value
 from integrations.bacnet.values import facts_of, label
 
 ANSWERS_S = 4.0
-"""How long I-Am is waited for."""
+"""Seconds to wait for I-Am."""
 
 
 def arguments(parser: Any) -> None:
-    """Add what `ilot import bacnet` takes."""
+    """Add the arguments of `ilot import bacnet`."""
     parser.add_argument("--broadcast", metavar="ADDRESS", help="ask everybody there, like 192.168.10.255")
     parser.add_argument("--address", action="append", default=[], metavar="ADDRESS", help="ask this address alone")
     parser.add_argument("--device", action="append", type=int, default=[], metavar="INSTANCE", help="only this one")
@@ -36,7 +36,7 @@ def arguments(parser: Any) -> None:
 
 
 async def propose(asked: argparse.Namespace) -> dict[str, Any]:
-    """What the devices say, as `ilot import` wants it. Raises NotReady when nobody answers."""
+    """Return the devices' objects as a proposal for `ilot import`. Raises NotReady when there is no answer."""
     config, notes = _config(asked), []
     where: dict[int, tuple[IAm, Station]] = {}
 
@@ -47,7 +47,7 @@ async def propose(asked: argparse.Namespace) -> dict[str, Any]:
     async with contextlib.AsyncExitStack() as stack:
         try:
             link = await stack.enter_async_context(Link(config, heard=heard))
-        except hub.NotReady:  # a hub runs here and has the port
+        except hub.NotReady:  # a hub runs here and uses the port
             link = await stack.enter_async_context(Link(config.model_copy(update={"port": 0}), heard=heard))
             notes.append(f"port {config.port} is taken, by the hub perhaps: who answers by broadcast was not heard")
         await link.register()
@@ -74,7 +74,7 @@ def _config(asked: argparse.Namespace) -> Config:
 
 
 async def _answers(where: dict[int, Any], wanted: int) -> None:
-    """Wait for as many as were asked for, or long enough."""
+    """Wait for the requested number of answers, or until the time is over."""
     loop = asyncio.get_running_loop()
     until = loop.time() + ANSWERS_S
     while loop.time() < until and not (wanted and len(where) >= wanted):  # noqa: ASYNC110 - one glance is enough
@@ -118,7 +118,7 @@ def _address(station: Station) -> dict[str, Any]:
 
 
 def _instance(asked: argparse.Namespace) -> dict[str, Any]:
-    """The integration, where the file has none."""
+    """Return the integration to propose when the file has none."""
     if asked.config is not None:
         return {}
     options: dict[str, Any] = {} if asked.instance == "bacnet" else {"type": "bacnet"}
@@ -126,7 +126,7 @@ def _instance(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _objects(asker: Asker) -> tuple[str, list[Seen]]:
-    """The device's name, and what it says of each of its objects."""
+    """Read the device's name, and the properties of each of its objects."""
     listed = [one for one in await asker.array(asker.device, names.OBJECT_LIST) if isinstance(one, ObjectId)]
     readable = [who for who in dict.fromkeys(listed) if who.type in names.READABLE]
     found = await asker.read(

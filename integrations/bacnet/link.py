@@ -1,8 +1,8 @@
-"""The hub's UDP socket on one BACnet/IP network: requests out at a polite pace, answers and notifications in.
+"""The hub's UDP socket on one BACnet/IP network: sends requests at a limited rate, receives answers and notifications.
 
-ANSI/ASHRAE 135-2020, Clause 5.4 (transactions) and Annex J. The hub is a client: it answers nobody's questions, accepts
-answers only to what it asked, notifications only of devices that it subscribed to, and I-Am only while it asks who is
-there. Each device is asked one thing at a time, so that a silent one holds up only itself.
+ANSI/ASHRAE 135-2020, Clause 5.4 (transactions) and Annex J. The hub is a client: it answers no requests, and accepts
+answers only to its own requests, notifications only from devices that it subscribed to, and I-Am only after a Who-Is.
+Each device gets one request at a time, so that a silent one delays only itself.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from integrations.bacnet.names import Refused
 from integrations.bacnet.settings import PORT, Config, split_port
 
 LISTENING_S = 10.0
-"""How long I-Am is accepted after a Who-Is."""
+"""Seconds for which I-Am is accepted after a Who-Is."""
 
 Dropped = Callable[[Station | None, Exception], None]
-"""Something came that is no good: of a station that is asked things, or of nobody known."""
+"""Called for an invalid datagram: with the station that is read, or None for an unknown sender."""
 Notify = Callable[[Notification], bool]
-"""A change of value; False when there is no room for it now: a confirming device will send it again."""
+"""Called with a change of value; returns False when the queue is full: a confirming device sends it again."""
 
 
 Heard = Callable[[IAm, Station, bytes], None]
-"""Somebody presents itself: what it says, where it is, and the datagram."""
+"""Called with an I-Am, its station and the datagram."""
 
 
 class Silent(hub.NotReady):
@@ -41,7 +41,7 @@ class Silent(hub.NotReady):
 
 
 class Unsent(Exception):
-    """Nobody wanted a request any more when its turn came: nothing left."""
+    """A request that was no longer wanted when its turn came: nothing was sent."""
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class _Peer:
 
 
 class Link:
-    """`async with Link(config) as link` has the socket. Raises NotReady when it cannot be had."""
+    """The socket: `async with Link(config) as link`. Raises NotReady when the address cannot be used."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Link:
         self._timeout = config.timeout.total_seconds()
         self._free_at = 0.0
         self._listening_until = 0.0
-        self._invoke = 0  # one row for all: a station that comes back is not given the number of a late answer
+        self._invoke = 0  # one sequence for all stations: one that returns must not match a late answer
         self._peers: dict[Station, _Peer] = {}
         self._pending: dict[tuple[Station, int], _Pending] = {}
         self._transports: list[asyncio.DatagramTransport] = []
@@ -93,7 +93,7 @@ class Link:
         try:
             await self._open(self._config.address)
             if discover is not None and discover.broadcast and self._config.address != "0.0.0.0":  # noqa: S104
-                # Linux gives broadcasts to a socket of that address alone
+                # Linux delivers broadcasts only to a socket of that address
                 await self._open(split_port(discover.broadcast)[0])
         except OSError as error:
             await self.__aexit__(None, None, None)
@@ -130,12 +130,12 @@ class Link:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where the hub is: host and port."""
+        """Return the hub's own host and port."""
         host, port = self._transports[0].get_extra_info("sockname")
         return str(host), int(port)
 
     def join(self, station: Station, notify: Notify | None = None) -> None:
-        """This station is talked to from now on; `notify` hears its changes of value."""
+        """Start talking to this station; `notify` gets its changes of value."""
         self._peers.setdefault(station, _Peer()).notify = notify
 
     def leave(self, station: Station) -> None:
@@ -151,12 +151,11 @@ class Link:
         attempts: int = 1,
         wanted: Callable[[], bool] = lambda: True,
     ) -> bytes:
-        """Ask and wait: the octets of the answer, none for a simple acknowledgement. `wanted` is asked right before
-        each attempt leaves: others may have had their turn for long.
+        """Send a request and return the octets of the answer, none for a simple acknowledgement.
 
-        Raises Silent (no answer after `attempts`), Unsent (not `wanted` before the first left), Refused (an error, a
-        reject or an abort) or DecodeError.
-        """
+        `wanted` is called right before each attempt, since others may have been served for long. Raises Silent (no
+        answer after `attempts`), Unsent (not `wanted` before the first was sent), Refused (an error, a reject or an
+        abort) or DecodeError."""
         peer = self._peers.setdefault(station, _Peer())
         async with peer.turn:
             invoke, self._invoke = self._invoke, (self._invoke + 1) % 256
@@ -166,7 +165,7 @@ class Link:
             try:
                 for attempt in range(attempts):
                     await self._pace()
-                    if not pending.answer.done():  # late, while the second attempt waited for its slot
+                    if not pending.answer.done():  # answered while the next attempt waited for its slot
                         if not wanted():
                             raise Unsent(station) if attempt == 0 else Silent(f"{station} does not answer")
                         pending.assembly = None
@@ -180,7 +179,7 @@ class Link:
             finally:
                 del self._pending[station, invoke]
                 if not pending.answer.cancel() and not pending.answer.cancelled():
-                    pending.answer.exception()  # seen, also when nobody waits for it any more
+                    pending.answer.exception()  # retrieved, even when nobody waits for it any more
 
     async def _answer_in_time(self, pending: _Pending) -> bool:
         try:
@@ -193,7 +192,7 @@ class Link:
         return True
 
     async def ask_who_is(self, low: int, high: int) -> None:
-        """One Who-Is by broadcast, as the configuration allows; I-Am goes to `heard` for a while."""
+        """Broadcast one Who-Is, as configured; I-Am is passed to `heard` for a while."""
         discover = self._config.discover
         if discover is None:
             raise hub.NotReady("nothing is broadcast unless `discover` is configured")
@@ -208,14 +207,14 @@ class Link:
             self._send(encode.distribute(encode.npdu(apdu, None, reply=False)), self._foreign.bbmd)
 
     async def ask_one(self, station: Station) -> None:
-        """Who-Is to one address alone; I-Am goes to `heard` for a while."""
+        """Send Who-Is to one address only; I-Am is passed to `heard` for a while."""
         await self._pace()
         self._listening_until = self._loop.time() + LISTENING_S
         apdu = encode.unconfirmed(names.WHO_IS, b"")
         self._send(encode.unicast(encode.npdu(apdu, station, reply=False)), (station.host, station.port))
 
     async def register(self) -> None:
-        """Register with the BBMD once, where there is one. Raises NotReady, AuthFailed."""
+        """Register with the BBMD once, if one is configured. Raises NotReady, AuthFailed."""
         if self._foreign is not None:
             await self._foreign.register()
 
@@ -226,7 +225,7 @@ class Link:
             await self._foreign.register()
 
     async def _pace(self) -> None:
-        """Wait for the next slot; slots are given in the order of asking."""
+        """Wait for the next slot; slots are assigned in the order of asking."""
         now = self._loop.time()
         slot = max(now, self._free_at)
         self._free_at = slot + 1 / self._config.max_rate
@@ -237,7 +236,7 @@ class Link:
         self._transports[0].sendto(message, to)
 
     def received(self, data: bytes, source: tuple[str, int]) -> None:
-        """One datagram. Never raises for what it holds."""
+        """Process a datagram. Never raises for its contents."""
         try:
             message = decode.datagram(data, *source)
             if isinstance(message, (Answer, Refusal)) and data[1] != 0x04:
@@ -268,7 +267,7 @@ class Link:
             self._segment(message, pending)
 
     def _segment(self, message: Answer, pending: _Pending) -> None:
-        """More of an answer: the clock starts again, and the device is told what has come."""
+        """Add a segment of an answer: restart the time-out, and acknowledge."""
         station = message.station
         pending.assembly = pending.assembly or Assembly(message.invoke)
         try:
@@ -286,7 +285,7 @@ class Link:
     def _asked(self, request: Request, data: bytes, source: tuple[str, int]) -> None:
         forwarded = data[1] == 0x04
         if request.invoke is None and request.service == names.I_AM:
-            # a BBMD passes on what others broadcast: believed of ours, and while everybody is asked
+            # a forwarded broadcast is accepted from our BBMD only, and after a Who-Is
             passed_on = not forwarded or self._foreign is None or source == self._foreign.bbmd
             if self._loop.time() < self._listening_until and passed_on:
                 if forwarded:
@@ -295,7 +294,7 @@ class Link:
             return
         peer = None if forwarded else self._peers.get(request.station)
         if peer is None:
-            return  # Who-Is, time and alarms of others pass by all day: nothing to count
+            return  # Who-Is, time and alarms of others are normal traffic: not counted
         notice = (names.COV_UNCONFIRMED if request.invoke is None else names.COV_CONFIRMED) == request.service
         if not notice or request.segmented or peer.notify is None:
             if request.invoke is not None:
@@ -315,9 +314,11 @@ class Link:
             self._reply(request, encode.simple_ack(request.service, request.invoke))
 
     def _stay(self, station: Station, source: tuple[str, int]) -> None:
-        """Whoever passes an I-Am on says itself where its device is, and the hub will ask there. A BBMD that the
-        configuration names may say any machine; any other sender, one of a private network at a port of BACnet (Annex
-        J.1.2) or the hub's own. Raises LedElsewhere."""
+        """Check the address in a forwarded I-Am.
+
+        The forwarder itself names the device's address, which the hub will use. A BBMD named in the configuration may
+        give any address; any other sender, one of a private network at a port of BACnet (Annex J.1.2) or the hub's own.
+        Raises LedElsewhere."""
         host, ours = IPv4Address(station.host), IPv4Address(self.address[0])
         trusted = self._foreign is not None and source == self._foreign.bbmd
         usual = range(PORT, PORT + 16), (self._config.port,)
@@ -335,7 +336,7 @@ class Link:
 
 
 class _Ears(asyncio.DatagramProtocol):
-    """What asyncio calls."""
+    """The datagram protocol of asyncio for the link."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

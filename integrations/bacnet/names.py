@@ -1,4 +1,4 @@
-"""Numbers of BACnet and the names that people write. Pure tables.
+"""Numbers of BACnet and their names. Pure tables.
 
 ANSI/ASHRAE 135-2020, Clause 21: the enumerations of object types, properties, errors and reliability.
 """
@@ -28,7 +28,7 @@ OBJECT_TYPES = {
 }  # fmt: skip
 OBJECT_NAMES = {number: name for name, number in OBJECT_TYPES.items()}
 LAST_INSTANCE = 4_194_302
-"""4194303 is nobody: in a request it means the device itself, whatever its instance."""
+"""The highest instance. 4194303 is a wildcard: in a request it means the device itself, whatever its instance."""
 
 DEVICE = 8
 ANALOG = frozenset((0, 1, 2, 24, 46))
@@ -42,7 +42,7 @@ KINDS = {
     **dict.fromkeys(ANALOG | COUNTS, "number"), **dict.fromkeys(BINARY, "flag"), **dict.fromkeys(MULTISTATE, "text"),
     **dict.fromkeys(TEXTS, "text"),
 }  # fmt: skip
-"""What kind of metric the present value of a type makes, unless it is said otherwise."""
+"""Kind of metric for the present value of each type, unless configured otherwise."""
 
 PRESENT_VALUE, STATUS_FLAGS, RELIABILITY = 85, 111, 103
 UNITS, STATE_TEXT, ACTIVE_TEXT, INACTIVE_TEXT, SCALE = 117, 110, 4, 46, 187
@@ -99,11 +99,11 @@ WHY = {
 }
 """Remedies, by the name of the error."""
 NO_ROOM = ("no-space-to-add-list-element", "no-space-for-object", "abort-out-of-resources")
-"""Reasons why a device takes no further subscription."""
+"""Reasons for which a device accepts no further subscription."""
 
 
 def object_id(text: str) -> ObjectId:
-    """`analog-input:3` → its number. Raises ValueError with a sentence."""
+    """Convert `analog-input:3` to its number. Raises ValueError with a sentence."""
     name, _, number = text.partition(":")
     if name not in OBJECT_TYPES:
         raise ValueError(f"an object is type:instance, like analog-input:3; there are {', '.join(OBJECT_TYPES)}")
@@ -113,7 +113,7 @@ def object_id(text: str) -> ObjectId:
 
 
 class Refused(hub.DecodeError):
-    """A device answered with an error, a reject or an abort instead of data. `kind` is which, `code` its number."""
+    """An error, a reject or an abort that a device answered. `kind` is which, `code` its number."""
 
     def __init__(self, kind: str, code: int, about: str = "") -> None:
         table = {"error": ERRORS, "reject": REJECTS, "abort": ABORTS}[kind]
@@ -124,10 +124,10 @@ class Refused(hub.DecodeError):
 
     @property
     def unsupported(self) -> bool:
-        """The device does not know this service."""
+        """Whether the device does not support this service."""
         return self.kind == "reject" and self.code == 9
 
     @property
     def too_large(self) -> bool:
-        """The same in smaller parts may be answered."""
+        """Whether smaller requests may succeed."""
         return (self.kind == "abort" and self.code in (1, 4, 9, 11)) or (self.kind == "reject" and self.code in (1, 7))

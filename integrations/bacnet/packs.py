@@ -1,4 +1,4 @@
-"""The `objects` of a device pack: an object list, and what vectors say of it. Pure."""
+"""The `objects` of a device pack: an object list, and its readings in vectors. Pure."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Objects(hub.Config):
         return {point.metric for point in self.objects.values()}
 
     def readings(self, heard: Mapping[str, Any]) -> dict[str, Reading]:
-        """`heard`: object → its present value, or {value, units, texts}: what the device says of it. `units` is the
-        number of BACnetEngineeringUnits."""
+        """Return the readings of a vector. `heard`: object → its present value, or {value, units, texts}, as in the
+        device. `units` is the number of BACnetEngineeringUnits."""
         found: dict[str, Reading] = {}
         for name, said in heard.items():
             point = self.objects.get(name)

@@ -1,6 +1,6 @@
-"""Objects → the fewest requests that read them, within what a device can answer. Pure.
+"""Groups objects into the fewest requests that a device can answer. Pure.
 
-Sizes are those of Clause 20.2: an estimate for texts, which the device corrects by refusing.
+Sizes are those of Clause 20.2: for texts an estimate, corrected when the device refuses.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from integrations.bacnet import names
 from integrations.bacnet.encode import MAX_APDU, Reference, size_of
 
 HEADER = 8
-"""Octets of an APDU round the service, of a segment too."""
+"""Octets of an APDU around the service data, also of a segment."""
 SEGMENTS = 4
-"""Of an answer that is asked for at once from a device that segments; more would hold its stack for long."""
+"""Maximum segments of an answer from a device that segments; more would occupy its stack for long."""
 _VALUE = {
     names.STATUS_FLAGS: 3, names.RELIABILITY: 4, names.UNITS: 3, names.SCALE: 5, names.STATE_TEXT: 300,
     names.ACTIVE_TEXT: 32, names.INACTIVE_TEXT: 32, names.OBJECT_NAME: 48, names.DESCRIPTION: 64,
 }  # fmt: skip
-"""Octets of a value under its tag; of one that a device need not have, those of the error that says so."""
+"""Octets of a value with its tag; for an optional property, those of the error that reports it missing."""
 
 
 def answer_size(reference: Reference) -> int:
-    """Octets that its part of an answer takes."""
+    """Return the octets that it takes in the answer."""
     who, wanted = reference
     present = 64 if who.type in names.TEXTS else 9 if who.type == 46 else 5
     return 7 + sum(4 + (one > 255) + _VALUE.get(one, present) for one in wanted)
@@ -31,8 +31,10 @@ def answer_size(reference: Reference) -> int:
 def batches(
     references: Iterable[Reference], *, max_apdu: int, segments: bool, most: int
 ) -> list[tuple[Reference, ...]]:
-    """Requests of at most `most` objects whose request fits one message of the device, and whose answer fits one, or
-    SEGMENTS of them when it segments. Taken in order: each request is as full as it gets."""
+    """Group references, in order, into requests of at most `most` objects.
+
+    Each request fits one message of the device, and its answer one message, or SEGMENTS of them when the device
+    segments."""
     room = max(50, min(max_apdu, MAX_APDU)) - HEADER
     answers = room * (SEGMENTS if segments else 1)
     made: list[tuple[Reference, ...]] = []
@@ -51,6 +53,6 @@ def batches(
 
 
 def halves(batch: Sequence[Reference]) -> tuple[Sequence[Reference], Sequence[Reference]]:
-    """For a device that refuses the whole."""
+    """Split a batch that a device refused."""
     middle = (len(batch) + 1) // 2
     return batch[:middle], batch[middle:]

@@ -1,4 +1,4 @@
-"""One object of one device: how it is read, when it spoke last, what went wrong with it. Pure: time is an argument."""
+"""State of one object of a device: its subscription, last notification and errors. Pure: time is an argument."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from integrations.bacnet.settings import Point
 from integrations.bacnet.values import Facts, Translation
 
 AGAIN_S = 3600.0
-"""After so long, a subscription that was refused is asked for again."""
+"""Seconds after which a refused subscription is requested again."""
 LONGEST_SKIP = 63
-"""Polls that an object which cannot be read is left in peace, at most."""
+"""Maximum polls for which an unreadable object is skipped."""
 
 
 class Subscription:
-    """To one object's changes. It is live while the device acknowledged it, it has not run out, and a notification came
-    since: the one that every subscription begins with (Clause 13.14), so that one that got lost is found."""
+    """Subscription to one object's changes.
+
+    It is live while it is acknowledged and not expired, and a notification has come since: every subscription begins
+    with one (Clause 13.14), so that a lost one is noticed."""
 
     def __init__(self) -> None:
         self._until = 0.0
@@ -27,18 +29,18 @@ class Subscription:
         self._heard = False
 
     def due(self, now: float) -> bool:
-        """Is it time to subscribe, or to renew?"""
+        """Whether to subscribe, or to renew."""
         return now >= self._renew_at
 
     def live(self, now: float) -> bool:
         return self._heard and now < self._until
 
     def open(self, now: float) -> bool:
-        """May a notification come?"""
+        """Whether a notification may arrive."""
         return now < self._until
 
     def mute(self, now: float, patience_s: float) -> bool:
-        """Acknowledged, and no notification since."""
+        """Whether it is acknowledged without a notification since."""
         return now < self._until and not self._heard and now >= self._since + patience_s
 
     def made(self, now: float, lifetime_s: float) -> None:
@@ -52,7 +54,7 @@ class Subscription:
         self._until, self._renew_at, self._heard = 0.0, now + AGAIN_S, False
 
     def lost(self) -> None:
-        """The device was away: perhaps it forgot. Subscribe as soon as it is there."""
+        """Subscribe again as soon as possible: the device was away and may have forgotten."""
         self._until = self._renew_at = 0.0
         self._heard = False
 
@@ -76,13 +78,13 @@ class Watched:
 
     @property
     def wanted(self) -> tuple[int, ...]:
-        """The properties of a poll."""
+        """Return the properties of a poll."""
         base = (names.PRESENT_VALUE, names.STATUS_FLAGS)
         return (*base, names.RELIABILITY) if self.reliability else base
 
     @property
     def learnt(self) -> tuple[int, ...]:
-        """The properties that say what its values mean."""
+        """Return the properties that describe its values."""
         kind = self.object.type
         if kind in names.BINARY:
             return (names.INACTIVE_TEXT, names.ACTIVE_TEXT)
@@ -93,12 +95,12 @@ class Watched:
         return (names.UNITS, names.SCALE) if kind == 23 else (names.UNITS,)
 
     def failed(self, reason: str) -> bool:
-        """It cannot be read: leave it for 1, 3, 7 … polls. True when that is news."""
+        """Note that it cannot be read: skip it for 1, 3, 7 … polls. Returns True when that is new."""
         self.patience.failed()
         return self.worse(reason)
 
     def worse(self, reason: str) -> bool:
-        """Something is wrong with it, or nothing any more (""). True when that is news."""
+        """Note a problem, or none (""). Returns True when that is new."""
         if reason:
             self.errors[reason] += 1
         news = reason != self.trouble

@@ -1,4 +1,5 @@
-"""One device: found, asked what its objects are, subscribed to, polled for the rest, and left in peace when away."""
+"""Reads one device: locates it, reads its objects' properties, subscribes, polls the rest, and slows down while it is
+away."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ PROOF = hub.Proof(scheme="bacnet")
 
 
 class Poller:
-    """One device's life. Ends when it is no longer this plugin's."""
+    """Runs one device. Ends when it is no longer this plugin's."""
 
     def __init__(self, device: str, config: Config, session: hub.Session, link: Link, directory: Directory) -> None:
         self.points: dict[ObjectId, Watched] = {}
@@ -72,11 +73,11 @@ class Poller:
             self._leave()
 
     def point(self, metric: str) -> Watched | None:
-        """The object that this metric is read of."""
+        """Return the object that this metric is read from."""
         return next((point for point in self.points.values() if point.point.metric == metric), None)
 
     def _refresh(self) -> bool:
-        """Follow the configuration; False when the device is gone from it."""
+        """Apply the configuration; False when it no longer contains the device."""
         device = self._session.devices.get(self._id)
         if device is not None and device.settings != self._read_as:
             self._configure(device)
@@ -132,7 +133,7 @@ class Poller:
                 self._session.log.info("%s answers again", self._id)
 
     async def _reach(self, attempts: int) -> Asker:
-        """The device, asked who it is when that is not known, or when it was away."""
+        """Locate the device and check its identity, when that is not known or after it was away."""
         if self.asker is not None and not self._patience.failures:
             return self.asker
         station = self._settings.station() if self._settings else None
@@ -151,7 +152,7 @@ class Poller:
         return asker
 
     async def _learn(self, asker: Asker, attempts: int) -> None:
-        """What the objects measure, and in what: once, and again of those that could not be told."""
+        """Read units and texts of the objects: once, and again for those that failed."""
         new = [point for point in self.points.values() if point.translation is None and point.patience.due()]
         if not new:
             return
@@ -177,8 +178,8 @@ class Poller:
         return tuple(metric for metric in made if metric is not None)
 
     async def _read(self, asker: Asker, attempts: int) -> None:
-        """Poll what no subscription covers, and one that a subscription covers: it shows that the device lives, and
-        finds a notification that got lost."""
+        """Poll the objects without a subscription, and one that has one: it shows that the device responds, and reveals
+        a lost notification."""
         now = time.monotonic()
         usable = [point for point in self.points.values() if point.translation is not None]
         covered = [point for point in usable if point.subscription.live(now)]
@@ -190,12 +191,12 @@ class Poller:
         try:
             await asker.read([(point.object, point.wanted) for point in wanted], attempts=attempts, into=found)
         except Silent:
-            await self._hand_on(found)  # what came before it fell silent is as good
+            await self._hand_on(found)  # values received before it fell silent are valid
             raise
         await self._hand_on(found)
 
     async def again(self, point: Watched) -> None:
-        """Read one object now: it was written."""
+        """Read one object now, after it was written."""
         if self.asker is not None:
             with contextlib.suppress(Silent):
                 await self._hand_on(await self.asker.read([(point.object, point.wanted)]))
@@ -207,18 +208,18 @@ class Poller:
         await self._emit({who: self._values(self.points[who], said[who]) for who in said if who in self.points})
 
     def _values(self, point: Watched, said: Mapping[int, Found]) -> dict[int, list[Value]]:
-        """The properties that came, and the trouble of those that did not."""
+        """Return the received properties, and the errors of the others."""
         reliability = said.get(names.RELIABILITY)
         if reliability is not None and reliability.error is not None:
-            point.reliability = False  # optional, and not there
+            point.reliability = False  # optional property, missing
         present = said.get(names.PRESENT_VALUE)
         if present is not None and present.error is not None:
             self._trouble(point, present.error)
         return {which: one.values for which, one in said.items() if one.error is None}
 
     async def _emit(self, said: Mapping[ObjectId, Mapping[int, list[Value]]]) -> None:
-        """Readings of several objects: one report a quality, and one for each object that is subscribed to, so that the
-        hub sees the same few sets of metrics again and again."""
+        """Report readings of several objects: one report for each quality, and one for each subscribed object, so that
+        the same few sets of metrics recur."""
         now = time.monotonic()
         reports: dict[tuple[hub.Quality, str], dict[str, Reading]] = defaultdict(dict)
         for who, values in said.items():
@@ -241,13 +242,13 @@ class Poller:
             await self._session.emit(hub.Report(device=self._id, values=dict(readings), quality=believed, proof=PROOF))
 
     def _trouble(self, point: Watched, error: hub.DecodeError) -> None:
-        """An object that cannot be read: counted, told once, tried again more and more rarely."""
+        """Note an unreadable object: counted, logged once, tried again at growing intervals."""
         self._session.radio.report_decode_error(self._id, error)
         if point.failed(error.reason):
             self._session.log.warning("%s %s is not read: %s", self._id, point.object, error)
 
     async def _tell(self) -> None:
-        """Hand on what the device says by itself."""
+        """Report the device's notifications."""
         while True:
             news = await self._subscriber.news.get()
             point = self.points.get(news.object)
@@ -267,5 +268,5 @@ class Poller:
 
     @property
     def station(self) -> Station | None:
-        """Where it is, None while that is not known."""
+        """Return its address, None while it is not known."""
         return self.asker.station if self.asker is not None else None

@@ -1,7 +1,7 @@
 """The objects of a device → the `objects:` of a proposed configuration. Pure.
 
-What a name suggests is a suggestion: every line carries the object's own name and value, for the person who confirms
-it. A metric of one's own whose name says nothing of the plant is proposed as personal: maybe personal is personal.
+A guess from a name is only a suggestion: every line shows the object's own name and value to the person who confirms
+it. An own metric whose name does not clearly belong to the plant is proposed as personal, to be safe.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from integrations.bacnet.values import NO_UNITS
 
 
 class Seen(NamedTuple):
-    """What was read of one object."""
+    """The properties read from one object."""
 
     object: ObjectId
     name: str = ""
@@ -31,7 +31,7 @@ class Seen(NamedTuple):
 
 
 _NUMBERS = (
-    # (unit that it can become, words in the name, metric); the first that fits and is free is proposed
+    # (convertible unit, words in the name, metric); the first that fits and is free is proposed
     ("Cel", r"set.?point|consigne|\bsp\b", "setpoint"),
     ("Cel", r"supply|depart|flow|soufflage|aller", "flow_temperature"),
     ("Cel", r"return|retour|reprise", "return_temperature"),
@@ -68,7 +68,7 @@ _TECHNICAL_UNITS = {"W.h", "kW.h", "MW.h", "W", "kW", "V", "A", "Hz", "Pa", "kPa
 
 
 def objects(seen: Iterable[Seen], known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The proposed `objects:`; those that the file has already (`known`) are left out, and so are their metrics."""
+    """Return the proposed `objects:`, without those already in the file (`known`) and their metrics."""
     used = {str(point.get("metric")) for point in known.values()}
     proposed: dict[str, Any] = {}
     for one in seen:
@@ -106,7 +106,7 @@ def _flag(folded: str, used: set[str]) -> str:
 
 
 def _own(one: Seen, used: set[str]) -> str:
-    """A metric of one's own after the object's name."""
+    """Return an own metric named after the object."""
     tail = f"{_SHORT[one.object.type]}{one.object.instance}"
     slug = re.sub(r"[^a-z0-9]+", "_", _fold(one.name)).strip("_")[:48].strip("_")
     if not slug or not slug[0].isalpha():
@@ -121,7 +121,7 @@ def _privacy(folded: str, unit: str) -> str:
 
 
 def _fold(text: str) -> str:
-    """Small letters without accents."""
+    """Convert to lower case without accents."""
     plain = unicodedata.normalize("NFKD", text.lower())
     return "".join(c for c in plain if not unicodedata.combining(c))
 

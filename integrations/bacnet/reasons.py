@@ -1,4 +1,4 @@
-"""What is counted of BACnet, in words: reason -> (French, English). Pure data."""
+"""Descriptions of the counted events of BACnet: reason -> (French, English). Pure data."""
 
 from __future__ import annotations
 

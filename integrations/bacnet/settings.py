@@ -1,4 +1,4 @@
-"""What the operator writes: the hub's own place on the BACnet network, and the objects of each device."""
+"""Options of the operator: the hub's address on the BACnet network, and the objects of each device."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.session import MetricKind
 from integrations.bacnet.decode import Station
 from integrations.bacnet.names import KINDS, LAST_INSTANCE, MULTISTATE, OBJECT_NAMES, READABLE, object_id
 from integrations.bacnet.units import UCUM
@@ -31,7 +32,7 @@ def _host(text: str) -> str:
 
 
 def split_port(text: str) -> tuple[str, int]:
-    """`192.0.2.1:47809` → host and port; without one, BACnet's."""
+    """Split `192.0.2.1:47809` into host and port; by default BACnet's."""
     host, colon, port = text.partition(":")
     return host, int(port) if colon and port.isascii() and port.isdigit() else 0 if colon else PORT
 
@@ -285,8 +286,8 @@ class Point(hub.Config):
                 raise ValueError(f"metric {self.metric} is a {known.kind}: the catalogue decides")
         return self
 
-    def kind_of(self, object_type: int) -> str:
-        """What kind of metric this makes."""
+    def kind_of(self, object_type: int) -> MetricKind:
+        """Return the kind of metric for an object of this type."""
         known = hub.METRICS.get(self.metric)
         return known.kind if known is not None else self.kind or KINDS[object_type]
 
@@ -359,7 +360,7 @@ class DeviceSettings(hub.Config):
     def _agree(self, name: str, point: Point) -> None:
         object_type = object_id(name).type
         made, wanted = KINDS[object_type], point.kind_of(object_type)
-        # a binary's text is that of its state in the device; a multi-state's number is that of its state
+        # texts of binary objects are state texts of the device; numbers of multi-state objects are states
         natural = (
             made == wanted,
             made == "flag" and wanted == "text",
@@ -374,14 +375,14 @@ class DeviceSettings(hub.Config):
             raise ValueError(f"scale, offset and unit are for numbers, not for {name}")
 
     def station(self) -> Station | None:
-        """Where it is, None when that must be asked for."""
+        """Return its address, None when it must be located."""
         if self.address is None:
             return None
         return Station(*split_port(self.address), self.network, bytes.fromhex(self.mac))
 
 
 def instance_of(device: str) -> int | None:
-    """The instance in `bacnet:<instance>`, None when there is none."""
+    """Return the instance in `bacnet:<instance>`, None when there is none."""
     scheme, _, number = device.partition(":")
     if scheme != "bacnet" or not (number.isascii() and number.isdigit()) or int(number) > LAST_INSTANCE:
         return None

@@ -46,7 +46,7 @@ MODES = ["Arrêt", "Chauffage", "Ventilation"]
 
 
 class ModeObject(MultiStateInputObject):  # type: ignore[misc]
-    """bacpypes3 0.0.110 wants a COV increment of a multi-state object, which has none."""
+    """A multi-state object with a COV increment, which bacpypes3 0.0.110 expects although the standard has none."""
 
     _cov_criteria = GenericCriteria
 
@@ -66,7 +66,7 @@ def _analog(kind: Any, number: int, name: str, units: str, value: float, step: f
 
 
 class Unit:
-    """The unit's objects, and what they do as time goes by."""
+    """The unit's objects and their behaviour over time."""
 
     def __init__(self, seed: int) -> None:
         rng = random.Random(seed)  # noqa: S311 - a simulation
@@ -109,7 +109,7 @@ class Unit:
         ]  # fmt: skip
 
     def step(self, t: float) -> None:
-        """What everything is at `t` seconds."""
+        """Set all values for `t` seconds."""
         on = str(self.fan.presentValue) == "active"
         outside = 8 + 4 * math.sin(math.tau * (t + self._lead) / 3600)
         flow = self.setpoint.presentValue + 0.5 * math.sin(math.tau * t / 120) if on else 16.0

@@ -1,6 +1,6 @@
-"""Being told changes: subscriptions of one device made, renewed and ended, and its notifications taken in.
+"""COV subscriptions of one device: makes, renews and ends them, and receives its notifications.
 
-ANSI/ASHRAE 135-2020, Clauses 13.1 and 13.14 (SubscribeCOV). What a device refuses is polled.
+ANSI/ASHRAE 135-2020, Clauses 13.1 and 13.14 (SubscribeCOV). Objects that a device refuses are polled.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from integrations.bacnet.point import Watched
 from integrations.bacnet.settings import Config
 
 MOST = 25
-"""Asked for in one poll, at most: a device with many objects is not busied with them at once."""
+"""Maximum subscriptions requested in one poll, so that a device with many objects is not overloaded."""
 QUEUE = 256
-"""Notifications of one device that may wait."""
+"""Maximum notifications of one device in the queue."""
 
 
 class Subscriber:
-    """Of one device. `news` are its notifications, as they came."""
+    """Subscriptions of one device. `news`: its notifications, in order of arrival."""
 
     def __init__(self, device: str, config: Config, session: hub.Session, link: Link) -> None:
         self.news: asyncio.Queue[Notification] = asyncio.Queue(QUEUE)
@@ -33,12 +33,12 @@ class Subscriber:
         self.instance = -1
         self._id, self._config, self._session, self._link = device, config, session, link
         self._mute_told = False
-        # tells this instance's subscriptions from those of others on this machine; the same after a restart, so that a
+        # distinguishes this instance from others on this machine; the same after a restart, so that a
         # subscription is renewed and not made twice
         self.process = 0x10000 + sum(session.name.encode()) % 0x8000
 
     async def subscribe(self, station: Station, interval: timedelta) -> None:
-        """Ask to be told of changes, where that is wanted and not so already. Raises Silent."""
+        """Subscribe to the objects where that is wanted and not yet done. Raises Silent."""
         if self._config.notifications == "none":
             return
         now = time.monotonic()
@@ -52,7 +52,7 @@ class Subscriber:
                 point.subscription.refused(time.monotonic())
                 self._session.radio.report_decode_error(self._id, error)
                 if isinstance(error, Refused) and (error.unsupported or error.reason in names.NO_ROOM):
-                    for other in usable:  # it has no such service, or no more room: the rest is polled
+                    for other in usable:  # no such service, or no room: poll the rest
                         if not other.subscription.open(now):
                             other.subscription.refused(time.monotonic())
                     return
@@ -78,7 +78,7 @@ class Subscriber:
         self._mute_told = bool(mute)
 
     def notified(self, news: Notification) -> bool:
-        """For `Link`. Raises Refused for what was not subscribed to."""
+        """Queue a notification; callback of `Link`. Raises Refused for an object without a subscription."""
         point = self.points.get(news.object)
         known = point is not None and point.subscription.open(time.monotonic())
         if not known or news.process != self.process or news.device != self.instance:
@@ -91,7 +91,7 @@ class Subscriber:
         return True
 
     async def unsubscribe(self, station: Station) -> None:
-        """The device is no longer ours: tell it so, once."""
+        """End the subscriptions of a device that was removed, with one attempt."""
         now = time.monotonic()
         for point in self.points.values():
             if point.subscription.open(now):

@@ -6,7 +6,7 @@ context specific) and length or type (bits 2-0: 5 more octets say the length, 6 
     Null None · Boolean bool · Unsigned, Signed, Enumerated int · Real, Double float · OctetString bytes ·
     CharacterString str · BitString tuple of bool · ObjectIdentifier ObjectId · Date, Time bytes (4 octets, as sent)
 
-Everything wrong raises hub.DecodeError; nothing reads past the bytes it was given.
+Invalid input raises hub.DecodeError; nothing reads past the given bytes.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ NULL, BOOLEAN, UNSIGNED, SIGNED, REAL, DOUBLE, OCTETS, TEXT, BITS, ENUMERATED, D
 OPEN, CLOSE = 6, 7
 MOST_DEPTH = 16
 MOST_BITS = 1024
-"""Of a bit string: one for each object type there can be (Clause 20.2.14), and no property has more."""
+"""Maximum bits of a bit string: one for each possible object type (Clause 20.2.14), and no property has more."""
 _CHARSETS = {0: "utf-8", 3: "utf-32-be", 4: "utf-16-be", 5: "iso-8859-1"}  # Clause 20.2.9
 
 
 class Tag(NamedTuple):
-    """One tag and its octets. `form` is OPEN or CLOSE for those of a pair, else 0; an application Boolean keeps its
-    value in `data`."""
+    """A tag and its octets. `form` is OPEN or CLOSE for those of a pair, else 0; an application Boolean has its value
+    in `data`."""
 
     number: int
     context: bool
@@ -38,7 +38,7 @@ class Tag(NamedTuple):
 
 
 def read(data: bytes, at: int) -> tuple[Tag, int]:
-    """The tag at an index and the index after it."""
+    """Return the tag at an index and the index after it."""
     try:
         first = data[at]
         at += 1
@@ -71,7 +71,7 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
 
 
 def value(tag: Tag) -> Value:
-    """What an application tag holds."""
+    """Decode an application tag."""
     data, size = tag.data, len(tag.data)
     number = tag.number
     if number == REAL and size == 4:
@@ -103,7 +103,7 @@ def value(tag: Tag) -> Value:
 
 
 def object_of(data: bytes) -> ObjectId:
-    """Clause 20.2.14: ten bits of type, 22 of instance."""
+    """Decode an object identifier (Clause 20.2.14): ten bits of type, 22 of instance."""
     if len(data) != 4:
         raise hub.DecodeError("bad-value", f"an object identifier has 4 octets, not {len(data)}")
     whole = int.from_bytes(data, "big")
@@ -121,7 +121,7 @@ def _text(data: bytes) -> str:
 
 
 class Reader:
-    """Goes through one message, tag by tag."""
+    """Reads one message, tag by tag."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -138,7 +138,7 @@ class Reader:
         return tag
 
     def context(self, number: int) -> bytes:
-        """The octets of context tag `number`, which must come next."""
+        """Return the octets of context tag `number`, which must come next."""
         tag = self.next()
         if not tag.context or tag.form or tag.number != number:
             raise hub.DecodeError("bad-tag", f"context tag {number} was expected")
@@ -151,7 +151,7 @@ class Reader:
         return int.from_bytes(data, "big")
 
     def optional(self, number: int) -> int | None:
-        """The number in context tag `number` when that comes next."""
+        """Return the number in context tag `number` when that comes next."""
         if self and self._is(number, 0):
             return self.unsigned(number)
         return None
@@ -160,14 +160,14 @@ class Reader:
         return object_of(self.context(number))
 
     def application(self, number: int) -> Value:
-        """The value of the application tag `number`, which must come next."""
+        """Return the value of the application tag `number`, which must come next."""
         tag = self.next()
         if tag.context or tag.number != number:
             raise hub.DecodeError("bad-tag", f"application tag {number} was expected")
         return value(tag)
 
     def opens(self, number: int) -> bool:
-        """Pass an opening tag `number` when that comes next."""
+        """Consume an opening tag `number` when that comes next."""
         return self._pass(number, OPEN)
 
     def closes(self, number: int) -> bool:
@@ -178,8 +178,8 @@ class Reader:
             raise hub.DecodeError("bad-tag", f"{what} was expected")
 
     def values(self, number: int) -> list[Value]:
-        """The application values up to the closing tag `number`, which is passed too. What is constructed within is
-        passed over."""
+        """Return the application values up to the closing tag `number`, which is consumed too. Constructed values
+        within are skipped."""
         found: list[Value] = []
         depth = 0
         while True:
@@ -197,7 +197,7 @@ class Reader:
             elif not tag.context and not depth:
                 found.append(value(tag))
             elif not depth:
-                found.append(tag.data)  # a choice by context, as in a scale
+                found.append(tag.data)  # a context-tagged choice, as in a scale
 
     def _is(self, number: int, form: int) -> bool:
         tag = self.peek()
@@ -211,7 +211,7 @@ class Reader:
 
 
 def tag(number: int, data: bytes, *, context: bool = False) -> bytes:
-    """One tag with its octets. `number` is below 15."""
+    """Encode a tag with its octets. `number` is below 15."""
     head = number << 4 | (8 if context else 0)
     size = len(data)
     if size < 5:
@@ -232,19 +232,19 @@ def closing(number: int) -> bytes:
 
 
 def unsigned(number: int) -> bytes:
-    """The fewest octets of a number from 0."""
+    """Encode a number from 0 in the fewest octets."""
     return number.to_bytes(max(1, (number.bit_length() + 7) // 8), "big")
 
 
 def context(number: int, content: int | ObjectId | bool) -> bytes:
-    """A number, a Boolean or an object under a context tag."""
+    """Encode a number, a Boolean or an object under a context tag."""
     if isinstance(content, ObjectId):
         return tag(number, (content.type << 22 | content.instance).to_bytes(4, "big"), context=True)
     return tag(number, unsigned(int(content)), context=True)
 
 
 def application(kind: int, content: Value) -> bytes:
-    """One value under its application tag: NULL, UNSIGNED, SIGNED, REAL, DOUBLE, ENUMERATED or TEXT."""
+    """Encode a value under its application tag: NULL, UNSIGNED, SIGNED, REAL, DOUBLE, ENUMERATED or TEXT."""
     if kind == NULL:
         return b"\0"
     if kind == TEXT:

@@ -1,6 +1,7 @@
 """BACnet's engineering units → UCUM, and from one unit to another of the same quantity. Pure tables.
 
-ANSI/ASHRAE 135-2020, Clause 21, BACnetEngineeringUnits; UCUM 2.1. Factors are exact where the units are defined so.
+ANSI/ASHRAE 135-2020, Clause 21, BACnetEngineeringUnits; UCUM 2.1. Factors are exact where the definitions of the units
+are.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ UCUM = {
     205: "Mvar.h", 207: "[ppth]", 210: "g/kg", 215: "mg/L", 216: "ug/L", 217: "g/m3", 218: "mg/m3", 219: "ug/m3",
     232: "dB", 234: "[pH]", 239: "V.A.h", 240: "kV.A.h", 241: "MV.A.h", 249: "m3/d",
 }  # fmt: skip
-"""Number → UCUM. Others exist: a metric of an object that has one says its unit itself."""
+"""Number → UCUM. For other units, the metric of the object gives its unit."""
 
 _POUND, _INCH, _BTU = Fraction("0.45359237"), Fraction("0.0254"), Fraction("1055.05585262")
 _PSI = _POUND * Fraction("9.80665") / _INCH**2
@@ -52,18 +53,18 @@ _KELVIN = {"K": (Fraction(1), Fraction(0)), "Cel": (Fraction(1), Fraction("273.1
 
 
 class Conversion:
-    """From one unit to another: value × factor + offset, exactly."""
+    """An exact conversion between units: value × factor + offset."""
 
     def __init__(self, factor: Fraction, offset: Fraction) -> None:
         self._factor, self._offset = factor, offset
         self.same = factor == 1 and offset == 0
 
     def there(self, value: float) -> float:
-        """Into the metric's unit."""
+        """Convert to the metric's unit."""
         return value if self.same else float(Fraction(value) * self._factor + self._offset)
 
     def back(self, value: float) -> float:
-        """Into the device's unit."""
+        """Convert to the device's unit."""
         return value if self.same else float((Fraction(value) - self._offset) / self._factor)
 
 
@@ -71,7 +72,7 @@ SAME = Conversion(Fraction(1), Fraction(0))
 
 
 def conversion(unit: str, into: str) -> Conversion | None:
-    """How a value in `unit` becomes one in `into`, None when they measure different things."""
+    """Return the conversion from `unit` to `into`, None when they belong to different quantities."""
     if unit == into:
         return SAME
     if unit in _KELVIN and into in _KELVIN:

@@ -1,4 +1,4 @@
-"""Present values → readings and back, and what status flags say of them. Pure.
+"""Conversion between present values and readings, with the quality from status flags. Pure.
 
 ANSI/ASHRAE 135-2020, Clause 12: the objects; Clause 21: BACnetStatusFlags (in-alarm, fault, overridden, out-of-service)
 and BACnetReliability.
@@ -23,9 +23,10 @@ Reading = float | int | bool | str
 
 
 class Facts(NamedTuple):
-    """What a device says of one of its objects, beside values. `units` is its number, None when it says none;
-    `texts` are those of a multi-state object from state 1, or inactive and active of a binary one; `scale` is the
-    factor of an accumulator's count."""
+    """Properties that describe an object's values.
+
+    `units` is its number, None when it has none; `texts`: states of a multi-state object from state 1, or inactive and
+    active of a binary one; `scale`: factor of an accumulator's count."""
 
     units: int | None = None
     texts: tuple[str, ...] = ()
@@ -33,7 +34,7 @@ class Facts(NamedTuple):
 
 
 class Translation:
-    """One object's present value as a reading of its metric, both ways."""
+    """Conversion between an object's present value and a reading of its metric."""
 
     def __init__(self, who: ObjectId, point: Point, facts: Facts) -> None:
         """Raises DecodeError when its unit cannot become the metric's."""
@@ -47,7 +48,7 @@ class Translation:
 
     @property
     def metric(self) -> hub.Metric | None:
-        """The metric when the catalogue does not know it."""
+        """Return the metric when it is not in the catalogue."""
         if self.point.metric in hub.METRICS:
             return None
         title = self.point.metric.replace("_", " ").capitalize()
@@ -65,7 +66,7 @@ class Translation:
         )
 
     def reading(self, values: Sequence[tags.Value]) -> Reading | None:
-        """What a present value means, None when it is no reading. Raises DecodeError when it cannot be one."""
+        """Convert a present value, None when it is no reading. Raises DecodeError when it is invalid."""
         if len(values) != 1:
             raise hub.DecodeError("bad-value", f"{self.object}: a present value is one value, not {len(values)}")
         raw = values[0]
@@ -84,7 +85,7 @@ class Translation:
                 raise hub.DecodeError("bad-value", f"{self.object}: {raw} is neither active nor inactive")
             return bool(raw)
         if not math.isfinite(raw):
-            return None  # a device's word for "no reading"
+            return None  # a device's value for "no reading"
         if self._conversion.same and self._facts.scale == self.point.scale == 1 and not self.point.offset:
             return raw
         value = self._conversion.there(raw * self._facts.scale * self.point.scale + self.point.offset)
@@ -93,7 +94,8 @@ class Translation:
         return value
 
     def raw(self, value: Reading | None) -> bytes:
-        """The tagged value that sets the object, a Null to let it go. Raises DecodeError when it has no such value."""
+        """Return the tagged value that sets the object, a Null to release it. Raises DecodeError when it has no such
+        value."""
         if value is None:
             return tags.application(tags.NULL, None)
         kind = _TAGS.get(self.object.type)
@@ -122,7 +124,7 @@ class Translation:
             raise hub.DecodeError("no-such-value", f"{self.object}: {value} does not fit the object") from None
 
     def _text(self, raw: float) -> str:
-        """The state's name in the device; its number where it has none."""
+        """Return the state's name in the device; its number where it has none."""
         number = int(raw) - (0 if self.object.type in names.BINARY else 1)
         texts = self._facts.texts
         if 0 <= number < len(texts) and texts[number]:
@@ -148,7 +150,7 @@ _TAGS = {
 
 
 def _written(who: ObjectId, raw: str) -> float:
-    """A key of `values` as the number that it stands for."""
+    """Return the number that a key of `values` stands for."""
     try:
         return float(raw)
     except ValueError:
@@ -185,13 +187,13 @@ def _clean(who: ObjectId, text: str) -> str | None:
 
 
 def label(value: object) -> str:
-    """A text of a device for people: printable, bounded."""
+    """Return a text of a device in printable form, with a maximum length."""
     text = value if isinstance(value, str) else ""
     return "".join(c if c.isprintable() else " " for c in text).strip()[:100]
 
 
 def facts_of(found: Iterable[tuple[int, Sequence[tags.Value]]]) -> Facts:
-    """Properties of one object → facts; what is odd among them is left out."""
+    """Return the facts in an object's properties; invalid ones are left out."""
     said = dict(found)
     units = _first(said.get(names.UNITS))
     texts = tuple(label(text) for text in said.get(names.STATE_TEXT, ()))
@@ -205,7 +207,7 @@ def _first(values: Sequence[tags.Value] | None) -> tags.Value:
 
 
 def _scale(data: tags.Value) -> float:
-    """BACnetScale: a float under context tag 0, or the exponent of ten under 1; both come as octets."""
+    """Decode BACnetScale: a float under context tag 0, or the exponent of ten under 1; both come as octets."""
     if not isinstance(data, bytes):
         return 1.0
     if len(data) == 4:
@@ -216,7 +218,7 @@ def _scale(data: tags.Value) -> float:
 
 
 def quality(flags: Sequence[tags.Value] | None, reliability: Sequence[tags.Value] | None) -> tuple[hub.Quality, str]:
-    """How far a value can be believed, and why not more: a slug, "" when it can."""
+    """Return the quality of a value, and the slug of what reduces it, "" for none."""
     bits = _first(flags)
     fault, overridden, out_of_service = (
         bits[1:4] if isinstance(bits, tuple) and len(bits) >= 4 else (False, False, False)

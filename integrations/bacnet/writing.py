@@ -1,4 +1,4 @@
-"""Commands: a present value written at a priority, and given back.
+"""Commands: write a present value at a priority, and relinquish it.
 
 ANSI/ASHRAE 135-2020, Clauses 15.9 (WriteProperty) and 19.2 (command prioritization).
 """
@@ -23,8 +23,10 @@ async def write(
     now: Callable[[], float],
     wanted: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Carry out one command. `answer(state, detail)` is told how it went; never raises for what a device does. What
-    expired, or is not `wanted` any more, when its station's turn comes is not sent."""
+    """Carry out one command.
+
+    `answer(state, detail)` is called with the outcome; never raises for a device's errors. A command that expired, or
+    is no longer `wanted`, when its station's turn comes is not sent."""
 
     sent = False
 
@@ -32,7 +34,7 @@ async def write(
         return bool(command.expires) and now() >= command.expires
 
     def leaves() -> bool:
-        """Asked right before each attempt."""
+        """Whether to send; called right before each attempt."""
         nonlocal sent
         if not wanted() or expired():
             return False
@@ -57,7 +59,7 @@ async def write(
         body = encode.write_property(point.object, names.PRESENT_VALUE, value, point.point.priority)
         await link.request(asker.station, names.WRITE_PROPERTY, body, attempts=2, wanted=leaves)
     except Unsent:
-        if wanted():  # else all writes were stopped meanwhile: that was told
+        if wanted():  # otherwise all writes were stopped meanwhile: already answered
             answer("expired", "")
     except Silent:
         answer("failed", f"{command.device} does not answer: whether it took the value is not known")
@@ -69,7 +71,7 @@ async def write(
 
 
 async def _overruled(poller: Poller, who: names.ObjectId, priority: int) -> str:
-    """Does something of a higher priority hold the object? A sentence, "" when not, or when it does not say."""
+    """Return a sentence when a higher priority controls the object, "" when not, or when that cannot be read."""
     asker = poller.asker
     if asker is None:
         return ""
@@ -82,5 +84,5 @@ async def _overruled(poller: Poller, who: names.ObjectId, priority: int) -> str:
 
 
 def clock() -> float:
-    """Unix seconds, what `Command.expires` counts."""
+    """Return Unix seconds, as in `Command.expires`."""
     return time.time()
