@@ -48,10 +48,10 @@ async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Out
     carriers = [UplinkConfig(u.name, u.config, ground.registry.uplink(u.name).run) for u in loaded.uplinks]
 
     def adopt(newer: Trust) -> None:
-        buffer.retrust(newer)
-        if field.egress.retrust(newer):
+        buffer.update_trust(newer)
+        if field.egress.update_trust(newer):
             link.reconnect()
-        link.retrust(newer)
+        link.update_trust(newer)
 
     following = TrustUpdates(ground.state.path, ground.trust, clock, adopt)
     link = Link(

@@ -63,7 +63,7 @@ class HubCrisisActions:
         self._field.egress.closed = ""
         self._field.plugins.pauses.hold({})
         self._outward.keeper.changed()
-        self._outward.link.hurry()
+        self._outward.link.retry_now()
 
     def freeze(self, frozen: bool) -> None:
         self._field.desk.frozen = "the hub is read-only: `ilot crisis status` says by whom and why" if frozen else ""

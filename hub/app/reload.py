@@ -172,7 +172,7 @@ class Reloading:
 
     async def _relink(self, old: Loaded, new: Loaded) -> None:
         registry, link, options = self._ground.registry, self._outward.link, new.config.link
-        await link.rearrange(
+        await link.reconfigure(
             [UplinkConfig(one.name, one.config, registry.uplink(one.name).run) for one in new.uplinks],
             metered=options.metered,
         )

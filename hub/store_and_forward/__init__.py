@@ -1,4 +1,4 @@
-"""The durable way to the backend: nothing is sent before it is on disk, nothing deleted before a signed ack.
+"""Store and forward to the backend: nothing is sent before it is on disk, nothing deleted before a signed ack.
 
     buffer/          the sealed log on disk: commits, segments, recovery, retention
     delivery/        decides what is sent next and what an ack settles; no I/O

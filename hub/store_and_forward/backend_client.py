@@ -1,4 +1,4 @@
-"""Asking the backend for what waits there, over the owner's pinned TLS: nobody calls into a building."""
+"""Requests to the backend over the owner's pinned TLS. The hub asks; nobody calls into a building."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ TIMEOUT = timedelta(seconds=10)
 
 
 class Http(Protocol):
-    """What the link gives: a request to the backend, with the hub's certificate. Raises NotReady, AuthFailed."""
+    """HTTP client of the hub: sends requests to the backend with the hub's certificate. Raises NotReady, AuthFailed."""
 
     async def request(self, method: str, url: str, *, timeout: timedelta = TIMEOUT) -> Reply: ...
 
 
 async def asked(http: Http, url: str, kind: type[T], what: str) -> T | None:
-    """The JSON that `GET url` answers, as a `kind`; None from a backend that does not know this way (404). Raises
-    DecodeError, with the reason `bad-<what>`, and what `http` raises."""
+    """GET `url` and decode its JSON as `kind`. Returns None when the backend does not have this path (404). Raises
+    DecodeError with the reason `bad-<what>`, and what `http` raises."""
     reply = await http.request("GET", url, timeout=TIMEOUT)
     if reply.status == 404:
         return None

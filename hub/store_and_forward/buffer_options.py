@@ -1,4 +1,4 @@
-"""The buffer's options as its configuration: the one knows no models, the other no seconds."""
+"""Converts the buffer's options of the configuration file to `BufferConfig`: durations to seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hub.store_and_forward.buffer.batch import BufferConfig
 
 
 def buffer_config(options: Buffer) -> BufferConfig:
-    """What a hub with these options opens its buffer with."""
+    """Return the buffer's configuration for these options."""
     return BufferConfig(
         window_s=options.window.total_seconds(),
         window_bytes=options.window_size,

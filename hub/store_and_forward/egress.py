@@ -1,4 +1,4 @@
-"""The only way out: declared hosts, pinned trust. Everything that leaves this hub asks here first.
+"""Egress: the only way out. Declared hosts, pinned trust; every connection that leaves this hub asks here first.
 
 Two kinds of host are declared. The **owner's**, in the signed trust document, each with the CA it must chain to:
 TLS 1.3 only, our client certificate, no other CA of this machine counts. And the **configured** ones that a plugin
@@ -38,10 +38,10 @@ _COUNTED = 256
 _REDIRECTS = 5
 _LEADING = (301, 302, 303, 307, 308)
 _SHOWN = 100
-"""Characters of where an answer leads that are told: a server wrote them."""
+"""Characters of a redirect's target that are shown: a server wrote them."""
 
 MAX_REPLY = 1 << 20
-"""Bytes of body that a plugin may be answered with."""
+"""Largest body in bytes of a reply to a plugin."""
 
 
 class NotDeclared(HubError):
@@ -67,20 +67,21 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Led = Callable[[str, str, str, bool], None]
-"""Somebody's answer led elsewhere: whose call it was, who answered, where to (both "host:port"), and whether it was
+"""Called for each redirect: whose call it was, who answered, where to (both "host:port"), and whether it was
 followed."""
 
 
 class Connection(NamedTuple):
-    """What a client needs: a context (None for plain HTTP) and the proxy's URL, if there is one."""
+    """Parameters of a connection: TLS context (None for plain HTTP) and the proxy's URL, if there is one."""
 
     context: ssl.SSLContext | None
     proxy: str | None
 
 
 class Egress:
-    """`certificate` and `key` are the PEM files of the client certificate, which may not be there yet. `proxy` is
-    the URL of an HTTP proxy (CONNECT) for the owner's hosts. `led` is told of each answer that leads elsewhere."""
+    """Declared hosts and their TLS contexts. `certificate` and `key` are the PEM files of the client certificate, which
+    may not be there yet. `proxy` is the URL of an HTTP proxy (CONNECT, RFC 9110 §9.3.6) for the owner's hosts. `led` is
+    called for each redirect."""
 
     def __init__(
         self,
@@ -105,7 +106,7 @@ class Egress:
         self.declare(hosts, proxy)
 
     def declare(self, hosts: Iterable[Host], proxy: str | None) -> None:
-        """These are the configured hosts, and this is the way to the owner's, from now on."""
+        """Replace the configured hosts and the proxy."""
         self._hosts: dict[tuple[str, str, int], Host] = {}
         for host in hosts:
             key = host.whose, host.host.lower(), host.port
@@ -137,7 +138,7 @@ class Egress:
         raise self._refuse(parts.scheme, host, port, known=owners is not None or configured is not None)
 
     def _declared(self, whose: str, host: str, port: int) -> tuple[Declared | None, Host | None]:
-        """As the owner's, and as configured for `whose`."""
+        """Return the declarations of a host: the owner's, and the configured one of `whose`."""
         configured = self._hosts.get((whose, host, port))
         return None if whose and configured is None else egress_of(self._trust, host, port), configured
 
@@ -176,7 +177,7 @@ class Egress:
         return target._replace(netloc=netloc).geturl(), not same
 
     def note(self, whose: str, error: LedElsewhere) -> None:
-        """Somebody was led elsewhere by another protocol than HTTP."""
+        """Report a redirect by another protocol than HTTP."""
         if not error.counted:
             self._led(whose, "", str(error)[:_SHOWN], False)
 
@@ -186,9 +187,9 @@ class Egress:
         self._led(whose, f"{host}:{port}", "this machine", False)
         return _Counted(f"{_server(url)} is not called: {why}")
 
-    def retrust(self, trust: Trust) -> bool:
-        """The owner signed a new trust document: hosts and CAs it no longer names are refused from now on. True when
-        it names others than before, so that connections already made may not be what the owner wants."""
+    def update_trust(self, trust: Trust) -> bool:
+        """Refuse hosts and CAs that the owner's new trust document no longer names. Returns True when it names others
+        than before, so that existing connections may not be what the owner wants."""
         changed = trust.egress != self._trust.egress
         self._trust = trust
         self._contexts.clear()
@@ -197,17 +198,18 @@ class Egress:
         return changed
 
     def lend(self, client: HttpClient) -> None:
-        """What else is asked of the owner's hosts goes over this client's connections while they are idle: an uplink
-        keeps one, and a handshake of its own costs more than most questions."""
+        """Share the connections of this client for other requests to the owner's hosts while they are idle. An uplink
+        keeps one anyway, and another handshake costs more than most requests."""
         self._lent.append(client)
 
     def take_back(self, client: HttpClient) -> None:
-        """It is used no more. Not to have lent it is no error."""
+        """Stop sharing a client's connections. No error when they were not shared."""
         if client in self._lent:
             self._lent.remove(client)
 
     def borrowed(self, url: str) -> tuple[HttpClient, ssl.SSLContext] | None:
-        """A client with an idle connection to this host of the owner's, and its context; None when there is none."""
+        """Return a client with an idle connection to this host of the owner's, and its context; None when there is
+        none."""
         parts, host, port = self._address(url)
         if egress_of(self._trust, host, port) is None:
             return None
@@ -218,11 +220,11 @@ class Egress:
         return None
 
     def http(self) -> EgressHttp:
-        """A `Session.http` over this egress. `await close()` it in the end."""
+        """Return an HTTP client (`Session.http`) over this egress. `await close()` it in the end."""
         return EgressHttp(self)
 
     def hosts(self) -> list[str]:
-        """Every "host:port" that may be called, for `ilot sovereignty`."""
+        """Return every "host:port" that may be called, for `ilot sovereignty`."""
         owners = [(entry.host, entry.port) for entry in self._trust.egress]
         configured = [(host, port) for _, host, port in self._hosts]
         return [f"{host}:{port}" for host, port in sorted({*owners, *configured})]
@@ -280,7 +282,7 @@ class Egress:
             ) from error
 
     def _age(self) -> int:
-        """Changes when the client certificate is renewed."""
+        """Return a number that changes when the client certificate is renewed."""
         try:
             return self._certificate.stat().st_mtime_ns if self._certificate is not None else 0
         except OSError:
@@ -288,15 +290,15 @@ class Egress:
 
 
 class EgressHttp:
-    """A `Session.http`: small replies, and the hosts declared for `whose` only, redirects included. Cookies are not
-    kept, and no proxy or netrc of the environment counts."""
+    """HTTP client of a plugin (`Session.http`): small replies, and only hosts declared for `whose`, redirects included.
+    Cookies are not kept, and no proxy or netrc of the environment counts."""
 
     def __init__(self, egress: Egress, whose: str = "", client: HttpClient | None = None) -> None:
         self._egress, self._whose = egress, whose
         self._client = client or HttpClient()
 
     def of(self, whose: str) -> EgressHttp:
-        """The same for a plugin of this name. It has no connections of its own to close."""
+        """Return the client for a plugin of this name. It has no connections of its own to close."""
         return EgressHttp(self._egress, whose, self._client)
 
     async def request(
@@ -376,11 +378,11 @@ _FOR_ANYBODY = ("accept", "accept-language", "user-agent")
 
 
 def _server(url: str) -> str:
-    """What messages call it. User, path and query are left out: services put their secrets there."""
+    """Return the server of a URL for messages. User, path and query are left out: services put secrets there."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def hybrid() -> bool:
-    """Does this OpenSSL offer X25519MLKEM768?"""
+    """True when this OpenSSL offers X25519MLKEM768."""
     return ssl.OPENSSL_VERSION_INFO >= (3, 5)

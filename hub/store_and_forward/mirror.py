@@ -1,4 +1,4 @@
-"""Copies of what is not acked yet on another disk, a USB stick for instance: `buffer.mirror`.
+"""Mirror: copies of unacked segments on another disk, a USB stick for instance (`buffer.mirror`).
 
     <mirror>/<hub id>/<stream>/<name of the segment>       what counts of one closed segment, byte for byte
     <mirror>/<hub id>/<stream>/.<name of the segment>      the same, still being written: never a copy, removed later
@@ -51,16 +51,16 @@ Closed = list[tuple[SegmentInfo, bool]]
 
 
 class StickDisk(Disk, Protocol):
-    """What is needed of the other disk."""
+    """File operations on the other disk."""
 
     def rename(self, old: Path, new: Path) -> None: ...
     def device(self, path: Path) -> int:
-        """Which file system `path` is on. Raises FileNotFoundError when it is not there."""
+        """Return the id of the file system of `path`. Raises FileNotFoundError when it is not there."""
         ...
 
 
 class SystemStick(SystemDisk):
-    """The real one."""
+    """The real other disk."""
 
     def rename(self, old: Path, new: Path) -> None:
         old.rename(new)
@@ -70,14 +70,14 @@ class SystemStick(SystemDisk):
 
 
 class Copy(NamedTuple):
-    """One copy by its place: oldest first within a stream."""
+    """One copy by stream and name. Sorts oldest first within a stream."""
 
     stream: str
     name: SegmentName
 
 
 class Done(NamedTuple):
-    """What a round came to: segments `copied`, and those `waiting` still."""
+    """Result of a round: segments `copied`, and those still `waiting`."""
 
     copied: int
     waiting: int
@@ -109,7 +109,7 @@ class Stick:
         self._settled: set[Path] = set()  # folders whose every name is known to outlive a power cut
 
     def round(self, closed: Closed, acks: RunRanges, most: int = PER_ROUND) -> Done:
-        """Remove what is acked, then copy what waits, at most `most` segments.
+        """Remove copies that are acked, then copy waiting segments, at most `most`.
 
         Raises SameDisk, FileNotFoundError when the stick is absent, any other OSError as it comes.
         """
@@ -144,15 +144,15 @@ class Stick:
         return found
 
     def _settle(self, folder: Path) -> None:
-        """Sync `folder` and those above unless that is done: a rename that a kill or an error cut off from its sync is
-        found as a copy, and would count as one until power is lost."""
+        """Sync `folder` and its parents unless that is done. After a kill between a rename and its sync, the name is
+        there and counts as a copy, but only until power is lost."""
         for path in (folder, self._home, self.directory):
             if path not in self._settled:
                 self._disk.sync_directory(path)
                 self._settled.add(path)
 
     def _delivered(self, copy: Copy, info: SegmentInfo | None, acks: RunRanges) -> bool:
-        """Whether all of a copy is acked. What is declared lost is not: the copy may still have it."""
+        """True when all of a copy is acked. Records declared lost are not acked: the copy may still have them."""
         acked = acks.of(copy.stream, copy.name.run)
         if not acked.covers(copy.name.first, copy.name.first):
             return False
@@ -215,13 +215,13 @@ class Stick:
 
 
 def counting(data: bytes, last: int) -> bytes:
-    """The bytes of a segment up to the first record that a later segment superseded: a number above `last`."""
+    """Return the bytes of a segment up to the first record that a later segment superseded: a number above `last`."""
     heads = Scan.of(data).heads
     return data[: next((head.offset for head in heads if head.kind in framing.NUMBERED and head.seq > last), len(data))]
 
 
 class Segments(Protocol):
-    """What is needed of `hub.store_and_forward.buffer.Buffer`."""
+    """The buffer as the mirror uses it."""
 
     @property
     def acks(self) -> RunRanges: ...
@@ -261,7 +261,7 @@ class Mirror:
         }
 
     def complaints(self) -> list[str]:
-        """A sentence for `ilot status` while the stick is not as it should be."""
+        """Return a sentence for `ilot status` while the stick is not as it should be."""
         state, error = self._standing()
         return [] if state in (OFF, STARTING, THERE) else [f"buffer.mirror: {error}; {self._waiting} segments wait"]
 

@@ -79,7 +79,7 @@ class AuditAnchor:
 
     def _append(self, row: Row) -> None:
         try:
-            self._buffer.append(row, ALERTS, calm=not self._hurried)
+            self._buffer.append(row, ALERTS, deferrable=not self._hurried)
         except BufferFull:
             return
         self._ready, self._hurried = None, False

@@ -1,4 +1,4 @@
-"""How the buffer is set, and what one commit takes in."""
+"""Configuration of the buffer, and the batch that one commit writes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hub.protocol.records.rows import ALERTS, READINGS, Row
 from hub.store_and_forward.buffer.stream import Item, into_blocks
 
 OWN = "buffer/"
-"""How the keys of the buffer's own small state begin."""
+"""Prefix of the keys of the buffer's own small state."""
 
 Local = dict[str, "msgspec.Raw | None"]
-"""Changes of the small state, encoded; None removes a key."""
+"""Changes of the small state: key → msgpack; None removes a key."""
 
 
 class BufferConfig(msgspec.Struct, frozen=True):
-    """How often to commit, how big to grow. Times in seconds, sizes in bytes."""
+    """Intervals of commits and limits of size. Times in seconds, sizes in bytes."""
 
     window_s: float = 5.0
     window_bytes: int = 262_144  # by estimate: rows are encoded only when they are committed
@@ -39,19 +39,20 @@ class BufferConfig(msgspec.Struct, frozen=True):
 
     @property
     def reserve_bytes(self) -> int:
-        """What is for alerts alone."""
+        """Bytes of `max_bytes` reserved for alerts."""
         return self.max_bytes // 16
 
 
 def overtaking(local: Local) -> tuple[Local, Local]:
-    """What of the small state may become durable before the readings that wait beside it: the buffer's own, ack sets
-    that is. The rest may hold the counter of a frame whose reading would be lost with this process: it waits for it."""
+    """Split changes of the small state into those that may become durable before the readings beside them, and the
+    rest. The first are the buffer's own: ack sets. The rest may hold the counter of a frame whose reading would be lost
+    with this process, so it waits for that reading."""
     own = {key: raw for key, raw in local.items() if key.startswith(OWN)}
     return own, {key: raw for key, raw in local.items() if key not in own}
 
 
 class Batch:
-    """What one commit takes in, and what of it is not durable yet."""
+    """Rows and small state of one commit, and what of it is not durable yet."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
@@ -71,7 +72,8 @@ class Batch:
         return bool(self.rows or self.alerts or self.marks or self.local)
 
     def items(self) -> dict[str, deque[Item]]:
-        """The records to be, by stream; cut into blocks once, so that a retry gives the same numbers."""
+        """Return the records to be written, by stream. They are cut into blocks once, so that a retry gives the same
+        numbers."""
         if self._items is None:
             self._items = {
                 ALERTS: deque(into_blocks(self.alerts)),

@@ -1,4 +1,4 @@
-"""Which segments there are. Written by the writer thread, read by any: every change swaps a whole tuple."""
+"""The list of segments on disk. The writer thread changes it, any thread reads it: each change swaps a whole tuple."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hub.store_and_forward.buffer.segment import SegmentInfo
 
 
 class StreamState(NamedTuple):
-    """One (stream, run) on disk: its first number still there, its last durable number and that record's digest
-    (zeros for a run of the past whose last record is not at hand)."""
+    """One (stream, run) on disk: its first number still there, its last durable number and that record's digest (zeros
+    for a past run whose last record is not at hand)."""
 
     stream: str
     run: bytes
@@ -34,13 +34,14 @@ class Catalog:
         self.digests: dict[tuple[str, bytes], bytes] = {}
 
     def of(self, stream: str) -> tuple[SegmentInfo, ...]:
+        """Return the segments of a stream, oldest first."""
         return self._segments[stream]
 
     def all(self) -> tuple[SegmentInfo, ...]:
         return tuple(info for stream in STREAMS for info in self._segments[stream])
 
     def put(self, info: SegmentInfo) -> None:
-        """Add the newest segment of its stream, or replace what is known of it."""
+        """Add the newest segment of its stream, or replace it."""
         known = self._segments[info.stream]
         if known and known[-1].number == info.number:
             former = known[-1]
@@ -54,7 +55,7 @@ class Catalog:
             self._segments[info.stream] = (*known, info)
 
     def correct(self, infos: Iterable[SegmentInfo]) -> None:
-        """Replace what is known of these segments, wherever they stand."""
+        """Replace these segments wherever they stand."""
         true = {(info.stream, info.number): info for info in infos}
         for stream in {stream for stream, _ in true}:
             self._set(stream, tuple(true.get((stream, info.number), info) for info in self._segments[stream]))
@@ -72,7 +73,7 @@ class Catalog:
         return any(other.number == info.number for other in self._segments[info.stream])
 
     def size(self, *streams: str) -> int:
-        """Bytes on disk, of these streams or of all."""
+        """Return the bytes on disk of these streams, or of all."""
         return sum(self._sizes[stream] for stream in streams or STREAMS)
 
     def runs(self, stream: str) -> set[bytes]:
@@ -90,16 +91,16 @@ class Catalog:
         return list(found.values())
 
     def last(self, stream: str, run: bytes) -> int:
-        """The last durable number of (stream, run), 0 when none is on disk."""
+        """Return the last durable number of (stream, run), 0 when none is on disk."""
         return max((info.last for info in self._segments[stream] if info.run == run), default=0)
 
     def keeper(self, stream: str) -> SegmentInfo | None:
-        """The newest segment with something in it: it names this run for the next one, and is never unlinked."""
+        """Return the newest segment with a record: it names this run for the next one, and is never unlinked."""
         return next((info for info in reversed(self._segments[stream]) if info.last >= info.first), None)
 
 
 def unsettled(info: SegmentInfo, acks: RunRanges, lost: RunRanges) -> list[tuple[int, int]]:
-    """The ranges of a segment that are neither acked nor declared lost."""
+    """Return the ranges of a segment that are neither acked nor declared lost."""
     found = list(acks.of(info.stream, info.run).missing(info.first, info.last))
     gone = lost.of(info.stream, info.run)
     return [piece for first, last in found for piece in gone.missing(first, last)]

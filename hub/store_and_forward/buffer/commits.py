@@ -1,4 +1,4 @@
-"""When the filling batch is committed, and by whom: rows in on the event loop, one writer thread, tidings back.
+"""Batches and the writer thread: when a batch is due, and who commits it.
 
     loop            fills a batch, and says when it is due: a window, a flush, an alert, a size
     writer thread   commits one batch at a time, and keeps it until it is durable. Its commit done, it takes the filling
@@ -52,7 +52,7 @@ class Commits:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0  # loop time
-        self._room: list[asyncio.Future[None]] = []
+        self._room_waiters: list[asyncio.Future[None]] = []
         self._thread: threading.Thread | None = None
         self._queue: SimpleQueue[Batch | None] = SimpleQueue()  # wakes the writer
         self._closing, self._hurry = threading.Event(), threading.Event()
@@ -67,18 +67,18 @@ class Commits:
         """Start the writer thread; see `Buffer.start`."""
         self._loop = loop
         self._listeners = list(listeners)
-        self._journal.on_gap(self._declared)
+        self._journal.on_gap(self._gap_waits)
         self._thread = threading.Thread(target=self._write, name="buffer-writer", daemon=True)
         self._thread.start()
-        if self._journal.pressing:  # recovery found something missing
-            self._press()
+        if self._journal.has_urgent_rows:  # recovery found something missing
+            self._commit_soon()
 
     # -- in -----------------------------------------------------------------------------------------------------
 
     def fill(self, items: Sequence[tuple[Row, str]]) -> None:
         """Add these (row, stream) to one batch, and set when it is due. Never waits."""
         with self._lock:
-            self._join()
+            self._take_loose_state()
             batch, begins = self._batch, not self._batch.rows
             if batch.began is None:
                 batch.began = self._clock.monotonic()
@@ -88,25 +88,25 @@ class Commits:
                     batch.readings += len(row[4])
                 else:
                     batch.alerts.append(row)
-                    self._ring(self._config.urgent_s)
+                    self._due_within(self._config.urgent_s)
             if batch.readings * _BYTES_A_READING >= self._config.window_bytes:
-                self._cut()
+                self._submit()
             elif begins and batch.rows:
-                self._ring(self._config.window_s)
+                self._due_within(self._config.window_s)
         self.waiting += len(items)
 
     def put(self, key: str, raw: msgspec.Raw | None) -> None:
-        """A change of the small state: in the commit of the row that is appended next without awaiting in between, or
-        with another; of its own after `idle_s`."""
+        """Change the small state: in the commit of the row that is appended next without an await in between, or with
+        another; alone after `idle_s`."""
         self._loose[key] = raw
         with self._lock:
-            self._ring(self._config.idle_s)
+            self._due_within(self._config.idle_s)
 
     def mark(self, mark: ClockMark) -> None:
-        """A CLOCK record, within the window."""
+        """Write a CLOCK record within the window."""
         with self._lock:
             self._batch.marks.append(mark)
-            self._ring(self._config.window_s)
+            self._due_within(self._config.window_s)
 
     @property
     def full(self) -> bool:
@@ -116,9 +116,9 @@ class Commits:
         """See `Buffer.room`."""
         while self.full:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._room.append(future)
+            self._room_waiters.append(future)
             with self._lock:
-                self._cut()
+                self._submit()
             await future
 
     async def flush(self, delay: float) -> None:
@@ -126,10 +126,10 @@ class Commits:
         if self._loop is None:
             raise StorageError("the buffer was not started")
         with self._lock:
-            self._join()
-            if self._batch or self._journal.pressing:
+            self._take_loose_state()
+            if self._batch or self._journal.has_urgent_rows:
                 batch = self._batch
-                self._ring(delay)
+                self._due_within(delay)
             elif self._taken:
                 batch = self._taken[-1]
             else:
@@ -157,18 +157,18 @@ class Commits:
 
     # -- when: with the lock held -----------------------------------------------------------------------------------
 
-    def _join(self) -> None:
-        """On the loop: what is loose joins the batch."""
+    def _take_loose_state(self) -> None:
+        """Move small state that no row has taken along yet into the batch. With the lock held, on the loop."""
         if self._loose:
             self._batch.local |= self._loose
             self._loose = {}
 
-    def _ring(self, delay: float) -> None:
-        """The batch is due in `delay` seconds at the latest."""
+    def _due_within(self, delay: float) -> None:
+        """Make the batch due in `delay` seconds at the latest."""
         if self._loop is None or self._due:
             return
         if delay <= 0 and self._busy:
-            self._cut()
+            self._submit()
             return
         due = self._loop.time() + delay
         if self._timer is not None:
@@ -176,10 +176,10 @@ class Commits:
                 return
             self._timer.cancel()
         self._timer_due = due
-        self._timer = self._loop.call_at(due, self._rang)
+        self._timer = self._loop.call_at(due, self._on_timer)
 
-    def _cut(self) -> None:
-        """The batch is due: it goes to the writer, now or right after the one in hand."""
+    def _submit(self) -> None:
+        """Hand the batch to the writer, now or right after the one in hand."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -189,7 +189,7 @@ class Commits:
             self._queue.put(self._take())
 
     def _take(self) -> Batch:
-        """The batch leaves for the writer; another is filled from here on."""
+        """Take the batch for the writer and start another."""
         batch, self._batch = self._batch, Batch()
         self._taken.append(batch)
         self._busy, self._due = True, False
@@ -197,17 +197,17 @@ class Commits:
 
     # -- tidings, on the loop -----------------------------------------------------------------------------------------
 
-    def _press(self) -> None:
+    def _commit_soon(self) -> None:
         with self._lock:
-            self._ring(self._config.urgent_s)
+            self._due_within(self._config.urgent_s)
 
-    def _rang(self) -> None:
+    def _on_timer(self) -> None:
         with self._lock:
-            self._join()
-            self._cut()
+            self._take_loose_state()
+            self._submit()
 
     def _landed(self, done: list[Durable]) -> None:
-        """The oldest batch taken is durable."""
+        """Note that the oldest batch taken is durable: wake who waits for it, announce its records."""
         if self.error:
             log.info("the buffer reaches the disk again")
         self.error = ""
@@ -215,28 +215,28 @@ class Commits:
         with self._lock:
             batch = self._taken.popleft()
         self.waiting -= len(batch)
-        self._free()
+        self._wake_for_room()
         self._announce(done)
         for future in batch.waiters:
             if not future.done():
                 future.set_result(None)
         with self._lock:
-            self._join()
-            if not self._busy and self._timer is None and (self._batch or self._journal.pressing):
-                self._cut()
+            self._take_loose_state()
+            if not self._busy and self._timer is None and (self._batch or self._journal.has_urgent_rows):
+                self._submit()
 
-    def _missed(self, tried: Batch, error: Exception, done: list[Durable]) -> None:
-        """An attempt failed; the writer tries again by itself. Alerts and acks do not wait behind readings that do
-        not fit: they join what is tried, where they come first."""
+    def _retrying(self, tried: Batch, error: Exception, done: list[Durable]) -> None:
+        """Note that an attempt failed; the writer tries again by itself. Alerts and acks must not wait behind readings
+        that do not fit: they join the batch in hand, where they are written first."""
         self._announce(done)
         waiters, tried.waiters = tried.waiters, []
         with self._lock:
-            self._join()
+            self._take_loose_state()
             if self._taken[-1] is tried:  # else it came through meanwhile, and the batch behind it is under way
                 behind = self._batch
                 own, rest = overtaking(behind.local)
                 if behind.alerts or own:
-                    self._journal.hurry(behind.alerts, own, behind.began)
+                    self._journal.commit_urgently(behind.alerts, own, behind.began)
                     tried.joined += len(behind.alerts)
                     behind.alerts, behind.local = [], rest
                 waiters += behind.waiters
@@ -259,16 +259,16 @@ class Commits:
                 except Exception:
                     log.exception("a listener to the buffer failed")
 
-    def _free(self) -> None:
-        if self._room and not self.full:
-            waiters, self._room = self._room, []
+    def _wake_for_room(self) -> None:
+        if self._room_waiters and not self.full:
+            waiters, self._room_waiters = self._room_waiters, []
             for future in waiters:
                 if not future.done():
                     future.set_result(None)
 
-    def _declared(self) -> None:
-        """A GAP waits: from any thread."""
-        self._tell(self._press)
+    def _gap_waits(self) -> None:
+        """Have a GAP committed soon. Thread-safe."""
+        self._call_on_loop(self._commit_soon)
 
     # -- the writer thread ----------------------------------------------------------------------------------------
 
@@ -283,24 +283,24 @@ class Commits:
             with self._lock:
                 self._busy = False
                 batch = self._take() if self._due else None
-            self._tell(self._landed, done)
+            self._call_on_loop(self._landed, done)
             if batch is None:
                 batch = self._queue.get()
 
     def _attempt(self, batch: Batch) -> list[Durable] | None:
-        """One commit: what it made durable. None when it failed, and the loop knows."""
+        """Commit a batch once. Returns what became durable; None when it failed, and the loop was told."""
         try:
             return self._journal.commit(batch)
         except Exception as error:
             if not isinstance(error, HubError):
                 log.exception("the buffer's writer failed")
             if _full(error):
-                self._journal.relieve(unsent=self.waiting * 2 >= self._config.pending_rows)
-            self._tell(self._missed, batch, error, self._journal.made())
+                self._journal.evict_oldest(unsent=self.waiting * 2 >= self._config.pending_rows)
+            self._call_on_loop(self._retrying, batch, error, self._journal.made())
             return None
 
-    def _tell(self, what: Callable[..., None], *about: object) -> None:
-        """From any thread."""
+    def _call_on_loop(self, what: Callable[..., None], *about: object) -> None:
+        """Call a function on the loop, from any thread."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the next process finds what there is to say
                 self._loop.call_soon_threadsafe(what, *about)

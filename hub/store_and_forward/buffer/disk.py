@@ -1,4 +1,4 @@
-"""The system calls of the buffer, and nothing else: the one place where bytes meet the disk.
+"""System calls of the buffer: the only module where its bytes meet the disk.
 
 Every method raises OSError as the system does. Tests put another object in its place: one that fails on purpose,
 or one that models what a power cut leaves behind.
@@ -25,26 +25,26 @@ _PATIENCE_S = 30.0
 
 
 class Disk(Protocol):
-    """Files as an append-only log needs them. Only `sync` and `sync_directory` make anything durable."""
+    """File operations of an append-only log. Only `sync` and `sync_directory` make anything durable."""
 
     def make_directory(self, directory: Path) -> None: ...
     def names(self, directory: Path) -> list[str]: ...
     def size(self, path: Path) -> int: ...
     def free(self, directory: Path) -> int:
-        """Bytes that this user may still write there."""
+        """Return the bytes that this user may still write there."""
         ...
 
     def create(self, path: Path) -> int:
-        """A new file, open for appending. Raises FileExistsError when there is one already."""
+        """Create a file and open it for appending. Raises FileExistsError when it is there already."""
         ...
 
     def write(self, fd: int, data: bytes) -> int:
-        """How many bytes were taken; fewer than given is a failed write."""
+        """Append data. Returns how many bytes were taken; fewer than given is a failed write."""
         ...
 
     def reserve(self, fd: int, end: int, size: int) -> None:
-        """Take `size` bytes of room behind `end`, where the file ends, without making it longer; 0 gives back what is
-        there. A kindness of the file system: what cannot be had is no error."""
+        """Reserve `size` bytes behind `end`, where the file ends, without making it longer; 0 releases the reservation.
+        Best effort: no error when the file system cannot."""
         ...
 
     def sync(self, fd: int) -> None: ...
@@ -52,8 +52,8 @@ class Disk(Protocol):
     def sync_directory(self, directory: Path) -> None: ...
     def unlink(self, path: Path) -> None: ...
     def read(self, path: Path, offset: int = 0, size: int | None = None) -> bytes:
-        """Up to `size` bytes (to the end when None). Sectors the medium refuses come back as FF bytes: zeros would
-        pass for bytes never written, and the tail that they hide would be cut instead of declared."""
+        """Read up to `size` bytes (to the end when None). Sectors that the medium refuses come back as FF bytes: zeros
+        would pass for bytes never written, and the tail behind them would be cut instead of declared."""
         ...
 
     def cut(self, path: Path, size: int) -> None:
@@ -61,16 +61,16 @@ class Disk(Protocol):
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait, before something that the medium refused is tried again."""
+        """Wait before reading again what the medium refused."""
         ...
 
 
 class SystemDisk:
-    """The real one. Files are private to the hub's user.
+    """The real disk. Files are private to the hub's user.
 
-    A read that the medium refuses is tried again for 3 seconds: a card reader that was reset comes back, and what it
-    holds must not be declared lost meanwhile. A process spends 30 s at most on that, so that a dead card delays it by
-    no more. After that a refused sector is asked once.
+    A read that the medium refuses is repeated for 3 seconds: a card reader that was reset comes back, and its data must
+    not be declared lost meanwhile. A process spends at most 30 s on that, so a dead card delays it by no more. After
+    that each refused sector is read once.
     """
 
     _patience = _PATIENCE_S
@@ -135,7 +135,7 @@ class SystemDisk:
             os.close(fd)
 
     def _pread(self, fd: int, offset: int, size: int) -> bytes:
-        """All `size` bytes there are. A medium error costs its sector, not the file."""
+        """Read all `size` bytes that there are. A medium error costs its sector, not the file."""
         pieces, end = [], offset + size
         while offset < end:
             piece = self._patiently(fd, end - offset, offset)
@@ -162,7 +162,7 @@ class SystemDisk:
 
 @cache
 def _fallocate() -> Callable[[int, int, int, int], int]:
-    """fallocate(2), with offsets of 64 bits on every machine."""
+    """Return fallocate(2) with 64-bit offsets on every machine."""
     libc = ctypes.CDLL(None, use_errno=True)
     call = getattr(libc, "fallocate64", None) or libc.fallocate
     call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
@@ -170,7 +170,7 @@ def _fallocate() -> Callable[[int, int, int, int], int]:
 
 
 def _once(fd: int, size: int, offset: int) -> bytes | None:
-    """One read; None when the medium refuses."""
+    """Read once. Returns None when the medium refuses (EIO)."""
     try:
         return os.pread(fd, size, offset)
     except OSError as error:

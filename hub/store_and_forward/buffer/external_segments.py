@@ -1,9 +1,9 @@
-"""Segments that lie elsewhere, a mirror's copies or the buffer of a card out of its hub: to be read, never written.
+"""Segments in another directory, read and never written: copies of a mirror, or the buffer of another card.
 
-Each segment is taken for itself, because its neighbours may be missing: what counts is its intact records, from the
-number in its name to the one before its follower of the same run, or, where there is none, to the end of its last
-finished commit. Segments of another hub, and such whose epoch this
-hub's identity has not signed, are left alone and named. Blocking, but for what only counts.
+Each segment is judged alone, because its neighbours may be missing. Its intact records count from the number in its
+name to the one before the next segment of the same run, or, without one, to the end of its last finished commit.
+Segments of another hub, and those whose epoch this hub's identity has not signed, are skipped and named. Blocking,
+except for what only counts.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _NO_END = 1 << 63
 
 
 class ExternalSegments:
-    """What `hub.store_and_forward.link` needs of a buffer, over such segments. What is acked is known to this object
-    alone."""
+    """A read-only buffer for `hub.store_and_forward.link` over such segments. Only this object knows what of them is
+    acked."""
 
     def __init__(self, directory: Path, *, hub: str, identity_public: bytes, disk: Disk | None = None) -> None:
         """`directory` holds `readings/` and `alerts/`. Raises StorageError when it cannot be read."""
@@ -104,22 +104,22 @@ class ExternalSegments:
         self._damaged.add(gap.stream, gap.run, gap.first, gap.last)
 
     def owed(self, info: SegmentInfo) -> list[Range]:
-        """What of a segment can be read and is not acked yet."""
+        """Return the ranges of a segment that can be read and are not acked yet."""
         damaged = self._damaged.of(info.stream, info.run)
         acked = self.acks.of(info.stream, info.run).missing(info.first, info.last)
         return [piece for first, last in acked for piece in damaged.missing(first, last)]
 
     def delivered(self, info: SegmentInfo) -> int:
-        """How many numbers of a segment are acked."""
+        """Return how many numbers of a segment are acked."""
         acked = self.acks.of(info.stream, info.run)
         return sum(last - first + 1 for first, last in acked.inside(info.first, info.last))
 
     def damaged(self, info: SegmentInfo) -> list[Range]:
-        """What of a segment was asked for and cannot be read."""
+        """Return the ranges of a segment that were to be read and could not be."""
         return self._damaged.of(info.stream, info.run).inside(info.first, info.last)
 
     def remembered(self, store_key: bytes) -> Iterator[dict[str, Any]]:
-        """The hub's own small state as each segment tells it, for the hub whose store key (32 bytes) this is."""
+        """Yield the small state as each segment has it, decrypted with the hub's store key (32 bytes)."""
         for info in self.segments:
             if info.stream == READINGS:
                 yield read_local(self._disk, (info,), self._public, store_key)[0]
@@ -135,7 +135,7 @@ class ExternalSegments:
         return list(found.values())
 
     def read(self, stream: str, run: bytes, first: int, last: int, max_bytes: int) -> list[Stored]:
-        """As `Buffer.read`. Raises StorageError."""
+        """Read records as `Buffer.read` does. Raises StorageError."""
         try:
             return self._readers[run][1].read(stream, run, first, last, max_bytes)
         except OSError as error:
@@ -158,7 +158,8 @@ class ExternalSegments:
 
 
 def homes(directory: Path, hub: str) -> Iterator[Path]:
-    """Where the segments of `hub` may lie when `directory` is a mirror, a state directory or a buffer."""
+    """Yield the directories that may hold segments of `hub` when `directory` is a mirror, a state directory or a
+    buffer."""
     for path in (directory / hub, directory / "buffer", directory):
         if any((path / stream).is_dir() for stream in STREAMS):
             yield path

@@ -24,9 +24,9 @@ _NO_LIMIT = 1 << 63
 
 
 class SegmentReport(msgspec.Struct, frozen=True):
-    """One segment as found. `first` … `last` are the numbers that count; `missing` those of them without an intact
-    record; `damaged` the byte spans that belong to none, or to a last commit that lost a sector; `torn` the bytes of an
-    unfinished commit at the end, which the next start cuts: none of it counts."""
+    """Report on one segment. `first` … `last` are the numbers that count; `missing` those of them without an intact
+    record; `damaged` the byte spans of no record, or of a commit that lost a sector; `torn` the bytes of an unfinished
+    commit at the end."""
 
     path: str
     stream: str
@@ -44,7 +44,7 @@ class SegmentReport(msgspec.Struct, frozen=True):
 
     @property
     def whole(self) -> bool:
-        """Whether every record that counts is there, and can be opened by whom it was sealed to."""
+        """True when every record that counts is there, and the holder of the key can open it."""
         return self.epoch and not self.missing and not self.damaged
 
 
@@ -82,7 +82,7 @@ def export(directory: Path, out: Path, *, running: bool = False, disk: Disk | No
 
 
 def _segments(directory: Path, disk: Disk | None) -> Iterator[tuple[str, SegmentName, Path, Scan, int]]:
-    """Each segment, oldest first, with the number from which a later one supersedes it."""
+    """Yield each segment, oldest first, with the number from which a later one supersedes it."""
     disk = disk or SystemDisk()
     try:
         for stream in STREAMS:
@@ -98,7 +98,8 @@ def _segments(directory: Path, disk: Disk | None) -> Iterator[tuple[str, Segment
 
 
 def _identity(disk: Disk, path: Path, name: SegmentName) -> SegmentName:
-    """Which segment a file is, by its epoch, whose signature is not looked at here; by its name where it has none."""
+    """Return which segment a file is: by its epoch, whose signature is not checked here; by its name where it has
+    none."""
     scan = Scan.of(disk.read(path, 0, _BEGINNING))
     for head in scan.heads:
         if head.kind == framing.EPOCH:
@@ -109,8 +110,8 @@ def _identity(disk: Disk, path: Path, name: SegmentName) -> SegmentName:
 
 
 def _kept(scan: Scan, limit: int) -> int:
-    """Where the records that count end. What a segment of the same run follows was promised up to that one's first
-    number, however its own end looks."""
+    """Return the offset where the records that count end. A segment that one of the same run follows was promised up to
+    the follower's first number, however its own end looks."""
     if limit == _NO_LIMIT:
         return scan.finished
     return scan.end if framing.torn(scan.data, scan.end) else len(scan.data)

@@ -1,4 +1,4 @@
-"""Both streams, their small state and the policy of the disk: what one commit does, in which order.
+"""The journal: both streams, the small state and the disk policy. Defines the steps of one commit and their order.
 
     alerts     GAP records and alert blocks: first, because a GAP must be durable before what it declares goes
     readings   blocks and CLOCK records, LOCAL in the same write and sync
@@ -53,11 +53,11 @@ from hub.store_and_forward.buffer.stream import Durable, Item, Keys, StreamWrite
 
 _BYTES_A_READING = 8  # a generous guess, before anything is encoded
 SPARE_BYTES = 64 << 20
-"""With less than this free on the disk, what is only kept goes."""
+"""With less than this free on the disk, settled segments are unlinked early."""
 
 
 class Journal:
-    """The sealed log of one process: opening it recovers, `commit` appends, `read` reads back."""
+    """The sealed log of one process: opening it recovers, `commit` appends, `reader` reads back."""
 
     def __init__(
         self,
@@ -70,14 +70,16 @@ class Journal:
         trust: Trust,
         config: BufferConfig,
     ) -> None:
-        """Blocking recovery. Raises DiskRefuses when the disk does not let us, StorageError when the directory cannot
-        be used at all."""
+        """Recover, blocking. Raises DiskRefuses when the disk refuses, StorageError when the directory cannot be
+        used."""
         self._wake: Callable[[], None] = lambda: None
         self.trust, self.run = trust, run
         self.catalog = Catalog()
         self.acked = AckedRanges()
         self.lost = RunRanges()  # declared by GAP records that are durable
-        self.keeping = Retention(self.catalog, self.acked.durable, self.lost, config=config, monotonic=clock.monotonic)
+        self.retention = Retention(
+            self.catalog, self.acked.durable, self.lost, config=config, monotonic=clock.monotonic
+        )
         self._manifest = Manifest(self.catalog)
         self.errors: list[str] = []
         self.cut = 0  # bytes of torn tail
@@ -87,14 +89,14 @@ class Journal:
         self._disk, self._config = disk, config
         self._lock = threading.Lock()
         self._gaps: deque[Gap] = deque()
-        self._hurried: deque[tuple[list[Item], Local, float | None]] = deque()
+        self._urgent: deque[tuple[list[Item], Local, float | None]] = deque()
         self._full = False  # the last commit found no room
         self._declared: dict[Key, Ranges] = {}
         self._durable: Local = {}
         self._committing: Local = {}
         self._pending: Local = {}
         self._done: list[Durable] = []  # since the last commit that went through
-        self._calm: dict[int, Row] = {}  # by identity: rows of alerts that may wait, until they are durable
+        self._deferrable: dict[int, Row] = {}  # by identity: rows of alerts that may wait, until they are durable
         self._directory = directory
         self._ballast = Ballast(disk, directory / "ballast")
         try:
@@ -140,32 +142,32 @@ class Journal:
             if not (
                 self.acked.restore(key, value)
                 or restore_ranges(key, LOST_KEY, value, self.lost)
-                or self.keeping.restore(key, value)
+                or self.retention.restore(key, value)
                 or self._manifest.restore(key, value)
             ):
                 self.local[key] = value
         self._durable = {key: msgspec.Raw(msgspec.msgpack.encode(value)) for key, value in state.items()}
         for gap in self._manifest.check(aside):
             self.declare(gap)
-        self._pending = self._manifest.look()
+        self._pending = self._manifest.changes()
 
     def on_gap(self, wake: Callable[[], None]) -> None:
         """Call `wake` from now on, from any thread, whenever a GAP waits to be committed."""
         self._wake = wake
 
     @property
-    def pressing(self) -> bool:
-        """Whether a GAP, or something that overtook its batch, waits to be committed."""
-        return bool(self._gaps or self._hurried)
+    def has_urgent_rows(self) -> bool:
+        """True when a GAP, or rows that overtook their batch, wait to be committed."""
+        return bool(self._gaps or self._urgent)
 
     def commit(self, batch: Batch) -> list[Durable]:
-        """Make all of `batch` durable, and say what became durable since the last call that returned.
+        """Make all of `batch` durable. Returns what became durable since the last call that returned.
 
         Raises StorageError; the batch then keeps what is not durable, for another try.
         """
         items = batch.items()
-        while self._hurried:
-            alerts, local, began = self._hurried.popleft()
+        while self._urgent:
+            alerts, local, began = self._urgent.popleft()
             items[ALERTS].extend(alerts)
             batch.local |= local
             batch.began = began if batch.began is None else batch.began  # which is the earlier one
@@ -188,28 +190,29 @@ class Journal:
         return self.made()
 
     def made(self) -> list[Durable]:
-        """What became durable since the last call, also by a commit that failed after that."""
+        """Return what became durable since the last call, also by a commit that failed after that."""
         done, self._done = self._done, []
         return done
 
-    def calm(self, row: Row) -> None:
-        """This row of alerts may wait on its way: `Durable.calm` says so of a commit of such rows. Thread-safe."""
-        self._calm[id(row)] = row
+    def mark_deferrable(self, row: Row) -> None:
+        """Mark a row of the alerts stream that may wait on its way. A commit of such rows alone is
+        `Durable.deferrable`. Thread-safe."""
+        self._deferrable[id(row)] = row
 
-    def not_taken(self, row: Row) -> None:
-        """This row is not to be committed after all. Thread-safe."""
-        self._calm.pop(id(row), None)
+    def unmark(self, row: Row) -> None:
+        """Remove the mark of a row that will not be committed. Thread-safe."""
+        self._deferrable.pop(id(row), None)
 
-    def hurry(self, alerts: list[Row], local: Local, began: float | None) -> None:
-        """Have these written by the next try of the batch in hand, before its readings. `began`: of their own batch.
-        Thread-safe."""
-        self._hurried.append((into_blocks(alerts), local, began))
+    def commit_urgently(self, alerts: list[Row], local: Local, began: float | None) -> None:
+        """Write these rows and state with the next try of the batch in hand, before its readings. `began`: when their
+        own batch began (monotonic seconds). Thread-safe."""
+        self._urgent.append((into_blocks(alerts), local, began))
 
     def _snapshot(self) -> Local:
         return self._durable | self._committing
 
     def _commit_local(self, local: Local, batch: Batch) -> None:
-        """Of a batch, this small state alone, before what comes with its readings."""
+        """Commit this small state of a batch alone, before the part that belongs to its readings."""
         rest, batch.local = batch.local, local
         try:
             self._commit_readings(deque(), batch)
@@ -229,26 +232,26 @@ class Journal:
         items.extendleft(reversed(gaps))
         gaps = [item for item in items if isinstance(item, Gap)]  # with those of an earlier try
         rows = [id(row) for item in items if isinstance(item, list) for row in item]
-        calm = not gaps and all(row in self._calm for row in rows)
+        deferrable = not gaps and all(row in self._deferrable for row in rows)
         try:
-            self._done.append(self.writers[ALERTS].commit(items, {}, self.trust, began)._replace(calm=calm))
+            self._done.append(self.writers[ALERTS].commit(items, {}, self.trust, began)._replace(deferrable=deferrable))
             for row in rows:
-                self._calm.pop(row, None)
+                self._deferrable.pop(row, None)
         finally:
             for gap in gaps:
                 if gap not in items:
                     self._lose(gap)
 
     def _lose(self, gap: Gap) -> None:
-        """Its GAP is durable: what it declares is settled."""
+        """Settle the numbers that a GAP declares: it is durable."""
         with self._lock:
             self.lost.add(gap.stream, gap.run, gap.first, gap.last)
             ranges = self.lost.of(gap.stream, gap.run)
         self._pending[range_key(LOST_KEY, gap.stream, gap.run)] = encode_ranges(ranges)
-        self.keeping.unsettling = True
+        self.retention.stale = True
 
     def _settle(self, local: Local) -> None:
-        """This LOCAL is durable: what it says holds."""
+        """Apply changes of the small state that became durable."""
         for key, raw in local.items():
             if key.startswith(ACK_KEY):
                 with self._lock:
@@ -259,28 +262,28 @@ class Journal:
                 self._durable[key] = raw
 
     def _replace_acks(self, key: str, raw: msgspec.Raw | None) -> None:
-        """The whole set of one (stream, run), not an addition: after a new database, what the old one acked is void
+        """Replace the whole ack set of one (stream, run). It is no addition: with a new database the old acks are void,
         and must not help to unlink a segment that the new one lacks."""
         stream, _, run = key.removeprefix(ACK_KEY).partition("/")
         self.acked.durable.forget(stream, bytes.fromhex(run))
         if raw is not None:
             restore_ranges(key, ACK_KEY, msgspec.msgpack.decode(raw), self.acked.durable)
-        self.keeping.unsettling = True
+        self.retention.stale = True
 
     def unacked(self, stream: str, run: bytes, ranges: list[Range]) -> None:
         """Hold the segments of these numbers again, at once: the backend lost them. Thread-safe."""
         with self._lock:
             self.acked.durable.of(stream, run).discard_all(ranges)
-        self.keeping.unsettling = True
+        self.retention.stale = True
 
     def forget_acks(self) -> None:
         """Hold every segment again, at once: the backend's database is new. Thread-safe."""
         with self._lock:
             self.acked.durable.clear()
-        self.keeping.unsettling = True
+        self.retention.stale = True
 
     def declare(self, gap: Gap) -> None:
-        """Have a GAP written for what of `gap` is neither acked nor declared yet. Thread-safe."""
+        """Queue a GAP for the part of `gap` that is neither acked nor declared yet. Thread-safe."""
         with self._lock:
             declared = self._declared.setdefault((gap.stream, gap.run), Ranges())
             open_ = self.acked.durable.of(gap.stream, gap.run).missing(gap.first, gap.last)
@@ -298,21 +301,21 @@ class Journal:
         if pieces:
             self._wake()
 
-    def relieve(self, *, unsent: bool) -> bool:
-        """On a full disk: give up the segment that goes first, one with something unsettled only where `unsent`.
-        Whether anything was freed."""
+    def evict_oldest(self, *, unsent: bool) -> bool:
+        """Unlink the segment that goes first, on a full disk; one with unsettled records only where `unsent`. Returns
+        whether anything was freed."""
         self._full = True
         self._ballast.drop()  # it makes room for the GAP
-        info = self.keeping.next(full=True) if unsent else self.keeping.spare()
+        info = self.retention.next_evictable(full=True) if unsent else self.retention.next_settled()
         try:
             return self._evict(info)
         except StorageError:
             return False
 
     def _make_room(self, need: int) -> None:
-        while self.keeping.crowded(need) and self._evict(self.keeping.next(full=False)):
+        while self.retention.exceeds_cap(need) and self._evict(self.retention.next_evictable(full=False)):
             pass
-        while (info := self.keeping.spare()) and self._scarce():
+        while (info := self.retention.next_settled()) and self._scarce():
             self._evict(info)
 
     def _scarce(self) -> bool:
@@ -322,7 +325,7 @@ class Journal:
             return False
 
     def _evict(self, info: SegmentInfo | None) -> bool:
-        """Unlink a closed segment, after its GAP is durable where it needs one. False when there is none."""
+        """Unlink a closed segment, after its GAP is durable where it needs one. Returns False when there is none."""
         if info is None:
             return False
         pieces = unsettled(info, self.acked.durable, self.lost)
@@ -333,21 +336,22 @@ class Journal:
         return True
 
     def _given_up(self, info: SegmentInfo, first: int, last: int) -> Gap:
-        """What is lost with `first` … `last` of a segment. Nothing is read for a whole one of this process."""
+        """Return the GAP for `first` … `last` of a segment. A whole segment of this process is declared without reading
+        it."""
         if info.run == self.run and (first, last) == (info.first, info.last):
             return without_reading(info, EVICTED, first, last)
         return self.reader.gap(info, first, last, EVICTED)
 
     def _sweep(self) -> None:
-        """Unlink the closed segments that were kept long enough after they were settled."""
-        self._pending |= self.keeping.look() | self._manifest.look()
-        if gone := self.keeping.expired():
+        """Unlink closed segments that stayed long enough after they were settled."""
+        self._pending |= self.retention.changes() | self._manifest.changes()
+        if gone := self.retention.expired():
             self._unlink(gone)
 
     def _unlink(self, gone: list[SegmentInfo]) -> None:
         for info in gone:
             self.catalog.drop(info)  # first, or a reader would take it for damage
-            key = self.keeping.gone(info)
+            key = self.retention.forget(info)
             if key is not None:
                 self._pending[key] = None
             try:
@@ -360,7 +364,7 @@ class Journal:
         for stream, run in {(info.stream, info.run) for info in gone}:
             if run != self.run and run not in self.catalog.runs(stream):
                 self._forget(stream, run)
-        self._pending |= self._manifest.look()  # with the ack sets that were forgotten
+        self._pending |= self._manifest.changes()  # with the ack sets that were forgotten
 
     def _forget(self, stream: str, run: bytes) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""The hub's own small state, as the LOCAL records of its segments tell it."""
+"""Reads the hub's own small state from the LOCAL records of its segments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hub.store_and_forward.buffer.segment import SegmentInfo
 def read_local(
     disk: Disk, segments: tuple[SegmentInfo, ...], identity_public: bytes, store_key: bytes
 ) -> tuple[dict[str, Any], int]:
-    """The hub's own state as the LOCAL records tell it, and how many of them could not be read.
+    """Return the small state, and how many of its records could not be read.
 
     Goes back to the newest whole snapshot, then forward over the changes.
     """

@@ -1,4 +1,4 @@
-"""What every closed segment held, remembered outside of it: so that one that vanished is declared, with exact figures.
+"""Manifest: figures of every closed segment, kept outside of it, so that one that vanished is declared exactly.
 
     LOCAL key   buffer/held/<stream>/<segment number>
     value       [run, first seq, last seq, readings before, readings after, from s, to s]
@@ -25,7 +25,7 @@ HELD_KEY = "buffer/held/"
 
 
 class HeldSegment(msgspec.Struct, array_like=True, frozen=True):
-    """One line: what a segment held. Times are Unix seconds."""
+    """Figures of one closed segment. Times are Unix seconds."""
 
     run: bytes
     first: int
@@ -37,7 +37,7 @@ class HeldSegment(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Manifest:
-    """The lines of both streams. For one thread."""
+    """Figures of the closed segments of both streams. For one thread."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -46,7 +46,7 @@ class Manifest:
         self._turns = -1  # of the catalog, at the last look
 
     def restore(self, key: str, value: Any) -> bool:
-        """Take a line out of the small state. False when `key` is somebody else's."""
+        """Take an entry from the small state. Returns False when `key` belongs to something else."""
         if not key.startswith(HELD_KEY):
             return False
         stream, _, number = key.removeprefix(HELD_KEY).partition("/")
@@ -54,8 +54,8 @@ class Manifest:
         return True
 
     def check(self, aside: Iterable[SegmentInfo] = ()) -> list[Gap]:
-        """Correct what recovery could only guess of the segments found; what the missing ones held. `aside` are there
-        too, and not in the catalog."""
+        """Correct the guesses of recovery about the segments found, and return a GAP for each that is missing. `aside`
+        are on disk too, but not in the catalog."""
         self._aside = {(info.stream, info.number) for info in aside}
         found = {(info.stream, info.number): info for info in self._catalog.all()}
         gaps, corrected = [], []
@@ -72,8 +72,8 @@ class Manifest:
         self._catalog.correct(corrected)
         return gaps
 
-    def look(self) -> Local:
-        """The lines that changed since the last look: of segments that were closed, of those that left the disk."""
+    def changes(self) -> Local:
+        """Return the entries that changed since the last call: of segments that were closed, or that left the disk."""
         if self._turns == self._catalog.turns:
             return {}
         self._turns = self._catalog.turns
@@ -82,14 +82,14 @@ class Manifest:
             for info in self._catalog.all()
             if not info.open and info.last >= info.first
         }
-        changes: Local = {}
+        found: Local = {}
         for key in self._told.keys() - closed.keys() - self._aside:
             del self._told[key]
-            changes[_key(*key)] = None
+            found[_key(*key)] = None
         for key in closed.keys() - self._told.keys():
             held = self._told[key] = _held(closed[key])
-            changes[_key(*key)] = msgspec.Raw(msgspec.msgpack.encode(held))
-        return changes
+            found[_key(*key)] = msgspec.Raw(msgspec.msgpack.encode(held))
+        return found
 
 
 def _held(info: SegmentInfo) -> HeldSegment:

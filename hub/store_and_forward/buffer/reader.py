@@ -1,4 +1,4 @@
-"""Reading back what is durable, from the files, by any thread. What should be there and is not gets declared.
+"""Reads durable records from segment files, in any thread. Records that are missing are declared.
 
 Only bytes below `SegmentInfo.size` are looked at: what a failed commit left above never counts.
 """
@@ -41,7 +41,7 @@ class _Spot(NamedTuple):
 
 
 class SegmentIndex:
-    """Where each record of one segment lies. Grows with the segment; 31 bytes a record."""
+    """Offsets of the records of one segment. Grows with the segment; 31 bytes per record."""
 
     def __init__(self, info: SegmentInfo) -> None:
         self._first = info.first
@@ -54,7 +54,7 @@ class SegmentIndex:
         self.scanned = 0
 
     def extend(self, data: bytes) -> None:
-        """Take in `data`, which continues the segment from `scanned`."""
+        """Index `data`, which continues the segment from `scanned`."""
         base = self.scanned
         for item in framing.scan(data, 0 if base else len(MAGIC)):
             if isinstance(item, framing.Damage):
@@ -83,7 +83,7 @@ class SegmentIndex:
             column[at] = value
 
     def spot(self, seq: int) -> _Spot | None:
-        """Where record `seq` lies; None when no intact one does."""
+        """Return where record `seq` lies; None when no intact one does."""
         at = seq - self._first
         if not 0 <= at < len(self._sizes) or not self._sizes[at]:
             return None
@@ -92,7 +92,7 @@ class SegmentIndex:
         )
 
     def gap(self, info: SegmentInfo, first: int, last: int, reason: str = DAMAGED) -> Gap:
-        """What `first` … `last` contain: by their own records where those at both ends are intact, else by their
+        """Return a GAP for `first` … `last`: from their own headers where both ends are intact, else from their
         neighbours, and then as damaged, whatever the reason."""
         before = next((spot for seq in range(first - 1, info.first - 1, -1) if (spot := self.spot(seq))), None)
         after = next((spot for seq in range(last + 1, info.last + 1) if (spot := self.spot(seq))), None)
@@ -114,7 +114,7 @@ class SegmentIndex:
         return Gap(info.stream, info.run, first, last, max(0, high - low), max(0, from_s), to_s, reason)
 
     def context(self, end: int) -> list[tuple[int, int]]:
-        """Offset and size of the TABLE records that blocks before `end` may need."""
+        """Return offset and size of the TABLE records that blocks before `end` may need."""
         # after damage the first copy of one may be gone and only a later one be left
         return [spot for spot in self.tables.values() if self.damaged or spot[0] < end]
 
@@ -128,7 +128,8 @@ class SegmentReader:
         self._indexes: OrderedDict[tuple[str, int], SegmentIndex] = OrderedDict()
 
     def read(self, stream: str, run: bytes, first: int, last: int, max_bytes: int) -> list[Stored]:
-        """The durable records `first` … `last`, up to `max_bytes` of them but at least one, context before them.
+        """Return the durable records `first` … `last`, up to `max_bytes` of them but at least one, their context before
+        them.
 
         Context does not count towards `max_bytes`. Damaged records are left out and declared. Raises OSError.
         """
@@ -144,7 +145,7 @@ class SegmentReader:
         return found
 
     def gap(self, info: SegmentInfo, first: int, last: int, reason: str) -> Gap:
-        """What is lost with `first` … `last` of a segment, as far as the segment can still be read."""
+        """Return a GAP for `first` … `last` of a segment, as exact as the segment can still be read."""
         try:
             with self._lock:
                 return self._index(info).gap(info, first, last, reason)
@@ -152,7 +153,7 @@ class SegmentReader:
             return without_reading(info, DAMAGED, first, last)
 
     def _index(self, info: SegmentInfo) -> SegmentIndex:
-        """The index of a segment up to its durable size."""
+        """Return the index of a segment up to its durable size."""
         key = info.stream, info.number
         index = self._indexes.pop(key, None) or SegmentIndex(info)
         if index.scanned < info.size:
@@ -213,7 +214,7 @@ class SegmentReader:
 
 
 def without_reading(info: SegmentInfo, reason: str, first: int, last: int) -> Gap:
-    """What is lost with `first` … `last` of a segment, by what is known of the whole: of a part, its share of the
+    """Return a GAP for `first` … `last` from the figures of the whole segment: for a part, its share of the
     readings."""
     share = (info.total - info.base) * (last - first + 1) // (info.last - info.first + 1)
     return Gap(info.stream, info.run, first, last, share, info.started_s, info.ended_s, reason)

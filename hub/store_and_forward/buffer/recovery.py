@@ -1,4 +1,4 @@
-"""What a hub finds when it opens its buffer again: what counts, what is cut, what must be declared.
+"""Recovery: decides at the start which records on disk count, what is cut, and what must be declared lost.
 
 Rules, in this order:
 
@@ -9,12 +9,12 @@ Rules, in this order:
    and no LOCAL stands before it, its first commit never finished: it is unlinked and the one before is the last.
 3. Of one run, a later segment supersedes every earlier record from its own first seq on, by its name alone. Such
    records were written by a commit that failed and sealed again in the later segment; they were never promised.
-4. When what follows the last segment's last intact record can only be an unfinished write (`frame.torn`), or nothing
+4. When what follows the last segment's last intact record can only be an unfinished write (`framing.torn`), or nothing
    follows although that record says that more does, its last commit never finished: it is cut whole, with the intact
    records of it, back to the last one that ends a commit or to damage. Any other damage after its last intact number
    may have been promised: it stays, and the numbers it may have held count as durable, so that the reader declares
    them damaged.
-5. When the last commit of the last segment lost a sector and kept a later one (`frame.unwritten`), nothing of it
+5. When the last commit of the last segment lost a sector and kept a later one (`framing.unwritten`), nothing of it
    counts, neither readings nor counters. Whether it was ever promised cannot be told: so it stays in the file, and its
    numbers count as durable, for the reader to declare them damaged.
 6. File and directory are synced before anything found is called durable. What cannot be synced, also when it is tried
@@ -38,7 +38,7 @@ _PAUSES = (0.05, 0.2, 0.75)
 
 
 class Scan(NamedTuple):
-    """One segment's file, read: its intact records, and where none stands."""
+    """One segment file as read: its intact records and the damage between them."""
 
     data: bytes
     heads: list[framing.Head]
@@ -58,17 +58,17 @@ class Scan(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Where the last intact record ends."""
+        """Offset behind the last intact record."""
         return self.heads[-1].offset + self.heads[-1].size if self.heads else self.start
 
     @property
     def start(self) -> int:
-        """Where the first record stands."""
+        """Offset of the first record."""
         return min(len(MAGIC), len(self.data))
 
     @property
     def begun(self) -> int:
-        """Where the last commit begins: behind the last record that ends another one."""
+        """Offset of the last commit: behind the last record that ends another one."""
         ends = [head.offset + head.size for head in self.heads if not head.more]
         if ends and ends[-1] == len(self.data):
             ends.pop()
@@ -76,14 +76,14 @@ class Scan(NamedTuple):
 
     @property
     def holed(self) -> bool:
-        """Whether the last commit lost a sector and kept a later one."""
+        """True when the last commit lost a sector and kept a later one."""
         return framing.unwritten(self.data, self.begun)
 
     @property
     def finished(self) -> int:
-        """Where a last commit begins of which nothing counts: one that never finished, or that lost a sector. The size
-        of the data when there is none. EPOCH and TABLE before its other records stay: they may be the second copies
-        that somebody needs."""
+        """Offset of a last commit that does not count because it never finished or lost a sector; the size of the data
+        when there is none. EPOCH and TABLE before its other records stay: they may be the second copies that a reader
+        needs."""
         if self.holed:
             start = self.begun
             for head in self.heads:
@@ -102,7 +102,7 @@ class Scan(NamedTuple):
         return start
 
     def counting(self) -> Scan:
-        """Without a commit at the end of which nothing counts."""
+        """Return the scan without a commit at its end that does not count."""
         size = self.finished
         if size == len(self.data):
             return self
@@ -111,8 +111,8 @@ class Scan(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """One stream as found. `next_number` is the first segment number never used; `refused`: the disk refused a part of
-    it, which is left out; `aside`: what of that could be read all the same."""
+    """Result for one stream. `next_number` is the first segment number never used; `refused`: the disk refused a part,
+    which is left out; `aside`: segments of that part that could be read all the same."""
 
     segments: tuple[SegmentInfo, ...]
     previous: Previous
@@ -124,8 +124,8 @@ class Recovered(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """One file, and which segment it is. `base` is the reading count before it, `started_s` when it began or earlier;
-    `previous` is the end of the run before, as its epoch tells it."""
+    """One file and its identity. `base` is the number of readings before it, `started_s` when it began or earlier;
+    `previous` is the end of the run before, by its epoch."""
 
     name: SegmentName
     path: Path
@@ -136,7 +136,7 @@ class _Found(NamedTuple):
 
 
 def recover(disk: Disk, stream: str, directory: Path, identity_public: bytes, now_s: int) -> Recovered:
-    """Find what counts in `directory` and make it durable. `now_s` is Unix seconds: nothing was committed later.
+    """Recover one stream in `directory` and make it durable. `now_s` is Unix seconds: nothing was committed later.
 
     Raises OSError when the directory cannot be read.
     """
@@ -203,7 +203,7 @@ def _recover(disk: Disk, stream: str, directory: Path, identity_public: bytes, n
 def _identify(
     disk: Disk, stream: str, directory: Path, names: list[SegmentName], public: bytes, errors: list[str]
 ) -> list[_Found]:
-    """Which segment each file is, oldest first (rule 1)."""
+    """Return the identity of each file, oldest first (rule 1)."""
     found: dict[SegmentName, _Found] = {}
     for name in sorted(names):
         item = _look(disk, stream, name, directory / str(name), public)
@@ -227,7 +227,7 @@ def _identify(
 
 
 def _look(disk: Disk, stream: str, name: SegmentName, path: Path, public: bytes) -> _Found | None:
-    """One file as its first intact epoch tells it, else as its name does; None when it is none of this stream."""
+    """Identify one file by its first intact epoch, else by its name; None when it is not of this stream."""
     head: framing.Head | None = None
     try:
         for size in (_EPOCH, _TAIL):  # the second copy stands at the beginning of the second commit
@@ -245,8 +245,7 @@ def _look(disk: Disk, stream: str, name: SegmentName, path: Path, public: bytes)
 
 
 def _based(disk: Disk, item: _Found, before: _Found | None) -> _Found:
-    """Where no header tells how many readings stand before a segment, and when it began, the records of the one before
-    it do: no later than that."""
+    """Take the reading count and the beginning of a segment without headers from the segment before it."""
     if not item.headless or before is None:
         return item
     try:
@@ -261,8 +260,8 @@ def _based(disk: Disk, item: _Found, before: _Found | None) -> _Found:
 
 
 def _begun(data: bytes, public: bytes) -> tuple[framing.Head, Epoch] | None:
-    """The first header of an epoch in the beginning of a segment, and the first epoch that this hub signed. No record
-    behind that is looked at: of a gigabyte there are hundreds of files."""
+    """Return the first header of an epoch, and the first epoch that this hub signed. Only the beginning of the file is
+    read: a gigabyte has hundreds of them."""
     first: framing.Head | None = None
     for head in framing.scan(data, len(MAGIC)):
         if isinstance(head, framing.Damage) or head.kind != framing.EPOCH:
@@ -289,7 +288,7 @@ class _Last:
 
     @property
     def unfinished(self) -> bool:
-        """Whether its first commit cannot have finished (rule 2)."""
+        """True when its first commit cannot have finished (rule 2)."""
         kept = self.numbered or any(head.kind == framing.LOCAL for head in self.scan.heads)
         return not kept and self.last < self.name.first
 
@@ -297,7 +296,8 @@ class _Last:
         return [head for head in scan.heads if head.kind in framing.NUMBERED and head.seq >= self.name.first]
 
     def _claimed(self, scan: Scan) -> tuple[int, int | None]:
-        """The last number this segment may have promised, and the reading count up to there as far as a header says."""
+        """Return the last number that this segment may have promised, and the reading count up to it as far as a header
+        tells."""
         numbered, data = self._numbers(scan), scan.data
         last = numbered[-1].seq if numbered else self.name.first - 1
         total = numbered[-1].total if numbered else None
@@ -318,7 +318,7 @@ class _Last:
         return last, total
 
     def settle(self, disk: Disk) -> int:
-        """Cut what never finished, sync what stays. Returns the bytes cut."""
+        """Cut an unfinished commit and sync the rest. Returns the bytes cut."""
         disk.cut(self.path, self._kept)
         return self.size - self._kept
 

@@ -1,4 +1,4 @@
-"""A file of zeros, to be given up when the disk is full: its room takes what must be written all the same.
+"""Ballast: a file of zeros that is deleted on a full disk, to make room for records that must be written.
 
 That is alerts, the GAP that declares what goes, and the ack sets that let segments go. Readings stop short of the last
 FLOOR bytes while the file is not there; it is put back when there is room enough again.
@@ -13,19 +13,19 @@ from hub.store_and_forward.buffer.disk import Disk
 
 SIZE = 1 << 16
 ROOM = 4 * SIZE
-"""With less than this free, it is not put back."""
+"""With less than this free, the file is not written again."""
 FLOOR = 1 << 14
 
 
 class Ballast:
-    """64 KiB on disk, best effort: where that does not fit there is none."""
+    """64 KiB on disk, best effort: where they do not fit, there are none."""
 
     def __init__(self, disk: Disk, path: Path) -> None:
         self._disk, self._path = disk, path
         self._loaded = False
 
     def load(self) -> None:
-        """Put it back if it is missing and there is room."""
+        """Write the file if it is missing and there is room."""
         if self._loaded:
             return
         with contextlib.suppress(OSError):
@@ -46,14 +46,14 @@ class Ballast:
             self.drop()  # a part of it would only take the room
 
     def leaves(self, need: int) -> bool:
-        """Whether `need` bytes of readings may be written: not into the room of what must be written all the same."""
+        """True when `need` bytes of readings fit without using the room of records that must be written."""
         try:
             return self._loaded or self._free() >= FLOOR + need
         except OSError:
             return True
 
     def drop(self) -> None:
-        """Free its room."""
+        """Delete the file."""
         self._loaded = False
         with contextlib.suppress(OSError):
             self._disk.unlink(self._path)

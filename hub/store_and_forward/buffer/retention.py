@@ -1,4 +1,4 @@
-"""Which closed segments may leave the disk, and in which order.
+"""Retention: which closed segments may leave the disk, and in which order.
 
 A segment is *settled* once every number in it is durably acked or declared lost. It then stays `keep_s` longer, as the
 disk allows, so that a backend that was put back to an older copy can ask for it again. The time counts while the hub
@@ -31,7 +31,8 @@ _LIFE_EVERY_S = 600.0
 
 
 class Retention:
-    """`acks` and `lost` are the durable ones; `monotonic` gives seconds. For the writer thread, but for `kept`."""
+    """Chooses segments to unlink. `acks` and `lost` are the durable ones; `monotonic` gives seconds. For the writer
+    thread, except `settled_bytes`."""
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class Retention:
         config: BufferConfig,
         monotonic: Callable[[], float],
     ) -> None:
-        self.unsettling = True  # something was settled, or no longer is: look again
+        self.stale = True  # something was settled, or no longer is: look again
         self._catalog, self._acks, self._lost = catalog, acks, lost
         self._keep_s, self._most, self._reserve = config.keep_s, config.max_bytes, config.reserve_bytes
         self._monotonic, self._start = monotonic, monotonic()
@@ -53,7 +54,8 @@ class Retention:
         self._turns = -1  # of the catalog, at the last look
 
     def restore(self, key: str, value: Any) -> bool:
-        """Take what an earlier process kept out of the small state. False when `key` is somebody else's."""
+        """Take an entry of an earlier process from the small state. Returns False when `key` belongs to something
+        else."""
         if key == LIFE_KEY:
             self._before = self._told = float(value)
         elif key.startswith(KEPT_KEY):
@@ -63,32 +65,32 @@ class Retention:
             return False
         return True
 
-    def may_go(self, info: SegmentInfo) -> bool:
-        """Whether a segment is closed, and its run's end is told by a newer one too."""
+    def is_evictable(self, info: SegmentInfo) -> bool:
+        """True when a segment is closed, and is not the one that names its run for the next."""
         segments = self._catalog.of(info.stream)
         return not info.open and info != segments[-1] and info != self._catalog.keeper(info.stream)
 
-    def look(self) -> Local:
-        """Note which segments are settled by now; what of that LOCAL must be told."""
-        changes: Local = {}
+    def changes(self) -> Local:
+        """Note which segments are settled by now. Returns the changes for LOCAL."""
+        found: Local = {}
         life = self._life()
-        if self.unsettling or self._turns != self._catalog.turns:
-            self.unsettling, self._turns, self._earliest = False, self._catalog.turns, None
+        if self.stale or self._turns != self._catalog.turns:
+            self.stale, self._turns, self._earliest = False, self._catalog.turns, None
             for info in self._catalog.all():
                 key = info.stream, info.number
-                settled = self.may_go(info) and not unsettled(info, self._acks, self._lost)
+                settled = self.is_evictable(info) and not unsettled(info, self._acks, self._lost)
                 if settled and key not in self._since:
                     self._since[key] = life
-                    changes[_local_key(info)] = _raw(life)
+                    found[_local_key(info)] = _raw(life)
                 elif not settled and self._since.pop(key, None) is not None:
-                    changes[_local_key(info)] = None
+                    found[_local_key(info)] = None
         if self._since and life - self._told >= _LIFE_EVERY_S:
             self._told = life
-            changes[LIFE_KEY] = _raw(life)
-        return changes if self._keep_s else {}
+            found[LIFE_KEY] = _raw(life)
+        return found if self._keep_s else {}
 
     def expired(self) -> list[SegmentInfo]:
-        """The settled segments that were kept long enough."""
+        """Return the settled segments that stayed long enough."""
         if self._earliest is None:
             self._earliest = min(self._since.values(), default=math.inf)
         life = self._life()
@@ -97,32 +99,32 @@ class Retention:
         due = {key for key, since in self._since.items() if life - since >= self._keep_s}
         return [info for info in self._settled(READINGS, ALERTS) if (info.stream, info.number) in due]
 
-    def gone(self, info: SegmentInfo) -> str | None:
-        """A segment left the disk. Its key in LOCAL, when there is one to remove."""
+    def forget(self, info: SegmentInfo) -> str | None:
+        """Forget a segment that left the disk. Returns its key in LOCAL, when there is one to remove."""
         self._earliest = None
         known = self._since.pop((info.stream, info.number), None) is not None
         return _local_key(info) if known and self._keep_s else None
 
-    def crowded(self, need: int) -> bool:
-        """Whether `need` more bytes of readings would pass the cap."""
+    def exceeds_cap(self, need: int) -> bool:
+        """True when `need` more bytes of readings would pass the cap."""
         alerts = max(self._catalog.size(ALERTS), self._reserve)
         return self._catalog.size(READINGS) + alerts + need > self._most
 
-    def spare(self) -> SegmentInfo | None:
-        """The settled segment to go first, None when there is none."""
+    def next_settled(self) -> SegmentInfo | None:
+        """Return the settled segment that goes first, None when there is none."""
         return next(self._settled(READINGS, ALERTS), None) if self._since else None
 
-    def next(self, *, full: bool) -> SegmentInfo | None:
-        """The segment to go first, settled or not. `full`: the disk itself is, so that any room counts; else only what
-        makes room for readings."""
+    def next_evictable(self, *, full: bool) -> SegmentInfo | None:
+        """Return the segment that goes first, settled or not. `full`: the disk itself is full, so any room counts; else
+        only segments count that make room for readings."""
         alerts = self._catalog.size(ALERTS)
         settled = self._settled(READINGS, ALERTS) if full or alerts > self._reserve else self._settled(READINGS)
-        unsent = [info for info in self._catalog.of(READINGS) if self.may_go(info)]
-        unsent += [i for i in self._catalog.of(ALERTS) if self.may_go(i) and alerts - i.size >= self._reserve]
+        unsent = [info for info in self._catalog.of(READINGS) if self.is_evictable(info)]
+        unsent += [i for i in self._catalog.of(ALERTS) if self.is_evictable(i) and alerts - i.size >= self._reserve]
         return next(chain(settled, unsent), None)
 
-    def kept(self) -> int:
-        """Bytes on disk that nobody waits for. Thread-safe."""
+    def settled_bytes(self) -> int:
+        """Return the bytes of settled segments. Thread-safe."""
         return sum(info.size for info in self._catalog.all() if (info.stream, info.number) in self._since)
 
     def _settled(self, *streams: str) -> Iterator[SegmentInfo]:

@@ -1,4 +1,4 @@
-"""One segment being written: one file, one epoch, opened by one process and closed for ever.
+"""One segment file: one epoch, opened by one process and closed for ever.
 
 Law: what `commit` has returned for is durable; after any failed or short write or failed sync the segment is
 poisoned: never written, synced or truncated again by this process. Whoever holds what was not committed seals it
@@ -18,16 +18,16 @@ from hub.store_and_forward.buffer.disk import Disk
 
 MAGIC = b"ilotseg\1"
 MAX_SEGMENT = 80 << 20
-"""Bytes that a segment may have at most, whatever is configured; a larger file is none."""
+"""Largest segment in bytes, whatever is configured. A larger file is not a segment."""
 _NAME = re.compile(r"(\d{10,19})-([0-9a-f]{32})-(\d{12,19})\.seg")
 
 
 AHEAD = 64 << 10
-"""Bytes of room that are taken ahead of a file whose commits are far apart."""
+"""Bytes that are reserved behind a file whose commits are far apart."""
 
 
 class SegmentName(NamedTuple):
-    """What a file name says: the segment's number in its stream (rising over runs), its run, its first seq."""
+    """File name of a segment: its number in the stream (rising over runs), its run, its first seq."""
 
     number: int
     run: bytes
@@ -43,13 +43,13 @@ class SegmentName(NamedTuple):
 
 
 class SegmentInfo(NamedTuple):
-    """What is known of one segment on disk. Only `first` … `last` in the first `size` bytes may be delivered.
+    """Figures of one segment on disk. Only `first` … `last` in the first `size` bytes may be delivered.
 
-    `base` and `total` are the reading counts of (run, stream) before and after it. `last` < `first`: nothing in it
+    `base` and `total` are the reading counts of (run, stream) before and after it. `last` < `first`: no record in it
     counts (superseded from its first number on).
 
     None of its readings was taken in before the Unix second `started_s`, and none committed after `ended_s`: exact for
-    what this process wrote, else the nearest bounds known. `lag_s`: so many seconds passed at most between the two.
+    what this process wrote, else the nearest bounds known. `lag_s`: at most so many seconds passed between the two.
     """
 
     path: Path
@@ -86,8 +86,8 @@ class SegmentFile:
         self.staged += len(raw)
 
     def commit(self, ahead: bool = False) -> int:
-        """Write all that is staged, in one write, and sync it. Returns the bytes made durable. `ahead`: take room for
-        the next commits too, so that they write less of the file system's own books (docs/adr/0041-room-ahead.md).
+        """Write all staged records in one write, and sync. Returns the bytes made durable. `ahead`: reserve room for
+        the next commits too, so that they change less file system metadata (docs/adr/0041-room-ahead.md).
 
         Raises StorageError, and the segment is poisoned.
         """
@@ -115,7 +115,7 @@ class SegmentFile:
         return len(data)
 
     def close(self) -> None:
-        """Close the file. Nothing staged is written."""
+        """Close the file. Staged records are not written."""
         if self._fd >= 0:
             if self._room > self.size and not self.poisoned:
                 self._disk.reserve(self._fd, self.size, 0)

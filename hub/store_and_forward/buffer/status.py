@@ -1,4 +1,4 @@
-"""How the buffer stands, for people and for STATE."""
+"""Figures of the buffer, for people and for STATE."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hub.store_and_forward.buffer.segment import SegmentInfo
 
 
 class BufferStatus(msgspec.Struct, frozen=True):
-    """How the buffer stands. `records` and `readings` are durable and not settled (readings are estimated inside a
+    """Figures of the buffer. `records` and `readings` are durable and not settled (readings are estimated inside a
     segment acked in part); `oldest_s` is the Unix second of the oldest of them, 0 when there is none (inside a segment
-    acked in part, as if its records had come evenly); `bytes` is what all segments take on disk, `kept` those of them
-    that only a backend that lost its own would ask for. `error` is why the last commit failed, empty when it did
+    acked in part, as if its records had come evenly); `bytes` is what all segments take on disk, `kept` the part of it
+    that only a backend that lost its data would ask for. `error` is why the last commit failed, empty when it did
     not."""
 
     records: int
@@ -39,7 +39,7 @@ class BufferStatus(msgspec.Struct, frozen=True):
 def measure(
     journal: Journal, acks: RunRanges, *, pending: int, bound: int, error: str, last_commit_s: float
 ) -> BufferStatus:
-    """Add up what the segments hold. Cheap enough for every page view."""
+    """Sum up the segments. Cheap enough for every page view."""
     records = readings = oldest = 0
     segments = journal.catalog.all()
     for info in segments:
@@ -55,7 +55,7 @@ def measure(
         records=records,
         readings=readings,
         bytes=sum(info.size for info in segments),
-        kept=journal.keeping.kept(),
+        kept=journal.retention.settled_bytes(),
         oldest_s=oldest,
         segments=len(segments),
         pending_rows=pending,
@@ -71,7 +71,7 @@ def measure(
 
 
 def came_s(info: SegmentInfo, number: int) -> int:
-    """About when a record's readings were taken in, Unix seconds. Nothing is read for it. A segment of a quiet site is
-    days long, so its beginning says nothing of what still waits at its end."""
+    """Estimate when a record's readings were taken in, in Unix seconds, without reading the file. A segment of a quiet
+    site spans days, so its beginning says nothing about the records at its end."""
     share = (number - info.first) / (info.last - info.first + 1)
     return info.started_s + int((info.ended_s - info.started_s) * share)

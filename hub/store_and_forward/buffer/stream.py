@@ -1,4 +1,4 @@
-"""One stream being written: numbers its records, rotates its segments, repeats what must not be lost to one flip.
+"""Writer of one stream: numbers its records, rotates its segments, repeats context so that one flipped bit loses none.
 
 Law: `seq` and `total` move only when a commit has returned. Items that were not committed keep their place and get
 the same numbers again, in another segment: which one counts is `hub.store_and_forward.buffer.recovery`'s rule (the
@@ -29,19 +29,19 @@ from hub.store_and_forward.buffer.disk import Disk
 from hub.store_and_forward.buffer.segment import SegmentFile, SegmentInfo, SegmentName
 
 Item = list[Row] | Gap | ClockMark
-"""What becomes one numbered record: the rows of one block (one time base), a GAP or a CLOCK."""
+"""Content of one numbered record: the rows of one block (one time base), a GAP or a CLOCK."""
 
 TOLD_PER_TABLE = 256
 LOCAL_PER_RECORD = 1 << 18
 COMMIT_MOST = 64 << 20
-"""A commit is cut over two segments only beyond this: no segment has more than 80 MiB."""
+"""A commit is split over two segments only beyond this size: no segment has more than 80 MiB."""
 _NO_TIME = 0xFFFF_FFFF
-"""No commit is later, in Unix seconds."""
+"""Later than any commit, in Unix seconds."""
 SLOW_S = 1.0  # seconds between commits from which on room is taken ahead: where they are dense it slows syncs down
 
 
 class Keys(NamedTuple):
-    """Who seals: the hub's identity and its own store key, the name of the hub, the cipher."""
+    """Names and keys for sealing: hub id, the hub's identity, its store key (32 bytes), the cipher."""
 
     hub: str
     identity: Ed25519PrivateKey
@@ -50,8 +50,9 @@ class Keys(NamedTuple):
 
 
 class Durable(NamedTuple):
-    """What one commit made durable in one stream: records `first` … `last` (`last` < `first`: small state only),
-    how many readings, how many bytes were written; `calm`: of alerts, and every row of it may wait."""
+    """Records that one commit made durable in one stream: `first` … `last` (`last` < `first`: small state only), how
+    many readings, how many bytes were written. `deferrable`: rows of the alerts stream that a metered line may hold
+    back."""
 
     stream: str
     run: bytes
@@ -59,11 +60,11 @@ class Durable(NamedTuple):
     last: int
     readings: int
     bytes: int
-    calm: bool = False
+    deferrable: bool = False
 
 
 class _Record(NamedTuple):
-    """One record to be sealed: its content, compressed."""
+    """Content of one record to be sealed, compressed."""
 
     kind: int
     body: bytes
@@ -72,7 +73,8 @@ class _Record(NamedTuple):
 
 
 class _Segment:
-    """The open segment: its file, its keys, what its TABLE has told and what its next commit must repeat."""
+    """The open segment: its file, its keys, the subjects its TABLE records named, and the records to repeat in its next
+    commit."""
 
     def __init__(self, file: SegmentFile, sealer: Sealer, info: SegmentInfo, born: float, trust: int) -> None:
         self.file, self.sealer, self.info, self.born, self.trust = file, sealer, info, born, trust
@@ -85,21 +87,21 @@ class _Segment:
 
     @property
     def size(self) -> int:
-        """Bytes of the file once what is laid out is in it."""
+        """Size of the file in bytes once the queued records are in it."""
         return self.file.size + self.file.staged + self._laid_bytes
 
     @property
     def waiting(self) -> bool:
-        """Whether there is anything to write."""
+        """True when there is anything to write."""
         return bool(self._laid or self.file.staged)
 
     def lay(self, kind: int, body: bytes, commit_s: int, readings: int = 0) -> None:
-        """Add a record to the next commit."""
+        """Queue a record for the next commit."""
         self._laid.append(_Record(kind, body, commit_s, readings))
         self._laid_bytes += sealed_size(body)
 
     def lift(self) -> None:
-        """Take back what was laid out: it has no number yet."""
+        """Remove the queued records: they have no number yet."""
         self._laid, self._laid_bytes = [], 0
 
     def repeat_context(self) -> None:
@@ -108,7 +110,7 @@ class _Segment:
         self.repeat = []
 
     def seal(self) -> None:
-        """Seal what is laid out, which is the rest of the commit."""
+        """Seal the queued records, which are the rest of the commit."""
         last = len(self._laid) - 1
         for at, (kind, body, commit_s, readings) in enumerate(self._laid):
             counter, total = self.sealer.counter(kind), self.total + readings
@@ -123,7 +125,7 @@ class _Segment:
         self.lift()
 
     def sync(self, ahead: bool, since_s: int) -> int:
-        """`since_s`: since when, in Unix seconds, what is laid out was taken in."""
+        """Seal, write and sync. `since_s`: Unix seconds since when the queued rows were taken in."""
         seconds = [record.commit_s for record in self._laid if record.kind in framing.NUMBERED]
         self.seal()
         written = self.file.commit(ahead)
@@ -212,7 +214,8 @@ class StreamWriter:
         self._retire()
 
     def _current(self, trust: Trust) -> _Segment:
-        """The open segment, or a new one when it is old, has told many subjects, or is sealed under another TRUST."""
+        """Return the open segment, or a new one when it is too old, has named many subjects, or is sealed under another
+        TRUST."""
         segment, now = self._segment, self._clock.monotonic()
         if segment is not None and (
             segment.trust != trust.version or now - segment.born >= self._age or segment.numbering.full
@@ -264,9 +267,9 @@ class StreamWriter:
         return segment
 
     def _fill(self, segment: _Segment, items: deque[Item], local: dict[str, msgspec.Raw | None]) -> int:
-        """Lay out all items and `local`, or, where the segment has no room for them, nothing: readings and the counters
-        of their frames become durable together or not at all. A new one takes them whatever it is to hold, unless they
-        pass COMMIT_MOST. Returns how many items."""
+        """Queue all items and `local`, or none of them where the segment has no room: readings and the counters of
+        their frames become durable together or not at all. A new segment takes them whatever it is to hold, unless they
+        pass COMMIT_MOST. Returns how many items were queued."""
         fresh = segment.file.size == 0
         most = COMMIT_MOST if fresh else self._limit
         commit_s = self._commit_s()
@@ -292,7 +295,7 @@ class StreamWriter:
         return len(items)
 
     def _encode(self, numbering: Numbering, items: deque[Item], at: int) -> tuple[int, bytes, int] | None:
-        """Kind, body and reading count of one item; None when none of its rows can be stored."""
+        """Return kind, body and reading count of one item; None when none of its rows can be stored."""
         item = items[at]
         if isinstance(item, Gap):
             return framing.GAP, self._squeeze(encode_gap(item)), 0
@@ -312,7 +315,7 @@ class StreamWriter:
         return framing.BLOCK, shortest, sum([len(row.values) for row in item])
 
     def _sift(self, rows: list[Row], numbering: Numbering, boot: bytes) -> list[Row]:
-        """The rows that can be stored. One bad value must not cost its neighbours."""
+        """Return the rows that can be stored. One bad value must not cost its neighbours."""
         good = []
         for row in rows:
             try:
@@ -346,12 +349,12 @@ class StreamWriter:
 
 
 def sealed_size(body: bytes) -> int:
-    """Bytes of the record that is sealed from a body."""
+    """Return the size in bytes of the record that is sealed from a body."""
     return len(body) + TAG_SIZE + framing.OVERHEAD
 
 
 def _split(values: dict[str, msgspec.Raw | None]) -> list[dict[str, msgspec.Raw | None]]:
-    """In pieces that each fit a record; one empty piece for an empty state, which is a snapshot too."""
+    """Split a state into parts that each fit a record. An empty state is one empty part, which is a snapshot too."""
     parts: list[dict[str, msgspec.Raw | None]] = [{}]
     size = 0
     for key, raw in values.items():
@@ -364,7 +367,7 @@ def _split(values: dict[str, msgspec.Raw | None]) -> list[dict[str, msgspec.Raw 
 
 
 def into_blocks(rows: list[Row]) -> list[Item]:
-    """Rows as blocks: one time base each, at most MAX_READINGS readings or as much text."""
+    """Cut rows into blocks: one time base each, at most MAX_READINGS readings or as much text."""
     if not rows:
         return []
     wordy = {shape for shape in {row[1] for row in rows} if any(column.kind == "text" for column in shape.columns)}

@@ -1,4 +1,4 @@
-"""Which acks may be acted on. Pure.
+"""Acceptance of acks: which may be acted on. Pure.
 
 An ack is accepted when its key is in TRUST and its signature holds, hub, stream and run are this hub's, `n` is
 above the last for (key, db), and every range lies within what this process or a closed segment sent. Anything else
@@ -28,7 +28,8 @@ OTHER_DATABASE = "other-database"
 
 
 class RefusedAck(NamedTuple):
-    """An ack not acted on. `reason` is a slug to count by; `hostile` when an honest backend never sends it."""
+    """An ack that was not acted on. `reason` is the slug to count it by; `hostile` when an honest backend never sends
+    it."""
 
     reason: str
     detail: str
@@ -36,8 +37,8 @@ class RefusedAck(NamedTuple):
 
 
 class AcceptedAcks(msgspec.Struct):
-    """What must outlive the process: the database in force, the last `n` by key id (hex), the backend's time in the
-    newest ack."""
+    """State of acceptance that outlives the process: the database in force, the last `n` by key id (hex), the backend's
+    time in the newest ack (Unix seconds)."""
 
     db: bytes = b""
     n: dict[str, int] = {}
@@ -45,7 +46,7 @@ class AcceptedAcks(msgspec.Struct):
 
 
 class Acceptance:
-    """Judges acks for one hub. `memory` is what `remembered()` of an earlier process returned."""
+    """Judges acks for one hub. `memory` is the result of `remembered()` in an earlier process."""
 
     def __init__(self, hub: str, trust: AckKeys, memory: Any = None) -> None:
         self.hub = hub
@@ -56,7 +57,7 @@ class Acceptance:
 
     @property
     def db(self) -> bytes:
-        """The backend database whose acks count, empty before the first."""
+        """Id of the backend database whose acks count, empty before the first ack."""
         return self._memory.db
 
     @property
@@ -64,17 +65,17 @@ class Acceptance:
         """Unix time, by the backend's clock, in the newest ack; 0 before the first."""
         return self._memory.heard
 
-    def retrust(self, trust: AckKeys) -> None:
-        """The owner signed a new trust document: its keys count, and no others."""
+    def update_trust(self, trust: AckKeys) -> None:
+        """Use the keys of a new trust document of the owner, and no others."""
         self._withdrawn.update(key.kid for key in self.trust.ack_keys)
         self.trust = trust
 
     def remembered(self) -> Any:
-        """The memory as plain data: dicts, lists, str, bytes, int."""
+        """Return the state as plain data: dicts, lists, str, bytes, int."""
         return msgspec.to_builtins(self._memory, builtin_types=(bytes,))
 
     def read(self, blob: bytes) -> tuple[Ack, bytes] | RefusedAck:
-        """The ack and its key id, or why it is none."""
+        """Verify the signature of an ack. Returns the ack and its key id, or why it is refused."""
         try:
             return read_ack(blob, self.trust)
         except AuthFailed as error:
@@ -87,7 +88,7 @@ class Acceptance:
     def judge(
         self, ack: Ack, kid: bytes, ledgers: Mapping[tuple[str, bytes], RunLedger], *, fresh: bool
     ) -> RefusedAck | None:
-        """Why a well signed ack may not be acted on, None when it may. `fresh`: it carries the current nonce."""
+        """Return why a well signed ack may not be acted on, None when it may. `fresh`: it carries the current nonce."""
         if ack.hub != self.hub:
             return RefusedAck("other-hub", f"it is for hub {ack.hub!r}", hostile=True)
         ledger = ledgers.get((ack.stream, ack.run))
@@ -105,7 +106,7 @@ class Acceptance:
         return None
 
     def accept(self, ack: Ack, kid: bytes) -> bool:
-        """Note an ack that `judge` let pass. True when its database is new: every earlier ack is void."""
+        """Note an ack that `judge` let pass. Returns True when its database is new: every earlier ack is void."""
         switched = ack.db != self.db
         if switched:
             self._memory = AcceptedAcks(ack.db)
@@ -115,7 +116,7 @@ class Acceptance:
         return switched
 
     def committed(self, ack: Ack) -> list[Range]:
-        """What the ack says is safe to delete: never anything it also lists as rejected."""
+        """Return the ranges that the ack allows to delete: never one that it also lists as rejected."""
         rejected = Ranges(ack.rejected)
         through = ((1, ack.through),) if ack.through else ()
         return [part for span in (*through, *ack.ranges) for part in rejected.missing(*span)]

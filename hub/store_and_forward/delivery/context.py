@@ -1,4 +1,5 @@
-"""Which context the backend already has, per epoch, so that it is not sent with every message. Pure."""
+"""Tracks which context records the backend already has, per epoch, so that they are not sent with every message.
+Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +14,15 @@ _EPOCHS = 512
 
 
 class Context:
-    """Remembers digests of the EPOCH and TABLE records that travelled in an acked message: 512 epochs, the
-    latest used. Forgetting costs a few kilobytes, never a record."""
+    """Digests of the EPOCH and TABLE records that travelled in an acked message, of the 512 epochs used last.
+    Forgetting one costs a few kilobytes, never a record."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, set[bytes]] = OrderedDict()
 
     def load(self, stored: Iterable[Stored]) -> MessageContent:
-        """Sort stored records into the groups of one message, without the context that is known: so many that they
-        hold READINGS at most, but at least one."""
+        """Sort records into the groups of one message, without context that the backend has: READINGS readings at most,
+        but at least one record."""
         load = MessageContent()
         eid, raws, known = b"", [], set()  # type: bytes, list[bytes], set[bytes]
         first, last = 0, -1
@@ -53,7 +54,7 @@ class Context:
         return load
 
     def confirmed(self, load: MessageContent) -> None:
-        """Every record of this message is acked: its context arrived."""
+        """Note that all records of this message are acked: its context arrived."""
         for eid, digests in load.context.items():
             self._known.setdefault(eid, set()).update(digests)
             self._known.move_to_end(eid)
@@ -61,7 +62,7 @@ class Context:
             self._known.popitem(last=False)
 
     def lost(self, eid: bytes) -> None:
-        """The backend says that it lacks the context of this epoch."""
+        """Forget an epoch whose context the backend says it lacks."""
         self._known.pop(eid, None)
 
     def clear(self) -> None:

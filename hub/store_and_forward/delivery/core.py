@@ -45,8 +45,9 @@ from hub.store_and_forward.delivery.timeouts import (
 
 
 class Delivery:
-    """`now` is monotonic seconds throughout. `boot` is 16 bytes; `run` is the buffer's current run; `memory` is
-    `remembered()` of an earlier process; a state leaves every `state_s` seconds."""
+    """The state machine. `now` is monotonic seconds throughout. `boot` is 16 bytes; `run` is the buffer's current run;
+    `acks` are the acked ranges, shared with the buffer; `memory` is `remembered()` of an earlier process; a state
+    leaves every `state_s` seconds."""
 
     judge = Acceptance
 
@@ -97,7 +98,7 @@ class Delivery:
             self._ledgers.of(state.stream, state.run).found(state.first, state.last)
 
     def durable(self, stream: str, first: int, last: int, now: float) -> None:
-        """Numbers first…last of the current run have just reached the disk."""
+        """Put numbers first…last of the current run, which have just reached the disk, into their lane."""
         self._ledgers.of(stream, self._ledgers.run).durable(first, last, now)
 
     def ask_certificate(self, csr: bytes) -> None:
@@ -114,26 +115,26 @@ class Delivery:
         """Send a state this often from now on."""
         self._state_s = seconds
 
-    def retrust(self, trust: AckKeys, version: int) -> None:
+    def update_trust(self, trust: AckKeys, version: int) -> None:
         """Accept acks by a new trust document of the owner, and tell the backend at once that it counts."""
-        self.acceptance.retrust(trust)
+        self.acceptance.update_trust(trust)
         self.stating.use_trust(version)
         for transport in self._vias.values():
             transport.state_due = True
 
     def remembered(self) -> Any:
-        """What must outlive the process, as plain data."""
+        """Return the state that must outlive the process, as plain data."""
         return self.acceptance.remembered()
 
     # sending
 
     def connected(self, via: str) -> None:
-        """A transport is there (again): its first message will be a state."""
+        """Note that a transport is up (again): its first message will be a state."""
         self._vias.of(via).state_due = True
 
     def poll(self, via: str, now: float, *, urgent: bool = False) -> Fetch | Survey | None:
-        """What this transport should do next; None: nothing before `wait` seconds, an answer or a commit. `urgent`:
-        alerts only, also before a state that is due."""
+        """Return the next action for this transport; None: nothing before `wait` seconds, an answer or a commit.
+        `urgent`: alerts only, also before a state that is due."""
         self._expire(now)
         transport = self._vias.of(via)
         if now < transport.until:
@@ -147,10 +148,10 @@ class Delivery:
                 return fetch
         return None
 
-    def beside(self, action: Fetch | Survey, via: str) -> list[Fetch]:
-        """What else waits and may go in the same message, at most one fetch of a stream: `joined` takes them all. A
-        line that is billed by volume pays for one exchange then. Nothing goes with the first state of a transport, nor
-        with any to a backend that would not understand."""
+    def also_due(self, action: Fetch | Survey, via: str) -> list[Fetch]:
+        """Return what else may go in the same message, at most one fetch per stream: `compose` takes them all. A line
+        billed by volume then pays for one exchange. Nothing is added to the first state of a transport, nor to any to a
+        backend that would not understand it."""
         if isinstance(action, Survey) and (self._vias.of(via).state_due or self._speaks < SPEAKS):
             return []
         more: list[Fetch] = []
@@ -163,36 +164,37 @@ class Delivery:
         return more
 
     def _next(self, lane: Lane) -> Fetch | None:
-        """What this lane would send, if its window has room."""
+        """Return the next fetch of this lane, if its window has room."""
         most = lane.budget(self.rate.bytes_per_s, self._weights.get(lane.name, math.inf))
         if self._unacked[lane.name] > most * (lane.window - 1):
             return None
         return self._ledgers.waiting(lane, most)
 
     def wait(self, via: str, now: float) -> float:
-        """Seconds until `poll` may have something that it did not have now, without any input."""
+        """Return the seconds until `poll` may have something new without any input."""
         transport = self._vias.of(via)
         times = [transport.until if transport.until > now else self._state_at]
         times += [flight.deadline for flight in self._flights.values()]
         return max(0.0, min(times) - now)
 
     def fetched(self, fetch: Fetch, stored: Iterable[Stored], via: str, now: float) -> Message | None:
-        """Answers a `Fetch`. Numbers that the disk did not give are no longer owed (the buffer declares them);
-        None when it gave none at all, or only one too large for any message (then counted as rejected)."""
-        return self.joined([(fetch, stored)], via, now)
+        """Make the message for a `Fetch`. Numbers that the disk did not give are no longer owed (the buffer declares
+        them). Returns None when it gave none at all, or only one too large for any message (then counted as
+        rejected)."""
+        return self.compose([(fetch, stored)], via, now)
 
     def surveyed(self, streams: Sequence[StreamState], via: str, now: float) -> Message:
-        """Answers a `Survey`: the signed state to send."""
+        """Make the signed state for a `Survey`."""
         return self._stated(self._state(streams, via, now), via, now)
 
-    def joined(
+    def compose(
         self,
         read: Iterable[tuple[Fetch, Iterable[Stored]]],
         via: str,
         now: float,
         streams: Sequence[StreamState] | None = None,
     ) -> Message | None:
-        """Answers several fetches, and a `Survey` where `streams` are given, by one message; see `fetched`."""
+        """Make one message of several fetches, and of a `Survey` where `streams` are given; see `fetched`."""
         parts = [part for fetch, stored in read if (part := self._part(fetch, stored)) is not None]
         if not parts:
             return None if streams is None else self.surveyed(streams, via, now)
@@ -202,7 +204,7 @@ class Delivery:
         return self._send(state, "state", InFlightMessage(via, now, now + ANSWER_S, state=True))
 
     def _records(self, parts: list[MessagePart], state: bytes, via: str, now: float) -> Message | None:
-        """One message of these, and of the state that goes with them."""
+        """Make one message of these parts, and of the state that goes with them."""
         try:
             body = pack_message([group for part in parts for group in part.load.groups], state)
         except ValueError:
@@ -254,7 +256,7 @@ class Delivery:
         answer = Answer(trust=reply.trust, certificate=reply.certificate or b"")
         flight = self._flights.get(message)
         if flight is not None:
-            self._landed(message, flight, now)
+            self._note_reply(message, flight, now)
             if flight.state:
                 self._speaks = 1 if isinstance(reply.speaks, UnsetType) else reply.speaks
         read = [self.acceptance.read(blob) for blob in reply.acks]
@@ -285,14 +287,14 @@ class Delivery:
         """Put the records of a message that will not be answered back into their lane."""
         flight = self._give_back(message)
         if flight is not None:
-            self._hold(flight.via, now)
+            self._back_off(flight.via, now)
 
     def disconnected(self, via: str, now: float, slow: Backoff | None = None) -> float:
-        """A transport is gone, and with it all it carried. Returns the seconds before it may try again;
+        """Put everything that a transport carried back into its lane. Returns the seconds before it may connect again;
         `slow` draws them from another back-off."""
         for message in [number for number, flight in self._flights.items() if flight.via == via]:
             self._give_back(message)
-        self._hold(via, now)
+        self._back_off(via, now)
         transport = self._vias.of(via)
         if slow is not None:
             transport.until = max(transport.until, now + slow.next())
@@ -301,16 +303,16 @@ class Delivery:
     # standing
 
     def depth(self) -> dict[str, int]:
-        """Records waiting, by lane; `flight`: sent and not acked; `rejected`."""
+        """Return records waiting, by lane; `flight`: sent and not acked; `rejected`."""
         spans = [span for flight in self._flights.values() for part in flight.parts for span in part.load.spans]
         return {**self._ledgers.depth(), "flight": sum(last - first + 1 for first, last in spans)}
 
-    def asking(self) -> bool:
-        """Is a message under way that nobody has answered yet?"""
+    def has_unanswered(self) -> bool:
+        """True when a message is under way that nobody has answered yet."""
         return any(not flight.answered for flight in self._flights.values())
 
     def in_flight(self) -> tuple[int, int]:
-        """Messages and bytes of records sent and not acked."""
+        """Return messages and bytes of records sent and not acked."""
         sizes = [flight.size for flight in self._flights.values() if flight.parts]
         return len(sizes), sum(sizes)
 
@@ -322,7 +324,7 @@ class Delivery:
         lane = cast("LaneName", flight.parts[0].lane if flight.parts else "")
         return Message(self._ids, kind, lane, body, sum(part.load.readings for part in flight.parts))
 
-    def _landed(self, message: int, flight: InFlightMessage, now: float) -> None:
+    def _note_reply(self, message: int, flight: InFlightMessage, now: float) -> None:
         self._vias.of(flight.via).backoff.reset()
         if not flight.parts:
             del self._flights[message]
@@ -362,7 +364,7 @@ class Delivery:
             answer.refused.append(refused)
 
     def _want(self, ack: Ack, ledger: RunLedger, fresh: bool, answer: Answer, now: float) -> RefusedAck | None:
-        """The backend asks again for records that it acked once: those still on disk wait in the backlog again."""
+        """Owe acked records again that the backend asks for, as far as they are on disk. Returns why it is refused."""
         if not fresh:
             return RefusedAck("want-old", "it asks for records again, in answer to a state that is not the last one")
         if now < ledger.wanted_at + WANT_S:
@@ -375,7 +377,7 @@ class Delivery:
         return None
 
     def _forget_acks(self) -> bool:
-        """Was there anything to forget?"""
+        """Void all acks. Returns whether there were any."""
         self._context.clear()
         held = self._ledgers.forget_acks()
         for part in [part for flight in self._flights.values() for part in flight.parts]:
@@ -405,7 +407,7 @@ class Delivery:
                 self._give_back(message)
                 self._fruitless += flight.answered
 
-    def _hold(self, via: str, now: float) -> None:
+    def _back_off(self, via: str, now: float) -> None:
         transport = self._vias.of(via)
         if now >= transport.until:
             transport.until = now + transport.backoff.next()

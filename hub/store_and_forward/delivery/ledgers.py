@@ -1,4 +1,4 @@
-"""The ledgers of all runs together. Pure."""
+"""The ledgers of all runs. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from hub.store_and_forward.delivery.model import Fetch, StreamState
 
 
 class Ledgers(dict[tuple[str, bytes], RunLedger]):
-    """By (stream, run), in the order in which they were opened: oldest first. `run` is the buffer's current one."""
+    """Ledgers by (stream, run), in the order in which they were opened: oldest first. `run` is the buffer's current
+    one."""
 
     def __init__(self, run: bytes, acks: RunRanges) -> None:
         super().__init__()
         self.run, self._acks = run, acks
 
     def of(self, stream: str, run: bytes) -> RunLedger:
-        """The ledger of one run, opened when there is none."""
+        """Return the ledger of one run, opened when there is none."""
         ledger = self.get((stream, run))
         if ledger is None:
             acked = self._acks.shared(stream, run)
@@ -25,7 +26,7 @@ class Ledgers(dict[tuple[str, bytes], RunLedger]):
         return ledger
 
     def waiting(self, lane: Lane, most: int) -> Fetch | None:
-        """What this lane would send next, at most `most` bytes of it."""
+        """Return the next fetch of this lane, at most `most` bytes of it; None when nothing waits."""
         for ledger in self.values():
             waits = ledger.live if lane.name == LIVE else ledger.owed
             if waits and (ledger.stream == ALERTS) == (lane.name == ALERTS):
@@ -33,8 +34,8 @@ class Ledgers(dict[tuple[str, bytes], RunLedger]):
         return None
 
     def compare(self, streams: Sequence[StreamState], carrying: Collection[int]) -> None:
-        """What left the disk is no longer owed, and a run that left it wholly is forgotten; `carrying` are the ids of
-        ledgers of which something is under way, which stay."""
+        """Drop numbers that left the disk, and whole runs; `carrying` are the ids of ledgers with messages in flight,
+        which stay."""
         found = {(s.stream, s.run): s for s in streams}
         for key, ledger in list(self.items()):
             state = found.get(key)
@@ -50,7 +51,7 @@ class Ledgers(dict[tuple[str, bytes], RunLedger]):
         return held
 
     def depth(self) -> dict[str, int]:
-        """Records waiting, by lane, and rejected ones."""
+        """Return records waiting, by lane, and rejected ones."""
         books = self.values()
         return {
             ALERTS: sum(b.owed.count() for b in books if b.stream == ALERTS),

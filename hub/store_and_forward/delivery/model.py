@@ -1,4 +1,4 @@
-"""What the delivery asks for and what it is given: shapes only."""
+"""Data types of the delivery: its requests, messages in flight, and answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hub.store_and_forward.delivery.lanes import Lane, RunLedger
 
 
 class StreamState(Protocol):
-    """What the disk holds of one run of one stream; `digest` (32 bytes) is that of its last durable record."""
+    """Records on disk of one run of one stream; `digest` (32 bytes) is that of its last durable record."""
 
     @property
     def stream(self) -> str: ...
@@ -41,7 +41,8 @@ class Stored(Protocol):
 
 
 class Fetch(NamedTuple):
-    """Read these records in order, as many as fit `most` bytes but at least one, and hand them to `fetched`."""
+    """Request to read these records in order, as many as fit `most` bytes but at least one, and to hand them to
+    `compose`."""
 
     lane: Lane
     stream: str
@@ -52,12 +53,12 @@ class Fetch(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """A state is due: hand the streams on disk, oldest first, to `surveyed`."""
+    """Request for a state: hand the streams on disk, oldest first, to `compose`."""
 
 
 @dataclass(slots=True)
 class MessageContent:
-    """The content of one records message."""
+    """Content of one records message."""
 
     groups: list[tuple[bytes, list[bytes]]] = field(default_factory=list)  # epoch id, raw records
     spans: list[Range] = field(default_factory=list)
@@ -67,25 +68,25 @@ class MessageContent:
 
 
 class MessagePart(NamedTuple):
-    """What one `Fetch` put into a message: of which run, and the lane it waited in."""
+    """Records of one `Fetch` in a message: their run, and the lane they waited in."""
 
     lane: str
     ledger: RunLedger
     load: MessageContent
 
     def unsettled(self) -> bool:
-        """Is any of it neither acked nor rejected?"""
+        """True when any of them is neither acked nor rejected."""
         return self.ledger.unsettled(self.load.spans)
 
     def give_back(self) -> None:
-        """It waits in its lane again."""
+        """Put them back into their lane."""
         for span in self.load.spans:
             self.ledger.give_back(span, self.lane)
 
 
 @dataclass(slots=True, eq=False)
 class InFlightMessage:
-    """One message that was sent and is not settled: a state, records, or both. It counts for the window of the last
+    """A message that was sent and is not settled: a state, records, or both. It counts for the window of the last
     part's `lane`: an alert that takes readings along leaves room for the next alert."""
 
     via: str
@@ -101,7 +102,7 @@ class InFlightMessage:
 
 @dataclass(slots=True)
 class Transport:
-    """One transport."""
+    """State of one transport."""
 
     backoff: Backoff
     until: float = 0.0  # nothing is sent through it before this time
@@ -109,14 +110,14 @@ class Transport:
 
 
 class Transports(dict[str, Transport]):
-    """All transports by name, each with a back-off of its own."""
+    """Transports by name, each with a back-off of its own."""
 
     def __init__(self, backoff: Callable[[], Backoff]) -> None:
         super().__init__()
         self._backoff = backoff
 
     def of(self, name: str) -> Transport:
-        """This transport, known from now on."""
+        """Return the state of a transport, created at first sight."""
         via = self.get(name)
         if via is None:
             via = self[name] = Transport(self._backoff())
@@ -125,9 +126,9 @@ class Transports(dict[str, Transport]):
 
 @dataclass(slots=True)
 class Answer:
-    """What a reply changed. `forget`: the backend's database is new, every earlier ack is void; then `acked`, and
-    then `unacked` are to be told to the buffer. `clock`: the backend's Unix time, and the monotonic times between which
-    it was that. `trust`, `certificate`: a trust document and a client certificate that nobody has verified yet, or
+    """Changes that a reply made. `forget`: the backend's database is new, every earlier ack is void; the buffer is told
+    first that, then `acked`, then `unacked`. `clock`: the backend's Unix time, and the monotonic times between which it
+    was that. `trust`, `certificate`: a trust document and a client certificate that nobody has verified yet, or
     empty."""
 
     accepted: int = 0  # acks

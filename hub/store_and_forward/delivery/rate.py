@@ -1,4 +1,4 @@
-"""How fast the link is, from the answers themselves. Pure."""
+"""Estimates the rate of the link from the answers. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Rate:
         self.delivered = 0
 
     def sample(self, size: int, delivered_before: int, seconds: float) -> None:
-        """A message of `size` bytes was answered `seconds` after it left, when `delivered_before` was the total."""
+        """Add a sample: a message of `size` bytes was answered `seconds` after it left, when `delivered_before` was the
+        total."""
         self.delivered += size
         rate = (self.delivered - delivered_before) / max(seconds, 1e-3)
         if rate > self.bytes_per_s:
@@ -29,5 +30,5 @@ class Rate:
             self.bytes_per_s = max(LEAST, self.bytes_per_s + (rate - self.bytes_per_s) / 4)
 
     def lost(self) -> None:
-        """A message had no answer at all."""
+        """Halve the rate: a message had no answer at all."""
         self.bytes_per_s = max(LEAST, self.bytes_per_s / 2)

@@ -1,4 +1,4 @@
-"""The signed states: what the hub says of itself, in which order, and which nonce is its current one. Pure."""
+"""Signed states of the hub, their order and the current nonce. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class StateMaker:
         self.csr = csr
 
     def make(self, streams: Sequence[StreamState], heard: float, now: float) -> bytes:
-        """A signed state of the streams on disk, oldest first. `heard` is the backend's time in the newest ack."""
+        """Return a signed state of the streams on disk, oldest first. `heard` is the backend's time in the newest ack
+        (Unix seconds)."""
         self._nonce, self.since = self._token(16), now
         self._n += 1
         held = [s for s in streams if s.first <= s.last]
@@ -61,5 +62,5 @@ class StateMaker:
         return sign_state(state, self._identity)
 
     def age(self, nonce: bytes, now: float) -> float | None:
-        """Seconds since this nonce was stated; None when it is not the current one."""
+        """Return the seconds since this nonce was stated; None when it is not the current one."""
         return now - self.since if nonce and nonce == self._nonce else None

@@ -1,7 +1,6 @@
-"""The link: the delivery's hands. Reads the buffer in a thread, runs each configured uplink, tells the buffer what
-was acked.
+"""The link: reads the buffer, runs each configured uplink, and applies acks.
 
-    link = Link(hub=…, identity=…, trust=…, buffer=…, egress=…, clock=…, uplinks=[Carrier("https", config, run)])
+    link = Link(hub=…, identity=…, trust=…, buffer=…, egress=…, clock=…, uplinks=[UplinkConfig("https", config, run)])
     group.create_task(link.run())       each uplink, kept running, until `drain` or cancellation
     link.durable(event)                 for every commit of the buffer
     await link.drain(10.0)              flush, wait for acks at most so long, end

@@ -1,5 +1,4 @@
-"""The link: one delivery, the buffer's disk and clock, and the uplinks that share them. See
-`hub.store_and_forward.link`."""
+"""The link: one delivery, the buffer's disk and clock, and the uplinks that share them."""
 
 from __future__ import annotations
 
@@ -34,18 +33,18 @@ _log = logging.getLogger("hub.link")
 
 MEMORY_KEY, TRAFFIC_KEY = "link/acks", "link/traffic"
 METERED_S, METERED_STATE_S = 300.0, 1800.0
-"""On a metered line, readings leave this often and a state that often; alerts leave at once. Each message of readings
-shows that the hub is there. What else is due by then, a state or the head of the audit log, goes in the same message:
-an exchange of its own costs more than what it says."""
+"""Intervals in seconds on a metered line, of readings and of states; alerts leave at once. Each message of readings
+shows that the hub is there. A state or the head of the audit log that is due by then goes in the same message: an
+exchange of its own costs more than its content."""
 _LONGEST_S, _ANSWER_S = 3600.0, 10.0
 
 
 class Link:
     """One delivery over all configured uplinks. `backoff` makes the pauses of an uplink that is away, `slow` of one
-    that is refused; `on_clock(unix_s, after, before)` is told the time that a signed, fresh ack carries and
-    the monotonic times between which it was signed, and says whether it wants to hear it again soon; `on_trust` is told
-    a trust document that the backend offers and nobody has verified, `on_certificate` a certificate likewise, which
-    `ask_certificate` asked for. `metered`: the line is billed by volume."""
+    that is refused. `on_clock(unix_s, after, before)` receives the time in a signed, fresh ack and the monotonic times
+    between which it was signed; it returns whether it needs another soon. `on_trust` receives a trust document that the
+    backend offers and nobody has verified, `on_certificate` a certificate likewise, for which `ask_certificate` asked.
+    `metered`: the line is billed by volume."""
 
     def __init__(
         self,
@@ -96,7 +95,7 @@ class Link:
         self._outdated: set[str] = set()  # uplinks whose connection was made before the hosts or CAs changed
         self._last_ack: float | None = None
         self._alarmed = False
-        self._hurried = 0
+        self._retries = 0
         self.delivery.open(buffer.streams())
 
     async def run(self) -> None:
@@ -110,9 +109,9 @@ class Link:
         if self._group is not None:
             self._tasks[uplink.name] = self._group.create_task(uplink.keep(), name=f"uplink {uplink.name}")
 
-    async def rearrange(self, uplinks: Iterable[UplinkConfig], *, metered: bool) -> None:
-        """These are the uplinks from now on. One that stays as it is goes on; what another one carried goes back to
-        its lane. Nothing is lost, nothing is sent twice but what was on its way."""
+    async def reconfigure(self, uplinks: Iterable[UplinkConfig], *, metered: bool) -> None:
+        """Replace the uplinks. One that stays unchanged goes on; records that another one carried go back to their
+        lane. Nothing is lost, and nothing is sent twice but what was on its way."""
         wanted = {carrier.name: carrier for carrier in uplinks}
         for uplink in list(self._uplinks):
             if wanted.get(uplink.name) == uplink.carrier:
@@ -135,18 +134,18 @@ class Link:
         self._changed.set()
 
     def durable(self, event: Durable) -> None:
-        """A commit of the current run has reached the disk."""
+        """Hand the records of a commit of the current run to the delivery, or hold them back on a metered line."""
         held = self._held.pop(event.stream, None)
         told = HeldCommits(event.stream, held.first if held else event.first, event.last)
-        if self._holding and (event.stream == READINGS or event.calm):
+        if self._holding and (event.stream == READINGS or event.deferrable):
             self._held[event.stream] = told
         else:
             self.delivery.durable(*told, self.clock.monotonic())
         self._changed.set()
 
-    def retrust(self, trust: Trust) -> None:
-        """A new trust document: its ack keys count from now on."""
-        self.delivery.retrust(trust, trust.version)
+    def update_trust(self, trust: Trust) -> None:
+        """Accept acks by the keys of a new trust document."""
+        self.delivery.update_trust(trust, trust.version)
         self._changed.set()
 
     def state_generation(self, generation: int) -> None:
@@ -154,19 +153,19 @@ class Link:
         self.delivery.stating.use_generation(generation)
 
     def ask_certificate(self, csr: bytes) -> None:
-        """Every state from now on asks for a client certificate, by any uplink; empty: none does any more."""
+        """Ask for a client certificate with every state from now on, by any uplink; empty: no longer."""
         self.delivery.ask_certificate(csr)
         self._changed.set()
 
     def reconnect(self) -> None:
-        """The hosts that may be called, their CAs, the proxy or this hub's certificate have changed, or nothing may be
-        called at all: every uplink connects anew."""
+        """Make every uplink connect anew: hosts, CAs, the proxy or this hub's certificate changed, or nothing may be
+        called at all."""
         self._outdated.update(uplink.name for uplink in self._uplinks)
         self._changed.set()
 
-    def hurry(self) -> None:
-        """Whatever waits before its next try has waited enough."""
-        self._hurried += 1
+    def retry_now(self) -> None:
+        """End all pauses before the next try."""
+        self._retries += 1
         self._changed.set()
 
     async def drain(self, seconds: float) -> bool:
@@ -215,7 +214,7 @@ class Link:
         )
 
     def up(self) -> bool:
-        """Whether any uplink is."""
+        """True when any uplink is up."""
         return any(uplink.status.state == UP for uplink in self._uplinks)
 
     # for the uplinks
@@ -225,7 +224,7 @@ class Link:
         return self._closed
 
     def is_outdated(self, via: str) -> bool:
-        """Whether this uplink has to connect anew: what it may connect to changed since it did."""
+        """True when this uplink has to connect anew: what it may connect to changed since it did."""
         return via in self._outdated
 
     def wake(self) -> None:
@@ -237,21 +236,21 @@ class Link:
         self.delivery.connected(via)
 
     def disconnected(self, via: str, slow: Backoff | None) -> float:
-        """Returns the monotonic time before which it is not tried again."""
+        """Note that an uplink ended. Returns the monotonic time before which it is not started again."""
         now = self.clock.monotonic()
         pause = self.delivery.disconnected(via, now, slow)
         self._changed.set()
         return now + pause
 
     async def until(self, monotonic: float) -> None:
-        """Wait until that time, the end of the link, or `hurry`."""
-        hurried = self._hurried
-        while not self._closed and hurried == self._hurried and (left := monotonic - self.clock.monotonic()) > 0:
+        """Wait until that time, the end of the link, or `retry_now`."""
+        retries = self._retries
+        while not self._closed and retries == self._retries and (left := monotonic - self.clock.monotonic()) > 0:
             self._changed.clear()
             await self.pause(left)
 
     async def pause(self, seconds: float) -> None:
-        """Until something changed, or `seconds` have passed on the injected clock."""
+        """Wait until something changed, or `seconds` have passed on the injected clock."""
         async with asyncio.TaskGroup() as race:
             alarm = race.create_task(self._alarm(min(seconds, _LONGEST_S)))
             await self._changed.wait()
@@ -267,7 +266,7 @@ class Link:
         async with self._reading:
             if self._held and self.clock.monotonic() >= self._due:
                 self._release()
-            urgent = self._one_by_one()
+            urgent = self._must_wait_for_answer()
             while (action := self.delivery.poll(via, self.clock.monotonic(), urgent=urgent)) is not None:
                 streams, fetches = None, []
                 if isinstance(action, Survey):
@@ -276,9 +275,9 @@ class Link:
                 else:
                     fetches.append(action)
                 if self.metered and not urgent:
-                    fetches += self.delivery.beside(action, via)
+                    fetches += self.delivery.also_due(action, via)
                 read = [(fetch, await asyncio.to_thread(self._buffer.read, *fetch[1:])) for fetch in fetches]
-                message = self.delivery.joined(read, via, self.clock.monotonic(), streams)
+                message = self.delivery.compose(read, via, self.clock.monotonic(), streams)
                 if message is not None:
                     return message
         return None
@@ -314,21 +313,21 @@ class Link:
                 " backend is updated before hubs"
             )
 
-    def _one_by_one(self) -> bool:
-        """A metered line must wait: a second connection, that has been idle for too long, costs a TLS handshake.
-        An alert is worth one."""
-        return self._holding and self.delivery.asking()
+    def _must_wait_for_answer(self) -> bool:
+        """True when a metered line must wait for an answer: a second connection that has been idle for too long costs a
+        TLS handshake. An alert is worth one."""
+        return self._holding and self.delivery.has_unanswered()
 
     def wait_s(self, via: str) -> float:
         """Seconds until `make_message` may have something that it did not have now."""
         now = self.clock.monotonic()
-        if self._one_by_one():
+        if self._must_wait_for_answer():
             return _ANSWER_S  # an answer wakes it sooner
         wait = self.delivery.wait(via, now)
         return min(wait, max(0.0, self._due - now)) if self._held else wait
 
     def _release(self) -> None:
-        """What a metered line held back is due."""
+        """Hand over the records that a metered line held back."""
         now = self.clock.monotonic()
         self._due = now + METERED_S
         for held in self._held.values():

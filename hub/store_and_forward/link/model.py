@@ -1,4 +1,4 @@
-"""What the link is built from and what it shows: shapes only."""
+"""Data types of the link, and the protocols of what it is built from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ STARTING, UP, AWAY, REFUSED, FAILED = "starting", "up", "away", "refused", "fail
 
 
 class Durable(Protocol):
-    """What one commit made durable of one stream; `last` below `first`: nothing. `calm`: of alerts, and yet none is."""
+    """Records that one commit made durable in one stream; `last` below `first`: none. `deferrable`: a metered line may
+    hold them back although they are of the alerts stream."""
 
     @property
     def stream(self) -> str: ...
@@ -28,11 +29,11 @@ class Durable(Protocol):
     @property
     def last(self) -> int: ...
     @property
-    def calm(self) -> bool: ...
+    def deferrable(self) -> bool: ...
 
 
 class HeldCommits(NamedTuple):
-    """Several commits of one stream told as one."""
+    """Several commits of one stream, handed over as one."""
 
     stream: str
     first: int
@@ -40,7 +41,8 @@ class HeldCommits(NamedTuple):
 
 
 class Buffer(Protocol):
-    """What the link needs of `hub.store_and_forward.buffer.Buffer`. `read` blocks and is called in a thread."""
+    """The buffer as the link uses it (`hub.store_and_forward.buffer.Buffer`). `read` blocks and is called in a
+    thread."""
 
     @property
     def run(self) -> bytes: ...
@@ -52,11 +54,11 @@ class Buffer(Protocol):
     def read(self, stream: str, run: bytes, first: int, last: int, max_bytes: int) -> Sequence[Stored]: ...
     def acked(self, stream: str, run: bytes, ranges: list[Range]) -> None: ...
     def unacked(self, stream: str, run: bytes, ranges: list[Range]) -> None:
-        """The backend lost these records: they are owed again."""
+        """Owe these records again: the backend lost them."""
         ...
 
     def forget_acks(self) -> None:
-        """The backend's database is new: no record counts as acked any more."""
+        """Void all acks: the backend's database is new."""
         ...
 
     def put_local(self, key: str, value: Any) -> None: ...
@@ -94,10 +96,9 @@ class UplinkStatus(msgspec.Struct, kw_only=True):
 
 
 class LinkStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How the link stands. `acked` is in readings; `last_ack_s` is how long ago the last accepted ack came;
-    `rate` in bytes/s; `waiting` records by lane; `refused` acks by reason; `wanted` acked records asked for again;
-    `error` of the uplinks that are not up, empty as long as one is; `month` is what went over the link this
-    month, in bytes."""
+    """Figures of the link. `acked` is in readings; `last_ack_s` is how long ago the last accepted ack came; `rate` in
+    bytes/s; `waiting` records by lane; `refused` acks by reason; `wanted` acked records asked for again; `error` of the
+    uplinks that are not up, empty as long as one is; `month` is the traffic of this month, in bytes."""
 
     acked: int
     acked_records: int

@@ -39,7 +39,7 @@ class Traffic:
         month.down += down
 
     def month(self) -> Month:
-        """This month so far. While the clock is not sure, the month that was."""
+        """Return this month's traffic. While the clock is not sure, it is that of the month before."""
         now = self._now()
         if now is not None:
             name = time.strftime("%Y-%m", time.gmtime(now))
@@ -49,11 +49,11 @@ class Traffic:
         return self._month
 
     def remembered(self) -> dict[str, Any]:
-        """What must outlive the process, as plain data."""
+        """Return the state that must outlive the process, as plain data."""
         return dict(msgspec.to_builtins(self.month()))
 
     def socket(self, address: tuple[Any, ...]) -> CountedSocket:
-        """A new TCP socket for one entry of `getaddrinfo`, its bytes counted here. Raises OSError."""
+        """Return a new TCP socket for one entry of `getaddrinfo`, its bytes counted here. Raises OSError."""
         family, kind, protocol, *_ = address
         made = CountedSocket(family, kind, protocol)
         made.traffic = self
@@ -62,7 +62,7 @@ class Traffic:
 
 
 class CountedSocket(socket.socket):
-    """Counts what asyncio sends and receives through it."""
+    """A socket that counts what asyncio sends and receives."""
 
     __slots__ = ("traffic",)
     traffic: Traffic

@@ -1,4 +1,4 @@
-"""One uplink, kept running; also the `Transport` that its plugin is handed."""
+"""Supervision of one uplink, which is also the `Transport` that its plugin is given."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LinkParts(Protocol):
 
 
 class SupervisedUplink:
-    """One uplink, kept running; also the `Transport` that its plugin is handed."""
+    """Runs the plugin of one uplink again and again, and is the `Transport` that it is given."""
 
     def __init__(self, link: LinkParts, carrier: UplinkConfig, slow: Backoff) -> None:
         self.name, self.hub = carrier.name, link.hub
@@ -153,7 +153,7 @@ class _Messages:
 
 
 def _cause(error: Exception) -> Exception:
-    """What a group of tasks failed of: a bug before a refusal, a refusal before mere absence."""
+    """Return the worst error of a group of tasks: a bug before a refusal, a refusal before mere absence."""
     if not isinstance(error, ExceptionGroup):
         return error
     return max((_cause(part) for part in error.exceptions), key=_weight)

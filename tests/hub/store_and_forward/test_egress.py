@@ -285,7 +285,7 @@ def test_refusals_do_not_grow_without_bound() -> None:
 def test_a_host_that_a_new_trust_document_no_longer_names_is_refused(ca: Authority) -> None:
     egress = Egress(trust(("a", 443, ca.pem)), ManualClock(), proxy="http://proxy:3128")
     assert egress.connection("https://A/").proxy == "http://proxy:3128"
-    egress.retrust(trust(("b", 443, ca.pem)))
+    egress.update_trust(trust(("b", 443, ca.pem)))
     with pytest.raises(NotDeclared):
         egress.connection("https://a/")
     assert egress.connection("https://b/").context is not None
@@ -382,7 +382,7 @@ async def test_the_owners_host_is_asked_over_an_idle_connection_that_was_lent_an
         await http.request("GET", url)
         assert peers[6] == peers[5]
         egress.lend(uplink)
-        egress.retrust(trust(("127.0.0.1", port, ca.pem), ("other", 443, ca.pem)))
+        egress.update_trust(trust(("127.0.0.1", port, ca.pem), ("other", 443, ca.pem)))
         await http.request("GET", url)
         assert peers[7] not in peers[:5], "it was made under what the owner said before"
         await http.close()

@@ -75,10 +75,10 @@ class Building:
         http = egress.http()
 
         def adopt(newer: Any) -> None:
-            buffer.retrust(newer)
-            if egress.retrust(newer):
+            buffer.update_trust(newer)
+            if egress.update_trust(newer):
                 link.reconnect()
-            link.retrust(newer)
+            link.update_trust(newer)
 
         self.following = TrustUpdates(self.state, trust, clock, adopt)
         link = Link(

@@ -58,7 +58,7 @@ async def test_a_new_trust_document_comes_by_way_of_the_broker(
             assert district.offered == []
             newer = await asyncio.to_thread(rotate, district.owner)
             await until(lambda: district.offered == [newer.trust_document])
-            link.retrust(newer.trust)
+            link.update_trust(newer.trust)
             await district.write(buffer, 10)
             await until(lambda: done(link))
             assert link.status().refused == {}

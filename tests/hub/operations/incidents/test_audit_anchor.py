@@ -13,7 +13,7 @@ from hub.store_and_forward.buffer import ALERTS, READINGS, Durable
 
 class Buffer:
     """`hub.store_and_forward.buffer.Buffer`, as much as the witness asks of it: rows of alerts, and whether each is
-    calm."""
+    deferrable."""
 
     window_s = 300.0
 
@@ -21,11 +21,11 @@ class Buffer:
         self.rows: list[tuple[tuple[Any, ...], bool]] = []
         self.full = False
 
-    def append(self, row: Any, stream: str, *, calm: bool = False) -> None:
+    def append(self, row: Any, stream: str, *, deferrable: bool = False) -> None:
         assert stream == ALERTS
         if self.full:
             raise BufferFull("full")
-        self.rows.append((row.values, calm))
+        self.rows.append((row.values, deferrable))
 
 
 class Chain:

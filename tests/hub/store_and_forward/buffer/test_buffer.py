@@ -140,11 +140,11 @@ async def test_a_commit_of_alerts_is_calm_when_every_row_of_it_may_wait(party: P
         for calm in ((True,), (True, False), (False,), (True, True)):
             with it.buffer.together():
                 for number, one in enumerate(calm):
-                    it.buffer.append(row(number), ALERTS, calm=one)
+                    it.buffer.append(row(number), ALERTS, deferrable=one)
             await it.buffer.flush()
         it.buffer.append(row(9))
         await it.buffer.flush()
-    told = [(durable.stream, durable.calm) for durable in it.durable if durable.readings]
+    told = [(durable.stream, durable.deferrable) for durable in it.durable if durable.readings]
     assert told == [(ALERTS, True), (ALERTS, False), (ALERTS, False), (ALERTS, True), (READINGS, False)]
 
 
@@ -167,15 +167,15 @@ def test_a_row_of_alerts_that_may_wait_is_known_as_such_before_a_writer_can_have
         done.extend(buffer._journal.commit(buffer._commits._take()))
 
     monkeypatch.setattr(buffer._commits, "fill", overtaken)
-    buffer.append(row(0), ALERTS, calm=True)
-    assert [durable.calm for durable in done] == [True]
-    assert not buffer._journal._calm
+    buffer.append(row(0), ALERTS, deferrable=True)
+    assert [durable.deferrable for durable in done] == [True]
+    assert not buffer._journal._deferrable
     monkeypatch.undo()
     for number in range(1, 5):
-        buffer.append(row(number), ALERTS, calm=True)
+        buffer.append(row(number), ALERTS, deferrable=True)
     with pytest.raises(BufferFull):
-        buffer.append(row(5), ALERTS, calm=True)
-    assert len(buffer._journal._calm) == 4, "what was not taken is not kept"
+        buffer.append(row(5), ALERTS, deferrable=True)
+    assert len(buffer._journal._deferrable) == 4, "what was not taken is not kept"
     buffer._journal.close()
 
 
@@ -383,7 +383,7 @@ async def test_what_is_acked_while_nothing_fits_makes_room_and_a_twin_in_which_a
     disk = SmallDisk(tmp_path, (64 + 120) << 10)
     config = replace(SMALL, window_s=0.0, keep_s=604_800.0, pending_rows=60_000)
     if not heeded:
-        monkeypatch.setattr(Journal, "hurry", lambda self, alerts, local, began: None)
+        monkeypatch.setattr(Journal, "commit_urgently", lambda self, alerts, local, began: None)
     async with opened(party, tmp_path, config, disk) as made:
         number = 0
         while not made.buffer.status().error:
@@ -459,7 +459,7 @@ async def test_a_full_disk_costs_the_oldest_only_when_memory_is_short(party: Par
             for item in rows(at * 100, 100):
                 made.buffer.append(item)
             await made.buffer.flush()
-            made.buffer.retrust(Trust(2 + at, party.trust.recipients))
+            made.buffer.update_trust(Trust(2 + at, party.trust.recipients))
         assert made.buffer.status().segments == 30
         disk.fail["write"] = [no_space()] * 3
         made.buffer.append(row(5000))
@@ -500,7 +500,7 @@ async def test_what_an_old_database_acked_does_not_help_to_unlink_what_the_new_o
         await one(made, 6)
         made.buffer.forget_acks()
         made.buffer.acked(READINGS, run, [(4, 7)])  # by the new one, which lacks 1 to 3
-        made.buffer.retrust(Trust(party.trust.version + 1, party.trust.recipients))  # closes the segment
+        made.buffer.update_trust(Trust(party.trust.version + 1, party.trust.recipients))  # closes the segment
         await one(made, 7)
         await one(made, 8)
         assert list(made.buffer.acks.of(READINGS, run)) == [(4, 7)]

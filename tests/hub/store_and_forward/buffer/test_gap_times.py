@@ -75,10 +75,10 @@ class House:
     def ack(self, first: int, last: int) -> None:
         with self.journal._lock:
             self.journal.acked.durable.add(READINGS, self.journal.run, first, last)
-        self.journal.keeping.unsettling = True
+        self.journal.retention.stale = True
 
     def evict(self) -> None:
-        self.journal.relieve(unsent=True)
+        self.journal.evict_oldest(unsent=True)
 
     def restart(self) -> None:
         self.journal.close()
@@ -336,7 +336,7 @@ def test_what_is_given_up_with_a_hole_in_it_is_covered_and_called_damaged_where_
 
 def test_an_alert_that_overtook_readings_was_taken_in_when_its_own_batch_began(party: Party, tmp_path: Path) -> None:
     house = House(party, tmp_path)
-    house.journal.hurry(rows(0, 1), {}, house.clock.monotonic() - 30.0)
+    house.journal.commit_urgently(rows(0, 1), {}, house.clock.monotonic() - 30.0)
     house.journal.commit(batch())
     (info,) = house.journal.catalog.of(ALERTS)
     assert (info.started_s, info.ended_s) == (int(house.clock.wall) - 30, int(house.clock.wall))

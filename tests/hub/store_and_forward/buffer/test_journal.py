@@ -305,7 +305,7 @@ def test_what_a_gap_declares_is_settled_only_when_the_gap_is_durable(party: Part
     assert key in journal._durable
     journal.declare(Gap(READINGS, journal.run, 2, 2, 2, 5, 6, "damaged"))
     (told,) = journal.commit(batch())[:1]
-    assert (told.stream, told.calm) == (ALERTS, False), "and it does not wait on a metered line"
+    assert (told.stream, told.deferrable) == (ALERTS, False), "and it does not wait on a metered line"
     journal.close()
 
 
@@ -322,7 +322,7 @@ def test_who_comes_too_late_to_a_segment_that_was_acked_and_unlinked_does_not_ta
     assert not seen[0].path.exists()
     monkeypatch.setattr(journal.catalog, "of", lambda stream: seen)  # what a reader saw before it went
     assert journal.reader.read(READINGS, seen[0].run, 1, 1, 1 << 20) == []
-    assert not journal.pressing
+    assert not journal.has_urgent_rows
 
 
 def test_the_last_segment_of_a_run_stays_until_the_next_one_has_its_own(party: Party, tmp_path: Path) -> None:
@@ -462,7 +462,7 @@ def test_the_ballast_is_given_up_when_the_disk_is_full(party: Party, tmp_path: P
     for at in range(8):
         journal.commit(batch(rows(at * 4000, 4000)))
     oldest = journal.catalog.of(READINGS)[0].path
-    assert journal.relieve(unsent=True)
+    assert journal.evict_oldest(unsent=True)
     assert not ballast.exists()
     assert not oldest.exists()
     assert journal.lost.of(READINGS, journal.run)

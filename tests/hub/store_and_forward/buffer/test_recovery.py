@@ -149,7 +149,7 @@ def test_a_torn_tail_is_cut_at_every_length(party: Party, whole: Path, tmp_path:
         assert (journal.cut, journal.local["at"]) == (len(found) - start, COMMITS - 2)
         backend = party.reader()
         backend.drain(journal)
-        assert not journal.pressing
+        assert not journal.has_urgent_rows
         assert len(backend.all_numbers) == COMMITS * PER_COMMIT - (PER_COMMIT - 2)
         journal.close()
         assert (directory / name).stat().st_size == start
@@ -478,7 +478,7 @@ def test_what_was_whole_when_it_was_found_and_is_damaged_when_it_is_sent_is_decl
     flip(path, block.offset + 50, 1)
     backend = party.reader()
     backend.drain(journal)
-    assert journal.pressing
+    assert journal.has_urgent_rows
     journal.commit(batch(rows(1000, 1)))
     backend.drain(journal)
     assert [(gap.stream, gap.first, gap.last, gap.readings) for gap in backend.gaps] == [
@@ -495,7 +495,7 @@ def test_damage_in_what_is_acked_is_no_gap(party: Party, copy: Path) -> None:
     run = journal.catalog.of(READINGS)[0].run
     journal.acked.durable.add(READINGS, run, 1, 1)
     party.reader().drain(journal)
-    assert not journal.pressing
+    assert not journal.has_urgent_rows
 
 
 def test_files_that_are_no_segments_are_left_alone(party: Party, copy: Path) -> None:
@@ -683,7 +683,7 @@ def test_a_read_that_is_refused_for_a_moment_is_tried_again_and_a_twin_that_is_n
     backend = party.reader()
     with nullcontext() if patient else pytest.raises((AssertionError, DecodeError)):
         backend.drain(journal)
-        assert not journal.pressing
+        assert not journal.has_urgent_rows
         assert backend.all_numbers == list(range(COMMITS * PER_COMMIT))
     assert bool(slept) is patient
     journal.close()
@@ -719,7 +719,7 @@ def test_a_closed_segment_that_is_gone_is_declared_with_exactly_what_it_held(
     backend.numbers = {key: numbers for key, numbers in backend.numbers.items() if numbers != [2000]}
     assert lost(backend) == held
     again = party.journal(copy)
-    assert not again.pressing, "it is declared once"
+    assert not again.has_urgent_rows, "it is declared once"
     again.close()
 
 
@@ -741,7 +741,7 @@ def test_what_the_hub_itself_unlinked_is_never_declared(party: Party, copy: Path
         }
         journal.commit(batch(rows(2000 + at, 1), local=acks))
         journal.commit(batch(rows(3000 + at, 1)))
-        assert not journal.pressing
+        assert not journal.has_urgent_rows
         journal.close()
     assert len(segments(copy)) < 4, "the test must have unlinked something"
 

@@ -62,7 +62,7 @@ def test_an_acked_segment_stays_its_time_over_restarts_and_no_jump_of_the_clock_
     first = journal.catalog.of(READINGS)[0]
     journal.commit(batch(rows(90_000, 1), local=ack(journal, READINGS, 1, first.last)))
     assert first.path.exists()
-    assert journal.keeping.kept() == first.size
+    assert journal.retention.settled_bytes() == first.size
     for day in range(3):
         clock.advance(86_400)
         clock.wall += 40 * 365 * 86_400  # and back: a clock without a battery
@@ -95,11 +95,11 @@ def test_room_is_made_by_acked_readings_then_acked_alerts_then_unacked_readings_
     readings, alerts = journal.catalog.of(READINGS), journal.catalog.of(ALERTS)
     acked = ack(journal, READINGS, readings[1].first, readings[1].last) | ack(journal, ALERTS, 1, alerts[0].last)
     journal.commit(batch([row(80_000)], local=acked))
-    assert journal.keeping.kept() == readings[1].size + alerts[0].size
+    assert journal.retention.settled_bytes() == readings[1].size + alerts[0].size
     gone = []
     for _ in range(4):
         before = {(info.stream, info.number) for info in journal.catalog.all()}
-        assert journal.relieve(unsent=True)
+        assert journal.evict_oldest(unsent=True)
         gone += before - {(info.stream, info.number) for info in journal.catalog.all()}
     assert gone == [
         (READINGS, readings[1].number), (ALERTS, alerts[0].number), (READINGS, readings[0].number),
@@ -118,13 +118,13 @@ def test_unacked_alerts_keep_their_reserve_and_beyond_it_go_last_and_declared(pa
     journal = party.journal(tmp_path, config=config)
     start = fill(journal, 2, ALERTS, 1_000_000)
     fill(journal, 1)
-    while journal.relieve(unsent=True):
+    while journal.evict_oldest(unsent=True):
         pass
     assert numbers(journal, ALERTS) == [1, 2, 3]
     assert len(numbers(journal)) == 1  # the open one
     fill(journal, 5, ALERTS, start)
     held = journal.catalog.of(ALERTS)
-    while journal.relieve(unsent=True):
+    while journal.evict_oldest(unsent=True):
         pass
     left = journal.catalog.of(ALERTS)
     assert journal.catalog.size(ALERTS) >= config.max_bytes // 16
@@ -169,7 +169,7 @@ async def test_a_full_disk_takes_what_is_kept_at_once_and_nothing_else(party: Pa
         for version in (2, 3, 4):
             buffer.append(row(version))
             await buffer.flush()
-            buffer.retrust(Trust(version, party.trust.recipients))
+            buffer.update_trust(Trust(version, party.trust.recipients))
         buffer.acked(READINGS, buffer.run, [(1, 2)])
         buffer.append(row(10))
         await buffer.flush()
@@ -193,7 +193,7 @@ async def test_what_the_backend_lost_is_owed_again_and_not_given_up_without_a_wo
     for version in (2, 3):
         buffer.append(row(version))
         await buffer.flush()
-        buffer.retrust(Trust(version, party.trust.recipients))
+        buffer.update_trust(Trust(version, party.trust.recipients))
     run = buffer.run
     buffer.append(row(9))
     buffer.acked(READINGS, run, [(1, 3)])
@@ -265,12 +265,12 @@ def test_a_line_that_is_removed_while_its_commit_is_tried_again_is_not_told_afte
         journal.commit(pending)
     lines = {"buffer/held/readings/1", "buffer/kept/readings/1"}
     assert lines <= pending.local.keys()
-    assert journal.relieve(unsent=False), "the acked segment goes meanwhile"
+    assert journal.evict_oldest(unsent=False), "the acked segment goes meanwhile"
     journal.commit(pending)
     assert not lines & journal._durable.keys()
     journal.close()
     again = party.journal(tmp_path / "b", config=replace(SMALL, keep_s=1e6))
-    assert again.keeping._since.keys() <= {(info.stream, info.number) for info in again.catalog.all()}
+    assert again.retention._since.keys() <= {(info.stream, info.number) for info in again.catalog.all()}
     again.close()
 
 
@@ -313,9 +313,9 @@ def test_what_the_backend_lost_holds_its_segment_before_anything_more_is_committ
     first, second = journal.catalog.of(READINGS)[:2]
     journal.commit(batch(rows(90_000, 1), local=ack(journal, READINGS, 1, second.last)))
     journal.unacked(READINGS, journal.run, [(first.last, first.last)])
-    assert journal.relieve(unsent=False)
+    assert journal.evict_oldest(unsent=False)
     assert (first.path.exists(), second.path.exists()) == (True, False)
-    assert not journal.relieve(unsent=False)
+    assert not journal.evict_oldest(unsent=False)
     assert first.path.exists()
 
 
@@ -351,7 +351,7 @@ def test_a_commit_looks_at_one_kept_segment_however_many_there_are(
         journal.commit(batch(rows(at, 1)))
         journal.writers[READINGS].close()
     journal.commit(batch(rows(30, 1), local=ack(journal, READINGS, 1, 30)))
-    assert journal.keeping.kept() == sum(info.size for info in journal.catalog.of(READINGS)[:30])
+    assert journal.retention.settled_bytes() == sum(info.size for info in journal.catalog.of(READINGS)[:30])
     looked: list[SegmentInfo] = []
     monkeypatch.setattr(retention, "unsettled", lambda info, *sets: looked.append(info) or unsettled(info, *sets))
     journal.commit(batch(rows(31, 1)))
@@ -368,6 +368,6 @@ def test_an_open_segment_with_its_first_number_lets_the_one_before_go(party: Par
     journal.writers[READINGS].close()
     journal.commit(batch(local=ack(journal, READINGS, 1, 1)))
     before, now = journal.catalog.of(READINGS)
-    assert (now.last < now.first, journal.keeping.kept()) == (True, 0)
+    assert (now.last < now.first, journal.retention.settled_bytes()) == (True, 0)
     journal.commit(batch(rows(1, 1)))
-    assert journal.keeping.kept() == before.size
+    assert journal.retention.settled_bytes() == before.size

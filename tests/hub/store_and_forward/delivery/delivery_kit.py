@@ -308,10 +308,10 @@ class World:
     def together(self, action: Fetch | Survey) -> Message | None:
         """This, and what may go with it."""
         fetches = [action] if isinstance(action, Fetch) else []
-        fetches += self.delivery.beside(action, "a")
+        fetches += self.delivery.also_due(action, "a")
         streams = self.disk.streams() if isinstance(action, Survey) else None
         read = [(fetch, self.disk.read(fetch)) for fetch in fetches]
-        return self.delivery.joined(read, "a", self.now, streams)
+        return self.delivery.compose(read, "a", self.now, streams)
 
     def carry(self, message: Message) -> None:
         self.sent.append((self.now, message))

@@ -104,7 +104,7 @@ class BrokenContext(Delivery):
 class BrokenRetry(Delivery):
     """Sends again at once, whatever happened."""
 
-    def _hold(self, via: str, now: float) -> None:
+    def _back_off(self, via: str, now: float) -> None:
         pass
 
 

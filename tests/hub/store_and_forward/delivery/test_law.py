@@ -291,12 +291,12 @@ def test_a_forged_ack_in_the_name_of_a_key_that_a_new_trust_document_keeps_is_an
     world = opened()
     world.commit("readings", 1)
     message = take(world)
-    world.delivery.retrust(TRUST, 2)
+    world.delivery.update_trust(TRUST, 2)
     forged = bytearray(world.backend.ack("readings", RUN, through=1))
     forged[-1] ^= 1
     (refused,) = answer(world, message, pack_reply([bytes(forged)])).refused
     assert (refused.reason, refused.hostile) == ("signature", True)
-    world.delivery.retrust(Trust(()), 3)
+    world.delivery.update_trust(Trust(()), 3)
     (refused,) = answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=1)])).refused
     assert (refused.reason, refused.hostile) == ("withdrawn-key", False)
 
@@ -485,7 +485,7 @@ def test_a_new_database_counts_its_acks_anew_for_each_key() -> None:
     other = Ed25519PrivateKey.from_private_bytes(b"2" * 32)
     public = other.public_key().public_bytes_raw()
     world = opened()
-    world.delivery.retrust(Trust((*TRUST.ack_keys, Key(key_id(public), public))), 2)
+    world.delivery.update_trust(Trust((*TRUST.ack_keys, Key(key_id(public), public))), 2)
     world.commit("readings", 3)
     assert take(world).kind == "state", "that the new document counts"
     message = take(world)

@@ -45,7 +45,7 @@ class Durable(NamedTuple):
     last: int
     readings: int
     bytes: int
-    calm: bool = False
+    deferrable: bool = False
 
 
 class Buffer:

@@ -111,7 +111,7 @@ async def test_new_keys_are_stated_at_once_and_the_withdrawn_one_is_no_attack() 
         public = newer.public_key().public_bytes_raw()
         bench.commit(2)
         await bench.peer.get()
-        bench.link.retrust(Trust(4, (Key(key_id(public), public),)))
+        bench.link.update_trust(Trust(4, (Key(key_id(public), public),)))
         bench.peer.replies.put_nowait(bench.peer.ack(2))  # signed before it was withdrawn, and no longer believed
         state = await bench.peer.get()
         assert read_state(state.body, IDENTITY.public_key().public_bytes_raw()).trust_version == 4
@@ -224,7 +224,7 @@ async def test_an_uplink_that_is_replaced_gives_back_what_it_carried_and_the_nex
         bench.commit(3)
         assert (await bench.peer.get()).kind == "records"  # on its way, never answered
         other = Peer()
-        await bench.link.rearrange([UplinkConfig("https", {"url": "other"}, other.run)], metered=False)
+        await bench.link.reconfigure([UplinkConfig("https", {"url": "other"}, other.run)], metered=False)
         await bench.clock.advance(5.0)
         found = [await other.get()]
         other.replies.put_nowait(pack_reply())
@@ -242,9 +242,9 @@ async def test_an_uplink_that_stays_as_it_is_goes_on_while_others_come_and_go() 
         await bench.up()
         kept = bench.link._uplinks[0]
         more = UplinkConfig("mqtt", None, Peer().run)
-        await bench.link.rearrange([kept.carrier, more], metered=True)
+        await bench.link.reconfigure([kept.carrier, more], metered=True)
         assert [one.name for one in bench.link._uplinks] == ["https", "mqtt"]
-        await bench.link.rearrange([kept.carrier], metered=False)
+        await bench.link.reconfigure([kept.carrier], metered=False)
         assert bench.link._uplinks == [kept]
         assert bench.link.up()
 

@@ -137,7 +137,7 @@ async def test_what_is_calm_of_alerts_goes_with_the_readings_and_an_alert_takes_
     async with running(Bench(metered=True)) as bench:
         await bench.up()
         bench.commit(2)
-        bench.link.durable(Durable("alerts", RUN, 1, 1, 3, 8, calm=True))
+        bench.link.durable(Durable("alerts", RUN, 1, 1, 3, 8, deferrable=True))
         await settle()
         assert bench.peer.messages.empty()
         assert bench.link.status().waiting["held"] == 3
@@ -145,7 +145,7 @@ async def test_what_is_calm_of_alerts_goes_with_the_readings_and_an_alert_takes_
         message = await bench.peer.get()
         assert len(open_message(message.body)[1]) == 2, "one message of both streams"
         await bench.answer(bench.peer.ack(2))
-        bench.link.durable(Durable("alerts", RUN, 2, 2, 3, 8, calm=True))
+        bench.link.durable(Durable("alerts", RUN, 2, 2, 3, 8, deferrable=True))
         bench.link.durable(Durable("alerts", RUN, 3, 3, 9, 8))
         (group,) = open_message((await bench.peer.get()).body)[1]
         assert group.records == b"%8d%8d" % (2, 3)
