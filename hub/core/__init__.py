@@ -1,4 +1,4 @@
-"""What every room may use, and what knows no other room.
+"""Types and services that every room may use. Knows no other room.
 
 model               the nouns: device, report, reading, metric, series…, as frozen structs
 tls/                TLS contexts, and why a certificate was refused

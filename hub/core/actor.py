@@ -1,5 +1,4 @@
-"""Who asks, as every call of the control socket and of the pages says it, as the audit log has it, and as a
-person reads it."""
+"""Who makes a call: as the control socket and the pages pass it, as the audit log stores it, as a person reads it."""
 
 from __future__ import annotations
 
@@ -25,7 +24,8 @@ def asker(arguments: Mapping[str, Any]) -> str:
 
 
 def who_text(by: str, lang: str) -> str:
-    """Who did something, of the name that the audit log has: `web:camille`, `rule:night`, `cli`."""
+    """Return who did something as a person reads it, from its name in the audit log: `web:camille`, `rule:night`,
+    `cli`."""
     if by in _WHO:
         return _WHO[by][lang != "fr"]
     for prefix, texts in _WHO_OF.items():

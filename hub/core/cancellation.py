@@ -1,4 +1,4 @@
-"""Was this task told to stop? For loops that run something again when it failed."""
+"""Detects that the current task was cancelled, for loops that run something again after a failure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 
 def cancelled() -> bool:
-    """Whether this task was cancelled: before Python 3.13, a group of tasks that fails at that very moment tells of the
-    failure alone, and what runs it again would do so for ever."""
+    """Return True when this task was cancelled. Before Python 3.13 a task group that fails at the moment of its
+    cancellation raises the failure alone, and a loop that runs it again would never end."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

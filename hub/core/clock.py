@@ -20,16 +20,18 @@ AGREE_S = 300.0
 """Two clocks that differ by less tell the same time."""
 
 EXACT_S = 1.0
-"""What is promised: a reading that the hub dated, and that is not marked uncertain, is dated as exactly as this."""
+"""Promised accuracy in seconds: a reading that the hub dated, and that is not marked uncertain, is dated as exactly as
+this."""
 
 STEADY_S = 0.1
-"""A time that is known so exactly is not moved for a better one: dates of readings do not step back for nothing."""
+"""A time known within this many seconds is not moved for a better one: dates of readings must not step back for
+nothing."""
 
 PATIENCE_S = 120.0
-"""So long a better exchange is waited for. Then a time that is known less exactly is better than none."""
+"""Seconds to wait for a better exchange. After that a less exact time is better than none."""
 
 DRIFT = 1e-4
-"""How far a monotonic clock may go astray: 100 ppm, more than crystals of boards are sold for; 8.6 s a day."""
+"""Largest drift of a monotonic clock: 100 ppm, more than crystals of boards are sold for; 8.6 s a day."""
 
 
 class Span(NamedTuple):
@@ -40,12 +42,13 @@ class Span(NamedTuple):
     at: float
 
     def later(self, monotonic: float) -> Span:
-        """The same with what the crystal may have done since."""
+        """Return the span widened by the drift of the crystal since."""
         drift = DRIFT * max(0.0, monotonic - self.at)
         return Span(self.low - drift, self.high + drift, max(self.at, monotonic))
 
     def met(self, newer: Span) -> Span:
-        """What both say; the newer one where they contradict each other: a clock was set meanwhile."""
+        """Return the intersection with a newer span; the newer one where they do not meet: a clock was set
+        meanwhile."""
         old = self.later(newer.at)
         low, high = max(old.low, newer.low), min(old.high, newer.high)
         return Span(low, high, newer.at) if low <= high else newer
@@ -55,7 +58,7 @@ class Span(NamedTuple):
         return (self.low + self.high) / 2
 
     def error_s(self, offset_s: float, monotonic: float) -> float:
-        """`offset_s` is off by no more than that."""
+        """Return the largest error of `offset_s` in seconds."""
         now = self.later(monotonic)
         return max(now.high - offset_s, offset_s - now.low)
 
@@ -75,11 +78,13 @@ class Clock(Protocol):
     def monotonic(self) -> float: ...
     def sure(self) -> bool: ...
     def date(self) -> float | None:
-        """The wall time, None when it cannot be believed. From one reading: a clock may be set at any moment."""
+        """Return the wall time in Unix seconds, None when it cannot be believed. Read once: a clock may be set at any
+        moment."""
         ...
 
     def exact(self) -> bool:
-        """Is what `date()` gives within EXACT_S? Otherwise what it dates is to be marked uncertain."""
+        """Return whether `date()` is within EXACT_S. Otherwise the readings that it dates are to be marked
+        uncertain."""
         ...
 
     @property
@@ -92,18 +97,18 @@ _READS = 3
 
 
 class SystemClock:
-    """The machine's clocks. `sure()` is false while the wall clock is below `floor` and nobody who can be believed has
-    `plugin_facts` the time well enough.
+    """The machine's clocks. `sure()` is false while the wall clock is below `floor` and no trusted source has told the
+    time well enough.
 
     `floor` is the later of the build date and the last time remembered. That may have been a clock that ran ahead, so
-    the backend's word moves it down again, though never below `proven`: the last time at which this machine's own clock
+    the backend's time moves it down again, though never below `proven`: the last time at which this machine's own clock
     and a fresh, signed ack agreed. One of them alone proves nothing for good: a battery dies, and so does the clock of
-    a backend. What is not sure delays the dates of readings and the checking of others' dates, and nothing else.
+    a backend. An unsure clock delays the dates of readings and the checking of others' dates, and nothing else.
 
-    An ack was signed at some moment between the question and the answer, and nobody knows at which: so each exchange
-    gives a span, spans are cut with one another, and the hub takes the middle of what is left, until that is off by
-    more than STEADY_S. How far it may be off is the error, which grows with DRIFT. The time is sure once the error is
-    within EXACT_S; when no exchange is that quick, after PATIENCE_S, and `exact()` is false.
+    An ack was signed at some moment between the question and the answer, and nobody knows at which. So each exchange
+    gives a span, spans are intersected, and the hub takes the middle of the rest, until that is off by more than
+    STEADY_S. The error is the distance to the far end of the span, and grows with DRIFT. The time is sure once the
+    error is within EXACT_S; when no exchange is that quick, after PATIENCE_S, and `exact()` is false.
     """
 
     def __init__(self, floor: float = BUILD_FLOOR) -> None:
@@ -111,9 +116,9 @@ class SystemClock:
         self.proven = BUILD_FLOOR
         self.boot = _boot_id()
         self.ahead_s: float | None = None
-        """How far this machine's own clock, while it is believed, is ahead of the backend's; None: nobody said."""
+        """Seconds by which this machine's own clock, while it is believed, is ahead of the backend's; None: unknown."""
         self.doubted = False
-        """Somebody asked for a date and got none: what was said at that moment waits for `mark()`."""
+        """A date was asked for and there was none: readings of that moment wait for `mark()`."""
         self._span: Span | None = None
         self._offset = 0.0  # wall − monotonic, within the span
         self._since = 0.0  # the monotonic time of the first exchange
@@ -131,7 +136,8 @@ class SystemClock:
         return self.date() is not None
 
     def date(self) -> float | None:
-        """The wall time, None when it cannot be believed. From one reading: a clock may be set at any moment."""
+        """Return the wall time in Unix seconds, None when it cannot be believed. Read once: a clock may be set at any
+        moment."""
         wall = time.time()
         if wall >= self.floor:
             return wall
@@ -146,13 +152,13 @@ class SystemClock:
         return None
 
     def exact(self) -> bool:
-        """Is what `date()` gives within EXACT_S?"""
+        """Return whether `date()` is within EXACT_S."""
         return time.time() >= self.floor or (
             self._span is not None and self._span.error_s(self._offset, time.monotonic()) <= EXACT_S
         )
 
     def mark(self) -> Mark | None:
-        """What turns monotonic time into wall time; None while the time is not sure."""
+        """Return the offset that turns monotonic time into wall time; None while the time is not sure."""
         if self.date() is None:
             return None
         best: tuple[float, float] | None = None
@@ -171,9 +177,9 @@ class SystemClock:
         return Mark(self._offset, span.error_s(self._offset, time.monotonic()), "backend")
 
     def told(self, unix_s: float, after: float, before: float) -> bool:
-        """A signed, fresh ack of the backend says that it was `unix_s` at some moment between the monotonic times
-        `after` and `before`. Heeded only while nothing better is known; but a clock that is believed is compared with
-        it. True when the time is not exact yet, and another exchange soon may make it so."""
+        """Take the time of a signed, fresh ack: it was `unix_s` at some moment between the monotonic times `after` and
+        `before`. It is used only while nothing better is known; a clock that is believed is compared with it. Returns
+        True when the time is not exact yet, and another exchange soon may make it so."""
         drift = DRIFT * (before - after)
         fresh = Span(unix_s - before - drift, unix_s - after + drift, before)
         span = fresh if self._span is None else self._span.met(fresh)
@@ -196,17 +202,17 @@ class SystemClock:
         return not self.exact() and monotonic - self._since < PATIENCE_S
 
     def agrees(self) -> bool:
-        """Does the backend not contradict this machine's own clock?"""
+        """Return whether the backend does not contradict this machine's own clock."""
         return self.ahead_s is None or abs(self.ahead_s) <= AGREE_S + self._ahead_error_s
 
     def remember(self) -> list[float]:
-        """What the next process is to be given: its floor, and what was proven. The floor stays where it is while the
+        """Return the state for the next process: its floor, and the proven time. The floor stays where it is while the
         time is not sure, or contradicted."""
         date = self.date()
         return [self.floor if date is None or not self.agrees() else date, self.proven]
 
     def recall(self, memory: Any) -> None:
-        """Take up what an earlier process remembered; anything else is as good as nothing."""
+        """Restore the state of an earlier process; anything malformed is ignored."""
         if isinstance(memory, list) and len(memory) == 2 and all(type(one) is float for one in memory):
             self.proven = max(BUILD_FLOOR, memory[1])
             self.floor = max(self.proven, memory[0])

@@ -58,7 +58,7 @@ class ClockSync:
             await self._clock.sleep(LOOK_S)
 
     def status(self) -> dict[str, Any]:
-        """Whether the time is sure, and exact, from whom it is, within how many seconds (None: nobody knows), and how
+        """True when the time is sure, and exact, from whom it is, within how many seconds (None: nobody knows), and how
         far this machine's own clock is ahead of the backend's (None: not compared)."""
         mark = self._clock.mark()
         told = {"source": None, "error_s": None} if mark is None else {"source": mark.source, "error_s": mark.error_s}

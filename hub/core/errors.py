@@ -30,7 +30,7 @@ class HubError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a configuration: where it stands and what would be right."""
+    """One fault in a configuration: where it stands and what would be right."""
 
     message: str
     path: str = ""  # dotted key, "integrations.modbus.devices[0].unit"

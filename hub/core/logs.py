@@ -29,7 +29,7 @@ def tame(text: str, between: str = "\n    ") -> str:
 
 
 class IndentingFormatter(logging.Formatter):
-    """Whatever a line is made of, only its beginning stands at the margin; tracebacks too are set in."""
+    """Formats a record so that only its first line begins at the margin; tracebacks are indented too."""
 
     def format(self, record: logging.LogRecord) -> str:
         return tame(super().format(record))

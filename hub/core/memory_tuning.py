@@ -102,7 +102,7 @@ def _trust_machine(context: ssl.SSLContext) -> None:
 
 
 def settle() -> None:
-    """What is there now stays: one search for cycles goes through it, and no other."""
+    """Exempt the objects of now from later garbage collection (`gc.freeze`), after one last search for cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_usual)

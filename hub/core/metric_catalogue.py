@@ -8,7 +8,7 @@ when somebody is in).
 
 from __future__ import annotations
 
-from hub.core.model import Metric
+from hub.core.model import Metric, MetricKind, PrivacyClass
 
 _M = "measurement"
 _T = "total_increasing"
@@ -22,10 +22,10 @@ def _metric(
     high: float | None,
     device_class: str,
     state_class: str,
-    privacy: str,
+    privacy: PrivacyClass,
     fr: str,
     en: str,
-    kind: str = "number",
+    kind: MetricKind = "number",
 ) -> Metric:
     return Metric(
         key=key,

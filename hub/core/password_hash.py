@@ -23,7 +23,7 @@ def make(typed: str, salt: bytes = b"") -> bytes:
 
 
 def fits(secret: bytes, typed: str) -> bool:
-    """Whether it is what was typed."""
+    """True when it is what was typed."""
     derived = derive(typed, secret[1 : SALT + 1])
     return len(secret) == SIZE and secret[:1] == _VERSION and hmac.compare_digest(derived, secret[SALT + 1 :])
 

@@ -42,7 +42,7 @@ class ValueCheck:
 
 
 def _is(kind: str, value: Value) -> bool:
-    """Is this a flag, or a text short enough?"""
+    """Return whether this is a flag, or a text short enough."""
     if kind == "flag":
         return value in (0, 1)
     return isinstance(value, str) and len(value) <= TEXT_LIMIT

@@ -1,5 +1,4 @@
-"""What this process asks of Linux so that its keys stay in it. Call `harden` before the first key is read and before
-the first child starts: a child inherits the limit, and what a fork copies is already closed.
+"""Protects the keys in this process by limits of Linux.
 
     PR_SET_DUMPABLE 0    no core dump, also to a core_pattern that is a program, which RLIMIT_CORE does not stop;
                          other processes of the same user can neither trace this one nor read /proc/PID/mem
@@ -55,7 +54,7 @@ def _no_swap() -> str:
 
 
 def _swap() -> bool:
-    """Is there swap that outlives the power? zram is memory."""
+    """Return whether there is swap that outlives the power. zram is memory."""
     try:
         lines = _SWAPS.read_text().splitlines()[1:]
     except OSError:
@@ -73,7 +72,7 @@ def _may_lock() -> bool:
 
 
 def _call(function: Callable[[ctypes.CDLL], int]) -> str:
-    """What the C library says is wrong, empty when nothing is."""
+    """Return the error text of the C library, empty when the call worked."""
     try:
         libc = ctypes.CDLL(None, use_errno=True)
         return os.strerror(ctypes.get_errno()) if function(libc) else ""

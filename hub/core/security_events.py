@@ -30,7 +30,7 @@ KINDS = (
     FORGED, REPLAY, IN_CLEAR, UNKNOWN, BLOCKED, FORK, SIGNAL_JUMP, POSITION_JUMP, TWO_PATHS, RATE, UNLIKE, REDIRECT,
     ADMISSION,
 )  # fmt: skip
-"""Those that this hub's gate raises; others may add kinds of their own."""
+"""Kinds that this hub's gate sends; others may add kinds of their own."""
 
 CLONES = frozenset({FORK, SIGNAL_JUMP, POSITION_JUMP, TWO_PATHS})
 
@@ -42,8 +42,8 @@ Evidence = Mapping[str, Fact]
 
 
 class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that somebody should know. `at` is Unix seconds; `count` is how many of it there were since it was
-    told last, this one included."""
+    """An event that a person should know. `at` is Unix seconds; `count` is how many there were since the last one was
+    sent, this one included."""
 
     kind: str
     subject: str
@@ -62,7 +62,7 @@ class Events:
         self._since: dict[tuple[str, str], list[float]] = {}  # (kind, subject) → [when it was told, how many since]
 
     def tell(self, kind: str, subject: str, evidence: Evidence | None = None) -> None:
-        """Something happened. Never waits, never raises; O(1)."""
+        """Send an event. Never waits, never raises; O(1)."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
         moment = self._monotonic()
         known = self._since.get((kind, subject))

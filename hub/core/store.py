@@ -85,7 +85,7 @@ SCHEMA = (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, at REAL NOT NULL
     );
     """,
-    # 9: see hub.pipeline.holding_queue.table and hub.onboarding.adoption.decisions
+    # 9: see hub.pipeline.holding_queue.table and hub.onboarding.adoption.decision_table
     """
     CREATE TABLE held (
         n INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, at REAL NOT NULL, size INTEGER NOT NULL,
@@ -141,7 +141,7 @@ GENERATION = "generation"
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """One line of the audit chain: `head` = SHA-256(previous head ‖ at ‖ who ‖ what)."""
+    """One entry of the audit chain: `head` = SHA-256(previous head ‖ at ‖ who ‖ what)."""
 
     n: int
     at: float

@@ -36,11 +36,11 @@ MOST_COMBINATIONS = 32
 
 class ShapePlan(ValueCheck):
     """Plan for one set of metrics of a device. `keep` is None when every value is kept unchanged; `rules` is None when
-    every kept value goes further, else it has a strategy per column, None for columns that always do. `binding` binds the
+    every kept value goes further, else it has a strategy per column, None for columns that always do. `binding` are the
     automation rules that look at it, None where none does; `veil` is the privacy filter, None where it does nothing;
     `withheld` counts what is left out, by reason."""
 
-    __slots__ = ("keep", "rules", "shape", "slot", "binding", "unknown", "veil", "withheld")
+    __slots__ = ("binding", "keep", "rules", "shape", "slot", "unknown", "veil", "withheld")
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What hub and backend both know: formats on disk and on the wire. No I/O.
+"""Formats on disk and on the wire that hub and backend both know. No I/O.
 
     records/         sealed records of the buffer: framing, columns, seal, opening
     documents/       signed and sealed documents between hub and owner

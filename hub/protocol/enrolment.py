@@ -34,7 +34,7 @@ _MAX_TOKEN = 4096
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """What an enrolment token says. `str()` is its text."""
+    """Content of an enrolment token. `str()` is its text."""
 
     url: str
     root: str
@@ -68,17 +68,18 @@ def read_token(text: str) -> Token:
 
 
 def token_proof(secret: bytes, identity_public: bytes, csr: bytes) -> bytes:
-    """What shows that the sender holds the token's secret, for this identity and this request only."""
+    """Return the proof that the sender holds the token's secret, for this identity and this request only."""
     return hmac.digest(secret, lp(identity_public, csr), "sha256")
 
 
 def enrolment_statement(token_id: str, csr: bytes) -> bytes:
-    """What the hub's identity signs to be enrolled with this token."""
+    """Return the statement that the hub's identity signs to be enrolled with this token."""
     return lp(ENROL_LABEL, token_id.encode(), csr)
 
 
 def renewal_statement(nonce: bytes, hub: str, csr: bytes) -> bytes:
-    """What the hub's identity signs to be given another certificate, in answer to a nonce of the backend."""
+    """Return the statement that the hub's identity signs to get another certificate, in answer to a nonce of the
+    backend."""
     return lp(RENEWAL_LABEL, nonce, hub.encode(), csr)
 
 
@@ -102,5 +103,5 @@ def https_address(url: str) -> tuple[str, int]:
 
 
 def page_certificate_statement(nonce: bytes, hub: str, csr: bytes, names: list[str]) -> bytes:
-    """What the hub's identity signs to have the certificate of its pages certified."""
+    """Return the statement that the hub's identity signs to have the certificate of its pages certified."""
     return lp(PAGE_LABEL, nonce, hub.encode(), csr, *(name.encode() for name in names))

@@ -1,4 +1,4 @@
-"""How a hub is called, by its key. Pure."""
+"""Id of a hub, derived from its key. Pure."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ SPEAKS = 2
 
 
 class StreamAck(msgspec.Struct, frozen=True, array_like=True):
-    """What an ack says of one more stream and run: an array, whose last items may be left out."""
+    """Part of an ack for one more stream and run: an array, whose last items may be left out."""
 
     stream: Stream
     run: Id16
@@ -128,7 +128,7 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     also: Annotated[tuple[StreamAck, ...], Meta(max_length=MAX_ACKS)] = ()
 
     def each(self) -> list[Ack]:
-        """One ack for every stream and run that it speaks of, itself first; none of them has `also`."""
+        """Return one ack for every stream and run of this one, itself first; none of them has `also`."""
         if not self.also:
             return [self]
         first = msgspec.structs.replace(self, also=())

@@ -111,7 +111,7 @@ class Ranges:
         return self.covers(number, number)
 
     def covers(self, first: int, last: int) -> bool:
-        """Whether every number of `first` … `last` is in; of an empty range all are."""
+        """True when every number of `first` … `last` is in; of an empty range all are."""
         if first > last:
             return True
         firsts, lasts = self._both
@@ -140,12 +140,12 @@ class Ranges:
         return holes
 
     def count(self) -> int:
-        """How many numbers, not how many ranges."""
+        """Return how many numbers there are, not how many ranges."""
         firsts, lasts = self._both
         return sum(lasts) - sum(firsts) + len(firsts)
 
     def parts(self) -> int:
-        """How many ranges."""
+        """Return how many ranges there are."""
         return len(self._both[0])
 
     def head(self) -> Range:

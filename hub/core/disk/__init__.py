@@ -1,4 +1,4 @@
-"""What may go wrong between a write and a disk, dealt with in one place.
+"""Disk access that survives power cuts, full and failing media.
 
 atomic_files there whole or not at all, whatever happens to the power
 safe_paths held from a directory on, so that nobody leads root elsewhere meanwhile

@@ -30,7 +30,7 @@ _GIVEN_UP = (errno.EROFS, errno.EIO)
 
 
 class Owner(NamedTuple):
-    """Of a file: user and group, by number."""
+    """Owner of a file: user and group, by number."""
 
     uid: int
     gid: int
@@ -60,7 +60,8 @@ def refuse_strange_links(path: Path, below: Path) -> None:
 
 
 def strange_links(directory: Path) -> Iterator[Path]:
-    """All in a directory that would lead root astray; none where it is root's own. Raises OSError."""
+    """Return the links in a directory that would lead root astray; none where the directory is root's own. Raises
+    OSError."""
     if os.geteuid() == 0 and owner_of(directory).uid != 0:
         for at, folders, names in os.walk(directory):
             yield from (path for name in (*folders, *names) if _strange(path := Path(at) / name))
@@ -117,7 +118,7 @@ def write_atomically(path: Path, data: bytes, mode: int = PRIVATE, *, owner: Own
 def write_into(
     directory: int, name: str, data: bytes, mode: int = PRIVATE, give: Callable[[int], None] | None = None
 ) -> None:
-    """The same for a name in a directory that is open; `give` hands the open file over. Raises OSError."""
+    """Write a file atomically under a name in an open directory; `give` receives the open file. Raises OSError."""
     scratch = f".{name}-{secrets.token_hex(8)}"  # `tempfile` would bring all of `shutil`
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(scratch, flags, PRIVATE, dir_fd=directory)
@@ -152,9 +153,8 @@ def hand_over(path: Path) -> None:
 
 
 def hand_over_all(directory: Path, owner: Owner | None = None) -> None:
-    """The same for all that is root's in `directory`, whose own owner it is unless another is told. A link that root
-    made stays root's: else it would lead nowhere the next time. So does a file of several names, which may stand
-    elsewhere too. Raises OSError."""
+    """Give everything of root's in `directory` to its owner, or to another one. A link that root made stays root's:
+    else it would lead nowhere the next time."""
     owner = owner or owner_of(directory)
     if os.geteuid() != 0 or owner.uid == 0:
         return
@@ -170,7 +170,7 @@ def hand_over_all(directory: Path, owner: Owner | None = None) -> None:
 
 
 def _give_roots(name: str, at: int, owner: Owner) -> None:
-    """What has this name in an open directory, if it is still root's when it is open."""
+    """Give away the file of this name in an open directory, if it is still root's once it is open."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
     except OSError as error:

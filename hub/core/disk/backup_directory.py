@@ -40,12 +40,12 @@ def kept(directory: Path, hub: str) -> list[tuple[int, Path]]:
 
 
 def hubs(directory: Path) -> set[str]:
-    """Whose backups there are, by their names. Raises OSError."""
+    """Return the ids of the hubs that have backups here. Raises OSError."""
     return {match[1] for path in directory.iterdir() if (match := _NAME.fullmatch(path.name))}
 
 
 def elsewhere(directory: Path, beside: Path) -> bool:
-    """Whether `directory` is on another file system than `beside`, and so survives the loss of that one's disk. False
+    """True when `directory` is on another file system than `beside`, and so survives the loss of that one's disk. False
     when either cannot be looked at."""
     try:
         return directory.stat().st_dev != beside.stat().st_dev

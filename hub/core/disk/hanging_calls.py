@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Aside:
-    """One piece of work at a time."""
+    """Runs one blocking call at a time in a thread of its own."""
 
     def __init__(self, name: str) -> None:
         """`name` is the thread's."""

@@ -17,7 +17,7 @@ _log = logging.getLogger("hub")
 
 
 async def once_the_disk_works(call: Callable[[], Awaitable[T]], sleep: Callable[[float], Awaitable[None]]) -> T:
-    """What `call` returns, as soon as it no longer raises DiskRefuses. Anything else that it raises is raised."""
+    """Call until it no longer raises DiskRefuses, and return the result. Other errors are raised."""
     pauses = Backoff(FIRST_S, LONGEST_S)
     while True:
         try:

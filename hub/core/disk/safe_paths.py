@@ -35,11 +35,12 @@ class Spot:
         self.directory, self.name, self.path, self.found = directory, name, path, found
 
     def owner(self) -> os.stat_result:
-        """Of the directory. Raises OSError."""
+        """Return the owner of the directory. Raises OSError."""
         return os.fstat(self.directory)
 
     def write(self, data: bytes, mode: int = PRIVATE, give: Callable[[int], None] | None = None) -> None:
-        """As `write_atomically`; `give` hands the open file over before it has its name. Raises OSError."""
+        """Write atomically, as `write_atomically` does; `give` receives the open file before it has its name. Raises
+        OSError."""
         with self._named():
             write_into(self.directory, self.name, data, mode, give)
 

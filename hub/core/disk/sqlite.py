@@ -111,7 +111,8 @@ def _spell_anew(path: Path, key: bytes) -> None:
 
 @contextlib.contextmanager
 def transaction(db: apsw.Connection) -> Iterator[None]:
-    """All or nothing. Not `with db`: where SQLite has rolled back by itself, that raises another error instead."""
+    """Run a block in one transaction. Not `with db`: where SQLite has rolled back by itself, that raises another error
+    instead."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -199,7 +200,7 @@ def persistently(attempt: Callable[[], T]) -> T:
 
 
 def refused(error: Exception, path: Path) -> bool:
-    """Whether it is the disk that refuses, not the file that is wrong."""
+    """True when it is the disk that refuses, not the file that is wrong."""
     if isinstance(error, _REFUSED):
         return True
     try:
@@ -210,7 +211,8 @@ def refused(error: Exception, path: Path) -> bool:
 
 
 def told(error: Exception) -> str:
-    """What went wrong, for people: SQLite has no words for an error that a copy or a commit met on the disk."""
+    """Return the cause of an error for people: SQLite has no words for an error that a copy or a commit met on the
+    disk."""
     if isinstance(error, apsw.FullError):
         return "no space left on the disk"
     return "the disk refuses" if isinstance(error, (apsw.IOError, apsw.CantOpenError)) else str(error)

@@ -28,7 +28,7 @@ class Filter(msgspec.Struct, frozen=True):
 
     @property
     def one(self) -> bool:
-        """Whether the filter names a single device by its id."""
+        """True when the filter names a single device by its id."""
         return not re.search(r"[*?\[]", self.id) and self.integration == self.model == "*"
 
     @property

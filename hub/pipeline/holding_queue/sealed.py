@@ -68,7 +68,7 @@ class SealedFrames:
         self._unfit: dict[str, bytes] = {}  # the mark of the key that opens none of its frames
 
     def first(self, device: Device) -> bool:
-        """Whether held frames of this device have to be opened before its new one."""
+        """True when held frames of this device have to be opened before its new one."""
         return device.id in self.maybe and device.key is not None and not self.shut(device)
 
     def add(self, held: HeldReport) -> bool:
@@ -80,7 +80,7 @@ class SealedFrames:
         return False
 
     def shut(self, device: Device) -> bool:
-        """Whether the present key of a device has opened none of its frames."""
+        """True when the present key of a device has opened none of its frames."""
         return self._unfit.get(device.id) == key_fingerprint(device.key)
 
     def refuse(self, device: Device) -> bool:
@@ -90,7 +90,7 @@ class SealedFrames:
         return news
 
     def opens(self, device: Device, frames: Iterable[Frame], decoders: Decoders) -> bool:
-        """Whether the device's key opens any of these frames."""
+        """True when the device's key opens any of these frames."""
         for frame in frames:
             try:
                 if open_frame(frame, device, decoders) is not None:

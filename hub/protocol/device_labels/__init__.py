@@ -22,7 +22,7 @@ from hub.protocol.device_labels.label import Unreadable as Unreadable
 
 
 def read(text: str) -> Label:
-    """What a label or QR code says. Raises Unreadable."""
+    """Read a label or QR code. Raises Unreadable."""
     if len(text) > MAX_TEXT:
         raise Unreadable(
             "too-long", f"a label has at most {MAX_TEXT} characters", f"une étiquette a au plus {MAX_TEXT} caractères"

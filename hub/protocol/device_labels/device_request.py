@@ -1,4 +1,4 @@
-"""What somebody wants to add: one row of a table, or one call. Pure."""
+"""Request to add a device: one row of a table, or one call. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NAMED = tuple(name.key for name in pairs.NAMES)
 
 
 class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One device to add; empty is unsaid. `label` is the text of its label, `key` hexadecimal, `zone` that of a place
-    that is to be made, `settings` what its integration is to know of it; `line` is where it stands in its table, 0
-    where it comes from none."""
+    """One device to add; an empty field is not given. `label` is the text of its label, `key` hexadecimal, `zone` that
+    of a place to be created, `settings` options for its integration; `line` is its line in the table, 0 where it comes
+    from none."""
 
     line: int = 0
     label: str = ""
@@ -36,7 +36,7 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     settings: dict[str, Any] = {}
 
     def __repr__(self) -> str:
-        return f"<Wish {self.device or 'by its label'} at {self.place!r}>"
+        return f"<DeviceRequest {self.device or 'by its label'} at {self.place!r}>"
 
 
 def of_label(label: Label, line: int = 0) -> DeviceRequest:
@@ -89,7 +89,8 @@ def of_columns(cells: Mapping[str, str], line: int = 0) -> DeviceRequest:
 
 
 def checked(wish: DeviceRequest) -> DeviceRequest:
-    """The same, bounded and its key hexadecimal, whoever made it. Raises Unreadable with the column."""
+    """Return the request with bounded fields and a hexadecimal key, whoever made it. Raises Unreadable with the
+    column."""
     for name in LIMITS:
         _bounded(name, getattr(wish, name))
     for name, value in wish.settings.items():
@@ -101,7 +102,7 @@ def checked(wish: DeviceRequest) -> DeviceRequest:
 
 
 def _named(told: Mapping[str, str]) -> Label:
-    """What the columns of `pairs` say; its device is "" where another column names that."""
+    """Return the columns that `pairs` name; the device is "" where another column names it."""
     named = {name: told.get(name, "") for name in _NAMED}
     if named["dev_eui"] or named["mac"] or not ("label" in told or "device" in told):
         return pairs.of(named)

@@ -18,7 +18,7 @@ _LINE = re.compile(r"(NAME|ID|BLE KEY|MAC|IP|TOKEN|MODEL):\s+(\S.*)")
 
 
 def is_one(text: str) -> bool:
-    """Whether a text is such a list."""
+    """True when a text is such a list."""
     return any(match and match[1] in ("BLE KEY", "MAC") for match in map(_line, text[:MAX_EXPORT].splitlines()))
 
 

@@ -58,7 +58,7 @@ def device_id(text: str) -> str:
 
 
 def check_key(device: str, key: bytes, settings: Mapping[str, object]) -> None:
-    """Whether a device of this kind can have this key. Raises Unreadable."""
+    """True when a device of this kind can have this key. Raises Unreadable."""
     kind = kind_of(device)
     if kind is None or not kind.keys:
         return

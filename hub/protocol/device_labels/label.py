@@ -1,4 +1,4 @@
-"""What the label of a device says, and the pieces that labels are made of. Pure."""
+"""Labels of devices, and the elements that labels are made of. Pure."""
 
 from __future__ import annotations
 

@@ -67,5 +67,5 @@ def named(maker: str, number: str, version: str = "", medium: str = "") -> str:
 
 
 def whole(device: str) -> bool:
-    """Whether the id of a meter says all of it."""
+    """True when the id of a meter says all of it."""
     return _WHOLE.fullmatch(device) is not None

@@ -67,7 +67,7 @@ _MAC_VERSION = re.compile(r"(?:MAC_V|LORAWAN_)([0-9])_([0-9])(?:_([0-9]))?", re.
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong in a table: `line` counts from 1, `column` is the name that the file gives it."""
+    """One fault in a table: `line` counts from 1, `column` is the name that the file gives it."""
 
     line: int
     column: str
@@ -88,7 +88,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_table(data: bytes) -> Table:
-    """What a file says: a CSV, or another tool's list of devices and keys. Raises Unreadable when it is neither."""
+    """Read a file: a CSV, or another tool's list of devices and keys. Raises Unreadable when it is neither."""
     if len(data) > MAX_TABLE:
         raise Unreadable(
             "too-large",

@@ -18,7 +18,7 @@ FORM = "TR005"
 
 
 def is_one(text: str) -> bool:
-    """Whether a text claims to be one, of any version."""
+    """True when a text claims to be one, of any version."""
     return text[:10].upper().startswith(("LW:", "URN:LW:DP:", "URN:DEV:LW"))
 
 

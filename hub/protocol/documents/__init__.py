@@ -1,4 +1,4 @@
-"""What hub and owner hand each other, signed or sealed: the formats, each specified at the top of its file. Pure.
+"""Documents that hub and owner exchange, signed or sealed. Each file begins with its format. Pure.
 
 trust        what the owner's root says may be believed
 link_messages messages of the link: records upwards, acks and states with their signatures

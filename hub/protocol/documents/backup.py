@@ -70,7 +70,7 @@ T = TypeVar("T")
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What anybody may know. `generation` rises with every backup and start of this hub; `made` is Unix seconds."""
+    """Header in clear. `generation` rises with every backup and start of this hub; `made` is Unix seconds."""
 
     hub: Annotated[str, Meta(max_length=64)]
     generation: Annotated[int, Meta(ge=1, le=MAX_GENERATION)]
@@ -81,7 +81,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamEnd(msgspec.Struct, frozen=True):
-    """How far one (stream, run) was when the backup was made: the last durable number, and the numbers acked."""
+    """End of one (stream, run) when the backup was made: the last durable number, and the numbers acked."""
 
     stream: str
     run: Id16
@@ -184,8 +184,8 @@ def read(data: bytes) -> Backup:
 
 
 def open_backup(backup: Backup, kid: bytes, private: MLKEM768X25519PrivateKey) -> Contents:
-    """What is in it, by a recovery key. Raises AuthFailed when it is sealed to another, DecodeError when what the hub
-    sealed cannot be read."""
+    """Open a backup with a recovery key. Raises AuthFailed when it is sealed to another, DecodeError when its content
+    cannot be read."""
     cap = backup.caps.get(kid)
     if cap is None:
         raise AuthFailed(

@@ -84,7 +84,7 @@ def make_badge(badge: Badge, key: ed25519.Ed25519PrivateKey) -> str:
 
 
 def read_badge(text: str, keys: Iterable[bytes]) -> Badge:
-    """What a badge says that was signed by one of these raw public keys. Raises BadBadge."""
+    """Read a badge that was signed by one of these raw public keys. Raises BadBadge."""
     text = "".join(text.split()).upper()
     body = text.removeprefix(PREFIX)
     if not text.startswith(PREFIX) or len(text) > MAX_TEXT or not _BASE32.fullmatch(body):

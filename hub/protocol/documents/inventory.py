@@ -65,7 +65,7 @@ _MAX_HEAD = 4096
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What anybody may know: for which hub, of which owner, how many devices. `made` is Unix seconds."""
+    """Header in clear: for which hub, of which owner, how many devices. `made` is Unix seconds."""
 
     hub: Annotated[str, Meta(max_length=64)]
     owner: Annotated[str, Meta(max_length=200)]
@@ -108,7 +108,7 @@ def hub_key(store_key: bytes) -> RecipientKey:
 
 
 def make_card(identity: ed25519.Ed25519PrivateKey, public: bytes) -> bytes:
-    """What a hub shows its owner, who seals an inventory to it."""
+    """Make the key card that a hub shows its owner, who seals an inventory to it."""
     own = identity.public_key().public_bytes_raw()
     file = _CardFile(
         format=CARD_FORMAT,
@@ -161,7 +161,7 @@ def seal(
 
 
 def is_one(data: bytes) -> bool:
-    """Whether a file claims to be an inventory."""
+    """True when a file claims to be an inventory."""
     return data.startswith(lp(LABEL))
 
 
@@ -191,8 +191,8 @@ def read(data: bytes, pinned: bytes) -> Inventory:
 
 
 def open_inventory(inventory: Inventory, hub: str, key: RecipientKey) -> list[DeviceRequest]:
-    """What it holds, for the hub it is sealed to. Raises AuthFailed for another, DecodeError when what the owner sealed
-    cannot be read."""
+    """Open an inventory for the hub it is sealed to. Raises AuthFailed for another, DecodeError when its content cannot
+    be read."""
     if inventory.head.hub != hub or inventory.head.kid != key.kid:
         raise AuthFailed(
             f"this inventory is for {inventory.head.hub}, and only that hub opens it; this is {hub}: ask the owner for "

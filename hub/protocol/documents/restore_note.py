@@ -28,7 +28,7 @@ MAX_DOCUMENT = 1024
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """What it says."""
+    """Content of a note."""
 
     hub: Annotated[str, Meta(max_length=64)]
     identity: Annotated[bytes, Meta(min_length=32, max_length=32)]

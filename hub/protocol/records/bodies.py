@@ -68,7 +68,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 class Tables:
-    """All that the TABLE records of one epoch have told. Telling a number twice changes nothing."""
+    """Content of all TABLE records of one epoch. A number that is named twice keeps its first meaning."""
 
     def __init__(self) -> None:
         self.shapes: dict[int, Shape] = {}

@@ -216,7 +216,7 @@ def decode(body: bytes, shapes: dict[int, Shape], subjects: dict[int, Subject]) 
 
 
 class _Layout:
-    """How the reports of a group fall to its subjects, worked out once for all its columns."""
+    """Assignment of the reports of a group to its subjects, computed once for all its columns."""
 
     __slots__ = ("firsts", "lengths", "marks", "subjects", "total")
 

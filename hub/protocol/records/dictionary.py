@@ -1,4 +1,4 @@
-"""What a segment's blocks refer to: the numbers of shapes and subjects, and the scale of each column. Pure."""
+"""Numbering of shapes and subjects in the blocks of a segment, and the scale of each column. Pure."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Numbering:
 
     @property
     def full(self) -> bool:
-        """Whether a segment has told as much as it should."""
+        """True when a segment has told as much as it should."""
         return len(self.shapes) >= MOST_TOLD or len(self.subjects) >= MOST_TOLD
 
     def shape(self, shape: Shape) -> int:
@@ -121,7 +121,7 @@ class Numbering:
             return [known[subject] for subject in subjects]
 
     def fresh(self) -> tuple[list[tuple[int, Shape]], list[tuple[int, Subject]]]:
-        """What was numbered since the last call."""
+        """Return the shapes and subjects numbered since the last call."""
         told = self._new_shapes, self._new_subjects
         self._new_shapes, self._new_subjects = [], []
         return told
@@ -137,7 +137,8 @@ def _storable(told: Shape | Subject, reason: str, limit: int) -> None:
 
 
 def scales(shape: Shape) -> tuple[Scale | None, ...]:
-    """One scale per number column, None for flags and texts. Raises Refused for a shape that cannot be stored."""
+    """Return one scale per number column, None for flags and texts. Raises Refused for a shape that cannot be
+    stored."""
     if not shape.columns or len(shape.columns) > MAX_COLUMNS:
         raise Refused("shape", f"{len(shape.columns)} columns")
     for column in shape.columns:

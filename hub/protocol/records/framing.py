@@ -97,10 +97,8 @@ def read_head(data: bytes | memoryview, offset: int) -> Head | None:
 
 
 def mended_head(data: bytes, offset: int) -> Head | None:
-    """What the header at `offset` said before one of its bits flipped, if that is all that happened to it.
-
-    Only good for knowing what was lost: the record stays damaged.
-    """
+    """Return the header at `offset` as it was before one of its bits flipped, if that is all that happened to it. Only
+    good for knowing what was lost: the record stays damaged."""
     raw = bytearray(data[offset : offset + HEADER_SIZE])
     if len(raw) < HEADER_SIZE:
         return None
@@ -113,7 +111,8 @@ def mended_head(data: bytes, offset: int) -> Head | None:
 
 
 def _flips() -> dict[int, int]:
-    """By what a header's checksum is wrong, which bit flipped: a CRC is linear, so that does not depend on the rest."""
+    """Map the difference of a header's checksum to the bit that flipped: a CRC is linear, so it does not depend on the
+    rest."""
     zeros, found = crc32(bytes(32)), {}
     for bit in range(HEADER_SIZE * 8):
         raw = bytearray(HEADER_SIZE)
@@ -126,7 +125,7 @@ _FLIPS = _flips()
 
 
 def intact(data: bytes | memoryview, head: Head) -> bool:
-    """Whether the whole record of `head` lies in `data` and its payload checksum holds."""
+    """True when the whole record of `head` lies in `data` and its payload checksum holds."""
     end = head.offset + head.size
     if end > len(data):
         return False
@@ -178,7 +177,7 @@ class Written(NamedTuple):
 
 
 def torn(data: bytes, start: int, written: Written | None = None) -> bool:
-    """Whether `data[start:]`, which holds no intact record, can only be a write that was cut short.
+    """True when `data[start:]`, which holds no intact record, can only be a write that was cut short.
 
     `data` is a file from its beginning; `written` is what `Written.of` it says, for whoever asks more than once. True
     for nothing, for bytes never written (zeros), and for a proper beginning of one record, with or without such bytes
@@ -195,7 +194,7 @@ def torn(data: bytes, start: int, written: Written | None = None) -> bool:
 
 
 def unwritten(data: bytes, start: int) -> bool:
-    """Whether a sector of a file reads as zeros, from `start` in it on, and a later one does not.
+    """True when a sector of a file reads as zeros, from `start` in it on, and a later one does not.
 
     `start` is where a commit begins. No record has so many zeros: a write lost that sector and kept a later one, or the
     disk itself has turned it to zeros. (What a lost end leaves, `torn` sees.)

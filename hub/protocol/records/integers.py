@@ -79,7 +79,7 @@ def put_packed(out: list[bytes], values: Sequence[int], bias: int = 0, flag: int
 
 
 def tightened(parts: Sequence[bytes]) -> list[bytes]:
-    """What `put_packed` appended, with every highest plane cut to the bits that it needs."""
+    """Return the planes that `put_packed` appended, with every highest plane cut to the bits that it needs."""
     tight = list(parts)
     for at, plane in enumerate(parts):
         if isinstance(plane, PartialPlane):

@@ -62,7 +62,7 @@ _SEED_SIZE = 64
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """One segment's announcement, its signature verified. `raw` is the record as stored."""
+    """EPOCH record of one segment, its signature verified. `raw` is the record as stored."""
 
     eid: bytes
     hub: str
@@ -84,8 +84,8 @@ class Epoch(msgspec.Struct, frozen=True):
 
 
 class Opened(NamedTuple):
-    """One record, verified and read. `seq` is 0 for a TABLE; `readings` counts those of this record alone;
-    `digest` is its identity beside (hub, run, stream, seq)."""
+    """A record, verified and read. `seq` is 0 for a TABLE; `readings` counts those of this record alone; `digest` is
+    its identity beside (hub, run, stream, seq)."""
 
     kind: int
     seq: int

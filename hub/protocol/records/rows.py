@@ -1,4 +1,4 @@
-"""What the buffer takes and gives back: rows, their shapes and subjects. Pure.
+"""Rows of the buffer, their shapes and subjects. Pure.
 
 A row is one report as the pipeline leaves it. Subjects and shapes compare by identity: the pipeline makes one
 object each and reuses it, so that numbering them costs one dictionary lookup by address.
@@ -37,7 +37,7 @@ class Shape(msgspec.Struct, frozen=True, eq=False):
 
 
 class Subject(msgspec.Struct, frozen=True, eq=False):
-    """Whom a report speaks of: the device, and the place it stood for at that time."""
+    """Source of a report: the device, and the place it stood for at that time."""
 
     device: str
     place: str = ""

@@ -45,7 +45,7 @@ _NONCE = struct.Struct(">B3xQ")
 
 
 class Recipient(Protocol):
-    """One public key records are sealed to: `public` is ML-KEM-768 (1184 B) then X25519 (32 B)."""
+    """Public key that records are sealed to: `public` is ML-KEM-768 (1184 B, FIPS 203) then X25519 (32 B, RFC 7748)."""
 
     @property
     def kid(self) -> bytes: ...
@@ -56,7 +56,7 @@ class Recipient(Protocol):
 
 
 class Trust(Protocol):
-    """What the buffer needs of the owner's trust document."""
+    """The part of the owner's trust document that the buffer needs."""
 
     @property
     def version(self) -> int: ...
@@ -118,7 +118,7 @@ class Previous(NamedTuple):
 
 
 class Sealed(NamedTuple):
-    """One record, framed and final. A retry writes `raw` again, it never seals again under the same epoch."""
+    """A sealed record, framed and final. A retry writes `raw` again; it never seals again under the same epoch."""
 
     raw: bytes
     digest: bytes
