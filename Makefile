@@ -2,7 +2,7 @@
 # Another Python: make test ILOT_PYTHON=python3.12. Another environment: make test ILOT_VENV=.venv-3.12
 export ILOT_VENV ?= .venv
 PYTHON = $(ILOT_VENV)/bin/python
-JOBS ?= 3
+JOBS ?= 4
 FAULTS ?= long
 MINUTES ?= 10
 RUN_TESTS = $(PYTHON) tools/run_tests.py -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15

@@ -4,11 +4,13 @@ may take, and that it leaves nothing to those that follow."""
 from __future__ import annotations
 
 import os
+from itertools import groupby, zip_longest
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from . import limits, selection
+from .selection import APART
 
 SEARCHES = "ILOT_EXAMPLES" in os.environ
 """`make fuzz` looks for new examples. `make test` has the same ones each time: whether it passes says something of the
@@ -20,18 +22,22 @@ settings.register_profile(
 settings.load_profile("unhurried")
 """No example is judged by a clock, neither how long it takes nor how long it is drawn: a busy machine is no fault."""
 
-LONG = (
-    *("tests/faults/", "tests/journeys/", "tests/vendor/", "tests/test_house.py", "tests/backend/"),
-    *("tests/integrations/", "tests/plugins/"),
+FIRST = (
+    *("tests/journeys/test_pages.py", "tests/journeys/", "tests/faults/", "tests/vendor/", "tests/test_house.py"),
+    *("tests/backend/", "tests/integrations/", "tests/plugins/"),
 )
 """Files that take minutes, before those that take seconds: in the other order one worker ends alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
-        return next((n for n, folder in enumerate(LONG) if item.nodeid.startswith(folder)), len(LONG))
+        return next((n for n, place in enumerate(FIRST) if item.nodeid.startswith(place)), len(FIRST))
 
-    items.sort(key=rank)
+    rows = [item for item in items if item.nodeid.startswith(APART)]
+    others = sorted((item for item in items if not item.nodeid.startswith(APART)), key=rank)
+    files = [list(tests) for _, tests in groupby(others, lambda item: item.path)]
+    # a row of faults waits most of its time: one after each file, so that another worker computes meanwhile
+    items[:] = [item for file, row in zip_longest(files, rows) for item in (*(file or ()), *([row] if row else ()))]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
-APART = "tests/faults/test_rows.py::"
+from .selection import APART
 
 
 class Files(LoadFileScheduling):

@@ -45,6 +45,8 @@ COMMON = (
     ),
 )
 """What several of them use, and what judges them."""
+APART = "tests/faults/test_rows.py::"
+"""Tests that are handed out one by one. All others of a file go to one worker."""
 HOSTILE, HOSTILE_SHORT = int(os.environ.get("ILOT_EXAMPLES", "400")), 10
 
 
