@@ -9,7 +9,7 @@ from hub.app.plugins import Field
 from hub.app.reading_path import Path
 from hub.identity import keys
 from hub.pipeline.admission.quarantine import heard_by
-from hub.web.pictures.table import Shelf
+from hub.web.pictures.table import PictureStore
 from hub.web.web_part import Web
 
 KEYS = {
@@ -57,5 +57,5 @@ class Recording:
             "sites": {name: {"name": site.name, "timezone": site.timezone} for name, site in config.sites.items()},
             "zones": {name: {"name": zone.name, "site": zone.site} for name, zone in config.zones.items()},
             "plugins": [{"name": one.name, "state": one.state} for one in self._field.plugins.health],
-            "pictures": await Shelf(self._ground.store, self._ground.clock.now).proved(), "signals": signals,
+            "pictures": await PictureStore(self._ground.store, self._ground.clock.now).proved(), "signals": signals,
         }  # fmt: skip

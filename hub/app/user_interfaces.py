@@ -36,7 +36,7 @@ from hub.rpc.packs import PackCalls
 from hub.rpc.redaction import LOOPBACK
 from hub.rpc.refusal_counts import CountedCalls
 from hub.rpc.rekey import Rekey
-from hub.web.services import Parts
+from hub.web.services import PageServices
 from hub.web.sockets.certificate import KEY as PAGE_KEY
 from hub.web.web_part import Web
 
@@ -289,10 +289,10 @@ def _names(ground: BaseServices, path: Path, field: Field, web: Web) -> dict[str
     }  # fmt: skip
 
 
-def parts_of(ground: BaseServices, path: Path, outward: Outward, watch: Watch) -> Parts:
+def parts_of(ground: BaseServices, path: Path, outward: Outward, watch: Watch) -> PageServices:
     """Return what the pages show of a hub."""
     config = ground.loaded.config
-    return Parts(
+    return PageServices(
         live=path.live,
         devices=path.devices,
         places=path.places,

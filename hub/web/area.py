@@ -1,7 +1,7 @@
-"""An area of the pages: one subject with its pages, its operations in the API, and its place in the menu.
+"""Area of the pages: one subject with its pages, its operations in the API, and its place in the menu.
 
-Operations take a `Visit` whose fields are text and return plain data; they ask the hub by the calls of the control
-socket, where the rules are. Pages show what operations answer; they work without scripts.
+Operations take a `Visit` whose fields are text and return plain data; they use the calls of the control socket, where
+the rules are. Pages show the results of operations; they work without scripts.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ DRY: Mapping[str, Any] = {"dry_run": TRUTH}
 
 
 class Area(NamedTuple):
-    """`said`: keys of the catalogue that a form's redirection may name as done (`?said=`); `files`: name → content
-    type, below `static/`; `order`: where it stands in the menu, the lowest first."""
+    """One area. `said`: keys of the catalogue that a form's redirection may report as done (`?said=`); `files`: name →
+    content type, below `static/`."""
 
     routes: Callable[[Site], list[Route]]
     menu: tuple[Entry, ...] = ()
@@ -43,8 +43,8 @@ class Area(NamedTuple):
     order: int = 500
 
 
-def answered(operation: Operation) -> Operation:
-    """The operation, answered as JSON."""
+def json_endpoint(operation: Operation) -> Operation:
+    """Return a handler that answers the operation's result as JSON."""
 
     async def handler(visit: Visit) -> web.Response:
         return json(await operation(visit))
@@ -53,24 +53,25 @@ def answered(operation: Operation) -> Operation:
 
 
 def get(path: str, what: Operation, summary: str, roles: frozenset[str] = READS, **query: Any) -> Route:
-    """An operation of the API that reads; `query`: name → JSON Schema."""
-    return Route("GET", f"/api/1{path}", answered(what), roles, API, summary, query=query)
+    """Return the route of an API operation that reads; `query`: name → JSON Schema."""
+    return Route("GET", f"/api/1{path}", json_endpoint(what), roles, API, summary, query=query)
 
 
 def post(
     path: str, what: Operation, summary: str, roles: frozenset[str], *fields: str, people: bool = False, **others: Any
 ) -> Route:
-    """An operation of the API that changes; `fields` are text, `others`: name → JSON Schema; `people`: no token may."""
+    """Return the route of an API operation that changes something; `fields` are text, `others`: name → JSON Schema;
+    `people`: not for tokens."""
     body = {**dict.fromkeys(fields, TEXT), **others}
-    return Route("POST", f"/api/1{path}", answered(what), roles, API, summary, body=body, people=people)
+    return Route("POST", f"/api/1{path}", json_endpoint(what), roles, API, summary, body=body, people=people)
 
 
 def delete(path: str, what: Operation, summary: str, roles: frozenset[str], *, people: bool = False) -> Route:
-    return Route("DELETE", f"/api/1{path}", answered(what), roles, API, summary, people=people)
+    return Route("DELETE", f"/api/1{path}", json_endpoint(what), roles, API, summary, people=people)
 
 
-def sentence(error: HubError, lang: str) -> str:
-    """What the hub refuses, for people."""
+def error_text(error: HubError, lang: str) -> str:
+    """Return the hub's refusal, for people."""
     if isinstance(error, Refused):
         return word(error.key, lang)
     if isinstance(error, ReadOnly):
@@ -80,14 +81,14 @@ def sentence(error: HubError, lang: str) -> str:
     return (french(str(error)) if lang == "fr" else "") or str(error)
 
 
-async def done(visit: Visit, work: Operation, again: Again) -> web.Response | None:
-    """Do what a form asks; when the hub refuses, the page once more, saying why."""
+async def run_form(visit: Visit, work: Operation, again: Again) -> web.Response | None:
+    """Run a form's operation; when the hub refuses, return the page again with the reason, else None."""
     try:
         await work(visit)
     except Busy:
-        raise  # the page that says so asks to try again by itself
+        raise  # the error page retries by itself
     except HubError as error:
-        visit.error = sentence(error, visit.lang)
+        visit.error = error_text(error, visit.lang)
         visit.error_lang = "en" if visit.lang != "en" and visit.error == str(error) else ""
         return await again(visit, 422)
     return None

@@ -1,4 +1,4 @@
-"""One figure for people: numbers, units, spans, moments, names, as a language writes them. Pure."""
+"""Formatting of one figure for people: numbers, units, spans, moments, names, in each language. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _WISH = re.compile(r"(\d+)(s|min|h|d)")
 
 
 def number(value: float, digits: int, lang: str) -> str:
-    text = f"{value:z.{digits}f}"  # never -0
+    text = f"{value:z.{digits}f}"  # the option z turns -0 into 0
     return text.replace(".", ",") if lang == "fr" else text
 
 
 FINEST = {"Cel": 2, "%": 1, "hPa": 1, "[ppm]": 0, "lx": 0}
-"""Decimals beyond which nobody reads a value of that unit."""
+"""Maximum useful decimals of a value of that unit."""
 SIGNIFICANT = 6
 
 
@@ -29,14 +29,15 @@ def with_unit(text: str, unit: str) -> str:
 
 
 def decimals(value: float, unit: str = "") -> int:
-    """So many are shown: six significant digits, none of them before the point lost, and no more than one reads."""
+    """Return the number of decimals to show: six significant digits, all of those before the point, and at most
+    FINEST."""
     size = math.floor(math.log10(abs(value))) if value else 0
     most = min(12, max(0, SIGNIFICANT - 1 - size))
     return min(most, FINEST[unit]) if unit in FINEST and abs(value) >= 1 else most
 
 
 def value_text(value: Any, lang: str, words: tuple[str, str], unit: str = "") -> str:
-    """A reading for people; `words` of false and true, `unit` in UCUM. As live.js writes it."""
+    """Return a reading for people; `words` of false and true, `unit` in UCUM. Equal to live.js."""
     if isinstance(value, bool):
         return words[value]
     if isinstance(value, float | int) and math.isfinite(value):
@@ -56,7 +57,7 @@ def size_text(size: float, lang: str) -> str:
 
 
 def span_text(seconds: float | None, lang: str) -> str:
-    """A duration for people, in its two largest units, or the largest where it is whole; "" of none."""
+    """Return a duration for people, in its two largest units, or the largest where it is whole; "" for None."""
     if seconds is None:
         return ""
     day, whole = "j" if lang == "fr" else "d", max(0, int(seconds))
@@ -71,8 +72,8 @@ def span_text(seconds: float | None, lang: str) -> str:
     return "\u00a0".join(with_unit(text, unit) for text, unit in parts)
 
 
-def wish_text(text: str, lang: str) -> str:
-    """A duration as the configuration has it (`5min`, `2d`), for people."""
+def duration_text(text: str, lang: str) -> str:
+    """Return a duration of the configuration (`5min`, `2d`) for people."""
     found = _WISH.fullmatch(text)
     if found is None:
         return text
@@ -80,7 +81,7 @@ def wish_text(text: str, lang: str) -> str:
 
 
 def moment_text(unix_s: float | None, lang: str, zone: tzinfo) -> str:
-    """A moment in the site's zone; in the hour that comes twice, which of the two."""
+    """Return a moment in the site's zone, with its offset in the hour that occurs twice."""
     if unix_s is None:
         return ""
     local = datetime.fromtimestamp(unix_s, UTC).astimezone(zone)
@@ -90,12 +91,12 @@ def moment_text(unix_s: float | None, lang: str, zone: tzinfo) -> str:
 
 
 def zone_text(unix_s: float, lang: str, zone: ZoneInfo) -> str:
-    """Which clock the moments of a page are read on, for somebody whose own is another."""
+    """Return the name of the time zone used on a page, for readers in another one."""
     said = ("Heures du site\u00a0: {} ({}).", "Times are the site's: {} ({}).")[lang != "fr"]
     return said.format(zone.key, offset(datetime.fromtimestamp(unix_s, zone)))
 
 
 def day_text(iso: str, lang: str) -> str:
-    """A date of the configuration (ISO 8601), as this language writes it."""
+    """Return a date of the configuration (ISO 8601) in this language."""
     parts = iso.split("-")
     return "/".join(reversed(parts)) if lang == "fr" and len(parts) == 3 else iso

@@ -1,5 +1,5 @@
-"""The server behind the door. It is imported and built when the first caller comes: a hub that nobody looks at holds no
-templates, no words and no web server, some 5 MiB. Until then a listening socket is all there is of the pages."""
+"""Lazy server: imported and built at the first connection, so that a hub without visitors holds no templates, no words
+and no web server, some 5 MiB. Until then there is only a listening socket."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from hub.web.server import Server
 
 
-class Opening:
-    """`build` makes the server, once `hub.web.server` is imported; `port` must be set before."""
+class LazyServer:
+    """Lazily built server. `build` makes it, once `hub.web.server` is imported; `port` must be set before."""
 
     def __init__(self, build: Callable[[int], Server]) -> None:
         self.port = 0
@@ -24,7 +24,7 @@ class Opening:
         self._there = asyncio.Event()
 
     async def server(self) -> Server:
-        """The server, which is there from now on."""
+        """Return the server, building it on first use."""
         async with self._one:
             if self.opened is None:
                 await asyncio.to_thread(importlib.import_module, "hub.web.server")
@@ -33,10 +33,10 @@ class Opening:
         return self.opened
 
     async def protocol(self) -> Callable[[], Handler]:
-        """What makes the protocol of a connection."""
+        """Return the factory of connection protocols."""
         return (await self.server()).protocol
 
     async def run(self) -> None:
-        """What the server does beside answering, once it is there."""
+        """Run the server's background work, once it is built."""
         await self._there.wait()
         await (await self.server()).run()

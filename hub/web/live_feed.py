@@ -3,14 +3,14 @@
                              event: clock    {now}: the hub's time, first of all; a phone's may be wrong
     id: <life>-<version>     event: values   [{series, device, value, unit, time, …}, …]
                              event: summary  {devices, green, …}: the figures of the overview
-                             event: crisis   {key, counts}: how a crisis stands (`live`)
+                             event: crisis   {key, counts}: state of a crisis (`crisis_summary`)
                              event: states   {device: state, …}: those that changed
-                             event: config   {stage, state, at, until}: how a change of the configuration stands
+                             event: config   {stage, state, at, until}: state of a change of the configuration
                              event: end      {} the session is over, or its role no longer reads
 
-Every series has the version at which it last changed. A tab that comes back says the last id it saw and gets what
-changed since; one without an id, or with one of another life of the process, gets all. Once every BEAT_S at least
-something is sent, and before anything is sent the session and its role are looked at again.
+Every series has the version at which it last changed. A tab that reconnects sends the last id it received and gets the
+changes since; one without an id, or with one of another process, gets all. At least once every BEAT_S something is
+sent, and before anything is sent the session and its role are checked again.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from hub.web.people.accounts import Account
 from hub.web.people.sessions import Session
 from hub.web.presentation.views import summary
 from hub.web.request.visit import Rejected, Visit
-from hub.web.services import Parts
+from hub.web.services import PageServices
 
 STEP_S, SUMMARY_S, BEAT_S, WRITE_S = 1.0, 5.0, 10.0, 10.0
 MOST, MOST_EACH = 40, 8
 
 
-class Shown(Protocol):
-    """`hub.web.site.Site`, as much as is needed of it."""
+class FeedSource(Protocol):
+    """The part of `hub.web.site.Site` that is used here."""
 
-    parts: Parts
+    parts: PageServices
     clock: Clock
 
     async def call(self, name: str, /, **arguments: Any) -> Any: ...
-    async def lately(self, name: str) -> Any: ...
-    def whose(self, visit: Visit, *, touch: bool) -> Account | None: ...
+    async def cached_call(self, name: str) -> Any: ...
+    def account_of(self, visit: Visit, *, touch: bool) -> Account | None: ...
 
 
 class Feed:
-    """One a server; it looks at the live values only while somebody listens."""
+    """Feed of a server; it reads the live values only while somebody listens."""
 
-    def __init__(self, site: Shown) -> None:
+    def __init__(self, site: FeedSource) -> None:
         self._site = site
         self._life = secrets.token_hex(4)
         self._seen: dict[int, Report] = {}
@@ -86,10 +86,10 @@ class Feed:
         for value in fresh:
             self._last[value.series] = (version, value)
         if all_of_it:
-            found = summary(await self._site.lately("status"))
+            found = summary(await self._site.cached_call("status"))
             if found != self._summary:
                 self._summary, self._summed, news = found, version, True
-            crisis = live(await self._site.lately("crisis.status"))
+            crisis = crisis_summary(await self._site.cached_call("crisis.status"))
             if crisis != self._crisis:
                 self._crisis, self._entered, news = crisis, version, True
             news |= await self._look_at_states(version)
@@ -99,14 +99,15 @@ class Feed:
             self._turn = asyncio.Event()
 
     async def _look_at_states(self, version: int) -> bool:
-        states = {one["id"]: one["state"] for one in (await self._site.lately("devices"))["devices"]}
+        states = {one["id"]: one["state"] for one in (await self._site.cached_call("devices"))["devices"]}
         fresh = {device: state for device, state in states.items() if self._states.get(device, (0, ""))[1] != state}
         self._states = {device: was for device, was in self._states.items() if device in states}
         self._states |= {device: (version, state) for device, state in fresh.items()}
         return bool(fresh)
 
     async def _look_at_change(self, version: int) -> bool:
-        """`until`: Unix seconds by the hub's clock, until when it is to be confirmed; None when nothing waits."""
+        """Update the state of a change. `until`: Unix seconds by the hub's clock, the end of its confirmation; None
+        when none waits."""
         now = await self._site.call("config.stage")
         last, left = now["last"], now["confirm_s"]
         found = {"stage": now["stage"], "state": last.get("state", ""), "at": last.get("at")}
@@ -128,7 +129,7 @@ class Feed:
         return found
 
     async def stream(self, visit: Visit) -> web.StreamResponse:
-        """Answer with events until the tab goes away or the session ends."""
+        """Send events until the tab is closed or the session ends."""
         session = visit.session or (Session("token", 0.0, 0.0) if visit.by_token else None)
         if session is None or self.listeners >= MOST or session.streams >= MOST_EACH:
             raise Rejected(429, "busy")
@@ -140,7 +141,7 @@ class Feed:
         try:
             await answer.prepare(visit.request)
             await self._send(answer, _event("clock", {"now": self._site.clock.now()}, ""))
-            if self.listeners == 1:  # what was seen when somebody last listened is old
+            if self.listeners == 1:  # the values are from when somebody last listened
                 await self._look(all_of_it=True)
             while await self._may(visit, answer):
                 turn, now = self._turn, self._version
@@ -155,14 +156,14 @@ class Feed:
                 except TimeoutError:
                     await self._send(answer, b": beat\n\n")
         except (ConnectionError, TimeoutError):
-            pass  # the tab is gone, or does not read
+            pass  # the tab was closed, or does not read
         finally:
             session.streams -= 1
             self.listeners -= 1
         return answer
 
     async def _may(self, visit: Visit, answer: web.StreamResponse) -> bool:
-        account = self._site.whose(visit, touch=False)
+        account = self._site.account_of(visit, touch=False)
         if account is not None and account.role in visit.route.roles:
             return True
         await self._send(answer, _event("end", {}, ""))
@@ -174,8 +175,8 @@ class Feed:
             await answer.write(data)
 
 
-def live(crisis: Mapping[str, Any]) -> dict[str, Any]:
-    """What open pages follow of a crisis. `key` changes with what a page must be made anew for."""
+def crisis_summary(crisis: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what open pages follow of a crisis. `key` changes when a page must be rendered again."""
     held = crisis.get("sampling") or {"phase": "over", "counts": {}, "left_s": 0}
     return {
         "key": f"{crisis['isolated']:d}{crisis['read_only']:d}{'' if crisis['remembered'] else '?'}"

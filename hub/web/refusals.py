@@ -1,4 +1,5 @@
-"""What the pages refuse, and the calls behind them: a key of the catalogue says why, in the reader's language."""
+"""Refusals of the pages, and of the calls behind them: a key of the catalogue gives the reason in the reader's
+language."""
 
 from __future__ import annotations
 
@@ -6,12 +7,12 @@ from hub.core.errors import HubError
 
 
 class Refused(HubError):
-    """`key` of the catalogue says why."""
+    """A refusal; `key` of the catalogue gives the reason."""
 
     exit_code = 3
 
     def __init__(self, key: str) -> None:
-        from hub.web.words import word  # late: a hub at whose pages nobody looks holds no sentence of theirs
+        from hub.web.words import word  # imported late: a hub without visitors need not hold the sentences
 
         super().__init__(word(key, "en"))
         self.key = key

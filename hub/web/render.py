@@ -1,4 +1,4 @@
-"""Pages out of templates: Jinja2, everything escaped, nothing undefined."""
+"""Rendering of templates: Jinja2, everything escaped, undefined names are errors."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _LASTS = {
 
 
 def _printed(value: Any) -> Any:
-    """What `{{ … }}` prints."""
+    """Return the output of `{{ … }}`."""
     if not isinstance(value, Dated):
         return value
     return do_mark_safe(dates_whole(str(do_forceescape(str(value)))))
 
 
-def _spoken(key: str, lang: str, **filled: object) -> str:
+def _translated(key: str, lang: str, **filled: object) -> str:
     said = word(key, lang, **filled)
     return Dated(said) if any(isinstance(one, Dated) for one in filled.values()) else said
 
 
 class Renderer:
-    """`hub` is the hub's id; `said`: what `?said=` may name."""
+    """Renderer of pages. `hub` is the hub's id; `said`: allowed values of `?said=`."""
 
     def __init__(self, hub: str, menu: Sequence[Entry], said: frozenset[str]) -> None:
         self._hub, self._menu, self._said = hub, menu, said
@@ -58,7 +58,7 @@ class Renderer:
         self._pages.filters["dated"] = Dated
         self._pages.filters["path"] = lambda text: quote(str(text), safe="")
         self._pages.globals.update(
-            loudness=views.loudness,
+            loudness=views.signal_word,
             finest=formatting.FINEST,
             strongest=views.strongest,
             MOST=views.MOST_ROWS,
@@ -66,12 +66,12 @@ class Renderer:
         )
 
     def page(self, name: str, visit: Visit, /, **what: Any) -> str:
-        """A page in the language of the visit."""
+        """Return a page in the language of the visit."""
         lang = visit.lang
         account = visit.account
         role = account.role if account else ""
         context = {
-            "_": lambda key, **filled: _spoken(key, lang, **filled),
+            "_": lambda key, **filled: _translated(key, lang, **filled),
             "lang": lang, "colon": "\u00a0:" if lang == "fr" else ":", "hub": self._hub,
             "visit": visit, "account": account, "csrf": visit.form_token,
             "menu": self._groups(role) if account else [],
@@ -89,7 +89,7 @@ class Renderer:
             "span": lambda seconds: formatting.span_text(seconds, lang),
             "number": lambda value, digits=0: formatting.number(value, digits, lang),
             "whole": lambda value: whole_text(value, lang),
-            "wish": lambda text: formatting.wish_text(text, lang),
+            "wish": lambda text: formatting.duration_text(text, lang),
             "who": lambda by: who_text(by, lang),
             "day": lambda text: Dated(formatting.day_text(text, lang)),
             "reading": lambda value, unit="": formatting.value_text(
@@ -99,7 +99,7 @@ class Renderer:
         return self._pages.get_template(f"{name}.html").render({**context, **what})
 
     def _groups(self, role: str) -> list[tuple[str, list[Entry]]]:
-        """The menu of a role: (group, its lines), without groups that are empty."""
+        """Return the menu of a role: (group, its lines), without empty groups."""
         found = [
             (group, [one for one in self._menu if one.group == group and (one.roles is None or role in one.roles)])
             for group in GROUPS
@@ -107,11 +107,11 @@ class Renderer:
         return [(group, lines) for group, lines in found if lines]
 
     def error(self, visit: Visit, status: int, text: str) -> str:
-        """A page that says no."""
+        """Return an error page."""
         return self.page("error", visit, status=status, text=text)
 
 
 def _same_page(visit: Visit) -> str:
-    """This page in the other language: what was searched and chosen stays."""
+    """Return the address of this page in the other language, with its search and filters."""
     kept = {name: text for name, text in visit.query.items() if name not in ("lang", "said")}
     return "?" + urlencode({**kept, "lang": "en" if visit.lang == "fr" else "fr"})

@@ -1,4 +1,4 @@
-"""Labels by the camera of a phone: the scripts that read them, and the pages that may use the camera at all.
+"""Label scanning by the camera of a phone: the scripts that read labels, and the pages that may use the camera.
 
 The pictures stay in the browser: `static/scan.js` reads each with the browser's own reader (`BarcodeDetector`) or,
 where there is none, in a worker with npm `qr`, which `tools/setup.sh` puts below `static/`; a wheel holds it.
@@ -18,11 +18,11 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def decoder_there() -> bool:
-    """Whether this installation has the reader: a source tree has it once npm was there at its set-up."""
+    """Return whether this installation has the reader: a source tree has it if npm was available at its set-up."""
     return all((_STATIC / name).is_file() for name in DECODER)
 
 
 def with_leave(answer: web.Response, *, camera: bool = True, geolocation: bool = False) -> web.Response:
-    """The same page, with leave to ask the person for these."""
+    """Return the page with permission to ask for the camera or the position."""
     answer.headers["Permissions-Policy"] = permissions(camera=camera, geolocation=geolocation)
     return answer

@@ -1,7 +1,7 @@
-"""The server: every request comes through `Server.answer`, and every defence is on that one way.
+"""Server: every request goes through `Server.answer`, and so through every check.
 
-Host → route → where it comes from → who → role → body → form token → handler. What is refused is counted, and noted in
-the audit chain, some of a kind an hour at most: a flood must not fill the store.
+Host → route → origin → visitor → role → body → form token → handler. Refusals are counted, and written into the audit
+chain, a limited number of each kind an hour: a flood must not fill the store.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.sdk.connections import Connections
 from hub.sdk.http_handler import Handler
-from hub.web.area import sentence
+from hub.web.area import error_text
 from hub.web.areas import AREAS, FILES, MENU, SAID
 from hub.web.areas.entrance import entrance
 from hub.web.people.passwords import Busy
@@ -26,12 +26,12 @@ from hub.web.people.sessions import COOKIE, FORM_COOKIE
 from hub.web.people.stores import People
 from hub.web.refusals import Refused
 from hub.web.request import responses as answers
-from hub.web.request.checks import LANG_COOKIE, check_form, give_form, language, visit_of
-from hub.web.request.guard import HEADERS, SAFE, from_elsewhere
+from hub.web.request.checks import LANG_COOKIE, check_form, issue_form_token, language, visit_of
+from hub.web.request.guard import HEADERS, SAFE, is_cross_site
 from hub.web.request.responses import cookie
 from hub.web.request.routes import API, EVERYBODY, PAGE, STREAM, Route
 from hub.web.request.visit import Rejected, Visit
-from hub.web.services import Parts, Place
+from hub.web.services import PageServices, ServerAddress
 from hub.web.site import Site
 from hub.web.words import LANGUAGES, word
 
@@ -42,7 +42,7 @@ _log = logging.getLogger("hub.web")
 
 
 class _Request(web.BaseRequest):
-    """Puts our headers on every answer, those to unreadable requests too."""
+    """Request that puts our headers on every answer, also to unreadable requests."""
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         response.headers.popall("Server", None)
@@ -51,15 +51,15 @@ class _Request(web.BaseRequest):
 
 
 class Server:
-    """What answers on `connections`, whose port is `port`; the areas are mounted here. `calls` are those of the control
+    """Server on `connections`, whose port is `port`; the areas are mounted here. `calls` are those of the control
     socket."""
 
     def __init__(
         self,
         *,
-        place: Place,
+        place: ServerAddress,
         calls: Mapping[str, Call],
-        parts: Parts,
+        parts: PageServices,
         clock: Clock,
         people: People,
         connections: Connections,
@@ -87,14 +87,14 @@ class Server:
 
         self._server = web.Server(self.answer, request_factory=made, handler_cancellation=True)
         self._quiet = logging.getLogger("hub.web.http")
-        self._quiet.setLevel(logging.CRITICAL)  # what strangers send is theirs: counted, not logged
+        self._quiet.setLevel(logging.CRITICAL)  # malformed requests of strangers are counted, not logged
 
     async def run(self) -> None:
-        """What is done beside answering."""
+        """Run the background work."""
         await self.site.feed.run()
 
     def protocol(self) -> Handler:
-        """What speaks on one connection."""
+        """Return the protocol of one connection."""
         loop = asyncio.get_running_loop()
         return Handler(
             self._server,
@@ -110,7 +110,7 @@ class Server:
         )
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One request. Raises only when its connection is gone."""
+        """Answer one request. Raises only when its connection is gone."""
         visit: Visit | None = None
         try:
             visit = visit_of(request, self.site.place.names, self._port, self.site.table)
@@ -137,12 +137,12 @@ class Server:
     async def _judged(self, visit: Visit) -> web.StreamResponse:
         request, route = visit.request, visit.route
         api = route.kind in (API, STREAM)
-        # No page of another site can send this header: there is no CORS here. So a token needs no form token either.
+        # No page of another site can send this header without CORS, so a token needs no form token.
         visit.by_token = api and "Authorization" in request.headers
-        if not visit.by_token and from_elsewhere(request.method, request.headers["Host"], request.headers, api=api):
+        if not visit.by_token and is_cross_site(request.method, request.headers["Host"], request.headers, api=api):
             raise Rejected(403, "elsewhere")
         visit.token = request.cookies.get(COOKIE, "")
-        visit.account = self.site.whose(visit, touch=route.kind != STREAM and not route.quiet)
+        visit.account = self.site.account_of(visit, touch=route.kind != STREAM and not route.quiet)
         if visit.by_token and visit.account is None:
             raise Rejected(401, "token-wrong")
         if route.roles != EVERYBODY:
@@ -156,7 +156,7 @@ class Server:
             if route.upload:
                 if self._uploading.locked():
                     raise Rejected(429, "busy")
-                async with self._uploading:  # one in memory at a time
+                async with self._uploading:  # one upload in memory at a time
                     with self.site.connections.busy(request.protocol):
                         await visit.read()
             else:
@@ -164,7 +164,7 @@ class Server:
             if not visit.by_token:
                 check_form(visit, self.site.sessions)
         elif route.kind in (PAGE, API) and not visit.by_token:
-            give_form(visit, self.site.sessions)
+            issue_form_token(visit, self.site.sessions)
         with self.site.connections.busy(request.protocol):
             if route.kind == STREAM or route.long:
                 return await self._handle(visit)
@@ -177,7 +177,7 @@ class Server:
         return answer
 
     async def _handle(self, visit: Visit) -> web.StreamResponse:
-        """What the handler says; what the hub refuses becomes an answer of 422."""
+        """Return the handler's answer; a refusal of the hub becomes status 422."""
         try:
             answer: web.StreamResponse = await visit.route.handler(visit)
         except Refused as error:
@@ -185,7 +185,7 @@ class Server:
         except Busy:
             raise Rejected(429, "busy") from None
         except HubError as error:
-            return self._said_no(visit, sentence(error, visit.lang), getattr(error, "reason", ""))
+            return self._said_no(visit, error_text(error, visit.lang), getattr(error, "reason", ""))
         return answer
 
     def _said_no(self, visit: Visit, text: str, reason: str) -> web.Response:
@@ -194,12 +194,12 @@ class Server:
         return answers.json({"error": text, "reason": reason}, 422)
 
     async def _stranger(self, visit: Visit) -> web.Response:
-        """Nobody is signed in: a page asks for it, in its own place; everything else says so."""
+        """Answer an anonymous visitor: pages show the sign-in in their place; anything else an error."""
         if visit.route.kind != PAGE:
             raise Rejected(401, "sign-in-first")
         if visit.request.method not in SAFE:
             raise Rejected(401, "sign-in-sent")
-        give_form(visit, self.site.sessions)
+        issue_form_token(visit, self.site.sessions)
         answer = await entrance(self.site, visit, 401)
         if visit.fresh_nonce:
             cookie(answer, FORM_COOKIE, visit.fresh_nonce)
@@ -213,8 +213,8 @@ class Server:
         elif visit is None and no.status == 404 and "text/html" in request.headers.get("Accept", ""):
             nowhere = Visit(request, Route("GET", "", _nothing, EVERYBODY), {}, lang)
             nowhere.token = request.cookies.get(COOKIE, "")
-            nowhere.account = self.site.whose(nowhere, touch=False)  # who is signed in keeps the menu
-            give_form(nowhere, self.site.sessions)
+            nowhere.account = self.site.account_of(nowhere, touch=False)  # keep the menu for a signed-in visitor
+            issue_form_token(nowhere, self.site.sessions)
             answer = self.site.error_page(nowhere, 404, text)
         else:
             answer = answers.json({"error": text, "reason": no.key}, no.status)

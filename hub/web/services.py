@@ -1,4 +1,4 @@
-"""What the pages are handed: shapes only."""
+"""Services given to the pages: shapes only."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hub.history.latest import LatestValues
 from hub.identity.badges import BadgeVerifier
 
 
-class Place(NamedTuple):
-    """Where the server stands. `names`: see `hub.web.request.guard`; `fingerprint` of its certificate now,
+class ServerAddress(NamedTuple):
+    """Address of the server. `names`: see `hub.web.request.guard`; `fingerprint` returns that of its certificate now,
     AB:CD:…"""
 
     hub: str
@@ -25,11 +25,11 @@ class Place(NamedTuple):
     fingerprint: Callable[[], str]
 
 
-class Parts(NamedTuple):
-    """What pages read that no call answers. `zones`: id → (name, site); `metric`: what is known of a device's metric;
-    `title`: the hub's name for people; `timezone` of its site; `badges` of the district; `contact`: where
-    vulnerabilities and difficulties are reported, "" where nobody said;
-    `raised` counts the open alerts; `dwellings`: the zones where people live; `sites`: id → name."""
+class PageServices(NamedTuple):
+    """Data that pages read without a call. `zones`: id → (name, site); `metric` returns a device's metric; `title`: the
+    hub's name for people; `timezone` of its site; `badges` of the district; `contact`: address for reports of
+    vulnerabilities and difficulties, "" without one; `raised` returns the number of open alerts; `dwellings`: the zones
+    where people live; `sites`: id → name."""
 
     live: LatestValues
     devices: Devices

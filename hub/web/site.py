@@ -1,7 +1,7 @@
-"""What the handlers of the pages are handed: the hub's calls, what is shown, who is signed in, how a page is made.
+"""Services for the handlers of the pages: the hub's calls, live data, the visitor's account, and rendering.
 
-The server (`hub.web.server`) stands above the areas; this stands below them. Nothing here writes: what changes the hub
-is a call, so a crisis that is read-only and the audit log see all of it. The audit log alone is written to from here.
+The server (`hub.web.server`) is above the areas; this is below them. Nothing here changes the hub: changes are calls,
+so that a read-only crisis and the audit log see all of them. Only the audit log is written to from here.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from hub.web.request import responses as answers
 from hub.web.request.guard import SAFE
 from hub.web.request.routes import Route, Table
 from hub.web.request.visit import Visit
-from hub.web.services import Parts, Place
+from hub.web.services import PageServices, ServerAddress
 from hub.web.words import LANGUAGES, WORDS, word
 
 _log = logging.getLogger("hub.web")
 
 REFUSALS = 30
 WORDS_OF = {"step": "step-", "role": "role-", "refusal": ""}
-"""Kinds of names that the catalogue has: how their keys begin."""
+"""Kinds of names in the catalogue: prefix of their keys."""
 
 
 class KnownAccounts(Protocol):
-    """`hub.web.people.accounts.Accounts`, as far as it is looked at: it is changed by calls."""
+    """The part of `hub.web.people.accounts.Accounts` that is read here; calls change it."""
 
     @property
     def claimed(self) -> bool: ...
@@ -58,15 +58,16 @@ class KnownAccounts(Protocol):
 
 
 class Site:
-    """`calls` are those of the control socket; `audit` writes (when, who, what) into the audit chain; `menu`, `said`
-    and `files` are what the areas have: lines of the menu, what `?said=` may name, static files by content type."""
+    """Services of the handlers. `calls` are those of the control socket; `audit` writes (when, who, what) into the
+    audit chain; `menu`, `said` and `files` come from the areas: lines of the menu, values of `?said=`, static files by
+    content type."""
 
     def __init__(
         self,
         *,
-        place: Place,
+        place: ServerAddress,
         calls: Mapping[str, Call],
-        parts: Parts,
+        parts: PageServices,
         clock: Clock,
         people: People,
         connections: Connections,
@@ -89,11 +90,11 @@ class Site:
         self._kept: dict[str, tuple[float, Any]] = {}
 
     def mount(self, routes: Iterable[Route]) -> None:
-        """All that is answered, from now on."""
+        """Set the routes."""
         self.table = Table(routes)
 
-    def hand(self, parts: Parts) -> None:
-        """Show these from now on."""
+    def set_services(self, parts: PageServices) -> None:
+        """Replace the services."""
         self.parts, self._zone = parts, ZoneInfo(parts.timezone)
 
     async def call(self, name: str, /, **arguments: Any) -> Any:
@@ -105,8 +106,8 @@ class Site:
             raise Refused("no-call")
         return await call(arguments)
 
-    async def lately(self, name: str) -> Any:
-        """The same, at most a second old: many tabs ask at once."""
+    async def cached_call(self, name: str) -> Any:
+        """Return a call's answer that is at most a second old: many tabs ask at once."""
         now = time.monotonic()
         at, value = self._kept.get(name, (0.0, None))
         if value is None or now - at > 1.0:
@@ -115,28 +116,28 @@ class Site:
         return value
 
     def metric_name(self, device: str, key: str, lang: str) -> str:
-        """What people call a metric."""
+        """Return the name of a metric for people."""
         metric = self.parts.metric(device, key) or METRICS.get(key)
         return ((metric.fr if lang == "fr" else metric.en) if metric is not None else "") or key.replace("_", " ")
 
     def metric_unit(self, device: str, key: str) -> str:
-        """UCUM; "" of one that nobody knows."""
+        """Return the unit in UCUM; "" for an unknown metric."""
         metric = self.parts.metric(device, key) or METRICS.get(key)
         return metric.unit if metric is not None else ""
 
     def place_name(self, place: str) -> str:
-        """What people call a place; its id where it has no name."""
+        """Return the name of a place, or its id."""
         known = self.parts.places.get(place)
         return (known.name if known is not None else "") or place
 
     def device_name(self, device: str) -> str:
-        """What people call a device: its own name, or its place's; its id where it has neither."""
+        """Return the name of a device, or its place's, or its id."""
         known = self.parts.devices.get(device)
         return (known.name or self.place_name(known.place) if known is not None else "") or device
 
     def name_of(self, kind: str, one: str, device: str, lang: str) -> str:
-        """What people call a device, place, site, zone, metric (of `device`), step of commissioning, role, or reason
-        why a command was refused; "" where nobody calls it anything."""
+        """Return the name of a device, place, site, zone, metric (of `device`), step of commissioning, role, or reason
+        of a refused command; "" without one."""
         if kind == "device":
             return self.device_name(one)
         if kind == "place":
@@ -153,7 +154,7 @@ class Site:
         return self.parts.zones.get(one, ("",))[0] if kind == "zone" else ""
 
     def page(self, name: str, visit: Visit, code: int = 200, /, **what: Any) -> web.Response:
-        """A page of `templates/`, with what every page of somebody who is signed in may show."""
+        """Render a page of `templates/`, with the common parts for somebody who is signed in."""
         text = self.render.page(
             name,
             visit,
@@ -177,8 +178,8 @@ class Site:
         return answers.html(text, code)
 
     def _same_page(self, visit: Visit) -> dict[str, str]:
-        """Where the page in the other language is, when a form was sent to an address that shows nothing itself: the
-        page that the form was on."""
+        """Return the address of the page in the other language after a form was sent: that of the page with the
+        form."""
         path = visit.request.rel_url.raw_path
         if visit.request.method in SAFE or self.table.find("GET", path)[0] is not None:
             return {}
@@ -188,11 +189,11 @@ class Site:
         return {"same_page": f"{path}?{query}"}
 
     async def note(self, who: str, what: Mapping[str, object]) -> None:
-        """Into the audit chain."""
+        """Write an entry into the audit chain."""
         await self._audit(self.clock.now(), who, what)
 
     async def refuse(self, why: str, visit: Visit | None, address: str) -> None:
-        """Count it, and note it while there are not too many of its kind."""
+        """Count a refusal, and audit a limited number of its kind."""
         self.refused[why] += 1
         noted, now = self._noted.setdefault(why, deque()), time.monotonic()
         while noted and now - noted[0] > 3600.0:
@@ -203,8 +204,8 @@ class Site:
             path = visit.route.path if visit is not None else ""
             await self.note(who, {"web": "refused", "why": why, "path": path})
 
-    def whose(self, visit: Visit, *, touch: bool) -> Account | None:
-        """Who asks: by a token, an account, or a badge that is still good; None when nobody does."""
+    def account_of(self, visit: Visit, *, touch: bool) -> Account | None:
+        """Return the account of a token, a session, or a valid badge; None for anonymous visitors."""
         if visit.by_token:
             return self.tokens.of(visit.request.headers["Authorization"])
         visit.session = session = self.sessions.get(visit.token, touch=touch)
@@ -225,8 +226,8 @@ class Site:
     async def guessed(
         self, visit: Visit, purse: str, wrong: str, name: str, /, *, known: bool, **arguments: Any
     ) -> Any:
-        """The call `name`, which judges a secret that somebody typed. A guess was taken out of `purse` before: it is
-        given back unless the secret was wrong, which the call says by the key `wrong`. Raises as the call does."""
+        """Make the call `name`, which checks a typed secret. A guess was taken from `purse` before: it is given back
+        unless the secret was wrong, which the call reports by the key `wrong`. Raises as the call does."""
         try:
             answer = await self.call(name, **arguments)
         except HubError as error:
@@ -239,7 +240,8 @@ class Site:
         return answer
 
     def error_page(self, visit: Visit, status: int, text: str) -> web.Response:
-        """A page that says no: with the menu for who is signed in, and nothing of the building for anybody else."""
+        """Render an error page: with the menu for somebody who is signed in, and nothing of the building for anybody
+        else."""
         if visit.account is not None:
             return self.page("error", visit, status, status=status, text=text)
         return answers.html(self.render.error(visit, status, text), status)

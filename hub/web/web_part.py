@@ -1,4 +1,4 @@
-"""The pages as a part of the hub: started, stopped and asked like any other, and never able to stop it."""
+"""The pages as a part of the hub: started and stopped like any other, and never able to stop the hub."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from hub.core.clock import Clock
 from hub.core.errors import ConfigError, HubError
 from hub.core.store import Store
 from hub.web.calls.accounts import AccountCalls
-from hub.web.calls.label import Facts, LabelCalls
+from hub.web.calls.label import LabelCalls, LabelFacts
 from hub.web.calls.pictures import PictureCalls
 from hub.web.calls.tokens import TokenCalls
 from hub.web.people import reset
-from hub.web.people.break_glass import BrokenGlass
+from hub.web.people.break_glass import BreakGlassLog
 from hub.web.people.passwords import new_code
-from hub.web.pictures.table import Shelf
-from hub.web.services import Parts, Place
+from hub.web.pictures.table import PictureStore
+from hub.web.services import PageServices, ServerAddress
 
 if TYPE_CHECKING:
-    from hub.web.lazy_server import Opening
+    from hub.web.lazy_server import LazyServer
     from hub.web.people.accounts import Accounts
     from hub.web.people.stores import People
     from hub.web.server import Server
@@ -42,9 +42,9 @@ _log = logging.getLogger("hub.web")
 
 
 class Web:
-    """`options` None: there are no pages. `calls` gives those of the control socket; `directory` holds the certificate,
-    `changed` is called when the store has changed: the next backup is due; `broken_glass(name, address)` when a local
-    account came in although the district has badges."""
+    """Part that serves the pages. `options` None: there are no pages. `calls` returns those of the control socket;
+    `directory` holds the certificate, `changed` is called when the store has changed: the next backup is due;
+    `broken_glass(name, address)` when a local account signed in although the district has badges."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Web:
         *,
         hub: str,
         directory: Path,
-        parts: Parts,
+        parts: PageServices,
         store: Store,
         clock: Clock,
         calls: Callable[[], Mapping[str, Call]],
@@ -64,9 +64,9 @@ class Web:
         self._password = page_password
         self.store, self.clock, self._calls, self._changed = store, clock, calls, changed
         self.people: People | None = None
-        self.opening: Opening | None = None
+        self.opening: LazyServer | None = None
         self._tls: ssl.SSLContext | None = None
-        self._broken = BrokenGlass(clock.monotonic, self._has_badges, broken_glass)
+        self._broken = BreakGlassLog(clock.monotonic, self._has_badges, broken_glass)
         self.fingerprint = self.error = self._reset_error = ""
         self._port = self.redirected_port = 0
         self._other = asyncio.Event()
@@ -74,18 +74,20 @@ class Web:
     def _has_badges(self) -> bool:
         return self._parts.badges is not None and self._parts.badges.known
 
-    async def reconfigure(self, options: Options | None, parts: Parts) -> None:
-        """Serve so from now on. Whoever is signed in stays signed in; the address may be another one."""
+    async def reconfigure(self, options: Options | None, parts: PageServices) -> None:
+        """Apply new options. Sessions go on; the address may change."""
         same = options == self.options
         self.options, self._parts = options, parts
         if not same:
             self.error = ""
             self._other.set()
-        elif self.opening is not None and self.opening.opened is not None:  # whoever asked for it reads the answer
-            self.opening.opened.site.hand(parts)
+        elif (
+            self.opening is not None and self.opening.opened is not None
+        ):  # wait, so that the client that changed the options reads the answer
+            self.opening.opened.site.set_services(parts)
 
     async def run(self) -> None:
-        """Serve until cancelled. What goes wrong is told once, and tried again."""
+        """Serve until cancelled. An error is logged once, and retried."""
         backoff = Backoff()
         while True:
             if self.options is None:
@@ -99,7 +101,7 @@ class Web:
                 continue
             except (HubError, OSError) as error:
                 self._say(str(error))
-            except Exception as error:  # a bug of the pages: readings go on
+            except Exception as error:  # a bug of the pages must not stop the hub
                 if f"{type(error).__name__}: {error}" != self.error:
                     _log.exception("the pages failed")
                 self.error = f"{type(error).__name__}: {error}"
@@ -108,7 +110,7 @@ class Web:
             await self._pause(backoff.next())
 
     async def _pause(self, seconds: float) -> None:
-        """So long, or until other options come."""
+        """Sleep until the time-out or the next configuration."""
         async with asyncio.TaskGroup() as race:
             alarm = race.create_task(self._alarm(seconds))
             await self._other.wait()
@@ -119,18 +121,18 @@ class Web:
         self._other.set()
 
     def names(self) -> list[str]:
-        """Addresses and names under which browsers call these pages; empty while they are not served, or where the
+        """Return addresses and names under which browsers call these pages; [] while they are not served, or where the
         district is not to certify them."""
         options = self.options
         if options is None or self.opening is None or not options.district_certificate:
             return []
-        address = options.address if options.address not in ("0.0.0.0", "::") else outward()  # noqa: S104
-        if ip_address(address).is_loopback and not options.hosts:  # nobody else comes here
+        address = options.address if options.address not in ("0.0.0.0", "::") else outgoing_address()  # noqa: S104
+        if ip_address(address).is_loopback and not options.hosts:  # reachable from this machine only
             return []
         return [address, *options.hosts]
 
     async def recertify(self) -> None:
-        """Another certificate lies in the directory: new connections are shown it, nobody is signed out."""
+        """Use another certificate of the directory for new connections; nobody is signed out."""
         from hub.web.sockets import certificate
 
         if self._tls is not None:
@@ -144,10 +146,10 @@ class Web:
         self.error = error
 
     async def _serve(self, options: Options) -> None:
-        """Until other options come."""
+        """Serve until other options come."""
         self._other.clear()
         from hub.sdk.connections import Connections
-        from hub.web.lazy_server import Opening
+        from hub.web.lazy_server import LazyServer
         from hub.web.people.stores import open_people
         from hub.web.sockets import redirect
 
@@ -157,12 +159,12 @@ class Web:
             self._broken,
             changed=self._changed,
             former=self.people,
-            claimed=lambda: asyncio.to_thread(reset.used, options.reset_directory),
+            claimed=lambda: asyncio.to_thread(reset.remove_code, options.reset_directory),
         )
         place = await self._placed(options)
 
         def build(port: int) -> Server:
-            from hub.web.server import Server  # its import is what `Opening` puts off
+            from hub.web.server import Server  # this import is what `LazyServer` defers
 
             return Server(
                 place=place,
@@ -175,7 +177,7 @@ class Web:
                 port=port,
             )
 
-        opening = Opening(build)
+        opening = LazyServer(build)
         connections = Connections(opening.protocol, place.tls)
         self.people = people
         try:
@@ -199,8 +201,8 @@ class Web:
         finally:
             self.opening = None
 
-    async def _placed(self, options: Options) -> Place:
-        """Where the server stands, and the certificate that it shows."""
+    async def _placed(self, options: Options) -> ServerAddress:
+        """Return the server's address, with its certificate."""
         from hub.web.request.guard import names_of_this_machine
         from hub.web.sockets import certificate
 
@@ -209,35 +211,35 @@ class Web:
             partial(certificate.prepare, password=self._password), self._directory, self.hub, options.hosts, date
         )
         self._tls, names = tls, names_of_this_machine(options.hosts)
-        return Place(self.hub, options.address, options.port, names, tls, lambda: self.fingerprint)
+        return ServerAddress(self.hub, options.address, options.port, names, tls, lambda: self.fingerprint)
 
     async def _reset_by_file(self, accounts: Accounts, directory: Path | None) -> None:
-        """What `hub.web.people.reset` tells. A claim code that cannot be shown is not made."""
-        if directory is None or not await asyncio.to_thread(reset.asked, directory):
+        """Handle a request of `hub.web.people.reset`. A claim code that cannot be shown is not made."""
+        if directory is None or not await asyncio.to_thread(reset.is_requested, directory):
             return
         code = new_code()
         try:
-            await asyncio.to_thread(reset.show, directory, code, self.url())
+            await asyncio.to_thread(reset.write_code, directory, code, self.url())
         except OSError as error:
             self._reset_error = f"a claim code is asked for in {directory} and cannot be written there: {error}"
         else:
             await accounts.new_claim("card", code)
-            self._reset_error = await asyncio.to_thread(reset.done, directory)
+            self._reset_error = await asyncio.to_thread(reset.remove_request, directory)
             _log.warning("a new claim code was made: somebody asked for it by a file on the card")
         if self._reset_error:
             _log.error("%s", self._reset_error)
 
     def trouble(self) -> str:
-        """Why the pages are not served; "" when they are, or shall not be."""
+        """Return why the pages are not served; "" when they are, or shall not be."""
         return "" if self.options is None or self.opening is not None else self.error or "they are starting"
 
     def refused(self) -> Mapping[str, int]:
-        """What was refused since the pages are served, by reason."""
+        """Return the refusals since the pages are served, by reason."""
         server = self.opening.opened if self.opening is not None else None
         return server.site.refused if server is not None else {}
 
     def status(self) -> dict[str, Any]:
-        """For `ilot status`."""
+        """Return the state for `ilot status`."""
         if self.options is None:
             return {"served": False, "error": ""}
         people = self.people
@@ -247,7 +249,7 @@ class Web:
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
-        """What somebody should look at."""
+        """Return sentences about what somebody should look at."""
         said = [f"the pages are not served: {self.error}"] if self.error else []
         return [*said, *([self._reset_error] if self._reset_error else []), *self._broken.complaints()]
 
@@ -255,35 +257,35 @@ class Web:
         return {
             **AccountCalls(self.served).calls(), **TokenCalls(self.served).calls(),
             **LabelCalls(self.served, self._facts).calls(),
-            **PictureCalls(Shelf(self.store, self.clock.now), self._sites).calls(),
+            **PictureCalls(PictureStore(self.store, self.clock.now), self._sites).calls(),
         }  # fmt: skip
 
     def served(self) -> People:
-        """Who may come in. Raises ConfigError while nobody may."""
+        """Return the accounts. Raises ConfigError while the pages are not served."""
         if self.options is None:
             raise ConfigError("this hub has no pages: `web: {}` in its configuration gives it some")
         if self.people is None:
             raise ConfigError(f"the pages are not served yet: {self.error or 'they are starting'}")
         return self.people
 
-    def _facts(self) -> Facts:
+    def _facts(self) -> LabelFacts:
         wifi = self.options.wifi if self.options is not None else None
         named = (wifi.name, wifi.key.get_secret_value()) if wifi is not None else None
-        return Facts(self.hub, self.url(), self.fingerprint, named)
+        return LabelFacts(self.hub, self.url(), self.fingerprint, named)
 
     def _sites(self) -> frozenset[str]:
         return frozenset({*self._parts.sites, *(site for _, site in self._parts.zones.values())})
 
     def url(self) -> str:
-        """Where browsers find them."""
+        """Return the address of the pages."""
         address = self.options.address if self.options is not None else ""
         if address in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
-            address = outward()
+            address = outgoing_address()
         return f"https://{f'[{address}]' if ':' in address else address}:{self._port}/"
 
 
-def outward() -> str:
-    """The address that this machine has on its network; nothing is sent to find it."""
+def outgoing_address() -> str:
+    """Return the address of this machine on its network, without sending a packet."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # RFC 5737: nobody's

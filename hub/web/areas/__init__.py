@@ -1,5 +1,4 @@
-"""The areas of the pages, in the order of the menu. Each module of this folder is one and has an `AREA`: a new page is
-a module here, its template, and its words in `hub.web.words`."""
+"""Areas of the pages, in the order of the menu."""
 
 from __future__ import annotations
 
@@ -14,5 +13,5 @@ AREAS: tuple[Area, ...] = tuple(sorted(_FOUND.values(), key=lambda area: area.or
 
 MENU: tuple[Entry, ...] = tuple(entry for area in AREAS for entry in area.menu)
 SAID: frozenset[str] = frozenset().union(*(area.said for area in AREAS))
-"""What a form may have done, told on the page it leads to."""
+"""Keys of completed actions, shown on the page that a form leads to."""
 FILES: dict[str, str] = {name: kind for area in AREAS for name, kind in area.files.items()}

@@ -1,4 +1,4 @@
-"""About these pages: how accessible they are, how to report a vulnerability (RFC 9116), which versions run."""
+"""Pages about the pages: accessibility, how to report a vulnerability (RFC 9116), versions."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class About:
         )
 
     async def site_map(self, visit: Visit) -> web.Response:
-        """Every page that this role may open, beside the menu (RGAA 4.1, 12.1)."""
+        """Every page that this role may open, besides the menu (RGAA 4.1, 12.1)."""
         return self._site.page("sitemap", visit)
 
     async def security(self, visit: Visit) -> web.Response:
-        """/.well-known/security.txt (RFC 9116): written anew each time, since it lapses. 404 where nobody said whom to
-        tell: a file without a contact is none."""
+        """/.well-known/security.txt (RFC 9116), generated for each request, since it expires. 404 without a configured
+        contact, which the file must have."""
         contact = self._site.parts.contact
         if not contact:
             raise Rejected(404, "no-page")

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from hub.automation.commands.policy import ROLES
 from hub.core.errors import HubError
-from hub.web.area import Area, delete, done, get, post
+from hub.web.area import Area, delete, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.request import responses as answers
 from hub.web.request.routes import READS, RULES, Route
@@ -39,7 +39,7 @@ class Accounts:
         return await self._site.call("web.account.remove", name=name, by=visit.who)
 
     async def own_password(self, visit: Visit) -> Any:
-        """{former, password}: a session alone does not change it. Throttled as a sign-in is."""
+        """Change one's own password, {former, password}: a session alone does not suffice. Throttled like a sign-in."""
         account, site = visit.person, self._site
         if site.throttle.take(account.name, visit.address, known=True):
             raise Rejected(429, "throttled")
@@ -66,16 +66,16 @@ class Accounts:
         return self._site.page("account", visit, status)
 
     async def put_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.put_account, self.page) or answers.redirect("/accounts?said=saved")
+        return await run_form(visit, self.put_account, self.page) or answers.redirect("/accounts?said=saved")
 
     async def remove_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.remove_account, self.page) or answers.redirect("/accounts?said=saved")
+        return await run_form(visit, self.remove_account, self.page) or answers.redirect("/accounts?said=saved")
 
     async def own_form(self, visit: Visit) -> web.Response:
         if visit.fields.get("password") != visit.fields.get("again"):
             visit.error = word("password-differs", visit.lang)
             return await self.own_page(visit, 422)
-        return await done(visit, self.own_password, self.own_page) or answers.redirect("/account?said=saved")
+        return await run_form(visit, self.own_password, self.own_page) or answers.redirect("/account?said=saved")
 
 
 def _password(visit: Visit, name: str = "password") -> str:

@@ -1,4 +1,4 @@
-"""Adding a device: by its label, by what is heard, or by hand."""
+"""Adding a device: by its label, from quarantine, or by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 
 from hub.core.errors import HubError
 from hub.web import scanning
-from hub.web.area import DRY, TRUTH, Area, post, sentence
+from hub.web.area import DRY, TRUTH, Area, error_text, post
 from hub.web.menu import Entry
 from hub.web.presentation import views
 from hub.web.request import responses as answers
@@ -38,7 +38,7 @@ class Adding:
         return await self._site.call("device.label", label=visit.text("label"))
 
     async def page(self, visit: Visit, status: int = 200, row: Any = None) -> web.Response:
-        listed = await self._site.lately("devices")
+        listed = await self._site.cached_call("devices")
         candidates = sorted((one for one in listed["quarantine"] if not one["known"]), key=lambda one: -one["last"])
         told = ("label", "device", "place", "zone", "name", "pack", "integration")
         fields = {name: visit.fields.get(name) or visit.query.get(name, "") for name in told}
@@ -53,7 +53,7 @@ class Adding:
         try:
             row = (await self.add(visit))["rows"][0]
         except HubError as error:
-            visit.error = sentence(error, visit.lang)
+            visit.error = error_text(error, visit.lang)
             visit.error_lang = "en" if visit.lang != "en" and visit.error == str(error) else ""
             return await self.page(visit, 422)
         if row["state"] == "wrong":

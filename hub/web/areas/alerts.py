@@ -1,4 +1,4 @@
-"""Alerts: those that are open and those that are over, and one alert with its story; people answer here."""
+"""Alerts: open and past ones, and one alert with its history; people answer here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hub.automation.alerts.lifecycle import SEVERITIES, STATES
 from hub.core.errors import HubError
 from hub.i18n.typography import quantity
 from hub.operations.incidents.correlation import WORDS as INCIDENTS
-from hub.web.area import TEXT, Area, done, get, post
+from hub.web.area import TEXT, Area, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.presentation import views
 from hub.web.request import responses as answers
@@ -21,7 +21,7 @@ from hub.web.site import Site
 from hub.web.words import WORDS, word
 
 MUTES = {"1h": 3600.0, "8h": 28_800.0, "1d": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
-"""What the form offers; the API takes any number of seconds."""
+"""Times that the form offers; the API takes any number of seconds."""
 FILTERS = ("severity", "state", "zone", "rule", "q")
 PAST = 1000
 
@@ -31,7 +31,7 @@ class Alerts:
         self._site = site
 
     async def listed(self, visit: Visit) -> Any:
-        """{alerts: newest first}; `all`: cleared ones too, the newest PAST of them."""
+        """Return {alerts: newest first}; `all`: cleared ones too, the newest PAST of them."""
         asked = {name: visit.query[name][:100] for name in FILTERS if visit.query.get(name)}
         everything = visit.query.get("all", "") not in ("", "0", "false")
         return await self._site.call("alert.list", all=everything, limit=PAST, **asked)
@@ -74,8 +74,8 @@ class Alerts:
         )
 
     async def _changes(self) -> int:
-        """How many changes there were: the page is anew when the stream tells another number."""
-        known = (await self._site.lately("status")).get("alerts", {})
+        """Return the number of changes: the page is reloaded when the stream reports another one."""
+        known = (await self._site.cached_call("status")).get("alerts", {})
         return int(known.get("changes", 0))
 
     async def alert_page(self, visit: Visit, status: int = 200) -> web.Response:
@@ -96,7 +96,7 @@ class Alerts:
         )
 
     def _why(self, one: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:
-        """(what, said): why it was raised, in words."""
+        """Return (label, text) pairs about why it was raised."""
         return [
             (_label(name, lang), self._said(one["device"], name, said, lang)) for name, said in one["evidence"].items()
         ]
@@ -109,17 +109,17 @@ class Alerts:
         return quantity(said, lang)
 
     async def form(self, visit: Visit) -> web.Response:
-        """One form, three buttons."""
+        """One form with three buttons."""
         works = {"ack": self.ack, "mute": self.mute, "clear": self.clear}
         act = visit.text("act")
         if act not in works:
             raise Rejected(400, "bad-body")
-        answer = await done(visit, works[act], self.alert_page)
+        answer = await run_form(visit, works[act], self.alert_page)
         return answer or answers.redirect(f"/alerts/{visit.parts['alert']}?said=alert-{act}-done")
 
 
 def _label(name: str, lang: str) -> str:
-    """Of a piece of evidence: a field of an alert, or a kind of security event and about whom."""
+    """Return the label of a piece of evidence: a field of an alert, or a kind of security event with its subject."""
     if f"alert-ev-{name}" in WORDS:
         return word(f"alert-ev-{name}", lang)
     kind, _, subject = name.partition(" ")

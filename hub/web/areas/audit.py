@@ -1,4 +1,4 @@
-"""The audit log: who did what, newest first, and whether the chain is whole."""
+"""Audit log: who did what, newest first, and whether the chain is intact."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aiohttp import web
 
 from hub.web.area import TEXT, Area, get
 from hub.web.menu import Entry
-from hub.web.presentation.audit_text import deed
+from hub.web.presentation.audit_text import audit_sentence
 from hub.web.request.routes import AUDITS, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site
@@ -32,7 +32,7 @@ class Audit:
         def name_of(kind: str, one: str, device: str) -> str:
             return self._site.name_of(kind, one, device, visit.lang)
 
-        rows = [{**one, "deed": deed(one["what"], visit.lang, name_of)} for one in answer["entries"]]
+        rows = [{**one, "deed": audit_sentence(one["what"], visit.lang, name_of)} for one in answer["entries"]]
         return self._site.page("audit", visit, entries=rows, whole=answer.get("whole"))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.web.area import Area, done, get, post
+from hub.web.area import Area, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.request import responses as answers
 from hub.web.request.routes import READS, RULES, WORKS, Route
@@ -31,10 +31,10 @@ class Commands:
         return self._site.page("commands", visit, status, **await self.commands(visit))
 
     async def stop_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.stop, self.page) or answers.redirect("/commands?said=saved")
+        return await run_form(visit, self.stop, self.page) or answers.redirect("/commands?said=saved")
 
     async def resume_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.resume, self.page) or answers.redirect("/commands?said=saved")
+        return await run_form(visit, self.resume, self.page) or answers.redirect("/commands?said=saved")
 
 
 def routes(site: Site) -> list[Route]:

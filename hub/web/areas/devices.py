@@ -1,4 +1,4 @@
-"""Devices: the list, one device, its replacement, and what is written to it."""
+"""Devices: the list, one device, its replacement, and writes to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiohttp import web
 
 from hub.core.errors import HubError
 from hub.web import scanning
-from hub.web.area import DRY, TEXT, TRUTH, Area, delete, done, get, post
+from hub.web.area import DRY, TEXT, TRUTH, Area, delete, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.presentation import views
 from hub.web.refusals import Refused
@@ -27,11 +27,11 @@ from hub.web.words import word
 
 WAIT_S = 3.0
 SPANS = {"1h": 3600.0, "24h": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
-"""How much of its past the page of a device shows, in seconds."""
+"""Time spans of a device's chart, in seconds."""
 LAST = frozenset({
     "battery", "battery_voltage", "link_margin", "tx_power", "acceleration_x", "acceleration_y", "acceleration_z",
 })  # fmt: skip
-"""What nobody looks at first."""
+"""Metrics shown last."""
 CSV = ("id", "name", "state", "why", "place", "zone", "site", "model", "integration", "signal", "seen")
 FILTER: dict[str, Mapping[str, Any]] = {
     "q": TEXT, "state": {"type": "string", "enum": list(views.STATES)}, "zone": TEXT, "integration": TEXT,
@@ -48,7 +48,7 @@ class Devices:
         self._site = site
 
     async def devices(self, visit: Visit) -> Any:
-        found = views.rows((await self._site.lately("devices"))["devices"], visit.query)
+        found = views.rows((await self._site.cached_call("devices"))["devices"], visit.query)
         shown, page, size = views.page_of(found, visit.query)
         return {"total": len(found), "page": page, "size": size, "devices": shown}
 
@@ -98,7 +98,7 @@ class Devices:
 
     async def command(self, visit: Visit) -> Any:
         release = bool(visit.fields.get("release"))
-        done = await self._site.call(
+        ordered = await self._site.call(
             "command.set",
             device=visit.parts["device"],
             metric=visit.text("metric"),
@@ -108,13 +108,13 @@ class Devices:
             by=visit.who,
             role=visit.person.role,
         )
-        return await self._site.call("command.wait", id=done["id"], seconds=WAIT_S)
+        return await self._site.call("command.wait", id=ordered["id"], seconds=WAIT_S)
 
     async def table(self, visit: Visit) -> web.Response:
-        """The devices as CSV; `lang` as that language's spreadsheets want it."""
+        """Return the devices as CSV; `lang` as that language's spreadsheets want it."""
         found = [
-            {**one, "name": one["name"] or self._site.place_name(one["place"])}  # as the page has it
-            for one in views.rows((await self._site.lately("devices"))["devices"], visit.query)
+            {**one, "name": one["name"] or self._site.place_name(one["place"])}  # as on the page
+            for one in views.rows((await self._site.cached_call("devices"))["devices"], visit.query)
         ]
         heads = [word(f"csv-{name}", visit.lang) for name in CSV]
         states = {state: word(f"state-{state}", visit.lang) for state in views.STATES}
@@ -169,9 +169,9 @@ class Devices:
         )
 
     async def _history(self, visit: Visit, metric: str) -> tuple[str, Any]:
-        """(span, what is remembered of it): of the last hour every reading, else hours, of a month days. While nothing
-        older is known, the last hour is what is shown. A `day` that is asked for is shown instead, hour by hour: the
-        picture has every reading that is there."""
+        """Return (span, stored readings): of the last hour every reading, else hours, of a month days. While nothing
+        older is known, the last hour is shown. A requested `day` is shown instead, hour by hour: the chart has every
+        stored reading."""
         span, day = visit.query.get("span", ""), self._day(visit)
         wanted, device = span if span in SPANS else "24h", visit.parts["device"]
         now = time.time()
@@ -197,13 +197,13 @@ class Devices:
                     "history", device=device, metric=metric, points=60, **{"from": now - SPANS["1h"]}
                 )
                 shown["rows"] = shown["line"] or None
-        except HubError:  # nothing is remembered of it yet
+        except HubError:  # nothing is stored of it yet
             shown = None
         return wanted, shown
 
     def _day(self, visit: Visit) -> tuple[float, float] | None:
-        """The beginning and the end of the day that is asked for, by the site's clock; None where none is, or it has
-        not begun."""
+        """Return begin and end of the requested day in the site's time; None where none is requested, or it is in the
+        future."""
         try:
             day = datetime.date.fromisoformat(visit.query.get("day", ""))
             begin, end = (
@@ -215,7 +215,7 @@ class Devices:
         return (begin, end) if 0 <= begin < time.time() else None
 
     async def remove_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.remove, self.page) or answers.redirect("/devices?said=device-removed")
+        return await run_form(visit, self.remove, self.page) or answers.redirect("/devices?said=device-removed")
 
     async def replace_form(self, visit: Visit) -> web.Response:
         replaced = list[Any]()
@@ -223,13 +223,13 @@ class Devices:
         async def replace(visit: Visit) -> None:
             replaced.append(await self.replace(visit))
 
-        answer = await done(visit, replace, self.page)
+        answer = await run_form(visit, replace, self.page)
         if answer is not None:
             return answer
         return answers.redirect(f"/devices/{quote(replaced[0]['device'], safe='')}?said=device-replaced")
 
     async def command_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.command, self.page) or answers.redirect("/commands?said=command-given")
+        return await run_form(visit, self.command, self.page) or answers.redirect("/commands?said=command-given")
 
 
 def routes(site: Site) -> list[Route]:

@@ -1,4 +1,4 @@
-"""Diagnostics: the last log lines, and one archive for whoever helps, with its preview."""
+"""Diagnostics: the last log lines, and one archive for support, with its preview."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ class Diagnostics:
         return web.Response(body=data, content_type="application/zip", headers=headers)
 
     async def _counted(self) -> list[Any]:
-        """Of what has no page of its own: neither a device nor an integration. `zone` is what people call a zone."""
+        """Return the counters of subjects without a page of their own, neither devices nor integrations. `zone` is the
+        zone's name."""
         counted = (await self._site.call("counted"))["counted"]
-        elsewhere = {one["name"] for one in (await self._site.lately("status"))["plugins"]}
+        elsewhere = {one["name"] for one in (await self._site.cached_call("status"))["plugins"]}
         known = self._site.parts.devices
         rows = [one for one in counted if one["subject"] not in elsewhere and known.get(one["subject"]) is None]
         return [{**one, "zone": self._zone(one["subject"])} for one in rows[:MOST]]
 
     def _zone(self, subject: str) -> str:
-        """Its name, of a subject that is the whole of a zone (`zone:classes`), else ""."""
+        """Return the name of a subject that is a whole zone (`zone:classes`), else ""."""
         whole, _, zone = subject.partition(":")
         return (self._site.parts.zones.get(zone, ("",))[0] or zone) if whole == "zone" else ""
 

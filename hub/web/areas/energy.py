@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from hub.core.errors import HubError
-from hub.web.area import TEXT, Area, done, get, post
+from hub.web.area import TEXT, Area, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.presentation import views
 from hub.web.request import responses as answers
@@ -29,7 +29,7 @@ TYPES = {"html": "text/html", "json": "application/json", "csv": "text/csv"}
 NUMBER = {"type": "number"}
 YEARS = 6
 PAGE, WRITE_S = 2000, 30.0
-"""Readings that are sent at once, and how long that may take."""
+"""Readings sent at once, and the maximum seconds for that."""
 
 
 def span_of(visit: Visit, otherwise: str) -> str:
@@ -66,12 +66,12 @@ class Energy:
         return await self._site.call("history.raw", **{n: visit.query[n] for n in names if visit.query.get(n)})
 
     async def readings_table(self, visit: Visit) -> web.StreamResponse:
-        """The same as CSV, page by page: what is sent is not held."""
+        """Send the readings as CSV, page by page, without holding them in memory."""
         asked: dict[str, Any] = {
             name: visit.query[name] for name in ("series", "device", "metric", "from", "to") if visit.query.get(name)
         }
         asked = {"to": time.time(), **asked, "limit": PAGE}
-        page = await self._site.call("history.raw", **asked)  # what it refuses is refused before anything is sent
+        page = await self._site.call("history.raw", **asked)  # a refusal must come before anything is sent
         zone, head = ZoneInfo(page["timezone"]), (word("csv-time", visit.lang), word("csv-unix", visit.lang))
         answer = web.StreamResponse(
             headers={
@@ -91,15 +91,17 @@ class Energy:
                 await _sent(answer, views.rows_of_csv(rows, visit.lang))
                 if page["next"] is None:
                     break
-                account = self._site.whose(visit, touch=False)  # it may take long, and who asked may be outside by now
+                account = self._site.account_of(
+                    visit, touch=False
+                )  # it may take long, and the session may be over by now
                 if account is None or account.role not in visit.route.roles:
                     raise HubError("the session is over")
                 page = await self._site.call("history.raw", **{**asked, "from": page["next"]})
             await answer.write_eof()
         except (ConnectionError, TimeoutError):
-            pass  # the other end is gone, or does not read
+            pass  # the client is gone, or does not read
         except HubError:
-            if visit.request.transport is not None:  # half a table must not look like a whole one
+            if visit.request.transport is not None:  # a truncated table must not look complete
                 visit.request.transport.abort()
         return answer
 
@@ -110,7 +112,7 @@ class Energy:
         return await self._site.call("energy.restart", place=visit.parts["place"], by=visit.who)
 
     async def report(self, visit: Visit) -> web.Response:
-        """A report as a file."""
+        """Send a report as a file."""
         made = await self._site.call(
             "energy.report",
             kind=visit.query.get("kind", ""),
@@ -150,7 +152,7 @@ class Energy:
             raise Rejected(404, "energy-unknown") from error
 
     async def restart_form(self, visit: Visit) -> web.Response:
-        again = await done(visit, self.restart, self.meter_page)
+        again = await run_form(visit, self.restart, self.meter_page)
         return again or answers.redirect(f"/energy/meters/{visit.parts['place']}?said=drift-restarted")
 
 

@@ -1,4 +1,4 @@
-"""Who comes in: the claim, the sign-in, the sign-out; and the files that every page has."""
+"""Sign-in: the claim, the sign-in, the sign-out; and the static files of every page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LARGE = 16 << 10
 
 
 async def entrance(site: Site, visit: Visit, status: int = 200) -> web.Response:
-    """What somebody sees who is not signed in: the claim while there is nobody, the sign-in otherwise."""
+    """Return the page for anonymous visitors: the claim while there is no account, the sign-in otherwise."""
     return _entrance(site, visit, claim=not site.accounts.claimed, status=status)
 
 
@@ -54,7 +54,7 @@ def _entrance(site: Site, visit: Visit, *, claim: bool, status: int, name: str =
 
 
 def _meant(site: Site, visit: Visit) -> str:
-    """The page that somebody was on the way to; "" where none is known. Only pages of this hub."""
+    """Return the page that the visitor requested first; "" where unknown. Only pages of this hub."""
     if visit.route.kind == PAGE and visit.route.roles != EVERYBODY:
         return visit.request.rel_url.raw_path_qs if visit.request.method in SAFE else ""
     said = visit.fields.get("to", visit.query.get("to", ""))
@@ -85,7 +85,7 @@ class Entrance:
         return _entrance(self._site, visit, claim=claim, status=200)
 
     async def claim(self, visit: Visit) -> web.Response:
-        """{code, name, password, again}: a right code makes the first administrateur, once."""
+        """Claim the hub, {code, name, password, again}: a right code makes the first administrateur, once."""
         site, name = self._site, visit.text("name").lower()
         purse = ("\0claim", visit.address)
         try:
@@ -114,7 +114,7 @@ class Entrance:
         return self._signed_in(visit, name)
 
     async def sign_in(self, visit: Visit) -> web.Response:
-        """{name, password}."""
+        """Sign in, {name, password}."""
         site, name = self._site, visit.text("name").lower()
         account = site.accounts.get(name)
         known = account is not None and site.sessions.is_known(
@@ -132,7 +132,9 @@ class Entrance:
             await site.refuse("sign-in-wrong", visit, visit.address)
             return self._not_signed_in(visit, "sign-in-wrong", 422, name)
         site.throttle.give_back(*purse, known=known)
-        answer = self._signed_in(visit, name)  # before anything is awaited: a change of the password ends it too
+        answer = self._signed_in(
+            visit, name
+        )  # before anything is awaited, so that a change of the password ends this session too
         broken = {"break_glass": True} if site.broken.use(name, visit.address) else {}
         await site.note(f"web:{name}", {"web": "signed in", "from": visit.address, **broken})
         return answer
@@ -149,8 +151,8 @@ class Entrance:
         return scanning.with_leave(answers.html(page, status))
 
     async def badge(self, visit: Visit) -> web.Response:
-        """{badge or a file of it, passphrase}. A forged badge costs a signature check and nothing else; a real one
-        has the guesses of an account."""
+        """Sign in with {badge or a file of it, passphrase}. A forged badge costs only a signature check; for a real
+        one, guesses are throttled as for an account."""
         site = self._site
         file = visit.files.get("file")
         text = file.data[:MAX_TEXT].decode("ascii", "replace") if file else visit.text("badge")
@@ -203,9 +205,9 @@ class Entrance:
         return answer
 
     async def session(self, visit: Visit) -> Any:
-        """{name, role, csrf, left_s, most_s}: `csrf` is what changes carry; the session ends `left_s` from now where
-        nothing is done, `most_s` in any case (None of a token). A script asks before it warns: nobody did anything, so
-        a GET does not lengthen it. A POST does."""
+        """Return {name, role, csrf, left_s, most_s}: `csrf` is required for changes; the session ends `left_s` from now
+        without activity, `most_s` in any case (None for a token). A script asks before it warns: that is no activity,
+        so a GET does not lengthen the session. A POST does."""
         left, most = self._site.sessions.left(visit.session) if visit.session else (None, None)
         return {
             "name": visit.person.name, "role": visit.person.role, "csrf": visit.form_token, "left_s": left,

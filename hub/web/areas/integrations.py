@@ -1,4 +1,4 @@
-"""Integrations and other plugins: how they stand, what each said last, and a new start of one."""
+"""Integrations and other plugins: status, last message, and restart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.web.area import TEXT, Area, done, get, post
+from hub.web.area import TEXT, Area, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.request import responses as answers
 from hub.web.request.routes import HELPS, READS, WORKS, Route
@@ -22,8 +22,8 @@ class Integrations:
         self._site = site
 
     async def listed(self, visit: Visit) -> Any:
-        """{plugins}: what `status` says of each, and its `kind`: one of KINDS, or uplink, which is not restarted."""
-        found = (await self._site.lately("status"))["plugins"]
+        """Return {plugins}: the status of each, and its `kind`: one of KINDS, or uplink, which cannot be restarted."""
+        found = (await self._site.cached_call("status"))["plugins"]
         rows = [{**one, "kind": one["type"] if one["type"] in (*KINDS, "uplink") else KINDS[0]} for one in found]
         return {"plugins": sorted(rows, key=lambda one: ((*KINDS, "uplink").index(one["kind"]), one["name"]))}
 
@@ -49,7 +49,7 @@ class Integrations:
         return self._site.page("integrations", visit, status, plugins=plugins, helps=helps)
 
     async def restart_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.restart, self.page) or answers.redirect("/integrations?said=plugin-restarted")
+        return await run_form(visit, self.restart, self.page) or answers.redirect("/integrations?said=plugin-restarted")
 
 
 def routes(site: Site) -> list[Route]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.web.area import Area, done, get, post
+from hub.web.area import Area, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.presentation import views
 from hub.web.request import responses as answers
@@ -20,7 +20,7 @@ class Link:
         self._site = site
 
     async def link(self, visit: Visit) -> Any:
-        status = await self._site.lately("status")
+        status = await self._site.cached_call("status")
         return {name: status[name] for name in ("buffer", "link", "backup", "mirror", "clock", "certificate")}
 
     async def backup(self, visit: Visit) -> Any:
@@ -28,11 +28,11 @@ class Link:
         return await self._site.call("backup")
 
     async def page(self, visit: Visit, status: int = 200) -> web.Response:
-        summary = views.summary(await self._site.lately("status"))
+        summary = views.summary(await self._site.cached_call("status"))
         return self._site.page("link", visit, status, **await self.link(visit), summary=summary)
 
     async def backup_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.backup, self.page) or answers.redirect("/link?said=backup-done")
+        return await run_form(visit, self.backup, self.page) or answers.redirect("/link?said=backup-done")
 
 
 def routes(site: Site) -> list[Route]:

@@ -1,4 +1,4 @@
-"""How the whole hub stands: the overview, what somebody should look at, live values, and the API's own document."""
+"""Overview of the hub: its status, what somebody should look at, live values, and the API's own document."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hub.automation.alerts.lifecycle import SEVERITIES
 from hub.web.area import TEXT, Area, get
 from hub.web.menu import Entry
 from hub.web.presentation import views
-from hub.web.presentation.waiting_reasons import why_waits
+from hub.web.presentation.waiting_reasons import waiting_reason
 from hub.web.request.routes import READS, STREAM, Route, document
 from hub.web.request.visit import Visit
 from hub.web.site import Site
@@ -21,11 +21,11 @@ class Overview:
         self._site = site
 
     async def status(self, visit: Visit) -> Any:
-        status = await self._site.lately("status")
+        status = await self._site.cached_call("status")
         return {**status, "summary": views.summary(status), "web": self.server()}
 
     def server(self) -> dict[str, Any]:
-        """How the server itself stands."""
+        """Return the status of the server itself."""
         site = self._site
         return {
             "connections": len(site.connections), "cut": site.connections.cut,
@@ -33,7 +33,7 @@ class Overview:
         }  # fmt: skip
 
     async def todo(self, visit: Visit) -> Any:
-        status, listed = await self._site.lately("status"), await self._site.lately("devices")
+        status, listed = await self._site.cached_call("status"), await self._site.cached_call("devices")
         waiting = listed["quarantine"]
         return {
             "degraded": status["degraded"],
@@ -60,7 +60,7 @@ class Overview:
         )
 
     async def todo_page(self, visit: Visit) -> web.Response:
-        return self._site.page("todo", visit, **await self.todo(visit), why=why_waits(visit.lang))
+        return self._site.page("todo", visit, **await self.todo(visit), why=waiting_reason(visit.lang))
 
 
 def routes(site: Site) -> list[Route]:

@@ -1,4 +1,4 @@
-"""Device packs: what is here, another version by upload, and payloads that wait for one."""
+"""Device packs: installed ones, upload of another version, and payloads that wait for one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 
 from hub.core.errors import HubError
 from hub.devices.packs.archive import MAX_ARCHIVE_BYTES
-from hub.web.area import DRY, Area, done, get, post
+from hub.web.area import DRY, Area, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.request import responses as answers
 from hub.web.request.routes import API, READS, WORKS, Route
@@ -24,8 +24,8 @@ class Packs:
         self._site = site
 
     async def packs(self, visit: Visit) -> Any:
-        status = await self._site.lately("status")
-        return {**await self._site.lately("pack.list"), "kept": status["kept"]}
+        status = await self._site.cached_call("status")
+        return {**await self._site.cached_call("pack.list"), "kept": status["kept"]}
 
     async def install(self, visit: Visit) -> Any:
         file = visit.files.get("archive")
@@ -47,10 +47,10 @@ class Packs:
         return self._site.page("packs", visit, status, **await self.packs(visit), most=MAX_ARCHIVE_BYTES)
 
     async def install_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.install, self.page) or answers.redirect("/packs?said=pack-installed")
+        return await run_form(visit, self.install, self.page) or answers.redirect("/packs?said=pack-installed")
 
     async def redecode_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.redecode, self.page) or answers.redirect("/packs?said=redecoded")
+        return await run_form(visit, self.redecode, self.page) or answers.redirect("/packs?said=redecoded")
 
 
 def routes(site: Site) -> list[Route]:

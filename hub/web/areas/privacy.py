@@ -1,4 +1,4 @@
-"""Privacy: what is kept of people and why, who agreed to it, what is withheld, and the documents to be edited."""
+"""Privacy: stored personal data and its purpose, consents, withheld data, and the documents to be edited."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.web.area import DRY, Area, done, get, post
+from hub.web.area import DRY, Area, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.request import responses as answers
 from hub.web.request.routes import API, AUDITS, RULES, Route
@@ -76,7 +76,7 @@ class Privacy:
         )
 
     async def withdraw_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.withdraw, self.page) or answers.redirect("/privacy?said=consent-withdrawn")
+        return await run_form(visit, self.withdraw, self.page) or answers.redirect("/privacy?said=consent-withdrawn")
 
 
 def routes(site: Site) -> list[Route]:

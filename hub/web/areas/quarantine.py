@@ -1,4 +1,4 @@
-"""Quarantine: who is heard and not admitted, what is decided about them, and Mode recette."""
+"""Quarantine: senders that are heard but not admitted, decisions about them, and Mode recette."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from aiohttp import web
 
 from hub.core.errors import HubError
-from hub.web.area import DRY, Area, Operation, done, get, post
+from hub.web.area import DRY, Area, Operation, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.presentation import views
-from hub.web.presentation.evidence import clues
-from hub.web.presentation.waiting_reasons import why_waits
+from hub.web.presentation.evidence import evidence_rows
+from hub.web.presentation.waiting_reasons import waiting_reason
 from hub.web.request import responses as answers
 from hub.web.request.routes import READS, WORKS, Route
 from hub.web.request.visit import Rejected, Visit
@@ -94,8 +94,8 @@ class Quarantine:
             paths=found["paths"],
             evicted=found["evicted"],
             recette=found["recette"],
-            why=why_waits(visit.lang),
-            clues=lambda evidence: clues(evidence, visit.lang),
+            why=waiting_reason(visit.lang),
+            clues=lambda evidence: evidence_rows(evidence, visit.lang),
             fields=fields,
             rows=rows,
             hours=HOURS,
@@ -110,7 +110,7 @@ class Quarantine:
         act = visit.text("act")
         if act not in acts:
             raise Rejected(400, "bad-body")
-        return await done(visit, acts[act], self.page) or answers.redirect(f"/quarantine?said=quarantine-{act}")
+        return await run_form(visit, acts[act], self.page) or answers.redirect(f"/quarantine?said=quarantine-{act}")
 
     async def recette_form(self, visit: Visit) -> web.Response:
         act = visit.text("act")
@@ -125,7 +125,7 @@ class Quarantine:
         acts: Mapping[str, Operation] = {"start": self.start, "end": self.end}
         if act not in acts:
             raise Rejected(400, "bad-body")
-        return await done(visit, acts[act], self.page) or answers.redirect(f"/quarantine?said=recette-{act}")
+        return await run_form(visit, acts[act], self.page) or answers.redirect(f"/quarantine?said=recette-{act}")
 
     def _by(self, visit: Visit) -> dict[str, Any]:
         return {"by": visit.who, "dry_run": bool(visit.fields.get("dry_run"))}

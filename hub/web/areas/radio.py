@@ -1,4 +1,4 @@
-"""Radio: is the margin enough, what is lost, how full the batteries are, what the gateways hear."""
+"""Radio: margins, losses, batteries, reception of gateways."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Radio:
         self._site = site
 
     async def radio(self, visit: Visit) -> Any:
-        return await self._site.lately("radio")
+        return await self._site.cached_call("radio")
 
     async def page(self, visit: Visit) -> web.Response:
-        found = await self._site.lately("radio")
+        found = await self._site.cached_call("radio")
         devices = sorted(found["devices"], key=lambda one: (ORDER.get(one["margin"], 1), one["id"]))
         shown, number, size = views.page_of(devices, visit.query)
         words = {margin: sum(one["margin"] == margin for one in devices) for margin in ORDER}

@@ -1,4 +1,4 @@
-"""Tokens for scripts, as an administrateur makes and revokes them."""
+"""Tokens for scripts, made and revoked by an administrateur."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from hub.automation.commands.policy import ROLES
-from hub.web.area import Area, delete, done, get, post
+from hub.web.area import Area, delete, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.request import responses as answers
 from hub.web.request.routes import RULES, Route
@@ -38,16 +38,16 @@ class Tokens:
         return self._site.page("tokens", visit, status, **await self.tokens(visit), roles=ROLES, made=made)
 
     async def make_form(self, visit: Visit) -> web.Response:
-        """The token stands on this answer and nowhere else: no redirection, no cache."""
+        """Make a token. It is shown on this answer alone: no redirection, no cache."""
         made = list[Any]()
 
         async def make(visit: Visit) -> None:
             made.append(await self.make(visit))
 
-        return await done(visit, make, self.page) or await self.page(visit, made=made[0])
+        return await run_form(visit, make, self.page) or await self.page(visit, made=made[0])
 
     async def revoke_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.revoke, self.page) or answers.redirect("/tokens?said=token-revoked")
+        return await run_form(visit, self.revoke, self.page) or answers.redirect("/tokens?said=token-revoked")
 
 
 def routes(site: Site) -> list[Route]:

@@ -1,4 +1,4 @@
-"""Who may sign in, and how somebody becomes the first who may."""
+"""Calls about accounts, passwords and the claim of the hub."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 from hub.automation.commands.policy import ROLES
 from hub.core.actor import asker
 from hub.core.calls import Call
-from hub.web.calls.common import Asking, text
+from hub.web.calls.common import PeopleProvider, text
 
 LONGEST = 1024
-"""Characters of a password that are looked at."""
+"""Maximum characters of a password that are checked."""
 
 
 class AccountCalls:
-    """`keep`: the token of a session that stays, of whoever asks from a browser."""
+    """Calls about accounts. `keep`: the token of the session that stays open, for requests from a browser."""
 
-    def __init__(self, served: Asking) -> None:
+    def __init__(self, served: PeopleProvider) -> None:
         self._served = served
 
     def calls(self) -> dict[str, Call]:
@@ -26,14 +26,14 @@ class AccountCalls:
         }  # fmt: skip
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """→ {accounts}: {name, role, at} of each."""
+        """Answer with {accounts}: {name, role, at} of each."""
         known = self._served().accounts.all()
         return {"accounts": [{"name": one.name, "role": one.role, "at": one.at} for one in known]}
 
     async def _put(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{name, password, role, by, keep} → {name, role}: one more account, or another role and password of one that
-        there is; it is signed out everywhere. Without `role` an account keeps its own, and a new one is lecteur. Raises
-        Refused, Busy, StorageError."""
+        """Answer {name, password, role, by, keep} with {name, role}: add an account, or set another role and password;
+        it is signed out everywhere. Without `role` an account keeps its own, and a new one is lecteur. Raises Refused,
+        Busy, StorageError."""
         people = self._served()
         name = text(arguments, "name").lower()
         known = people.accounts.get(name)
@@ -44,7 +44,7 @@ class AccountCalls:
         return {"name": one.name, "role": one.role}
 
     async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{name, by} → {name}. Raises Refused, StorageError."""
+        """Answer {name, by} with {name}. Raises Refused, StorageError."""
         people = self._served()
         name = text(arguments, "name").lower()
         await people.accounts.remove(name, asker(arguments))
@@ -52,8 +52,8 @@ class AccountCalls:
         return {"name": name}
 
     async def _password(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{name, former, password, by, keep} → {name}: one's own. Raises Refused ("password-wrong" of the former one),
-        Busy, StorageError. Who asks from afar is throttled before."""
+        """Answer {name, former, password, by, keep} with {name}: change one's own. Raises Refused ("password-wrong" for
+        the former one), Busy, StorageError. Remote clients are throttled before."""
         people = self._served()
         name = text(arguments, "name")
         former, password = _secret(arguments, "former"), _secret(arguments, "password")
@@ -62,9 +62,9 @@ class AccountCalls:
         return {"name": name}
 
     async def _claim(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{code, name, password} → {name, again}: a right code makes the first administrateur, once; `again`: there was
-        one already, and the code is of `ilot claim reset` or of a file on the card. Raises Refused ("claim-wrong" of
-        the code), Busy, StorageError. Who asks from afar is throttled before."""
+        """Answer {code, name, password} with {name, again}: a right code makes the first administrateur, once; `again`:
+        there was one already, and the code is of `ilot claim reset` or of a file on the card. Raises Refused
+        ("claim-wrong" for the code), Busy, StorageError. Remote clients are throttled before."""
         people = self._served()
         name = text(arguments, "name").lower()
         again = await people.accounts.claim(text(arguments, "code"), name, _secret(arguments, "password"))

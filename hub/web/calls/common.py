@@ -1,4 +1,4 @@
-"""What the calls of the pages have in common: who may come in while they are served, and arguments that are text."""
+"""Shared parts of the pages' calls: access to accounts while the pages are served, and arguments that are text."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hub.web.people.stores import People
 
-Asking = Callable[[], "People"]
-"""Raises ConfigError while the pages are not served."""
+PeopleProvider = Callable[[], "People"]
+"""Returns the accounts. Raises ConfigError while the pages are not served."""
 
 
 def text(arguments: dict[str, Any], name: str) -> str:
-    """An argument that is text, empty where there is none."""
+    """Return an argument that is text, "" where there is none."""
     return str(arguments.get(name) or "")

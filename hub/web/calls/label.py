@@ -1,4 +1,4 @@
-"""The label of a hub: where its pages are, by which certificate they are known, and a claim code."""
+"""Call about the label of a hub: the address of its pages, their certificate's fingerprint, and a claim code."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from hub.core.actor import asker
 from hub.core.calls import Call
-from hub.web.calls.common import Asking
+from hub.web.calls.common import PeopleProvider
 
 
-class Facts(NamedTuple):
-    """`wifi`: (name, key) of the hub's own access point."""
+class LabelFacts(NamedTuple):
+    """Facts of a label. `wifi`: (name, key) of the hub's own access point."""
 
     hub: str
     url: str
@@ -20,15 +20,15 @@ class Facts(NamedTuple):
 
 
 class LabelCalls:
-    def __init__(self, served: Asking, facts: Callable[[], Facts]) -> None:
+    def __init__(self, served: PeopleProvider, facts: Callable[[], LabelFacts]) -> None:
         self._served, self._facts = served, facts
 
     def calls(self) -> dict[str, Call]:
         return {"web.label": self._label, "web.reset": self._reset}
 
     async def _label(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{new} → {hub, url, fingerprint, claimed, claimable, code, wifi}: `code` is "" when there is no new one to
-        show, `wifi` {name, key} or None."""
+        """Answer {new} with {hub, url, fingerprint, claimed, claimable, code, wifi}: `code` is "" when there is no new
+        one to show, `wifi` {name, key} or None."""
         accounts = self._served().accounts
         code = ""
         if not accounts.claimed and (arguments.get("new") or not accounts.claimable):
@@ -38,7 +38,7 @@ class LabelCalls:
         return {**self._shown(), "code": code, "wifi": named}
 
     async def _reset(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """A new claim code, whoever administers the hub; nobody is signed in any more."""
+        """Make a new claim code, even if the hub has an administrateur; everybody is signed out."""
         people = self._served()
         code = await people.accounts.new_claim(asker(arguments))
         for one in people.accounts.all():

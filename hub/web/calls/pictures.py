@@ -1,4 +1,4 @@
-"""Plans of floors and photographs of sites, added, listed, shown and removed."""
+"""Calls about plans of floors and photographs of sites: add, list, show, remove."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hub.core.actor import asker
 from hub.core.calls import Call
 from hub.core.errors import HubError
 from hub.web.calls.common import text
-from hub.web.pictures.table import Shelf
+from hub.web.pictures.table import PictureStore
 from hub.web.refusals import Refused
 
 
 class PictureCalls:
-    """`sites`: those of the configuration, by id."""
+    """Calls about pictures. `sites`: those of the configuration, by id."""
 
-    def __init__(self, shelf: Shelf, sites: Callable[[], Collection[str]]) -> None:
+    def __init__(self, shelf: PictureStore, sites: Callable[[], Collection[str]]) -> None:
         self._shelf, self._sites = shelf, sites
 
     def calls(self) -> dict[str, Call]:
@@ -30,18 +30,18 @@ class PictureCalls:
         }  # fmt: skip
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """→ {pictures}: {id, site, name, at} of each, the oldest first; `site` is "" of a plan."""
+        """Answer with {pictures}: {id, site, name, at} of each, the oldest first; `site` is "" for a plan."""
         return {"pictures": await self._shelf.listed()}
 
     async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{id} → {type, data}: its content type and its bytes (base64 on the socket); `data` empty where there is no
-        such picture."""
+        """Answer {id} with {type, data}: content type and bytes (base64 on the socket); `data` is empty where there is
+        no such picture."""
         kind, data = await self._shelf.show(text(arguments, "id")) or ("", b"")
         return {"type": kind, "data": data}
 
     async def _add(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{file | data, name, site, by} → {id}: a PNG or JPEG, as a file that this hub may read or as its bytes (base64
-        on the socket). With `site` it is a photograph of that one, without a plan. Raises Refused."""
+        """Answer {file | data, name, site, by} with {id}: a PNG or JPEG, as a file that this hub may read or as its
+        bytes (base64 on the socket). With `site` it is a photograph of that site, otherwise a plan. Raises Refused."""
         site = text(arguments, "site")
         if site and site not in self._sites():
             raise Refused("site-unknown")
@@ -56,12 +56,12 @@ class PictureCalls:
         return await self._shelf.add(data, text(arguments, "name"), by=asker(arguments), site=site)
 
     async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{id, by} → {id}."""
+        """Answer {id, by} with {id}."""
         return await self._shelf.remove(text(arguments, "id"), by=asker(arguments))
 
 
 def _read(path: Path) -> bytes:
-    """As much as is needed to see that it is too much. Raises HubError."""
+    """Read just enough of a file to see whether it is too large. Raises HubError."""
     from hub.web.pictures.sanitizer import MOST_BYTES
 
     if not path.is_absolute():

@@ -1,4 +1,4 @@
-"""Tokens for scripts, made, shown without their secrets, revoked."""
+"""Calls about tokens for scripts: make, list without their secrets, revoke."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any
 
 from hub.core.actor import asker
 from hub.core.calls import Call
-from hub.web.calls.common import Asking, text
+from hub.web.calls.common import PeopleProvider, text
 
 
 class TokenCalls:
-    def __init__(self, served: Asking) -> None:
+    def __init__(self, served: PeopleProvider) -> None:
         self._served = served
 
     def calls(self) -> dict[str, Call]:
         return {"web.token.make": self._make, "web.token.list": self._list, "web.token.revoke": self._revoke}
 
     async def _make(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{title, role, days, by} → {id, name, role, at, expires, by, token}: `token` is shown this once."""
+        """Answer {title, role, days, by} with {id, name, role, at, expires, by, token}: `token` is shown this once."""
         try:
             days = float(arguments.get("days") or 0)
         except (TypeError, ValueError):
@@ -27,9 +27,9 @@ class TokenCalls:
         return {**token.shown(), "token": shown}
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """→ {tokens}: without what opens the hub."""
+        """Answer with {tokens}, without their secrets."""
         return {"tokens": [token.shown() for token in self._served().tokens.all()]}
 
     async def _revoke(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{id, by} → {id, name, …}."""
+        """Answer {id, by} with {id, name, …}."""
         return (await self._served().tokens.revoke(text(arguments, "id"), asker(arguments))).shown()

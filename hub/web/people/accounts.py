@@ -1,7 +1,7 @@
-"""The people of this hub: their table in the store, and the claim by which the first one comes in.
+"""Accounts of this hub: their table in the store, and the claim that makes the first one.
 
-A claim code is valid for one claim, until another is made. It is kept as passwords are: nobody reads it out again.
-Whoever claims chooses a name and a password of their own; there is no account before, and no default password.
+A claim code is valid for one claim, until another is made. It is hashed like a password: nobody can read it again.
+Whoever claims chooses a name and a password; there is no account before, and no default password.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hub.automation.commands.policy import ROLES
 from hub.core.clock import Clock
 from hub.core.disk.sqlite import transaction
 from hub.core.store import Store, audit
-from hub.web.people.passwords import Passwords, code_of, new_code, unfit
+from hub.web.people.passwords import Passwords, new_code, normalised_code, password_problem
 from hub.web.refusals import Refused
 
 CLAIM, COOKIE_KEY = "web/claim", "web/cookie-key"
@@ -28,7 +28,7 @@ ADMINISTRATOR = ROLES[-1]
 
 
 class Account(msgspec.Struct, frozen=True):
-    """One person. `mark` changes with the password."""
+    """One account. `mark` changes with the password."""
 
     name: str
     role: str
@@ -41,8 +41,9 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Accounts:
-    """Read whole at the start; the store is written first, then what is here. One change comes after the other: each is
-    judged by what the one before has left. `changed` is called when it was, `claimed` once a claim code was used up."""
+    """Accounts, read whole at the start; the store is written first, then the memory. Changes are serialised: each is
+    checked against the result of the one before. `changed` is called after each, `claimed` once a claim code was used.
+    """
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class Accounts:
         self._turn = asyncio.Lock()
 
     async def load(self) -> None:
-        """Raises StorageError."""
+        """Load the accounts. Raises StorageError."""
 
         def work(db: apsw.Connection) -> list[Account]:
             return [Account(*row) for row in db.execute("SELECT name, role, secret, at FROM users ORDER BY name")]
@@ -76,16 +77,16 @@ class Accounts:
 
     @property
     def claimed(self) -> bool:
-        """Somebody administers this hub."""
+        """Return whether this hub has an administrateur."""
         return any(one.role == ADMINISTRATOR for one in self._known.values())
 
     @property
     def claimable(self) -> bool:
-        """A claim code is out that was not used."""
+        """Return whether an unused claim code exists."""
         return bool(self._claim)
 
     async def new_claim(self, who: str, code: str = "") -> str:
-        """A code, the only valid one from now on; `code` where it was made before, with `new_code`. Raises
+        """Make a code, the only valid one from now on, or store `code`, made before with `new_code`; return it. Raises
         StorageError."""
         code = code or new_code()
         secret = await self._passwords.make(code)
@@ -94,14 +95,15 @@ class Accounts:
         return code
 
     async def claim(self, code: str, name: str, password: str) -> bool:
-        """The first administrateur, or one more after `ilot claim reset`; the code is used up. An account of that name
-        gets this password. Whether somebody administered the hub before. Raises Refused, Busy, StorageError."""
+        """Make the first administrateur, or one more after `ilot claim reset`; the code is used up. An account of that
+        name gets this password. Return whether the hub had an administrateur before. Raises Refused, Busy,
+        StorageError."""
         claim = self._claim
-        if not await self._passwords.fits(claim or None, code_of(code)):
+        if not await self._passwords.fits(claim or None, normalised_code(code)):
             raise Refused("claim-wrong")
         account = await self._account(name, password, ADMINISTRATOR)
         async with self._turn:
-            if self._claim != claim:  # it was used, or another one made, while this one was looked at
+            if self._claim != claim:  # the code was used or replaced during the check
                 raise Refused("claim-wrong")
             again = self.claimed
             await self._write({"web": "claimed", "name": name}, f"web:{name}", account, claim=b"")
@@ -110,13 +112,13 @@ class Accounts:
         return again
 
     async def fits(self, name: str, password: str) -> Account | None:
-        """The account when name and password are right. Raises Busy."""
+        """Return the account when name and password are right. Raises Busy."""
         account = self.get(name)
         right = await self._passwords.fits(account.secret if account else None, password)
         return account if right and account == self.get(name) else None
 
     async def put(self, name: str, password: str, role: str, who: str) -> Account:
-        """Add an account, or give one another role and password. Raises Refused, Busy, StorageError."""
+        """Add an account, or set another role and password. Raises Refused, Busy, StorageError."""
         account = await self._account(name, password, role)
         async with self._turn:
             if name not in self._known and len(self._known) >= MOST:
@@ -127,18 +129,18 @@ class Accounts:
         return account
 
     async def change(self, name: str, former: str, password: str, who: str) -> None:
-        """Another password for whoever knows the former one. Raises Refused, Busy, StorageError."""
+        """Change the password of somebody who knows the former one. Raises Refused, Busy, StorageError."""
         known = await self.fits(name, former)
         if known is None:
             raise Refused("password-wrong")
         account = await self._account(name, password, known.role)
         async with self._turn:
-            if self.get(name) != known:  # it was removed, or changed, meanwhile
+            if self.get(name) != known:  # removed or changed during the check
                 raise Refused("password-wrong")
             await self._write({"web": "account", "name": name, "role": account.role}, who, account)
 
     async def remove(self, name: str, who: str) -> None:
-        """Raises Refused, StorageError."""
+        """Remove an account. Raises Refused, StorageError."""
         async with self._turn:
             if name not in self._known:
                 raise Refused("account-unknown")
@@ -155,7 +157,7 @@ class Accounts:
             raise Refused("name-bad")
         if role not in ROLES:
             raise Refused("role-bad")
-        if why := unfit(password, name):
+        if why := password_problem(password, name):
             raise Refused(why)
         return Account(name, role, await self._passwords.make(password), self._clock.now())
 

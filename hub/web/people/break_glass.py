@@ -1,7 +1,7 @@
-"""Local accounts where the district has badges: for when there is no badge. Each use is audited, told for a day, and a
+"""Break-glass use of local accounts where the district has badges. Each use is audited, reported for a day, and a
 security event.
 
-Pure but for the clock it is given.
+Pure except for the clock it is given.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ TOLD_S = 86_400.0
 MOST = 32
 
 
-class BrokenGlass:
-    """`now` is monotonic seconds; `badges`: whether the district has any; `tell(name, address)`: of each use."""
+class BreakGlassLog:
+    """Uses of the last day. `now` is monotonic seconds; `badges`: whether the district has any; `tell(name, address)`
+    is called with each use."""
 
     def __init__(self, now: Callable[[], float], badges: Callable[[], bool], tell: Callable[[str, str], None]) -> None:
         self._now, self._badges, self._tell = now, badges, tell
         self._used: deque[tuple[float, str]] = deque(maxlen=MOST)
 
     def use(self, name: str, address: str) -> bool:
-        """A local account came in from there; whether that is worth telling."""
+        """Record a use of a local account; return whether to report it."""
         if self._badges():
             self._used.append((self._now(), name))
             self._tell(name, address)
@@ -29,7 +30,7 @@ class BrokenGlass:
         return False
 
     def complaints(self) -> list[str]:
-        """Who used one, in the last day."""
+        """Return the uses of the last day."""
         now = self._now()
         names = sorted({name for at, name in self._used if now - at < TOLD_S})
         if not names or not self._badges():

@@ -1,6 +1,7 @@
-"""Passwords, kept so that whoever steals the store has to guess them one by one: see `hub.core.password_hash`.
+"""Password hashing, so that whoever steals the store has to guess passwords one by one: see `hub.core.password_hash`.
 
-One is computed at a time, in a thread: guesses cost the attacker time, and never the hub's loop or its memory.
+One hash is computed at a time, in a thread: guesses cost the attacker time, and never block the hub's loop or fill its
+memory.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _CODE = (4, 4, 4)
 
 
 class Busy(HubError):
-    """Too many are waiting to be checked."""
+    """Too many checks are waiting."""
 
     exit_code = 8
 
@@ -30,9 +31,9 @@ class Busy(HubError):
         super().__init__("too many passwords are being checked: try again in a moment")
 
 
-def unfit(password: str, name: str) -> str:
-    """Why this may be no password, a key of the catalogue; "" when it may. NIST SP 800-63B, 5.1.1.2: length counts,
-    rules about kinds of characters do not."""
+def password_problem(password: str, name: str) -> str:
+    """Return why this may be no password, a key of the catalogue; "" when it may. NIST SP 800-63B, 5.1.1.2: length
+    counts, rules about kinds of characters do not."""
     if len(password) < SHORTEST:
         return "password-short"
     if len(password) > LONGEST:
@@ -47,17 +48,17 @@ _EASY = ("motdepasse", "password", "azerty", "qwerty", "123456", "administrat", 
 
 
 def new_code() -> str:
-    """A claim code of 60 random bits, as people read it: XXXX-XXXX-XXXX."""
+    """Return a claim code of 60 random bits, for people: XXXX-XXXX-XXXX."""
     return password_hash.new_code(_CODE)
 
 
-def code_of(typed: str) -> str:
-    """A claim code as it was typed, in the form in which it was made."""
+def normalised_code(typed: str) -> str:
+    """Return a typed claim code in the form in which it was made."""
     return password_hash.code_of(typed, _CODE)
 
 
 class Passwords:
-    """Makes and checks secrets, one after the other."""
+    """Hashes and checks passwords, one after the other."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
@@ -65,11 +66,11 @@ class Passwords:
         self._nobody = b""
 
     async def make(self, password: str) -> bytes:
-        """A secret that `fits` this password. Raises Busy."""
+        """Return the hash of a password, for `fits`. Raises Busy."""
         return await self._alone(lambda: password_hash.make(password))
 
     async def fits(self, secret: bytes | None, password: str) -> bool:
-        """Whether it is the password; without a secret it takes as long to say no. Raises Busy."""
+        """Return whether it is the password; without a hash the refusal takes as long. Raises Busy."""
         if secret is None:
             self._nobody = self._nobody or await self.make(secrets.token_hex(16))
         known = self._nobody if secret is None else secret
@@ -81,17 +82,17 @@ class Passwords:
         self._waiting += 1
         try:
             async with self._turn:
-                return await asyncio.to_thread(_tidily, work)
+                return await asyncio.to_thread(_with_trimmed_heap, work)
         finally:
             self._waiting -= 1
 
 
-def _tidily(work: Callable[[], T]) -> T:
-    """glibc keeps freed memory of this size for the next time: a hub that checks a password a day would hold 19 MiB."""
+def _with_trimmed_heap(work: Callable[[], T]) -> T:
+    """Run `work`, then return freed memory to the system: glibc would keep 19 MiB for the next check, a day later."""
     import ctypes
 
     try:
         return work()
     finally:
-        with contextlib.suppress(AttributeError, OSError):  # another C library
+        with contextlib.suppress(AttributeError, OSError):  # a C library without malloc_trim
             ctypes.CDLL(None).malloc_trim(0)

@@ -1,9 +1,9 @@
-"""A new claim code for somebody who holds the hub's card and can sign in no more.
+"""New claim code for somebody who holds the hub's card and can no longer sign in.
 
-A file `ilot-claim-reset` in the configured directory, usually that of the boot partition, which any computer writes to,
-asks for it; what is in it does not matter. At its next start the hub makes a code, writes it to
-`ilot-claim-code.txt` beside it, and takes the request away. The code's file goes when the code was used. Accounts stay
-as they are. Whoever can write there holds the card, and could read or change all that is on it anyway. Blocking.
+A file `ilot-claim-reset` in the configured directory, usually that of the boot partition, which any computer can write,
+requests it; its contents do not matter. At its next start the hub makes a code, writes it to `ilot-claim-code.txt`
+beside it, and removes the request. The code's file is removed when the code was used. Accounts stay as they are.
+Whoever can write there holds the card, and could read or change everything on it anyway. Blocking.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ ASKED, CODE = "ilot-claim-reset", "ilot-claim-code.txt"
 _log = logging.getLogger("hub.web")
 
 
-def asked(directory: Path | None) -> bool:
-    """Whether somebody asks for a code."""
+def is_requested(directory: Path | None) -> bool:
+    """Return whether a code is requested."""
     return directory is not None and (directory / ASKED).is_file()
 
 
-def show(directory: Path, code: str, url: str) -> None:
-    """Write the code down, before it counts. Raises OSError: then none is to be made."""
+def write_code(directory: Path, code: str, url: str) -> None:
+    """Write the code before it becomes valid. Raises OSError: then none must be made."""
     text = f"{code}\r\n{url}claim\r\nCe code ne sert qu'une fois. / This code works once.\r\n"
     write_atomically(directory / CODE, text.encode("utf-8-sig"))
 
 
-def done(directory: Path) -> str:
-    """Take the request away; why that could not be done, "" when it was."""
+def remove_request(directory: Path) -> str:
+    """Remove the request; return why that failed, "" when it did not."""
     try:
         (directory / ASKED).unlink(missing_ok=True)
         sync_directory(directory)
@@ -40,8 +40,8 @@ def done(directory: Path) -> str:
     return ""
 
 
-def used(directory: Path | None) -> None:
-    """The code was used up."""
+def remove_code(directory: Path | None) -> None:
+    """Remove the file of a used code."""
     if directory is not None:
         try:
             (directory / CODE).unlink(missing_ok=True)

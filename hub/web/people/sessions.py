@@ -1,4 +1,4 @@
-"""Who is signed in. In RAM: a restart signs everybody out. A token is 256 random bits and kept only as its hash."""
+"""Sessions, in RAM: a restart signs everybody out. A token is 256 random bits; only its hash is stored."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ KNOWN_S = 180 * 86_400
 
 @dataclass(slots=True)
 class Session:
-    """One browser of one account, or of one badge. `csrf` is what its forms carry; `streams` how many live streams it
-    holds open."""
+    """One browser of one account, or of one badge. `csrf` is required in its forms; `streams` is its number of open
+    live streams."""
 
     name: str
     began: float
@@ -33,15 +33,15 @@ class Session:
 
 
 class Sessions:
-    """`now` is monotonic seconds; `secret` signs what browsers bring back, and outlives the process or not: without it
-    they are strangers again."""
+    """Sessions of a server. `now` is monotonic seconds; `secret` signs cookies of known browsers; if it does not
+    outlive the process, they are unknown again."""
 
     def __init__(self, now: Callable[[], float], secret: bytes) -> None:
         self._now, self._secret = now, secret
         self._open: dict[bytes, Session] = {}
 
     def begin(self, name: str, badge: Badge | None = None) -> tuple[str, Session]:
-        """A new session and its token."""
+        """Start a session; return its token and it."""
         self._sweep()
         mine = [key for key, session in self._open.items() if session.name == name]
         for key in [*mine[: max(0, len(mine) - MOST_EACH + 1)]]:
@@ -53,7 +53,7 @@ class Sessions:
         return token, session
 
     def get(self, token: str, *, touch: bool = True) -> Session | None:
-        """The session of a token while it lasts."""
+        """Return the session of a token until it ends."""
         session = self._open.get(_key(token)) if token else None
         if session is None or self._over(session):
             return None
@@ -62,7 +62,7 @@ class Sessions:
         return session
 
     def left(self, session: Session) -> tuple[float, float]:
-        """Seconds until it ends where nothing is done, and until it ends whatever is done."""
+        """Return the seconds until it ends without activity, and in any case."""
         now = self._now()
         most = max(0.0, LONGEST_S - (now - session.began))
         return min(most, max(0.0, IDLE_S - (now - session.seen))), most
@@ -71,7 +71,7 @@ class Sessions:
         self._open.pop(_key(token), None)
 
     def end_all(self, name: str, *, but: str = "") -> None:
-        """Sign an account out everywhere, but for the session of one token."""
+        """Sign an account out everywhere, except for the session of one token."""
         keep = _key(but) if but else b""
         self._open = {key: one for key, one in self._open.items() if one.name != name or key == keep}
 
@@ -80,15 +80,15 @@ class Sessions:
         return len(self._open)
 
     def known(self, name: str, mark: bytes) -> str:
-        """What a browser keeps to show that it signed in to this account. `mark` changes with the account's password:
-        then it is worth nothing."""
+        """Return a browser's proof that it signed in to this account before. `mark` changes with the account's
+        password, which invalidates it."""
         return self._sign(b"known", name.encode(), mark)
 
     def is_known(self, said: str, name: str, mark: bytes) -> bool:
         return bool(said) and hmac.compare_digest(said.encode(), self.known(name, mark).encode())
 
     def form(self, nonce: str) -> str:
-        """What a form carries before anybody is signed in; `nonce` is in a cookie."""
+        """Return the form token before the sign-in; `nonce` is in a cookie."""
         return self._sign(b"form", nonce.encode())
 
     def _sign(self, *parts: bytes) -> str:

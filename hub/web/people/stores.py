@@ -1,4 +1,4 @@
-"""All that tells who may come in, opened together out of the store."""
+"""Accounts, passwords, sessions and tokens, opened together from the store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hub.core.clock import Clock
 from hub.core.store import Store
 from hub.web.people.accounts import COOKIE_KEY, Accounts
-from hub.web.people.break_glass import BrokenGlass
+from hub.web.people.break_glass import BreakGlassLog
 from hub.web.people.passwords import Passwords
 from hub.web.people.sessions import Sessions
 from hub.web.people.tokens import Tokens
@@ -20,19 +20,19 @@ class People(NamedTuple):
     passwords: Passwords
     sessions: Sessions
     tokens: Tokens
-    broken: BrokenGlass
+    broken: BreakGlassLog
 
 
 async def open_people(
     store: Store,
     clock: Clock,
-    broken: BrokenGlass,
+    broken: BreakGlassLog,
     *,
     changed: Callable[[], None],
     claimed: Callable[[], Awaitable[None]],
     former: People | None = None,
 ) -> People:
-    """`changed` and `claimed`: see `Accounts`. Who is signed in among the `former` stays so. Raises StorageError."""
+    """Open them. `changed` and `claimed`: see `Accounts`. Sessions of `former` go on. Raises StorageError."""
     passwords = Passwords()
     accounts, tokens = Accounts(store, clock, passwords, changed, claimed=claimed), Tokens(store, clock, changed)
     await accounts.load()

@@ -1,9 +1,9 @@
-"""How many guesses are evaluated, and whose. Pure but for the clock it is given.
+"""Throttle of password guesses. Pure except for the clock it is given.
 
-An account's guesses of one hour come out of two purses. A browser that signed in to the account before brings proof of
-it (a cookie, see `sessions`) and draws on KNOWN; everybody else together on STRANGERS, at most ADDRESS of them
-from one address. An attacker empties the strangers' purse and not the owner's: KNOWN + STRANGERS guesses an hour at
-most are evaluated, and the owner still gets in. What succeeds is given back. Whatever is refused is not evaluated.
+An account's guesses of one hour come from two budgets. A browser that signed in to the account before brings proof of
+it (a cookie, see `sessions`) and uses KNOWN; all others together use STRANGERS, at most ADDRESS of them from one
+address. An attacker exhausts the strangers' budget and not the owner's: at most KNOWN + STRANGERS guesses an hour are
+evaluated, and the owner still gets in. A successful guess is given back. A throttled one is not evaluated.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ HOUR = 3600.0
 KNOWN, STRANGERS, ADDRESS, ALL = 10, 40, 10, 300
 MOST_PURSES = 4096
 NOBODY = "\0nobody"
-"""The account of all names that are none."""
+"""Account of all unknown names."""
 
 
 class Throttle:
-    """`now` is monotonic seconds."""
+    """Throttle. `now` is monotonic seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._purses: dict[tuple[str, str], deque[float]] = {}
 
     def take(self, account: str, address: str, *, known: bool) -> float:
-        """Draw one guess; 0 when it may be evaluated, else the seconds until another may."""
+        """Take one guess; return 0 when it may be evaluated, else the seconds until another may."""
         purses = self._of(account, address, known=known)
         wait = max(self._wait(key, most) for key, most in purses)
         if wait <= 0:
@@ -37,7 +37,7 @@ class Throttle:
         return max(0.0, wait)
 
     def give_back(self, account: str, address: str, *, known: bool) -> None:
-        """The last one drawn was right."""
+        """Return the last guess: it was right."""
         for key, _ in self._of(account, address, known=known):
             if self._purses.get(key):
                 self._purses[key].pop()
@@ -62,7 +62,7 @@ class Throttle:
 
 
 def network(address: str) -> str:
-    """An address as one guesser: of IPv6 its /64, which one subscriber has whole."""
+    """Return an address as one guesser: of IPv6 its /64, which one subscriber has whole."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,8 +1,8 @@
 """Tokens for scripts: `Authorization: Bearer ilot_<id>_<secret>` on the API, instead of a cookie and its form token.
 
-The secret is 256 random bits, so its SHA-256 is kept and nothing has to be slow: nobody can try them out. A token has a
-role and an end; it is shown when it is made and never again. It cannot make accounts, tokens or passwords: what it may
-do ends with it.
+The secret is 256 random bits that nobody can guess, so its SHA-256 suffices, and no slow hash is needed. A token has a
+role and an end; it is shown once, when it is made. It cannot make accounts, tokens or passwords, so that its effects
+end with it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NAME = re.compile(r"[\w][\w .-]{0,31}")
 
 
 class Token(msgspec.Struct, frozen=True):
-    """One token. `expires` and `at` are Unix seconds, `by` is who made it."""
+    """One token. `expires` and `at` are Unix seconds, `by` is its maker."""
 
     id: str
     name: str
@@ -43,14 +43,14 @@ class Token(msgspec.Struct, frozen=True):
     by: str
 
     def shown(self) -> dict[str, object]:
-        """All but the hash."""
+        """Return all fields but the hash."""
         names = ("id", "name", "role", "at", "expires", "by")
         return {name: getattr(self, name) for name in names}
 
 
 class Tokens:
-    """Read whole at the start; the store is written first, one change after the other. `changed` is called when it
-    was."""
+    """Tokens, read whole at the start; the store is written first, one change after the other. `changed` is called
+    after each."""
 
     def __init__(self, store: Store, clock: Clock, changed: Callable[[], None]) -> None:
         self._store, self._clock, self._changed = store, clock, changed
@@ -58,7 +58,7 @@ class Tokens:
         self._turn = asyncio.Lock()
 
     async def load(self) -> None:
-        """Raises StorageError."""
+        """Load the tokens. Raises StorageError."""
 
         def work(db: apsw.Connection) -> list[Token]:
             rows = db.execute("SELECT id, name, role, hash, at, expires, by FROM web_tokens ORDER BY at")
@@ -70,8 +70,8 @@ class Tokens:
         return list(self._known.values())
 
     def of(self, header: str) -> Account | None:
-        """Whoever an `Authorization` header names, as an account without a password. While the clock is not sure, a
-        token's end is not judged by it: a wrong clock locks nobody out."""
+        """Return the token of an `Authorization` header as an account without a password. While the clock is not
+        trusted, a token's end is not checked: a wrong clock must lock nobody out."""
         kind, _, said = header.partition(" ")
         found = _BEARER.fullmatch(said.strip()) if kind.lower() == "bearer" else None
         token = self._known.get(found[1]) if found else None
@@ -84,7 +84,7 @@ class Tokens:
         return Account(f"token:{token.name}", token.role, b"", token.at)
 
     async def make(self, name: str, role: str, days: float, who: str) -> tuple[Token, str]:
-        """The token, and the text that is shown once. Raises Refused, StorageError."""
+        """Make a token; return it, and the text that is shown once. Raises Refused, StorageError."""
         if not _NAME.fullmatch(name):
             raise Refused("token-name-bad")
         if role not in ROLES:
@@ -111,7 +111,7 @@ class Tokens:
         return token, f"{PREFIX}{number}_{secret}"
 
     async def revoke(self, number: str, who: str) -> Token:
-        """It is worth nothing from now on. Raises Refused, StorageError."""
+        """Revoke a token. Raises Refused, StorageError."""
         async with self._turn:
             token = self._known.get(number)
             if token is None:

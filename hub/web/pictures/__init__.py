@@ -1,5 +1,5 @@
-"""Pictures of a building as people upload them: plans of its floors, and photographs of its sites.
+"""Uploaded pictures of a building: plans of its floors, and photographs of its sites.
 
-sanitizer  what is no picture goes; what is broken is refused. Pure
-table      where they are kept, and how many: the table `plans` of the encrypted store
+sanitizer  removes everything but the picture, and refuses broken ones. Pure
+table      the table `plans` of the encrypted store, with its limits
 """

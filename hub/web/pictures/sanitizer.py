@@ -1,12 +1,11 @@
-"""Plans of floors as people upload them: PNG or JPEG, checked piece by piece and put together again. Pure.
+"""Sanitizer of uploaded pictures: PNG or JPEG, checked segment by segment and reassembled. Pure.
 
-Only the pieces that a picture needs are kept, so what a phone writes into its pictures (place, time, owner: Exif) goes,
-and so does whatever hides behind them. Of Exif one number stays, which way is up, in a segment
-made here. No pixel is decoded here: the browser that shows it does that, in its own sandbox. SVG is refused, since it
-holds programs.
+Only the segments that a picture needs are kept, so metadata of a phone (place, time, owner: Exif) is removed, and so is
+anything hidden behind it. Of Exif one number stays, the orientation, in a segment made here. No pixel is decoded here:
+the browser that shows the picture does that, in its own sandbox. SVG is refused, since it holds programs.
 
     PNG   ISO/IEC 15948 (W3C, 3rd edition): IHDR, PLTE, tRNS, IDAT, IEND, each with its CRC
-    JPEG  ITU-T T.81: SOI, APP0 of JFIF, APP14 of Adobe (how colours are meant), DQT, SOF0-2, DHT, DRI, SOS, EOI
+    JPEG  ITU-T T.81: SOI, APP0 of JFIF, APP14 of Adobe (meaning of colours), DQT, SOF0-2, DHT, DRI, SOS, EOI
     Exif  CIPA DC-008: APP1 of TIFF 6.0; tag 0x0112 of its first directory, orientation 1-8
 """
 
@@ -25,8 +24,8 @@ _KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
 
-class Plan(NamedTuple):
-    """`kind` is its content type; `width` and `height` in pixels, as it is shown."""
+class Picture(NamedTuple):
+    """A sanitized picture. `kind` is its content type; `width` and `height` in pixels, as it is shown."""
 
     kind: str
     width: int
@@ -34,8 +33,8 @@ class Plan(NamedTuple):
     data: bytes
 
 
-def checked(data: bytes) -> Plan:
-    """The picture without anything else. Raises Refused."""
+def sanitize(data: bytes) -> Picture:
+    """Return the picture without anything else. Raises Refused."""
     if len(data) > MOST_BYTES:
         raise Refused("plan-large")
     try:
@@ -52,7 +51,7 @@ def checked(data: bytes) -> Plan:
     return plan
 
 
-def _png(data: bytes) -> Plan:
+def _png(data: bytes) -> Picture:
     out, at, names = bytearray(_PNG), len(_PNG), list[bytes]()
     width = height = 0
     while at < len(data):
@@ -67,7 +66,7 @@ def _png(data: bytes) -> Plan:
                 raise ValueError
         if name in _KEPT:
             out += data[at : end + 4]
-        elif not name[0] & 0x20:  # critical, and unknown: it cannot be shown without it
+        elif not name[0] & 0x20:  # an unknown critical chunk: the picture cannot be shown without it
             raise ValueError
         names.append(name)
         at = end + 4
@@ -75,13 +74,13 @@ def _png(data: bytes) -> Plan:
             break
     if names[-1:] != [b"IEND"] or b"IDAT" not in names:
         raise ValueError
-    return Plan("image/png", width, height, bytes(out))
+    return Picture("image/png", width, height, bytes(out))
 
 
 _FRAMES, _TABLES, _ALONE = (0xC0, 0xC1, 0xC2), (0xDB, 0xC4, 0xDD), (0x01, *range(0xD0, 0xD8))
 
 
-def _jpeg(data: bytes) -> Plan:
+def _jpeg(data: bytes) -> Picture:
     out, at, width, height, scans, turned = bytearray(b"\xff\xd8"), 2, 0, 0, 0, 1
     while True:
         if data[at] != 0xFF:
@@ -106,7 +105,7 @@ def _jpeg(data: bytes) -> Plan:
             if depth != 8 or parts not in (1, 3, 4) or len(body) != 6 + 3 * parts:
                 raise ValueError
             kept = True
-        elif 0xC0 <= kind <= 0xCF and kind != 0xC4:  # lossless, hierarchical, arithmetic: no browser shows it
+        elif 0xC0 <= kind <= 0xCF and kind != 0xC4:  # lossless, hierarchical, arithmetic: not supported by browsers
             raise ValueError
         kept |= kind == 0xE0 and body.startswith(b"JFIF\0")
         kept |= kind == 0xEE and body.startswith(b"Adobe")
@@ -126,16 +125,16 @@ def _jpeg(data: bytes) -> Plan:
             at = end
     if not width or not scans:
         raise ValueError
-    if turned >= 5:  # it lies on its side
+    if turned >= 5:  # rotated by 90 degrees
         width, height = height, width
-    return Plan("image/jpeg", width, height, bytes(out + b"\xff\xd9"))
+    return Picture("image/jpeg", width, height, bytes(out + b"\xff\xd9"))
 
 
 _EXIF = b"Exif\0\0"
 
 
 def _orientation(tiff: bytes) -> int:
-    """1 is upright, and what is said that makes no sense."""
+    """Return the orientation; 1, upright, for invalid ones."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
         return 1
@@ -152,7 +151,7 @@ def _orientation(tiff: bytes) -> int:
 
 
 def _upright(orientation: int) -> bytes:
-    """An APP1 that says this and nothing else."""
+    """Return an APP1 segment with this orientation and nothing else."""
     return _EXIF + b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
 
 
@@ -160,7 +159,7 @@ _STUFFED = frozenset((0x00, *range(0xD0, 0xD8)))
 
 
 def _scan(data: bytes, at: int) -> int:
-    """Where the entropy-coded bytes of a scan end: at the next marker that is neither stuffing nor a restart."""
+    """Return the end of a scan's entropy-coded bytes: the next marker that is neither stuffing nor a restart."""
     while True:
         at = data.index(b"\xff", at)
         if data[at + 1] not in _STUFFED:

@@ -1,7 +1,7 @@
-"""An entry of the audit chain as a sentence, in French and in English. Pure.
+"""Entries of the audit chain as sentences, in French and in English. Pure.
 
-The chain holds small maps, {"web": "signed in", "from": …}: the first pair says what was done. What no sentence here
-knows, of another version of the hub, is shown as the pairs it holds.
+The chain holds small maps, {"web": "signed in", "from": …}: the first pair is the action. An entry without a sentence
+here, of another version of the hub, is shown as its pairs.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from hub.web.formatting import day_text, size_text
 from hub.web.words.deeds import ANY, DECLARED, DEEDS, ENDED, ORDERED
 
 
-class Deed(NamedTuple):
-    """`text` is "" where no sentence is known; `why`: what somebody gave as the reason; `rest`: what neither says."""
+class AuditSentence(NamedTuple):
+    """Text of an entry. `text` is "" where no sentence is known; `why`: the given reason; `rest`: pairs in neither of
+    them."""
 
     text: str
     why: str
@@ -41,9 +42,9 @@ _WHY = {
 _KINDS = {"locked room": "local fermé", "dedicated vlan": "VLAN dédié"}
 MOST = 300
 
-Naming = Callable[[str, str, str], str]
-"""(kind, id, device) → its name, "" of one that has none. Kinds: device, place, site, zone, metric (of that device),
-step of commissioning, role, reason of a command that was refused, refusal of a request."""
+NameLookup = Callable[[str, str, str], str]
+"""(kind, id, device) → its name, "" without one. Kinds: device, place, site, zone, metric (of that device), step of
+commissioning, role, reason of a command that was refused, refusal of a request."""
 
 _OWN_PLACE = ("why", "detail")
 _NAMED = {name: name for name in ("device", "place", "site", "zone", "metric", "step", "role", "reason")}
@@ -52,8 +53,10 @@ _NAMED_IN = {
 }  # fmt: skip
 
 
-def deed(what: Mapping[str, Any], lang: str, name_of: Naming = lambda kind, one, device: "") -> Deed:
-    """The sentence of an entry; what is called something is called so, with its id."""
+def audit_sentence(
+    what: Mapping[str, Any], lang: str, name_of: NameLookup = lambda kind, one, device: ""
+) -> AuditSentence:
+    """Return the sentence of an entry, with the names of its objects and their ids."""
     key, value = next(iter(what.items()), ("", ""))
     texts = DEEDS.get((key, str(value))) or DEEDS.get((key, ANY))
     if key == "command" and texts is None:
@@ -77,19 +80,19 @@ def deed(what: Mapping[str, Any], lang: str, name_of: Naming = lambda kind, one,
     others = {name: one for name, one in shown.items() if name not in _OWN_PLACE}
     text = texts[0 if lang == "fr" else 1] if texts else ""
     asked = {name for _, name, _, _ in Formatter().parse(text) if name}
-    if not text or not asked <= shown.keys():  # another version's: all that it holds
-        return Deed("", why, list(others.items()))
+    if not text or not asked <= shown.keys():  # of another version: show all pairs
+        return AuditSentence("", why, list(others.items()))
     rest = [
         (_KEYS.get(name, (name, name))[lang != "fr"], _HOW.get(one, one) if name == "how" and lang == "fr" else one)
         for name, one in others.items()
         if name not in asked and name != key and one
     ]
     said = text.format(**shown).rstrip(", ")
-    return Deed(typeset(said) if lang == "fr" else said, why, rest)
+    return AuditSentence(typeset(said) if lang == "fr" else said, why, rest)
 
 
 def _called(name: str, one: str, kind: str) -> str:
-    """Both, where they differ; of a metric, a step, a role and a reason the name says it."""
+    """Return name and id, where they differ; of a metric, a step, a role and a reason the name suffices."""
     if not name or name == one:
         return one
     return name if kind in ("metric", "step", "role", "reason") else f"{name} ({one})"
@@ -106,7 +109,7 @@ def _perimeter(integration: object, declared: Mapping[str, Any], lang: str) -> d
 
 
 def _shown(value: Any, lang: str) -> str:
-    """A value of the chain for people."""
+    """Return a value of the chain for people."""
     if value is None:
         return "–"
     if isinstance(value, bool):

@@ -1,7 +1,7 @@
-"""What is known of a device that waits, in the language of the page: the evidence that integrations give. Pure.
+"""Evidence about a device in quarantine, in the language of the page. Pure.
 
-Evidence is a small table in English. Its names are said in French here, and so are the few sentences among its values;
-what a device says of itself is shown as it is. A name that is not in the table is shown as it is too, as English.
+Integrations give evidence as a small table in English. Its labels are translated here, and so are the few sentences
+among its values; text from the device is shown unchanged. An unknown label is shown unchanged too, as English.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import NamedTuple
 from hub.i18n.typography import typeset
 
 
-class Clue(NamedTuple):
-    """`lang` is that of both, "" where they are the page's."""
+class EvidenceRow(NamedTuple):
+    """One row of evidence. `lang` is the language of both, "" for the page's."""
 
     name: str
     said: str
@@ -65,20 +65,20 @@ _PARTS = (
     (re.compile(r"reserved ([0-9a-f]{2})"), r"réservé \1"),
 )
 _SIZES = (("(up to 6 bits)", "(6 bits au plus)"), ("(no value)", "(sans valeur)"), (" bytes)", " octets)"))
-"""What a telegram of KNX says of its size, within a list of addresses."""
+"""Sizes of KNX telegrams within a list of addresses."""
 
 
-def clues(evidence: Mapping[str, str], lang: str) -> list[Clue]:
-    """In the order in which they were given."""
+def evidence_rows(evidence: Mapping[str, str], lang: str) -> list[EvidenceRow]:
+    """Return the rows in the given order."""
     return [_clue(name, str(value), lang) for name, value in evidence.items()]
 
 
-def _clue(name: str, value: str, lang: str) -> Clue:
+def _clue(name: str, value: str, lang: str) -> EvidenceRow:
     if name not in _NAMES:
-        return Clue(name, value, "en" if lang != "en" else "")
+        return EvidenceRow(name, value, "en" if lang != "en" else "")
     if lang != "fr":
-        return Clue(_NAMES[name][1], value)
-    return Clue(_NAMES[name][0], _french(name, value))
+        return EvidenceRow(_NAMES[name][1], value)
+    return EvidenceRow(_NAMES[name][0], _french(name, value))
 
 
 def _french(name: str, value: str) -> str:
@@ -86,7 +86,7 @@ def _french(name: str, value: str) -> str:
         for english, french in _SIZES:
             value = value.replace(english, french)
         return value
-    if name in ("name", "subject", "uri"):  # its own words
+    if name in ("name", "subject", "uri"):  # text of the device
         return value
     for pattern, french in _PARTS:
         if pattern.fullmatch(value):

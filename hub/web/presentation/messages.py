@@ -1,6 +1,6 @@
-"""What the hub says of itself, in French: its own sentences are English. Pure.
+"""French for the hub's own messages, which are English. Pure.
 
-A sentence that is not in the table is shown as it is, marked as English; so is the reason at the end of one.
+A sentence that is not in the table is shown unchanged, marked as English; so is a reason at the end of one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STATES = {"stopped": "arrêtée", "quarantined": "en quarantaine", "key": "sa c
 
 
 class Message(NamedTuple):
-    """`text` in the language of the page, `quoted` in English; one of them may be empty."""
+    """A message: `text` in the language of the page, `quoted` in English; one of them may be empty."""
 
     text: str
     quoted: str = ""
@@ -210,7 +210,7 @@ _TABLE = (
 
 @cache
 def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Compiled when the first page has a sentence to tell."""
+    """Compile the patterns when the first page has a sentence to show."""
     return tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)
 
 
@@ -219,7 +219,7 @@ def _said(name: str, part: str) -> str:
 
 
 def message(sentence: str, lang: str) -> Message:
-    """A sentence of `ilot status`, for a page in this language."""
+    """Return a sentence of `ilot status` for a page in this language."""
     if lang != "fr":
         return Message(sentence)
     for pattern, french in _rules():

@@ -1,7 +1,7 @@
-"""What the hub refuses, in French: the sentences of its errors that a page may show. Pure.
+"""French for the hub's refusals: sentences of its errors that a page may show. Pure.
 
-The hub's own sentences are English; a page in English shows them as they are. One that is not in the table stays
-English, and is marked so. Where a reason of a library ends a sentence, it is quoted.
+The hub's own sentences are English; a page in English shows them unchanged. One that is not in the table stays English,
+and is marked so. A library's reason at the end of a sentence is quoted.
 """
 
 from __future__ import annotations
@@ -87,12 +87,12 @@ _TABLE = (
 
 @cache
 def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Compiled when the first page has a sentence to tell."""
+    """Compile the patterns when the first page has a sentence to show."""
     return tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)
 
 
 def french(sentence: str) -> str:
-    """The sentence in French, "" where the table has none."""
+    """Return the sentence in French, "" where the table has none."""
     for pattern, said in _rules():
         found = pattern.fullmatch(sentence)
         if found is not None:

@@ -1,4 +1,4 @@
-"""What pages and API make of the hub's own answers: rows, figures, words. Pure."""
+"""Rows, figures and words of pages and API, from the hub's answers. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_ROWS = 200
 
 
 def summary(status: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures that stand on the overview, of the answer to `status`."""
+    """Return the figures of the overview, from the answer of `status`."""
     buffer, link = status["buffer"], status["link"]
     return {
         "devices": status["devices"]["devices"], "green": status["devices"]["green"],
@@ -27,7 +27,7 @@ def summary(status: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rows(devices: Iterable[Mapping[str, Any]], query: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The devices that a query asks for, in its order: `q` text, `state`, `zone`, `integration`, `sort`, `dir`."""
+    """Return the devices that match a query, in its order: `q` text, `state`, `zone`, `integration`, `sort`, `dir`."""
     text = query.get("q", "").casefold()[:100]
     exact = {name: query[name] for name in ("state", "zone", "integration") if query.get(name)}
     found = [
@@ -41,7 +41,7 @@ def rows(devices: Iterable[Mapping[str, Any]], query: Mapping[str, str]) -> list
 
 
 def page_of(found: Sequence[Any], query: Mapping[str, str]) -> tuple[list[Any], int, int]:
-    """(rows of the page asked for, its number from 1, rows a page)."""
+    """Return (rows of the requested page, its number from 1, rows a page)."""
     size = min(MOST_ROWS, max(1, _int(query.get("size", ""), 50)))
     last = max(1, -(-len(found) // size))
     page = min(last, max(1, _int(query.get("page", ""), 1)))
@@ -49,12 +49,12 @@ def page_of(found: Sequence[Any], query: Mapping[str, str]) -> tuple[list[Any], 
 
 
 def strongest(heard: Mapping[str, Any] | None) -> int | None:
-    """dBm at the receiver that hears it best."""
+    """Return the dBm at the receiver that hears it best."""
     return max((level for level in (heard or {}).values() if isinstance(level, int)), default=None)
 
 
-def loudness(device: str, dbm: int | None) -> str:
-    """A word of the catalogue for a signal: what is strong for LoRa is nothing for Bluetooth."""
+def signal_word(device: str, dbm: int | None) -> str:
+    """Return a key of the catalogue for a signal: a strong one for LoRa is nothing for Bluetooth."""
     if dbm is None:
         return ""
     strong, fair = (-100, -115) if device.startswith("lorawan:") else (-70, -85)
@@ -62,8 +62,8 @@ def loudness(device: str, dbm: int | None) -> str:
 
 
 def table(found: Iterable[Mapping[str, Any]], lang: str, heads: Sequence[str], states: Mapping[str, str]) -> bytes:
-    """CSV. In French as a French spreadsheet opens it: semicolons, a decimal comma, a byte order mark; otherwise as
-    RFC 4180 has it. Nothing in it begins a formula."""
+    """Return CSV. In French for a French spreadsheet: semicolons, a decimal comma, a byte order mark; otherwise as in
+    RFC 4180. No cell begins a formula."""
     out = io.StringIO()
     write = csv.writer(out, delimiter=";" if lang == "fr" else ",", lineterminator="\r\n")
     write.writerow(heads)
@@ -74,18 +74,19 @@ def table(found: Iterable[Mapping[str, Any]], lang: str, heads: Sequence[str], s
             one["zone"], one["site"], one["model"], one["integration"],
             "" if one["signal"] is None else one["signal"], "" if seen is None else number(seen, 1, lang),
         )  # fmt: skip
-        write.writerow([_tame(cell) for cell in cells])
+        write.writerow([_without_formula(cell) for cell in cells])
     text = out.getvalue()
     return text.encode("utf-8-sig" if lang == "fr" else "utf-8")
 
 
 def rows_of_csv(rows: Iterable[Sequence[Any]], lang: str, *, first: bool = False) -> bytes:
-    """Lines of a CSV that is sent in parts, as `table` writes it; `first`: the first of them."""
+    """Return lines of a CSV that is sent in parts, in the format of `table`; `first`: the first of them."""
     out = io.StringIO()
     write = csv.writer(out, delimiter=";" if lang == "fr" else ",", lineterminator="\r\n")
     for row in rows:
         cells = [
-            str(cell).replace(".", ",") if isinstance(cell, float) and lang == "fr" else _tame(cell) for cell in row
+            str(cell).replace(".", ",") if isinstance(cell, float) and lang == "fr" else _without_formula(cell)
+            for cell in row
         ]
         write.writerow(cells)
     return out.getvalue().encode("utf-8-sig" if lang == "fr" and first else "utf-8")
@@ -115,6 +116,6 @@ def _int(text: str, otherwise: int) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else otherwise
 
 
-def _tame(cell: Any) -> Any:
-    """A cell that a spreadsheet does not run (OWASP, CSV Injection)."""
+def _without_formula(cell: Any) -> Any:
+    """Return a cell that a spreadsheet does not execute (OWASP, CSV Injection)."""
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

@@ -1,4 +1,4 @@
-"""Why a device waits and is not admitted, in the language of the page. Pure."""
+"""Reasons why a device in quarantine is not admitted, in the language of the page. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ REASONS = {
 _MEANINGS = {refusal.meaning: slug for slug, refusal in REFUSALS.items()}
 
 
-def why_waits(lang: str) -> Callable[[str], str]:
-    """A reason of the list, in the language of the page."""
+def waiting_reason(lang: str) -> Callable[[str], str]:
+    """Return a function from a reason to its words in the language of the page."""
 
     def said(reason: str) -> str:
         if reason in REASONS:

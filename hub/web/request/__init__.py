@@ -1,8 +1,8 @@
-"""One request and its answer, whatever it is about.
+"""One request and its answer, whatever its subject.
 
-routes     the table: what there is, who may, and the API as a document
-guard      what a browser must send, and the headers of every answer
-checks     which visit a request is, and whether its form is one of ours
-visit      who asks, in which language, with what
+routes     the table of routes, their roles, and the API's document
+guard      checks of a browser's headers, and headers of every answer
+checks     from a request to its visit, and the form token
+visit      visitor, language and fields of a request
 responses  pages, JSON, cookies
 """

@@ -1,5 +1,5 @@
-"""What a request has to bring before anybody looks at what it wants: one Host that is ours, a way that exists, and the
-token of a form of ours. See `hub.web.server` for the order."""
+"""Checks before a request is handled: a Host of ours, an existing route, and the token of a form of ours. See
+`hub.web.server` for the order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LANG_COOKIE = "__Host-lang"
 
 
 def visit_of(request: web.BaseRequest, names: frozenset[str], port: int, table: Table) -> Visit:
-    """The visit that a request is. Raises Rejected."""
+    """Return the visit of a request. Raises Rejected."""
     transport = request.transport
     local = transport.get_extra_info("sockname")[0] if transport else ""
     if len(request.headers.getall("Host", [])) != 1 or not host_is_ours(request.headers["Host"], names, local, port):
@@ -33,8 +33,8 @@ def visit_of(request: web.BaseRequest, names: frozenset[str], port: int, table: 
     return Visit(request, route, named, language(request))
 
 
-def give_form(visit: Visit, sessions: Sessions) -> None:
-    """The token that this page's forms will carry."""
+def issue_form_token(visit: Visit, sessions: Sessions) -> None:
+    """Make the token for this page's forms."""
     if visit.session is not None:
         visit.form_token = visit.session.csrf
         return
@@ -45,16 +45,16 @@ def give_form(visit: Visit, sessions: Sessions) -> None:
 
 
 def check_form(visit: Visit, sessions: Sessions) -> None:
-    """Was this sent from a page of ours? Raises Rejected."""
+    """Check that the form was sent from a page of ours. Raises Rejected."""
     said = visit.request.headers.get("X-CSRF") or visit.fields.pop("csrf", "")
-    give_form(visit, sessions)
+    issue_form_token(visit, sessions)
     if not isinstance(said, str) or not hmac.compare_digest(said.encode(), visit.form_token.encode()):
         raise Rejected(403, "form-token")
     visit.fields.pop("csrf", None)
 
 
 def language(request: web.BaseRequest) -> str:
-    """What was asked for, else what the browser remembers, else what it wishes, else French."""
+    """Return the requested language, else the cookie's, else the browser's preferred one, else French."""
     for said in (request.query.get("lang", ""), request.cookies.get(LANG_COOKIE, "")):
         if said in LANGUAGES:
             return said

@@ -1,8 +1,8 @@
-"""May this request come in at all? What browsers say of where it comes from. Pure.
+"""Checks of a request's origin, by the headers that browsers send. Pure.
 
-Against DNS rebinding: Host must be a name of this hub, on its port. Against request forgery: what changes something
-brings an Origin that is that very Host, or, from a browser that leaves it out, `Sec-Fetch-Site: same-origin`; and the
-API is never called from another site. (W3C Fetch Metadata; RFC 6454; OWASP, Cross-Site Request Forgery Prevention.)
+Against DNS rebinding: Host must be a name of this hub, on its port. Against request forgery: a request that changes
+something has an Origin equal to that Host, or, from a browser that omits it, `Sec-Fetch-Site: same-origin`; and the API
+is never called from another site. (W3C Fetch Metadata; RFC 6454; OWASP, Cross-Site Request Forgery Prevention.)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
 def policy_with_style(html: str) -> str:
-    """POLICY, and the first style element of this page, by its digest (CSP Level 3, section 6.7.3.3)."""
+    """Return POLICY with the first style element of this page allowed, by its digest (CSP Level 3, section 6.7.3.3)."""
     found = _STYLE.search(html)
     if found is None:
         return POLICY
@@ -34,7 +34,7 @@ def policy_with_style(html: str) -> str:
 
 
 def permissions(*, camera: bool = False, geolocation: bool = False) -> str:
-    """What a page may ask the person for (W3C Permissions Policy): nothing, unless it is made for it."""
+    """Return the permissions that a page may request (W3C Permissions Policy): none, unless it is made for them."""
     may = {"camera": camera, "geolocation": geolocation, "microphone": False, "payment": False, "usb": False}
     return ", ".join(f"{name}=({'self' if yes else ''})" for name, yes in may.items())
 
@@ -43,23 +43,23 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # with no-referrer, forms would bring `Origin: null`
+    "Referrer-Policy": "same-origin",  # with no-referrer, forms would send `Origin: null`
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Permissions-Policy": permissions(),
 }
-"""On every answer. No Strict-Transport-Security: it would forbid people to accept a self-signed certificate."""
+"""Headers of every answer. No Strict-Transport-Security: it would forbid people to accept a self-signed certificate."""
 
 
 def names_of_this_machine(configured: Iterable[str]) -> frozenset[str]:
-    """Names under which browsers may call."""
+    """Return the names under which browsers may call."""
     own = socket.gethostname().lower()
     return frozenset({*configured, "localhost", own, f"{own.partition('.')[0]}.local"} - {""})
 
 
 def split_host(host: str) -> tuple[str, int | None]:
-    """(name or address, port) of a Host header; ("", None) of what is none."""
+    """Return (name or address, port) of a Host header; ("", None) of an invalid one."""
     text = host.strip().lower()
     name, sep, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
     if not sep:
@@ -74,7 +74,8 @@ def split_host(host: str) -> tuple[str, int | None]:
 
 
 def host_is_ours(host: str, names: frozenset[str], local: str, port: int) -> bool:
-    """`local` is the address at which the connection arrived: no foreign name can be an address."""
+    """Return whether Host is ours. `local` is the address at which the connection arrived: no foreign name can be an
+    address."""
     name, said = split_host(host)
     if not name or (said if said is not None else 443) != port:
         return False
@@ -88,11 +89,11 @@ def host_is_ours(host: str, names: frozenset[str], local: str, port: int) -> boo
         return False
 
 
-def from_elsewhere(method: str, host: str, headers: Mapping[str, str], *, api: bool) -> bool:
-    """Whether another site's page sent it, or nobody says that it was one of ours."""
+def is_cross_site(method: str, host: str, headers: Mapping[str, str], *, api: bool) -> bool:
+    """Return whether another site's page sent it, or nothing shows that one of ours did."""
     origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
     if method in SAFE:
-        # Somebody may follow a link to a page; the API is called by our own pages, and by programs.
+        # Links to a page may come from anywhere; the API is called only by our own pages, and by programs.
         return api and (site not in (None, "same-origin", "none") or origin not in (None, f"https://{host}"))
     if site not in (None, "same-origin"):
         return True

@@ -1,4 +1,4 @@
-"""Answers: pages, JSON, and the cookies that go with them. None is kept by a cache."""
+"""Responses: pages, JSON, and their cookies. None may be cached."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def redirect(where: str) -> web.Response:
 
 
 def cookie(answer: web.StreamResponse, name: str, value: str, *, max_age: int | None = None) -> None:
-    """A cookie of this origin alone (RFC 6265bis, __Host-), which no script reads and no other site sends."""
+    """Set a cookie of this origin alone (RFC 6265bis, __Host-), which no script reads and no other site sends."""
     answer.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="Strict", max_age=max_age)
 
 

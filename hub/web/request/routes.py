@@ -1,4 +1,4 @@
-"""The table of routes: what there is, who may, and what an API document says of it. Pure."""
+"""Table of routes: paths, roles, and the API's document. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ LECTEUR, AUDITEUR, TECHNICIEN, ADMINISTRATEUR = "lecteur", "auditeur", "technici
 READS = frozenset({LECTEUR, AUDITEUR, TECHNICIEN, ADMINISTRATEUR})
 WORKS = frozenset({TECHNICIEN, ADMINISTRATEUR})
 AMENDS = WORKS
-"""What the configuration says, by a call that can say one small thing and nothing else
+"""Roles that may add a small thing to the configuration, by a call that can do nothing else
 (`hub.operations.config_changes.zones`)."""
 RULES = frozenset({ADMINISTRATEUR})
-"""Among others, the configuration as a whole."""
+"""Roles that may change the configuration as a whole, among other things."""
 AUDITS = frozenset({AUDITEUR, ADMINISTRATEUR})
 HELPS = WORKS | AUDITS
-"""Who looks at logs and diagnostics."""
+"""Roles that may read logs and diagnostics."""
 EVERYBODY: frozenset[str] = frozenset()
-"""Also who is not signed in."""
+"""Everybody, also anonymous visitors."""
 
 PAGE, API, FILE, STREAM = "page", "api", "file", "stream"
 _PART = re.compile(r"\{(\w+)\}")
@@ -27,10 +27,10 @@ _PART = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Route:
-    """`path` may hold `{name}`: one part, percent-decoded. `query` and `body`: name → JSON Schema of a parameter;
-    `summary` in English, for the API document. `people`: no token may, only somebody who is signed in. `upload`: so
-    many bytes of files may come with a form; `quiet`: asking does not lengthen the session; `long`: the answer is sent
-    in parts, bounded each, and takes as long as whoever asks takes to read it."""
+    """One route. `path` may hold `{name}`: one part, percent-decoded. `query` and `body`: name → JSON Schema of a
+    parameter; `summary` in English, for the API document. `people`: not for tokens, only for somebody who is signed in.
+    `upload`: maximum bytes of files in a form; `quiet`: requests do not lengthen the session; `long`: the answer is
+    sent in parts, bounded each, and takes as long as the client takes to read it."""
 
     method: str
     path: str
@@ -55,7 +55,7 @@ class Table:
         self._shaped = [(_pattern(one.path), one) for one in self.routes if "{" in one.path]
 
     def find(self, method: str, path: str) -> tuple[Route | None, dict[str, str], list[str]]:
-        """(the route, its parts, the methods that the path has otherwise). `path` is percent-encoded."""
+        """Return (the route, its parts, the other methods of the path). `path` is percent-encoded."""
         method = "GET" if method == "HEAD" else method
         plain = self._plain.get((method, path))
         if plain is not None:
@@ -76,7 +76,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def document(table: Table, hub: str) -> dict[str, Any]:
-    """The API as OpenAPI 3.1 has it."""
+    """Return the API as an OpenAPI 3.1 document."""
     paths: dict[str, dict[str, Any]] = {}
     for route in table.routes:
         if route.kind in (API, STREAM):

@@ -1,4 +1,4 @@
-"""One request under way: who asks, in which language, and how it is answered."""
+"""Visit: one request in progress, with its visitor, language and fields."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_FIELDS = 64
 
 
 class Rejected(Exception):
-    """The request is answered with this status; `key` of the catalogue says why."""
+    """The request is answered with this status; `key` of the catalogue gives the reason."""
 
     def __init__(self, status: int, key: str) -> None:
         super().__init__(key)
@@ -31,14 +31,14 @@ class Rejected(Exception):
 
 
 class Upload(NamedTuple):
-    """A file that came with a form. `name` is what its sender calls it: text of a stranger."""
+    """A file of a form. `name` is its sender's: untrusted text."""
 
     name: str
     data: bytes
 
 
 class Visit:
-    """`fields`: what a form or a JSON object brought, `parts`: those of the path."""
+    """One request. `fields`: those of a form or a JSON object, `parts`: those of the path."""
 
     def __init__(self, request: web.BaseRequest, route: Route, parts: Mapping[str, str], lang: str) -> None:
         self.request, self.route, self.parts, self.lang = request, route, parts, lang
@@ -52,16 +52,16 @@ class Visit:
         self.form_token = ""
         self.fresh_nonce = ""
         self.error = ""
-        self.error_lang = ""  # where it is not the page's
+        self.error_lang = ""  # language of the error, where it differs from the page's
 
     @property
     def who(self) -> str:
-        """For the audit."""
+        """Return the author for the audit log."""
         return f"web:{self.account.name}" if self.account else f"web:?{self.address}"
 
     @property
     def person(self) -> Account:
-        """Who is signed in. Raises Rejected."""
+        """Return the account that is signed in. Raises Rejected."""
         if self.account is None:
             raise Rejected(401, "sign-in-first")
         return self.account
@@ -72,7 +72,7 @@ class Visit:
         return str(peer[0]) if peer else ""
 
     def text(self, name: str) -> str:
-        """A field that is text, "" when there is none. Raises HubError."""
+        """Return a field that is text, "" when there is none. Raises HubError."""
         value = self.fields.get(name, "")
         if not isinstance(value, str):
             raise HubError(f"{name} is text")
@@ -90,7 +90,7 @@ class Visit:
         if kind == "application/json":
             try:
                 self.fields = msgspec.json.decode(shallow_json(body), type=dict[str, Any])
-            except ValueError:  # also of what is no UTF-8
+            except ValueError:  # includes invalid UTF-8
                 raise Rejected(400, "bad-body") from None
         elif kind == "application/x-www-form-urlencoded":
             try:
@@ -103,7 +103,7 @@ class Visit:
             raise Rejected(415, "bad-body")
 
     async def _parts(self) -> None:
-        """A form with files (RFC 7578). What is no file is text."""
+        """Read a form with files (RFC 7578). Parts without a file are text."""
         most = MAX_BODY + self.route.upload
         if (self.request.content_length or 0) > most:
             raise Rejected(413, "too-large")
@@ -125,7 +125,7 @@ class Visit:
                         self.files[part.name or ""] = Upload(part.filename, bytes(data))
         except TimeoutError:
             raise Rejected(408, "too-slow") from None
-        except (ValueError, RuntimeError, AssertionError, LookupError, web.HTTPException):  # as its reader says it
+        except (ValueError, RuntimeError, AssertionError, LookupError, web.HTTPException):  # errors of its reader
             raise Rejected(400, "bad-body") from None
 
     async def _bytes(self) -> bytes:

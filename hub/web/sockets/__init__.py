@@ -1,7 +1,7 @@
-"""Bytes in and out, before anybody knows what is asked.
+"""Sockets and certificates of the pages.
 
 certificate   of the pages, made by the hub or by its district
-redirect      plain HTTP, which leads to HTTPS
+redirect      plain HTTP, which redirects to HTTPS
 
-The connections of the pages are held by `hub.sdk.connections`.
+The connections of the pages are managed by `hub.sdk.connections`.
 """

@@ -1,15 +1,14 @@
-"""The certificate of the hub's own pages: self-signed, made at the first start, kept in the state directory.
+"""Certificate of the hub's own pages: self-signed, made at the first start, stored in the state directory.
 
-Browsers cannot check it by themselves: people compare its fingerprint with the label's. It is dated from before this
-code to 2051, so that no wrong clock locks anybody out. It is not part of a state backup: a restored hub has a new one,
-and `ilot label` shows its fingerprint.
+Browsers cannot verify it by themselves: people compare its fingerprint with the label's. It is valid from before this
+code was written to 2051, so that no wrong clock locks anybody out. It is not part of a state backup: a restored hub has
+a new one, and `ilot label` shows its fingerprint.
 
-Its key lies encrypted under a password that comes of the hub's store key (`hub.identity.keys.page_password`): where a
-TPM holds that, the card alone does not give it up. One that lies in clear, of a former release, is encrypted when it is
-read.
+Its key is encrypted under a password derived from the hub's store key (`hub.identity.keys.page_password`): where a TPM
+holds that, the card alone does not reveal it. A key in clear, of a former release, is encrypted when it is read.
 
 Where the district certifies the hub's pages (`hub.identity.page_certificate`), that certificate, for the same key, is
-shown as long as it is good; this one stays beside it.
+used as long as it is valid; this one stays beside it.
 """
 
 from __future__ import annotations
@@ -42,14 +41,14 @@ _log = logging.getLogger(__name__)
 def prepare(
     directory: Path, hub: str, names: tuple[str, ...], date: float | None = math.inf, *, password: bytes = b""
 ) -> tuple[ssl.SSLContext, str]:
-    """The TLS side of the server and the certificate's SHA-256 fingerprint, AB:CD:…; made when there is none that fits
-    its key. The district's is shown while it is good at `date` (Unix seconds; None: nobody knows the time, then it is;
+    """Return the server's TLS context and the certificate's SHA-256 fingerprint, AB:CD:…; a certificate is made when
+    none fits its key. The district's is used while it is valid at `date` (Unix seconds; None: unknown, then it is used;
     infinity: never). Blocking. Raises OSError."""
     context = tls.server(ciphers=f"{tls.LEVEL}ECDHE+AESGCM:ECDHE+CHACHA20")
     context.set_alpn_protocols(["http/1.1"])
     try:
         found = _take(context, directory, password)
-    except (OSError, ValueError):  # ssl.SSLError is an OSError: there is none, it is not this key's, or does not open
+    except (OSError, ValueError):  # ssl.SSLError is an OSError: it is missing, of another key, or cannot be decrypted
         _make(directory, hub, names, password)
         found = _take(context, directory, password)
     else:
@@ -60,27 +59,27 @@ def prepare(
 
 
 def refresh(context: ssl.SSLContext, directory: Path, date: float | None, *, password: bytes = b"") -> str:
-    """Show the district's certificate from now on, or the self-signed one where there is none that is good; returns the
-    fingerprint of what is shown. Blocking. Raises OSError."""
+    """Use the district's certificate from now on, or the self-signed one where none is valid; return the fingerprint of
+    the one in use. Blocking. Raises OSError."""
     try:
         text = (directory / DISTRICT).read_text(encoding="ascii")
         if date is None or date < validity(text)[1]:
             context.load_cert_chain(directory / DISTRICT, directory / KEY, password)
             return fingerprint(text)
     except (OSError, ValueError):
-        pass  # there is none, or it is not for this key
+        pass  # it is missing, or for another key
     return hashlib.sha256(_take(context, directory, password)).digest().hex(":").upper()
 
 
 def _take(context: ssl.SSLContext, directory: Path, password: bytes) -> bytes:
-    """Serve with the certificate that is there; returns it in DER. Raises OSError, ValueError."""
+    """Load the existing certificate into the context; return it in DER. Raises OSError, ValueError."""
     context.load_cert_chain(directory / CERTIFICATE, directory / KEY, password)
     return ssl.PEM_cert_to_DER_cert((directory / CERTIFICATE).read_text(encoding="ascii"))
 
 
 def _encrypt(directory: Path, password: bytes) -> None:
-    """What lies in clear no longer does, and is overwritten. A disk that refuses keeps nobody from the pages: that is
-    logged, and done at the next start."""
+    """Encrypt a key in clear, and overwrite it. If the disk refuses, the pages are served all the same: that is logged,
+    and repeated at the next start."""
     path = directory / KEY
     try:
         said = path.read_bytes()
@@ -102,7 +101,7 @@ def _encrypt(directory: Path, password: bytes) -> None:
 
 
 def _make(directory: Path, hub: str, names: tuple[str, ...], password: bytes) -> None:
-    from cryptography import x509  # late, as its neighbours: once in the life of a hub, and some 1.5 MiB
+    from cryptography import x509  # imported late: needed once in the life of a hub, and some 1.5 MiB
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding

@@ -1,5 +1,5 @@
-"""Plain HTTP, for who types the address without https: every request is answered by the address of the pages, and by
-nothing else. No cookie, form or header of it is looked at; a name that is not the hub's gets no answer but 421."""
+"""Redirect of plain HTTP to the pages, for people who type the address without https. Cookies, forms and other headers
+are ignored; a name that is not the hub's is answered with 421."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _TARGET = re.compile(r"/[!-~]{0,2000}")
 
 
 def answer(head: bytes, names: frozenset[str], local: str, port: int, pages: int) -> bytes:
-    """The whole answer to a request's head that came to `local`:`port`; `pages` is the port of the pages. Pure."""
+    """Return the whole answer to a request's head that came to `local`:`port`; `pages` is the port of the pages.
+    Pure."""
     lines = head.decode("latin-1").split("\r\n")
     words = lines[0].split(" ")
     hosts = [line.partition(":")[2].strip() for line in lines[1:] if line.lower().startswith("host:")]
@@ -45,7 +46,7 @@ def _reply(status: str, more: str = "") -> bytes:
 
 @contextlib.asynccontextmanager
 async def serving(address: str, port: int, names: frozenset[str], pages: int) -> AsyncIterator[int]:
-    """Answer in this scope; gives the port. Raises NotReady."""
+    """Answer inside this scope; yields the port. Raises NotReady."""
     room = asyncio.Semaphore(MOST)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,8 +1,8 @@
-"""The catalogue: every sentence of the pages, in French and in English. `word("key", "fr")`; `{name}` is filled in.
+"""Catalogue of the pages' sentences, in French and in English. `word("key", "fr")`; `{name}` is filled in.
 
-A table in Python and not gettext's files: nothing is compiled at build time and nothing is read at run time, and a test
-sees that no template asks for a key that is not here, and that no key is left over. One file for each area, found by
-being here; a key stands in one of them only.
+It is a table in Python and not gettext's files: nothing is compiled at build time and nothing is read at run time, and
+a test checks that no template uses an unknown key, and that no key is unused. One file for each area; a key is in one
+of them only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LANGUAGES = ("fr", "en")
 
 
 def merged(tables: Iterable[Mapping[str, tuple[str, str]]]) -> dict[str, tuple[str, str]]:
-    """One table of all. Raises ValueError where two say the same key."""
+    """Merge tables. Raises ValueError where two have the same key."""
     found: dict[str, tuple[str, str]] = {}
     for table in tables:
         twice = found.keys() & table.keys()
@@ -37,11 +37,11 @@ WORDS = merged(getattr(import_module(f"{__name__}.{name}"), "WORDS", {}) for nam
 
 
 _EITHER = re.compile(r"\[([^\[\]|]*)\|([^\[\]|]*)\]")
-"""`[one|many]`, as `count` is: in French 0 and 1 are one, in English 1 alone (CLDR, plural rules)."""
+"""`[one|many]`, chosen by `count`: in French 0 and 1 are singular, in English 1 alone (CLDR, plural rules)."""
 
 
 def word(key: str, lang: str, **filled: object) -> str:
-    """A sentence of the catalogue; the thousands of a `count` are set apart. Raises KeyError."""
+    """Return a sentence of the catalogue; the thousands of a `count` are separated. Raises KeyError."""
     text = with_units(WORDS[key][LANGUAGES.index(lang)])
     if lang == "fr":
         text = no_break_signs(text)

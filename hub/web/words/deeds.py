@@ -1,4 +1,4 @@
-"""What the audit chain says was done: the first pair of an entry → its sentence; {name} is one of its values."""
+"""Sentences of the audit chain: the first pair of an entry → its sentence; {name} is one of its values."""
 
 ANY = "*"
 DEEDS: dict[tuple[str, str], tuple[str, str]] = {

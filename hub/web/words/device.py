@@ -1,4 +1,4 @@
-"""One device."""
+"""Page of one device."""
 
 WORDS: dict[str, tuple[str, str]] = {
     "place": ("Emplacement", "Place"),

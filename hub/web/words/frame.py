@@ -1,4 +1,4 @@
-"""What stands on every page."""
+"""Words on every page."""
 
 WORDS: dict[str, tuple[str, str]] = {
     "skip": ("Aller au contenu", "Skip to content"),

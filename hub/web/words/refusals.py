@@ -1,4 +1,4 @@
-"""What is refused, and why."""
+"""Refusals and their reasons."""
 
 WORDS: dict[str, tuple[str, str]] = {
     "token-wrong": (

@@ -1,4 +1,4 @@
-"""How devices, plugins, links and commands stand."""
+"""States of devices, plugins, links and commands."""
 
 WORDS: dict[str, tuple[str, str]] = {
     "state": ("État", "State"),

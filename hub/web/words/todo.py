@@ -1,4 +1,4 @@
-"""What somebody should look at."""
+"""Hints about what somebody should look at."""
 
 WORDS: dict[str, tuple[str, str]] = {
     "to-look-at": ("Appareils à voir", "Devices to look at"),

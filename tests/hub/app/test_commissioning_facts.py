@@ -12,7 +12,7 @@ import pytest
 from hub.app.commissioning_facts import BY_TPM, KEYS, Recording
 from hub.core.state_dir import StateDir
 from hub.identity import keys
-from hub.web.pictures.table import Shelf
+from hub.web.pictures.table import PictureStore
 
 
 def answering(value: Any) -> Callable[..., Awaitable[Any]]:
@@ -25,7 +25,7 @@ def answering(value: Any) -> Callable[..., Awaitable[Any]]:
 async def test_it_says_that_a_card_gives_up_no_key_only_where_none_lies_on_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Shelf, "proved", answering([]))
+    monkeypatch.setattr(PictureStore, "proved", answering([]))
     state = StateDir(tmp_path / "state")
     config = SimpleNamespace(hub=SimpleNamespace(name="Mairie"), sites={}, zones={})
     ground = SimpleNamespace(

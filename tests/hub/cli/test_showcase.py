@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from hub.cli.demo import Watch
+from hub.cli.demo import DemoMonitor
 from hub.cli.demo.showcase import PINS, Showcase, draw_plan, events
 from hub.core.errors import NotReady
-from hub.web.pictures.sanitizer import checked
+from hub.web.pictures.sanitizer import sanitize
 from integrations.lorawan.sim import Bin
 
 
 def test_the_plan_is_a_picture_that_the_pages_take() -> None:
-    plan = checked(draw_plan())
+    plan = sanitize(draw_plan())
     assert (plan.kind, plan.width, plan.height) == ("image/png", 600, 380)
     assert all(0 < x < 1 and 0 < y < 1 for x, y in PINS.values())
 
@@ -54,7 +54,7 @@ def test_a_count_from_before_an_outage_never_stands_beside_newer_acks(
 
     monkeypatch.setattr(Showcase, "ask", lambda scene, name: status)
     monkeypatch.setattr(Showcase, "stats", stats)
-    watch = Watch(Showcase(tmp_path, lambda text: None), None, None, quiet=True)
+    watch = DemoMonitor(Showcase(tmp_path, lambda text: None), None, None, quiet=True)
 
     def shown() -> str:
         watch.look()

@@ -123,7 +123,7 @@ import io, socket, sys
 from hub.sdk import sandbox as jail
 from hub.onboarding.qr_photos import worker
 worker._prepare()
-jail.shut(memory=worker.ROOM)
+jail.shut(memory=worker.MEMORY_BYTES)
 for attack in (lambda: open("/etc/passwd"), socket.socket, lambda: __import__("os").fork()):
     try:
         attack()

@@ -190,7 +190,7 @@ async def test_photographs_of_a_site_are_cleaned_bounded_and_no_plans(pages: Pag
     assert b"48.8566" not in data
     assert f"/plans/{numbers[0]}" not in (await browser.get("/commissioning/plan"))[1]
     assert json.loads((await browser.get("/api/1/plan"))[1])["views"] == []
-    assert [one["site"] for one in await shelf.Shelf(pages.store, lambda: 1.0).proved()] == ["school"] * 4
+    assert [one["site"] for one in await shelf.PictureStore(pages.store, lambda: 1.0).proved()] == ["school"] * 4
     report = (await browser.get("/commissioning/report"))[1]
     assert all(f"/plans/{number}" in report for number in numbers)
     assert (await browser.post("/commissioning/photo/remove", at, id=numbers[0]))[0] == 303
@@ -206,7 +206,7 @@ async def test_photographs_of_a_site_that_was_taken_out_of_the_configuration_can
     browser, reader = await pages.person("technicien"), await pages.person("lecteur")
     at = "/commissioning/site"
     assert "Photos de sites retirés" not in (await browser.get(at))[1]
-    kept = shelf.Shelf(pages.store, iter((1.0, 2.0, 3.0)).__next__)
+    kept = shelf.PictureStore(pages.store, iter((1.0, 2.0, 3.0)).__next__)
     stays = await kept.add(picture(), "Hall", by="web:x", site="school")
     gone = [await kept.add(picture(), name, by="web:x", site="pool") for name in ("Bassin <b>", "Vestiaire")]
     orphans = {}
@@ -223,13 +223,13 @@ async def test_photographs_of_a_site_that_was_taken_out_of_the_configuration_can
         assert (await who.post("/commissioning/photo/remove", at, id=one["id"]))[0] == 303
         assert (await who.get(f"/plans/{one['id']}"))[0] == 404
     assert "Photos de sites retirés" not in (await browser.get(at))[1]
-    assert [one["site"] for one in await shelf.Shelf(pages.store, lambda: 1.0).proved()] == ["school"]
+    assert [one["site"] for one in await shelf.PictureStore(pages.store, lambda: 1.0).proved()] == ["school"]
 
 
 async def test_all_pictures_together_leave_room_in_a_backup(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     await pages.claimed()
     browser, data = await pages.person("technicien"), picture()
-    monkeypatch.setattr(shelf, "MOST_TOGETHER", 2 * len(data))
+    monkeypatch.setattr(shelf, "MAX_TOTAL_BYTES", 2 * len(data))
     at, fields = "/commissioning/site", {"site": "school"}
     assert (await send(browser, "/commissioning/photo", at, data, fields))[0] == 303
     assert (await send(browser, "/commissioning/plan", "/commissioning/plan", data, {}))[0] == 303

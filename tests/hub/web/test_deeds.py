@@ -10,7 +10,7 @@ import pytest
 
 import hub.web
 from hub.i18n.typography import ascii_spaces, typeset
-from hub.web.presentation.audit_text import deed
+from hub.web.presentation.audit_text import audit_sentence
 from hub.web.words.deeds import ANY, DEEDS
 
 from .web_kit import Pages
@@ -40,8 +40,8 @@ SOURCES = Path(hub.web.__file__).parents[1]
     ],
 )  # fmt: skip
 def test_an_entry_is_a_sentence(what: dict[str, object], french: str, english: str) -> None:
-    assert (deed(what, "fr").text, deed(what, "en").text) == (typeset(french), english)
-    assert not deed(what, "fr").rest
+    assert (audit_sentence(what, "fr").text, audit_sentence(what, "en").text) == (typeset(french), english)
+    assert not audit_sentence(what, "fr").rest
 
 
 def test_what_has_a_name_is_called_by_it_and_keeps_its_id() -> None:
@@ -49,7 +49,7 @@ def test_what_has_a_name_is_called_by_it_and_keeps_its_id() -> None:
              ("step", "zones"): "Zones", ("reason", "no-bounds"): "Sans bornes"}  # fmt: skip
 
     def said(what: dict[str, object]) -> str:
-        return ascii_spaces(deed(what, "fr", lambda kind, one, device: names.get((kind, one), "")).text)
+        return ascii_spaces(audit_sentence(what, "fr", lambda kind, one, device: names.get((kind, one), "")).text)
 
     assert said({"device": "replace", "old": "a:1", "new": "a:2"}) == "Appareil Chaudière (a:1) remplacé par a:2"
     assert said({"command": "c1", "device": "a:1", "metric": "setpoint", "old": 1, "new": 2}) == (
@@ -57,21 +57,26 @@ def test_what_has_a_name_is_called_by_it_and_keeps_its_id() -> None:
     )
     names["refusal", "claim-wrong"] = "Ce code n'est pas le bon."
     told = {"web": "refused", "why": "claim-wrong", "path": "/claim"}
-    assert deed(told, "fr", lambda kind, one, device: names.get((kind, one), "")).why == "Ce code n'est pas le bon."
+    assert (
+        audit_sentence(told, "fr", lambda kind, one, device: names.get((kind, one), "")).why
+        == "Ce code n'est pas le bon."
+    )
     assert said({"roster": "pin", "place": "hall"}) == "Emplacement Hall d'entrée (hall) posé sur le plan"
     assert said({"roster": "step", "step": "zones"}) == "Mise en service : étape Zones faite"
     refused = {"command": "refused", "device": "a:1", "metric": "setpoint", "reason": "no-bounds"}
-    assert deed(refused, "fr", lambda kind, one, device: names.get((kind, one), "")).rest == [("refus", "Sans bornes")]
+    assert audit_sentence(refused, "fr", lambda kind, one, device: names.get((kind, one), "")).rest == [
+        ("refus", "Sans bornes")
+    ]
 
 
 def test_a_reason_and_what_no_sentence_says_stand_beside_it() -> None:
-    said = deed({"web": "signed in", "from": "x", "break_glass": True, "why": "nuit"}, "fr")
+    said = audit_sentence({"web": "signed in", "from": "x", "break_glass": True, "why": "nuit"}, "fr")
     assert (said.text, said.why, said.rest) == ("Connexion depuis x", "nuit", [("break_glass", "oui")])
 
 
 @pytest.mark.parametrize("what", [{"of": "another", "version": 3}, {"web": "signed in"}, {}, {"web": "new", "n": 1}])
 def test_an_entry_that_nobody_knows_is_shown_whole(what: dict[str, object]) -> None:
-    said = deed(what, "fr")
+    said = audit_sentence(what, "fr")
     assert said.text == ""
     assert dict(said.rest) == {name: str(value) for name, value in what.items()}
 

@@ -81,7 +81,7 @@ async def put_plan(pages: Pages, **pins: tuple[float, float]) -> None:
 def outdoors(pages: Pages, *places: Place, dwellings: frozenset[str] = frozenset()) -> None:
     parts = pages.site.parts
     parts.places.assign([*parts.places, *places])
-    pages.site.hand(parts._replace(dwellings=dwellings))
+    pages.site.set_services(parts._replace(dwellings=dwellings))
 
 
 def test_devices_of_one_place_stand_beside_each_other_and_an_alert_is_at_its_device() -> None:
@@ -99,7 +99,7 @@ def test_devices_of_one_place_stand_beside_each_other_and_an_alert_is_at_its_dev
         (2, "a", 10.0, 20.0, 0),
         (3, "b", 15.0, 20.0, 1),
     ]
-    assert drawn[0]["state"] == floors.NONE
+    assert drawn[0]["state"] == floors.NO_DEVICE
 
 
 async def test_a_plan_shows_each_place_where_it_was_put_with_its_state_and_a_table_says_the_same(pages: Pages) -> None:

@@ -64,7 +64,7 @@ def test_no_line_ends_between_a_number_and_its_unit() -> None:
     assert formatting.span_text(90_061, "fr") == f"1{NARROW}j\u00a01{NARROW}h"
     assert formatting.span_text(3_700, "en") == f"1{NARROW}h\u00a001{NARROW}min"
     assert [formatting.span_text(whole, "fr") for whole in (3_600, 172_800)] == [f"1{NARROW}h", f"2{NARROW}j"]
-    assert formatting.wish_text("2d", "fr") == f"2{NARROW}j"
+    assert formatting.duration_text("2d", "fr") == f"2{NARROW}j"
     assert [unit_text("MiBy", lang) for lang in ("fr", "en")] == ["Mio", "MiB"]
     assert [unit_text("d", lang) for lang in ("fr", "en")] == ["j", "d"]
     assert f"10{NARROW}Mo au plus" in word("pictures-full", "fr")

@@ -114,7 +114,7 @@ def test_a_form_has_the_french_of_the_model_and_of_a_part_that_says_nothing_of_i
         second: Lamp = Field(default=Lamp(), description="The other", json_schema_extra=french(title="Seconde"))
 
     whole = schema(Models(integrations={"lamps": (Street, None)}))
-    shown = wording.spoken(
+    shown = wording.translated_form(
         msgspec.to_builtins(form(whole, {"integrations": {"lamps": {}}}, ("integrations", "lamps"))), "fr"
     )
     assert (shown["about"], shown["about_lang"]) == ("A street lamp.", "en")
@@ -124,7 +124,7 @@ def test_a_form_has_the_french_of_the_model_and_of_a_part_that_says_nothing_of_i
     assert fields["second"] == ("Seconde", "The other.", "en")
     inner = form(whole, {"integrations": {"lamps": {}}}, ("integrations", "lamps", "second"))
     assert wording.names(inner.path, "fr", inner.titles) == ["Intégrations", "lamps", "Seconde"]
-    assert wording.spoken(msgspec.to_builtins(inner), "en")["fields"][0]["title"] == "Number"
+    assert wording.translated_form(msgspec.to_builtins(inner), "en")["fields"][0]["title"] == "Number"
 
 
 def test_a_plugin_that_the_hub_does_not_import_has_the_french_that_its_schema_says_and_no_more_than_is_shown() -> None:
@@ -152,14 +152,14 @@ def field(name: str, **more: Any) -> dict[str, Any]:
 
 
 def test_what_is_wrong_stands_beside_the_field_that_it_is_about() -> None:
-    form = wording.spoken({"path": ["web"], "about": "", "fields": [field("port"), field("hosts")]}, "fr")
+    form = wording.translated_form({"path": ["web"], "about": "", "fields": [field("port"), field("hosts")]}, "fr")
     found = [
         {"path": "web.port", "message": "expected a whole number; this is 'x'", "suggestion": ""},
         {"path": "web.hosts[0]", "message": "needs at least 2 characters", "suggestion": ""},
         {"path": "web", "message": "'hosts' is missing here", "suggestion": ""},
         {"path": "hub", "message": "something else", "suggestion": ""},
     ]
-    told = wording.tied(form, wording.problems(found, "fr"))
+    told = wording.with_field_links(form, wording.problems(found, "fr"))
     assert [one["field"] for one in told] == ["f-port", "f-hosts", "f-hosts", ""]
     assert [[one["text"] for one in each["wrong"]] for each in form["fields"]] == [
         ["attendu\u00a0: un nombre entier\u202f; ici\u00a0: 'x'"],
@@ -173,7 +173,7 @@ def test_a_difference_is_told_by_file_and_line_and_a_form_s_changes_option_by_op
     assert [(one["sign"], one["text"]) for one in wording.rows(diff, "fr")] == [
         ("place", "a.yaml, ligne 3"), ("same", "x: 1"), ("less", "y: 2"), ("more", "y: 3"),
     ]  # fmt: skip
-    form = wording.spoken(
+    form = wording.translated_form(
         {
             "path": ["link"],
             "about": "",

@@ -17,13 +17,13 @@ from hub.energy.report_texts import WORDS as REPORT
 from hub.i18n.typography import typeset
 from hub.plugin_host.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING
 from hub.web.people import passwords
-from hub.web.people.passwords import Busy, Passwords, code_of, new_code, unfit
+from hub.web.people.passwords import Busy, Passwords, new_code, normalised_code, password_problem
 from hub.web.people.sessions import IDLE_S, LONGEST_S, MOST_EACH, Sessions
 from hub.web.people.throttle import ADDRESS, ALL, HOUR, KNOWN, STRANGERS, Throttle, network
 from hub.web.presentation import views
 from hub.web.presentation.messages import message
 from hub.web.request import routes
-from hub.web.request.guard import POLICY, from_elsewhere, host_is_ours, policy_with_style, split_host
+from hub.web.request.guard import POLICY, host_is_ours, is_cross_site, policy_with_style, split_host
 from hub.web.words import WORDS, merged, word
 
 WEB = Path(passwords.__file__).parents[1]
@@ -161,19 +161,19 @@ def test_hosts(host: str, local: str, ours: bool) -> None:
 
 def test_a_link_to_a_page_may_come_from_anywhere_and_nothing_else_may() -> None:
     cross = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
-    assert not from_elsewhere("GET", "h:1", {"Sec-Fetch-Site": "cross-site"}, api=False)
-    assert from_elsewhere("GET", "h:1", cross, api=True)
-    assert from_elsewhere("POST", "h:1", cross, api=False)
-    assert from_elsewhere("POST", "h:1", {"Origin": "http://h:1"}, api=False)
-    assert from_elsewhere("POST", "h:1", {"Origin": "https://h"}, api=False)
-    assert not from_elsewhere("POST", "h:1", {"Origin": "https://h:1"}, api=False)
+    assert not is_cross_site("GET", "h:1", {"Sec-Fetch-Site": "cross-site"}, api=False)
+    assert is_cross_site("GET", "h:1", cross, api=True)
+    assert is_cross_site("POST", "h:1", cross, api=False)
+    assert is_cross_site("POST", "h:1", {"Origin": "http://h:1"}, api=False)
+    assert is_cross_site("POST", "h:1", {"Origin": "https://h"}, api=False)
+    assert not is_cross_site("POST", "h:1", {"Origin": "https://h:1"}, api=False)
 
 
 def test_codes_are_different_random_and_forgiving_of_how_they_are_typed() -> None:
     codes = {new_code() for _ in range(1000)}
     assert len(codes) == 1000
     assert all(re.fullmatch(r"(?:[0-9A-HJKMNP-TV-Z]{4}-){2}[0-9A-HJKMNP-TV-Z]{4}", code) for code in codes)
-    assert code_of(" 0o1i-l234 5678") == "0011-1234-5678"
+    assert normalised_code(" 0o1i-l234 5678") == "0011-1234-5678"
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_codes_are_different_random_and_forgiving_of_how_they_are_typed() -> Non
     ],
 )  # fmt: skip
 def test_easy_passwords_are_refused(password: str, why: str) -> None:
-    assert unfit(password, "camille") == why
+    assert password_problem(password, "camille") == why
 
 
 async def test_a_secret_fits_its_password_alone_and_only_so_many_wait() -> None:
@@ -256,9 +256,9 @@ def test_no_query_breaks_the_list(query: dict[str, str]) -> None:
 
 
 def test_signals_are_judged_by_their_radio() -> None:
-    assert views.loudness("lorawan:AA", -110) == "signal-fair"
-    assert views.loudness("ble:AA", -110) == "signal-weak"
-    assert views.loudness("ble:AA", None) == ""
+    assert views.signal_word("lorawan:AA", -110) == "signal-fair"
+    assert views.signal_word("ble:AA", -110) == "signal-weak"
+    assert views.signal_word("ble:AA", None) == ""
     assert views.strongest({"a": -90, "b": None, "c": -70}) == -70
 
 

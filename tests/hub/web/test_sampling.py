@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.operations.crisis import Verdict, outside
+from hub.operations.crisis import Verdict, isolation_verdict
 from hub.web.presentation.messages import message
 
 from .web_kit import Pages
@@ -118,8 +118,9 @@ async def test_while_the_disk_does_not_remember_the_crisis_page_and_board_warn_o
 @pytest.mark.parametrize(
     "verdict",
     [
-        outside("x", {}, perimeter=False, kept=("x",)), outside("x", {}, perimeter=True, kept=()),
-        outside("x", {"host": "10.0.0.1"}, perimeter=False, kept=()), outside("x", {}, perimeter=False, kept=()),
+        isolation_verdict("x", {}, perimeter=False, kept=("x",)), isolation_verdict("x", {}, perimeter=True, kept=()),
+        isolation_verdict("x", {"host": "10.0.0.1"}, perimeter=False, kept=()),
+        isolation_verdict("x", {}, perimeter=False, kept=()),
     ],
 )  # fmt: skip
 def test_every_verdict_says_why_in_both_languages(verdict: Verdict) -> None:

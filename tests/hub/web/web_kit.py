@@ -21,7 +21,7 @@ from hub.history.latest import LatestValues
 from hub.operations.crisis import State, guard
 from hub.rpc.audit import AuditCalls
 from hub.web import areas
-from hub.web.services import Parts
+from hub.web.services import PageServices
 from hub.web.web_part import Web
 
 NAME, PASSWORD = "camille", "trois lampes et un chat"
@@ -390,7 +390,7 @@ class Pages:
     async def __aenter__(self) -> Pages:
         self.store = await Store.open(self.path / "store.db", b"k" * 32)
         places = Places([Place(id=f"salle-{n}", site="school", zone="rooms") for n in range(3)])
-        parts = Parts(
+        parts = PageServices(
             live=self.hub.live,
             devices=Devices(self.hub.devices),
             places=places,

@@ -1,11 +1,11 @@
-"""Commissioning, on pages: from the site to the report, step by step.
+"""Pages of commissioning: from the site to the report, step by step.
 
-pages        what is shown and sent, and the operations of the API
-steps        what each step shows
-rows         what is asked of the hub: expected devices, pins, positions, the report
+pages        pages and forms, and the operations of the API
+steps        contents of each step
+rows         operations on expected devices, pins, positions, the report
 inventories  keys for many devices, as a file
 pictures     plans of floors and photographs of sites
-position     where a site is, as people write it
+position     parser of a site's position
 """
 
 from hub.web.areas.commissioning.pages import AREA

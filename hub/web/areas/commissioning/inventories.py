@@ -1,4 +1,4 @@
-"""Keys for many devices at once, as somebody uploads them: an inventory that the district sealed, or a table (CSV)."""
+"""Upload of keys for many devices: an inventory that the district sealed, or a table (CSV)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Inventories:
         self._site = site
 
     async def load(self, visit: Visit) -> Any:
-        """The file of an inventory, sealed by the district, or a table (CSV) → {kept, added, wrong, rows}."""
+        """Load an inventory sealed by the district, or a table (CSV); return {kept, added, wrong, rows}."""
         file = visit.files.get("file")
         if file is None:
             raise Refused("file-missing")

@@ -1,4 +1,5 @@
-"""Commissioning: from the site to the report, step by step, left and resumed on any phone. Its state is the hub's."""
+"""Commissioning: from the site to the report, step by step, interrupted and resumed on any phone. Its state is the
+hub's."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from hub.core.errors import DecodeError, HubError
 from hub.onboarding import qr_photos
 from hub.protocol.device_labels import Unreadable
 from hub.web import scanning
-from hub.web.area import TEXT, Area, Operation, answered, delete, done, get, post, sentence
+from hub.web.area import TEXT, Area, Operation, delete, error_text, get, json_endpoint, post, run_form
 from hub.web.areas.commissioning.inventories import TABLE_BYTES, Inventories
 from hub.web.areas.commissioning.pictures import Pictures
 from hub.web.areas.commissioning.rows import SCAN, Rows
@@ -32,7 +33,7 @@ PHOTO_FAULTS = ("photo-large", "photo-time", "photo-crash", "photo-pixels", "pho
 
 
 class Commissioning:
-    """The pages and their forms."""
+    """Pages of commissioning, and their forms."""
 
     def __init__(self, site: Site, rows: Rows, pictures: Pictures) -> None:
         self._site, self._rows, self._pictures = site, rows, pictures
@@ -74,7 +75,7 @@ class Commissioning:
         return web.Response(body=found[1], content_type=found[0], headers=headers)
 
     async def step_form(self, visit: Visit) -> web.Response:
-        """{step}: it is done; on to the next."""
+        """Mark {step} as done; go to the next."""
         step = visit.text("step")
         if step not in STEPS:
             raise Rejected(404, "no-page")
@@ -83,7 +84,7 @@ class Commissioning:
         return answers.redirect(f"/commissioning/{after}")
 
     async def scan_form(self, visit: Visit) -> web.Response:
-        """One label typed in, or all that a photograph shows."""
+        """Add one label typed in, or all those on a photograph."""
         photo = visit.files.get("photo")
         texts = [visit.text("label")]
         told: list[Any] = []
@@ -91,7 +92,7 @@ class Commissioning:
             if photo is not None:
                 if self._looking.locked():
                     raise Rejected(429, "busy")
-                async with self._looking:  # a picture is large when it is unpacked: one at a time
+                async with self._looking:  # one at a time: a picture is large when it is decoded
                     texts = await qr_photos.codes(photo.data)
                 if not texts:
                     raise Refused("photo-nothing")
@@ -100,9 +101,9 @@ class Commissioning:
                 told.append(await self._rows.scan(visit, "photo" if photo is not None else "manual"))
         except DecodeError as error:
             known = error.reason if error.reason in PHOTO_FAULTS else "photo-unreadable"
-            visit.error = sentence(error if isinstance(error, Unreadable) else Refused(known), visit.lang)
+            visit.error = error_text(error if isinstance(error, Unreadable) else Refused(known), visit.lang)
         except HubError as error:
-            visit.error = sentence(error, visit.lang)
+            visit.error = error_text(error, visit.lang)
         if visit.error:
             return await self.step(visit, 422, name="scan")
         for name in ("label", "place", "name"):
@@ -118,10 +119,10 @@ class Commissioning:
         async def again(visit: Visit, status: int) -> web.Response:
             return await self.step(visit, status, name="inventory")
 
-        return await done(visit, load, again) or await self.step(visit, name="inventory", loaded=loaded[0])
+        return await run_form(visit, load, again) or await self.step(visit, name="inventory", loaded=loaded[0])
 
     def form(self, work: Operation, step: str, said: str = "saved") -> Any:
-        """A form of one step: done, that step again."""
+        """Return the handler of one step's form, which leads back to that step."""
 
         async def again(visit: Visit, status: int) -> web.Response:
             return await self.step(visit, status, name=step)
@@ -129,7 +130,7 @@ class Commissioning:
         async def handler(visit: Visit) -> web.Response:
             zone = {"zone": visit.text("zone")} if visit.fields.get("zone") else {}
             query = urlencode({"said": said, **zone})
-            return await done(visit, work, again) or answers.redirect(f"/commissioning/{step}?{query}")
+            return await run_form(visit, work, again) or answers.redirect(f"/commissioning/{step}?{query}")
 
         return handler
 
@@ -164,11 +165,11 @@ def routes(site: Site) -> list[Route]:
         page("/end", form(rows.end, "report")),
         page("/begin", form(rows.begin, "site")),
         replace(get("/commissioning", rows.roster, "How commissioning stands: every expected device, and what is to "
-                    "be done"), quiet=True),  # pages ask by themselves
+                    "be done"), quiet=True),  # polled by pages
         get("/pictures", pictures.listed, "Plans of floors and photographs of sites: `site` is empty of a plan"),
-        Route("POST", "/api/1/pictures", answered(pictures.add), WORKS, API, "Add a photograph of a site, or a plan of "
-              "a floor where no site is named: PNG or JPEG", body={"file": FILE, "name": TEXT, "site": TEXT},
-              upload=MOST_BYTES),
+        Route("POST", "/api/1/pictures", json_endpoint(pictures.add), WORKS, API, "Add a photograph of a site, or a plan "
+              "of a floor where no site is named: PNG or JPEG",
+              body={"file": FILE, "name": TEXT, "site": TEXT}, upload=MOST_BYTES),
         delete("/pictures/{id}", pictures.remove, "Remove a plan or a photograph", WORKS),
         get("/commissioning/report", rows.report, "The commissioning report, signed by this hub"),
         post("/commissioning/scan", rows.scan, "A scanned label: its device is expected and, if it can be, added",

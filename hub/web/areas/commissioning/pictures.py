@@ -1,4 +1,4 @@
-"""Plans of floors and photographs of sites, as the pages ask for them and send them."""
+"""Operations on plans of floors and photographs of sites."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Pictures:
         return [one for one in (await self._site.call("picture.list"))["pictures"] if one["site"]]
 
     async def add_plan(self, visit: Visit) -> Any:
-        """{file, name} → {id}."""
+        """Add a plan, {file, name}; return {id}."""
         return await self._add(visit)
 
     async def add_photo(self, visit: Visit) -> Any:
-        """{file, name, site} → {id}."""
+        """Add a photograph, {file, name, site}; return {id}."""
         if not visit.text("site"):
             raise Refused("site-unknown")
         return await self.add(visit)
 
     async def add(self, visit: Visit) -> Any:
-        """{file, name, site} → {id}: a photograph of a site, or a plan where no site is named."""
+        """Add {file, name, site}; return {id}: a photograph of a site, or a plan where no site is named."""
         return await self._add(visit, site=visit.text("site"))
 
     async def _add(self, visit: Visit, **which: str) -> Any:
@@ -43,11 +43,11 @@ class Pictures:
         return await self._site.call("picture.add", data=file.data, name=visit.text("name"), by=visit.who, **which)
 
     async def remove(self, visit: Visit) -> Any:
-        """{id}."""
+        """Remove a picture, {id}."""
         number = visit.parts.get("id") or visit.text("id")
         return await self._site.call("picture.remove", id=number, by=visit.who)
 
     async def file(self, number: str) -> tuple[str, bytes] | None:
-        """(content type, bytes)."""
+        """Return (content type, bytes), or None."""
         found = await self._site.call("picture.show", id=number)
         return (found["type"], found["data"]) if found["data"] else None

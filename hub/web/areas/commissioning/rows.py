@@ -1,4 +1,5 @@
-"""What the wizard asks of the hub: rows of expected devices, pins, positions, the report. The rules are the hub's."""
+"""Operations of the commissioning wizard: rows of expected devices, pins, positions, the report. The rules are the
+hub's."""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ SCAN = ("label", "device", "key", "place", "zone", "name", "pack")
 
 
 def _heard(device: str, dbm: int | None, margin: str, lang: str) -> str:
-    """How well a device is heard, as a verdict; "" of one that nobody hears by radio."""
+    """Return the reception of a device as a verdict; "" for one that is not heard by radio."""
     if dbm is None:
         return ""
-    verdict = f"margin-{margin}" if margin else views.loudness(device, dbm)
+    verdict = f"margin-{margin}" if margin else views.signal_word(device, dbm)
     return f"{word(verdict, lang)} ({formatting.with_unit(str(dbm), 'dBm')})"
 
 
@@ -34,10 +35,10 @@ class Rows:
         self._site = site
 
     async def roster(self, visit: Visit) -> Any:
-        """What `roster.show` answers, and how each device is heard."""
+        """Return the answer of `roster.show`, with the reception of each device."""
         shown = await self._site.call("roster.show")
-        listed = {one["id"]: one for one in (await self._site.lately("devices"))["devices"]}
-        margins = {one["id"]: one for one in (await self._site.lately("radio")).get("devices", ())}
+        listed = {one["id"]: one for one in (await self._site.cached_call("devices"))["devices"]}
+        margins = {one["id"]: one for one in (await self._site.cached_call("radio")).get("devices", ())}
         for row in shown["rows"]:
             dbm = views.strongest(listed.get(row["device"], {}).get("heard"))
             margin = margins.get(row["device"], {})
@@ -49,8 +50,8 @@ class Rows:
         return shown
 
     async def sorted(self, visit: Visit) -> dict[str, Any]:
-        """The same for a page: what is to be done (`open`), the worst first, what is `done`, how many have each
-        colour (`sums`), and the colours as a bar shows them (`share`)."""
+        """Return the rows for a page: those to be done (`open`), the worst first, those `done`, the number of each
+        colour (`sums`), and the colours of a bar (`share`)."""
         shown = await self.roster(visit)
         newest = sorted(shown["rows"], key=lambda row: -row["n"])
         sums = {colour: sum(1 for row in newest if row["colour"] == colour) for colour in (GREEN, *WORST)}
@@ -80,7 +81,7 @@ class Rows:
         return await self._site.call("roster.replace", n=visit.parts["n"], **told, by=visit.who)
 
     async def key(self, visit: Visit) -> Any:
-        """{key}: the right one for a row's device, admitted or not."""
+        """Set {key}, the right one for a row's device, admitted or not."""
         row = await self._row(visit)
         if row["state"] == "unknown":
             told = {"device": row["device"], "label": row["label"], "key": visit.text("key")}
@@ -98,7 +99,7 @@ class Rows:
         return row
 
     async def add_zone(self, visit: Visit) -> Any:
-        """{id, name, site}: a zone that was not there, of a site that is; nothing else of the configuration."""
+        """Add a zone {id, name, site} to an existing site; nothing else of the configuration can be changed."""
         zone = visit.text("id").lower()
         if not PLACE_ID.fullmatch(zone):
             raise Refused("zone-bad")
@@ -120,7 +121,7 @@ class Rows:
         )
 
     async def position(self, visit: Visit) -> Any:
-        """{site, latitude, longitude, accuracy?}: where a site is; without the two, nobody says any more."""
+        """Set the position of a site, {site, latitude, longitude, accuracy?}; without the two, delete it."""
         told: dict[str, Any] = {"site": visit.text("site"), "by": visit.who}
         if not (visit.text("latitude") or visit.text("longitude")):
             return await self._site.call("roster.position", **told)

@@ -1,4 +1,4 @@
-"""What each step of the wizard shows, besides the rows that all of them show."""
+"""Contents of each step of the wizard, besides the rows that all of them show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCANNED = ("zone", "place", "name", "label")
 EXAMPLE = block(
     {"sites": {"ecole": {"name": "École"}}, "zones": {"classes": {"site": "ecole", "name": "Salles de classe"}}}
 )
-"""For a hub whose configuration has no site: nobody can add one here."""
+"""Example for a hub whose configuration has no site: none can be added here."""
 
 
 class Steps:
@@ -25,7 +25,7 @@ class Steps:
         self._site, self._rows, self._pictures = site, rows, pictures
 
     async def of(self, step: str, visit: Visit) -> dict[str, Any]:
-        """What the template of that step wants."""
+        """Return the variables of that step's template."""
         if step == "site":
             shown, every = self._sites(), await self._pictures.photos()
             orphans = [photo for photo in every if photo["site"] not in shown["sites"]]
@@ -51,8 +51,8 @@ class Steps:
         return {"sites": sites, "site_names": {site: names.get(site) or site for site in sites}, "example": EXAMPLE}
 
     async def _cards(self) -> list[dict[str, Any]]:
-        """The integrations, each with how many devices it has and how many it hears that are not admitted."""
-        listed, state = await self._site.lately("devices"), await self._site.lately("status")
+        """Return the integrations, each with its number of devices, and of senders that are not admitted."""
+        listed, state = await self._site.cached_call("devices"), await self._site.cached_call("status")
         return [
             {
                 **one,

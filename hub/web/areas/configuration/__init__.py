@@ -1,8 +1,8 @@
-"""The configuration, on pages: read, edited as a text or by forms, previewed, kept or taken back.
+"""Pages of the configuration: read, edited as text or by forms, previewed, confirmed or undone.
 
-pages     what is shown and sent, and the operations of the API
-forms     a form for each mapping of the file, made of the schema of what is installed
-wording   forms, differences and what is wrong, in the reader's words
+pages     pages and forms, and the operations of the API
+forms     a form for each mapping of the file, made of the schema of the installed plugins
+wording   forms, differences and errors, in the reader's language
 """
 
 from hub.web.areas.configuration.pages import AREA

@@ -1,4 +1,4 @@
-"""The forms of the configuration: one mapping of the file each, made of the schema of what is installed."""
+"""Forms of the configuration: one for each mapping of the file, made of the schema of the installed plugins."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from aiohttp import web
 
 from hub.core.errors import ConfigError
 from hub.web.areas.configuration import wording as configuring
-from hub.web.areas.configuration.wording import AWAY, may, refused
+from hub.web.areas.configuration.wording import AWAY, may_edit, show_refusal
 from hub.web.request import responses as answers
 from hub.web.request.routes import ADMINISTRATEUR, READS, RULES, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site
 
 NAMED = {"devices": "device", "places": "place", "zones": "zone", "sites": "site"}
-"""Mappings whose entries people call something: their kind."""
+"""Kind of the names of a mapping's entries."""
 
 
 class Pages(Protocol):
@@ -33,17 +33,17 @@ class Forms:
         self._site, self._pages = site, pages
 
     async def page(self, visit: Visit, status: int = 200, problems: list[dict[str, Any]] | None = None) -> web.Response:
-        """?at=&q=, or ?at=&new=1&name=&type= for one more: its name may come from its type."""
-        at = configuring.path_of(visit.fields.get("at") or visit.query.get("at", ""))
+        """Show ?at=&q=, or ?at=&new=1&name=&type= for a new entry: its name may come from its type."""
+        at = configuring.decode_path(visit.fields.get("at") or visit.query.get("at", ""))
         kind = str(visit.fields.get("type") or visit.query.get("type", ""))
         if visit.query.get("new") and (name := visit.query.get("name", "").strip() or kind):
             at = [*at, name]
         answer = await self._site.call("config.form", at=at, type=kind)
         shown = await self._pages.show(visit)
-        form = configuring.spoken(answer["form"], visit.lang)
+        form = configuring.translated_form(answer["form"], visit.lang)
         self._hide(visit, shown, form)
         filled = {name.removeprefix("f."): value for name, value in visit.fields.items() if name.startswith("f.")}
-        told = configuring.tied(form, configuring.problems(problems or [], visit.lang))
+        told = configuring.with_field_links(form, configuring.problems(problems or [], visit.lang))
         return self._site.page(
             "configuration_form",
             visit,
@@ -53,8 +53,8 @@ class Forms:
             filled=filled,
             at=at,
             type=kind,
-            may=may(visit, shown),
-            step=configuring.step,
+            may=may_edit(visit, shown),
+            step=configuring.encode_path,
             names=configuring.names(at, visit.lang, form.get("titles", ())),
             problems=told,
             entries=configuring.entries(form, visit.query.get("q", "")),
@@ -62,15 +62,15 @@ class Forms:
         )
 
     def _hide(self, visit: Visit, shown: dict[str, Any], form: dict[str, Any]) -> None:
-        """What the page of the text hides, a form hides too."""
+        """Hide in a form whatever the page of the text hides."""
         if visit.person.role == ADMINISTRATEUR:
             return
         for field in form["fields"]:
             field["value"] = "" if shown["problems"] else AWAY.sub(r"\1…@", field["value"])
 
     async def send(self, visit: Visit) -> web.Response:
-        """{at, type, base, f.NAME…}: what it would change, or what is wrong, beside the field that it is about."""
-        at = configuring.path_of(visit.fields.get("at", ""))
+        """Preview the change of {at, type, base, f.NAME…}, or show the errors beside their fields."""
+        at = configuring.decode_path(visit.fields.get("at", ""))
         filled = {key.removeprefix("f."): value for key, value in visit.fields.items() if key.startswith("f.")}
         try:
             answer = await self._site.call("config.form", at=at, type=visit.text("type"), filled=filled)
@@ -79,12 +79,12 @@ class Forms:
         edits = answer["edits"]
         if not edits:
             return answers.redirect(
-                f"/configuration/form?at={configuring.quoted(configuring.step(at))}&said=config-same"
+                f"/configuration/form?at={configuring.quoted(configuring.encode_path(at))}&said=config-same"
             )
         judged = await self._site.call("config.check", edits=edits)
         if not judged["ok"]:
             return await self.page(visit, 422, judged["problems"])
-        form = configuring.spoken(answer["form"], visit.lang)
+        form = configuring.translated_form(answer["form"], visit.lang)
         try:
             return await self._pages.preview(
                 visit, {"edits": edits, "base": visit.text("base")}, configuring.changes(form, edits, visit.lang)
@@ -95,7 +95,7 @@ class Forms:
     async def _again(self, visit: Visit, error: ConfigError) -> web.Response:
         found = configuring.as_dicts(error)
         if not any(one["path"] for one in found):
-            refused(visit, error)
+            show_refusal(visit, error)
             found = []
         return await self.page(visit, 422, found)
 

@@ -1,4 +1,4 @@
-"""The configuration: as text and as forms, what a change would do, its history, and the word that keeps it."""
+"""Configuration: as text and as forms, preview of a change, its history, and its confirmation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hub.core.nesting import shallow_json
 from hub.web.area import DRY, TEXT, TRUTH, Area, get, post
 from hub.web.areas.configuration import forms as configuration_forms
 from hub.web.areas.configuration import wording as configuring
-from hub.web.areas.configuration.wording import AWAY, may, refused
+from hub.web.areas.configuration.wording import AWAY, may_edit, show_refusal
 from hub.web.menu import Entry
 from hub.web.request import responses as answers
 from hub.web.request.routes import ADMINISTRATEUR, READS, RULES, Route
@@ -33,8 +33,8 @@ class Configuration:
     # the API
 
     async def show(self, visit: Visit) -> Any:
-        """What the files say: secrets are names there. Who may not change it sees no text that is wrong: it may hold
-        one."""
+        """Return the text of the files, with secrets by name. A role that may not change it gets no invalid text, which
+        may hold a secret."""
         answer = await self._site.call("config.show", revision=visit.query.get("revision", ""))
         if visit.person.role != ADMINISTRATEUR:
             wrong = bool(answer["problems"])
@@ -49,7 +49,7 @@ class Configuration:
         return await self._site.call("config.diff", **_asked(visit), by=visit.who)
 
     async def apply(self, visit: Visit) -> Any:
-        """Checked now, carried out after the answer: `progress` tells the rest."""
+        """Check now, apply after the answer: `progress` reports the rest."""
         asked = {**_asked(visit), "by": visit.who, "reason": visit.text("reason"), "origin": visit.address}
         plan = await self._site.call("config.apply", **asked, dry_run=True)
         if visit.fields.get("dry_run") or plan["state"] == "same":
@@ -80,12 +80,12 @@ class Configuration:
             revisions=log["revisions"][:50],
             progress=progress,
             url=await self._elsewhere(visit) if progress["stage"] else "",
-            may=may(visit, shown),
+            may=may_edit(visit, shown),
             problems=configuring.problems(shown["problems"], visit.lang),
         )
 
     async def _elsewhere(self, visit: Visit) -> str:
-        """Where the pages are by now, when that is another port than the one that was called."""
+        """Return the present address of the pages, when their port differs from the requested one."""
         status = await self._site.call("status")
         there = urlsplit(status.get("web", {}).get("url") or "")
         here = urlsplit(f"https://{visit.request.host}")
@@ -108,14 +108,14 @@ class Configuration:
             status,
             shown=shown,
             file=name,
-            may=may(visit, shown),
+            may=may_edit(visit, shown),
             text=shown["files"][name] if text is None else text,
             problems=found,
             base=visit.fields.get("base") or shown["digest"],
         )
 
     async def text_form(self, visit: Visit) -> web.Response:
-        """{file, text, base}: what it would change, or what is wrong with it, at its lines."""
+        """Preview {file, text, base}, or show the errors at their lines."""
         name, text = visit.text("file"), str(visit.fields.get("text", "")).replace("\r\n", "\n")
         files = {name: text}
         judged = await self._site.call("config.check", files=files)
@@ -124,17 +124,17 @@ class Configuration:
         return await self.preview(visit, {"files": files, "base": visit.text("base")})
 
     async def rollback_form(self, visit: Visit) -> web.Response:
-        """{revision}"""
+        """Preview a rollback to {revision}."""
         try:
             return await self.preview(visit, {"revision": visit.text("revision")})
         except HubError as error:
-            refused(visit, error)
+            show_refusal(visit, error)
             return await self.page(visit, 422)
 
     async def preview(
         self, visit: Visit, asked: dict[str, Any], changes: Sequence[dict[str, str]] = ()
     ) -> web.Response:
-        """What it would change, before it is applied; `changes` in words, where a form made it."""
+        """Show what a change would do, before it is applied; `changes` in words, where a form made it."""
         plan = await self._site.call("config.diff", **asked, by=visit.who)
         asked["base"] = asked.get("base") or plan.get("base", "")
         return self._site.page(
@@ -147,7 +147,7 @@ class Configuration:
         )
 
     async def apply_form(self, visit: Visit) -> web.Response:
-        """{asked, reason, anyway}: `asked` as the preview had it."""
+        """Apply {asked, reason, anyway}: `asked` as in the preview."""
         try:
             asked = msgspec.json.decode(shallow_json(str(visit.fields.get("asked", ""))), type=dict[str, Any])
         except msgspec.MsgspecError:
@@ -156,7 +156,7 @@ class Configuration:
         try:
             await self.apply(visit)
         except HubError as error:
-            refused(visit, error)
+            show_refusal(visit, error)
             return await self.page(visit, 422)
         return answers.redirect("/configuration")
 
@@ -170,7 +170,7 @@ class Configuration:
         try:
             await work(visit)
         except HubError as error:
-            refused(visit, error)
+            show_refusal(visit, error)
             return await self.page(visit, 422)
         return answers.redirect("/configuration")
 

@@ -1,5 +1,5 @@
-"""What the pages of the configuration show, of what the hub answers: forms in the reader's words, what is wrong in
-French where it is known, a difference that a phone can show. Pure."""
+"""Presentation of the configuration's answers: forms in the reader's language, errors in French where it is known, a
+difference that fits a phone. Pure."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from hub.web.words.options import about, title, unit
 
 MOST_ENTRIES = 100
 AWAY = re.compile(r"(://)[^/@\s]*@")
-"""Somebody's name and password in an address."""
+"""User name and password in an address, which are not shown."""
 _PLACE = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
 
 
-def may(visit: Visit, shown: Mapping[str, Any]) -> bool:
-    """May this visitor change it here?"""
+def may_edit(visit: Visit, shown: Mapping[str, Any]) -> bool:
+    """Return whether this visitor may change the configuration here."""
     return visit.person.role == ADMINISTRATEUR and shown.get("mode") != "managed"
 
 
-def refused(visit: Visit, error: HubError) -> None:
-    """Say on the page what the hub refuses, in French where that is known."""
+def show_refusal(visit: Visit, error: HubError) -> None:
+    """Put the hub's refusal on the page, in French where that is known."""
     found = as_dicts(error) if isinstance(error, ConfigError) else [{"message": str(error)}]
     said = problems(found, visit.lang)
     visit.error = " · ".join(one["text"] for one in said[:10])
@@ -38,28 +38,27 @@ def refused(visit: Visit, error: HubError) -> None:
 
 
 def as_dicts(error: ConfigError) -> list[dict[str, Any]]:
-    """The problems as `config.check` tells them."""
+    """Return the problems as `config.check` answers them."""
     return [asdict(one) for one in error.problems]
 
 
 def quoted(text: str) -> str:
-    """As a part of a query."""
+    """Quote text for a query."""
     return quote(text, safe="")
 
 
-def path_of(text: object) -> list[str]:
-    """`/`-separated keys, percent-encoded."""
+def decode_path(text: object) -> list[str]:
+    """Split `/`-separated keys, percent-encoded."""
     return [unquote(part) for part in str(text).split("/") if part][:20]
 
 
-def step(parts: Sequence[str]) -> str:
-    """The other way round."""
+def encode_path(parts: Sequence[str]) -> str:
+    """Join and encode keys."""
     return "/".join(quote(part, safe="") for part in parts)
 
 
 def names(at: Sequence[str], lang: str, own: Sequence[str] = ()) -> list[str]:
-    """A path in words: what the file names itself, a zone or a device, stays as it is. `own`: the French titles that
-    the models have for its parts."""
+    """Return a path in words; names from the file, a zone or a device, stay unchanged."""
     by_name = ("integrations", "notifiers", "exporters", "sites", "zones", "places", "devices", "buses", "rules")
     shown = []
     for number, part in enumerate(at):
@@ -69,8 +68,8 @@ def names(at: Sequence[str], lang: str, own: Sequence[str] = ()) -> list[str]:
     return shown
 
 
-def spoken(form: dict[str, Any], lang: str) -> dict[str, Any]:
-    """A form with its titles and texts in the reader's language."""
+def translated_form(form: dict[str, Any], lang: str) -> dict[str, Any]:
+    """Return a form with its titles and texts in the reader's language."""
     form["about"], form["about_lang"] = about(form["about"], lang, form.get("french", {}).get("help", ""))
     for field in form["fields"]:
         french = field.get("french", {})
@@ -84,14 +83,14 @@ def spoken(form: dict[str, Any], lang: str) -> dict[str, Any]:
 
 
 def entries(form: Mapping[str, Any], asked: str) -> dict[str, Any]:
-    """Of a mapping by names, those that a search finds: a phone cannot scroll through 2,000."""
+    """Return the entries of a mapping that match a search: a phone cannot scroll through 2,000."""
     wish = asked.casefold().strip()[:100]
     found = [name for name in form["entries"] if wish in name.casefold()]
     return {"all": len(found), "shown": found[:MOST_ENTRIES], "q": asked[:100]}
 
 
 def problems(found: Sequence[Mapping[str, Any]], lang: str) -> list[dict[str, Any]]:
-    """What is wrong, each with its `text` and the language of that."""
+    """Return the errors, each with its `text` and the language of that."""
     shown = []
     for one in found:
         french = in_french(one["message"]) if lang == "fr" else None
@@ -100,8 +99,8 @@ def problems(found: Sequence[Mapping[str, Any]], lang: str) -> list[dict[str, An
     return shown
 
 
-def tied(form: dict[str, Any], found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same, with those that are about a field put there too: `field` is where to go."""
+def with_field_links(form: dict[str, Any], found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the errors, and attach those of a field to it: `field` is the link's target."""
     base = [str(part) for part in form["path"]]
     for one in found:
         one["field"] = one["title"] = ""
@@ -116,7 +115,7 @@ def tied(form: dict[str, Any], found: Sequence[dict[str, Any]]) -> list[dict[str
 
 
 def rows(diff: str, lang: str) -> list[dict[str, str]]:
-    """A unified diff as rows: {sign, mark, text}."""
+    """Return a unified diff as rows: {sign, mark, text}."""
     found, file = [], ""
     for line in diff.splitlines():
         if line.startswith("+++ "):
@@ -130,7 +129,7 @@ def rows(diff: str, lang: str) -> list[dict[str, str]]:
 
 
 def changes(form: Mapping[str, Any], edits: Sequence[Mapping[str, Any]], lang: str) -> list[dict[str, str]]:
-    """What a form changes, option by option: {title, name, old, new}."""
+    """Return the changes of a form, option by option: {title, name, old, new}."""
     fields = {field["name"]: field for field in form["fields"]}
     found = []
     for edit in edits:
@@ -139,7 +138,7 @@ def changes(form: Mapping[str, Any], edits: Sequence[Mapping[str, Any]], lang: s
             continue
         before = field["value"] or field["shown_default"] or "–"
         after = field["shown_default"] or "–" if edit.get("remove") else _value(edit["value"], lang)
-        found.append({"title": field["title"], "name": field["name"], "old": _spoken_truth(before, lang), "new": after})
+        found.append({"title": field["title"], "name": field["name"], "old": _truth_word(before, lang), "new": after})
     return found
 
 
@@ -153,5 +152,5 @@ def _value(value: Any, lang: str) -> str:
     return str(value)
 
 
-def _spoken_truth(text: str, lang: str) -> str:
+def _truth_word(text: str, lang: str) -> str:
     return word(f"config-{text}", lang) if text in ("true", "false") else text.replace("\n", ", ")

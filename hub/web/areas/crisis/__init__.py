@@ -1,6 +1,6 @@
-"""The crisis, on pages: isolating, read-only, the board on the wall, raised sampling.
+"""Pages of crisis mode: isolation, read-only, the board on the wall, raised sampling.
 
-pages      what is shown and sent, and the operations of the API
+pages      pages and forms, and the operations of the API
 sampling   raised sampling among them
 """
 

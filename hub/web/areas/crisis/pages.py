@@ -1,4 +1,5 @@
-"""Crisis: isolate, make read-only, hear more for a while, leave; the sheet to print; the board that a room looks at."""
+"""Crisis mode: isolate, make read-only, raise sampling for a while, leave; the runbook to print; the board for a
+room."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from aiohttp import web
 from hub.core.errors import HubError
 from hub.web.area import TEXT, TRUTH, Area, Operation, get, post
 from hub.web.areas.crisis.sampling import Sampling
-from hub.web.live_feed import live
+from hub.web.live_feed import crisis_summary
 from hub.web.menu import Entry
 from hub.web.presentation import views
 from hub.web.presentation.messages import message
@@ -45,10 +46,10 @@ class Crisis:
         return await self._site.call("crisis.end", by=visit.who, why=visit.text("why"))
 
     async def board(self, visit: Visit) -> Any:
-        """What a room wants to see at a glance."""
-        status, alerts = await self._site.lately("status"), await self._site.lately("alert.list")
+        """Return the summary for a board on the wall."""
+        status, alerts = await self._site.cached_call("status"), await self._site.cached_call("alert.list")
         return {
-            "crisis": await self._site.lately("crisis.status"), "summary": views.summary(status),
+            "crisis": await self._site.cached_call("crisis.status"), "summary": views.summary(status),
             "alerts": alerts["alerts"][:MOST], "more": max(0, len(alerts["alerts"]) - MOST),
             "degraded": status["degraded"], "now": self._site.clock.now(),
         }  # fmt: skip
@@ -67,20 +68,20 @@ class Crisis:
             status,
             crisis=crisis,
             plan=plan,
-            live_key=live(crisis)["key"],
+            live_key=crisis_summary(crisis)["key"],
             now=self._now(),
             **self.sampling.shown(visit),
         )
 
     async def board_page(self, visit: Visit) -> web.Response:
         board = await self.board(visit)
-        return self._site.page("board", visit, live_key=live(board["crisis"])["key"], **board)
+        return self._site.page("board", visit, live_key=crisis_summary(board["crisis"])["key"], **board)
 
     def _now(self) -> float:
         return self._site.clock.now()
 
     async def runbook(self, visit: Visit) -> web.Response:
-        """A page of its own, to be printed and kept: its style stands in it, and is let through by its digest."""
+        """Show a self-contained page to print and keep: its style is inline, and allowed by its digest."""
         html = (await self._site.call("crisis.runbook"))["html"]
         answer = answers.html(html)
         answer.headers["Content-Security-Policy"] = policy_with_style(html)
@@ -111,7 +112,7 @@ class Crisis:
 
 
 def _say(visit: Visit, error: HubError) -> None:
-    """Why the hub refuses, in the language of the page."""
+    """Put the hub's refusal on the page, in its language."""
     said = message(str(error), visit.lang)
     visit.error, visit.error_lang = (said.text, "") if said.text else (said.quoted, "en")
 

@@ -1,4 +1,4 @@
-"""Raised sampling on the page Crise: what it would cost, doing it, how far it is, undoing it."""
+"""Raised sampling on the page Crise: its cost, starting it, its progress, undoing it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hub.web.site import Site
 
 PERIODS = ("10s", "30s", "1min", "5min", "15min", "1h")
 LASTS = ("1h", "6h", "12h", "24h")
-MOST = 200
-"""Rows of a table; the rest is counted."""
+MAX_ROWS = 200
+"""Maximum rows of a table; the rest is counted."""
 
 
 class Sampling:
@@ -22,7 +22,7 @@ class Sampling:
         self._site = site
 
     async def plan(self, visit: Visit) -> Any:
-        """`period`, `for`, `zone` and `device` of the query; durations with their unit."""
+        """Return the plan for `period`, `for`, `zone` and `device` of the query; durations with their unit."""
         asked = visit.query
         said: dict[str, Any] = {"period_s": _seconds(asked.get("period") or "5min")}
         if asked.get("for"):
@@ -51,14 +51,14 @@ class Sampling:
         return await self._site.call("crisis.sampling.restore", by=visit.who, why=visit.text("why"))
 
     def shown(self, visit: Visit) -> dict[str, Any]:
-        """What the form offers, and what was asked of it."""
+        """Return the choices of the form, and the requested ones."""
         asked = {name: visit.query.get(name, "") for name in ("period", "for", "zone")}
         periods, lasts = _with(PERIODS, asked["period"]), _with(LASTS, asked["for"])
-        return {"periods": periods, "spans": lasts, "asked": asked, "most": MOST}
+        return {"periods": periods, "spans": lasts, "asked": asked, "most": MAX_ROWS}
 
 
 def _with(offered: tuple[str, ...], asked: str) -> list[str]:
-    """What a form offers, and what was asked of it by an address."""
+    """Return the choices of a form, with the requested one added."""
     return [*offered] if not asked or asked in offered else [asked[:20], *offered]
 
 

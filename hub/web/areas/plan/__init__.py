@@ -1,7 +1,7 @@
-"""Floor plans with what stands on them, and a map of what stands outdoors.
+"""Floor plans with their devices, and a map of outdoor devices.
 
-pages    what is shown, and the operation of the API
-floors   where marks stand, what they weigh, a map without tiles
+pages    pages, and the operation of the API
+floors   layout of marks, and a map without tiles
 """
 
 from hub.web.areas.plan.pages import AREA

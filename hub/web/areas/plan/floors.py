@@ -1,7 +1,7 @@
-"""Where marks stand on a plan of a floor or on a map without tiles. Pure.
+"""Layout of marks on a floor plan or on a map without tiles. Pure.
 
-The map is an equirectangular one (plate carrée about the middle of its places): within a district, some kilometres,
-its metres are exact to a few in ten thousand. North is up.
+The map is an equirectangular one (plate carrée about the middle of its places): within a district, some kilometres, its
+metres are exact to a few in ten thousand. North is up.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ EARTH_M = 6_371_008.8
 """Mean radius of the Earth (WGS 84, IUGG R1)."""
 SIDE, MARGIN = 1000.0, 130.0
 LEAST_SPAN_M = 50.0
-"""Nothing is drawn larger than if it were so wide: a single place has a scale too."""
-NONE = "none"
-"""The state of a place where no device stands."""
+"""Minimum width of the map in metres, so that a single place has a scale too."""
+NO_DEVICE = "none"
+"""State of a place without a device."""
 
 
 class Map(NamedTuple):
-    """Its size and its points in its own units; `bar` is the length of a bar that stands for `bar_m` metres."""
+    """A map: its size and its points in its own units; `bar` is the length of a bar that stands for `bar_m` metres."""
 
     width: float
     height: float
@@ -31,7 +31,7 @@ class Map(NamedTuple):
 
 
 class Box(NamedTuple):
-    """What surrounds the marks of one zone."""
+    """Box around the marks of one zone."""
 
     zone: str
     x: float
@@ -41,7 +41,7 @@ class Box(NamedTuple):
 
 
 def projected(degrees: Sequence[tuple[float, float]]) -> Map:
-    """A map of (latitude, longitude), WGS 84, at least one. Across the antimeridian as well."""
+    """Return a map of (latitude, longitude), WGS 84, at least one. Also across the antimeridian."""
     first = degrees[0][1]
     turned = [(latitude, (longitude - first + 180.0) % 360.0 - 180.0) for latitude, longitude in degrees]
     middle = (min(one[0] for one in turned) + max(one[0] for one in turned)) / 2
@@ -59,7 +59,7 @@ def projected(degrees: Sequence[tuple[float, float]]) -> Map:
 
 
 def round_length(most_m: float) -> float:
-    """The largest of 1, 2 or 5 times a power of ten that is not above."""
+    """Return the largest of 1, 2 or 5 times a power of ten up to `most_m`."""
     power = 10.0 ** math.floor(math.log10(most_m))
     return power * max(step for step in (1, 2, 5) if step * power <= most_m * (1 + 1e-9))
 
@@ -71,8 +71,8 @@ def marks(
     alerts: Iterable[Mapping[str, Any]],
     step: float,
 ) -> list[dict[str, Any]]:
-    """A mark for each device of a place of `spots` (place → x, y), one for a place without any, numbered from 1;
-    devices of one place stand beside each other, `step` apart. `zones`: place → zone. `alerts`: the open ones."""
+    """Return a mark for each device of a place of `spots` (place → x, y), one for a place without any, numbered from 1;
+    devices of one place are beside each other, `step` apart. `zones`: place → zone. `alerts`: the open ones."""
     there, raised = defaultdict[str, list[Mapping[str, Any]]](list), defaultdict[str, list[Any]](list)
     for device in devices:
         if device["place"] in spots:
@@ -89,7 +89,7 @@ def marks(
             found.append({
                 "number": len(found) + 1, "place": place, "zone": zones.get(place, ""), "x": round(x + at * step, 1),
                 "y": round(y, 1), "device": one["id"] if one is not None else "",
-                "name": one["name"] if one is not None else "", "state": one["state"] if one is not None else NONE,
+                "name": one["name"] if one is not None else "", "state": one["state"] if one is not None else NO_DEVICE,
                 "why": {"fr": one["fr"], "en": one["en"]} if one is not None else {"fr": "", "en": ""},
                 "last_seen_s": one["last_seen_s"] if one is not None else None, "alerts": own,
             })  # fmt: skip
@@ -97,7 +97,7 @@ def marks(
 
 
 def boxes(drawn: Iterable[Mapping[str, Any]], around: float, width: float, height: float) -> list[Box]:
-    """A box for each zone, `around` wider than its marks, within the picture."""
+    """Return a box for each zone, `around` wider than its marks, within the picture."""
     zones = defaultdict[str, list[tuple[float, float]]](list)
     for mark in drawn:
         zones[mark["zone"]].append((mark["x"], mark["y"]))

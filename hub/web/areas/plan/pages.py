@@ -1,7 +1,7 @@
-"""Floor plans with what stands on them, and a map of what stands outdoors. Nothing is asked of anybody outside.
+"""Floor plans with their devices, and a map of outdoor devices. No request leaves the hub for them.
 
-Only places of the configuration are drawn, where people put them. Where a device says that it is (`Report.position`)
-is never shown, nor is the position of a place in a dwelling.
+Only places of the configuration are drawn, where people put them. A position that a device reports (`Report.position`)
+is never shown, nor is that of a place in a dwelling.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aiohttp import web
 from hub.web.area import TEXT, Area, get
 from hub.web.areas.plan import floors
 from hub.web.menu import Entry
-from hub.web.pictures.sanitizer import checked
+from hub.web.pictures.sanitizer import sanitize
 from hub.web.presentation import views as showing
 from hub.web.request.routes import READS, Route
 from hub.web.request.visit import Visit
@@ -32,7 +32,7 @@ class Floors:
         self._sizes: dict[str, tuple[int, int]] = {}
 
     async def shown(self, visit: Visit) -> Any:
-        """{views, view, width, height, marks, …}: one plan, or the map of what stands outdoors (`view=map`)."""
+        """Return {views, view, width, height, marks, …}: one plan, or the map of outdoor devices (`view=map`)."""
         parts = self._site.parts
         names = await self._names()
         outdoors = {one.id: one.position for one in parts.places if one.position and one.zone not in parts.dwellings}
@@ -65,7 +65,7 @@ class Floors:
                 if pin["plan"] == view and place in zones and (not zone or zones[place] == zone)
             }
         unit = max(width, height) / 100
-        listed = (await self._site.lately("devices"))["devices"]
+        listed = (await self._site.cached_call("devices"))["devices"]
         alerts = (await self._site.call("alert.list"))["alerts"]
         marks = floors.marks(spots, zones, listed, alerts, 5 * unit)
         used = {one["place"] for one in listed}
@@ -81,10 +81,10 @@ class Floors:
         return {one["id"]: one["name"] for one in pictures if not one["site"]}
 
     async def _size(self, plan: str) -> tuple[int, int]:
-        """Pixels. A plan never changes: another picture is another plan."""
+        """Return the size in pixels. A plan never changes: another picture is another plan."""
         if plan not in self._sizes:
             picture = await self._site.call("picture.show", id=plan)
-            found = await asyncio.to_thread(checked, picture["data"])
+            found = await asyncio.to_thread(sanitize, picture["data"])
             self._sizes[plan] = (found.width, found.height)
         return self._sizes[plan]
 

@@ -11,7 +11,7 @@ import pytest
 
 from hub.core.errors import HubError, StorageError
 from hub.core.security_events import ADMISSION, FORK, Events
-from hub.onboarding.adoption import BulkAdoptionService, QuarantineService, decisions
+from hub.onboarding.adoption import BulkAdoptionService, QuarantineService, decision_table
 from hub.onboarding.adoption.bulk import KEY as RECETTE
 from hub.onboarding.adoption.bulk import LONGEST_S, filled
 from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, Decision, Decisions, Filter
@@ -34,7 +34,7 @@ class Gated(House):
         self.events = Events(self.clock.now, self.clock.monotonic)
         self.told: list[Any] = []
         self.events.listeners.append(self.told.append)
-        self.decisions = Decisions(self.configured, await decisions.load(self.store))
+        self.decisions = Decisions(self.configured, await decision_table.load(self.store))
         self.guard = Guard(
             Options(),
             tell=self.events.tell,

@@ -10,7 +10,7 @@ from PIL import Image
 
 from hub.core.errors import StorageError
 from hub.core.store import Store
-from hub.web.pictures.table import Shelf
+from hub.web.pictures.table import PictureStore
 
 
 def picture() -> bytes:
@@ -21,7 +21,7 @@ def picture() -> bytes:
 
 async def test_a_picture_neither_comes_nor_goes_without_its_entry_in_the_audit_log(tmp_path: Path) -> None:
     store = await Store.open(tmp_path / "store.db", b"k" * 32)
-    shelf = Shelf(store, lambda: 1.0)
+    shelf = PictureStore(store, lambda: 1.0)
     stays = await shelf.add(picture(), "Hall", by="web:x", site="school")
     await store.call(
         lambda db: list(db.execute("CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END"))

@@ -9,7 +9,7 @@ import pytest
 
 import hub
 from hub.i18n.plugin_errors import in_french, translate
-from hub.web.presentation.evidence import Clue, clues
+from hub.web.presentation.evidence import EvidenceRow, evidence_rows
 from hub.web.presentation.messages import message
 from integrations.mbus.header import MEDIA
 
@@ -32,24 +32,24 @@ def given() -> set[str]:
 def test_every_piece_of_evidence_has_its_name_in_french() -> None:
     names = given()
     assert {"remedy", "address", "eep", "metrics", "sha256"} <= names
-    assert [one.name for one in clues(dict.fromkeys(sorted(names), "x"), "fr") if one.lang] == []
+    assert [one.name for one in evidence_rows(dict.fromkeys(sorted(names), "x"), "fr") if one.lang] == []
 
 
 def test_what_integrations_say_in_a_sentence_is_said_in_french_and_what_a_device_says_stays() -> None:
-    said = clues(
+    said = evidence_rows(
         {"by": "Basics Station from 10.0.0.7", "name": "water", "groups": "1/2/3 (2 bytes), 1/2/4 (up to 6 bits)"}, "fr"
     )
     assert said == [
-        Clue("entendu par", "Basics Station depuis 10.0.0.7"),
-        Clue("nom annoncé", "water"),
-        Clue("adresses de groupe", "1/2/3 (2 octets), 1/2/4 (6 bits au plus)"),
+        EvidenceRow("entendu par", "Basics Station depuis 10.0.0.7"),
+        EvidenceRow("nom annoncé", "water"),
+        EvidenceRow("adresses de groupe", "1/2/3 (2 octets), 1/2/4 (6 bits au plus)"),
     ]
-    assert clues({"colour": "red"}, "fr") == [Clue("colour", "red", "en")]
-    assert clues({"medium": "water"}, "en") == [Clue("medium", "water")]
+    assert evidence_rows({"colour": "red"}, "fr") == [EvidenceRow("colour", "red", "en")]
+    assert evidence_rows({"medium": "water"}, "en") == [EvidenceRow("medium", "water")]
 
 
 def test_every_medium_of_a_meter_is_said_in_french() -> None:
-    same = {medium for medium in MEDIA.values() if clues({"medium": medium}, "fr")[0].said == medium}
+    same = {medium for medium in MEDIA.values() if evidence_rows({"medium": medium}, "fr")[0].said == medium}
     assert same == set()
 
 
