@@ -1,8 +1,8 @@
 """Modbus TCP and RTU: meters, boilers and other plant through their register maps.
 
 One integration is one host (a server or a gateway) or one serial line; its devices (`modbus:<name>`) are units behind
-it. MODBUS Application Protocol V1.1b3 over MODBUS Messaging on TCP/IP V1.0b or MODBUS over Serial Line V1.02. A
-function that writes is sent for a command and for nothing else.
+it. MODBUS Application Protocol V1.1b3 over MODBUS Messaging on TCP/IP V1.0b or MODBUS over Serial Line V1.02. Function
+codes that write are sent for commands only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Config", "DeviceSettings", "Register", "probe", "register_integratio
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Poll every device of this plugin until cancelled. Raises NotReady when the host or the line is away."""
+    """Poll every device of this plugin until cancelled. Raises NotReady when the host or the line cannot be reached."""
     from integrations.modbus.writes import obey
 
     async with _asker(config, session) as link:
@@ -54,7 +54,7 @@ async def run(config: Config, session: hub.Session) -> None:
 
 
 async def probe(config: Config) -> str:
-    """Connect, ask nothing. Raises NotReady when the host accepts no connection."""
+    """Connect without sending a request. Raises NotReady when the host accepts no connection."""
     from integrations.modbus.link import Link
 
     if config.bus:

@@ -1,7 +1,7 @@
-"""One request at a time, at a polite pace, over whatever carries it.
+"""Sends requests one at a time, at a limited rate, over any transport.
 
-MODBUS Application Protocol V1.1b3. Reads are function codes 1 to 4; writes, which only a command asks for, are 5
-(one coil), 6 (one register) and 16 (several, or one where a device does not know 6).
+MODBUS Application Protocol V1.1b3. Reads are function codes 1 to 4; writes, for commands only, are 5 (one coil), 6 (one
+register) and 16 (several, or one where a device does not know 6).
 """
 
 from __future__ import annotations
@@ -33,16 +33,18 @@ _READS: dict[str, type[ModbusPDU]] = {
 _ILLEGAL_FUNCTION = 1
 
 SHORTEST_S, PATIENT, FORGETS = 0.2, 4.0, 0.99
-"""Of the wait for a unit that was silent: its floor, how many times the slowest answer, how that one fades."""
+"""Time-out for a unit that was silent: its minimum in seconds, its factor on the slowest answer, and the decay of that
+one."""
 
 
 class Asker(ABC):
-    """What carries requests to the units of one host or line, and back. `max_rate` is in requests a second."""
+    """Sends requests to the units of one host or line, and returns their answers. `max_rate` is in requests a
+    second."""
 
     peer: str
-    """What it speaks to, for people."""
+    """Name of the host or line, for messages."""
     answered_s: dict[int, float]
-    """Unit → how long its last answer took, seconds."""
+    """Unit → duration of its last answer in seconds."""
 
     def __init__(
         self,
@@ -52,37 +54,35 @@ class Asker(ABC):
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        # pymodbus logs whole frames when it logs at all, and what it says is raised here in our words
+        # pymodbus would log whole frames; its errors are raised here in our own words
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
         self._max_rate, self._timeout_s = max_rate, timeout_s
         self._sleep, self._monotonic = sleep, monotonic
         self._slowest_s = 0.0
         self.answered_s = {}
         self._free_at = 0.0
-        self._turn = asyncio.Lock()  # first come, first served: a dead unit holds it for one time-out, not for all
+        self._turn = asyncio.Lock()  # first come, first served: a dead unit holds it for one time-out only
 
     @abstractmethod
     async def _ask(self, pdu: ModbusPDU, timeout_s: float) -> ModbusPDU:
-        """The answer to one request of `pdu.dev_id`. Raises Silent (no answer), DecodeError (an answer that is none) or
-        NotReady (whatever carries it is lost)."""
+        """Return the answer to one request to `pdu.dev_id`. Raises Silent (no answer), DecodeError (an invalid answer)
+        or NotReady (the connection is lost)."""
 
     @abstractmethod
     async def _settled(self, pdu: ModbusPDU) -> None:
-        """Until the answer to an earlier request cannot be taken for the one to this."""
+        """Wait until the answer to an earlier request cannot be mistaken for the one to this."""
 
     @property
     def short_s(self) -> float:
-        """How long to wait for a unit that was silent the last time: a few times what the slowest of the others took
-        lately, so that a dead one costs them little."""
+        """Return the time-out for a unit that was silent the last time: a multiple of the slowest recent answer of the
+        others, so that a dead unit costs them little."""
         return min(self._timeout_s, max(SHORTEST_S, PATIENT * self._slowest_s)) if self._slowest_s else self._timeout_s
 
     async def read(self, unit: int, request: Request, *, attempts: int = 1, silent: bool = False) -> list[int]:
-        """The words of one request: registers as 0..65535, bits as 0 or 1, exactly `request.count` of them. `silent`
-        says that the unit did not answer the last time.
+        """Return the words of one request: registers as 0..65535, bits as 0 or 1, exactly `request.count` of them.
 
-        Raises Silent (no answer after `attempts`), Refused (an exception response), DecodeError (an answer that
-        is none) or NotReady (the connection is lost).
-        """
+        `silent`: the unit did not answer the last time. Raises Silent (no answer after `attempts`), Refused (an
+        exception response), DecodeError (an invalid answer) or NotReady (the connection is lost)."""
         kind = _READS[request.table]
         for left in reversed(range(attempts)):
             try:
@@ -99,15 +99,17 @@ class Asker(ABC):
     async def write(
         self, unit: int, register: Register, words: Sequence[int], wanted: Callable[[], bool] = lambda: True
     ) -> None:
-        """Write one register of the map, once: what stays without an answer may have been written. `wanted` is asked
-        right before it leaves: others may have had their turn for long. Raises as `read`, and Unsent."""
+        """Write one register of the map, once: without an answer it may have been written.
+
+        `wanted` is called right before it is sent, since others may have been served for long. Raises as `read`, and
+        Unsent."""
         try:
             await self._write(_writing(unit, register, words), register, wanted)
         except Refused as error:
             if error.code != _ILLEGAL_FUNCTION or register.table in BITS or len(words) > 1:
                 raise
             several = WriteMultipleRegistersRequest(address=register.address, registers=[*words], dev_id=unit)
-            await self._write(several, register, wanted)  # some devices know the one for several only
+            await self._write(several, register, wanted)  # some devices support only the function for several
 
     async def _write(self, pdu: ModbusPDU, register: Register, wanted: Callable[[], bool]) -> None:
         answer = await self._paced(pdu, self._timeout_s, wanted)
@@ -135,12 +137,12 @@ class Asker(ABC):
 
 
 class Unreadable(ModbusPDU):
-    """Stands for an answer that no PDU class could read."""
+    """A placeholder for an answer that no PDU class could decode."""
 
 
 class Decoder(DecodePDU):
-    """pymodbus raises into the event loop on an unreadable answer, which logs a traceback and breaks the
-    connection for all units; here it is an answer like another, and whoever asked refuses it."""
+    """Decoder that returns an unreadable answer like any other, so that the caller refuses it. pymodbus raises into the
+    event loop instead, which logs a traceback and breaks the connection for all units."""
 
     def decode(self, frame: bytes) -> ModbusPDU:
         return super().decode(frame) or Unreadable()
@@ -160,7 +162,7 @@ def _words(request: Request, response: ModbusPDU) -> list[int]:
     if response.isError() or response.function_code != _READS[request.table].function_code:
         raise hub.DecodeError("bad-answer", f"{request}: not an answer to what was asked")
     words = [int(word) for word in (response.bits if request.table in BITS else response.registers)]
-    spare = 7 if request.table in BITS else 0  # bits come in whole bytes
+    spare = 7 if request.table in BITS else 0  # bits are padded to whole bytes
     if not request.count <= len(words) <= request.count + spare:
         raise hub.DecodeError("truncated", f"{request}: {request.count} asked, {len(words)} came")
     return words[: request.count]

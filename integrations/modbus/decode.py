@@ -1,8 +1,8 @@
-"""Register words -> values. Pure.
+"""Decodes register words to values. Pure.
 
-A word is one register, 0 to 65535, as the device gave it; a bit table gives words of 0 or 1. MODBUS Application
-Protocol V1.1b3, §4.2: a register is big-endian on the wire. How several make one number is the vendor's choice:
-`word_order` and `byte_order` say which.
+A word is one register, 0 to 65535, as sent by the device; a bit table gives words of 0 or 1. MODBUS Application
+Protocol V1.1b3, §4.2: a register is big-endian on the wire. The order of several registers in one number is the
+vendor's choice: `word_order` and `byte_order`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,9 @@ Value = float | int | bool | str
 
 
 def decode(register: Register, words: Sequence[int]) -> Value | None:
-    """The value of one register of the map, in the metric's unit; None when the device says it has none
-    (an `invalid` value, a float that is not a number, an empty string).
-
-    Raises DecodeError: `truncated`, `bad-word`, `bad-text` or `not-finite`.
-    """
+    """Return the value of one register of the map, in the metric's unit; None when the device has none (an `invalid`
+    value, a float that is not a number, an empty string). Raises DecodeError: `truncated`, `bad-word`, `bad-text` or
+    `not-finite`."""
     if len(words) != register.size:
         raise hub.DecodeError("truncated", f"{register.metric}: {register.size} words expected, {len(words)} came")
     top = 1 if register.table in BITS else 0xFFFF
@@ -57,7 +55,7 @@ def _text(register: Register, data: bytes) -> str | None:
 def _float(register: Register, data: bytes) -> float | None:
     packed = struct.Struct(FLOATS[register.type])
     (raw,) = packed.unpack(data)
-    # compared as the device holds them: 9999.9 is another number in 32 bits
+    # compared in the device's precision: 9999.9 is another number in 32 bits
     if math.isnan(raw) or data in [packed.pack(value) for value in register.invalid]:
         return None
     return _finite(register, raw * register.scale + register.offset)

@@ -1,4 +1,4 @@
-"""A value -> register words: `decode` backwards. Pure."""
+"""Encodes a value to register words: the reverse of `decode`. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from integrations.modbus.settings import FLOATS, Register
 
 
 def encode(register: Register, value: Value) -> list[int]:
-    """The words that make `value`, in the metric's unit, stand in the device.
-
-    Raises DecodeError: `not-writable` where the map cannot say how, `does-not-fit` where no words mean this value.
-    """
+    """Return the words for `value`, which is in the metric's unit. Raises DecodeError: `not-writable` where the map is
+    not reversible, `does-not-fit` where no words stand for this value."""
     if register.table in ("input", "discrete"):
         raise hub.DecodeError("not-writable", f"{register.metric}: table {register.table} is read-only by definition")
     if register.mask is not None:
@@ -32,7 +30,7 @@ def encode(register: Register, value: Value) -> list[int]:
 
 
 def writable(register: Register) -> bool:
-    """Could a command write it at all?"""
+    """Whether a command can write it at all."""
     return register.table in ("holding", "coil") and register.mask is None and register.type != "string"
 
 

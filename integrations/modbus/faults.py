@@ -1,4 +1,4 @@
-"""What a device answers instead of data, named with its remedy. Pure.
+"""Exception responses and other failures, with remedies. Pure.
 
 MODBUS Application Protocol V1.1b3, §7, "MODBUS Exception Responses".
 """
@@ -11,17 +11,17 @@ import hub
 
 
 class Silent(hub.NotReady):
-    """The line is up, this unit did not answer in time."""
+    """The line works, but this unit did not answer in time."""
 
 
 class Unsent(Exception):
-    """Nobody wanted a write any more when its turn came: nothing left."""
+    """A write that was no longer wanted when its turn came: nothing was sent."""
 
 
 class Fault(NamedTuple):
     reason: str
     remedy: str
-    whole_device: bool = False  # nothing else of this device will answer now either
+    whole_device: bool = False  # other requests to this device will fail too
 
 
 _FAULTS = {
@@ -44,7 +44,7 @@ _FAULTS = {
 
 
 class Refused(hub.DecodeError):
-    """An exception response. `whole_device` tells whether the unit is away, or only this request wrong."""
+    """An exception response. `whole_device`: the unit is away, rather than only this request being wrong."""
 
     def __init__(self, code: int, request: object) -> None:
         fault = _FAULTS.get(code) or Fault(f"exception-{code}", "see the device's manual for this exception code")

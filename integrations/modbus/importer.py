@@ -1,6 +1,6 @@
-"""Ask Modbus units whether they know SunSpec, and propose devices that read what they announce.
+"""Ask Modbus units whether they know SunSpec, and propose devices that read the announced values.
 
-Only the units named with --unit are asked, nothing is written, at the pace of the file's `max_rate` (10 requests a
+Only the units named with --unit are asked, nothing is written, at the rate of the file's `max_rate` (10 requests a
 second by default): a unit takes some ten to twenty requests.
 """
 
@@ -28,7 +28,7 @@ LINE = 100
 
 
 def arguments(parser: Any) -> None:
-    """Add what `ilot import modbus` takes."""
+    """Add the arguments of `ilot import modbus`."""
     parser.add_argument("--host", default="", help="the Modbus TCP server, when the file has no such integration yet")
     parser.add_argument("--port", type=int, default=502, help="its TCP port (default: %(default)s)")
     parser.add_argument(
@@ -47,7 +47,8 @@ def arguments(parser: Any) -> None:
 
 
 async def propose(asked: argparse.Namespace) -> dict[str, Any]:
-    """What the units announce, as `ilot import` wants it. Raises NotReady when none of them answers with a map."""
+    """Return the units' announced devices as a proposal for `ilot import`. Raises NotReady when no unit answers with a
+    map."""
     config = _config(asked)
     notes: list[str] = []
     devices: dict[str, Any] = {}
@@ -83,7 +84,7 @@ def _config(asked: argparse.Namespace) -> Config:
 
 
 def _instance(asked: argparse.Namespace, config: Config) -> dict[str, Any]:
-    """The integration, where the file has none."""
+    """Return the integration to propose when the file has none."""
     if asked.config is not None:
         return {}
     kind: dict[str, Any] = {} if asked.instance == "modbus" else {"type": "modbus"}
@@ -123,7 +124,7 @@ async def _unit(link: Link, unit: int, asked: argparse.Namespace, notes: list[st
 
 
 async def _values(link: Link, unit: int, points: Points, most: int) -> dict[str, Value]:
-    """One look at the values, for the person who confirms."""
+    """Read the values once, for the person who confirms the proposal."""
     raw: dict[str, Value] = {}
     waiting = [*plan(points.registers, max_gap=MOST_REGISTERS, max_registers=most)]
     while waiting:
@@ -142,7 +143,7 @@ async def _values(link: Link, unit: int, points: Points, most: int) -> dict[str,
 
 
 def _said(points: Points, values: Mapping[str, Value]) -> dict[str, str]:
-    """Comment lines: the models, then each metric with its present value."""
+    """Return comment lines: the models, then each metric with its present value."""
     units = {metric.key: metric.unit for metric in (*hub.METRICS.values(), *points.metrics)}
     models = ", ".join(f"{model.id} ({SHAPES[model.id].about})" for model in points.models)
     lines = {"# models": models}
@@ -158,7 +159,7 @@ def _said(points: Points, values: Mapping[str, Value]) -> dict[str, str]:
 
 
 def _known(devices: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]) -> str:
-    """The device that the file has for this unit and part already."""
+    """Return the device that the file already has for this unit and part."""
 
     def same(there: Mapping[str, Any]) -> bool:
         return bool(there.get("sunspec")) and all(
@@ -169,7 +170,7 @@ def _known(devices: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]
 
 
 def _name(part: Part, instance: str, unit: int, number: int) -> str:
-    """An id that stays when the device's address changes, where it has a serial number."""
+    """Return an id: from the serial number, where there is one, so that it stays when the address changes."""
     text = f"{part.model} {part.serial}" if part.serial else f"{instance} {unit} {number}"
     slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:48].strip("-")
     return f"modbus:{slug or f'unit-{unit}-{number}'}"

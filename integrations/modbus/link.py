@@ -1,7 +1,7 @@
-"""One connection to one Modbus TCP host. MODBUS Messaging on TCP/IP Implementation Guide V1.0b.
+"""Connection to one Modbus TCP host. MODBUS Messaging on TCP/IP Implementation Guide V1.0b.
 
-Frames and what is in them are pymodbus's, the connection is asyncio's: pymodbus's own client brings the clients of
-three other ways of transport and of a machine without asyncio along: 0.6 MiB of a running hub, 75.8 instead of 76.4.
+Frames and PDUs are pymodbus's, the connection is asyncio's: pymodbus's own client imports three other transports and a
+synchronous client: 0.6 MiB of a running hub, 75.8 instead of 76.4.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from integrations.modbus.faults import Silent
 from integrations.modbus.settings import Config
 
 LONGEST = 260
-"""Bytes of a frame: a header of 7 and a PDU of 253 (§4.1)."""
+"""Maximum bytes of a frame: a header of 7 and a PDU of 253 (§4.1)."""
 LAST = 0xFFFF
 
 
 class Link(Asker):
-    """`async with Link(config) as link` connects; leaving closes. Raises NotReady whenever the host is away."""
+    """The connection: `async with Link(config) as link` connects; leaving closes. Raises NotReady whenever the host
+    cannot be reached."""
 
     def __init__(
         self,
@@ -72,17 +73,17 @@ class Link(Asker):
         return self._line
 
     async def _settled(self, pdu: ModbusPDU) -> None:
-        """Questions bear numbers here."""
+        """Return at once: requests have transaction numbers here."""
 
     async def _ask(self, pdu: ModbusPDU, timeout_s: float) -> ModbusPDU:
-        line = await self._connected()  # many servers close a connection that is idle between two polls
-        self._number = self._number % LAST + 1  # never 0: some servers say that whatever they were asked
+        line = await self._connected()  # many servers close an idle connection between two polls
+        self._number = self._number % LAST + 1  # never 0: some servers always answer with 0
         pdu.transaction_id = self._number
         try:
             async with asyncio.timeout(timeout_s):
                 return await line.asked(pdu)
         except TimeoutError as error:
-            if not line.numbers:  # whatever comes now would be taken for the answer to the next question
+            if not line.numbers:  # a late answer would be taken for that to the next request
                 line.close()
             raise Silent(f"unit {pdu.dev_id} at {self.peer} does not answer") from error
         except ConnectionError as error:
@@ -90,8 +91,8 @@ class Link(Asker):
 
 
 class _Line(asyncio.Protocol):
-    """One question at a time. An answer is of the unit and bears the number of the question, or none: then `numbers`
-    is false."""
+    """Protocol for one request at a time. An answer has the unit and the transaction number of the request, or no
+    number: then `numbers` is false."""
 
     def __init__(self, framer: FramerSocket) -> None:
         self._framer = framer
@@ -106,10 +107,11 @@ class _Line(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     async def asked(self, pdu: ModbusPDU) -> ModbusPDU:
-        """The answer, however long it takes. Raises ConnectionError when the connection is lost."""
+        """Send a request and return the answer, without a time-out. Raises ConnectionError when the connection is
+        lost."""
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError
-        self._came, self._question = b"", pdu  # what is left of an earlier one is of no use
+        self._came, self._question = b"", pdu  # discard the rest of an earlier answer
         self._answer = asyncio.get_running_loop().create_future()
         try:
             self._transport.write(self._framer.buildFrame(pdu))
@@ -133,7 +135,7 @@ class _Line(asyncio.Protocol):
         if answer is not None:
             self.numbers = answer.transaction_id != 0
             self._answer.set_result(answer)
-        elif len(self._came) > LONGEST:  # it never becomes a frame
+        elif len(self._came) > LONGEST:  # it can no longer become a frame
             self._came = b""
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -1,4 +1,4 @@
-"""The `registers` of a device pack: a register map, and what vectors say of it. Pure."""
+"""The `registers` of a device pack: a register map, and its readings in vectors. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class RegisterMap(hub.Config):
         return {register.metric for register in self.registers}
 
     def readings(self, heard: Mapping[str, Any]) -> dict[str, Value]:
-        """`heard`: `input 0` → list of words from there. A register that no list holds whole has no reading."""
+        """Return the readings of a vector. `heard`: `input 0` → list of words from there. A register that no list
+        covers completely has no reading."""
         words: dict[tuple[str, int], int] = {}
         for place, said in heard.items():
             table, _, address = place.partition(" ")

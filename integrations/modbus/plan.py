@@ -1,4 +1,4 @@
-"""A register map -> the fewest requests that read it. Pure."""
+"""Groups the registers of a map into the fewest requests. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from integrations.modbus.settings import BITS, MOST_BITS, MOST_REGISTERS, Regist
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One read: `count` registers (or bits) of one table from `address`, and what they hold."""
+    """A read request: `count` registers (or bits) of one table from `address`, and the registers of the map in it."""
 
     table: Table
     address: int
@@ -18,7 +18,7 @@ class Request:
     registers: tuple[Register, ...]
 
     def words_of(self, register: Register, words: list[int]) -> list[int]:
-        """The part of this request's answer that belongs to `register`."""
+        """Return the part of this request's answer that belongs to `register`."""
         start = register.address - self.address
         return words[start : start + register.size]
 
@@ -45,7 +45,7 @@ def plan(registers: Iterable[Register], *, max_gap: int, max_registers: int = MO
 
 
 def split(request: Request) -> tuple[Request, ...]:
-    """One request for each register: to find which one a device refuses."""
+    """Make one request for each register, to find the one that a device refuses."""
     return tuple(Request(request.table, r.address, r.size, (r,)) for r in request.registers)
 
 

@@ -1,4 +1,4 @@
-"""Polls one device: its requests, its refusals, its absences."""
+"""Polls one device, and handles its refusals and absences."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ LONGEST = timedelta(minutes=10)
 """The longest pause between two attempts on a device that does not answer."""
 
 WHOLE_EVERY = 4
-"""Every so many attempts on one that does not answer, it has the whole time-out: it may be slower than all others."""
+"""Attempts on a silent device after which one has the whole time-out: it may be slower than all others."""
 
 
 class Reader(Protocol):
-    """What of a Link a poller needs."""
+    """The part of a Link that a poller needs."""
 
     peer: str
     answered_s: dict[int, float]
@@ -46,7 +46,7 @@ class _Read:
 
 
 class Poller:
-    """One device's life on one link. Ends when the device is no longer this plugin's."""
+    """Polls one device on one link. Ends when the device is no longer this plugin's."""
 
     def __init__(self, device: str, config: Config, session: hub.Session, link: Reader, roster: Roster) -> None:
         self._id = device
@@ -63,9 +63,10 @@ class Poller:
         self._walk = PollBackoff(self._limit)
 
     async def run(self) -> None:
-        """Raises NotReady when the host is away, or when none of its devices answers."""
+        """Poll until the device is removed. Raises NotReady when the host cannot be reached, or when none of its
+        devices answers."""
         try:
-            self._refresh()  # known to the roster before anyone's first poll
+            self._refresh()  # enter all devices in the roster before the first poll
             async for _ in self._session.polling.poll_cycles(self._config.interval, lambda: (self._id,)):
                 if not self._refresh():
                     return
@@ -75,7 +76,7 @@ class Poller:
             self._roster.leaves(self._id)
 
     def _refresh(self) -> bool:
-        """Follow the configuration; False when the device is gone from it."""
+        """Apply the configuration; False when it no longer contains the device."""
         device = self._session.devices.get(self._id)
         if device is not None and device.settings != self._read_as:
             self._configure(device)
@@ -98,14 +99,14 @@ class Poller:
             self._session.devices.declare(self._id, metrics=metrics)
 
     def _forget_map(self, settings: DeviceSettings) -> None:
-        """What the operator listed is read; a SunSpec map must be found first, or anew."""
+        """Return to the registers of the configuration; a SunSpec map must be found again."""
         requests = plan(settings.registers, max_gap=settings.max_gap, max_registers=settings.max_registers)
         self._reads = [self._new(request) for request in requests]
         self._points = None
 
     @property
     def _hasty(self) -> bool:
-        """Is it not worth the whole time-out now?"""
+        """Whether to use the short time-out now."""
         return self._patience.failures % WHOLE_EVERY != 0
 
     def _new(self, request: Request) -> _Read:
@@ -116,18 +117,18 @@ class Poller:
         values: dict[str, Value] = {}
         attempts = 1 if self._patience.failures else 1 + self._config.retries
         away = await self._find_map(settings, attempts)
-        answered = False  # the last thing asked in this poll
+        answered = False  # outcome of the last request in this poll
         waiting = deque(read for read in self._reads if read.patience.due())
         while waiting and away is None:
             read = waiting.popleft()
             try:
                 words = await self._link.read(unit, read.request, attempts=attempts, silent=self._hasty)
             except Silent as error:
-                if answered:  # some devices ignore what they do not have
+                if answered:  # some devices do not answer requests for missing registers
                     self._leave(read, f"no answer to {read.request}: the device may not have it")
                 else:
                     away = error
-                    self._reads.sort(key=lambda other: other is read)  # next time something else comes first
+                    self._reads.sort(key=lambda other: other is read)  # start with another request next time
                 answered = False
                 continue
             except Refused as error:
@@ -148,7 +149,7 @@ class Poller:
                 values |= self._points.values(
                     values, lambda error: self._session.radio.report_decode_error(self._id, error)
                 )
-            except hub.DecodeError as error:  # another device, or other firmware, answers now
+            except hub.DecodeError as error:  # a different device or firmware answers now
                 self._session.radio.report_decode_error(self._id, error)
                 self._forget_map(settings)
         if values:
@@ -159,7 +160,7 @@ class Poller:
         """Find the SunSpec map where one is wanted and not known yet. Returns why the device is away, if it is."""
         if not settings.sunspec or self._points is not None or not self._walk.due():
             return None
-        from integrations.modbus.sunspec import discover  # tables of models: where a device has them
+        from integrations.modbus.sunspec import discover  # model tables: only for devices with SunSpec
 
         async def read(request: Request) -> list[int]:
             return await self._link.read(settings.unit, request, attempts=attempts, silent=self._hasty)
@@ -179,7 +180,7 @@ class Poller:
         return None
 
     def _take(self, settings: DeviceSettings, found: Found) -> None:
-        """Read what the map has. Raises DecodeError `sunspec-part` when it has not that many devices."""
+        """Use the map. Raises DecodeError `sunspec-part` when it has fewer devices than configured."""
         if len(found.parts) < settings.sunspec_part:
             raise hub.DecodeError(
                 "sunspec-part", f"the SunSpec map has {len(found.parts)} devices, no device {settings.sunspec_part}"
@@ -188,7 +189,7 @@ class Poller:
 
         part = found.parts[settings.sunspec_part - 1]
         self._points = points = Points(part, {register.metric for register in settings.registers})
-        # in one piece as far as it goes: a scale factor belongs to the values that are read with it
+        # in as few requests as possible: a scale factor belongs to the values that are read with it
         requests = plan(points.registers, max_gap=MOST_REGISTERS, max_registers=settings.max_registers)
         self._reads += [self._new(request) for request in requests]
         self._session.devices.declare(
@@ -211,7 +212,7 @@ class Poller:
         return values
 
     def _refused(self, read: _Read, error: Refused) -> list[_Read]:
-        """Take a refused request apart to find the register at fault; returns what to ask now instead."""
+        """Split a refused request to find the register at fault; returns the requests to send instead."""
         if len(read.request.registers) > 1:
             parts = [self._new(request) for request in split(read.request)]
             place = self._reads.index(read)
@@ -221,7 +222,7 @@ class Poller:
         return []
 
     def _leave(self, read: _Read, why: str) -> None:
-        """Leave one request in peace for a while; say why once."""
+        """Skip one request for a while; log the reason once."""
         read.patience.failed()
         if not read.told:
             read.told = True

@@ -1,11 +1,11 @@
-"""Who of a host's devices is away, and what of that is worth a line in the log. Pure."""
+"""Tracks which of a host's devices are away, and what is to be logged of that. Pure."""
 
 from __future__ import annotations
 
 
 class Roster:
-    """Which devices of one host answer. Says what is worth a line in the log: once when a device goes, once
-    when it returns."""
+    """Presence of the devices of one host. Tells what is to be logged: once when a device goes, once when it
+    returns."""
 
     def __init__(self) -> None:
         self._state: dict[str, str] = {}  # device -> "unknown", "here", "away" (the gateway says so), "silent"
@@ -20,7 +20,7 @@ class Roster:
         self._told.discard(device)
 
     def here(self, device: str) -> bool:
-        """It answered. True when its absence was told and its return must be."""
+        """Note an answer. Returns True when its absence was logged, so that its return must be too."""
         self._state[device] = "here"
         self._host_spoke = True
         returned = device in self._told
@@ -28,20 +28,20 @@ class Roster:
         return returned
 
     def away(self, device: str) -> bool:
-        """The host answered in its stead. True when this must be told."""
+        """Note that the host answered in its place. Returns True when this must be logged."""
         self._state[device] = "away"
         self._host_spoke = True
         return self._tell(device)
 
     def silent(self, device: str) -> bool:
-        """Nobody answered. True when this must be told; while the host as a whole has not spoken, its silence
-        is the host's and not the device's."""
+        """Note that nobody answered. Returns True when this must be logged; until the host has answered at all, the
+        silence counts as the host's."""
         self._state[device] = "silent"
         return self._host_spoke and not self.nobody and self._tell(device)
 
     @property
     def nobody(self) -> bool:
-        """Every device was asked and none answered: the host itself is away."""
+        """Whether every device was asked and none answered: then the host itself is away."""
         return bool(self._state) and all(state == "silent" for state in self._state.values())
 
     def __len__(self) -> int:

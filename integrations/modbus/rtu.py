@@ -1,13 +1,13 @@
-"""Modbus over a serial line that the hub lends: RTU, also behind a converter that speaks TCP.
+"""Modbus RTU over a serial line shared by the hub, or a converter behind TCP.
 
-MODBUS over Serial Line V1.02, §2.5.1: address, PDU, CRC-16; frames are told apart by silence. What has come is cut by
-the length that its function code means, which needs no clock.
+MODBUS over Serial Line V1.02, §2.5.1: address, PDU, CRC-16; frames are separated by silence. Here they are cut by the
+length that their function code implies, which needs no clock.
 
-A frame bears no number: an answer that comes after its time-out looks like that to the next request. An answer is taken
-only where address, function and length are those that were asked for (of a write: the register too); a whole frame of
-another kind is passed over (§2.4.1: a reply from an unexpected slave does not end the waiting). Where the next request
-cannot be told from a lost one by these, it waits until that one's answer may be taken for lost: one more time-out. Of
-what was asked twice both answers may come.
+A frame has no transaction number: an answer that arrives after its time-out looks like that to the next request. An
+answer is accepted only where address, function and length match the request (for a write: the register too); other
+whole frames are skipped (§2.4.1: a reply from an unexpected slave does not end the waiting). Where the next request
+cannot be distinguished from a lost one by these, it waits one more time-out, until that one's answer counts as lost. A
+request that was sent twice may get both answers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BITS, _WORDS, _WRITES = (1, 2), (3, 4), (5, 6, 15, 16)
 _ERROR = 0x80
 
 Kind = tuple[int, int, int]
-"""What tells answers apart: unit, function, bytes of data."""
+"""Properties that distinguish answers: unit, function, bytes of data."""
 
 
 class SerialLine(Asker):
@@ -47,13 +47,13 @@ class SerialLine(Asker):
         self._lost = {kind: lost for kind, lost in self._lost.items() if lost[1] > now}
         asked = self._framer.buildFrame(pdu)
         lost, until = self._lost.get(_kind(asked), (asked, now))
-        if lost != asked:  # the same may be asked again at once: its answer is its answer
+        if lost != asked:  # an equal request may be sent at once: either answer will do
             await self._sleep(until - now)
             del self._lost[_kind(asked)]
 
     async def _ask(self, pdu: ModbusPDU, timeout_s: float) -> ModbusPDU:
         asked = self._framer.buildFrame(pdu)
-        again = _kind(asked) in self._lost  # the same, or `_settled` had waited
+        again = _kind(asked) in self._lost  # an equal request, or `_settled` had waited
         answer, whole = _Answer(asked), False
         try:
             came = await self._bus.transact(asked, answer.end, timeout=timedelta(seconds=timeout_s))
@@ -61,7 +61,7 @@ class SerialLine(Asker):
         finally:
             if not whole:
                 self._lost[_kind(asked)] = asked, self._monotonic() + self._timeout_s
-            elif again:  # what came may answer the request before: the answer to this one has all its time yet
+            elif again:  # this may answer the earlier request: wait the full time for the own answer
                 self._lost[_kind(asked)] = asked, self._monotonic() + 2 * self._timeout_s
         if came is None:
             if answer.others:
@@ -74,14 +74,14 @@ class SerialLine(Asker):
 
 
 class _Answer:
-    """Finds the answer to one request in what comes: from `begin` on. `others`: frames that were passed over."""
+    """Finds the answer to one request in the received bytes, from `begin` on. `others`: frames that were skipped."""
 
     def __init__(self, asked: bytes) -> None:
         self._asked, self._data = asked, _kind(asked)[2]
         self.begin = self.others = 0
 
     def end(self, came: bytes) -> int | None:
-        """Where it ends, None while more must come. Raises DecodeError at what is no frame."""
+        """Return where the answer ends, None while more must come. Raises DecodeError for an invalid frame."""
         while len(came) >= self.begin + 3:
             frame = came[self.begin :]
             size = _size(frame)
@@ -112,7 +112,7 @@ def _kind(asked: bytes) -> Kind:
 
 
 def _size(frame: bytes) -> int | None:
-    """Bytes of the whole answer that begins here, by its function; None where that is none that is asked."""
+    """Return the bytes of the whole answer that begins here, by its function; None for a function that is not used."""
     if frame[1] & _ERROR:
         return 5
     if frame[1] in (*_BITS, *_WORDS):

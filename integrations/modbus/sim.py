@@ -66,11 +66,11 @@ class Meter:
         self.phase = rng.uniform(0, math.tau)
 
     def power(self, t: float) -> float:
-        """Watts at `t` seconds."""
+        """Return watts at `t` seconds."""
         return self.base + sum(size * math.sin(math.tau * t / period + at) for size, period, at in self.swings)
 
     def energy(self, t: float) -> float:
-        """Watt-hours counted at `t` seconds."""
+        """Return watt-hours counted at `t` seconds."""
         swung = sum(
             size * period / math.tau * (math.cos(at) - math.cos(math.tau * t / period + at))
             for size, period, at in self.swings
@@ -104,7 +104,7 @@ class Boiler:
         return 90 <= t % 3600 < 180
 
     def flow(self, t: float) -> float:
-        """Degrees Celsius, round the set point: a triangle, up while it fires."""
+        """Return degrees Celsius, around the set point: a triangle, rising while it fires."""
         at = (t + self.lead) % self.cycle
         rise = at / self.firing if at < self.firing else (self.cycle - at) / (self.cycle - self.firing)
         return self.setpoint - 4 + 8 * rise
@@ -122,8 +122,8 @@ class Boiler:
 
 
 class Roof:
-    """A three-phase solar inverter that knows SunSpec, its map at 0. Its sun rises every half an hour and never stays
-    away for longer than that; energy is the exact integral of power."""
+    """A three-phase solar inverter with a SunSpec map at 0. Its sun rises every half an hour and never stays away for
+    longer than that; energy is the exact integral of power."""
 
     day = 1800.0
 
@@ -134,11 +134,11 @@ class Roof:
         self.serial = f"SIM-{rng.randrange(10000):04}"
 
     def power(self, t: float) -> float:
-        """Watts at `t` seconds."""
+        """Return watts at `t` seconds."""
         return self.peak * (1 - math.cos(math.tau * t / self.day)) / 2
 
     def energy(self, t: float) -> float:
-        """Watt-hours counted at `t` seconds."""
+        """Return watt-hours counted at `t` seconds."""
         return self.start_wh + self.peak * (t - self.day / math.tau * math.sin(math.tau * t / self.day)) / 7200
 
     def image(self, t: float) -> Image:
@@ -161,7 +161,7 @@ class Roof:
 
 
 def unit(number: int, image: Callable[[float], Image], clock: Callable[[], float]) -> SimDevice:
-    """A pymodbus unit whose registers are made anew at each read."""
+    """Return a pymodbus unit whose registers are computed at each read."""
 
     async def answer(
         function: int, start: int, address: int, count: int, registers: list[int], values: list[int] | list[bool] | None
@@ -188,7 +188,7 @@ def _device(number: int, shape: Image, action: Any) -> SimDevice:
 
 
 async def serve(host: str, port: int, seed: int, ready: Callable[[int], None], stop: asyncio.Event) -> None:
-    """Listen until `stop`. `ready` is told the port."""
+    """Listen until `stop`. `ready` is called with the port."""
     began = time.monotonic()
 
     def clock() -> float:

@@ -1,4 +1,4 @@
-"""Commands: one register written on purpose, then read back."""
+"""Commands: writes one register, then reads it back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from integrations.modbus.settings import DeviceSettings, Register
 
 
 async def obey(session: hub.Session, link: Asker) -> None:
-    """Carry out this plugin's commands until cancelled. Raises NotReady when what carries them is lost."""
+    """Carry out this plugin's commands until cancelled. Raises NotReady when the connection is lost."""
     async for command in session.commands:
         try:
             state, detail = await _one(command, session, link)
@@ -29,7 +29,8 @@ async def obey(session: hub.Session, link: Asker) -> None:
 
 
 async def _one(command: hub.Command, session: hub.Session, link: Asker) -> tuple[Answer | Literal[""], str]:
-    """How it ended, "" where that was told: all writes were stopped while it waited for its turn."""
+    """Carry out a command. Returns the outcome, "" where it was already answered: all writes were stopped while it
+    waited for its turn."""
     device = session.devices.get(command.device)
     try:
         settings = DeviceSettings.model_validate(device.settings if device else {})

@@ -1,4 +1,4 @@
-"""Metrics of inverters and meters that the catalogue does not have. Pure data."""
+"""Metrics of inverters and meters that are not in the catalogue. Pure data."""
 
 from __future__ import annotations
 
@@ -76,4 +76,4 @@ _METRICS = (
     _text("events", "Événements", "Events"),
 )  # fmt: skip
 METRICS: dict[str, hub.Metric] = {metric.key: metric for metric in _METRICS}
-"""By key."""
+"""Metrics by key."""

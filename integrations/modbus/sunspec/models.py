@@ -1,4 +1,4 @@
-"""The points of SunSpec's models that are read, and what they become. Pure data.
+"""The supported points of SunSpec's models, and their metrics. Pure data.
 
 From the model definitions of the SunSpec Alliance (models 1, 101 to 103, 111 to 113, 201 to 204, 211 to 214). An offset
 counts registers from the one that holds the model's number.
@@ -13,7 +13,7 @@ Type = Literal["int16", "uint16", "acc32", "float32", "enum16", "bitfield32"]
 
 
 class Point(NamedTuple):
-    """One value: raw × 10^(the register named by `scale`) × `factor` is in the metric's unit."""
+    """A value: raw × 10^(the register named by `scale`) × `factor` is in the metric's unit."""
 
     name: str
     offset: int
@@ -24,8 +24,8 @@ class Point(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What of a model is read. `scales`: offsets of the scale factors by name; `symbols`: names of an enumeration's
-    values, or of a bit field's bits, by point."""
+    """The supported part of a model. `scales`: offsets of the scale factors by name; `symbols`: names of an
+    enumeration's values, or of a bit field's bits, by point."""
 
     about: str
     points: tuple[Point, ...]
@@ -160,7 +160,7 @@ def _meter_float() -> Shape:
 
 
 def _one(points: tuple[Point, ...], single: bool) -> tuple[Point, ...]:
-    """A single-phase inverter has one voltage, which is that of phase A."""
+    """Return the points of a single-phase inverter, whose voltage is that of phase A."""
     if not single:
         return points
     return tuple(point._replace(metric="voltage") if point.name == "PhVphA" else point for point in points)
@@ -174,7 +174,7 @@ SHAPES: dict[int, Shape] = {
     **dict.fromkeys((201, 202, 203, 204), _meter()),
     **dict.fromkeys((211, 212, 213, 214), _meter_float()),
 }
-"""The models that are read, beside the common one."""
+"""The supported models, beside the common one."""
 
 RUNNING, FAULT = ("starting", "mppt", "throttled"), "fault"
 """States of an inverter in which it works, and the one in which it does not."""

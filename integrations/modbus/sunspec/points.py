@@ -1,4 +1,4 @@
-"""The models of one part → the registers to ask for, and their raw words → values. Pure."""
+"""Maps the models of one part to the registers to read, and their raw words to values. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from integrations.modbus.sunspec.walk import Model, Part
 MOST_SCALE = 10
 """A scale factor is from -10 to 10 (Device Information Model Specification V1.1, sunssf)."""
 _TYPES: dict[str, tuple[str, tuple[int, ...]]] = {
-    # the registers of a type, and what in them means that the device does not implement the point
+    # the registers of a type, and the value for a point that the device does not implement
     "int16": ("int16", (-0x8000,)), "uint16": ("uint16", (0xFFFF,)), "acc32": ("uint32", (0,)),
     "float32": ("float32", ()), "enum16": ("uint16", (0xFFFF,)), "bitfield32": ("uint32", (0xFFFFFFFF,)),
 }  # fmt: skip
@@ -37,8 +37,8 @@ class _Read:
 
 
 class Points:
-    """What is read of one part. `taken`: metrics that the operator reads in another way; a point is not put in their
-    place. A metric that two models have is the first one's; the second's is called `…_2`."""
+    """The points of one part. `taken`: metrics that the operator reads in another way; no point replaces them. A metric
+    of two models is the first one's; the second's is called `…_2`."""
 
     def __init__(self, part: Part, taken: Collection[str] = ()) -> None:
         self.models = tuple(model for model in part.models if model.id in SHAPES)
@@ -52,20 +52,19 @@ class Points:
 
     @property
     def registers(self) -> tuple[Register, ...]:
-        """The registers to ask for, each under a name of its own that starts with `OF_SUNSPEC`."""
+        """Return the registers to read, each with a name of its own that starts with `OF_SUNSPEC`."""
         return tuple(self._registers.values())
 
     @property
     def metrics(self) -> tuple[hub.Metric, ...]:
-        """Metrics beyond the catalogue."""
+        """Return the metrics that are not in the catalogue."""
         return tuple(metric for key, metric in self._metrics.items() if key not in hub.METRICS)
 
     def values(self, raw: dict[str, Value], dropped: Callable[[hub.DecodeError], None]) -> dict[str, Value]:
-        """Take this part's registers out of `raw`, what the registers held by name, and make values of them.
+        """Take this part's registers out of `raw`, the registers' contents by name, and convert them to values.
 
-        A point that the device does not implement has no value. `dropped` is told of scale factors that are none.
-        Raises DecodeError `sunspec-moved` when a model is no longer where it was.
-        """
+        A point that the device does not implement has no value. `dropped` is called for invalid scale factors. Raises
+        DecodeError `sunspec-moved` when a model is no longer where it was."""
         mine = {name: raw.pop(name) for name in [*raw] if name.startswith(OF_SUNSPEC)}
         for number, model in enumerate(self.models):
             header = {f"{OF_SUNSPEC}{number}_id": model.id, f"{OF_SUNSPEC}{number}_length": model.length}

@@ -1,8 +1,8 @@
-"""From the mark to the last model, without I/O.
+"""Walks a SunSpec map from the mark to the last model, without I/O.
 
 SunSpec Device Information Model Specification V1.1: the map begins at holding register 0, 40000 or 50000. A device's
-word is never trusted for more than the next step: addresses only grow, there are at most `MOST_MODELS`, and a length
-that runs past the last register ends the walk.
+data are trusted for the next step only: addresses only grow, there are at most `MOST_MODELS`, and a length that runs
+past the last register ends the walk.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ MOST_MODELS = 64
 
 
 class Ask(NamedTuple):
-    """Holding registers that the walk wants to see."""
+    """Holding registers that the walk needs."""
 
     address: int
     registers: int
 
 
 class Model(NamedTuple):
-    """A model as the device announces it: `length` registers follow its two."""
+    """A model as announced by the device: `length` registers follow its two."""
 
     id: int
     address: int
@@ -38,7 +38,7 @@ class Model(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One device of the map: a common model and what follows it. Texts are empty where the device gives none."""
+    """One device of the map: a common model and its further models. Texts are empty where the device gives none."""
 
     maker: str
     model: str
@@ -52,7 +52,7 @@ class Part(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the walk saw. `notes` are sentences about what was wrong with the map."""
+    """Result of a walk. `notes` are sentences about errors in the map."""
 
     base: int
     parts: tuple[Part, ...]
@@ -60,10 +60,9 @@ class Found(NamedTuple):
 
 
 def walk(base: int | None = None) -> Generator[Ask, list[int] | None, Found]:
-    """Yields what to read, is sent the words or None where the device refuses. Returns what was found.
+    """Yield the registers to read; receive their words, or None where the device refuses. Returns the result.
 
-    Raises DecodeError: `no-sunspec` without the mark, `sunspec-map` without a common model behind it.
-    """
+    Raises DecodeError: `no-sunspec` without the mark, `sunspec-map` without a common model behind it."""
     bases = BASES if base is None else (base,)
     for start in bases:
         if (yield Ask(start, 2)) == MARK:
@@ -117,8 +116,7 @@ def _text(words: list[int], offset: int, count: int) -> str:
 
 
 async def discover(read: Callable[[Request], Awaitable[list[int]]], base: int | None = None) -> Found:
-    """Walk over a device that `read` reads. Raises what `read` and `walk` raise; a register that the device refuses is
-    one that it does not have."""
+    """Run a walk with `read`. Raises as `read` and `walk` do; a register that the device refuses counts as missing."""
     walking = walk(base)
     ask = next(walking)
     while True:
