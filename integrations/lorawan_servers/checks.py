@@ -1,4 +1,4 @@
-"""What is common to reading strangers' messages: sizes, shapes, texts, numbers. Pure."""
+"""Checks of untrusted messages: sizes, shapes, texts, numbers. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hub.sdk.nesting import shallow_json
 from integrations.lorawan_servers.parts import Heard
 
 MAX_MESSAGE = 1 << 18
-"""Bytes. An uplink heard by fifty gateways takes some 20 KiB of JSON."""
+"""Maximum bytes. An uplink heard by fifty gateways takes some 20 KiB of JSON."""
 MOST_GATEWAYS = 32
 
 _EUI = re.compile(r"[0-9A-Fa-f]{16}")
@@ -23,13 +23,13 @@ _T = TypeVar("_T")
 
 
 def size(payload: bytes) -> None:
-    """Raises DecodeError `message-too-long`."""
+    """Check the size of a message. Raises DecodeError `message-too-long`."""
     if len(payload) > MAX_MESSAGE:
         raise hub.DecodeError("message-too-long", f"{len(payload)} bytes, at most {MAX_MESSAGE} are read")
 
 
 def decoded(decoder: msgspec.json.Decoder[Any], payload: bytes) -> Any:
-    """Raises DecodeError: `bad-json`, `bad-base64`, `bad-message`."""
+    """Decode JSON. Raises DecodeError: `bad-json`, `bad-base64`, `bad-message`."""
     try:
         return decoder.decode(shallow_json(payload))
     except msgspec.ValidationError as error:
@@ -39,7 +39,7 @@ def decoded(decoder: msgspec.json.Decoder[Any], payload: bytes) -> Any:
 
 
 def converted(found: dict[str, Any], shape: type[_T]) -> _T:
-    """A message of Protocol Buffers, as `wire` gives it. Raises DecodeError `bad-message`."""
+    """Convert a message of Protocol Buffers, as decoded by `wire`. Raises DecodeError `bad-message`."""
     try:
         return msgspec.convert(found, shape, builtin_types=(bytes, datetime))
     except msgspec.ValidationError as error:
@@ -52,26 +52,26 @@ def _shape(error: msgspec.ValidationError) -> hub.DecodeError:
 
 
 def eui(text: str) -> str:
-    """In lower case. Raises DecodeError `bad-eui`."""
+    """Return an EUI in lower case. Raises DecodeError `bad-eui`."""
     if not _EUI.fullmatch(text):
         raise hub.DecodeError("bad-eui", f"{short(text)!r} is not 16 hexadecimal digits")
     return text.lower()
 
 
 def short(text: str, limit: int = 64) -> str:
-    """For logs and evidence: printable, and not long."""
+    """Return a text for logs and evidence: printable and of limited length."""
     return "".join(letter if letter.isprintable() else "?" for letter in text[:limit])
 
 
 def finite(raw: float | str | None) -> float | None:
-    """A number that is one, rounded to a hundredth; texts are how JSON of proto3 writes NaN."""
+    """Return a finite number rounded to a hundredth; in proto3's JSON, NaN is a text."""
     if raw is None or isinstance(raw, str) or not math.isfinite(raw):
         return None
     return round(raw, 2)
 
 
 def rssi(raw: float) -> int | None:
-    """In dBm; None for one that no receiver gives."""
+    """Return the signal in dBm; None for an impossible one."""
     return round(raw) if math.isfinite(raw) and -200 <= raw <= 50 else None
 
 
@@ -80,7 +80,7 @@ def unix(time: datetime | None) -> float | None:
 
 
 def best(heard: Iterable[Heard]) -> tuple[Heard, ...]:
-    """Each gateway once, with the best of its antennas; the best gateway first."""
+    """Return each gateway once, with the best of its antennas; the best gateway first."""
     found: dict[str, Heard] = {}
     for one in sorted(heard, key=_strength, reverse=True):
         found.setdefault(one.gateway, one)

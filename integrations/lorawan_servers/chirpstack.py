@@ -1,4 +1,4 @@
-"""ChirpStack 4: its MQTT integration, in JSON or Protocol Buffers, whichever its configuration says."""
+"""ChirpStack 4: its MQTT integration, in JSON or Protocol Buffers, as configured there."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Config(Broker):
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """What is subscribed to."""
+        """Return the topics to subscribe to."""
         return (_filled(self.event_topic, {"application_id": self.application, "dev_eui": "+", "event": "+"}),)
 
 
@@ -82,7 +82,8 @@ def _filled(template: str, values: dict[str, str]) -> str:
 
 
 class ChirpStack:
-    """See `driver.Server`. Commands are written as the server writes what was heard of it last, in JSON before."""
+    """Implementation of `driver.Server`. Commands use the encoding of the server's last message, JSON before the
+    first."""
 
     def __init__(self, config: Config, session: hub.Session) -> None:
         self._config = config
@@ -95,7 +96,7 @@ class ChirpStack:
         )
 
     def read(self, topic: str, payload: bytes) -> Event | None:
-        """Raises DecodeError: `unknown-topic`, and as `chirpstack_events.read`."""
+        """Read a message. Raises DecodeError: `unknown-topic`, and as `chirpstack_events.read`."""
         found = self._topic.fullmatch(topic)
         if found is None:
             raise hub.DecodeError("unknown-topic", topic[:120])
@@ -109,7 +110,7 @@ class ChirpStack:
     def downlink(
         self, device: hub.Device, where: str, item: str, port: int, payload: bytes, expires: float
     ) -> tuple[str, bytes]:
-        """Raises DecodeError `unknown-application`."""
+        """Build a downlink. Raises DecodeError `unknown-application`."""
         application = self._config.application if self._config.application != "+" else where
         if not _APPLICATION.fullmatch(application):
             text = "its application is not known before it has spoken: say `application` in the configuration"
@@ -126,8 +127,9 @@ class ChirpStack:
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Hear ChirpStack until cancelled. Raises NotReady when the broker is away, AuthFailed when it refuses the hub."""
-    from integrations.lorawan_servers.client import serve  # aiomqtt: only where it is used
+    """Receive from ChirpStack until cancelled. Raises NotReady when the broker cannot be reached, AuthFailed when it
+    refuses the hub."""
+    from integrations.lorawan_servers.client import serve  # imports aiomqtt: only where used
     from integrations.lorawan_servers.driver import Driver
 
     driver = Driver(session, ChirpStack(config, session), sealed=config.tls)

@@ -1,9 +1,9 @@
-"""What ChirpStack 4 publishes and what it takes, in JSON and in Protocol Buffers. Pure.
+"""Events and commands of ChirpStack 4, in JSON and in Protocol Buffers. Pure.
 
 ChirpStack documentation, "Event types" and "MQTT"; `integration.proto` and `gw.proto` of chirpstack-api 4.20. One
-message is one event of one device; its topic names both. JSON is the mapping of proto3, camelCase, and leaves defaults
-out or not. Both encodings become the same structs: `wire` gives what JSON would have. A message that begins with `{` is
-JSON: in Protocol Buffers that byte would be a group, which proto3 does not have.
+message is one event of one device; its topic names both. JSON is the mapping of proto3, camelCase, with or without
+defaults. Both encodings become the same structs: `wire` returns the same as JSON would. A message that begins with `{`
+is JSON: in Protocol Buffers that byte would be a group, which proto3 does not have.
 
     application/{{application_id}}/device/{{dev_eui}}/event/{{event}}      up · join · ack · txack · status · log
     application/{{application_id}}/device/{{dev_eui}}/command/down
@@ -42,7 +42,7 @@ class RxInfo(_Shape, frozen=True):
     gw_time: Time | None = None
     ns_time: Time | None = None
     rssi: int = 0
-    snr: float | str = 0.0  # proto3's JSON writes NaN as a text
+    snr: float | str = 0.0  # NaN is a text in proto3's JSON
     metadata: dict[str, str] = {}
 
 
@@ -111,7 +111,7 @@ class LogEvent(_Shape, frozen=True):
 EVENTS: dict[str, type[_Shape]] = {
     "up": UplinkEvent, "join": JoinEvent, "status": StatusEvent, "ack": AckEvent, "txack": TxAckEvent, "log": LogEvent,
 }  # fmt: skip
-"""Others (`location`, `integration`) bring no reading of the device."""
+"""Supported events. Others (`location`, `integration`) have no reading of the device."""
 
 _INFO = {
     3: Field("applicationId", "text"), 4: Field("applicationName", "text"), 6: Field("deviceProfileName", "text"),
@@ -158,9 +158,10 @@ def is_json(payload: bytes) -> bool:
 
 
 def read(event: str, dev_eui: str, payload: bytes) -> parts.Event | None:
-    """One message; `event` and `dev_eui` are what its topic says. None for an event that is not read here. Raises
-    DecodeError: `message-too-long`, `bad-json`, `bad-base64`, `bad-message` (JSON of another shape), `bad-protobuf`,
-    `bad-eui`, `topic-mismatch`."""
+    """Read one message; `event` and `dev_eui` come from its topic. None for an unsupported event.
+
+    Raises DecodeError: `message-too-long`, `bad-json`, `bad-base64`, `bad-message` (JSON of another shape),
+    `bad-protobuf`, `bad-eui`, `topic-mismatch`."""
     shape = EVENTS.get(event)
     if shape is None:
         return None
@@ -238,7 +239,7 @@ def _about(info: DeviceInfo, region: str) -> dict[str, str]:
 
 
 def _log(said: LogEvent, eui: str) -> parts.Event:
-    """What concerns a downlink of the queue moves it; anything else is counted."""
+    """Convert a log event: it changes the state of a queued downlink, or is only counted."""
     item, text = said.context.get("queue_item_id", ""), checks.short(said.description, 200)
     if item and said.level == "ERROR":
         return parts.Moved(
@@ -252,8 +253,10 @@ def _log(said: LogEvent, eui: str) -> parts.Event:
 def command(
     dev_eui: str, item: str, port: int, payload: bytes, *, confirmed: bool, expires: float, json: bool
 ) -> bytes:
-    """A DownlinkCommand. `item` is a UUID, the id of its place in the server's queue; after `expires` (Unix seconds, 0:
-    never) the server drops it, from ChirpStack 4.11 on. Older servers know no such field and leave it unread."""
+    """Encode a DownlinkCommand.
+
+    `item` is a UUID, the id of its place in the server's queue; after `expires` (Unix seconds, 0: never) the server
+    drops it, from ChirpStack 4.11 on. Older servers ignore that field."""
     if json:
         said: dict[str, Any] = {
             "id": item, "devEui": dev_eui, "confirmed": confirmed, "fPort": port, "data": b64encode(payload).decode(),

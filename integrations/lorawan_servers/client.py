@@ -1,8 +1,8 @@
-"""The connection to a server's broker. All the I/O of these integrations.
+"""Connection to a server's broker. All I/O of these integrations is here.
 
-A session that outlives the connection: subscribed with QoS 1 under a name of its own, so that the broker keeps what
-comes while the hub is away, and acknowledged by hand, once it is on the disk. aiomqtt leaves acknowledging to paho;
-`Client` does it.
+The session outlives the connection: it subscribes with QoS 1 under a fixed client id, so that the broker stores
+messages while the hub is away, and acknowledges each message only once it is on the disk. aiomqtt leaves acknowledging
+to paho; `Client` does it.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from integrations.lorawan_servers.driver import Driver
 from integrations.lorawan_servers.settings import Broker
 
 WINDOW = 256
-"""Messages that the broker gives before the first is acknowledged (MQTT 5)."""
+"""Messages that the broker sends before the first is acknowledged (MQTT 5)."""
 WAITING = 4096
 ANSWER_S = 10.0
 _QUIET = logging.getLogger("hub.lorawan_servers.paho")
-_QUIET.setLevel(logging.CRITICAL)  # what a broker sends must not fill the log; what ends a connection is raised
+_QUIET.setLevel(logging.CRITICAL)  # no log from broker traffic; fatal errors are raised
 _REFUSALS = (0x85, 0x86, 0x87, 0x8A, 0x8C)  # client id, password, not authorised, banned, method; 3.1.1's translated
 
 
 class Client(MqttClient):
-    """`identity`: the name of a session that stays; "": one of its own that ends with the connection."""
+    """MQTT client. `identity`: client id of a persistent session; "": a session that ends with the connection."""
 
     LONGEST_PACKET = 2 * MAX_MESSAGE
 
@@ -67,31 +67,31 @@ class Client(MqttClient):
             logger=_QUIET,
         )
         self.protocol = protocol
-        self.flooded = 0  # messages of QoS 0 for which there was no room
+        self.flooded = 0  # messages of QoS 0 dropped because the queue was full
         self._client.manual_ack_set(True)
 
     def acknowledge(self, message: aiomqtt.Message) -> None:
-        """It is on the disk, or there was nothing to keep. In the order of arrival."""
+        """Acknowledge a message that is on the disk, or needs no storing. Call this in the order of arrival."""
         self._client.ack(message.mid, message.qos)
 
     def _on_message(self, client: Any, userdata: Any, message: MQTTMessage) -> None:
         try:
             _ = message.topic
-        except UnicodeDecodeError:  # no broker may pass such a topic on; again and again if it is not acknowledged
+        except UnicodeDecodeError:  # invalid topic: acknowledged, or it would be repeated for ever
             self._client.ack(message.mid, message.qos)
             return
         if not self._queue.full():
             super()._on_message(client, userdata, message)
         elif message.qos == 0:
             self.flooded += 1
-        elif not self._disconnected.done():  # not acknowledged: it comes again
+        elif not self._disconnected.done():  # not acknowledged: the broker repeats it
             text = f"it sends more than {WAITING} messages at once: lower its limit of messages in flight"
             self._disconnected.set_exception(aiomqtt.MqttError(text))
 
 
 @asynccontextmanager
 async def connected(config: Broker, identity: str) -> AsyncIterator[Client]:
-    """A client that has signed in. Raises NotReady or AuthFailed, naming the broker and who must act."""
+    """Return a client that has signed in. Raises NotReady or AuthFailed, naming the broker and who must act."""
     context = await asyncio.to_thread(_context, config)
 
     def made(version: str) -> Client:
@@ -123,7 +123,7 @@ def _explained(error: aiomqtt.MqttError, config: Broker) -> Exception:
 
 
 async def subscribe(client: Client, config: Broker, topics: tuple[str, ...], *, qos: int) -> int:
-    """Subscribe to each, and say the least QoS that is granted. Raises AuthFailed where the hub may not listen."""
+    """Subscribe to each topic, and return the lowest QoS granted. Raises AuthFailed where the hub may not subscribe."""
     least = qos
     for topic in topics:
         try:
@@ -140,7 +140,7 @@ async def subscribe(client: Client, config: Broker, topics: tuple[str, ...], *, 
 
 
 async def serve(config: Broker, session: hub.Session, driver: Driver, topics: tuple[str, ...], *, qos: int = 1) -> None:
-    """Hear the server and tell it what it is to tell its devices, until cancelled. Raises NotReady or AuthFailed."""
+    """Receive messages and send downlinks until cancelled. Raises NotReady or AuthFailed."""
     try:
         async with connected(config, MqttClient.session_name(session, config.client_id)) as client:
             await _settle(client, config, session, topics, qos)
@@ -169,7 +169,7 @@ def _ended(error: aiomqtt.MqttError, config: Broker) -> hub.NotReady:
 
 
 async def _settle(client: Client, config: Broker, session: hub.Session, topics: tuple[str, ...], qos: int) -> None:
-    """Subscribe, and leave what a former configuration subscribed to: the session remembers it."""
+    """Subscribe, and unsubscribe from topics of a former configuration, which the session remembers."""
     former = session.state.get("topics", [])
     for topic in former if isinstance(former, list) else []:
         if isinstance(topic, str) and topic not in topics:
@@ -202,7 +202,7 @@ def _publisher(client: Client, qos: int) -> Any:
 
 
 async def answers(config: Broker, topics: tuple[str, ...], *, qos: int = 1) -> str:
-    """For `probe`: sign in and subscribe in a session that leaves nothing behind."""
+    """Sign in and subscribe in a temporary session, for `probe`."""
     async with connected(config, "") as client:
         granted = await subscribe(client, config, topics, qos=qos)
         return f"{config.where} lets this hub in (MQTT {client.protocol}) and hear {topics[0]}, QoS {granted}"

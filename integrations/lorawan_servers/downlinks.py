@@ -1,11 +1,11 @@
-"""Commands of the hub, on their way through a server's queue. No I/O but the answers.
+"""Tracks commands of the hub in a server's queue. No I/O except the answers.
 
     command ─▶ queued ─▶ sent ─▶ done          confirmed: the device acknowledged it
                            │                    unconfirmed: a gateway sent it
                            └──▶ failed | expired
 
-A command that waits in the server's queue when the hub stops comes again, and is not put there twice: its place has a
-name made from its own, and those that were put there are remembered.
+A command that waits in the server's queue when the hub stops is delivered to the plugin again, but not queued twice:
+its queue id is derived from its own, and the ids already queued are stored.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _PUSHED = "pushed"
 
 
 def item_of(command: hub.Command) -> str:
-    """The name of its place in the queue: the same whenever it is asked for."""
+    """Return the command's id in the queue; it is always the same."""
     return str(uuid.uuid5(_SPACE, command.id))
 
 
 class Downlinks:
-    """Those under way, by the name of their place."""
+    """Pending downlinks by queue id."""
 
     def __init__(self, session: hub.Session) -> None:
         self._session = session
@@ -36,18 +36,18 @@ class Downlinks:
         self._pushed: list[str] = [item for item in kept if isinstance(item, str)] if isinstance(kept, list) else []
 
     def wait(self, command: hub.Command, *, confirmed: bool) -> bool:
-        """Follow it from now on. False when an earlier life of the hub has put it into the queue already."""
+        """Track it from now on. Returns False when an earlier process has already queued it."""
         item = item_of(command)
         self._open[item] = command, confirmed
         return item not in self._pushed
 
     def pushed(self, command: hub.Command) -> None:
-        """It is in the server's queue, or nobody knows whether it is."""
+        """Note that it is in the server's queue, or may be."""
         self._pushed = [*self._pushed, item_of(command)][-MOST_REMEMBERED:]
         self._session.state.put(_PUSHED, self._pushed)
 
     def end(self, command: hub.Command, state: Answer, why: str = "") -> None:
-        """It goes no further."""
+        """Answer the command and forget it."""
         item = item_of(command)
         self._open.pop(item, None)
         if item in self._pushed:
@@ -56,7 +56,7 @@ class Downlinks:
         self._session.commands.answer(command, state, why)
 
     def moved(self, device: str, moved: Moved) -> None:
-        """What the server says of a downlink. Another's is none of ours."""
+        """Handle a state change from the server. Downlinks of others are ignored."""
         for item in moved.items:
             command, confirmed = self._open.get(item, (None, False))
             if command is None or command.device != device:

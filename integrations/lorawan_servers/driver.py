@@ -1,8 +1,8 @@
-"""What is done with what a server says, and how commands become downlinks.
+"""Processes a server's messages, and turns commands into downlinks.
 
-The law of it: a message is acknowledged to the broker when what it said is on the disk, and in the order in which
-messages came (MQTT 5, 4.6). What is remembered of a device is in the commit of the frame's reports, former values and
-present ones: a kill leaves all of it or nothing, and the broker's next try is a repetition, or the first.
+Rules: a message is acknowledged to the broker when its contents are on the disk, in the order of arrival (MQTT 5, 4.6).
+The device's state is part of the commit of the frame's reports, former values and present ones: after a kill either all
+of it is stored or nothing, and the broker's next delivery is recognised as a repetition, or is new.
 """
 
 from __future__ import annotations
@@ -21,33 +21,34 @@ from integrations.lorawan_servers.reading import Reader, signal_of
 from integrations.lorawan_servers.settings import eui_of
 
 FUTURE_S = 120.0
-"""A server's clock may run this far ahead of the hub's."""
+"""Seconds that a server's clock may be ahead of the hub's."""
 PLAUSIBLE = 1_767_225_600.0
-"""2026 in Unix seconds: a clock below it has not been set, and judges nobody."""
+"""2026 in Unix seconds: an earlier clock has not been set, and is not used for checks."""
 
 Publish = Callable[[str, bytes], Awaitable[None]]
 Keep = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Server(Protocol):
-    """What differs from one server to another. Both raise DecodeError; `downlink` with the remedy for a person."""
+    """The part that differs between servers. Both methods raise DecodeError; `downlink` with the remedy for a
+    person."""
 
     def read(self, topic: str, payload: bytes) -> Event | None: ...
     def downlink(
         self, device: hub.Device, where: str, item: str, port: int, payload: bytes, expires: float
     ) -> tuple[str, bytes]:
-        """Topic and message. `where`: what was remembered of it."""
+        """Return topic and message. `where`: the stored destination of its downlinks."""
         ...
 
     def confirmed(self, device: hub.Device) -> bool: ...
 
 
 async def nothing() -> None:
-    """There was nothing to keep."""
+    """Do nothing: the message needs no storing."""
 
 
 class Driver:
-    """One connection's life. `sealed`: the broker is heard by TLS."""
+    """Processes one connection. `sealed`: the broker is reached by TLS."""
 
     def __init__(self, session: hub.Session, server: Server, *, sealed: bool, now: Callable[[], float] = time.time):
         self._session = session
@@ -64,9 +65,9 @@ class Driver:
                 session.log.error(text, device.id)
 
     async def hear(self, topic: str, payload: bytes, *, retained: bool = False) -> Keep:
-        """One message. What it returns is to be run and ended before the message is acknowledged: it begins with the
-        hand-over, and ends when that is on the disk. Raises NotReady when it cannot be read now."""
-        if retained:  # the broker's own copy of something that was published once
+        """Process a message. Await the returned function before acknowledging: it hands the reports over, and returns
+        once they are on the disk. Raises NotReady when the message cannot be decoded now."""
+        if retained:  # a stored copy of an old message
             self._session.radio.report_decode_error("", hub.DecodeError("mqtt-retained"))
             return nothing
         try:
@@ -111,7 +112,7 @@ class Driver:
             reports.insert(0, battery)
         windows = freshness.take(memory.windows, uplink.session, uplink.fcnt, believed)
         status = memory.status if battery is None else battery.time or memory.status
-        self._known[name] = Memory(windows, status, uplink.where)  # at once: its copy may be the next message
+        self._known[name] = Memory(windows, status, uplink.where)  # at once: the next message may be its copy
         return self._keep(name, reports)
 
     def _status(self, name: str, when: float | None, report: hub.Report | None) -> Keep:
@@ -129,12 +130,12 @@ class Driver:
 
         async def keep() -> None:
             turn = self._turns.setdefault(name, asyncio.Lock())
-            await turn.acquire()  # until it is taken: what is remembered holds the frames before it too
+            await turn.acquire()  # until it is stored: the state includes the frames before it
             mine = True
 
             def note() -> None:
                 nonlocal mine
-                where = self._known[name].where  # a join may have told a newer one meanwhile
+                where = self._known[name].where  # a join may have set a newer one meanwhile
                 self._remember(name, Memory(memory.windows, memory.status, where))
                 turn.release()
                 mine = False
@@ -150,11 +151,12 @@ class Driver:
         return keep
 
     def _settled(self, name: str) -> Keep:
-        """It was told before, but perhaps it is not on the disk yet: an empty report waits until it is."""
+        """Wait for the disk: the frame was reported before, but perhaps not yet committed. An empty report waits until
+        it is."""
 
         async def wait() -> None:
             async with self._turns.setdefault(name, asyncio.Lock()):
-                pass  # it is taken
+                pass  # it is stored
             await self._session.emit(hub.Report(device=name, values={}), durable=True)
 
         return wait
@@ -175,7 +177,7 @@ class Driver:
             )
         )
 
-    # what is remembered
+    # stored state
 
     def _memory(self, name: str) -> Memory:
         known = self._known.get(name)
@@ -184,7 +186,7 @@ class Driver:
         return known
 
     def _kept(self, name: str) -> Memory:
-        """Of what was taken; `_memory` is of what was heard, also while it waits for room."""
+        """Return the stored state of a device; `_memory` also includes frames that are still queued."""
         record = self._session.state.get(eui_of(name) or name)
         try:
             return Memory() if record is None else freshness.decode(record)
@@ -195,7 +197,7 @@ class Driver:
     def _remember(self, name: str, memory: Memory) -> None:
         try:
             self._session.state.put(eui_of(name) or name, freshness.encode(memory))
-        except Exception as error:  # the state is full: a reading is not lost for that
+        except Exception as error:  # the state is full: the reading is still reported
             self._session.radio.report_decode_error(name, hub.DecodeError("state-full"))
             if not self._full:
                 self._full = True
@@ -219,7 +221,7 @@ class Driver:
     # downlinks
 
     async def command(self, publish: Publish) -> None:
-        """Put commands into the server's queue, as they come."""
+        """Put commands into the server's queue as they arrive."""
         async for command in self._session.commands:
             try:
                 await self._push(command, publish)
@@ -239,9 +241,9 @@ class Driver:
         port, payload = await self._session.packs.encode(device.id, command.metric, command.values)
         where = self._memory(device.id).where
         topic, message = self._server.downlink(device, where, item_of(command), port, payload, command.expires)
-        # On the disk first: one that is published and forgotten by a kill would be published again.
+        # Store it first: one that was published before a kill would be published again.
         await self._session.emit(note=lambda: self._downlinks.pushed(command), durable=True)
-        if not self._session.commands.wanted(command):  # it expired, or all writes were stopped meanwhile
+        if not self._session.commands.wanted(command):  # expired, or all writes were stopped meanwhile
             return
         await publish(topic, message)
         self._session.commands.answer(command, "queued", "it is in the server's queue")

@@ -1,9 +1,9 @@
-"""Was this frame told before? The hub's own memory of each device's frame counter. Pure.
+"""Replay protection: the hub's own record of each device's frame counter. Pure.
 
-The server has checked the MIC and the counter; what is checked here is the way from the server: a broker gives a
-message again until it is acknowledged (QoS 1), and whoever may publish there may repeat an old one. Remembered are the
-two latest sessions of a device, each with its highest counter, which of the 64 counters up to it were seen (RFC 4303,
-3.4.3), and the server's time of the latest frame.
+The server has checked the MIC and the counter; this module checks the path from the server: a broker repeats a message
+until it is acknowledged (QoS 1), and anybody who may publish there can repeat an old one. Stored are the two latest
+sessions of a device, each with its highest counter, which of the 64 counters up to it were seen (RFC 4303, 3.4.3), and
+the server's time of the latest frame.
 
     repeat    this very frame was seen
     replay    older than what is remembered
@@ -11,7 +11,7 @@ two latest sessions of a device, each with its highest counter, which of the 64 
     late      a counter that was left out, and comes after the next ones
     fresh     any other
 
-What is remembered is put into the state as the reports of a frame are taken, so that one commit holds all of it.
+The record is stored together with the reports of a frame, in one commit.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Verdict(Enum):
 
     @property
     def told(self) -> bool:
-        """It is not to be told again."""
+        """Whether it was reported before."""
         return self in (Verdict.REPEAT, Verdict.REPLAY)
 
 
 class Window(msgspec.Struct, array_like=True, frozen=True):
-    """One session: `mark` names it, bit n of `seen` stands for counter `top` - n, `time` in Unix seconds."""
+    """A session: `mark` names it, bit n of `seen` stands for counter `top` - n, `time` in Unix seconds."""
 
     mark: bytes
     top: int
@@ -60,8 +60,8 @@ class Window(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Memory(msgspec.Struct, array_like=True, frozen=True):
-    """All that is remembered of a device: `windows`, the latest session first; `status`, when it told its battery last;
-    `where` a downlink for it goes (ChirpStack's application, The Things Stack's device id)."""
+    """Stored state of a device: `windows`, the latest session first; `status`: time of its last battery report;
+    `where`: destination of its downlinks (ChirpStack's application, The Things Stack's device id)."""
 
     windows: tuple[Window, ...] = ()
     status: float = 0.0
@@ -69,7 +69,7 @@ class Memory(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Record(msgspec.Struct, array_like=True):
-    """Fields stand without their names: a new one goes to the end."""
+    """Encoded record. Fields are encoded by position: add new ones at the end."""
 
     version: int
     memory: Memory
@@ -84,7 +84,7 @@ def encode(memory: Memory) -> bytes:
 
 
 def decode(data: object) -> Memory:
-    """Raises DecodeError `bad-record`."""
+    """Decode a record. Raises DecodeError `bad-record`."""
     try:
         record = _DECODER.decode(data)  # type: ignore[arg-type]  # checked there
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
@@ -95,7 +95,8 @@ def decode(data: object) -> Memory:
 
 
 def judge(windows: tuple[Window, ...], session: str, fcnt: int, time: float | None) -> Verdict:
-    """`time`: when the server had the frame, None when that is not to be believed. Changes nothing."""
+    """Return the verdict on a frame. `time`: when the server received it, None when that cannot be trusted. Changes
+    nothing."""
     mark = _mark(session)
     for window in windows:
         if window.mark == mark and window.has(fcnt) and not _later(time, window):
@@ -115,7 +116,7 @@ def judge(windows: tuple[Window, ...], session: str, fcnt: int, time: float | No
 
 
 def take(windows: tuple[Window, ...], session: str, fcnt: int, time: float | None) -> tuple[Window, ...]:
-    """What is remembered once a frame is told that was judged not to have been."""
+    """Return the windows after an accepted frame."""
     mark, when = _mark(session), time or 0.0
     verdict = judge(windows, session, fcnt, time)
     if verdict is Verdict.LATE:

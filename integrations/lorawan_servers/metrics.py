@@ -1,4 +1,4 @@
-"""What a network server adds to the catalogue: the same as the hub's own LoRaWAN. Pure."""
+"""Metrics that a network server adds to the catalogue: the same as the hub's own LoRaWAN. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a network server says, whichever it is: shapes only.
+"""Events of any network server: data types only.
 
-Times are Unix seconds, `dev_eui` is 16 lower-case hexadecimal digits. `about` is what the server calls the device and
-where it heard it, for a person to read: short printable texts.
+Times are Unix seconds, `dev_eui` is 16 lower-case hexadecimal digits. `about`: the server's names for the device and
+its place, short printable texts for people.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
-    """One gateway that heard a frame: rssi in dBm, snr in dB, `time` as the gateway dates it."""
+    """Reception of a frame by one gateway: rssi in dBm, snr in dB, `time` by the gateway's clock."""
 
     gateway: str
     rssi: int | None = None
@@ -21,10 +21,11 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Uplink(msgspec.Struct, frozen=True, kw_only=True):
-    """A frame that the server took: its MIC was right and its counter new to the server. `session` tells one session of
-    the device from another. `payload` is FRMPayload in clear, unless `sealed`: then the server has no AppSKey. `time`:
-    when the server had it. `heard`: best first. `rate`: spreading factor and bandwidth in Hz. `decoded`: what the
-    server's own codec made of it. `battery`: % and when the device said so."""
+    """A frame that the server accepted: its MIC was valid and its counter new to the server.
+
+    `session` distinguishes the sessions of a device. `payload`: FRMPayload in clear, unless `sealed`: then the server
+    has no AppSKey. `time`: when the server received it. `heard`: best first. `rate`: spreading factor and bandwidth in
+    Hz. `decoded`: output of the server's own codec. `battery`: % and the time of that report."""
 
     dev_eui: str
     session: str
@@ -44,7 +45,7 @@ class Uplink(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Joined(msgspec.Struct, frozen=True, kw_only=True):
-    """The server let a device join."""
+    """The server accepted the join of a device."""
 
     dev_eui: str
     session: str
@@ -54,7 +55,7 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """The device answered the server's question for its battery, in %; None: it does not know, or has none."""
+    """Battery level of a device in %, answered to the server; None: not known, or no battery."""
 
     dev_eui: str
     time: float | None
@@ -65,8 +66,8 @@ MovedState = Literal["queued", "sent", "acked", "failed", "expired"]
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """A downlink changed its state ("sent": a gateway took it). `items` are its names, among them the hub's own where
-    the hub sent it."""
+    """A downlink changed its state ("sent": a gateway accepted it). `items` are its ids, with the hub's own where the
+    hub sent it."""
 
     dev_eui: str
     items: tuple[str, ...]
@@ -75,7 +76,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """The server noticed something about a device: a reason to count, and what it says of it."""
+    """An event of the server about a device: a reason to count, and its text."""
 
     dev_eui: str
     reason: str

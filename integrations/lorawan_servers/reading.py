@@ -1,8 +1,8 @@
-"""What an uplink says → reports of the hub: its payload, by its pack's codec, and how well it was heard.
+"""Converts an uplink to reports of the hub: its payload, by its pack's codec, and its signal.
 
-A payload that cannot be read costs its readings for now, never the report: the hub keeps it, and reads it again when
-the pack changes. The server's own decoded object is read only for a device without a pack whose settings say where the
-values stand.
+A payload that cannot be decoded loses its readings for now, never the report: the hub stores it, and decodes it again
+when the pack changes. The server's own decoded object is used only for a device without a pack whose settings give the
+paths of the values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from integrations.lorawan_servers.settings import DeviceSettings, ValueSettings
 
 SCHEME = "lorawan-server"
 NEAR_S = 60.0
-"""A gateway's date is taken where the server's is that near; some gateways have no clock."""
+"""Seconds by which a gateway's time may differ from the server's to be used; some gateways have no clock."""
 
 Value = float | int | bool | str
 
@@ -27,14 +27,16 @@ _FLOORS = {12: -20.0, 11: -17.5, 10: -15.0, 9: -12.5, 8: -10.0, 7: -7.5, 6: -5.0
 
 
 class Reader:
-    """Reads by way of the session. `sealed`: the hub hears the server by TLS, so that nobody between them was heard."""
+    """Decodes through the session. `sealed`: the hub is connected by TLS, so that the messages are not readable on the
+    way."""
 
     def __init__(self, session: hub.Session, *, sealed: bool) -> None:
         self._session = session
         self._sealed = sealed
 
     async def reports(self, name: str, uplink: Uplink) -> list[hub.Report]:
-        """Former values first, dated, then the present ones. Raises NotReady when the payload cannot be read now."""
+        """Return former values first, dated, then the present ones. Raises NotReady when the payload cannot be decoded
+        now."""
         values: dict[str, Value] = {}
         margin = margin_of(uplink)
         if margin is not None:
@@ -55,7 +57,8 @@ class Reader:
         return [*told, hub.Report(device=name, values=values, time=at, proof=proof, signal=signal)]
 
     def proof(self, counter: int | None) -> hub.Proof:
-        """The server checked the MIC, and the hub has only its word: nothing is authenticated here."""
+        """Return the proof: the server checked the MIC, but the hub cannot verify that, so nothing is authenticated
+        here."""
         return hub.Proof(SCHEME, counter, authenticated=False, sealed=self._sealed)
 
     def battery(self, name: str, status: Status) -> hub.Report | None:
@@ -82,7 +85,7 @@ class Reader:
                 name, uplink.port, uplink.payload, at, proof=self.proof(_mark(uplink))
             )
         except hub.DecodeError:
-            return ()  # counted already, and kept
+            return ()  # already counted and stored
 
     def _decoded(self, name: str, found: dict[str, Any], wanted: Mapping[str, ValueSettings]) -> dict[str, Value]:
         values: dict[str, Value] = {}
@@ -101,12 +104,12 @@ class Reader:
 
 
 def _mark(uplink: Uplink) -> int:
-    """Tells a frame from every other of its device: counters begin again with each session."""
+    """Return a mark that is unique among the device's frames: counters begin again with each session."""
     return int.from_bytes(sha256(uplink.session.encode()).digest()[:4], "big") << 32 | uplink.fcnt
 
 
 def follow(data: Any, path: str) -> Any:
-    """What stands there; None when nothing does."""
+    """Return the value at a path; None when there is none."""
     for key in path.split("."):
         if isinstance(data, dict):
             data = data.get(key)
@@ -121,7 +124,7 @@ _TRUE, _FALSE = {"true", "on", "open", "yes", "1"}, {"false", "off", "closed", "
 
 
 def converted(raw: Any, where: ValueSettings, kind: str) -> Value | None:
-    """None for what is not of the metric's kind."""
+    """Convert a value to the metric's kind; None when it does not fit."""
     if not isinstance(raw, bool | int | float | str):
         return None
     text = str(raw)
@@ -138,7 +141,7 @@ def converted(raw: Any, where: ValueSettings, kind: str) -> Value | None:
 
 
 def reception(uplink: Uplink) -> float | None:
-    """When it was received: as the best of the gateways that have a clock says, else the server."""
+    """Return the time of reception: of the best gateway that has a clock, else of the server."""
     for heard in uplink.heard:
         if heard.time is not None and uplink.time is not None and abs(heard.time - uplink.time) <= NEAR_S:
             return heard.time
@@ -146,8 +149,8 @@ def reception(uplink: Uplink) -> float | None:
 
 
 def margin_of(uplink: Uplink) -> float | None:
-    """dB above what this data rate needs, of the best gateway, counted as the hub's own network does: 3 dB more for
-    each doubling of the bandwidth. None for FSK, or where the server does not say."""
+    """Return the dB above the SNR that this data rate needs, for the best gateway, computed as in the hub's own
+    network: 3 dB more for each doubling of the bandwidth. None for FSK, or where the server does not report it."""
     if uplink.rate is None or not uplink.heard or uplink.heard[0].snr is None:
         return None
     spreading, bandwidth = uplink.rate
@@ -158,7 +161,7 @@ def margin_of(uplink: Uplink) -> float | None:
 
 
 def signal_of(heard: tuple[Heard, ...]) -> hub.Signal | None:
-    """Best first."""
+    """Return the signal, best gateway first."""
     if not heard:
         return None
     several = tuple((one.gateway, one.rssi) for one in heard) if len(heard) > 1 else ()

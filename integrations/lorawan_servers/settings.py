@@ -155,6 +155,6 @@ class DeviceSettings(hub.Config):
 
 
 def eui_of(device: str) -> str | None:
-    """The DevEUI that a device id says, None when it is none of LoRaWAN."""
+    """Return the DevEUI in a device id, None when it is no LoRaWAN id."""
     found = DEVICE.fullmatch(device)
     return found[1] if found else None

@@ -1,4 +1,4 @@
-"""The Things Stack 3: its own MQTT server, or a Pub/Sub of it on a broker of one's own, in JSON."""
+"""The Things Stack 3: its own MQTT server, or its Pub/Sub on a separate broker, in JSON."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Config(Broker):
     @model_validator(mode="before")
     @classmethod
     def _user(cls, data: object) -> object:
-        """On the stack's own server the user is the application."""
+        """Use the application as the user, as on the stack's own server."""
         if isinstance(data, dict) and not data.get("user") and not data.get("pubsub") and data.get("application"):
             return {**data, "user": data["application"]}
         return data
@@ -74,12 +74,12 @@ class Config(Broker):
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """What is subscribed to."""
+        """Return the topics to subscribe to."""
         return tuple(f"{self.base}/{kind}" for kind in events.KINDS)
 
     @property
     def qos(self) -> int:
-        """The stack's own server gives no more than QoS 0, and keeps no session."""
+        """The QoS: the stack's own server offers only QoS 0, without persistent sessions."""
         return 1 if self.pubsub else 0
 
 
@@ -101,7 +101,7 @@ class DeviceSettings(settings.DeviceSettings):
 
 
 class ThingsStack:
-    """See `driver.Server`."""
+    """Implementation of `driver.Server`."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -109,7 +109,7 @@ class ThingsStack:
         self._topic = re.compile(rf"{base}/({'|'.join(events.KINDS)})")
 
     def read(self, topic: str, payload: bytes) -> Event | None:
-        """Raises DecodeError: `unknown-topic`, and as `things_stack_events.read`."""
+        """Read a message. Raises DecodeError: `unknown-topic`, and as `things_stack_events.read`."""
         found = self._topic.fullmatch(topic)
         if found is None:
             raise hub.DecodeError("unknown-topic", topic[:120])
@@ -118,7 +118,7 @@ class ThingsStack:
     def downlink(
         self, device: hub.Device, where: str, item: str, port: int, payload: bytes, expires: float
     ) -> tuple[str, bytes]:
-        """Raises DecodeError `unknown-device-id`. A downlink that The Things Stack holds does not expire there."""
+        """Build a downlink, which does not expire in The Things Stack. Raises DecodeError `unknown-device-id`."""
         name = str(device.settings.get("device_id") or where)
         if not re.fullmatch(_ID, name):
             text = "its id in The Things Stack is not known before it has spoken: say `device_id` in its settings"
@@ -132,8 +132,9 @@ class ThingsStack:
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Hear The Things Stack until cancelled. Raises NotReady when it is away, AuthFailed when it refuses the hub."""
-    from integrations.lorawan_servers.client import serve  # aiomqtt: only where it is used
+    """Receive from The Things Stack until cancelled. Raises NotReady when it cannot be reached, AuthFailed when it
+    refuses the hub."""
+    from integrations.lorawan_servers.client import serve  # imports aiomqtt: only where used
     from integrations.lorawan_servers.driver import Driver
 
     driver = Driver(session, ThingsStack(config), sealed=config.tls)

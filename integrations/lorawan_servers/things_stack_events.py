@@ -1,13 +1,13 @@
-"""What The Things Stack 3 publishes and what it takes, in JSON. Pure.
+"""Events and commands of The Things Stack 3, in JSON. Pure.
 
 The Things Stack documentation, "MQTT Server", "Pub/Sub" and "Data Formats"; `ttn.lorawan.v3.ApplicationUp` of its API.
-A message says by one key what it is; empty fields are left out.
+One key of a message names its kind; empty fields are left out.
 
     v3/{application}/devices/{device}/up · join · down/queued · down/sent · down/ack · down/nack · down/failed
     v3/{application}/devices/{device}/down/push
 
-`application` carries the tenant where there are tenants: `app1@ttn`. In a Pub/Sub the topics have no device, and the
-message alone says whose it is.
+`application` includes the tenant where there are tenants: `app1@ttn`. In a Pub/Sub the topics have no device: only the
+message names it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import hub
 from integrations.lorawan_servers import checks, parts
 
 KINDS = ("up", "join", "down/queued", "down/sent", "down/ack", "down/nack", "down/failed")
-"""Ends of the topics that are read."""
+"""Ends of the supported topics."""
 
 Uint = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -139,9 +139,11 @@ _STATES: dict[str, parts.MovedState] = {
 
 
 def read(device: str, payload: bytes) -> parts.Event | None:
-    """One message; `device` is the device id that its topic says, empty when it says none. None for a message of
-    another kind. Raises DecodeError: `message-too-long`, `bad-json`, `bad-base64`, `bad-message`, `bad-eui`,
-    `topic-mismatch`, `simulated` (a person pretended it, in the console or by the API)."""
+    """Read one message; `device` is the device id in its topic, empty when there is none. None for a message of another
+    kind.
+
+    Raises DecodeError: `message-too-long`, `bad-json`, `bad-base64`, `bad-message`, `bad-eui`, `topic-mismatch`,
+    `simulated` (sent by a person, in the console or by the API)."""
     checks.size(payload)
     said: ApplicationUp = checks.decoded(_DECODER, payload)
     ids = said.end_device_ids
@@ -205,7 +207,7 @@ def _uplink(said: ApplicationUp, up: UplinkMessage, eui: str) -> parts.Uplink:
 
 
 def _gateway(rx: RxMetadata) -> str:
-    """Its EUI as the hub writes it, where it has one."""
+    """Return the gateway's EUI in the hub's notation, where it has one."""
     eui = rx.gateway_ids.eui or (rx.packet_broker.forwarder_gateway_eui if rx.packet_broker else "")
     return checks.short(eui.lower() or rx.gateway_ids.gateway_id or _BROKERED)
 
@@ -223,8 +225,8 @@ def _about(ids: EndDeviceIds) -> dict[str, str]:
 
 
 def command(item: str, port: int, payload: bytes, *, confirmed: bool, ids: tuple[str, str] | None = None) -> bytes:
-    """A downlink to push. `item` comes back among the `correlation_ids` of what is said about it. `ids`: application
-    and device, where the topic does not say them (Pub/Sub)."""
+    """Encode a downlink to push. `item` is returned among the `correlation_ids` of its events. `ids`: application and
+    device, where the topic does not contain them (Pub/Sub)."""
     downlink = {
         "f_port": port, "frm_payload": b64encode(payload).decode(), "confirmed": confirmed, "priority": "NORMAL",
         "correlation_ids": [item],

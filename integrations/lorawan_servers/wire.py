@@ -5,10 +5,10 @@
     type 1    8 bytes               type 5    4 bytes              little-endian
     type 2    length, bytes         text, bytes, a message, a map's entry
 
-A schema maps field numbers to `Field`s. A message becomes a dictionary of the fields that it holds, by their JSON
-names, with the values that ChirpStack's JSON would have, but for bytes and times, which are themselves. Fields that no
-schema names are skipped, as newer servers add some. Refused, as no serializer writes it: a known field of another wire
-type, a single message that comes twice, a number beyond its bits, text that is no UTF-8, a group.
+A schema maps field numbers to `Field`s. A message becomes a dictionary of its fields, by their JSON names, with the
+values of ChirpStack's JSON, except that bytes and times stay as they are. Fields outside the schema are skipped, since
+newer servers add some. Refused, as no serializer writes it: a known field of another wire type, a single message that
+comes twice, a number beyond its bits, text that is no UTF-8, a group.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import hub
 
 MAX_DEPTH = 64
-"""Messages in messages: only `google.protobuf.Struct` goes deeper than five."""
+"""Maximum depth of nested messages: only `google.protobuf.Struct` goes deeper than five."""
 MAX_FIELDS = 20_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,7 +29,8 @@ _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
 
 
 class Field(NamedTuple):
-    """`kind` is a scalar of `_SCALARS`, "message", "map" (text to text), "time" or "struct". `names`: of an enum."""
+    """A field. `kind` is a scalar of `_SCALARS`, "message", "map" (text to text), "time" or "struct". `names`: of an
+    enum."""
 
     name: str
     kind: str
@@ -46,8 +47,9 @@ def _wrong(text: str) -> hub.DecodeError:
 
 
 def fields(data: bytes | memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Field number, wire type and value of each field in turn: an int for a varint, else a view of its bytes. A view,
-    because messages lie within messages: copies would cost the length of a message at each depth of it."""
+    """Yield field number, wire type and value of each field: an int for a varint, else a view of its bytes.
+
+    A view, because messages are nested: copies would cost the length of a message at each depth of it."""
     data = memoryview(data)
     at, count = 0, 0
     while at < len(data):
@@ -73,7 +75,7 @@ def fields(data: bytes | memoryview) -> Iterator[tuple[int, int, int | memoryvie
 
 
 def read(schema: Schema, data: bytes | memoryview, depth: int = 0) -> dict[str, Any]:
-    """One message. Raises DecodeError `bad-protobuf`."""
+    """Decode one message. Raises DecodeError `bad-protobuf`."""
     if depth > MAX_DEPTH:
         raise _wrong(f"messages {depth} deep")
     found: dict[str, Any] = {}
@@ -163,7 +165,7 @@ def _entry(value: Any) -> tuple[str, str]:
 
 
 def _time(said: dict[str, int]) -> datetime:
-    """google.protobuf.Timestamp, to the microsecond."""
+    """Decode google.protobuf.Timestamp, to the microsecond."""
     nanos = said.get("nanos", 0)
     if not 0 <= nanos < 1_000_000_000:
         raise _wrong(f"{nanos} ns in a time")
@@ -174,7 +176,7 @@ def _time(said: dict[str, int]) -> datetime:
 
 
 def _struct(data: bytes | memoryview, depth: int) -> dict[str, Any]:
-    """google.protobuf.Struct: map<string, Value> fields = 1."""
+    """Decode google.protobuf.Struct: map<string, Value> fields = 1."""
     found: dict[str, Any] = {}
     for entry in _all(1, data, "an object"):
         parts = dict(_parts(entry, "an object's entry"))
@@ -183,7 +185,7 @@ def _struct(data: bytes | memoryview, depth: int) -> dict[str, Any]:
 
 
 def _json(data: bytes | memoryview, depth: int) -> Any:
-    """google.protobuf.Value: null = 1, number = 2, string = 3, bool = 4, struct = 5, list = 6, one of them."""
+    """Decode google.protobuf.Value: null = 1, number = 2, string = 3, bool = 4, struct = 5, list = 6, one of them."""
     if depth > MAX_DEPTH:
         raise _wrong(f"objects {depth} deep")
     held = [(number, kind, value) for number, kind, value in fields(data) if 1 <= number <= 6]
@@ -204,7 +206,7 @@ def _json(data: bytes | memoryview, depth: int) -> Any:
 
 
 def _all(number: int, data: bytes | memoryview, what: str) -> Iterator[memoryview]:
-    """The messages of that number."""
+    """Return the messages of that number."""
     for found, kind, value in fields(data):
         if found == number:
             if kind != _LENGTH or isinstance(value, int):
@@ -213,7 +215,7 @@ def _all(number: int, data: bytes | memoryview, what: str) -> Iterator[memoryvie
 
 
 def _parts(data: bytes | memoryview, what: str) -> Iterator[tuple[int, memoryview]]:
-    """Key (1) and value (2) of a map's entry, each at most once."""
+    """Return key (1) and value (2) of a map's entry, each at most once."""
     seen = set()
     for number, kind, value in fields(data):
         if number not in (1, 2):
@@ -228,12 +230,12 @@ def _parts(data: bytes | memoryview, what: str) -> Iterator[tuple[int, memoryvie
 
 
 def number(field: int, value: int) -> bytes:
-    """A varint field, left out when it is 0, as every default is. `value` from 0 to 2⁶⁴ - 1."""
+    """Encode a varint field, left out when it is 0, as every default is. `value` from 0 to 2⁶⁴ - 1."""
     return _encoded(field << 3 | _VARINT) + _encoded(value) if value else b""
 
 
 def content(field: int, value: bytes | str) -> bytes:
-    """A field of bytes, text or a message, left out when it is empty."""
+    """Encode a field of bytes, text or a message, left out when it is empty."""
     raw = value.encode() if isinstance(value, str) else value
     return _encoded(field << 3 | _LENGTH) + _encoded(len(raw)) + raw if raw else b""
 
