@@ -1,7 +1,7 @@
-"""M-Bus: meters on a wire, read through a level converter, and what telegrams say, of the wire and of the air.
+"""M-Bus: meters on a wire, read through a level converter, and decoders of wired and wireless telegrams.
 
-EN 13757-2, -3, -4 and -7. The decoders are pure; `ilot decode mbus` and `ilot decode wmbus` show everything that a
-telegram says. One instance of the integration is one bus. Only questions are sent: nothing that sets a meter.
+EN 13757-2, -3, -4 and -7. The decoders are pure; `ilot decode mbus` and `ilot decode wmbus` show the whole contents of
+a telegram. One instance of the integration is one bus. Only requests are sent: nothing that changes a meter.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class DeviceSettings(hub.Config):
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Read every meter of this bus now and then, until cancelled. Raises NotReady when the line is gone or every meter
+    """Read every meter of this bus at intervals, until cancelled. Raises NotReady when the line is gone or every meter
     is silent, AuthFailed where rights are missing."""
     from integrations.mbus.master import Master
     from integrations.mbus.poll import Poller
@@ -124,14 +124,14 @@ async def run(config: Config, session: hub.Session) -> None:
         poller = Poller(master, session, addresses)
         search = _search(config, line) if config.search not in ("off", session.state.get("searched")) else None
         if config.search == "off":
-            session.state.put("searched", None)  # so that the next time it is asked for, it is done
+            session.state.put("searched", None)  # so that the next request for a search is carried out
         async for _ in session.polling.poll_cycles(config.interval, lambda: [d.id for d in session.devices.all()]):
             devices = session.devices.all()
             addresses |= {d.id: d.settings_as(DeviceSettings).address for d in devices}
             try:
                 await poller.poll(devices)
             except hub.NotReady:
-                if search is not None:  # the addresses may be wrong: it is what a search is for
+                if search is not None:  # the addresses may be wrong, which a search will show
                     await _look(search, config, session)
                 raise
             if search is not None and await _look(search, config, session):
@@ -140,7 +140,8 @@ async def run(config: Config, session: hub.Session) -> None:
 
 
 def _search(config: Config, line: serial_line.SerialLine) -> Search:
-    """An answer begins within 330 bit times and 50 ms (EN 13757-2:2018, 5.5); what is on its way takes its own time."""
+    """Return a search of the bus. An answer begins within 330 bit times and 50 ms (EN 13757-2:2018, 5.5); its
+    transmission takes its own time."""
     from integrations.mbus.master import Master
     from integrations.mbus.search import Search
 
@@ -150,7 +151,7 @@ def _search(config: Config, line: serial_line.SerialLine) -> Search:
 
 
 async def _look(search: Search, config: Config, session: hub.Session) -> bool:
-    """Go on searching for half of the time between two polls. True once all is known."""
+    """Continue a search for half of the time between two polls. True once it is complete."""
     import time
 
     end = time.monotonic() + config.interval.total_seconds() / 2
@@ -178,7 +179,7 @@ def _candidate(found: Found, integration: str) -> hub.Candidate:
 
 
 async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
-    """Search the bus, without a hub: each meter's telegram goes to `hear`. Raises NotReady, AuthFailed."""
+    """Search the bus, without a hub: each meter's telegram is passed to `hear`. Raises NotReady, AuthFailed."""
     async with serial_line.open_serial_line(
         config.port, baudrate=config.baudrate, parity=config.parity, holder="a search"
     ) as line:
@@ -190,20 +191,20 @@ async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None
 
 
 async def probe(config: Config) -> str:
-    """Open the line, ask nothing. Raises NotReady, AuthFailed."""
+    """Open the line without sending a request. Raises NotReady, AuthFailed."""
     async with serial_line.open_serial_line(config.port, baudrate=config.baudrate, parity=config.parity):
         return f"{config.port} is open; meters are asked only once they are configured"
 
 
 def decode_wired(frame: hub.Frame, keys: object) -> hub.Decoded:
-    """One telegram of the wire. A meter that does not tell its address is known by the one of its bus."""
+    """Decode a wired telegram. A meter that does not send its address is identified by its bus address."""
     message = telegrams.wired(frame.data["telegram"])
     device = message.identity.device if message.identity else f"mbus:{frame.address}"
     return _decoded(message, device, hub.Proof(scheme="mbus"))
 
 
 def decode_wireless(frame: hub.Frame, keys: Any) -> hub.Decoded | hub.NeedKey:
-    """One telegram of the air; `NeedKey` when it is sealed and the hub holds no key of that meter."""
+    """Decode a wireless telegram; `NeedKey` when it is encrypted and the hub holds no key for that meter."""
     raw = frame.data["telegram"]
     device = telegrams.sender(raw)
     try:
@@ -231,7 +232,7 @@ def _decoded(message: Message, device: str, proof: hub.Proof) -> hub.Decoded:
 
 
 def explain_wired(frame: hub.Frame, keys: object) -> Iterator[dict[str, Any]]:
-    """The header of a telegram, then one object a record."""
+    """Yield the header of a telegram, then one object for each record."""
     return telegrams.explain(telegrams.wired(frame.data["telegram"]))
 
 
@@ -251,12 +252,12 @@ def _line(kind: str, fields: dict[str, Any]) -> hub.Frame:
 
 
 def line_wired(fields: dict[str, Any]) -> hub.Frame:
-    """One line of `ilot decode mbus`. Raises DecodeError."""
+    """Parse one line of `ilot decode mbus`. Raises DecodeError."""
     return _line(WIRED, fields)
 
 
 def line_wireless(fields: dict[str, Any]) -> hub.Frame:
-    """One line of `ilot decode wmbus`. Raises DecodeError."""
+    """Parse one line of `ilot decode wmbus`. Raises DecodeError."""
     return _line(WIRELESS, fields)
 
 

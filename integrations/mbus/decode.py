@@ -1,4 +1,4 @@
-"""A telegram, wired or wireless, to what it says: its header, its records, and of these the readings. Pure."""
+"""Decodes telegrams, wired or wireless: header, records and readings. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from integrations.mbus.records import Parsed, Record
 
 
 class Message(NamedTuple):
-    """`identity` None: the telegram does not say (a wired one without a long header is known by its bus address).
-    `protected`: "none", "mode 5", "mode 7" or "AES-CTR"; `counter` rises with each message where there is one."""
+    """A decoded telegram. `identity` None: not in the telegram (a wired one without a long header is identified by its
+    bus address). `protected`: "none", "mode 5", "mode 7" or "AES-CTR"; `counter` rises with each message where there is
+    one."""
 
     identity: Identity | None
     access: int
@@ -26,7 +27,7 @@ class Message(NamedTuple):
 
 
 def wired(raw: bytes) -> Message:
-    """One telegram of the wire. Raises DecodeError."""
+    """Decode a wired telegram. Raises DecodeError."""
     telegram = link.read(raw)
     if telegram is None or telegram.ci is None:
         raise hub.DecodeError("mbus-empty", "a telegram without data")
@@ -42,14 +43,15 @@ def wired(raw: bytes) -> Message:
 
 
 def speaker(telegram: Telegram) -> Identity | None:
-    """Who says it, None where it does not say. Raises DecodeError."""
+    """Return the sender's identity, None where the telegram has none. Raises DecodeError."""
     if telegram.ci == header.FIXED:
         return _fixed(telegram.data).identity
     return header.read(telegram.ci, telegram.data).identity if telegram.ci == header.LONG else None
 
 
 def wireless(raw: bytes, key: bytes | None = None) -> Message:
-    """One telegram of the air, with its CRCs or without. Raises DecodeError; reason `needs-key` when it is sealed."""
+    """Decode a wireless telegram, with or without its CRCs. Raises DecodeError; reason `needs-key` when it is
+    encrypted."""
     layer = radio.open_(radio.strip(raw), key)
     if layer.head is None:
         raise hub.DecodeError("mbus-ci", f"a CI field {layer.ci:02x} that is not read")
@@ -58,9 +60,8 @@ def wireless(raw: bytes, key: bytes | None = None) -> Message:
 
 
 def sender(raw: bytes) -> str:
-    """The device id of a telegram of the air: of the meter where it names itself, else of its radio.
-
-    Raises DecodeError for what is no telegram."""
+    """Return the device id of a wireless telegram: of the meter where it is named, else of its radio. Raises
+    DecodeError for an invalid telegram."""
     stripped = radio.strip(raw)
     who = header.identity(stripped[2:10])
     at, ci = 11, stripped[10]
@@ -86,7 +87,7 @@ def _message(head: Header, sender: Identity | None, data: bytes) -> Message:
 
 
 def _fixed(data: bytes) -> Message:
-    """CI 73, the fixed structure of old meters: two counters. EN 1434-3:1997, 6.2; withdrawn, still met."""
+    """Decode CI 73, the fixed structure of old meters: two counters. EN 1434-3:1997, 6.2; withdrawn, still in use."""
     if len(data) < 16:
         raise hub.DecodeError("mbus-header", "a fixed structure that is cut")
     status = data[5]
@@ -115,7 +116,7 @@ _FIXED_UNITS: dict[int, tuple[str, str, int]] = {
 
 
 def explain(message: Message) -> Iterator[dict[str, Any]]:
-    """Everything a telegram says: first its header, then one object a record."""
+    """Yield all contents of a telegram: first its header, then one object for each record."""
     who = message.identity
     yield {
         "manufacturer": who.manufacturer if who else "",
@@ -143,7 +144,7 @@ def explain(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def states(message: Message) -> dict[str, bool]:
-    """What the status byte of a meter says: `fault` for a permanent or temporary error, `battery_low`."""
+    """Decode the status byte of a meter: `fault` for a permanent or temporary error, `battery_low`."""
     return {"fault": bool(message.status & 0x18), "battery_low": bool(message.status & 0x04)}
 
 
@@ -170,12 +171,12 @@ _VOLUMES = {
     **dict.fromkeys((0x06, 0x07, 0x15, 0x16, 0x17, 0x28), ("water", 1000.0)),
     0x03: ("gas", 1.0),
 }
-"""By medium, of a volume in m3."""
+"""Metrics of a volume in m3, by medium."""
 _HARMLESS = {"at base conditions", "uncorrected", "accumulation of positive contributions"}
 
 
 def readings(message: Message) -> dict[str, float]:
-    """The readings of this moment: instantaneous, storage 0, tariff 0, subunit 0; the first of each metric counts."""
+    """Return the present readings: instantaneous, storage 0, tariff 0, subunit 0; the first of each metric counts."""
     medium = message.identity.medium if message.identity else 0
     found: dict[str, float] = {}
     for record in message.parsed.records:

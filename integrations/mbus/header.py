@@ -1,4 +1,4 @@
-"""What stands before the records: who speaks, and how what follows is protected. Pure.
+"""Decodes what precedes the records: the sender's identity and the protection of the data. Pure.
 
 EN 13757-3:2018, 5 (CI fields) and EN 13757-7:2018, 7.5 and 7.6 (headers, configuration field, security modes).
 """
@@ -40,13 +40,13 @@ class Identity(NamedTuple):
 
     @property
     def device(self) -> str:
-        """The device id: unique with maker, version and medium, as EN 13757-7 has it."""
+        """Return the device id: unique with maker, version and medium, as in EN 13757-7."""
         return f"mbus:{self.manufacturer}-{self.id}-{self.version:02x}-{self.medium:02x}"
 
 
 class Header(NamedTuple):
-    """`identity` is None where the link layer alone has it. `mode` is the security mode, 0 for none; `blocks`: how many
-    blocks of 16 bytes are sealed under it, as the configuration field says."""
+    """A header. `identity` is None where only the link layer has it. `mode` is the security mode, 0 for none; `blocks`:
+    number of encrypted blocks of 16 bytes, from the configuration field."""
 
     identity: Identity | None
     access: int
@@ -57,19 +57,19 @@ class Header(NamedTuple):
 
 
 def manufacturer(raw: bytes) -> str:
-    """EN 13757-3, 5.6: three letters of five bits each."""
+    """Decode the maker (EN 13757-3, 5.6): three letters of five bits each."""
     word = int.from_bytes(raw, "little")
     return "".join(chr((word >> shift & 0x1F) + 64) for shift in (10, 5, 0))
 
 
 def identity(raw: bytes) -> Identity:
-    """From M and A as a wireless link layer sends them: 2 + 4 + 1 + 1 bytes. The id is BCD; hexadecimal digits stay as
-    they are, a meter says something by them (wildcards, errors)."""
+    """Decode M and A as in a wireless link layer: 2 + 4 + 1 + 1 bytes. The id is BCD; hexadecimal digits stay as they
+    are, since meters use them as wildcards and error codes."""
     return Identity(manufacturer(raw[:2]), raw[2:6][::-1].hex(), raw[6], raw[7], raw)
 
 
 def read(ci: int, data: bytes) -> Header:
-    """The header behind a CI field that announces records. Raises DecodeError: `mbus-ci`, `mbus-header`."""
+    """Decode the header behind a CI field that announces records. Raises DecodeError: `mbus-ci`, `mbus-header`."""
     if ci == NONE:
         return Header(None, 0, 0, 0, 0, 0)
     if ci not in (LONG, SHORT):
@@ -87,7 +87,7 @@ def read(ci: int, data: bytes) -> Header:
 
 
 def status_words(status: int) -> list[str]:
-    """EN 13757-3, Table 6: the state of the meter, in words; the upper three bits are the maker's."""
+    """Return the state of the meter in words (EN 13757-3, Table 6); the upper three bits are the maker's."""
     words = [("", "busy", "application error", "abnormal condition")[status & 3]] if status & 3 else []
     return words + [
         word for bit, word in ((4, "power low"), (8, "permanent error"), (16, "temporary error")) if status & bit

@@ -1,4 +1,4 @@
-"""What receivers of wireless M-Bus print, one telegram a line, to telegrams. Pure.
+"""Parses the output of wireless M-Bus receivers, one telegram a line. Pure.
 
 rtl_wmbus   T1;1;1;2019-04-03 19:00:42.000;97;148;88888888;0x6e44…    mode, CRC right, …, telegram without CRCs
 CUL         b2E4493…6F                                               telegram with CRCs, then LQI and RSSI
@@ -14,7 +14,7 @@ MAX_LINE = 1024
 
 
 def telegram(line: str) -> bytes:
-    """The telegram of one line. Raises DecodeError: `wmbus-line`, `wmbus-frame`, `wmbus-crc`."""
+    """Return the telegram of one line. Raises DecodeError: `wmbus-line`, `wmbus-frame`, `wmbus-crc`."""
     text = line.strip()
     if ";" in text:
         fields = text.split(";")
@@ -47,7 +47,7 @@ class Lines:
         self._skipping = False
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that `data` ends, without the empty ones."""
+        """Return the lines that `data` completes, without empty ones."""
         found = []
         for byte in data:
             if byte in (0x0A, 0x0D):

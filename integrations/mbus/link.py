@@ -1,4 +1,4 @@
-"""The wired link layer: bytes of a line to telegrams, and back. Sans-I/O.
+"""The wired link layer: converts between the bytes of a line and telegrams. Sans-I/O.
 
 EN 13757-2:2018, 5 (IEC 60870-5-2, FT 1.2):
 
@@ -21,7 +21,7 @@ MAX_TELEGRAM = 261
 
 
 class Telegram(NamedTuple):
-    """One telegram: `control` and `address` of the link layer; `ci` and `data` of a long one, None and empty else."""
+    """A telegram: `control` and `address` of the link layer; `ci` and `data` of a long one, else None and empty."""
 
     control: int
     address: int
@@ -30,7 +30,7 @@ class Telegram(NamedTuple):
 
 
 def read(raw: bytes) -> Telegram | None:
-    """One whole telegram; None for an acknowledgement. Raises DecodeError: `mbus-frame`, `mbus-checksum`."""
+    """Decode a whole telegram; None for an acknowledgement. Raises DecodeError: `mbus-frame`, `mbus-checksum`."""
     if raw == bytes([ACK]):
         return None
     if len(raw) == 5 and raw[0] == SHORT and raw[-1] == STOP:
@@ -45,12 +45,12 @@ def read(raw: bytes) -> Telegram | None:
 
 
 def short(control: int, address: int) -> bytes:
-    """A short telegram, as the master sends it."""
+    """Encode a short telegram, as the master sends it."""
     return bytes([SHORT, control, address, (control + address) & 0xFF, STOP])
 
 
 def long(control: int, address: int, ci: int, data: bytes = b"") -> bytes:
-    """A long telegram; without data, a control telegram. Raises ValueError above 252 bytes of data."""
+    """Encode a long telegram; without data, a control telegram. Raises ValueError above 252 bytes of data."""
     body = bytes([control, address, ci]) + data
     if len(body) > 255:
         raise ValueError("a telegram carries at most 252 bytes")
@@ -63,13 +63,13 @@ def _check(body: bytes, checksum: int) -> None:
 
 
 class Splitter:
-    """Cuts a stream into telegrams; what is none is skipped byte by byte."""
+    """Cuts a stream into telegrams; invalid bytes are skipped one by one."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The whole telegrams that `data` ends, checksums not looked at."""
+        """Return the whole telegrams that `data` completes, without checking checksums."""
         self._rest += data
         while self._rest:
             size = self._size()
@@ -82,7 +82,8 @@ class Splitter:
                 del self._rest[:size]
 
     def _size(self) -> int:
-        """Bytes of the telegram that begins here; 0 when none does; more than there are when it is not known yet."""
+        """Return the bytes of the telegram that begins here; 0 when none does; more than there are when it is not known
+        yet."""
         rest = self._rest
         if rest[0] == ACK:
             return 1

@@ -1,8 +1,8 @@
-"""The master of one bus: one question at a time, and the answer or its absence. EN 13757-2:2018, 5.5 to 5.7.
+"""The master of one bus: one request at a time, with its answer or time-out. EN 13757-2:2018, 5.5 to 5.7.
 
-A telegram bears no number: one that comes after its time-out looks like the answer to the next question. So what comes
-between two questions is dropped, with the pause begun anew after it, and an answer is taken only from whom was asked:
-by the address of the link layer, and by the meter's own where that was asked for.
+A telegram has no number: one that arrives after its time-out looks like the answer to the next request. Therefore bytes
+between two requests are dropped and restart the pause, and an answer is accepted only from the addressed meter: by the
+address of the link layer, and by the meter's own where that was used.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from integrations.mbus.header import Identity
 SND_NKE, SND_UD, REQ_UD2 = 0x40, 0x53, 0x5B
 FCB = 0x20
 PRM = 0x40
-"""Set in what a master sends: some converters give back what was sent."""
+"""Set in telegrams of a master: some converters echo what was sent."""
 SELECT = 0x52
 NETWORK, BROADCAST = 0xFD, 0xFF
 MOST_TELEGRAMS = 32
 
 
 class Silent(Exception):
-    """Nobody answered in time."""
+    """No answer in time."""
 
 
 class Master:
-    """`timeout` is for one whole answer, `ack` for an acknowledgement (`timeout` where it is None), `rest` the pause
-    between two questions, in seconds."""
+    """The master. `timeout` is for one whole answer, `ack` for an acknowledgement (`timeout` where it is None), `rest`
+    the pause between two requests, in seconds."""
 
     def __init__(
         self,
@@ -53,10 +53,8 @@ class Master:
         """How long the last answer took, seconds."""
 
     async def read(self, address: int, own: bytes | None = None) -> list[Message]:
-        """All telegrams of the meter at a primary address (or selected, at FD, by its `own`).
-
-        Raises Silent; DecodeError when what came is no telegram (two meters at once, most of all); NotReady.
-        """
+        """Read all telegrams of the meter at a primary address (or selected, at FD, by its `own`). Raises Silent;
+        DecodeError when the answer is invalid (typically two meters at once); NotReady."""
         if address != NETWORK:
             await self._reset(address)
         found: list[Message] = []
@@ -74,30 +72,30 @@ class Master:
 
         Raises Silent when there is none, DecodeError when several answer at once.
         """
-        await self._line.send(link.short(SND_NKE, NETWORK))  # whoever is selected is not any more
+        await self._line.send(link.short(SND_NKE, NETWORK))  # deselect any selected meter
         await self.quiet()
         await self._ask(link.long(SND_UD, NETWORK, SELECT, secondary), _acknowledged, timeout=self._ack)
 
     async def _reset(self, address: int) -> None:
-        """SND_NKE: the meter forgets where it was. Some do not answer it."""
+        """Send SND_NKE: the meter restarts its sequence of telegrams. Some do not answer it."""
         with suppress(Silent):
             await self.ping(address)
 
     async def ping(self, address: int) -> None:
-        """Is somebody at a primary address? Raises Silent when not, DecodeError when what came is no acknowledgement,
-        NotReady."""
+        """Check that a meter is at a primary address. Raises Silent when not, DecodeError when the answer is no
+        acknowledgement, NotReady."""
         await self._ask(link.short(SND_NKE, address), _acknowledged, attempts=1, timeout=self._ack)
 
     async def first(self, address: int) -> bytes:
-        """The first telegram of a primary address, or of whoever is selected (at FD), as it came. Raises Silent;
-        DecodeError `mbus-collision`, also when more comes behind it: another meter that is slower; NotReady."""
+        """Return the first telegram of a primary address, or of the selected meter (at FD), unparsed. Raises Silent;
+        DecodeError `mbus-collision`, also when more bytes follow: another, slower meter; NotReady."""
         raw = await self._ask(link.short(REQ_UD2 | FCB, address), lambda raw: _data(raw, address), attempts=1)
         if await self.quiet():
             raise hub.DecodeError("mbus-collision", "several meters answer one after another")
         return raw
 
     async def quiet(self) -> int:
-        """Let pass what may still come: how many bytes."""
+        """Drop bytes that may still arrive; returns their number."""
         heard, end = 0, self._monotonic() + self._ack / 4
         while (left := end - self._monotonic()) > 0:
             try:
@@ -110,7 +108,7 @@ class Master:
     async def _ask(
         self, question: bytes, fits: Callable[[bytes], bool], attempts: int = 0, timeout: float | None = None
     ) -> bytes:
-        """One whole telegram that `fits`. Raises Silent, DecodeError, NotReady."""
+        """Send a request and return one whole telegram that `fits`. Raises Silent, DecodeError, NotReady."""
         heard, others = 0, False
         for _ in range(attempts or 1 + self._retries):
             await self._still()
@@ -138,8 +136,8 @@ class Master:
         raise Silent
 
     async def _still(self) -> None:
-        """Until the line may be used. What comes meanwhile comes too late, and the pause begins anew after it; on a
-        line that never rests, for one time-out at most."""
+        """Wait until the line may be used. Bytes that arrive meanwhile are late and restart the pause; on a line that
+        is never idle, wait for one time-out at most."""
         end = self._monotonic() + self._timeout
         while True:
             left = min(self._free_at, end) - self._monotonic()
@@ -156,7 +154,7 @@ def _acknowledged(raw: bytes) -> bool:
 
 
 def _data(raw: bytes, address: int, own: bytes | None = None) -> bool:
-    """Is this telegram of whom was asked? A damaged one is told by whoever reads it."""
+    """Whether this telegram is from the addressed meter. A damaged one is accepted here and refused by the parser."""
     try:
         telegram = link.read(raw)
         if telegram is None or telegram.control & PRM or address not in (NETWORK, telegram.address):
@@ -168,15 +166,15 @@ def _data(raw: bytes, address: int, own: bytes | None = None) -> bool:
 
 
 def _is(who: Identity, own: bytes) -> bool:
-    """F in `own` is any digit of the number, FF any maker, version or medium."""
+    """Whether an address matches `own`, where F is any digit of the number, FF any maker, version or medium."""
     if any(want not in ("f", have) for have, want in zip(who.id, own[3::-1].hex(), strict=True)):
         return False
-    rest = who.raw[:2] + who.raw[6:]  # the fixed structure has none
+    rest = who.raw[:2] + who.raw[6:]  # the fixed structure has no version or medium
     return all(want in (0xFF, have) for have, want in zip(rest, own[4:], strict=False))
 
 
 def secondary(device: str) -> bytes | None:
-    """The secondary address in a device id of the form `mbus:KAM-06855817-08-04`, None where it has another form."""
+    """Return the secondary address in a device id of the form `mbus:KAM-06855817-08-04`, None for another form."""
     parts = device.removeprefix("mbus:").split("-")
     if len(parts) != 4 or [len(part) for part in parts] != [3, 8, 2, 2] or not parts[0].isalpha():
         return None

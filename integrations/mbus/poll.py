@@ -1,5 +1,5 @@
-"""Reads every meter of one bus in turn. A meter that does not answer is asked less and less often, so that it costs the
-others nothing."""
+"""Reads every meter of one bus in turn. A meter that does not answer is polled at growing intervals, so that it does
+not delay the others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from integrations.mbus.master import NETWORK, Master, Silent, secondary
 
 Value = float | int | bool | str
 LONGEST = 32
-"""Polls, at most, between two attempts on a meter that does not answer."""
+"""Maximum polls between two attempts on a meter that does not answer."""
 
 
 class Poller:
-    """`address(device)` gives a primary address, or None for a meter that is found by its own."""
+    """Polls the meters. `address(device)` returns a primary address, or None for a meter that is selected by its
+    own."""
 
     def __init__(self, master: Master, session: hub.Session, addresses: dict[str, int | None]) -> None:
         self._master, self._session, self._addresses = master, session, addresses
@@ -24,7 +25,7 @@ class Poller:
         self._skip: dict[str, int] = {}
 
     async def poll(self, devices: Iterable[hub.Device]) -> None:
-        """One round. Raises NotReady when the line is gone, or when every meter that was asked stays silent."""
+        """Poll once. Raises NotReady when the line is gone, or when no polled meter answers."""
         asked = answered = 0
         for device in devices:
             if self._skip.get(device.id, 0):

@@ -1,8 +1,8 @@
-"""The wireless link layer and what may stand between it and the records. Pure.
+"""The wireless link layer, and the layers between it and the records. Pure.
 
 EN 13757-4:2019: frame formats A and B and their CRC (clauses 12 and 13), extended link layer (13.2). EN 13757-7:2018:
 authentication and fragmentation layer (6), security modes 5 and 7 (7.6). OMS Specification Volume 2, 4.3: key
-derivation, which the same clauses hold.
+derivation, also in these clauses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PLAIN = b"\x2f\x2f"
 
 
 class Layer(NamedTuple):
-    """A telegram of the air, opened: who sent it, what its records are (with `ci`), how it was protected."""
+    """A decrypted wireless telegram: its sender, its records (with `ci`), and its protection."""
 
     sender: Identity
     ci: int
@@ -45,7 +45,7 @@ _TABLE = [_remainder(byte << 8) for byte in range(256)]
 
 
 def crc(data: bytes) -> int:
-    """EN 13757-4, 12.5: polynomial 3D65, start 0, complement."""
+    """Return the CRC of EN 13757-4, 12.5: polynomial 3D65, start 0, complement."""
     value = 0
     for byte in data:
         value = (value << 8 & 0xFFFF) ^ _TABLE[value >> 8 ^ byte]
@@ -53,10 +53,8 @@ def crc(data: bytes) -> int:
 
 
 def strip(raw: bytes) -> bytes:
-    """A telegram without its CRCs, L as it was: receivers give it with them (format A or B) or without.
-
-    Raises DecodeError: `wmbus-frame`, `wmbus-crc`.
-    """
+    """Return a telegram without its CRCs, L unchanged: receivers print it with them (format A or B) or without. Raises
+    DecodeError: `wmbus-frame`, `wmbus-crc`."""
     if len(raw) < 11 or raw[0] < 10:  # L counts C, M, A and CI
         raise hub.DecodeError("wmbus-frame", f"{len(raw)} bytes are no telegram")
     if len(raw) == raw[0] + 1:
@@ -77,7 +75,7 @@ def strip(raw: bytes) -> bytes:
 
 
 def _format_b(raw: bytes) -> bytes | None:
-    """The same without the CRCs of format B, None when it has none: L counts them, so only they can tell."""
+    """Remove the CRCs of format B, None when there are none: they are counted in L, so only they can tell."""
     if len(raw) < 14:
         return None
     first = raw[:128] if len(raw) > 130 else raw
@@ -91,8 +89,8 @@ def _format_b(raw: bytes) -> bytes | None:
 
 
 def open_(raw: bytes, key: bytes | None) -> Layer:
-    """A telegram, CRCs stripped. Raises DecodeError: `wmbus-frame`, `needs-key` when it is sealed and `key` is None,
-    `bad-key` when the key does not open it."""
+    """Decrypt a telegram without CRCs. Raises DecodeError: `wmbus-frame`, `needs-key` when it is encrypted and `key` is
+    None, `bad-key` when the key does not decrypt it."""
     sender = header.identity(raw[2:10])
     ci, data, counter = raw[10], raw[11:], None
     protected, authenticated = "none", False
@@ -128,22 +126,22 @@ def _body(ci: int, data: bytes) -> bytes:
 
 
 def _extended(ci: int, data: bytes, sender: Identity, key: bytes | None) -> tuple[int, bytes, str, int | None]:
-    """Behind an extended link layer: the next CI, its data, what protected it, its session number."""
+    """Decode an extended link layer: the next CI, its data, their protection, the session number."""
     size = ELL[ci]
     if len(data) < size + 1:
         raise hub.DecodeError("wmbus-frame", "an extended link layer that is cut")
     if ci not in (0x8D, 0x8F):
         return data[size], data[size + 1 :], "none", None
     session = int.from_bytes(data[size - 6 : size - 2], "little")
-    sealed = data[size - 2 :]  # the CRC of what follows is sealed with it
+    sealed = data[size - 2 :]  # the CRC of the data is encrypted too
     if session >> 29 == 0:
         plain, protected = sealed, "none"
     elif session >> 29 == 1:
         plain, protected = sealed, "AES-CTR"
-        if crc(plain[2:]) != int.from_bytes(plain[:2], "little"):  # as some receivers open it already
+        if crc(plain[2:]) != int.from_bytes(plain[:2], "little"):  # unless a receiver has decrypted it already
             if key is None:
                 raise hub.DecodeError("needs-key", "sealed")
-            control = bytes([data[0] & 0xEF])  # a repeater sets this bit: it is left out of the counter
+            control = bytes([data[0] & 0xEF])  # a repeater sets this bit: not part of the counter
             start = sender.raw + control + data[size - 6 : size - 2] + bytes(3)
             opener = Cipher(algorithms.AES(_sized(key)), modes.CTR(start)).decryptor()
             plain = opener.update(sealed) + opener.finalize()
@@ -160,13 +158,13 @@ class _Afl(NamedTuple):
     counter: int | None
     mac: bytes
     control: bytes  # MCL
-    rest: bytes  # what the MAC covers: TPL from its CI on
+    rest: bytes  # data covered by the MAC: TPL from its CI on
     length: bytes  # ML, where there is one
     fragment: int
 
 
 def _fragment(data: bytes) -> tuple[_Afl, int, bytes]:
-    """An authentication and fragmentation layer in one piece. EN 13757-7, 6.2."""
+    """Decode an authentication and fragmentation layer in one piece. EN 13757-7, 6.2."""
     size = data[0] if data else 0
     if len(data) < size + 2 or size < 2:
         raise hub.DecodeError("wmbus-frame", "an authentication layer that is cut")
@@ -205,8 +203,8 @@ def _sized(key: bytes) -> bytes:
 
 
 def _mode_5(head: Header, sender: Identity, body: bytes, key: bytes | None) -> bytes:
-    """AES-128-CBC under the meter's key; what is opened begins with 2F 2F."""
-    if body[:2] == _PLAIN:  # some receivers open it already
+    """Decrypt AES-128-CBC with the meter's key; the clear text begins with 2F 2F."""
+    if body[:2] == _PLAIN:  # some receivers have decrypted it already
         return body
     size = 16 * head.blocks
     if len(body) < size:
@@ -224,7 +222,7 @@ def _mode_5(head: Header, sender: Identity, body: bytes, key: bytes | None) -> b
 def _mode_7(
     head: Header, sender: Identity, ci: int, data: bytes, key: bytes | None, layer: _Afl | None
 ) -> tuple[bytes, bool]:
-    """AES-128-CBC under keys of this very message, with a MAC over it."""
+    """Decrypt AES-128-CBC with keys of this very message, and check its MAC."""
     body = data[head.size :]
     size = 16 * head.blocks
     if len(body) < size:

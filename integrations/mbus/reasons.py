@@ -1,4 +1,4 @@
-"""What is counted of M-Bus, wired and wireless, in words: reason -> (French, English). Pure data."""
+"""Descriptions of the counted events of M-Bus, wired and wireless: reason -> (French, English). Pure data."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ REASONS: dict[str, tuple[str, str]] = {
     "wmbus-receiver": ("Message abîmé du récepteur radio : voyez la clé USB", "A damaged message of the radio receiver: look at the USB stick"),
 }  # fmt: skip
 SAMPLING = Sampling(reason="broadcasts", why=BROADCASTS, meters=True)
-"""Of wired meters; those that are heard by radio are asked by nobody."""
+"""Sampling of wired meters; wireless ones send by themselves."""

@@ -1,6 +1,6 @@
 """The records of the application layer: DIF, VIF, data. Pure.
 
-EN 13757-3:2018, 6.2 to 6.4. A record that makes no sense ends the telegram: what came before it counts.
+EN 13757-3:2018, 6.2 to 6.4. An invalid record ends the telegram: the ones before it count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PLAIN = 0x7C
 
 
 class Record(NamedTuple):
-    """One value. `value` is None where the meter has none, or cannot say; `modifiers` name the combinable VIFE."""
+    """A value. `value` is None where the meter has none; `modifiers` name the combinable VIFE."""
 
     function: str
     storage: int
@@ -32,8 +32,8 @@ class Record(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """All records up to the first that could not be read (`problem`: its reason, a slug). `more`: another telegram
-    follows. `manufacturer`: the maker's own bytes at the end."""
+    """All records up to the first invalid one (`problem`: its reason, a slug). `more`: another telegram follows.
+    `manufacturer`: the maker's own bytes at the end."""
 
     records: tuple[Record, ...]
     manufacturer: bytes = b""
@@ -42,7 +42,7 @@ class Parsed(NamedTuple):
 
 
 def parse(data: bytes) -> Parsed:
-    """The records of a telegram's data."""
+    """Parse the records of a telegram's data."""
     found: list[Record] = []
     reader = _Reader(data)
     while reader.left and len(found) < MAX_RECORDS:
@@ -76,7 +76,7 @@ class _Reader:
         return self._data[at]
 
     def peek(self) -> int:
-        """The next byte, 255 when there is none."""
+        """Return the next byte, 255 when there is none."""
         return self._data[self._at] if self._at < self._end else 0xFF
 
     def take(self, count: int) -> bytes:
@@ -87,10 +87,10 @@ class _Reader:
         return self._data[at : at + count]
 
     def plain(self) -> str:
-        """A unit in plain text, if one begins here: its length, then printable characters, the last one first.
+        """Return a unit in plain text, if one begins here: its length, then printable characters in reverse order.
 
-        It stands behind all VIFE (EN 13757-3:2018); older meters put it before them. Which one it is must be guessed.
-        """
+        It follows all VIFE (EN 13757-3:2018); older meters put it before them. Which of the two it is must be
+        guessed."""
         size = self._data[self._at] if self.left else 0
         raw = self._data[self._at + 1 : self._at + 1 + size]
         if not 1 <= size <= 64 or len(raw) < size or any(not 0x20 <= byte < 0x7F for byte in raw):
@@ -123,10 +123,10 @@ def _record(dif: int, reader: _Reader) -> Record:
 
 
 def _meaning(reader: _Reader) -> tuple[Meaning, tuple[str, ...], int]:
-    """The VIB: what it means, what its combinable VIFE say, and the exponent that they add."""
+    """Decode the VIB: its meaning, its combinable VIFE, and the exponent that they add."""
     vif = reader.byte()
     simple = PRIMARY.get(vif)
-    if simple is not None and vif < _PLAIN:  # one byte, as of most records
+    if simple is not None and vif < _PLAIN:  # one byte, as in most records
         return simple, (), 0
     if vif in (0xFB, 0xFD):
         extended = (FB if vif == 0xFB else FD).get(reader.peek())
@@ -162,7 +162,7 @@ def _meaning(reader: _Reader) -> tuple[Meaning, tuple[str, ...], int]:
             continue
         modifiers.append("additive correction" if vife in ADDITIVE else COMBINABLE.get(vife, f"reserved {vife:02x}"))
         if vife == 0x7F:
-            break  # the maker's own from here on
+            break  # manufacturer specific from here on
     return meaning, tuple(modifiers), exponent
 
 

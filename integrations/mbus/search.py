@@ -1,8 +1,8 @@
-"""Which meters are on a bus: by primary address, or by their own with wildcards. One question at a time, paced.
+"""Searches the meters on a bus: by primary address, or by their own with wildcards. One request at a time, paced.
 
 EN 13757-3:2018, annex on secondary addressing; EN 13757-2:2018, 5.7 for the select telegram. Meters that are selected
-together answer together, and what arrives then is no telegram: the search asks more narrowly, digit by digit. Nothing
-but questions is sent: no address is given to anybody.
+together answer together, and the result is no valid telegram: the search then narrows the address digit by digit. Only
+requests are sent: no address is ever changed.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from integrations.mbus.master import NETWORK, Master, Silent
 
 DIGITS = "0123456789"
 ODD_DIGITS = "abcde"
-"""No digits of a number; a meter that is ill may show them. Asked for when no digit is answered."""
+"""Hexadecimal digits, which a faulty meter may have in its number. Tried when no decimal digit is answered."""
 _ODD = -1
 MOST_QUESTIONS = 4000
-"""Some 500 meters by their own address."""
+"""Maximum requests of a search: enough for some 500 meters by their own address."""
 PRIMARY = range(251)
 
 
 class Found(NamedTuple):
-    """A meter: its first telegram as it came, what it says, and its primary address where that is how it was found."""
+    """A meter: its first telegram, raw and decoded, and its primary address where it was found by that."""
 
     raw: bytes
     message: Message
@@ -46,13 +46,14 @@ class Found(NamedTuple):
 
 
 class Search:
-    """`step` asks about one address; `done` when all is known. `clashes`: what could not be told apart, in words."""
+    """A search: `step` tries one address; `done` when it is complete. `clashes`: meters that could not be separated, in
+    words."""
 
     def __init__(self, master: Master, *, primary: bool) -> None:
         self._master = master
         self._primary = primary
         self._left: list[tuple[str, int | None]] = [("", None)]  # digits known, medium known; the narrowest last
-        self._answered: set[str] = set()  # digits, of which the next one was answered
+        self._answered: set[str] = set()  # digits for which a next one was answered
         self._addresses: Iterator[int] = iter(PRIMARY)
         self._seen: set[str] = set()
         self.clashes: list[str] = []
@@ -60,7 +61,7 @@ class Search:
         self.done = False
 
     async def step(self) -> Found | None:
-        """Ask once; a meter that was not known yet. Raises NotReady when the line is gone."""
+        """Send one request; returns a newly found meter. Raises NotReady when the line is gone."""
         if self.questions >= MOST_QUESTIONS:
             self.clashes.append(f"stopped after {MOST_QUESTIONS} questions")
             self.done = True
@@ -106,7 +107,7 @@ class Search:
             self._narrow(digits, medium)
             return None
         self._mark(digits)
-        if await self._master.quiet():  # a second acknowledgement, a little later
+        if await self._master.quiet():  # a second, later acknowledgement
             self._narrow(digits, medium)
             return None
         try:
@@ -118,7 +119,7 @@ class Search:
             self._narrow(digits, medium)
             return None
         who = message.identity
-        if who is None or not who.id.startswith(digits):  # garbled so that the checksum is right all the same
+        if who is None or not who.id.startswith(digits):  # a collision whose checksum is right by chance
             self._narrow(digits, medium)
             return None
         return Found(raw, message)
@@ -128,7 +129,7 @@ class Search:
             self._answered.add(digits[:-1])
 
     def _narrow(self, digits: str, medium: int | None) -> None:
-        """Several meters answered: ask with one digit more, at last by medium."""
+        """Handle several answers: try with one more digit, finally by medium."""
         self._mark(digits)
         if len(digits) < 8:
             self._left += [(digits, _ODD), *((digits + digit, None) for digit in reversed(DIGITS))]
@@ -140,6 +141,6 @@ class Search:
 
 
 def _mask(digits: str, medium: int | None) -> bytes:
-    """A secondary address as it is sent: F is any digit, FF any maker, version or medium."""
+    """Encode a secondary address: F is any digit, FF any maker, version or medium."""
     number = bytes.fromhex(digits.ljust(8, "f"))[::-1]
     return number + b"\xff\xff\xff" + (b"\xff" if medium is None else bytes([medium]))

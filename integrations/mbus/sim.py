@@ -23,7 +23,7 @@ ACK = b"\xe5"
 
 @dataclass
 class Meter:
-    """One slave: its primary address, its own address as sent (id, maker, version, medium), its telegrams' records."""
+    """A slave: its primary address, its own address as sent (id, maker, version, medium), its telegrams' records."""
 
     address: int
     own: bytes
@@ -44,7 +44,7 @@ class Meter:
         self.bit, self.page = None, 0
 
     def answer(self, bit: int) -> bytes:
-        """The next telegram, or the last one again when the frame count bit did not change."""
+        """Return the next telegram, or the last one again when the frame count bit did not change."""
         if self.bit is not None and bit != self.bit:
             self.page = (self.page + 1) % len(self.records)
         self.bit = bit
@@ -56,7 +56,7 @@ class Meter:
 
 
 def house() -> list[Meter]:
-    """A heat meter that needs two telegrams, a water meter, and a meter that does not answer."""
+    """Return a heat meter that needs two telegrams, a water meter, and a meter that does not answer."""
     heat = bytes.fromhex("175885062d2c0804")
     water = bytes.fromhex("1234567877041407")
     dead = bytes.fromhex("999999992d2c0804")
@@ -68,7 +68,8 @@ def house() -> list[Meter]:
 
 
 def crowd(count: int) -> list[Meter]:
-    """Meters as an installer left them: the primary address of the factory, numbers that differ late or not at all."""
+    """Return meters as an installer left them: with the factory's primary address, and numbers that differ late or not
+    at all."""
     meters = []
     for n in range(count):
         number = f"{12345600 + n // 2 * 7 + n % 2 * 40000:08}"
@@ -79,8 +80,8 @@ def crowd(count: int) -> list[Meter]:
 
 
 def mix(answers: list[tuple[int, bytes]]) -> bytes:
-    """What a receiver makes of answers that come at once, each after so many bit times. EN 13757-2: a byte is a space,
-    eight bits from the lowest on, even parity, a mark."""
+    """Return the bytes that a receiver reads when several answer at once, each after its delay in bit times. EN
+    13757-2: a byte is a space, eight bits from the lowest on, even parity, a mark."""
     if len(answers) == 1:
         return answers[0][1]
     line: list[int] = [1] * (max(delay + 11 * len(data) for delay, data in answers) + 22)
@@ -100,14 +101,14 @@ def mix(answers: list[tuple[int, bytes]]) -> bytes:
 
 
 class Bus:
-    """All meters hear everything; each answers what is meant for it."""
+    """The bus: all meters receive everything; each answers its own requests."""
 
     def __init__(self, meters: list[Meter]) -> None:
         self.meters = meters
         self.selected: list[Meter] = []
 
     def hear(self, telegram: bytes) -> bytes:
-        """What the bus answers to one telegram of the master; empty when nobody does."""
+        """Return the bus's answer to one telegram of the master; empty when there is none."""
         control, address = (telegram[4], telegram[5]) if telegram[0] == 0x68 else (telegram[1], telegram[2])
         if telegram[0] == 0x68 and address == 0xFD and telegram[6] == 0x52:
             self.selected = [m for m in self.meters if not m.silent and _matches(m.own, telegram[7:15])]
@@ -127,13 +128,13 @@ class Bus:
         return b""
 
     def _together(self, answers: list[tuple[Meter, bytes]]) -> bytes:
-        """No two meters begin at quite the same moment: each has a delay of its own, of a few bits."""
+        """Mix the answers, each meter with a delay of its own of a few bits."""
         delays = [(meter.own[0] + 3 * meter.own[7] + 5 * meter.own[6]) % 8 for meter, _ in answers]
         return mix([(delay, data) for delay, (_, data) in zip(delays, answers, strict=True)]) if answers else b""
 
 
 def _matches(own: bytes, wanted: bytes) -> bool:
-    """F is any digit of the number, FF any maker, version or medium."""
+    """Whether an address matches, where F is any digit of the number, FF any maker, version or medium."""
     digits = zip(own[:4].hex(), wanted[:4].hex(), strict=True)
     rest = zip(own[4:], wanted[4:], strict=True)
     return all(want in ("f", have) for have, want in digits) and all(want in (0xFF, have) for have, want in rest)
@@ -152,7 +153,7 @@ async def serve(bus: Bus, host: str, port: int) -> asyncio.Server:
                 else:
                     continue
                 answer = bus.hear(telegram)
-                for at in range(0, len(answer), 16):  # as a slow line gives it
+                for at in range(0, len(answer), 16):  # in pieces, as from a slow line
                     writer.write(answer[at : at + 16])
                     await writer.drain()
                     await asyncio.sleep(0)
@@ -165,7 +166,7 @@ async def serve(bus: Bus, host: str, port: int) -> asyncio.Server:
 
 
 async def serve_pty(bus: Bus) -> str:
-    """The same behind a pseudo-terminal: its path. Served until the loop ends."""
+    """Serve the bus behind a pseudo-terminal until the loop ends; returns its path."""
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     heard = bytearray()

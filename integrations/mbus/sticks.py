@@ -1,4 +1,4 @@
-"""Receivers of wireless M-Bus with a protocol of their own: their bytes to telegrams. Sans-I/O.
+"""Protocols of wireless M-Bus receivers: converts their bytes to telegrams. Sans-I/O.
 
 IMST iM871A (WMBus HCI specification): A5 · control, endpoint · message · length · payload · [time u32] · [RSSI] · [CRC]
     control   2 a time is attached, 4 an RSSI, 8 a CRC: of all behind the A5, X.25 (reflected 1021), low byte first
@@ -20,18 +20,18 @@ PING, PONG, SET_CONFIG, CONFIG_SET, TELEGRAM = 0x01, 0x02, 0x03, 0x04, 0x03
 MODES = {"S": 0x00, "T": 0x03, "C": 0x06}
 """The radio modes of an iM871A that listen to meters: S1, T1, C1 with frame format A."""
 CONTROLS = (0x44, 0x46, 0x06, 0x00, 0x08, 0x18)
-"""C fields of telegrams that a meter sends by itself or answers."""
+"""C fields of telegrams that a meter sends spontaneously or in answer."""
 
 
 class Heard(NamedTuple):
-    """A telegram of the air, L first, without CRCs; `dbm` where the receiver says it."""
+    """A wireless telegram, L first, without CRCs; `dbm` where the receiver reports it."""
 
     telegram: bytes
     dbm: int | None = None
 
 
 class Message(NamedTuple):
-    """One message of an iM871A."""
+    """A message of an iM871A."""
 
     endpoint: int
     id: int
@@ -49,7 +49,7 @@ _TABLE = [_remainder(byte) for byte in range(256)]
 
 
 def crc16(data: bytes) -> int:
-    """X.25: polynomial 1021 reflected, start FFFF, complement."""
+    """Return the CRC X.25: polynomial 1021 reflected, start FFFF, complement."""
     value = 0xFFFF
     for byte in data:
         value = value >> 8 ^ _TABLE[(value ^ byte) & 0xFF]
@@ -57,25 +57,26 @@ def crc16(data: bytes) -> int:
 
 
 def message(endpoint: int, id_: int, payload: bytes = b"") -> bytes:
-    """A message to an iM871A, with its CRC."""
+    """Encode a message to an iM871A, with its CRC."""
     body = bytes([0x80 | endpoint, id_, len(payload)]) + payload
     return bytes([SYNC]) + body + crc16(body).to_bytes(2, "little")
 
 
 def listen_in(mode: str) -> bytes:
-    """Makes an iM871A listen in a radio mode until it is switched off, and say the RSSI of each telegram."""
+    """Encode the command that makes an iM871A listen in a radio mode until it is switched off, and report the RSSI of
+    each telegram."""
     return message(DEVICE, SET_CONFIG, bytes([0x00, 0x02, MODES[mode], 0x10 | 0x20, 1, 0]))
 
 
 class Im871a:
-    """Cuts a line's bytes into messages. `bad` counts what looked like one and was none."""
+    """Cuts a line's bytes into messages. `bad` counts invalid ones."""
 
     def __init__(self) -> None:
         self.bad = 0
         self._rest = bytearray()
 
     def messages(self, data: bytes) -> Iterator[Message]:
-        """The messages that `data` ends."""
+        """Return the messages that `data` completes."""
         self._rest += data
         rest = self._rest
         while True:
@@ -101,7 +102,7 @@ class Im871a:
             del rest[:end]
 
     def feed(self, data: bytes) -> Iterator[Heard]:
-        """The telegrams of the air among them. What cannot be one is counted."""
+        """Return the wireless telegrams among them. Others are counted."""
         for one in self.messages(data):
             if (one.endpoint, one.id) != (RADIO, TELEGRAM):
                 continue
@@ -112,20 +113,20 @@ class Im871a:
 
 
 def _dbm(raw: int) -> int:
-    """The RSSI of its radio chip: −127 dBm at 0, a little more than half a dB a step."""
+    """Convert the RSSI of its radio chip: −127 dBm at 0, a little more than half a dB a step."""
     return round(80 / 150 * raw - 100 - 4000 / 150)
 
 
 class Amber:
-    """The same for telegrams without any frame. They have no checksum here: what begins like one is taken for one, and
-    the decoder judges it."""
+    """Cuts bytes into telegrams without any frame. They have no checksum: anything with a valid beginning is passed on,
+    and the decoder checks it."""
 
     def __init__(self) -> None:
         self.bad = 0
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Heard]:
-        """The telegrams that `data` ends."""
+        """Return the telegrams that `data` completes."""
         self._rest += data
         rest = self._rest
         while len(rest) >= 2:

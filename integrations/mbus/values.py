@@ -1,4 +1,4 @@
-"""Data fields: raw bytes to numbers, dates and texts. Pure.
+"""Decodes data fields: raw bytes to numbers, dates and texts. Pure.
 
 EN 13757-3:2018, Annex A: types A (BCD), B and C (binary), F, G, I and J (points in time), H (real), and the variable
 length of Table 5.
@@ -20,13 +20,13 @@ BCD = (9, 10, 11, 12, 14)
 
 
 def integer(raw: bytes) -> int:
-    """Type B: two's complement, least significant byte first."""
+    """Decode type B: two's complement, least significant byte first."""
     return int.from_bytes(raw, "little", signed=True)
 
 
 def bcd(raw: bytes) -> int | None:
-    """Type A: two digits a byte, least significant first; F as the highest digit is a minus. None for what is no
-    number: a meter says so of a value that it does not have."""
+    """Decode type A: two digits a byte, least significant first; F as the highest digit is a minus. None for an invalid
+    number, by which a meter marks a missing value."""
     digits = raw[::-1].hex()
     sign = 1
     if digits.startswith("f"):
@@ -35,21 +35,21 @@ def bcd(raw: bytes) -> int | None:
 
 
 def real(raw: bytes) -> float | None:
-    """Type H; None for what is not finite."""
+    """Decode type H; None for a value that is not finite."""
     (value,) = struct.unpack("<f", raw)
     return float(value) if math.isfinite(value) else None
 
 
 def text(raw: bytes) -> str:
-    """ISO 8859-1, last character first; what cannot be printed is left out."""
+    """Decode ISO 8859-1, last character first; unprintable characters are left out."""
     return "".join(c for c in raw[::-1].decode("latin-1") if c.isprintable()).strip()
 
 
 def scaled(raw: float, exponent: int) -> int | float:
-    """raw × 10^exponent, exactly in decimal."""
+    """Return raw × 10^exponent, exactly in decimal."""
     if not exponent:
         return raw
-    if isinstance(raw, int):  # one division is rounded once, as the decimal would be
+    if isinstance(raw, int):  # a single division rounds once, as the decimal would
         power = int(10 ** abs(exponent))
         return raw * power if exponent > 0 else raw / power
     value = Decimal(str(raw)).scaleb(exponent)
@@ -57,14 +57,15 @@ def scaled(raw: float, exponent: int) -> int | float:
 
 
 def date(raw: bytes) -> str | None:
-    """Type G, 2 bytes: ISO 8601; None when the meter says that it is not valid."""
+    """Decode type G, 2 bytes, to ISO 8601; None when the meter marks it as invalid."""
     day, month = raw[0] & 0x1F, raw[1] & 0x0F
     year = _year(raw[0] >> 5 | (raw[1] & 0xF0) >> 1)
     return f"{year:04}-{month:02}-{day:02}" if 1 <= day <= 31 and 1 <= month <= 12 else None
 
 
 def moment(raw: bytes) -> str | None:
-    """Types F (4 bytes), I (6 bytes) and J (3 bytes, a time of day): ISO 8601 in the meter's own local time."""
+    """Decode types F (4 bytes), I (6 bytes) and J (3 bytes, a time of day) to ISO 8601 in the meter's own local
+    time."""
     if len(raw) == 3:
         return _time(raw[2] & 0x1F, raw[1] & 0x3F, raw[0] & 0x3F)
     if len(raw) == 4:
@@ -89,12 +90,12 @@ def _time(hour: int, minute: int, second: int | None = None) -> str | None:
 
 
 def _year(two_digits: int) -> int:
-    """EN 13757-3, A.4: 0 to 80 are of this century, above of the last one."""
+    """Decode a year (EN 13757-3, A.4): 0 to 80 are of this century, above of the last one."""
     return 2000 + two_digits if two_digits <= 80 else 1900 + two_digits
 
 
 def variable(raw: bytes, kind: int) -> Value:
-    """A field of variable length whose LVAR was `kind`. Raises DecodeError for a reserved one."""
+    """Decode a field of variable length whose LVAR was `kind`. Raises DecodeError for a reserved one."""
     if kind <= 0xBF:
         return text(raw)
     if kind <= 0xC9:
@@ -108,7 +109,7 @@ def variable(raw: bytes, kind: int) -> Value:
 
 
 def variable_size(kind: int) -> int:
-    """Bytes that follow an LVAR. Raises DecodeError for a reserved one."""
+    """Return the bytes that follow an LVAR. Raises DecodeError for a reserved one."""
     if kind <= 0xBF:
         return kind
     if kind <= 0xC9 or 0xD0 <= kind <= 0xD9:

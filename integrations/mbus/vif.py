@@ -1,4 +1,4 @@
-"""Value information: what a number means. Pure tables.
+"""Value information: quantity and unit of a number. Pure tables.
 
 EN 13757-3:2018, 6.4: VIF (Table 10), its extensions behind FB (Table 14) and FD (Table 12), and the combinable
 (orthogonal) VIFE (Table 15). Units are UCUM; a value is raw × 10^exponent in that unit.
@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 
 class Meaning(NamedTuple):
-    """`quantity` in words of the standard, `unit` in UCUM, and the exponent of ten. `kind`: how the raw number is
-    read: "number", "date" (type G), "datetime" (types F, I, J, M), "text"."""
+    """Quantity and encoding. `quantity` in words of the standard, `unit` in UCUM, and the exponent of ten. `kind`:
+    encoding of the raw number: "number", "date" (type G), "datetime" (types F, I, J, M), "text"."""
 
     quantity: str
     unit: str = "1"

@@ -1,8 +1,8 @@
-"""Wireless M-Bus (OMS, Wize): meters heard by a receiver that prints telegrams, one a line, or by one with a protocol
-of its own.
+"""Wireless M-Bus (OMS, Wize): meters received by a receiver that prints telegrams, one a line, or by one with a
+protocol of its own.
 
 `run` hands every telegram to the hub, which offers it to the decoder below with the key of its meter. A meter that is
-not configured becomes a candidate; one whose key is missing says so.
+not configured becomes a candidate; one whose key is missing is reported as such.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _frame(raw: bytes, dbm: int | None) -> hub.Frame:
 
 
 async def probe(config: Config) -> str:
-    """Open the port; an iM871A is asked whether it is there. Raises NotReady, AuthFailed."""
+    """Open the port; an iM871A is also pinged. Raises NotReady, AuthFailed."""
     from integrations.mbus.sticks import DEVICE, PING, PONG, Im871a, message
 
     async with serial_line.open_serial_line(config.port, baudrate=config.baudrate) as line:
