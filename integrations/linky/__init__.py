@@ -1,8 +1,8 @@
 """French electricity meters by their customer output (TIC) over a serial line: Linky and the meters before it, in
-historic and in standard mode, and meters above 36 kVA (PME-PMI, ICE). Which one speaks, its groups tell.
+historic and in standard mode, and meters above 36 kVA (PME-PMI, ICE). The type is recognised by its groups.
 
-One integration is one port, and one port is one meter. The meter's address and PRM never leave this module: the
-device has the name that the configuration gives it, and a meter other than the first one heard is refused.
+One integration is one port, and one port is one meter. The meter's address and PRM never leave this module: the device
+has the name given in the configuration, and a meter other than the first one heard is refused.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ KIND = "linky"
 
 DAY = timedelta(days=1)
 PARIS = ZoneInfo("Europe/Paris")
-"""Of a frame that nobody says where it was heard."""
+"""Time zone of a frame whose place is not known."""
 STRANGE = 3
 TOLD = 12
-"""Moments of a dated value that are remembered as told: a meter says the last one, or the last six."""
+"""Times of dated values that are remembered as reported: a meter repeats the last one, or the last six."""
 DWELLING = ("energy", "tariff_option", "power_subscribed", "overload", "tamper")
-"""What a dwelling's meter says without anybody's consent: no load curve, no instantaneous power, once a day."""
+"""Metrics of a dwelling's meter that need no consent: no load curve, no instantaneous power, once a day."""
 
 
 def _zone(name: str) -> str:
@@ -109,9 +109,9 @@ class DeviceSettings(hub.Config):
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Read and report until cancelled. Raises NotReady while the line is silent, AuthFailed when another meter is on
-    it than before."""
-    from integrations.linky.line import frames  # serialx: only where a meter is read
+    """Read and report until cancelled. Raises NotReady while the line is silent, AuthFailed when a different meter is
+    connected."""
+    from integrations.linky.line import frames  # imports serialx: only where used
 
     latest = Latest(config, session)
     found: list[int] = []
@@ -131,8 +131,8 @@ async def run(config: Config, session: hub.Session) -> None:
 
 
 def _take(frame: Frame, latest: Latest, config: Config, session: hub.Session) -> None:
-    """A frame with a bad group gives nothing: noise that one checksum caught may have passed another, and the next
-    frame comes within two seconds."""
+    """Process a frame. One with an invalid group is dropped: noise that one checksum caught may have passed another,
+    and the next frame comes within two seconds."""
     try:
         meter = None if frame.bad else decode(frame, ZoneInfo(config.timezone or session.devices.timezone), time.time())
     except hub.DecodeError as error:
@@ -154,7 +154,7 @@ def _speeds(config: Config, session: hub.Session | None) -> list[int]:
 
 
 class Latest:
-    """The newest frame of the meter, and what of it is told when."""
+    """The newest frame of the meter, and the schedule of its reports."""
 
     def __init__(self, config: Config, session: hub.Session) -> None:
         self._config, self._session = config, session
@@ -164,12 +164,12 @@ class Latest:
 
     @property
     def device(self) -> str:
-        """Its id, as configured; what it would be when none is."""
+        """Return its configured id; the default one when it is not configured."""
         devices = self._session.devices.all()
         return devices[0].id if devices else f"linky:{self._session.name}"
 
     def take(self, meter: Meter) -> None:
-        """Keep a frame. Raises AuthFailed when it is another meter's."""
+        """Store a frame. Raises AuthFailed when it is from a different meter."""
         known = self._session.devices.get(self.device)
         if known is None:
             self._session.devices.discovered(
@@ -186,8 +186,10 @@ class Latest:
         self._came.set()
 
     def _recognises(self, meter: Meter, pinned: str) -> bool:
-        """The first meter heard is the meter; its address is kept as a salted digest only. Several frames of another
-        in a row are no noise."""
+        """Whether the frame is from the same meter.
+
+        The first meter read is the right one; its address is stored as a salted digest only. Several frames of another
+        one in a row are not noise."""
         kept = self._session.state.get("meter")
         same = kept is None or hmac.compare_digest(_digest(kept[0], meter.serial), kept[1])
         if meter.serial.endswith(pinned) and (pinned or same):
@@ -208,13 +210,13 @@ class Latest:
         self._session.state.put("meter", [salt, _digest(salt, meter.serial)])
 
     async def tell(self) -> None:
-        """Report the newest frame now and then; a frame is told once."""
+        """Report the newest frame at intervals; each frame is reported once."""
         await self._came.wait()
         while True:
             private = self._private()
             async for _ in self._session.every(max(self._config.interval, DAY) if private else self._config.interval):
                 await self._came.wait()
-                if self._private() is not private:  # somebody said otherwise: before anything more is told
+                if self._private() is not private:  # the setting was changed: apply it before the next report
                     break
                 self._came.clear()
                 if self._meter is not None:
@@ -260,7 +262,7 @@ async def probe(config: Config) -> str:
 
 
 def frame_of(fields: dict[str, Any]) -> hub.Frame:
-    """One line of `ilot decode linky`: a frame in hexadecimal, or {"groups": ["BASE 002809718 .", …]}. Raises
+    """Parse one line of `ilot decode linky`: a frame in hexadecimal, or {"groups": ["BASE 002809718 .", …]}. Raises
     DecodeError."""
     raw, groups = fields.get("raw"), fields.get("groups")
     if isinstance(groups, list) and all(isinstance(group, str) for group in groups):
@@ -274,7 +276,7 @@ def frame_of(fields: dict[str, Any]) -> hub.Frame:
 
 
 def decode_frame(frame: hub.Frame, keys: object) -> hub.Decoded:
-    """One whole frame. Raises DecodeError."""
+    """Decode one whole frame. Raises DecodeError."""
     found = only(frame.data["tic"])
     meter = decode(found, PARIS)
     return hub.Decoded(

@@ -1,4 +1,4 @@
-"""Bytes of a customer output (TIC) to frames of groups. Sans-I/O: bytes in, frames and errors out.
+"""Cuts the bytes of a customer output (TIC) into frames of groups. Sans-I/O: bytes in, frames and errors out.
 
 Enedis-NOI-CPT_54E, "Sorties de télé-information client des appareils de comptage Linky", and Enedis-NOI-CPT_02E for
 the meters before it and those above 36 kVA:
@@ -21,15 +21,15 @@ import hub
 
 STX, ETX, EOT, LF, CR, HT, SP = 0x02, 0x03, 0x04, 0x0A, 0x0D, 0x09, 0x20
 MAX_GROUP = 192
-"""Bytes: the longest of the standard is PJOURF+1 with 98 characters of data."""
+"""Maximum bytes: the longest of the standard is PJOURF+1 with 98 characters of data."""
 MAX_FRAME = 8192
-"""Bytes: that of a meter above 36 kVA holds some 160 groups."""
+"""Maximum bytes: that of a meter above 36 kVA holds some 160 groups."""
 
 Mode = Literal["historic", "standard"]
 
 
 class Group(NamedTuple):
-    """One group whose checksum is right. `stamp` is its timestamp as sent, empty where it has none."""
+    """A group with a valid checksum. `stamp` is its timestamp as sent, empty where it has none."""
 
     label: str
     data: str
@@ -37,7 +37,7 @@ class Group(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """All good groups of one frame, in order, and the reasons (slugs to count) of those that were not."""
+    """The valid groups of one frame, in order, and the reasons (slugs to count) of the others."""
 
     mode: Mode
     groups: tuple[Group, ...]
@@ -45,7 +45,7 @@ class Frame(NamedTuple):
 
 
 def read_group(raw: bytes) -> tuple[Mode, Group]:
-    """What stands between LF and CR. Raises DecodeError: `tic-group` or `tic-checksum`."""
+    """Parse the bytes between LF and CR. Raises DecodeError: `tic-group` or `tic-checksum`."""
     if not 4 <= len(raw) <= MAX_GROUP or any(not (SP <= byte < 0x7F or byte == HT) for byte in raw):
         raise hub.DecodeError("tic-group", "not a group of printable characters")
     body, checksum = raw[:-1], raw[-1]
@@ -68,8 +68,8 @@ def _checksum(body: bytes) -> int:
 
 
 def groups_in(stretch: bytes) -> int:
-    """How many whole good groups a stretch of a line holds, wherever in a frame it was cut. A frame of a meter above
-    36 kVA takes half a minute at 1,200 bit/s: its groups tell sooner that the speed is right."""
+    """Count the valid groups in a stretch of a line, wherever it was cut. A frame of a meter above 36 kVA takes half a
+    minute at 1,200 bit/s: its groups show sooner that the speed is right."""
     good = 0
     for piece in bytes(octet & 0x7F for octet in stretch).split(b"\n")[1:]:
         raw, end, _ = piece.partition(b"\r")
@@ -81,16 +81,18 @@ def groups_in(stretch: bytes) -> int:
 
 
 class Framer:
-    """Cuts a line's bytes into frames. Never holds more than one frame; whatever makes no sense is dropped, counted in
-    the frame it was in, and the next STX begins anew."""
+    """Cuts a line's bytes into frames.
+
+    Never holds more than one frame; invalid data are dropped and counted in their frame, and the next STX starts
+    again."""
 
     def __init__(self) -> None:
         self._frame: bytearray | None = None
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that `data` ends."""
+        """Return the frames that `data` completes."""
         for octet in data:
-            byte = octet & 0x7F  # a line read with 8 bits keeps the parity on top
+            byte = octet & 0x7F  # with 8 data bits, the top one is the parity
             if byte == STX:
                 self._frame = bytearray()
             elif self._frame is None:
@@ -106,7 +108,7 @@ class Framer:
 
 
 def read_frame(body: bytes) -> Frame | None:
-    """What stands between STX and ETX; None when no group of it is good. A frame has one mode: that of most groups."""
+    """Parse the bytes between STX and ETX; None when no group is valid. The mode of a frame is that of most groups."""
     groups: list[tuple[Mode, Group]] = []
     bad: list[str] = []
     for piece in body.split(b"\n")[1:]:

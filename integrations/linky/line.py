@@ -1,4 +1,4 @@
-"""The line under a customer output: opened at the right speed, read for ever. All the I/O of this integration."""
+"""The serial line of a customer output: finds its speed and reads it. All I/O of this integration is here."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from integrations.linky.frames import Frame, Framer, groups_in
 
 SPEEDS = {"historic": 1200, "standard": 9600}
 DETECT_S = 6.0
-"""A frame of the historic mode takes up to 2 s, and one may be cut by the start."""
+"""Seconds to listen at one speed: a frame of the historic mode takes up to 2 s, and the first may be cut."""
 SILENT_S = 60.0
 STRETCH, PROMISING = 2048, 3
-"""Groups in the last bytes heard that make a speed worth a minute: frames of meters above 36 kVA are long."""
+"""Bytes examined, and valid groups in them that make a speed worth a minute: frames of meters above 36 kVA are long."""
 
 
 async def frames(port: str, speeds: Sequence[int], found: list[int]) -> AsyncGenerator[Frame]:
-    """Every frame of the line, at the first of `speeds` at which one can be read; that one is put into `found`.
-
-    Raises NotReady when nothing can be read at any of them, or nothing for a minute afterwards.
-    """
+    """Yield the frames of the line, at the first of `speeds` at which one can be read; that one is put into `found`.
+    Raises NotReady when nothing can be read at any of them, or nothing for a minute afterwards."""
     heard = 0
     for speed in speeds:
         framer, stretch = Framer(), b""

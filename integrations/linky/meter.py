@@ -1,4 +1,4 @@
-"""What one frame of a customer output says, whatever the meter. Pure."""
+"""Contents of one frame of a customer output, for any meter. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ Value = float | int | bool | str
 
 
 class Meter(NamedTuple):
-    """What one frame says: `serial` is the meter's address (12 digits; never sent on), `dated` what belongs to a moment
-    of its own, `unknown` the reasons to count."""
+    """Contents of one frame: `serial` is the meter's address (12 digits; never sent on), `dated` values with times of
+    their own, `unknown` the reasons to count."""
 
     serial: str
     values: dict[str, Value]

@@ -1,4 +1,4 @@
-"""What is counted of the TIC of meters, in words: reason -> (French, English). Pure data."""
+"""Descriptions of the counted events of the TIC: reason -> (French, English). Pure data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that a frame says, for `ilot decode linky`. Pure. Of addresses and PRM the last six digits only."""
+"""Shows all contents of a frame, for `ilot decode linky`. Pure. Addresses and PRM are cut to their last six digits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _IDENTIFIERS = ("ADCO", "ADSC", "ADS", "PRM")
 
 
 def only(data: bytes) -> Frame:
-    """The one frame of these bytes. Raises DecodeError `tic-frame`."""
+    """Return the one frame in these bytes. Raises DecodeError `tic-frame`."""
     frames = list(Framer().feed(data))
     if len(frames) != 1:
         raise hub.DecodeError("tic-frame", f"{len(frames)} frames with a good group in it: one is expected, STX to ETX")
@@ -24,7 +24,7 @@ def only(data: bytes) -> Frame:
 
 
 def explain(frame: Frame, zone: ZoneInfo) -> Iterator[dict[str, Any]]:
-    """What it is, then one object a group, then the readings. Raises DecodeError."""
+    """Yield a summary, then one object for each group, then the readings. Raises DecodeError."""
     meter = decode(frame, zone)
     yield {
         "model": meter.model,

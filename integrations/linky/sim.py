@@ -19,14 +19,14 @@ from pathlib import Path
 
 
 def group(label: str, *fields: str, separator: str) -> bytes:
-    """LF label separator fields… separator checksum CR."""
+    """Encode LF label separator fields… separator checksum CR."""
     body = separator.join((label, *fields)) + separator
     counted = body if separator == "\t" else body[:-1]
     return f"\n{body}{chr((sum(counted.encode()) & 0x3F) + 0x20)}\r".encode()
 
 
 def historic(serial: str, off_peak_wh: int, peak_wh: int, volt_amperes: int) -> bytes:
-    """One frame of a single-phase meter with the off-peak tariff."""
+    """Encode a frame of a single-phase meter with the off-peak tariff."""
     groups = [
         ("ADCO", serial), ("OPTARIF", "HC.."), ("ISOUSC", "45"), ("HCHC", f"{off_peak_wh:09}"),
         ("HCHP", f"{peak_wh:09}"), ("PTEC", "HP.."), ("IINST", f"{volt_amperes // 230:03}"), ("IMAX", "090"),
@@ -38,7 +38,7 @@ def historic(serial: str, off_peak_wh: int, peak_wh: int, volt_amperes: int) -> 
 def standard(
     serial: str, stamp: str, off_peak_wh: int, peak_wh: int, volt_amperes: int, load: tuple[str, int]
 ) -> bytes:
-    """One frame of a single-phase Linky; `stamp` and the load curve's are as the meter writes them."""
+    """Encode a frame of a single-phase Linky; `stamp` and the load curve's are as the meter writes them."""
     groups = [
         ("ADSC", serial), ("VTIC", "02"), ("DATE", stamp, ""), ("NGTF", "HEURES CREUSES"), ("LTARF", "HEURE PLEINE"),
         ("EAST", f"{off_peak_wh + peak_wh:09}"), ("EASF01", f"{off_peak_wh:09}"), ("EASF02", f"{peak_wh:09}"),
@@ -52,7 +52,8 @@ def standard(
 
 
 def pme_pmi(serial: str, now: time.struct_time, span: time.struct_time, peak_kwh: int, kilowatts: int) -> bytes:
-    """One frame of a PME-PMI of 2013; `span` is the end of the last ten minutes. An empty `serial`: an older one."""
+    """Encode a frame of a PME-PMI of 2013; `span` is the end of the last ten minutes. An empty `serial`: an older
+    one."""
     date, ten = time.strftime("%d/%m/%y %H:%M:%S", now), time.strftime("%d/%m/%y %H:%M:%S", span)
     groups = [
         *([("ADS", serial)] if serial else []), ("MESURES1", "BT 4 SUP36"), ("DATE", date), ("EA_s", "72Wh"),
@@ -66,7 +67,7 @@ def pme_pmi(serial: str, now: time.struct_time, span: time.struct_time, peak_kwh
 
 
 def ice(now: time.struct_time, span: time.struct_time, peak_kwh: int, kilowatts: int) -> bytes:
-    """One frame of an Emeraude: no address, all tariff posts of the period."""
+    """Encode a frame of an Emeraude: no address, all tariff posts of the period."""
     date, ten = time.strftime("%d/%m/%y %H:%M:%S", now), time.strftime("%d/%m/%y %H:%M:%S", span)
     posts = {"P": 1200, "HPH": 45_000, "HCH": 21_000, "HPE": peak_kwh, "HCE": 9_000}
     groups = [
@@ -103,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     while True:
         power = 700 + int(time.monotonic() * 10) % 600
         watt_hours += power * options.interval / 3600
-        now = time.gmtime(time.time() + 3600)  # winter time all the year: a season is what a stamp says
+        now = time.gmtime(time.time() + 3600)  # winter time all year round: the stamp contains the season
         half_hour = time.gmtime((time.time() + 3600) // 1800 * 1800)
         span = time.gmtime((time.time() + 3600) // 600 * 600)
         if options.mode == "pme-pmi":
@@ -117,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
             frame = standard(
                 options.serial, time.strftime("H%y%m%d%H%M%S", now), 4_000_000, int(watt_hours), power, load
             )
-        with contextlib.suppress(BlockingIOError):  # nobody reads: the line has no memory
+        with contextlib.suppress(BlockingIOError):  # no reader: the line buffers nothing
             os.write(ours, frame)
         time.sleep(options.interval)
 

@@ -1,8 +1,8 @@
 """Timestamps of a meter: season, two digits each of year, month, day, hour, minute, second, in local legal time; and
 the dates of meters above 36 kVA.
 
-Enedis-NOI-CPT_54E §6.2.1: H or h is winter, E or e is summer; a small letter says that the meter's clock is degraded.
-A space says that the season is not known.
+Enedis-NOI-CPT_54E §6.2.1: H or h is winter, E or e is summer; a small letter means that the meter's clock is degraded.
+A space means that the season is not known.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Stamp(NamedTuple):
 
 
 def read_stamp(text: str, zone: ZoneInfo) -> Stamp:
-    """Raises DecodeError `tic-stamp` for what is no moment of that zone."""
+    """Parse a timestamp. Raises DecodeError `tic-stamp` when that local time does not exist."""
     found = _STAMP.fullmatch(text)
     if found is None:
         raise hub.DecodeError("tic-stamp", "not a timestamp")
@@ -41,9 +41,10 @@ def read_stamp(text: str, zone: ZoneInfo) -> Stamp:
 
 
 def read_date(text: str, zone: ZoneInfo, heard: float | None = None) -> Stamp:
-    """A date of a meter above 36 kVA: day/month/year hour:minute:second, without a season. Of the hour that comes twice
-    it is the second one where that was over or under way when it was `heard` (Unix seconds), else the first. Raises
-    DecodeError `tic-stamp`."""
+    """Parse a date of a meter above 36 kVA: day/month/year hour:minute:second, without a season.
+
+    In the hour that occurs twice, the second occurrence is assumed when it was over or under way when it was `heard`
+    (Unix seconds), else the first. Raises DecodeError `tic-stamp`."""
     found = _DATE.fullmatch(text.strip())
     if found is None:
         raise hub.DecodeError("tic-stamp", "not a date")
@@ -55,7 +56,8 @@ def read_date(text: str, zone: ZoneInfo, heard: float | None = None) -> Stamp:
 
 
 def _offset(naive: datetime, season: str, zone: ZoneInfo) -> timedelta:
-    """Of local time to UTC. The season that the meter tells counts, also in the hour that comes twice."""
+    """Return the offset of local time to UTC. The season sent by the meter counts, also in the hour that occurs
+    twice."""
     winter, summer = (zone.utcoffset(naive.replace(month=month, day=1)) or timedelta(0) for month in (1, 7))
     if season == " " or winter == summer:
         return zone.utcoffset(naive) or timedelta(0)
