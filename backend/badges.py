@@ -36,7 +36,7 @@ DAY = 86_400
 
 
 class IssuedBadge(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of badges.json. `id` is hexadecimal, times are Unix seconds."""
+    """An entry of badges.json. `id` is hexadecimal, times are Unix seconds."""
 
     id: str
     name: str

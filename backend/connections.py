@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 MOST = 256
 MOST_OF_HUB = 32
 HANDSHAKE_S = 60.0
-"""As long as a hub waits for an answer: on a slow line, or when all reconnect at once, the handshake takes most of
-that."""
+"""Maximum seconds of a handshake, as long as a hub waits for an answer: on a slow line, or when all reconnect at once,
+the handshake takes most of that."""
 SOON_S = 60.0
 ALARM_EVERY_S = 3600.0
 DESCRIPTORS = 65_536

@@ -40,7 +40,7 @@ RECORDS, STATE = "records", "state"
 
 
 class Message(NamedTuple):
-    """One request of a hub. `what` is RECORDS or STATE; `hub` is the certificate's name and the path's."""
+    """A request of a hub. `what` is RECORDS or STATE; `hub` is the certificate's name and the path's."""
 
     hub: str
     what: str
@@ -66,7 +66,7 @@ class Counts:
 
 @dataclass(slots=True)
 class _PendingMessage:
-    """One message being processed: the contents of its answer, and its entries for the journal."""
+    """A message being processed: the contents of its answer, and its entries for the journal."""
 
     hub: str
     ack: AckContents = field(default_factory=AckContents)

@@ -46,7 +46,7 @@ _PIECE = 4096
 
 
 class Entry(NamedTuple):
-    """One record in the journal. `epoch` and `stream` are numbers in the database."""
+    """A record in the journal. `epoch` and `stream` are numbers in the database."""
 
     epoch: int
     stream: int

@@ -18,7 +18,7 @@ from hub.protocol.hub_id import hub_id
 
 
 class Hub(NamedTuple):
-    """One row of the registry. Times are Unix seconds; `identity` is the raw Ed25519 public key."""
+    """A row of the registry. Times are Unix seconds; `identity` is the raw Ed25519 public key."""
 
     hub: str
     identity: bytes

@@ -81,7 +81,7 @@ class HubUpdate(msgspec.Struct, frozen=True):
 
 
 class Entry(NamedTuple):
-    """One callback that waits."""
+    """A callback that waits."""
 
     id: int
     kind: str

@@ -46,7 +46,7 @@ _encode = msgspec.msgpack.encode
 
 @dataclass(slots=True)
 class Stream:
-    """One (hub, run, stream). `stored` are the committed numbers, `forked` those that arrived with two contents,
+    """A stream: (hub, run, stream). `stored` are the committed numbers, `forked` those that arrived with two contents,
     `announced` the highest number that the hub said exists."""
 
     id: int

@@ -50,7 +50,7 @@ class NeedContext(Exception):
 
 
 class VerifiedRecord(NamedTuple):
-    """One numbered record that passed: its raw bytes, opened, and the rows of a block."""
+    """A numbered record that passed: its raw bytes, opened, and the rows of a block."""
 
     raw: bytes
     opened: Opened

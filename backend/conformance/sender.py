@@ -24,7 +24,7 @@ from hub.protocol.records.seal import Previous, Sealed, Sealer, default_aead
 
 
 class Segment:
-    """One epoch of one run being written. Every method returns raw records, as stored and as sent."""
+    """An epoch of one run being written. Every method returns raw records, as stored and as sent."""
 
     def __init__(
         self,

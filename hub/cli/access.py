@@ -1,4 +1,4 @@
-"""`ilot badge` and `ilot token`: who else than the accounts may come in."""
+"""`ilot badge` and `ilot token`: access besides accounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ilot account`: who may sign in on the pages."""
+"""`ilot account`: accounts of the pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ilot device add`, `remove` and `import`: devices that come and go while the hub runs."""
+"""`ilot device add`, `remove` and `import`: devices added and removed while the hub runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hub.protocol.device_labels.table import Fault, Table
 
 BATCH, DRY_BATCH = 50, 1000
-"""Rows in one call: each batch that was answered is durable. A dry run judges a file as a whole, so far as it fits."""
+"""Rows in one call: each answered batch is durable. A dry run checks a file as a whole, if it fits."""
 _CALL_S = 120.0
 
 FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
@@ -73,7 +73,7 @@ def add(
         _candidates(hub)
     given = {"label": text, "device": device or "", "key": _key(key_file), **said}
     wish = msgspec.convert({**given, "settings": dict(_setting(one) for one in settings)}, DeviceRequest)
-    row = _asked(hub, "device.add", [wish], dry_run=dry_run, update=update)[0]
+    row = _call(hub, "device.add", [wish], dry_run=dry_run, update=update)[0]
     if json:
         output.data(row)
     elif row["state"] != "wrong":
@@ -143,7 +143,7 @@ def import_(
 
 
 def placed(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Devices and their places of a table (CSV), and the columns that mean nothing. Raises ConfigError."""
+    """Return devices and places of a table (CSV), and its unknown columns. Raises ConfigError."""
     import msgspec
 
     from hub.protocol.device_labels import Unreadable
@@ -162,14 +162,14 @@ def placed(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _imported(hub: Hub, table: Table, *, update: bool, dry_run: bool) -> Iterator[dict[str, Any]]:
-    """The result of each row, batch by batch, with progress on stderr."""
+    """Yield the result of each row, batch by batch, with progress on stderr."""
     name = "device.add" if table.placed else "device.keep"
     size, done, many = DRY_BATCH if dry_run else BATCH, 0, len(table.wishes)
     with click.progressbar(length=many, file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True) as bar:
         for start in range(0, many, size):
             batch = table.wishes[start : start + size]
             try:
-                yield from _asked(hub, name, batch, dry_run=dry_run, update=update)
+                yield from _call(hub, name, batch, dry_run=dry_run, update=update)
             except HubError as error:
                 if error.exit_code != NotReady.exit_code:
                     raise
@@ -183,7 +183,7 @@ def _imported(hub: Hub, table: Table, *, update: bool, dry_run: bool) -> Iterato
                 output.say(f"{done} of {many}")
 
 
-def _asked(hub: Hub, name: str, wishes: list[DeviceRequest], **arguments: Any) -> list[dict[str, Any]]:
+def _call(hub: Hub, name: str, wishes: list[DeviceRequest], **arguments: Any) -> list[dict[str, Any]]:
     import msgspec
 
     answer = hub(name, timeout=_CALL_S, wishes=msgspec.to_builtins(wishes), **arguments)
@@ -191,7 +191,7 @@ def _asked(hub: Hub, name: str, wishes: list[DeviceRequest], **arguments: Any) -
 
 
 def report(rows: list[dict[str, Any]], ignored: list[str], dry_run: bool, json: bool) -> None:
-    """Every row, then how many of each kind. Exit code 3 when one is wrong."""
+    """Print every row, then the number of each kind. Exit code 3 when one is wrong."""
     summary: dict[str, int] = {}
     for row in rows:
         summary[row["state"]] = summary.get(row["state"], 0) + 1
@@ -206,7 +206,7 @@ def report(rows: list[dict[str, Any]], ignored: list[str], dry_run: bool, json: 
             ],
         )  # fmt: skip
     told = ", ".join(f"{count} {_done(state, dry_run)}" for state, count in summary.items())
-    output.say(f"{output.several(len(rows), 'row')}: {told or 'none'}")
+    output.say(f"{output.plural(len(rows), 'row')}: {told or 'none'}")
     if summary.get("wrong"):
         raise click.exceptions.Exit(ConfigError.exit_code)
 
@@ -225,12 +225,12 @@ def _as_row(fault: Fault) -> dict[str, Any]:
 
 
 def _titled(row: dict[str, Any], table: Table) -> dict[str, Any]:
-    """Columns by the names that the file gives them."""
+    """Return the row with columns by the names in the file."""
     return {**row, "column": table.columns.get(row["column"], row["column"])}
 
 
 def _candidates(hub: Hub) -> None:
-    """List what is heard and not admitted, and say how one of it is added."""
+    """List the senders that are not admitted, with the command that adds one."""
     heard = [one for one in hub("devices")["quarantine"] if not one["known"]]
     rows = [(one["id"], one["model"], one["integration"], one["reason"], one["count"]) for one in heard]
     output.table(("heard, not admitted", "model", "integration", "why", "times"), rows)
@@ -250,7 +250,7 @@ def _without_a_key(label: str) -> str:
     try:
         keyed = bool(label) and read(label).key is not None
     except Unreadable:
-        return label  # a pack may know it
+        return label  # a pack may recognise it
     if keyed:
         raise click.UsageError("this label holds a key, which others can see here: give it by --label-file, - is stdin")
     return label

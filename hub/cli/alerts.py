@@ -1,4 +1,4 @@
-"""`ilot alerts [list|ack|mute|clear]`: what the rules of this hub found, and what people say of it."""
+"""`ilot alerts [list|ack|mute|clear]`: alerts of this hub's rules, and people's answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ilot audit`: who did what, and whether the log is whole."""
+"""`ilot audit`: who did what, and whether the log is intact."""
 
 from __future__ import annotations
 

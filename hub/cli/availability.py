@@ -1,4 +1,4 @@
-"""`ilot device availability`: how much of each day devices were there."""
+"""`ilot device availability`: the share of each day that devices were present."""
 
 from __future__ import annotations
 

@@ -41,18 +41,18 @@ def backup(out: Path | None, show: bool, config: Path, state_dir: Path | None, j
         lines = [f"backup {facts['generation']}, {output.size(facts['bytes'])}", f"in {out}; the recovery key opens it"]
     else:
         facts = call(state.socket, "status")["backup"] if show else _made(state)
-        lines = standing(facts)
+        lines = status_lines(facts)
     if json:
         output.data(facts)
     else:
         for line in lines:
             click.echo(line)
-    if out is None and troubles(facts):
+    if out is None and backup_problems(facts):
         raise click.exceptions.Exit(6)
 
 
-def standing(facts: dict[str, Any]) -> list[str]:
-    """How the last backup stands, a line a fact."""
+def status_lines(facts: dict[str, Any]) -> list[str]:
+    """Return the state of the last backup, one fact a line."""
     if facts["made"] is None:
         return ["none was made yet" + (f": {facts['error']}" if facts["error"] else "")]
     backend, directory = facts["backend"], facts["directory"]
@@ -63,14 +63,14 @@ def standing(facts: dict[str, Any]) -> list[str]:
     return [*lines, *([f"the next one cannot be made: {facts['error']}"] if facts["error"] else [])]
 
 
-def troubles(facts: dict[str, Any]) -> list[str]:
-    """What is wrong with it; empty when nothing is."""
+def backup_problems(facts: dict[str, Any]) -> list[str]:
+    """Return what is wrong with it; empty when nothing is."""
     places = [facts["backend"], *([facts["directory"]] if facts["directory"]["path"] else [])]
     return [error for error in [facts["error"], *(place["error"] for place in places)] if error]
 
 
-def repeated(plan: Plan, forgotten: list[str], *, dry_run: bool) -> list[str]:
-    """What to know of this backup's other restorations: those before, and any after."""
+def restoration_notes(plan: Plan, forgotten: list[str], *, dry_run: bool) -> list[str]:
+    """Return notes about other restorations of this backup: former ones, and any later one."""
     from hub.protocol.documents.backup import SENT_EVERY_S, SENT_MOST
 
     said = []
@@ -196,7 +196,7 @@ def restore(
     from hub.protocol.documents.recovery_key_file import read_recovery_key
     from hub.store_and_forward.buffer.external_segments import homes
 
-    harden()  # before a key is read
+    harden()  # before any key is read
     try:
         key = sys.stdin.buffer.read() if str(recovery_key_file) == "-" else recovery_key_file.read_bytes()
     except OSError as error:
@@ -229,7 +229,7 @@ def restore(
     click.echo(f"{done} {plan.hub}, backup {plan.generation} of {_when(plan.made)} ({age:.1f} h old)")
     click.echo(f"state in {plan.state_dir}, configuration {plan.config}")
     click.echo(f"{plan.windows} replay windows kept, sent counters {plan.jump} ahead, a new run")
-    for sentence in repeated(plan, found.forgotten, dry_run=dry_run):
+    for sentence in restoration_notes(plan, found.forgotten, dry_run=dry_run):
         output.say(sentence)
     for path in plan.set_aside:
         click.echo(f"{'would move' if dry_run else 'moved'} {path} aside")

@@ -1,4 +1,4 @@
-"""`ilot buffer status|verify|export|send`: the sealed log, from outside. None but `send` needs or has a key."""
+"""`ilot buffer status|verify|export|send`: the sealed log on the disk. Only `send` needs a key."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
         output.say("no hub runs here; on disk, acknowledged readings included:")
         output.table(("what", "figure"), list(facts.items()))
         return
-    from hub.cli.status import traffic
+    from hub.cli.status import traffic_text
 
     oldest, rate = facts["oldest_age_s"], f"{output.size(facts['rate'])}/s, {facts['readings_rate']:.3g} readings/s"
     output.table(
@@ -55,16 +55,16 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
         [
             (
                 "waiting",
-                f"{output.several(facts['readings'], 'reading')} in {output.several(facts['records'], 'record')}",
+                f"{output.plural(facts['readings'], 'reading')} in {output.plural(facts['records'], 'record')}",
             ),
             ("oldest", "none waits" if oldest is None else f"{days_and_hours(oldest)} ago"),
-            ("on disk", f"{output.size(facts['bytes'])} in {output.several(facts['segments'], 'segment')}"),
+            ("on disk", f"{output.size(facts['bytes'])} in {output.plural(facts['segments'], 'segment')}"),
             ("of it kept after its ack", output.size(facts["kept"])),
             ("rate", rate if facts["autonomy"] else "not known before 10 minutes of running"),
             ("autonomy", facts["autonomy"] or "not known before 10 minutes of running"),
-            ("link", traffic(answer["link"])),
+            ("link", traffic_text(answer["link"])),
             ("waiting in memory", f"{facts['pending_rows']} of {facts['pending_bound']} reports"),
-            ("given up", output.several(facts["evicted"], "segment")),
+            ("given up", output.plural(facts["evicted"], "segment")),
             ("last error", facts["error"] or "none"),
         ],
     )
@@ -149,11 +149,11 @@ def send(directory: Path, remove: bool, seconds: float, config: Path, state_dir:
         output.data(msgspec.to_builtins(sent))
     else:
         click.echo(
-            f"{sent.acked} of {output.several(sent.records, 'record')} in "
-            f"{output.several(sent.segments, 'segment')} of {sent.directory} are at the backend"
+            f"{sent.acked} of {output.plural(sent.records, 'record')} in "
+            f"{output.plural(sent.segments, 'segment')} of {sent.directory} are at the backend"
         )
         if sent.removed:
-            click.echo(f"{output.several(sent.removed, 'segment')} removed")
+            click.echo(f"{output.plural(sent.removed, 'segment')} removed")
         for why in sent.skipped:
             output.say(why)
         if sent.damaged:

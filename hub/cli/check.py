@@ -66,12 +66,12 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
     if json:
         output.data({**facts, "problems": [], **({} if found is None else {"probes": found})})
     else:
-        counted = output.several(len(loaded.integrations), "integration"), output.several(len(loaded.devices), "device")
+        counted = output.plural(len(loaded.integrations), "integration"), output.plural(len(loaded.devices), "device")
         click.echo(f"{config}: right. {', '.join(counted)}")
         for name, why in idle.items():
             output.say(f"{name} will not run: {why}")
         if adopted:
-            output.say(f"added by commands: {output.several(facts['adopted'], 'device')}")
+            output.say(f"added by commands: {output.plural(facts['adopted'], 'device')}")
             for wrong in facts["adopted_problems"]:
                 output.say(wrong)
         elif state.store.exists():
@@ -95,7 +95,7 @@ def _adopted(state: StateDir, loaded: Loaded, models: Models) -> tuple[int, list
 
 
 def _idle(instances: list[Instance], registry: Registry) -> dict[str, str]:
-    """Name → why it would not run, of instances whose options are right all the same. A stranger's code is not run."""
+    """Return name → why it would not run, for instances with valid options. A third-party plugin's code is not run."""
     from hub.core.errors import PluginError
     from hub.plugin_host.isolation.describe import describe
     from hub.plugin_host.plugins import refusal

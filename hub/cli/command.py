@@ -1,4 +1,4 @@
-"""`ilot command set|release|list|stop|resume`: writing to devices, on purpose."""
+"""`ilot command set|release|list|stop|resume`: commands to devices."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def resume(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
 
 
 def _order(config: Path, state_dir: Path | None, json: bool, seconds: float, **order: Any) -> None:
-    # Whoever reaches the socket is root or the hub itself: the person at the machine answers for it by name.
+    # Only root and the hub's user reach the socket: the person at the machine is named as the author.
     now = ask(config, state_dir, "command.set", role="administrateur", **order)
     shown, until = "", time.monotonic() + seconds
     while True:

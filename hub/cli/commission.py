@@ -1,4 +1,4 @@
-"""`ilot commission`: how commissioning stands, and its report. The pages do the same by the same calls."""
+"""`ilot commission`: progress of a commissioning, and its report. The pages use the same calls."""
 
 from __future__ import annotations
 

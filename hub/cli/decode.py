@@ -1,4 +1,4 @@
-"""`ilot decode`: what does this frame say?"""
+"""`ilot decode`: decodes frames."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def decode(
     metrics = {**METRICS, **registry.metrics()}
     secret = _key(key, key_file)
     to_frame: Any = next((d.line for d in decoders if d.line), None)
-    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # a text stream, always
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # stdin is always a text stream
     failed = False
     lines: Iterable[str] = frames or sys.stdin
     if to_frame is None:
@@ -96,7 +96,7 @@ def _key(key: str | None, key_file: Path | None) -> bytes | None:
 def _decode(
     line: str, to_frame: Any, decoders: list[Any], keys: Any, metrics: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """The readings of one line, or one object with "error"."""
+    """Yield the readings of one line, or one object with "error"."""
     from hub.core.model import NeedKey
 
     try:
@@ -130,7 +130,7 @@ def _decode(
 
 
 def _explain(line: str, to_frame: Any, explain: Any, keys: Any) -> Iterator[dict[str, Any]]:
-    """All that one line says, or one object with "error"."""
+    """Yield all contents of one line, or one object with "error"."""
     try:
         if len(line) > LINE_LIMIT:
             raise DecodeError("oversized", f"a line has at most {LINE_LIMIT} characters")
@@ -140,7 +140,7 @@ def _explain(line: str, to_frame: Any, explain: Any, keys: Any) -> Iterator[dict
 
 
 def _object(line: str) -> dict[str, Any]:
-    """A line is a JSON object, or the frame itself in hexadecimal."""
+    """Parse a line: a JSON object, or the frame itself in hexadecimal."""
     if re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s?)+", line):
         return {"raw": line}
     try:

@@ -1,4 +1,4 @@
-"""`ilot decode payload`: a payload through a codec, as the hub would do it."""
+"""`ilot decode payload`: runs a payload through a codec, as the hub does."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _AHEAD = 64
 
 
 def decode_payloads(codec: Path | None, port: int, payloads: Iterable[str]) -> bool:
-    """Print one JSON object a payload, in order: {"data": …} as the codec returned it with what the hub would read from
-    its names, or {"error": …}. Whether all went well."""
+    """Print one JSON object a payload, in order: {"data": …} as the codec returned it with the readings that the hub
+    would make of it, or {"error": …}. Return whether all succeeded."""
     return asyncio.run(_decode(codec, port, payloads))
 
 
@@ -57,7 +57,7 @@ async def _decode(codec: Path | None, port: int, payloads: Iterable[str]) -> boo
 async def _answers(
     codecs: Codecs, sources: dict[str, Codec], codec: Path | None, port: int, payloads: Iterable[str]
 ) -> AsyncIterator[tuple[int, dict[str, Any] | DecodeError]]:
-    """In the order of the lines, several on their way at once."""
+    """Yield answers in the order of the lines, with several in progress at once."""
     waiting: list[tuple[int, asyncio.Task[dict[str, Any] | DecodeError]]] = []
     for number, line in enumerate(payloads, 1):
         if not line.strip():
@@ -86,7 +86,7 @@ async def _one(
 
 
 def _source(path: Path) -> Codec:
-    """The codec, with the files that it asks for."""
+    """Return the codec, with the files that it includes."""
     try:
         return load_bundle(path)
     except (OSError, ValueError) as error:
@@ -94,9 +94,9 @@ def _source(path: Path) -> Codec:
 
 
 def _line(line: str, codec: Path | None, port: int) -> dict[str, Any]:
-    """Hexadecimal, or {"codec", "port", "bytes": hex or list, "time": Unix seconds or ISO 8601, of UTC where it
-    names no zone}. Without a time it came now: codecs count on one, which a network server
-    always gives (TS013-1.0.0, recvTime)."""
+    """Parse hexadecimal, or {"codec", "port", "bytes": hex or list, "time": Unix seconds or ISO 8601, of UTC where it
+    names no zone}. The default time is now: codecs rely on one, which a network server always gives (TS013-1.0.0,
+    recvTime)."""
     if re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s?)+", line):
         if codec is None:
             raise DecodeError("no-codec", 'give --codec FILE, or JSON lines with "codec"')
@@ -132,5 +132,5 @@ def _time(given: float | str | None) -> float:
 
 
 def from_standard_input() -> Iterable[str]:
-    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # a text stream, always
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # stdin is always a text stream
     return sys.stdin

@@ -1,4 +1,4 @@
-"""`ilot devices`, and `ilot device replace` and `key`; adding and removing is `hub.cli.adopt`."""
+"""`ilot devices`, and `ilot device replace` and `key`; adding and removing is in `hub.cli.adopt`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ilot diagnostics` and `ilot logs`: what somebody needs to help."""
+"""`ilot diagnostics` and `ilot logs`: data for support."""
 
 from __future__ import annotations
 

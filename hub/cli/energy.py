@@ -1,4 +1,4 @@
-"""`ilot energy`, `ilot report`, `ilot evidence`: meters, their drift, and the documents that the law asks for."""
+"""`ilot energy`, `ilot report`, `ilot evidence`: meters, their drift, and the documents that the law requires."""
 
 from __future__ import annotations
 

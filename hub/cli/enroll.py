@@ -1,4 +1,4 @@
-"""`ilot enroll`: give this hub its owner."""
+"""`ilot enroll`: enrols this hub at its owner."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def enroll(
 
 
 def _proxy(config: Path) -> str | None:
-    """The proxy of the configuration, where there is one; the rest of the file may still be wrong at this point."""
+    """Return the configured proxy, if any; the rest of the file may still be wrong at this point."""
     from hub.config.load import load
     from hub.core.errors import ConfigError
     from hub.plugin_host.plugin_types import installed_models
@@ -73,7 +73,7 @@ def _proxy(config: Path) -> str | None:
         return load(config, installed_models(Registry.discover())).config.link.proxy_url()
     except ConfigError as error:
         output.say(
-            f"the configuration is not right yet ({output.several(len(error.problems), 'problem')}): "
+            f"the configuration is not right yet ({output.plural(len(error.problems), 'problem')}): "
             "its link.proxy is not used"
         )
         return None

@@ -1,4 +1,4 @@
-"""`ilot radio`: how well devices are heard, and what gateways may still send."""
+"""`ilot radio`: reception of devices, and remaining airtime of gateways."""
 
 from __future__ import annotations
 
@@ -77,9 +77,7 @@ def _lost(d: dict[str, Any]) -> str:
 
 def _battery(d: dict[str, Any]) -> str:
     level = "" if d["battery"] is None else f"{d['battery']:g} %"
-    return (
-        level if d["battery_days"] is None else f"{level}, empty in {output.several(round(d['battery_days']), 'day')}"
-    )
+    return level if d["battery_days"] is None else f"{level}, empty in {output.plural(round(d['battery_days']), 'day')}"
 
 
 def _span(seconds: float | None, none: str = "") -> str:

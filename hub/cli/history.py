@@ -1,4 +1,4 @@
-"""`ilot history`: what this hub remembers of its readings."""
+"""`ilot history`: readings stored on this hub."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def history(
 
 
 def _pages(hub: Hub, series: str, arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Page by page, so that neither the hub nor this holds all of it."""
+    """Yield readings page by page, so that neither the hub nor this process holds all of them."""
     now = datetime.datetime.now(datetime.UTC).timestamp()
     asked = {"series": series, "from": arguments["from"], "to": arguments.get("to", now), "limit": 5000}
     while True:

@@ -1,18 +1,18 @@
-"""`ilot import PROTOCOL`: what an installation or a project file holds, as a proposed configuration.
+"""`ilot import PROTOCOL`: a proposed configuration from an installation or a project file.
 
-An integration that can propose has a module `importer` beside its own (`integrations/knx/importer.py`):
+An integration with an importer has a module `importer` beside its own (`integrations/knx/importer.py`):
 
     def arguments(parser: argparse.ArgumentParser) -> None
         its own arguments, shown by `ilot import PROTOCOL --help`
 
     async def propose(asked: argparse.Namespace) -> dict[str, Any]
-        what it found, as `import_config` below takes it. `asked` has its own arguments and
-            instance  str: the name under which the integration stands, or is to stand, in the file
+        the result, as `import_config` below takes it. `asked` has its own arguments and
+            instance  str: the name of the instance, existing or not, in the file
             config    the Config of that instance, None when the file has none
-            devices   dict: the devices of that instance in the file, id → their `settings:` as the file has them
+            devices   dict: the devices of that instance in the file, id → their `settings:` as in the file
         Raises NotReady, AuthFailed, DecodeError, ConfigError.
 
-It asks only what its arguments say, enrols nothing, and imports nothing of this module.
+It only uses its arguments, enrols nothing, and imports nothing of this module.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ SECTIONS = ("sites", "zones", "places", "integrations", "devices")
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What `import_config` makes of what was found.
+    """Result of `import_config`.
 
-    `text` is YAML of all that was found; `diff` a unified diff of the files that would change, empty when all of it is
-    there already; `files` the new text of each of them; `kept` the paths where the file says something else and stays;
-    `problems` what `ilot check` would say of the result; `notes` are sentences for people; `config` the first file.
+    `text` is YAML of everything found; `diff` a unified diff of the files that would change, empty when all of it is
+    there already; `files` the new text of each of them; `kept` the paths where the file has another value, which is
+    preserved; `problems` are those of `ilot check` with the result; `notes` are sentences for people; `config` the
+    first file.
     """
 
     text: str
@@ -58,9 +59,9 @@ class Proposal:
 
 
 def propose(found: Mapping[str, Any], config: Path, models: Models | None = None, *, zone: str = "") -> Proposal:
-    """What was found → YAML text, and a diff against the configuration that starts at `config` (it need not exist).
+    """Return YAML text of `found`, and a diff against the configuration that starts at `config` (it need not exist).
 
-    `found` is plain data with the sections of the file, all optional, in the file's own words:
+    `found` is plain data with the sections of the file, all optional, in the file's notation:
 
         {"places":       {"cta-1": {"name": "CTA 1", "zone": "technique"}},
          "integrations": {"bacnet": {…options}},
@@ -68,16 +69,16 @@ def propose(found: Mapping[str, Any], config: Path, models: Models | None = None
          "zones": …, "sites": …,
          "notes":        ["3 objects have no unit and are left out"]}
 
-    A place without `zone` gets `zone`, or the one zone that the file has. A device without `place` gets a place of
-    its own, named after it. In any mapping `"#": text` is a comment at the end of its line, `"# any": text` a comment
-    line, and `{"!secret": name}` refers to a secret (see `hub.config.editing.yaml_writer`). Text of strangers is
-    quoted as needed.
+    A place without `zone` gets `zone`, or the one zone that the file has. A device without `place` gets a place of its
+    own, named after it. In any mapping `"#": text` is a comment at the end of its line, `"# any": text` a comment line,
+    and `{"!secret": name}` refers to a secret (see `hub.config.editing.yaml_writer`). Untrusted text is quoted as
+    needed.
 
-    Nothing that the file has is changed or removed: mappings only grow. What an import may find more of later stands
+    No existing entry is changed or removed: mappings only grow. Entries of which a later import may find more are
     therefore in a mapping by address (`objects: {"analog-input:3": {…}}`), not in a list.
 
-    With `models` the result is checked as `ilot check` would; secrets are read for that. Blocking. Raises ConfigError
-    when the file cannot be read or grown, UsageError when it is not clear which zone is meant. Writes nothing.
+    With `models` the result is checked as by `ilot check`; secrets are read for that. Blocking. Raises ConfigError when
+    the file cannot be read or extended, UsageError when the zone is ambiguous. Writes nothing.
     """
     from hub.config.editing.merge import merge
     from hub.config.editing.yaml_writer import block, plain
@@ -104,7 +105,7 @@ def propose(found: Mapping[str, Any], config: Path, models: Models | None = None
 
 
 def write(proposal: Proposal) -> list[Path]:
-    """Replace each file by its proposed text, whole or not at all, with the owner and the rights it has (a new one
+    """Replace each file by its proposed text, whole or not at all, with its present owner and rights (a new one with
     those of the first file, for nobody else). Raises CannotWrite."""
     from hub.config.history import write_texts
 
@@ -115,13 +116,13 @@ def write(proposal: Proposal) -> list[Path]:
 
 
 def _diff(name: str, before: str, after: str) -> str:
-    """Lines without the newline at the end of a file get one: a diff is for reading."""
+    """Return a diff. A missing newline at the end of a file is added, since the diff is for reading."""
     old, new = before.splitlines(), after.splitlines()
     return "".join(f"{line}\n" for line in difflib.unified_diff(old, new, name, f"{name} (proposed)", lineterm=""))
 
 
 def _whole(found: Mapping[str, Any], config: Path, zone: str) -> dict[str, Any]:
-    """What was found, with a place for each device and a zone for each place."""
+    """Return `found` with a place for each device and a zone for each place."""
     if unknown := set(found) - {*SECTIONS, "notes"}:
         raise TypeError(f"a proposal has no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     has = _data(config)
@@ -147,7 +148,7 @@ def _only_zone(zones: Mapping[str, Any]) -> str:
 
 
 def _slug(text: str) -> str:
-    """A device id as the id of a place."""
+    """Return a device id in the form of a place's id."""
     letters = "".join(c if c in "abcdefghijklmnopqrstuvwxyz0123456789_.-" else "-" for c in text.lower())
     return (letters.strip("-._") or "place")[:64]
 
@@ -168,7 +169,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _check(config: Path, texts: Mapping[str, str], expected: Any, models: Models | None) -> list[Problem]:
-    """The proposed files read back: they must say what was meant, and be right."""
+    """Parse the proposed files: they must give the expected data, and be valid."""
     from hub.config.load import load
     from hub.config.source import SECRETS, read
 
@@ -215,7 +216,7 @@ def importing(protocol: str, arguments: tuple[str, ...]) -> None:
     from hub.plugin_host.registry import Registry
 
     registry = Registry.discover()
-    if output.asks_for_help(protocol):
+    if output.is_help_request(protocol):
         output.help_with(sorted(_importers(registry)))
     module = _importer(protocol, registry)
     asked = _parse(protocol, module, list(arguments))
@@ -228,7 +229,7 @@ def importing(protocol: str, arguments: tuple[str, ...]) -> None:
 
 
 def show(proposal: Proposal, config: Path, asked: argparse.Namespace) -> None:
-    """Print a proposal, and write it when that is wanted. Exit code 3 when the result would not be right."""
+    """Print a proposal, and write it if requested. Exit code 3 when the result would be invalid."""
     if asked.json:
         output.data(
             {
@@ -264,13 +265,13 @@ def show(proposal: Proposal, config: Path, asked: argparse.Namespace) -> None:
 
 
 def _importers(registry: Any) -> dict[str, str]:
-    """Protocol → module that imports it."""
+    """Return protocol → module of its importer."""
     able = {}
     for plugin in registry.plugins.values():
         module = f"{plugin.entry.value.partition(':')[0]}.importer"
         try:
             there = plugin.shipped and importlib.util.find_spec(module) is not None
-        except ModuleNotFoundError:  # a plugin that is one module, not a package
+        except ModuleNotFoundError:  # the plugin is a module, not a package
             there = False
         if there:
             able[plugin.name] = module
@@ -308,7 +309,8 @@ def _parse(protocol: str, module: Any, arguments: list[str]) -> argparse.Namespa
 
 
 def _configured(protocol: str, wanted: str, config: Path, models: Models) -> tuple[str, Any, dict[str, Any]]:
-    """The instance to import for: its name, options (None when the file has none) and devices. Raises ConfigError."""
+    """Return the instance to import for: its name, options (None when the file has none) and devices. Raises
+    ConfigError."""
     from hub.config.load import load
 
     if not config.exists():

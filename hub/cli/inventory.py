@@ -1,4 +1,4 @@
-"""`ilot inventory`: keys of devices that the owner sends to this hub."""
+"""`ilot inventory`: keys of expected devices, sent by the owner to this hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A device's key, from a file or standard input: never an argument, which others could see."""
+"""Input of a device's key, from a file or standard input: never an argument, which other users could see."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 
 def key_of(path: Path) -> bytes:
-    """A key from a file: hexadecimal with or without separators, or the one 16-byte key in some other text."""
+    """Read a key from a file: hexadecimal with or without separators, or the one 16-byte key in some other text."""
     try:
         text = sys.stdin.read(4096) if str(path) == "-" else path.read_text()
     except (OSError, ValueError) as error:

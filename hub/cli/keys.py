@@ -1,4 +1,4 @@
-"""`ilot keys`: where the keys of this hub lie, and whether its TPM holds them."""
+"""`ilot keys`: where this hub's keys are, and whether its TPM holds them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def keys() -> None:
 def show(config: Path, state_dir: Path | None, json: bool) -> None:
     """Where the keys lie, and what is wrong with that."""
     state = _state(config, state_dir)
-    _told(state, json)
+    _print_keys(state, json)
 
 
 @keys.command()
@@ -40,7 +40,7 @@ def seal(config: Path, state_dir: Path | None, json: bool) -> None:
     state = _state(config, state_dir)
     with state.locked():
         hub_keys.move_to_tpm(state.keys)
-    _told(state, json)
+    _print_keys(state, json)
 
 
 @keys.command()
@@ -52,7 +52,7 @@ def unseal(config: Path, state_dir: Path | None, json: bool) -> None:
         if not hub_keys.held_by_tpm(state.keys):
             raise ConfigError(f"the keys in {state.keys} are files already")
         hub_keys.move_to_files(state.keys)
-    _told(state, json)
+    _print_keys(state, json)
 
 
 def _state(config: Path, state_dir: Path | None) -> StateDir:
@@ -62,7 +62,7 @@ def _state(config: Path, state_dir: Path | None) -> StateDir:
     return state
 
 
-def _told(state: StateDir, json: bool) -> None:
+def _print_keys(state: StateDir, json: bool) -> None:
     found = _found(state)
     if json:
         output.data(found)

@@ -1,4 +1,4 @@
-"""`ilot label` and `ilot claim reset`: how somebody first comes to the hub's own pages."""
+"""`ilot label` and `ilot claim reset`: first access to the hub's own pages."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def reset(svg: Path | None, config: Path, state_dir: Path | None, json: bool) ->
     _show(answer, svg, json)
 
 
-def link_of(answer: dict[str, Any]) -> str:
-    """What the QR code says: the page, and the code behind '#', which browsers do not send."""
+def claim_link(answer: dict[str, Any]) -> str:
+    """Return the text of the QR code: the page, and the code behind '#', which browsers do not send."""
     return f"{answer['url']}claim#code={answer['code']}" if answer["code"] else str(answer["url"])
 
 
 def _kind(file: Path | None) -> str:
-    """How it is to be drawn, before a code is made that would be lost."""
+    """Return the format of the drawing, checked before a code is made that would be lost."""
     from hub.cli import sheet
 
     kind = file.suffix.lower().removeprefix(".") if file is not None else "svg"
@@ -82,7 +82,7 @@ def _print(answer: dict[str, Any], file: Path, kind: str) -> None:
     from hub.cli import sheet
 
     try:
-        write_atomically(file, sheet.draw(sheet.layout(answer, link_of(answer)), kind))
+        write_atomically(file, sheet.draw(sheet.layout(answer, claim_link(answer)), kind))
     except OSError as error:
         again = "" if not answer["code"] else "; make another code with --new"
         raise StorageError(f"cannot write {file}: {error.strerror or error}{again}") from error
@@ -94,14 +94,14 @@ def _print(answer: dict[str, Any], file: Path, kind: str) -> None:
 def _show(answer: dict[str, Any], svg: Path | None, json: bool) -> None:
     import segno
 
-    answer = {name: value for name, value in answer.items() if name != "wifi"}  # its key is for the printed label alone
-    qr = segno.make(link_of(answer), error="m", micro=False)
+    answer = {name: value for name, value in answer.items() if name != "wifi"}  # the key is for the printed label alone
+    qr = segno.make(claim_link(answer), error="m", micro=False)
     if svg is not None:
         qr.save(str(svg), kind="svg", scale=4, border=4)
     if json:
         text = io.BytesIO()
         qr.save(text, kind="svg", scale=4, border=4, xmldecl=False)
-        output.data({**answer, "link": link_of(answer), "qr_svg": text.getvalue().decode()})
+        output.data({**answer, "link": claim_link(answer), "qr_svg": text.getvalue().decode()})
         return
     click.echo(f"hub          {answer['hub']}")
     click.echo(f"address      {answer['url']}")

@@ -67,7 +67,7 @@ COMMANDS = {
     "enroll": "hub.cli.enroll:enroll",
     "version": "hub.cli.version:version",
 }
-"""Name -> where it is. Other parts of the distribution add theirs as entry points of group `ilot.commands`."""
+"""Name -> module and function. Other parts of the distribution add theirs as entry points of group `ilot.commands`."""
 
 SECTIONS = {
     "Set up": "new check enroll run demo doctor label claim import config keys backup restore reset",
@@ -76,11 +76,11 @@ SECTIONS = {
     "Rules, people, reports": "rule schedule privacy account badge token report evidence crisis",
     "For developers and helpers": "capture decode sim schema diagnostics",
 }
-"""How the help arranges them; what no section names, and what others add, stands at the end."""
+"""Sections of the help; commands in none of them, and those that others add, come last."""
 
 
 class Commands(click.Group):
-    """A group that imports a subcommand only when it is wanted."""
+    """Group that imports a subcommand on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*COMMANDS, *(entry.name for entry in _others())})
@@ -97,7 +97,7 @@ class Commands(click.Group):
         return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes them by sections, with the whole first sentence of each."""
+        """Write the commands by sections, with the whole first sentence of each."""
         from hub.cli.output import sentences
 
         sections = {title: names.split() for title, names in SECTIONS.items()}
@@ -112,7 +112,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None:
-            import difflib  # late: most words are right
+            import difflib  # imported late: most words are right
 
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
             raise click.UsageError(f"no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx)
@@ -120,7 +120,8 @@ class Commands(click.Group):
 
 
 def _others() -> list[entry_points.Entry]:
-    """Of this distribution alone: the help of a command imports it, and a stranger's would run with every `--help`."""
+    """Return entry points of this distribution alone: help imports a command, and a third party's code would run with
+    every `--help`."""
     return [one for one in entry_points.installed("ilot.commands") if one.distribution == "ilot"]
 
 
@@ -132,7 +133,7 @@ def ilot() -> None:
 def main(arguments: list[str] | None = None, **extra: Any) -> None:
     """Run the command and exit. HubErrors become one message and their exit code; a bug keeps its traceback."""
     try:
-        # Without standalone mode click gives back the code of `Exit`, and the error classes below reach us.
+        # Without standalone mode click returns the code of `Exit`, and raises the error classes below.
         code = ilot.main(arguments, prog_name="ilot", standalone_mode=False, **extra)
         sys.exit(code if isinstance(code, int) else 0)
     except HubError as error:
@@ -140,7 +141,7 @@ def main(arguments: list[str] | None = None, **extra: Any) -> None:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
-        sys.exit(max(error.exit_code, HubError.exit_code))  # click's 1 is a bug here
+        sys.exit(max(error.exit_code, HubError.exit_code))  # click uses 1, which means a bug here
     except (click.Abort, KeyboardInterrupt) as error:
         unasked = isinstance(error, click.Abort) and not sys.stdin.isatty()
         click.echo(

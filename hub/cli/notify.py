@@ -1,4 +1,4 @@
-"""`ilot notify [list|test]`: what carries alerts to people, and a message to try it."""
+"""`ilot notify [list|test]`: notifiers, and a test message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ilot pack`: vendors' devices as data."""
+"""`ilot pack`: packs that describe vendors' devices."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test(directory: Path | None, config: Path, state_dir: Path | None, json: boo
     """
     folders = _packs_in(directory) if directory else None
     library = _library(config, state_dir)
-    verdicts = asyncio.run(_judged(_readable(library, folders)))
+    verdicts = asyncio.run(_verdicts(_readable(library, folders)))
     if json:
         output.data([msgspec.to_builtins(verdict) for verdict in verdicts])
     else:
@@ -61,12 +61,12 @@ def install(directory: Path, config: Path, state_dir: Path | None, json: bool) -
     """
     library = _library(config, state_dir)
     (found,) = _readable(library, [directory])
-    (verdict,) = asyncio.run(_judged([found]))
+    (verdict,) = asyncio.run(_verdicts([found]))
     if not verdict.ok:
         _tell(verdict)
         raise HubError(f"pack {found.name} does not pass its own tests; it is not installed")
     library.install(found, verdict)
-    read = _told(found.name, config, state_dir)
+    read = _notify_hub(found.name, config, state_dir)
     facts = {
         "pack": found.name, "version": found.keys.version, "digest": found.digest, "vectors": len(found.vectors),
         "running": read is not None, "redecoded": read or 0,
@@ -173,8 +173,9 @@ def _library(config: Path, state_dir: Path | None) -> Library:
     return Library(StateDir(state_of(config, state_dir)).packs, parts=part_models(Registry.discover()))
 
 
-def _told(name: str, config: Path, state_dir: Path | None) -> int | None:
-    """Tell the running hub of a new version. How many kept payloads it has read by it; None when no hub runs."""
+def _notify_hub(name: str, config: Path, state_dir: Path | None) -> int | None:
+    """Report a new version to the running hub. Return how many stored payloads it decoded with it; None without a
+    hub."""
     try:
         answer = ask(config, state_dir, "packs.reload", timeout=600.0, pack=name)
     except NotReady:
@@ -192,7 +193,7 @@ def _packs_in(directory: Path) -> list[Path]:
 
 
 def _readable(library: Library, folders: Iterable[Path] | None) -> list[Pack]:
-    """The packs, or every problem of all that cannot be read."""
+    """Return the packs, or raise every problem of those that cannot be read."""
     from hub.config.terminal import render
     from hub.devices.packs.loader import read
 
@@ -210,7 +211,7 @@ def _readable(library: Library, folders: Iterable[Path] | None) -> list[Pack]:
     return packs
 
 
-async def _judged(packs: Iterable[Pack]) -> list[Verdict]:
+async def _verdicts(packs: Iterable[Pack]) -> list[Verdict]:
     from hub.devices.codecs import Codecs
     from hub.devices.packs.vector_tests import run_vectors
 

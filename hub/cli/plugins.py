@@ -1,4 +1,4 @@
-"""`ilot plugins`: what is installed, described without running it in the hub; `restart`: one of those that run."""
+"""`ilot plugins`: installed plugins, described outside of the hub; `restart`: restarts a running one."""
 
 from __future__ import annotations
 

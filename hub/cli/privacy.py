@@ -1,4 +1,4 @@
-"""`ilot privacy`: what is kept of people and why, who agreed to it, and how they take it back."""
+"""`ilot privacy`: stored personal data and its purpose, consents, and their withdrawal."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _standing(erasure: dict[str, Any]) -> str:
     if erasure["confirmed"] is None:
         return "the backend has not confirmed it yet"
     left = f", readings that say nothing of people stay: {erasure['left']}" if erasure["left"] else ""
-    return f"confirmed {_moment(erasure['confirmed'])}, {output.several(erasure['readings'], 'reading')}{left}"
+    return f"confirmed {_moment(erasure['confirmed'])}, {output.plural(erasure['readings'], 'reading')}{left}"
 
 
 def _day(at: float, answer: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`ilot quarantine`: who is heard and not admitted, and what is decided; `ilot recette`: adoption in bulk."""
+"""`ilot quarantine`: senders that are not admitted, and decisions about them; `ilot recette`: bulk adoption."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def adopt_(
         return
     click.echo(f"{row['device']} {'would be ' if dry_run else ''}{row['state']} at {row['place']} (zone {row['zone']})")
     if answer["released"] or (dry_run and answer["held"]):
-        many = output.several(answer["held"], "report") if dry_run else output.several(answer["released"], "reading")
+        many = output.plural(answer["held"], "report") if dry_run else output.plural(answer["released"], "reading")
         output.say(f"{many} that waited {'would go' if dry_run else 'went'} on")
 
 
@@ -126,7 +126,7 @@ def _decision(kind: str, text: str) -> click.Command:
         for one in answer["waiting"]:
             click.echo(f"  {one}")
         if answer["destroyed"]:
-            output.say(f"destroyed: {output.several(answer['destroyed'], 'report')} that waited")
+            output.say(f"destroyed: {output.plural(answer['destroyed'], 'report')} that waited")
 
     command.__doc__ = text
     return click.command(kind)(command)
@@ -253,7 +253,7 @@ def bulk(
         ignored = []
     answer = ask(config, state_dir, "recette.adopt", timeout=_CALL_S, **arguments)
     if answer["released"]:
-        output.say(f"let go on: {output.several(answer['released'], 'reading')} that waited")
+        output.say(f"let go on: {output.plural(answer['released'], 'reading')} that waited")
     adopting.report(answer["rows"], ignored, dry_run, json)
 
 

@@ -1,4 +1,4 @@
-"""`ilot capture`, `ilot discover` and `ilot sim`: what is on the air, for those who install and those who decode."""
+"""`ilot capture`, `ilot discover` and `ilot sim`: radio traffic, for installers and authors of decoders."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from hub.plugin_host.registry import Integration, Plugin, Registry
 
 UNLISTED = ("private-address", "not-a-sensor")
-"""Reasons under which a running hub counts what it never lists."""
+"""Reasons under which a running hub counts senders that it never lists."""
 
 
 class Radio:
-    """One kind of radio as this machine can hear it: who listens, with which options, and who decodes."""
+    """A kind of radio of this machine: its integration, options, and decoders."""
 
     def __init__(self, kind: str, config: Path) -> None:
         registry = _everything()
@@ -39,7 +39,7 @@ class Radio:
         self.options, self.keys = _configured(self.integration, registry, config)
 
     def listen(self, seconds: float, hear: Callable[[dict[str, Any]], None]) -> None:
-        """Listen for so long, or until Ctrl-C. Raises NotReady, AuthFailed."""
+        """Listen for so many seconds, or until Ctrl-C. Raises NotReady, AuthFailed."""
         listen = self.integration.listen
         assert listen is not None  # noqa: S101 - it was chosen for that
 
@@ -49,7 +49,7 @@ class Radio:
             def guarded(line: dict[str, Any]) -> None:
                 try:
                     hear(line)
-                except Exception as error:  # `| head` has read enough: it ends us, and is nothing for a radio to catch
+                except Exception as error:  # BrokenPipeError of `| head` must end the command
                     if not failed.done():
                         failed.set_exception(error)
 
@@ -64,8 +64,8 @@ class Radio:
             asyncio.run(run())
 
     def decode(self, line: dict[str, Any]) -> tuple[Frame, Decoded | NeedKey] | None:
-        """The frame of a line and what the first decoder that knows it says; None when none does. Raises
-        DecodeError."""
+        """Return the frame of a line and the result of the first decoder that recognises it; None when none does.
+        Raises DecodeError."""
         to_frame = next(decoder.line for decoder in self.decoders if decoder.line)
         frame = to_frame(line)
         for decoder in self.decoders:
@@ -109,7 +109,7 @@ def _recognised(radio: Radio, line: dict[str, Any], counts: Counter[str]) -> boo
     try:
         known = radio.decode(line) is not None
     except DecodeError:
-        known = True  # a decoder's own frame, and wrong: that is what captures are for
+        known = True  # recognised but invalid: captures are made to study these
     counts["unknown"] += not known
     return known
 
@@ -158,7 +158,7 @@ def discover(protocol: str, scan: float | None, config: Path, state_dir: Path | 
 
 
 def _say_whether_it_hears(protocol: str, running: list[str]) -> None:
-    """Nothing heard: may be since nothing listens. Raises UsageError for a protocol that nothing here knows."""
+    """Report that nothing was heard, and whether anything listens. Raises UsageError for an unknown protocol."""
     registry = _everything()
     listening = {one.name for plugin in _of(protocol, registry) for one in plugin.integrations}
     if not listening:
@@ -171,7 +171,7 @@ def _say_whether_it_hears(protocol: str, running: list[str]) -> None:
 
 
 def _ask(protocol: str, config: Path, state_dir: Path | None) -> dict[str, Any]:
-    """A running hub's quarantine. Raises NotReady when none runs."""
+    """Return a running hub's quarantine. Raises NotReady without one."""
     waiting = ask(config, state_dir, "devices")["quarantine"]
     status = ask(config, state_dir, "status")
     counts = status["counts"].values()
@@ -240,7 +240,7 @@ def sim(protocol: str, arguments: tuple[str, ...]) -> None:
     import runpy
 
     registry = _everything()
-    if output.asks_for_help(protocol):
+    if output.is_help_request(protocol):
         output.help_with(name for name, plugin in sorted(registry.plugins.items()) if _simulator(plugin))
     for plugin in _of(protocol, registry):
         if module := _simulator(plugin):
@@ -252,18 +252,18 @@ def sim(protocol: str, arguments: tuple[str, ...]) -> None:
 
 
 def _simulator(plugin: Plugin) -> str:
-    """The module that simulates its devices, "" where there is none."""
+    """Return the module that simulates its devices, or ""."""
     import importlib.util
 
     package = plugin.entry.value.partition(":")[0]
     try:
         return f"{package}.sim" if importlib.util.find_spec(f"{package}.sim") is not None else ""
-    except ModuleNotFoundError:  # a plugin that is one module, not a package
+    except ModuleNotFoundError:  # the plugin is a module, not a package
         return ""
 
 
 def _everything() -> Registry:
-    """Everything that ships, loaded. One that cannot be is left out: its own commands will say why."""
+    """Load all shipped plugins. One that fails is left out: its own commands will report why."""
     from hub.plugin_host.registry import Registry
 
     registry = Registry.discover()
@@ -275,21 +275,21 @@ def _everything() -> Registry:
 
 
 def _of(kind: str, registry: Registry) -> list[Plugin]:
-    """The plugins that decode frames of this kind, or bear its name."""
+    """Return the plugins that decode frames of this kind, or have its name."""
     plugins = registry.plugins.values()
     return [plugin for plugin in plugins if plugin.name == kind or any(d.kind == kind for d in plugin.decoders)]
 
 
 def _listening(registry: Registry) -> str:
-    """The kinds of frames that something here both hears and decodes."""
+    """Return the kinds of frames that installed plugins both receive and decode."""
     kinds = {decoder.kind for plugin in registry.plugins.values() for decoder in plugin.decoders}
     hearing = (any(i.listen is not None for p in _of(kind, registry) for i in p.integrations) for kind in sorted(kinds))
     return ", ".join(kind for kind, hears in zip(sorted(kinds), hearing, strict=True) if hears) or "nothing"
 
 
 def _configured(integration: Integration, registry: Registry, config: Path) -> tuple[Any, dict[str, bytes | None]]:
-    """The options of the first instance that the file runs, or the defaults when there is no file; and its devices with
-    their keys."""
+    """Return the options of the first enabled instance of the file, or the defaults without a file; and its devices
+    with their keys."""
     if not config.exists():
         return _defaults(integration), {}
     from hub.config.load import load
@@ -305,7 +305,7 @@ def _configured(integration: Integration, registry: Registry, config: Path) -> t
 def _defaults(integration: Integration) -> Any:
     try:
         return integration.config()
-    except ValueError:  # it has options without a default: which port, for instance
+    except ValueError:  # it has options without a default, a port for instance
         message = f"{integration.name} needs its options: name it below `integrations:` in the configuration"
         raise click.UsageError(message) from None
 

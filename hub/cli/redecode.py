@@ -1,4 +1,4 @@
-"""`ilot redecode`: read again what no codec could read."""
+"""`ilot redecode`: decodes stored payloads again."""
 
 from __future__ import annotations
 

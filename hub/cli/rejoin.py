@@ -1,4 +1,4 @@
-"""`ilot device rejoin`: let a device join again that lost its count ("Autoriser à rejoindre")."""
+"""`ilot device rejoin`: lets a device join again that lost its count ("Autoriser à rejoindre")."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DAY_S = 86_400.0
 def rejoin(device: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Let DEVICE join once within 24 hours, whatever its DevNonce: a LoRaWAN sensor that lost its count with its
     battery. Audited; it ends when the device has spoken in its new session. `ilot command list` shows how it stands."""
-    # Whoever reaches the socket is root or the hub itself: the person at the machine answers for it by name.
+    # Only root and the hub's user reach the socket: the person at the machine is named as the author.
     now = ask(
         config,
         state_dir,

@@ -1,4 +1,4 @@
-"""`ilot reset --factory`: the keys of this hub and all that it holds are destroyed."""
+"""`ilot reset --factory`: destroys the keys of this hub and all its data."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def reset(whole: bool, yes: bool, dry_run: bool, config: Path, state_dir: Path |
     if not json:
         waiting = output.size(found.buffered_bytes)
         output.say(
-            f"{found.directory}: {output.several(len(found.keys), 'key')}, "
-            f"{output.several(found.other_files, 'other file')}; buffer: {waiting}"
+            f"{found.directory}: {output.plural(len(found.keys), 'key')}, "
+            f"{output.plural(found.other_files, 'other file')}; buffer: {waiting}"
         )
     if not (yes or dry_run):
         click.confirm("Destroy it all? Readings that the backend has not got yet are lost.", abort=True)

@@ -1,4 +1,4 @@
-"""`ilot rule templates`: what rules can be made of, with what each template asks."""
+"""`ilot rule templates`: templates of rules, with their inputs."""
 
 from __future__ import annotations
 

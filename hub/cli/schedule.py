@@ -1,4 +1,4 @@
-"""`ilot schedule show|import`: the hours of a schedule day by day, and calendars made of ICS files."""
+"""`ilot schedule show|import`: the hours of a schedule day by day, and calendars from ICS files."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def _clocks(hours: Any) -> list[str]:
 
 
 def _timezone(config: Path) -> str:
-    """That of the hub's site, as far as the file says it: it may name the very calendar that is not there yet. Raises
-    UsageError where somebody may not read it."""
+    """Return the time zone of the hub's site, as far as the file gives it: it may name the very calendar that does not
+    exist yet. Raises UsageError where it may not be read."""
     from pydantic import ValidationError
 
     from hub.config.model import Core
@@ -105,7 +105,7 @@ def _timezone(config: Path) -> str:
         config.open("rb").close()
     except FileNotFoundError:
         return Core().timezone
-    except OSError as error:  # a guess would put each hour of the calendar wrong
+    except OSError as error:  # a guess would shift every hour of the calendar
         raise click.UsageError(
             f"{config} cannot be read ({error.strerror or error}): name the time zone of the hub's site with --timezone"
         ) from None
@@ -132,7 +132,7 @@ def _timezone(config: Path) -> str:
 @click.option(
     "--school", metavar="ZONE", help="It is an académie's: make `school_years:` of it, for a zone of that name."
 )
-@partial(output.with_config, readable=False)  # with --timezone nothing of it is needed
+@partial(output.with_config, readable=False)  # with --timezone the file is not needed
 @output.as_json
 def importing(
     file: Path,
@@ -191,7 +191,7 @@ def importing(
         click.echo(text, nl=False)
     left = f", {len(found.skipped)} left out" if found.skipped else ""
     click.echo(
-        f"{output.several(found.events, 'event')}, {output.several(len(found.days), 'day')} with hours "
+        f"{output.plural(found.events, 'event')}, {output.plural(len(found.days), 'day')} with hours "
         f"until {end}, by the clock of {timezone}{left}",
         err=True,
     )

@@ -1,4 +1,4 @@
-"""`ilot sovereignty`: on whom this hub depends, and whether somebody declared it."""
+"""`ilot sovereignty`: the parties on which this hub depends, and who declared them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _lines(root: Path, config: Path, state_dir: Path | None) -> Iterator[Depende
 
 
 def _declared(loaded: Loaded, trust: Trust) -> dict[str, str]:
-    """Host → who declared it."""
+    """Return host → who declared it."""
     from hub.operations.crisis.isolation import addresses
 
     found: dict[str, str] = {}
@@ -87,7 +87,7 @@ def _declared(loaded: Loaded, trust: Trust) -> dict[str, str]:
 
 
 def _addresses(host: str) -> Iterable[str]:
-    """What a name stands for on this machine now; nothing when nobody answers."""
+    """Return the addresses of a name on this machine now; [] without an answer."""
     try:
         return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
     except OSError:
@@ -95,7 +95,7 @@ def _addresses(host: str) -> Iterable[str]:
 
 
 def _seen(control: Path) -> list[Peer]:
-    """Far ends of the running hub's connections; none when no hub runs."""
+    """Return the remote ends of the running hub's connections; [] without a hub."""
     from hub.operations.sovereignty.observed import family, peers
 
     with socket.socket(socket.AF_UNIX) as link:

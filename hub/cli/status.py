@@ -1,4 +1,4 @@
-"""`ilot status`: how the running hub is."""
+"""`ilot status`: state of the running hub."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.backup import standing
+from hub.cli.backup import status_lines
 from hub.cli.hub_client import ask
 from hub.i18n.typography import ascii_spaces
 
@@ -27,7 +27,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
 
 
 def _counted(config: Path, state_dir: Path | None, counts: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
-    """What was refused or noted, in words; a hub of a version that has none gives the reasons alone."""
+    """Return the refusals and notes, in words; from a hub of a version without words the reasons alone."""
     from hub.rpc.control_socket import CallRefused
 
     try:
@@ -45,27 +45,27 @@ def _counted(config: Path, state_dir: Path | None, counts: dict[str, dict[str, i
 
 
 def show(s: dict[str, Any], counted: list[dict[str, Any]]) -> None:
-    """The same for people; `counted` is what was refused or noted, in the language of the shell."""
+    """Print the status for people; `counted` are refusals and notes in the language of the shell."""
     buffer, link = s["buffer"], s["link"]
     click.echo(
-        f"{s['hub']}  up {output.lasting(s['up_s'])}  {output.several(s['reports'], 'report')}, "
-        f"{output.several(s['readings'], 'reading')}"
+        f"{s['hub']}  up {output.duration(s['up_s'])}  {output.plural(s['reports'], 'report')}, "
+        f"{output.plural(s['readings'], 'reading')}"
     )
     click.echo(
-        f"buffer  {output.several(buffer['readings'], 'reading')} not yet acknowledged, "
-        f"{output.size(buffer['bytes'])} in {output.several(buffer['segments'], 'segment')}"
+        f"buffer  {output.plural(buffer['readings'], 'reading')} not yet acknowledged, "
+        f"{output.size(buffer['bytes'])} in {output.plural(buffer['segments'], 'segment')}"
         + (f"; full in {buffer['autonomy']} without the backend" if buffer["autonomy"] else "")
         + (f"; LAST ERROR {buffer['error']}" if buffer["error"] else "")
     )
     click.echo(
-        f"link    {output.several(link['acked'], 'reading')} acknowledged, last ack "
-        + (f"{output.lasting(link['last_ack_s'])} ago" if link["last_ack_s"] is not None else "never")
+        f"link    {output.plural(link['acked'], 'reading')} acknowledged, last ack "
+        + (f"{output.duration(link['last_ack_s'])} ago" if link["last_ack_s"] is not None else "never")
         + (f"; {link['error']}" if link["error"] else "")
     )
-    click.echo(f"        {traffic(link)}")
-    click.echo(f"backup  {'; '.join(standing(s['backup'])).removeprefix('backup ')}")
+    click.echo(f"        {traffic_text(link)}")
+    click.echo(f"backup  {'; '.join(status_lines(s['backup'])).removeprefix('backup ')}")
     if s["mirror"]["directory"]:
-        click.echo(f"mirror  {mirrored(s['mirror'])}")
+        click.echo(f"mirror  {mirror_text(s['mirror'])}")
     for problem in s["degraded"]:
         click.echo(f"!       {problem}")
     click.echo()
@@ -94,17 +94,17 @@ def show(s: dict[str, Any], counted: list[dict[str, Any]]) -> None:
         )
 
 
-def traffic(link: dict[str, Any]) -> str:
-    """What went over the link this month."""
+def traffic_text(link: dict[str, Any]) -> str:
+    """Return this month's traffic of the link."""
     month, metered = link["month"], "metered, " if link["metered"] else ""
     since = month["month"] or "this month"
     return f"{metered}{since}: {output.size(month['up'])} up, {output.size(month['down'])} down"
 
 
-def mirrored(mirror: dict[str, Any]) -> str:
-    """How the copies on the other disk stand."""
+def mirror_text(mirror: dict[str, Any]) -> str:
+    """Return the state of the copies on the other disk."""
     said = [
-        f"{output.several(mirror['copies'], 'segment')} copied, {output.size(mirror['bytes'])} in {mirror['directory']}"
+        f"{output.plural(mirror['copies'], 'segment')} copied, {output.size(mirror['bytes'])} in {mirror['directory']}"
     ]
     said += [f"{mirror['waiting']} wait for a copy"] if mirror["waiting"] else []
     said += [f"{mirror['given_up']} given up for room"] if mirror["given_up"] else []

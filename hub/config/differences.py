@@ -32,7 +32,7 @@ LOCKOUTS = ("web", "link")
 
 
 class Difference(NamedTuple):
-    """One instance. `kind`: INTEGRATION, EXPORTER or NOTIFIER; `how`: ADDED, REMOVED or CHANGED."""
+    """An instance. `kind`: INTEGRATION, EXPORTER or NOTIFIER; `how`: ADDED, REMOVED or CHANGED."""
 
     kind: str
     name: str

@@ -40,7 +40,7 @@ class InvalidInput(ValueError):
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One option. `value`: the file's text, "" without one; `default`: the value then; `numbers`: its choices, or the
+    """An option. `value`: the file's text, "" without one; `default`: the value then; `numbers`: its choices, or the
     items of its list, are numbers."""
 
     name: str
@@ -203,7 +203,8 @@ def _resolved(schema: Mapping[str, Any], node: Mapping[str, Any], data: Any, nam
 
 
 def _over(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, Any]:
-    """What an option says itself counts before what the model of its value says. French help goes with its English."""
+    """Merge the schemas of an option and of its value's model; the option's own texts win. French help goes with its
+    English."""
     french = {**french_of(inner), **french_of(outer)}
     if "description" in outer and "help" not in french_of(outer):
         french.pop("help", None)

@@ -47,7 +47,7 @@ undone (its texts are stored, but it never was the version that runs)."""
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
-    """One version. `parent`: the version before it. `at`: Unix seconds. `files`: name → SHA-256 of the bytes in hex.
+    """A version. `parent`: the version before it. `at`: Unix seconds. `files`: name → SHA-256 of the bytes in hex.
     `detail`: why it was undone, or where it came from."""
 
     id: str

@@ -44,7 +44,7 @@ class Models:
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
-    """One integration to run. `isolation` is None where the file leaves it to the hub."""
+    """An integration to run. `isolation` is None where the file leaves it to the hub."""
 
     name: str
     type: str
@@ -69,15 +69,15 @@ class _Named(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UplinkInstance(_Named, frozen=True, kw_only=True):
-    """One transport to run."""
+    """A transport to run."""
 
 
 class ExporterInstance(_Named, frozen=True, kw_only=True):
-    """One exporter to run."""
+    """An exporter to run."""
 
 
 class NotifierInstance(_Named, frozen=True, kw_only=True):
-    """One notifier to run. `keys` are the hub's own options of it."""
+    """A notifier to run. `keys` are the hub's own options of it."""
 
     type: str
     keys: NotifierKeys

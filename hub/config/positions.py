@@ -47,7 +47,7 @@ class SecretRef:
 
 
 class Finding(NamedTuple):
-    """One error, before its position in a file is known."""
+    """An error, before its position in a file is known."""
 
     path: Path
     message: str

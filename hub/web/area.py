@@ -33,7 +33,7 @@ DRY: Mapping[str, Any] = {"dry_run": TRUTH}
 
 
 class Area(NamedTuple):
-    """One area. `said`: keys of the catalogue that a form's redirection may report as done (`?said=`); `files`: name →
+    """An area. `said`: keys of the catalogue that a form's redirection may report as done (`?said=`); `files`: name →
     content type, below `static/`."""
 
     routes: Callable[[Site], list[Route]]

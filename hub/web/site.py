@@ -98,8 +98,8 @@ class Site:
         self.parts, self._zone = parts, ZoneInfo(parts.timezone)
 
     async def call(self, name: str, /, **arguments: Any) -> Any:
-        """One call of the control socket. Raises HubError, also where this hub has no such call: which calls there are
-        depends on what it is configured to do."""
+        """Make a call of the control socket. Raises HubError, also where this hub has no such call: the set of calls
+        depends on its configuration."""
         call = self.calls.get(name)
         if call is None:
             _log.error("a page asks for the call %r, which this hub does not have", name)

@@ -28,7 +28,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from backend.conformance.probe import Probe
-from hub.cli.label import link_of
+from hub.cli.label import claim_link
 from hub.identity.enrolment import enrol
 from hub.onboarding.adoption.report import verify
 from hub.protocol.device_labels.tr005 import checksum
@@ -216,7 +216,7 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
     told = label(school)
     url = told["url"].rstrip("/")
     context, page = phone(browser)
-    page.goto(link_of(told))
+    page.goto(claim_link(told))
     for field, text in (("name", NAME), ("password", PASSWORD), ("again", PASSWORD)):
         page.fill(f"#{field}", text)
     page.click("main button")

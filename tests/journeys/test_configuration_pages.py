@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from hub.cli.demo.scene import Scene
-from hub.cli.label import link_of
+from hub.cli.label import claim_link
 from hub.rpc.control_socket import CallRefused, call
 
 from ..ports import free_port
@@ -71,7 +71,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             context.set_default_timeout(PATIENCE_MS)
             page = context.new_page()
             label = scene.label()
-            page.goto(link_of(label))
+            page.goto(claim_link(label))
             for name, value in (("name", NAME), ("password", PASSWORD), ("again", PASSWORD)):
                 page.fill(f"#{name}", value)
             page.click("main button")

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from hub.cli.label import link_of
+from hub.cli.label import claim_link
 
 from ..integrations.lorawan.lorawan_peer import LoraPacket, PeerDevice
 from ..ports import free_port
@@ -76,7 +76,7 @@ def test_a_hub_is_commissioned_by_the_keyboard_alone(
     keys = Keyboard(page)
 
     # the claim: the label's link fills the code; a password that is none is said, and everything is there again
-    page.goto(link_of(told))
+    page.goto(claim_link(told))
     page.wait_for_function("document.activeElement.id === 'name'")
     page.keyboard.type(NAME)
     keys.fill("^Mot de passe$", PASSWORD)

@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, expect, sync_playwright
 
 from hub.cli.demo.scene import Scene
-from hub.cli.label import link_of
+from hub.cli.label import claim_link
 from hub.cli.sheet.layout import groups
 from hub.rpc.control_socket import call
 from hub.web.areas import MENU
@@ -83,7 +83,7 @@ class School:
     def claim(self) -> None:
         context = self.context(signed_in=False, viewport=PHONE)
         page = context.new_page()
-        page.goto(link_of(self.label))
+        page.goto(claim_link(self.label))
         assert page.input_value("#code") == self.label["code"]
         assert page.url == f"{self.url}/claim"  # the code is out of the address at once
         read = " ".join(page.inner_text(".print").split())  # as the label has it
@@ -129,7 +129,7 @@ def page(school: School) -> Iterator[Page]:
 def test_a_claim_that_was_used_leads_to_the_sign_in(school: School) -> None:
     context = school.context(signed_in=False)
     page = context.new_page()
-    page.goto(link_of(school.label))
+    page.goto(claim_link(school.label))
     assert page.locator("#code").count() == 0
     page.fill("#name", NAME)
     page.fill("#password", "not the password at all")

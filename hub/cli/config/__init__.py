@@ -1,7 +1,7 @@
-"""`ilot config …`: what the configuration says, its history, and changes of it.
+"""`ilot config …`: the configuration, its history, and changes of it.
 
-On a running hub through its control socket, so that a change is taken up, watched, and taken back where it does not
-hold. Where no hub runs, on the file itself, which the next start takes up.
+With a running hub through its control socket, so that a change is applied, watched, and undone if it fails. Without
+one, on the file itself, which the next start applies.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.config.hub_calls import To, asks, change, changes, named, print_problems, tell, word
+from hub.cli.config.hub_calls import (
+    Target,
+    answer_pending,
+    change,
+    print_problems,
+    print_result,
+    with_change,
+    with_file_name,
+    with_target,
+)
 from hub.cli.config.values import parse_path, parse_value
 from hub.core.errors import ConfigError, Problem
 
@@ -26,8 +35,8 @@ def config() -> None:
 
 @config.command()
 @click.argument("revision", required=False)
-@asks
-def show(to: To, revision: str | None) -> None:
+@with_target
+def show(to: Target, revision: str | None) -> None:
     """Print the configuration file, or a version of the history, by the beginning of its name."""
     answer = to.ask("config.show", revision=revision or "")
     if to.json:
@@ -48,8 +57,8 @@ def show(to: To, revision: str | None) -> None:
 @click.argument("path")
 @click.argument("value", required=False)
 @click.option("--remove", is_flag=True, help="Remove the option: its default counts.")
-@changes
-def set_(to: To, path: str, value: str | None, remove: bool, how: dict[str, Any]) -> None:
+@with_change
+def set_(to: Target, path: str, value: str | None, remove: bool, how: dict[str, Any]) -> None:
     """Set one option: integrations.modbus.interval 30s, or 'devices["ble:A4:C1:38:01:02:03"].place' room-2.
 
     VALUE is written as in the file: text, a number, true, a list in [ ], a mapping in { }, !secret NAME."""
@@ -67,8 +76,8 @@ def set_(to: To, path: str, value: str | None, remove: bool, how: dict[str, Any]
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
 @click.option("--as", "name", default="", help="The file that it replaces; by default the first one.")
 @click.option("--base", default="", help="Only if the configuration is still this version.")
-@changes
-def apply(to: To, file: Path, name: str, base: str, how: dict[str, Any]) -> None:
+@with_change
+def apply(to: Target, file: Path, name: str, base: str, how: dict[str, Any]) -> None:
     """Replace the configuration by FILE (- is standard input)."""
     raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     try:
@@ -81,24 +90,24 @@ def apply(to: To, file: Path, name: str, base: str, how: dict[str, Any]) -> None
 
 @config.command()
 @click.argument("revision")
-@changes
-def rollback(to: To, revision: str, how: dict[str, Any]) -> None:
+@with_change
+def rollback(to: Target, revision: str, how: dict[str, Any]) -> None:
     """Go back to a version of the history, by the beginning of its name."""
     change(to, revision=revision, **how)
 
 
 @config.command()
-@changes
-def reload(to: To, how: dict[str, Any]) -> None:
+@with_change
+def reload(to: Target, how: dict[str, Any]) -> None:
     """Let the running hub take up a file that was edited, as SIGHUP does."""
-    tell(to.running("config.reload", **how), to.json)
+    print_result(to.running("config.reload", **how), to.json)
 
 
 @config.command()
 @click.argument("old", required=False)
 @click.argument("new", required=False)
-@asks
-def diff(to: To, old: str | None, new: str | None) -> None:
+@with_target
+def diff(to: Target, old: str | None, new: str | None) -> None:
     """Compare: what runs with the file; version OLD with the file; version OLD with version NEW."""
     answer = to.ask("config.diff", against=old or "", revision=new or "")
     if to.json:
@@ -110,8 +119,8 @@ def diff(to: To, old: str | None, new: str | None) -> None:
 
 
 @config.command()
-@asks
-def log(to: To) -> None:
+@with_target
+def log(to: Target) -> None:
     """The versions of the configuration, the newest first: who, when, why, and what was taken back."""
     answer = to.ask("config.log")
     if to.json:
@@ -130,27 +139,27 @@ def log(to: To) -> None:
 
 
 @config.command()
-@asks
-def confirm(to: To) -> None:
+@with_target
+def confirm(to: Target) -> None:
     """Keep a change of the pages' address or of the link, which is taken back when nobody says so in time."""
-    word("config.confirm", to)
+    answer_pending("config.confirm", to)
 
 
 @config.command()
-@asks
-def revert(to: To) -> None:
+@with_target
+def revert(to: Target) -> None:
     """Take back, now, a change that waits to be confirmed."""
-    word("config.revert", to)
+    answer_pending("config.revert", to)
 
 
 @config.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
-@asks
-def check(to: To, file: Path | None) -> None:
+@with_target
+def check(to: Target, file: Path | None) -> None:
     """Check the configuration, or FILE as if it stood in its place: every problem at once, with its line."""
     files = {to.config.name: file.read_bytes().decode("utf-8", "replace")} if file else {}
     answer = to.ask("config.check", files=files)
-    problems = named([Problem(**problem) for problem in answer["problems"]], to.config, file)
+    problems = with_file_name([Problem(**problem) for problem in answer["problems"]], to.config, file)
     if to.json:
         output.data({**answer, "problems": [asdict(problem) for problem in problems]})
     elif answer["ok"]:

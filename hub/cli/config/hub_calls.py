@@ -1,4 +1,4 @@
-"""What `ilot config` asks of the running hub, or else of the files, and how it tells the answer."""
+"""Calls of `ilot config` to the running hub, or else on the files, and the output of their answers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from hub.core.errors import ConfigError, HubError, NotReady, Problem
 PATIENCE_S = 400.0
 
 
-class To(NamedTuple):
-    """Whom a command asks, and how it answers."""
+class Target(NamedTuple):
+    """The hub and output of a command."""
 
     config: Path
     state_dir: Path | None
@@ -33,11 +33,11 @@ class To(NamedTuple):
         return state_of(self.config, self.state_dir)
 
     def running(self, call_: str, **arguments: Any) -> Any:
-        """Ask the running hub. Raises NotReady where none runs."""
+        """Call the running hub. Raises NotReady without one."""
         return ask(self.config, self.state_dir, call_, timeout=PATIENCE_S, **arguments)
 
     def ask(self, call_: str, **arguments: Any) -> Any:
-        """By the running hub, or else on the file."""
+        """Call the running hub, or else work on the file."""
         try:
             return self.running(call_, **arguments)
         except NotReady:
@@ -46,24 +46,24 @@ class To(NamedTuple):
             return offline(self.config, self.state, call_, arguments)
 
 
-def asks(command: Callable[..., None]) -> Callable[..., None]:
-    """A command of these three options; it is given a `To`."""
+def with_target(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a command with these three options; it receives a `Target`."""
 
     @functools.wraps(command)
     def given(config: Path, state_dir: Path | None, json: bool, **others: Any) -> None:
-        command(To(config, state_dir, json), **others)
+        command(Target(config, state_dir, json), **others)
 
     return output.with_hub(given)
 
 
-def changes(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that changes something: it is given a `To`, and `how` the change is to be made."""
+def with_change(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a command that changes something: it receives a `Target`, and `how` to make the change."""
 
     @functools.wraps(command)
-    def given(to: To, reason: str, dry_run: bool, anyway: bool, **others: Any) -> None:
+    def given(to: Target, reason: str, dry_run: bool, anyway: bool, **others: Any) -> None:
         command(to, how={"reason": reason, "dry_run": dry_run, "anyway": anyway}, **others)
 
-    asked = asks(given)
+    asked = with_target(given)
     for option in (
         click.option("--anyway", is_flag=True, help="Keep the change also where what it names does not answer yet."),
         click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing."),
@@ -73,9 +73,9 @@ def changes(command: Callable[..., None]) -> Callable[..., None]:
     return asked
 
 
-def change(to: To, *, stands_for: Path | None = None, **arguments: Any) -> None:
-    """Ask for a change and tell what became of it; `stands_for`: the file that the text was read from. Raises HubError;
-    exits with a code where it was refused."""
+def change(to: Target, *, stands_for: Path | None = None, **arguments: Any) -> None:
+    """Request a change and print its result; `stands_for`: the file that the text was read from. Raises HubError; exits
+    with a code when it was refused."""
     from hub.rpc.control_socket import CallRefused
 
     try:
@@ -83,25 +83,25 @@ def change(to: To, *, stands_for: Path | None = None, **arguments: Any) -> None:
     except (ConfigError, CallRefused) as error:
         if error.exit_code != ConfigError.exit_code:
             raise
-        problems = named(_problems(error, to, arguments), to.config, stands_for)
+        problems = with_file_name(_problems(error, to, arguments), to.config, stands_for)
         if to.json:
             output.data({"state": "refused", "problems": [str(problem) for problem in problems]})
         else:
             print_problems(problems)
         raise click.exceptions.Exit(ConfigError.exit_code) from None
-    tell(answer, to.json)
+    print_result(answer, to.json)
 
 
-def named(problems: list[Problem], config: Path, stands_for: Path | None) -> list[Problem]:
-    """The problems as those of the file that the text was read from: `config` itself is another."""
+def with_file_name(problems: list[Problem], config: Path, stands_for: Path | None) -> list[Problem]:
+    """Return the problems with the name of the file that the text was read from, which is not `config`."""
     if stands_for is None:
         return problems
     there = config.resolve()
     return [replace(one, file=str(stands_for)) if Path(one.file).resolve() == there else one for one in problems]
 
 
-def _problems(error: HubError, to: To, arguments: dict[str, Any]) -> list[Problem]:
-    """What is wrong, with its lines: the running hub says an error in a sentence only."""
+def _problems(error: HubError, to: Target, arguments: dict[str, Any]) -> list[Problem]:
+    """Return the problems with their lines: the running hub reports an error as a sentence only."""
     if isinstance(error, ConfigError):
         return error.problems
     told = {name: value for name, value in arguments.items() if name in ("files", "edits", "revision")}
@@ -109,8 +109,8 @@ def _problems(error: HubError, to: To, arguments: dict[str, Any]) -> list[Proble
     return [Problem(**one) for one in found] or [Problem(str(error))]
 
 
-def tell(answer: dict[str, Any], json: bool) -> None:
-    """What became of a change; exits with 6 where it was taken back."""
+def print_result(answer: dict[str, Any], json: bool) -> None:
+    """Print the result of a change; exit with 6 when it was undone."""
     state = answer["state"]
     if json:
         output.data(answer)
@@ -149,8 +149,8 @@ def _sentences(answer: dict[str, Any]) -> list[str]:
     return [*said, states[answer["state"]]()]
 
 
-def word(call_: str, to: To) -> None:
-    """Say to the running hub what it waits for."""
+def answer_pending(call_: str, to: Target) -> None:
+    """Confirm or undo the pending change of the running hub."""
     answer = to.running(call_)
     if to.json:
         output.data(answer)
@@ -159,7 +159,7 @@ def word(call_: str, to: To) -> None:
 
 
 def print_problems(problems: list[Problem]) -> None:
-    """On stderr, each with its line."""
+    """Print problems on stderr, each with its line."""
     from hub.config.terminal import render
 
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ

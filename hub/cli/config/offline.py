@@ -1,9 +1,8 @@
-"""The calls of `hub.operations.config_changes` on the files themselves, where no hub runs: checked and kept in the
-history alike; the next start takes them up.
+"""Calls of `hub.operations.config_changes` on the files themselves, where no hub runs: checked and recorded in the
+history alike; the next start applies them.
 
-Whoever writes holds the state directory meanwhile: no hub starts between the look and the change, and where one runs
-that does not answer, nothing is written. What a hub that ended left unconfirmed is taken back first, as its next start
-would.
+A writer holds the state directory's lock: no hub starts between reading and writing, and where one runs that does not
+answer, nothing is written. A change that a hub left unconfirmed is undone first, as its next start would.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hub.cli.hub_client import who
+from hub.cli.hub_client import current_user
 from hub.config import history, proposals
 from hub.config.history import APPLIED, ROLLED_BACK, Change, History, refuse_links, write_texts
 from hub.config.instances import Models
@@ -26,10 +25,10 @@ from hub.core.errors import ConfigError, HubError, NotReady, StorageError
 
 
 def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], models: Models | None = None) -> Any:
-    """As the running hub would answer; `models` None: of all that is installed. Raises HubError."""
+    """Return the answer of a running hub; `models` None: of all installed plugins. Raises HubError."""
     if call == "config.apply":
         return _apply(config, state, arguments, models or _models(state))
-    book = _Versions(state, _kept(state))
+    book = _OfflineHistory(state, _kept(state))
     if call == "config.log":
         return {"revisions": book.shown(), "running": ""}
     if call == "config.show":
@@ -53,19 +52,19 @@ def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], mod
 
 
 class ManagedFile(HubError):
-    """The configuration is somebody else's to change."""
+    """The configuration is managed by somebody else."""
 
     exit_code = 5
 
 
-class HeldBack(HubError):
-    """A hub runs here, or nobody can tell."""
+class HubMayRun(HubError):
+    """A hub runs here, or that is unknown."""
 
     exit_code = 6
 
 
-class _Versions:
-    """The history, or what to say where there is none."""
+class _OfflineHistory:
+    """The history, or the error where there is none."""
 
     def __init__(self, state: Path, kept: LastGoodStore | None) -> None:
         self._state, self._book = state, History(kept) if kept is not None else None
@@ -96,12 +95,12 @@ class _Versions:
 
 def _apply(config: Path, state: Path, arguments: dict[str, Any], models: Models) -> dict[str, Any]:
     dry_run = bool(arguments.get("dry_run"))
-    with contextlib.nullcontext() if dry_run else _held(state):
+    with contextlib.nullcontext() if dry_run else _state_lock(state):
         kept = _kept(state, strict=not dry_run)
         undone = history.undo(kept, time.time()) if kept is not None and not dry_run else ""
         if not dry_run:
             _may_change(config, models)
-        proposed = proposals.propose(config, arguments, _Versions(state, kept).texts)
+        proposed = proposals.propose(config, arguments, _OfflineHistory(state, kept).texts)
         proposals.load_proposal(config, proposed, models)
         plan = {
             "diff": proposed.diff, "base": proposed.base, "digest": proposed.digest, "files": list(proposed.written),
@@ -116,14 +115,14 @@ def _apply(config: Path, state: Path, arguments: dict[str, Any], models: Models)
 
 
 def _write(config: Path, kept: LastGoodStore | None, proposed: proposals.Proposal, arguments: dict[str, Any]) -> None:
-    """Whole, and in the history, or not at all."""
+    """Write the files and the history, all or nothing."""
     refuse_links(config, proposed.written)
     change = Change(
         first=str(config.absolute()),
         created=proposed.created,
         after=digests(proposed.written),
         before={name: proposed.before[name] for name in proposed.written if name in proposed.before},
-        author=str(arguments.get("by") or who()),
+        author=str(arguments.get("by") or current_user()),
         reason=str(arguments.get("reason") or ""),
         at=time.time(),
     )
@@ -144,30 +143,30 @@ def _write(config: Path, kept: LastGoodStore | None, proposed: proposals.Proposa
 
 
 @contextlib.contextmanager
-def _held(state: Path) -> Iterator[None]:
-    """The state directory for this process, where there is one. Raises HeldBack."""
+def _state_lock(state: Path) -> Iterator[None]:
+    """Hold the lock of the state directory, if it exists. Raises HubMayRun."""
     from hub.core.state_dir import Held, StateDir
 
-    if not os.path.lexists(state):  # no hub ever ran on it
+    if not os.path.lexists(state):  # no hub ever used it
         yield
         return
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(StateDir(state).locked())
         except Held:
-            raise HeldBack(
+            raise HubMayRun(
                 f"a hub runs on {state} and does not answer at its socket: nothing was changed. Try again in a while, "
                 "as the user of the hub or as root; or stop the hub"
             ) from None
         except StorageError as error:
-            raise HeldBack(
+            raise HubMayRun(
                 f"nobody can tell whether a hub runs ({error}): nothing was changed. Try again as the user of the hub"
             ) from error
         yield
 
 
 def _may_change(config: Path, models: Models) -> None:
-    """Also where something else in the file is wrong. Raises ManagedFile."""
+    """Check that the file is not managed, also where something else in it is wrong. Raises ManagedFile."""
     from hub.config.last_good import load_sections
 
     try:
@@ -175,13 +174,15 @@ def _may_change(config: Path, models: Models) -> None:
     except ConfigError:
         return
     if engine.mode == "managed":
-        who = engine.managed_by or "another system"
-        raise ManagedFile(f"this configuration is managed by {who} (config.mode: managed): change it there, not here")
+        current_user = engine.managed_by or "another system"
+        raise ManagedFile(
+            f"this configuration is managed by {current_user} (config.mode: managed): change it there, not here"
+        )
 
 
 def _kept(state: Path, *, strict: bool = False) -> LastGoodStore | None:
-    """Where the history lies; None where this hub is not enrolled. `strict`: raises HubError when it is enrolled and
-    its key cannot be read; else that is None too."""
+    """Return the store of the history; None where this hub is not enrolled. `strict`: raises HubError when it is
+    enrolled and its key cannot be read; otherwise None."""
     from hub.core.state_dir import StateDir
     from hub.identity import keys
 
@@ -189,7 +190,7 @@ def _kept(state: Path, *, strict: bool = False) -> LastGoodStore | None:
         return LastGoodStore(state, keys.load(StateDir(state).keys).store_key)
     except (HubError, OSError) as error:
         if strict and StateDir(state).keys.is_dir():
-            raise HeldBack(f"the keys of this hub cannot be read ({error}): nothing was changed") from error
+            raise HubMayRun(f"the keys of this hub cannot be read ({error}): nothing was changed") from error
         return None
 
 

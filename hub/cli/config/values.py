@@ -1,4 +1,4 @@
-"""The words of `ilot config set`: a path and a value, as the file has them."""
+"""Parsers of `ilot config set`: a path and a value in the notation of the file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hub.core.errors import ConfigError
 
 
 def parse_path(text: str) -> list[str | int]:
-    """`devices["modbus:meter"].settings.registers[0]` → its parts. Raises UsageError."""
+    """Split `devices["modbus:meter"].settings.registers[0]` into its parts. Raises UsageError."""
     import re
 
     parts: list[str | int] = []
@@ -30,7 +30,7 @@ def parse_path(text: str) -> list[str | int]:
 
 
 def parse_value(text: str) -> Any:
-    """A value as the file has it. Raises ConfigError."""
+    """Parse a value in the notation of the file. Raises ConfigError."""
     from hub.config.positions import SecretRef
     from hub.config.source import parse
 
@@ -46,4 +46,4 @@ def parse_value(text: str) -> Any:
     except ConfigError:
         if "\n" in text or text[:1] in "[{!\"'&*|>%@`":
             raise
-        return text  # `a: b` and the like: a plain word of somebody who is not thinking of YAML
+        return text  # `a: b` and the like: plain text, not meant as YAML

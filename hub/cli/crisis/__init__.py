@@ -1,4 +1,4 @@
-"""`ilot crisis`: isolate a hub, make it read-only, hand out what it has, and leave the crisis again."""
+"""`ilot crisis`: isolate a hub, make it read-only, export its data, and leave the crisis again."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def export(directory: Path, config: Path, state_dir: Path | None, json: bool) ->
     if json:
         output.data(answer)
     else:
-        output.say(f"{answer['directory']}: {output.several(answer['files'], 'file')}, {output.size(answer['bytes'])}")
+        output.say(f"{answer['directory']}: {output.plural(answer['files'], 'file')}, {output.size(answer['bytes'])}")
         for name in answer["missing"]:
             output.say(f"{name} could not be made or read: {name}.error.txt says why")
     if answer["missing"]:
@@ -148,7 +148,7 @@ def runbook(out: Path | None, config: Path, state_dir: Path | None) -> None:
 
 
 def _hub_here(config: Path, state_dir: Path | None) -> str:
-    """The id of the hub that is enrolled on this machine. Raises UsageError where there is none."""
+    """Return the id of the hub enrolled on this machine. Raises UsageError where there is none."""
     from hub.identity.enrolment import load
 
     try:

@@ -1,4 +1,4 @@
-"""`ilot crisis sampling plan|raise|status|restore`: what raising the sampling would cost, doing it, undoing it."""
+"""`ilot crisis sampling plan|raise|status|restore`: the cost of raised sampling, starting it, undoing it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def plan(
 def raise_(plan: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Do exactly what PLAN showed; PLAN is its digest. Refused where the facts have changed since."""
     answer = ask(config, state_dir, "crisis.sampling.raise", timeout=WAIT_S, plan=plan, role="administrateur", why=why)
-    _told(answer, json)
+    _print_status(answer, json)
 
 
 @sampling.command()
@@ -73,7 +73,7 @@ def raise_(plan: str, why: str, config: Path, state_dir: Path | None, json: bool
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Who was told, who was observed at the new period, who was not. Exit code 6 while sampling is not as ever."""
     answer = ask(config, state_dir, "crisis.sampling.status")
-    _told(answer, json)
+    _print_status(answer, json)
     if answer["phase"] != "over" or answer["unconfirmed"]:
         raise click.exceptions.Exit(6)
 
@@ -84,7 +84,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
 def restore(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Give the former periods back. `ilot crisis end` does so too, and so does the end of the time that was asked."""
     answer = ask(config, state_dir, "crisis.sampling.restore", timeout=WAIT_S, why=why)
-    _told(answer, json)
+    _print_status(answer, json)
 
 
 def _seconds(text: str) -> float:
@@ -123,7 +123,7 @@ def _show_plan(answer: dict[str, Any]) -> None:
     if telling["downlinks"]:
         takes = "no gateway can send now" if telling["takes_s"] is None else f"within {spell(telling['takes_s'])}"
         click.echo(
-            f"\ntold by downlink: {output.several(telling['downlinks'], 'device')}, "
+            f"\ntold by downlink: {output.plural(telling['downlinks'], 'device')}, "
             f"{telling['air_s']:g} s on the air: {takes}"
         )
     lasts = show_duration(datetime.timedelta(seconds=answer["for_s"]))
@@ -133,7 +133,7 @@ def _show_plan(answer: dict[str, Any]) -> None:
         output.say("nothing of this can be raised")
 
 
-def _told(answer: dict[str, Any], json: bool) -> None:
+def _print_status(answer: dict[str, Any], json: bool) -> None:
     if json:
         output.data(answer)
         return

@@ -43,7 +43,7 @@ def demo(seconds: float | None, outage: float | None, keep: bool, json: bool) ->
         raise HubError("the simulated radio needs dbus-daemon: apt-get install dbus (or run `make setup`)")
     root = Path(tempfile.mkdtemp(prefix="ilot-demo-"))
     scene = Showcase(root, output.say)
-    watch = Watch(scene, seconds, outage, quiet=json or not sys.stdout.isatty())
+    watch = DemoMonitor(scene, seconds, outage, quiet=json or not sys.stdout.isatty())
     try:
         scene.prepare()
         watch.start()
@@ -65,9 +65,9 @@ def demo(seconds: float | None, outage: float | None, keep: bool, json: bool) ->
         raise click.exceptions.Exit(7)
 
 
-class Watch:
-    """Looks at the hub and at the backend once a second and remembers what it saw, until `seconds` have passed; the
-    backend is away from second 5 on, for `outage` seconds. With neither, for as long as the story tells."""
+class DemoMonitor:
+    """Monitor that polls the hub and the backend once a second, until `seconds` have passed; the backend is down from
+    second 5 on, for `outage` seconds. With neither, for as long as the events last."""
 
     def __init__(self, scene: Showcase, seconds: float | None, outage: float | None, *, quiet: bool) -> None:
         self.cut_s = OUTAGE_AT_S if outage is None else 5.0
@@ -108,7 +108,7 @@ class Watch:
         output.say(STORY.format(events=happens, config=self.scene.config, ilot=known))
 
     def run(self) -> None:
-        """Look on until the end."""
+        """Poll until the end."""
         cut = self.cut_s if self.outage_s else None
         back: float | None = None
         shown = 0.0
@@ -130,7 +130,7 @@ class Watch:
             time.sleep(0.2 if self.first_ack_s is None else 1.0)
 
     def look(self) -> None:
-        # The hub is asked before the backend: an ack follows a commit, so these rows hold all that these acks name.
+        # Poll the hub before the backend: an ack follows a commit, so the rows include every acknowledged one.
         self.status = self.scene.ask("status")
         self._count()
         self.rss_mib = max(self.rss_mib, self.status["rss_mib"])
@@ -139,7 +139,8 @@ class Watch:
             self.first_ack_s = time.monotonic() - self.began
 
     def _count(self) -> bool:
-        """Ask the backend for its rows. Returns False, and keeps the former count, while it cannot be reached."""
+        """Get the number of rows from the backend. Returns False, and keeps the former count, while it is
+        unreachable."""
         try:
             self.stats = self.scene.stats()
         except NotReady:
@@ -149,7 +150,7 @@ class Watch:
         return True
 
     def show(self) -> None:
-        """The live summary, redrawn in place on a terminal, one line a second elsewhere."""
+        """Print the live summary, redrawn in place on a terminal, one line a second elsewhere."""
         s = self.status
         line = live_line(s, self._bytes_per_reading(), None if self.counted_at is None else self.stats)
         troubles = [f"! {sentence}" for sentence in s["degraded"]]
@@ -165,7 +166,7 @@ class Watch:
         self._lines = len(lines)
 
     def finish(self) -> dict[str, Any]:
-        """Stop the hub in order, let the backend count, and say what came of it."""
+        """Stop the hub in order, wait for the backend's count, and return the result."""
         if "backend" not in self.scene.processes:
             self.scene.start_backend()
         self._drained()
@@ -174,7 +175,7 @@ class Watch:
             raise NotReady("the backend does not answer at the end, so nothing can be said of what it holds")
         readings = last.get("readings", self.status.get("readings", 0))
         acked = last.get("acked", 0)
-        # what the hub says of itself, alerts and the head of its audit log, is no reading of a device
+        # alerts and audit anchors are no readings of a device
         rows, buffered = self.stats.get("of_stream", {}).get("readings", 0), last.get("buffered", 0)
         return {
             "readings": readings,
@@ -208,9 +209,9 @@ class Watch:
 
 
 def live_line(status: dict[str, Any], bytes_per_reading: float, stats: dict[str, Any] | None) -> str:
-    """The figures of a moment: `status` of the hub, then `stats` of the backend, None while it cannot be reached.
+    """Return the current figures: `status` of the hub, then `stats` of the backend, None while it is unreachable.
 
-    A count from before an outage never stands beside newer acks: it would read as if the hub had been given acks for
+    A count from before an outage is never shown beside newer acks: it would look as if the hub had been given acks for
     rows that the backend does not hold.
     """
     rows = "backend not reachable" if stats is None else f"{stats['of_stream'].get('readings', 0)} backend rows"
@@ -238,7 +239,7 @@ def _interrupt(signum: int, frame: object) -> None:
 
 @contextlib.contextmanager
 def _no_interrupt() -> Any:
-    """A second Ctrl-C must not leave processes behind."""
+    """Ignore a second Ctrl-C, which must not leave processes behind."""
     former = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

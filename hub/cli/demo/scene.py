@@ -1,4 +1,4 @@
-"""The demo's scene: a backend, a simulated building and a hub, each a process of its own on loopback."""
+"""Scene of the demo: a backend, a simulated building and a hub, each a process of its own on loopback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hub.core.errors import HubError, NotReady
 from hub.rpc.control_socket import CallRefused, call
 
 READY_S = 60.0
-"""A busy machine may take its time: this ends only what hangs."""
+"""Time-out of a start in seconds: long, since it only has to end what hangs on a busy machine."""
 
 HEAD = """\
 # Written by `ilot demo`. The building is simulated, the protocols are real.
@@ -65,10 +65,10 @@ web: {{address: 127.0.0.1, port: {web_port}}}
 
 
 class Scene:
-    """Starts and ends the processes. Everything lives under `root`; logs are `root/*.log`."""
+    """Starts and ends the processes. All files are under `root`; logs are `root/*.log`."""
 
     ble_places: tuple[str, ...] = ("classe-1", "classe-2", "cour")
-    """Where the simulated Bluetooth sensors stand, in their order; those beyond are strangers."""
+    """Places of the simulated Bluetooth sensors, in order; further sensors are strangers."""
     text = HEAD + HOUSE + LINES + BEYOND
     """The configuration without its devices."""
 
@@ -87,20 +87,20 @@ class Scene:
         self.web_port = 0
 
     def prepare(self) -> None:
-        """Everything but the hub: the owner, the backend, the building, the enrolment, the configuration."""
+        """Start everything but the hub: the owner, the backend, the building, the enrolment, the configuration."""
         self.found()
         self.build()
         self.config.write_text(self._configuration(), encoding="utf-8")
         self.enrol()
 
     def build(self) -> None:
-        """The building: what speaks to the hub."""
+        """Start the building: the simulated devices."""
         self.say("building: a meter and a boiler on Modbus TCP, three sensors on Bluetooth")
         self.modbus = self._start("modbus", "-m", "integrations.modbus.sim")
         self.radio = self._start("radio", "-m", "integrations.bluetooth.sim", "--interval", "2")
 
     def found(self, *options: str) -> None:
-        """The owner and the backend; `options` are those of `ilot backend run`."""
+        """Create the owner and start the backend; `options` are those of `ilot backend run`."""
         self._backend_options = options
         self.say("backend: making the owner's root, CA and keys (demo grade: they lie beside the server)")
         self._ilot("backend", "init", str(self._backend_dir), "--json")
@@ -113,7 +113,7 @@ class Scene:
         self._ilot("enroll", "--config", str(self.config), "--token-file", "-", "--json", stdin=token)
 
     def start_backend(self) -> None:
-        """Start the backend, on the port it had before if it ran already."""
+        """Start the backend, on its former port if it ran already."""
         self.backend = self._start(
             "backend",
             "-m",
@@ -129,7 +129,7 @@ class Scene:
         self._port = int(self.backend["url"].rpartition(":")[2].strip("/"))
 
     def start_hub(self) -> dict[str, Any]:
-        """Start the hub; returns its ready line."""
+        """Start the hub; return its ready line."""
         return self._start(
             "hub",
             "-m",
@@ -142,11 +142,11 @@ class Scene:
         )
 
     def ask(self, name: str, /, **arguments: Any) -> Any:
-        """The answer of the hub. Raises NotReady and Refused."""
+        """Return the answer of the hub. Raises NotReady and CallRefused."""
         return call(self.state / "hub.sock", name, **arguments)
 
     def label(self) -> dict[str, Any]:
-        """How somebody comes to the hub's pages: see `ilot label`. Waits until they are served."""
+        """Return the label of the hub's pages: see `ilot label`. Waits until they are served."""
         end = time.monotonic() + READY_S
         while True:
             with contextlib.suppress(NotReady, CallRefused):
@@ -156,7 +156,7 @@ class Scene:
             time.sleep(0.1)
 
     def stop(self, name: str, *, timeout: float = 60.0) -> dict[str, Any]:
-        """SIGTERM and wait; what the process printed last, as JSON, {} when that was nothing."""
+        """Send SIGTERM and wait; return the last JSON line of the process, {} without one."""
         process = self.processes.pop(name, None)
         if process is None:
             return {}
@@ -169,7 +169,7 @@ class Scene:
             process.kill()
             process.wait()
             if process.stdout is not None:
-                process.stdout.close()  # not to its end: a child of it may hold the other one
+                process.stdout.close()  # do not read to the end: a child process may hold the other end open
         with contextlib.suppress(ValueError):
             return dict(json.loads(last))
         return {}
@@ -185,7 +185,7 @@ class Scene:
                 raise HubError(f"the {name} process ended (exit {process.returncode}): {self._tail(name)}")
 
     def stats(self) -> dict[str, Any]:
-        """The backend's own count, over its operator API. Raises NotReady while it is away."""
+        """Return the backend's own count, from its operator API. Raises NotReady while it is down."""
         token = (self._backend_dir / "api.token").read_text().strip()
         trusted = tls.client(file=self._backend_dir / "ca.pem")
         request = urllib.request.Request(  # noqa: S310 - https, and the address is our own child's
@@ -198,7 +198,7 @@ class Scene:
             raise NotReady(f"the backend does not answer: {error}") from error
 
     def _devices(self, secrets: dict[str, str]) -> dict[str, Any]:
-        """`devices:`, by id; a key goes into `secrets`, by a name."""
+        """Return `devices:`, by id; keys are added to `secrets`, by name."""
         devices: dict[str, Any] = {"host:local": {"integration": "host", "place": "hub"}}
         for device, place in zip(self.radio["devices"], self.ble_places, strict=False):
             devices[device["id"]] = {"integration": "bluetooth", "place": place, "model": device.get("model", "")}
@@ -210,7 +210,7 @@ class Scene:
         return devices
 
     def _facts(self) -> dict[str, Any]:
-        """What `text` leaves open."""
+        """Return the values that `text` leaves open."""
         return {
             "state": self.state, "modbus_port": self.modbus["port"], "url": self.backend["url"].rstrip("/"),
             "web_port": self.web_port,
@@ -222,7 +222,7 @@ class Scene:
         kept = self.root / "secrets.yaml"
         kept.touch(mode=0o600)
         kept.write_text("".join(f'{name}: "{value}"\n' for name, value in secrets.items()), encoding="utf-8")
-        # JSON is YAML: what the simulators say of themselves goes in as it is, but for the tag of a secret.
+        # JSON is YAML: the simulators' output is inserted unchanged, except for the tag of a secret.
         listed = json.dumps(devices, indent=2, ensure_ascii=False)
         return self.text.format(**self._facts()) + "devices: " + re.sub(r'"(!secret [a-z0-9-]+)"', r"\1", listed) + "\n"
 
@@ -241,7 +241,7 @@ class Scene:
         return self._ready_line(name, process)
 
     def _ready_line(self, name: str, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        """The first line a process prints is one JSON object: it is ready."""
+        """Return the first line of a process, a JSON object printed when it is ready."""
         import select
 
         end = time.monotonic() + READY_S

@@ -1,10 +1,10 @@
-"""The building that `ilot demo` shows: a school where something happens in the first minutes.
+"""Building of `ilot demo`: a school where something happens in the first minutes.
 
-Beside the meter, the boiler and the sensors of every scene there are a room and a lamp on KNX/IP, a waste bin on
-LoRaWAN, a roof of solar panels, and a sensor of somebody else. Each speaks its own protocol to the hub:
+Besides the meter, the boiler and the sensors of every scene there are a room and a lamp on KNX/IP, a waste bin on
+LoRaWAN, a roof of solar panels, and a stranger's sensor. Each uses its own protocol:
 
-    at once      a Bluetooth sensor that nobody listed waits in quarantine
-    at once      somebody is in the room: a rule lights its lamp, and no file holds that somebody was there
+    at once      an unlisted Bluetooth sensor waits in quarantine
+    at once      somebody is in the room: a rule lights its lamp, and presence is stored nowhere
     after 1 min  the bin is full: an alert; two minutes later it is emptied, and the alert ends by itself
     at 1½ min    the boiler reports a fault for as long again and loses a sensor: an alert, and a gap in its chart
 """
@@ -94,17 +94,17 @@ PINS = {
     "vanne": (0.9, 0.34), "classe-3": (0.12, 0.78), "classe-4": (0.44, 0.78), "chaufferie": (0.72, 0.72),
     "compteur": (0.9, 0.72), "hub": (0.9, 0.88),
 }  # fmt: skip
-"""Where the places stand on the plan: shares of its width and height."""
+"""Positions of the places on the plan: shares of its width and height."""
 
 OUTAGE_AT_S, OUTAGE_S = 40.0, 15.0
-"""When the demo cuts the backend off by itself, and for how long."""
+"""Begin and length in seconds of the backend outage that the demo causes."""
 
 EVENTS = (
     (0, "a Bluetooth sensor that nobody knows waits in quarantine"),
     (70, "the paper bin is full: an alert. It is over by itself when the bin is emptied, at 3:00"),
     (90, "the boiler reports a fault and loses a sensor until 3:00: an alert, and a gap in its chart"),
 )
-"""What happens by itself: after so many seconds."""
+"""Events: (seconds after the start, text)."""
 
 STORY = """\
 What happens by itself
@@ -121,7 +121,7 @@ Three things to try
 
 
 def events(cut_s: float, outage_s: float, end_s: float | None) -> str:
-    """What happens by itself before the end, a line each; an outage of 0 s does not."""
+    """Return the events before the end, a line each; an outage of 0 s is left out."""
     cut = f"the backend is cut off for {outage_s:.0f} s: readings wait in the buffer, sealed, then all of them leave"
     told = sorted([*EVENTS, *([(cut_s, cut)] if outage_s else [])])
     return "\n".join(
@@ -132,7 +132,7 @@ def events(cut_s: float, outage_s: float, end_s: float | None) -> str:
 
 
 class Showcase(Scene):
-    """A scene with more of everything. Its pages keep one address as long as it lives."""
+    """A larger scene. Its pages keep one address as long as it lives."""
 
     ble_places = ("classe-1", "classe-2", "cour", "classe-3", "classe-4")
     text = HEAD + HOUSE + LINES + MORE_LINES + BEYOND
@@ -203,11 +203,11 @@ class Showcase(Scene):
 
 
 def draw_plan(width: int = 600, height: int = 380) -> bytes:
-    """A floor of six rooms along a corridor, as PNG (ISO/IEC 15948), grey of 8 bits."""
+    """Draw a floor of six rooms along a corridor, as PNG (ISO/IEC 15948), grey of 8 bits."""
     paper, wall = 255, 40
     rows = bytearray()
     for y in range(height):
-        rows.append(0)  # no filter
+        rows.append(0)  # filter type 0: none
         for x in range(width):
             edge = min(x, y, width - 1 - x, height - 1 - y)
             inside = edge >= 10
@@ -224,7 +224,7 @@ def draw_plan(width: int = 600, height: int = 380) -> bytes:
 
 
 def _free(kind: socket.SocketKind) -> int:
-    """A port of loopback that is free now."""
+    """Return a free port of loopback."""
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""`ilot doctor`: what is wrong here, and what to do about it."""
+"""`ilot doctor`: problems of this machine and hub, with their remedies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, tell
+from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, print_findings
 from hub.cli.doctor.link_check import link
 from hub.cli.hub_client import ask
 from hub.core.errors import ConfigError, HubError, NotReady
@@ -35,14 +35,14 @@ def doctor(ctx: click.Context, config: Path, state_dir: Path | None, probe: bool
         return
     from hub.core.process_hardening import harden
 
-    open_still = harden()  # keys are read below
+    open_still = harden()  # before any key is read
     findings = [found for look in (_machine, _disk, _clock, _network) for found in look(config, state_dir)]
     findings += [Finding("memory", NOTE, sentence, "the hub runs all the same") for sentence in open_still]
     if not open_still:
         findings.append(Finding("memory", OK, "no core dumps, no tracing, no swap of keys"))
     findings += _enrolment(config, state_dir)
     findings += _configuration(config, probe, _running(config, state_dir))
-    tell(findings, json=json)
+    print_findings(findings, json=json)
 
 
 doctor.add_command(link)
@@ -84,7 +84,7 @@ def _disk(config: Path, state_dir: Path | None) -> Iterator[Finding]:
 
 
 def _keys(state: Path) -> Finding:
-    """Who could read the hub's own keys."""
+    """Check who can read the hub's own keys."""
     from hub.identity import keys
 
     try:
@@ -118,7 +118,7 @@ def _keys(state: Path) -> Finding:
 
 
 def _raw(state: Path) -> Iterator[Finding]:
-    """Who could read raw history that lies on the disk."""
+    """Check who can read raw history on the disk."""
     if os.path.lexists(state / "keys" / "raw.key"):
         yield Finding(
             "raw history",
@@ -149,7 +149,7 @@ def _clock(config: Path, state_dir: Path | None) -> Iterator[Finding]:
 
 
 def _network(config: Path, state_dir: Path | None, root: Path = Path("/")) -> Iterator[Finding]:
-    """Does this machine pass packets on from one network to another? The hub never does, the kernel may."""
+    """Check whether this machine forwards packets between networks. The hub never does, the kernel may."""
     switches = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
     on = [name.replace("/", ".") for name in switches if _text(root / "proc/sys" / name) not in ("", "0")]
     cards = [one.name for one in sorted((root / "sys/class/net").glob("*")) if (one / "device").exists()]
@@ -183,7 +183,7 @@ def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:
         enrolled, trust = enrolment.load(state)
         keys.load(state / "keys")
         certificate = x509.load_pem_x509_certificate((state / enrolment.CERTIFICATE).read_bytes())
-    except NotReady as error:  # of the TPM: it says itself what to do, and a token is no help
+    except NotReady as error:  # of the TPM: the error states its remedy, and a token does not help
         return [Finding("enrolment", WRONG, str(error), "")]
     except (HubError, OSError, ValueError) as error:
         return [Finding("enrolment", WRONG, str(error), "ask the backend's operator for a token: `ilot enroll TOKEN`")]
@@ -191,14 +191,14 @@ def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:
     return [
         Finding("enrolment", OK, f"{enrolled.hub} at {enrolled.url}, trust version {trust.version}"),
         Finding(
-            "certificate", OK if left > 30 * 86400 else WRONG, f"{output.several(round(left / 86400), 'day')} left",
+            "certificate", OK if left > 30 * 86400 else WRONG, f"{output.plural(round(left / 86400), 'day')} left",
             "" if left > 30 * 86400 else "a running hub renews it by itself: `ilot status` says what keeps it",
         ),
     ]  # fmt: skip
 
 
 def _running(config: Path, state_dir: Path | None) -> dict[str, dict[str, Any]]:
-    """What the hub that runs says of its integrations, by name; nothing where none runs."""
+    """Return the running hub's integrations, by name; {} without one."""
     try:
         status = ask(config, state_dir, "status")
     except HubError:
@@ -207,8 +207,8 @@ def _running(config: Path, state_dir: Path | None) -> dict[str, dict[str, Any]]:
 
 
 def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
-    """`running`: what a running hub says. It holds lines and radios that nobody else should ask meanwhile, and it may
-    reach what this shell does not (another D-Bus, another network)."""
+    """Check the configuration. `running`: integrations of a running hub, which holds lines and radios that must not be
+    used meanwhile, and may reach peers that this shell does not (another D-Bus, another network)."""
     from hub.config.load import load
     from hub.plugin_host.plugin_types import installed_models
     from hub.plugin_host.registry import Registry
@@ -218,7 +218,7 @@ def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str,
         loaded = load(config, installed_models(registry))
     except ConfigError as error:
         return [Finding("configuration", WRONG, f"problems: {len(error.problems)}", "`ilot check` shows each line")]
-    counted = output.several(len(loaded.integrations), "integration"), output.several(len(loaded.devices), "device")
+    counted = output.plural(len(loaded.integrations), "integration"), output.plural(len(loaded.devices), "device")
     found = [Finding("configuration", OK, ", ".join(counted))]
     if not loaded.uplinks:
         remedy = "name one below link.uplinks, or readings only fill the buffer"
@@ -242,7 +242,7 @@ def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str,
 
 
 def _said(name: str, health: Mapping[str, Any]) -> Finding:
-    """How the running hub has it."""
+    """Return the running hub's finding."""
     if health["state"] in ("running", "finished") and not health["error"]:
         return Finding(name, OK, "the hub that runs here has it running")
     says = f"the hub that runs here has it {health['state']}" + (f": {health['error']}" if health["error"] else "")

@@ -1,4 +1,4 @@
-"""What a doctor says."""
+"""Findings of `ilot doctor`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OK, NOTE, WRONG = "ok", "note", "wrong"
 
 
 class Finding(NamedTuple):
-    """One thing looked at. `remedy` is empty when nothing is to be done."""
+    """A checked item. `remedy` is empty when nothing is to be done."""
 
     what: str
     state: str
@@ -21,7 +21,7 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def tell(findings: Sequence[Finding], *, json: bool) -> None:
+def print_findings(findings: Sequence[Finding], *, json: bool) -> None:
     """Print them; ends the command with exit code 6 when something is wrong."""
     if json:
         output.data([found._asdict() for found in findings])

@@ -1,4 +1,4 @@
-"""`ilot doctor link`: at which stage the way to the backend fails."""
+"""`ilot doctor link`: finds the stage at which the link to the backend fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from hub.cli import output
-from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, tell
+from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, print_findings
 from hub.core.errors import HubError, NotReady
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def link(config: Path, state_dir: Path | None, json: bool) -> None:
     from hub.core.process_hardening import harden
 
     harden()
-    tell(list(_look(config, state_dir)), json=json)
+    print_findings(list(_look(config, state_dir)), json=json)
 
 
 def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
@@ -44,7 +44,7 @@ def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     try:
         enrolled, trust = enrolment.load(state.path)
         tls_key = keys.load(state.keys).tls_key
-    except NotReady as error:  # of the TPM: it says itself what to do, and a token is no help
+    except NotReady as error:  # of the TPM: the error states its remedy, and a token does not help
         yield Finding("enrolment", WRONG, str(error), "")
         return
     except HubError as error:
@@ -62,11 +62,11 @@ def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     )
     addresses = [str(uplink.config.url) for uplink in loaded.uplinks if hasattr(uplink.config, "url")]
     for address in addresses or [enrolled.url]:
-        yield from _way(address, egress, enrolled.hub, clock.now())
+        yield from _check_route(address, egress, enrolled.hub, clock.now())
 
 
 def _certificate(path: Path, now: float) -> Iterator[Finding]:
-    """The client certificate, as far as its dates go."""
+    """Check the dates of the client certificate."""
     import datetime as dt
 
     from hub.identity.certificate_renewal import read_validity
@@ -88,8 +88,8 @@ def _certificate(path: Path, now: float) -> Iterator[Finding]:
         yield Finding("certificate", OK, f"the hub's own is good until {ends}")
 
 
-def _way(address: str, egress: Egress, hub: str, now: float) -> Iterator[Finding]:
-    from hub.cli.doctor.link_stages import Way, kept_by_a_time_server, walk
+def _check_route(address: str, egress: Egress, hub: str, now: float) -> Iterator[Finding]:
+    from hub.cli.doctor.link_stages import Route, is_clock_synchronised, run_stages
 
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
@@ -101,4 +101,4 @@ def _way(address: str, egress: Egress, hub: str, now: float) -> Iterator[Finding
         return
     if context is not None:
         http = parts.scheme == "https"
-        yield from walk(Way(host, port, context, proxy, hub, now, http, kept_by_a_time_server()))
+        yield from run_stages(Route(host, port, context, proxy, hub, now, http, is_clock_synchronised()))

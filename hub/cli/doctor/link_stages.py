@@ -1,5 +1,5 @@
-"""The way to the backend, one stage after the other, until one fails: name, proxy, connection, TLS, certificate,
-clock, admission. Blocking sockets, nothing of the hub's own link: so it also tells when that is what is broken."""
+"""Stages of the connection to the backend, until one fails: name, proxy, connection, TLS, certificate, clock,
+admission. It uses blocking sockets and nothing of the hub's own link, which may be what is broken."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _TIMEX = 512  # bytes: struct timex has 208 on 64-bit Linux
 _MOST_NAMES = 8
 
 
-class Way(NamedTuple):
-    """Where to go and how: the TLS context and proxy of `Egress.connection`; `hub` is this hub's id, `now` its clock
-    in Unix seconds, and `kept` whether a time server keeps it, None where nobody knows. `speaks_http`: the other end is
-    the backend itself, not a broker."""
+class Route(NamedTuple):
+    """Route to the backend: the TLS context and proxy of `Egress.connection`; `hub` is this hub's id, `now` its clock
+    in Unix seconds, and `synchronised` whether a time server keeps it, None where unknown. `speaks_http`: the other end
+    is the backend itself, not a broker."""
 
     host: str
     port: int
@@ -40,19 +40,19 @@ class Way(NamedTuple):
     hub: str
     now: float
     speaks_http: bool = True
-    kept: bool | None = None
+    synchronised: bool | None = None
 
 
-class _Fails(Exception):
-    """The stage at which it ends."""
+class _StageFailed(Exception):
+    """The stage that failed."""
 
     def __init__(self, what: str, says: str, remedy: str) -> None:
         super().__init__(says)
         self.finding = Finding(what, WRONG, says, remedy)
 
 
-def walk(way: Way) -> Iterator[Finding]:
-    """Each stage that was passed, then the one that fails, if one does."""
+def run_stages(way: Route) -> Iterator[Finding]:
+    """Yield each passed stage, then the one that fails, if any."""
     try:
         with _reach(way) as raw:
             yield Finding("connection", OK, f"{way.host}:{way.port} answers{' through the proxy' if way.proxy else ''}")
@@ -60,11 +60,11 @@ def walk(way: Way) -> Iterator[Finding]:
                 yield Finding("TLS", OK, f"{secure.version()}, {(secure.cipher() or ('?',))[0]}, the owner's CA")
                 if way.speaks_http:
                     yield from _ask(way, secure)
-    except _Fails as failure:
+    except _StageFailed as failure:
         yield failure.finding
 
 
-def _reach(way: Way) -> socket.socket:
+def _reach(way: Route) -> socket.socket:
     if way.proxy is None:
         return _connect(
             way.host, way.port, "DNS", "TCP", "is the backend running, and does a firewall let this port out?"
@@ -83,7 +83,7 @@ def _connect(host: str, port: int, naming: str, connecting: str, remedy: str) ->
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise _Fails(
+        raise _StageFailed(
             naming,
             f"the name {host} has no address: {error.strerror or error}",
             "is the name right, and does this machine have a name server?",
@@ -99,10 +99,10 @@ def _connect(host: str, port: int, naming: str, connecting: str, remedy: str) ->
             said = str(error.strerror or error)
         else:
             return made
-    raise _Fails(connecting, f"{host}:{port} does not answer: {said}", remedy)
+    raise _StageFailed(connecting, f"{host}:{port} does not answer: {said}", remedy)
 
 
-def _tunnel(way: Way, made: socket.socket, user: str | None, password: str | None) -> None:
+def _tunnel(way: Route, made: socket.socket, user: str | None, password: str | None) -> None:
     target = f"{way.host}:{way.port}"
     request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
     if user is not None:
@@ -113,32 +113,34 @@ def _tunnel(way: Way, made: socket.socket, user: str | None, password: str | Non
         answer = http.client.HTTPResponse(made, method="CONNECT")
         answer.begin()
     except (OSError, http.client.HTTPException) as error:
-        raise _Fails(
+        raise _StageFailed(
             "proxy", f"it does not speak HTTP: {error or type(error).__name__}", "correct link.proxy"
         ) from None
     if answer.status == 407:
-        raise _Fails("proxy", "it wants other credentials (407)", "correct link.proxy_user and link.proxy_password")
+        raise _StageFailed(
+            "proxy", "it wants other credentials (407)", "correct link.proxy_user and link.proxy_password"
+        )
     if answer.status != 200:
-        raise _Fails(
+        raise _StageFailed(
             "proxy", f"it does not connect to {target} ({answer.status})", f"its administrator allows {target}"
         )
 
 
-def _secure(way: Way, raw: socket.socket) -> ssl.SSLSocket:
+def _secure(way: Route, raw: socket.socket) -> ssl.SSLSocket:
     try:
         return way.context.wrap_socket(raw, server_hostname=way.host)
     except ssl.SSLCertVerificationError as error:
         raise _distrusted(way, error) from error
     except (ssl.SSLError, OSError) as error:
-        raise _Fails(
+        raise _StageFailed(
             "TLS",
             f"no TLS 1.3 with {way.host}: {_plain(error)}",
             "something on the way takes part in TLS, or this is not the backend's port",
         ) from error
 
 
-def _distrusted(way: Way, error: ssl.SSLCertVerificationError) -> _Fails:
-    """Why a certificate was refused: a second look at it, without trust, sends nothing."""
+def _distrusted(way: Route, error: ssl.SSLCertVerificationError) -> _StageFailed:
+    """Return why a certificate was refused: a second connection without verification, which sends nothing, reads it."""
     why, shown = causes.Refusal(error.verify_code, error.verify_message), _shown(way)
     if why.kind == causes.STRANGER:
         return _strange(way, why, shown)
@@ -147,22 +149,22 @@ def _distrusted(way: Way, error: ssl.SSLCertVerificationError) -> _Fails:
     if why.kind == causes.NAME:
         names = ", ".join(_names(shown) if shown else ()) or "no name"
         says = f"the backend's certificate is for {names}, not good for {way.host} ({why.words})"
-        return _Fails("certificate", says, why.remedy_of_owner())
-    return _Fails("certificate", f"the backend's certificate is refused: {why.cause}", why.remedy_of_owner())
+        return _StageFailed("certificate", says, why.remedy_of_owner())
+    return _StageFailed("certificate", f"the backend's certificate is refused: {why.cause}", why.remedy_of_owner())
 
 
-def _strange(way: Way, why: causes.Refusal, shown: x509.Certificate | None) -> _Fails:
-    """Who issued it, and whether that has the name of a CA that is trusted."""
+def _strange(way: Route, why: causes.Refusal, shown: x509.Certificate | None) -> _StageFailed:
+    """Return who issued it, and whether that has the name of a trusted CA."""
     from cryptography import x509
 
     named = {x509.load_der_x509_certificate(ca).subject for ca in way.context.get_ca_certs(binary_form=True)}
     if shown is not None and shown.issuer in named and shown.issuer != shown.subject:
-        return _Fails(
+        return _StageFailed(
             "certificate",
             f"{_issuer(shown)} is the name of the owner's CA, but another key signed ({why.words})",
             "if that CA has a new key, the owner signs it into the trust document; else somebody poses as it",
         )
-    return _Fails(
+    return _StageFailed(
         "TLS interception",
         f"another CA answers for {way.host}: {_issuer(shown)}, not the one the owner named; {why.cause}",
         "a proxy or firewall opens TLS here: its administrator exempts this host. If the owner has a new CA, the owner "
@@ -174,22 +176,23 @@ def _issuer(shown: x509.Certificate | None) -> str:
     return "an unreadable one" if shown is None else shown.issuer.rfc4514_string() or "one without a name"
 
 
-def _dated(way: Way, why: causes.Refusal, shown: x509.Certificate | None) -> _Fails:
-    """Whose dates they are, and whether this clock can be at fault."""
+def _dated(way: Route, why: causes.Refusal, shown: x509.Certificate | None) -> _StageFailed:
+    """Return which dates are wrong, and whether this clock can be the cause."""
     late = why.code == causes.EXPIRED
     whose, when, remedy = _outside(way, shown, late)
-    keeper = {True: ", which a time server keeps", False: ", which no time server keeps", None: ""}[way.kept]
+    keeper = {True: ", which a time server keeps", False: ", which no time server keeps", None: ""}[way.synchronised]
     says = f"{whose} {'ended' if late else 'begins'} {when}, this machine's clock says {_date(way.now)}{keeper}"
     says = f"{says} ({why.words})"
-    if way.kept:
-        return _Fails("certificate", says, remedy)
+    if way.synchronised:
+        return _StageFailed("certificate", says, remedy)
     if late:
-        return _Fails("certificate", says, f"{remedy}, unless the clock is wrong")
-    return _Fails("clock", says, f"set the clock, or let it reach a time server; if it is right, {remedy}")
+        return _StageFailed("certificate", says, f"{remedy}, unless the clock is wrong")
+    return _StageFailed("clock", says, f"set the clock, or let it reach a time server; if it is right, {remedy}")
 
 
-def _outside(way: Way, shown: x509.Certificate | None, late: bool) -> tuple[str, str, str]:
-    """Of the certificates from the backend's to the owner's CA, the one whose dates do not hold; the date; who acts."""
+def _outside(way: Route, shown: x509.Certificate | None, late: bool) -> tuple[str, str, str]:
+    """Return the certificate, from the backend's to the owner's CA, that is outside its dates; the date; who must
+    act."""
     if shown is not None:
         date = (shown.not_valid_after_utc if late else shown.not_valid_before_utc).timestamp()
         if (date < way.now) is late:
@@ -212,28 +215,29 @@ def _names(shown: x509.Certificate) -> list[str]:
     return [str(name.value) for name in found][:_MOST_NAMES]
 
 
-def _shown(way: Way) -> x509.Certificate | None:
-    """The certificate that is shown; None when it cannot be read."""
+def _shown(way: Route) -> x509.Certificate | None:
+    """Return the presented certificate; None when it cannot be read."""
     from cryptography import x509
 
     try:
         with _reach(way) as raw, tls.unverified().wrap_socket(raw, server_hostname=way.host) as secure:
             return x509.load_der_x509_certificate(secure.getpeercert(binary_form=True) or b"")
-    except (_Fails, OSError, ValueError):
+    except (_StageFailed, OSError, ValueError):
         return None
 
 
-def kept_by_a_time_server() -> bool | None:
-    """Is this machine's clock kept by one, as the kernel has it (adjtimex(2))? None where it does not say."""
+def is_clock_synchronised() -> bool | None:
+    """Return whether a time server keeps this machine's clock, by the kernel (adjtimex(2)); None where it does not
+    say."""
     try:
-        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX))  # `modes` 0 only asks
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX))  # `modes` 0 only reads
     except (OSError, AttributeError):
         return None
     return None if state < 0 else state != _UNSYNCHRONISED
 
 
-def _ask(way: Way, secure: ssl.SSLSocket) -> Iterator[Finding]:
-    """An empty message: the backend looks at who sends before it looks at what."""
+def _ask(way: Route, secure: ssl.SSLSocket) -> Iterator[Finding]:
+    """Send an empty message: the backend checks the sender before the contents."""
     asking = http.client.HTTPConnection(way.host, way.port)
     asking.sock = secure
     try:
@@ -241,13 +245,13 @@ def _ask(way: Way, secure: ssl.SSLSocket) -> Iterator[Finding]:
         reply = asking.getresponse()
         said = reply.read(300).decode(errors="replace").strip()
     except ssl.SSLError as error:
-        raise _Fails(
+        raise _StageFailed(
             "certificate",
             f"the backend refuses this hub's certificate: {_plain(error)}",
             "its operator looks at its log; `ilot doctor` says how long the certificate lasts",
         ) from error
     except (OSError, http.client.HTTPException) as error:
-        raise _Fails(
+        raise _StageFailed(
             "admission", f"no answer to a message: {error or type(error).__name__}", "is this the backend?"
         ) from error
     skew = _skew(reply.headers.get("Date", ""), way.now)
@@ -260,11 +264,11 @@ def _ask(way: Way, secure: ssl.SSLSocket) -> Iterator[Finding]:
             "readings carry this clock's time: let it reach a time server" if wrong else "",
         )
     if reply.status in (401, 403):
-        raise _Fails(
+        raise _StageFailed(
             "refusal", f"the backend refuses {way.hub} ({reply.status}): {said}", "its operator admits it again"
         )
-    if reply.status not in (200, 400):  # 400: an empty message is none, but it was looked at
-        raise _Fails("admission", f"the answer is {reply.status}: {said}", "is this the backend, and is it well?")
+    if reply.status not in (200, 400):  # 400: the sender was accepted, and the empty message refused
+        raise _StageFailed("admission", f"the answer is {reply.status}: {said}", "is this the backend, and is it well?")
     yield Finding("admission", OK, f"the backend knows {way.hub}")
 
 
@@ -276,7 +280,7 @@ def _skew(date: str, now: float) -> float | None:
 
 
 def _plain(error: OSError) -> str:
-    """What OpenSSL says, in words."""
+    """Return an OpenSSL error in words."""
     reason = getattr(error, "reason", None)
     return str(reason).replace("_", " ").lower() if reason else str(error.strerror or error or "cut off")
 

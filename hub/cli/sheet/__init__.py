@@ -1,6 +1,6 @@
-"""The hub's label as a sheet to print, in French: what a technician needs who stands before the hub without internet.
+"""Printed label of the hub, in French: what a technician at the hub needs without internet.
 
-layout    what stands where on ISO 216 A7, 105 × 74 mm: QR codes and lines of text (pure)
+layout    positions on ISO 216 A7, 105 × 74 mm: QR codes and lines of text (pure)
 drawing   a layout as SVG, PDF or PNG
 """
 

@@ -1,4 +1,4 @@
-"""A sheet as SVG, PDF or PNG. The first two need nothing but this; PNG wants Pillow (extra `photos`).
+"""Drawing of a sheet as SVG, PDF or PNG. PNG needs Pillow (extra `photos`), the others nothing.
 
 SVG 1.1, text as text in the reader's own fonts. PDF 1.4 (ISO 32000-1) with two of the 14 fonts that every reader has,
 in WinAnsiEncoding. PNG at 300 dots an inch, grey.
@@ -24,7 +24,7 @@ _POINTS = 72 / 25.4
 
 
 def ready(kind: str) -> None:
-    """Raises ConfigError where Pillow is missing for a PNG."""
+    """Raise ConfigError where Pillow is missing for a PNG."""
     if kind == "png":
         from importlib.util import find_spec
 
@@ -33,12 +33,12 @@ def ready(kind: str) -> None:
 
 
 def draw(sheet: Sheet, kind: str) -> bytes:
-    """The whole file, of a kind that is `ready`."""
+    """Return the file, of a kind that is `ready`."""
     return {"svg": _svg, "pdf": _pdf, "png": _png}[kind](sheet)
 
 
 def _runs(code: Code) -> Iterator[tuple[float, float, float, float]]:
-    """x, y, width and height of each run of dark modules."""
+    """Yield x, y, width and height of each run of dark modules."""
     step = code.side / len(code.modules)
     for row, modules in enumerate(code.modules):
         at = 0
@@ -111,7 +111,7 @@ def _png(sheet: Sheet) -> bytes:
     image = Image.new("L", (round(WIDTH * _DOTS), round(HEIGHT * _DOTS)), 255)
     pen = ImageDraw.Draw(image)
     for code in sheet.codes:
-        side = max(1, int(code.side * _DOTS / len(code.modules)))  # whole dots: no module wider than another
+        side = max(1, int(code.side * _DOTS / len(code.modules)))  # whole dots, so that all modules are equally wide
         for row, modules in enumerate(code.modules):
             for column, dark in enumerate(modules):
                 if dark:
@@ -125,14 +125,14 @@ def _png(sheet: Sheet) -> bytes:
 
 
 def _write(pen: ImageDraw, line: Line) -> None:
-    """Pillow has one font, and that without accents: they are strokes over the letter."""
+    """Write a line with Pillow's only font, which has no accents: they are drawn over the letter."""
     from PIL import ImageFont
 
     font: Any = ImageFont.load_default(line.size * _DOTS)
     size, at, base = line.size * _DOTS, line.x * _DOTS, line.y * _DOTS
     even = line.mono and not set(line.text) - set(
         "0123456789ABCDEF "
-    )  # a column of digits; other letters differ too much
+    )  # digits only: other letters differ too much in width
     for char in line.text:
         letter, *marks = list(unicodedata.normalize("NFD", char))
         step = size * 0.66 if even else font.getlength(letter)

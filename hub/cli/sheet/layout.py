@@ -1,4 +1,4 @@
-"""What stands where on the label. Millimetres from the upper left corner; `y` of a text is its base line. Pure."""
+"""Layout of the label. Millimetres from the upper left corner; `y` of a text is its base line. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from hub.i18n.typography import fingerprint_lines
 WIDTH, HEIGHT = 105.0, 74.0
 """ISO 216, A7 across."""
 QR = 30.0
-"""A side with its quiet zone: at 45 modules a module is 0.67 mm, which phones read at arm's length."""
-SHOWN = 17
-"""Characters of a Wi-Fi's name or key that have room as text."""
+"""Side of a code with its quiet zone: at 45 modules a module is 0.67 mm, which phones read at arm's length."""
+MAX_WIFI_TEXT = 17
+"""Maximum characters of a Wi-Fi's name or key that are printed as text."""
 EDGE = 3.0
-"""Left free at the right of a line."""
+"""Free space at the right of a line."""
 QUIET = 4
 """Modules of quiet zone round a QR code (ISO/IEC 18004, 6.3.8)."""
 
@@ -44,7 +44,7 @@ class Sheet(NamedTuple):
 
 
 def wifi_text(name: str, key: str) -> str:
-    """What phones take for an access point (ZXing's `WIFI:`, WPA2 and WPA3 personal alike)."""
+    """Return the QR text of an access point (ZXing's `WIFI:`, WPA2 and WPA3 personal alike)."""
 
     def escaped(text: str) -> str:
         return "".join(f"\\{char}" if char in '\\;,":' else char for char in text)
@@ -53,12 +53,12 @@ def wifi_text(name: str, key: str) -> str:
 
 
 def groups(fingerprint: str) -> list[str]:
-    """A SHA-256 fingerprint, AB:CD:…, in two lines of eight groups of four digits."""
+    """Return a SHA-256 fingerprint, AB:CD:…, in two lines of eight groups of four digits."""
     return fingerprint_lines(fingerprint, 8)
 
 
 def layout(facts: dict[str, Any], link: str) -> Sheet:
-    """`facts` as the call `web.label` answers; `link` is what the page's QR code says."""
+    """Return the sheet. `facts` is the answer of the call `web.label`; `link` the text of the page's QR code."""
     wifi = facts.get("wifi")
     codes, lines = [], [Line(5, 9, 5.2, f"Îlot · {facts['hub']}", bold=True)]
     at = 5.0
@@ -72,7 +72,7 @@ def layout(facts: dict[str, Any], link: str) -> Sheet:
     size = 3.2 if wifi else 4.6
     lines += [Line(at, 20, 3.0, "Code, une seule fois"), Line(at, 26, size, facts["code"] or "déjà remis", True, True)]
     if wifi:
-        named = [text if len(text) <= SHOWN else "par le code QR" for text in (wifi["name"], wifi["key"])]
+        named = [text if len(text) <= MAX_WIFI_TEXT else "par le code QR" for text in (wifi["name"], wifi["key"])]
         lines += [Line(at, 32 + 4.5 * n, 3.0, text, n > 0) for n, text in enumerate(["Wi-Fi et clé", *named])]
     lines += [
         Line(5, 54, 3.2, "Adresse"),
@@ -84,7 +84,7 @@ def layout(facts: dict[str, Any], link: str) -> Sheet:
 
 
 def _fitted(line: Line) -> Line:
-    """Smaller where it would leave the sheet: a hub may have a long name, a page an IPv6 address."""
+    """Shrink a line that would leave the sheet: a hub may have a long name, a page an IPv6 address."""
     wide = (0.6 if line.mono else 0.58 if line.bold else 0.52) * line.size * len(line.text)
     room = WIDTH - EDGE - line.x
     return line if wide <= room else line._replace(size=line.size * room / wide)

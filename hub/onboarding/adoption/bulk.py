@@ -36,7 +36,7 @@ _log = logging.getLogger("hub.admission")
 
 
 class BulkAdoption(msgspec.Struct, frozen=True, kw_only=True):
-    """One Mode recette. `began` and `until` are Unix seconds by the hub's clock."""
+    """A session of Mode recette. `began` and `until` are Unix seconds by the hub's clock."""
 
     began: float
     until: float

@@ -15,7 +15,7 @@ MOST = 2000
 
 
 class CommissioningRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One expected device. `label` is its text where that holds no key, or somebody's note; `why` and the sentences
+    """An expected device. `label` is its text where that holds no key, or somebody's note; `why` and the sentences
     give the reason why it is not admitted, "" when it is."""
 
     n: int
@@ -33,7 +33,7 @@ class CommissioningRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class CommissioningList(msgspec.Struct, kw_only=True):
-    """One commissioning. `steps`: step → (when it was done, by whom); `pins` by place, `positions` by site."""
+    """A commissioning. `steps`: step → (when it was done, by whom); `pins` by place, `positions` by site."""
 
     began: float = 0.0
     by: str = ""

@@ -85,7 +85,7 @@ class Adoption:
         self._stray = joined.stray
         self._turn = asyncio.Lock()
         self.blocked: Callable[[str, str, str], str] = lambda device, integration, model: ""
-        """Who blocked this device (id, integration, model), in words; "" when nobody did."""
+        """Returns who blocked a device (id, integration, model), in words; "" when nobody did."""
 
     def reconfigure(self, loaded: Loaded, joined: MergedDevices, ground: ResolutionContext) -> None:
         """Apply the configuration. Blocking: looks for lines in its files."""

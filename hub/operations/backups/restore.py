@@ -97,7 +97,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Restoration:
-    """One backup, opened and checked. `plan` describes what `apply` will do."""
+    """A backup, opened and checked. `plan` describes what `apply` will do."""
 
     def __init__(
         self,

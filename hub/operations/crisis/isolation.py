@@ -19,7 +19,7 @@ LOCAL = frozenset({"", "localhost"})
 
 
 class Verdict(NamedTuple):
-    """Whether a plugin goes on. `why` gives the reason in a sentence, `why_fr` in French."""
+    """Verdict on a plugin: whether it goes on. `why` gives the reason in a sentence, `why_fr` in French."""
 
     name: str
     goes_on: bool

@@ -12,7 +12,7 @@ ENDPOINT, ISSUER, TIME, MIRROR, RESOLVER, KEY = "endpoint", "issuer", "time", "m
 
 
 class Dependency(NamedTuple):
-    """One dependency of this hub. `by`: who declared it, "" when nobody did; then `remedy` says what to do."""
+    """A dependency of this hub. `by`: who declared it, "" when nobody did; then `remedy` says what to do."""
 
     kind: str
     what: str

@@ -109,7 +109,7 @@ class Alerts:
         return quantity(said, lang)
 
     async def form(self, visit: Visit) -> web.Response:
-        """One form with three buttons."""
+        """A form with three buttons."""
         works = {"ack": self.ack, "mute": self.mute, "clear": self.clear}
         act = visit.text("act")
         if act not in works:

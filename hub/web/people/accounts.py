@@ -28,7 +28,7 @@ ADMINISTRATOR = ROLES[-1]
 
 
 class Account(msgspec.Struct, frozen=True):
-    """One account. `mark` changes with the password."""
+    """An account. `mark` changes with the password."""
 
     name: str
     role: str

@@ -21,7 +21,7 @@ KNOWN_S = 180 * 86_400
 
 @dataclass(slots=True)
 class Session:
-    """One browser of one account, or of one badge. `csrf` is required in its forms; `streams` is its number of open
+    """A browser of one account, or of one badge. `csrf` is required in its forms; `streams` is its number of open
     live streams."""
 
     name: str

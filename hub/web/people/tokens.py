@@ -32,7 +32,7 @@ _NAME = re.compile(r"[\w][\w .-]{0,31}")
 
 
 class Token(msgspec.Struct, frozen=True):
-    """One token. `expires` and `at` are Unix seconds, `by` is its maker."""
+    """A token. `expires` and `at` are Unix seconds, `by` is its maker."""
 
     id: str
     name: str

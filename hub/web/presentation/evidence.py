@@ -14,7 +14,7 @@ from hub.i18n.typography import typeset
 
 
 class EvidenceRow(NamedTuple):
-    """One row of evidence. `lang` is the language of both, "" for the page's."""
+    """A row of evidence. `lang` is the language of both, "" for the page's."""
 
     name: str
     said: str

@@ -1,4 +1,4 @@
-"""One request and its answer, whatever its subject.
+"""A request and its answer, whatever its subject.
 
 routes     the table of routes, their roles, and the API's document
 guard      checks of a browser's headers, and headers of every answer

@@ -27,7 +27,7 @@ _PART = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Route:
-    """One route. `path` may hold `{name}`: one part, percent-decoded. `query` and `body`: name → JSON Schema of a
+    """A route. `path` may hold `{name}`: one part, percent-decoded. `query` and `body`: name → JSON Schema of a
     parameter; `summary` in English, for the API document. `people`: not for tokens, only for somebody who is signed in.
     `upload`: maximum bytes of files in a form; `quiet`: requests do not lengthen the session; `long`: the answer is
     sent in parts, bounded each, and takes as long as the client takes to read it."""

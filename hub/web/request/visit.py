@@ -38,7 +38,7 @@ class Upload(NamedTuple):
 
 
 class Visit:
-    """One request. `fields`: those of a form or a JSON object, `parts`: those of the path."""
+    """A request. `fields`: those of a form or a JSON object, `parts`: those of the path."""
 
     def __init__(self, request: web.BaseRequest, route: Route, parts: Mapping[str, str], lang: str) -> None:
         self.request, self.route, self.parts, self.lang = request, route, parts, lang

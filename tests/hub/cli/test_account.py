@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from hub.cli.account import account
-from hub.cli.hub_client import who
+from hub.cli.hub_client import current_user
 from hub.rpc import control_socket
 
 from ..web.web_kit import NAME, Pages
@@ -47,7 +47,7 @@ async def test_an_account_made_on_the_command_line_signs_in_and_one_that_is_remo
         gone = await ilot(tmp_path, "remove", "Zoe")
         assert (gone.exit_code, gone.stderr) == (0, "zoe signs in no more\n")
         assert (await browser.get("/account"))[0] == 401
-        noted = [(one.who, one.what["web"]) for one in await pages.store.audited() if one.who == who()]
+        noted = [(one.who, one.what["web"]) for one in await pages.store.audited() if one.who == current_user()]
         assert [what for _, what in noted[-3:]] == ["account", "account removed", "account removed"]
 
 

@@ -24,7 +24,7 @@ from backend.schema import open_database
 from backend.server import serving
 from hub.cli.doctor import link_check, link_stages
 from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding
-from hub.cli.doctor.link_stages import Way, walk
+from hub.cli.doctor.link_stages import Route, run_stages
 from hub.core import tls
 from hub.core.tls.causes import DATES
 from hub.identity import enrolment
@@ -86,7 +86,7 @@ def look(
     trust = Trust(version=1, owner="o", recipients=(), ack_keys=(), egress=(Declared(host, port, ca.pem),))
     context = Egress(trust, ManualClock()).connection(f"https://{host}:{port}").context
     assert context is not None
-    return list(walk(Way(host, port, context, proxy_url, "hub-a", NOW.timestamp(), kept=kept)))
+    return list(run_stages(Route(host, port, context, proxy_url, "hub-a", NOW.timestamp(), synchronised=kept)))
 
 
 def fails(found: list[Finding]) -> Finding:
@@ -192,7 +192,7 @@ def test_a_missing_key_identifier_is_named_where_something_insists_on_it(tmp_pat
     strict = tls.client(trusted.pem)
     strict.verify_flags |= ssl.VERIFY_X509_STRICT
     with serving_made(shown, tmp_path) as port:
-        failure = fails(list(walk(Way("127.0.0.1", port, strict, None, "hub-a", NOW.timestamp()))))
+        failure = fails(list(run_stages(Route("127.0.0.1", port, strict, None, "hub-a", NOW.timestamp()))))
     assert failure.what == "certificate"
     assert "it lacks an Authority Key Identifier" in failure.says
     assert "(OpenSSL 85: Missing Authority Key Identifier)" in failure.says
@@ -204,7 +204,7 @@ def test_a_missing_key_identifier_is_named_where_something_insists_on_it(tmp_pat
 def test_the_kernel_is_asked_whether_a_time_server_keeps_the_clock(
     monkeypatch: pytest.MonkeyPatch, state: int, kept: bool | None
 ) -> None:
-    assert link_stages.kept_by_a_time_server() in (True, False, None)
+    assert link_stages.is_clock_synchronised() in (True, False, None)
 
     class Library:
         @staticmethod
@@ -212,7 +212,7 @@ def test_the_kernel_is_asked_whether_a_time_server_keeps_the_clock(
             return state
 
     monkeypatch.setattr(link_stages.ctypes, "CDLL", lambda _: Library)
-    assert link_stages.kept_by_a_time_server() is kept
+    assert link_stages.is_clock_synchronised() is kept
 
 
 def test_an_old_tls_and_no_tls_are_tls(ca: Authority) -> None:

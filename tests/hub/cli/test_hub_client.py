@@ -7,15 +7,15 @@ import os
 
 import pytest
 
-from hub.cli.hub_client import who
+from hub.cli.hub_client import current_user
 
 
 def test_behind_sudo_it_is_the_account_that_called_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: "root")
     monkeypatch.delenv("SUDO_USER", raising=False)
-    assert who() == "cli:root"
+    assert current_user() == "cli:root"
     monkeypatch.setenv("SUDO_USER", "camille")
-    assert who() == "cli:camille"
+    assert current_user() == "cli:camille"
 
 
 @pytest.mark.parametrize("error", [KeyError, OSError])
@@ -25,4 +25,4 @@ def test_an_account_without_a_name_goes_by_its_number(error: type[Exception], mo
 
     monkeypatch.delenv("SUDO_USER", raising=False)
     monkeypatch.setattr(getpass, "getuser", nobody)
-    assert who() == f"cli:{os.getuid()}"
+    assert current_user() == f"cli:{os.getuid()}"

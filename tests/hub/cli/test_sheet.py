@@ -22,7 +22,7 @@ FACTS: dict[str, Any] = {
     "hub": "hub-k3x7q9", "url": "https://192.168.1.20:8443/", "fingerprint": FINGERPRINT, "claimed": False,
     "claimable": True, "code": "7K3M-9QRT-XW2H", "wifi": {"name": "école; nord", "key": 'a"b\\c:d,e;f'},
 }  # fmt: skip
-LINK = command.link_of(FACTS)
+LINK = command.claim_link(FACTS)
 
 
 def found(image: Image.Image) -> set[str]:
@@ -30,7 +30,7 @@ def found(image: Image.Image) -> set[str]:
 
 
 def drawn(kind: str, facts: dict[str, Any] = FACTS) -> bytes:
-    return sheet.draw(sheet.layout(facts, command.link_of(facts)), kind)
+    return sheet.draw(sheet.layout(facts, command.claim_link(facts)), kind)
 
 
 def test_phones_find_both_codes_on_the_png_and_on_the_pdf() -> None:
@@ -73,7 +73,7 @@ def test_the_special_characters_of_an_access_point_are_escaped() -> None:
 
 def test_a_code_that_was_shown_is_not_on_the_label_and_nothing_leaves_the_sheet() -> None:
     facts = {**FACTS, "code": "", "wifi": {"name": "n" * 32, "key": "k" * 63}}
-    made = sheet.layout(facts, command.link_of(facts))
+    made = sheet.layout(facts, command.claim_link(facts))
     assert [line.text for line in made.lines if "remis" in line.text] == ["déjà remis"]
     assert found(Image.open(io.BytesIO(drawn("png", facts)))) == {FACTS["url"], wifi_text("n" * 32, "k" * 63)}
     for line in made.lines:

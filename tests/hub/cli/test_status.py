@@ -29,7 +29,7 @@ def test_a_reason_is_said_in_the_language_of_the_shell(
     shell: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LC_ALL", shell)
-    monkeypatch.setattr("hub.cli.status.standing", lambda backup: ["backup never made"])
+    monkeypatch.setattr("hub.cli.status.status_lines", lambda backup: ["backup never made"])
     show(STATUS, COUNTED)
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("a:1")]
     assert rows == [["a:1", "repeat", "3", *said.split()], ["a:1", "hum", "1"]]
@@ -42,7 +42,7 @@ def test_a_hub_of_an_older_version_shows_what_it_has_and_a_hint(monkeypatch: pyt
         return STATUS
 
     monkeypatch.setattr("hub.cli.status.ask", ask)
-    monkeypatch.setattr("hub.cli.status.standing", lambda backup: ["backup never made"])
+    monkeypatch.setattr("hub.cli.status.status_lines", lambda backup: ["backup never made"])
     said = CliRunner().invoke(status, [])
     assert said.exit_code == 0
     assert "a:1               repeat      3\n" in said.stdout

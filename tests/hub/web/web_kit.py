@@ -376,7 +376,7 @@ class Hub:
 def asked_by_pages() -> set[str]:
     """The calls that pages name: of one that `Hub` has no answer for, the answer is `{}`."""
     sources = (path.read_text() for path in Path(areas.__path__[0]).rglob("*.py"))
-    return {name for text in sources for name in re.findall(r'\b(?:call|lately)\(\s*"([a-z.]+)"', text)}
+    return {name for text in sources for name in re.findall(r'\b(?:call|cached_call)\(\s*"([a-z.]+)"', text)}
 
 
 class Pages:

@@ -79,7 +79,7 @@ class Downlink(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One unit of raising: a device with a downlink of its own, or a loop that polls one device or several. `was_s`:
+    """A unit of raising: a device with a downlink of its own, or a loop that polls one device or several. `was_s`:
     today's period. `why_not`: it cannot be raised. `battery`: days that its battery lasts at today's period, None where
     unknown; `powered`: it has none. `meter`: it may be a wired meter with a battery. `least_s`: minimum period. `line`:
     the line on which it is polled, "" for none; `turn_s`: seconds that one cycle occupies the line; `requests`:

@@ -22,7 +22,7 @@ WAITING, ORDERED, TOLD, FAILED = "waiting", "ordered", "told", "failed"
 
 
 class Raised(msgspec.Struct, kw_only=True):
-    """One entry of the plan. `command`: id of the pending command, or of the last; `tries`: how many of them failed;
+    """An entry of the plan. `command`: id of the pending command, or of the last; `tries`: how many of them failed;
     `why`: the reason of its step."""
 
     name: str

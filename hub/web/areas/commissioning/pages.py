@@ -167,8 +167,8 @@ def routes(site: Site) -> list[Route]:
         replace(get("/commissioning", rows.roster, "How commissioning stands: every expected device, and what is to "
                     "be done"), quiet=True),  # polled by pages
         get("/pictures", pictures.listed, "Plans of floors and photographs of sites: `site` is empty of a plan"),
-        Route("POST", "/api/1/pictures", json_endpoint(pictures.add), WORKS, API, "Add a photograph of a site, or a plan "
-              "of a floor where no site is named: PNG or JPEG",
+        Route("POST", "/api/1/pictures", json_endpoint(pictures.add), WORKS, API,
+              "Add a photograph of a site, or a plan of a floor where no site is named: PNG or JPEG",
               body={"file": FILE, "name": TEXT, "site": TEXT}, upload=MOST_BYTES),
         delete("/pictures/{id}", pictures.remove, "Remove a plan or a photograph", WORKS),
         get("/commissioning/report", rows.report, "The commissioning report, signed by this hub"),
