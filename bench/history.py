@@ -85,7 +85,7 @@ def day(name: str, columns: Columns, sources: list[Iterator[Said]], *, apart: bo
     every = (rows[0][-1][0] - START) / len(rows[0])
     history = History(round(BUDGET * len(sources) * len(columns) * 60 / every / RATE))
     seats = [
-        [strip for one in ([[c] for c in columns] if apart else [columns]) for strip in history.seats(f"p{n}", one)]
+        [group for one in ([[c] for c in columns] if apart else [columns]) for group in history.bind(f"p{n}", one)]
         for n in range(len(sources))
     ]
     order = sorted((row[0], n, at) for n, some in enumerate(rows) for at, row in enumerate(some))
@@ -94,9 +94,9 @@ def day(name: str, columns: Columns, sources: list[Iterator[Said]], *, apart: bo
     spent, swept = -time.process_time(), START
     for moment, n, at in order:
         values = rows[n][at][1]
-        for strip, row in zip(seats[n], [[value] for value in values] if apart else [values], strict=True):
-            if strip.add([moment, *row]):
-                history.close(strip)
+        for group, row in zip(seats[n], [[value] for value in values] if apart else [values], strict=True):
+            if group.add([moment, *row]):
+                history.close(group)
         if moment - swept >= 60:
             history.expire(moment)
             swept = moment
@@ -110,7 +110,7 @@ def day(name: str, columns: Columns, sources: list[Iterator[Said]], *, apart: bo
         "B",
         f"{len(sources)} devices x {len(columns)}, every {every:.0f} s",
     )
-    figure(f"{name}: of it in blocks", sum(len(b.data) for s in history.strips for b in s.blocks) / kept, "B")
+    figure(f"{name}: of it in blocks", sum(len(b.data) for s in history.groups for b in s.blocks) / kept, "B")
     figure(f"{name}: hours held of {RATE} readings a minute in 8 MiB", held / 3600, "h", "gate 24")
     figure(f"{name}: of the budget used", history.bytes / history.budget * 100, "%")
     figure(f"{name}: adding", spent / len(order) / len(columns) * 1e6, "us/reading")
@@ -139,7 +139,7 @@ async def disk(name: str, columns: Columns, sources: list[Iterator[Said]], direc
         keep_s=30 * DAY,
         most=1 << 30,
     )
-    seats = [history.seats(f"p{n}", columns)[0] for n in range(len(sources))]
+    seats = [history.bind(f"p{n}", columns)[0] for n in range(len(sources))]
     await raw.write()
     spent, peak, waited, hour = 0.0, 0, 0, START
     for moment, n, at in [*order, (START + DAY, -1, -1)]:

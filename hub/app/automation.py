@@ -117,14 +117,14 @@ async def build_watch(ground: BaseServices, path: Path, field: Field) -> Watch:
     book = AlertService(ground.store, ground.buffer, clock)
     watching = AlertEngine(ground.store, book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)
     rule_commands = watching.rule_commands
-    rule_commands.device, rule_commands.place, rule_commands.today = (
+    rule_commands.device, rule_commands.place, rule_commands.current_id = (
         path.devices.get,
         path.places.get,
-        path.devices.today,
+        path.devices.current_id,
     )
     await once_the_disk_works(book.load, clock.sleep)
     await once_the_disk_works(watching.load, clock.sleep)
-    duty = ExpectedPresence(path.devices.line_of)
+    duty = ExpectedPresence(path.devices.succession)
 
     def derived(device: Device, values: Mapping[str, Value]) -> None:
         if watching.rules is not None:

@@ -70,7 +70,7 @@ class RuleCommands:
         self._failed: dict[Target, tuple[str, int, str]] = {}  # rule, how often it came to nothing, and why
         self.device: Callable[[str], Device | None] = lambda name: None
         self.place: Callable[[str], Place | None] = lambda name: None
-        self.today: Callable[[str], str] = lambda name: name
+        self.current_id: Callable[[str], str] = lambda name: name
         """Maps a configured device id to the device now in its place: the configuration may still name a replaced
         one."""
 
@@ -137,7 +137,7 @@ class RuleCommands:
         here = {device.id for device in devices} if mine else set()
         for key in mine:
             device, _, metric = key.rpartition("/")
-            if self.today(device) not in here:
+            if self.current_id(device) not in here:
                 self._holds.confirm((device, metric))
                 self._failed.pop((device, metric), None)
                 await self._alerts.clear(RULE, key, "hub")
@@ -176,8 +176,8 @@ class RuleCommands:
         if not (stopped or self._commands.frozen):
             self._blocked.clear()
         for device in {target[0] for target, _, _ in self._holds.all()}:
-            if self._current_device.setdefault(device, self.today(device)) != self.today(device):
-                self._current_device[device] = self.today(
+            if self._current_device.setdefault(device, self.current_id(device)) != self.current_id(device):
+                self._current_device[device] = self.current_id(
                     device
                 )  # the replacement never got what the old device was sent
                 self._resend(device)
@@ -194,7 +194,7 @@ class RuleCommands:
 
     def _current_target(self, target: Target) -> Target:
         """Return the same metric of the device that stands there today."""
-        return self.today(target[0]), target[1]
+        return self.current_id(target[0]), target[1]
 
     def _is_waiting(self, target: Target, wish: WriteIntent) -> bool:
         now = self._clock.monotonic()

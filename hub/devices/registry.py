@@ -65,7 +65,7 @@ class Devices:
         ]
         self._devices = now
         for device in [*gone, *moved, *fresh]:
-            self._tell(device)
+            self._notify(device)
         return fresh, gone
 
     def _today(self, device: Device) -> Device:
@@ -79,7 +79,7 @@ class Devices:
             device = msgspec.structs.replace(device, id=new, key=key)
         return device
 
-    def today(self, name: str) -> str:
+    def current_id(self, name: str) -> str:
         """Return the id of the device that now stands in the place of this one."""
         seen = {name}
         while name not in self._devices and name in self.replaced and self.replaced[name][0] not in seen:
@@ -112,7 +112,7 @@ class Devices:
     def put(self, device: Device) -> None:
         """Add or change a device; the integration's `changes()` yields it."""
         self._devices[device.id] = device
-        self._tell(device)
+        self._notify(device)
 
     def adopt(self, device: Device) -> None:
         """Add or change an adopted device; the adoption's key counts as configured."""
@@ -123,12 +123,12 @@ class Devices:
         """Remove a device; the integration's `changes()` yields it. Raises KeyError."""
         known = self._devices.pop(device)
         self._configured.pop(device, None)
-        for former in self.line_of(device)[:-1]:
+        for former in self.succession(device)[:-1]:
             del self.replaced[former]
-        self._tell(known)
+        self._notify(known)
         return known
 
-    def line_of(self, device: str) -> list[str]:
+    def succession(self, device: str) -> list[str]:
         """Return the successive devices at this one's place, oldest first, itself last. The configuration, or an
         adoption, names the first."""
         line = [device]
@@ -139,7 +139,7 @@ class Devices:
             line.insert(0, former)
         return line
 
-    def _tell(self, device: Device) -> None:
+    def _notify(self, device: Device) -> None:
         for queue in self._listeners.get(device.integration, ()):
             queue.put_nowait(device)
 

@@ -76,7 +76,7 @@ class Sums:
         over = self._over[end] - self._over[begin]
         return (over / math.sqrt(weight), over / weight) if weight > 0 else (0.0, 0.0)
 
-    def clearest(self, begin: int, end: int) -> float:
+    def strongest(self, begin: int, end: int) -> float:
         """Return the most significant mean of the windows that end before `end`; 0 where too little is known or it is
         too small."""
         best = 0.0
@@ -111,7 +111,7 @@ def run(sums: Sums, threshold: float) -> State:
             if at >= found + OVER_DAYS and sums.mean(first, at + 1)[1] * side < TARGET / 3:
                 side, begin, clear = 0, at + 1, 0.0
             continue
-        clear = sums.clearest(begin, at + 1)
+        clear = sums.strongest(begin, at + 1)
         if abs(clear) > threshold:
             side, found = (1 if clear > 0 else -1), at
             alarms.append(at)

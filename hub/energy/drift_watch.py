@@ -83,7 +83,7 @@ class DriftWatch:
 
         known = await self._recall(place.id)
         series = self._survey.rollups.views.series((place.id, meter.metric))
-        first = series.hands[0][0] if series is not None and series.hands else int(self._survey.now())
+        first = series.device_changes[0][0] if series is not None and series.device_changes else int(self._survey.now())
         days = [day for day in await self._survey.days(place, meter, first) if day.number >= known.origin]
         baseline, limit, almanac = known.baseline, known.limit, self._survey.almanac(meter)
         if baseline is not None and known.sorted != almanac.known(baseline.first, baseline.last):

@@ -51,15 +51,15 @@ class Survey:
     def facts(self, place: Place, meter: Meter) -> dict[str, Any]:
         """Return the facts of a meter, without figures."""
         series = self.rollups.views.series((place.id, meter.metric))
-        hands = series.hands if series is not None else ()
-        device = hands[-1][1] if hands else ""
+        device_changes = series.device_changes if series is not None else ()
+        device = device_changes[-1][1] if device_changes else ""
         name, _, use = self.zones.get(place.zone, ("", "", ""))
         # Class and calibration belong to a meter, not to its place: they do not carry over to its successor.
         there: Meter | MeterSwap = next((swap for swap in reversed(meter.swaps) if swap.serial), meter)
         known = METRICS.get(meter.metric)
         unit = series.unit if series is not None else known.unit if known is not None else ""
         declared = [swap.at for swap in meter.swaps]
-        unknown = [at for at, _ in hands[1:] if not any(abs(at - one) <= 36 * HOUR for one in declared)]
+        unknown = [at for at, _ in device_changes[1:] if not any(abs(at - one) <= 36 * HOUR for one in declared)]
         stood: list[Meter | MeterSwap] = [meter, *meter.swaps]
         return {
             "place": place.id, "name": place.name or place.id, "zone": place.zone, "zone_name": name or place.zone,
@@ -67,7 +67,7 @@ class Survey:
             "carrier": meter.carrier, "use": meter.use, "serial": there.serial, "accuracy": there.accuracy,
             "calibrated": there.calibrated, "kwh": None if meter.kwh is None else float(meter.kwh),
             "wraps": None if meter.wraps is None else float(meter.wraps), "reference": meter.reference,
-            "device": device, "trust": self._trust(device) if device else "", "since": hands[0][0] if hands else None,
+            "device": device, "trust": self._trust(device) if device else "", "since": device_changes[0][0] if device_changes else None,
             "swaps": [
                 {
                     "at": swap.at, "final": _number(swap.final), "initial": _number(swap.initial),

@@ -69,9 +69,9 @@ class Reports:
         if operator not in self._operators:
             there = ", ".join(self._operators) or "none is declared"
             raise HubError(f"there is no operator {operator!r} in `energy: operators`: {there}")
-        return [(place, meter) for place, meter in found if self._given(operator, place.id, place.zone)]
+        return [(place, meter) for place, meter in found if self._may_see(operator, place.id, place.zone)]
 
-    def _given(self, operator: str, place: str, zone: str) -> bool:
+    def _may_see(self, operator: str, place: str, zone: str) -> bool:
         """Return whether an operator may see this place or zone; without an operator, everything."""
         if not operator:
             return True
@@ -111,7 +111,7 @@ class Reports:
             compared = None
             if meter.reference and figures["months"]:
                 used = figures["kwh"] if figures["kwh"] is not None else figures["used"]
-                due = meter.reference * self._passed(place, figures["months"], year) / 12
+                due = meter.reference * self._months_read(place, figures["months"], year) / 12
                 unit = self._survey.facts(place, meter)["unit"]
                 compared = {
                     "used": used, "due": round(due, 3), "ratio": round(used / due, 4) if due else None,
@@ -124,7 +124,7 @@ class Reports:
             })  # fmt: skip
         return found
 
-    def _passed(self, place: Place, rows: list[dict[str, Any]], year: int) -> float:
+    def _months_read(self, place: Place, rows: list[dict[str, Any]], year: int) -> float:
         """Return the number of months read, the current one counted in part."""
         calendar, now = self._survey.calendar(place), self._survey.now()
         passed = 0.0
@@ -188,35 +188,39 @@ class Reports:
             key = (place.id, meter.metric)
             series, calendar = views.series(key), self._survey.calendar(place)
             this = calendar.month(now)
-            first = calendar.month(series.hands[0][0]) if series is not None and series.hands else this
+            first = (
+                calendar.month(series.device_changes[0][0]) if series is not None and series.device_changes else this
+            )
             frozen = await views.months([key])
             wanted = range(max(first, this - 12 * YEARS), this)
             known = {month for month in wanted if await views.month(key, month, frozen) is not None}
             found.append({
                 "place": place.id, "name": place.name or place.id, "months": len(known),
-                "first": month_name(first) if series is not None and series.hands else "",
+                "first": month_name(first) if series is not None and series.device_changes else "",
                 "missing": [month_name(month) for month in wanted if month not in known],
             })  # fmt: skip
         return found
 
     async def _interoperability(self, operator: str) -> list[dict[str, Any]]:
-        status, devices = await self._call("status", {}), await self._theirs(operator)
+        status, devices = await self._call("status", {}), await self._visible_devices(operator)
         of = Counter(one["integration"] for one in devices)
         return [{"name": one["name"], "state": one["state"], "devices": of[one["name"]]} for one in status["plugins"]]
 
     async def _control(self, operator: str) -> dict[str, Any]:
         """Return what can be written and by whom (manual stop), and the latest commands (autonomous operation)."""
-        devices, places = await self._theirs(operator), self._survey.place_names()
-        names = {one["id"]: _called(one, places) for one in devices}
+        devices, places = await self._visible_devices(operator), self._survey.place_names()
+        names = {one["id"]: _display_name(one, places) for one in devices}
         # An operator's newest commands may be older than many others given since.
         asked = MOST_COMMANDS if not operator else MOST_KEPT
         commands = (await self._call("command.list", {"limit": asked}))["commands"]
         shown = ("at", "device", "metric", "value", "values", "by", "state")
         return {
             "devices": len(devices),
-            "writable": [{**one, **_named(one, names)} for one in self._writable() if _within(one, names, operator)],
+            "writable": [
+                {**one, **_display_names(one, names)} for one in self._writable() if _within(one, names, operator)
+            ],
             "commands": [
-                {**{name: one.get(name) for name in shown}, **_named(one, names)}
+                {**{name: one.get(name) for name in shown}, **_display_names(one, names)}
                 for one in commands
                 if _within(one, names, operator)
             ][:MOST_COMMANDS],
@@ -235,8 +239,8 @@ class Reports:
             asked = {"all": True, "limit": MOST_ALERTS, "from": begin, "to": end}
             some = (await self._call("alert.list", asked))["alerts"]
             found, cut = [*some, *found], cut or len(some) >= MOST_ALERTS
-        found = self._known(operator, found)
-        today = self._known(operator, (await self._call("alert.list", {}))["alerts"])
+        found = self._visible(operator, found)
+        today = self._visible(operator, (await self._call("alert.list", {}))["alerts"])
         shown = ("rule", "severity", "state", "raised", "text", "text_fr", "place", "device")
         return {
             "by_rule": dict(Counter(one["rule"] for one in found)),
@@ -244,22 +248,22 @@ class Reports:
             "raised": [{name: one.get(name, "") for name in shown} for one in found],
         }  # fmt: skip
 
-    async def _theirs(self, operator: str) -> list[dict[str, Any]]:
+    async def _visible_devices(self, operator: str) -> list[dict[str, Any]]:
         """Return the devices an operator may see."""
-        return self._known(operator, (await self._call("devices", {}))["devices"])
+        return self._visible(operator, (await self._call("devices", {}))["devices"])
 
-    def _known(self, operator: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _visible(self, operator: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the devices or alerts that an operator may see."""
-        return [one for one in rows if self._given(operator, one.get("place") or "", one.get("zone") or "")]
+        return [one for one in rows if self._may_see(operator, one.get("place") or "", one.get("zone") or "")]
 
     async def _devices(self, operator: str) -> list[dict[str, Any]]:
-        found, places = await self._theirs(operator), self._survey.place_names()
+        found, places = await self._visible_devices(operator), self._survey.place_names()
         return [
             {
                 **{
                     name: one.get(name) for name in ("id", "place", "zone", "integration", "model", "firmware", "state")
                 },
-                "name": _called(one, places),
+                "name": _display_name(one, places),
                 "zone_name": self._survey.zones.get(one["zone"], ("",))[0] or one["zone"],
             }
             for one in found
@@ -274,12 +278,12 @@ def _within(one: dict[str, Any], names: dict[str, str], operator: str) -> bool:
     return not operator or one["device"] in names
 
 
-def _called(device: dict[str, Any], places: dict[str, str]) -> str:
+def _display_name(device: dict[str, Any], places: dict[str, str]) -> str:
     """Return a device's name, else its place's, else its id."""
     return device.get("name") or places.get(device.get("place") or "") or str(device["id"])
 
 
-def _named(one: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+def _display_names(one: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     """Return display names of the device and metric of a command, and its unit (UCUM)."""
     known = METRICS.get(one["metric"])
     return {

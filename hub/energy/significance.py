@@ -48,7 +48,7 @@ def limit_of(baseline: Baseline, days: Sequence[Day]) -> Limit:
     for _ in range(max(1, math.ceil(DRAWN_Y * 365 / len(numbers)))):
         made = _minus(rows, model.drawn(chance, len(numbers)), errors.of(model.drawn(chance, len(numbers))))
         sums = Sums(made, spreads)
-        years.append((max(abs(sums.clearest(0, at + 1)) for at in range(len(made))), sums))
+        years.append((max(abs(sums.strongest(0, at + 1)) for at in range(len(made))), sums))
         middles += [sums.mean(at, at + WINDOWS[0])[0] for at in range(0, len(made) - WINDOWS[0], WINDOWS[0])]
     allowed = QUIET * len(years) * len(numbers) / 365
     low, high = 2.5, 12.0

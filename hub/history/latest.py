@@ -22,7 +22,7 @@ follows; faster sources cost them nothing."""
 class Slot:
     """The last report of one device with one set of metrics."""
 
-    __slots__ = ("device", "metrics", "report", "seats", "seen", "time", "trust")
+    __slots__ = ("device", "metrics", "report", "bindings", "seen", "time", "trust")
 
     def __init__(self, device: Device, metrics: tuple[Metric, ...]) -> None:
         self.device = device
@@ -31,7 +31,7 @@ class Slot:
         self.time: float | None = None  # Unix seconds; None while the clock is not synchronised
         self.trust = TrustClass.C
         self.seen = -2.0  # time of the last report that history took, in the time base of that report
-        self.seats: Any = None  # see hub.history.recorder
+        self.bindings: Any = None  # see hub.history.recorder
 
 
 class LatestValues:
@@ -49,7 +49,7 @@ class LatestValues:
             del slots[0]
         return slot
 
-    def reseat(self, device: Device, may_show: Callable[[Metric], bool]) -> None:
+    def rebind(self, device: Device, may_show: Callable[[Metric], bool]) -> None:
         """Rebind a device's last values to its recompiled plan: its present place, and the metrics that may be shown
         now."""
         kept: dict[int, tuple[Slot, list[Metric]]] = {}
@@ -57,7 +57,7 @@ class LatestValues:
             if may_show(metric):
                 kept.setdefault(id(slot), (slot, []))[1].append(metric)
         for slot, metrics in kept.values():
-            slot.device, slot.metrics, slot.seats = device, tuple(metrics), None
+            slot.device, slot.metrics, slot.bindings = device, tuple(metrics), None
         if kept:
             self._slots[device.id] = [slot for slot, _ in kept.values()]
 

@@ -51,14 +51,14 @@ class HistoryRecorder:
     def hold(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None:
         """Hold a report that came too soon after a recorded one."""
         if quality is not Quality.BAD:
-            self._held[slot] = (slot.seats or self._seats(slot), slot.device.id, moment, sure, values)
+            self._held[slot] = (slot.bindings or self._bind(slot), slot.device.id, moment, sure, values)
 
     def see(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None:
         if self._held:
             self._held.pop(slot, None)
         if quality is Quality.BAD:
             return
-        self._waiting.append((slot.seats or self._seats(slot), slot.device.id, moment, sure, values))
+        self._waiting.append((slot.bindings or self._bind(slot), slot.device.id, moment, sure, values))
         if len(self._waiting) >= MOST:
             self.drain()
 
@@ -81,16 +81,16 @@ class HistoryRecorder:
             self._undated.clear()
         take = self._rollups.take
         for one in waiting:
-            seats, device, moment, sure, values = one
+            bindings, device, moment, sure, values = one
             if not sure:
                 if not sure_now:
                     self.forgotten += len(self._undated) == UNDATED  # the deque drops its oldest
                     self._undated.append(one)
                     continue
                 moment = now - (monotonic - moment)
-            for seat in seats:
-                if take(seat, int(moment), values, device, horizon):
-                    self.readings += len(seat.columns)
+            for binding in bindings:
+                if take(binding, int(moment), values, device, horizon):
+                    self.readings += len(binding.columns)
                 else:
                     self.beyond += 1
 
@@ -105,12 +105,12 @@ class HistoryRecorder:
                 self._stood[slot] = last, since
                 continue
             del self._held[slot]
-            seats, device, moment, sure, values = last
+            bindings, device, moment, sure, values = last
             slot.seen = max(moment, int(slot.seen) + 1.0)  # history has a resolution of 1 s, and this one came after
-            found.append((seats, device, slot.seen, sure, values))
+            found.append((bindings, device, slot.seen, sure, values))
         return found
 
-    def _seats(self, slot: Slot) -> tuple[ColumnBinding, ...]:
-        if slot.seats is None:
-            slot.seats = self._rollups.seats(slot.device.place, slot.metrics, slot.device.id)
-        return slot.seats  # type: ignore[no-any-return]
+    def _bind(self, slot: Slot) -> tuple[ColumnBinding, ...]:
+        if slot.bindings is None:
+            slot.bindings = self._rollups.bind(slot.device.place, slot.metrics, slot.device.id)
+        return slot.bindings  # type: ignore[no-any-return]

@@ -257,7 +257,7 @@ class Pipeline:
     ) -> Position | None:
         """Return the position that may stand in the rows of the device. What leaves of it separately, coarse and
         without a name, is appended."""
-        cut = moving.cut(position, self._planner.privacy.nobody(plan.subject), time_ms, sure, trust)
+        cut = moving.cut(position, self._planner.privacy.zone_subject(plan.subject), time_ms, sure, trust)
         if cut is not None:
             self._buffer.append(cut)
         return moving.own(position)

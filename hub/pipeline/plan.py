@@ -199,7 +199,7 @@ class Planner:
             self._protected(device.integration),
             self._compile_shape,
             self._pulses.of(place) if self._pulses is not None else None,
-            self._privacy.moving(subject.zone),
+            self._privacy.position_policy(subject.zone),
             guard.watch(device, window, subject.zone) if guard is not None else None,
         )
 
@@ -219,7 +219,7 @@ class Planner:
             one = self._privacy.treatment(metric, zone)
             return one.keep and not (one.keyed or one.rotate_s)
 
-        self._live.reseat(device, may_show)
+        self._live.rebind(device, may_show)
 
     def reconfigure(self, *, protected: Callable[[str], bool], levels: Callable[[str], tuple[Level, ...]]) -> None:
         """Compile plans by this configuration from now on."""
@@ -248,7 +248,7 @@ class Planner:
         columns = tuple(column_of(metric) for metric in kept)
         levels = (*self._levels(plan.device.integration), plan.device.report)
         rules = tuple(rule(metric, levels) for metric in kept)
-        judged = tuple(one.metric for one in known if one.keep or one.gather is not None)
+        judged = tuple(one.metric for one in known if one.keep or one.window_spec is not None)
         # Devices of one kind share one shape, so that a block groups them and a TABLE names it once.
         if len(self._shared) >= MOST_SHAPES:  # those in use are still held by their plans
             self._shared.clear()
@@ -262,5 +262,5 @@ class Planner:
             tuple(key for key in keys if key not in plan.metrics),
             rules if any(rules) else None,
             None if self._rules is None else self._rules.bind(plan.device, plan.metrics, keys),
-            self._privacy.veil(known, plan.subject),
+            self._privacy.filter_for(known, plan.subject),
         )

@@ -46,10 +46,10 @@ class ErasureRequests:
     def __init__(
         self, memory: ConsentTables, buffer: Buffer, clock: Clock, *, http: Http, url: str, up: Callable[[], bool]
     ) -> None:
-        self._memory, self._buffer, self._clock = memory, buffer, clock
+        self._table, self._buffer, self._clock = memory, buffer, clock
         self._http, self._up = http, up
         self._url = f"{url.rstrip('/')}/v1/erasures"
-        self._told: set[str] = set()
+        self._sent: set[str] = set()
         self._open: list[Erasure] | None = None
         self._asked: float | None = None
         self._quiet = False
@@ -73,10 +73,10 @@ class ErasureRequests:
     async def turn(self) -> None:
         """Send new erasures, and poll for confirmations if a poll is due."""
         if self._open is None:
-            self._open = await self._memory.erasures(open_only=True)
+            self._open = await self._table.erasures(open_only=True)
         if not self._open:
             return
-        await self._tell([one for one in self._open if one.id not in self._told])
+        await self._send([one for one in self._open if one.id not in self._sent])
         if not self._up():
             self._asked = None
             return
@@ -85,7 +85,7 @@ class ErasureRequests:
             self._asked = now
             await self._ask(self._open)
 
-    async def _tell(self, erasures: list[Erasure]) -> None:
+    async def _send(self, erasures: list[Erasure]) -> None:
         for one in erasures:
             try:
                 self._buffer.append(row(one, monotonic=self._clock.monotonic(), sure=self._clock.sure()), ALERTS)
@@ -93,7 +93,7 @@ class ErasureRequests:
                 return
         if erasures:
             await self._buffer.flush()
-            self._told |= {one.id for one in erasures}
+            self._sent |= {one.id for one in erasures}
 
     def _every(self, erasures: list[Erasure]) -> float:
         newest = max(one.asked for one in erasures)
@@ -106,7 +106,7 @@ class ErasureRequests:
         done = {one.id: one for one in answer.done}
         for one in erasures:
             if one.id in done:
-                await self._memory.confirm(one.id, self._clock.now(), done[one.id].readings, done[one.id].left)
+                await self._table.confirm(one.id, self._clock.now(), done[one.id].readings, done[one.id].left)
                 self._open = None
 
     def status(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class WindowPublisher:
 
     def __init__(self, privacy: Privacy, buffer: Buffer, clock: Clock) -> None:
         self._privacy, self._buffer, self._clock = privacy, buffer, clock
-        self._owed: list[WindowFigure] = []
+        self._pending: list[WindowFigure] = []
         self.published: dict[tuple[str, str], WindowFigure] = {}
         self.figures = self.missing = 0
 
@@ -34,15 +34,15 @@ class WindowPublisher:
 
     def turn(self) -> None:
         """Publish what is over. Figures without room in the buffer wait."""
-        self._owed += self._privacy.windows.due()
-        while self._owed:
-            one = self._owed[0]
+        self._pending += self._privacy.windows.due()
+        while self._pending:
+            one = self._pending[0]
             try:
                 self._buffer.append(one.row(sure=self._clock.sure()))
             except BufferFull:
                 return
-            del self._owed[0]
-            self._privacy.windows.told(one)
+            del self._pending[0]
+            self._privacy.windows.mark_published(one)
             if one.value is None:
                 self.missing += 1
             else:

@@ -117,7 +117,11 @@ class HistoryCalls:
         """Return the second from which RAM has every reading: later than any evicted one and than the start of this
         process."""
         track = self._rollups.tracks.get(key)
-        return max(track.ring.cut + 1, self._raw.began) if track is not None and self._raw is not None else 1 << 40
+        return (
+            max(track.ring.cut + 1, self._raw.memory_complete_since)
+            if track is not None and self._raw is not None
+            else 1 << 40
+        )
 
     def _in_memory(self, key: Key, begin: int, end: int) -> list[tuple[int, float]]:
         track = self._rollups.tracks.get(key)
@@ -192,7 +196,7 @@ class HistoryCalls:
             if series is not None:
                 found.append({
                     "series": "/".join(key), "place": key[0], "metric": key[1], "unit": series.unit,
-                    "counter": series.counter, "since": series.hands[0][0] if series.hands else None,
+                    "counter": series.counter, "since": series.device_changes[0][0] if series.device_changes else None,
                 })  # fmt: skip
         return {"series": found}
 

@@ -100,7 +100,7 @@ def _library() -> ctypes.PyDLL:
 
 
 class Engine:
-    """A QuickJS runtime with one context. Values returned by `eval` and the like are valid until `back_to`."""
+    """A QuickJS runtime with one context. Values returned by `eval` and the like are valid until `reset_to`."""
 
     def __init__(self, *, memory: int, stack: int) -> None:
         """Start an engine. `memory` and `stack` are limits in bytes, for all scripts together.
@@ -138,8 +138,8 @@ class Engine:
         self._js.JS_SetGCThreshold(self._runtime, self.heap.used + GARBAGE)
         return self.heap.image()
 
-    def back_to(self, image: Image) -> None:
-        self.heap.back_to(image)
+    def reset_to(self, image: Image) -> None:
+        self.heap.reset_to(image)
         self._js.JS_UpdateStackTop(self._runtime)
 
     def eval(self, source: str) -> Value:

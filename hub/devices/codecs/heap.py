@@ -94,7 +94,7 @@ class Heap:
         free = {size: tuple(blocks) for size, blocks in self._free.items() if blocks}
         return Image(ctypes.string_at(self.base, self.used), dict(self._sizes), free)
 
-    def back_to(self, image: Image) -> None:
+    def reset_to(self, image: Image) -> None:
         """Reset to a snapshot; everything written since is erased, allocated or not."""
         top = self.base + len(image.content)
         ctypes.memmove(self.base, image.content, len(image.content))

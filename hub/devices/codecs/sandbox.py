@@ -45,7 +45,7 @@ class Sandbox:
     def compiled(self, codec: Codec) -> Compiled:
         """Compile a codec. Raises DecodeError: `codec-syntax`, or the reasons of `call`."""
         engine = self.engine
-        engine.back_to(self._bare)
+        engine.reset_to(self._bare)
         engine.limit(COMPILE_S)
         try:
             part = engine.call(self._prelude, engine.json(json.dumps(codec.files)))
@@ -70,7 +70,7 @@ class Sandbox:
         Raises DecodeError: `codec-time`, `codec-memory`, `codec-stack`, or `codec-error` when the codec throws.
         """
         engine = self.engine
-        engine.back_to(compiled.image)
+        engine.reset_to(compiled.image)
         engine.limit(CPU_S)
         try:
             return engine.text(engine.call(compiled.enter, engine.string(function), engine.string(argument)))

@@ -26,7 +26,7 @@ class File(NamedTuple):
 
 
 class Folder:
-    """The files of raw history. `files` and `total` are as of `look` and later changes; the list is replaced, never
+    """The files of raw history. `files` and `total` are as of `scan` and later changes; the list is replaced, never
     modified, because other threads read it."""
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +34,7 @@ class Folder:
         self.files: list[File] = []
         self.total = 0
 
-    def look(self) -> None:
+    def scan(self) -> None:
         """List the directory by names alone, and remove leftovers of interrupted writes. Raises DiskRefuses."""
         found = []
         try:
@@ -50,7 +50,7 @@ class Folder:
                             os.unlink(entry.path)
         except OSError as error:
             raise DiskRefuses(f"{self.path} cannot be looked at: {error.strerror or error}") from error
-        self._are(found)
+        self._set(found)
 
     def write(self, first: int, last: int, id: bytes, data: bytes) -> None:
         """Write a file atomically. Raises DiskRefuses."""
@@ -59,7 +59,7 @@ class Folder:
             write_atomically(self.path / name, data)
         except OSError as error:
             raise DiskRefuses(f"{self.path} takes no file: {error.strerror or error}") from error
-        self._are([*self.files, File(last, first, name, len(data))])
+        self._set([*self.files, File(last, first, name, len(data))])
 
     def purge(self, before: int, most: int, coming: int = 0) -> tuple[int, int]:
         """Delete files that ended before `before`, then the oldest ones for want of room.
@@ -113,7 +113,7 @@ class Folder:
         except OSError as error:
             raise DiskRefuses(f"{self.path} lets no file go: {error.strerror or error}") from error
         finally:
-            self._are([file for file in self.files if file.name not in gone])
+            self._set([file for file in self.files if file.name not in gone])
 
     def _free(self) -> int:
         try:
@@ -122,6 +122,6 @@ class Folder:
             raise DiskRefuses(f"{self.path} cannot be looked at: {error.strerror or error}") from error
         return disk.f_bavail * disk.f_frsize
 
-    def _are(self, files: list[File]) -> None:
+    def _set(self, files: list[File]) -> None:
         self.files = sorted(files)
         self.total = sum(file.size for file in files)

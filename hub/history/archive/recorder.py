@@ -80,7 +80,7 @@ class RawArchive:
         most: int,
         where: str = "",
     ) -> None:
-        self._folder, self._memory, self._history, self._clock = folder, memory, history, clock
+        self._folder, self._table, self._history, self._clock = folder, memory, history, clock
         self._root_key, self._wanted, self._drain = root, wanted, drain
         self._keep_s, self._most, self._where = keep_s, most, where
         self._root: Root | None = None
@@ -89,8 +89,8 @@ class RawArchive:
         self._bytes = 0
         self._lock = asyncio.Lock()
         self._refused = ""
-        self._short = ""
-        self._spoilt: set[str] = set()
+        self._short_of_space = ""
+        self._damaged_parts: set[str] = set()
         self._born = clock.monotonic()
         self.written: float | None = None
         self.readings = 0
@@ -99,16 +99,16 @@ class RawArchive:
         """Directories and blocks that could not be read."""
         self.lost = 0
         """Readings that the disk did not take and memory could not hold."""
-        history.sealed = self._take
+        history.on_page = self._take
 
     # in
 
-    def _take(self, strip: ColumnGroup, page: bytes) -> None:
+    def _take(self, group: ColumnGroup, page: bytes) -> None:
         columns = tuple(
-            (ring.metric, ring.resolution) if self._wanted(strip.place, ring.metric) else None for ring in strip.rings
+            (ring.metric, ring.resolution) if self._wanted(group.place, ring.metric) else None for ring in group.rings
         )
         if any(columns):
-            self._waiting.append(QueuedPage(strip.place, columns, page))
+            self._waiting.append(QueuedPage(group.place, columns, page))
             self._bytes += len(page) + ENTRY_BYTES
             self._bound()
 
@@ -126,7 +126,7 @@ class RawArchive:
     async def _opened(self) -> Root:
         """Find the files and the root key. Raises DiskRefuses, NotReady, ConfigError."""
         if self._root is None:
-            await asyncio.to_thread(self._folder.look)
+            await asyncio.to_thread(self._folder.scan)
             self._root = Root(await asyncio.to_thread(self._root_key))
         return self._root
 
@@ -160,7 +160,7 @@ class RawArchive:
                 await asyncio.shield(self.write())
 
     async def _hand_over(self) -> None:
-        for at in range(0, len(self._history.strips), AT_ONCE):
+        for at in range(0, len(self._history.groups), AT_ONCE):
             self._history.hand_over(at, AT_ONCE)
             await asyncio.sleep(0)  # a column group that moves up meanwhile comes the next time
 
@@ -174,7 +174,7 @@ class RawArchive:
         async with self._lock:
             try:
                 root = await self._opened()
-                await self._unwanted()
+                await self._erase_unwanted()
                 count = await self._write(root)
                 await self._purge()
                 if self._refused:
@@ -195,10 +195,10 @@ class RawArchive:
             spans = [span(one.page) for one in waiting]
             first, last = min(one[1] for one in spans), max(one[2] for one in spans)
             wanted = sorted({(one.place, *column) for one in waiting for column in one.columns if column is not None})
-            known = await self._memory.named(wanted, first)
+            known = await self._table.named(wanted, first)
             id = secrets.token_bytes(ID_BYTES)
-            data, count = await asyncio.to_thread(self._made, root, known, waiting, id, first, last)
-            if not await asyncio.to_thread(self._put, first, last, id, data):
+            data, count = await asyncio.to_thread(self._encode, root, known, waiting, id, first, last)
+            if not await asyncio.to_thread(self._write_file, first, last, id, data):
                 raise DiskRefuses("too little is left of the disk; it is left to the buffer")
         except BaseException:
             self._waiting = waiting + self._waiting
@@ -209,7 +209,7 @@ class RawArchive:
         self.readings += count
         return count
 
-    def _made(
+    def _encode(
         self,
         root: Root,
         known: dict[tuple[str, str, str], RawSeries],
@@ -239,36 +239,36 @@ class RawArchive:
 
         return put_file(root, self._aead, id, first, last, series()), count
 
-    def _put(self, first: int, last: int, id: bytes, data: bytes) -> bool:
+    def _write_file(self, first: int, last: int, id: bytes, data: bytes) -> bool:
         """Make room and write; False where there is none. Runs in a thread."""
         _, crowded = self._folder.purge(0, self._most, len(data))
-        self._crowded(crowded)
+        self._note_shortage(crowded)
         if not self._folder.room(len(data)) or len(data) > self._most:
             return False
         self._folder.write(first, last, id, data)
         return True
 
-    async def _unwanted(self) -> None:
+    async def _erase_unwanted(self) -> None:
         """Erase series that must no longer be kept: a zone became a dwelling, or personal data are no longer wanted."""
-        for place, metric in await self._memory.names():
+        for place, metric in await self._table.names():
             if self._wanted(place, metric) is False:
                 _log.info("raw history of %s/%s is erased: it is personal", place, metric)
-                await self._memory.destroy(place, metric)
+                await self._table.destroy(place, metric)
 
     async def _purge(self) -> None:
         if not self._clock.sure():
             return  # a wrong clock would delete everything
         before = int(self._clock.now() - self._keep_s)
         _, crowded = await asyncio.to_thread(self._folder.purge, before, self._most)
-        self._crowded(crowded)
+        self._note_shortage(crowded)
 
-    def _crowded(self, count: int) -> None:
-        if count and not self._short:
-            self._short = (
+    def _note_shortage(self, count: int) -> None:
+        if count and not self._short_of_space:
+            self._short_of_space = (
                 "raw history on disk is kept for a shorter time than it should be: raise history.raw_max_size, or make"
                 " room on the disk"
             )
-            _log.warning("%s", self._short)
+            _log.warning("%s", self._short_of_space)
 
     # out
 
@@ -281,20 +281,20 @@ class RawArchive:
         async with self._lock:
             self._waiting = [one for one in (_without(one, place, metric) for one in self._waiting) if one]
             self._bytes = sum(len(one.page) + ENTRY_BYTES for one in self._waiting)
-            return await self._memory.destroy(place, metric)
+            return await self._table.destroy(place, metric)
 
     async def series(self) -> list[tuple[str, str]]:
         """Return (place, metric) of all series on disk."""
-        return await self._memory.names()
+        return await self._table.names()
 
     async def since(self, place: str, metric: str) -> int | None:
         """Return the second from which readings of a series may exist, None where there are none."""
         await self._readable()
-        known, first = await self._memory.find(place, metric), self._folder.first
+        known, first = await self._table.find(place, metric), self._folder.first
         return None if not known or first is None else max(first, min(one.since for one in known), self._oldest())
 
     @property
-    def began(self) -> int:
+    def memory_complete_since(self) -> int:
         """The second since which the history in memory is complete; earlier readings may be on disk only.
 
         Computed from the uptime, because the clock may have been wrong at the start.
@@ -308,7 +308,7 @@ class RawArchive:
         DiskRefuses, StorageError.
         """
         begin = max(begin, self._oldest())
-        known, root = await self._memory.find(place, metric), await self._readable()
+        known, root = await self._table.find(place, metric), await self._readable()
         if root is None or not known:
             return
         files = self._folder.within(begin, end)
@@ -327,16 +327,16 @@ class RawArchive:
         found: list[Reading] = []
         for file in files:
             try:
-                for one, said in self._of(root, file, known, begin, end):
+                for one, said in self._read_file(root, file, known, begin, end):
                     scale = Scale(one.step)
                     found += [(time, scale(value)) for time, value in said]
             except FileNotFoundError:
                 pass  # deleted meanwhile
             except OSError as error:
-                self._spoils(file, error.strerror or str(error))
+                self._record_damage(file, error.strerror or str(error))
         return found
 
-    def _of(
+    def _read_file(
         self, root: Root, file: File, known: list[RawSeries], begin: int, end: int
     ) -> Iterator[tuple[RawSeries, list[Point]]]:
         with (self._folder.path / file.name).open("rb") as data:
@@ -348,7 +348,7 @@ class RawArchive:
                     raise DecodeError("raw-truncated", "it ends within its directory")
                 directory = get_directory(root, head, data.read(head.directory))
             except DecodeError as error:
-                self._spoils(file, error.detail)
+                self._record_damage(file, error.detail)
                 return
             for one in known:
                 where = directory.find(one.n)
@@ -360,13 +360,13 @@ class RawArchive:
                     data.seek(where[0])
                     yield one, get_block(root, head, one.n, one.secret, data.read(where[1]), begin, end)
                 except DecodeError as error:
-                    self._spoils(file, f"{one.place}/{one.metric}: {error.detail}", f"/{one.n}")
+                    self._record_damage(file, f"{one.place}/{one.metric}: {error.detail}", f"/{one.n}")
 
-    def _spoils(self, file: File, why: str, part: str = "") -> None:
+    def _record_damage(self, file: File, why: str, part: str = "") -> None:
         """Count and log a damaged part of a file, once."""
         name = file.name + part
-        if name not in self._spoilt and len(self._spoilt) < REMEMBERED_DAMAGES:
-            self._spoilt.add(name)
+        if name not in self._damaged_parts and len(self._damaged_parts) < REMEMBERED_DAMAGES:
+            self._damaged_parts.add(name)
             self.damaged += 1
             if self.damaged <= LOGGED_DAMAGES:
                 _log.warning("raw history: a part of %s cannot be read and is skipped: %s", file.name, why)
@@ -386,7 +386,7 @@ class RawArchive:
             said.append(f"{self.lost} readings are in no raw history on disk: the disk did not take them in time")
         if self.damaged:
             said.append(f"{self.damaged} parts of raw history on disk are damaged; they show as gaps")
-        return [*said, *([self._short] if self._short else [])]
+        return [*said, *([self._short_of_space] if self._short_of_space else [])]
 
 
 def _without(one: QueuedPage, place: str, metric: str | None) -> QueuedPage | None:
@@ -400,5 +400,5 @@ def _without(one: QueuedPage, place: str, metric: str | None) -> QueuedPage | No
 async def destroy(folder: Folder, memory: RawSeriesTable) -> None:
     """Erase all raw history of a hub: its secrets, then its files. Raises DiskRefuses, StorageError."""
     await memory.destroy()
-    await asyncio.to_thread(folder.look)
+    await asyncio.to_thread(folder.scan)
     await asyncio.to_thread(folder.clear)

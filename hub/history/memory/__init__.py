@@ -14,7 +14,7 @@ report the same metrics.
 with values in steps of their metric's resolution, flags as 0 or 1, and the rows of a page sorted by time. That is about
 one byte per reading (measured by `bench/history.py`). Blocks whose last row is older than SPAN_S are dropped, so a row
 stays for 24 to 30 hours; when all groups together exceed their budget, the block that ended first is dropped first.
-Nothing here touches the disk: `History.sealed` hands every row over once, and `hub.history.archive` stores them if the
+Nothing here touches the disk: `History.on_page` hands every row over once, and `hub.history.archive` stores them if the
 owner wants it. Readings may come late: pages of a group may overlap, and reading merges them.
 """
 

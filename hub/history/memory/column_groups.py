@@ -61,11 +61,11 @@ class Block:
 class ColumnGroup:
     """The metrics that one place reports together: a row of values for each moment.
 
-    `rings`: its columns in order. `page`: maximum uncompressed rows; `told`: how many of them were handed over already
+    `rings`: its columns in order. `page`: maximum uncompressed rows; `handed_over`: how many of them were handed over already
     (`History.hand_over`).
     """
 
-    __slots__ = ("blocks", "open", "page", "place", "rings", "told", "width")
+    __slots__ = ("blocks", "open", "page", "place", "rings", "handed_over", "width")
 
     def __init__(self, place: str, rings: list[Ring]) -> None:
         self.place, self.rings = place, rings
@@ -73,7 +73,7 @@ class ColumnGroup:
         self.page = max(LEAST_ROWS, min(PAGE, PAGE * 4 // len(rings))) if len(rings) > 1 else PAGE // 2
         self.blocks: list[Block] = []
         self.open: array[int] = array("q")
-        self.told = 0
+        self.handed_over = 0
         for at, ring in enumerate(rings):
             ring.columns.append((self, at))
 
@@ -90,11 +90,11 @@ class ColumnGroup:
         """Return the open rows in order of arrival."""
         return list(zip(*[iter(self.open)] * self.width, strict=True))
 
-    def untold(self) -> bytes:
+    def pending_page(self) -> bytes:
         """Return the open rows that were not handed over yet as a page, b"" where there are none, and count them as
         handed over."""
-        rows = self.rows()[self.told :]
-        self.told += len(rows)
+        rows = self.rows()[self.handed_over :]
+        self.handed_over += len(rows)
         return put_page(sorted(rows)) if rows else b""
 
     def close(self) -> tuple[bytes, int]:
@@ -104,7 +104,7 @@ class ColumnGroup:
         """
         rows = sorted(self.rows())
         del self.open[:]
-        self.told = 0
+        self.handed_over = 0
         page, count, first, last = put_page(rows), len(rows), rows[0][0], rows[-1][0]
         block, before = self.blocks[-1] if self.blocks else None, 0
         if block is not None:
@@ -166,7 +166,7 @@ class ColumnGroup:
         for row in rows:
             self.open.extend(row)
         for at, other in enumerate(self.rings):
-            other.columns = [(strip, at if strip is self else old) for strip, old in other.columns]
+            other.columns = [(group, at if group is self else old) for group, old in other.columns]
         ring.columns = [one for one in ring.columns if one[0] is not self]
         return self.size - before
 
@@ -193,18 +193,18 @@ class Ring:
 
     def points(self, begin: int, end: int) -> list[Point]:
         """Return the readings in [begin, end), sorted, without duplicates."""
-        return sorted({point for strip, column in self.columns for point in strip.points(column, begin, end)})
+        return sorted({point for group, column in self.columns for point in group.points(column, begin, end)})
 
     def before(self, time: int) -> Point | None:
         """Return the last reading before `time`, or None."""
-        found = (strip.before(column, time) for strip, column in self.columns)
+        found = (group.before(column, time) for group, column in self.columns)
         return max((one for one in found if one is not None), default=None)
 
     @property
     def last(self) -> int:
         """The newest second, 0 if empty."""
-        return max((strip.last() for strip, _ in self.columns), default=0)
+        return max((group.last() for group, _ in self.columns), default=0)
 
     def whole_from(self) -> int | None:
         """Return the second from which the series is complete, None if empty."""
-        return min((one for strip, _ in self.columns if (one := strip.first(self.cut)) is not None), default=None)
+        return min((one for group, _ in self.columns if (one := group.first(self.cut)) is not None), default=None)

@@ -40,12 +40,12 @@ class Swap(NamedTuple):
 
 
 class Dial(NamedTuple):
-    """The meters of a place. `wraps`: where the dial rolls over; `hands`: seconds from which another device reported
+    """The meters of a place. `wraps`: where the dial rolls over; `device_changes`: seconds from which another device reported
     for this place; `continuous`: the index does not depend on the device (a pulse counter's)."""
 
     wraps: int | None = None
     swaps: tuple[Swap, ...] = ()
-    hands: tuple[int, ...] = ()
+    device_changes: tuple[int, ...] = ()
     continuous: bool = False
 
 
@@ -89,14 +89,14 @@ def collapse(points: Iterable[Point], cuts: Sequence[int] = ()) -> list[Point]:
 def segments(points: Sequence[Point], dial: Dial = PLAIN) -> list[Segment]:
     """Compute the consumption between readings, which are sorted and in the resolution of `dial`."""
     swaps = _place_swaps(points, dial)
-    unknown = () if dial.continuous else tuple(hand for hand in dial.hands if not _declared(hand, dial))
+    unknown = () if dial.continuous else tuple(change for change in dial.device_changes if not _declared(change, dial))
     cuts = sorted([*(at for at, _ in swaps), *unknown])
     found: list[Segment] = []
     for a, b in pairwise(_without_misreadings(points, cuts)):
         between = [(at, swap) for at, swap in swaps if a[0] < at <= b[0]]
         if between:
             found += _swapped(a, b, between, dial)
-        elif any(a[0] < hand <= b[0] for hand in unknown):
+        elif any(a[0] < change <= b[0] for change in unknown):
             found.append(Segment(a[0], b[0], 0, UNKNOWN, b[0] - a[0]))
         else:
             amount, kind = _step(a[1], b[1], dial.wraps)
@@ -164,18 +164,18 @@ def _place_swaps(points: Sequence[Point], dial: Dial) -> list[tuple[int, Swap]]:
     placed = []
     for swap in sorted(dial.swaps):
         at = swap.at
-        near = [hand for hand in dial.hands if abs(hand - at) <= NEAR_S]
+        near = [change for change in dial.device_changes if abs(change - at) <= NEAR_S]
         if near and not dial.continuous:
-            hand = min(near, key=lambda one: abs(one - at))
-            before = bisect_left(times, hand) - 1
-            at = min(hand, max(at, times[before] + 1)) if before >= 0 else min(at, hand)
+            change = min(near, key=lambda one: abs(one - at))
+            before = bisect_left(times, change) - 1
+            at = min(change, max(at, times[before] + 1)) if before >= 0 else min(at, change)
         placed.append((at, swap))
     return placed
 
 
-def _declared(hand: int, dial: Dial) -> bool:
+def _declared(change: int, dial: Dial) -> bool:
     return any(
-        abs(hand - swap.at) <= NEAR_S and hand == min(dial.hands, key=lambda one: abs(one - swap.at))
+        abs(change - swap.at) <= NEAR_S and change == min(dial.device_changes, key=lambda one: abs(one - swap.at))
         for swap in dial.swaps
     )
 

@@ -9,16 +9,16 @@ from hub.core.model import Place
 from hub.history.rollups.counter import Dial, Swap
 
 
-def dial_of(place: Place | None, metric: str, step: str, hands: Sequence[tuple[int, str]] = ()) -> Dial:
-    """Return the dial of a place. `hands`: (second, device) from which each device reported for this place, the first
+def dial_of(place: Place | None, metric: str, step: str, device_changes: Sequence[tuple[int, str]] = ()) -> Dial:
+    """Return the dial of a place. `device_changes`: (second, device) from which each device reported for this place, the first
     first."""
-    times = tuple(time for time, _ in hands[1:])
+    times = tuple(time for time, _ in device_changes[1:])
     if place is None:
-        return Dial(hands=times)
+        return Dial(device_changes=times)
     continuous = place.pulse is not None and place.pulse.metric == metric
     meter = place.meter
     if meter is None or meter.metric != metric:
-        return Dial(hands=times, continuous=continuous)
+        return Dial(device_changes=times, continuous=continuous)
     unit = Decimal(step)
     return Dial(
         wraps=None if meter.wraps is None else _steps(meter.wraps, unit),
@@ -30,7 +30,7 @@ def dial_of(place: Place | None, metric: str, step: str, hands: Sequence[tuple[i
             )
             for swap in meter.swaps
         ),
-        hands=times,
+        device_changes=times,
         continuous=continuous,
     )
 

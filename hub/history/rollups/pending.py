@@ -23,28 +23,28 @@ class LateQuota:
     """The quota of late readings of all tracks until they are written: `most` of them, about 120 bytes each; `lost`
     counts those beyond it."""
 
-    __slots__ = ("held", "lost", "most")
+    __slots__ = ("count", "lost", "most")
 
     def __init__(self, most: int) -> None:
-        self.most, self.held, self.lost = most, 0, 0
+        self.most, self.count, self.lost = most, 0, 0
 
     def room(self) -> bool:
-        if self.held >= self.most:
+        if self.count >= self.most:
             self.lost += 1
             return False
-        self.held += 1
+        self.count += 1
         return True
 
 
 class Track:
     """A series and its readings that are not written yet.
 
-    `hands`: (second, device) from which each device reported here; `period()`: expected seconds between readings, None
+    `device_changes`: (second, device) from which each device reported here; `period()`: expected seconds between readings, None
     if unknown.
     """
 
     __slots__ = (
-        "calendar", "counter", "device", "dirty", "frozen", "hands", "late", "metric", "n", "named", "period",
+        "calendar", "counter", "device", "dirty", "frozen", "device_changes", "late", "metric", "n", "named", "period",
         "place", "ring", "since", "step", "unit", "writing",
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ class Track:
         self.n = 0
         self.named = False
         self.device = ""
-        self.hands: list[tuple[int, str]] = []
+        self.device_changes: list[tuple[int, str]] = []
         self.dirty: set[int] = set()
         self.frozen: dict[int, Stats | list[Point]] = {}
         self.late: dict[int, list[Point]] = {}
@@ -73,24 +73,24 @@ class Track:
         self.since = 0
         """A reading before this second may show that its device reported here earlier than known."""
 
-    def known(self, n: int, hands: Sequence[tuple[int, str]]) -> None:
+    def restore(self, n: int, device_changes: Sequence[tuple[int, str]]) -> None:
         """Set what the disk knows of it."""
-        self.n, self.hands, self.named = n, list(hands), True
-        self.since, self.device = hands[-1] if hands else (0, "")
+        self.n, self.device_changes, self.named = n, list(device_changes), True
+        self.since, self.device = device_changes[-1] if device_changes else (0, "")
 
-    def hand(self, time: int, device: str) -> None:
+    def device_changed(self, time: int, device: str) -> None:
         """Record that another device reports, or that this one reported earlier than known."""
         if device != self.device:
             self.device = device
-            self.hands.append((time, device))
-        elif len(self.hands) == 1 or time > self.hands[-1][0] - EARLIER_S:
-            self.hands[-1] = (time, device)  # known only now
+            self.device_changes.append((time, device))
+        elif len(self.device_changes) == 1 or time > self.device_changes[-1][0] - EARLIER_S:
+            self.device_changes[-1] = (time, device)  # known only now
         else:
             return
         self.since = time
         self.named = False
 
-    def reckon(self, hour: int) -> Stats | list[Point]:
+    def compute(self, hour: int) -> Stats | list[Point]:
         """Compute the hour from the ring, in the form of its row."""
         points = self.ring.points(hour, hour + HOUR)
         if self.counter:
@@ -102,20 +102,20 @@ class Track:
     @property
     def cuts(self) -> list[int]:
         """Seconds at which another device took over."""
-        return [time for time, _ in self.hands[1:]]
+        return [time for time, _ in self.device_changes[1:]]
 
     def freeze(self, block: Block) -> None:
         """Compute the hours of a block that is about to leave the ring."""
         first, last = self.calendar.hour(block.first), self.calendar.hour(block.last)
         for hour in [one for one in self.dirty if first <= one <= last]:
-            self.frozen[hour] = self.reckon(hour)
+            self.frozen[hour] = self.compute(hour)
             self.dirty.discard(hour)
 
     def pending(self, hour: int) -> tuple[Stats | list[Point] | None, list[Point]]:
         """Return what this run has of an hour and has not written: the computed hour, and late readings."""
         known = self.frozen.get(hour)
         if known is None and hour in self.dirty:
-            known = self.reckon(hour)
+            known = self.compute(hour)
         late, writing = self.late.get(hour, []), self.writing
         if writing is not None:
             was = writing.known.get(hour)
@@ -142,10 +142,10 @@ class ColumnBinding:
     `late`: the quota of readings too late for the group.
     """
 
-    __slots__ = ("_late", "_shift", "columns", "strip")
+    __slots__ = ("_late", "_shift", "columns", "group")
 
-    def __init__(self, strip: ColumnGroup, columns: Sequence[tuple[int, Track]], late: LateQuota) -> None:
-        self.strip, self.columns, self._late = strip, tuple(columns), late
+    def __init__(self, group: ColumnGroup, columns: Sequence[tuple[int, Track]], late: LateQuota) -> None:
+        self.group, self.columns, self._late = group, tuple(columns), late
         self._shift = columns[0][1].calendar.shift
 
     def take(self, time: int, values: Sequence[Value], device: str, horizon: int) -> bool:
@@ -154,8 +154,8 @@ class ColumnBinding:
 
         Raises OverflowError, and records nothing, when a value exceeds 64 bits.
         """
-        if len(self.columns) != len(self.strip.rings):  # some columns were erased since
-            self.columns = tuple(one for one in self.columns if one[1].ring in self.strip.rings)
+        if len(self.columns) != len(self.group.rings):  # some columns were erased since
+            self.columns = tuple(one for one in self.columns if one[1].ring in self.group.rings)
         shift = self._shift
         hour = (time + shift) // HOUR * HOUR - shift
         row, fresh = [time], False
@@ -164,7 +164,7 @@ class ColumnBinding:
             raise OverflowError("beyond 64 bit")
         for steps, (_, track) in zip(row[1:], self.columns, strict=True):
             if device != track.device or time < track.since:
-                track.hand(time, device)
+                track.device_changed(time, device)
             if time < horizon or track.ring.cut >= hour:
                 if self._late.room():
                     track.late.setdefault(hour, []).append((time, steps))
@@ -172,7 +172,7 @@ class ColumnBinding:
                 fresh = True
                 if hour not in track.dirty:
                     track.dirty.add(hour)
-        return fresh and self.strip.add(row)
+        return fresh and self.group.add(row)
 
 
 class PendingWrite:

@@ -56,7 +56,7 @@ class Rollups:
         keep_s: float = 762 * 86_400.0,
         most: int = 1 << 30,
     ) -> None:
-        self._memory, self._history, self._clock, self._life = memory, history, clock, life
+        self._tables, self._history, self._clock, self._life = memory, history, clock, life
         self._place, self._calendar, self._period = place, calendar, period
         self._keep_s, self._most = keep_s, most
         self._rings: dict[int, Track] = {}
@@ -69,7 +69,7 @@ class Rollups:
         self.given_up = 0
         """Hours of series dropped because the disk refused them for too long."""
         self._frozen: dict[str, int] = {}
-        self._reckon: dict[tuple[str, str], set[int]] = {}
+        self._pending_months: dict[tuple[str, str], set[int]] = {}
         """Written hours whose months have not been computed again yet."""
         self._tried: dict[tuple[int, int], tuple[bytes | None, bytes]] = {}
         """(hour, series) → the row before a write that failed or was cancelled, and the row it would have written. Such
@@ -80,7 +80,7 @@ class Rollups:
         self.rows = 0
         self.erasing: Callable[[str, str | None], Awaitable[int]] | None = None
         """Erases what else is stored of a place, or one metric of it: raw history on disk."""
-        history.letting_go = self._letting_go
+        history.on_drop = self._on_drop
         self.views = Views(
             memory,
             life,
@@ -93,15 +93,15 @@ class Rollups:
 
     async def load(self) -> None:
         """Load the series and months. Raises DiskRefuses, StorageError."""
-        for known in await self._memory.series():
+        for known in await self._tables.series():
             self._known[known.place, known.metric] = known
         keys = {known.n: key for key, known in self._known.items()}
-        for n, hour in await self._memory.unreckoned():
+        for n, hour in await self._tables.pending_hours():
             if n in keys:
-                self._reckon.setdefault(keys[n], set()).add(hour)
-        for name, month in await self._memory.months():
+                self._pending_months.setdefault(keys[n], set()).add(hour)
+        for name, month in await self._tables.months():
             self._frozen[name] = max(month, self._frozen.get(name, 0))
-        bounds = await self._memory.bounds()
+        bounds = await self._tables.bounds()
         self.views.first_hour, self.views.last_hour = bounds[:2] if bounds else (0, 0)
         self._used = bounds[2] if bounds else 0
 
@@ -130,29 +130,29 @@ class Rollups:
                 period=lambda: self._period(found.device if found else device),
             )
             if known is not None:
-                found.known(known.n, known.hands)
+                found.restore(known.n, known.device_changes)
             self.tracks[place, metric.key] = found
             self._rings[id(found.ring)] = found
         return found
 
-    def seats(self, place: str, metrics: Sequence[Metric], device: str) -> tuple[ColumnBinding, ...]:
+    def bind(self, place: str, metrics: Sequence[Metric], device: str) -> tuple[ColumnBinding, ...]:
         """Return the bindings for the metrics that a place reports together, without texts."""
         tracks = [(at, self.track(place, metric, device)) for at, metric in enumerate(metrics)]
         columns = [(at, track) for at, track in tracks if track is not None]
-        strips = self._history.seats(place, [(track.metric, track.step) for _, track in columns]) if columns else []
+        groups = self._history.bind(place, [(track.metric, track.step) for _, track in columns]) if columns else []
         made = []
-        for strip in strips:
-            made.append(ColumnBinding(strip, columns[: len(strip.rings)], self._late))
-            columns = columns[len(strip.rings) :]
+        for group in groups:
+            made.append(ColumnBinding(group, columns[: len(group.rings)], self._late))
+            columns = columns[len(group.rings) :]
         return tuple(made)
 
-    def take(self, seat: ColumnBinding, time: int, values: Sequence[Value], device: str, horizon: int) -> bool:
+    def take(self, binding: ColumnBinding, time: int, values: Sequence[Value], device: str, horizon: int) -> bool:
         """Record one report of a place. Returns False where its values exceed the countable range."""
         if time < EARLIEST:
             return True
         try:
-            if seat.take(time, values, device, horizon):
-                self._history.close(seat.strip)
+            if binding.take(time, values, device, horizon):
+                self._history.close(binding.group)
         except OverflowError:
             return False
         return True
@@ -181,9 +181,9 @@ class Rollups:
                 return 0
             for taken in takes:  # durable even if the months fail: given back, late readings would count twice
                 taken.done()
-                self._late.held -= sum(map(len, taken.late.values()))
+                self._late.count -= sum(map(len, taken.late.values()))
                 key = taken.track.place, taken.track.metric
-                self._reckon.setdefault(key, set()).update(taken.known, taken.late)
+                self._pending_months.setdefault(key, set()).update(taken.known, taken.late)
             try:
                 await self._months()
                 await self._purge()
@@ -215,12 +215,12 @@ class Rollups:
 
     async def _hours(self, takes: list[PendingWrite]) -> int:
         tracks = [taken.track for taken in takes if not taken.track.named]
-        named = await self._memory.name([_known(track) for track in tracks]) if tracks else []
+        named = await self._tables.name([_known(track) for track in tracks]) if tracks else []
         for track, known in zip(tracks, named, strict=True):
             track.n, track.named = known.n, True
             self._known[track.place, track.metric] = known
         wanted = [(hour, taken.track.n) for taken in takes for hour in {*taken.known, *taken.late}]
-        there: dict[tuple[int, int], bytes | None] = {**await self._memory.bodies(wanted)}
+        there: dict[tuple[int, int], bytes | None] = {**await self._tables.bodies(wanted)}
         there |= {key: before for key, (before, tried) in self._tried.items() if there.get(key) == tried}
         rows = []
         for taken in takes:
@@ -230,9 +230,9 @@ class Rollups:
                 if body is not None:
                     rows.append((hour, track.n, body))
         if rows:
-            unreckoned = {row[0] for row in rows}.union(*self._reckon.values())
+            pending_hours = {row[0] for row in rows}.union(*self._pending_months.values())
             self._tried = {(hour, n): (there.get((hour, n)), body) for hour, n, body in rows}
-            await self._memory.put(sorted(rows), unreckoned)
+            await self._tables.put(sorted(rows), pending_hours)
             self._tried = {}
             first, last = min(row[0] for row in rows), max(row[0] for row in rows)
             self.views.last_hour = max(last, self.views.last_hour)
@@ -259,7 +259,7 @@ class Rollups:
     async def _months(self) -> None:
         """Freeze past months; compute months again that late readings, or the end of a gap, changed."""
         wanted: dict[tuple[str, str], set[int]] = {}
-        for key, hours in self._reckon.items():
+        for key, hours in self._pending_months.items():
             calendar, series = self.views.calendar_of(key), self.views.series(key)
             months = {calendar.month(hour) for hour in hours}
             if series is not None and series.counter and months:
@@ -280,19 +280,19 @@ class Rollups:
             for month in sorted(due):
                 if calendar.month_start(month) < self._first():
                     continue  # its hours are deleted: the row is all that is left of it
-                reckoned = await self.views.reckon_month(key, month)
+                reckoned = await self.views.compute_month(key, month)
                 if reckoned is not None:
                     rows[name, month] = put_month(reckoned)
         if rows:
             month = Calendar("UTC").month(self._clock.now())
-            await self._memory.put_months(rows, month - MONTHS)
+            await self._tables.put_months(rows, month - MONTHS)
             for name, month in rows:
                 self._frozen[name] = max(month, self._frozen.get(name, 0))
-        self._reckon.clear()
+        self._pending_months.clear()
 
     async def _purge(self) -> None:
         """Delete old hours, a day at a time; more of them where their file is too large."""
-        bounds = await self._memory.bounds()
+        bounds = await self._tables.bounds()
         if bounds is None:
             return
         first, last, self._used = bounds
@@ -300,15 +300,15 @@ class Rollups:
         if self._used > self._most and last - first > 31 * 86_400:
             before, self._cut_short = max(before, first + 7 * 86_400), True
         if first < before:
-            await self._memory.purge(before)
+            await self._tables.purge(before)
             self.views.first_hour = before
 
     def _first(self) -> int:
         """Return the first hour that is kept."""
         return int(self._clock.now() - self._keep_s) // 86_400 * 86_400
 
-    def _letting_go(self, strip: ColumnGroup, block: Block) -> None:
-        for ring in strip.rings:
+    def _on_drop(self, group: ColumnGroup, block: Block) -> None:
+        for ring in group.rings:
             track = self._rings.get(id(ring))
             if track is not None:
                 track.freeze(block)
@@ -319,14 +319,14 @@ class Rollups:
             raw = 0 if self.erasing is None else await self.erasing(place, metric)
             keys = [key for key in self.series if key[0] == place and metric in (None, key[1])]
             numbers = [self._known[key].n for key in keys if key in self._known]
-            count = await self._memory.erase(numbers, [series_id(*key) for key in keys])
+            count = await self._tables.erase(numbers, [series_id(*key) for key in keys])
             for key in keys:
                 track = self.tracks.pop(key, None)
                 if track is not None:
-                    self._late.held -= sum(map(len, track.late.values()))
+                    self._late.count -= sum(map(len, track.late.values()))
                     self._rings.pop(id(track.ring), None)
                 self._known.pop(key, None)
-                self._reckon.pop(key, None)
+                self._pending_months.pop(key, None)
                 self._frozen.pop(series_id(*key), None)
             self._history.forget(place, metric)
             if self.erasing is not None:  # again, for pages handed over meanwhile
@@ -343,7 +343,7 @@ class Rollups:
                 now = self._clock.now()
                 self._history.expire(now)
                 turn = (now - SETTLE_S - 1) // HOUR if not self._refused else -(now // 60)
-                crowded = self._late.held >= LATE_MOST // 2 and not self._refused
+                crowded = self._late.count >= LATE_MOST // 2 and not self._refused
                 if self._clock.sure() and (turn != written or crowded):
                     written = turn
                     await self.write()
@@ -380,5 +380,5 @@ def _known(track: Track) -> StoredSeries:
         unit=track.unit,
         step=track.step,
         counter=track.counter,
-        hands=tuple(track.hands),
+        device_changes=tuple(track.device_changes),
     )

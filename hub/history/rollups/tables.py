@@ -42,7 +42,7 @@ SILENCE_H = 400 * 24
 
 
 class StoredSeries(msgspec.Struct, frozen=True, kw_only=True):
-    """A series in the file. `hands`: (second, device) from which each device reported for this place."""
+    """A series in the file. `device_changes`: (second, device) from which each device reported for this place."""
 
     n: int
     place: str
@@ -50,7 +50,7 @@ class StoredSeries(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     step: str
     counter: bool
-    hands: tuple[tuple[int, str], ...] = ()
+    device_changes: tuple[tuple[int, str], ...] = ()
 
 
 class RollupTables:
@@ -70,9 +70,9 @@ class RollupTables:
                     unit=unit,
                     step=step,
                     counter=bool(counter),
-                    hands=msgspec.msgpack.decode(hands, type=tuple[tuple[int, str], ...]),
+                    device_changes=msgspec.msgpack.decode(device_changes, type=tuple[tuple[int, str], ...]),
                 )
-                for n, place, metric, unit, step, counter, hands in rows
+                for n, place, metric, unit, step, counter, device_changes in rows
             ]
 
         return await self._hours.call(work)
@@ -84,11 +84,11 @@ class RollupTables:
             named = []
             with transaction(db):
                 for one in wanted:
-                    hands = msgspec.msgpack.encode(one.hands)
+                    device_changes = msgspec.msgpack.encode(one.device_changes)
                     db.execute(
                         "INSERT INTO series (place, metric, unit, step, counter, hands) VALUES (?, ?, ?, ?, ?, ?)"
                         " ON CONFLICT (place, metric) DO UPDATE SET hands = excluded.hands",
-                        (one.place, one.metric, one.unit, one.step, one.counter, hands),
+                        (one.place, one.metric, one.unit, one.step, one.counter, device_changes),
                     )
                     # `.get`: apsw 3.54 never frees a cursor that is open while another statement runs
                     number = db.execute(
@@ -112,12 +112,12 @@ class RollupTables:
 
         return await self._hours.call(work)
 
-    async def put(self, rows: Sequence[tuple[int, int, bytes]], unreckoned: Iterable[int]) -> None:
+    async def put(self, rows: Sequence[tuple[int, int, bytes]], pending_hours: Iterable[int]) -> None:
         """Write (hour, series, body) in one transaction; repeating it changes nothing.
 
-        `unreckoned`: hours that the months do not include yet, those of these rows among them.
+        `pending_hours`: hours that the months do not include yet, those of these rows among them.
         """
-        hours = [(hour,) for hour in set(unreckoned)]
+        hours = [(hour,) for hour in set(pending_hours)]
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
@@ -127,7 +127,7 @@ class RollupTables:
 
         await self._hours.call(work)
 
-    async def unreckoned(self) -> list[tuple[int, int]]:
+    async def pending_hours(self) -> list[tuple[int, int]]:
         """Return (series, hour) that their months may not include."""
         query = "SELECT h.series, h.hour FROM unreckoned u CROSS JOIN hours h ON h.hour = u.hour"
         return await self._hours.call(lambda db: list(db.execute(query)))

@@ -24,7 +24,7 @@ class Series(NamedTuple):
     unit: str
     step: str
     counter: bool
-    hands: tuple[tuple[int, str], ...]
+    device_changes: tuple[tuple[int, str], ...]
 
 
 class Views:
@@ -42,15 +42,15 @@ class Views:
         first: Callable[[], int],
     ) -> None:
         self._life = life
-        self._memory, self._known, self._track, self._place = memory, known, track, place
+        self._tables, self._known, self._track, self._place = memory, known, track, place
         self._calendar, self._first = calendar, first
         self.first_hour = self.last_hour = 0
 
     def series(self, key: Key) -> Series | None:
         track, known = self._track(key), self._known(key)
         if track is not None:
-            return Series(track.unit, track.step, track.counter, tuple(track.hands))
-        return None if known is None else Series(known.unit, known.step, known.counter, known.hands)
+            return Series(track.unit, track.step, track.counter, tuple(track.device_changes))
+        return None if known is None else Series(known.unit, known.step, known.counter, known.device_changes)
 
     def calendar_of(self, key: Key) -> Calendar:
         place = self._place(key[0])
@@ -60,14 +60,14 @@ class Views:
         series = self.series(key)
         if series is None:
             return Dial()
-        return dial_of(self._place(key[0]), key[1], series.step, series.hands)
+        return dial_of(self._place(key[0]), key[1], series.step, series.device_changes)
 
     def first_month(self, key: Key) -> int | None:
         """Return the month of the first hour that the file may have of it, or None."""
         series = self.series(key)
-        if series is None or not series.hands:
+        if series is None or not series.device_changes:
             return None
-        return self.calendar_of(key).month(max(series.hands[0][0], self._first(), 0))
+        return self.calendar_of(key).month(max(series.device_changes[0][0], self._first(), 0))
 
     async def gauge(self, key: Key, edges: Sequence[int]) -> list[Stats]:
         """Return the statistics of a gauge between each two edges, which are beginnings of hours."""
@@ -109,7 +109,7 @@ class Views:
     async def point_before(self, key: Key, begin: int) -> Point | None:
         known, found = self._known(key), []
         if known is not None and begin > self.first_hour > 0:
-            row = await self._memory.nearest(known.n, begin - HOUR, self.first_hour)
+            row = await self._tables.nearest(known.n, begin - HOUR, self.first_hour)
             found += get_points(*row)[-1:] if row else []
         track = self._track(key)
         earlier = [hour for hour in track.waiting() if hour < begin] if track is not None else []
@@ -120,7 +120,7 @@ class Views:
     async def _point_after(self, key: Key, end: int) -> Point | None:
         known, found = self._known(key), []
         if known is not None and end <= self.last_hour:
-            row = await self._memory.nearest(known.n, end, self.last_hour)
+            row = await self._tables.nearest(known.n, end, self.last_hour)
             found += get_points(*row)[:1] if row else []
         track = self._track(key)
         later = [hour for hour in track.waiting() if hour >= end] if track is not None else []
@@ -131,13 +131,13 @@ class Views:
     async def month(self, key: Key, month: int, frozen: dict[tuple[str, int], bytes]) -> Month | None:
         """Return a frozen month, or compute it."""
         body = frozen.get((series_id(*key), month))
-        return get_month(body) if body is not None else await self.reckon_month(key, month)
+        return get_month(body) if body is not None else await self.compute_month(key, month)
 
     async def months(self, keys: Sequence[Key]) -> dict[tuple[str, int], bytes]:
         """Return the frozen months of some series."""
-        return await self._memory.months({series_id(*key) for key in keys})
+        return await self._tables.months({series_id(*key) for key in keys})
 
-    async def reckon_month(self, key: Key, month: int) -> Month | None:
+    async def compute_month(self, key: Key, month: int) -> Month | None:
         """Compute a month from its hours; None where nothing is known.
 
         A single reading of a counter, or one at the very edge of the month, says nothing; two equal ones say that
@@ -178,7 +178,7 @@ class Views:
         known = self._known(key)
         first = max(begin, self.first_hour or begin)
         hours = self.calendar_of(key).hours(first, end) if first < end else []
-        return await self._memory.read(known.n, hours) if known is not None and hours else {}
+        return await self._tables.read(known.n, hours) if known is not None and hours else {}
 
     def _waiting(self, key: Key, begin: int, end: int) -> list[int]:
         track = self._track(key)

@@ -95,7 +95,7 @@ class Adoption:
 
     def added(self, device: str) -> bool:
         """Return whether a command added the device, or the one that it replaced."""
-        return self._ground.devices.line_of(device)[0] in self._roll.devices and device not in self._shadowed
+        return self._ground.devices.succession(device)[0] in self._roll.devices and device not in self._shadowed
 
     def complaints(self) -> list[str]:
         """Return sentences about what somebody should look at."""
@@ -188,7 +188,7 @@ class Adoption:
                 known = self._ground.devices.get(device)
                 if known is None:
                     raise HubError(f"no device {device!r} is known; `ilot devices` lists them")
-                line = self._ground.devices.line_of(device)
+                line = self._ground.devices.succession(device)
                 if line[0] not in self._roll.devices:
                     there = await asyncio.to_thread(where, line[0], self._loaded)
                     raise HubError(f"{device} stands in the configuration: remove it there ({there})")
@@ -285,7 +285,7 @@ class Adoption:
                 f"figure dans la configuration avec un autre réglage ({what}) : modifiez-la, c'est elle qui compte",
                 "device",
             )
-        if len(devices.line_of(device.id)) > 1:
+        if len(devices.succession(device.id)) > 1:
             raise Unreadable(
                 "differs",
                 f"is there with another {what}, in the place of a former one: remove it and add it again",

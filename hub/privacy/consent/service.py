@@ -61,16 +61,16 @@ class ConsentService:
         ordered: Callable[[], None],
         timezone: Callable[[], str],
     ) -> None:
-        self._memory, self._privacy, self._clock = memory, privacy, clock
+        self._tables, self._privacy, self._clock = memory, privacy, clock
         self._homes, self._devices, self._device = homes, devices, device
         self._recompile, self._forget, self._ordered, self._timezone = recompile, forget, ordered, timezone
-        self._turn = asyncio.Lock()  # serialises erasures on this hub
-        self._owing = True  # an earlier run may have been killed before it had erased
+        self._erasing = asyncio.Lock()  # serialises erasures on this hub
+        self._erasure_pending = True  # an earlier run may have been killed before it had erased
 
     async def run(self) -> None:
         """Retry erasures that an earlier run, or a refusing disk, left pending."""
         while True:
-            if self._owing:
+            if self._erasure_pending:
                 try:
                     await self.settle()
                 except HubError as error:
@@ -79,22 +79,22 @@ class ConsentService:
 
     async def settle(self) -> None:
         """Erase what is pending on this hub. Raises HubError."""
-        async with self._turn:
-            if traces := await self._memory.traces():
+        async with self._erasing:
+            if traces := await self._tables.traces():
                 await self._erased(traces)
-            self._owing = False
+            self._erasure_pending = False
 
     async def load(self) -> None:
         """Load the pseudonym keys. Call before the plugins start. Keys of homes that keep data without a consent, and
         of the hub itself, are created at the first start."""
-        for (zone, purpose), key in (await self._memory.load(self._wanted())).items():
+        for (zone, purpose), key in (await self._tables.load(self._wanted())).items():
             self._privacy.consents.begin(zone, purpose, key)
 
     async def reconfigure(self, homes: Mapping[str, str]) -> None:
         """Apply other zones or rules while the hub runs, creating keys they need. Raises StorageError."""
         self._homes = homes
         wanted = [key for key in self._wanted() if self._privacy.consents.key(*key) is None]
-        made = await self._memory.load(wanted)
+        made = await self._tables.load(wanted)
         for zone, purpose in wanted:  # only these: a consent may have been withdrawn meanwhile
             self._privacy.consents.begin(zone, purpose, made[zone, purpose])
 
@@ -130,13 +130,13 @@ class ConsentService:
         given = now if arguments.get("date") is None else self._midnight(str(arguments["date"]))
         if given > now:
             raise ConsentRefused(NOT_THEN)
-        for one in await self._memory.consents(person):
+        for one in await self._tables.consents(person):
             if one.ended is None and (one.purpose, one.zone) == (purpose, zone):
                 raise ConsentRefused(f"{person} has agreed to {purpose} for {zone} already")
         by = asker(arguments)
         consent = Consent(n=0, person=person, purpose=purpose, zone=zone, given=given, recorded=now, by=by)
         if not arguments.get("dry_run"):
-            key = await self._memory.give(consent)
+            key = await self._tables.give(consent)
             self._privacy.consents.begin(zone, purpose, key)
             self._recompile(zone)
         return {
@@ -155,10 +155,10 @@ class ConsentService:
         return datetime.combine(on, time(), ZoneInfo(self._timezone())).timestamp()
 
     async def _list(self, arguments: dict[str, Any]) -> Any:
-        consents = await self._memory.consents(str(arguments.get("person") or ""))
-        erasures = await self._memory.erasures()
+        consents = await self._tables.consents(str(arguments.get("person") or ""))
+        erasures = await self._tables.erasures()
         return {
-            "consents": [self._shown(one) for one in consents],
+            "consents": [self._with_home(one) for one in consents],
             "erasures": [msgspec.to_builtins(one) for one in erasures],
             "timezone": self._timezone(),
             "asked": [
@@ -171,7 +171,7 @@ class ConsentService:
     async def _access(self, arguments: dict[str, Any]) -> Any:
         """Return what this hub knows of a person: where the readings are, under which name, and who has them."""
         person = str(arguments.get("person", ""))
-        consents = await self._memory.consents(person)
+        consents = await self._tables.consents(person)
         if not consents:
             raise ConsentRefused(f"nothing is known of {person!r}; `ilot privacy list` shows who there is")
         homes = []
@@ -184,13 +184,13 @@ class ConsentService:
                     "group": group_name(key, held.zone),
                     "devices": [{"device": one.id, "name": one.name, "place": one.place} for one in devices],
                 })  # fmt: skip
-        erasures = [msgspec.to_builtins(one) for one in await self._memory.erasures() if one.person == person]
-        return {"person": person, "consents": [self._shown(one) for one in consents], "homes": homes,
+        erasures = [msgspec.to_builtins(one) for one in await self._tables.erasures() if one.person == person]
+        return {"person": person, "consents": [self._with_home(one) for one in consents], "homes": homes,
                 "erasures": erasures, "timezone": self._timezone()}  # fmt: skip
 
     async def _withdraw(self, arguments: dict[str, Any]) -> Any:
         person, purpose = str(arguments.get("person", "")), str(arguments.get("purpose") or "")
-        consents = await self._memory.consents(person)
+        consents = await self._tables.consents(person)
         keys = list(
             dict.fromkeys(
                 (one.zone, one.purpose) for one in consents if one.ended is None and purpose in ("", one.purpose)
@@ -209,12 +209,12 @@ class ConsentService:
         if arguments.get("dry_run"):
             return answer
         why, traces = f"withdrawn by {person}", [(one.id, one.place) for one in devices.values()]
-        async with self._turn:
-            erasures = await self._memory.end(person, keys, self._clock.now(), asker(arguments), why, traces)
+        async with self._erasing:
+            erasures = await self._tables.end(person, keys, self._clock.now(), asker(arguments), why, traces)
             for zone, ended in keys:
                 self._privacy.consents.end(zone, ended)
                 self._recompile(zone)
-            return {**answer, **self._order(erasures), "erased": await self._erased(traces)}
+            return {**answer, **self._announce(erasures), "erased": await self._erased(traces)}
 
     async def _erase(self, arguments: dict[str, Any]) -> Any:
         """Erase personal data of one device, known or not: here, and at the backend until now."""
@@ -225,23 +225,23 @@ class ConsentService:
             return {"device": device}
         known = self._device(device)
         place = known.place if known is not None else ""
-        async with self._turn:
-            erasure = await self._memory.erase_device(device, place, self._clock.now(), asker(arguments))
-            return {"device": device, **self._order([erasure]), "erased": await self._erased([(device, place)])}
+        async with self._erasing:
+            erasure = await self._tables.erase_device(device, place, self._clock.now(), asker(arguments))
+            return {"device": device, **self._announce([erasure]), "erased": await self._erased([(device, place)])}
 
     async def _erased(self, traces: Traces) -> dict[str, int]:
         """Erase data on this hub and mark it as done; returns the amounts by part."""
-        before, self._owing = self._owing, True
+        before, self._erasure_pending = self._erasure_pending, True
         gone = await self._forget([Device(id=device, integration="", place=place) for device, place in traces])
-        await self._memory.erased(traces)
-        self._owing = before
+        await self._tables.erased(traces)
+        self._erasure_pending = before
         return gone
 
-    def _order(self, erasures: list[Erasure]) -> dict[str, Any]:
+    def _announce(self, erasures: list[Erasure]) -> dict[str, Any]:
         self._ordered()
         return {"erasures": [one.id for one in erasures]}
 
-    def _shown(self, consent: Consent) -> dict[str, Any]:
+    def _with_home(self, consent: Consent) -> dict[str, Any]:
         return {**msgspec.to_builtins(consent), "home": self._homes.get(consent.zone, "")}
 
 

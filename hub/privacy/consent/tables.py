@@ -20,7 +20,7 @@ from hub.privacy.rules_engine.pseudonyms import KEY_BYTES, group_name
 _CONSENTS = "SELECT n, person, purpose, zone, given, recorded, by, ended, why FROM consents"
 _ERASURES = "SELECT id, kind, name, until, asked, person, confirmed, readings, left FROM erasures"
 
-_OWED = "forgetting"
+_PENDING_TRACES = "forgetting"
 """Key in `meta`: (device, place) whose data this hub still has to erase, as msgpack."""
 
 Key = tuple[str, str]
@@ -105,7 +105,7 @@ class ConsentTables:
                         _add(db, erasures[-1])
                         what["erasure"] = erasures[-1].id
                     audit(db, at, by, what)
-                _owe(db, [*_owed(db), *traces])
+                _put_pending_traces(db, [*_pending_traces(db), *traces])
             wipe_journal(db)
             return erasures
 
@@ -119,21 +119,21 @@ class ConsentTables:
                 erasure = _erasure(DEVICE, device, at, "")
                 _add(db, erasure)
                 audit(db, at, by, {"device": "erase", "id": device, "erasure": erasure.id})
-                _owe(db, [*_owed(db), (device, place)])
+                _put_pending_traces(db, [*_pending_traces(db), (device, place)])
             return erasure
 
         return await self._store.call(work)
 
     async def traces(self) -> Traces:
         """Return what is still to be erased on this hub."""
-        return await self._store.call(_owed)
+        return await self._store.call(_pending_traces)
 
     async def erased(self, traces: Traces) -> None:
         """Record that these were erased on this hub."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
-                _owe(db, [one for one in _owed(db) if one not in traces])
+                _put_pending_traces(db, [one for one in _pending_traces(db) if one not in traces])
 
         await self._store.call(work)
 
@@ -169,17 +169,17 @@ def _add(db: apsw.Connection, erasure: Erasure) -> None:
     )
 
 
-def _owed(db: apsw.Connection) -> Traces:
-    body = db.execute("SELECT value FROM meta WHERE key = ?", (_OWED,)).get
+def _pending_traces(db: apsw.Connection) -> Traces:
+    body = db.execute("SELECT value FROM meta WHERE key = ?", (_PENDING_TRACES,)).get
     return [] if body is None else msgspec.msgpack.decode(body, type=Traces)
 
 
-def _owe(db: apsw.Connection, traces: Traces) -> None:
+def _put_pending_traces(db: apsw.Connection, traces: Traces) -> None:
     if traces:
         body = msgspec.msgpack.encode(list(dict.fromkeys(traces)))
-        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_OWED, body))
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_PENDING_TRACES, body))
     else:
-        db.execute("DELETE FROM meta WHERE key = ?", (_OWED,))
+        db.execute("DELETE FROM meta WHERE key = ?", (_PENDING_TRACES,))
 
 
 def _key(db: apsw.Connection, zone: str, purpose: str) -> bytes:

@@ -35,7 +35,7 @@ _POSITION_SHAPE = Shape(columns=(Column(metric=POSITION, kind="flag", privacy=PE
 
 
 class Treatment(msgspec.Struct, frozen=True, kw_only=True):
-    """The treatment of one series. `keep`: readings go on, possibly coarser; `gather`: they feed a window; neither:
+    """The treatment of one series. `keep`: readings go on, possibly coarser; `window_spec`: they feed a window; neither:
     `why` is the slug counted. `rotate_s`, or `purpose` with `keyed`, select the key of its pseudonym. `metric` has its
     class there."""
 
@@ -46,7 +46,7 @@ class Treatment(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str = ""
     step: float = 0.0
     bucket_s: float = 0.0
-    gather: WindowSpec | None = None
+    window_spec: WindowSpec | None = None
     rotate_s: float = 0.0
     keyed: bool = False
 
@@ -104,7 +104,7 @@ class Privacy:
         self.rules = tuple(rules)
         self.consents = Consents() if consents is None else consents  # an empty one is falsy
         self.windows = Windows(lambda: 0.0, lambda event, subject, n: None) if windows is None else windows
-        self.windows.follow(rule.gather for rule in self.rules if rule.gather is not None)
+        self.windows.set_specs(rule.window_spec for rule in self.rules if rule.window_spec is not None)
         self._make_rotating = rotating
         self._rotating: dict[float, Rotating] = {}
         self._positions: dict[tuple[str, str], Subject] = {}
@@ -118,7 +118,7 @@ class Privacy:
         self._purposes = dict(purposes)
         self._dwellings = frozenset(zone for zone, use in uses.items() if is_dwelling(use))
         self.rules = tuple(rules)
-        self.windows.follow(rule.gather for rule in self.rules if rule.gather is not None)
+        self.windows.set_specs(rule.window_spec for rule in self.rules if rule.window_spec is not None)
 
     def dwelling(self, zone: str) -> bool:
         return zone in self._dwellings
@@ -147,10 +147,10 @@ class Privacy:
         purpose = rule.purpose or stated
         if personal and not purpose:
             return Treatment(metric=metric, keep=False, why=PERSONAL_WITHHELD, rule=rule.name)
-        if rule.gather is not None:
+        if rule.window_spec is not None:
             if metric.kind == "text":
                 return Treatment(metric=metric, keep=False, why=RULE_WITHHELD, rule=rule.name)
-            return Treatment(metric=metric, keep=False, rule=rule.name, purpose=purpose, gather=rule.gather)
+            return Treatment(metric=metric, keep=False, rule=rule.name, purpose=purpose, window_spec=rule.window_spec)
         if rule.consent and self.consents.key(zone, rule.consent) is None:
             return Treatment(metric=metric, keep=False, why=CONSENT_WITHHELD, rule=rule.name, purpose=purpose)
         keyed = bool(rule.consent or rule.keyed or (personal and home and not rule.rotate_s))
@@ -164,13 +164,13 @@ class Privacy:
             keyed=keyed,
         )
 
-    def moving(self, zone: str) -> PositionPolicy | None:
+    def position_policy(self, zone: str) -> PositionPolicy | None:
         """Return the treatment of positions of this zone's devices; None: they are withheld."""
         rule = next((rule for rule in self.rules if rule.fits_position(zone)), None)
         stated = self._purposes.get(zone, {}).get(POSITION, "")
         if rule is None:
             return PositionPolicy() if stated else None
-        if rule.drop or rule.gather is not None or not (rule.purpose or stated):
+        if rule.drop or rule.window_spec is not None or not (rule.purpose or stated):
             return None
         if rule.consent and self.consents.key(zone, rule.consent) is None:
             return None
@@ -180,7 +180,7 @@ class Privacy:
             rule.keep_id,
         )
 
-    def nobody(self, subject: Subject) -> Subject:
+    def zone_subject(self, subject: Subject) -> Subject:
         """Return the subject of positions detached from their device: the zone's."""
         known = self._positions.get((subject.site, subject.zone))
         if known is None:
@@ -198,16 +198,16 @@ class Privacy:
             return msgspec.structs.replace(subject, device=f"linky:{pseudonym(key, subject.device)}")
         return subject
 
-    def veil(self, treatments: Sequence[Treatment], subject: Subject) -> ReportFilter | None:
+    def filter_for(self, treatments: Sequence[Treatment], subject: Subject) -> ReportFilter | None:
         """Return the filter for reports of a device with these series; None where nothing is to be done."""
-        if all(one.raw or (not one.keep and one.gather is None) for one in treatments):
+        if all(one.raw or (not one.keep and one.window_spec is None) for one in treatments):
             return None
         kept = [one for one in treatments if one.keep]
-        gathered = [one for one in treatments if one.gather is not None]
+        gathered = [one for one in treatments if one.window_spec is not None]
         cells = tuple(
-            (one.metric.key, self.windows.cell(one.gather, subject.zone, subject.site, one.metric))
+            (one.metric.key, self.windows.cell(one.window_spec, subject.zone, subject.site, one.metric))
             for one in gathered
-            if one.gather is not None
+            if one.window_spec is not None
         )
         return ReportFilter(
             {one.metric.key: one.step for one in kept if one.step},

@@ -35,7 +35,7 @@ class PrivacyRule(msgspec.Struct, frozen=True, kw_only=True):
     bucket_s: float = 0.0
     grid_m: float | None = None
     keep_id: bool = False
-    gather: WindowSpec | None = None
+    window_spec: WindowSpec | None = None
     rotate_s: float = 0.0
     keyed: bool = False
     consent: str = ""
@@ -61,12 +61,12 @@ def compile_privacy(core: Core) -> tuple[PrivacyRule, ...]:
 
 def _rule(name: str, rule: Written) -> PrivacyRule:
     coarsen, pseudonymise = rule.coarsen, rule.pseudonymise
-    gather = None
+    window_spec = None
     if rule.aggregate is not None:
-        gather = WindowSpec(name, rule.aggregate.window.total_seconds(), rule.aggregate.by, rule.aggregate.least)
+        window_spec = WindowSpec(name, rule.aggregate.window.total_seconds(), rule.aggregate.by, rule.aggregate.least)
     elif rule.count is not None:
         window = rule.count.window.total_seconds()
-        gather = WindowSpec(name, window, rule.count.of, count=True, total=rule.count.total)
+        window_spec = WindowSpec(name, window, rule.count.of, count=True, total=rule.count.total)
     return PrivacyRule(
         name=name,
         zones=frozenset(rule.zones),
@@ -78,7 +78,7 @@ def _rule(name: str, rule: Written) -> PrivacyRule:
         bucket_s=coarsen.time.total_seconds() if coarsen and coarsen.time else 0.0,
         grid_m=coarsen.grid if coarsen else None,
         keep_id=coarsen.keep_id if coarsen else False,
-        gather=gather,
+        window_spec=window_spec,
         rotate_s=pseudonymise.rotate.total_seconds() if pseudonymise and pseudonymise.rotate else 0.0,
         keyed=pseudonymise is not None and pseudonymise.rotate is None,
         consent=rule.consent or "",

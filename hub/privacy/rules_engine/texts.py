@@ -37,23 +37,23 @@ def does(rule: PrivacyRule, lang: str) -> str:
     fr = lang == "fr"
     if rule.drop:
         return "rien n'est conservé" if fr else "nothing is kept"
-    gather = rule.gather
-    if gather is not None:
-        by = _BY[gather.by][0 if fr else 1]
-        window = _per(gather.window_s, fr)
-        if gather.count:
+    window_spec = rule.window_spec
+    if window_spec is not None:
+        by = _BY[window_spec.by][0 if fr else 1]
+        window = _per(window_spec.window_s, fr)
+        if window_spec.count:
             total = (
                 " ; total par site des comptes publiés" if fr else "; a site's total of what is told"
-            ) * gather.total
+            ) * window_spec.total
             return (
                 f"seul un comptage par zone et {window} sort ({by}), arrondi à 5, de 0 à 4 indistinct{total}"
                 if fr
                 else f"only a count per zone and {window} is sent ({by}), rounded to 5, 0 to 4 alike{total}"
             )
         return (
-            f"seul un agrégat par zone et {window} sort ({by}), d'au moins {gather.least} appareils"
+            f"seul un agrégat par zone et {window} sort ({by}), d'au moins {window_spec.least} appareils"
             if fr
-            else f"only an aggregate per zone and {window} is sent ({by}), of at least {gather.least} devices"
+            else f"only an aggregate per zone and {window} is sent ({by}), of at least {window_spec.least} devices"
         )
     return _kept(rule, fr=fr)
 

@@ -67,12 +67,12 @@ class ZoneWindow:
     """The windows of one metric of one zone under one rule. The path of a reading calls `take` only; `begin(start)` is
     called for each new window; `since` returns from when on windows are complete, None without a synchronised clock."""
 
-    __slots__ = ("_begin", "_closed", "_since", "_windows", "began", "gather", "late", "shape", "site", "subject",
+    __slots__ = ("_begin", "_closed", "_since", "_windows", "began", "window_spec", "late", "shape", "site", "subject",
                  "total", "undated", "unit")  # fmt: skip
 
     def __init__(
         self,
-        gather: WindowSpec,
+        window_spec: WindowSpec,
         zone: str,
         site: str,
         metric: Metric,
@@ -80,12 +80,12 @@ class ZoneWindow:
         begin: Callable[[ZoneWindow, float], None],
         since: Callable[[ZoneWindow], float | None],
     ) -> None:
-        self.gather, self.site, self.began = gather, site, began
+        self.window_spec, self.site, self.began = window_spec, site, began
         self.subject = Subject(device=f"zone:{zone}", site=site, zone=zone, integration=INTEGRATION)
-        self.shape = _shape(metric, gather)
+        self.shape = _shape(metric, window_spec)
         told = self.shape.columns[0].metric
-        self.unit = WindowSubject(gather.rule, self.subject.device, site, zone, told, gather.window_s)
-        self.total = WindowSubject(gather.rule, f"site:{site}", site, "", told, gather.window_s)
+        self.unit = WindowSubject(window_spec.rule, self.subject.device, site, zone, told, window_spec.window_s)
+        self.total = WindowSubject(window_spec.rule, f"site:{site}", site, "", told, window_spec.window_s)
         self.late = self.undated = 0
         self._begin, self._since = begin, since
         self._windows: dict[float, dict[str, _DeviceTotals]] = {}
@@ -93,14 +93,14 @@ class ZoneWindow:
 
     def take(self, device: str, value: Value, at: float) -> None:
         """Add a reading of `at`, Unix seconds."""
-        start = at - at % self.gather.window_s
+        start = at - at % self.window_spec.window_s
         window = self._windows.get(start)
         if window is None:
             since = self._since(self)
             if since is None:
                 self.undated += 1
                 return
-            if start < self._closed or start + self.gather.window_s <= since:
+            if start < self._closed or start + self.window_spec.window_s <= since:
                 self.late += 1
                 return
             window = self._windows[start] = {}
@@ -117,9 +117,9 @@ class ZoneWindow:
         """Return (start, figure or None where too few devices reported) of the windows that are over."""
         told = []
         for start in sorted(self._windows):
-            if start + self.gather.window_s + GRACE_S <= now:
-                told.append((start, _figure(self.gather, self._windows.pop(start))))
-                self._closed = max(self._closed, start + self.gather.window_s)
+            if start + self.window_spec.window_s + GRACE_S <= now:
+                told.append((start, _figure(self.window_spec, self._windows.pop(start))))
+                self._closed = max(self._closed, start + self.window_spec.window_s)
         return told
 
 
@@ -145,22 +145,22 @@ class Windows:
         self._offset = 0.0
         self._look()
 
-    def follow(self, gathers: Iterable[WindowSpec]) -> None:
+    def set_specs(self, specs: Iterable[WindowSpec]) -> None:
         """Set the rules. Windows started under another one are incomplete."""
-        self._began = {one: self._began.get(one, self._monotonic()) for one in gathers}
+        self._began = {one: self._began.get(one, self._monotonic()) for one in specs}
         for key, cell in list(self._cells.items()):
-            if cell.gather not in self._began:
+            if cell.window_spec not in self._began:
                 self._drop(key)
 
-    def cell(self, gather: WindowSpec, zone: str, site: str, metric: Metric) -> ZoneWindow:
+    def cell(self, window_spec: WindowSpec, zone: str, site: str, metric: Metric) -> ZoneWindow:
         """Return the windows of a rule, a zone and a metric."""
-        key = (gather.rule, zone, metric.key)
+        key = (window_spec.rule, zone, metric.key)
         known = self._cells.get(key)
-        if known is None or known.gather != gather or known.site != site:
+        if known is None or known.window_spec != window_spec or known.site != site:
             if known is not None:
                 self._drop(key)
-            began = self._began.get(gather, self._monotonic())
-            known = self._cells[key] = ZoneWindow(gather, zone, site, metric, began, self._begin, self._since)
+            began = self._began.get(window_spec, self._monotonic())
+            known = self._cells[key] = ZoneWindow(window_spec, zone, site, metric, began, self._begin, self._since)
         return known
 
     def due(self) -> list[WindowFigure]:
@@ -175,7 +175,7 @@ class Windows:
             self._count_left_out(cell)
             for start, figure in cell.due(now):
                 missing = start < (self._since(cell) or now) or self._unfinished.cut(cell.unit, start)
-                if cell.gather.total:
+                if cell.window_spec.total:
                     sums = totals.setdefault((cell.total, start), (cell.shape, []))[1]
                     if missing or figure is not None:
                         sums.append(None if missing else figure)
@@ -201,13 +201,13 @@ class Windows:
                 self._count("window-missing", one.subject.device, 1)
         return told
 
-    def told(self, one: WindowFigure) -> None:
+    def mark_published(self, one: WindowFigure) -> None:
         """Record that a figure is in the buffer; the same commit marks its window as finished."""
         self._unfinished.done(one.unit, one.start)
 
     def _begin(self, cell: ZoneWindow, start: float) -> None:
         self._unfinished.begin(cell.unit, start)
-        if cell.gather.total:
+        if cell.window_spec.total:
             self._unfinished.begin(cell.total, start)
 
     def _drop(self, key: tuple[str, str, str]) -> None:
@@ -215,7 +215,7 @@ class Windows:
 
     def _abandon(self, cell: ZoneWindow) -> None:
         self._unfinished.abandon(cell.unit)
-        if cell.gather.total:
+        if cell.window_spec.total:
             self._unfinished.abandon(cell.total)
 
     def _look(self) -> bool:
@@ -255,32 +255,32 @@ def _missing(metric: str) -> Shape:
     return Shape(columns=(Column(metric=f"{metric[:56]}_missing", kind="flag"),))
 
 
-def _figure(gather: WindowSpec, window: dict[str, _DeviceTotals]) -> float | None:
+def _figure(window_spec: WindowSpec, window: dict[str, _DeviceTotals]) -> float | None:
     seen: Iterable[_DeviceTotals] = window.values()
-    if gather.count:
-        if gather.by == "devices":
+    if window_spec.count:
+        if window_spec.by == "devices":
             return published(sum(one.greatest > 0 for one in seen))
-        return published(sum(one.sum if gather.by == "sum" else one.greatest for one in seen))
-    if len(window) < gather.least:
+        return published(sum(one.sum if window_spec.by == "sum" else one.greatest for one in seen))
+    if len(window) < window_spec.least:
         return None
-    if gather.by == "mean":
+    if window_spec.by == "mean":
         figure = sum(one.sum / one.count for one in seen) / len(window)
-    elif gather.by == "sum":
+    elif window_spec.by == "sum":
         figure = sum(one.sum for one in seen)
     else:
         figure = max(one.greatest for one in seen)
     return figure if isfinite(figure) else None
 
 
-def _shape(metric: Metric, gather: WindowSpec) -> Shape:
+def _shape(metric: Metric, window_spec: WindowSpec) -> Shape:
     """Return the shape of a figure: `co2` by mean → `co2_mean`, a number in the same unit; a count has no unit."""
-    key = f"{metric.key}_{'count' if gather.count else gather.by}"[:64]
+    key = f"{metric.key}_{'count' if window_spec.count else window_spec.by}"[:64]
     column = Column(
         metric=key,
-        unit="1" if gather.count else metric.unit,
-        resolution="1" if gather.count else "0.001" if metric.kind == "flag" else metric.resolution,
-        device_class="" if gather.count or metric.kind == "flag" else metric.device_class,
+        unit="1" if window_spec.count else metric.unit,
+        resolution="1" if window_spec.count else "0.001" if metric.kind == "flag" else metric.resolution,
+        device_class="" if window_spec.count or metric.kind == "flag" else metric.device_class,
         state_class="measurement",
-        privacy=PERSONAL if gather.count or metric.privacy == PERSONAL else metric.privacy,
+        privacy=PERSONAL if window_spec.count or metric.privacy == PERSONAL else metric.privacy,
     )
     return Shape(columns=(column,))

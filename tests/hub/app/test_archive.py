@@ -57,7 +57,7 @@ class House:
 
     async def said(self, raw: Any) -> list[tuple[str, str]]:
         for place, metric, step in SAID:
-            [strip] = self.history.seats(place, [(metric, step)])
+            [strip] = self.history.bind(place, [(metric, step)])
             strip.add([START, 1])
         self.history.hand_over()
         await raw.write()

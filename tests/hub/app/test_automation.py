@@ -62,7 +62,7 @@ async def test_the_end_of_an_alert_that_was_told_is_told_after_a_restart_however
 def test_a_device_that_replaced_another_has_its_hours():
     devices = Devices([Device(id="a:1", integration="x", place="p"), Device(id="a:9", integration="x", place="q")])
     devices.replace("a:1", "a:2")
-    duty = ExpectedPresence(devices.line_of)
+    duty = ExpectedPresence(devices.succession)
     assert duty.of(devices.get("a:2"), 0.0)
     duty.programmes = {"a:1": SimpleNamespace(active=lambda now: now > 5.0)}
     assert [duty.of(devices.get("a:2"), now) for now in (0.0, 9.0)] == [False, True]

@@ -508,7 +508,7 @@ async def test_the_alert_of_a_lamp_that_is_taken_away_after_its_last_try_is_over
 async def test_the_lamp_that_stands_in_the_place_of_one_that_was_replaced_is_told_what_its_rule_says(tmp_path):
     async with running(tmp_path) as hub:
         devices = hub.desk._devices
-        hub.watching.rule_commands.today = devices.today
+        hub.watching.rule_commands.current_id = devices.today
         await hub.fire(DIM, True)
         await answer(hub, "done")
         await passes(hub, 15)
@@ -525,7 +525,7 @@ async def test_the_lamp_that_stands_in_the_place_of_one_that_was_replaced_is_tol
 async def test_the_lamp_that_stands_in_the_place_of_a_dead_one_is_told_at_once(tmp_path):
     async with running(tmp_path) as hub:
         devices = hub.desk._devices
-        hub.watching.rule_commands.today = devices.today
+        hub.watching.rule_commands.current_id = devices.today
         await hub.fire(DIM, True)
         await failed(hub, 9)  # it rests for an hour
         devices.replace("dali:1", "dali:2", None)

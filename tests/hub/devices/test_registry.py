@@ -39,10 +39,10 @@ def test_who_stands_today_where_the_configuration_names_another_is_known_by_eith
     devices = Devices([Device(id="a:1", integration="x", place="p")])
     devices.replace("a:1", "a:2")
     devices.replace("a:2", "a:3")
-    assert [devices.today(name) for name in ("a:1", "a:2", "a:3", "a:9")] == ["a:3", "a:3", "a:3", "a:9"]
-    assert devices.line_of("a:3") == ["a:1", "a:2", "a:3"]
+    assert [devices.current_id(name) for name in ("a:1", "a:2", "a:3", "a:9")] == ["a:3", "a:3", "a:3", "a:9"]
+    assert devices.succession("a:3") == ["a:1", "a:2", "a:3"]
     devices.replace("a:3", "a:1")
-    assert [devices.today(name) for name in ("a:1", "a:2", "a:3")] == ["a:1", "a:1", "a:1"]
+    assert [devices.current_id(name) for name in ("a:1", "a:2", "a:3")] == ["a:1", "a:1", "a:1"]
 
 
 def test_a_key_belongs_to_the_hardware_so_the_old_one_is_not_given_to_the_new():
@@ -97,7 +97,7 @@ async def test_an_integration_hears_of_a_device_that_was_removed_and_knows_it_no
     changes = devices.changes("bluetooth")
     waiting = asyncio.ensure_future(anext(changes))
     await settle()
-    assert devices.line_of(NEW) == [OLD.id, NEW]
+    assert devices.succession(NEW) == [OLD.id, NEW]
     assert devices.remove(NEW).id == NEW
     assert (await waiting).id == NEW
     await changes.aclose()  # type: ignore[attr-defined]  # it is a generator

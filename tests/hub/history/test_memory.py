@@ -42,14 +42,14 @@ def test_a_column_can_be_cut_out_of_pages(said, column):
 
 
 def strip_of(history, place="p", metrics=("temperature", "motion"), step="0.01"):
-    [strip] = history.seats(place, [(metric, step) for metric in metrics])
-    return strip
+    [group] = history.bind(place, [(metric, step) for metric in metrics])
+    return group
 
 
-def fill(history, strip, said):
+def fill(history, group, said):
     for row in said:
-        if strip.add(list(row)):
-            history.close(strip)
+        if group.add(list(row)):
+            history.close(group)
 
 
 @given(readings)
@@ -83,9 +83,9 @@ def test_a_series_that_comes_with_others_at_times_is_one_series(together, alone)
 def test_a_device_that_never_says_the_same_twice_has_a_strip_for_each_metric_in_the_end():
     history = History()
     for n in range(200):
-        strips = history.seats("p", [(f"m{n % 15}", "1"), (f"m{n % 14 + 15}", "1")])
-        assert [len(strip.rings) for strip in strips] in ([2], [1, 1])
-    assert len(history.strips) <= SHAPES + 29
+        groups = history.bind("p", [(f"m{n % 15}", "1"), (f"m{n % 14 + 15}", "1")])
+        assert [len(group.rings) for group in groups] in ([2], [1, 1])
+    assert len(history.groups) <= SHAPES + 29
 
 
 def test_a_value_is_kept_to_its_resolution():
@@ -96,24 +96,24 @@ def test_a_value_is_kept_to_its_resolution():
 METRICS = [("temperature", "0.01"), ("humidity", "0.01"), ("battery", "1"), ("energy", "0.001")]
 
 
-def filled(budget=8 << 20, strips=4, hours=32, every=60, apart=False):
+def filled(budget=8 << 20, groups=4, hours=32, every=60, apart=False):
     history = History(budget)
     sets = [[one] for one in METRICS] if apart else [METRICS]
-    seats = [[strip for some in sets for strip in history.seats(f"p{n}", some)] for n in range(strips)]
+    seats = [[group for some in sets for group in history.bind(f"p{n}", some)] for n in range(groups)]
     for time in range(START, START + hours * 3600, every):
         for n, those in enumerate(seats):
             noise = zlib.crc32(b"%d %d" % (time, n))
             values = [2000 + noise % 7, 5000 + noise % 31, 90, (time - START) * 3]
-            for strip, row in zip(those, [[one] for one in values] if apart else [values], strict=True):
-                if strip.add([time - noise % every, *row]):
-                    history.close(strip)
+            for group, row in zip(those, [[one] for one in values] if apart else [values], strict=True):
+                if group.add([time - noise % every, *row]):
+                    history.close(group)
         history.expire(time)
     return history
 
 
 @pytest.mark.parametrize("every", [20, 60, 900, 3600, 4 * 3600])
 def test_a_day_is_there_and_what_is_a_quarter_older_is_not(every):
-    history = filled(strips=1, hours=80, every=every)
+    history = filled(groups=1, hours=80, every=every)
     end = START + 80 * 3600
     held = history.get("p0", "temperature").points(0, end)
     age = end - held[0][0]
@@ -123,10 +123,10 @@ def test_a_day_is_there_and_what_is_a_quarter_older_is_not(every):
 
 
 def test_the_oldest_goes_first_where_the_memory_is_full_and_the_count_is_right():
-    history = filled(budget=32_000, strips=6)
+    history = filled(budget=32_000, groups=6)
     assert history.bytes <= 32_000
-    assert history.bytes == len(history.rings) * RING_BYTES + sum(strip.size for strip in history.strips)
-    firsts = [strip.blocks[0].first for strip in history.strips]
+    assert history.bytes == len(history.rings) * RING_BYTES + sum(group.size for group in history.groups)
+    firsts = [group.blocks[0].first for group in history.groups]
     assert max(firsts) - min(firsts) <= (WHOLE // 4 + 2 * PAGE) * 60
 
 
@@ -134,7 +134,7 @@ def test_the_oldest_goes_first_where_the_memory_is_full_and_the_count_is_right()
 def test_it_takes_no_more_memory_than_it_counts_and_a_day_of_four_metrics_a_minute_three_bytes_a_reading(apart):
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
-    history = filled(strips=8, hours=24, apart=apart)
+    history = filled(groups=8, hours=24, apart=apart)
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert after - before <= history.bytes * 1.02
@@ -142,20 +142,20 @@ def test_it_takes_no_more_memory_than_it_counts_and_a_day_of_four_metrics_a_minu
 
 
 def test_a_place_can_be_forgotten():
-    history = filled(strips=2, hours=3)
+    history = filled(groups=2, hours=3)
     assert history.forget("p0") == 4
     assert history.get("p0", "temperature") is None
-    assert [strip.place for strip in history.strips] == ["p1"]
-    assert history.bytes == 4 * RING_BYTES + history.strips[0].size
+    assert [group.place for group in history.groups] == ["p1"]
+    assert history.bytes == 4 * RING_BYTES + history.groups[0].size
 
 
 def test_one_metric_of_a_place_can_be_forgotten_and_the_others_stay():
-    history = filled(strips=1, hours=8)
+    history = filled(groups=1, hours=8)
     kept = {metric: history.get("p0", metric).points(0, 1 << 40) for metric in ("temperature", "battery", "energy")}
     assert history.forget("p0", "humidity") == 1
     assert history.get("p0", "humidity") is None
     assert {metric: history.get("p0", metric).points(0, 1 << 40) for metric in kept} == kept
-    assert history.bytes == 3 * RING_BYTES + sum(strip.size for strip in history.strips)
+    assert history.bytes == 3 * RING_BYTES + sum(group.size for group in history.groups)
     fill(history, strip_of(history, "p0", ("temperature", "battery", "energy")), [(START + 9 * 3600, 1, 2, 3)])
     assert history.get("p0", "temperature").points(0, 1 << 40) == [*kept["temperature"], (START + 9 * 3600, 1)]
 
@@ -163,29 +163,29 @@ def test_one_metric_of_a_place_can_be_forgotten_and_the_others_stay():
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=300))
 def test_each_page_is_handed_over_once_for_whoever_keeps_them(steps):
     history, pages = History(), []
-    history.sealed = lambda strip, page: pages.append(page)
-    strip = strip_of(history)
+    history.on_page = lambda group, page: pages.append(page)
+    group = strip_of(history)
     said = [(START + second, second % 5, second % 2) for second in accumulate(steps)]
-    fill(history, strip, said)
-    history.close(strip)
-    history.close(strip)
+    fill(history, group, said)
+    history.close(group)
+    history.close(group)
     assert points(b"".join(pages), 0, 0, 1 << 40) == [row[:2] for row in said]
 
 
 @given(st.lists(st.tuples(st.integers(1, 7), st.booleans()), min_size=1, max_size=300))
 def test_rows_that_lie_open_are_handed_over_too_and_each_row_once(steps):
     history, pages = History(), []
-    history.sealed = lambda strip, page: pages.append(page)
-    strip, second, said = strip_of(history), START, []
+    history.on_page = lambda group, page: pages.append(page)
+    group, second, said = strip_of(history), START, []
     for step, now in steps:
         second += step
         said.append((second, second % 5, second % 2))
-        fill(history, strip, said[-1:])
+        fill(history, group, said[-1:])
         if now:
             history.hand_over()
     history.hand_over()
     history.hand_over()
-    history.close(strip)
+    history.close(group)
     assert points(b"".join(pages), 0, 0, 1 << 40) == [row[:2] for row in said]
     assert history.get("p", "temperature").points(0, 1 << 40) == [row[:2] for row in said]
 

@@ -63,7 +63,7 @@ def watched() -> Iterator[Steps]:
 
 def session(buffer: Any) -> InProcessSession:
     """A session of the integration "bluetooth", whose path ends in this buffer."""
-    rollups: Any = SimpleNamespace(seats=lambda *where: ())  # history itself is not on the walk
+    rollups: Any = SimpleNamespace(bind=lambda *where: ())  # history itself is not on the walk
     clock = ManualClock()
     made = path_kit.Path(rules=compile_privacy(CONFIG), observer=HistoryRecorder(rollups, clock), buffer=buffer)
     made.devices.put(

@@ -150,7 +150,7 @@ def test_each_way_leaks_where_the_context_goes_on(name: str) -> None:
     """The broken twin."""
     sandbox = Sandbox()
     compiled = sandbox.compiled(WAYS[name])
-    sandbox.engine.back_to = lambda image: None  # type: ignore[method-assign]
+    sandbox.engine.reset_to = lambda image: None  # type: ignore[method-assign]
     first = called(sandbox, compiled, OTHER)
     called(sandbox, compiled, SECRET)
     assert called(sandbox, compiled, OTHER) != first
@@ -162,7 +162,7 @@ def test_no_byte_of_a_call_is_left_in_the_memory_of_the_engine(sandbox: Sandbox,
     called(sandbox, compiled, SECRET)
     used = ctypes.string_at(heap.base, heap.used)
     assert SECRET in used
-    sandbox.engine.back_to(compiled.image)
+    sandbox.engine.reset_to(compiled.image)
     now = ctypes.string_at(heap.base, len(used))
     rest = len(compiled.image.content)
     assert SECRET not in now

@@ -66,7 +66,7 @@ def test_blocks_keep_what_was_written_and_come_back_as_they_were(before: list, a
         written.do(*step)
         written.check()
     used = written.heap.used
-    written.heap.back_to(image)
+    written.heap.reset_to(image)
     assert written.heap.image() == image
     assert (
         ctypes.string_at(written.heap.base + len(image.content), max(0, used - len(image.content))).strip(b"\0") == b""
@@ -83,7 +83,7 @@ def test_much_that_was_used_is_given_back_to_the_machine_and_is_zero_again() -> 
     image = heap.image()
     large = heap.malloc(8 << 20)
     ctypes.memset(large, 7, 8 << 20)
-    heap.back_to(image)
+    heap.reset_to(image)
     assert ctypes.string_at(block, 8 << 20) == bytes(8 << 20)
 
 

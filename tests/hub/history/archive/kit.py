@@ -45,9 +45,9 @@ class Disk:
         await self.store.close()
 
     def say(self, time, *values, place="salle", columns=COLUMNS):
-        [strip] = self.history.seats(place, columns[: len(values)])
-        if strip.add([time, *values]):
-            self.history.close(strip)
+        [group] = self.history.bind(place, columns[: len(values)])
+        if group.add([time, *values]):
+            self.history.close(group)
 
     async def write(self):
         self.history.hand_over()

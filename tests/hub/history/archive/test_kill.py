@@ -27,7 +27,7 @@ if sys.argv[2] == "in-place":
                 time.sleep(0.002)  # a slow card: most of the time it is writing
     module.write_atomically = write
 folder = module.Folder(Path(sys.argv[1]))
-folder.look()
+folder.scan()
 n = int(sys.argv[3])
 draw = random.Random(n)
 while True:
@@ -56,7 +56,7 @@ def killed(directory, how, kills, seed=20260101):
         said |= told
         next_one = max(said) + 2  # the next may be half there
     folder = Folder(directory)
-    folder.look()
+    folder.scan()
     whole, damaged = set(), 0
     for file in folder.files:
         data = (directory / file.name).read_bytes()

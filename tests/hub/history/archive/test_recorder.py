@@ -74,13 +74,13 @@ async def test_rows_stay_open_in_memory_when_they_are_written_and_each_is_writte
                 counts.append(await disk.write())
         assert counts == [4] * 12
         plain = History()
-        [other] = plain.seats("salle", [("temperature", "0.01")])
+        [other] = plain.bind("salle", [("temperature", "0.01")])
         for n in range(50):
             if other.add([START + 900 * n, n]):
                 plain.close(other)
-        [strip] = disk.history.strips
-        assert strip.rows() == other.rows() != []
-        assert [block.data for block in strip.blocks] == [block.data for block in other.blocks]
+        [group] = disk.history.groups
+        assert group.rows() == other.rows() != []
+        assert [block.data for block in group.blocks] == [block.data for block in other.blocks]
         assert len(await disk.read()) == 48
 
 

@@ -44,16 +44,16 @@ def test_a_dial_that_falls_far_has_started_anew_even_if_it_could_roll_over():
 
 
 def test_a_declared_swap_counts_both_meters_to_their_own_dials():
-    dial = Dial(swaps=(Swap(T0 + 1800, final=1010, initial=3),), hands=(T0 + 2400,))
+    dial = Dial(swaps=(Swap(T0 + 1800, final=1010, initial=3),), device_changes=(T0 + 2400,))
     points = [(T0, 1000), (T0 + 2400, 8), (T0 + 3000, 12)]
     assert [(s.amount, s.kind) for s in segments(points, dial)] == [(10, SWAP), (5, SWAP), (4, "measured")]
 
 
 def test_a_swap_whose_date_is_hours_off_is_put_where_the_other_device_spoke_first():
-    dial = Dial(swaps=(Swap(T0 - 5 * H, final=1010, initial=3),), hands=(T0 + 2400,))
+    dial = Dial(swaps=(Swap(T0 - 5 * H, final=1010, initial=3),), device_changes=(T0 + 2400,))
     points = [(T0 - 6 * H, 990), (T0, 1000), (T0 + 2400, 8)]
     assert sum(s.amount for s in segments(points, dial)) == 10 + 10 + 5
-    late = Dial(swaps=(Swap(T0 + 9 * H, final=1010, initial=3),), hands=(T0 + 2400,))
+    late = Dial(swaps=(Swap(T0 + 9 * H, final=1010, initial=3),), device_changes=(T0 + 2400,))
     assert sum(s.amount for s in segments([*points, (T0 + 10 * H, 20)], late)) == 10 + 10 + 5 + 12
 
 
@@ -63,13 +63,13 @@ def test_two_swaps_in_one_gap_are_chained():
 
 
 def test_a_swap_that_nobody_declared_counts_nothing_and_says_so():
-    found = segments([(T0, 1000), (T0 + 600, 5000), (T0 + 1200, 5007)], Dial(hands=(T0 + 600,)))
+    found = segments([(T0, 1000), (T0 + 600, 5000), (T0 + 1200, 5007)], Dial(device_changes=(T0 + 600,)))
     assert [(s.amount, s.kind) for s in found] == [(0, UNKNOWN), (7, "measured")]
     assert split(found, [T0, T0 + H])[0].covered == 600
 
 
 def test_a_pulse_counter_whose_transmitter_is_replaced_goes_on():
-    found = segments([(T0, 1000), (T0 + 600, 1003)], Dial(hands=(T0 + 600,), continuous=True))
+    found = segments([(T0, 1000), (T0 + 600, 1003)], Dial(device_changes=(T0 + 600,), continuous=True))
     assert [(s.amount, s.kind) for s in found] == [(3, "measured")]
 
 
@@ -94,7 +94,7 @@ steps = st.lists(st.tuples(st.integers(1, 4 * H), st.integers(0, 60), st.boolean
 def meters(draw):
     """Readings of a meter whose truth is known: (points, dial, what was consumed between first and last)."""
     wraps, time, index, device = 100_000, T0, draw(st.integers(0, 99_999)), 0
-    points, swaps, hands, total = [(time, index)], [], [], 0
+    points, swaps, device_changes, total = [(time, index)], [], [], 0
     for seconds, used, swapped in draw(steps):
         if swapped and len(swaps) < 3 and (not swaps or time - swaps[-1].at > 4 * 24 * H):
             final = (index + used // 2) % wraps
@@ -102,14 +102,14 @@ def meters(draw):
             swaps.append(Swap(time + seconds // 2 + 1, final, initial))
             index = (initial + used - used // 2) % wraps
             time += max(seconds, 2)
-            hands.append(time)
+            device_changes.append(time)
             device += 1
         else:
             time += seconds
             index = (index + used) % wraps
         total += used
         points.append((time, index))
-    return points, Dial(wraps, tuple(swaps), tuple(hands)), total
+    return points, Dial(wraps, tuple(swaps), tuple(device_changes)), total
 
 
 @given(meters(), st.randoms(use_true_random=False))
@@ -125,7 +125,7 @@ def test_the_hours_add_up_to_what_was_consumed_whatever_the_order(meter, random)
 @given(meters(), st.randoms(use_true_random=False))
 def test_what_is_left_out_of_an_hour_changes_no_hour(meter, random):
     points, dial, _ = meter
-    cuts = sorted([*dial.hands, *(swap.at for swap in dial.swaps)])
+    cuts = sorted([*dial.device_changes, *(swap.at for swap in dial.swaps)])
     by_hour = {}
     for point in random.sample(points, len(points)):
         hour = point[0] // H * H

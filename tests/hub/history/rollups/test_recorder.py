@@ -403,7 +403,7 @@ async def test_a_late_reading_counts_once_in_its_month(tmp_path):
         await hub.write(everything=True)
         kept = await hub.views.month(AIR, month, await hub.views.months([AIR]))
         assert kept.stats.readings == 2
-        assert kept == await hub.views.reckon_month(AIR, month)
+        assert kept == await hub.views.compute_month(AIR, month)
 
 
 async def test_late_readings_count_once_when_the_disk_takes_their_hour_and_refuses_their_month(tmp_path, monkeypatch):
@@ -425,7 +425,7 @@ async def test_late_readings_count_once_when_the_disk_takes_their_hour_and_refus
         assert not hub.rollups.complaints()
         assert (await hub.views.gauge(AIR, [begin + 2 * H, begin + 3 * H]))[0].readings == 1
         kept = await hub.views.month(AIR, month, await hub.views.months([AIR]))
-        assert kept == await hub.views.reckon_month(AIR, month)
+        assert kept == await hub.views.compute_month(AIR, month)
         assert kept.stats.readings == 2
 
 
@@ -506,7 +506,7 @@ async def test_a_kill_between_the_hours_and_their_month_loses_nothing_and_counts
             frozen = await hub.views.months([KEY, AIR])
             assert (await hub.views.month(KEY, month, frozen)).amount == 31_000
             kept = await hub.views.month(AIR, month, frozen)
-            assert kept == await hub.views.reckon_month(AIR, month)
+            assert kept == await hub.views.compute_month(AIR, month)
             assert kept.stats.readings == 2
 
 
@@ -702,8 +702,8 @@ async def test_what_waits_while_one_metric_is_erased_leaves_the_others_of_its_pl
         assert hub.rollups.series == [("salle", "humidity")]
         ring = hub.history.get("salle", "humidity")
         assert [value for _, value in sorted(ring.points(0, 1 << 40))] == [400, 410]
-        for strip in hub.history.strips:
-            hub.history.close(strip)
+        for group in hub.history.groups:
+            hub.history.close(group)
         assert [value for _, value in sorted(ring.points(0, 1 << 40))] == [400, 410]
 
 
@@ -717,7 +717,7 @@ async def test_what_waits_for_a_date_stays_with_its_metric_and_place_when_plans_
         hub.observer.see(slot, hub.clock.monotonic(), False, Quality.GOOD, (20.0, 40.0))
         hub.observer.drain()
         moved = Device(id="x:1", integration="x", place="hall")
-        hub.live.reseat(moved, lambda metric: metric.key == "humidity")
+        hub.live.rebind(moved, lambda metric: metric.key == "humidity")
         hub.clock.set(begin, sure=True)
         hub.observer.drain()
         assert hub.history.get("hall", "humidity") is None

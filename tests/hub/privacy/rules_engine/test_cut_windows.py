@@ -76,7 +76,7 @@ class House:
         if self.twin == "as-whole":
             self.windows._since = lambda cell: 1.0  # type: ignore[method-assign]
             self.windows._unfinished.cut = lambda unit, start: False  # type: ignore[method-assign]
-        self.windows.follow([DOOR])
+        self.windows.set_specs([DOOR])
         privacy = SimpleNamespace(windows=self.windows, rules=(), consents=())
         self.protecting = WindowPublisher(privacy, self.buffer, self.clock)  # type: ignore[arg-type]
 
@@ -268,12 +268,12 @@ def test_without_a_clock_nothing_enters_a_window_and_it_is_counted() -> None:
 def test_another_rule_cuts_what_the_former_one_had_begun_and_the_same_rule_read_again_does_not() -> None:
     house = House()
     start = begun(house)
-    house.windows.follow([DOOR])
+    house.windows.set_specs([DOOR])
     house.say("hall", 12)
     other = WindowSpec("door", WINDOW, "max", count=True)
     kept = House()
     kept_start = begun(kept)
-    kept.windows.follow([other])
+    kept.windows.set_specs([other])
     house.end()
     kept.end()
     assert house.told()["zone:hall", start] == [25]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -120,21 +121,20 @@ def test_what_rules_and_alerts_may_tell_of_a_value_follows_what_may_be_kept_of_i
 async def test_a_coarse_value_is_what_disk_and_live_view_see_and_rules_of_the_tap_saw_the_raw_one():
     path = Path(rules=rules(soft={"metrics": ["temperature"], "coarsen": {"step": 0.5}}))
 
-    class Tap:
+    class Rules:
         seen = None
 
-        def see(self, report, trust):
-            Tap.seen = report.values["temperature"]
+        def bind(self, device, metrics, keys):
+            return SimpleNamespace(rules=self)
 
-    class Rules:
-        def tap(self, device, metrics, keys):
-            return Tap()
+        def evaluate(self, binding, report, trust):
+            Rules.seen = report.values["temperature"]
 
     path.planner.use_rules(Rules())
     (row,) = await path.emit(values={"temperature": 21.37})
     assert row.values == (21.5,)
     assert [value.value for value in path.live.values()] == [21.5]
-    assert Tap.seen == 21.37
+    assert Rules.seen == 21.37
 
 
 async def test_a_coarse_time_is_the_beginning_of_its_span_and_the_loudness_goes_with_it():
