@@ -1,8 +1,8 @@
 """Sigfox: the operator's callbacks, received here where the operator reaches this building, or fetched from the
 owner's backend that received them.
 
-Nothing of the radio is spoken here: the operator's network hears the devices, checks who they are, and sends each
-message as an HTTP request. What is answered, and what of a message is kept, is the business of `intake`.
+The radio protocol is not implemented here: the operator's network receives and authenticates the devices, and sends
+each message as an HTTP request. `intake` processes and answers these messages.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ __all__ = ["Config", "DeviceSettings", "probe", "register_decoders", "register_i
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Serve and fetch until cancelled. Raises NotReady when an address cannot be listened on or the backend is away,
-    AuthFailed when the backend refuses this hub."""
+    """Serve and fetch until cancelled. Raises NotReady when an address cannot be listened on or the backend cannot be
+    reached, AuthFailed when the backend refuses this hub."""
     from integrations.sigfox.downlinks import Downlinks
     from integrations.sigfox.fetching import Fetcher
     from integrations.sigfox.intake import Intake
@@ -48,7 +48,7 @@ async def run(config: Config, session: hub.Session) -> None:
 
 
 async def _serve(given: Listen, session: hub.Session, intake: Intake) -> None:
-    from hub.sdk.sigfox import server  # aiohttp's server: only where callbacks are received
+    from hub.sdk.sigfox import server  # imports aiohttp's server: only where used
 
     wanted, user = given.secret.get_secret_value().encode(), given.user.encode()
 
@@ -72,8 +72,8 @@ async def _serve(given: Listen, session: hub.Session, intake: Intake) -> None:
 
 
 async def probe(config: Config) -> str:
-    """Can the address be listened on, or is it already? Raises NotReady. The backend is not asked: only a running hub
-    has the certificate for it."""
+    """Check that the address can be listened on, or already is. Raises NotReady. The backend is not called: only a
+    running hub has the certificate for it."""
     if config.listen is None:
         return f"callbacks are fetched from {config.backend}, which is asked once the hub runs"
     given = config.listen

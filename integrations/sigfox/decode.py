@@ -1,7 +1,7 @@
-"""`ilot decode sigfox`: a callback → all that it says. Pure.
+"""`ilot decode sigfox`: shows the contents of a callback. Pure.
 
-A line is the callback's JSON as the operator sends it, with two keys more where wanted: `kind` (uplink by default) and
-`format`, the payload's grammar. Hexadecimal alone is the payload of an uplink: shown as it is.
+A line is the callback's JSON as the operator sends it, with two optional keys: `kind` (uplink by default) and `format`,
+the payload's grammar. Hexadecimal alone is the payload of an uplink: shown as it is.
 
     {"device": "1D2F3", "time": 1760000000, "seqNumber": 7, "data": "00d22d", "format": "temp::int:16 hum::uint:8"}
     → {"device": "sigfox:1D2F3", "kind": "uplink", "time": 1760000000, "seq": 7, "data": "00d22d",
@@ -24,7 +24,7 @@ KIND = "sigfox"
 
 
 def line(said: dict[str, Any]) -> hub.Frame:
-    """One decoded JSON object → a frame."""
+    """Convert one decoded JSON object to a frame."""
     device = said.get("device")
     return hub.Frame(
         kind=KIND, address=str(device)[:64] if device else "", data={"callback": msgspec.json.encode(said)}
@@ -32,7 +32,7 @@ def line(said: dict[str, Any]) -> hub.Frame:
 
 
 def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded | None:
-    """The numbers, flags and texts of the payload by their names in the format. Raises DecodeError: as
+    """Return the numbers, flags and texts of the payload by their names in the format. Raises DecodeError: as
     `hub.sdk.sigfox.callback.read` and `Grammar.read`, `bad-format`."""
     if "callback" not in frame.data:
         return None
@@ -47,7 +47,7 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
 
 
 def explain(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> Iterator[dict[str, Any]]:
-    """All that a callback says, as one object. Raises as `decode`."""
+    """Yield the contents of a callback as one object. Raises as `decode`."""
     raw = msgspec.json.decode(shallow_json(frame.data["callback"]), type=dict[str, Any])
     if set(raw) == {"raw"}:
         yield {"data": "".join(str(raw["raw"]).split()).lower()}

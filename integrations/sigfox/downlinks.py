@@ -1,4 +1,5 @@
-"""What waits to be told to devices. A device listens only after a message in which it asks: a command waits for that.
+"""Queue of downlinks to devices. A device listens only after a message that asks for a downlink: a command waits for
+that.
 
     queued ─▶ sent, with the answer to a bidir callback ─▶ done or failed, as the acknowledge callback says
 
@@ -16,7 +17,7 @@ from hub.sdk.sigfox.callback import ACKNOWLEDGED, ANSWERS
 
 SIZE = 8
 WAITING = 8
-"""Downlinks that may wait for one device."""
+"""Maximum downlinks queued for one device."""
 PENDING = 5
 
 
@@ -26,7 +27,7 @@ class Waiting(NamedTuple):
 
 
 class Downlinks:
-    """Of all devices of one instance. `now` is Unix seconds."""
+    """Downlinks of all devices of one instance. `now` is Unix seconds."""
 
     def __init__(self, session: hub.Session, now: Callable[[], float] = time.time) -> None:
         self._session, self._now = session, now
@@ -50,7 +51,7 @@ class Downlinks:
             answer(command, "failed", str(error))
             return
         queue = self._waiting.setdefault(command.device, [])
-        self._head(command.device)  # what nobody wants any more takes no place
+        self._head(command.device)  # removes commands that are no longer wanted
         if len(payload) != SIZE:
             answer(command, "failed", f"the codec of its pack gives {len(payload)} bytes, a Sigfox downlink has {SIZE}")
         elif len(queue) >= WAITING:
@@ -60,7 +61,8 @@ class Downlinks:
             answer(command, "queued", "it leaves when the device asks for an answer")
 
     def answer(self, device: str, message: tuple[int, int | None], standing: bytes | None) -> bytes | None:
-        """The 8 bytes for a device that asks with this message (time, seqNumber); the same for the same message."""
+        """Return the 8 bytes for a device that asks with this message (time, seqNumber); the same for the same
+        message."""
         known = self._answered.get(device)
         if known is not None and known[0] == message:
             return known[1]
@@ -80,12 +82,12 @@ class Downlinks:
 
     def _head(self, device: str) -> Waiting | None:
         queue = self._waiting.get(device, [])
-        wanted = self._session.commands.wanted  # not what expired, nor what was stopped with all writes: that was told
+        wanted = self._session.commands.wanted  # expired or stopped commands are already answered
         queue[:] = [one for one in queue if one.command.expires >= self._now() and wanted(one.command)]
         return queue[0] if queue else None
 
     def acknowledged(self, device: str, code: int | None, info: str) -> None:
-        """The network says what became of the downlink that was sent last."""
+        """Handle the network's report on the downlink that was sent last."""
         if code == PENDING:
             return
         if code != ACKNOWLEDGED:
@@ -99,10 +101,10 @@ class Downlinks:
         else:
             self._session.commands.answer(command, "failed", ANSWERS.get(code or -1, info or "the network failed"))
 
-    # by way of the backend, which answers in the hub's stead
+    # through the backend, which answers in the hub's place
 
     def staged(self, standing: dict[str, bytes]) -> dict[str, dict[str, Any]]:
-        """For each device what it is answered next: {"id", "data", "until"}; id "" may be used again and again."""
+        """Return the next answer for each device: {"id", "data", "until"}; one with id "" may be used repeatedly."""
         found: dict[str, dict[str, Any]] = {
             device: {"id": "", "data": payload.hex(), "until": None} for device, payload in standing.items()
         }
@@ -115,7 +117,7 @@ class Downlinks:
         return found
 
     def taken(self, device: str, name: str) -> None:
-        """The backend has answered a device with the downlink of this id."""
+        """Note that the backend has answered a device with the downlink of this id."""
         for one in self._waiting.get(device, []):
             if one.command.id == name:
                 self._leaves(device, one)

@@ -1,10 +1,11 @@
-"""Callbacks that reached the owner's backend, fetched from there.
+"""Fetches callbacks from the owner's backend.
 
     GET  {backend}/v1/sigfox        {"frames": [{"id", "kind", "fields", "answered"}, …], "more": bool}
     POST {backend}/v1/sigfox        {"done": [id, …], "downlinks": {device: {"id", "data", "until"}}}
 
-The backend knows the hub by its client certificate, keeps a frame until it is done, and answers devices in the hub's
-stead with what the hub staged. A frame is done once it is durable here; told twice, it is a repetition.
+The backend identifies the hub by its client certificate, stores a frame until it is done, and answers devices with the
+downlinks that the hub staged. A frame is done once it is durable here; a frame fetched twice is recognised as a
+repetition.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from integrations.sigfox.intake import Intake
 from integrations.sigfox.settings import Config
 
 AT_ONCE = 32
-"""Frames that are taken side by side, so that they share commits."""
+"""Frames processed concurrently, so that they share commits."""
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """One callback as the backend kept it; `answered` is the id of the downlink that it was answered with."""
+    """A callback as stored by the backend; `answered` is the id of the downlink that it was answered with."""
 
     id: int
     kind: str
@@ -40,7 +41,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Fetcher:
-    """Asks the backend again and again."""
+    """Polls the backend."""
 
     def __init__(self, config: Config, session: hub.Session, intake: Intake, downlinks: Downlinks) -> None:
         self._url = f"{str(config.backend).rstrip('/')}/v1/sigfox"
@@ -50,8 +51,10 @@ class Fetcher:
         self._away = ""
 
     async def run(self, *, alone: bool) -> None:
-        """Until cancelled. `alone`: nothing else comes this way, so that a backend that is away is this plugin's
-        failure. Raises then NotReady; AuthFailed when the backend refuses this hub."""
+        """Run until cancelled.
+
+        `alone`: there is no other source, so that an unreachable backend is this plugin's failure. Raises then
+        NotReady; AuthFailed when the backend refuses this hub."""
         async for _ in self._session.every(self._interval):
             try:
                 while await self.turn():
@@ -68,7 +71,7 @@ class Fetcher:
             self._away = ""
 
     async def turn(self) -> bool:
-        """One batch. Whether there is more."""
+        """Process one batch. Returns whether there is more."""
         batch = self._read(await self._ask("GET"))
         done: list[int] = []
 
@@ -94,7 +97,7 @@ class Fetcher:
     async def _take(self, frame: Frame) -> None:
         try:
             callback = read(frame.kind, frame.fields)
-        except hub.DecodeError as error:  # the backend reads as this does: another release of it
+        except hub.DecodeError as error:  # the backend checks the same way: it may be of another release
             self._session.radio.report_decode_error("", error)
             return
         known = self._intake.find(callback.device)
@@ -103,7 +106,7 @@ class Fetcher:
         await self._intake.take(callback, answers=False)
 
     def _numbered(self, staged: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """By the device's number as the operator knows it."""
+        """Key the downlinks by the device's number as the operator knows it."""
         return {device.partition(":")[2].upper().lstrip("0"): one for device, one in staged.items()}
 
     async def _ask(self, method: str, body: bytes | None = None) -> bytes:

@@ -1,7 +1,7 @@
-"""A callback → reports of the hub, each message once.
+"""Converts callbacks to reports of the hub, each message once.
 
-What was kept of a message is noted in the plugin's state in the very commit of its reports. So a kill leaves both or
-neither, and the operator's next try is a repetition, or the first.
+The stored parts of a message are noted in the plugin's state in the commit of its reports. A kill leaves both or
+neither, so that the operator's next attempt is recognised as a repetition, or is new.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Key = tuple[str, int, int | None]
 
 
 class Known(NamedTuple):
-    """A configured device, and what its settings say."""
+    """A configured device with its settings."""
 
     device: hub.Device
     settings: DeviceSettings
@@ -29,22 +29,22 @@ class Known(NamedTuple):
 
 
 class Intake:
-    """Takes the callbacks of one instance."""
+    """Processes the callbacks of one instance."""
 
     def __init__(self, session: hub.Session, downlinks: Downlinks) -> None:
         self._session, self._downlinks = session, downlinks
         self._known: dict[str, Known] = {}
         self._turns: dict[str, asyncio.Lock] = {}
-        self._unsure: dict[Key, int] = {}  # messages handed over, and not durable as far as is known
+        self._unsure: dict[Key, int] = {}  # messages handed over and not known to be durable
         self._handed = 0
-        self._silent: set[str] = set()  # devices of which the operator said that nothing comes any more
+        self._silent: set[str] = set()  # devices that the operator reported as silent
         self._told: set[str] = set()
 
     async def take(self, callback: Callback, *, answers: bool = True) -> bytes | None:
-        """Keep a callback; returning means that it is durable, or need not be. The 8 bytes for a device that waits for
-        an answer, where `answers`: the operator waits at this end.
+        """Store a callback; once this returns, it is durable, or need not be.
 
-        Raises NotReady when it cannot be kept now; then nothing of it is noted, or it is not known to be durable."""
+        Returns the 8 bytes for a device that waits for an answer, if `answers`: the operator waits for them. Raises
+        NotReady when it cannot be stored now; then it is not noted, or not known to be durable."""
         known = self.find(callback.device)
         if known is None:
             self._stranger(callback)
@@ -62,7 +62,7 @@ class Intake:
         return self._downlinks.answer(name, (callback.time, callback.seq), standing)
 
     def find(self, number: str) -> Known | None:
-        """The configured device with this number, however it is written there."""
+        """Return the configured device with this number, in any notation."""
         device = self._session.devices.get(f"sigfox:{number}") or next(
             (one for one in self._session.devices.all() if one.id.partition(":")[2].upper().lstrip("0") == number), None
         )
@@ -75,7 +75,7 @@ class Intake:
         return known
 
     def standing(self) -> dict[str, bytes]:
-        """The devices that are always answered, and with what; by id."""
+        """Return the fixed answers of devices that have one, by device id."""
         found = {}
         for device in self._session.devices.all():
             known = self.find(device.id.partition(":")[2].upper().lstrip("0"))
@@ -108,11 +108,12 @@ class Intake:
             mine = self._unsure[key] = self._handed
 
         await self._session.emit(*reports, note=note, durable=True)
-        # commits land in order: what was handed over before is durable too
+        # commits are in order: everything handed over before is durable too
         self._unsure = {key: number for key, number in self._unsure.items() if number > mine}
 
     async def _reports(self, known: Known, callback: Callback, kept: int) -> tuple[int, list[hub.Report]]:
-        """What of a callback was not kept yet: its parts and their reports. Raises NotReady when no codec is there."""
+        """Return the parts of a callback that are not stored yet, and their reports. Raises NotReady when the codec is
+        not available."""
         name, kind = known.device.id, callback.kind
         parts, reports = 0, list[hub.Report]()
         if kind in CARRY_DATA and not kept & DATA:
@@ -150,11 +151,11 @@ class Intake:
                 name, reading.PORT, callback.data, float(callback.time), proof=hub.Proof(reading.SCHEME)
             )
         except hub.DecodeError:
-            return ()  # counted already, and kept
+            return ()  # already counted and stored
 
     def _error(self, name: str, callback: Callback) -> list[hub.Report]:
-        """ERROR: nothing came for longer than the device type allows. WARN, which the operator gave up in 2021: a
-        station is away."""
+        """Process an error callback. ERROR: no message for longer than the device type allows. WARN, discontinued by
+        the operator in 2021: a station is away."""
         self._session.radio.report_decode_error(
             name, hub.DecodeError(f"operator-{'silent' if callback.severity != 'WARN' else 'warns'}")
         )
@@ -173,7 +174,7 @@ class Intake:
         return {"connectivity": True}
 
     async def _again(self, known: Known, callback: Callback) -> bool:
-        """Whether this acknowledgement came before. In RAM: after a restart no downlink waits for one."""
+        """Whether this acknowledgement is a repetition. Kept in memory: after a restart no downlink waits for one."""
         key = f"{known.device.id} {callback.time} {callback.code}"
         if key in self._told:
             return True

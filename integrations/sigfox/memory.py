@@ -1,4 +1,4 @@
-"""Which messages of a device were kept already: its last ones, and from when on this is known. Pure.
+"""Record of the stored messages of a device: the last ones, and the start of the period it covers. Pure.
 
 The operator sends a callback again after 1, 2 and 4 minutes when it got no answer, so messages come twice and out of
 order; `seqNumber` has 12 bits and starts over within weeks, so the time stands beside it. As bytes, in the plugin's
@@ -6,8 +6,8 @@ state:
 
     floor (u32) · then for each message: time (u32) · seqNumber (u16, 0xFFFF: none) · parts (u8)        big-endian
 
-`parts` are what was kept of it (`DATA`, …): one message comes by several callbacks. Of messages at or before `floor`
-nothing is known any more: they are replays, or later than any retry.
+`parts` are the stored parts (`DATA`, …): one message comes by several callbacks. Messages at or before `floor` are no
+longer recorded: they are replays, or later than any retry.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from __future__ import annotations
 import struct
 
 DATA, LINK, PLACE, STATUS, LOST = 1, 2, 4, 8, 16
-"""What is kept of a message: its payload, how it was heard, where it was sent from; a status; that nothing comes."""
+"""Parts of a message: its payload, its signal, its position; a status; a report of silence."""
 
 NO_SEQ = 0xFFFF
 _FLOOR, _ENTRY = struct.Struct(">I"), struct.Struct(">IHB")
 ROOM = 200 * 1024
-"""Bytes that the memories of all devices may take together."""
+"""Maximum bytes of the records of all devices together."""
 MOST, LEAST = 512, 16
 
 
 class Memory:
-    """The last messages of one device. Raises nothing: bytes that are none of its own are an empty memory."""
+    """The last messages of one device. Never raises: invalid bytes are an empty record."""
 
     def __init__(self, packed: bytes = b"") -> None:
         self.floor = 0
@@ -36,14 +36,14 @@ class Memory:
                 self._parts[time, seq] = parts
 
     def kept(self, time: int, seq: int | None) -> int | None:
-        """The parts that were kept of a message; None when it is too old to tell."""
+        """Return the stored parts of a message; None when it is too old to tell."""
         found = self._parts.get((time, NO_SEQ if seq is None else seq))
         if found is None:
             return None if time <= self.floor else 0
         return found
 
     def keep(self, time: int, seq: int | None, parts: int, most: int) -> None:
-        """Note parts of a message; of all that are known the latest `most` stay."""
+        """Note parts of a message; the latest `most` messages stay."""
         key = (time, NO_SEQ if seq is None else seq)
         self._parts[key] = self._parts.get(key, 0) | parts
         while len(self._parts) > most:
@@ -60,5 +60,5 @@ class Memory:
 
 
 def most_for(devices: int) -> int:
-    """How many messages each of so many devices may have remembered."""
+    """Return the number of messages to be recorded for each of so many devices."""
     return max(LEAST, min(MOST, ROOM // max(1, devices) // _ENTRY.size - 8))

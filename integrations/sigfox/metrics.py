@@ -1,4 +1,4 @@
-"""What Sigfox adds to the catalogue. Pure."""
+"""Metrics that Sigfox adds to the catalogue. Pure."""
 
 from __future__ import annotations
 

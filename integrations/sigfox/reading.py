@@ -1,4 +1,4 @@
-"""A message → reports: what it carries, how it was heard, where it was sent from."""
+"""Converts a message to reports: payload, signal and position."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from integrations.sigfox.settings import DeviceSettings
 Values = dict[str, float | int | bool | str]
 
 PORT = 1
-"""TS013 codecs are given a port; Sigfox has none."""
+"""Port passed to TS013 codecs, which need one; Sigfox has none."""
 SCHEME = "sigfox"
 
 
 class Inline:
-    """Reads payloads by a device's own `format` and `values`."""
+    """Decodes payloads by a device's own `format` and `values`."""
 
     def __init__(self, settings: DeviceSettings) -> None:
         self._grammar = Grammar(settings.format)
         self._values = settings.values
 
     def read(self, payload: bytes) -> tuple[Values, list[str]]:
-        """The readings, and reasons why a field gave none. Raises DecodeError."""
+        """Return the readings, and reasons why a field gave none. Raises DecodeError."""
         said = self._grammar.read(payload)
         values: Values = {}
         skipped = [reason for _, reason in said.skipped]
@@ -53,8 +53,8 @@ def _value(raw: float | int | bool | str, kind: str, scale: float, offset: float
 
 
 def data(device: str, callback: Callback, samples: tuple[hub.Sample, ...], extra: Values) -> list[hub.Report]:
-    """What the payload says: former values first, then the present ones with `extra`. The present ones come from the
-    network's clock, unless the device dates them."""
+    """Return the reports of a payload: former values first, then the present ones with `extra`. The present ones have
+    the network's time, unless the device dates them."""
     former = samples[1:]
     now = samples[0] if samples else hub.Sample(values={})
     values = {**now.values, **link(callback), **extra}
@@ -63,13 +63,13 @@ def data(device: str, callback: Callback, samples: tuple[hub.Sample, ...], extra
 
 
 def heard(device: str, callback: Callback) -> hub.Report:
-    """How well it was heard, where its payload was kept already."""
+    """Return a report of the signal only, for a message whose payload is already stored."""
     return _report(device, callback, link(callback))
 
 
 def place(device: str, callback: Callback) -> hub.Report | None:
-    """Where the network thinks that it was sent from. Alone in its report: the radius is of class personal, so that
-    without a purpose nothing of it is kept."""
+    """Return the position estimated by the network. It is a report of its own: the radius is personal data, so that
+    nothing of it is stored without a purpose."""
     position = callback.position
     if position is None:
         return None
