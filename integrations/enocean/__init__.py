@@ -1,8 +1,8 @@
-"""EnOcean: battery-less sensors and switches, heard by a gateway on a serial port (ESP3). Listens only.
+"""EnOcean: battery-less sensors and switches, received by a gateway on a serial port (ESP3). Listens only.
 
 A device is `enocean:` and its 8 hexadecimal digits; its profile (EEP) is in its settings. Teach-in telegrams of devices
-that are not configured become candidates with their profile; nothing enrols by itself, nothing is ever sent. Secured
-telegrams are opened under the device's key, which the configuration or a secure teach-in gives.
+that are not configured become candidates with their profile; nothing is enrolled automatically, nothing is ever sent.
+Secured telegrams are decrypted with the device's key, from the configuration or a secure teach-in.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ async def run(config: Config, session: hub.Session) -> None:
 
 
 async def probe(config: Config) -> str:
-    """Ask the gateway what it is. Raises NotReady, AuthFailed."""
+    """Request the gateway's version. Raises NotReady, AuthFailed."""
     async with serial_line.open_serial_line(config.port, baudrate=BAUDRATE) as line:
         return await version(line)
 

@@ -1,4 +1,4 @@
-"""A radio telegram, and the profile of its sender, to readings. Pure.
+"""Decodes radio telegrams to readings, by the profile of their sender. Pure.
 
 EnOcean Equipment Profiles (EEP) 3.1, and 3.3 for teach-in.
 """
@@ -42,14 +42,14 @@ Value = float | int | bool | str
 
 
 class TeachIn(NamedTuple):
-    """A device says what it is: its profile, "" when it does not, and its maker's number."""
+    """Announcement of a device: its profile, "" when it has none, and its maker's number."""
 
     eep: str
     manufacturer: int
 
 
 def teach_in(telegram: Telegram) -> TeachIn | None:
-    """What a teach-in telegram says; None for one that is none."""
+    """Decode a teach-in telegram; None for any other telegram."""
     payload = telegram.payload
     if telegram.rorg == FOUR and len(payload) == 4 and not payload[3] & 0x08:
         if not payload[3] & 0x80:
@@ -65,11 +65,8 @@ def teach_in(telegram: Telegram) -> TeachIn | None:
 
 
 def decode(telegram: Telegram, eep: str, channel: int = 0) -> dict[str, Value]:
-    """The readings of one channel of a device with that profile, in its telegram; empty for one that says nothing.
-
-    Raises DecodeError: `enocean-secure`, `enocean-profile` for a telegram that is not of this profile,
-    `enocean-length`.
-    """
+    """Decode the readings of one channel of a device with that profile; empty for a telegram without any. Raises
+    DecodeError: `enocean-secure`, `enocean-profile` for a telegram that is not of this profile, `enocean-length`."""
     if telegram.rorg in SECURE:
         raise hub.DecodeError("enocean-secure", "a secured telegram, which is not read")
     if eep not in KNOWN:
@@ -98,7 +95,7 @@ def decode(telegram: Telegram, eep: str, channel: int = 0) -> dict[str, Value]:
         value = _field(raw, entry) if isinstance(entry, Field) else _flag(raw, entry)
         if value is not None:
             values[entry.metric] = value
-    if eep == "A5-09-04":  # what the device says it does not have
+    if eep == "A5-09-04":  # the device marks missing values
         for metric, bit in (("humidity", 29), ("temperature", 30)):
             if not _bits(payload, bit, 1):
                 values.pop(metric, None)
@@ -122,13 +119,13 @@ def _flag(raw: int, flag: Flag) -> bool | None:
 
 
 def _meter(payload: bytes, eep: str, channel: int) -> dict[str, Value]:
-    """A5-12: 24 bits of value, channel or tariff, what it is, its divisor."""
+    """Decode A5-12: 24 bits of value, channel or tariff, kind of value, its divisor."""
     if len(payload) != 4:
         raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
     count, factor, momentary, other = METERS[eep]
     value = _bits(payload, 0, 24) / 10 ** _bits(payload, 30, 2)
     if _bits(payload, 24, 4) != channel:
-        return {}  # of another channel or tariff
+        return {}  # another channel or tariff
     if not _bits(payload, 29, 1):
         return {count: value * factor}
     return {momentary: value * other} if momentary else {}
@@ -144,7 +141,7 @@ _ENERGY = {
 
 
 def _actuator(payload: bytes, wanted: int) -> dict[str, Value]:
-    """D2-01: answers about output (command 4) and measurement (command 7) of a channel."""
+    """Decode D2-01: output (command 4) and measurement (command 7) of a channel."""
     command = _bits(payload, 4, 4)
     if command == 4:
         channel, output = _bits(payload, 11, 5), _bits(payload, 17, 7)
@@ -157,7 +154,7 @@ def _actuator(payload: bytes, wanted: int) -> dict[str, Value]:
 
 
 def _blind(payload: bytes) -> dict[str, Value]:
-    """D2-05: the answer about position and angle (command 4); 127 says that there is none."""
+    """Decode D2-05: position and angle (command 4); 127 stands for none."""
     if len(payload) != 4 or _bits(payload, 28, 4) != 4:
         return {}
     raw = {"blind_position": _bits(payload, 1, 7), "blind_angle": _bits(payload, 9, 7)}
@@ -165,7 +162,7 @@ def _blind(payload: bytes) -> dict[str, Value]:
 
 
 def switch(payload: bytes) -> dict[str, Value]:
-    """D2-03-00: four bits say which buttons are down."""
+    """Decode D2-03-00: four bits for the pressed buttons."""
     if len(payload) != 1:
         raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
     said = payload[0] & 0x0F
@@ -178,11 +175,12 @@ _ACTIONS = ("AI", "A0", "BI", "B0")
 
 
 def _rocker(payload: bytes, status: int) -> dict[str, Value]:
-    """F6-02: which button, and whether it went down. T21 and NU of the status tell an N-message from a U-message."""
+    """Decode F6-02: the button, and whether it was pressed. T21 and NU of the status tell an N-message from a
+    U-message."""
     if len(payload) != 1:
         raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
     pressed = bool(payload[0] & 0x10)
-    if not status & 0x10:  # U-message: how many buttons, not which
+    if not status & 0x10:  # U-message: the number of buttons, not which
         return {"button": "released"} if not pressed else {}
     action = payload[0] >> 5
     if action >= len(_ACTIONS):

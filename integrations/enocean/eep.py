@@ -1,7 +1,7 @@
-"""EnOcean Equipment Profiles: where in a telegram a value stands and what it means. Tables.
+"""EnOcean Equipment Profiles: positions and meanings of values in telegrams. Tables.
 
 EnOcean Equipment Profiles (EEP) 3.1. Bits count from 0, the highest bit of the first payload byte. A value is scaled
-linearly from its raw range; a raw value outside of it gives none.
+linearly from its raw range; a raw value outside it gives no reading.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ PROFILES: dict[str, Profile] = {
         Field("illuminance", 18, 17, 0, 100000, 0, 100000),
     ),
 }  # fmt: skip
-"""Profiles that are a table; `decode` has those that need more than one."""
+"""Profiles that are described by a table alone; `decode` has the others."""
 
 METERS: dict[str, tuple[str, float, str, float]] = {
     # A5-12: profile → metric of the count, factor, metric of the momentary value, factor

@@ -1,4 +1,4 @@
-"""EnOcean Serial Protocol 3: bytes of a line to packets, packets to radio telegrams. Sans-I/O.
+"""EnOcean Serial Protocol 3: converts bytes to packets, and packets to radio telegrams. Sans-I/O.
 
 ESP3 specification 1.51, 1.6 (packet), 2.1 (ERP1 radio) and the CRC of 2.3.1:
 
@@ -29,7 +29,7 @@ _TABLE = [_remainder(byte) for byte in range(256)]
 
 
 def crc8(data: bytes) -> int:
-    """Polynomial x⁸ + x² + x + 1, start 0."""
+    """Return the CRC-8 with polynomial x⁸ + x² + x + 1, start 0."""
     value = 0
     for byte in data:
         value = _TABLE[value ^ byte]
@@ -37,7 +37,7 @@ def crc8(data: bytes) -> int:
 
 
 class Packet(NamedTuple):
-    """One packet whose checksums are right."""
+    """A packet with valid checksums."""
 
     type: int
     data: bytes
@@ -45,8 +45,8 @@ class Packet(NamedTuple):
 
 
 class Telegram(NamedTuple):
-    """One radio telegram. `sender` is 8 hexadecimal digits; `dbm` of the best subtelegram, None where the gateway does
-    not say; `repeated`: how often it was repeated on its way."""
+    """A radio telegram. `sender` is 8 hexadecimal digits; `dbm` of the best subtelegram, None where the gateway does
+    not report it; `repeated`: number of repetitions on its way."""
 
     rorg: int
     payload: bytes
@@ -60,13 +60,13 @@ class Telegram(NamedTuple):
 
 
 def pack(type_: int, data: bytes, optional: bytes = b"") -> bytes:
-    """A packet, as it goes over the line."""
+    """Encode a packet."""
     head = len(data).to_bytes(2, "big") + bytes([len(optional), type_])
     return bytes([SYNC]) + head + bytes([crc8(head)]) + data + optional + bytes([crc8(data + optional)])
 
 
 def radio(packet: Packet) -> Telegram | None:
-    """The telegram of a packet; None for a packet of another type. Raises DecodeError `esp3-radio`."""
+    """Decode the telegram of a packet; None for a packet of another type. Raises DecodeError `esp3-radio`."""
     if packet.type != RADIO:
         return None
     if len(packet.data) < 7:
@@ -77,14 +77,14 @@ def radio(packet: Packet) -> Telegram | None:
 
 
 class Splitter:
-    """Cuts a line's bytes into packets. `bad` counts what looked like one and was none."""
+    """Cuts a line's bytes into packets. `bad` counts invalid ones."""
 
     def __init__(self) -> None:
         self.bad = 0
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Packet]:
-        """The packets that `data` ends."""
+        """Return the packets that `data` completes."""
         self._rest += data
         rest = self._rest
         while True:

@@ -1,4 +1,4 @@
-"""What a gateway says of itself. ESP3 1.51, 2.5: CO_RD_VERSION."""
+"""Reads a gateway's version. ESP3 1.51, 2.5: CO_RD_VERSION."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANSWER_S = 3.0
 
 
 async def version(line: serial_line.SerialLine) -> str:
-    """Its name, versions and chip. Raises NotReady when it gives no answer."""
+    """Return its name, versions and chip. Raises NotReady when it gives no answer."""
     await line.send(pack(COMMON_COMMAND, bytes([CO_RD_VERSION])))
     splitter = Splitter()
     with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""What becomes of each packet that a gateway hears: a reading, a candidate, a lesson, or a count."""
+"""Processes each packet of a gateway: as a reading, a candidate, a secure teach-in, or a counted event."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from integrations.enocean.esp3 import Packet, Telegram, radio
 from integrations.enocean.states import States
 
 REPEAT_S = 0.3
-"""A repeater's copy of a telegram comes within this time; the same telegram later is news."""
+"""Seconds within which an equal telegram counts as a repeater's copy."""
 CHANNELS = 32
 
 Values = dict[str, float | int | bool | str]
@@ -79,22 +79,22 @@ class DeviceSettings(hub.Config):
 
 
 class Window(Protocol):
-    """Is the pairing window open?"""
+    """Tells whether the pairing window is open."""
 
     def __call__(self) -> bool: ...
 
 
 class Listening:
-    """One gateway's ears. Only this hub's own devices are remembered."""
+    """Processes the packets of one gateway. Telegrams are remembered for this hub's own devices only."""
 
     def __init__(self, session: hub.Session, pairing: Window = lambda: False) -> None:
         self._session, self._pairing = session, pairing
-        self._recent: dict[str, list[tuple[Telegram, float]]] = {}  # sender → its last telegrams, the newest last
+        self._recent: dict[str, list[tuple[Telegram, float]]] = {}  # sender → its last telegrams, newest last
         self._states = States(session)
         self._teach_ins = secure.TeachIns()
 
     async def hear(self, packet: Packet, now: float) -> None:
-        """`now` is monotonic seconds."""
+        """Process a packet; `now` is monotonic seconds."""
         try:
             telegram = radio(packet)
         except hub.DecodeError as error:
@@ -112,19 +112,19 @@ class Listening:
             elif not self._repeated(name, telegram, now):
                 began = time.monotonic()
                 await self._known(devices, telegram)
-                # while it waited for room nothing was read: a copy that came meanwhile is read next
+                # nothing was read while this waited: a copy that arrived meanwhile is read next
                 self._recent[name][-1] = (telegram, now + time.monotonic() - began)
         except hub.DecodeError as error:
             self._session.radio.report_decode_error(next(iter(devices.values())).id if devices else "", error)
 
     def _channels(self, name: str) -> dict[int, hub.Device]:
-        """The devices that speak with this voice: `enocean:018F2B3C`, and `enocean:018F2B3C-1` for its next channel."""
+        """Return the devices with this sender: `enocean:018F2B3C`, and `enocean:018F2B3C-1` for its next channel."""
         found = {channel: self._session.devices.get(f"{name}-{channel}") for channel in range(1, CHANNELS)}
         return {n: d for n, d in {0: self._session.devices.get(name), **found}.items() if d is not None}
 
     async def _known(self, devices: dict[int, hub.Device], telegram: Telegram) -> None:
-        """Its readings, each channel's to its own device. Raises DecodeError."""
-        voice = next(iter(devices.values()))  # keys and counters belong to the radio, not to a channel
+        """Report the readings, each channel's for its own device. Raises DecodeError."""
+        voice = next(iter(devices.values()))  # keys and counters belong to the sender, not to a channel
         settings = voice.settings_as(DeviceSettings)
         slf = None if settings.slf is None else int(settings.slf, 16)
         proof = hub.Proof(scheme="enocean")
@@ -147,11 +147,11 @@ class Listening:
             for channel, device in devices.items():
                 profile = device.settings_as(DeviceSettings).eep
                 said[device.id] = decode(telegram, profile, channel)
-        finally:  # what was read of it is told, and its counter is used up, though another channel cannot be read
+        finally:  # report the readable channels and use up the counter even if another channel fails
             await self._tell(said, telegram, proof, note)
 
     async def _tell(self, said: dict[str, Values], telegram: Telegram, proof: hub.Proof, note: Note) -> None:
-        """By device. All of a telegram, and its counter, are in one commit."""
+        """Report readings by device. All readings of a telegram, and its counter, are in one commit."""
         signal = hub.Signal(rssi=telegram.dbm)
         reports = [
             hub.Report(device=name, values=values, proof=proof, signal=signal)
@@ -164,8 +164,8 @@ class Listening:
             note()
 
     def _secure_teach_in(self, name: str, devices: dict[int, hub.Device], telegram: Telegram, now: float) -> None:
-        """A device says its key, in clear: believed of a device that is configured, in a pairing window, and then kept.
-        Raises DecodeError."""
+        """Store a device's key, sent unencrypted: accepted only for a configured device and in a pairing window. Raises
+        DecodeError."""
         if not devices:
             evidence = {"security": f"SLF {telegram.payload[1]:02X}" if telegram.payload[1:] else "not told"}
             if telegram.payload[:1] and telegram.payload[0] >> 6 == 0:
@@ -180,7 +180,7 @@ class Listening:
             self._session.log.warning("a device was taught in: its key is known from now on")
 
     def _stranger(self, name: str, telegram: Telegram) -> None:
-        """Only what says what it is becomes a candidate: neighbours' switches are nobody's business."""
+        """Report an unknown device as a candidate if it announces itself: switches of neighbours are ignored."""
         taught = teach_in(telegram)
         if taught is None:
             raise hub.DecodeError("not-admitted")
@@ -199,8 +199,8 @@ class Listening:
         )
 
     def _repeated(self, name: str, telegram: Telegram, now: float) -> bool:
-        """The copy of a repeater: the last telegram again, or one before it, which was repeated on its way and
-        overtaken: a switch that was let go meanwhile is not pressed once more."""
+        """Whether it is a repeater's copy: of the last telegram, or of one before it that was overtaken on its way: a
+        released switch must not count as pressed again."""
         recent = self._recent[name] = [one for one in self._recent.get(name, ()) if now - one[1] < REPEAT_S]
         same = [one for one, _ in recent if one[:2] == telegram[:2]]
         if same and (same[-1] is recent[-1][0] or any(one.repeated < telegram.repeated for one in same)):

@@ -1,4 +1,4 @@
-"""Secured telegrams: what protects them, and how they are opened. Pure.
+"""Checks and decrypts secured telegrams. Pure.
 
 Security of EnOcean Radio Networks 3.02: the security level format (3.5), teach-in (5.2), VAES (6.1), CMAC (6.2).
 
@@ -7,7 +7,7 @@ Security of EnOcean Radio Networks 3.02: the security level format (3.5), teach-
     35 · info · SLF · RLC · key…                  teach-in, in two telegrams
 
 The rolling code (RLC) rises with each telegram. Where it is not sent, the receiver tries the next ones. A counter here
-is the rolling code without its limit: it goes on rising when the code starts over at 0.
+is the rolling code without its limit: it goes on rising when the code restarts at 0.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ import hub
 
 SEC, SEC_ENCAPS, SEC_CHAIN, SEC_TEACH_IN = 0x30, 0x31, 0x33, 0x35
 WINDOW = 128
-"""Rolling codes that are tried where none is sent: telegrams in a row that may be lost."""
+"""Rolling codes that are tried where none is sent: the number of consecutive telegrams that may be lost."""
 LEAP = 1 << 12
-"""The furthest that a sent rolling code of 16 bits may be ahead: beyond, it cannot be told from an old one."""
+"""Maximum advance of a sent rolling code of 16 bits: beyond, it cannot be distinguished from an old one."""
 _START = bytes.fromhex("3410DE8F1ABA3EFF9F5A117172EACABD")
 _RLC = {0b010: (2, 0), 0b011: (2, 2), 0b100: (3, 0), 0b101: (3, 3), 0b110: (4, 3), 0b111: (4, 4)}
-"""By the upper three bits of the SLF: bytes of the rolling code, and how many of them are sent."""
+"""Bytes of the rolling code, and how many of them are sent, by the upper three bits of the SLF."""
 _MAC = {0b01: 3, 0b10: 4}
 _PLAIN, _VAES = 0b000, 0b011
 
 
 class Level(NamedTuple):
     """A security level: bytes of the rolling code, bytes of it that are sent, bytes of the MAC, and whether the data
-    are sealed."""
+    are encrypted."""
 
     rlc: int
     sent: int
@@ -44,13 +44,13 @@ class Level(NamedTuple):
 
     @property
     def strong(self) -> bool:
-        """Can nobody guess a telegram? A MAC of 24 bits that fits one of 129 codes is found in minutes, and a code of
-        16 bits comes back within months."""
+        """Whether telegrams cannot be guessed: a MAC of 24 bits that fits one of 129 codes is found in minutes, and a
+        code of 16 bits repeats within months."""
         return self.mac == 4 and self.sent >= 3
 
 
 def level(slf: int) -> Level:
-    """Raises DecodeError `enocean-slf` for a level that proves nothing or is not known."""
+    """Decode an SLF. Raises DecodeError `enocean-slf` for a level without authentication or an unknown one."""
     rlc, mac = _RLC.get(slf >> 5), _MAC.get(slf >> 3 & 3)
     if rlc is None or mac is None or slf & 7 not in (_PLAIN, _VAES):
         raise hub.DecodeError("enocean-slf", f"a security level {slf:02X} that is not read")
@@ -58,7 +58,7 @@ def level(slf: int) -> Level:
 
 
 def vaes(key: bytes, code: bytes, data: bytes) -> bytes:
-    """Seals, and opens what is sealed: 6.1."""
+    """Encrypt or decrypt: 6.1."""
     cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - one block, of which VAES is made
     first = _xor(_START, code.ljust(16, b"\0"))
     out, stream = bytearray(), bytes(16)
@@ -69,7 +69,7 @@ def vaes(key: bytes, code: bytes, data: bytes) -> bytes:
 
 
 def cmac(key: bytes, data: bytes, size: int) -> bytes:
-    """The first bytes of the AES-CMAC (RFC 4493): 6.2."""
+    """Return the first bytes of the AES-CMAC (RFC 4493): 6.2."""
     mac = CMAC(algorithms.AES(key))
     mac.update(data)
     return mac.finalize()[:size]
@@ -80,7 +80,7 @@ def _xor(one: bytes, other: bytes) -> bytes:
 
 
 class Opened(NamedTuple):
-    """A telegram whose MAC is right. `rorg` None: a switch's, which does not say it."""
+    """A telegram with a valid MAC. `rorg` None: a switch's, which does not send it."""
 
     rorg: int | None
     payload: bytes
@@ -88,12 +88,11 @@ class Opened(NamedTuple):
 
 
 def open_(rorg: int, payload: bytes, key: bytes, how: Level, last: int | None) -> Opened | None:
-    """`last`: the counter of the last telegram believed, None when there was none. None: the last one again, as
-    repeaters send it.
+    """Check and decrypt a telegram.
 
-    Raises DecodeError: `enocean-length`, `enocean-rlc` when nobody knows where the rolling code stands, `bad-key`,
-    `bad-mic` when the MAC is that of no counter it may have: forged, replayed, or too many were missed.
-    """
+    `last`: counter of the last accepted telegram, None when there was none. Returns None for the last one again, as
+    repeaters send it. Raises DecodeError: `enocean-length`, `enocean-rlc` when the rolling code is not known,
+    `bad-key`, `bad-mic` when the MAC fits no possible counter: forged, replayed, or too many were missed."""
     if len(key) != 16:
         raise hub.DecodeError("bad-key", f"a key has 16 bytes, not {len(key)}")
     tail = how.sent + how.mac
@@ -111,7 +110,7 @@ def open_(rorg: int, payload: bytes, key: bytes, how: Level, last: int | None) -
 
 
 def _counters(how: Level, sent: bytes, last: int | None) -> Iterable[int]:
-    """The counters that a telegram may have, the last one first."""
+    """Yield the counters that a telegram may have, the last one first."""
     if not how.sent:
         if last is None:
             raise hub.DecodeError("enocean-rlc", "its rolling code is not known: teach it in, or set `rlc`")
@@ -124,7 +123,7 @@ def _counters(how: Level, sent: bytes, last: int | None) -> Iterable[int]:
 
 
 class Taught(NamedTuple):
-    """What a secure teach-in says. `switch`: it is a PTM, whose telegrams have no RORG."""
+    """Contents of a secure teach-in. `switch`: it is a PTM, whose telegrams have no RORG."""
 
     slf: int
     code: int
@@ -136,15 +135,15 @@ class Taught(NamedTuple):
 
 
 class TeachIns:
-    """Puts the two telegrams of secure teach-ins together; of `most` senders at once, each for `seconds`."""
+    """Combines the two telegrams of secure teach-ins; of `most` senders at once, each for `seconds`."""
 
     def __init__(self, most: int = 8, seconds: float = 4.0) -> None:
         self._most, self._seconds = most, seconds
         self._first: dict[str, tuple[float, bytes]] = {}
 
     def take(self, sender: str, payload: bytes, now: float) -> Taught | None:
-        """A telegram 35; what it says once it is whole. Raises DecodeError: `enocean-length`, `enocean-slf`,
-        `enocean-psk` for one under a key that was agreed on before."""
+        """Add a telegram 35; returns the teach-in once it is complete. Raises DecodeError: `enocean-length`,
+        `enocean-slf`, `enocean-psk` for one encrypted with a pre-shared key."""
         if len(payload) < 2:
             raise hub.DecodeError("enocean-length", "a secure teach-in that is cut")
         if payload[0] >> 6 == 0:

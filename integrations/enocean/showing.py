@@ -1,4 +1,4 @@
-"""`ilot decode enocean`: what a packet of a gateway, or a radio telegram, says. Pure."""
+"""`ilot decode enocean`: shows the contents of a gateway's packet or a radio telegram. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _NAMES = {0xF6: "RPS", 0xD5: "1BS", 0xA5: "4BS", 0xD2: "VLD", 0xD4: "UTE", 0xD1:
 
 
 def frame_of(fields: dict[str, Any]) -> hub.Frame:
-    """One line: a packet (55…) or a telegram (RORG … sender, status) in hexadecimal, or {"packet": hexadecimal, "eep":
-    "A5-04-01", "channel": 0, "slf": "F3", "rlc": "C0FFEE"}. Raises DecodeError."""
+    """Parse one line: a packet (55…) or a telegram (RORG … sender, status) in hexadecimal, or {"packet": hexadecimal,
+    "eep": "A5-04-01", "channel": 0, "slf": "F3", "rlc": "C0FFEE"}. Raises DecodeError."""
     data: dict[str, bytes] = {}
     try:
         raw = bytes.fromhex(str(fields.get("raw", fields.get("packet", ""))))
@@ -54,7 +54,7 @@ def decode_line(frame: hub.Frame, keys: Any) -> hub.Decoded | hub.NeedKey:
 
 
 def explain(frame: hub.Frame, keys: Any) -> Iterator[dict[str, Any]]:
-    """What the telegram is, then its readings. Raises DecodeError."""
+    """Yield a summary of the telegram, then its readings. Raises DecodeError."""
     device = f"enocean:{frame.address}"
     rorg = frame.data["rorg"][0]
     yield {
@@ -91,7 +91,7 @@ def explain(frame: hub.Frame, keys: Any) -> Iterator[dict[str, Any]]:
 
 
 def _telegram(frame: hub.Frame, key: bytes | None) -> tuple[Telegram | None, hub.Proof]:
-    """The telegram in clear, and what it proves; None when it is sealed and there is no key."""
+    """Return the decrypted telegram and its proof; None when it is encrypted and there is no key."""
     data, proof = frame.data, hub.Proof(scheme="enocean")
     telegram = Telegram(data["rorg"][0], data["payload"], frame.address, data["status"][0])
     if telegram.rorg not in (secure.SEC, secure.SEC_ENCAPS):

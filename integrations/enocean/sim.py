@@ -30,7 +30,7 @@ DEVICES = {
 
 
 def checksum(data: bytes) -> int:
-    """CRC-8, polynomial 07."""
+    """Return the CRC-8, polynomial 07."""
     value = 0
     for byte in data:
         value ^= byte
@@ -40,7 +40,7 @@ def checksum(data: bytes) -> int:
 
 
 def packet(rorg: int, payload: bytes, sender: str, status: int = 0) -> bytes:
-    """A radio packet as a gateway passes it on, at −61 dBm."""
+    """Encode a radio packet as a gateway forwards it, at −61 dBm."""
     data = bytes([rorg]) + payload + bytes.fromhex(sender) + bytes([status])
     optional = b"\x00\xff\xff\xff\xff\x3d\x00"
     head = len(data).to_bytes(2, "big") + bytes([len(optional), 1])
@@ -48,7 +48,7 @@ def packet(rorg: int, payload: bytes, sender: str, status: int = 0) -> bytes:
 
 
 def sealed(counter: int, rorg: int, payload: bytes) -> bytes:
-    """Security level F3: 32 bits of rolling code, sent, a CMAC of 4 bytes, VAES."""
+    """Encrypt with security level F3: 32 bits of rolling code, sent, a CMAC of 4 bytes, VAES."""
     code = counter.to_bytes(4, "big")
     start = int.from_bytes(bytes.fromhex("3410DE8F1ABA3EFF9F5A117172EACABD"), "big") ^ counter << 96
     block = Cipher(algorithms.AES(KEY), modes.ECB()).encryptor()  # noqa: S305 - one block, as VAES has it
@@ -60,7 +60,7 @@ def sealed(counter: int, rorg: int, payload: bytes) -> bytes:
 
 
 def telegrams() -> Iterator[bytes]:
-    """What is heard, one after another."""
+    """Yield the telegrams to send, one after another."""
     for n in count():
         yield packet(0xA5, bytes([0, 100 + n % 20, 125 + n % 10, 0x08]), ROOM)
         yield packet(0xD5, bytes([0x08 | n % 2]), CONTACT)

@@ -1,5 +1,5 @@
-"""Where each secured device stands: its key, its level and its counter, kept with the plugin's state, which is sealed
-on disk. A counter is put as its reading is taken, so that it rides on the commit of that reading."""
+"""Key, level and counter of each secured device, stored in the plugin's state, which is encrypted on disk. A counter is
+stored together with its reading, in one commit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from integrations.enocean.secure import Level, Opened, Taught, level, open_
 
 
 class States:
-    """`secured(device)` first: of one that is not, telegrams in clear are believed."""
+    """The states. Check `secured(device)` first: unencrypted telegrams are accepted only from other devices."""
 
     def __init__(self, session: hub.Session) -> None:
         self._session = session
@@ -19,8 +19,8 @@ class States:
         return device.key is not None or self._taught(device.id) is not None
 
     def learn(self, device: hub.Device, taught: Taught) -> None:
-        """What a device said in the pairing window. Its counter goes on rising, whatever rolling code it says now:
-        the core believes no number twice."""
+        """Store a teach-in from the pairing window. The device's counter goes on rising, whatever its new rolling code:
+        the core accepts no number twice."""
         size = 8 * level(taught.slf).rlc
         last = self._last(device.id, _mark(self._key(device)))
         above = 0 if last is None else ((last >> size) + 1) << size
@@ -28,8 +28,8 @@ class States:
         self._session.state.put(f"rlc/{device.id}", [_mark(taught.key), above + taught.code - 1])
 
     def open(self, device: hub.Device, rorg: int, payload: bytes, slf: int | None, code: int | None) -> Opened | None:
-        """A telegram of the device; None when it is the last one again. `slf` and `code` as its settings say: what was
-        taught counts where the configuration has no key. Raises DecodeError, as `secure.open_`; `needs-key`."""
+        """Decrypt a telegram of the device; None when it is the last one again. `slf` and `code` from its settings: the
+        teach-in counts where the configuration has no key. Raises DecodeError, as `secure.open_`; `needs-key`."""
         key, how = self._how(device, slf)
         mark = _mark(key)
         last = self._last(device.id, mark)
@@ -38,7 +38,7 @@ class States:
         return open_(rorg, payload, key, how, last)
 
     def note(self, device: hub.Device, opened: Opened, slf: int | None) -> None:
-        """Its counter is used up: to be called as its reading is taken, and not before."""
+        """Use up its counter: call this together with its reading, not before."""
         key, _ = self._how(device, slf)
         self._session.state.put(f"rlc/{device.id}", [_mark(key), opened.counter])
 
@@ -66,11 +66,11 @@ class States:
         return None if kept is None else (bytes(kept[0]), int(kept[1]))
 
     def _last(self, device: str, mark: bytes) -> int | None:
-        """The counter of the last telegram under a key."""
+        """Return the counter of the last telegram with a key."""
         kept = self._session.state.get(f"rlc/{device}")
         return int(kept[1]) if kept is not None and bytes(kept[0]) == mark else None
 
 
 def _mark(key: bytes) -> bytes:
-    """Tells one key from another, and nothing more of it."""
+    """Return a mark that identifies a key without revealing it."""
     return sha256(b"ilot/enocean/1\0" + key).digest()[:8]
