@@ -1,9 +1,9 @@
 """Devices that publish on an MQTT broker: Zigbee2MQTT, Tasmota, Shelly, LoRa gateways, a maker's own box.
 
-A device names its topic and where in the payload each value stands, or says so itself by Home Assistant's discovery.
-Listens only: nothing is ever published. A retained message is not read, because nothing says how old it is.
-A message is acknowledged when its report has been accepted, so that the broker holds back what the hub cannot take, and
-gives again what came while the hub started anew.
+The topic of a device and the paths of its values are configured, or announced by the device through Home Assistant's
+discovery. Listens only: nothing is ever published. A retained message is ignored, because its age is not known. A
+message is acknowledged when its report has been accepted, so that the broker holds back messages that the hub cannot
+take, and repeats those that arrived during a restart.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["Config", "DeviceSettings", "ValueSettings", "probe", "register_integ
 MOST_ENTITIES = 4096
 MOST_TOPICS = 4096
 LONGEST_TOPIC = 256
-"""Characters of a topic that may be configured, and that is remembered."""
+"""Maximum characters of a topic that may be configured, and that is remembered."""
 _PROOF = hub.Proof(scheme="mqtt")
 
 
@@ -160,24 +160,24 @@ class DeviceSettings(hub.Config):
 
 
 Listener = tuple[str, tuple[Entry, ...]]
-"""A device, and what it says on a topic."""
+"""A device, and its values on a topic."""
 
 
 class Book:
-    """Which topics are whose: what the configuration says, and what devices say of themselves."""
+    """Table of topics and devices, from the configuration and from discovery."""
 
     def __init__(self, session: hub.Session) -> None:
         self._session = session
         self._announced: dict[str, discovery.Entity] = {}  # by key of the discovery topic
-        self._told: dict[str, dict[str, discovery.Entity]] = {}  # the same by device
-        self._open: frozenset[str] = frozenset()  # configured, without a topic of their own: what they announce counts
+        self._told: dict[str, dict[str, discovery.Entity]] = {}  # the same, by device
+        self._open: frozenset[str] = frozenset()  # configured without a topic: use their discovery
         self.exact: dict[str, dict[str, tuple[Entry, ...]]] = {}
         self.wild: list[tuple[str, str, tuple[Entry, ...]]] = []
         self._heard: dict[str, tuple[Listener, ...]] = {}
         self._read: list[hub.Device] | None = None
 
     def refresh(self) -> bool:
-        """Follow the configuration. True when topics have changed."""
+        """Apply the configuration. True when topics have changed."""
         devices = self._session.devices.all()
         if devices == self._read:
             return False
@@ -189,7 +189,7 @@ class Book:
         return {*self.exact, *(topic for topic, _, _ in self.wild)}
 
     def listeners(self, topic: str) -> tuple[Listener, ...]:
-        """Whose a message on this topic is. Raises DecodeError `mqtt-topic` for one that no broker may pass on."""
+        """Return the devices of a message on this topic. Raises DecodeError `mqtt-topic` for an invalid topic."""
         found = self._heard.get(topic)
         if found is None:
             found = tuple(self.exact.get(topic, {}).items())
@@ -197,14 +197,15 @@ class Book:
                 found += _matching(topic, self.wild)
             if len(self._heard) >= MOST_TOPICS:
                 self._heard.clear()
-            if len(topic) <= LONGEST_TOPIC:  # one below a wildcard may have 65,535
+            if len(topic) <= LONGEST_TOPIC:  # below a wildcard it may have 65,535
                 self._heard[topic] = found
         return found
 
     def announce(self, key: str, entity: discovery.Entity | None) -> bool:
-        """A discovery message was read; None withdraws what the same topic had announced. True when topics change.
+        """Process a discovery message; None withdraws the former one of the same topic. True when topics change.
 
-        It costs what its device has announced, not what all have: whoever may publish may announce all day."""
+        The cost depends on the announcements of this device, not on all: anybody who may publish may announce all
+        day."""
         before = self._announced.get(key)
         if entity == before:
             return False
@@ -216,7 +217,7 @@ class Book:
         if entity is None:
             del self._announced[key]
         else:
-            self._announced[key] = entity  # in the place it had: of two values of one metric the last counts
+            self._announced[key] = entity  # keep its place: of two values of one metric the last counts
         if before is not None and (entity is None or entity.device != before.device):
             del self._told[before.device][key]
             if not self._told[before.device]:
@@ -232,7 +233,7 @@ class Book:
         return known != {one.topic for one in touched if one.topic in self.exact}
 
     def _place(self, topic: str, device: str, told: list[discovery.Entity]) -> None:
-        """What a configured device announces of a topic counts from now on."""
+        """Use a configured device's announcements for a topic from now on."""
         self._heard.pop(topic, None)
         theirs = self.exact.setdefault(topic, {})
         if told:
@@ -291,8 +292,9 @@ def _matching(topic: str, wild: list[tuple[str, str, tuple[Entry, ...]]]) -> tup
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Listen until cancelled. Raises NotReady when the broker is away, AuthFailed when it refuses the user."""
-    from integrations.mqtt_devices.client import connected, listen  # aiomqtt: only where it is used
+    """Listen until cancelled. Raises NotReady when the broker cannot be reached, AuthFailed when it refuses the
+    user."""
+    from integrations.mqtt_devices.client import connected, listen  # imports aiomqtt: only where used
 
     book = Book(session)
     book.refresh()
@@ -300,11 +302,11 @@ async def run(config: Config, session: hub.Session) -> None:
         try:
             await listen(client, config, session, book)
         finally:
-            session.state.put("alive", time.time())  # until now nothing was missed
+            session.state.put("alive", time.time())  # no message was missed until now
 
 
 async def hear(session: hub.Session, device: str, payload: bytes, entries: tuple[Entry, ...]) -> None:
-    """One message of one device."""
+    """Process one message of one device."""
     try:
         found, skipped = values(payload, entries, hub.METRICS)
     except hub.DecodeError as error:
@@ -325,7 +327,7 @@ async def probe(config: Config) -> str:
 
 
 def context(config: Config) -> ssl.SSLContext | None:
-    """Raises NotReady when the CA file cannot be read."""
+    """Return the TLS context. Raises NotReady when the CA file cannot be read."""
     if not config.tls:
         return None
     try:

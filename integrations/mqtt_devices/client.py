@@ -1,11 +1,11 @@
-"""The connection to the broker. All the I/O of this integration.
+"""Connection to the broker. All I/O of this integration is here.
 
-Subscribed with QoS 1 in a session that stays, and acknowledged by hand once a report has been accepted: the broker
-holds back what the hub cannot take yet, and gives again what came while the hub was started anew. A session of MQTT
-3.1.1 has no end of its own, so the hub ends it itself when it was away for longer than `keep`: what came then is of no
-known age. (MQTT 5 could say so to the broker; its properties cost paho 60 µs a message.)
+It subscribes with QoS 1 in a persistent session, and acknowledges each message only once its report has been accepted:
+the broker holds back messages that the hub cannot take yet, and repeats those that arrived during a restart. A session
+of MQTT 3.1.1 does not expire, so the hub discards it after an absence longer than `keep`: the age of its messages is
+not known. (MQTT 5 has an expiry; its properties cost paho 60 µs a message.)
 
-aiomqtt leaves acknowledging to paho, drops what its queue has no room for and spends a task on each message: `Client`
+aiomqtt leaves acknowledging to paho, drops messages when its queue is full, and needs a task for each message: `Client`
 keeps the messages itself. aiomqtt's own time-outs are off: before Python 3.12, `asyncio.wait_for` may swallow a
 cancellation.
 """
@@ -37,26 +37,26 @@ WAITING = 4096
 WAITING_BYTES = 16 << 20
 """Messages that may wait to be read, and bytes of their payloads."""
 LONGEST_PACKET = MAX_PAYLOAD + (1 << 16) + 8
-"""Bytes of one packet that are kept: a topic has 65,535 at most (MQTT 3.1.1, §1.5.3), and lengths and number stand
-beside it. What is longer is counted, and not read."""
+"""Maximum bytes of one packet that are kept: a topic has 65,535 at most (MQTT 3.1.1, §1.5.3), with lengths and number
+beside it. Longer ones are counted and ignored."""
 TURN = 64
-"""Messages that are read before others on the loop have their turn."""
+"""Messages that are read before other tasks of the loop have their turn."""
 AHEAD = 1 << 14
-"""Bytes that are taken from the socket at once. Not less: so much a record of TLS holds at most (RFC 8446, 5.1), and of
-what is left in one, the selector would not know."""
+"""Bytes that are read from the socket at once. Not less: a record of TLS holds at most as many (RFC 8446, 5.1), and the
+selector does not see the rest of one."""
 ANSWER_S = 10.0
 LOOK_S = 0.2
-"""How long a change of the configuration may go unnoticed."""
+"""Interval in seconds at which the configuration is checked for changes."""
 ALIVE_S = 5.0
 _QUIET = logging.getLogger("hub.mqtt_devices.paho")
-_QUIET.setLevel(logging.CRITICAL)  # what a broker sends must not fill the log; what ends a connection is raised
+_QUIET.setLevel(logging.CRITICAL)  # no log from broker traffic; fatal errors are raised
 _REFUSED = (4, 5, 0x85, 0x86, 0x87, 0x8C)
 """CONNACK: client id, bad user name or password, not authorized, in MQTT 3.1.1 and 5."""
 
 
 class Client(aiomqtt.Client):
-    """`identity`: the name of a session that stays; "": one of its own that ends with the connection. `clean`: forget
-    what was kept under that name. `flooded`: messages of QoS 0 for which there was no room."""
+    """MQTT client. `identity`: client id of a persistent session; "": a session that ends with the connection. `clean`:
+    discard the stored session of that name. `flooded`: messages of QoS 0 dropped because the queue was full."""
 
     def __init__(self, config: Config, identity: str = "", *, clean: bool = False) -> None:
         super().__init__(
@@ -82,12 +82,12 @@ class Client(aiomqtt.Client):
         self._client._sock_recv = self._received  # type: ignore[method-assign]
 
     def acknowledge(self, message: MQTTMessage) -> None:
-        """In the order of arrival."""
+        """Acknowledge a message. Call this in the order of arrival."""
         if message.qos:
             self._client.ack(message.mid, message.qos)
 
     async def arrivals(self) -> list[MQTTMessage]:
-        """The next messages, some at a time. Raises MqttError when the connection has ended."""
+        """Yield messages in batches. Raises MqttError when the connection has ended."""
         if self._arrived:
             await asyncio.sleep(0)
         while not self._arrived:
@@ -108,17 +108,17 @@ class Client(aiomqtt.Client):
         self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._readable)
 
     def _readable(self) -> None:
-        """Every packet that has come, as far as one look at the socket shows. aiomqtt goes round the loop for each."""
+        """Read every packet that has arrived, in one call. aiomqtt goes round the loop for each."""
         self._asked = False
         try:
             while self._client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS and self._at < len(self._ahead):
                 pass
-        except Exception as error:  # as aiomqtt does: it is how a connection breaks
+        except Exception as error:  # as in aiomqtt: the connection breaks
             if not self._disconnected.done():
                 self._disconnected.set_exception(error)
 
     def _received(self, bufsize: int) -> bytes:
-        """What paho asks of its socket: a byte, another byte, then the rest of one packet."""
+        """Return bytes as paho reads them: a byte, another byte, then the rest of one packet."""
         MqttClient.cut(self._client, LONGEST_PACKET)
         if self._at >= len(self._ahead):
             if self._asked:
@@ -136,10 +136,10 @@ class Client(aiomqtt.Client):
     def _on_message(self, client: Any, userdata: Any, message: MQTTMessage) -> None:
         try:
             _ = message.topic
-        except UnicodeDecodeError:  # no broker may pass such a topic on; again and again if it is not acknowledged
+        except UnicodeDecodeError:  # invalid topic: acknowledged, or it would be repeated for ever
             self._client.ack(message.mid, message.qos)
             return
-        message.payload = message.payload[: MAX_PAYLOAD + 1]  # what is longer is counted, and not read
+        message.payload = message.payload[: MAX_PAYLOAD + 1]  # longer ones are counted and ignored
         if len(self._arrived) < WAITING and self._waiting + len(message.payload) <= WAITING_BYTES:
             self._arrived.append(message)
             self._waiting += len(message.payload)
@@ -147,22 +147,22 @@ class Client(aiomqtt.Client):
                 self._wake.set_result(None)
         elif message.qos == 0:
             self.flooded += 1
-        elif not self._disconnected.done():  # not acknowledged: it comes again
+        elif not self._disconnected.done():  # not acknowledged: the broker repeats it
             text = f"it sends more than {WAITING} messages or 16 MiB at once: lower its limit of messages in flight"
             self._disconnected.set_exception(aiomqtt.MqttError(text))
 
 
 @asynccontextmanager
 async def connected(config: Config, session: hub.Session | None = None) -> AsyncIterator[Client]:
-    """With a session: under the hub's own name, to go on where it was. Raises NotReady or AuthFailed, naming the broker
-    and who must act."""
+    """Connect; with a `session`, under the hub's own client id, to resume the stored session. Raises NotReady or
+    AuthFailed, naming the broker and who must act."""
     where = f"the broker {config.host}:{config.port}"
     name = MqttClient.session_name(session, config.client_id) if session is not None else ""
     try:
         async with AsyncExitStack() as stack:
             if session is not None and _stale(session, config):
                 async with answered(config), Client(config, name, clean=True):
-                    pass  # the broker forgets the session of that name
+                    pass  # the broker discards the session of that name
             client = Client(config, name)
             async with answered(config):
                 await stack.enter_async_context(client)
@@ -180,7 +180,7 @@ async def connected(config: Config, session: hub.Session | None = None) -> Async
 
 @asynccontextmanager
 async def answered(config: Config) -> AsyncIterator[None]:
-    """For what a broker answers at once. Raises NotReady when it does not."""
+    """Limit the time for an operation that a broker answers at once. Raises NotReady."""
     try:
         async with asyncio.timeout(ANSWER_S):
             yield
@@ -190,7 +190,7 @@ async def answered(config: Config) -> AsyncIterator[None]:
 
 
 def _stale(session: hub.Session, config: Config) -> bool:
-    """Is what the broker kept of no use? The hub was away for too long, or listens to other topics now."""
+    """Whether the broker's stored session is useless: the hub was away for too long, or has other topics now."""
     said = repr([(device.id, device.settings) for device in session.devices.all()])
     mark, former = sha256(said.encode()).hexdigest()[:16], session.state.get("devices")
     if mark != former:
@@ -201,7 +201,7 @@ def _stale(session: hub.Session, config: Config) -> bool:
 
 
 async def listen(client: Client, config: Config, session: hub.Session, book: Book) -> None:
-    """Every message that is somebody's, until the connection ends."""
+    """Process the messages of all devices until the connection ends."""
     subscribed: set[str] = set()
 
     async def subscribe() -> None:
@@ -240,7 +240,7 @@ async def listen(client: Client, config: Config, session: hub.Session, book: Boo
 
 
 async def _take(message: MQTTMessage, session: hub.Session, book: Book, prefix: str) -> bool:
-    """One message. True when topics change."""
+    """Process one message. True when topics change."""
     topic, payload = message.topic, bytes(message.payload)
     if prefix and topic.startswith(f"{prefix}/") and topic.endswith("/config"):
         return _announced(session, book, prefix, topic, payload)

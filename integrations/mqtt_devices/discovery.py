@@ -1,9 +1,9 @@
-"""What devices say of themselves: Home Assistant's discovery, which Zigbee2MQTT and many firmwares publish. Pure.
+"""Home Assistant's discovery, by which Zigbee2MQTT and many firmwares announce devices. Pure.
 
     <prefix>/<component>/[<node id>/]<object id>/config      JSON; an empty payload withdraws it
 
-Home Assistant, "MQTT discovery": keys may be abbreviated, `~` is a base topic. Only what can be read is taken: sensors
-and binary sensors whose class and unit say which metric they are, with a value template that is a path.
+Home Assistant, "MQTT discovery": keys may be abbreviated, `~` is a base topic. Only supported entities are used:
+sensors and binary sensors whose class and unit map to a metric, with a value template that is a path.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from integrations.mqtt_devices.mapping import Entry
 
 MAX_PAYLOAD = 1 << 16
 LONGEST, LONGEST_WORD = 256, 64
-"""Characters of a topic, and of what a flag says: 4,096 entities are remembered."""
+"""Maximum characters of a topic, and of a flag's payload: 4,096 entities are remembered."""
 _SHORT = {
     "stat_t": "state_topic", "unit_of_meas": "unit_of_measurement", "dev_cla": "device_class",
     "val_tpl": "value_template", "uniq_id": "unique_id", "dev": "device", "pl_on": "payload_on",
@@ -31,7 +31,7 @@ _STEPS = r"""(?:\.[\w-]+|\[\d+\]|\['[^']+'\]|\["[^"]+"\])*"""
 _CAST = r"(?:\|\s*(?:float|int|round\(\d\))(?:\(\d*\))?\s*)?"
 _TEMPLATE = re.compile(r"\{\{\s*(value(?:_json(" + _STEPS + r"))?)\s*" + _CAST + r"\}\}", re.ASCII)
 
-# (component, device class) → metric and what units it may come in, each with (scale, offset)
+# (component, device class) → metric and its possible units, each with (scale, offset)
 _SAME = (1.0, 0.0)
 _SENSORS: dict[str, tuple[str, dict[str, tuple[float, float]]]] = {
     "temperature": ("temperature", {"°C": _SAME, "°F": (5 / 9, -160 / 9), "K": (1.0, -273.15)}),
@@ -68,7 +68,7 @@ _FALSE_MEANS = {"safety"}  # on means unsafe
 
 
 class Entity(NamedTuple):
-    """One value that a device announces, and the topic where it comes."""
+    """A value that a device announces, and its topic."""
 
     key: str  # of the discovery topic
     device: str
@@ -78,10 +78,8 @@ class Entity(NamedTuple):
 
 
 def read(prefix: str, topic: str, payload: bytes) -> Entity | None:
-    """What one discovery message announces; None for what gives no reading here (a light, a text, an update…).
-
-    Raises DecodeError `mqtt-discovery` for a message that is none.
-    """
+    """Parse one discovery message; None for an unsupported one (a light, a text, an update…). Raises DecodeError
+    `mqtt-discovery` for an invalid one."""
     parts = topic.removeprefix(f"{prefix}/").split("/")
     if len(parts) not in (3, 4) or parts[-1] != "config" or parts[0] not in ("sensor", "binary_sensor"):
         return None
@@ -145,7 +143,7 @@ def _word(value: Any, missing: str) -> str:
 
 
 def _path(template: Any) -> JsonPath | None:
-    """The path that a value template is; None for one that computes."""
+    """Return the path in a value template; None for one that computes."""
     if template is None:
         return JsonPath()
     found = _TEMPLATE.fullmatch(template.strip()) if isinstance(template, str) and len(template) <= 256 else None

@@ -1,4 +1,4 @@
-"""A payload and what of it is a reading. Pure."""
+"""Converts payloads to readings. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from integrations.mqtt_devices.paths import Value
 
 
 class Entry(NamedTuple):
-    """One value of a payload: metric value = raw × `scale` + `offset`. `true` and `false` are what a flag's payload
-    says, empty for the usual words."""
+    """A value of a payload: metric value = raw × `scale` + `offset`. `true` and `false` are a flag's payloads, empty
+    for the usual words."""
 
     metric: str
     path: JsonPath
@@ -26,8 +26,8 @@ class Entry(NamedTuple):
 def values(
     payload: bytes, entries: tuple[Entry, ...], metrics: dict[str, hub.Metric]
 ) -> tuple[dict[str, Value], list[str]]:
-    """The readings of one payload, and the reasons why an entry gave none. A value that is not there is no fault:
-    devices send what has changed. Raises DecodeError `mqtt-payload`."""
+    """Return the readings of one payload, and the reasons why an entry gave none. A missing value is no error: devices
+    send only changes. Raises DecodeError `mqtt-payload`."""
     data = paths.read(payload)
     found: dict[str, Value] = {}
     skipped = []

@@ -1,4 +1,4 @@
-"""A payload, and what its values are as numbers, flags and texts. Pure."""
+"""Parses payloads, and converts their values to numbers, flags and texts. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from hub.sdk.nesting import shallow_json
 Value = float | int | bool | str
 MAX_PAYLOAD = 1 << 18
 LONGEST = 256
-"""Characters of a text that may be a number or a flag. One payload may be read for thousands of entities, and none of
-them reads a long one through."""
+"""Maximum characters of a text that may be a number or a flag. One payload may be read for thousands of entities, so
+long texts are not scanned for each."""
 _WHOLE = 1 << 64
-"""A whole number beyond is no flag and no text: to write one of thousands of digits takes the square of them."""
+"""Limit of whole numbers that may be a flag or a text: formatting one of thousands of digits takes quadratic time."""
 _TRUE = {"on", "true", "open", "yes", "1", "detected", "online", "occupied"}
 _FALSE = {"off", "false", "closed", "no", "0", "clear", "offline", "vacant"}
 
 
 def read(payload: bytes) -> Any:
-    """A payload as JSON; what is none is text. Raises DecodeError `mqtt-payload` for one that is too long or binary."""
+    """Parse a payload as JSON, else as text. Raises DecodeError `mqtt-payload` for one that is too long or binary."""
     if len(payload) > MAX_PAYLOAD:
         raise hub.DecodeError("mqtt-payload", f"{len(payload)} bytes")
     try:
@@ -36,7 +36,7 @@ def read(payload: bytes) -> Any:
 
 
 def number(raw: Any) -> float | None:
-    """A finite number, also one in a string."""
+    """Return a finite number, also from a string."""
     if isinstance(raw, bool):
         return float(raw)
     if isinstance(raw, str):
@@ -68,7 +68,7 @@ def text(raw: Any) -> str | None:
 
 
 def word(raw: Any) -> str:
-    """A value as a flag's payload writes it; "" for one that is too long to be one, or none."""
+    """Return a value as in a flag's payload; "" for one that is too long, or none."""
     if isinstance(raw, str):
         return raw if len(raw) <= LONGEST else ""
     return str(raw) if isinstance(raw, bool | float) or (isinstance(raw, int) and abs(raw) < _WHOLE) else ""

@@ -1,4 +1,4 @@
-"""What is counted of MQTT devices, in words: reason -> (French, English). Pure data."""
+"""Descriptions of the counted events of MQTT devices: reason -> (French, English). Pure data."""
 
 from __future__ import annotations
 
