@@ -1,8 +1,7 @@
-"""Devices with a web page: JSON that is polled, and JSON that they send by themselves.
+"""Devices that speak JSON over HTTP: polled, or sending webhooks.
 
-One integration is one server, a door for webhooks, or both; its devices (`http:<name>`) are documents. What is polled
-goes out through the core's own way, to the one host that the configuration names. A webhook is answered 200 once what
-it said is durable.
+One integration is one server, a webhook endpoint, or both; its devices (`http:<name>`) are documents. Polls use the
+core's HTTP client, to the one configured host. A webhook is answered 200 once its readings are durable.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ __all__ = ["Config", "DeviceSettings", "Listen", "ValueSettings", "probe", "regi
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Poll and listen until cancelled. Raises NotReady when the server is away or the port is taken, AuthFailed when
-    the server refuses the credentials."""
+    """Poll and listen until cancelled. Raises NotReady when the server cannot be reached or the port is taken,
+    AuthFailed when the server refuses the credentials."""
     from integrations.http_json.polling import Poller
 
     roster = Roster(session)
@@ -49,7 +48,7 @@ async def run(config: Config, session: hub.Session) -> None:
 
 
 async def _listen(given: Listen, session: hub.Session, roster: Roster, take: Any) -> None:
-    from integrations.http_json import door  # aiohttp's server: only where something listens
+    from integrations.http_json import door  # imports aiohttp's server: only with webhooks
 
     if given.plain and not given.certificate:
         session.log.warning(
@@ -68,7 +67,7 @@ async def _listen(given: Listen, session: hub.Session, roster: Roster, take: Any
 
 
 async def probe(config: Config) -> str:
-    """Does the server accept connections? Nothing is asked of it. Raises NotReady."""
+    """Check that the server accepts connections, without a request. Raises NotReady."""
     if config.url is None:
         return "nothing is polled: devices send by themselves"
     host, port = config.url.host or "", config.url.port or 0

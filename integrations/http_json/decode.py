@@ -1,4 +1,4 @@
-"""A JSON document -> readings. Pure.
+"""Decodes JSON documents to readings. Pure.
 
 The empty path is the document itself, which may be a bare number or word. Dates are Unix seconds or milliseconds, or
 ISO 8601 with a zone.
@@ -23,10 +23,10 @@ Value = float | int | bool | str
 MAX_BODY = 1 << 18
 MAX_TEXT = 64
 LONGEST = 256
-"""Characters of a text that may be a number or a flag; the rest of one that is text is not looked at. One document may
-be read for many values, and none of them reads a long text through."""
+"""Maximum characters of a text that may be a number or a flag; longer texts are cut. One document may be read for many
+values, so long texts are not scanned for each."""
 _WHOLE = 1 << 64
-"""A whole number beyond is no flag and no text: to write one of thousands of digits takes the square of them."""
+"""Limit of whole numbers that may be a flag or a text: formatting one of thousands of digits takes quadratic time."""
 _MILLISECONDS = 1e11  # Unix seconds of the year 5138, milliseconds of 1973
 
 _TRUE = {"on", "true", "open", "yes", "1", "detected", "online", "occupied"}
@@ -35,7 +35,7 @@ _NOTHING = {"", "null", "none", "nan", "n/a", "-", "--", "---", "unknown", "unav
 
 
 class Entry(NamedTuple):
-    """One value: metric value = raw * `scale` + `offset`. `on` and `off` are what a flag says, empty for the usual
+    """A value: metric value = raw * `scale` + `offset`. `on` and `off` are a flag's values, empty for the usual
     words."""
 
     metric: hub.Metric
@@ -47,7 +47,8 @@ class Entry(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """`time` is Unix seconds, None for now; `skipped` are reasons, as slugs to count, why a value gave no reading."""
+    """Readings of a document. `time` is Unix seconds, None for now; `skipped`: slugs to count for values without a
+    reading."""
 
     values: dict[str, Value]
     time: float | None
@@ -55,7 +56,7 @@ class Reading(NamedTuple):
 
 
 def document(body: bytes) -> Any:
-    """Raises DecodeError `http-body` for what is neither JSON nor a short text."""
+    """Parse a document. Raises DecodeError `http-body` for content that is neither JSON nor a short text."""
     if len(body) > MAX_BODY:
         raise hub.DecodeError("http-body", f"{len(body)} bytes: at most {MAX_BODY} are read")
     try:
@@ -66,13 +67,13 @@ def document(body: bytes) -> Any:
         text = body.decode("utf-8").strip()
     except UnicodeDecodeError:
         raise hub.DecodeError("http-body", "neither JSON nor text") from None
-    if len(text) > MAX_TEXT or not text.isprintable():  # a page for people, an error in HTML
+    if len(text) > MAX_TEXT or not text.isprintable():  # a web page, or an error in HTML
         raise hub.DecodeError("http-body", "this is no JSON: look at the address, and at what it shows in a browser")
     return text
 
 
 def read(data: Any, entries: tuple[Entry, ...], time: JsonPath | None) -> Reading:
-    """What a document says. A value that is not there is counted: whoever named it expects it."""
+    """Return the readings of a document. A missing value is counted, because it is configured."""
     values: dict[str, Value] = {}
     skipped: list[str] = []
     for entry in entries:
@@ -92,7 +93,7 @@ def read(data: Any, entries: tuple[Entry, ...], time: JsonPath | None) -> Readin
 
 
 def _short(raw: Any, kind: str) -> Any:
-    """A value, and of a text so much as may count. A list stands for what is none."""
+    """Return a value, with texts cut to their relevant length. A list stands for an unsupported value."""
     if isinstance(raw, str) and len(raw) > LONGEST:
         return raw[:LONGEST] if kind == "text" else []
     return [] if isinstance(raw, int) and abs(raw) >= _WHOLE and kind != "number" else raw
@@ -140,7 +141,7 @@ def _number(raw: bool | int | float | str, entry: Entry) -> float | int | None:
 
 
 def _date(raw: Any) -> float | None:
-    """Unix seconds; None for what is no date, or one without a zone: nothing says which it would be."""
+    """Return Unix seconds; None for an invalid date, or one without a zone, which would be ambiguous."""
     if isinstance(raw, str):
         try:
             found = datetime.fromisoformat(raw.strip())

@@ -1,4 +1,4 @@
-"""A small HTTP server for devices that send by themselves.
+"""A small HTTP server for webhooks.
 
     POST or PUT  /hook/<name>      a JSON document, or a bare value
     Authorization: Bearer SECRET, or Basic USER:SECRET (or another header, with the secret alone)
@@ -6,7 +6,7 @@
     200  taken, and durable        400  cannot be read        401  no right        404, 405
     413  too large        429  too many at once      503  cannot be kept now: send it again
 
-Who has no right learns nothing else, not even which names there are. Other limits: `hub.sdk.http_server.HttpServer`.
+Unauthorised clients learn nothing else, not even which names exist. Other limits: `hub.sdk.http_server.HttpServer`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PREFIX = "/hook/"
 
 
 class Door(HttpServer):
-    """`take` keeps what a device said, durably; `counted` is told of what is refused."""
+    """The server. `take` stores a device's document, durably; `counted` is called for refusals."""
 
     PUSHED_OUT = "hook-pushed-out"
 
@@ -52,7 +52,7 @@ class Door(HttpServer):
         self._given, self._roster, self._take = given, roster, take
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One request. Raises nothing but for a connection that is gone."""
+        """Answer one request. Raises only when the connection is gone."""
         if self.crowded():
             return self._too_many()
         try:
@@ -66,7 +66,7 @@ class Door(HttpServer):
             return self._refused(413 if error.reason == "oversized" else 400, error.reason, error.detail)
         except (ConnectionError, asyncio.CancelledError):
             raise
-        except Exception:  # the disk, or a fault: whoever sent it keeps it and tries again
+        except Exception:  # a disk error or a bug: the sender keeps its document and tries again
             _log.exception("a message could not be kept")
             return self._refused(503, "hook-not-kept", "it cannot be kept now: send it again later")
 

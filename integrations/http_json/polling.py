@@ -1,7 +1,7 @@
-"""Polls the pages of one server: one request at a time, at a polite pace, and only for what changed.
+"""Polls the pages of one server: one request at a time, at a limited rate, with conditional requests.
 
-RFC 9110: a page with a validator is asked for conditionally (13.1.2, 13.1.3); 304 means that it says what it said. 429
-and 503 name the time to wait (10.2.3).
+RFC 9110: a page with a validator is asked for conditionally (13.1.2, 13.1.3); 304 means that it is unchanged. 429 and
+503 give the time to wait (10.2.3).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from integrations.http_json.roster import Reader, Roster
 from integrations.http_json.settings import Config
 
 LONGEST_S = 600.0
-"""The longest pause before a page that failed is asked for again."""
+"""The longest pause in seconds before a failed page is requested again."""
 
 MOST_WAIT_S = 3600.0
-"""The longest that a server's own Retry-After counts."""
+"""The longest Retry-After in seconds that is respected."""
 
 
 Take = Callable[[Reader, Any, str], Awaitable[None]]
 
 
 class Page:
-    """What is known of one page."""
+    """State of one page."""
 
     def __init__(self) -> None:
         self.validators: dict[str, str] = {}
@@ -42,7 +42,8 @@ class Page:
 
 
 class Poller:
-    """`emit` takes a document for each device of a page. `sleep` and `monotonic` are the machine's, or a test's."""
+    """Polls the pages. `emit` is called with a document for each device of a page. `sleep` and `monotonic` are the
+    machine's, or a test's."""
 
     def __init__(
         self,
@@ -62,7 +63,8 @@ class Poller:
         self._headers = _headers(config)
 
     async def run(self) -> None:
-        """Until cancelled. Raises NotReady when no page answers, AuthFailed when the server refuses the credentials."""
+        """Run until cancelled. Raises NotReady when no page answers, AuthFailed when the server refuses the
+        credentials."""
         if self._base.startswith("http:") and self._headers.keys() - {"Accept"}:
             self._session.log.warning("the credentials for %s travel in clear: use https where it has it", self._base)
         async for _ in self._session.polling.poll_cycles(self._config.interval, self._asked):
@@ -90,7 +92,7 @@ class Poller:
             reply = await self._session.http.request(
                 "GET", url, headers={**self._headers, **page.validators}, timeout=self._config.timeout
             )
-        except hub.DecodeError as error:  # more than a reply may be
+        except hub.DecodeError as error:  # the reply is too large
             self._count(path, error)
             self._leave(page, f"{url}: {error.detail}")
             return
@@ -138,7 +140,7 @@ class Poller:
         page.due = self._monotonic() + max(pause, wait_s) + interval / 2
 
     def _leave(self, page: Page, why: str, wait_s: float = 0.0) -> None:
-        """Leave a page in peace for a while; say why once."""
+        """Skip a page for a while; log the reason once."""
         self._failed(page, wait_s)
         if not page.told:
             page.told = True
@@ -167,14 +169,14 @@ def _headers(config: Config) -> dict[str, str]:
 
 
 def _validators(headers: Mapping[str, str]) -> dict[str, str]:
-    """What the next request says, so that an unchanged page need not be sent. A hostile server's are left out."""
+    """Return the headers for a conditional request. Invalid ones of a hostile server are left out."""
     lower = {name.lower(): value for name, value in headers.items()}
     found = {"If-None-Match": lower.get("etag", ""), "If-Modified-Since": lower.get("last-modified", "")}
     return {name: value for name, value in found.items() if value and len(value) <= 256 and value.isprintable()}
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds to wait, 0 when the server says none."""
+    """Return the seconds to wait, 0 when the server gives none."""
     said = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
     if said.isdecimal():
         return min(MOST_WAIT_S, float(said[:6]))

@@ -1,4 +1,4 @@
-"""What is counted of HTTP devices, in words: reason -> (French, English). Pure data."""
+"""Descriptions of the counted events of HTTP devices: reason -> (French, English). Pure data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which device is read from which page and sends under which name, as the configuration says."""
+"""Table of devices by page and by webhook name, from the configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from integrations.http_json.settings import DeviceSettings
 
 
 class Reader(NamedTuple):
-    """How one device's document is read."""
+    """Decoding of one device's document."""
 
     device: str
     entries: tuple[Entry, ...]
@@ -22,7 +22,7 @@ class Reader(NamedTuple):
 
 
 class Roster:
-    """Follows the configuration. `pages` and `hooks` are by path and by name."""
+    """Table that follows the configuration. `pages` and `hooks` are by path and by name."""
 
     def __init__(self, session: hub.Session) -> None:
         self._session = session

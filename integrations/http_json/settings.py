@@ -1,4 +1,4 @@
-"""What the operator writes: one web server that is polled, a door for webhooks, and where each value stands."""
+"""Options of the operator: a polled web server, a webhook endpoint, and the paths of values."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ class DeviceSettings(hub.Config):
         )
 
     def own_metrics(self) -> tuple[hub.Metric, ...]:
-        """The metrics of this device that the catalogue does not know."""
+        """The metrics of this device that are not in the catalogue."""
         return tuple(_metric(name, value) for name, value in self.values.items() if name not in hub.METRICS)
 
 
