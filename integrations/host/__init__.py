@@ -51,14 +51,14 @@ async def run(config: Config, session: hub.Session) -> None:
     """Report until cancelled. Raises NotReady when this machine gives no reading at all."""
     disk, declared = _disk(config), False
     async for _ in session.polling.poll_cycles(config.interval, lambda: [d.id for d in session.devices.all()]):
-        # nobody may have named the machine yet: then it waits in quarantine, as any other device does
+        # the machine may not be configured yet: then it waits in quarantine, like any other device
         if not declared and session.devices.get(DEVICE) is not None:
             session.devices.declare(
                 DEVICE, model=sources.machine(), firmware=f"{platform.system()} {platform.release()}"
             )
             declared = True
         errors: list[hub.DecodeError] = []
-        # in a thread: firmware may take its time to say how hot it is
+        # in a thread: firmware may be slow to report temperatures
         values = await asyncio.to_thread(sources.read, disk, errors.append)
         for error in errors:
             session.radio.report_decode_error(DEVICE, error)

@@ -1,8 +1,7 @@
-"""Texts of /proc and /sys, and the kernel's clock state -> readings. Pure.
+"""Parses texts of /proc and /sys and the kernel's clock state to readings. Pure.
 
 proc(5), proc_loadavg(5), proc_meminfo(5), proc_uptime(5), adjtimex(2), statvfs(3), and
-Documentation/driver-api/thermal/sysfs-api.rst of Linux. Every parser raises DecodeError on a text that is not what
-it says it is.
+Documentation/driver-api/thermal/sysfs-api.rst of Linux. Every parser raises DecodeError on an invalid text.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ STA_UNSYNC = 0x0040
 
 @dataclass(frozen=True, slots=True)
 class ThermalZone:
-    """One zone: the texts of its `type` and `temp` files."""
+    """A thermal zone: the texts of its `type` and `temp` files."""
 
     type: str
     temp: str
@@ -31,7 +30,7 @@ class ThermalZone:
 
 @dataclass(frozen=True, slots=True)
 class FileSystem:
-    """Of statvfs(3): counts of blocks of `frsize` bytes; `bavail` is what an ordinary user may still take."""
+    """Result of statvfs(3): counts of blocks of `frsize` bytes; `bavail` is available to ordinary users."""
 
     frsize: int
     blocks: int
@@ -41,7 +40,7 @@ class FileSystem:
 
 @dataclass(frozen=True, slots=True)
 class ClockState:
-    """Of adjtimex(2) with `modes` 0: its return value, `status`, and `maxerror` in microseconds."""
+    """Result of adjtimex(2) with `modes` 0: its return value, `status`, and `maxerror` in microseconds."""
 
     state: int
     status: int
@@ -49,18 +48,18 @@ class ClockState:
 
 
 def load(text: str) -> dict[str, float]:
-    """/proc/loadavg: the first figure, processes that run or wait, averaged over 1 minute."""
+    """Parse /proc/loadavg: the first figure, processes that run or wait, averaged over 1 minute."""
     return {"cpu_load": _number("loadavg", _fields("loadavg", text)[0])}
 
 
 def uptime(text: str) -> dict[str, float]:
-    """/proc/uptime: seconds since boot, suspended time included."""
+    """Parse /proc/uptime: seconds since boot, suspended time included."""
     return {"uptime": _number("uptime", _fields("uptime", text)[0])}
 
 
 def memory(text: str) -> dict[str, float]:
-    """/proc/meminfo: what is not available for new work, in percent of all. Nothing where the kernel does not
-    say what is available."""
+    """Parse /proc/meminfo: memory not available for new work, in percent of all. Empty where the kernel does not report
+    it."""
     sizes = {}
     for line in text.splitlines():
         key, colon, size = line.partition(":")
@@ -75,14 +74,14 @@ def memory(text: str) -> dict[str, float]:
 
 
 def temperature(zones: Iterable[ThermalZone]) -> dict[str, float]:
-    """The hottest zone of the processor, in degrees Celsius; other zones (battery, radio, board) are not it.
-    Nothing without such a zone, or while it has no value."""
+    """Return the hottest zone of the processor, in degrees Celsius, without other zones (battery, radio, board). Empty
+    without such a zone, or while it has no value."""
     hottest = [_millidegrees(zone.temp) for zone in zones if CPU_ZONE.search(zone.type) and zone.temp.strip()]
     return {"cpu_temperature": max(hottest)} if hottest else {}
 
 
 def disk(system: FileSystem) -> dict[str, float]:
-    """Used as `df` counts it, in percent of what an ordinary user could have; free in MiB. Nothing for a file
+    """Return used space as in `df`, in percent of the space for ordinary users, and free space in MiB. Empty for a file
     system without size (proc, an empty overlay)."""
     used = system.blocks - system.bfree
     if system.blocks <= 0 or used < 0 or min(system.frsize, system.bavail) < 0 or used + system.bavail == 0:
@@ -91,7 +90,7 @@ def disk(system: FileSystem) -> dict[str, float]:
 
 
 def clock(state: ClockState) -> dict[str, float | bool]:
-    """Whether the kernel holds the clock for synchronised and, only then, its maximum error in seconds: without
+    """Return whether the kernel's clock is synchronised and, only then, its maximum error in seconds: without
     synchronisation the kernel's figure is a ceiling (16 s), not a measure."""
     if state.state == TIME_ERROR or state.status & STA_UNSYNC:
         return {"clock_synchronised": False}
@@ -101,7 +100,7 @@ def clock(state: ClockState) -> dict[str, float | bool]:
 
 
 def model(text: str) -> str:
-    """The machine's name from the device tree or DMI, without its padding; at most 64 printable characters."""
+    """Return the machine's name from the device tree or DMI, without its padding; at most 64 printable characters."""
     return "".join(c for c in text.replace("\0", " ").strip() if c.isprintable())[:64]
 
 

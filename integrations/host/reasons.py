@@ -1,4 +1,4 @@
-"""What is counted of this machine's own health, in words: reason -> (French, English). Pure data."""
+"""Descriptions of the counted events of this machine's own health: reason -> (French, English). Pure data."""
 
 from __future__ import annotations
 

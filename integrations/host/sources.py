@@ -1,4 +1,4 @@
-"""Where the readings come from: /proc, /sys, statvfs and adjtimex. All the I/O, none of the meaning.
+"""Reads the sources of readings: /proc, /sys, statvfs and adjtimex. I/O only, no decoding.
 
 Nothing here changes the machine: adjtimex is called with `modes` 0, which only reads.
 """
@@ -21,8 +21,8 @@ Dropped = Callable[[hub.DecodeError], None]
 
 
 def read(disk: Path, dropped: Dropped, *, proc: Path = PROC, sys: Path = SYS) -> dict[str, Value]:
-    """Every reading whose source is there and makes sense. A source that is missing or forbidden (a container, a
-    machine without sensors) gives none; one that makes no sense is `dropped`."""
+    """Return every reading with a valid source. A missing or forbidden source (a container, a machine without sensors)
+    gives none; an invalid one is `dropped`."""
     values: dict[str, Value] = {}
     for source in (
         lambda: decode.load((proc / "loadavg").read_text()),
@@ -42,7 +42,7 @@ def read(disk: Path, dropped: Dropped, *, proc: Path = PROC, sys: Path = SYS) ->
 
 
 def machine(*, proc: Path = PROC, sys: Path = SYS) -> str:
-    """The machine's model, "" when it does not say."""
+    """Return the machine's model, "" when it is not known."""
     for path in (proc / "device-tree/model", sys / "class/dmi/id/product_name"):
         try:
             if name := decode.model(path.read_text()):
@@ -56,7 +56,7 @@ def _zones(sys: Path) -> Iterator[decode.ThermalZone]:
     for zone in sorted((sys / "class/thermal").glob("thermal_zone*")):
         try:
             yield decode.ThermalZone(type=(zone / "type").read_text(), temp=(zone / "temp").read_text())
-        except OSError:  # a zone that is switched off answers EAGAIN or ENODATA; the others still speak
+        except OSError:  # a disabled zone answers EAGAIN or ENODATA; the others still work
             continue
 
 
@@ -80,7 +80,7 @@ class _Timex(ctypes.Structure):
 
 
 def _adjtimex() -> decode.ClockState:
-    """Raises OSError where the call is forbidden."""
+    """Call adjtimex. Raises OSError where it is forbidden."""
     libc = ctypes.CDLL(None, use_errno=True)
     timex = _Timex(modes=0)
     state = libc.adjtimex(ctypes.byref(timex))
