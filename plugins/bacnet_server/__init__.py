@@ -1,4 +1,4 @@
-"""The hub's live values for the supervisor in place, as a BACnet/IP device. Read only, for the clients listed.
+"""A BACnet/IP device with the hub's live values, for a building's supervisor. Read only, for the clients listed.
 
 Each series is an object, which keeps its type and instance over restarts and when its hardware is replaced: a number an
 analog input (a set point an analog value), a flag a binary input or value, a text a multi-state value. ANSI/ASHRAE
@@ -100,7 +100,7 @@ class Config(hub.Config):
 
 async def run(config: Config, view: ExporterView) -> None:
     """Answer until cancelled. Raises NotReady when the address cannot be listened on."""
-    from plugins.bacnet_server.serving import serve  # bacpypes3: only where it is used
+    from plugins.bacnet_server.serving import serve  # imports bacpypes3: only where used
 
     await serve(config, view)
 

@@ -1,4 +1,4 @@
-"""The hub as a device: bacpypes3's stack over our sockets, and only the services that read."""
+"""The hub as a device: bacpypes3's stack over our sockets, with read services only."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ READING = frozenset(
 )
 SUBSCRIPTIONS = 2000
 FAILURES = 3
-"""Notifications in a row that a subscriber left unanswered; then its subscription ends."""
+"""Consecutive notifications without an answer after which a subscription ends."""
 
 
 class StateObject(MultiStateValueObject):  # type: ignore[misc]
-    """bacpypes3 0.0.110 wants a COV increment of a multi-state object, which has none."""
+    """A multi-state object with a COV increment, which bacpypes3 0.0.110 expects although the standard has none."""
 
     _cov_criteria = GenericCriteria
 
@@ -51,7 +51,7 @@ class ValueObject(BinaryValueObject):  # type: ignore[misc]
 
 
 class Device(Application):  # type: ignore[misc]
-    """`Device(instance, name, ears)`; `objects` by the name of their series."""
+    """The device: `Device(instance, name, ears)`; `objects` by the name of their series."""
 
     def __init__(self, instance: int, name: str, ears: Ears) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Device(Application):  # type: ignore[misc]
         self.add_object(device)
 
     async def indication(self, apdu: Any) -> None:
-        """A request: what does not read is no service of this device."""
+        """Handle a request: services that do not read are rejected."""
         if type(apdu).__name__ in READING:
             await super().indication(apdu)
         elif not isinstance(apdu, UnconfirmedRequestPDU):
@@ -103,7 +103,7 @@ class Device(Application):  # type: ignore[misc]
         await super().do_SubscribeCOVRequest(apdu)
 
     def cov_confirmation(self, cov: Any, future: Any) -> None:
-        """A subscriber that answers no more is forgotten; bacpypes3 would raise into the event loop."""
+        """Forget a subscriber that no longer answers; bacpypes3 would raise into the event loop."""
         refused = future.cancelled() or isinstance(future.exception(), ErrorRejectAbortNack)
         failures = self._failed[id(cov)] = self._failed.get(id(cov), 0) + 1 if refused else 0
         if not failures:
@@ -113,7 +113,7 @@ class Device(Application):  # type: ignore[misc]
             self.cancel_subscription(cov)
 
     def show(self, name: str, one: Object, increment: float) -> None:
-        """Have an object of this name, or describe it anew."""
+        """Add an object of this name, or update its description."""
         known = self.things.get(name)
         if known is not None:
             if tuple(map(int, known.objectIdentifier)) == (one.type, one.instance):
@@ -126,7 +126,7 @@ class Device(Application):  # type: ignore[misc]
         self.add_object(made)
 
     def say(self, name: str, value: float | None, reliability: int, texts: list[str] | None = None) -> None:
-        """What an object is now; `value` None leaves it as it was."""
+        """Set the present state of an object; `value` None leaves its value unchanged."""
         thing = self.things[name]
         if texts is not None and (thing.stateText is None or len(thing.stateText) != len(texts)):
             thing.numberOfStates = max(1, len(texts))

@@ -1,7 +1,8 @@
-"""The UDP sockets of the server: who may ask, and how much.
+"""The UDP sockets of the server, with an allow list and a rate limit.
 
-In the place of bacpypes3's own: that one takes any number of datagrams from anybody, tries for ever in silence when its
-address cannot be had, shares its port with other programs, and takes what comes from another 127.x address for its own.
+They replace bacpypes3's own, which accepts any number of datagrams from anybody, retries for ever in silence when its
+address cannot be bound, shares its port with other programs, and treats datagrams from other 127.x addresses as its
+own.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from bacpypes3.pdu import PDU, IPv4Address
 import hub
 
 QUEUE = 256
-"""Datagrams that may wait."""
+"""Maximum datagrams in the queue."""
 LARGEST = 1497
 
 
 class Ears(Server):  # type: ignore[misc]
-    """The lowest part of the stack. What is refused is counted in `dropped`, by reason."""
+    """The lowest layer of the stack. Refused datagrams are counted in `dropped`, by reason."""
 
     def __init__(self, allow: tuple[str, ...], max_rate: int, log: logging.LoggerAdapter[logging.Logger]) -> None:
         super().__init__()
@@ -38,7 +39,7 @@ class Ears(Server):  # type: ignore[misc]
         self._transports: list[asyncio.DatagramTransport] = []
 
     async def open(self, address: str, port: int, broadcast: str | None) -> int:
-        """Listen; the port. Raises NotReady."""
+        """Listen and return the port. Raises NotReady."""
         try:
             for where in (address, *((broadcast,) if broadcast and address != "0.0.0.0" else ())):  # noqa: S104
                 self._transports.append(await self._socket(where, port))
@@ -67,7 +68,7 @@ class Ears(Server):  # type: ignore[misc]
         self._transports = []
 
     async def indication(self, pdu: Any) -> None:
-        """From the stack, downwards. Nothing is ever broadcast."""
+        """Send a PDU of the stack. Nothing is ever broadcast."""
         destination = pdu.pduDestination
         if not destination.is_localstation or not self._transports:
             self._drop("broadcast")
@@ -77,7 +78,7 @@ class Ears(Server):  # type: ignore[misc]
             self._transports[0].sendto(bytes(pdu.pduData), to.addrTuple)
 
     def hear(self, data: bytes, source: tuple[str, int]) -> None:
-        """One datagram."""
+        """Queue one datagram."""
         if not self._allowed(source[0]):
             self._drop("not-allowed")
             if source[0] not in self._told and len(self._told) < 100:
@@ -93,12 +94,12 @@ class Ears(Server):  # type: ignore[misc]
             self._drop("too-fast")
 
     async def work(self) -> None:
-        """Hand what came to the stack, one at a time, until cancelled."""
+        """Pass queued datagrams to the stack, one at a time, until cancelled."""
         while True:
             data, source = await self._waiting.get()
             try:
                 await self.response(PDU(data, source=IPv4Address(source)))
-            except Exception as error:  # whatever the stack raises on a hostile datagram
+            except Exception as error:  # the stack may raise anything on a hostile datagram
                 self._drop("malformed")
                 self._log.debug("a datagram of %s was dropped: %s", source[0], error)
 
@@ -107,7 +108,7 @@ class Ears(Server):  # type: ignore[misc]
         return any(address in network for network in self._networks)
 
     def _affordable(self) -> bool:
-        """A second's worth may come at once."""
+        """Whether the rate limit allows another datagram; a burst may have one second's worth."""
         now = asyncio.get_running_loop().time()
         self._budget = min(self._max_rate, self._budget + (now - self._budget_at) * self._max_rate)
         self._budget_at = now

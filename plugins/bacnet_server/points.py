@@ -1,4 +1,4 @@
-"""Series → objects of BACnet, what they say now, and the list of points. Pure.
+"""BACnet objects of series, their present values, and the list of points. Pure.
 
 The list is EDE (Engineering Data Exchange, BACnet Interest Group Europe), layout 2.3: a table for whoever builds the
 supervisor's pages. Types and units have the numbers of ANSI/ASHRAE 135-2020, Clause 21.
@@ -19,9 +19,9 @@ ANALOG_INPUT, ANALOG_VALUE, BINARY_INPUT, BINARY_VALUE, MULTI_STATE_VALUE = 0, 2
 NO_FAULT, UNRELIABLE, COMMUNICATION_FAILURE = 0, 7, 12
 NO_UNITS = 95
 MOST = 2000
-"""Series that have an object."""
+"""Maximum series with an object."""
 STATES = 16
-"""Texts of one series; what comes later is the last state, `other`."""
+"""Maximum texts of one series; later ones share the last state, `other`."""
 LONGEST_TEXT = 40
 OTHER = "other"
 
@@ -32,11 +32,11 @@ UNITS = {
     "mm": 30, "m": 31, "kg": 39, "deg": 90, "m/s2": 166, "ug/m3": 219, "mg/m3": 218, "J": 16, "kJ": 17, "MJ": 126,
     "Ohm": 4, "uS/cm": NO_UNITS, "1": NO_UNITS,
 }  # fmt: skip
-"""UCUM → BACnet's number. Others are no-units, and the description says them."""
+"""UCUM → BACnet's number. Other units become no-units, and are named in the description."""
 
 
 class Object(NamedTuple):
-    """What an object is: kept in the plugin's state as a list of these."""
+    """Properties of an object, stored in the plugin's state as a list."""
 
     type: int
     instance: int
@@ -45,7 +45,8 @@ class Object(NamedTuple):
 
 
 class Objects:
-    """Which object is whose. `kept` and `texts` are those of earlier lives; an instance is never given to another."""
+    """Objects by series. `kept` and `texts` are from earlier processes; an instance is never reused for another
+    series."""
 
     def __init__(self, kept: Mapping[str, Iterable[Any]], texts: Mapping[str, Iterable[str]]) -> None:
         self.of = {name: Object(*one) for name, one in kept.items()}
@@ -53,7 +54,7 @@ class Objects:
         self.full = False
 
     def give(self, series: Iterable[Series]) -> list[str]:
-        """Give those without an object one, in the order of their ids; the names of those that are new or changed."""
+        """Assign objects to series without one, in the order of their ids; returns the names of new or changed ones."""
         changed = []
         for one in sorted(series, key=lambda one: one.id):
             known, wanted = self.of.get(one.id), type_of(one.metric)
@@ -72,7 +73,7 @@ class Objects:
         return changed
 
     def state(self, name: str, text: str) -> int:
-        """The state of a text, from 1. A new text gets the next one."""
+        """Return the state of a text, from 1. A new text gets the next one."""
         texts = self.texts.setdefault(name, [])
         text = clean(text)[:LONGEST_TEXT] or "-"
         if text in texts:
@@ -84,7 +85,7 @@ class Objects:
         return len(texts)
 
     def kept(self) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
-        """For the next life."""
+        """Return the data to be stored for the next process."""
         return {name: list(one) for name, one in self.of.items()}, self.texts
 
 
@@ -101,7 +102,7 @@ def units_of(metric: hub.Metric) -> int:
 
 
 def about(series: Series) -> str:
-    """What the object's description says."""
+    """Return the object's description."""
     unit = "" if units_of(series.metric) != NO_UNITS or series.metric.unit == "1" else f" ({series.metric.unit})"
     return clean(f"{series.metric.fr or series.metric.key}{unit}, {series.name or series.place or series.device}")[:100]
 
@@ -111,14 +112,16 @@ def clean(text: str) -> str:
 
 
 def reliability(value: LastValue | None, now: float, expire_s: float) -> int:
-    """`now` is Unix seconds. A value that has no time (the clock was not sure) counts as new."""
+    """Return the reliability. `now` is Unix seconds. A value without a time (the clock was not trusted) counts as
+    new."""
     if value is None or (value.time is not None and now - value.time > expire_s):
         return COMMUNICATION_FAILURE
     return UNRELIABLE if value.quality == "bad" else NO_FAULT
 
 
 def ede(objects: Objects, device: int, project: str, now: float) -> str:
-    """The list of points: separated by semicolons, CRLF (RFC 4180). Texts are those of `state_texts`, by number."""
+    """Return the list of points: separated by semicolons, CRLF (RFC 4180). Texts are those of `state_texts`, by
+    number."""
     out = io.StringIO()
     table = csv.writer(out, delimiter=";", lineterminator="\r\n")
     numbers = {name: number for number, name in enumerate(sorted(objects.texts), 1)}
@@ -144,7 +147,7 @@ def ede(objects: Objects, device: int, project: str, now: float) -> str:
 
 
 def state_texts(objects: Objects) -> str:
-    """The texts that the list of points refers to, in the same form."""
+    """Return the texts that the list of points refers to, in the same form."""
     out = io.StringIO()
     table = csv.writer(out, delimiter=";", lineterminator="\r\n")
     table.writerow(("#State Text Reference",))
@@ -155,6 +158,6 @@ def state_texts(objects: Objects) -> str:
 
 
 def _safe(cell: str) -> str:
-    """One line, and nothing that a spreadsheet takes for a formula."""
+    """Return a text on one line that no spreadsheet takes for a formula."""
     cell = clean(cell)
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell

@@ -1,4 +1,4 @@
-"""The hub's live values into the objects of the device, and the list of points into its files."""
+"""Copies the hub's live values into the objects of the device, and writes the list of points."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OBJECTS, _TEXTS = "objects", "texts"
 
 
 async def serve(config: Config, view: ExporterView) -> None:
-    """Until cancelled."""
+    """Serve until cancelled."""
     logging.getLogger("bacpypes3").setLevel(logging.CRITICAL + 1)  # it logs a traceback for a malformed datagram
     ears = Ears(config.allow, config.max_rate, view.log)
     port = await ears.open(config.address, config.port, config.broadcast)
@@ -39,7 +39,7 @@ async def serve(config: Config, view: ExporterView) -> None:
 
 
 class _Shown:
-    """What the device shows."""
+    """The objects that the device shows."""
 
     def __init__(self, config: Config, view: ExporterView, device: Device, name: str) -> None:
         self._config, self._view, self._device, self._name = config, view, device, name
@@ -47,13 +47,13 @@ class _Shown:
         self._last: dict[str, LastValue] = {}
         self._written = ""
         self._told_full = False
-        for series, one in self._objects.of.items():  # also those that have not spoken in this life
+        for series, one in self._objects.of.items():  # also series without a value since the start
             device.show(series, one, 0.01)
             if series in self._objects.texts:
                 device.say(series, None, reliability(None, 0.0, 0.0), self._objects.texts[series])
 
     async def follow(self) -> None:
-        """Each value as it comes."""
+        """Set each value as it arrives."""
         async for values in self._view.changes(timedelta(seconds=1)):
             if any(value.series not in self._last for value in values):
                 self._describe()
@@ -67,7 +67,7 @@ class _Shown:
             await self._write()
 
     async def age(self) -> None:
-        """What is too old becomes a communication failure."""
+        """Mark values that are too old as communication failures."""
         while True:
             await asyncio.sleep(1)
             for series in list(self._last):
@@ -99,7 +99,7 @@ class _Shown:
             self._device.say(series, float(value.value) if one.type in (0, 2) else int(value.value), why)
 
     async def _write(self) -> None:
-        """The list of points, when it changed."""
+        """Write the list of points when it changed."""
         path = self._config.points
         if path is None:
             return

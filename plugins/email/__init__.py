@@ -1,6 +1,6 @@
 """Alerts by e-mail: one message for each change, over the operator's mail server (SMTP with STARTTLS or TLS).
 
-A message is taken for told when the server accepted it (RFC 5321, 250 after DATA): from there it is the server's.
+A message counts as delivered when the server accepted it (RFC 5321, 250 after DATA) and so took over responsibility.
 `Message-ID` is made of the alert and the number of its change, so a mail system that sees one twice may drop it; later
 changes answer the first (`References`), so that one alert is one thread.
 """
@@ -104,9 +104,9 @@ class Config(hub.Config):
 
 
 async def run(config: Config, notices: Notifications) -> None:
-    """Write until cancelled. Raises NotReady where the server does not answer or takes nothing now, AuthFailed when it
+    """Send until cancelled. Raises NotReady where the server does not answer or accepts nothing now, AuthFailed when it
     refuses the password or these addresses."""
-    from plugins.email.sending import send  # smtplib: only where it is used
+    from plugins.email.sending import send  # imports smtplib: only where used
 
     said = ""
     async for notice in notices:

@@ -1,4 +1,4 @@
-"""One message over one connection, in a thread: smtplib waits."""
+"""Sends one message over one connection, in a thread because smtplib blocks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from plugins.email import Config
 
 KEPT, NARROW = "\u00a0", "\u202f"
-"""Spaces at which no line ends: French has them in the sentence of a notice."""
+"""Non-breaking spaces, which French notification sentences contain."""
 
 
 def message(config: Config, notice: Notification, name: str, timezone: str) -> EmailMessage:
-    """The e-mail of a notice; `name` is the hub's id, `timezone` that of its site."""
+    """Return the e-mail of a notification; `name` is the hub's id, `timezone` that of its site."""
     languages: tuple[Language, ...] = ("fr", "en") if config.language == "both" else (config.language,)
     domain = config.sender.rpartition("@")[2]
     made = EmailMessage()
@@ -33,7 +33,7 @@ def message(config: Config, notice: Notification, name: str, timezone: str) -> E
     made["Message-ID"] = f"<{notice.key}.{name[:16]}@{domain}>"
     if notice.n > 1:
         made["References"] = f"<{notice.alert}-1.{name[:16]}@{domain}>"
-    made["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody on holiday answers
+    made["Auto-Submitted"] = "auto-generated"  # RFC 3834: suppresses absence replies
     made["X-Ilot-Alert"] = notice.alert
     made.set_content("\n\n".join(_body(notice, name, timezone, language) for language in languages) + "\n")
     return made
@@ -57,14 +57,14 @@ def _body(notice: Notification, name: str, timezone: str, language: Language) ->
 
 
 def _one_line(text: str) -> str:
-    """No header can be made of it."""
+    """Return a text on one line, so that it cannot add a header."""
     plain = "".join(c if c.isprintable() or c in KEPT + NARROW else " " for c in text)
     return " ".join(part for part in plain.split(" ") if part)
 
 
 async def send(config: Config, notice: Notification, name: str, instance: str, timezone: str) -> str:
-    """A sentence for the log about those of the addresses that the server refused, "" when it took all. Raises
-    NotReady, AuthFailed."""
+    """Send a message. Returns a sentence for the log about the addresses that the server refused, "" when it accepted
+    all. Raises NotReady, AuthFailed."""
     made = message(config, notice, name, timezone)
     server = f"{config.host}:{config.port or PORTS[config.security]}"
     where = f"notifiers.{instance}"
@@ -101,7 +101,7 @@ def _codes(error: smtplib.SMTPSenderRefused | smtplib.SMTPRecipientsRefused) -> 
 
 
 def _deliver(config: Config, made: EmailMessage) -> dict[str, tuple[int, bytes]]:
-    """The addresses that were refused, where others were taken."""
+    """Return the addresses that were refused, where others were accepted."""
     seconds, port = config.timeout.total_seconds(), config.port or PORTS[config.security]
     context = None if config.security == "none" else Tls.client(file=config.ca)
     if config.security == "tls":

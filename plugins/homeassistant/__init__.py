@@ -1,4 +1,4 @@
-"""The hub's live values in Home Assistant, by MQTT discovery. Read only: what Home Assistant sends is not obeyed."""
+"""The hub's live values in Home Assistant, by MQTT discovery. Read only: commands of Home Assistant are ignored."""
 
 from __future__ import annotations
 
@@ -64,8 +64,9 @@ class Config(hub.Config):
 
 
 async def run(config: Config, view: ExporterView) -> None:
-    """Announce and publish until cancelled. Raises NotReady when the broker is away, AuthFailed when it refuses us."""
-    from plugins.homeassistant.publishing import publish  # aiomqtt: only where it is used
+    """Announce and publish until cancelled. Raises NotReady when the broker cannot be reached, AuthFailed when it
+    refuses the hub."""
+    from plugins.homeassistant.publishing import publish  # imports aiomqtt: only where used
 
     await publish(config, view)
 

@@ -1,4 +1,4 @@
-"""A series as a Home Assistant entity by MQTT discovery. Pure.
+"""Home Assistant entities of series, for MQTT discovery. Pure.
 
 Home Assistant, MQTT integration, "MQTT Discovery": one retained configuration message an entity, below
 `<prefix>/<component>/<object id>/config`; an empty one withdraws it.
@@ -17,18 +17,18 @@ UNITS = {
     "Cel": "°C", "[ppm]": "ppm", "ug/m3": "µg/m³", "m3": "m³", "m3/h": "m³/h", "kW.h": "kWh", "W.h": "Wh", "Ohm": "Ω",
     "uS/cm": "µS/cm", "m/s2": "m/s²", "deg": "°", "deg/s": "°/s", "MiBy": "MiB", "1": "", "V.A": "VA", "mV": "mV",
 }  # fmt: skip
-"""UCUM → what Home Assistant's device classes accept, where the two differ."""
+"""UCUM → unit of Home Assistant's device classes, where the two differ."""
 
 SILENT_DAYS = 30
 
 
 def slug(text: str) -> str:
-    """An object id: letters, digits, `_` and `-` only."""
+    """Return an object id: letters, digits, `_` and `-` only."""
     return re.sub(r"[^a-zA-Z0-9_-]", "_", text)
 
 
 def object_id(hub_id: str, series: Series) -> str:
-    """Stable over restarts and over the replacement of hardware: it is the place's."""
+    """Return the object id of a place, which is stable over restarts and the replacement of hardware."""
     return slug(f"ilot_{hub_id}_{series.place or series.device}_{series.metric.key}")
 
 
@@ -45,8 +45,8 @@ def status_topic(hub_id: str) -> str:
 
 
 def gone(before: Mapping[str, int], now: Collection[str], today: int) -> list[str]:
-    """The discovery topics, of those announced `before` (topic → day), to withdraw: not heard of for a month, or the
-    same entity under another component now."""
+    """Return the discovery topics to withdraw, of those announced `before` (topic → day): series without a value for a
+    month, or entities that now have another component."""
     ids = {topic.split("/")[-2] for topic in now}
     return [
         topic
@@ -56,7 +56,7 @@ def gone(before: Mapping[str, int], now: Collection[str], today: int) -> list[st
 
 
 def configuration(hub_id: str, series: Series) -> dict[str, Any]:
-    """The discovery message of one series."""
+    """Return the discovery message of one series."""
     metric = series.metric
     said: dict[str, Any] = {
         "name": metric.fr or metric.key,
@@ -87,6 +87,6 @@ def configuration(hub_id: str, series: Series) -> dict[str, Any]:
 
 
 def state(value: LastValue) -> dict[str, Any]:
-    """What is published of a value."""
+    """Return the message published for a value."""
     time = datetime.fromtimestamp(value.time, UTC).isoformat() if value.time is not None else None
     return {"value": value.value, "time": time, "quality": value.quality}

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from plugins.homeassistant import Config
 
 _BAD_USER = (4, 5, 134, 135)
-"""Refusals of CONNECT that a person must mend: MQTT 3.1.1 §3.2.2.3 and MQTT 5 §3.2.2.2."""
+"""Refusals of CONNECT that a person must correct: MQTT 3.1.1 §3.2.2.3 and MQTT 5 §3.2.2.2."""
 
 _ANNOUNCED = "announced"
-"""Key of the state: the discovery topics that stand retained at the broker, and the day they were last true."""
+"""Key of the state: the discovery topics retained at the broker, and the day on which they were last valid."""
 
 DAY_S = 86_400
 ANSWER_S = 10.0
 
 
 async def publish(config: Config, view: ExporterView) -> None:
-    """Until cancelled."""
+    """Publish until cancelled."""
     will = aiomqtt.Will(status_topic(view.hub), b"offline", qos=1, retain=True)
     context = _tls(config) if config.tls else None
 
@@ -62,7 +62,7 @@ async def publish(config: Config, view: ExporterView) -> None:
 
 
 class _Entities:
-    """What has been announced on this connection."""
+    """Entities announced on this connection."""
 
     def __init__(self, prefix: str, view: ExporterView, client: aiomqtt.Client) -> None:
         self._prefix, self._view, self._client = prefix, view, client
@@ -80,7 +80,7 @@ class _Entities:
                     await self._publish(topic, msgspec.json.encode(state(value)))
 
     async def hear(self) -> None:
-        """Home Assistant came back: it may have forgotten what was announced."""
+        """Announce everything again when Home Assistant restarts, which may have forgotten it."""
         async with _answered():
             await self._client.subscribe(f"{self._prefix}/status", qos=1)
         async for message in self._client.messages:
@@ -89,7 +89,7 @@ class _Entities:
                 await self._announce()
 
     async def _publish(self, topic: str, payload: bytes) -> None:
-        """Retained, and returned when the broker has it."""
+        """Publish a retained message; returns when the broker has it."""
         async with _answered():
             await self._client.publish(topic, payload, qos=1, retain=True)
 
@@ -104,7 +104,7 @@ class _Entities:
                 await self._publish(topic, said)
                 self._known[series.id] = series
         today = int(time.time() // DAY_S)
-        # a copy: `follow` and `hear` may both be here, and what is kept changes by `put` alone
+        # a copy: `follow` and `hear` may run at once, and the stored value changes only through `put`
         before: dict[str, int] = dict(self._view.state.get(_ANNOUNCED, {}))
         for topic in gone(before, now.keys(), today):
             await self._publish(topic, b"")
@@ -116,7 +116,7 @@ class _Entities:
 
 @asynccontextmanager
 async def _answered() -> AsyncIterator[None]:
-    """aiomqtt's own time-out is off, see `hub.sdk.mqtt.MqttClient`."""
+    """Limit the time of an operation: aiomqtt's own time-out is off, see `hub.sdk.mqtt.MqttClient`."""
     try:
         async with asyncio.timeout(ANSWER_S):
             yield

@@ -1,10 +1,11 @@
-"""The uplink over HTTPS: each message one POST to the owner's backend, several at a time, over kept connections.
+"""Transport to the owner's backend over HTTPS: each message is one POST, several at a time, over persistent
+connections.
 
     POST {url}/v1/hubs/{hub}/records        a records message → 200 and the backend's reply
     POST {url}/v1/hubs/{hub}/state          a signed state    → 200 and the backend's reply
 
-It carries bytes and never looks inside. What to send next, when, and what an answer means is the hub's business;
-so is trying again: this ends with `NotReady` (nobody needs to act) or `AuthFailed` (the backend's operator does).
+It carries bytes without parsing them. The hub chooses the next message, interprets answers and tries again: this ends
+with `NotReady` (nobody needs to act) or `AuthFailed` (the backend's operator does).
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from hub.sdk.transport import Message, RegisterTransport, Transport
 
 MAX_REPLY = 1 << 20
 KEEP_S = 330.0
-"""An idle connection is kept this long: on a metered line a message leaves every 300 s, and a TLS handshake with
-certificates costs more than the message."""
+"""Seconds for which an idle connection is kept: on a metered line a message is sent every 300 s, and a TLS handshake
+with certificates costs more than the message."""
 _MAX_EXPLANATION = 300
 
 
@@ -91,7 +92,7 @@ async def run(config: Https, uplink: Transport) -> None:
 
     try:
         async with asyncio.TaskGroup() as posts:
-            await slots.acquire()  # first a free slot, then the message: what is sent next is decided last
+            await slots.acquire()  # first a free slot, then the message: chosen as late as possible
             async for message in messages:
                 posts.create_task(carry(message))
                 await slots.acquire()
@@ -100,7 +101,7 @@ async def run(config: Https, uplink: Transport) -> None:
 
 
 async def _post(ask: Callable[..., Awaitable[HttpClient.Answer]], base: str, name: str, message: Message) -> bytes:
-    """The body of the backend's 200. Anything else raises."""
+    """Return the body of the backend's 200. Raises for any other answer."""
     try:
         answer = await ask(f"{base}/v1/hubs/{name}/{message.kind}", body=message.body)
     except HttpClient.CertificateRefused as error:

@@ -1,4 +1,4 @@
-"""The hub's live values for the supervisor in place, as a Modbus TCP server. Read only, for the clients listed.
+"""A Modbus TCP server with the hub's live values, for a building's supervisor. Read only, for the clients listed.
 
 Each series has a slot of four input registers, which it keeps over restarts and when its hardware is replaced:
 
@@ -6,7 +6,7 @@ Each series has a slot of four input registers, which it keeps over restarts and
     4n+2       its age in seconds, 65535 when older than that
     4n+3       its validity: 0 never heard, 1 good, 2 uncertain, 3 bad or expired
 
-and, where it is a flag, the discrete input n. Unit 1. A function that writes is refused with exception 1.
+and, where it is a flag, the discrete input n. Unit 1. Function codes that write are refused with exception 1.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Config(hub.Config):
 
 async def run(config: Config, view: ExporterView) -> None:
     """Answer until cancelled. Raises NotReady when the address cannot be listened on."""
-    from plugins.modbus_server.serving import serve  # pymodbus: only where it is used
+    from plugins.modbus_server.serving import serve  # imports pymodbus: only where used
 
     await serve(config, view)
 

@@ -1,4 +1,4 @@
-"""The server: pymodbus speaks the protocol, the registers are made anew at each question."""
+"""The server: pymodbus implements the protocol, the registers are computed at each request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLIENTS = 16
 
 
 async def serve(config: Config, view: ExporterView) -> None:
-    """Until cancelled."""
+    """Serve until cancelled."""
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
     slots = Slots(view.state.get(_SLOTS, {}))
     expire_s = config.expire.total_seconds()
@@ -77,7 +77,7 @@ async def serve(config: Config, view: ExporterView) -> None:
 
 
 async def _write(path: Path, text: str, view: ExporterView) -> str:
-    """The text when it was written, empty when not: then it is tried again at the next change."""
+    """Write a file. Returns the text when it was written, else "": then it is tried again at the next change."""
     try:
         await asyncio.to_thread(path.write_text, text, encoding="utf-8", newline="")
     except OSError as error:
@@ -95,7 +95,7 @@ def _device(answer: Callable[..., Any]) -> SimDevice:
 
 
 class _Server(ModbusTcpServer):
-    """Closes a connection from elsewhere before it asks anything."""
+    """Closes connections from addresses that are not allowed before the first request."""
 
     def __init__(self, device: SimDevice, config: Config, view: ExporterView) -> None:
         super().__init__([device], address=(config.address, config.port))

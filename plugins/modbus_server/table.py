@@ -1,4 +1,4 @@
-"""Series → registers, and the list of points. Pure."""
+"""Registers of series, and the list of points. Pure."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from hub.sdk.exporter import LastValue, Series
 
 WORDS = 4
 SLOTS = 4096
-"""Series that have a slot; 4 × 4096 registers are a quarter of the address space."""
+"""Maximum series with a slot; 4 × 4096 registers are a quarter of the address space."""
 
 NEVER, GOOD, UNCERTAIN, BAD = 0, 1, 2, 3
 OLD = 0xFFFF
 
 
 class Slots:
-    """Which slot is whose. `kept` are those of earlier lives: series → slot; a slot is never given to another."""
+    """Slots by series. `kept` are from earlier processes; a slot is never reused for another series."""
 
     def __init__(self, kept: Mapping[str, int]) -> None:
         self.of = dict(kept)
         self.full = False
 
     def give(self, series: Iterable[Series]) -> bool:
-        """Give those without a slot the next one, in the order of their ids. True when one was given."""
+        """Assign the next slots to series without one, in the order of their ids. True when any was assigned."""
         fresh = sorted(one.id for one in series if one.id not in self.of and one.metric.kind != "text")
         before = following = max(self.of.values(), default=-1) + 1
         for name in fresh:
@@ -38,7 +38,8 @@ class Slots:
 
 
 def words(value: LastValue | None, now: float, expire_s: float) -> tuple[int, int, int, int]:
-    """The four registers of a slot; `now` is Unix seconds. What has no time (the clock was not sure) counts as new."""
+    """Return the four registers of a slot; `now` is Unix seconds. A value without a time (the clock was not trusted)
+    counts as new."""
     if value is None or isinstance(value.value, str):
         return 0, 0, OLD, NEVER
     try:
@@ -51,7 +52,7 @@ def words(value: LastValue | None, now: float, expire_s: float) -> tuple[int, in
 
 
 def registers(slots: Mapping[str, int], last: Mapping[str, LastValue], now: float, expire_s: float) -> list[int]:
-    """All input registers, from address 0."""
+    """Return all input registers, from address 0."""
     table = [0, 0, OLD, NEVER] * (max(slots.values(), default=-1) + 1)
     for name, slot in slots.items():
         table[WORDS * slot : WORDS * (slot + 1)] = words(last.get(name), now, expire_s)
@@ -59,7 +60,7 @@ def registers(slots: Mapping[str, int], last: Mapping[str, LastValue], now: floa
 
 
 def flags(slots: Mapping[str, int], last: Mapping[str, LastValue]) -> list[bool]:
-    """All discrete inputs, from address 0."""
+    """Return all discrete inputs, from address 0."""
     table = [False] * (max(slots.values(), default=-1) + 1)
     for name, slot in slots.items():
         value = last.get(name)
@@ -68,8 +69,8 @@ def flags(slots: Mapping[str, int], last: Mapping[str, LastValue]) -> list[bool]
 
 
 def points(slots: Mapping[str, int], series: Iterable[Series]) -> str:
-    """The list of points as CSV (RFC 4180): one line a slot, addresses from 0; those not heard in this life have no
-    description."""
+    """Return the list of points as CSV (RFC 4180): one line for each slot, addresses from 0; series without a value
+    since the start have no description."""
     known = {one.id: one for one in series}
     out = io.StringIO()
     table = csv.writer(out)
@@ -87,5 +88,5 @@ def points(slots: Mapping[str, int], series: Iterable[Series]) -> str:
 
 
 def _safe(cell: str) -> str:
-    """A spreadsheet must not take a name for a formula."""
+    """Return a name that no spreadsheet takes for a formula."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell

@@ -1,4 +1,4 @@
-"""The uplink over MQTT: each message one PUBLISH to a broker, each reply of the owner's backend one PUBLISH back.
+"""Transport to the owner's backend over MQTT: each message is one PUBLISH to a broker, each reply one PUBLISH back.
 
     ilot/v1/{hub}/up/{stream}   QoS 1   id (16 bytes) · a records message       stream: readings or alerts
     ilot/v1/{hub}/state         QoS 1   id (16 bytes) · a signed state
@@ -6,11 +6,12 @@
                                         verdict 0: body is the backend's reply
                                                 1: refused, 2: unreadable, 3: come again; body is why, in UTF-8
 
-A PUBACK is the broker's word and answers nothing: a message is answered when a reply carries its id. The id is in the
-payload rather than in MQTT 5's correlation data, because either end may speak 3.1.1 and a bridge may drop properties.
+A PUBACK comes from the broker and is no answer of the backend: a message is answered by a reply with its id. The id is
+in the payload rather than in MQTT 5's correlation data, because either end may speak 3.1.1 and a bridge may drop
+properties.
 
-It carries bytes and never looks inside; so that a broker that repeats, alters or invents replies achieves what one
-that drops them does. It ends with `NotReady` (nobody needs to act) or `AuthFailed` (an operator does).
+It carries bytes without parsing them; a broker that repeats, alters or invents replies has no more effect than one that
+drops them. It ends with `NotReady` (nobody needs to act) or `AuthFailed` (an operator does).
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ async def run(config: Mqtt, uplink: Transport) -> None:
     """Carry messages until the hub has no more. Raises NotReady or AuthFailed, naming the broker."""
     url, host = str(config.url).rstrip("/"), (config.url.host or "").strip("[]")
     port = config.url.port or _PORTS[config.url.scheme]
-    # Egress knows hosts, ports and TLS, whatever protocol is spoken inside.
+    # Egress rules are about hosts, ports and TLS, not about the protocol inside.
     context, proxy = uplink.connection(f"https://{config.url.host}:{port}")
     if proxy is not None:
         raise hub.NotReady(f"{url} cannot be reached through an HTTP proxy: use the https uplink there")
@@ -116,7 +117,7 @@ async def run(config: Mqtt, uplink: Transport) -> None:
 
 
 class _Carriage:
-    """Messages on their way over one connection, each known by the id it left with."""
+    """Messages under way on one connection, by their id."""
 
     def __init__(self, url: str, config: Mqtt, uplink: Transport, client: Client) -> None:
         self._url, self._uplink, self._client = url, uplink, client
@@ -124,7 +125,7 @@ class _Carriage:
         self._topic = f"ilot/v1/{uplink.hub}/"
         self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
         self._window = max(1, min(config.window, client.receive_maximum))
-        # One message alone until it is answered: where no backend listens, a retry costs one state and no readings.
+        # Send a single message until it is answered: without a backend, a retry costs one state and no readings.
         self._slots = asyncio.Semaphore(1)
         self._answered = False
         client.pending_calls_threshold = self._window
@@ -133,10 +134,10 @@ class _Carriage:
         try:
             await self._subscribe()
             async with asyncio.TaskGroup() as group:
-                # publish() does not notice that the connection is gone; reading does, and ends the group.
+                # publish() does not notice a lost connection; reading does, and ends the group.
                 watchers = [group.create_task(self._hear()), group.create_task(self._refused())]
                 async with asyncio.TaskGroup() as carried:
-                    await self._slots.acquire()  # first a free slot, then the message: what goes next is decided last
+                    await self._slots.acquire()  # first a free slot, then the message: chosen as late as possible
                     async for message in self._uplink.messages():
                         carried.create_task(self._carry(message))
                         await self._slots.acquire()
@@ -201,7 +202,7 @@ class _Carriage:
         raise hub.NotReady(f"{self._url} does not take a message: {reason}")
 
     def _body(self, reply: bytes) -> bytes:
-        """The backend's reply body. Raises what its verdict says."""
+        """Return the backend's reply body. Raises the error of its verdict."""
         verdict, body = reply[:1], reply[1:]
         if verdict == REPLY:
             return body

@@ -1,8 +1,8 @@
-"""One connection to a broker: aiomqtt, and what it keeps to itself.
+"""One connection to a broker, with data of paho that aiomqtt hides.
 
-aiomqtt 2.5 hides two things more than `MqttClient` mends, so that `Client` looks at the callbacks of paho on their
-way through: how many messages the broker takes at a time (MQTT 5 §3.2.2.3.3), and what a PUBACK says (§3.4.2.1: nobody
-listens; not authorized).
+aiomqtt 2.5 hides two things that `MqttClient` does not provide, so that `Client` reads them in paho's callbacks: the
+broker's receive maximum (MQTT 5 §3.2.2.3.3), and the reason code of a PUBACK (§3.4.2.1: no matching subscribers; not
+authorized).
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from hub.sdk.mqtt import MqttClient
 from hub.sdk.tls import Tls
 
 MAX_PACKET = (1 << 20) + 1024
-"""Bytes of a packet that a broker may send us: a reply of at most 1 MiB, its id and its topic."""
+"""Maximum bytes of a packet from a broker: a reply of at most 1 MiB, its id and its topic."""
 
 _MOST_WAITING = 256
 _REFUSALS = (0x85, 0x86, 0x87, 0x8A, 0x8C, 0x9F)  # client id, password, not authorized, banned, method, rate
 _NODELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 _WARY = logging.getLogger("hub.uplink.mqtt.paho")
-_WARY.setLevel(logging.CRITICAL)  # what the broker sends must not fill the log; what ends a connection is raised
+_WARY.setLevel(logging.CRITICAL)  # no log from broker traffic; fatal errors are raised
 
 Version = Literal["5", "3.1.1"]
 
 
 class Broker(NamedTuple):
-    """Where to connect and as whom. `path` "": MQTT on TLS; else the path of a WebSocket."""
+    """Address and credentials. `path` "": MQTT over TLS; else the path of a WebSocket."""
 
     url: str
     host: str
@@ -50,8 +50,8 @@ class Broker(NamedTuple):
 
 
 class Client(MqttClient):
-    """`receive_maximum`: messages of ours that the broker takes before it has acknowledged the first. `refused` is set
-    when a PUBACK says that a message went nowhere; `refusal` is then why."""
+    """MQTT client. `receive_maximum`: messages of ours that the broker accepts before it has acknowledged the first.
+    `refused` is set when a PUBACK reports that a message was not delivered; `refusal` is then the reason."""
 
     def __init__(self, broker: Broker, version: Version) -> None:
         properties = None
@@ -93,8 +93,10 @@ class Client(MqttClient):
 
 
 def connected(broker: Broker, version: Version) -> AbstractAsyncContextManager[Client]:
-    """A client that has signed in. A broker that refuses MQTT 5, or closes without a word (as some that never heard of
-    it do), is asked again as 3.1.1. Raises NotReady or AuthFailed, naming the broker and who must act."""
+    """Return a client that has signed in.
+
+    With a broker that refuses MQTT 5, or closes without an answer (as some that do not support it do), 3.1.1 is tried.
+    Raises NotReady or AuthFailed, naming the broker and who must act."""
     return MqttClient.connected(lambda one: Client(broker, one), version, lambda error: _explained(error, broker))
 
 

@@ -1,9 +1,9 @@
-"""Alerts as JSON on an MQTT broker that the operator names: for Home Assistant, Node-RED, a control room.
+"""Alerts as JSON on a configured MQTT broker, for Home Assistant, Node-RED or a control room.
 
     {prefix}/{hub}/{alert}      one message a change, QoS 1, retained while the alert is open; an empty retained message
                                 takes it away when it is cleared
 
-It is told when the broker acknowledged it (PUBACK).
+An alert counts as delivered when the broker acknowledged it (PUBACK).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Config", "register_notifiers", "run"]
 
 _BAD_USER = (4, 5, 134, 135)
-"""Refusals of CONNECT that a person must mend: MQTT 3.1.1 §3.2.2.3 and MQTT 5 §3.2.2.2."""
+"""Refusals of CONNECT that a person must correct: MQTT 3.1.1 §3.2.2.3 and MQTT 5 §3.2.2.2."""
 
 
 class Config(hub.Config):
@@ -92,8 +92,8 @@ class Config(hub.Config):
 
 
 async def run(config: Config, notices: Notifications) -> None:
-    """Publish until cancelled, one connection a message: alerts are rare. Raises NotReady when the broker is away,
-    AuthFailed when it refuses us."""
+    """Publish until cancelled, with one connection for each message: alerts are rare. Raises NotReady when the broker
+    cannot be reached, AuthFailed when it refuses the hub."""
     import aiomqtt  # only where it is used
 
     async for notice in notices:
@@ -113,8 +113,8 @@ async def run(config: Config, notices: Notifications) -> None:
 
 
 def _connected(config: Config, notices: Notifications) -> AbstractAsyncContextManager[MqttClient]:
-    """Raises NotReady or AuthFailed."""
-    from hub.sdk.mqtt import MqttClient  # aiomqtt: only where it is used
+    """Connect. Raises NotReady or AuthFailed."""
+    from hub.sdk.mqtt import MqttClient  # imports aiomqtt: only where used
 
     context = _tls(config, notices.name) if config.tls else None
 

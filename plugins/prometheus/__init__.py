@@ -1,7 +1,8 @@
 """The hub's live values and its own counters, for a Prometheus server to scrape: OpenMetrics 1.0 or the older text
 form, whichever the server asks for.
 
-Only the addresses listed may scrape; nothing else is answered. What may not be kept for privacy is not shown here.
+Only the addresses listed may scrape; nothing else is answered. Values that may not be stored for privacy are not shown
+here.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ class Config(hub.Config):
 
 async def run(config: Config, view: ExporterView) -> None:
     """Answer until cancelled. Raises NotReady when the address cannot be listened on."""
-    from plugins.prometheus.serving import serving  # aiohttp's server and the client library: only where used
+    from plugins.prometheus.serving import serving  # imports aiohttp and the client library: only where used
 
     async with serving(config, view) as where:
         view.log.info("Prometheus may scrape %s", where)
         async for _ in view.changes(timedelta(seconds=60)):
-            pass  # the server asks; this only tells the supervisor that all is well
+            pass  # the server polls; this loop only reports that the plugin is running
 
 
 @hub.hookimpl

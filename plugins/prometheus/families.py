@@ -26,7 +26,8 @@ def families(
     now: float,
     expire_s: float,
 ) -> Iterator[Metric]:
-    """`now` is Unix seconds. A value whose time is unknown (the clock was not sure) counts as fresh."""
+    """Return the families. `now` is Unix seconds. A value whose time is unknown (the clock was not trusted) counts as
+    fresh."""
     last = {value.series: value for value in values}
     made: dict[str, Metric] = {}
     ages: dict[tuple[str, str], float] = {}

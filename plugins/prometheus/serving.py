@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Registry:
-    """What the client library's writers ask for: the families of now."""
+    """The registry used by the client library's writers: the present families."""
 
     def __init__(self, config: Config, view: ExporterView) -> None:
         self._config, self._view = config, view
@@ -39,7 +39,7 @@ class _Registry:
 
 @asynccontextmanager
 async def serving(config: Config, view: ExporterView) -> AsyncIterator[str]:
-    """Serve /metrics inside this scope; yields its URL. Raises NotReady when the address cannot be had."""
+    """Serve /metrics inside this scope; yields its URL. Raises NotReady when the address cannot be used."""
     networks = [ip_network(text) for text in config.allow]
     registry = _Registry(config, view)
     refused: set[str] = set()

@@ -1,7 +1,7 @@
-"""Alerts by SMS: with a modem on a serial line, or through somebody's HTTP gateway.
+"""Alerts by SMS: with a modem on a serial line, or through an HTTP gateway.
 
-A message is taken for told when the network (+CMGS) or the gateway (2xx) accepted it for every number. What got through
-to one number is not sent to it again when another fails.
+A message counts as delivered when the network (+CMGS) or the gateway (2xx) accepted it for every number. When one
+number fails, the message is not sent again to the others.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Config(hub.Config):
 
 
 async def run(config: Config, notices: Notifications) -> None:
-    """Write until cancelled. Raises NotReady where nobody takes messages now, AuthFailed where a person is needed."""
+    """Send until cancelled. Raises NotReady when no message is accepted now, AuthFailed where a person is needed."""
     from plugins.sms.sending import by_gateway, by_modem  # only where it is used
 
     way = by_modem if config.modem is not None else by_gateway

@@ -1,4 +1,4 @@
-"""The alphabet of short messages (3GPP TS 23.038 section 6.2.1), and what has no place in it. Pure.
+"""The alphabet of short messages (3GPP TS 23.038 section 6.2.1), and replacements for other characters. Pure.
 
 160 septets are one message; French letters that the alphabet lacks lose their accent rather than halve its length
 (UCS2 would leave 70).
@@ -13,7 +13,7 @@ DEFAULT = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
     "¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-"""The character of each septet, 0 to 127."""
+"""Character of each septet, 0 to 127."""
 EXTENSION = {
     "\f": 0x0A,
     "^": 0x14,
@@ -26,7 +26,7 @@ EXTENSION = {
     "|": 0x40,
     "€": 0x65,
 }
-"""Those that cost two septets."""
+"""Characters that take two septets."""
 _SEPTET = {character: number for number, character in enumerate(DEFAULT) if number != ESCAPE}
 _OTHERS = {
     "œ": "oe", "Œ": "OE", "«": '"', "»": '"', "“": '"', "”": '"', "’": "'", "‘": "'", "…": "...", "–": "-", "—": "-",
@@ -35,7 +35,7 @@ _OTHERS = {
 
 
 def plain(text: str) -> str:
-    """The text with only such characters as the alphabet has; what nothing stands for becomes `?`."""
+    """Reduce a text to the alphabet; a character without a replacement becomes `?`."""
     made = []
     for character in text:
         if character in _SEPTET or character in EXTENSION:
@@ -51,7 +51,7 @@ def plain(text: str) -> str:
 
 
 def septets(text: str) -> list[int]:
-    """Of a `plain` text."""
+    """Encode a `plain` text."""
     found: list[int] = []
     for character in text:
         found += [_SEPTET[character]] if character in _SEPTET else [ESCAPE, EXTENSION[character]]
@@ -59,7 +59,7 @@ def septets(text: str) -> list[int]:
 
 
 def packed(numbers: list[int], fill: int = 0) -> bytes:
-    """Septets in octets, the first in the lowest bits (section 6.1.2.1.1), after `fill` zero bits."""
+    """Pack septets into octets, the first in the lowest bits (section 6.1.2.1.1), after `fill` zero bits."""
     bits, held, out = 0, 0, bytearray()
     bits = fill
     for number in numbers:

@@ -1,4 +1,5 @@
-"""A modem on a serial line (3GPP TS 27.007 and TS 27.005), in PDU mode: signed on, registered, then one message."""
+"""A modem on a serial line (3GPP TS 27.007 and TS 27.005), in PDU mode: signs on, waits for registration, sends a
+message."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ ANSWER_S, SEND_S = 10.0, 60.0
 LIMIT = 64 * 1024
 CTRL_Z, ESC = b"\x1a", b"\x1b"
 REGISTERED = ("1", "5")
-"""Home, roaming (TS 27.007 section 7.2)."""
+"""Registration states: home, roaming (TS 27.007 section 7.2)."""
 REFUSED = frozenset((1, 8, 10, 21, 28, 29, 50, 69))
-"""TS 27.005 section 3.2.5 (TS 24.011 annex E-2): the number or the subscription is wrong, again will not help."""
+"""Permanent errors of TS 27.005 section 3.2.5 (TS 24.011 annex E-2): the number or the subscription is wrong."""
 _ERROR = re.compile(r"\+CM([ES]) ERROR: ?(\d+)")
 
 
 class Refused(Exception):
-    """The network does not take this message, and will not. `str` says why."""
+    """The network refuses this message permanently. `str` gives the reason."""
 
 
 class Failed(Exception):
@@ -33,15 +34,15 @@ class Failed(Exception):
 
 
 class Modem:
-    """Over an open line."""
+    """A modem on an open line."""
 
     def __init__(self, line: serial_line.SerialLine) -> None:
         self._line = line
         self._buffer = b""
 
     async def sign_on(self, pin: str) -> None:
-        """Raises NotReady until it is in the network, AuthFailed where the SIM card wants a person."""
-        await self._line.send(ESC + b"\r")  # whatever a former life left half said
+        """Sign on. Raises NotReady until it is registered, AuthFailed where the SIM card needs a person."""
+        await self._line.send(ESC + b"\r")  # cancel a command left incomplete by an earlier process
         await self._command("AT")
         self._buffer = b""
         await self._command("ATE0")
@@ -59,7 +60,7 @@ class Modem:
         await self._command("AT+CMGF=0")
 
     async def submit(self, pdu: Pdu) -> None:
-        """Hand one message to the network. Raises NotReady, Refused."""
+        """Send one message. Raises NotReady, Refused."""
         await self._line.send(f"AT+CMGS={pdu.length}\r".encode())
         try:
             await self._until(ANSWER_S, prompt=True)
@@ -71,7 +72,7 @@ class Modem:
             raise hub.NotReady(f"{self._line.port}: the network takes no message now ({error})") from error
 
     async def _unlock(self, pin: str) -> None:
-        """Once: a card counts wrong tries, and three lock it."""
+        """Enter the PIN, once only: a card counts wrong attempts, and three lock it."""
         if not pin:
             raise hub.AuthFailed(f"{self._line.port}: the SIM card asks for its PIN: give it as `pin`")
         try:
@@ -83,19 +84,19 @@ class Modem:
         for question in ("CREG", "CEREG"):
             try:
                 said = _value(await self._command(f"AT+{question}?"), f"+{question}:")
-            except Failed:  # an old modem knows no CEREG
+            except Failed:  # old modems do not support CEREG
                 continue
             if said.split(",")[1:2] and said.split(",")[1].strip() in REGISTERED:
                 return True
         return False
 
     async def _command(self, text: str) -> list[str]:
-        """The lines of its answer, without the result. Raises Failed, NotReady."""
+        """Return the lines of its answer, without the result. Raises Failed, NotReady."""
         await self._line.send(text.encode() + b"\r")
         return await self._until(ANSWER_S)
 
     async def _until(self, seconds: float, *, prompt: bool = False) -> list[str]:
-        """Lines until OK, an error, or the prompt for a message. What the modem says by itself is among them."""
+        """Return lines up to OK, an error, or the prompt for a message, unsolicited ones included."""
         lines: list[str] = []
         try:
             async with asyncio.timeout(seconds):

@@ -1,7 +1,7 @@
-"""SMS-SUBMIT (3GPP TS 23.040 section 9.2.2.2): what a modem in PDU mode is given. Pure.
+"""SMS-SUBMIT (3GPP TS 23.040 section 9.2.2.2): encodes messages for a modem in PDU mode. Pure.
 
-A text longer than 160 septets becomes parts of 153 that the receiving phone joins (section 9.2.3.24.1), MOST at the
-most; more is cut at a word.
+A text longer than 160 septets becomes parts of 153 that the receiving phone joins (section 9.2.3.24.1), at most MOST; a
+longer text is cut at a word.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from plugins.sms.alphabet import packed, plain, septets
 
 ONE, PART = 160, 153
-"""Septets of a message alone, and of a part."""
+"""Septets of a single message, and of a part."""
 MOST = 3
 _SUBMIT, _RELATIVE, _HEADER = 0x01, 0x10, 0x40
 _INTERNATIONAL = 0x91
@@ -20,14 +20,15 @@ _A_DAY = 0xA7
 
 
 class Pdu(NamedTuple):
-    """`length` is what AT+CMGS says: octets without the service centre's address."""
+    """A message. `length` is the argument of AT+CMGS: octets without the service centre's address."""
 
     hex: str
     length: int
 
 
 def submits(number: str, text: str, reference: int) -> list[Pdu]:
-    """The messages for one number (E.164 with its plus); `reference` (0 to 255) tells parts of one text together."""
+    """Encode the messages for one number (E.164 with its plus); `reference` (0 to 255) identifies the parts of one
+    text."""
     parts = split(text)
     made = []
     for at, part in enumerate(parts):
@@ -44,7 +45,7 @@ def submits(number: str, text: str, reference: int) -> list[Pdu]:
 
 
 def split(text: str) -> list[str]:
-    """A text as messages: alone, or in parts; an escaped character is never torn."""
+    """Split a text into messages: one, or parts; an escaped character is never divided."""
     whole = plain(text)
     if len(septets(whole)) <= ONE:
         return [whole]
@@ -69,14 +70,14 @@ def _fitting(text: str, most: int) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """At the end of a word, with a sign that something is missing."""
+    """Cut at the end of a word, and mark the cut."""
     kept = _fitting(text, most - 3)
     word = kept.rfind(" ")
     return (kept[:word] if word > most // 2 else kept) + "..."
 
 
 def _address(number: str) -> bytes:
-    """Section 9.1.2.5: digits in pairs, swapped; an odd one is filled with F."""
+    """Encode an address (section 9.1.2.5): digits in pairs, swapped; an odd one is filled with F."""
     digits = number.lstrip("+")
     padded = digits + "F" * (len(digits) % 2)
     swapped = "".join(padded[at + 1] + padded[at] for at in range(0, len(padded), 2))

@@ -1,4 +1,4 @@
-"""One message to one number, by modem or by gateway."""
+"""Sends one message to one number, by modem or by gateway."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ AGAIN = (408, 425, 429)
 
 
 def text_of(config: Config, notice: Notification) -> str:
-    """In the alphabet of short messages, for a gateway as well: one that has to change to UCS2 bills two or three."""
+    """Return the text in the alphabet of short messages, for a gateway as well: one that has to change to UCS2 bills
+    two or three messages."""
     return plain(notice.sentence(config.language))
 
 
 async def by_modem(config: Config, notice: Notification, number: str, notices: Notifications) -> None:
-    """Sign on for each message: modems reset themselves, and alerts are rare. What the network refuses for good is
-    given up and said. Raises NotReady, AuthFailed."""
+    """Sign on for each message, since modems reset themselves and alerts are rare. A permanent refusal by the network
+    is logged and not tried again. Raises NotReady, AuthFailed."""
     assert config.modem is not None  # noqa: S101 - `run` chose it
     pdus = submits(number, text_of(config, notice), zlib.crc32(notice.key.encode()))
     async with serial_line.open_serial_line(
@@ -43,7 +44,7 @@ async def by_modem(config: Config, notice: Notification, number: str, notices: N
 
 
 async def by_gateway(config: Config, notice: Notification, number: str, notices: Notifications) -> None:
-    """Raises NotReady, AuthFailed."""
+    """Send through the gateway. Raises NotReady, AuthFailed."""
     assert config.gateway is not None  # noqa: S101 - `run` chose it
     gateway = config.gateway
     words = {"{to}": number, "{text}": text_of(config, notice), "{key}": notice.key}
@@ -65,7 +66,7 @@ async def by_gateway(config: Config, notice: Notification, number: str, notices:
 
 
 def _filled(template: str, words: dict[str, str]) -> str:
-    """Each word once, in one pass: what is filled in is not looked at again."""
+    """Replace each placeholder in one pass: inserted text is not scanned again."""
     made, at = "", 0
     while at < len(template):
         word = next((one for one in words if template.startswith(one, at)), None)

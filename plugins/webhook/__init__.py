@@ -1,8 +1,8 @@
-"""Alerts as JSON, posted to an address that the operator names.
+"""Alerts as JSON, posted to a configured address.
 
 One POST for each change of an alert, `Content-Type: application/json`, with `Idempotency-Key`: the alert's id and the
-number of its change. Any 2xx is taken for received. Where nobody answers, and at 408, 425, 429 and 5xx, it is posted
-again, later and later; at any other answer it is given up, and the log says so once.
+number of its change. Any 2xx counts as received. Without an answer, and at 408, 425, 429 and 5xx, it is posted again at
+growing intervals; at any other answer it is given up, and logged once.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Config(hub.Config):
 
 
 async def run(config: Config, notices: Notifications) -> None:
-    """Post until cancelled. Raises NotReady where nobody answers, AuthFailed when the token is refused."""
+    """Post until cancelled. Raises NotReady when there is no answer, AuthFailed when the token is refused."""
     refused = False
     async for notice in notices:
         status = await _post(config, notice, notices)
