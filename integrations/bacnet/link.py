@@ -75,7 +75,7 @@ class Link:
     ) -> None:
         self.requests = 0
         self.answered_s: dict[Station, float] = {}
-        """How long the last answer of a station took, seconds."""
+        """Station → duration of its last answer in seconds."""
         self._config = config
         self._dropped, self._heard, self._sleep = dropped, heard, sleep
         self._timeout = config.timeout.total_seconds()

@@ -29,18 +29,18 @@ class Subscription:
         self._heard = False
 
     def due(self, now: float) -> bool:
-        """Whether to subscribe, or to renew."""
+        """Return whether to subscribe, or to renew."""
         return now >= self._renew_at
 
     def live(self, now: float) -> bool:
         return self._heard and now < self._until
 
     def open(self, now: float) -> bool:
-        """Whether a notification may arrive."""
+        """Return whether a notification may arrive."""
         return now < self._until
 
     def mute(self, now: float, patience_s: float) -> bool:
-        """Whether it is acknowledged without a notification since."""
+        """Return whether it is acknowledged without a notification since."""
         return now < self._until and not self._heard and now >= self._since + patience_s
 
     def made(self, now: float, lifetime_s: float) -> None:
@@ -69,7 +69,7 @@ class Watched:
         self.facts = Facts()
         self.subscription = Subscription()
         self.reliability = True
-        """Whether it has that property."""
+        """True when it has that property."""
         self.last_seen: float | None = None
         self.errors: Counter[str] = Counter()
         self.trouble = ""

@@ -1,7 +1,7 @@
 """A BACnet/IP controller that plays an air handling unit and a heat meter: `ilot sim bacnet`.
 
 It prints one line of JSON when it listens: its address, and the `settings:` of its device, ready to be pasted into a
-configuration. It ends on SIGTERM. It speaks by bacpypes3 (extra `bacnet`), tells changes (COV), and takes commands at
+configuration. It ends on SIGTERM. It uses bacpypes3 (extra `bacnet`), notifies changes (COV), and takes commands at
 priorities. Once an hour its return sensor is lost for a minute.
 """
 

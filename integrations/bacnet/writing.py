@@ -34,7 +34,7 @@ async def write(
         return bool(command.expires) and now() >= command.expires
 
     def leaves() -> bool:
-        """Whether to send; called right before each attempt."""
+        """Return whether to send; called right before each attempt."""
         nonlocal sent
         if not wanted() or expired():
             return False

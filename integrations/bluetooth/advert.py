@@ -222,7 +222,7 @@ def _company(key: str) -> int:
 
 
 def is_uuid(text: str) -> bool:
-    """Whether the text is a UUID of 16, 32 or 128 bits."""
+    """Return whether the text is a UUID of 16, 32 or 128 bits."""
     return _UUID.fullmatch(text) is not None
 
 

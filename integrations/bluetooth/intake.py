@@ -65,7 +65,8 @@ class Heard(NamedTuple):
 
 
 def private(heard: Heard) -> bool:
-    """Whether the address is a random one that changes: resolvable or not, but not static (two highest bits set)."""
+    """Return whether the address is a random one that changes: resolvable or not, but not static (two highest bits
+    set)."""
     return heard.random and int(heard.address[:2], 16) >> 6 != 0b11
 
 

@@ -99,7 +99,7 @@ class ProxySource:
         """The connection, while there is one."""
         self.version = ""
         self.slots = self.features = 0
-        """How many connections to devices it holds at a time, and what it can do, as it says itself."""
+        """Number of simultaneous connections to devices, and feature flags, as reported by the proxy."""
 
     async def run(self) -> None:
         """Listen until cancelled. Raises NotReady or AuthFailed when it does not answer and no other source listens."""

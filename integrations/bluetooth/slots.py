@@ -48,7 +48,7 @@ class Slots:
         self.grant()
 
     def wanted(self, source: str) -> bool:
-        """Whether a waiting device could use a slot of this source."""
+        """Return whether a waiting device could use a slot of this source."""
         return any(source in wish.sources() for wish in self._queue if not wish.granted.cancelled())
 
     def grant(self) -> None:

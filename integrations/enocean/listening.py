@@ -199,8 +199,8 @@ class Listening:
         )
 
     def _repeated(self, name: str, telegram: Telegram, now: float) -> bool:
-        """Whether it is a repeater's copy: of the last telegram, or of one before it that was overtaken on its way: a
-        released switch must not count as pressed again."""
+        """Return whether it is a repeater's copy: of the last telegram, or of one before it that was overtaken on its
+        way: a released switch must not count as pressed again."""
         recent = self._recent[name] = [one for one in self._recent.get(name, ()) if now - one[1] < REPEAT_S]
         same = [one for one, _ in recent if one[:2] == telegram[:2]]
         if same and (same[-1] is recent[-1][0] or any(one.repeated < telegram.repeated for one in same)):

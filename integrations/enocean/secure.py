@@ -44,8 +44,8 @@ class Level(NamedTuple):
 
     @property
     def strong(self) -> bool:
-        """Whether telegrams cannot be guessed: a MAC of 24 bits that fits one of 129 codes is found in minutes, and a
-        code of 16 bits repeats within months."""
+        """Return whether telegrams cannot be guessed: a MAC of 24 bits that fits one of 129 codes is found in minutes,
+        and a code of 16 bits repeats within months."""
         return self.mac == 4 and self.sent >= 3
 
 

@@ -1,8 +1,8 @@
 """`ilot sim enocean`: a gateway with sensors around it, behind a TCP port, until SIGTERM.
 
 Prints one JSON line when ready: {"port", "devices": {id: {"eep", …}}}. A room sensor, a contact, a meter, and a secured
-sensor whose key, level and rolling code the line tells. Whoever connects hears them in turn. Packets and telegrams are
-built here from the specifications, apart from the decoder: nothing of it is used.
+sensor whose key, level and rolling code are in the line. Every client receives them in turn. Packets and telegrams are
+built here from the specifications, without using any code of the decoder.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ TICK = timedelta(seconds=5)
 
 
 def due(state: State, every: float, now: float) -> bool:
-    """Whether to send a request: after `every` seconds without a telegram; to an address that does not answer, at
-    growing intervals."""
+    """Return whether to send a request: after `every` seconds without a telegram; to an address that does not answer,
+    at growing intervals."""
     # ignore times after now: they are from before the clock was set back
     last = max((t for t in (state.heard, state.asked) if t is not None and t <= now), default=None)
     if last is None:

@@ -92,8 +92,8 @@ def _theirs(configured: Mapping[str, Mapping[str, Any]]) -> dict[int, str]:
 
 
 def _senders(project: Project) -> dict[str, Device]:
-    """Return group address → the device that sends there: one with an address and a transmit flag, on its first link. A
-    sensor cannot be told from a controller of the same address, so that of several senders the lowest is taken."""
+    """Return group address → the device that sends there: one with an address and a transmit flag, on its first link.
+    Of several senders the lowest is taken: the project does not tell a sensor from a device that only controls it."""
     found: dict[str, Device] = {}
     for link in project.links:
         device = project.devices[link.device]

@@ -74,8 +74,8 @@ def payload(group: Group, wanted: Value) -> Payload:
 
 
 def same(group: Group, said: Value, wanted: Value) -> bool:
-    """Whether a status confirms the written value. Numbers lose digits in encoding: one step of the type, or 1 %, is
-    tolerated."""
+    """Return whether a status confirms the written value. Numbers lose digits in encoding: one step of the type, or 1
+    %, is tolerated."""
     if isinstance(said, (bool, str)) or isinstance(wanted, (bool, str)):
         return said == wanted
     factor = abs(group.conversion.factor)

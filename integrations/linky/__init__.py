@@ -186,7 +186,7 @@ class Latest:
         self._came.set()
 
     def _recognises(self, meter: Meter, pinned: str) -> bool:
-        """Whether the frame is from the same meter.
+        """Return whether the frame is from the same meter.
 
         The first meter read is the right one; its address is stored as a salted digest only. Several frames of another
         one in a row are not noise."""

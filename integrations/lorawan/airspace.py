@@ -56,7 +56,7 @@ class Airspace:
         return (after.clock / 1e6 if after.clock is not None else after.at) + delay
 
     def free(self, start: float, seconds: float, now: float) -> bool:
-        """Whether the transmitter is free for `seconds` from `start`."""
+        """Return whether the transmitter is free for `seconds` from `start`."""
         self.slots = [slot for slot in self.slots if slot.until > now]
         end = start + seconds
         return all(end + GUARD_S <= slot.start or slot.end + GUARD_S <= start for slot in self.slots)

@@ -211,5 +211,5 @@ class Answering:
 
 
 def _spent(reply: Reply) -> bool:
-    """Whether every counter that is durably leased has been used."""
+    """Return whether every counter that is durably leased has been used."""
     return reply.session.fcnt_down >= reply.session.granted

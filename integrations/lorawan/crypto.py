@@ -70,7 +70,7 @@ def data_mic(nwk_s_key: Key, uplink: bool, dev_addr: int, fcnt: int, message: by
 
 
 def data_mic_ok(nwk_s_key: Key, frame: Data, fcnt: int) -> bool:
-    """Whether the MIC of a parsed data frame fits this 32-bit counter."""
+    """Return whether the MIC of a parsed data frame fits this 32-bit counter."""
     return hmac.compare_digest(data_mic(nwk_s_key, frame.uplink, frame.dev_addr, fcnt, frame.signed), frame.mic)
 
 

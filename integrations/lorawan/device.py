@@ -22,7 +22,8 @@ MOST_PENDING = 4
 RESTORED = 1024
 """Counters skipped after a restoration for which the hub gives no number."""
 MOST_LEFT_OUT = 16_384 - 2 * LEASE
-"""A device of 1.0.0 to 1.0.3 refuses a downlink whose counter is 16,384 above the last one it heard (MAX_FCNT_GAP)."""
+"""Maximum counters skipped for a device of 1.0.0 to 1.0.3, which refuses a downlink whose counter is 16,384 above the
+last one it heard (MAX_FCNT_GAP)."""
 REJOIN_S = 24 * 3600.0
 """Lifetime of an authorisation to rejoin, in seconds."""
 
@@ -198,7 +199,7 @@ def device_id(dev_eui: bytes) -> str:
 
 
 def known_nonce(memory: Memory, nonce: int) -> bool:
-    """Whether this DevNonce was used before."""
+    """Return whether this DevNonce was used before."""
     if len(memory.nonces) == _BITMAP:
         return memory.nonces[nonce >> 3] >> (nonce & 7) & 1 == 1
     two = nonce.to_bytes(2, "big")

@@ -73,7 +73,7 @@ class Queue:
         return self._waiting[0] if self._waiting and not self._waiting[0].flying else None
 
     def more(self) -> bool:
-        """Whether another one waits behind the first."""
+        """Return whether another one waits behind the first."""
         return len(self._waiting) > 1
 
     @staticmethod

@@ -3,14 +3,14 @@
 A join request is judged in this order: its MIC under the device's AppKey, then its DevNonce.
 
 - 1.0.0 to 1.0.3: the device draws DevNonce at random. Every one ever used is remembered; a used one is refused.
-- 1.0.4: the device counts DevNonce. One that does not rise is refused, and so is one used in an earlier life.
+- 1.0.4: the device counts DevNonce. One that does not rise is refused, and so is one used before.
 - `authorise`: a person allows this device to join for 24 hours with any DevNonce, each once, for a sensor that lost its
   counter with its battery. The keys stay safe, since they depend on JoinNonce too, and JoinNonce never repeats; a
-  captured join request can waste a join accept, no more, because only the device can speak in the new session. It ends
+  captured join request can waste a join accept, no more, because only the device can send in the new session. It ends
   with the first valid uplink of the session it made.
 
-A session lives until the first valid uplink of a later one. Several may be on offer: a device that joins again may
-have heard any of the accepts, or none.
+A session lives until the first valid uplink of a later one. Several may be offered at once: a device that joins again
+may have heard any of the accepts, or none.
 """
 
 from __future__ import annotations

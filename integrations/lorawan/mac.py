@@ -150,7 +150,7 @@ class Negotiation:
 
     @property
     def waiting(self) -> bool:
-        """Whether a request is waiting for a downlink."""
+        """Return whether a request is waiting for a downlink."""
         return bool(self._asked)
 
     # what goes out

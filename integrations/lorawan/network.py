@@ -1,10 +1,10 @@
 """The network server: one state machine over gateways and devices. Sans-I/O. Rules:
 
-- A frame whose MIC fits no session changes nothing. Each counter is accepted once; the record that says so is in the
-  very commit of its report.
-- A confirmed uplink is acknowledged only after its report is durable; a downlink's counter is used only after its
-  lease is durable; a join accept leaves only after its session is. So what is sent either follows `committed`, or
-  needs nothing new on the disk.
+- A frame whose MIC fits no session changes nothing. Each counter is accepted once; the record of that is in the same
+  commit as its report.
+- A confirmed uplink is acknowledged only after its report is durable; a downlink's counter is used only after its lease
+  is durable; a join accept leaves only after its session is. So every transmission either follows `committed`, or needs
+  nothing new on the disk.
 - Frames of gateways that are not on the list are ignored.
 
     network.heard(reception, now)          a gateway heard a frame

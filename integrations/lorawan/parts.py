@@ -2,9 +2,9 @@
 
 The driver carries decisions out in the order in which they come. Its rules:
 
-- `Commit`: put `memory` (device → bytes) into what rides on the next commit, hand over `report` if there is one; with
-  `durable` wait until both are on the disk, only then call `network.committed(ticket, now)`, whose decisions follow. A
-  commit that fails is not reported: then nothing is sent, and the device speaks again.
+- `Commit`: put `memory` (device → bytes) into the next commit, hand over `report` if there is one; with `durable` wait
+  until both are on the disk, only then call `network.committed(ticket, now)`, whose decisions follow. A commit that
+  fails is not reported: then nothing is sent, and the device repeats its frame.
 - `Transmit`: hand it to the gateway at once, and report the outcome to the network: `transmitted` or `refused`.
 - the rest is for people: counts, candidates, states of downlinks, the audit.
 """

@@ -2,9 +2,9 @@
 
 Prints one line of JSON when it starts: the gateway's EUI and each device with its key and settings, ready for a
 configuration. The devices join, send temperature, humidity and battery voltage as Cayenne LPP, ask for an
-acknowledgement now and then, and obey what they are told. With `--bins` some are Milesight EM400-MUD in the lids of
-waste bins, which fill up and are emptied. The same seed gives the same devices; without `--state` they have forgotten
-their DevNonces when they start again, as a sensor does whose battery was changed.
+acknowledgement now and then, and obey MAC commands. With `--bins` some are Milesight EM400-MUD in the lids of waste
+bins, which fill up and are emptied. The same seed gives the same devices; without `--state` they have forgotten their
+DevNonces when they start again, as a sensor does whose battery was changed.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Sensor:
         return frame
 
     def hears(self, raw: bytes) -> bool:
-        """Whether this downlink is for this device and valid."""
+        """Return whether this downlink is for this device and valid."""
         frame = phy.parse(raw)
         if isinstance(frame, phy.SealedJoinAccept):
             accept = crypto.open_join_accept(self.app_key, frame)  # raises DecodeError when it is for another device

@@ -36,7 +36,7 @@ class Verdict(Enum):
 
     @property
     def told(self) -> bool:
-        """Whether it was reported before."""
+        """Return whether it was reported before."""
         return self in (Verdict.REPEAT, Verdict.REPLAY)
 
 

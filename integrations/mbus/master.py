@@ -50,7 +50,7 @@ class Master:
         self._monotonic = monotonic
         self._free_at = 0.0
         self.answered_s = 0.0
-        """How long the last answer took, seconds."""
+        """Duration of the last answer in seconds."""
 
     async def read(self, address: int, own: bytes | None = None) -> list[Message]:
         """Read all telegrams of the meter at a primary address (or selected, at FD, by its `own`). Raises Silent;
@@ -154,7 +154,8 @@ def _acknowledged(raw: bytes) -> bool:
 
 
 def _data(raw: bytes, address: int, own: bytes | None = None) -> bool:
-    """Whether this telegram is from the addressed meter. A damaged one is accepted here and refused by the parser."""
+    """Return whether this telegram is from the addressed meter. A damaged one is accepted here and refused by the
+    parser."""
     try:
         telegram = link.read(raw)
         if telegram is None or telegram.control & PRM or address not in (NETWORK, telegram.address):
@@ -166,7 +167,7 @@ def _data(raw: bytes, address: int, own: bytes | None = None) -> bool:
 
 
 def _is(who: Identity, own: bytes) -> bool:
-    """Whether an address matches `own`, where F is any digit of the number, FF any maker, version or medium."""
+    """Return whether an address matches `own`, where F is any digit of the number, FF any maker, version or medium."""
     if any(want not in ("f", have) for have, want in zip(who.id, own[3::-1].hex(), strict=True)):
         return False
     rest = who.raw[:2] + who.raw[6:]  # the fixed structure has no version or medium

@@ -134,7 +134,7 @@ class Bus:
 
 
 def _matches(own: bytes, wanted: bytes) -> bool:
-    """Whether an address matches, where F is any digit of the number, FF any maker, version or medium."""
+    """Return whether an address matches, where F is any digit of the number, FF any maker, version or medium."""
     digits = zip(own[:4].hex(), wanted[:4].hex(), strict=True)
     rest = zip(own[4:], wanted[4:], strict=True)
     return all(want in ("f", have) for have, want in digits) and all(want in (0xFF, have) for have, want in rest)

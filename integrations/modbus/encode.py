@@ -30,7 +30,7 @@ def encode(register: Register, value: Value) -> list[int]:
 
 
 def writable(register: Register) -> bool:
-    """Whether a command can write it at all."""
+    """Return whether a command can write it at all."""
     return register.table in ("holding", "coil") and register.mask is None and register.type != "string"
 
 

@@ -106,7 +106,7 @@ class Poller:
 
     @property
     def _hasty(self) -> bool:
-        """Whether to use the short time-out now."""
+        """Return whether to use the short time-out now."""
         return self._patience.failures % WHOLE_EVERY != 0
 
     def _new(self, request: Request) -> _Read:

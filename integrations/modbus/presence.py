@@ -41,7 +41,7 @@ class Roster:
 
     @property
     def nobody(self) -> bool:
-        """Whether every device was asked and none answered: then the host itself is away."""
+        """Return whether every device was asked and none answered: then the host itself is away."""
         return bool(self._state) and all(state == "silent" for state in self._state.values())
 
     def __len__(self) -> int:

@@ -190,7 +190,7 @@ async def answered(config: Config) -> AsyncIterator[None]:
 
 
 def _stale(session: hub.Session, config: Config) -> bool:
-    """Whether the broker's stored session is useless: the hub was away for too long, or has other topics now."""
+    """Return whether the broker's stored session is useless: the hub was away for too long, or has other topics now."""
     said = repr([(device.id, device.settings) for device in session.devices.all()])
     mark, former = sha256(said.encode()).hexdigest()[:16], session.state.get("devices")
     if mark != former:

@@ -5,7 +5,7 @@
     <directory>/rejected/         0700   certificates of servers that nobody trusts yet, at most KEPT (see `trust`)
 
 The certificate is self-signed and valid for twenty years from a fixed date: a hub whose clock is not set yet must not
-make one that servers find not yet valid, and dates lock nobody out.
+make one that is not yet valid for servers, and dates must lock nobody out.
 """
 
 from __future__ import annotations

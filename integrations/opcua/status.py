@@ -59,7 +59,7 @@ def quality(code: int) -> hub.Quality:
 
 
 def overflowed(code: int) -> bool:
-    """Whether values were lost in the server, before this one or after it."""
+    """Return whether values were lost in the server, before this one or after it."""
     return code & _OVERFLOW == _OVERFLOWED
 
 

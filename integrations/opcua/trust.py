@@ -115,8 +115,8 @@ def about(certificate: Certificate) -> str:
 
 
 def expired(certificate: Certificate, now: float) -> str:
-    """Return why its dates are not valid, "" when they are. It is used all the same: it was compared by hand, and dates
-    lock nobody out."""
+    """Return why its dates are not valid, "" when they are. It is used all the same: a person compared it, and dates
+    must lock nobody out."""
     if certificate.ends < now:
         return f"it ended on {_day(certificate.ends)}"
     return f"it begins on {_day(certificate.begins)}" if certificate.begins > now else ""

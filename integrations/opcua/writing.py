@@ -82,7 +82,7 @@ async def _looked(link: Link, point: Point, content: Value, pauses: tuple[float,
 
 
 def _same(there: Value | None, meant: Value) -> bool:
-    """Whether two values are equal within the precision of a 32-bit float."""
+    """Return whether two values are equal within the precision of a 32-bit float."""
     if isinstance(there, bool) or isinstance(meant, bool) or isinstance(there, str) or isinstance(meant, str):
         return there == meant
     return there is not None and math.isclose(there, meant, rel_tol=1e-6, abs_tol=1e-9)

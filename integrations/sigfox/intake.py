@@ -174,7 +174,8 @@ class Intake:
         return {"connectivity": True}
 
     async def _again(self, known: Known, callback: Callback) -> bool:
-        """Whether this acknowledgement is a repetition. Kept in memory: after a restart no downlink waits for one."""
+        """Return whether this acknowledgement is a repetition. Kept in memory: after a restart no downlink waits for
+        one."""
         key = f"{known.device.id} {callback.time} {callback.code}"
         if key in self._told:
             return True

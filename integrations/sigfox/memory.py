@@ -1,7 +1,7 @@
 """Record of the stored messages of a device: the last ones, and the start of the period it covers. Pure.
 
 The operator sends a callback again after 1, 2 and 4 minutes when it got no answer, so messages come twice and out of
-order; `seqNumber` has 12 bits and starts over within weeks, so the time stands beside it. As bytes, in the plugin's
+order; `seqNumber` has 12 bits and starts over within weeks, so the time is stored with it. As bytes, in the plugin's
 state:
 
     floor (u32) · then for each message: time (u32) · seqNumber (u16, 0xFFFF: none) · parts (u8)        big-endian

@@ -108,7 +108,7 @@ class Ears(Server):  # type: ignore[misc]
         return any(address in network for network in self._networks)
 
     def _affordable(self) -> bool:
-        """Whether the rate limit allows another datagram; a burst may have one second's worth."""
+        """Return whether the rate limit allows another datagram; a burst may have one second's worth."""
         now = asyncio.get_running_loop().time()
         self._budget = min(self._max_rate, self._budget + (now - self._budget_at) * self._max_rate)
         self._budget_at = now

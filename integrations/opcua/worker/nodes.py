@@ -114,7 +114,7 @@ class Nodes:
 
 
 def _is_variable(access: ua.DataValue) -> bool:
-    """Whether the node is a variable: only variables have access rights."""
+    """Return whether the node is a variable: only variables have access rights."""
     return access.Value is not None and isinstance(access.Value.Value, int)
 
 
