@@ -87,6 +87,37 @@ def test_a_type_checker_and_a_running_plugin_see_the_same_names() -> None:
     assert sorted(re.findall(r"^    from \S+ import (\w+) as \1$", source, re.MULTILINE)) == sorted(API)
 
 
+def test_a_session_has_twelve_members_and_what_it_hands_out_can_be_named() -> None:
+    from hub.sdk import session
+    from hub.sdk.session import Session
+
+    members = [name for name in vars(Session) if not name.startswith("_")]
+    assert len(members) <= 12, members
+    handed = {"Answer", "Bus", "Commands", "Devices", "Http", "Packs", "Polling", "Radio", "Reply", "State", "Turn"}
+    assert handed <= set(session.__all__)
+
+
+def test_a_public_member_without_documentation_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hub.sdk.session import Commands, Devices, Reply
+    from hub.sdk.testing import FakeHttp
+
+    reference = tool("reference")
+    assert list(reference.undocumented()) == []
+    monkeypatch.setattr(Commands.offer, "__doc__", None)
+    monkeypatch.setattr(Devices, "timezone", property(lambda self: ""))
+    monkeypatch.setattr(Reply, "__doc__", "A reply: `status` and `body`.")
+    monkeypatch.setattr(FakeHttp.reply, "__doc__", None)
+    monkeypatch.setattr(sys.modules["hub.sdk.jsonpath"].JsonPath, "__doc__", None)
+    assert set(reference.undocumented()) == {
+        "hub.Commands.offer has no docstring",
+        "hub.Devices.timezone has no docstring",
+        "hub.Reply.headers: the docstring of the class does not name it",
+        "hub.sdk.testing.FakeCommands.offer has no docstring",  # it implements the one above
+        "hub.sdk.testing.FakeHttp.reply has no docstring",
+        "hub.sdk.jsonpath.JsonPath has no docstring",
+    }
+
+
 # -- packaging ---------------------------------------------------------------------------------------------------
 
 

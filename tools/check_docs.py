@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
     files = tracked()
     pages = [f for f in files if f.suffix == ".md"]
     problems = [
+        *undocumented(),
         *generated(write),
         *injected(pages, write),
         *readmes(),
@@ -66,6 +67,12 @@ def tracked() -> list[Path]:
     listing = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     paths = (ROOT / name for name in sorted(set(listing.stdout.decode().split("\0"))) if name)
     return [path for path in paths if path.is_file()]
+
+
+def undocumented() -> Iterator[str]:
+    """Every public name of the plugin API, and every member of it, is documented."""
+    for problem in reference.undocumented():
+        yield f"docs/reference/hooks.md: {problem}"
 
 
 def generated(write: bool) -> Iterator[str]:

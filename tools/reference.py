@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 import tomllib
+from collections.abc import Iterator
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
@@ -21,12 +22,20 @@ Page = tuple[str, str]
 """A path below docs/ and its whole text."""
 
 _NOTE = "<!-- Written from the code by `make docs`. Edit the docstrings, not this page. -->\n"
-_PLUGINS = """A plugin is a Python module named by an entry point of the group `hub.plugins`. It imports `hub`, and
-nothing else of the hub. The [tutorial](../tutorials/first-plugin.md) shows the whole of one.
+_PLUGINS = """A plugin is a Python module named by an entry point of the group `hub.plugins`. It imports `hub` and
+`hub.sdk`, and nothing else of the hub. The [tutorial](../tutorials/first-plugin.md) shows the whole of one. Names of
+`hub` change with a major version only; names of `hub.sdk` may change with any release, with a line in the changelog.
 """
 _HOOKS = """Mark an implementation with `@hub.hookimpl`. Hooks are called for one plugin at a time: one that raises
 loses only itself.
 """
+
+
+SDK = (
+    "session", "hookspecs", "options", "exporter", "notification", "transport", "addresses", "http", "http_server",
+    "jsonpath", "mqtt", "nesting", "poll_backoff", "sampling", "sandboxed_process", "serial_line", "tls", "testing",
+)  # fmt: skip
+"""Modules of `hub.sdk` that the reference lists, in its order."""
 
 
 def pages() -> list[Page]:
@@ -34,7 +43,7 @@ def pages() -> list[Page]:
 
 
 def hooks() -> Page:
-    """Every hook, then every name of the façade, each with its signature and its docstring."""
+    """Every hook, every name of `hub` and of `hub.sdk`, each with its members, signatures and docstrings."""
     hub = importlib.import_module("hub")
     specs = importlib.import_module("hub.sdk.hookspecs").Hooks
     out = [
@@ -45,16 +54,75 @@ def hooks() -> Page:
         _HOOKS,
     ]
     for name, hook in sorted(vars(specs).items()):
-        if inspect.isfunction(hook) and not name.startswith("_"):
+        if inspect.isfunction(hook) and not name.startswith("_") and name != "register_uplinks":
             out += [f"### `{name}`\n", _code(f"def {name}{_signature(hook)}"), _text(hook.__doc__)]
     out.append("## Names of `hub`\n")
     for name in sorted(hub.__all__):
         out += [f"### `{name}`\n", *_describe(name, getattr(hub, name))]
-    session = importlib.import_module("hub.sdk.session")
-    out.append("## What a session hands out\n")
-    for name in ("Http", "Reply", "Devices", "State"):
-        out += [f"### `{name}`\n", *_describe(name, getattr(session, name))]
+    for module, names in _sdk().items():
+        out += [
+            f"## Names of `{module}`\n",
+            _text((inspect.getdoc(importlib.import_module(module)) or "").split("\n\n")[0]),
+        ]
+        for name, value in names.items():
+            out += [f"### `{module}.{name}`\n", *_describe(name, value, module)]
     return "reference/hooks.md", _page(out)
+
+
+def _sdk() -> dict[str, dict[str, Any]]:
+    """Module of `hub.sdk` → its public names that `hub` does not have."""
+    facade = importlib.import_module("hub")
+    found: dict[str, dict[str, Any]] = {}
+    for module in (importlib.import_module(f"hub.sdk.{name}") for name in SDK):
+        names = getattr(module, "__all__", None) or [
+            name
+            for name, value in vars(module).items()
+            if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
+        ]
+        own = {name: getattr(module, name) for name in names if name not in facade.__all__}
+        found[module.__name__] = {n: v for n, v in own.items() if inspect.isclass(v) or inspect.isfunction(v)}
+    return found
+
+
+def undocumented() -> Iterator[str]:
+    """What the reference of the plugin API lacks: a name or a member without a docstring, a field that no docstring
+    names."""
+    facade = importlib.import_module("hub")
+    names = {f"hub.{name}": getattr(facade, name) for name in facade.__all__}
+    for module, members in _sdk().items():
+        names |= {f"{module}.{name}": value for name, value in members.items()}
+    for name, value in names.items():
+        yield from _lacks(name, value)
+
+
+def _lacks(name: str, value: Any) -> Iterator[str]:
+    """What is not documented of one public name of the hub's own."""
+    if not getattr(value, "__module__", "").startswith("hub."):
+        return
+    text = value.__doc__ or ""
+    if (inspect.isclass(value) or inspect.isfunction(value)) and (not text or text.startswith(f"{value.__name__}(")):
+        yield f"{name} has no docstring"
+    if not inspect.isclass(value):
+        return
+    for member, function in _methods(value):
+        if not _member_doc(value, member, function):
+            yield f"{name}.{member} has no docstring"
+    if issubclass(value, msgspec.Struct):
+        for field in value.__struct_fields__:
+            if not re.search(rf"`{field}`", text):
+                yield f"{name}.{field}: the docstring of the class does not name it"
+
+
+def _member_doc(owner: type, name: str, member: Any) -> str:
+    """The docstring of a member: its own, or of what the class says that it implements."""
+    own = inspect.getdoc(getattr(owner, name, member)) if not isinstance(member, property) else inspect.getdoc(member)
+    if own:
+        return own
+    model = re.search(r"Implements `([\w.]+)\.(\w+)`", owner.__doc__ or "")
+    if model is None:
+        return ""
+    described = getattr(getattr(importlib.import_module(model[1]), model[2]), name, None)
+    return (inspect.getdoc(described) if described is not None else None) or ""
 
 
 def metrics() -> Page:
@@ -141,11 +209,13 @@ def _module(container: str, name: str) -> str:
     return f"`{container}/{name}{'/' if folder.is_dir() else '.py'}` | {_cell(sentence)}"
 
 
-def _describe(name: str, value: Any) -> list[str]:
+def _describe(name: str, value: Any, module: str = "") -> list[str]:
     if inspect.isclass(value) and issubclass(value, msgspec.Struct):
         fields = "\n".join(f"    {_field(f)}" for f in msgspec.structs.fields(value))
-        return [_code(f"class {name}:\n{fields}"), _text(value.__doc__)]
-    if inspect.isclass(value) and getattr(value, "_is_protocol", False):
+        return [_code(f"class {name}:\n{fields}"), _text(value.__doc__), *_member_texts(value)]
+    if inspect.isclass(value) and issubclass(value, Exception):
+        return [_text(value.__doc__)]
+    if inspect.isclass(value) and not issubclass(value, Enum) and _members(value):
         return [_code(f"class {name}:\n" + "\n".join(_members(value))), _text(value.__doc__), *_member_texts(value)]
     if inspect.isclass(value) and issubclass(value, Enum):
         return [_text(value.__doc__), *(f"- `{_value(member)}` = {member.value}" for member in value), ""]
@@ -174,17 +244,32 @@ def _below(name: str) -> str:
 
 
 def _members(protocol: type) -> list[str]:
-    attributes = [f"    {name}: {_type(kind)}" for name, kind in protocol.__annotations__.items()]
-    return attributes + [f"    {_head(name, method)}" for name, method in _methods(protocol)]
+    return [
+        f"    {name}: {_type(inspect.signature(member.fget).return_annotation)}"
+        if isinstance(member, property)
+        else f"    {_head(name, member)}"
+        for name, member in _methods(protocol)
+    ]
 
 
 def _methods(protocol: type) -> list[tuple[str, Any]]:
-    public = ((n, m) for n, m in vars(protocol).items() if inspect.isfunction(m))
-    return [(n, m) for n, m in public if n == "__call__" or not n.startswith("_")]
+    """Its own public methods and properties, those of pydantic's models left out."""
+    unwrapped = (
+        (
+            name,
+            member.__func__
+            if isinstance(member, staticmethod | classmethod)
+            else getattr(member, "__wrapped__", member),
+        )
+        for name, member in vars(protocol).items()
+        if name in ("__call__", "__aiter__") or not name.startswith("_")
+    )
+    return [(name, member) for name, member in unwrapped if inspect.isfunction(member) or isinstance(member, property)]
 
 
 def _member_texts(protocol: type) -> list[str]:
-    return [f"- `{name}`: {' '.join((m.__doc__).split())}" for name, m in _methods(protocol) if m.__doc__] + [""]
+    texts = [(name, " ".join(_member_doc(protocol, name, member).split())) for name, member in _methods(protocol)]
+    return [f"- `{name}`: {text}" for name, text in texts if text] + [""]
 
 
 def _head(name: str, method: Any) -> str:

@@ -42,7 +42,7 @@ def _metric(
     )
 
 
-def _flag(key: str, device_class: str, privacy: str, fr: str, en: str) -> Metric:
+def _flag(key: str, device_class: str, privacy: PrivacyClass, fr: str, en: str) -> Metric:
     return _metric(key, "1", "1", None, None, device_class, "", privacy, fr, en, "flag")
 
 

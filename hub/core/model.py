@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from enum import IntEnum
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -21,6 +21,10 @@ DEVICE_ID = re.compile(r"[a-z][a-z0-9_-]{0,31}:[\x21-\x7e]{1,120}")
 
 METRIC_KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PLACE_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+MetricKind = Literal["number", "flag", "text"]
+PrivacyClass = Literal["technical", "environment", "personal"]
 
 
 class SettingsModel(Protocol):
@@ -36,7 +40,7 @@ M = TypeVar("M", bound=SettingsModel)
 
 
 class Quality(IntEnum):
-    """How far a value can be believed, as its source says."""
+    """Credibility of a value by its source."""
 
     GOOD = 0
     UNCERTAIN = 1
@@ -53,11 +57,12 @@ class TrustClass(IntEnum):
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """What admission judges. `counter` is the sender's own (frame counter, packet id), strictly rising
-    per `(device, scheme)` where the scheme demands it; `authenticated` means the integrity check passed
-    under a key of this very device; `sealed` that it was encrypted under one, though perhaps nothing proves that nobody
-    changed it on its way. `content`: a digest of what came under the counter, where a pack or a bad day may read the
-    same frame in two ways; None: the values tell it."""
+    """What admission judges of a report. `scheme` names how it was secured: "bthome-ccm", "lorawan-1.0", "modbus",
+    "host", "none". `counter` is the sender's own (frame counter, packet id), strictly rising per (device, scheme)
+    where the scheme demands it; `authenticated` means that the integrity check passed under a key of this very
+    device; `sealed` that it was encrypted under one, though perhaps nothing proves that nobody changed it on its
+    way. `content` is a digest of what came under the counter, where a pack or a bad day may read the same frame in
+    two ways; None: the values tell it."""
 
     scheme: str  # "bthome-ccm", "lorawan-1.0", "modbus", "host", "none"
     counter: int | None = None
@@ -77,7 +82,7 @@ class Signal(msgspec.Struct, frozen=True):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """WGS 84 degrees; `accuracy` and `altitude` in metres."""
+    """A place on Earth: `latitude` and `longitude` in degrees (WGS 84), `accuracy` and `altitude` in metres."""
 
     latitude: float
     longitude: float
@@ -86,10 +91,11 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What one device said at one moment.
+    """The readings of one device at one moment.
 
-    `values` maps metric keys to values; `time` is Unix seconds (UTC) when the device or the receiver
-    dates it, None for "now". Every other field is optional.
+    `device` is its id; `values` maps metric keys to values in the metric's own unit; `time` is Unix seconds (UTC) when
+    the device or the receiver dates it, None for now. `quality` says how far they can be believed, `proof` how they
+    were secured, `signal` how well they were heard, `position` where the device was.
     """
 
     device: str
@@ -102,8 +108,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes as a radio or bus gave them. `kind` names the radio ("ble"), `address` the sender as the radio
-    knows it, `data` the payload by section (for BLE: "service:fcd2", "manufacturer:0499" → bytes)."""
+    """Bytes as a radio or bus gave them. `kind` names the radio ("ble"), `address` the sender as the radio knows it,
+    `data` the payload by section (for BLE: "service:fcd2", "manufacturer:0499" → bytes). `time` is Unix seconds when
+    it was received, None for now; `signal` how well; `name` what the sender calls itself."""
 
     kind: str
     address: str
@@ -114,8 +121,9 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decoded(msgspec.Struct, frozen=True, kw_only=True):
-    """A decoder's answer: the device that spoke and what it said. `values` may be empty: it is alive and says
-    nothing. `skipped` holds reasons, as slugs to count, why a part of the frame gave no reading."""
+    """A decoder's answer: the id of the `device` that sent a frame, its `values` by metric, its `proof` and its
+    `model`. `values` may be empty: it is alive and says nothing. `skipped` holds reasons, as slugs to count, why a
+    part of the frame gave no reading."""
 
     device: str
     values: dict[str, Value]
@@ -125,24 +133,25 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NeedKey(msgspec.Struct, frozen=True):
-    """A decoder's answer when the frame is sealed and no key is known for `device`."""
+    """A decoder's answer when the frame is sealed and no key is known for `device`, a `model` as far as the frame
+    says."""
 
     device: str
     model: str = ""
 
 
 class Strategy(msgspec.Struct, frozen=True):
-    """Which readings of a metric go further: `on` is "always", "change", "period" or "change-or-period", `dead_band`
-    in the metric's unit. None: as the level above says."""
+    """Which readings of a metric are forwarded: `on` change, each `period_s` seconds, both, or always; a change is
+    one of `dead_band` at least, in the metric's unit. None: as the level above says."""
 
-    on: str | None = None
+    on: Literal["always", "change", "period", "change-or-period"] | None = None
     dead_band: float | None = None
     period_s: float | None = None
 
 
 class Writable(msgspec.Struct, frozen=True):
-    """That a metric may be written: within bounds (in its unit; a number needs both), by a role or a higher one, with
-    `every_s` seconds between two writes at least."""
+    """Permission to write a metric: between `low` and `high` (in its unit; a number needs both), by a `role` or a
+    higher one, with `every_s` seconds between two writes at least."""
 
     low: float | None = None
     high: float | None = None
@@ -151,9 +160,10 @@ class Writable(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to write one metric of a device, authorised and within its bounds. `value` None means: let go, what
-    controlled the device before takes over again (BACnet: relinquish). Where `metric` is a downlink that the device's
-    pack knows, `values` are what its codec is given and `value` is None. `expires` is Unix seconds: later, don't."""
+    """A request to write one metric of a device, authorised and within its bounds. `id` names it, `device` is the
+    device's id and `metric` the key. `value` None means: release, so that what controlled the device before takes
+    over again (BACnet: relinquish). Where `metric` is a downlink that the device's pack names, `values` are what its
+    codec is given and `value` is None. `expires` is Unix seconds: later, do not send it."""
 
     id: str
     device: str
@@ -164,10 +174,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """A physical thing with a stable unique id. `place` is the id of what it stands for; `settings` is the
-    integration's own part of its configuration; `key` is its radio key, bytes, never logged; `pack` names the device
-    pack that describes it; `writable` are the metrics that may be written; `report` are its strategies by metric, ""
-    for all of its metrics."""
+    """A physical thing with a stable unique `id`, read by the instance `integration`. `place` is the id of what it
+    stands for; `name` and `model` are for people; `settings` is the integration's own part of its configuration
+    (typed: `settings_as`); `key` is its radio key, bytes, never logged; `pack` names the device pack that describes
+    it; `writable` are the metrics that may be written; `report` are its strategies by metric, "" for all of its
+    metrics."""
 
     id: str
     integration: str
@@ -191,23 +202,24 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """What a payload said of one moment. `time` is Unix seconds, None for the payload's own."""
+    """The readings of a payload at one moment: `values` by metric, `time` in Unix seconds, None for the payload's
+    own."""
 
     values: dict[str, Value]
     time: float | None = None
 
 
 class PackFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a device pack says of a device beside its values. `mac` is its LoRaWAN version, `listens` its class ("A",
-    "C"); `period_s` is the time between two uplinks as delivered, None when not known; `downlinks` are what it can be
-    told: name → names of the values."""
+    """Facts of a device pack beside its values: its `name`, `version` and `vendor`, the `models` that it describes.
+    `mac` is their LoRaWAN version, `listens` their class; `period_s` is the time between two uplinks as delivered,
+    None when not known; `downlinks` are what they can be told: name → names of the values."""
 
     name: str
     version: int
     vendor: str
     models: tuple[str, ...]
     mac: str
-    listens: str = "A"
+    listens: Literal["A", "B", "C"] = "A"
     period_s: float | None = None
     downlinks: dict[str, tuple[str, ...]] = {}
 
@@ -282,7 +294,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """Something heard or found that is not admitted. Never forwarded; a person decides."""
+    """A device that was heard or found and is not admitted. Never forwarded; a person decides. `id` is the id that it
+    would have, `integration` the instance that heard it (set by the hub); `model`, `values` by metric, `signal` and
+    `evidence` (words by name) help the person."""
 
     id: str
     integration: str
@@ -295,21 +309,21 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """One named quantity, read or written.
 
-    `unit` is UCUM ("Cel", "%", "kW.h", "1"); `resolution` is the smallest step kept, as a decimal string in
-    that unit; `kind` is "number", "flag" (bool) or "text". `low` and `high` are the bounds outside which a
-    value is refused as implausible. `device_class` and `state_class` follow Home Assistant's where they
-    exist. `privacy` is "technical", "environment" or "personal"; maybe personal is personal.
+    `key` names it; `unit` is UCUM ("Cel", "%", "kW.h", "1"); `resolution` is the smallest step kept, as a decimal
+    string in that unit; `kind` is a number, a flag (bool) or a text. `low` and `high` are the bounds outside which a
+    value is refused as implausible. `device_class` and `state_class` follow Home Assistant's where they exist.
+    `privacy` says what it may tell of people; maybe personal is personal. `fr` and `en` are its names for people.
     """
 
     key: str
     unit: str = "1"
     resolution: str = "0.01"
-    kind: str = "number"
+    kind: MetricKind = "number"
     low: float | None = None
     high: float | None = None
     device_class: str = ""
     state_class: str = ""
-    privacy: str = "technical"
+    privacy: PrivacyClass = "technical"
     fr: str = ""
     en: str = ""
 
@@ -320,7 +334,9 @@ def series_id(place: str, metric: str) -> str:
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric at one place, and who measures it today. `id` outlives the hardware."""
+    """One metric at one place, and who measures it today. `id` outlives the hardware; `place`, `site` and `zone` are
+    ids, "" when not configured; `device`, its `model` and its `integration` measure the `metric` now; `name` is for
+    people."""
 
     id: str
     place: str
@@ -334,7 +350,9 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LastValue(msgspec.Struct, frozen=True, kw_only=True):
-    """The last reading of one series. `time` is Unix seconds, None while the clock is not sure."""
+    """The last reading of one `series`, by its id: the `value` of a `metric` in its `unit`, sent by `device`. `time`
+    is Unix seconds, None while the clock is not sure. `trust` is the class of its path, `quality` what its source
+    says; `rssi` is in dBm, None where there is no radio."""
 
     series: str
     device: str

@@ -112,6 +112,8 @@ class RegisterDecoder(Protocol):
 
 
 class Hooks:
+    """Specification of every hook."""
+
     @hookspec
     def register_integrations(self, register: Register) -> None:
         """Integrations: what speaks to devices."""

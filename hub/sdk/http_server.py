@@ -36,6 +36,7 @@ class Rate:
         self._left, self._at = 2 * per_second, now()
 
     def take(self) -> bool:
+        """Count one request. Returns False when it is one too many."""
         at = self._now()
         self._left = min(2 * self._per_second, self._left + (at - self._at) * self._per_second)
         self._at = at

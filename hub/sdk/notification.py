@@ -37,8 +37,11 @@ _STATES_EN = {
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of an alert, for people. `alert` is its id and `n` counts its changes. Times are Unix seconds. `value`
-    is the reading with its unit, "" where it may not leave the hub; `text` and `text_fr` are English and French."""
+    """The state of an alert, for people. `alert` is its id, `n` counts its changes, `state` and `severity` are its
+    present ones. `rule` raised it, `by` made the last change and `why` is the reason given. `raised` and `changed`
+    are Unix seconds. `value` is the reading with its unit, "" where it may not leave the hub; `text` and `text_fr`
+    are English and French. `place`, `zone`, `site`, `device` and `integration` are the ids of what it is about, or
+    ""."""
 
     alert: str
     n: int

@@ -22,8 +22,10 @@ class PollBackoff:
         return True
 
     def failed(self) -> None:
+        """Skip more polls after this attempt."""
         self.failures += 1
         self._skip = min(self._limit, 2 ** min(self.failures, 16) - 1)
 
     def succeeded(self) -> None:
+        """Poll at the full rate again."""
         self.failures = self._skip = 0

@@ -15,7 +15,7 @@ BROADCASTS: Words = (
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be raised. A device that is polled in a loop (`Session.rounds`) needs nothing here.
+    """What may be raised. A device that is polled in a loop (`Polling.poll_cycles`) needs nothing here.
 
     `reason` and `why` say why the period of a device that is not polled stays as it is: a slug that never changes, and
     its words. `downlinks`: a downlink of the device's pack sets its period instead, within the airtime that the

@@ -42,6 +42,7 @@ class SerialLine:
         return data
 
     async def send(self, data: bytes) -> None:
+        """Write all bytes. Raises NotReady when the line is gone."""
         try:
             self._writer.write(data)
             await self._writer.drain()

@@ -29,7 +29,9 @@ from hub.core.model import (
     Device,
     Frame,
     Metric,
+    MetricKind,
     PackFacts,
+    PrivacyClass,
     Proof,
     Report,
     Sample,
@@ -39,8 +41,8 @@ from hub.core.model import (
 from hub.core.nesting import shallow_json
 
 __all__ = [
-    "Answer", "Bus", "Commands", "Devices", "Http", "PackFacts", "Packs", "Polling", "Radio", "Reply", "Session",
-    "State", "Turn", "Value", "Writable",
+    "Answer", "Bus", "Commands", "Devices", "Http", "MetricKind", "PackFacts", "Packs", "Polling", "PrivacyClass",
+    "Radio", "Reply", "Session", "State", "Turn", "Value", "Writable",
 ]  # fmt: skip
 
 Answer = Literal["queued", "sent", "done", "failed", "expired"]
@@ -48,7 +50,7 @@ Answer = Literal["queued", "sent", "done", "failed", "expired"]
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An HTTP reply, whole in memory, 1 MiB at most."""
+    """An HTTP reply: `status` code, `headers` by name, `body` whole in memory, 1 MiB at most."""
 
     status: int
     headers: dict[str, str]

@@ -307,7 +307,8 @@ class FakeState(PluginState, MutableMapping[str, Any]):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request that a plugin sent."""
+    """A request that a plugin sent: its `method`, `url` and `headers`, its `body` (None without one) and its
+    `timeout`."""
 
     method: str
     url: str

@@ -20,8 +20,8 @@ LaneName = Literal["alerts", "live", "backlog", ""]
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One link message, sent byte for byte. `id` names it in this process; `lane` is its priority, "" for a message
-    of kind "state"; `readings` is how many it holds, for counters."""
+    """One link message, whose `body` is sent byte for byte, of a `kind`. `id` names it in this process; `lane` is
+    its priority, "" for a message of kind "state"; `readings` is how many it holds, for counters."""
 
     id: int
     kind: MessageKind

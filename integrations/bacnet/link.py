@@ -113,7 +113,9 @@ class Link:
             if self._config.discover is not None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             sock.bind((address, port))
-            opened, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Ears(self), sock=sock)
+            opened, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                lambda: _DatagramProtocol(self), sock=sock
+            )
         except BaseException:
             sock.close()
             raise
@@ -335,7 +337,7 @@ class Link:
         self._send(encode.unicast(encode.npdu(apdu, station, reply=False)), (station.host, station.port))
 
 
-class _Ears(asyncio.DatagramProtocol):
+class _DatagramProtocol(asyncio.DatagramProtocol):
     """The datagram protocol of asyncio for the link."""
 
     def __init__(self, link: Link) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import hub
+from hub.sdk.session import MetricKind
 
 
 class ObjectId(NamedTuple):
@@ -38,7 +39,7 @@ COUNTS = frozenset((23, 45, 48))
 TEXTS = frozenset((40,))
 READABLE = ANALOG | BINARY | MULTISTATE | COUNTS | TEXTS
 """Types of objects whose present value is a reading."""
-KINDS = {
+KINDS: dict[int, MetricKind] = {
     **dict.fromkeys(ANALOG | COUNTS, "number"), **dict.fromkeys(BINARY, "flag"), **dict.fromkeys(MULTISTATE, "text"),
     **dict.fromkeys(TEXTS, "text"),
 }  # fmt: skip
@@ -124,10 +125,10 @@ class Refused(hub.DecodeError):
 
     @property
     def unsupported(self) -> bool:
-        """Whether the device does not support this service."""
+        """Return whether the device does not support this service."""
         return self.kind == "reject" and self.code == 9
 
     @property
     def too_large(self) -> bool:
-        """Whether smaller requests may succeed."""
+        """Return whether smaller requests may succeed."""
         return (self.kind == "abort" and self.code in (1, 4, 9, 11)) or (self.kind == "reject" and self.code in (1, 7))

@@ -43,7 +43,9 @@ class Subscriber:
             return
         now = time.monotonic()
         usable = [point for point in self.points.values() if point.point.notify and point.translation is not None]
-        self._tell_of_mutes(point for point in usable if point.subscription.mute(now, interval.total_seconds() / 2))
+        self._report_silent_subscriptions(
+            point for point in usable if point.subscription.mute(now, interval.total_seconds() / 2)
+        )
         seconds = int(max(self._config.lifetime, 3 * interval).total_seconds())
         for point in [point for point in usable if point.subscription.due(now)][:MOST]:
             try:
@@ -64,7 +66,7 @@ class Subscriber:
         attempts = 1 + self._config.retries
         await self._link.request(station, names.SUBSCRIBE_COV, body, attempts=attempts)
 
-    def _tell_of_mutes(self, points: Iterable[Watched]) -> None:
+    def _report_silent_subscriptions(self, points: Iterable[Watched]) -> None:
         mute = list(points)
         if mute:
             self._session.radio.report_decode_error(

@@ -66,11 +66,11 @@ async def write(
     except hub.DecodeError as error:
         answer("failed", str(error))
     else:
-        answer("done", await _overruled(poller, point.object, point.point.priority))
+        answer("done", await _higher_priority(poller, point.object, point.point.priority))
         await poller.again(point)
 
 
-async def _overruled(poller: Poller, who: names.ObjectId, priority: int) -> str:
+async def _higher_priority(poller: Poller, who: names.ObjectId, priority: int) -> str:
     """Return a sentence when a higher priority controls the object, "" when not, or when that cannot be read."""
     asker = poller.asker
     if asker is None:

@@ -260,7 +260,7 @@ async def probe(config: Config) -> str:
     return f"ready to scan with {', '.join(answers)}{besides}"
 
 
-class _Alone:
+class _StandaloneSession:
     """A substitute for the session, for use without a hub."""
 
     name = "bluetooth"
@@ -278,7 +278,10 @@ async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None
     from integrations.bluetooth.listening import Listening
 
     listening = Listening(
-        config, _Alone(), hear=lambda heard: hear(capture.line(heard, time.time())), count=lambda reason, device: None
+        config,
+        _StandaloneSession(),
+        hear=lambda heard: hear(capture.line(heard, time.time())),
+        count=lambda reason, device: None,
     )
     try:
         await listening.run()

@@ -83,7 +83,7 @@ class Sighting(NamedTuple):
     random: bool = False
 
 
-class _Waiting:
+class _QueuedAdvertisement:
     """A queued advertisement and its receptions."""
 
     __slots__ = ("due", "frame", "heard", "since")
@@ -118,8 +118,8 @@ class _Lane:
 
     def __init__(self, each: int, senders: int | None, sections: int) -> None:
         self.each, self.senders, self.sections = each, senders, sections
-        self.order: deque[_Waiting] = deque()
-        self.of: dict[str, list[_Waiting]] = {}
+        self.order: deque[_QueuedAdvertisement] = deque()
+        self.of: dict[str, list[_QueuedAdvertisement]] = {}
         self.said: dict[str, dict[tuple[str, bytes], float]] = {}
 
     def put(self, frame: hub.Frame, heard: Heard, now: float, gather: float) -> str:
@@ -130,7 +130,7 @@ class _Lane:
                 return "queue-full"
             mine = self.of[frame.address] = []
         if len(mine) < self.each:
-            mine.append(_Waiting(frame, heard, now, gather))
+            mine.append(_QueuedAdvertisement(frame, heard, now, gather))
             self.order.append(mine[-1])
             return ""
         for older, newer in pairwise(mine):  # keep each place in the order

@@ -57,7 +57,7 @@ class Poller:
                     former.cancel()
                 items = Settings.model_validate({"gatt": device.settings.get("gatt", ())}).gatt
                 if items:
-                    courses[device.id] = tasks.create_task(self._course(device.id, items))
+                    courses[device.id] = tasks.create_task(self._run_device(device.id, items))
 
             for device in self._session.devices.all():
                 follow(device)
@@ -74,7 +74,7 @@ class Poller:
         while True:
             await self._session.emit(await self._reports.get())
 
-    async def _course(self, device: str, items: tuple[Characteristic, ...]) -> None:
+    async def _run_device(self, device: str, items: tuple[Characteristic, ...]) -> None:
         """Run one device until it is removed."""
         due = {item: self._clock() for item in items}
         failures = 0

@@ -149,7 +149,7 @@ class BlueZ:
             body=list(body),
         )
         with explained():
-            async with _patience():
+            async with _time_limit():
                 reply = await self._bus.call(message)
         if reply.message_type is MessageType.ERROR:
             raise _refusal(reply.error_name or "", str(reply.body[0]) if reply.body else "")
@@ -219,7 +219,7 @@ async def scanning(
             scanner = BleakScanner(detected, scanning_mode=mode, bluez={"adapter": adapter, "or_patterns": PATTERNS})
         else:
             scanner = BleakScanner(detected, scanning_mode=mode, bluez={"adapter": adapter})
-        async with _patience():
+        async with _time_limit():
             await scanner.start()
     try:
         yield
@@ -230,12 +230,12 @@ async def scanning(
 async def _stop(scanner: BleakScanner) -> None:
     # the adapter, BlueZ or the bus may be gone already: nothing is left to stop
     with suppress(BleakError, OSError, EOFError, AssertionError, hub.NotReady):
-        async with _patience():
+        async with _time_limit():
             await scanner.stop()
 
 
 @asynccontextmanager
-async def _patience() -> AsyncIterator[None]:
+async def _time_limit() -> AsyncIterator[None]:
     """Limit the time of a call: a hanging bluetoothd does not answer, and D-Bus waits for ever."""
     try:
         async with asyncio.timeout(ANSWER_S):

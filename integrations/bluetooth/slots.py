@@ -16,7 +16,7 @@ Sources = Callable[[], Sequence[str]]
 """The sources that could serve now, best first."""
 
 
-class _Wish(NamedTuple):
+class _SlotRequest(NamedTuple):
     sources: Sources
     granted: asyncio.Future[str]
 
@@ -27,11 +27,11 @@ class Slots:
     def __init__(self, capacity: Callable[[str], int]) -> None:
         self._capacity = capacity
         self._taken: Counter[str] = Counter()
-        self._queue: deque[_Wish] = deque()
+        self._queue: deque[_SlotRequest] = deque()
 
     async def take(self, sources: Sources) -> str:
         """Wait for a slot; returns its source. Return it with `give`."""
-        wish = _Wish(sources, asyncio.get_running_loop().create_future())
+        wish = _SlotRequest(sources, asyncio.get_running_loop().create_future())
         self._queue.append(wish)
         self.grant()
         try:

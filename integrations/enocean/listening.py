@@ -108,7 +108,7 @@ class Listening:
             if telegram.rorg == secure.SEC_TEACH_IN:
                 self._secure_teach_in(name, devices, telegram, now)
             elif not devices:
-                self._stranger(name, telegram)
+                self._report_unknown(name, telegram)
             elif not self._repeated(name, telegram, now):
                 began = time.monotonic()
                 await self._known(devices, telegram)
@@ -179,7 +179,7 @@ class Listening:
             self._states.learn(voice, taught)
             self._session.log.warning("a device was taught in: its key is known from now on")
 
-    def _stranger(self, name: str, telegram: Telegram) -> None:
+    def _report_unknown(self, name: str, telegram: Telegram) -> None:
         """Report an unknown device as a candidate if it announces itself: switches of neighbours are ignored."""
         taught = teach_in(telegram)
         if taught is None:

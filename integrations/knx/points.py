@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hub.sdk.session import MetricKind
+
 
 class Point(NamedTuple):
     """A datapoint type. `kind` is "number", "flag" or "text"; `unit` is UCUM, None where the type has no fixed unit;
@@ -16,14 +18,14 @@ class Point(NamedTuple):
     is false."""
 
     dpt: str
-    kind: str
+    kind: MetricKind
     unit: str | None = None
     metric: str = ""
     inverted: bool = False
 
 
 # main number → kind of its values
-_KINDS = {1: "flag", **dict.fromkeys((3, 5, 6, 7, 8, 9, 12, 13, 14, 17, 29), "number")}
+_KINDS: dict[int, MetricKind] = {1: "flag", **dict.fromkeys((3, 5, 6, 7, 8, 9, 12, 13, 14, 17, 29), "number")}
 
 # dpt, unit ("-" for none), metric to propose ("-" for none); a main number begins a line
 _TABLE = """

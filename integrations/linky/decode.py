@@ -1,4 +1,4 @@
-"""Groups of one frame to readings: which label means what, in which unit. Pure.
+"""Decodes groups of one frame to readings: metric and unit of each label. Pure.
 
 Enedis-NOI-CPT_54E §6.1 (historic) and §6.2 (standard), Enedis-NOI-CPT_02E for the labels of older meters; `industrial`
 has those of meters above 36 kVA. Names, addresses and messages of a subscriber give no reading. Energies are counters
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 import hub
+from hub.sdk.session import PrivacyClass
 from integrations.linky import industrial
 from integrations.linky.frames import Frame, Group
 from integrations.linky.meter import Meter, Value
@@ -26,7 +27,7 @@ def _metric(
     high: float,
     device_class: str,
     state_class: str,
-    privacy: str,
+    privacy: PrivacyClass,
     fr: str,
     en: str,
 ) -> hub.Metric:
@@ -44,7 +45,7 @@ def _metric(
     )
 
 
-def _text(key: str, privacy: str, fr: str, en: str) -> hub.Metric:
+def _text(key: str, privacy: PrivacyClass, fr: str, en: str) -> hub.Metric:
     return hub.Metric(key=key, kind="text", privacy=privacy, fr=fr, en=en)
 
 
@@ -115,7 +116,7 @@ _HISTORIC: dict[str, tuple[str, Read]] = {
     "PAPP": ("apparent_power", _whole),
 }
 _OPTIONS = {"BAS": ("BASE", 1), "HC.": ("HC", 2), "EJP": ("EJP", 2), "BBR": ("TEMPO", 6)}
-"""By the first three characters of OPTARIF: its name and how many indexes it has."""
+"""Name and number of indexes of a tariff option, by the first three characters of OPTARIF."""
 _HISTORIC_KNOWN = {
     *("ADCO", "PEJP", "DEMAIN", "ADPS", "IMAX", "IMAX1", "IMAX2", "IMAX3", "PMAX", "PPOT", "HHPHC", "MOTDETAT"),
     *("ADIR1", "ADIR2", "ADIR3"),
@@ -149,16 +150,14 @@ _STANDARD_KNOWN = {
     *("CCASN-1", "CCAIN-1", "UMOY1", "UMOY2", "UMOY3", "DPM1", "FPM1", "DPM2", "FPM2", "DPM3", "FPM3"),
 }
 _STATUS = {"tamper": 1 << 4, "overload": 1 << 7}
-"""Bits of STGE, the status word: the terminal cover is open, more than the reference power is drawn."""
+"""Bits of STGE, the status word: the terminal cover is open, the reference power is exceeded."""
 
 
 def decode(frame: Frame, zone: ZoneInfo, heard: float | None = None) -> Meter:
-    """What the meter said, `heard` at that Unix second (None: nobody knows). Raises DecodeError `tic-no-meter` when the
-    frame does not say whose it is: it then counts for nobody.
+    """Decode a frame received at `heard` (Unix seconds; None: not known).
 
-    In three phases the meter of the historic mode sends short frames (ADIR) during an overload: they have no address
-    of the meter and give nothing either.
-    """
+    Raises DecodeError `tic-no-meter` when the frame has no meter address: it is then ignored. In three phases the meter
+    of the historic mode sends short frames (ADIR) during an overload: they have no address and are ignored too."""
     by_label = {group.label: group for group in frame.groups}
     if industrial.is_industrial(by_label):
         said = industrial.read(frame, zone, heard)
@@ -211,7 +210,8 @@ def _status(data: str) -> dict[str, Value]:
 
 
 def _add_total(values: dict[str, Value], groups: dict[str, Group]) -> None:
-    """The historic mode has no total: it is the sum of the indexes of the option in force, when all of them came."""
+    """Add the total, which the historic mode lacks: the sum of the indexes of the option in force, when all of them
+    were received."""
     option = groups["OPTARIF"].data[:3] if "OPTARIF" in groups else ""
     indexes = [value for key, value in values.items() if key.startswith("energy_tariff_")]
     if option in _OPTIONS and len(indexes) == _OPTIONS[option][1]:
@@ -234,7 +234,7 @@ _TYPES = {
 
 
 def _model(serial: str, groups: dict[str, Group]) -> str:
-    """Maker and type, from the address: two digits of maker, two of year, two of type."""
+    """Return maker and type from the address: two digits of maker, two of year, two of type."""
     kind = _TYPES.get(serial[4:6], "electricity meter")
     version = f", TIC {groups['VTIC'].data[:2]}" if "VTIC" in groups and groups["VTIC"].data[:2].isdigit() else ""
     maker = _MAKERS.get(serial[:2])

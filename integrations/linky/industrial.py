@@ -1,8 +1,8 @@
-"""Groups of a meter above 36 kVA to readings: PME-PMI and ICE (Emeraude). Pure.
+"""Decodes groups of meters above 36 kVA to readings: PME-PMI and ICE (Emeraude). Pure.
 
 Enedis-NOI-CPT_02E, "Sorties de télé-information client des appareils de comptage électroniques utilisés par Enedis".
-Both speak groups of the historic form, with units behind the numbers (`EAP_s 9684kWh`) and dates without a season. A
-PME-PMI counts the energy of each tariff post ("poste") and says the index of the one in force; an ICE says those of
+Both send groups of the historic form, with units behind the numbers (`EAP_s 9684kWh`) and dates without a season. A
+PME-PMI counts the energy of each tariff post ("poste") and sends the index of the one in force; an ICE sends those of
 all posts of the billing period.
 """
 
@@ -14,14 +14,15 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import hub
+from hub.sdk.session import PrivacyClass
 from integrations.linky.frames import Frame, Group
 from integrations.linky.meter import Meter, Value
 from integrations.linky.stamps import Stamp, read_date
 
 NO_ADDRESS = "0" * 12
-"""Stands for the address of a meter whose frames have none: every ICE, and a PME-PMI made before 2013."""
+"""Placeholder for meters whose frames have no address: every ICE, and a PME-PMI made before 2013."""
 POSTS = (*("p", "pm", "hph", "hpd", "hch", "hcd", "hpe", "hce", "ja", "hh", "hd", "hm", "dsm", "scm", "hp", "hc"),)
-"""Tariff posts, as PTCOUR names them: pointe, heures pleines d'hiver, heures creuses d'été…"""
+"""Tariff posts, by their names in PTCOUR: pointe, heures pleines d'hiver, heures creuses d'été…"""
 
 
 def _metric(
@@ -31,7 +32,7 @@ def _metric(
     low: float,
     high: float,
     device_class: str,
-    privacy: str,
+    privacy: PrivacyClass,
     fr: str,
     en: str,
     state_class: str = "measurement",
@@ -95,7 +96,8 @@ _PME_INDEX = {
     "ER+P_s": ("energy_reactive_q1", _REACTIVE), "ER-P_s": ("energy_reactive_q4", _REACTIVE),
     "ER+P_i": ("energy_reactive_q2", _REACTIVE), "ER-P_i": ("energy_reactive_q3", _REACTIVE),
 }  # fmt: skip
-"""Of the post in force. Reactive energy of both signs while drawing is that of Q1 and Q4, while exporting Q2 and Q3."""
+"""Indexes of the post in force. Reactive energy of both signs while drawing is that of Q1 and Q4, while exporting Q2
+and Q3."""
 _NUMBERS = {
     "PA1MN": ("power_mean", _WATTS), "PREA1MN": ("reactive_power_mean", _KILOVARS),
     "TGPHI": ("tangent_phi", _NUMBER), "TGPHI_S": ("tangent_phi", _NUMBER),
@@ -114,19 +116,19 @@ _KNOWN = re.compile(
     rf"PS({'|'.join(POSTS)})",
     re.IGNORECASE,
 )
-"""Labels of the documents that give no reading of their own: a former period, the ten minutes under way, dates, modes,
-the calendar of dynamic tariffs, and a second tariff grid."""
+"""Documented labels without a reading of their own: a former period, the current ten minutes, dates, modes, the
+calendar of dynamic tariffs, and a second tariff grid."""
 
 
 def is_industrial(labels: Iterable[str]) -> bool:
-    """Is this the frame of a meter above 36 kVA?"""
+    """Return whether this is the frame of a meter above 36 kVA."""
     there = set(labels)
     return "MESURES1" in there or ("CONTRAT" in there and not {"PTCOUR", "DATECOUR"}.isdisjoint(there))
 
 
 def read(frame: Frame, zone: ZoneInfo, heard: float | None = None) -> Meter:
-    """What a frame of such a meter says, `heard` at that Unix second. A group that makes no sense is left out and its
-    reason counted."""
+    """Decode a frame of such a meter, received at `heard` (Unix seconds). An invalid group is left out and its reason
+    counted."""
     first: dict[str, Group] = {}
     for group in frame.groups:
         first.setdefault(group.label.upper(), group)
@@ -161,12 +163,12 @@ def read(frame: Frame, zone: ZoneInfo, heard: float | None = None) -> Meter:
 
 
 def _group(group: Group, post: str, values: dict[str, Value]) -> None:
-    """The reading of one group, if it has one; the first of a label counts. Raises DecodeError."""
+    """Decode the reading of one group, if it has one; the first of a label counts. Raises DecodeError."""
     label = group.label.upper()
     index = _ICE_INDEX.fullmatch(label)
     if index is not None:
         family, units = _ICE_FAMILIES[index[1].upper()]
-        if not index[2]:  # not of the period before
+        if not index[2]:  # not of the previous period
             _put(values, f"{family}_{index[3].lower()}", _number(group.data, units))
     elif label in _PME_UPPER:
         family, units = _PME_UPPER[label]
@@ -190,7 +192,7 @@ _PME_UPPER = {label.upper(): entry for label, entry in _PME_INDEX.items()}
 
 
 def _put(values: dict[str, Value], metric: str, value: float) -> None:
-    """The first of a metric counts. Raises DecodeError `tic-value` for what cannot be."""
+    """Set a metric unless it is set already. Raises DecodeError `tic-value` for an impossible value."""
     low, high = _BOUNDS[metric]
     if not low <= value <= high:
         raise hub.DecodeError("tic-value", f"a {metric} of {value:g}")
@@ -198,7 +200,7 @@ def _put(values: dict[str, Value], metric: str, value: float) -> None:
 
 
 def _ice_total(values: dict[str, Value]) -> None:
-    """The posts of a contract part the time between them: their sum is the energy of the billing period."""
+    """Return the energy of the billing period: the sum of all posts of the contract."""
     posts = [value for key, value in values.items() if key.startswith("energy_") and key[7:] in POSTS]
     if posts:
         values["energy"] = float(sum(Decimal(str(value)) for value in posts))
@@ -207,7 +209,8 @@ def _ice_total(values: dict[str, Value]) -> None:
 def _dated(
     said: dict[str, str], read_date: Callable[[str], Stamp], unknown: list[str]
 ) -> tuple[list[tuple[Stamp, dict[str, Value]]], Stamp | None]:
-    """The mean powers of the last six spans of ten minutes, each with its own date, oldest first; and the clock."""
+    """Decode the mean powers of the last six spans of ten minutes, each with its own time, oldest first; and the
+    clock."""
     dated: list[tuple[Stamp, dict[str, Value]]] = []
     clock: Stamp | None = None
     for n in range(1, 7):
@@ -241,7 +244,7 @@ def _quantity(data: str) -> tuple[Decimal, str]:
 
 
 def _number(data: str, units: dict[str, str]) -> float:
-    """A number in the metric's unit, exactly. Raises DecodeError `tic-value`, `tic-unit`."""
+    """Return a number in the metric's unit, exactly. Raises DecodeError `tic-value`, `tic-unit`."""
     amount, unit = _quantity(data)
     if unit not in units:
         raise hub.DecodeError("tic-unit", f"a number in {unit}")

@@ -33,7 +33,7 @@ class _Ticket:
 
 
 @dataclass(slots=True)
-class _Flight:
+class _Transmission:
     reply: Reply
     gateway: str
     window: int
@@ -47,7 +47,7 @@ class Answering:
         self._gateways = gateways
         self._numbers = 0
         self._tickets: dict[int, _Ticket] = {}
-        self._flights: dict[int, _Flight] = {}
+        self._flights: dict[int, _Transmission] = {}
 
     # the disk
 
@@ -131,12 +131,12 @@ class Answering:
                     continue
                 size = len(reply.raw) if reply.raw is not None else compose.size(what)
                 for slot in slots(reply, window, self._gateways, size, now, why):
-                    return self._launch(reply, slot, what, size)
+                    return self._start_transmission(reply, slot, what, size)
         if not reply.window:
             entry.quiet = now + RETRY_C_S
         return [Count(f"no-slot-{reason}", entry.device.dev_eui) for reason in sorted(why)[:1]]
 
-    def _launch(self, reply: Reply, slot: Slot, what: compose.Content, size: int) -> list[Decision]:
+    def _start_transmission(self, reply: Reply, slot: Slot, what: compose.Content, size: int) -> list[Decision]:
         entry, session, window = reply.entry, reply.session, slot.window
         self._numbers += 1
         number = self._numbers
@@ -153,7 +153,7 @@ class Answering:
         seconds = airtime(RATES[window.rate], size, uplink=False)
         slot.airspace.reserve(number, window.band, slot.start, seconds, slot.begins)
         gateway = slot.reception.gateway
-        self._flights[number] = _Flight(reply, gateway, window.number, slot.begins + seconds + ANSWER_S)
+        self._flights[number] = _Transmission(reply, gateway, window.number, slot.begins + seconds + ANSWER_S)
         transmit = Transmit(
             id=number,
             gateway=gateway,
@@ -170,7 +170,7 @@ class Answering:
 
     def transmitted(self, number: int, gateway: str, now: float) -> list[Decision]:
         """Handle a gateway's confirmation that it has sent the frame or scheduled it."""
-        flight = self._land(number, gateway)
+        flight = self._end_transmission(number, gateway)
         if flight is None:
             return []
         entry = flight.reply.entry
@@ -178,7 +178,7 @@ class Answering:
 
     def refused(self, number: int, gateway: str, why: str, now: float) -> list[Decision]:
         """Try the next slot, with a new counter, after a gateway refused a frame. `why` is a slug."""
-        flight = self._land(number, gateway)
+        flight = self._end_transmission(number, gateway)
         if flight is None:
             return []
         entry = flight.reply.entry
@@ -190,7 +190,7 @@ class Answering:
         told += entry.queue.tick(now)  # it may have expired on the way
         return told + self.send(flight.reply, now)
 
-    def _land(self, number: int, gateway: str) -> _Flight | None:
+    def _end_transmission(self, number: int, gateway: str) -> _Transmission | None:
         """Remove the transmission from those under way. A gateway can report only on its own transmissions."""
         flight = self._flights.get(number)
         return self._flights.pop(number) if flight is not None and flight.gateway == gateway else None

@@ -102,7 +102,7 @@ class Driver:
         if verdict is not Verdict.FRESH:
             self._session.radio.report_decode_error(name, hub.DecodeError(verdict.value))
         if verdict.told:
-            return self._settled(name)
+            return self._wait_for_commit(name)
         reports = await self._reader.reports(name, uplink)
         battery = None
         if uplink.battery is not None and uplink.battery[1] > memory.status:
@@ -119,7 +119,7 @@ class Driver:
         memory = self._memory(name)
         if when is not None and when <= memory.status:
             self._session.radio.report_decode_error(name, hub.DecodeError("repeat"))
-            return self._settled(name)
+            return self._wait_for_commit(name)
         if report is None:
             return nothing
         self._known[name] = Memory(memory.windows, when if when is not None else memory.status, memory.where)
@@ -150,7 +150,7 @@ class Driver:
 
         return keep
 
-    def _settled(self, name: str) -> Keep:
+    def _wait_for_commit(self, name: str) -> Keep:
         """Wait for the disk: the frame was reported before, but perhaps not yet committed. An empty report waits until
         it is."""
 
@@ -182,10 +182,10 @@ class Driver:
     def _memory(self, name: str) -> Memory:
         known = self._known.get(name)
         if known is None:
-            known = self._known[name] = self._kept(name)
+            known = self._known[name] = self._stored_memory(name)
         return known
 
-    def _kept(self, name: str) -> Memory:
+    def _stored_memory(self, name: str) -> Memory:
         """Return the stored state of a device; `_memory` also includes frames that are still queued."""
         record = self._session.state.get(eui_of(name) or name)
         try:
@@ -211,7 +211,7 @@ class Driver:
         memory = self._memory(name)
         if where and where != memory.where:
             self._known[name] = Memory(memory.windows, memory.status, where)
-            kept = self._kept(name)
+            kept = self._stored_memory(name)
             self._remember(name, Memory(kept.windows, kept.status, where))
 
     def _believed(self, when: float | None) -> float | None:

@@ -111,7 +111,7 @@ class Master:
         """Send a request and return one whole telegram that `fits`. Raises Silent, DecodeError, NotReady."""
         heard, others = 0, False
         for _ in range(attempts or 1 + self._retries):
-            await self._still()
+            await self._wait_until_idle()
             splitter = link.Splitter()
             await self._line.send(question)
             heard, others, sent = 0, False, self._monotonic()
@@ -135,7 +135,7 @@ class Master:
             raise hub.DecodeError("mbus-collision", f"{heard} bytes came that are no telegram: two meters at once?")
         raise Silent
 
-    async def _still(self) -> None:
+    async def _wait_until_idle(self) -> None:
         """Wait until the line may be used. Bytes that arrive meanwhile are late and restart the pause; on a line that
         is never idle, wait for one time-out at most."""
         end = self._monotonic() + self._timeout

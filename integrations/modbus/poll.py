@@ -105,7 +105,7 @@ class Poller:
         self._points = None
 
     @property
-    def _hasty(self) -> bool:
+    def _prefers_short_timeout(self) -> bool:
         """Return whether to use the short time-out now."""
         return self._patience.failures % WHOLE_EVERY != 0
 
@@ -122,7 +122,7 @@ class Poller:
         while waiting and away is None:
             read = waiting.popleft()
             try:
-                words = await self._link.read(unit, read.request, attempts=attempts, silent=self._hasty)
+                words = await self._link.read(unit, read.request, attempts=attempts, silent=self._prefers_short_timeout)
             except Silent as error:
                 if answered:  # some devices do not answer requests for missing registers
                     self._leave(read, f"no answer to {read.request}: the device may not have it")
@@ -163,7 +163,7 @@ class Poller:
         from integrations.modbus.sunspec import discover  # model tables: only for devices with SunSpec
 
         async def read(request: Request) -> list[int]:
-            return await self._link.read(settings.unit, request, attempts=attempts, silent=self._hasty)
+            return await self._link.read(settings.unit, request, attempts=attempts, silent=self._prefers_short_timeout)
 
         try:
             found = await discover(read, settings.sunspec_address)

@@ -1,4 +1,4 @@
-"""What the operator writes: one Modbus host or serial line, and the register map of each device behind it."""
+"""Options of the operator: one Modbus host or serial line, and the register map of each device behind it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.session import MetricKind
 
 Type = Literal["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "bool", "string"]
 Table = Literal["holding", "input", "coil", "discrete"]
@@ -25,7 +26,7 @@ FLOATS = {"float32": ">f", "float64": ">d"}
 LAST_ADDRESS = 0xFFFF
 MOST_REGISTERS = 125  # MODBUS Application Protocol V1.1b3, §6.3 and §6.4
 OF_SUNSPEC = "sunspec_"
-"""How the registers of a SunSpec map are named until they are values."""
+"""Prefix of the names of SunSpec registers until they are values."""
 MOST_BITS = 2000  # the same, §6.1 and §6.2
 
 
@@ -196,13 +197,14 @@ class Register(hub.Config):
 
     @property
     def size(self) -> int:
-        """How many registers (or bits, in a table of bits) it takes."""
+        """Number of registers (or bits, in a table of bits) that it takes."""
         return self.length if self.type == "string" else WORDS[self.type]
 
     @property
-    def kind(self) -> str:
-        """The kind of metric this makes: "number", "flag" or "text"."""
-        return {"bool": "flag", "string": "text"}.get(self.type, "number")
+    def kind(self) -> MetricKind:
+        """The kind of metric this makes."""
+        kinds: dict[str, MetricKind] = {"bool": "flag", "string": "text"}
+        return kinds.get(self.type, "number")
 
     @model_validator(mode="before")
     @classmethod
@@ -348,7 +350,7 @@ class DeviceSettings(hub.Config):
         return self
 
     def own_metrics(self) -> tuple[hub.Metric, ...]:
-        """The metrics of this device that the catalogue does not know."""
+        """The metrics of this device that are not in the catalogue."""
         return tuple(_metric(register) for register in self.registers if register.metric not in hub.METRICS)
 
 
@@ -367,7 +369,7 @@ def _metric(register: Register) -> hub.Metric:
 
 
 def _resolution(register: Register) -> str:
-    """The smallest step that scale and offset can make of a whole number."""
+    """Return the smallest step that scale and offset can make of a whole number."""
     if register.kind != "number":
         return "1"
     if register.type in FLOATS:

@@ -160,7 +160,7 @@ async def connected(config: Config, session: hub.Session | None = None) -> Async
     name = MqttClient.session_name(session, config.client_id) if session is not None else ""
     try:
         async with AsyncExitStack() as stack:
-            if session is not None and _stale(session, config):
+            if session is not None and _must_discard_session(session, config):
                 async with answered(config), Client(config, name, clean=True):
                     pass  # the broker discards the session of that name
             client = Client(config, name)
@@ -189,7 +189,7 @@ async def answered(config: Config) -> AsyncIterator[None]:
         raise hub.NotReady(f"{where} does not answer within {ANSWER_S:.0f} s") from None
 
 
-def _stale(session: hub.Session, config: Config) -> bool:
+def _must_discard_session(session: hub.Session, config: Config) -> bool:
     """Return whether the broker's stored session is useless: the hub was away for too long, or has other topics now."""
     said = repr([(device.id, device.settings) for device in session.devices.all()])
     mark, former = sha256(said.encode()).hexdigest()[:16], session.state.get("devices")

@@ -76,7 +76,7 @@ async def worker(command: Sequence[str] | None = None) -> AsyncIterator[Child]:
             except TimeoutError:
                 raise Lost(f"the OPC UA worker did not start within {START_S:.0f} s") from None
             except Died as error:
-                raise _why(await process.last_words()) from error
+                raise _start_failure(await process.last_words()) from error
             if not greeted:
                 raise Lost("the OPC UA worker talked nonsense")
             yield child
@@ -86,7 +86,7 @@ def own_command() -> list[str]:
     return SandboxedProcess.command(MODULE, Path(__file__).parents[2])
 
 
-def _why(last: str) -> hub.NotReady | hub.AuthFailed:
+def _start_failure(last: str) -> hub.NotReady | hub.AuthFailed:
     """Return why a worker did not start, from its last output."""
     if "No module named 'asyncua'" in last:
         return hub.AuthFailed("asyncua is not installed: pip install 'ilot[opcua]'")

@@ -97,7 +97,7 @@ def reading(point: Point, change: Change) -> Value | None:
             raise hub.DecodeError("opcua-type", f"{point.metric.key}: {change.kind} gives no reading")
         return None
     if point.node.values:
-        return point.node.values.get(_word(raw))
+        return point.node.values.get(_key_of(raw))
     if point.metric.kind == "flag":
         if isinstance(raw, bool | int):
             return bool(raw)
@@ -109,7 +109,7 @@ def reading(point: Point, change: Change) -> Value | None:
     raise hub.DecodeError("opcua-type", f"{point.metric.key}: {change.kind} makes no {point.metric.kind}")
 
 
-def _word(raw: Value) -> str:
+def _key_of(raw: Value) -> str:
     """Format a raw value as in the keys of `values`."""
     if isinstance(raw, bool):
         return str(raw).lower()

@@ -50,7 +50,7 @@ class Follower:
         try:
             await self._replan()
             async with asyncio.TaskGroup() as tasks:
-                for work in (self._changes, self._polls, self._refreshes, self._follow, self._write):
+                for work in (self._changes, self._polls, self._refresh_regularly, self._follow, self._write):
                     tasks.create_task(work(), name=f"opcua {work.__name__}")
         except* Refusal as refusals:
             error = refusals.exceptions[0]
@@ -121,7 +121,7 @@ class Follower:
         points = self._plan.points
         return {points[handle].device for handle in self._plan.polled if handle in points}
 
-    async def _refreshes(self) -> None:
+    async def _refresh_regularly(self) -> None:
         """Read subscribed nodes at intervals: a value that does not change is not reported, but may be needed each
         hour."""
         first = True

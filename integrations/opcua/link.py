@@ -127,9 +127,9 @@ class Link:
             while data := await reader.read(m.CHUNK):
                 await self._child.send(m.Data(data))
         await self._child.send(m.Gone())
-        await self._gone()
+        await self._connection_ended()
 
-    async def _gone(self) -> None:
+    async def _connection_ended(self) -> None:
         """Handle the end of the connection. Pending answers explain it better, and are processed first."""
         if self._asked:
             await asyncio.wait(list(self._asked.values()), timeout=MARGIN_S)
@@ -153,7 +153,7 @@ class Link:
                     if self._writer is not None:
                         self._writer.close()
                     if self.nonsense and not told and self._needed:
-                        self._tasks.create_task(self._gone())
+                        self._tasks.create_task(self._connection_ended())
                 case m.Told() | m.Refused():
                     waiting = self._asked.get(message.number)
                     if waiting is not None and not waiting.done():
@@ -205,7 +205,7 @@ async def linked(config: Config) -> AsyncIterator[Link]:
                     for task in background:
                         task.cancel()
     except BaseExceptionGroup as failures:
-        raise _one(config, failures) from failures
+        raise _most_severe(config, failures) from failures
     finally:
         connection[1].transport.abort()
 
@@ -220,7 +220,7 @@ async def dialled(config: Config) -> Connection:
         raise hub.NotReady(f"{peer} accepts no connection: check its power, the network and `url`") from error
 
 
-def _one(config: Config, failures: BaseExceptionGroup[BaseException]) -> BaseException:
+def _most_severe(config: Config, failures: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the error that counts: first bugs, then errors that need a person, then unavailability."""
     flat = list(_flat(failures))
     known = (hub.AuthFailed, hub.NotReady, Refusal)

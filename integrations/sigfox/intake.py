@@ -52,7 +52,7 @@ class Intake:
         name = known.device.id
         async with self._turns.setdefault(name, asyncio.Lock()):
             if callback.kind == "acknowledge":
-                if not await self._again(known, callback):
+                if not await self._is_repeated(known, callback):
                     self._downlinks.acknowledged(name, callback.code, callback.info)
                 return None
             await self._keep(known, callback)
@@ -173,7 +173,7 @@ class Intake:
         self._session.log.info("%s: the operator hears it again", name)
         return {"connectivity": True}
 
-    async def _again(self, known: Known, callback: Callback) -> bool:
+    async def _is_repeated(self, known: Known, callback: Callback) -> bool:
         """Return whether this acknowledgement is a repetition. Kept in memory: after a restart no downlink waits for
         one."""
         key = f"{known.device.id} {callback.time} {callback.code}"

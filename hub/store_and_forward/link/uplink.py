@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
@@ -109,6 +110,12 @@ class SupervisedUplink:
     def socket(self, address: tuple[Any, ...]) -> Any:
         self._counted = True
         return self._link.traffic.socket(address)
+
+    def lend(self, http: Any) -> None:
+        """Former name of `share_connection`."""
+        text = "transport.lend is now transport.share_connection; the old name ends with the next release"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        self.share_connection(http)
 
     def share_connection(self, http: Any) -> None:
         self._lent.append(http)

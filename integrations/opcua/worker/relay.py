@@ -123,7 +123,7 @@ class Protocol(UASocketProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.unread = ""
-        self.logger: Any = _Ear(self)
+        self.logger: Any = _ParseErrorHook(self)
 
     async def send_hello(self, url: str, max_messagesize: int = 0, max_chunkcount: int = 0) -> ua.Acknowledge:
         hello = ua.Hello(
@@ -142,7 +142,7 @@ class Protocol(UASocketProtocol):
         return agreed
 
 
-class _Ear:
+class _ParseErrorHook:
     """A substitute for asyncua's logger, its only notice that it could not read a message and will end the
     connection."""
 

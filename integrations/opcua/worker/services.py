@@ -55,7 +55,7 @@ class Services:
             PublishingEnabled=True,
             Priority=0,
         )
-        made = await self._session.create_subscription(parameters, callback=_nobody)
+        made = await self._session.create_subscription(parameters, callback=_ignore)
         self._subscription = made.SubscriptionId
         interval_ms, keepalive = float(made.RevisedPublishingInterval), int(made.RevisedMaxKeepAliveCount)
         self._silence_s = 2 * interval_ms / 1000 * max(1, keepalive) + self._timeout_s
@@ -121,5 +121,5 @@ def _monitored(item: m.Item) -> ua.MonitoredItemCreateRequest:
     return ua.MonitoredItemCreateRequest(node, ua.MonitoringMode.Reporting, parameters)
 
 
-def _nobody(_: object) -> None:
+def _ignore(_: object) -> None:
     """Ignore the callback: changes come from `changes`."""

@@ -56,6 +56,7 @@ class Session:
         self.now = 0.0
         self.frames: asyncio.Queue[hub.Frame] = asyncio.Queue()
         self.lost: Counter[tuple[str, str]] = Counter()
+        self.radio = self
         self._ticks: list[asyncio.Event] = []
         self._idle: set[asyncio.Event] = set()
 
@@ -83,10 +84,10 @@ class Session:
     async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
         await self.reports.put(report)
 
-    async def heard(self, frame: hub.Frame) -> None:
+    async def submit_frame(self, frame: hub.Frame) -> None:
         await self.frames.put(frame)
 
-    def dropped(self, device: str, error: Exception) -> None:
+    def report_decode_error(self, device: str, error: Exception) -> None:
         assert isinstance(error, hub.DecodeError)
         self.lost[device, error.reason] += 1
 

@@ -121,7 +121,7 @@ async def test_a_failure_of_the_hub_itself_is_not_dressed_up(bluez: FakeBluez, s
     async def broken(frame: hub.Frame) -> None:
         raise ZeroDivisionError
 
-    session.heard = broken  # type: ignore[method-assign]
+    session.submit_frame = broken  # type: ignore[method-assign]
     running = asyncio.create_task(bluetooth.run(bluetooth.Config(), session))
     await until(lambda: bluez.heard)
     bluez.speak()

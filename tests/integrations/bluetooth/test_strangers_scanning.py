@@ -33,7 +33,7 @@ class Deciding(Session):
         self.unknown: list[str] = []
         bluetooth.register_decoders(lambda name, kind, decode, **more: self.decoders.append(decode))
 
-    async def heard(self, frame: hub.Frame) -> bool:  # type: ignore[override]
+    async def submit_frame(self, frame: hub.Frame) -> bool:  # type: ignore[override]
         for decode in self.decoders:
             answer = decode(frame, lambda device: None)
             if answer is not None:

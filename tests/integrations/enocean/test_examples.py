@@ -17,6 +17,7 @@ import integrations.enocean
 from hub.cli.decode import decode
 from hub.sdk.testing import FakeSession
 from integrations.enocean import Config, run
+from integrations.enocean.decode import METRICS
 
 HERE = Path(integrations.enocean.__file__).parent
 EXAMPLES = YAML(typ="safe").load((HERE / "examples.yaml").read_text())
@@ -69,7 +70,7 @@ async def test_the_simulator_is_heard_as_it_says(tmp_path: Path) -> None:
                 if len(self.reports) == 12:
                     process.terminate()
 
-        session = Enough("enocean", devices=devices)
+        session = Enough("enocean", devices=devices, metrics=METRICS)
         with pytest.raises(hub.NotReady, match="is gone"):
             await session.run(run, Config(port=told["port"]), timeout=30)
     finally:

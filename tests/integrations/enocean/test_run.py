@@ -16,6 +16,7 @@ import hub
 import integrations.enocean
 from hub.sdk.testing import FakeSession
 from integrations.enocean import Config, DeviceSettings, Listening, probe, run
+from integrations.enocean.decode import METRICS
 from integrations.enocean.esp3 import Packet, pack
 
 from ...serving import start_server
@@ -61,7 +62,7 @@ async def listen(session: FakeSession, *sent: bytes) -> None:
 
 
 async def test_a_sensor_is_read_and_a_repeaters_copy_counts_once() -> None:
-    session = FakeSession("enocean", devices=[ROOM])
+    session = FakeSession("enocean", devices=[ROOM], metrics=METRICS)
     await listen(session, room(TMP=20, HUM=50), room(TMP=20, HUM=50), room(TMP=21, HUM=50))
     assert [report.values for report in session.reports] == [
         {"temperature": pytest.approx(20, abs=0.2), "humidity": pytest.approx(50, abs=0.4)},
@@ -72,7 +73,7 @@ async def test_a_sensor_is_read_and_a_repeaters_copy_counts_once() -> None:
 
 
 async def test_the_same_telegram_later_is_news() -> None:
-    session = FakeSession("enocean", devices=[ROOM])
+    session = FakeSession("enocean", devices=[ROOM], metrics=METRICS)
     listening = Listening(session)
     packet = Packet(1, bytes.fromhex("a500647d08018f2b3c00"), bytes.fromhex("03ffffffff3c00"))
     for now in (10.0, 10.1, 12.0):
@@ -87,7 +88,7 @@ async def test_a_repeaters_copy_that_was_overtaken_is_no_news_and_a_second_press
     def contact(closed: bool, repeated: int = 0) -> Packet:
         return Packet(1, bytes([0xD5, 8 | closed]) + bytes.fromhex("018f2b3c") + bytes([repeated]), b"")
 
-    session = FakeSession("enocean", devices=[device])
+    session = FakeSession("enocean", devices=[device], metrics=METRICS)
     listening = Listening(session)
     for now, packet in ((10.0, contact(False)), (10.06, contact(True)), (10.09, contact(False, 1)),
                         (10.12, contact(True, 2))):  # fmt: skip
@@ -99,7 +100,7 @@ async def test_a_repeaters_copy_that_was_overtaken_is_no_news_and_a_second_press
 
 
 async def test_only_a_stranger_that_says_what_it_is_becomes_a_candidate() -> None:
-    session = FakeSession("enocean")
+    session = FakeSession("enocean", metrics=METRICS)
     taught = pack(1, bytes.fromhex("a510080b80018f2b3c00"), bytes.fromhex("03ffffffff3c00"))
     await listen(session, room(TMP=20, HUM=50), taught)
     assert session.reports == []
@@ -110,7 +111,7 @@ async def test_only_a_stranger_that_says_what_it_is_becomes_a_candidate() -> Non
 
 
 async def test_garbled_packets_and_telegrams_of_another_profile_are_counted() -> None:
-    session = FakeSession("enocean", devices=[ROOM])
+    session = FakeSession("enocean", devices=[ROOM], metrics=METRICS)
     broken = bytearray(room(TMP=20, HUM=50))
     broken[9] ^= 1
     rocker = pack(1, bytes.fromhex("f630018f2b3c30"), b"")

@@ -20,6 +20,7 @@ from hub.core.model import TrustClass
 from hub.pipeline.admission.trust import trust_class
 from hub.sdk.testing import FakeSession, settle
 from integrations.enocean import Config, DeviceSettings, Listening
+from integrations.enocean.decode import METRICS
 from integrations.enocean.esp3 import Packet, Splitter, pack
 from integrations.enocean.listening import REPEAT_S
 from integrations.enocean.secure import SEC, SEC_ENCAPS, WINDOW, TeachIns, cmac, level, open_, vaes
@@ -79,7 +80,7 @@ def test_the_telegrams_of_the_specification_are_opened() -> None:
 
 
 async def test_a_switch_is_taught_in_within_a_window_and_then_read() -> None:
-    session = FakeSession("enocean", devices=[SWITCH])
+    session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS)
     listening = Listening(session, lambda: True)
     for n, packet in enumerate(packets(*PTM)):
         await listening.hear(packet, 10.0 + n)
@@ -93,7 +94,7 @@ async def test_a_switch_is_taught_in_within_a_window_and_then_read() -> None:
 
 
 async def test_outside_of_the_window_nothing_is_learned() -> None:
-    session = FakeSession("enocean", devices=[SWITCH])
+    session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS)
     listening = Listening(session)
     for n, packet in enumerate(packets(*PTM)):
         await listening.hear(packet, 10.0 + n)
@@ -103,7 +104,7 @@ async def test_outside_of_the_window_nothing_is_learned() -> None:
 
 
 async def test_a_stranger_that_teaches_itself_in_is_a_candidate_whose_key_nobody_keeps() -> None:
-    session = FakeSession("enocean")
+    session = FakeSession("enocean", metrics=METRICS)
     listening = Listening(session, lambda: True)
     for n, packet in enumerate(packets(*PTM)):
         await listening.hear(packet, 10.0 + n)
@@ -115,7 +116,7 @@ async def test_a_stranger_that_teaches_itself_in_is_a_candidate_whose_key_nobody
 
 async def test_what_was_heard_before_is_never_heard_again() -> None:
     """Replay at once, replay later, replay after the hub started anew; and telegrams that were lost in between."""
-    session = FakeSession("enocean", devices=[SWITCH])
+    session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS)
     listening = Listening(session, lambda: True)
     for n, packet in enumerate(packets(*PTM)):
         await listening.hear(packet, 10.0 + n)
@@ -135,7 +136,7 @@ DATA = bytes.fromhex("00647d08")
 
 
 async def test_a_sensor_with_a_key_is_of_class_a_and_an_old_telegram_counts_for_nothing() -> None:
-    session = FakeSession("enocean", devices=[ROOM])
+    session = FakeSession("enocean", devices=[ROOM], metrics=METRICS)
     listening = Listening(session)
     for now, counter in enumerate((500, 501, 501, 400, 70_000, 3)):
         await listening.hear(sealed(counter, 0xA5, DATA), float(now))
@@ -146,7 +147,7 @@ async def test_a_sensor_with_a_key_is_of_class_a_and_an_old_telegram_counts_for_
 
 
 async def test_a_kill_while_a_reading_waits_for_room_leaves_its_telegram_to_be_said_again() -> None:
-    session = FakeSession("enocean", devices=[ROOM])
+    session = FakeSession("enocean", devices=[ROOM], metrics=METRICS)
     session.room.clear()
     waiting = asyncio.create_task(Listening(session).hear(sealed(500, 0xA5, DATA), 1.0))
     await settle()
@@ -164,7 +165,7 @@ async def test_a_kill_while_a_reading_waits_for_room_leaves_its_telegram_to_be_s
 
 async def test_a_copy_that_came_while_the_first_waited_for_room_counts_once() -> None:
     clear = hub.Device(id=ROOM.id, integration="enocean", place="room", settings={"eep": "A5-04-01"})
-    session = FakeSession("enocean", devices=[clear])
+    session = FakeSession("enocean", devices=[clear], metrics=METRICS)
     heard = Packet(1, b"\xa5" + DATA + bytes.fromhex("018F2B3C") + b"\0", b"")
     listening = Listening(session)
     session.room.clear()
@@ -175,7 +176,7 @@ async def test_a_copy_that_came_while_the_first_waited_for_room_counts_once() ->
 
 
 async def test_what_is_changed_sealed_under_another_key_or_in_clear_is_refused() -> None:
-    session = FakeSession("enocean", devices=[ROOM])
+    session = FakeSession("enocean", devices=[ROOM], metrics=METRICS)
     listening = Listening(session)
     good = sealed(500, 0xA5, DATA)
     changed = good._replace(data=good.data[:3] + bytes([good.data[3] ^ 1]) + good.data[4:])
@@ -195,7 +196,7 @@ async def test_a_code_that_starts_over_goes_on_rising_here(slf: int) -> None:
     start = (1 << bits) - 2
     code = f"{start:0{bits // 4}X}"
     device = msgspec.structs.replace(ROOM, settings={"eep": "A5-04-01", "slf": f"{slf:02X}", "rlc": code})
-    session = FakeSession("enocean", devices=[device])
+    session = FakeSession("enocean", devices=[device], metrics=METRICS)
     listening = Listening(session)
     for n in range(4):
         await listening.hear(sealed(start + n, 0xA5, DATA, slf=slf), float(n))
@@ -206,7 +207,7 @@ async def test_a_code_that_starts_over_goes_on_rising_here(slf: int) -> None:
 
 async def test_so_many_telegrams_may_be_lost_and_no_more() -> None:
     device = msgspec.structs.replace(ROOM, settings={"eep": "A5-04-01", "slf": "8B", "rlc": "000100"})
-    session = FakeSession("enocean", devices=[device])
+    session = FakeSession("enocean", devices=[device], metrics=METRICS)
     listening = Listening(session)
     await listening.hear(sealed(0xFF + WINDOW, 0xA5, DATA, slf=0x8B), 1.0)
     await listening.hear(sealed(0xFF + 2 * WINDOW + 1, 0xA5, DATA, slf=0x8B), 2.0)
@@ -215,7 +216,7 @@ async def test_so_many_telegrams_may_be_lost_and_no_more() -> None:
 
 
 async def test_a_device_that_is_taught_in_again_never_reuses_a_number() -> None:
-    session = FakeSession("enocean", devices=[SWITCH])
+    session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS)
     listening = Listening(session, lambda: True)
     for n, packet in enumerate([*packets(*PTM), *packets(*PTM)]):
         await listening.hear(packet, 10.0 + n)
@@ -227,7 +228,7 @@ async def test_a_device_that_is_taught_in_again_never_reuses_a_number() -> None:
 async def test_a_key_without_what_belongs_to_it_says_what_is_missing() -> None:
     for given_, reason in (({}, "enocean-slf"), ({"slf": "8B"}, "enocean-rlc")):
         device = msgspec.structs.replace(ROOM, settings={"eep": "A5-04-01", **given_})
-        session = FakeSession("enocean", devices=[device])
+        session = FakeSession("enocean", devices=[device], metrics=METRICS)
         await Listening(session).hear(sealed(5, 0xA5, DATA, slf=0x8B), 1.0)
         assert session.drops == [(device.id, reason)]
 
@@ -243,7 +244,7 @@ def test_a_level_that_proves_nothing_is_refused_with_a_reason(slf: str, said: st
 async def test_the_channels_of_an_actuator_are_devices_of_their_own_with_one_key() -> None:
     one = msgspec.structs.replace(ROOM, settings={"eep": "D2-01-12", "slf": "F3"})
     two = msgspec.structs.replace(one, id=f"{one.id}-1", place="lamp", key=None)
-    session = FakeSession("enocean", devices=[one, two])
+    session = FakeSession("enocean", devices=[one, two], metrics=METRICS)
     listening = Listening(session)
     await listening.hear(sealed(1, 0xD2, bytes.fromhex("0460e4")), 1.0)
     await listening.hear(sealed(2, 0xD2, bytes.fromhex("046180")), 2.0)
@@ -289,7 +290,7 @@ async def test_the_window_of_the_configuration_closes_by_itself() -> None:
     from .test_run import gateway
 
     for until, learned in ((timedelta(minutes=5), True), (timedelta(minutes=-5), False)):
-        session = FakeSession("enocean", devices=[SWITCH])
+        session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS)
         async with gateway(*PTM) as port:
             from integrations.enocean import run
 

@@ -45,7 +45,7 @@ def framed(*groups: str) -> Frame:
 
 @pytest.mark.parametrize("mode", ["pme-pmi", "ice"])
 async def test_a_meter_above_36_kva_is_found_and_read_without_any_setting(mode: str, tmp_path: Path) -> None:
-    session = FakeSession("linky", devices=[BUILDING])
+    session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
     with meter(mode, tmp_path, "041436028024") as port:
         await listen(Config(port=port), session, lambda: len(session.reports) >= 2)
     report, load = session.reports[:2]
@@ -103,7 +103,7 @@ def test_the_groups_of_a_pme_pmi_between_tabs_are_read_the_same() -> None:
 
 
 def test_a_frame_without_an_address_after_one_with_is_another_meter() -> None:
-    session = FakeSession("linky", devices=[BUILDING])
+    session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
     latest = Latest(Config(port="/dev/null"), session)
     with_address = decode(only(sim.pme_pmi("041436028024", NOON, SPAN, 9684, 88)), PARIS)
     without = decode(only(sim.pme_pmi("", NOON, SPAN, 9684, 88)), PARIS)
@@ -116,7 +116,7 @@ def test_a_frame_without_an_address_after_one_with_is_another_meter() -> None:
 
 
 async def test_the_last_six_spans_are_told_once_each_in_their_order() -> None:
-    session = FakeSession("linky", devices=[BUILDING])
+    session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
     latest = Latest(Config(port="/dev/null", interval=timedelta(seconds=1)), session)
     spans = [f"DATEPA{n} 15/01/26 {10 - n // 6:02}:{(60 - 10 * n) % 60:02}:00" for n in range(1, 7)]
     groups = [text for n, span in enumerate(spans, 1) for text in (span, f"PA{n}_s {100 + n}kW")]
@@ -129,7 +129,7 @@ async def test_the_last_six_spans_are_told_once_each_in_their_order() -> None:
 
 
 async def test_of_the_hour_that_comes_twice_each_span_of_either_is_told_once_with_its_own_time() -> None:
-    session = FakeSession("linky", devices=[BUILDING])
+    session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
     latest = Latest(Config(port="/dev/null", interval=timedelta(seconds=1)), session)
     begin = int(datetime(2026, 10, 24, 23, 0, tzinfo=UTC).timestamp())  # 01:00 in Paris; until 04:00, four hours on
     for heard in range(begin + 3600, begin + 5 * 3600, 300):

@@ -21,6 +21,7 @@ import hub
 from hub.sdk.testing import FakeSession, settle
 from integrations.linky import Config, Latest, probe, run
 from integrations.linky import line as line_module
+from integrations.linky.decode import METRICS
 from integrations.linky.meter import Meter
 
 BUILDING = hub.Device(id="linky:tgbt", integration="linky", place="tgbt", settings={"premises": "building"})
@@ -64,7 +65,7 @@ async def listen(config: Config, session: FakeSession, enough: Callable[[], bool
 
 @pytest.mark.parametrize(("mode", "speed"), [("standard", 9600), ("historic", 1200)])
 async def test_a_buildings_meter_is_read_in_either_mode(mode: str, speed: int, tmp_path: Path) -> None:
-    session = FakeSession("linky", devices=[BUILDING])
+    session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
     with meter(mode, tmp_path) as port:
         await listen(Config(port=port), session, lambda: bool(session.reports))
         assert await probe(Config(port=port)) == (
@@ -82,7 +83,7 @@ async def test_a_buildings_meter_is_read_in_either_mode(mode: str, speed: int, t
 
 
 async def test_the_load_curve_is_told_once_at_its_own_time(tmp_path: Path) -> None:
-    session = FakeSession("linky", devices=[BUILDING])
+    session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
     session.turns = None
     with meter("standard", tmp_path) as port:
         task = asyncio.create_task(run(Config(port=port, interval=timedelta(seconds=1)), session))
@@ -107,7 +108,7 @@ async def test_a_kill_while_the_load_curve_waits_for_room_does_not_count_it_as_t
             if len(self.reports) == 1:
                 self.room.clear()
 
-    session = Full("linky", devices=[BUILDING])
+    session = Full("linky", devices=[BUILDING], metrics=METRICS)
     session.turns = None
 
     def loads() -> list[hub.Report]:
@@ -127,7 +128,7 @@ async def test_a_kill_while_the_load_curve_waits_for_room_does_not_count_it_as_t
 
 
 async def test_a_dwelling_gives_its_energy_and_no_load(tmp_path: Path) -> None:
-    session = FakeSession("linky", devices=[DWELLING])
+    session = FakeSession("linky", devices=[DWELLING], metrics=METRICS)
     with meter("standard", tmp_path) as port:
         await listen(Config(port=port, interval=timedelta(seconds=1)), session, lambda: bool(session.reports))
     assert {key for report in session.reports for key in report.values} == {
@@ -143,14 +144,14 @@ async def test_a_dwelling_is_told_once_a_day_whatever_the_interval(tmp_path: Pat
             asked.append(interval)
             return super().every(interval)
 
-    session = Session("linky", devices=[DWELLING])
+    session = Session("linky", devices=[DWELLING], metrics=METRICS)
     with meter("standard", tmp_path) as port:
         await listen(Config(port=port, interval=timedelta(seconds=1)), session, lambda: bool(session.reports))
     assert asked == [timedelta(days=1)]
 
 
 async def test_another_meter_is_refused_until_a_person_says_that_it_was_replaced(tmp_path: Path) -> None:
-    session = FakeSession("linky", devices=[BUILDING])
+    session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
     with meter("standard", tmp_path) as port:
         await listen(Config(port=port), session, lambda: bool(session.reports))
     session.reports.clear()
@@ -177,7 +178,7 @@ def test_a_meter_tells_the_legal_time_of_the_hubs_site_unless_it_is_said_otherwi
     from integrations.linky import _take, sim
     from integrations.linky.frames import Framer
 
-    session, taken = FakeSession("linky", devices=[BUILDING]), list[Meter]()
+    session, taken = FakeSession("linky", devices=[BUILDING], metrics=METRICS), list[Meter]()
     session.devices.timezone = site
     data = sim.standard("021875123456", "H261231233000", 1, 2, 3, ("H261231233000", 870))
     (frame,) = Framer().feed(data)
@@ -194,7 +195,7 @@ def test_one_frame_of_another_meter_is_noise() -> None:
     from integrations.linky.decode import decode
     from integrations.linky.frames import Framer
 
-    session = FakeSession("linky", devices=[BUILDING])
+    session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
     latest = Latest(Config(port="/dev/null"), session)
     for serial in ("021875123456", "021875123457", "021875123457", "021875123456", "021875123457", "021875123456"):
         (frame,) = Framer().feed(sim.historic(serial, 1, 2, 300))
@@ -211,7 +212,7 @@ async def test_a_building_that_is_said_to_be_a_dwelling_after_all_tells_no_more_
     from integrations.linky.decode import decode
     from integrations.linky.frames import Framer
 
-    session = FakeSession("linky", devices=[BUILDING])
+    session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
     latest = Latest(Config(port="/dev/null"), session)
     (frame,) = Framer().feed(sim.historic("021875123456", 1, 2, 300))
     telling = asyncio.create_task(latest.tell())
@@ -231,7 +232,7 @@ async def test_a_building_that_is_said_to_be_a_dwelling_after_all_tells_no_more_
 
 
 async def test_a_meter_that_is_not_configured_is_a_candidate_and_tells_nothing(tmp_path: Path) -> None:
-    session = FakeSession("linky")
+    session = FakeSession("linky", metrics=METRICS)
     with meter("standard", tmp_path) as port:
         await listen(Config(port=port), session, lambda: bool(session.candidates))
     assert session.reports == []
@@ -245,7 +246,7 @@ async def test_a_silent_line_a_missing_port_and_an_unplugged_one_say_what_to_do(
     import os
     import tty
 
-    session = FakeSession("linky", devices=[BUILDING])
+    session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
     with pytest.raises(hub.NotReady, match="cannot be opened"):
         await run(Config(port=str(tmp_path / "nothing")), session)
     monkeypatch.setattr(line_module, "DETECT_S", 0.05)

@@ -20,15 +20,16 @@ from serving_kit import (
 import hub
 from hub.sdk.testing import FakeSession
 from integrations import lorawan
+from integrations.lorawan.metrics import METRICS
 from integrations.lorawan.settings import Config
 
 
 async def test_two_network_servers_on_one_port_are_told_apart() -> None:
     port = free_port(socket.SOCK_DGRAM)
-    async with running(udp(port), FakeSession("lorawan")):
+    async with running(udp(port), FakeSession("lorawan", metrics=METRICS)):
         await until(lambda: taken(port))
         with pytest.raises(hub.NotReady, match="in use"):
-            await lorawan.run(udp(port), FakeSession("lorawan"))
+            await lorawan.run(udp(port), FakeSession("lorawan", metrics=METRICS))
         assert "is in use, by a running hub" in await lorawan.probe(udp(port))
     assert await lorawan.probe(udp(port)) == f"127.0.0.1 port {port} is free; gateways on the list: 1"
     with pytest.raises(hub.NotReady, match="cannot be listened on"):
@@ -39,7 +40,7 @@ async def test_a_gateway_is_heard_from_its_own_address_only(
     forwarder: Callable[[int], Awaitable[Forwarder]],
 ) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan")
+    session = FakeSession("lorawan", metrics=METRICS)
     async with running(udp(port, gateways={GATEWAY: {"address": "192.0.2.9"}}), session):
         gateway = await forwarder(port)
         gateway.send(2)
@@ -52,7 +53,7 @@ async def test_a_gateway_that_falls_silent_is_named_once_and_again_when_it_retur
 ) -> None:
     caplog.set_level("INFO")
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan")
+    session = FakeSession("lorawan", metrics=METRICS)
     loop = asyncio.get_running_loop()
     passed = [0.0]
     true = loop.time
@@ -72,4 +73,6 @@ async def test_a_gateway_that_falls_silent_is_named_once_and_again_when_it_retur
 
 async def test_an_address_of_another_machine_is_not_listened_on() -> None:
     with pytest.raises(hub.NotReady, match="no address of this machine"):
-        await lorawan.run(Config.model_validate({"udp": {"address": "192.0.2.1", "port": 0}}), FakeSession("lorawan"))
+        await lorawan.run(
+            Config.model_validate({"udp": {"address": "192.0.2.1", "port": 0}}), FakeSession("lorawan", metrics=METRICS)
+        )

@@ -11,6 +11,7 @@ from lorawan_world import GATEWAYS, WALL, World
 from hub.sdk.testing import FakeSession
 from integrations.lorawan.device import Radio
 from integrations.lorawan.health import LAST, Heard, Link
+from integrations.lorawan.metrics import METRICS
 from integrations.lorawan.parts import Commit, Joined
 from integrations.lorawan.telling import Telling
 
@@ -20,7 +21,7 @@ NAME = "lorawan:0000000000000001"
 class House(World):
     def __init__(self, peer: LoraPacket) -> None:
         super().__init__(peer)
-        self.session = FakeSession("lorawan")
+        self.session = FakeSession("lorawan", metrics=METRICS)
         self.spoke: dict[str, float | None] = {GATEWAYS[0]: self.now, GATEWAYS[1]: None}
         self.telling = Telling(self.session, self.network, self.spoke, lambda: self.now, lambda: WALL + self.now, 300.0)
 

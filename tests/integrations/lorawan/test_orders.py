@@ -14,6 +14,7 @@ from lorawan_world import GATEWAYS, WALL, World
 
 import hub
 from hub.sdk.testing import FakeSession, settle
+from integrations.lorawan.metrics import METRICS
 from integrations.lorawan.orders import Orders
 from integrations.lorawan.parts import Audit, Count, Decision, Moved
 
@@ -27,7 +28,9 @@ class Office(World):
         super().__init__(peer)
         key = (1).to_bytes(2, "big") * 8
         self.session = FakeSession(
-            "lorawan", [hub.Device(id=NAME, integration="lorawan", place="hall", key=key, settings=settings)]
+            "lorawan",
+            [hub.Device(id=NAME, integration="lorawan", place="hall", key=key, settings=settings)],
+            metrics=METRICS,
         )
         self.session.packs.downlinks[NAME, "period", (("minutes", 10.0),)] = (7, b"\x0a")
         self.wall: float | None = WALL

@@ -28,6 +28,7 @@ import hub
 from hub.sdk.testing import FakeSession, settle
 from integrations.lorawan import settings
 from integrations.lorawan.device import LEASE
+from integrations.lorawan.metrics import METRICS
 from integrations.lorawan.settings import DeviceSettings
 
 
@@ -35,7 +36,7 @@ async def test_a_device_joins_and_reports_through_a_packet_forwarder(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan", [known()])
+    session = FakeSession("lorawan", [known()], metrics=METRICS)
     async with running(udp(port), session):
         gateway = await forwarder(port)
         gateway.send(2)
@@ -71,7 +72,7 @@ async def test_a_device_that_comes_while_it_runs_is_heard_and_one_that_goes_is_n
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan")
+    session = FakeSession("lorawan", metrics=METRICS)
     device = personalised(lora_packet)
     frames = [device.uplink(bytes.fromhex("0167010f")) for _ in range(4)]
     strange = ("", "unknown-devaddr")
@@ -99,7 +100,7 @@ async def test_strangers_and_nonsense_are_counted_and_not_answered(
     forwarder: Callable[[int], Awaitable[Forwarder]],
 ) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan", [known()])
+    session = FakeSession("lorawan", [known()], metrics=METRICS)
     async with running(udp(port), session):
         gateway = await forwarder(port)
         gateway.send(2)
@@ -121,7 +122,7 @@ async def test_a_full_state_loses_no_reading_and_acknowledges_nothing(
 ) -> None:
     port = free_port(socket.SOCK_DGRAM)
     abp = known(key=KEY + bytes(16), settings={"address": "01020304", "codec": "cayenne"})
-    session = FakeSession("lorawan", [abp])
+    session = FakeSession("lorawan", [abp], metrics=METRICS)
 
     def full(key: str, value: Any) -> None:
         raise RuntimeError("state would be too large")
@@ -147,12 +148,12 @@ async def test_a_disk_that_takes_nothing_fills_no_memory(
 ) -> None:
     monkeypatch.setattr("integrations.lorawan.driver.MOST_COMMITS", 3)
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan", [known(**ABP)])
+    session = FakeSession("lorawan", [known(**ABP)], metrics=METRICS)
     accepted, room = session.emit, asyncio.Event()
 
-    async def emit(report: hub.Report, *, durable: bool = False) -> None:
+    async def emit(*reports: hub.Report, **more: Any) -> None:
         await room.wait()
-        await accepted(report, durable=durable)
+        await accepted(*reports, **more)
 
     session.emit = emit  # type: ignore[method-assign]
     device = personalised(lora_packet)
@@ -173,7 +174,7 @@ async def test_more_devices_than_can_be_remembered_are_said(
 ) -> None:
     monkeypatch.setattr("integrations.lorawan.driver.MOST_DEVICES", 1)
     two = [known(), known(id="lorawan:70b3d5e75e00abce")]
-    async with running(udp(0), FakeSession("lorawan", two)):
+    async with running(udp(0), FakeSession("lorawan", two, metrics=METRICS)):
         await until(lambda: "2 devices are more than can be remembered" in caplog.text)
 
 
@@ -181,7 +182,7 @@ async def test_every_gateway_that_heard_an_uplink_is_named_the_best_first(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
     port, other = free_port(socket.SOCK_DGRAM), "0016c001ff10d3e6"
-    session = FakeSession("lorawan", [known(**ABP)])
+    session = FakeSession("lorawan", [known(**ABP)], metrics=METRICS)
     async with running(udp(port, gateways={GATEWAY: {}, other: {}}), session):
         gateway = await forwarder(port)
         frame = personalised(lora_packet).uplink(b"x")
@@ -196,7 +197,7 @@ async def test_a_confirmed_payload_that_no_codec_can_read_now_is_asked_for_again
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan", [known(**ABP, pack="acme-thermo")])
+    session = FakeSession("lorawan", [known(**ABP, pack="acme-thermo")], metrics=METRICS)
     away = True
 
     async def decode(
@@ -235,7 +236,7 @@ async def test_after_a_restoration_from_a_backup_sent_counters_jump_once(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan", [known(**ABP)])
+    session = FakeSession("lorawan", [known(**ABP)], metrics=METRICS)
     device, counters = personalised(lora_packet), []
     for life in range(3):
         if life == 1:
@@ -255,7 +256,7 @@ async def test_downlink_counters_jump_as_far_as_the_hub_says_in_each_of_two_rest
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan", [known(**ABP)])
+    session = FakeSession("lorawan", [known(**ABP)], metrics=METRICS)
     device, counters = personalised(lora_packet), []
     for life, skip in enumerate((0, 1024, 2055)):
         if skip:
@@ -275,11 +276,11 @@ async def test_counters_of_a_device_that_is_not_there_at_the_restoration_jump_on
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan", [known(**ABP)])
+    session = FakeSession("lorawan", [known(**ABP)], metrics=METRICS)
     device, counters = personalised(lora_packet), []
     for life in range(3):
         if life == 1:
-            without = FakeSession("lorawan", [])
+            without = FakeSession("lorawan", [], metrics=METRICS)
             without.state = session.state
             session.state.put("restored", True)
             async with running(udp(port), without):
@@ -306,7 +307,7 @@ async def test_a_damaged_record_is_named_and_its_device_not_heard(
     forwarder: Callable[[int], Awaitable[Forwarder]], lora_packet: LoraPacket, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan", [known()])
+    session = FakeSession("lorawan", [known()], metrics=METRICS)
     session.state[f"lorawan:{DEV_EUI}"] = b"rubbish"
     async with running(udp(port), session):
         gateway = await forwarder(port)
@@ -321,7 +322,7 @@ async def test_a_wrong_device_is_named_and_the_others_are_heard(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]], caplog: pytest.LogCaptureFixture
 ) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan", [known(id="lorawan:wrong")])
+    session = FakeSession("lorawan", [known(id="lorawan:wrong")], metrics=METRICS)
     async with running(udp(port), session):
         gateway = await forwarder(port)
         gateway.send(2)
@@ -343,7 +344,7 @@ async def test_a_kill_while_a_reading_waits_for_room_loses_nothing_of_it_and_cop
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
     port, other, name = free_port(socket.SOCK_DGRAM), "0016c001ff10d3e6", f"lorawan:{DEV_EUI}"
-    session = FakeSession("lorawan", [known(**ABP, pack="acme-thermo")])
+    session = FakeSession("lorawan", [known(**ABP, pack="acme-thermo")], metrics=METRICS)
     session.packs.payloads[name, 2, b"log"] = (
         hub.Sample(values={"temperature": 21.0}), hub.Sample(values={"temperature": 20.0}, time=1_790_000_000.0)
     )  # fmt: skip

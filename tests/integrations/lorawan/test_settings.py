@@ -29,6 +29,7 @@ import hub
 from hub.sdk.testing import FakeSession
 from integrations import lorawan
 from integrations.lorawan import settings
+from integrations.lorawan.metrics import METRICS
 from integrations.lorawan.settings import Config
 
 
@@ -81,7 +82,7 @@ async def test_a_pack_reads_the_payload_and_former_values_come_first_and_without
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    session = FakeSession("lorawan", [known(**ABP, pack="acme-thermo")])
+    session = FakeSession("lorawan", [known(**ABP, pack="acme-thermo")], metrics=METRICS)
     name = f"lorawan:{DEV_EUI}"
     session.packs.payloads[name, 2, b"log"] = (
         hub.Sample(values={"temperature": 21.0, "door": True}),

@@ -45,11 +45,12 @@ import hub
 from hub.sdk.testing import FakeSession
 from integrations import lorawan
 from integrations.lorawan import decode
+from integrations.lorawan.metrics import METRICS
 
 
 async def test_a_device_joins_and_reports_through_a_basics_station(lora_packet: LoraPacket) -> None:
     port = free_port(socket.SOCK_STREAM)
-    session = FakeSession("lorawan", [known()])
+    session = FakeSession("lorawan", [known()], metrics=METRICS)
     async with running(station(port), session), aiohttp.ClientSession() as client:
         infos = await connected(client, port, "/router-info")
         await infos.send_json({"router": "16:c001:ff10:d3e5"})
@@ -96,7 +97,7 @@ async def test_a_device_joins_and_reports_through_a_basics_station(lora_packet: 
 
 async def test_a_station_that_is_not_on_the_list_or_has_no_token_is_turned_away() -> None:
     port = free_port(socket.SOCK_STREAM)
-    session = FakeSession("lorawan")
+    session = FakeSession("lorawan", metrics=METRICS)
     async with running(station(port, token="Bearer sesame"), session), aiohttp.ClientSession() as client:
         sesame = {"Authorization": "Bearer sesame"}
         infos = await connected(client, port, "/router-info", headers=sesame)
@@ -140,7 +141,7 @@ async def test_a_station_with_tls_is_served_under_the_hubs_certificate(tmp_path:
     port = free_port(socket.SOCK_STREAM)
     config = station(port, certificate=str(chain), certificate_key=str(secret))
     trust = ssl.create_default_context(cafile=str(chain))
-    async with running(config, FakeSession("lorawan")), aiohttp.ClientSession() as client:
+    async with running(config, FakeSession("lorawan", metrics=METRICS)), aiohttp.ClientSession() as client:
         await until(lambda: listens(port))
         async with client.ws_connect(f"wss://127.0.0.1:{port}/router-info", ssl=trust) as infos:
             await infos.send_json({"router": GATEWAY})
@@ -179,7 +180,7 @@ async def test_what_gateways_hear_can_be_listened_to_without_a_hub(
 async def test_a_certificate_that_is_not_there_is_named() -> None:
     config = station(0, certificate="/nowhere.pem", certificate_key="/nowhere.key")
     with pytest.raises(hub.NotReady, match=r"the certificate /nowhere\.pem or its key cannot be read"):
-        await lorawan.run(config, FakeSession("lorawan"))
+        await lorawan.run(config, FakeSession("lorawan", metrics=METRICS))
 
 
 async def test_the_simulator_joins_and_reports() -> None:
@@ -214,7 +215,7 @@ async def test_the_simulator_joins_and_reports() -> None:
         hub.Device(id=name, integration="lorawan", place="p", key=bytes.fromhex(d["key"]), settings=d["settings"])
         for name, d in said["devices"].items()
     ]
-    session = FakeSession("lorawan", devices)
+    session = FakeSession("lorawan", devices, metrics=METRICS)
     async with running(udp(port, gateways={said["gateway"]: {}}), session):
         second = await simulator()
         await until(

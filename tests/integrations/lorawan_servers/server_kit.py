@@ -22,6 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 import hub
 from hub.sdk.testing import FakeSession
+from integrations.lorawan_servers.metrics import METRICS
 from tests.ports import free_port
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -118,7 +119,7 @@ def known(**settings: Any) -> hub.Device:
 
 def session(device: hub.Device | None = None, name: str = "chirpstack") -> FakeSession:
     """One device whose payload of one byte is its temperature."""
-    made = FakeSession(name, devices=[device] if device else [])
+    made = FakeSession(name, devices=[device] if device else [], metrics=METRICS)
     for byte in range(256):
         made.packs.payloads[DEVICE, 5, bytes([byte])] = (hub.Sample(values={"temperature": float(byte)}),)
     return made

@@ -100,8 +100,8 @@ class Disk:
     def stands(self) -> bool:
         return self.waiting >= 9
 
-    async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
-        await self._emit(report, durable=durable)
+    async def emit(self, *reports: hub.Report, durable: bool = False, **more: Any) -> None:
+        await self._emit(*reports, durable=durable, **more)
         if durable and not self.works.is_set():
             self.waiting += 1
             await self.works.wait()

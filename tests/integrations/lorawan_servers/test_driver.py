@@ -111,7 +111,7 @@ async def test_what_no_codec_reads_is_kept_once_for_each_frame_of_each_session()
     await hear(heard_by, UP, kit.uplink(1, b"unreadable", addr="01020304", at=kit.NOW + 3))  # after a join
     marks = [proof.counter for _, _, _, proof in session.packs.kept]
     assert len(set(marks)) == len(marks) == 3
-    assert [proof.counter for _, _, _, proof in again.kept] == marks[1:2]
+    assert [proof.counter for _, _, _, proof in again.packs.kept] == marks[1:2]
     assert all(proof.sealed and not proof.authenticated for _, _, _, proof in session.packs.kept)
 
 
@@ -128,12 +128,12 @@ async def test_a_codec_worker_that_is_away_leaves_the_message_with_the_broker() 
     async def away(*_: object, **__: object) -> tuple[hub.Sample, ...]:
         raise hub.NotReady("no codec worker")
 
-    session.decode = away  # type: ignore[method-assign]
+    session.packs.decode = away  # type: ignore[method-assign]
     heard_by = driver(session)
     with pytest.raises(hub.NotReady):
         await hear(heard_by, UP, kit.uplink(1))
     assert session.reports == []
-    del session.decode
+    del session.packs.decode
     await hear(heard_by, UP, kit.uplink(1))
     assert session.durable[0].values["temperature"] == 1.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import server_kit as kit
 import hub
 from hub.sdk.testing import FakeSession, settle
 from integrations.lorawan_servers import freshness
+from integrations.lorawan_servers.metrics import METRICS
 
 from .driver_kit import UP, driver, hear
 
@@ -73,12 +75,13 @@ async def test_what_is_remembered_is_put_as_all_reports_of_a_frame_are_taken() -
             order.append("state")
             self[key] = value
 
-    async def emit(report: hub.Report, *, durable: bool = False) -> None:
-        order.append("durable" if durable else "emit")
+    async def emit(*reports: hub.Report, note: Callable[[], None], durable: bool) -> None:
+        note()
+        order.append(f"{len(reports)} reports{', durable' * durable}")
 
     session.state, session.emit = Watched(), emit  # type: ignore[assignment, method-assign]
     await hear(driver(session), UP, kit.uplink(1))
-    assert order == ["state", "emit", "durable"]
+    assert order == ["state", "2 reports, durable"]
 
 
 class FullAfterOne(FakeSession):
@@ -91,7 +94,7 @@ class FullAfterOne(FakeSession):
 
 
 async def test_a_kill_while_the_disk_is_full_stores_no_former_value_twice_and_loses_none() -> None:
-    session = FullAfterOne("chirpstack", devices=[kit.known()])
+    session = FullAfterOne("chirpstack", devices=[kit.known()], metrics=METRICS)
     session.packs.payloads[kit.DEVICE, 5, b"\x01"] = (
         hub.Sample(values={"temperature": 20.0}),
         *(hub.Sample(values={"temperature": 19.0 - ago}, time=kit.NOW - 600 * ago) for ago in (1, 2)),
@@ -129,7 +132,7 @@ async def test_frames_of_a_device_are_taken_in_their_order_and_a_join_remembers_
 async def test_what_cannot_be_kept_is_nobodys_fault_and_stays_with_the_broker() -> None:
     session = kit.session(kit.known())
 
-    async def emit(report: hub.Report, *, durable: bool = False) -> None:
+    async def emit(*reports: hub.Report, **more: Any) -> None:
         raise OSError("no space left")
 
     session.emit = emit  # type: ignore[method-assign]

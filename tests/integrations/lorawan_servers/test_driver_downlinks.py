@@ -16,6 +16,7 @@ import hub
 from hub.sdk.testing import FakeSession
 from integrations.lorawan_servers import chirpstack, things_stack
 from integrations.lorawan_servers.downlinks import item_of
+from integrations.lorawan_servers.metrics import METRICS
 
 from .driver_kit import CONFIG, STACK, STACK_UP, UP, driver, hear
 
@@ -237,6 +238,6 @@ async def test_an_application_that_is_configured_needs_not_be_heard_first() -> N
 
 async def test_a_device_whose_name_is_no_deveui_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     wrong = hub.Device(id="lorawan:70B3D5E75E00ABCD", integration="chirpstack", place="x")
-    driver(FakeSession("chirpstack", devices=[wrong, kit.known()]))
+    driver(FakeSession("chirpstack", devices=[wrong, kit.known()], metrics=METRICS))
     (record,) = caplog.records
     assert record.getMessage().startswith("lorawan:70B3D5E75E00ABCD is not heard: a device is named lorawan: and")

@@ -221,10 +221,10 @@ async def test_a_meter_that_still_speaks_at_its_time_out_is_let_end_before_it_is
     speaking, interrupted, over, timed_out = False, 0, asyncio.Event(), asyncio.Event()
 
     class Impatient(Master):
-        async def _still(self) -> None:
+        async def _wait_until_idle(self) -> None:
             if speaking:
                 timed_out.set()
-            await super()._still()
+            await super()._wait_until_idle()
 
     async def speak(writer: asyncio.StreamWriter) -> None:
         nonlocal speaking

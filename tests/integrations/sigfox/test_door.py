@@ -19,6 +19,7 @@ from hub.sdk.sigfox import server
 from hub.sdk.sigfox.callback import KINDS
 from hub.sdk.testing import FakeSession
 from integrations.sigfox import Config, probe, run
+from integrations.sigfox.metrics import METRICS
 
 from ...ports import free_port
 
@@ -37,7 +38,7 @@ ROOM = hub.Device(
 
 @asynccontextmanager
 async def served(**listen: Any) -> AsyncIterator[tuple[str, FakeSession]]:
-    port, session = free_port(), FakeSession("sigfox", [ROOM])
+    port, session = free_port(), FakeSession("sigfox", [ROOM], metrics=METRICS)
     config = Config.model_validate({"listen": {"port": port, "secret": SECRET, **listen}})
     task = asyncio.create_task(run(config, session))
     for _ in range(1000):
@@ -277,7 +278,7 @@ async def test_a_port_that_is_taken_is_told_as_such() -> None:
         config = Config.model_validate({"listen": {"port": taken.getsockname()[1], "secret": SECRET}})
         assert "is in use" in await probe(config)
         with pytest.raises(hub.NotReady, match="cannot be listened on"):
-            await run(config, FakeSession("sigfox"))
+            await run(config, FakeSession("sigfox", metrics=METRICS))
     free = Config.model_validate({"listen": {"port": free_port(), "secret": SECRET}})
     assert "is free" in await probe(free)
 
@@ -285,4 +286,4 @@ async def test_a_port_that_is_taken_is_told_as_such() -> None:
 async def test_a_certificate_that_is_not_there_is_told_with_its_file() -> None:
     listen = {"port": 0, "secret": SECRET, "certificate": "no.pem", "certificate_key": "no.key"}
     with pytest.raises(hub.NotReady, match=r"no\.pem or its key cannot be read"):
-        await run(Config.model_validate({"listen": listen}), FakeSession("sigfox"))
+        await run(Config.model_validate({"listen": listen}), FakeSession("sigfox", metrics=METRICS))

@@ -16,6 +16,7 @@ from hub.sdk.testing import FakeSession
 from integrations.sigfox.downlinks import Downlinks
 from integrations.sigfox.fetching import Fetcher
 from integrations.sigfox.intake import Intake
+from integrations.sigfox.metrics import METRICS
 from integrations.sigfox.settings import Config
 
 ROOM = hub.Device(
@@ -61,7 +62,7 @@ class Backend:
 
 class Stage:
     def __init__(self, *replies: Any) -> None:
-        self.session = FakeSession("sigfox", [ROOM])
+        self.session = FakeSession("sigfox", [ROOM], metrics=METRICS)
         self.backend = self.session.http = Backend(*replies)  # type: ignore[assignment]
         self.downlinks = Downlinks(self.session)
         self.intake = Intake(self.session, self.downlinks)

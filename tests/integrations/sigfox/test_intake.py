@@ -12,6 +12,7 @@ from hub.sdk.sigfox.callback import read
 from hub.sdk.testing import FakeSession, settle
 from integrations.sigfox.downlinks import WAITING, Downlinks
 from integrations.sigfox.intake import Intake
+from integrations.sigfox.metrics import METRICS
 
 ROOM = hub.Device(
     id="sigfox:1D2F3",
@@ -32,7 +33,7 @@ BARE = hub.Device(id="sigfox:77", integration="sigfox", place="bare", settings={
 
 class Stage:
     def __init__(self) -> None:
-        self.session = FakeSession("sigfox", [ROOM, BIN, BARE])
+        self.session = FakeSession("sigfox", [ROOM, BIN, BARE], metrics=METRICS)
         self.begin()
 
     def begin(self) -> None:

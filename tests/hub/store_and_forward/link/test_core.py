@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.core.errors import NotReady, StorageError
@@ -251,7 +252,8 @@ async def test_an_uplink_that_stays_as_it_is_goes_on_while_others_come_and_go() 
 
 async def test_what_an_uplink_lends_is_taken_back_when_it_ends() -> None:
     async def lends(config: object, uplink: Transport) -> None:
-        uplink.share_connection("its client")
+        with pytest.warns(DeprecationWarning, match="share_connection"):
+            uplink.lend("its client")  # type: ignore[attr-defined]
         async for message in uplink.messages():
             bench.peer.messages.put_nowait(message)
             reply = await bench.peer.replies.get()
