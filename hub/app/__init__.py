@@ -3,6 +3,7 @@
 Parts do not know their siblings; they are connected here, each group in a module of its own, in the order of building:
 
     base_services    keys, trust, clock, store and buffer, which outlive everything else
+    recording        recorder of history and hourly aggregates, which the path writes to
     reading_path     devices, places, plans and the pipeline: the path of a report
     automation       rules, alerts and notifiers
     plugins          packs, buses, commands, integrations and exporters

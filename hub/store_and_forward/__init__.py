@@ -3,6 +3,7 @@
     buffer/          the sealed log on disk: commits, segments, recovery, retention
     delivery/        decides what is sent next and what an ack settles; no I/O
     link/            reads the buffer, runs the uplinks and applies what delivery decides
+    acked_ranges     which records the backend acknowledged, kept in one object
     egress           every connection that leaves the hub: declared hosts, pinned trust
     backend_client   one question to the backend and its checked answer
     mirror           copies of unacknowledged segments on a second disk
