@@ -18,6 +18,7 @@ from hub.config.positions import Finding
 from hub.config.validate import validate
 from hub.core.clock import Clock
 from hub.core.errors import ConfigError, LedElsewhere, PluginError
+from hub.core.model import Device
 from hub.plugin_host.exporter_view import LiveView
 from hub.plugin_host.notifier_queue import NotifierQueue
 from hub.plugin_host.pausing import Pauses
@@ -96,6 +97,8 @@ class Plugins:
         self.health.append(health)
         try:
             integration, config = load(instance, self._registry)
+            if not self._registry.plugins[instance.type].shipped:  # the others were validated when they were read
+                expect_settings(integration, self._core.devices.of(instance.name))
         except (PluginError, ConfigError) as error:
             # Only this instance fails: the rest of the hub starts without it.
             health.state, health.error = STOPPED, str(error)
@@ -183,6 +186,22 @@ def load(instance: Instance, registry: Registry) -> tuple[Integration, Any]:
     if isinstance(instance.config, integration.config):
         return integration, instance.config
     return integration, _validated(integration.config, instance)
+
+
+def expect_settings(integration: Integration, devices: Iterable[Device]) -> None:
+    """Validate the settings of devices by the model that the plugin registered, so that `Device.settings_as` gives
+    them. Those of a third-party plugin are known only now that it may be imported.
+
+    Raises ConfigError that names each device and what is wrong.
+    """
+    if integration.device is None:
+        return
+    found: list[Finding] = []
+    for device in devices:
+        where = ("devices", device.id, "settings")
+        validate(integration.device, device.settings, where, f"integration {integration.name!r}", found)
+    if found:
+        raise ConfigError("; ".join(f"{'.'.join(map(str, one.path))}: {one.message}" for one in found))
 
 
 def declared_hosts(instances: Iterable[Instance | NotifierInstance]) -> list[Host]:

@@ -4,7 +4,8 @@ An integration that polls devices in cycles does so in `Polling.poll_cycles`; ea
 devices it polls, its configured interval, how long its cycles take. An interval can be shortened from outside, never
 lengthened, and is restored when the request is withdrawn. Nothing is stored: whoever shortens it keeps the request.
 
-An integration with a timetable of its own declares its intervals (`Polling.set_poll_intervals`), and follows the ones returned.
+An integration with a timetable of its own declares its intervals (`Polling.set_poll_intervals`), and follows the ones
+returned.
 """
 
 from __future__ import annotations
