@@ -191,6 +191,7 @@ def tell_skipped(run: Run) -> None:
 def main(arguments: list[str]) -> int:
     limits.adopt()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each worker translates every test anew, 11 s of processor
     run = watched(arguments)
     tell_skipped(run)
     return run.code or 0
