@@ -16,6 +16,7 @@ import pytest
 from pydantic import ValidationError
 
 import hub
+from hub.sdk.testing import Refused
 from integrations.host import DEVICE, Config, probe, register_integrations, run, sources
 
 
@@ -190,8 +191,8 @@ async def test_a_machine_that_nobody_named_reports_all_the_same_and_waits_in_qua
     machine = session.devices.get(DEVICE)
     session.devices.remove(DEVICE)
     await session.run(run, Config(disk=Path("/")), turns=1)
-    assert [report.device for report in session.reports] == [DEVICE]
-    assert session.declared == []
+    assert session.refused == [Refused("not-admitted", DEVICE)]
+    assert (session.reports, session.declared) == ([], [])
     session.devices.put(machine)
     await session.run(run, Config(disk=Path("/")), turns=1)
     assert [name for name, *_ in session.declared] == [DEVICE]

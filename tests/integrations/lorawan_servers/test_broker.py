@@ -257,7 +257,7 @@ async def test_a_downlink_goes_through_the_broker_and_its_states_come_back(tmp_p
 
 async def test_the_things_stacks_messages_arrive_from_its_server_and_from_a_pub_sub(tmp_path: Path) -> None:
     """mosquitto stands for the stack's own server, which grants QoS 0 only."""
-    session, other = kit.session(kit.known(), "things_stack"), kit.session(kit.known(), "pubsub")
+    session, other = (kit.session(kit.known(integration=name), name) for name in ("things_stack", "pubsub"))
     passwords = tmp_path / "users"
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "app1@tenant1", "NNSXS.KEY"], check=True)
     passwords.chmod(0o644)
