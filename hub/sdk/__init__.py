@@ -1,20 +1,25 @@
-"""What plugins are given and build with. Plugins import `hub`, and of the hub nothing else but this room.
+"""What plugins are given and build with. Plugins import `hub`, and of the hub nothing else but this room, which is less
+stable: its names may change with any release, with a line in the changelog.
 
-    session              what a running plugin can do
+    session              what a running integration can do
+    exporter             API of plugins that show live values to a neighbour
+    transport            API of plugins that carry records to the backend
+    session_rules        what a session refuses, for the hub and the test kit
     sampling             how often an integration's devices may speak, for raised sampling
     hookspecs            the hooks by which a plugin registers
-    notification         a message of an alert for people
+    notification         API of plugins that carry alerts to people
     http/                HTTP client with the hub's outgoing checks
     http_server          a small HTTP server that strangers may call; `http_handler`, `connections`
     mqtt                 a connection to a broker
     serial_line          a serial line or its TCP form, opened by the core
     addresses            listening addresses and networks in a configuration
     jsonpath             where a value stands in a JSON document
-    options              errors in a plugin's options
+    options              base of a plugin's options, and their first error in one line
+    tls, nesting         TLS contexts and bounded JSON of `hub.core`
     poll_backoff         pauses between polls of a device that does not answer
     sandbox              Linux limits for a process that reads strangers' bytes; `sandboxed_process` runs one
     sigfox/              messages and callbacks of Sigfox, shared with packs and the backend
-    testing              a session and a clock for tests of plugins
+    testing              a session that judges as the hub does, and a clock, for tests of plugins
 
 May import `config`, `i18n` and lower rooms.
 """
