@@ -1,4 +1,4 @@
-"""Types and services that every room may use. Knows no other room.
+"""Types and services that every room may use.
 
 model               the nouns: device, report, reading, metric, series…, as frozen structs
 tls/                TLS contexts, and why a certificate was refused
@@ -18,4 +18,6 @@ cancellation        whether the running task was cancelled
 password_hash       Argon2id for passwords
 process_hardening   Linux protections of this process
 memory_tuning       memory that libraries need not take
+
+May import no other room.
 """

@@ -1,4 +1,5 @@
-"""Who makes a call: as the control socket and the pages pass it, as the audit log stores it, as a person reads it."""
+"""Names of callers: as the control socket and the pages pass them, as the audit log stores them, as a person reads
+them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from hub.core.clock import EXACT_S, Mark, SystemClock
 
 FLOOR_KEY, UNSURE_KEY = "clock/floor", "clock/unsure"
-"""What `SystemClock.remember` says; the boot in which the time was not known, and that is not dated exactly yet."""
+"""Keys of the small state: of `SystemClock.remember`, and of the boot whose times are not known exactly yet."""
 LOOK_S = 1.0
 FLOOR_EVERY_S = 600.0
 _UNITS = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))

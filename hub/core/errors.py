@@ -30,7 +30,7 @@ class HubError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault in a configuration: where it stands and what would be right."""
+    """A fault in a configuration: where it stands and what would be right."""
 
     message: str
     path: str = ""  # dotted key, "integrations.modbus.devices[0].unit"
@@ -103,7 +103,7 @@ class StorageError(HubError):
 
 
 class BufferFull(StorageError):
-    """No room is left in the buffer; the overflow policy decides and drops are declared."""
+    """The buffer takes no more rows. The overflow policy decides, and what is dropped is declared."""
 
 
 class DiskRefuses(StorageError):

@@ -1,4 +1,4 @@
-"""How log lines look, and the last of them in RAM: what the pages and `ilot diagnostics` show, none of it on the disk.
+"""Format of log lines, and the last lines in memory for the pages and `ilot diagnostics`. None of it is on disk.
 
 Log lines name no reading and no person: that is the rule for whoever writes one (see docs/explanation/security.md). A
 line is kept whole up to LONGEST characters; a traceback is kept as its last line, which names the error.

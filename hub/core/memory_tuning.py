@@ -43,7 +43,7 @@ STARTING = 500_000
 """New objects after which Python looks for cycles while the hub starts: more than a start makes, so that only one that
 waits for its disk is looked through."""
 SETTLED_S = 10.0
-"""By then integrations have imported what they drive."""
+"""Seconds after which integrations have imported their libraries."""
 
 _usual = gc.get_threshold()
 _machines = ssl.SSLContext.set_default_verify_paths

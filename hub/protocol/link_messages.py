@@ -111,7 +111,8 @@ class StreamAck(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the backend's database `db` has committed of `(hub, stream, run)`. `now` is its Unix time in s."""
+    """Acknowledgement by the backend's database `db` of records of `(hub, stream, run)`. `now` is its Unix time in
+    s."""
 
     hub: Hub
     stream: Stream
@@ -136,10 +137,10 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What the hub holds. `streams` maps a stream to its newest run, that run's last durable number and that
-    record's digest; `oldest` maps it to the oldest run and number still on disk; `boot` and `nonce` are 16
-    random bytes each; `n` is above that of every earlier state of this `generation`, which is the local store's;
-    `heard` is Unix s by the backend's clock, 0 before the first ack; `csr` is absent unless a certificate is due."""
+    """Signed state of a hub. `streams` maps a stream to its newest run, that run's last durable number and that
+    record's digest; `oldest` maps it to the oldest run and number still on disk; `boot` and `nonce` are 16 random bytes
+    each; `n` is above that of every earlier state of this `generation`, which is the local store's; `heard` is Unix s
+    by the backend's clock, 0 before the first ack; `csr` is absent unless a certificate is due."""
 
     hub: Hub
     boot: Id16

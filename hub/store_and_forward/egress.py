@@ -117,10 +117,10 @@ class Egress:
         self._lent.clear()
 
     def connection(self, url: str, *, anonymous: bool = False, whose: str = "") -> Connection:
-        """What is needed to connect to `url`. Contexts are kept until the clock, the trust document or the
-        client certificate changes: ask again for each connection, not for each request. `anonymous`: without the
-        client certificate, which may be what is wrong. `whose` call it is: "" for one of the hub's own parts, which
-        may reach every host of the owner's; a plugin reaches those that its own configuration names.
+        """Return the parameters to connect to `url`. Contexts are kept until the clock, the trust document or the
+        client certificate changes: ask again for each connection, not for each request. `anonymous`: without the client
+        certificate, which may be the cause of a refusal. `whose`: the plugin that calls, which reaches only the hosts
+        that its own configuration names; "" for a part of the hub, which may reach every host of the owner's.
 
         Raises NotDeclared, naming the host and the remedy; AuthFailed when the CA declared for it or the client
         certificate cannot be loaded; NotReady while everything is `closed`.
@@ -143,11 +143,12 @@ class Egress:
         return None if whose and configured is None else egress_of(self._trust, host, port), configured
 
     def lead(self, url: str, location: str, *, whose: str = "") -> tuple[str, bool]:
-        """Where `url` leads when its answer names `location`, and whether that is another origin. User and password in
-        `location` are its author's and left out.
+        """Resolve a redirect: return where `url` leads when its answer names `location`, and whether that is another
+        origin. User and password in `location` are left out: the server wrote them.
 
-        Raises LedElsewhere where `whose` call does not go: to a host that `whose` configuration does not name, or from
-        https to http; NotReady when it is no address."""
+        Raises LedElsewhere where the caller `whose` may not go: to a host that its configuration does not name, or from
+        https to http; NotReady when it is no address.
+        """
         parts, host, port = self._address(url)
         here = f"{host}:{port}"
         try:
@@ -311,10 +312,10 @@ class EgressHttp:
         timeout: timedelta = timedelta(seconds=10),
         anonymous: bool = False,
     ) -> Reply:
-        """One request; GET and HEAD follow up to five redirects, to where `Egress.lead` lets them. To another origin go
-        neither the client certificate nor a header that is not for anybody, from there on. 303 asks without the body
-        (RFC 9110, 15.4.4); any other method, and a body that would have to be sent again, gets the answer as it is:
-        what it asked for may have been done. `anonymous`: see `connection`.
+        """Send one request; GET and HEAD follow up to five redirects, to where `Egress.lead` lets them. After a
+        redirect to another origin neither the client certificate nor private headers are sent. A 303 is followed
+        without the body (RFC 9110 §15.4.4). Any other method, and a body that would have to be sent again, gets the
+        redirect itself: the first server may have acted already. `anonymous`: see `connection`.
 
         Raises NotDeclared, LedElsewhere, NotReady (no answer, certificate refused) and DecodeError (more than 1 MiB).
         """

@@ -23,7 +23,7 @@ _PIECE = 1 << 18
 """Bytes that are overwritten at a time: a database may be larger than the memory that is free."""
 
 _GIVES_NOTHING = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP)
-"""What a share or a container says that lets nobody give files away, or knows no such user: there that is no error."""
+"""Errors of a network share or container that cannot change the owner of a file: no error then."""
 
 _NO_NAME = "user.ilot.none"
 _GIVEN_UP = (errno.EROFS, errno.EIO)
@@ -141,8 +141,8 @@ def write_into(
 
 
 def hand_over(path: Path) -> None:
-    """What root made in a directory of the hub's user is that user's, who must be able to open it. A link is not
-    followed, and a file of several names stays whose it is: that user may have put either there. Raises OSError."""
+    """Give a file that root made in a directory of the hub's user to that user, who must be able to open it. A link is
+    not followed, and a file with several names keeps its owner: that user may have put either there. Raises OSError."""
     if os.geteuid() != 0:
         return
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -21,8 +21,8 @@ class Aside:
         self._busy: asyncio.Future[Any] | None = None
 
     async def __call__(self, work: Callable[[], T], limit: Awaitable[None] | None = None) -> T:
-        """What `work` returns or raises. Raises TimeoutError when `limit` is over first, or when what was given before
-        is not done yet: it is not begun then."""
+        """Run `work` and return its result or raise its error. Raises TimeoutError when `limit` is over first, or when
+        the former work is not done yet: this one is not started then."""
         if self._busy is not None and not self._busy.done():
             if asyncio.iscoroutine(limit):
                 limit.close()

@@ -18,18 +18,18 @@ from pathlib import Path, PurePosixPath
 from hub.core.disk.atomic_files import PRIVATE, StrangeLink, write_into
 
 _MOST_LINKS = 40
-"""On one way, as many as Linux follows."""
+"""Links that are followed on one path, as many as Linux follows."""
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-"""Through a directory that may not be listed, too."""
+"""Opens a directory on the way, also one that may not be listed."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Made = Callable[[int, os.stat_result], None]
-"""Is told of each directory that was made, open, and what the one is that it lies in."""
+"""Called for each directory that was made, with its descriptor and the status of its parent."""
 
 
 class Spot:
-    """One name in a directory that is held. `path` is what people call it; `found` is what had this name when it was
-    looked at, None for nothing."""
+    """A name in a directory that is held open. `path` is its text for people; `found` is the status of the file when it
+    was looked up, None when there was none."""
 
     def __init__(self, directory: int, name: str, path: Path, found: os.stat_result | None) -> None:
         self.directory, self.name, self.path, self.found = directory, name, path, found
@@ -65,9 +65,9 @@ class Spot:
 
 @contextlib.contextmanager
 def leading(path: Path, below: Path, made: Made | None = None, *, follow: bool = True) -> Iterator[Spot]:
-    """Where `path` lies, which is in the directory `below` or under it; the links above that are the administrator's.
-    A link in the last place leads to what is meant, or is meant itself where `follow` is false. Directories that are
-    not there are made where `made` is given. Raises StrangeLink, OSError."""
+    """Yield the directory that holds `path`, which is `below` or under it; links above that are the administrator's. A
+    link in the last place is followed, or taken itself where `follow` is false. Missing directories are made where
+    `made` is given. Raises StrangeLink, OSError."""
     walk = _Walk(os.open(below, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), below, made)
     try:
         name, found = walk.to(path.relative_to(below).parts, follow=follow)

@@ -29,8 +29,8 @@ NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 VERIFY = ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST | ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
 LEVEL = "@SECLEVEL=2:"
 CIPHERS = f"{LEVEL}ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
-"""Those of TLS 1.2, as CPython builds them in where nobody says otherwise; of 1.3 all are good. The level asks for 112
-bits of security: RSA of 2048 bits, no SHA-1 in a signature."""
+"""Ciphers of TLS 1.2, as CPython sets them where nobody says otherwise; of TLS 1.3 (RFC 8446) all are good. The level
+asks for 112 bits of security: RSA of 2048 bits, no SHA-1 in a signature."""
 _DEEP = 8
 
 

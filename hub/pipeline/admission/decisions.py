@@ -49,8 +49,7 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """One decision. `at` is Unix seconds, `by` who decided ("cli", an account, or the configuration), `why` free
-    text."""
+    """A decision. `at` is Unix seconds, `by` who decided ("cli", an account, or the configuration), `why` free text."""
 
     kind: str
     filter: Filter

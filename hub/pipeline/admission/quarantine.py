@@ -44,7 +44,7 @@ REFUSALS = {
 
 
 class QuarantineEntry(msgspec.Struct, kw_only=True):
-    """One entry of the quarantine. Times are Unix seconds; `reason` says why it is not admitted; `heard` maps the
+    """An entry of the quarantine. Times are Unix seconds; `reason` says why it is not admitted; `heard` maps the
     sources that heard it last to their level (dBm). `known`: the device is configured, only these frames were
     refused."""
 

@@ -20,9 +20,10 @@ ROW_BYTES = 200
 
 
 class UndecodedFrame(msgspec.Struct, kw_only=True, frozen=True, array_like=True):
-    """One payload. `at`: Unix seconds by the hub's clock when it was kept; `time`: when it was received, None while the
-    clock was not sure: then it is `moment` of the monotonic clock of `boot`. `scheme`, `authenticated` and `sealed` are
-    of its proof; `counter` distinguishes it from other frames of the device; `reason`: why it could not be read."""
+    """A payload that could not be read. `at`: Unix seconds by the hub's clock when it was kept; `time`: when it was
+    received, None while the clock was not sure: then it is `moment` of the monotonic clock of `boot`. `scheme`,
+    `authenticated` and `sealed` are of its proof; `counter` distinguishes it from other frames of the device; `reason`:
+    why it could not be read."""
 
     device: str
     port: int

@@ -19,7 +19,7 @@ ROW_BYTES = 64
 
 
 class HeldReport(msgspec.Struct, frozen=True, array_like=True):
-    """One held report. `at`: Unix seconds by the hub's clock when it came, for its age; `time`: its date, None while no
+    """A held report. `at`: Unix seconds by the hub's clock when it came, for its age; `time`: its date, None while no
     clock was sure: then it is `moment` of the monotonic clock of `boot`. `frame`: a sealed frame that could not be
     opened; `report` is empty then."""
 

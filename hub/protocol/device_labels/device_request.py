@@ -18,8 +18,8 @@ _NAMED = tuple(name.key for name in pairs.NAMES)
 
 
 class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One device to add; an empty field is not given. `label` is the text of its label, `key` hexadecimal, `zone` that
-    of a place to be created, `settings` options for its integration; `line` is its line in the table, 0 where it comes
+    """A device to add; an empty field is not given. `label` is the text of its label, `key` hexadecimal, `zone` that of
+    a place to be created, `settings` options for its integration; `line` is its line in the table, 0 where it comes
     from none."""
 
     line: int = 0

@@ -15,7 +15,7 @@ MAX_TEXT = 4096
 _BETWEEN = re.compile(r"[\s:.-]")
 _HEX = re.compile(r"[0-9A-Fa-f]*")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
-"""What a spreadsheet makes of an identifier that consists of digits."""
+"""Form that a spreadsheet gives to an identifier of digits."""
 
 
 class Unreadable(DecodeError):
@@ -27,14 +27,14 @@ class Unreadable(DecodeError):
         self.fr, self.column = fr, column
 
     def at(self, column: str) -> Unreadable:
-        """The same, known to stand in that column, unless it stands in another already."""
+        """Return the error for this column, unless it names one already."""
         return Unreadable(self.reason, self.detail, self.fr, self.column or column)
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
-    """One device as its label names it. `form` is the kind of label; `device` the id; `key` its radio key where the
-    label holds it; `settings` what its integration is to know; `profile` the ProfileID of TR005 (8 hexadecimal digits,
-    upper case)."""
+    """A device as its label names it. `form` is the kind of label; `device` the id; `key` its radio key where the label
+    holds it; `settings` options for its integration; `profile` the ProfileID of TR005 (8 hexadecimal digits, upper
+    case)."""
 
     form: str
     device: str

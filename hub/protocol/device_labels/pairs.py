@@ -23,7 +23,7 @@ FORM = "text"
 
 
 class Name(NamedTuple):
-    """One name in labels: its field here, its spellings, its wording in a sentence, how many bytes follow it."""
+    """A name in labels: its field here, its spellings, its wording in a sentence, how many bytes follow it."""
 
     key: str
     pattern: str

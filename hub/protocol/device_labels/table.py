@@ -67,7 +67,7 @@ _MAC_VERSION = re.compile(r"(?:MAC_V|LORAWAN_)([0-9])_([0-9])(?:_([0-9]))?", re.
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault in a table: `line` counts from 1, `column` is the name that the file gives it."""
+    """A fault in a table: `line` counts from 1, `column` is the name that the file gives it."""
 
     line: int
     column: str

@@ -54,7 +54,8 @@ prefix: they jump ahead at a restoration (`ahead`), because more may have been s
 SENT_JUMP = 1024
 SENT_EVERY_S = 120.0
 SENT_MOST = 6144
-"""What was spent since the backup: one of each counter in SENT_EVERY_S, as far as SENT_MOST, eight days and a half."""
+"""Numbers that may have been used since the backup: one per counter every SENT_EVERY_S seconds, at most SENT_MOST,
+which is eight days and a half."""
 
 STATE_PREFIX, RESTORED, SKIP = "state/", "restored", "skip"
 """A plugin's own state stands under `state/<instance>/`."""
@@ -90,10 +91,10 @@ class StreamEnd(msgspec.Struct, frozen=True):
 
 
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sealed. `config` is the first file's name and `files` every file by its path relative to that one's
+    """Sealed content. `config` is the first file's name and `files` every file by its path relative to that one's
     directory, secrets.yaml too; `keys` are "identity" and "tls" (PEM) and "store" (32 bytes); `trust`, `enrolment` and
-    `certificate` are the state directory's files; `store` is the store's file; `local` is the buffer's small
-    state with the replay counters; `streams` is told to people only: no reading and no ack set is restored."""
+    `certificate` are the state directory's files; `store` is the store's file; `local` is the buffer's small state with
+    the replay counters; `streams` is shown to people only: no reading and no ack set is restored."""
 
     config: str
     files: dict[str, bytes]
@@ -205,8 +206,8 @@ def open_backup(backup: Backup, kid: bytes, private: MLKEM768X25519PrivateKey) -
 
 
 def ahead(head: Head, *, lived: int, now: float) -> int:
-    """How far the generation and every sent counter jump at a restoration at `now` (Unix s). `lived` is the highest
-    generation that anybody knows of this hub, 0 where nobody knows any.
+    """Return how far the generation and every sent counter jump at a restoration at `now` (Unix s). `lived` is the
+    highest generation that anybody knows of this hub, 0 where nobody knows any.
 
     A restoration of the same backup before this one has carried the generation as far ahead as its counters, so what it
     may have spent lies below. Where nobody knows of it, time keeps the two apart: the later one jumps further, by one

@@ -39,7 +39,7 @@ EARLY_S = 300.0
 """A hub's clock may be so far behind that of who issues."""
 EVERYWHERE = "*"
 GROUPS = (5, 5)
-"""Of a passphrase's characters, five bits each."""
+"""Characters of each group of a passphrase, five bits each (Base32, RFC 4648)."""
 ROLES = ("lecteur", "auditeur", "technicien", "administrateur")
 _KID = 8
 _BASE32 = re.compile(r"[A-Z2-7]+")

@@ -33,8 +33,8 @@ _PART_SIZES = (len(LABEL), None, 64, 3309, 32, 1952)
 
 
 class Recipient(msgspec.Struct, frozen=True):
-    """One to whom every epoch is sealed. `public` is an ML-KEM-768 encapsulation key (FIPS 203, 1,184 bytes) and an
-    X25519 public key (RFC 7748, 32 bytes); `kid` = SHA-256(`public`); `role` "ingest" or "recovery"."""
+    """A recipient of every epoch. `public` is an ML-KEM-768 encapsulation key (FIPS 203, 1,184 bytes) and an X25519
+    public key (RFC 7748, 32 bytes); `kid` = SHA-256(`public`); `role` "ingest" or "recovery"."""
 
     kid: bytes
     role: str

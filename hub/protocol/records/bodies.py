@@ -37,8 +37,8 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Gap(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What is missing from `stream` of `run` and will never come: seqs `first` … `last`, holding `readings` readings
-    taken in and committed between the Unix seconds `from_s` and `to_s`, and why ("damaged", "evicted")."""
+    """Declaration of records of `stream` and `run` that are missing for good: seqs `first` … `last` with `readings`
+    readings, taken in and committed between the Unix seconds `from_s` and `to_s`; `reason` "damaged" or "evicted"."""
 
     stream: str
     run: bytes
@@ -51,8 +51,8 @@ class Gap(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 
 
 class ClockMark(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """When the clock became sure: reports of `boot` happened at their monotonic time plus
-    `wall_minus_monotonic_ms`, give or take `error_ms`."""
+    """Offset that dates the monotonic times of `boot`: Unix ms = monotonic ms + `wall_minus_monotonic_ms`, give or take
+    `error_ms`."""
 
     boot: bytes
     wall_minus_monotonic_ms: int

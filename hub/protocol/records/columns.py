@@ -46,11 +46,11 @@ from hub.protocol.records.rows import Row, Shape, Subject
 MAX_READINGS = MAX_COLUMNS
 MAX_TEXT = 1024
 MAX_SHAPE, MAX_SUBJECT = 1 << 17, 1 << 11
-"""No shape and no subject is described in more bytes than these."""
+"""Largest description of a shape, and of a subject, in bytes."""
 TRIED = 8192
-"""A body of so many bytes is written in both ways: of larger ones zstd finds the pattern where there is one."""
+"""A body up to this size in bytes is encoded in both ways: in larger ones zstd finds the pattern where there is one."""
 TEXT_WEIGHT = 8
-"""This many characters of text weigh as much as one reading in the size of a block."""
+"""Characters of text that count as one reading in the size of a block."""
 
 NO_RSSI = -32768
 _ABSOLUTE = 0x80

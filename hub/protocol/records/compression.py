@@ -14,7 +14,7 @@ else:
 LEVEL = 3
 """1.3 % less than level 1 for 4 ns a reading; level 6 would be another 0.7 % for 50 (docs/adr/0061)."""
 MAX_BODY = 1 << 20
-"""No body of any kind is longer than this before compression."""
+"""Largest body of any kind in bytes, before compression."""
 
 
 class Squeezer:

@@ -15,7 +15,7 @@ from hub.protocol.records.rows import Shape, Subject
 
 MAX_COLUMNS = 4096
 MAX_SHAPE, MAX_SUBJECT = 1 << 17, 1 << 11
-"""No shape and no subject is described in more bytes than these."""
+"""Largest description of a shape, and of a subject, in bytes."""
 
 MOST_TOLD = 1 << 15
 """With so many shapes or subjects a segment ends: a reader takes twice as many from one, and a commit adds no more

@@ -40,10 +40,10 @@ SIGNATURE_SIZE = 64
 OVERHEAD = HEADER_SIZE + SIGNATURE_SIZE + 4
 MAX_PAYLOAD = 1 << 20
 SECTOR = 512
-"""What a disk writes at least, in bytes."""
+"""Smallest unit that a disk writes, in bytes."""
 DOUBTED = 64
-"""Of damaged bodies so many times the data are read. A disk that shows one sector at all places of others, headers of
-32 KiB in it, makes as many overlap."""
+"""Damaged bodies may make the scan read at most this many times the data. A disk that shows one sector at all places of
+others, with headers of 32 KiB in it, makes as many of them overlap."""
 
 _HEAD = struct.Struct(">4sIBBHQQI")
 _U32 = struct.Struct(">I")
@@ -164,8 +164,8 @@ def scan(data: bytes, start: int = 0) -> Iterator[Head | Damage]:
 
 
 class Written(NamedTuple):
-    """Where the last byte of a file ends that is not zero, and where what was written of it ends: there if the last
-    sector is all zeros, for that one was never written, else with the file."""
+    """Offsets of the last byte of a file that is not zero, and of the end of what was written: the same where the last
+    sector is all zeros, since that one was never written, else the end of the file."""
 
     nonzero: int
     end: int

@@ -41,7 +41,7 @@ _BYTES_A_READING = 3
 
 
 class Commits:
-    """For the loop thread, except for the methods marked as the writer's."""
+    """Batches and the writer thread. For the loop thread, except for the methods marked as the writer's."""
 
     def __init__(self, journal: Journal, clock: Clock, config: BufferConfig) -> None:
         self.waiting = 0  # rows that wait for the disk
