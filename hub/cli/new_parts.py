@@ -44,7 +44,7 @@ async def run(config: Config, session: hub.Session) -> None:
         try:
             await session.emit(decode(reply.body))
         except hub.DecodeError as error:
-            session.log.warning("%s: %s", config.url, error)
+            session.radio.report_decode_error("", error)  # counted, and shown with its words from REASONS
 
 
 @hub.hookimpl
@@ -159,11 +159,12 @@ def test_it_reports_what_the_device_says() -> None:
     assert (report.device, report.values) == ("{scheme}:42", {{"temperature": 21.5}})
 
 
-def test_an_answer_that_is_none_is_left_out_and_it_goes_on() -> None:
+def test_an_answer_that_is_none_is_counted_and_it_goes_on() -> None:
     session = FakeSession("{name}")
     session.http.replies["GET", URL] = Reply(200, {{}}, b"<html>")
     asyncio.run(session.run(run, Config(url=URL)))
     assert session.reports == []
+    assert session.unworded(REASONS) == []
 
 
 @pytest.mark.parametrize(
