@@ -49,7 +49,7 @@ class HubCrisisActions:
         self._ground, self._field, self._outward = ground, field, outward
 
     async def cut(self) -> None:
-        self._field.egress.closed = WHY
+        self._field.egress.close(WHY)
         self.hold()
         self._outward.link.reconnect()
         self._outward.keeper.changed()
@@ -60,7 +60,7 @@ class HubCrisisActions:
         self._field.plugins.pauses.hold(dict.fromkeys(self._held(), WHY))
 
     async def join(self) -> None:
-        self._field.egress.closed = ""
+        self._field.egress.reopen()
         self._field.plugins.pauses.hold({})
         self._outward.keeper.changed()
         self._outward.link.retry_now()

@@ -179,5 +179,5 @@ def build_sampling(ground: BaseServices, path: Path, field: Field, watch: Watch)
     expecting = sampling.expecting
     watch.watching.expected_period, watch.watching.validity_s = expecting.silence, expecting.coverage
     field.radio.expected = expecting.silence
-    path.guard.raised = expecting.burst
+    path.guard.use_raised_rates(expecting.burst)
     return sampling

@@ -99,11 +99,18 @@ class Egress:
         self._clock = clock
         self._led = led
         self._certificate, self._key = certificate, key
-        self.closed = ""
-        """Why nothing is called, "" while it is."""
+        self._closed = ""
         self._lent: list[HttpClient] = []  # made under the hosts and CAs that are declared now
         self._contexts: dict[tuple[str, int, str, bool, bool], tuple[tuple[bool, int], ssl.SSLContext]] = {}
         self.declare(hosts, proxy)
+
+    def close(self, why: str) -> None:
+        """Refuse every connection from now on. `why` is an English sentence for those who ask."""
+        self._closed = why
+
+    def reopen(self) -> None:
+        """Allow declared connections again."""
+        self._closed = ""
 
     def declare(self, hosts: Iterable[Host], proxy: str | None) -> None:
         """Replace the configured hosts and the proxy."""
@@ -123,10 +130,10 @@ class Egress:
         that its own configuration names; "" for a part of the hub, which may reach every host of the owner's.
 
         Raises NotDeclared, naming the host and the remedy; AuthFailed when the CA declared for it or the client
-        certificate cannot be loaded; NotReady while everything is `closed`.
+        certificate cannot be loaded; NotReady while it is closed.
         """
-        if self.closed:
-            raise NotReady(f"nothing is called: {self.closed}")
+        if self._closed:
+            raise NotReady(f"nothing is called: {self._closed}")
         parts, host, port = self._address(url)
         owners, configured = self._declared(whose, host, port)
         if owners is not None and parts.scheme == "https":

@@ -75,9 +75,8 @@ class Guard:
         period: Callable[[Device], float | None] = lambda device: None,
     ) -> None:
         self.options = options
-        self.period = period
-        self.raised: Callable[[str], float | None] = lambda device: None
-        """Returns the period in seconds of a device that somebody asked to report more often for a while; else None."""
+        self._period = period
+        self._raised: Callable[[str], float | None] = lambda device: None
         self._tell, self._monotonic, self._remember = tell, monotonic, remember
         self._groups = {source: number for number, group in enumerate(options.apart) for source in group}
         self._neighbours = Neighbours(options.neighbours)
@@ -179,6 +178,15 @@ class Guard:
             self._remember(PREFIX + watch.device.id, kind)
         self._tell(kind, watch.device.id, found)
 
+    def use_periods(self, period: Callable[[Device], float | None]) -> None:
+        """Take the period of a device (seconds, None when unknown) from here: packs tell it once they are read."""
+        self._period = period
+
+    def use_raised_rates(self, raised: Callable[[str], float | None]) -> None:
+        """Allow more reports from a device that was asked to report more often for a while. `raised` returns its period
+        in seconds meanwhile, else None."""
+        self._raised = raised
+
     def retime(self, devices: Iterable[str]) -> None:
         """Recompute the rate limits of these devices: their expected period changed."""
         for device in devices:
@@ -203,11 +211,11 @@ class Guard:
     def _bucket(self, watch: DeviceChecks) -> Bucket | None:
         if not watch.device.pack and self.options.most_per_minute is None:
             return None
-        period = self.period(watch.device)
+        period = self._period(watch.device)
         most = rates.bound(period, self.options.rate_factor, self.options.most_per_minute)
         if most is None:
             return None
-        most = max(most, rates.bound(self.raised(watch.device.id), self.options.rate_factor, 0) or 0.0)
+        most = max(most, rates.bound(self._raised(watch.device.id), self.options.rate_factor, 0) or 0.0)
         bucket = Bucket(most, self._monotonic())
         if period is not None or not watch.device.pack:  # else its pack may say later
             watch.bucket = bucket

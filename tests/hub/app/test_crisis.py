@@ -26,7 +26,7 @@ class Parts:
         config = SimpleNamespace(crisis=SimpleNamespace(keep=()))
         loaded = SimpleNamespace(config=config, integrations=(), notifiers=(), exporters=(), uplinks=())
         field = SimpleNamespace(
-            egress=SimpleNamespace(closed=""),
+            egress=SimpleNamespace(close=lambda why: None, reopen=lambda: None),
             desk=SimpleNamespace(frozen=""),
             http=SimpleNamespace(close=close),
             plugins=SimpleNamespace(pauses=SimpleNamespace(hold=self.note("held"))),

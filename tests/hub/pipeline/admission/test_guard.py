@@ -267,13 +267,13 @@ async def test_a_device_that_was_told_to_speak_more_often_is_given_room_until_it
     path, guard, told = guarded(most_per_minute=30)
     for n in range(60):
         await path.emit(values={"temperature": float(n)})
-    guard.raised = {TAG.id: 1.0}.get
+    guard.use_raised_rates({TAG.id: 1.0}.get)
     guard.retime([TAG.id])
     for n in range(300):
         await path.clock.advance(0.5)
         await path.emit(values={"temperature": float(n % 50)})
     assert told == [], "no weak signal of our own making"
-    guard.raised = lambda device: None
+    guard.use_raised_rates(lambda device: None)
     guard.retime([TAG.id])
     for n in range(300):
         await path.clock.advance(0.5)
