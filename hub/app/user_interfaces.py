@@ -225,7 +225,7 @@ def _type(loaded: Loaded, path: Path, subject: str) -> str:
 def _gate(
     ground: BaseServices, path: Path, field: Field, keeper: Keeper, adoption: Adoption
 ) -> tuple[QuarantineService, BulkAdoptionService]:
-    path.guard.period = adoption.period
+    path.guard.use_periods(adoption.period)
     gate = QuarantineService(
         quarantine=path.quarantine,
         decisions=path.decisions,
