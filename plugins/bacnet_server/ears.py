@@ -85,7 +85,7 @@ class Ears(Server):  # type: ignore[misc]
                 self._told.add(source[0])
                 self._log.warning("%s asked over BACnet and is not in `allow`: not answered", source[0])
             return
-        if len(data) > LARGEST or not self._affordable():
+        if len(data) > LARGEST or not self._within_rate():
             self._drop("too-large" if len(data) > LARGEST else "too-fast")
             return
         try:
@@ -107,7 +107,7 @@ class Ears(Server):  # type: ignore[misc]
         address = ip_address(host)
         return any(address in network for network in self._networks)
 
-    def _affordable(self) -> bool:
+    def _within_rate(self) -> bool:
         """Return whether the rate limit allows another datagram; a burst may have one second's worth."""
         now = asyncio.get_running_loop().time()
         self._budget = min(self._max_rate, self._budget + (now - self._budget_at) * self._max_rate)

@@ -29,7 +29,7 @@ async def serve(config: Config, view: ExporterView) -> None:
         name = config.name or f"ilot-{view.hub}"
         device = Device(config.instance, name, ears)
         view.log.info("BACnet clients may ask %s port %d: device %d", config.address, port, config.instance)
-        shown = _Shown(config, view, device, name)
+        shown = _ObjectUpdater(config, view, device, name)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(ears.work())
             tasks.create_task(shown.age())
@@ -38,7 +38,7 @@ async def serve(config: Config, view: ExporterView) -> None:
         ears.close()
 
 
-class _Shown:
+class _ObjectUpdater:
     """The objects that the device shows."""
 
     def __init__(self, config: Config, view: ExporterView, device: Device, name: str) -> None:

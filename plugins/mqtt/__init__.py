@@ -113,10 +113,10 @@ async def run(config: Mqtt, uplink: Transport) -> None:
     path = (config.url.path or "/") if config.url.scheme == "wss" else ""
     broker = Broker(url, host, port, path, uplink.hub, context, config.keepalive)
     async with connected(broker, config.protocol) as client:
-        await _Carriage(url, config, uplink, client).run()
+        await _Exchange(url, config, uplink, client).run()
 
 
-class _Carriage:
+class _Exchange:
     """Messages under way on one connection, by their id."""
 
     def __init__(self, url: str, config: Mqtt, uplink: Transport, client: Client) -> None:
