@@ -32,7 +32,7 @@ class Parts:
             plugins=SimpleNamespace(pauses=SimpleNamespace(hold=self.note("held"))),
         )
         outward = SimpleNamespace(
-            link=SimpleNamespace(reconnect=self.note("link"), hurry=self.note("link")),
+            link=SimpleNamespace(reconnect=self.note("link"), retry_now=self.note("link")),
             keeper=SimpleNamespace(changed=self.note("backup due")),
         )
         return HubCrisisActions(SimpleNamespace(loaded=loaded), field, outward)  # type: ignore[arg-type]
