@@ -47,8 +47,8 @@ def check(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -
     """Yield findings {what, hub, stream, run, count, of, remedy}: `count` objects are affected, and `of` says which."""
     yield from _states(db)
     yield from _contexts(db, keys)
-    yield from _kept(db, NAMELESS, "blocks without names", NAMES)
-    yield from _kept(db, "journal", "acknowledged records without rows", ASIDE)
+    yield from _quarantined(db, NAMELESS, "blocks without names", NAMES)
+    yield from _quarantined(db, "journal", "acknowledged records without rows", ASIDE)
 
 
 def _states(db: apsw.Connection) -> Iterator[dict[str, Any]]:
@@ -81,7 +81,7 @@ def _contexts(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey
             yield {"what": "damaged context", **about, "count": len(lost), "of": of, "remedy": AGAIN}
 
 
-def _kept(db: apsw.Connection, reason: str, what: str, remedy: str) -> Iterator[dict[str, Any]]:
+def _quarantined(db: apsw.Connection, reason: str, what: str, remedy: str) -> Iterator[dict[str, Any]]:
     """Yield records in quarantine, by stream, that have not arrived again since."""
     found: dict[tuple[str, str, str], Ranges] = {}
     for hub, run, stream, stored, body in cast(

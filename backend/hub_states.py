@@ -65,10 +65,10 @@ class HubStates:
         if hub not in self._last:
             found = self._storage.connection.execute("select state, identity from hubs where hub = ?", (hub,)).get
             known = found is not None and found[0] is not None
-            self._last[hub] = self._kept(hub, bytes(found[0]), bytes(found[1])) if known else None
+            self._last[hub] = self._stored(hub, bytes(found[0]), bytes(found[1])) if known else None
         return self._last[hub]
 
-    def _kept(self, hub: str, state: bytes, identity: bytes) -> State | None:
+    def _stored(self, hub: str, state: bytes, identity: bytes) -> State | None:
         try:
             return read_state(state, identity)
         except (

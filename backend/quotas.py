@@ -108,7 +108,7 @@ class EvidenceQuota:
         """
         held, at = self._of.get(hub, (EVIDENCE, -AGAIN_S))
         if held + size + ROW_OVERHEAD > EVIDENCE and time.monotonic() - at >= AGAIN_S:
-            held, at = self._held(hub), time.monotonic()
+            held, at = self._used(hub), time.monotonic()
         fits = held + size + ROW_OVERHEAD <= EVIDENCE
         self._of[hub] = held + (size + ROW_OVERHEAD if fits else 0), at
         return fits
@@ -117,7 +117,7 @@ class EvidenceQuota:
         """Discard the counts after a failed transaction or a purge; they are read again."""
         self._of.clear()
 
-    def _held(self, hub: str) -> int:
+    def _used(self, hub: str) -> int:
         held = self._db.execute(
             "select coalesce(sum(length(body) + ?2), 0) from quarantine where hub = ?1", (hub, ROW_OVERHEAD)
         ).get

@@ -112,7 +112,7 @@ def build_shown(
     loaded, clock, keeper = ground.loaded, ground.clock, outward.keeper
     adoption = build_adoption(
         store=ground.store,
-        roll=path.roll,
+        added_devices=path.roll,
         joined=path.joined,
         loaded=loaded,
         models=ground.models,
@@ -150,7 +150,7 @@ def build_shown(
         health=field.plugins.health,
         problems=ground.problems,
         room=room,
-        standing=adoption.standing,
+        status_of=adoption.status_of,
         told=field.told.of,
     )
     for exporter in loaded.exporters:

@@ -41,7 +41,9 @@ def show(alert: str, config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(one)
         return
-    click.echo(f"{_said(one)}\n{one['severity']}, {one['state']}, rule {one['rule']}, {one['device'] or one['zone']}")
+    click.echo(
+        f"{_sentence(one)}\n{one['severity']}, {one['state']}, rule {one['rule']}, {one['device'] or one['zone']}"
+    )
     for name, said in one["evidence"].items():
         click.echo(f"  {name}: {said}")
     output.table(
@@ -92,7 +94,7 @@ def _list(config: Path, state_dir: Path | None, json: bool, *, everything: bool,
         [
             (
                 output.moment(one["raised"]), one["id"], one["severity"],
-                one["state"], one["rule"], _said(one), one["by"],
+                one["state"], one["rule"], _sentence(one), one["by"],
             )
             for one in answer["alerts"]
         ],
@@ -107,5 +109,5 @@ def _act(config: Path, state_dir: Path | None, json: bool, name: str, **argument
         click.echo(f"{answer['id']}: {answer['state']} by {answer['by']}")
 
 
-def _said(alert: dict[str, Any]) -> str:
+def _sentence(alert: dict[str, Any]) -> str:
     return str(alert["text_fr"] if output.french() else alert["text"])

@@ -220,7 +220,7 @@ class Pages:
         self._site = site
 
     async def shown(self, visit: Visit) -> Any:
-        return {{"readings": (await self._site.lately("status"))["readings"]}}
+        return {{"readings": (await self._site.cached_call("status"))["readings"]}}
 
     async def page(self, visit: Visit) -> web.Response:
         return self._site.page("{key}", visit, **await self.shown(visit))

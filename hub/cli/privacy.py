@@ -72,7 +72,7 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
         ],
     )
     for one in answer["erasures"]:
-        output.say(f"erasure {one['id']}, ordered {_moment(one['asked'])}: {_standing(one)}")
+        output.say(f"erasure {one['id']}, ordered {_moment(one['asked'])}: {_state_text(one)}")
 
 
 @privacy.command()
@@ -93,7 +93,7 @@ def access(person: str, config: Path, state_dir: Path | None, json: bool) -> Non
             f"{home['zone']} for {home['purpose']}: zone {home['group']} at the backend; devices here: {devices}"
         )
     for one in answer["erasures"]:
-        click.echo(f"erasure {one['id']}: {_standing(one)}")
+        click.echo(f"erasure {one['id']}: {_state_text(one)}")
 
 
 @privacy.command()
@@ -177,7 +177,7 @@ def _say_erased(answer: dict[str, Any]) -> None:
         click.echo(f"erasure {one} was ordered from the backend; `ilot privacy list` shows when it has confirmed")
 
 
-def _standing(erasure: dict[str, Any]) -> str:
+def _state_text(erasure: dict[str, Any]) -> str:
     if erasure["confirmed"] is None:
         return "the backend has not confirmed it yet"
     left = f", readings that say nothing of people stay: {erasure['left']}" if erasure["left"] else ""

@@ -23,17 +23,17 @@ SETTING_TTL_S = 86_400.0
 class CommandCalls:
     """Calls of the command service. `metric` returns the metric of a device."""
 
-    def __init__(self, desk: CommandService, metric: Callable[[str, str], Metric | None]) -> None:
-        self._desk, self._metric = desk, metric
+    def __init__(self, service: CommandService, metric: Callable[[str, str], Metric | None]) -> None:
+        self._service, self._metric = service, metric
 
     def status(self) -> dict[str, Any]:
         """Return the state for `ilot status`."""
-        stopped = self._desk.stopped
-        return {"open": self._desk.under_way, "stopped": None if stopped is None else msgspec.to_builtins(stopped)}
+        stopped = self._service.stopped
+        return {"open": self._service.under_way, "stopped": None if stopped is None else msgspec.to_builtins(stopped)}
 
     def complaints(self) -> list[str]:
         """Return sentences about what somebody should look at."""
-        stopped = self._desk.stopped
+        stopped = self._service.stopped
         if stopped is None:
             return []
         return [f"all writes are stopped by {stopped.by} ({stopped.why}): `ilot command resume` allows them again"]
@@ -65,37 +65,37 @@ class CommandCalls:
             why=str(arguments.get("why", "")),
             ttl_s=float(arguments.get("ttl_s") or (SETTING_TTL_S if values is not None else 300.0)),
         )
-        return _told(await self._desk.order(order))
+        return _as_dict(await self._service.order(order))
 
     async def _wait(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {id, seconds} with the command when it has ended, or its state then."""
         name = str(arguments.get("id", ""))
-        record = self._desk.find(name)
+        record = self._service.find(name)
         if record is None:
-            known = [one for one in await self._desk.last(1000) if one.id == name]
+            known = [one for one in await self._service.last(1000) if one.id == name]
             if not known:
                 raise HubError(f"no command {name!r} is known; `ilot command list` shows the last ones")
-            return _told(known[0])
+            return _as_dict(known[0])
         seconds = min(LONGEST_WAIT_S, max(0.0, float(arguments.get("seconds", 5.0))))
-        return _told(await self._desk.wait(record, seconds))
+        return _as_dict(await self._service.wait(record, seconds))
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {limit} with the newest commands first."""
         limit = min(1000, max(1, int(arguments.get("limit", 20))))
-        return {"commands": [_told(record) for record in await self._desk.last(limit)], **self.status()}
+        return {"commands": [_as_dict(record) for record in await self._service.last(limit)], **self.status()}
 
     async def _stop(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {by, why} with the commands that release the values written by this hub."""
         by, why = _reason(arguments)
-        return {"released": [_told(record) for record in await self._desk.stop(by, why)]}
+        return {"released": [_as_dict(record) for record in await self._service.stop(by, why)]}
 
     async def _resume(self, arguments: dict[str, Any]) -> dict[str, Any]:
         by, why = _reason(arguments)
-        await self._desk.resume(by, why)
+        await self._service.resume(by, why)
         return {"stopped": None}
 
 
-def _told(record: Record) -> dict[str, Any]:
+def _as_dict(record: Record) -> dict[str, Any]:
     return dict(msgspec.to_builtins(record))
 
 

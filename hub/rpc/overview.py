@@ -48,7 +48,7 @@ class BufferSpace(NamedTuple):
 
 class Overview:
     """Overview over the parts of one hub. `problems` are those of the configuration file while the hub runs on the last
-    good one. `standing` returns the status of a device, as a slug and as sentences."""
+    good one. `status_of` returns the status of a device, as a slug and as sentences."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Overview:
         health: list[Health],
         problems: list[str],
         room: BufferSpace,
-        standing: Callable[[str], dict[str, Any]] = lambda device: {},
+        status_of: Callable[[str], dict[str, Any]] = lambda device: {},
         told: Callable[[str, str], dict[str, Any]] = lambda integration, device: {},
     ) -> None:
         self._hub = hub
@@ -86,7 +86,7 @@ class Overview:
         self._problems = problems
         self._told = told
         self._room = room
-        self._standing = standing
+        self._status_of = status_of
         self._written = WriteRate(clock.monotonic(), buffer.local.get(WRITTEN_KEY))
         self.written_readings = 0
         self.written_bytes = 0
@@ -207,7 +207,7 @@ class Overview:
             "heard": heard_by(self._live.last_signal(name)),
             "errors": errors,
             "latency_ms": self._told(device.integration, device.id).get("latency_ms"),
-            **self._standing(name),
+            **self._status_of(name),
         }
 
 

@@ -28,7 +28,7 @@ def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], mod
     """Return the answer of a running hub; `models` None: of all installed plugins. Raises HubError."""
     if call == "config.apply":
         return _apply(config, state, arguments, models or _models(state))
-    book = _OfflineHistory(state, _kept(state))
+    book = _OfflineHistory(state, _last_good_store(state))
     if call == "config.log":
         return {"revisions": book.shown(), "running": ""}
     if call == "config.show":
@@ -96,7 +96,7 @@ class _OfflineHistory:
 def _apply(config: Path, state: Path, arguments: dict[str, Any], models: Models) -> dict[str, Any]:
     dry_run = bool(arguments.get("dry_run"))
     with contextlib.nullcontext() if dry_run else _state_lock(state):
-        kept = _kept(state, strict=not dry_run)
+        kept = _last_good_store(state, strict=not dry_run)
         undone = history.undo(kept, time.time()) if kept is not None and not dry_run else ""
         if not dry_run:
             _may_change(config, models)
@@ -180,7 +180,7 @@ def _may_change(config: Path, models: Models) -> None:
         )
 
 
-def _kept(state: Path, *, strict: bool = False) -> LastGoodStore | None:
+def _last_good_store(state: Path, *, strict: bool = False) -> LastGoodStore | None:
     """Return the store of the history; None where this hub is not enrolled. `strict`: raises HubError when it is
     enrolled and its key cannot be read; otherwise None."""
     from hub.core.state_dir import StateDir

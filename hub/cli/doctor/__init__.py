@@ -228,7 +228,7 @@ def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str,
         if not instance.enabled:
             continue
         if instance.name in running:
-            found.append(_said(instance.name, running[instance.name]))
+            found.append(_reported(instance.name, running[instance.name]))
             continue
         if not plugin.shipped:
             continue
@@ -241,7 +241,7 @@ def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str,
     return found
 
 
-def _said(name: str, health: Mapping[str, Any]) -> Finding:
+def _reported(name: str, health: Mapping[str, Any]) -> Finding:
     """Return the running hub's finding."""
     if health["state"] in ("running", "finished") and not health["error"]:
         return Finding(name, OK, "the hub that runs here has it running")

@@ -98,11 +98,11 @@ class BulkAdoptionService:
 
     def calls(self) -> dict[str, Call]:
         return {
-            "recette.status": self._told, "recette.start": self._start, "recette.end": self._stop,
+            "recette.status": self._status, "recette.start": self._start, "recette.end": self._stop,
             "recette.adopt": self._adopt,
         }  # fmt: skip
 
-    async def _told(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def _status(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return self.status()
 
     async def _start(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -139,12 +139,12 @@ class BulkAdoptionService:
             raise DecisionError("Mode recette is not open: `ilot recette start` opens it, for 8 hours at the most")
         waiting = self._gate.waiting(filter_of(arguments))
         if arguments.get("wishes") is not None:
-            wishes, rows = _of_table(arguments["wishes"], waiting)
+            requests, rows = _of_table(arguments["wishes"], waiting)
         else:
-            wishes, rows = _of_pattern(arguments, waiting), []
-        if len(wishes) > MAX_REQUESTS:
-            raise DecisionError(f"that is {len(wishes)} sensors; at most {MAX_REQUESTS} at a time: narrow the filter")
-        rows = [*rows, *await self._adoption.add(wishes, dry_run=dry_run, update=False, by=by)]
+            requests, rows = _of_pattern(arguments, waiting), []
+        if len(requests) > MAX_REQUESTS:
+            raise DecisionError(f"that is {len(requests)} sensors; at most {MAX_REQUESTS} at a time: narrow the filter")
+        rows = [*rows, *await self._adoption.add(requests, dry_run=dry_run, update=False, by=by)]
         added = [row.device for row in rows if row.state == ADDED]
         released = 0
         if added and not dry_run and session is not None:
@@ -190,12 +190,12 @@ def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[QuarantineEntry]
             f"{len(waiting)} sensors at one place {place!r}: a pattern with {{n}} or {{id}} gives each its own"
         )
     number = int(arguments.get("start") or 1)
-    wishes = list[DeviceRequest]()
+    requests = list[DeviceRequest]()
     for one in sorted(waiting, key=lambda one: one.id):
         said: dict[str, Any] = {name: filled(str(arguments.get(name) or ""), number, one) for name in NAMED}
-        wishes.append(
+        requests.append(
             DeviceRequest(
-                line=len(wishes) + 1,
+                line=len(requests) + 1,
                 device=one.id,
                 integration=one.integration,
                 place=filled(place, number, one),
@@ -205,7 +205,7 @@ def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[QuarantineEntry]
             )
         )
         number += 1
-    return wishes
+    return requests
 
 
 def _of_table(said: Any, waiting: Sequence[QuarantineEntry]) -> tuple[list[DeviceRequest], list[Row]]:
@@ -215,25 +215,27 @@ def _of_table(said: Any, waiting: Sequence[QuarantineEntry]) -> tuple[list[Devic
     except msgspec.ValidationError as error:
         raise HubError(f"these are not devices to adopt: {error}") from None
     heard = {one.id: one for one in waiting}
-    wishes, rows = list[DeviceRequest](), list[Row]()
-    for wish in wanted:
-        one = heard.get(wish.device)
+    requests, rows = list[DeviceRequest](), list[Row]()
+    for request in wanted:
+        one = heard.get(request.device)
         if one is None:
             rows.append(
                 Row(
-                    line=wish.line,
-                    device=wish.device,
+                    line=request.line,
+                    device=request.device,
                     state=WRONG,
-                    place=wish.place,
+                    place=request.place,
                     column="device",
                     en="is not heard: nothing of it waits in quarantine, or the filter leaves it out",
                     fr="n'est pas entendu : rien de lui n'attend en quarantaine, ou le filtre l'écarte",
                 )
             )
         else:
-            integration = wish.integration or one.integration
-            wishes.append(msgspec.structs.replace(wish, integration=integration, model=wish.model or one.model[:100]))
-    return wishes, rows
+            integration = request.integration or one.integration
+            requests.append(
+                msgspec.structs.replace(request, integration=integration, model=request.model or one.model[:100])
+            )
+    return requests, rows
 
 
 def filled(pattern: str, number: int, one: QuarantineEntry) -> str:

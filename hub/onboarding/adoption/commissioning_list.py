@@ -51,9 +51,9 @@ async def load(store: Store) -> CommissioningList:
     return msgspec.msgpack.decode(data, type=CommissioningList) if data else CommissioningList()
 
 
-async def save(store: Store, roster: CommissioningList, at: float, who: str, what: dict[str, object]) -> None:
+async def save(store: Store, listing: CommissioningList, at: float, who: str, what: dict[str, object]) -> None:
     """Save the list with its audit entry in one durable transaction. Raises StorageError."""
-    body = msgspec.msgpack.encode(roster)
+    body = msgspec.msgpack.encode(listing)
 
     def work(db: apsw.Connection) -> None:
         with transaction(db):

@@ -35,7 +35,7 @@ Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 class CommissioningService:
-    """Service behind the commissioning calls. `standing` returns a device's status, `flush` stores first reports. The
+    """Service behind the commissioning calls. `status_of` returns a device's status, `flush` stores first reports. The
     composition root may set: `replace` to put another device in a place, `where` for devices heard at other hubs, which
     asks the district when due, `facts` for additional contents of a report; None: not available."""
 
@@ -45,23 +45,23 @@ class CommissioningService:
         store: Store,
         clock: Clock,
         adoption: Adoption,
-        ground: ResolutionContext,
-        standing: Callable[[str], dict[str, Any]],
+        context: ResolutionContext,
+        status_of: Callable[[str], dict[str, Any]],
         flush: Callable[[], Awaitable[None]],
         identity: Ed25519PrivateKey,
     ) -> None:
-        self._store, self._clock, self._adoption, self._ground = store, clock, adoption, ground
-        self._standing, self._flush, self._identity = standing, flush, identity
+        self._store, self._clock, self._adoption, self._context = store, clock, adoption, context
+        self._status_of, self._flush, self._identity = status_of, flush, identity
         self._turn = asyncio.Lock()
         self.where: Where | None = None
         self.replace: Call | None = None
         self.facts: Callable[[], Awaitable[dict[str, Any]]] | None = None
-        self._roster: CommissioningList | None = None
+        self._listing: CommissioningList | None = None
         self._elsewhere: dict[str, str] = {}
 
-    def reconfigure(self, ground: ResolutionContext) -> None:
+    def reconfigure(self, context: ResolutionContext) -> None:
         """Apply the configuration."""
-        self._ground = ground
+        self._context = context
 
     async def run(self) -> None:
         """Ask periodically where silent devices are."""
@@ -71,9 +71,9 @@ class CommissioningService:
 
     async def look(self) -> None:
         """Update where silent devices are; unknown without an answer of the district."""
-        roster = await self._load()
-        lost = [row["device"] for row in self._rows(roster) if row["device"] and row["colour"] != GREEN]
-        if self.where is None or not lost or roster.ended is not None:
+        listing = await self._load()
+        lost = [row["device"] for row in self._rows(listing) if row["device"] and row["colour"] != GREEN]
+        if self.where is None or not lost or listing.ended is not None:
             self._elsewhere = {}
             return
         with suppress(HubError):  # keep the former answer
@@ -109,48 +109,48 @@ class CommissioningService:
         """Answer with {began, by, ended, steps, rows, expected, green, pins, positions}. Each row: the fields of
         `CommissioningRow`, `colour`, its status (`state`, `why`, `en`, `fr`, `first_heard`), and its `remedy` ({name,
         do, action}) unless it is green."""
-        roster = await self._load()
-        rows = self._rows(roster)
+        listing = await self._load()
+        rows = self._rows(listing)
         await self._flush()  # a device shown as green must be so after a power cut
         return {
-            "began": roster.began, "by": roster.by, "ended": roster.ended, "rows": rows, "expected": len(rows),
-            "green": sum(1 for row in rows if row["colour"] == GREEN), "pins": msgspec.to_builtins(roster.pins),
-            "positions": msgspec.to_builtins(roster.spots),
-            "steps": {step: msgspec.to_builtins(roster.steps.get(step)) for step in STEPS},
+            "began": listing.began, "by": listing.by, "ended": listing.ended, "rows": rows, "expected": len(rows),
+            "green": sum(1 for row in rows if row["colour"] == GREEN), "pins": msgspec.to_builtins(listing.pins),
+            "positions": msgspec.to_builtins(listing.spots),
+            "steps": {step: msgspec.to_builtins(listing.steps.get(step)) for step in STEPS},
         }  # fmt: skip
 
-    def _rows(self, roster: CommissioningList) -> list[dict[str, Any]]:
-        return [self._row(line) for line in roster.lines.values()]
+    def _rows(self, listing: CommissioningList) -> list[dict[str, Any]]:
+        return [self._row(line) for line in listing.lines.values()]
 
     def _row(self, line: CommissioningRow) -> dict[str, Any]:
-        known = self._ground.devices.get(line.device) if line.device else None
-        stands = self._standing(line.device) if known is not None else {}
+        known = self._context.devices.get(line.device) if line.device else None
+        stands = self._status_of(line.device) if known is not None else {}
         why = stands.get("why", "") if known is not None else line.why or "no-key"
         found = colour(stands.get("state", ""), why, known=known is not None)
         what = None if found == GREEN else remedy(why, self._elsewhere.get(line.device, ""))
         place = known.place if known is not None else line.place
-        at = self._ground.places.get(place)
+        at = self._context.places.get(place)
         return {
             "n": line.n, "how": line.how, "at": line.at, "by": line.by, "device": line.device, "label": line.label,
             "name": line.name, "place": place, "zone": at.zone if at else line.zone, "colour": found, "why": why,
             "state": stands.get("state", "unknown"), "first_heard": stands.get("first_heard"),
             "en": stands.get("en", line.en), "fr": stands.get("fr", line.fr),
-            "remedy": what.told() if what else None,
+            "remedy": what.as_dict() if what else None,
         }  # fmt: skip
 
     async def _scan(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {label | device, key?, place?, zone?, name?, pack?, how, by} with {row, known}: the device is expected
         from now on, and admitted if possible. Scanned again, the same row is tried again. Raises HubError when it names
         no device at all."""
-        told = _told(arguments, "label", "device", "key", "place", "zone", "name", "pack")
-        wish = msgspec.convert({name: text for name, text in told.items() if text}, DeviceRequest)
-        checked(msgspec.structs.replace(wish, key=""))  # bounds the stored fields; the key is checked later
-        whom = await identify(wish, self._ground)
-        roster = await self._load()
-        former = next((line for line in roster.lines.values() if line.device == whom.device), None)
+        told = _texts(arguments, "label", "device", "key", "place", "zone", "name", "pack")
+        request = msgspec.convert({name: text for name, text in told.items() if text}, DeviceRequest)
+        checked(msgspec.structs.replace(request, key=""))  # bounds the stored fields; the key is checked later
+        whom = await identify(request, self._context)
+        listing = await self._load()
+        former = next((line for line in listing.lines.values() if line.device == whom.device), None)
         keyless = told["label"] if whom.label is None or whom.label.key is None else ""
         line = CommissioningRow(
-            n=former.n if former else roster.next,
+            n=former.n if former else listing.next,
             how=str(arguments.get("how") or "manual")[:16],
             at=former.at if former else self._clock.now(),
             by=asker(arguments),
@@ -160,22 +160,24 @@ class CommissioningService:
             zone=told["zone"] or (former.zone if former else ""),
             name=shown(told["name"] or (former.name if former else "")),
         )
-        row = await self._admit(line, told, roster)
+        row = await self._admit(line, told, listing)
         return {"row": self._row(row), "known": former is not None}
 
-    async def _admit(self, line: CommissioningRow, told: dict[str, str], roster: CommissioningList) -> CommissioningRow:
+    async def _admit(
+        self, line: CommissioningRow, told: dict[str, str], listing: CommissioningList
+    ) -> CommissioningRow:
         """Add the device of a row if possible, and save the row."""
-        device = self._ground.devices.get(line.device)
+        device = self._context.devices.get(line.device)
         if device is None:
-            wish = self._wish(line, told, self._taken(roster))
-            (row,) = await self._adoption.add([wish], dry_run=False, update=False, by=line.by)
-            line = self._judged(line, row, wish.place)
+            request = self._request(line, told, self._taken(listing))
+            (row,) = await self._adoption.add([request], dry_run=False, update=False, by=line.by)
+            line = self._judged(line, row, request.place)
         else:
             line = msgspec.structs.replace(line, place=device.place, why="", en="", fr="")
-        await self._keep(line, roster)
+        await self._keep(line, listing)
         return line
 
-    def _wish(self, line: CommissioningRow, told: dict[str, str], taken: set[str]) -> DeviceRequest:
+    def _request(self, line: CommissioningRow, told: dict[str, str], taken: set[str]) -> DeviceRequest:
         """Return a row as a request. A row without a place gets one that is not in `taken`, and takes it."""
         place = line.place or self._free(line.zone, taken)
         taken.add(place)
@@ -184,7 +186,7 @@ class CommissioningService:
             device=line.device,
             key=told.get("key", ""),
             place=place,
-            zone=line.zone if self._ground.places.get(place) is None else "",
+            zone=line.zone if self._context.places.get(place) is None else "",
             name=line.name,
             pack=told.get("pack", ""),
         )
@@ -196,8 +198,8 @@ class CommissioningService:
         why = "no-key" if row.column in ("app_key", "key") else "wrong"
         return msgspec.structs.replace(line, place=place, why=why, en=row.en, fr=row.fr)
 
-    def _taken(self, roster: CommissioningList) -> set[str]:
-        return {place.id for place in self._ground.places} | {line.place for line in roster.lines.values()}
+    def _taken(self, listing: CommissioningList) -> set[str]:
+        return {place.id for place in self._context.places} | {line.place for line in listing.lines.values()}
 
     @staticmethod
     def _free(zone: str, taken: set[str]) -> str:
@@ -208,9 +210,9 @@ class CommissioningService:
 
     async def _unreadable(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {note, zone?, by} with {row}: a device with an unreadable label counts all the same."""
-        roster = await self._load()
+        listing = await self._load()
         line = CommissioningRow(
-            n=roster.next,
+            n=listing.next,
             how="unreadable",
             at=self._clock.now(),
             by=asker(arguments),
@@ -220,41 +222,43 @@ class CommissioningService:
             en="its label cannot be read",
             fr="son étiquette est illisible",
         )
-        await self._keep(line, roster)
+        await self._keep(line, listing)
         return {"row": self._row(line)}
 
     async def _retry(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {by} with {tried, added}: rows that are not admitted, tried again, since an inventory may have
         arrived. All at once: each change of the list is written whole, and synced."""
-        roster, by, added = await self._load(), asker(arguments), 0
+        listing, by, added = await self._load(), asker(arguments), 0
         lines = [
             msgspec.structs.replace(line, by=by)
-            for line in roster.lines.values()
-            if line.device and self._ground.devices.get(line.device) is None
+            for line in listing.lines.values()
+            if line.device and self._context.devices.get(line.device) is None
         ]
-        taken = self._taken(roster)
+        taken = self._taken(listing)
         for first in range(0, len(lines), TOGETHER):
             some = lines[first : first + TOGETHER]
-            wishes = [self._wish(line, {}, taken) for line in some]
-            rows = await self._adoption.add(wishes, dry_run=False, update=False, by=by)
-            done = [self._judged(line, row, wish.place) for line, row, wish in zip(some, rows, wishes, strict=True)]
+            requests = [self._request(line, {}, taken) for line in some]
+            rows = await self._adoption.add(requests, dry_run=False, update=False, by=by)
+            done = [
+                self._judged(line, row, request.place) for line, row, request in zip(some, rows, requests, strict=True)
+            ]
             new = sum(not line.why for line in done)
-            self._put(done, roster)
-            await self._save(roster, by, {"roster": "retry", "tried": len(done), "added": new})
+            self._put(done, listing)
+            await self._save(listing, by, {"roster": "retry", "tried": len(done), "added": new})
             added += new
         return {"tried": len(lines), "added": added}
 
     async def _expect(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {devices, by} with {expected}: devices that an inventory added are expected too."""
-        roster = await self._load()
-        there, lines = {line.device for line in roster.lines.values()}, list[CommissioningRow]()
+        listing = await self._load()
+        there, lines = {line.device for line in listing.lines.values()}, list[CommissioningRow]()
         for name in arguments.get("devices") or ():
-            device = self._ground.devices.get(str(name))
+            device = self._context.devices.get(str(name))
             if device is not None and device.id not in there:
                 there.add(device.id)
                 lines.append(
                     CommissioningRow(
-                        n=roster.next + len(lines),
+                        n=listing.next + len(lines),
                         how="inventory",
                         at=self._clock.now(),
                         by=asker(arguments),
@@ -264,19 +268,19 @@ class CommissioningService:
                     )
                 )
         if lines:  # all at once: each change of the list is written whole, and synced
-            self._put(lines, roster)
+            self._put(lines, listing)
             said = {"roster": "expect", "devices": len(lines)}
-            await self._save(roster, asker(arguments), said)
+            await self._save(listing, asker(arguments), said)
         return {"expected": len(lines)}
 
     async def _replaced(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {n, label | device, key?, by} with {row}: put another device in the place of a row's, by one scan. Its
         key is the label's, the given one, or the inventory's. Raises HubError."""
-        roster = await self._load()
-        line = self._line(roster, arguments)
-        told = _told(arguments, "label", "device", "key")
-        whom = await identify(DeviceRequest(label=told["label"], device=told["device"]), self._ground)
-        twin = next((one for one in roster.lines.values() if one.device == whom.device and one.n != line.n), None)
+        listing = await self._load()
+        line = self._line(listing, arguments)
+        told = _texts(arguments, "label", "device", "key")
+        whom = await identify(DeviceRequest(label=told["label"], device=told["device"]), self._context)
+        twin = next((one for one in listing.lines.values() if one.device == whom.device and one.n != line.n), None)
         if twin is not None:
             raise Unreadable(
                 "two-rows",
@@ -284,24 +288,24 @@ class CommissioningService:
                 f"{whom.device} est déjà attendu, sur une autre ligne : retirez d'abord cette ligne-là",
                 "device",
             )
-        if self._ground.devices.get(line.device) is None:  # no device is there yet: change the row's device
+        if self._context.devices.get(line.device) is None:  # no device is there yet: change the row's device
             fresh = msgspec.structs.replace(line, device=whom.device, label="", why="", by=asker(arguments))
-            done = await self._admit(fresh, told, roster)
+            done = await self._admit(fresh, told, listing)
             return {"row": self._row(done)}
         if self.replace is None:
             raise HubError("devices cannot be replaced here")
         key = told["key"] or await self._adoption.key_of(whom)  # a key given by hand takes precedence
         await self.replace({"old": line.device, "new": whom.device, "key": key, "by": asker(arguments)})
         done = msgspec.structs.replace(line, device=whom.device, label="", by=asker(arguments))
-        await self._keep(done, roster)
+        await self._keep(done, listing)
         return {"row": self._row(done)}
 
     async def _forget(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {n, by} with {n}: remove the row. A device that was admitted stays so."""
-        roster = await self._load()
-        line = self._line(roster, arguments)
-        del roster.lines[line.n]
-        await self._save(roster, asker(arguments), {"roster": "forget", "n": line.n, "device": line.device})
+        listing = await self._load()
+        line = self._line(listing, arguments)
+        del listing.lines[line.n]
+        await self._save(listing, asker(arguments), {"roster": "forget", "n": line.n, "device": line.device})
         return {"n": line.n}
 
     async def _step(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -309,92 +313,92 @@ class CommissioningService:
         step = str(arguments.get("step", ""))
         if step not in STEPS:
             raise HubError(f"there is no step {step!r}; the steps are {', '.join(STEPS)}")
-        roster = await self._load()
-        roster.steps[step] = (self._clock.now(), asker(arguments))
-        await self._save(roster, asker(arguments), {"roster": "step", "step": step})
-        return {"steps": sorted(roster.steps)}
+        listing = await self._load()
+        listing.steps[step] = (self._clock.now(), asker(arguments))
+        await self._save(listing, asker(arguments), {"roster": "step", "step": step})
+        return {"steps": sorted(listing.steps)}
 
     async def _pin(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Set where {place, plan, x, y, by} a place is on a plan; x and y from 0 to 1."""
         pin, place = positions.pin(arguments), str(arguments.get("place", ""))
-        if pin is None or self._ground.places.get(place) is None:
+        if pin is None or self._context.places.get(place) is None:
             raise HubError("a pin has a place of this hub, and x and y from 0 to 1")
-        roster = await self._load()
-        roster.pins[place] = pin
-        await self._save(roster, asker(arguments), {"roster": "pin", "place": place})
+        listing = await self._load()
+        listing.pins[place] = pin
+        await self._save(listing, asker(arguments), {"roster": "pin", "place": place})
         return {"place": place}
 
     async def _position(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Set the position {site, latitude, longitude, accuracy?, by} of a site of this hub (WGS 84, degrees; metres);
         without the two, delete it. Raises HubError."""
         site = str(arguments.get("site", ""))
-        if site not in self._ground.sites:
+        if site not in self._context.sites:
             raise HubError("a position is that of a site of this hub")
-        roster = await self._load()
+        listing = await self._load()
         if arguments.get("latitude") is None and arguments.get("longitude") is None:
-            roster.spots.pop(site, None)
+            listing.spots.pop(site, None)
         else:
-            roster.spots[site] = positions.spot(arguments, self._clock.now(), asker(arguments))
-        what = "position" if site in roster.spots else "no-position"
-        await self._save(roster, asker(arguments), {"roster": what, "site": site})
-        return {"site": site, "position": msgspec.to_builtins(roster.spots.get(site))}
+            listing.spots[site] = positions.spot(arguments, self._clock.now(), asker(arguments))
+        what = "position" if site in listing.spots else "no-position"
+        await self._save(listing, asker(arguments), {"roster": what, "site": site})
+        return {"site": site, "position": msgspec.to_builtins(listing.spots.get(site))}
 
     async def _end(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """End this commissioning {by}; its report is that of this moment."""
-        roster = await self._load()
-        roster.ended = self._clock.now()
-        roster.steps["report"] = (roster.ended, asker(arguments))
-        rows = self._rows(roster)
+        listing = await self._load()
+        listing.ended = self._clock.now()
+        listing.steps["report"] = (listing.ended, asker(arguments))
+        rows = self._rows(listing)
         green = sum(1 for row in rows if row["colour"] == GREEN)
-        await self._save(roster, asker(arguments), {"roster": "end", "expected": len(rows), "green": green})
-        return {"ended": roster.ended}
+        await self._save(listing, asker(arguments), {"roster": "end", "expected": len(rows), "green": green})
+        return {"ended": listing.ended}
 
     async def _begin(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Begin another commissioning {by}, once the former has ended. Devices, places, pins and positions stay."""
         former = await self._load()
         if former.lines and former.ended is None:
             raise HubError("a commissioning is under way: end it first")
-        self._roster = CommissioningList(
+        self._listing = CommissioningList(
             began=self._clock.now(), by=asker(arguments), pins=former.pins, spots=former.spots
         )
-        await self._save(self._roster, asker(arguments), {"roster": "begin"})
-        return {"began": self._roster.began}
+        await self._save(self._listing, asker(arguments), {"roster": "begin"})
+        return {"began": self._listing.began}
 
-    def _line(self, roster: CommissioningList, arguments: dict[str, Any]) -> CommissioningRow:
+    def _line(self, listing: CommissioningList, arguments: dict[str, Any]) -> CommissioningRow:
         text = str(arguments.get("n", ""))
-        line = roster.lines.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 8 else None
+        line = listing.lines.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 8 else None
         if line is None:
             raise HubError("there is no such row: somebody may have taken it away")
         return line
 
-    async def _keep(self, line: CommissioningRow, roster: CommissioningList) -> None:
-        self._put([line], roster)
+    async def _keep(self, line: CommissioningRow, listing: CommissioningList) -> None:
+        self._put([line], listing)
         said = {"roster": "line", "n": line.n, "device": line.device, "how": line.how, "why": line.why}
-        await self._save(roster, line.by, said)
+        await self._save(listing, line.by, said)
 
     @staticmethod
-    def _put(lines: Sequence[CommissioningRow], roster: CommissioningList) -> None:
+    def _put(lines: Sequence[CommissioningRow], listing: CommissioningList) -> None:
         """Add rows. Raises HubError, and adds none, when they are too many."""
-        if len(roster.lines) + sum(line.n not in roster.lines for line in lines) > MOST:
+        if len(listing.lines) + sum(line.n not in listing.lines for line in lines) > MOST:
             raise HubError(f"at most {MOST} devices in one commissioning: end this one first")
         for line in lines:
-            if not roster.began or roster.ended is not None:
-                roster.began, roster.by, roster.ended = roster.began or line.at, roster.by or line.by, None
-            roster.lines[line.n] = line
-            roster.next = max(roster.next, line.n + 1)
+            if not listing.began or listing.ended is not None:
+                listing.began, listing.by, listing.ended = listing.began or line.at, listing.by or line.by, None
+            listing.lines[line.n] = line
+            listing.next = max(listing.next, line.n + 1)
 
     async def _load(self) -> CommissioningList:
-        if self._roster is None:
-            self._roster = await commissioning_list.load(self._store)
-        return self._roster
+        if self._listing is None:
+            self._listing = await commissioning_list.load(self._store)
+        return self._listing
 
-    async def _save(self, roster: CommissioningList, who: str, what: dict[str, object]) -> None:
+    async def _save(self, listing: CommissioningList, who: str, what: dict[str, object]) -> None:
         try:
-            await commissioning_list.save(self._store, roster, self._clock.now(), who, what)
+            await commissioning_list.save(self._store, listing, self._clock.now(), who, what)
         except BaseException:
-            self._roster = None  # reload from the disk
+            self._listing = None  # reload from the disk
             raise
 
 
-def _told(arguments: dict[str, Any], *names: str) -> dict[str, str]:
+def _texts(arguments: dict[str, Any], *names: str) -> dict[str, str]:
     return {name: str(arguments.get(name) or "").strip() for name in names}

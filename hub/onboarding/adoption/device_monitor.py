@@ -76,7 +76,7 @@ class DeviceMonitor:
         self._fresh: tables.FirstHeard = {}
         self._watched: dict[str, _DeviceWatch] = {}
         self._periods: dict[str, float | None] = {}
-        self._told = ""
+        self._logged = ""
 
     async def run(self) -> None:
         """Check every device periodically; store first reports."""
@@ -96,12 +96,12 @@ class DeviceMonitor:
         fresh, self._fresh = self._fresh, {}
         try:
             await tables.store_first_heard(self._store, fresh)
-            self._told = ""
+            self._logged = ""
         except StorageError as error:
             self._fresh = fresh | self._fresh
-            if not self._told:
+            if not self._logged:
                 _log.error("which devices were heard cannot be written down: %s", error)
-            self._told = str(error)
+            self._logged = str(error)
 
     def expect(self, device: str) -> None:
         """Start watching a newly admitted device: its earlier counters are ignored."""
@@ -114,16 +114,16 @@ class DeviceMonitor:
         for where in (self._watched, self._heard, self._fresh):
             where.pop(device, None)
 
-    def standing(self, device: str) -> dict[str, Any]:
+    def status_of(self, device: str) -> dict[str, Any]:
         """Return {state, why, en, fr, first_heard}, the status of a device; `first_heard` in Unix seconds, None while
         it is not green or its first report has no date."""
         known = self._devices.get(device)
         if known is None:
             return {}
         watch = self._look(known)
-        standing = device_status(self._evidence(known, watch))
+        status_of = device_status(self._evidence(known, watch))
         return {
-            "state": standing.state, "why": standing.why, "en": standing.said.en, "fr": standing.said.fr,
+            "state": status_of.state, "why": status_of.why, "en": status_of.said.en, "fr": status_of.said.fr,
             "first_heard": watch.first or None,
         }  # fmt: skip
 
@@ -133,7 +133,7 @@ class DeviceMonitor:
 
     def summary(self) -> dict[str, int]:
         """Return how many devices there are, and how many of them report."""
-        states = [self.standing(device.id)["state"] for device in self._devices]
+        states = [self.status_of(device.id)["state"] for device in self._devices]
         return {"devices": len(states), "green": states.count(GREEN)}
 
     def _look(self, device: Device) -> _DeviceWatch:

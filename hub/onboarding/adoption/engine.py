@@ -68,9 +68,9 @@ class Adoption:
         self,
         *,
         store: Store,
-        roll: AddedDevices,
+        added_devices: AddedDevices,
         joined: MergedDevices,
-        ground: ResolutionContext,
+        context: ResolutionContext,
         loaded: Loaded,
         pipeline: Pipeline,
         clock: Clock,
@@ -78,7 +78,7 @@ class Adoption:
         gone: Callable[[str], None],
         changed: Callable[[], None],
     ) -> None:
-        self._store, self._roll, self._ground, self._loaded = store, roll, ground, loaded
+        self._store, self._added, self._context, self._loaded = store, added_devices, context, loaded
         self._pipeline, self._clock = pipeline, clock
         self._admitted, self._gone, self._changed = admitted, gone, changed
         self._shadowed = {device: where(device, loaded) for device in joined.shadowed}
@@ -87,15 +87,15 @@ class Adoption:
         self.blocked: Callable[[str, str, str], str] = lambda device, integration, model: ""
         """Returns who blocked a device (id, integration, model), in words; "" when nobody did."""
 
-    def reconfigure(self, loaded: Loaded, joined: MergedDevices, ground: ResolutionContext) -> None:
+    def reconfigure(self, loaded: Loaded, joined: MergedDevices, context: ResolutionContext) -> None:
         """Apply the configuration. Blocking: looks for lines in its files."""
-        self._loaded, self._ground = loaded, ground
+        self._loaded, self._context = loaded, context
         self._shadowed = {device: where(device, loaded) for device in joined.shadowed}
         self._stray = joined.stray
 
     def added(self, device: str) -> bool:
         """Return whether a command added the device, or the one that it replaced."""
-        return self._ground.devices.succession(device)[0] in self._roll.devices and device not in self._shadowed
+        return self._context.devices.succession(device)[0] in self._added.devices and device not in self._shadowed
 
     def complaints(self) -> list[str]:
         """Return sentences about what somebody should look at."""
@@ -110,18 +110,18 @@ class Adoption:
         ]
         lost = [
             f"device {one.id} was added for integration {one.integration!r}, which the configuration does not have"
-            for one in self._roll.devices.values()
-            if one.integration not in self._ground.instances
+            for one in self._added.devices.values()
+            if one.integration not in self._context.instances
         ]
         return [*both, *stray, *lost]
 
-    async def add(self, wishes: Sequence[DeviceRequest], *, dry_run: bool, update: bool, by: str) -> list[Row]:
+    async def add(self, requests: Sequence[DeviceRequest], *, dry_run: bool, update: bool, by: str) -> list[Row]:
         """Process requests; return a row for each. The valid ones are added all together. Raises HubError when they are
         too many, StorageError when the disk refuses: nothing of this call was done then."""
-        if len(wishes) > MAX_REQUESTS:
+        if len(requests) > MAX_REQUESTS:
             raise HubError(f"at most {MAX_REQUESTS} devices at a time")
         async with self._turn:
-            rows, plans = await self._plan(wishes, update=update)
+            rows, plans = await self._plan(requests, update=update)
             if plans and not dry_run:
                 places = {one.place.id: one.place for one in plans if one.place is not None}
                 await tables.adopt(self._store, [one.stored for one in plans], places.values(), self._now(), by)
@@ -131,17 +131,17 @@ class Adoption:
                 _log.info("%d devices were added or changed; `ilot devices` shows how they stand", len(plans))
             return rows
 
-    async def keep(self, wishes: Sequence[DeviceRequest], number: int, *, dry_run: bool, by: str) -> list[Row]:
+    async def keep(self, requests: Sequence[DeviceRequest], number: int, *, dry_run: bool, by: str) -> list[Row]:
         """Store the details of devices that may come, above all their keys. Raises as `add`."""
-        if len(wishes) > MAX_REQUESTS:
+        if len(requests) > MAX_REQUESTS:
             raise HubError(f"at most {MAX_REQUESTS} devices at a time")
         async with self._turn:
             rows, found = list[Row](), list[DeviceRequest]()
-            for wish in wishes:
+            for request in requests:
                 try:
-                    found.append(self._keyed(wish, await self._found(wish)))
+                    found.append(self._keyed(request, await self._found(request)))
                 except Unreadable as error:
-                    rows.append(_error_row(wish, wish.device, error))
+                    rows.append(_error_row(request, request.device, error))
             known = await tables.expected_details(self._store, [one.device for one in found])
             keys = list[DeviceRequest]()
             for one in found:
@@ -164,10 +164,10 @@ class Adoption:
         check_keys_agree(whom.label, promised)
         return whom.label.key.hex() if whom.label is not None and whom.label.key is not None else promised
 
-    def _keyed(self, wish: DeviceRequest, whom: Identified) -> DeviceRequest:
+    def _keyed(self, request: DeviceRequest, whom: Identified) -> DeviceRequest:
         """Return the details of an expected device to store. Raises Unreadable."""
         label = whom.label
-        key = wish.key or (label.key.hex() if label and label.key else "")
+        key = request.key or (label.key.hex() if label and label.key else "")
         if not key:
             raise Unreadable(
                 "no-key",
@@ -175,29 +175,29 @@ class Adoption:
                 "ni clé ni emplacement : rien à garder",
                 "key",
             )
-        settings = {**(label.settings if label else {}), **wish.settings}
-        return checked(msgspec.structs.replace(wish, device=whom.device, key=key, label="", settings=settings))
+        settings = {**(label.settings if label else {}), **request.settings}
+        return checked(msgspec.structs.replace(request, device=whom.device, key=key, label="", settings=settings))
 
     async def remove(self, device: str, *, dry_run: bool, by: str) -> Row:
         """Stop admitting a device that a command added. Its place, its series and its history stay. Raises HubError
         when it is the configuration's, or unknown."""
         async with self._turn:
             if device in self._shadowed:
-                line, known = [device], self._ground.devices.get(device)
+                line, known = [device], self._context.devices.get(device)
             else:
-                known = self._ground.devices.get(device)
+                known = self._context.devices.get(device)
                 if known is None:
                     raise HubError(f"no device {device!r} is known; `ilot devices` lists them")
-                line = self._ground.devices.succession(device)
-                if line[0] not in self._roll.devices:
+                line = self._context.devices.succession(device)
+                if line[0] not in self._added.devices:
                     there = await asyncio.to_thread(where, line[0], self._loaded)
                     raise HubError(f"{device} stands in the configuration: remove it there ({there})")
             if not dry_run:
                 await tables.remove(self._store, line, self._now(), by)
                 self._changed()
-                self._roll.devices.pop(line[0], None)
+                self._added.devices.pop(line[0], None)
                 if self._shadowed.pop(device, None) is None:
-                    self._ground.devices.remove(device)
+                    self._context.devices.remove(device)
                     self._pipeline.forget(device)
                     self._gone(device)
                 _log.info("a device was removed")
@@ -206,22 +206,22 @@ class Adoption:
     async def expected(self) -> list[dict[str, object]]:
         """Return the devices whose keys are stored, and whether each was added since."""
         rows = await tables.expected(self._store)
-        known = self._ground.devices
+        known = self._context.devices
         return [{"device": one, "inventory": number, "added": known.get(one) is not None} for one, number in rows]
 
-    async def _plan(self, wishes: Sequence[DeviceRequest], *, update: bool) -> tuple[list[Row], list[Plan]]:
+    async def _plan(self, requests: Sequence[DeviceRequest], *, update: bool) -> tuple[list[Row], list[Plan]]:
         found: list[Identified | Unreadable] = []
-        for wish in wishes:
+        for request in requests:
             try:
-                found.append(await self._found(wish))
+                found.append(await self._found(request))
             except Unreadable as error:
                 found.append(error)
         kept = await tables.expected_details(self._store, [one.device for one in found if isinstance(one, Identified)])
-        packs = await self._ground.packs.names()
-        taken = {(one.place, one.pack): one.id for one in self._ground.devices if one.pack}
-        alike = {one.id.lower(): one.id for one in self._ground.devices}
+        packs = await self._context.packs.names()
+        taken = {(one.place, one.pack): one.id for one in self._context.devices if one.pack}
+        alike = {one.id.lower(): one.id for one in self._context.devices}
         rows, plans = list[Row](), dict[str, Plan]()
-        for number, (wish, whom) in enumerate(zip(wishes, found, strict=True)):
+        for number, (request, whom) in enumerate(zip(requests, found, strict=True)):
             if number % YIELD_AFTER == 0:
                 await asyncio.sleep(0)
             try:
@@ -229,11 +229,11 @@ class Adoption:
                     raise whom
                 _check_capitals(whom.device, alike)
                 former = plans.get(whom.device)
-                base = former.device if former else self._ground.devices.get(whom.device)
+                base = former.device if former else self._context.devices.get(whom.device)
                 one = plan(
-                    self._with_zone(wish, plans),
+                    self._with_zone(request, plans),
                     whom,
-                    self._ground,
+                    self._context,
                     packs,
                     base=base,
                     kept=kept.get(whom.device, (None, 0))[0],
@@ -243,20 +243,20 @@ class Adoption:
                     _check_free_place(one.device, taken)
                     plans[whom.device] = one
                     alike[whom.device.lower()] = whom.device
-                rows.append(self._row(wish.line, one, state))
+                rows.append(self._row(request.line, one, state))
             except Unreadable as error:
-                rows.append(_error_row(wish, whom.device if isinstance(whom, Identified) else wish.device, error))
+                rows.append(_error_row(request, whom.device if isinstance(whom, Identified) else request.device, error))
         return rows, list(plans.values())
 
-    async def _found(self, wish: DeviceRequest) -> Identified:
+    async def _found(self, request: DeviceRequest) -> Identified:
         try:
-            return await identify(wish, self._ground)
+            return await identify(request, self._context)
         finally:
             await asyncio.sleep(0)
 
     def _judge(self, one: Plan, base: Device | None, *, update: bool) -> str:
         """Return the action for a request. Raises Unreadable when it contradicts existing devices."""
-        device, devices = one.device, self._ground.devices
+        device, devices = one.device, self._context.devices
         if base is None:
             if filter_ := self.blocked(device.id, device.integration, device.model):
                 raise Unreadable(
@@ -301,23 +301,25 @@ class Adoption:
             )
         return CHANGED
 
-    def _with_zone(self, wish: DeviceRequest, plans: dict[str, Plan]) -> DeviceRequest:
+    def _with_zone(self, request: DeviceRequest, plans: dict[str, Plan]) -> DeviceRequest:
         """Return the request with the zone of a place that an earlier request creates."""
-        made = next((one.place for one in plans.values() if one.place is not None and one.place.id == wish.place), None)
-        return msgspec.structs.replace(wish, zone=made.zone) if made is not None and not wish.zone else wish
+        made = next(
+            (one.place for one in plans.values() if one.place is not None and one.place.id == request.place), None
+        )
+        return msgspec.structs.replace(request, zone=made.zone) if made is not None and not request.zone else request
 
     def _admit(self, one: Plan) -> None:
         if one.place is not None:
-            self._ground.places.put(one.place)
-            self._roll.places[one.place.id] = one.place
-        self._roll.devices[one.stored.id] = one.stored
-        self._ground.devices.adopt(one.device)
+            self._context.places.put(one.place)
+            self._added.places[one.place.id] = one.place
+        self._added.devices[one.stored.id] = one.stored
+        self._context.devices.adopt(one.device)
         self._pipeline.admit(one.device.id)
         self._admitted(one.device.id)
 
     def _row(self, line: int, one: Plan, state: str) -> Row:
         device = one.device
-        place = one.place or self._ground.places.get(device.place)
+        place = one.place or self._context.places.get(device.place)
         en = fr = ""
         if not device.pack and one.perhaps:
             en = f"nothing reads its payload yet: one of the packs {', '.join(one.perhaps)} may be its own"
@@ -363,7 +365,13 @@ def _check_free_place(device: Device, taken: dict[tuple[str, str], str]) -> None
         )
 
 
-def _error_row(wish: DeviceRequest, device: str, error: Unreadable) -> Row:
+def _error_row(request: DeviceRequest, device: str, error: Unreadable) -> Row:
     return Row(
-        line=wish.line, device=device, state=WRONG, place=wish.place, column=error.column, en=error.detail, fr=error.fr
+        line=request.line,
+        device=device,
+        state=WRONG,
+        place=request.place,
+        column=error.column,
+        en=error.detail,
+        fr=error.fr,
     )

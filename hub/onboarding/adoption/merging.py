@@ -28,19 +28,19 @@ class MergedDevices(NamedTuple):
 
 
 def merge(
-    roll: AddedDevices, loaded: Loaded, replaced: Mapping[str, tuple[str, bytes | None]], models: Models
+    added_devices: AddedDevices, loaded: Loaded, replaced: Mapping[str, tuple[str, bytes | None]], models: Models
 ) -> MergedDevices:
     """Merge. `replaced`: former device → the one in its place now, and its key."""
     kinds = {instance.name: instance.type for instance in loaded.integrations}
     configured = {name.lower() for device in loaded.devices for name in _line(device.id, replaced)}
     known = {place.id for place in loaded.places}
     devices, shadowed = [], []
-    for device in roll.devices.values():
+    for device in added_devices.devices.values():
         if device.id.lower() in configured:
             shadowed.append(device.id)
         else:
             devices.append(with_settings(device, kinds.get(device.integration, ""), models))
-    places = [place for place in roll.places.values() if place.id not in known]
+    places = [place for place in added_devices.places.values() if place.id not in known]
     zones = loaded.config.zones
     return MergedDevices(devices, places, shadowed, [place for place in places if place.zone not in zones])
 

@@ -21,7 +21,7 @@ from hub.onboarding.adoption.tables import AddedDevices, load
 def adopted(store: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[int, list[str]]:
     """Return how many devices commands added, and their problems with this configuration, a sentence each. Raises
     StorageError when the store is damaged or another hub's."""
-    roll, joined = asyncio.run(_read(store, store_key, loaded, models))
+    added_devices, joined = asyncio.run(_read(store, store_key, loaded, models))
     kinds = {instance.name: instance.type for instance in loaded.integrations}
     wrong = [
         f"device {name} stands in {where(name, loaded)} and was added by a command too: the configuration counts"
@@ -31,7 +31,7 @@ def adopted(store: Path, store_key: bytes, loaded: Loaded, models: Models) -> tu
         f"place {place.id} of an added device is in zone {place.zone!r}, which the configuration does not have"
         for place in joined.stray
     ]
-    for name, device in roll.devices.items():
+    for name, device in added_devices.devices.items():
         if name in joined.shadowed:
             continue
         if device.integration not in kinds:
@@ -40,7 +40,7 @@ def adopted(store: Path, store_key: bytes, loaded: Loaded, models: Models) -> tu
             wrong.append(f"device {name} has pack {device.pack}, which is not here")
         elif why := refusal(device, kinds[device.integration], models):
             wrong.append(f"device {name}: its settings are refused: {why}")
-    return len(roll.devices), sorted(wrong)
+    return len(added_devices.devices), sorted(wrong)
 
 
 async def _read(path: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[AddedDevices, MergedDevices]:
@@ -51,7 +51,7 @@ async def _read(path: Path, store_key: bytes, loaded: Loaded, models: Models) ->
                 shutil.copyfile(source, Path(scratch) / source.name)
         store = await Store.open(Path(scratch) / path.name, store_key)
         try:
-            roll, replaced = await load(store), await store.replaced()
+            added_devices, replaced = await load(store), await store.replaced()
         finally:
             await store.close()
-    return roll, merge(roll, loaded, replaced, models)
+    return added_devices, merge(added_devices, loaded, replaced, models)

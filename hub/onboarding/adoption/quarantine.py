@@ -121,7 +121,7 @@ class QuarantineService:
         each."""
         counts = self._decisions.counts
         return {
-            "waiting": [self._told(one) for one in self._quarantine],
+            "waiting": [self._as_dict(one) for one in self._quarantine],
             "evicted": self._quarantine.evicted,
             "decisions": [
                 {"kind": one.kind, **msgspec.to_builtins(one.filter), "at": one.at, "by": one.by, "why": one.why,
@@ -136,24 +136,26 @@ class QuarantineService:
         """Answer {device, place, zone, …: a request; dry_run, by} with {row, released}: see
         `hub.onboarding.adoption.engine.Row`."""
         try:
-            wish = msgspec.convert({**_wish(arguments), "line": 0}, DeviceRequest)
+            request = msgspec.convert({**_request(arguments), "line": 0}, DeviceRequest)
         except msgspec.ValidationError as error:
             raise DecisionError(f"this is not a device to adopt: {error}") from None
-        heard = next((one for one in self._quarantine if one.id == wish.device and not one.known), None)
-        self._not_blocked(wish.device, heard)
-        if heard is None and self._devices.get(wish.device) is None:
-            raise DecisionError(f"{wish.device!r} does not wait in quarantine; `ilot quarantine list` shows who does")
+        heard = next((one for one in self._quarantine if one.id == request.device and not one.known), None)
+        self._not_blocked(request.device, heard)
+        if heard is None and self._devices.get(request.device) is None:
+            raise DecisionError(
+                f"{request.device!r} does not wait in quarantine; `ilot quarantine list` shows who does"
+            )
         if heard is not None:
-            wish = msgspec.structs.replace(
-                wish, integration=wish.integration or heard.integration, model=wish.model or heard.model[:100]
+            request = msgspec.structs.replace(
+                request, integration=request.integration or heard.integration, model=request.model or heard.model[:100]
             )
         dry_run, by = bool(arguments.get("dry_run")), asker(arguments)
-        (row,) = await self._adoption.add([wish], dry_run=dry_run, update=False, by=by)
+        (row,) = await self._adoption.add([request], dry_run=dry_run, update=False, by=by)
         released = 0
         if row.state == ADDED and not dry_run:
             self._events.tell(ADMISSION, row.device, {"what": "adopt", "by": by})
             released = await self.release([row.device])
-        return {"row": msgspec.to_builtins(row), "held": self._holding.of(wish.device), "released": released}
+        return {"row": msgspec.to_builtins(row), "held": self._holding.of(request.device), "released": released}
 
     async def _ignore(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {id, integration, model: patterns; why, by, dry_run} with {filter, waiting, devices, destroyed}."""
@@ -243,7 +245,7 @@ class QuarantineService:
         """Re-evaluate the devices that a decision may match."""
         self._pipeline.recompile(what.id if what.one and self._devices.get(what.id) is not None else None)
 
-    def _told(self, one: QuarantineEntry) -> dict[str, Any]:
+    def _as_dict(self, one: QuarantineEntry) -> dict[str, Any]:
         return {**msgspec.to_builtins(one), "held": 0 if one.known else self._holding.of(one.id)}
 
     def _number(self, kind: str) -> int:
@@ -262,7 +264,7 @@ def _same(one: Filter, other: Filter) -> bool:
     return one == other or (one.one and other.one and one.id.lower() == other.id.lower())
 
 
-def _wish(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _request(arguments: Mapping[str, Any]) -> dict[str, Any]:
     names = set(DeviceRequest.__struct_fields__) - {"line", "label"}
     return {name: arguments[name] for name in names if arguments.get(name)}
 

@@ -21,7 +21,7 @@ class Remedy(NamedTuple):
     do: tuple[str, str]
     action: str = ""
 
-    def told(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, str]:
         """Return the remedy as in rows and reports."""
         return {
             "fr": typeset(self.name[0]), "en": self.name[1], "do_fr": typeset(self.do[0]), "do_en": self.do[1],

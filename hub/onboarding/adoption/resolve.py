@@ -54,12 +54,12 @@ class ResolutionContext(NamedTuple):
     sites: frozenset[str] = frozenset()
 
 
-async def identify(wish: DeviceRequest, ground: ResolutionContext) -> Identified:
+async def identify(request: DeviceRequest, context: ResolutionContext) -> Identified:
     """Return the device of a request. Raises Unreadable."""
     label, recognised = None, Recognised()
-    if wish.label:
-        label, recognised = await _read(wish.label, ground.packs)
-    given = kinds.device_id(wish.device) if wish.device else ""
+    if request.label:
+        label, recognised = await _read(request.label, context.packs)
+    given = kinds.device_id(request.device) if request.device else ""
     if label is not None and given and given != label.device:
         raise Unreadable(
             "two-devices",
@@ -75,7 +75,7 @@ async def identify(wish: DeviceRequest, ground: ResolutionContext) -> Identified
             "aucun appareil n'est nommé : donnez son identifiant ou le texte de son étiquette",
             "device",
         )
-    return Identified(_complete_meter_id(device, ground), label, recognised)
+    return Identified(_complete_meter_id(device, context), label, recognised)
 
 
 async def _read(text: str, packs: Packs) -> tuple[Label, Recognised]:
@@ -93,11 +93,11 @@ async def _read(text: str, packs: Packs) -> tuple[Label, Recognised]:
     return label, recognised
 
 
-def _complete_meter_id(device: str, ground: ResolutionContext) -> str:
+def _complete_meter_id(device: str, context: ResolutionContext) -> str:
     """Return the full id of a meter of which only maker and number are known, if one of these was heard."""
     if not device.startswith("mbus:") or meters.whole(device) or meters.read(device) is None:
         return device
-    known = {*ground.heard(), *(one.id for one in ground.devices)}
+    known = {*context.heard(), *(one.id for one in context.devices)}
     found = sorted(one for one in known if one.startswith(f"{device}-"))
     if len(found) == 1:
         return found[0]
@@ -111,9 +111,9 @@ def _complete_meter_id(device: str, ground: ResolutionContext) -> str:
 
 
 def plan(
-    wish: DeviceRequest,
+    request: DeviceRequest,
     found: Identified,
-    ground: ResolutionContext,
+    context: ResolutionContext,
     packs: Iterable[str],
     *,
     kept: DeviceRequest | None = None,
@@ -122,10 +122,10 @@ def plan(
     """Return the plan of a request. `kept` are the inventory's details, `base` the device as it is admitted now,
     `packs` the installed ones. Precedence: request, label, device as it is, inventory; the keys of label and inventory
     must be equal. Raises Unreadable."""
-    wish = checked(wish)
+    request = checked(request)
     known = _as_wish(base) if base is not None else kept or DeviceRequest()
-    integration = _integration(wish.integration or known.integration, found.device, ground)
-    kind, scheme = ground.instances[integration], kinds.kind_of(found.device)
+    integration = _integration(request.integration or known.integration, found.device, context)
+    kind, scheme = context.instances[integration], kinds.kind_of(found.device)
     if scheme is not None and kind in _SPOKEN and kind not in scheme.types:
         raise Unreadable(
             "integration",
@@ -133,9 +133,9 @@ def plan(
             f"« {integration} » ne parle pas à {found.device}",
             "integration",
         )
-    place, made = _place(wish, known, ground)
+    place, made = _place(request, known, context)
     label = found.label
-    key, key_from = _key(wish, label, known, promised=base is None)
+    key, key_from = _key(request, label, known, promised=base is None)
     if key is None and scheme is not None and kind in scheme.needs:
         raise Unreadable(
             "no-key",
@@ -145,9 +145,9 @@ def plan(
             "un inventaire",
             "app_key" if kind == "lorawan" else "key",
         )
-    pack, perhaps = _pack(wish.pack or known.pack, found.recognised, packs)
-    given = {**known.settings, **(label.settings if label else {}), **wish.settings}
-    settings, stored = _settings(kind, given, ground.models, pack)
+    pack, perhaps = _pack(request.pack or known.pack, found.recognised, packs)
+    given = {**known.settings, **(label.settings if label else {}), **request.settings}
+    settings, stored = _settings(kind, given, context.models, pack)
     if key is not None:
         kinds.check_key(found.device, key, stored)
     device = Device(
@@ -157,8 +157,8 @@ def plan(
         key=key,
         settings=settings,
         pack=pack,
-        model=wish.model or (label.model if label else "") or known.model,
-        name=wish.name or known.name,
+        model=request.model or (label.model if label else "") or known.model,
+        name=request.name or known.name,
     )
     return Plan(device, msgspec.structs.replace(device, settings=stored), made, key_from, perhaps)
 
@@ -205,11 +205,11 @@ def _as_wish(device: Device) -> DeviceRequest:
 _SPOKEN = {kind for known in kinds.KINDS.values() for kind in known.types}
 
 
-def _integration(given: str, device: str, ground: ResolutionContext) -> str:
+def _integration(given: str, device: str, context: ResolutionContext) -> str:
     if given:
-        if given not in ground.instances:
-            there = list_of_known(ground.instances) if ground.instances else "there is none"
-            meant, fr = _suggestion(given, ground.instances)
+        if given not in context.instances:
+            there = list_of_known(context.instances) if context.instances else "there is none"
+            meant, fr = _suggestion(given, context.instances)
             raise Unreadable(
                 "integration",
                 f"there is no integration {given!r}; {there}{meant}",
@@ -217,14 +217,14 @@ def _integration(given: str, device: str, ground: ResolutionContext) -> str:
                 "integration",
             )
         return given
-    heard = ground.heard().get(device, "")
-    if heard in ground.instances:
+    heard = context.heard().get(device, "")
+    if heard in context.instances:
         return heard
     scheme = device.partition(":")[0]
     usual = kinds.kind_of(device)
-    fit = {one.integration for one in ground.devices if one.id.partition(":")[0] == scheme} & ground.instances.keys()
+    fit = {one.integration for one in context.devices if one.id.partition(":")[0] == scheme} & context.instances.keys()
     for kind in usual.types if usual else (scheme,):
-        fit = fit or {name for name, its in ground.instances.items() if its == kind}
+        fit = fit or {name for name, its in context.instances.items() if its == kind}
     if len(fit) == 1:
         return fit.pop()
     if not fit:
@@ -244,14 +244,14 @@ def _integration(given: str, device: str, ground: ResolutionContext) -> str:
     )
 
 
-def _place(wish: DeviceRequest, known: DeviceRequest, ground: ResolutionContext) -> tuple[str, Place | None]:
+def _place(request: DeviceRequest, known: DeviceRequest, context: ResolutionContext) -> tuple[str, Place | None]:
     """Return the id, and the place if it has to be created."""
-    name, zone = wish.place or known.place, wish.zone or known.zone
+    name, zone = request.place or known.place, request.zone or known.zone
     if not name:
         raise Unreadable(
             "no-place", "it needs a place: what it stands for", "il lui faut un emplacement : ce qu'il mesure", "place"
         )
-    place = ground.places.get(name)
+    place = context.places.get(name)
     if place is not None:
         if zone and zone != place.zone:
             raise Unreadable(
@@ -261,7 +261,7 @@ def _place(wish: DeviceRequest, known: DeviceRequest, ground: ResolutionContext)
                 "zone",
             )
         return name, None
-    meant, fr = _suggestion(name, [one.id for one in ground.places])
+    meant, fr = _suggestion(name, [one.id for one in context.places])
     if not PLACE_ID.fullmatch(name):
         raise Unreadable(
             "place-id",
@@ -276,15 +276,15 @@ def _place(wish: DeviceRequest, known: DeviceRequest, ground: ResolutionContext)
             f"il n'y a pas d'emplacement « {name} »{fr} ; pour le créer, donnez sa zone",
             "place",
         )
-    if zone not in ground.zones:
-        meant, fr = _suggestion(zone, ground.zones)
+    if zone not in context.zones:
+        meant, fr = _suggestion(zone, context.zones)
         raise Unreadable(
             "no-such-zone",
             f"there is no zone {zone!r} in the configuration{meant}",
             f"il n'y a pas de zone « {zone} » dans la configuration{fr}",
             "zone",
         )
-    return name, Place(id=name, site=ground.zones[zone], zone=zone, role=wish.role or known.role)
+    return name, Place(id=name, site=context.zones[zone], zone=zone, role=request.role or known.role)
 
 
 def check_keys_agree(label: Label | None, key: str) -> None:
@@ -301,16 +301,18 @@ def check_keys_agree(label: Label | None, key: str) -> None:
         )
 
 
-def _key(wish: DeviceRequest, label: Label | None, known: DeviceRequest, *, promised: bool) -> tuple[bytes | None, str]:
-    if wish.key and label is not None and label.key is not None and bytes.fromhex(wish.key) != label.key:
+def _key(
+    request: DeviceRequest, label: Label | None, known: DeviceRequest, *, promised: bool
+) -> tuple[bytes | None, str]:
+    if request.key and label is not None and label.key is not None and bytes.fromhex(request.key) != label.key:
         raise Unreadable(
             "two-keys",
             "this key is not the one on the label: which is right?",
             "cette clé n'est pas celle de l'étiquette : laquelle est la bonne ?",
             "key",
         )
-    if wish.key:
-        return bytes.fromhex(wish.key), "row"
+    if request.key:
+        return bytes.fromhex(request.key), "row"
     if label is not None and label.key is not None:
         if promised:
             check_keys_agree(label, known.key)

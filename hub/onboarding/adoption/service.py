@@ -44,7 +44,7 @@ class AdoptionService:
         self,
         adoption: Adoption,
         commissioning: DeviceMonitor,
-        ground: ResolutionContext,
+        context: ResolutionContext,
         clock: Clock,
         *,
         hub: str,
@@ -57,28 +57,28 @@ class AdoptionService:
             store=store,
             clock=clock,
             adoption=adoption,
-            ground=ground,
-            standing=commissioning.standing,
+            context=context,
+            status_of=commissioning.status_of,
             flush=commissioning.flush,
             identity=hub_keys.identity,
         )
         self.period = commissioning.period
-        self._adoption, self._commissioning, self._ground, self._clock = adoption, commissioning, ground, clock
+        self._adoption, self._commissioning, self._context, self._clock = adoption, commissioning, context, clock
         self._hub, self._root, self._keys = hub, root, hub_keys
 
     async def reconfigure(self, loaded: Loaded, joined: MergedDevices) -> None:
         """Apply the configuration."""
-        self._ground = self._ground._replace(
+        self._context = self._context._replace(
             instances={one.name: one.type for one in loaded.integrations},
             zones={name: zone.site for name, zone in loaded.config.zones.items()},
             sites=frozenset(loaded.config.sites),
         )
-        self.rolls.reconfigure(self._ground)
-        await asyncio.to_thread(self._adoption.reconfigure, loaded, joined, self._ground)
+        self.rolls.reconfigure(self._context)
+        await asyncio.to_thread(self._adoption.reconfigure, loaded, joined, self._context)
 
-    def standing(self, device: str) -> dict[str, Any]:
+    def status_of(self, device: str) -> dict[str, Any]:
         """Return the status of a device: see `DeviceMonitor.standing`; `adopted`: a command added it."""
-        return {**self._commissioning.standing(device), "adopted": self._adoption.added(device)}
+        return {**self._commissioning.status_of(device), "adopted": self._adoption.added(device)}
 
     def status(self) -> dict[str, Any]:
         """Return for `ilot status` how many devices there are, and how many report."""
@@ -131,19 +131,19 @@ class AdoptionService:
         """Resolve a device's id or the text of its label; return its id, and its key in hexadecimal where the label or
         an inventory has it. Raises HubError."""
         is_id = DEVICE_ID.fullmatch(said.strip()) is not None
-        found = await identify(DeviceRequest(device=said) if is_id else DeviceRequest(label=said), self._ground)
+        found = await identify(DeviceRequest(device=said) if is_id else DeviceRequest(label=said), self._context)
         return found.device, await self._adoption.key_of(found)
 
     async def _label(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {label} with its contents and what is known of its device; never the key itself. Raises HubError."""
-        found: Identified = await identify(DeviceRequest(label=str(arguments.get("label", ""))), self._ground)
+        found: Identified = await identify(DeviceRequest(label=str(arguments.get("label", ""))), self._context)
         label = found.label
         return {
             "device": found.device, "form": label.form if label else "", "model": label.model if label else "",
             "serial": label.serial if label else "", "keyed": bool(label and label.key),
             "packs": found.recognised.packs, "perhaps": found.recognised.perhaps,
-            "known": self._ground.devices.get(found.device) is not None,
-            "heard_by": self._ground.heard().get(found.device, ""), "expected": await self._is_expected(found.device),
+            "known": self._context.devices.get(found.device) is not None,
+            "heard_by": self._context.heard().get(found.device, ""), "expected": await self._is_expected(found.device),
         }  # fmt: skip
 
     async def _is_expected(self, device: str) -> bool:
@@ -160,8 +160,8 @@ class AdoptionService:
         devices = inventory.open_inventory(sealed, self._hub, inventory.hub_key(self._keys.store_key))
         dry_run, by, number = bool(arguments.get("dry_run")), asker(arguments), sealed.head.number
         rows = list[Row]()
-        placed = [wish for wish in devices if wish.place]
-        others = [wish for wish in devices if not wish.place]
+        placed = [request for request in devices if request.place]
+        others = [request for request in devices if not request.place]
         for start in range(0, len(others), MAX_REQUESTS):
             rows += await self._adoption.keep(others[start : start + MAX_REQUESTS], number, dry_run=dry_run, by=by)
         for start in range(0, len(placed), MAX_REQUESTS):
@@ -182,7 +182,7 @@ class AdoptionService:
 def build_adoption(
     *,
     store: Store,
-    roll: AddedDevices,
+    added_devices: AddedDevices,
     joined: MergedDevices,
     loaded: Loaded,
     models: Models,
@@ -209,7 +209,7 @@ def build_adoption(
         packs=packs,
         store=store,
         clock=clock,
-        heard=roll.heard,
+        heard=added_devices.heard,
         on_duty=on_duty,
     )
 
@@ -217,7 +217,7 @@ def build_adoption(
         live.forget(device)
         commissioning.forget(device)
 
-    ground = ResolutionContext(
+    context = ResolutionContext(
         devices,
         places,
         packs,
@@ -229,9 +229,9 @@ def build_adoption(
     )
     adoption = Adoption(
         store=store,
-        roll=roll,
+        added_devices=added_devices,
         joined=joined,
-        ground=ground,
+        context=context,
         loaded=loaded,
         pipeline=pipeline,
         clock=clock,
@@ -241,7 +241,7 @@ def build_adoption(
     )
     hub, root = enrolled
     return AdoptionService(
-        adoption, commissioning, ground, clock, hub=hub, root=bytes.fromhex(root), hub_keys=hub_keys, store=store
+        adoption, commissioning, context, clock, hub=hub, root=bytes.fromhex(root), hub_keys=hub_keys, store=store
     )
 
 

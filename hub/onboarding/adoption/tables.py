@@ -87,20 +87,20 @@ async def remove(store: Store, line: Sequence[str], at: float, who: str) -> None
     await store.call(work)
 
 
-async def store_expected(store: Store, wishes: Sequence[DeviceRequest], number: int, at: float, who: str) -> None:
+async def store_expected(store: Store, requests: Sequence[DeviceRequest], number: int, at: float, who: str) -> None:
     """Store details of devices that may come: keys, and the other columns of an inventory. `number` is the inventory's:
     one with a lower number changes nothing. Raises StorageError."""
 
     def work(db: apsw.Connection) -> None:
         with transaction(db):
-            for wish in wishes:
-                row = (wish.device, msgspec.msgpack.encode(wish), number)
+            for request in requests:
+                row = (request.device, msgspec.msgpack.encode(request), number)
                 db.execute(
                     "INSERT INTO inventory VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body,"
                     " number = excluded.number WHERE excluded.number >= number",
                     row,
                 )
-            audit(db, at, who, {"inventory": number, "devices": len(wishes)})
+            audit(db, at, who, {"inventory": number, "devices": len(requests)})
 
     await store.call(work)
 

@@ -37,7 +37,7 @@ def highest_generation(directory: Path, hub: str, *, above: int = 0) -> int:
         pass
     except (OSError, HubError) as error:
         _log.warning("%s says nothing: %s", note, error)
-    for generation, path in _kept(directory, hub):
+    for generation, path in _backups_of(directory, hub):
         if generation <= above:
             break
         try:
@@ -62,7 +62,7 @@ def _name(hub: str) -> str:
     return f"{hub}.ilot-restored"
 
 
-def _kept(directory: Path, hub: str) -> list[tuple[int, Path]]:
+def _backups_of(directory: Path, hub: str) -> list[tuple[int, Path]]:
     try:
         return backup_directory.kept(directory, hub)
     except OSError as error:

@@ -111,7 +111,7 @@ class Keeper:
         """`beside` is the state directory: a copy on the same disk is lost together with it."""
         self._gatherer, self._hub, self._http, self._buffer, self._clock = gatherer, hub, http, buffer, clock
         self._url = f"{url}/v1/hubs/{hub}/backup"
-        self._directory, self._beside, self._told = directory, beside, told
+        self._directory, self._beside, self._on_made = directory, beside, told
         self._lock, self._aside = asyncio.Lock(), Aside("backup")
         self._bringing = (
             asyncio.Lock()
@@ -151,7 +151,7 @@ class Keeper:
         """Make one and return it, without delivering it. Raises HubError."""
         async with self._lock:
             generation, data = await self._gatherer.make(self._clock.now())
-            self._told(generation)
+            self._on_made(generation)
             return data
 
     def reconfigure(self, files: Iterable[str]) -> None:
@@ -203,7 +203,7 @@ class Keeper:
         except BaseException:
             self._changed = True
             raise
-        self._told(generation)
+        self._on_made(generation)
         self._here, self._data, self._error = self._clock.monotonic(), data, ""
         last = self._last
         last.generation, last.made, last.bytes, last.of = generation, now, len(data), of

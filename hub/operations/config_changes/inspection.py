@@ -36,7 +36,7 @@ class ConfigInspector:
     ) -> None:
         self._path, self._models, self._history = path, models, history
         self._running, self._progress = running, progress
-        self._judging = FileValidator(path, models, running)
+        self._validator = FileValidator(path, models, running)
 
     async def show(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {revision?} with {path, files, digest, running, mode, managed_by, problems, progress}: the files, or a
@@ -45,7 +45,7 @@ class ConfigInspector:
             revision = await asyncio.to_thread(self._history.find, str(arguments["revision"]))
             texts, problems = await asyncio.to_thread(self._history.texts, revision), []
         else:
-            texts, found = await asyncio.to_thread(self._judging)
+            texts, found = await asyncio.to_thread(self._validator)
             problems = [asdict(problem) for problem in found]
         return {
             "path": str(self._path), "first": self._path.name, "digest": digest(digests(texts)),
@@ -64,7 +64,7 @@ class ConfigInspector:
             from hub.config.schema import schema
 
             at = tuple(str(part) for part in arguments.get("at") or [])
-            data, digest = self._said()
+            data, digest = self._current()
             kind = str(arguments.get("type") or "")
             try:
                 shown = forms.form(schema(_only(self._models, data, at, kind)), data, at, kind)
@@ -77,7 +77,7 @@ class ConfigInspector:
 
         return await asyncio.to_thread(work)
 
-    def _said(self) -> tuple[Any, str]:
+    def _current(self) -> tuple[Any, str]:
         """Return the current contents of the files, and their digest. Raises ConfigError."""
         running = self._running()
         if running.asked and includes_unchanged(self._path, running.asked):

@@ -133,7 +133,7 @@ class Crisis:
     def calls(self) -> dict[str, Any]:
         return {
             "crisis.status": self._status, "crisis.isolate": self._isolate, "crisis.readonly": self._read_only,
-            "crisis.end": self._end, "crisis.export": self._exported, "crisis.runbook": self._told,
+            "crisis.end": self._end, "crisis.export": self._exported, "crisis.runbook": self._answer,
         }  # fmt: skip
 
     async def _status(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -220,5 +220,5 @@ class Crisis:
         await self._flush()  # the folder exists even if its audit entry cannot be written yet
         return done
 
-    async def _told(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def _answer(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return {"html": await self._runbook()}

@@ -152,9 +152,9 @@ class IncidentMonitor:
         ]
 
     def calls(self) -> dict[str, Any]:
-        return {"security.events": self._told}
+        return {"security.events": self._list_events}
 
-    async def _told(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def _list_events(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {} with {events: the last ones, the newest first; counts}."""
         told = [
             {"kind": one.kind, "subject": one.subject, "at": one.at, "count": one.count, "evidence": one.evidence}

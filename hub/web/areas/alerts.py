@@ -98,10 +98,11 @@ class Alerts:
     def _why(self, one: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:
         """Return (label, text) pairs about why it was raised."""
         return [
-            (_label(name, lang), self._said(one["device"], name, said, lang)) for name, said in one["evidence"].items()
+            (_label(name, lang), self._evidence_text(one["device"], name, said, lang))
+            for name, said in one["evidence"].items()
         ]
 
-    def _said(self, device: str, name: str, said: str, lang: str) -> str:
+    def _evidence_text(self, device: str, name: str, said: str, lang: str) -> str:
         if name == "metric":
             return self._site.metric_name(device, said, lang)
         if name == "of" and f"alert-of-{said}" in WORDS:

@@ -214,7 +214,7 @@ def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)
 
 
-def _said(name: str, part: str) -> str:
+def _translated(name: str, part: str) -> str:
     return day_text(part, "fr") if name == "day" else _STATES.get(part, who_text(part, "fr"))
 
 
@@ -225,7 +225,7 @@ def message(sentence: str, lang: str) -> Message:
     for pattern, french in _rules():
         found = pattern.fullmatch(sentence)
         if found is not None:
-            said = {name: _said(name, part) for name, part in found.groupdict().items() if name != "q"}
+            said = {name: _translated(name, part) for name, part in found.groupdict().items() if name != "q"}
             text, rest = typeset(french.format(**said)), found.groupdict().get("q", "")
             more, quoted = translate(rest) if rest else ("", "")
             return Message(f"{text}{KEPT}: {more}" if more else text, quoted)

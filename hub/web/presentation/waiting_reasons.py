@@ -17,10 +17,10 @@ _MEANINGS = {refusal.meaning: slug for slug, refusal in REFUSALS.items()}
 def waiting_reason(lang: str) -> Callable[[str], str]:
     """Return a function from a reason to its words in the language of the page."""
 
-    def said(reason: str) -> str:
+    def text(reason: str) -> str:
         if reason in REASONS:
             return word(REASONS[reason], lang)
         slug = _MEANINGS.get(reason, "")
         return (REFUSED[slug].fr if lang == "fr" else REFUSED[slug].en) if slug in REFUSED else reason
 
-    return said
+    return text

@@ -28,6 +28,6 @@ def test_a_key_that_the_tpm_holds_is_right_as_long_as_the_tpm_can_be_asked(
 ) -> None:
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "raw.tpm").touch()
-    monkeypatch.setattr(tpm, "why_not", lambda: problem)
+    monkeypatch.setattr(tpm, "unavailable_reason", lambda: problem)
     [found] = _raw(tmp_path)
     assert (found.state, found.remedy) == (state, problem)

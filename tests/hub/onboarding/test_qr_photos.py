@@ -134,7 +134,7 @@ import os
 data = b""
 while chunk := os.read(0, 1 << 20):
     data += chunk
-os.write(1, "|".join(worker.found(data).texts).encode())
+os.write(1, "|".join(worker.decode_photo(data).texts).encode())
 """
     done = subprocess.run(
         [sys.executable, "-I", "-c", program], input=photo(code(LABEL)), capture_output=True, timeout=60, check=False

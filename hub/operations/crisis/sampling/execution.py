@@ -37,7 +37,7 @@ class SamplingExecution:
         self._later.clear()
         self._began = self._clock.monotonic()
 
-    async def advance(self, held: State, one: Raised, moment: float, *, may_order: bool) -> int:
+    async def advance(self, current: State, one: Raised, moment: float, *, may_order: bool) -> int:
         """Advance one entry by one step; return the number of commands ordered."""
         if one.how != DOWNLINK:
             if one.step == WAITING:
@@ -45,7 +45,7 @@ class SamplingExecution:
                 self._reached(one)
             return 0
         if one.step == WAITING and may_order and moment >= self._later.get(one.name, 0.0):
-            return await self._order(held, one, moment)
+            return await self._order(current, one, moment)
         if one.step == ORDERED:
             stands = await self._actions.command_state(one.command)
             if stands in ("sent", "done"):
@@ -55,38 +55,38 @@ class SamplingExecution:
             elif stands == "":
                 one.step = WAITING  # the result is unknown: telling a device the same period twice does no harm
             elif stands in ("failed", "expired"):
-                self._failed(held, one, f"command-{stands}", moment)
+                self._failed(current, one, f"command-{stands}", moment)
         return 0
 
-    async def _order(self, held: State, one: Raised, moment: float) -> int:
+    async def _order(self, current: State, one: Raised, moment: float) -> int:
         """Order the command; one that a former process left pending is not ordered twice."""
-        back = held.phase == RESTORING
+        back = current.phase == RESTORING
         period = one.was_s if back else one.to_s
         one.command = self._actions.pending_command(one, period)
         if not one.command:
             if closed := self._actions.refusal():
                 one.why, self._later[one.name] = closed, moment + TICK_S
                 return 0
-            why = f"sampling {'as before' if back else 'raised'}: {held.why}"[:200]
+            why = f"sampling {'as before' if back else 'raised'}: {current.why}"[:200]
             try:
-                one.command = await self._actions.order(one, period, held.by, why)
+                one.command = await self._actions.order(one, period, current.by, why)
             except WriteRefused as refused:
                 if refused.reason in ("too-soon", "too-many", "stopped", "read-only"):
                     one.why = refused.reason
                     self._later[one.name] = moment + AGAIN_S
                 else:
-                    self._failed(held, one, "refused", moment)
+                    self._failed(current, one, "refused", moment)
                 return 1
         one.step, one.why = ORDERED, ""
         return 1
 
-    def _failed(self, held: State, one: Raised, why: str, moment: float) -> None:
+    def _failed(self, current: State, one: Raised, why: str, moment: float) -> None:
         """Schedule another try: a few times when raising, since the hub may have been restarted during the command;
         when restoring until somebody gives up, ever more seldom. Expired and refused commands are not repeated when
         raising."""
         one.why, one.tries = why, one.tries + 1
         again = one.tries < TRIES and why == "command-failed"
-        back = held.phase == RESTORING and why != "refused" and moment - self._began < GIVE_UP_S
+        back = current.phase == RESTORING and why != "refused" and moment - self._began < GIVE_UP_S
         if again or back:
             one.step = WAITING
             self._later[one.name] = moment + AGAIN_S * 2 ** min(one.tries - 1, 10)
@@ -99,7 +99,7 @@ class SamplingExecution:
             device: PeriodObserver(self._actions.last_report(device)) for device in one.devices
         }
 
-    def notice(self, held: State, one: Raised) -> None:
+    def notice(self, current: State, one: Raised) -> None:
         """Compare the observed period with the requested one. One device of a poll loop stands for all of them."""
         if one.step != TOLD or one.confirmed:
             return
@@ -108,7 +108,7 @@ class SamplingExecution:
         )
         for device, noticing in mine.items():
             noticing.observe(self._actions.last_report(device))
-            if noticing.slower(one.was_s) if held.phase == RESTORING else noticing.faster(one.to_s):
+            if noticing.slower(one.was_s) if current.phase == RESTORING else noticing.faster(one.to_s):
                 one.confirmed = True
         if one.confirmed:
             del self._observers[one.name]

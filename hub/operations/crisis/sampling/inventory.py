@@ -48,7 +48,7 @@ class Sources:
     former: Callable[[str], float | None]
 
 
-async def items(sources: Sources, wish: SamplingRequest) -> list[Item]:
+async def items(sources: Sources, request: SamplingRequest) -> list[Item]:
     """Return items that together hold every device of the hub."""
     mains, lines = frozenset(sources.mains()), sources.lines()
     known = {device.id: device for device in sources.devices()}
@@ -59,9 +59,9 @@ async def items(sources: Sources, wish: SamplingRequest) -> list[Item]:
         if mine:
             asked |= set(mine)
             line = lines.get(pace.integration) or pace.integration
-            found.append(_polled(sources, wish, pace, [known[one] for one in mine], line, mains))
+            found.append(_polled(sources, request, pace, [known[one] for one in mine], line, mains))
     others = [device for device in known.values() if device.id not in asked]
-    found += [await _other(sources, wish, one, mains) for one in others]
+    found += [await _other(sources, request, one, mains) for one in others]
     return sorted(found, key=lambda item: item.name)
 
 
@@ -83,7 +83,7 @@ def gateways(sources: Sources) -> list[Gateway]:
 
 def _polled(
     sources: Sources,
-    wish: SamplingRequest,
+    request: SamplingRequest,
     pace: PollLoop,
     devices: list[Device],
     line: str,
@@ -100,7 +100,7 @@ def _polled(
         devices=tuple(one.id for one in devices),
         integration=pace.integration,
         was_s=pace.usual_s,
-        chosen=any(_chosen(sources, wish, one) for one in devices),
+        chosen=any(_chosen(sources, request, one) for one in devices),
         why_not=_away(sources, pace.integration),
         powered=not weak,
         battery=None if unknown or not batteries else min(days for days in batteries if days),
@@ -120,7 +120,7 @@ def _busy(told: list[Mapping[str, Any]], pace: PollLoop) -> float:
     return pace.turn_s or 0.0
 
 
-async def _other(sources: Sources, wish: SamplingRequest, device: Device, mains: frozenset[str]) -> Item:
+async def _other(sources: Sources, request: SamplingRequest, device: Device, mains: frozenset[str]) -> Item:
     """Return the item of a device that is not polled: it reports by itself, and a downlink may set its period."""
     facts = sources.facts(device.integration, device.id)
     air = _air(facts)
@@ -146,7 +146,7 @@ async def _other(sources: Sources, wish: SamplingRequest, device: Device, mains:
         integration=device.integration,
         how=DOWNLINK,
         was_s=was,
-        chosen=_chosen(sources, wish, device),
+        chosen=_chosen(sources, request, device),
         why_not=why,
         powered=device.id in mains or listens == "C",
         battery=sources.battery_days(device.id),
@@ -176,11 +176,13 @@ def _air(facts: Mapping[str, Any]) -> Air | None:
     )
 
 
-def _chosen(sources: Sources, wish: SamplingRequest, device: Device) -> bool:
-    if not (wish.devices or wish.zones or wish.integrations):
+def _chosen(sources: Sources, request: SamplingRequest, device: Device) -> bool:
+    if not (request.devices or request.zones or request.integrations):
         return True
     return (
-        device.id in wish.devices or device.integration in wish.integrations or sources.zone(device.place) in wish.zones
+        device.id in request.devices
+        or device.integration in request.integrations
+        or sources.zone(device.place) in request.zones
     )
 
 

@@ -74,7 +74,7 @@ class DownlinkCost(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    wish: SamplingRequest
+    request: SamplingRequest
     budgets: Budgets
     entries: tuple[Entry, ...]
     left: tuple[Skipped, ...]
@@ -85,11 +85,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def digest(self) -> str:
         """Return a digest of the planned changes, without the facts that are merely shown with them."""
         done = [(e.item.name, e.item.devices, e.item.how, e.was_s, e.to_s, e.item.downlink) for e in self.entries]
-        said = msgspec.json.encode((self.wish, self.budgets, done))
+        said = msgspec.json.encode((self.request, self.budgets, done))
         return hashlib.sha256(b"ilot/sampling/1\0" + said).hexdigest()[:16]
 
 
-def plan(items: Iterable[Item], gateways: Iterable[Gateway], budgets: Budgets, wish: SamplingRequest) -> Plan:
+def plan(items: Iterable[Item], gateways: Iterable[Gateway], budgets: Budgets, request: SamplingRequest) -> Plan:
     """Return a plan. `items` are all of the hub, also unselected ones, since they share lines and channels."""
     everything = list(items)
     own: dict[str, tuple[float, Reason | None]] = {}
@@ -97,12 +97,12 @@ def plan(items: Iterable[Item], gateways: Iterable[Gateway], budgets: Budgets, w
     for item in everything:
         if not item.chosen:
             continue
-        verdict = _own(item, budgets, wish)
+        verdict = _own(item, budgets, request)
         if isinstance(verdict, Reason):
             left.append(Skipped(item, verdict))
         else:
             own[item.name] = verdict
-    floors = {key: _floor(everything, own, wish, budgets, key) for key in _shared(everything)}
+    floors = {key: _floor(everything, own, request, budgets, key) for key in _shared(everything)}
     entries: list[Entry] = []
     for item in everything:
         if item.name in own:
@@ -110,7 +110,7 @@ def plan(items: Iterable[Item], gateways: Iterable[Gateway], budgets: Budgets, w
             (entries if isinstance(made, Entry) else left).append(made)  # type: ignore[arg-type]
     periods = {entry.item.name: entry.to_s for entry in entries}
     return Plan(
-        wish=wish,
+        request=request,
         budgets=budgets,
         entries=tuple(entries),
         left=tuple(left),
@@ -132,7 +132,7 @@ def excess(done: Plan, items: Iterable[Item]) -> list[str]:
             wrong.append(f"{was.name} cannot be raised any more")
         elif (item.devices, item.how, item.was_s, item.downlink) != (was.devices, was.how, was.was_s, was.downlink):
             wrong.append(f"{was.name} is not as it was: its period, its devices or its downlink changed")
-        elif isinstance(least := _own(item, done.budgets, done.wish), Reason) or least[0] > entry.to_s + SLACK:
+        elif isinstance(least := _own(item, done.budgets, done.request), Reason) or least[0] > entry.to_s + SLACK:
             wrong.append(f"{was.name} would exceed a budget by now")
     loads = [_load(list(now.values()), periods, key, done.budgets) for key in _shared(now.values())]
     wrong += [
@@ -148,17 +148,17 @@ def battery_after(days: float, factor: float, duration_s: float) -> tuple[float,
     return max(0.0, days - factor * duration_s / DAY_S), days / factor
 
 
-def least(item: Item, budgets: Budgets, wish: SamplingRequest) -> list[tuple[float, Reason | None]]:
+def least(item: Item, budgets: Budgets, request: SamplingRequest) -> list[tuple[float, Reason | None]]:
     """Return the shortest period by each budget of its own, the requested one first. Needs `was_s`; inf: none."""
     was, found = item.was_s or 0.0, list[tuple[float, Reason | None]]()
-    found.append((wish.period_s, None))
+    found.append((request.period_s, None))
     if item.downlink is not None:
         low = item.downlink.low_s
         found.append((low, Reason("bounds", {"low": spell(low)})))
     if item.least_s:
         found.append((item.least_s, Reason("tick", {"low": spell(item.least_s)})))
     if not item.powered and item.battery is not None:
-        days = wish.duration_s / DAY_S
+        days = request.duration_s / DAY_S
         most = min((item.battery - budgets.battery_days) / days, item.battery / budgets.battery_days_raised)
         found.append((was / most if most > 0 else inf, Reason("battery-clip")))
     if item.air is not None:
@@ -168,7 +168,7 @@ def least(item: Item, budgets: Budgets, wish: SamplingRequest) -> list[tuple[flo
     return found
 
 
-def _own(item: Item, budgets: Budgets, wish: SamplingRequest) -> tuple[float, Reason | None] | Reason:
+def _own(item: Item, budgets: Budgets, request: SamplingRequest) -> tuple[float, Reason | None] | Reason:
     """Return the shortest period by its own budgets with the reason that limits it, or why it is left out."""
     if item.why_not is not None:
         return item.why_not
@@ -182,7 +182,7 @@ def _own(item: Item, budgets: Budgets, wish: SamplingRequest) -> tuple[float, Re
         if not low <= item.was_s <= high or item.was_s % step:
             facts = {"was": spell(item.was_s), "low": spell(low), "high": spell(high)}
             return Reason("no-way-back", facts)
-    period, why = max(least(item, budgets, wish), key=lambda one: one[0])
+    period, why = max(least(item, budgets, request), key=lambda one: one[0])
     if period == inf or period >= item.was_s:
         return _as_it_is(item, why, budgets)
     rounded = up(period, step)
@@ -233,7 +233,11 @@ def _busy(item: Item, key: str) -> float:
 
 
 def _floor(
-    items: list[Item], own: Mapping[str, tuple[float, Reason | None]], wish: SamplingRequest, budgets: Budgets, key: str
+    items: list[Item],
+    own: Mapping[str, tuple[float, Reason | None]],
+    request: SamplingRequest,
+    budgets: Budgets,
+    key: str,
 ) -> float:
     """Return the shortest period for all who share a budget, in whole seconds; inf where none may be raised."""
     sharing = [item for item in items if key in _keys(item) and item.was_s]
@@ -241,7 +245,7 @@ def _floor(
     def fits(floor: float) -> bool:
         return _sum(sharing, lambda item: _period(item, own, floor), key) <= _budget(budgets, key) + SLACK
 
-    low, high = int(wish.period_s), ceil(max((item.was_s or 0.0 for item in sharing), default=0.0))
+    low, high = int(request.period_s), ceil(max((item.was_s or 0.0 for item in sharing), default=0.0))
     if fits(low):
         return 0.0
     if high <= low or not fits(high):

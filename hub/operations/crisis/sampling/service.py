@@ -79,12 +79,12 @@ class Sampling:
             self.state = state.decode(await self._memory.get(state.KEY))
         except msgspec.MsgspecError:
             self.state = State(unconfirmed=["?"])
-        held, now = self.state, self._clock.date()
-        if held.holds and now is not None:
-            held.left_s = min(held.left_s, held.since + held.duration_s - now)
+        current, now = self.state, self._clock.date()
+        if current.holds and now is not None:
+            current.left_s = min(current.left_s, current.since + current.duration_s - now)
         self._follow()
-        if held.phase != OVER:
-            _log.warning("sampling is %s, as before the restart", held.phase)
+        if current.phase != OVER:
+            _log.warning("sampling is %s, as before the restart", current.phase)
 
     def _follow(self) -> None:
         """Apply the current state to the parts of the hub."""
@@ -102,22 +102,22 @@ class Sampling:
 
     def status(self) -> dict[str, Any]:
         """Return the state for `ilot status`."""
-        held = self.state
-        return {"phase": held.phase, "left_s": round(held.left_s), **held.counts()}
+        current = self.state
+        return {"phase": current.phase, "left_s": round(current.left_s), **current.counts()}
 
     def complaints(self) -> list[str]:
-        held, counts = self.state, self.state.counts()
+        current, counts = self.state, self.state.counts()
         how_far = f"{counts['confirmed']} of {counts['entries']} are observed at it"
-        if held.phase == RAISED:
+        if current.phase == RAISED:
             restore = "`ilot crisis sampling restore` gives the former one back"
-            return [f"a raised period is asked for since {held.by} said so ({held.why}): {how_far}; {restore}"]
-        if held.phase == RESTORING:
+            return [f"a raised period is asked for since {current.by} said so ({current.why}): {how_far}; {restore}"]
+        if current.phase == RESTORING:
             return [f"the former period is being given back: {how_far}; `ilot crisis sampling status` names the others"]
-        if held.unconfirmed == ["?"]:
+        if current.unconfirmed == ["?"]:
             return ["what was remembered of a raised sampling cannot be read: compare `ilot radio` with what was usual"]
         return [
             f"{name} was not observed at its former period after a crisis: look at it, or set its period by hand"
-            for name in held.unconfirmed
+            for name in current.unconfirmed
         ]
 
     @property
@@ -138,11 +138,11 @@ class Sampling:
 
     async def _plan(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {period_s, for_s, devices, zones, integrations, by} with the plan and its cost; changes nothing."""
-        return views.plan(await self._made(self._wish(arguments), asker(arguments)))
+        return views.plan(await self._made(self._request(arguments), asker(arguments)))
 
-    async def _made(self, wish: SamplingRequest, by: str) -> planner.Plan:
-        items, gateways = await self._gather(wish)
-        made = await asyncio.to_thread(planner.plan, items, gateways, self._budgets(), wish)
+    async def _made(self, request: SamplingRequest, by: str) -> planner.Plan:
+        items, gateways = await self._gather(request)
+        made = await asyncio.to_thread(planner.plan, items, gateways, self._budgets(), request)
         self._plans.pop((by, made.digest), None)
         self._plans[by, made.digest] = made
         while len(self._plans) > PLANS:
@@ -150,7 +150,7 @@ class Sampling:
             del self._plans[next(key for key in self._plans if each[key[0]] == max(each.values()))]
         return made
 
-    def _wish(self, arguments: dict[str, Any]) -> SamplingRequest:
+    def _request(self, arguments: dict[str, Any]) -> SamplingRequest:
         longest = self._longest_s()
         period, duration = _seconds(arguments, "period_s"), _seconds(arguments, "for_s", longest)
         if period < SHORTEST_S:
@@ -185,23 +185,23 @@ class Sampling:
             shown = next((plan for (_, told), plan in self._plans.items() if told == digest), None)
             if shown is None:
                 raise HubError("this plan is not known any more: `ilot crisis sampling plan` makes a new one")
-            items, _ = await self._gather(shown.wish)
+            items, _ = await self._gather(shown.request)
             wrong = await asyncio.to_thread(planner.excess, shown, items)
             if self._budgets() != shown.budgets:
                 wrong.insert(0, "the budgets were changed")
             if wrong:
                 more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-                again = await self._made(shown.wish, by)
+                again = await self._made(shown.request, by)
                 raise HubError(
                     f"the plan does not hold any more: {'; '.join(wrong[:3])}{more}. A new one was made, "
                     f"{again.digest}: look at it before you raise"
                 )
             if not shown.entries:
                 raise HubError("this plan raises nothing: its list says why")
-            held = state.from_plan(shown, now=self._clock.now(), by=by, why=why, digest=self._actions.digest())
-            said = {"crisis": "sampling", "why": why, "plan": shown.digest, "entries": len(held.entries)}
-            await self._remember(held, by, said)
-            _log.warning("sampling is raised now, %d entries", len(held.entries))
+            current = state.from_plan(shown, now=self._clock.now(), by=by, why=why, digest=self._actions.digest())
+            said = {"crisis": "sampling", "why": why, "plan": shown.digest, "entries": len(current.entries)}
+            await self._remember(current, by, said)
+            _log.warning("sampling is raised now, %d entries", len(current.entries))
         await self.step()
         return views.state(self.state)
 
@@ -223,15 +223,15 @@ class Sampling:
                     command = self._actions.pending_command(one, one.to_s) or one.command
                     if command and not self._actions.withdraw(command):
                         one.touched = True  # it ended meanwhile, or may be on the air
-            held = state.restoring(self.state)
-            await self._remember(held, by, {"crisis": "sampling over", "why": why, "entries": len(held.entries)})
+            current = state.restoring(self.state)
+            await self._remember(current, by, {"crisis": "sampling over", "why": why, "entries": len(current.entries)})
             _log.warning("the former periods are being given back")
         await self.step()
 
-    async def _remember(self, held: State, by: str, what: dict[str, object]) -> None:
+    async def _remember(self, current: State, by: str, what: dict[str, object]) -> None:
         # with its audit, and first: a hub that is switched off now comes back so, and one whose disk refuses does not
-        await self._memory.audit(self._clock.now(), by, what, {state.KEY: state.encode(held)})
-        self.state = held
+        await self._memory.audit(self._clock.now(), by, what, {state.KEY: state.encode(current)})
+        self.state = current
         self._carrying.begin()
         self._unwritten = False
         self._looked = self._kept = self._clock.monotonic()
@@ -253,25 +253,25 @@ class Sampling:
             return
         async with self._turn:
             moment = self._clock.monotonic()
-            held, passed, self._looked = self.state, moment - self._looked, moment
-            if held.phase == RAISED:
-                held.left_s -= passed
-            before = state.encode(held)
+            current, passed, self._looked = self.state, moment - self._looked, moment
+            if current.phase == RAISED:
+                current.left_s -= passed
+            before = state.encode(current)
             orders = MAX_ORDERS
-            for one in held.entries:
-                orders -= await self._carrying.advance(held, one, moment, may_order=orders > 0)
-                self._carrying.notice(held, one)
-            if held.phase == RESTORING and all(self._carrying.is_over(one, moment) for one in held.entries):
-                lost = [one.name for one in held.entries if not one.confirmed]
+            for one in current.entries:
+                orders -= await self._carrying.advance(current, one, moment, may_order=orders > 0)
+                self._carrying.notice(current, one)
+            if current.phase == RESTORING and all(self._carrying.is_over(one, moment) for one in current.entries):
+                lost = [one.name for one in current.entries if not one.confirmed]
                 await self._remember(
-                    State(plan=held.plan, unconfirmed=lost),
+                    State(plan=current.plan, unconfirmed=lost),
                     BY_HUB,
                     {"crisis": "sampling is as before", "not_observed": len(lost)},
                 )
-            elif self._told(held, before):
+            elif self._has_changed(current, before):
                 self._unwritten = True
-                self.expecting.follow(held, moment)
-                self._actions.changed([device for one in held.entries for device in one.devices])
+                self.expecting.follow(current, moment)
+                self._actions.changed([device for one in current.entries for device in one.devices])
             if self._unwritten or moment - self._kept >= KEEP_S:
                 await self._memory.put(state.KEY, state.encode(self.state))
                 self._unwritten, self._kept = False, moment
@@ -279,9 +279,9 @@ class Sampling:
             await self.restore(BY_HUB, "its time is over")
 
     @staticmethod
-    def _told(held: State, before: bytes) -> bool:
+    def _has_changed(current: State, before: bytes) -> bool:
         """Return whether more changed than the remaining time. A refused write is repeated at the next step."""
-        return held.entries != msgspec.json.decode(before, type=State).entries
+        return current.entries != msgspec.json.decode(before, type=State).entries
 
 
 def _seconds(arguments: dict[str, Any], name: str, otherwise: float | None = None) -> float:

@@ -88,7 +88,7 @@ def from_plan(plan: Plan, *, now: float, by: str, why: str, digest: str) -> Stat
         )
         for e in plan.entries
     ]
-    duration = plan.wish.duration_s
+    duration = plan.request.duration_s
     return State(
         phase=RAISED,
         plan=plan.digest,

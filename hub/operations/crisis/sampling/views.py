@@ -17,9 +17,9 @@ def plan(shown: Plan) -> dict[str, Any]:
     """Return {digest, period_s, for_s, budgets, entries, left, loads, telling}. Times in seconds, shares from 0 to
     1."""
     return {
-        "digest": shown.digest, "period_s": shown.wish.period_s, "for_s": shown.wish.duration_s,
+        "digest": shown.digest, "period_s": shown.request.period_s, "for_s": shown.request.duration_s,
         "budgets": msgspec.to_builtins(shown.budgets),
-        "entries": [_entry(entry, shown.wish) for entry in shown.entries],
+        "entries": [_entry(entry, shown.request) for entry in shown.entries],
         "left": [{**_named(one.item), "was_s": one.item.was_s, **one.why.as_dict()} for one in shown.left],
         "loads": [_load(load) for load in shown.loads],
         "telling": {
@@ -33,12 +33,12 @@ def _named(item: Item) -> dict[str, Any]:
     return {"name": item.name, "devices": list(item.devices), "integration": item.integration, "how": item.how}
 
 
-def _entry(entry: Entry, wish: SamplingRequest) -> dict[str, Any]:
+def _entry(entry: Entry, request: SamplingRequest) -> dict[str, Any]:
     item, told = entry.item, _named(entry.item)
     told |= {"was_s": entry.was_s, "to_s": entry.to_s, "battery": None, "air": None, "line": None}
     told |= entry.why.as_dict() if entry.why is not None else {"reason": "", "why": "", "why_fr": ""}
     if not item.powered and item.battery is not None:
-        after, endless = battery_after(item.battery, entry.was_s / entry.to_s, wish.duration_s)
+        after, endless = battery_after(item.battery, entry.was_s / entry.to_s, request.duration_s)
         told["battery"] = {"days": round(item.battery), "after_days": round(after), "endless_days": round(endless)}
     if item.air is not None:
         band = item.air.tightest
@@ -68,13 +68,13 @@ def _load(load: Load) -> dict[str, Any]:
     return dict(told)
 
 
-def state(held: State) -> dict[str, Any]:
+def state(current: State) -> dict[str, Any]:
     """Return {phase, since, left_s, by, why, plan, counts, entries, unconfirmed}."""
     return {
-        "phase": held.phase, "since": held.since if held.entries else None, "left_s": round(held.left_s),
-        "by": held.by, "reason": held.why, "plan": held.plan, "counts": held.counts(),
-        "entries": [_raised(one, back=held.phase == RESTORING) for one in held.entries],
-        "unconfirmed": list(held.unconfirmed),
+        "phase": current.phase, "since": current.since if current.entries else None, "left_s": round(current.left_s),
+        "by": current.by, "reason": current.why, "plan": current.plan, "counts": current.counts(),
+        "entries": [_raised(one, back=current.phase == RESTORING) for one in current.entries],
+        "unconfirmed": list(current.unconfirmed),
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ GREEN, WORST = "green", ("red", "grey", "blue", "amber")
 SCAN = ("label", "device", "key", "place", "zone", "name", "pack")
 
 
-def _heard(device: str, dbm: int | None, margin: str, lang: str) -> str:
+def _reception(device: str, dbm: int | None, margin: str, lang: str) -> str:
     """Return the reception of a device as a verdict; "" for one that is not heard by radio."""
     if dbm is None:
         return ""
@@ -45,7 +45,7 @@ class Rows:
             verdict = margin.get("margin", "")
             row["signal"] = {
                 "dbm": dbm, "margin": verdict, "margin_db": margin.get("margin_db"),
-                **{lang: _heard(row["device"], dbm, verdict, lang) for lang in LANGUAGES},
+                **{lang: _reception(row["device"], dbm, verdict, lang) for lang in LANGUAGES},
             }  # fmt: skip
         return shown
 

@@ -161,12 +161,12 @@ class Configuration:
         return answers.redirect("/configuration")
 
     async def confirm_form(self, visit: Visit) -> web.Response:
-        return await self._said(visit, self.confirm)
+        return await self._finish(visit, self.confirm)
 
     async def revert_form(self, visit: Visit) -> web.Response:
-        return await self._said(visit, self.revert)
+        return await self._finish(visit, self.revert)
 
-    async def _said(self, visit: Visit, work: Any) -> web.Response:
+    async def _finish(self, visit: Visit, work: Any) -> web.Response:
         try:
             await work(visit)
         except HubError as error:

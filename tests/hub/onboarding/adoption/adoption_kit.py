@@ -65,7 +65,7 @@ class House(Path):
         self.pipeline.recompile()
         self.service: AdoptionService = build_adoption(
             store=self.store,
-            roll=roll,
+            added_devices=roll,
             joined=joined,
             loaded=loaded,
             models=MODELS,

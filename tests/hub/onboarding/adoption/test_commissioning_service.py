@@ -263,7 +263,7 @@ async def test_where_a_site_is_stays_over_lives_and_commissionings_and_stands_in
     rolls: tuple[House, CommissioningService],
 ) -> None:
     house, roll = rolls
-    (site,) = house.service.rolls._ground.sites
+    (site,) = house.service.rolls._context.sites
     said = await do(roll, "position", site=site, latitude=48.8566, longitude="2.3522", accuracy=12)
     spot = {"latitude": 48.8566, "longitude": 2.3522, "accuracy": 12.0, "by": "web:camille"}
     assert said["position"] == {**spot, "at": said["position"]["at"]}

@@ -28,7 +28,7 @@ async def hall(house: House) -> House:
 
 
 def stand(house: House, device: str = ID) -> dict[str, Any]:
-    return house.service.standing(device)
+    return house.service.status_of(device)
 
 
 async def report(house: House, **more: Any) -> None:

@@ -320,7 +320,7 @@ async def test_what_the_configuration_lost_is_complained_of(house: House) -> Non
         "place cave was made in zone cellar, which the configuration does not have",
         "device ble:A4:C1:38:01:02:03 was added for integration 'bluetooth', which the configuration does not have",
     ]
-    assert house.service.standing("ble:A4:C1:38:01:02:03")["state"] == "waiting", "its health is another part's"
+    assert house.service.status_of("ble:A4:C1:38:01:02:03")["state"] == "waiting", "its health is another part's"
 
 
 async def test_keys_that_came_before_are_found_when_the_label_has_none(house: House) -> None:

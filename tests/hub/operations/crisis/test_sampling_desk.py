@@ -119,7 +119,7 @@ class Rig:
         """A life of the process: nothing of the former one is left but the disk and the world."""
         self.world.quick = {}
 
-        async def gather(wish: SamplingRequest) -> tuple[list[Item], list[Gateway]]:
+        async def gather(request: SamplingRequest) -> tuple[list[Item], list[Gateway]]:
             return self.items, [Gateway("g", {"M": 36.0}, {"M": 36.0})]
 
         self.desk = Sampling(

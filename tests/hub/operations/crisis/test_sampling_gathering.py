@@ -63,7 +63,7 @@ class House:
     async def keys(self, pack: str) -> PackKeys | None:
         return SHIPPED.get(pack).keys if pack in SHIPPED.names() else None
 
-    async def items(self, wish: SamplingRequest = WISH) -> dict[str, Item]:
+    async def items(self, request: SamplingRequest = WISH) -> dict[str, Item]:
         sources = Sources(
             devices=lambda: self.devices,
             zone=lambda place: f"zone-{place}",
@@ -81,7 +81,7 @@ class House:
             former=self.former.get,
         )
         self.sources = sources
-        return {item.name: item for item in await items(sources, wish)}
+        return {item.name: item for item in await items(sources, request)}
 
 
 @pytest.fixture
@@ -181,13 +181,13 @@ async def test_two_integrations_on_one_serial_line_share_it_and_its_load_is_that
 async def test_devices_are_chosen_by_id_zone_or_integration(house: House) -> None:
     house.put("mqtt:aaaa", "one", "mqtt_devices")
     house.put("mqtt:bbbb", "two", "mqtt_devices")
-    for wish, chosen in (
+    for request, chosen in (
         (SamplingRequest(period_s=1, duration_s=60), {"mqtt:aaaa", "mqtt:bbbb"}),
         (SamplingRequest(period_s=1, duration_s=60, devices=("mqtt:aaaa",)), {"mqtt:aaaa"}),
         (SamplingRequest(period_s=1, duration_s=60, zones=("zone-bbbb",)), {"mqtt:bbbb"}),
         (SamplingRequest(period_s=1, duration_s=60, integrations=("two",)), {"mqtt:bbbb"}),
     ):
-        assert {name for name, item in (await house.items(wish)).items() if item.chosen} == chosen
+        assert {name for name, item in (await house.items(request)).items() if item.chosen} == chosen
 
 
 async def test_gateways_that_are_silent_tell_nobody(house: House) -> None:

@@ -46,8 +46,8 @@ def polled(name: str = "modbus:a", was: float | None = 60.0, **more: object) -> 
     )
 
 
-def made(*items: Item, wish: SamplingRequest = WISH, budgets: Budgets = USUAL) -> Plan:
-    return plan(items, [GATEWAY], budgets, wish)
+def made(*items: Item, request: SamplingRequest = WISH, budgets: Budgets = USUAL) -> Plan:
+    return plan(items, [GATEWAY], budgets, request)
 
 
 def period(done: Plan, name: str) -> float:
@@ -141,10 +141,10 @@ def broken(done: Plan, everything: list[Item]) -> list[str]:
     periods = {entry.item.name: entry.to_s for entry in done.entries}
     for entry in done.entries:
         item, factor = entry.item, entry.was_s / entry.to_s
-        if not done.wish.period_s <= entry.to_s < entry.was_s:
+        if not done.request.period_s <= entry.to_s < entry.was_s:
             wrong.append("not between the wish and today")
         if not item.powered and item.battery is not None:
-            spent = item.battery - factor * done.wish.duration_s / DAY
+            spent = item.battery - factor * done.request.duration_s / DAY
             if spent < limits.battery_days - 1e-6 or item.battery / factor < limits.battery_days_raised - 1e-6:
                 wrong.append("battery")
         if not item.powered and item.battery is None and not limits.unknown_battery:
@@ -172,8 +172,8 @@ def broken(done: Plan, everything: list[Item]) -> list[str]:
 
 @given(many(), budgets, wishes)
 @settings(max_examples=250, deadline=None)
-def test_no_plan_exceeds_any_budget(items: list[Item], limits: Budgets, wish: SamplingRequest) -> None:
-    done = plan(items, [GATEWAY], limits, wish)
+def test_no_plan_exceeds_any_budget(items: list[Item], limits: Budgets, request: SamplingRequest) -> None:
+    done = plan(items, [GATEWAY], limits, request)
     assert broken(done, items) == []
     assert excess(done, items) == []
     named = [entry.item.name for entry in done.entries] + [one.item.name for one in done.left]
@@ -184,10 +184,10 @@ def test_no_plan_exceeds_any_budget(items: list[Item], limits: Budgets, wish: Sa
 @given(many(), budgets, wishes)
 @settings(max_examples=200, deadline=None)
 def test_a_single_step_less_for_everybody_who_was_clipped_would_exceed_a_budget(
-    items: list[Item], limits: Budgets, wish: SamplingRequest
+    items: list[Item], limits: Budgets, request: SamplingRequest
 ) -> None:
     """Clipping is minimal: an own budget for each alone, a shared one for all who share it together."""
-    done = plan(items, [GATEWAY], limits, wish)
+    done = plan(items, [GATEWAY], limits, request)
 
     def step(item: Item) -> float:
         return item.downlink.unit_s if item.downlink is not None else 1.0
@@ -196,7 +196,7 @@ def test_a_single_step_less_for_everybody_who_was_clipped_would_exceed_a_budget(
         for entry in done.entries:
             if entry.why is not None and entry.why.slug == slug:
                 less = replace(entry, to_s=entry.to_s - step(entry.item))
-                assert less.to_s < wish.period_s or broken(replace(done, entries=(less,)), [less.item])
+                assert less.to_s < request.period_s or broken(replace(done, entries=(less,)), [less.item])
     for key in {CHANNEL, "a", "b"}:
         slug = "channel" if key == CHANNEL else "line"
         clipped = [e for e in done.entries if e.why and e.why.slug == slug and (e.item.line == key or key == CHANNEL)]
@@ -204,9 +204,7 @@ def test_a_single_step_less_for_everybody_who_was_clipped_would_exceed_a_budget(
             names = {e.item.name for e in clipped}
             less = [replace(e, to_s=e.to_s - step(e.item)) if e.item.name in names else e for e in done.entries]
             steps = {step(e.item) for e in clipped}
-            if (
-                len(steps) == 1
-            ):  # who counts in minutes stands farther from the common second than who counts in seconds
+            if len(steps) == 1:  # whole minutes are farther from the common second than whole seconds
                 assert broken(replace(done, entries=tuple(less)), items)
 
 
@@ -223,11 +221,11 @@ AIRTIMES = {7: 82.176, 8: 143.872, 9: 267.264, 10: 493.568, 11: 1069.056, 12: 19
 def test_the_shortest_legal_period_is_that_of_a_published_calculator(sf: int) -> None:
     item = sensor(air=Air(seconds=AIRTIMES[sf] / 1000, bands=BAND_M, channels=3), was=36_000.0, powered=True)
     limits = Budgets(duty=1.0, channel=0.5)
-    done = made(item, wish=replace(WISH, period_s=1.0), budgets=limits)
+    done = made(item, request=replace(WISH, period_s=1.0), budgets=limits)
     least = max(60.0, up(PUBLISHED[sf], 1.0))
     assert period(done, "lorawan:a") == least
     own = replace(item, downlink=replace_low(SECONDS, 1.0))
-    assert period(made(own, wish=replace(WISH, period_s=1.0), budgets=limits), "lorawan:a") == up(PUBLISHED[sf], 1.0)
+    assert period(made(own, request=replace(WISH, period_s=1.0), budgets=limits), "lorawan:a") == up(PUBLISHED[sf], 1.0)
 
 
 def replace_low(one: Downlink, low: float) -> Downlink:
@@ -260,9 +258,9 @@ def test_a_battery_that_is_near_its_end_and_one_of_which_nothing_is_known_are_le
 
 
 def test_a_line_is_shared_alike_and_what_nobody_chose_counts_too() -> None:
-    wish = replace(WISH, period_s=1.0)
+    request = replace(WISH, period_s=1.0)
     three = [polled(f"modbus:{name}") for name in "abc"]
-    done = made(*three, wish=wish)  # 3 x 0.5 s in at most half of the time: 3 s each
+    done = made(*three, request=request)  # 3 x 0.5 s in at most half of the time: 3 s each
     assert [entry.to_s for entry in done.entries] == [3.0, 3.0, 3.0]
     assert {why(done, item.name) for item in three} == {"line"}
     (load,) = done.loads
@@ -270,9 +268,9 @@ def test_a_line_is_shared_alike_and_what_nobody_chose_counts_too() -> None:
     assert load.rate_after == pytest.approx(4.0)
     assert views.plan(done)["loads"][0]["can_rate"] == pytest.approx(8.0)
     busy = polled("modbus:d", was=1.25, chosen=False)  # takes 40 % of the line already
-    assert {entry.to_s for entry in made(*three, busy, wish=wish).entries} == {15.0}
+    assert {entry.to_s for entry in made(*three, busy, request=request).entries} == {15.0}
     full = polled("modbus:d", was=1.0, chosen=False)
-    assert {one.why.slug for one in made(*three, full, wish=wish).left} == {"line"}
+    assert {one.why.slug for one in made(*three, full, request=request).left} == {"line"}
 
 
 def test_the_channel_is_shared_by_all_devices_and_the_plan_says_how_many_frames_collide() -> None:
@@ -291,12 +289,12 @@ def test_a_meter_with_a_battery_is_read_as_often_as_is_allowed() -> None:
 
 
 def test_who_has_a_timetable_is_not_asked_more_often_than_that_allows() -> None:
-    done = made(polled("knx:a", was=600.0, least_s=5.0, turn_s=0.0), wish=replace(WISH, period_s=1.0))
+    done = made(polled("knx:a", was=600.0, least_s=5.0, turn_s=0.0), request=replace(WISH, period_s=1.0))
     assert (period(done, "knx:a"), why(done, "knx:a")) == (5.0, "tick")
 
 
 def test_what_counts_in_minutes_is_given_whole_minutes() -> None:
-    done = made(sensor(downlink=MINUTES), wish=replace(WISH, period_s=90.0))
+    done = made(sensor(downlink=MINUTES), request=replace(WISH, period_s=90.0))
     assert (period(done, "lorawan:a"), why(done, "lorawan:a")) == (120.0, "step")
 
 
@@ -325,9 +323,9 @@ def test_five_hundred_downlinks_take_as_long_as_the_gateways_duty_cycle_and_the_
 
 def test_the_digest_is_of_what_is_done_and_a_changed_fact_is_named() -> None:
     items = [sensor(), polled()]
-    done = made(*items, wish=replace(WISH, period_s=30.0))
-    assert done.digest == made(*items, wish=replace(WISH, period_s=30.0)).digest
-    assert done.digest != made(*items, wish=replace(WISH, period_s=31.0)).digest
+    done = made(*items, request=replace(WISH, period_s=30.0))
+    assert done.digest == made(*items, request=replace(WISH, period_s=30.0)).digest
+    assert done.digest != made(*items, request=replace(WISH, period_s=31.0)).digest
     assert excess(done, items) == []
     assert "not as it was" in excess(done, [sensor(was=900.0), items[1]])[0]
     assert "cannot be raised" in excess(done, [items[0]])[0]

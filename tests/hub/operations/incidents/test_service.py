@@ -65,7 +65,7 @@ class Witness:
     def __init__(self) -> None:
         self.count, self.head, self.hurried = 0, b"", 0
 
-    def hurry(self) -> None:
+    def send_soon(self) -> None:
         self.hurried += 1
 
     async def turn(self) -> None:
