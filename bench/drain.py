@@ -45,7 +45,7 @@ class Delays:
         self._acked: dict[int, float] = {}  # first ack of a record of the current run
 
     def watch(self, running: Hub) -> None:
-        buffer: Any = running.ground.buffer
+        buffer: Any = running.base.buffer
         acked = buffer.acked
 
         def durable(event: Any) -> None:
@@ -92,7 +92,7 @@ async def drain(house: House, readings: int, *, settle: bool = True) -> tuple[fl
 
     async with house.hub(work) as running:
         delays.watch(running)
-        link = running.outward.link.delivery
+        link = running.backend.link.delivery
         await until(lambda: link.acked_readings, PATIENCE_S, "the first ack")
         first, start = link.acked_readings, time.monotonic()
         await until(lambda: link.acked_readings >= readings, PATIENCE_S, "the last ack of the backlog")
@@ -135,7 +135,7 @@ def main() -> int:
                 rows = reports(seconds=options.readings / 4 / DEVICES * 60)
                 readings, size = await asyncio.to_thread(house.backlog, rows, QUIET)
                 async with house.hub(nothing) as running:
-                    link = running.outward.link.delivery
+                    link = running.backend.link.delivery
                     await until(lambda: link.acked_readings >= readings, PATIENCE_S, "the last ack of the backlog")
                     figure(
                         "link overhead, a backlog", (line.up / size - 1) * 100, "%", "up; handshake, backup included"

@@ -63,8 +63,8 @@ async def watch(house: House, seconds: float, written: Callable[[], tuple[int, i
     """What `seconds` at the quiet site wrote."""
     async with house.hub(quiet(house.names)) as running:
         await asyncio.sleep(SETTLE_S)  # until every device has spoken and its TABLE is on the disk
-        overview: Any = running.shown.overview
-        commits, listeners = 0, running.ground.buffer._commits._listeners
+        overview: Any = running.ui.overview
+        commits, listeners = 0, running.base.buffer._commits._listeners
 
         def durable(event: Any) -> None:
             nonlocal commits

@@ -134,8 +134,8 @@ async def ours(house: MqttHouse, reports: int, progress: Progress, command: list
             await asyncio.sleep(0.005)
         progress.count = reports
         accepted, readings = time.monotonic() - began - still * (still >= 3.0), running.path.pipeline.readings
-        await running.ground.buffer.flush()
-        await until(lambda: running.outward.link.delivery.acked_readings >= readings, 60, "the last ack")
+        await running.base.buffer.flush()
+        await until(lambda: running.backend.link.delivery.acked_readings >= readings, 60, "the last ack")
         took = time.monotonic() - began - still * (still >= 3.0)
         await publisher.wait()
         used, taken = time.process_time() - before, running.path.pipeline.reports

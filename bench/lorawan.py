@@ -255,7 +255,7 @@ def windows(uplinks: int, *, calm: bool, loop: bool) -> None:
             )
             said, _ = await child.communicate()
             watching.cancel()
-            counts = running.shown.overview.status()["counts"].values()
+            counts = running.ui.overview.status()["counts"].values()
             looped = sum(of.get("codec-time", 0) for of in counts)
             return {**json.loads(said), **lag.said(), "looped": looped, "kept": running.field.kept.status()["frames"]}
 

@@ -66,7 +66,7 @@ async def outage(house: House, readings: int) -> None:
                 break
             await asyncio.sleep(0.25)
         await asyncio.sleep(5)
-        after, status = rss_mib(os.getpid()), running.ground.buffer.status()
+        after, status = rss_mib(os.getpid()), running.base.buffer.status()
     name = f"{readings / 1e6:.1f} million readings, {status.bytes / 1e6:.0f} MB"
     figure(f"RSS gained in an outage of {name}", after - before, "MiB", "gate 16")
     figure("the most meanwhile, rows that wait for the disk included", peak - before, "MiB")

@@ -40,7 +40,7 @@ async def watch(options: argparse.Namespace) -> None:
         buffer = f"  window: {options.window}s" if options.window else ""
         with House(devices=SENSORS, backend=(), buffer=buffer, link=f'  metered: true\n  proxy: "{line.url}"') as house:
             async with house.hub(quiet(house.names, options.period)) as running:
-                link, overview = running.outward.link, running.shown.overview
+                link, overview = running.backend.link, running.ui.overview
                 await until(lambda: link.delivery.acked_readings, 900, "the first ack of readings")
                 await asyncio.sleep(5)  # the tail of that exchange
                 first = line.up + line.down

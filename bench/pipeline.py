@@ -65,9 +65,9 @@ async def run(house: House, *, reports: int) -> dict[str, float]:
     before, backend_before = time.process_time(), cpu_s(house.backend)
     readings = reports * 4
     async with house.hub(work) as running:
-        await until(lambda: running.outward.link.delivery.acked_readings >= readings, 600, "the last ack")
+        await until(lambda: running.backend.link.delivery.acked_readings >= readings, 600, "the last ack")
         took = time.monotonic() - began
-        overview: Any = running.shown.overview
+        overview: Any = running.ui.overview
         return {
             "acked": readings / took,
             "durable": readings / (ended - began),

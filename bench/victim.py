@@ -84,7 +84,7 @@ async def _deliver(house: House) -> int:
         return
 
     async with house.hub(nothing) as running:
-        link = running.outward.link
+        link = running.backend.link
         await until(lambda: link.delivery.acked_records and not link._owing(), 60, "the ack of what the victim left")
     with contextlib.closing(sqlite3.connect(f"file:{house.root}/backend/backend.db?mode=ro", uri=True)) as db:
         return int(db.execute("select count(*) from readings").fetchone()[0]) // 4

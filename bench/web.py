@@ -115,7 +115,7 @@ async def put_plan(running: Hub) -> None:
     head, rows = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0), zlib.compress((b"\0" + b"\xff" * side) * side)
     body = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     insert = "INSERT INTO plans (id, name, kind, body, at) VALUES ('bench', 'Bench', 'image/png', ?, 1)"
-    await running.ground.store.call(lambda db: db.execute(insert, (body,)) and None)
+    await running.base.store.call(lambda db: db.execute(insert, (body,)) and None)
     places = sorted(place.id for place in running.path.places)
     across = math.isqrt(len(places)) + 1
     for at, place in enumerate(places):
@@ -124,7 +124,7 @@ async def put_plan(running: Hub) -> None:
 
 
 async def pages(browser: Browser, running: Hub, devices: int, limit: int) -> None:
-    opening = running.shown.web.opening
+    opening = running.ui.web.opening
     assert opening is not None
     site: Any = (await opening.server()).site
     device = next(iter(running.path.devices)).id.replace(":", "%3A")
@@ -197,7 +197,7 @@ async def read(count: int) -> None:
 
 async def run(house: House, port: int, devices: int, limit: int, options: argparse.Namespace) -> None:
     async with house.hub(heard_then(house.names)) as running:
-        web = running.shown.web
+        web = running.ui.web
         await until(lambda: running.path.pipeline.readings >= 4 * devices, 60, "a reading of every device")
         await until(lambda: web.status()["served"], 30, "the pages' listening")
         code = (await running.calls()["web.label"]({"new": False}))["code"]

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from hub.app.base_services import BaseServices
-from hub.app.reading_path import Path
+from hub.app.reading_path import ReadingPath
 from hub.core.clock import Clock
 from hub.core.errors import DiskRefuses, StorageError
 from hub.core.model import Metric
@@ -24,12 +24,12 @@ LOOK_S = 60.0
 _log = logging.getLogger("hub.rawdisk")
 
 
-async def build_raw(
-    ground: BaseServices, path: Path, history: History, observer: HistoryRecorder
+async def build_raw_archive(
+    base: BaseServices, path: ReadingPath, history: History, observer: HistoryRecorder
 ) -> tuple[RawArchive | None, str]:
     """Build raw history on disk, None where it is not wanted; with a complaint if former history could not be
     destroyed."""
-    options, state = ground.loaded.config.history, ground.state
+    options, state = base.loaded.config.history, base.state
     if options.raw_on_disk == NONE and not state.raw.exists():
         return None, ""  # the usual case: import nothing
     from hub.history.archive import RawArchive, keys
@@ -37,7 +37,7 @@ async def build_raw(
     from hub.history.archive.recorder import destroy
     from hub.history.archive.table import RawSeriesTable
 
-    folder, memory, left = Folder(state.raw), RawSeriesTable(ground.store), ""
+    folder, memory, left = Folder(state.raw), RawSeriesTable(base.store), ""
     others = [where for where in keys.existing_keys(state.keys) if where != options.raw_on_disk]
     if others or options.raw_on_disk == NONE:
         try:
@@ -52,12 +52,12 @@ async def build_raw(
             _log.error("%s", left)
     if options.raw_on_disk == NONE:
         return None, left
-    impersonal = NonPersonalFilter(path, ground.clock)
+    impersonal = NonPersonalFilter(path, base.clock)
     raw = RawArchive(
         folder,
         memory,
         history,
-        ground.clock,
+        base.clock,
         root=lambda: keys.root_key(options.raw_on_disk, state.keys),
         wanted=lambda place, key: options.raw_personal or impersonal(place, key),
         drain=observer.finish,
@@ -72,7 +72,7 @@ class NonPersonalFilter:
     """Tells whether readings of a metric at a place are not personal; None while the metric is unknown. Declarations of
     devices are read at most once a minute, and when a metric is new."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: ReadingPath, clock: Clock) -> None:
         self._path, self._clock = path, clock
         self._declared: dict[str, list[Metric]] = {}
         self._looked: float | None = None

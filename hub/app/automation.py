@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from hub.app.base_services import BaseServices
-from hub.app.plugins import Field
-from hub.app.reading_path import Path
+from hub.app.plugins import FieldServices
+from hub.app.reading_path import ReadingPath
 from hub.app.service import Service
 from hub.automation.alert_engine import AlertEngine
 from hub.automation.alerts import AlertService
@@ -43,109 +43,109 @@ class ExpectedPresence:
 
 
 @dataclass
-class Watch:
+class AutomationServices:
     """Rules, alerts and who is told of them."""
 
-    watching: AlertEngine
+    alert_engine: AlertEngine
     availability: Availability
     notifiers: Notifiers
-    duty: ExpectedPresence
+    presence: ExpectedPresence
 
     @property
     def services(self) -> list[Service]:
-        return [Service(self.watching, "alerts"), Service(self.availability), Service(self.notifiers, "notifiers")]
+        return [Service(self.alert_engine, "alerts"), Service(self.availability), Service(self.notifiers, "notifiers")]
 
     def stands_s(self, device: Device) -> float | None:
         """Seconds for which one reading of a device stands: as its pack says how often it speaks."""
-        return self.watching.validity_s(device.id, self.watching.pack_period(device))
+        return self.alert_engine.validity_s(device.id, self.alert_engine.pack_period(device))
 
-    def compile(self, ground: BaseServices, path: Path) -> None:
+    def compile(self, base: BaseServices, path: ReadingPath) -> None:
         """The rules of the configuration are watched from now on; those that stay remember what they saw."""
-        clock, planner, watching = ground.clock, path.planner, self.watching
-        zones = ground.loaded.config.zones
-        former = watching.rules
-        self.duty.programmes = _duties(ground)
-        compiled = compile_rules(ground.loaded.config)
-        before = watching.restored_holders(compiled) if former is None else []
+        clock, planner, alert_engine = base.clock, path.planner, self.alert_engine
+        zones = base.loaded.config.zones
+        former = alert_engine.rules
+        self.presence.programmes = _presence_programmes(base)
+        compiled = compile_rules(base.loaded.config)
+        before = alert_engine.restored_holders(compiled) if former is None else []
         rules = Rules(
             compiled,
             place=path.places.get,
             devices=lambda: path.devices,
-            period=watching.period,
+            period=alert_engine.period,
             may_keep=planner.may_keep,
             now=clock.now,
             monotonic=clock.monotonic,
-            fired=watching.fired,
-            open=[*watching.book.open_keys(), *before],
-            on_duty=lambda device: self.duty.of(device, clock.now()),
+            fired=alert_engine.fired,
+            open=[*alert_engine.book.open_keys(), *before],
+            on_duty=lambda device: self.presence.of(device, clock.now()),
             zone_name=lambda zone: zones[zone].name if zone in zones else "",
         )
         if former is not None:
             rules.inherit(former)
-        watching.rules = rules
+        alert_engine.rules = rules
         planner.use_rules(rules)
 
-    async def notify(self, notifier: NotifierInstance, ground: BaseServices, field: Field) -> None:
+    async def notify(self, notifier: NotifierInstance, base: BaseServices, field: FieldServices) -> None:
         """Prepare one notifier, with a queue of its own."""
-        book, name = self.watching.book, notifier.name
+        book, name = self.alert_engine.book, notifier.name
         self.forget(name)
         queue = NotifierQueue(
             name,
-            ground.enrolled.hub,
+            base.enrolled.hub,
             field.http.of(notifiers(name)),
-            ground.buffer,
-            ground.clock,
-            _policy(notifier, ground),
-            ground.loaded.config.timezone,
+            base.buffer,
+            base.clock,
+            _policy(notifier, base),
+            base.loaded.config.timezone,
         )
         self.notifiers.put(queue)
         book.listeners.append(queue.offer)  # before the store is asked: what changes meanwhile is not in its answer
-        known = await once_the_disk_works(lambda: book.find_all(queue.remembered), ground.clock.sleep)
-        queue.recall([*known, *book.open])
-        field.plugins.notify(notifier, lambda _, ready: queue.start(ready))
+        known = await once_the_disk_works(lambda: book.find_all(queue.known_alerts), base.clock.sleep)
+        queue.restore([*known, *book.open])
+        field.plugins.prepare_notifier(notifier, lambda _, ready: queue.start(ready))
 
     def forget(self, name: str) -> None:
         """No notifier of this name is told any more."""
         queue = self.notifiers.pop(name)
         if queue is not None:
-            self.watching.book.listeners.remove(queue.offer)
+            self.alert_engine.book.listeners.remove(queue.offer)
 
 
-async def build_watch(ground: BaseServices, path: Path, field: Field) -> Watch:
+async def build_automation(base: BaseServices, path: ReadingPath, field: FieldServices) -> AutomationServices:
     """Build and wire it; starts nothing."""
-    clock = ground.clock
-    book = AlertService(ground.store, ground.buffer, clock)
-    watching = AlertEngine(ground.store, book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)
-    rule_commands = watching.rule_commands
+    clock = base.clock
+    book = AlertService(base.store, base.buffer, clock)
+    alert_engine = AlertEngine(base.store, book, field.commands, clock, base.counts, field.packs, lambda: path.devices)
+    rule_commands = alert_engine.rule_commands
     rule_commands.device, rule_commands.place, rule_commands.current_id = (
         path.devices.get,
         path.places.get,
         path.devices.current_id,
     )
     await once_the_disk_works(book.load, clock.sleep)
-    await once_the_disk_works(watching.load, clock.sleep)
-    duty = ExpectedPresence(path.devices.succession)
+    await once_the_disk_works(alert_engine.load, clock.sleep)
+    presence = ExpectedPresence(path.devices.succession)
 
     def derived(device: Device, values: Mapping[str, Value]) -> None:
-        if watching.rules is not None:
-            watching.rules.derived(device, values, METRICS)
+        if alert_engine.rules is not None:
+            alert_engine.rules.derived(device, values, METRICS)
 
     availability = Availability(
         devices=lambda: path.devices,
         seen=path.live.last_seen,
-        period=watching.period,
-        on_duty=lambda device: duty.of(device, clock.now()),
+        period=alert_engine.period,
+        on_duty=lambda device: presence.of(device, clock.now()),
         battery_days=field.radio.battery_days,
         tell=derived,
-        local=ground.buffer,
+        local=base.buffer,
         clock=clock,
-        zone=zone_of(ground.loaded),
+        zone=zone_of(base.loaded),
     )
-    watch = Watch(watching, availability, Notifiers([], field.plugins.health), duty)
-    watch.compile(ground, path)
-    for notifier in ground.loaded.notifiers:
-        await watch.notify(notifier, ground, field)
-    return watch
+    automation = AutomationServices(alert_engine, availability, Notifiers([], field.plugins.health), presence)
+    automation.compile(base, path)
+    for notifier in base.loaded.notifiers:
+        await automation.notify(notifier, base, field)
+    return automation
 
 
 def zone_of(loaded: Loaded) -> ZoneInfo:
@@ -153,17 +153,17 @@ def zone_of(loaded: Loaded) -> ZoneInfo:
     return ZoneInfo(loaded.config.timezone)
 
 
-def _duties(ground: BaseServices) -> dict[str, Programme]:
-    core = ground.loaded.config
+def _presence_programmes(base: BaseServices) -> dict[str, Programme]:
+    core = base.loaded.config
     made = {name: compile_programme(schedule, core) for name, schedule in core.schedules.items()}
     return {name: made[device.duty] for name, device in core.devices.items() if device.duty is not None}
 
 
-def _policy(notifier: NotifierInstance, ground: BaseServices) -> Policy:
-    keys, core = notifier.keys, ground.loaded.config
+def _policy(notifier: NotifierInstance, base: BaseServices) -> Policy:
+    keys, core = notifier.keys, base.loaded.config
     quiet = None if keys.quiet is None else compile_programme(core.schedules[keys.quiet], core).active
     try:
-        per_hour = keys.per_hour or ground.registry.notifier(notifier.type).per_hour
+        per_hour = keys.per_hour or base.registry.notifier(notifier.type).per_hour
     except PluginError:  # it does not start; its health says why
         per_hour = keys.per_hour
     return Policy(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hub.app.automation import Watch
+from hub.app.automation import AutomationServices
 from hub.app.base_services import BaseServices
-from hub.app.plugins import Field
+from hub.app.plugins import FieldServices
 from hub.app.service import Service
 from hub.automation.backend_answers import BackendAnswers
 from hub.core.disk.retry import once_the_disk_works
@@ -21,7 +21,7 @@ from hub.store_and_forward.mirror import Mirror, Stick
 
 
 @dataclass
-class Outward:
+class BackendServices:
     """What speaks to the owner's backend, and what keeps copies."""
 
     link: Link
@@ -41,11 +41,13 @@ class Outward:
         ]  # fmt: skip
 
 
-async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Outward:
+async def build_backend_link(
+    base: BaseServices, field: FieldServices, automation: AutomationServices
+) -> BackendServices:
     """Build and wire it; starts nothing."""
-    loaded, buffer, clock, enrolled = ground.loaded, ground.buffer, ground.clock, ground.enrolled
+    loaded, buffer, clock, enrolled = base.loaded, base.buffer, base.clock, base.enrolled
     options = loaded.config.link
-    carriers = [UplinkConfig(u.name, u.config, ground.registry.uplink(u.name).run) for u in loaded.uplinks]
+    carriers = [UplinkConfig(u.name, u.config, base.registry.uplink(u.name).run) for u in loaded.uplinks]
 
     def adopt(newer: Trust) -> None:
         buffer.update_trust(newer)
@@ -53,25 +55,25 @@ async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Out
             link.reconnect()
         link.update_trust(newer)
 
-    following = TrustUpdates(ground.state.path, ground.trust, clock, adopt)
+    following = TrustUpdates(base.state.path, base.trust, clock, adopt)
     link = Link(
         hub=enrolled.hub,
-        identity=ground.keys.identity,
-        trust=ground.trust,
+        identity=base.keys.identity,
+        trust=base.trust,
         buffer=buffer,
         egress=field.egress,
         clock=clock,
         uplinks=carriers,
         on_clock=clock.told,
-        generation=ground.generation,
+        generation=base.generation,
         on_trust=following.offer,
         on_certificate=lambda certificate: renewal.offer(certificate),  # noqa: PLW0108 - it is made below
         metered=options.metered,
     )
     renewal = CertificateRenewal(
-        ground.state.path,
+        base.state.path,
         enrolled,
-        ground.keys,
+        base.keys,
         http=field.http,
         clock=clock,
         up=link.up,
@@ -80,7 +82,7 @@ async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Out
         cas=lambda: [e.ca_pem for e in following.trust.egress],
     )
     badging = BadgeVerifier(
-        ground.store,
+        base.store,
         clock,
         http=field.http,
         url=enrolled.url,
@@ -90,26 +92,31 @@ async def build_outward(ground: BaseServices, field: Field, watch: Watch) -> Out
         metered=options.metered,
     )
     await once_the_disk_works(badging.load, clock.sleep)
-    return Outward(
+    return BackendServices(
         badging=badging,
         link=link,
         following=following,
         renewal=renewal,
-        keeper=_keeper(ground, field, link),
-        mirror=_mirror(ground),
+        keeper=_keeper(base, field, link),
+        mirror=_mirror(base),
         answering=BackendAnswers(
-            watch.watching.book, http=field.http, url=enrolled.url, clock=clock, up=link.up, metered=options.metered
+            automation.alert_engine.book,
+            http=field.http,
+            url=enrolled.url,
+            clock=clock,
+            up=link.up,
+            metered=options.metered,
         ),
     )
 
 
-def _keeper(ground: BaseServices, field: Field, link: Link) -> Keeper:
-    loaded, enrolled = ground.loaded, ground.enrolled
+def _keeper(base: BaseServices, field: FieldServices, link: Link) -> Keeper:
+    loaded, enrolled = base.loaded, base.enrolled
     gatherer = Gatherer(
-        state=ground.state,
-        hub_keys=ground.keys,
-        store=ground.store,
-        buffer=ground.buffer,
+        state=base.state,
+        hub_keys=base.keys,
+        store=base.store,
+        buffer=base.buffer,
         config=loaded.path,
         files=loaded.files,
     )
@@ -119,15 +126,15 @@ def _keeper(ground: BaseServices, field: Field, link: Link) -> Keeper:
         hub=enrolled.hub,
         url=enrolled.url,
         http=field.http,
-        buffer=ground.buffer,
-        clock=ground.clock,
+        buffer=base.buffer,
+        clock=base.clock,
         directory=loaded.path.parent / beside if beside else None,
-        beside=ground.state.path,
+        beside=base.state.path,
         told=link.state_generation,
     )
 
 
-def _mirror(ground: BaseServices) -> Mirror:
-    where = ground.loaded.config.buffer.mirror
-    stick = Stick(ground.loaded.path.parent / where, ground.enrolled.hub, ground.state.buffer) if where else None
-    return Mirror(stick, buffer=ground.buffer, clock=ground.clock)
+def _mirror(base: BaseServices) -> Mirror:
+    where = base.loaded.config.buffer.mirror
+    stick = Stick(base.loaded.path.parent / where, base.enrolled.hub, base.state.buffer) if where else None
+    return Mirror(stick, buffer=base.buffer, clock=base.clock)

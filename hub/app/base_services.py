@@ -52,7 +52,7 @@ class BaseServices:
         return [Service(self.dating, "clock")]
 
 
-async def build_ground(
+async def build_base_services(
     state: StateDir, hub_keys: keys.HubKeys, loaded: Loaded, problems: list[str], registry: Registry, models: Models
 ) -> BaseServices:
     """Open what outlives the process. Raises HubError."""

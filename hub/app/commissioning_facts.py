@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hub.app.base_services import BaseServices
-from hub.app.plugins import Field
-from hub.app.reading_path import Path
+from hub.app.plugins import FieldServices
+from hub.app.reading_path import ReadingPath
 from hub.identity import keys
 from hub.pipeline.admission.quarantine import heard_by
 from hub.web.pictures.table import PictureStore
@@ -27,11 +27,11 @@ BY_TPM = {
 }  # fmt: skip
 
 
-class Recording:
+class CommissioningFacts:
     """Collects the facts of the commissioning report."""
 
-    def __init__(self, ground: BaseServices, path: Path, field: Field, web: Web) -> None:
-        self._ground, self._path, self._field, self._web = ground, path, field, web
+    def __init__(self, base: BaseServices, path: ReadingPath, field: FieldServices, web: Web) -> None:
+        self._base, self._path, self._field, self._web = base, path, field, web
 
     async def facts(self) -> dict[str, Any]:
         """Return {hub, name, version, fingerprint, keys, sites, zones, plugins, pictures, signals}.
@@ -40,8 +40,8 @@ class Recording:
         """
         from importlib.metadata import version  # late, because slow to import: see hub.plugin_host.entry_points
 
-        config = self._ground.loaded.config
-        at_rest = BY_TPM if keys.only_in_tpm(self._ground.state.keys) else KEYS
+        config = self._base.loaded.config
+        at_rest = BY_TPM if keys.only_in_tpm(self._base.state.keys) else KEYS
         margins = {one["id"]: one for one in (await self._field.radio.call({}))["devices"]}
         signals = {}
         for device in self._path.devices:
@@ -52,10 +52,10 @@ class Recording:
                 "fr": said.get("fr", ""), "en": said.get("en", ""),
             }  # fmt: skip
         return {
-            "hub": self._ground.enrolled.hub, "name": config.hub.name, "version": version("ilot"),
+            "hub": self._base.enrolled.hub, "name": config.hub.name, "version": version("ilot"),
             "fingerprint": self._web.status().get("fingerprint", ""), "keys": at_rest,
             "sites": {name: {"name": site.name, "timezone": site.timezone} for name, site in config.sites.items()},
             "zones": {name: {"name": zone.name, "site": zone.site} for name, zone in config.zones.items()},
             "plugins": [{"name": one.name, "state": one.state} for one in self._field.plugins.health],
-            "pictures": await PictureStore(self._ground.store, self._ground.clock.now).proved(), "signals": signals,
+            "pictures": await PictureStore(self._base.store, self._base.clock.now).proved(), "signals": signals,
         }  # fmt: skip

@@ -13,33 +13,33 @@ RAN = "config/ran"
 KEPT = (APPLIED, FOUND, ROLLED_BACK)
 
 
-class Configured:
+class ConfigEvents:
     """Audits configuration changes and reports them as events."""
 
-    def __init__(self, ground: BaseServices) -> None:
-        self._ground = ground
+    def __init__(self, base: BaseServices) -> None:
+        self._base = base
 
     async def audit(self, who: str, what: dict[str, Any]) -> None:
         """Audit a change and report it. Raises StorageError, after reporting."""
-        ground = self._ground
+        base = self._base
         evidence = {name: str(what[name])[:64] for name in ("version", "from") if what.get(name)}
         try:
             ran = {RAN: str(what["version"]).encode()} if what.get("config") in KEPT else None
-            await ground.store.audit(ground.clock.now(), who, what, ran)
+            await base.store.audit(base.clock.now(), who, what, ran)
         finally:
-            ground.events.tell(CONFIG, who, {"what": str(what.get("config", "")), **evidence})
+            base.events.tell(CONFIG, who, {"what": str(what.get("config", "")), **evidence})
 
     async def begin(self) -> None:
         """Check at the start whether the configuration is the one that ran last. Raises StorageError.
 
         A file with errors is reported as such.
         """
-        ground = self._ground
-        version = ground.loaded.digest[:12]
-        before = (await ground.store.get(RAN) or b"").decode()
-        if ground.problems:
-            ground.events.tell(CONFIG, "files", {"what": "wrong: the last good one runs", "version": version})
+        base = self._base
+        version = base.loaded.digest[:12]
+        before = (await base.store.get(RAN) or b"").decode()
+        if base.problems:
+            base.events.tell(CONFIG, "files", {"what": "wrong: the last good one runs", "version": version})
         elif before and before != version:
             await self.audit("files", {"config": FOUND, "version": version, "from": "offline"})
         elif not before:
-            await ground.store.put(RAN, version.encode())
+            await base.store.put(RAN, version.encode())

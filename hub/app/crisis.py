@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hub.app.automation import Watch
-from hub.app.backend_link import Outward
+from hub.app.automation import AutomationServices
+from hub.app.backend_link import BackendServices
 from hub.app.base_services import BaseServices
-from hub.app.plugins import Field
-from hub.app.reading_path import Path
+from hub.app.plugins import FieldServices
+from hub.app.reading_path import ReadingPath
 from hub.app.sampling import build_sampling
 from hub.app.service import Service
 from hub.config.model import Core
@@ -45,32 +45,34 @@ class HubCrisisActions:
     """`hub.operations.crisis.service.CrisisActions` over the parts of one hub. Each of these is soon in a state backup
     too, on the stick where the hub is cut off: a machine that is restored from an older one would speak again."""
 
-    def __init__(self, ground: BaseServices, field: Field, outward: Outward) -> None:
-        self._ground, self._field, self._outward = ground, field, outward
+    def __init__(self, base: BaseServices, field: FieldServices, backend: BackendServices) -> None:
+        self._base, self._field, self._backend = base, field, backend
 
     async def cut(self) -> None:
         self._field.egress.close(WHY)
         self.hold()
-        self._outward.link.reconnect()
-        self._outward.keeper.changed()
+        self._backend.link.reconnect()
+        self._backend.keeper.changed()
         await self._field.http.close()  # connections that it kept open
 
     def hold(self) -> None:
         """Who would be cut off by the configuration that runs is held, and nobody else."""
-        self._field.plugins.pauses.hold(dict.fromkeys(self._held(), WHY))
+        self._field.plugins.pauses.pause(dict.fromkeys(self._held(), WHY))
 
     async def join(self) -> None:
         self._field.egress.reopen()
-        self._field.plugins.pauses.hold({})
-        self._outward.keeper.changed()
-        self._outward.link.retry_now()
+        self._field.plugins.pauses.pause({})
+        self._backend.keeper.changed()
+        self._backend.link.retry_now()
 
     def freeze(self, frozen: bool) -> None:
-        self._field.desk.frozen = "the hub is read-only: `ilot crisis status` says by whom and why" if frozen else ""
-        self._outward.keeper.changed()
+        self._field.commands.frozen = (
+            "the hub is read-only: `ilot crisis status` says by whom and why" if frozen else ""
+        )
+        self._backend.keeper.changed()
 
     def verdicts(self) -> list[Verdict]:
-        loaded = self._ground.loaded
+        loaded = self._base.loaded
         keep = frozenset(loaded.config.crisis.keep)
         found = [
             isolation_verdict(one.name, one.config.model_dump(), perimeter=one.perimeter is not None, kept=keep)
@@ -82,10 +84,10 @@ class HubCrisisActions:
         return [*found, *(Verdict(one.name, False, *LINKS) for one in loaded.uplinks)]
 
     def digest(self) -> str:
-        return self._ground.loaded.digest
+        return self._base.loaded.digest
 
     def _held(self) -> list[Key]:
-        loaded = self._ground.loaded
+        loaded = self._base.loaded
         cut = {verdict.name for verdict in self.verdicts() if not verdict.goes_on}
         return [
             *(("integration", one.name) for one in loaded.integrations if one.name in cut),
@@ -95,7 +97,7 @@ class HubCrisisActions:
 
 
 @dataclass
-class Emergency:
+class CrisisServices:
     crisis: Crisis
     sampling: Sampling
     hands: HubCrisisActions
@@ -115,75 +117,79 @@ class Emergency:
 
 
 async def build_crisis(
-    ground: BaseServices, path: Path, field: Field, watch: Watch, outward: Outward, ask: Callable[[str], Awaitable[Any]]
-) -> Emergency:
+    base: BaseServices,
+    path: ReadingPath,
+    field: FieldServices,
+    automation: AutomationServices,
+    backend: BackendServices,
+    ask: Callable[[str], Awaitable[Any]],
+) -> CrisisServices:
     """`ask` gives the answer of another call without arguments."""
-    hands = HubCrisisActions(ground, field, outward)
+    hands = HubCrisisActions(base, field, backend)
 
     async def export(directory: FilePath) -> dict[str, Any]:
         async def answer(call: str) -> bytes:
             return _json(await ask(call))
 
         async def audited() -> bytes:
-            return _json(msgspec.to_builtins(await ground.store.audited()))
+            return _json(msgspec.to_builtins(await base.store.audited()))
 
         async def read(name: str) -> bytes:  # as it lies there: secrets are references in it
-            return await asyncio.to_thread((ground.loaded.path.parent / name).read_bytes)
+            return await asyncio.to_thread((base.loaded.path.parent / name).read_bytes)
 
         files = await gathered(
             {
-                "state.backup": outward.keeper.make,
+                "state.backup": backend.keeper.make,
                 "status.json": partial(answer, "status"),
                 "devices.json": partial(answer, "devices"),
                 "alerts.json": partial(answer, "alert.list"),
                 "audit.json": audited,
                 **{
-                    f"configuration/{name}": partial(read, name)
-                    for name in {ground.loaded.path.name, *ground.loaded.files}
+                    f"configuration/{name}": partial(read, name) for name in {base.loaded.path.name, *base.loaded.files}
                 },
             }
         )
         return await asyncio.to_thread(
             write,
             directory,
-            hub=ground.enrolled.hub,
-            made=ground.clock.now(),
-            identity=ground.keys.identity,
-            buffer=ground.state.buffer,
+            hub=base.enrolled.hub,
+            made=base.clock.now(),
+            identity=base.keys.identity,
+            buffer=base.state.buffer,
             files=files,
         )
 
     async def runbook() -> str:
         from hub.operations.crisis.runbook import page  # late: it is printed once, or never
 
-        return page(_facts(ground, path.devices, hands, await ask("status")))
+        return page(_facts(base, path.devices, hands, await ask("status")))
 
-    sampling = build_sampling(ground, path, field, watch)
+    sampling = build_sampling(base, path, field, automation)
     crisis = Crisis(
-        ground.store,
+        base.store,
         hands,
-        ground.clock.now,
+        base.clock.now,
         export=export,
         runbook=runbook,
         sampling=sampling,
-        sleep=ground.clock.sleep,
+        sleep=base.clock.sleep,
     )
-    await once_the_disk_works(crisis.load, ground.clock.sleep)
-    return Emergency(crisis, sampling, hands)
+    await once_the_disk_works(crisis.load, base.clock.sleep)
+    return CrisisServices(crisis, sampling, hands)
 
 
-def _facts(ground: BaseServices, devices: Any, hands: HubCrisisActions, status: Mapping[str, Any]) -> Facts:
-    config = ground.loaded.config
+def _facts(base: BaseServices, devices: Any, hands: HubCrisisActions, status: Mapping[str, Any]) -> Facts:
+    config = base.loaded.config
     site = config.sites.get(config.hub.site or "")
     zone = ZoneInfo(config.timezone)
     known: list[Device] = list(devices)
     from hub.operations.crisis.runbook import Facts, spell
 
     return Facts(
-        hub=ground.enrolled.hub,
+        hub=base.enrolled.hub,
         title=config.hub.name,
         site=(site.name if site else "") or (config.hub.site or ""),
-        made=f"{datetime.fromtimestamp(ground.clock.now(), zone):%d/%m/%Y à %H:%M}",
+        made=f"{datetime.fromtimestamp(base.clock.now(), zone):%d/%m/%Y à %H:%M}",
         contacts=config.crisis.contacts,
         plugins=hands.verdicts(),
         writable=_writable(config, known),

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hub.app.base_services import BaseServices
-from hub.app.reading_path import Path
+from hub.app.reading_path import ReadingPath
 from hub.core.actor import asker
 from hub.core.calls import Call
 from hub.operations.backups.keeper import Keeper
@@ -18,14 +18,18 @@ from hub.protocol.device_labels.label import key as key_of
 _log = logging.getLogger("hub")
 
 
-class Replacing:
+class DeviceReplacement:
     """The call `device.replace`: new hardware at the same place. `successor`: an id or the text of a label → the id,
     and the key from the label or an inventory."""
 
     def __init__(
-        self, ground: BaseServices, path: Path, keeper: Keeper, successor: Callable[[str], Awaitable[tuple[str, str]]]
+        self,
+        base: BaseServices,
+        path: ReadingPath,
+        keeper: Keeper,
+        successor: Callable[[str], Awaitable[tuple[str, str]]],
     ) -> None:
-        self._ground, self._path, self._keeper, self._successor = ground, path, keeper, successor
+        self._base, self._path, self._keeper, self._successor = base, path, keeper, successor
         self._turn = (
             asyncio.Lock()
         )  # what was found possible still is when it is done: two people may replace one device
@@ -42,7 +46,7 @@ class Replacing:
             return await self._judged(arguments)
 
     async def _judged(self, arguments: dict[str, Any]) -> Any:
-        ground, path = self._ground, self._path
+        base, path = self._base, self._path
         old = str(arguments.get("old", ""))
         new, kept = await self._successor(str(arguments.get("new", "")))
         said = str(arguments.get("key") or "")
@@ -50,7 +54,7 @@ class Replacing:
         successor = path.devices.replacement(old, new, key)
         place = path.places.get(successor.place)
         if not arguments.get("dry_run"):
-            await ground.store.replace(old, new, key, ground.clock.now(), asker(arguments))
+            await base.store.replace(old, new, key, base.clock.now(), asker(arguments))
             self._keeper.changed()
             path.devices.replace(old, new, key)
             path.pipeline.recompile(old)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hub.app.archive import build_raw
-from hub.app.automation import Watch
+from hub.app.archive import build_raw_archive
+from hub.app.automation import AutomationServices
 from hub.app.base_services import BaseServices
-from hub.app.reading_path import Path
+from hub.app.reading_path import ReadingPath
 from hub.app.service import Service
 from hub.config.parts.rules import series_of
 from hub.core.calls import Call
@@ -32,7 +32,7 @@ _log = logging.getLogger("hub.rollup")
 
 
 @dataclass
-class Measured:
+class HistoryServices:
     hours: Store
     rollups: Rollups
     observer: HistoryRecorder
@@ -48,8 +48,8 @@ class Measured:
         return [Service(self.recalling, "history"), Service(self.energy, "energy"), *raw]
 
 
-async def build_measured(ground: BaseServices, path: Path, watch: Watch) -> Measured:
-    clock, recording = ground.clock, path.recording
+async def build_history(base: BaseServices, path: ReadingPath, automation: AutomationServices) -> HistoryServices:
+    clock, recording = base.clock, path.recording
     rollups, observer = recording.rollups, recording.observer
 
     def erased(place: str) -> None:
@@ -57,25 +57,25 @@ async def build_measured(ground: BaseServices, path: Path, watch: Watch) -> Meas
             if device.place == place:
                 path.pipeline.recompile(device.id)
 
-    raw, left = await build_raw(ground, path, recording.history, observer)
+    raw, left = await build_raw_archive(base, path, recording.history, observer)
     if raw is not None:
         rollups.erasing = raw.erase
     said = [one for one in (recording.lost, left) if one]
     recalling = HistoryCalls(rollups, observer, clock, path.devices.get, erased, said, raw)
-    energy = _energy(ground, path, watch, rollups, observer, lambda: measured.calls())  # noqa: PLW0108 - it is made on the next line
-    measured = Measured(recording.hours, rollups, observer, recalling, energy, raw)
-    return measured
+    energy = _energy(base, path, automation, rollups, observer, lambda: history_services.calls())  # noqa: PLW0108 - it is made on the next line
+    history_services = HistoryServices(recording.hours, rollups, observer, recalling, energy, raw)
+    return history_services
 
 
 def _energy(
-    ground: BaseServices,
-    path: Path,
-    watch: Watch,
+    base: BaseServices,
+    path: ReadingPath,
+    automation: AutomationServices,
     rollups: Rollups,
     observer: HistoryRecorder,
     calls: Callable[[], Mapping[str, Call]],
 ) -> Energy:
-    config, clock = ground.loaded.config, ground.clock
+    config, clock = base.loaded.config, base.clock
     survey = Survey(
         rollups,
         places=lambda: path.places,
@@ -84,9 +84,9 @@ def _energy(
         zones={name: (zone.name, zone.site, zone.use) for name, zone in config.zones.items()},
         outdoor=series_of(config.energy.outdoor) if config.energy.outdoor else None,
         trust=lambda device: _trust(path, device),
-        almanac=lambda schedule: almanac_of(ground.loaded.config, schedule),
+        almanac=lambda schedule: almanac_of(base.loaded.config, schedule),
     )
-    drift = DriftWatch(survey, ground.store, watch.watching.book)
+    drift = DriftWatch(survey, base.store, automation.alert_engine.book)
 
     async def call(name: str, arguments: dict[str, Any]) -> Any:
         return await calls()[name](arguments)
@@ -94,7 +94,7 @@ def _energy(
     reports = Reports(
         survey,
         drift,
-        hub=ground.enrolled.hub,
+        hub=base.enrolled.hub,
         title=config.hub.name,
         call=call,
         titles={name: site.name for name, site in config.sites.items()},
@@ -113,12 +113,12 @@ def _energy(
         drift,
         reports,
         clock=clock,
-        key=ground.keys.identity,
+        key=base.keys.identity,
         drain=observer.drain,
         timezone=config.timezone,
     )
 
 
-def _trust(path: Path, device: str) -> str:
+def _trust(path: ReadingPath, device: str) -> str:
     """The class of the path by which it spoke last, "" where it has not in this life."""
     return next((value.trust for value in path.live.values() if value.device == device), "")

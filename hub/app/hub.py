@@ -17,21 +17,21 @@ from typing import Any
 
 import msgspec
 
-from hub.app.automation import Watch, build_watch
-from hub.app.backend_link import Outward, build_outward
-from hub.app.base_services import BaseServices, build_ground
-from hub.app.config_events import Configured
-from hub.app.crisis import Emergency, build_crisis
-from hub.app.history import Measured, build_measured
-from hub.app.incidents import IncidentServices, build_vigil
-from hub.app.plugin_restart import Restarting
-from hub.app.plugins import Field, build_field
-from hub.app.privacy import Protect, build_protect
-from hub.app.reading_path import Path, build_path
-from hub.app.reload import Reloading
-from hub.app.service import Service, answers, calls, works
+from hub.app.automation import AutomationServices, build_automation
+from hub.app.backend_link import BackendServices, build_backend_link
+from hub.app.base_services import BaseServices, build_base_services
+from hub.app.config_events import ConfigEvents
+from hub.app.crisis import CrisisServices, build_crisis
+from hub.app.history import HistoryServices, build_history
+from hub.app.incidents import IncidentServices, build_incident_services
+from hub.app.plugin_restart import PluginRestart
+from hub.app.plugins import FieldServices, build_field_services
+from hub.app.privacy import PrivacyServices, build_privacy
+from hub.app.reading_path import ReadingPath, build_reading_path
+from hub.app.reload import ConfigReload
+from hub.app.service import Service, calls, run_coroutines, status_of
 from hub.app.shutdown import Part, close_all
-from hub.app.user_interfaces import UiServices, build_shown
+from hub.app.user_interfaces import UiServices, build_user_interfaces
 from hub.config import history, last_good
 from hub.config.instances import Models
 from hub.config.load import Loaded
@@ -101,48 +101,63 @@ class Hub:
 
     def __init__(
         self,
-        ground: BaseServices,
-        path: Path,
-        field: Field,
-        watch: Watch,
-        outward: Outward,
-        protect: Protect,
-        measured: Measured,
-        emergency: Emergency,
+        base: BaseServices,
+        path: ReadingPath,
+        field: FieldServices,
+        automation: AutomationServices,
+        backend: BackendServices,
+        privacy_services: PrivacyServices,
+        history_services: HistoryServices,
+        crisis_services: CrisisServices,
         undone: str = "",
     ) -> None:
-        self.ground, self.path, self.field, self.watch, self.outward = ground, path, field, watch, outward
-        self.protect, self.measured, self.emergency = protect, measured, emergency
-        self.shown: UiServices = build_shown(
-            ground,
+        self.base, self.path, self.field, self.automation, self.backend = base, path, field, automation, backend
+        self.privacy_services, self.history_services, self.crisis_services = (
+            privacy_services,
+            history_services,
+            crisis_services,
+        )
+        self.ui: UiServices = build_user_interfaces(
+            base,
             path,
             field,
-            outward,
-            watch,
-            told=lambda: answers(self.services),
+            backend,
+            automation,
+            told=lambda: status_of(self.services),
             calls=self.calls,
         )
-        self.vigil: IncidentServices = build_vigil(ground, field, watch, outward, self.shown.web)
-        measured.calls = lambda: calls(self.services)
-        reloading = Reloading(ground, path, field, watch, outward, self.shown, measured, protect, self.vigil, emergency)
-        self.restarting = Restarting(
-            field.plugins.health, reloading.again, lambda who, what: ground.store.audit(ground.clock.now(), who, what)
+        self.incidents: IncidentServices = build_incident_services(base, field, automation, backend, self.ui.web)
+        history_services.calls = lambda: calls(self.services)
+        reloading = ConfigReload(
+            base,
+            path,
+            field,
+            automation,
+            backend,
+            self.ui,
+            history_services,
+            privacy_services,
+            self.incidents,
+            crisis_services,
         )
-        self.configured = Configured(ground)
+        self.restarting = PluginRestart(
+            field.plugins.health, reloading.again, lambda who, what: base.store.audit(base.clock.now(), who, what)
+        )
+        self.configured = ConfigEvents(base)
         self.changing = ConfigChanger(
-            ground.loaded,
-            ground.problems,
-            kept=last_good.LastGoodStore(ground.state.path, ground.keys.store_key),
-            models=ground.models,
-            clock=ground.clock,
+            base.loaded,
+            base.problems,
+            kept=last_good.LastGoodStore(base.state.path, base.keys.store_key),
+            models=base.models,
+            clock=base.clock,
             reload=reloading,
             stands=reloading.stands,
             audit=self.configured.audit,
-            changed=outward.keeper.changed,
+            changed=backend.keeper.changed,
             said=undone,
         )
-        state = ground.state
-        self.facts = {"hub": ground.enrolled.hub, "state_dir": str(state.path), "socket": str(state.socket)}
+        state = base.state
+        self.facts = {"hub": base.enrolled.hub, "state_dir": str(state.path), "socket": str(state.socket)}
 
     @classmethod
     async def build(
@@ -157,35 +172,35 @@ class Hub:
     ) -> Hub:
         """Open everything that outlives the process and wire the parts. Starts nothing. `undone`: what the start took
         back of the configuration."""
-        ground = await build_ground(state, hub_keys, loaded, problems, registry, models)
-        path = await build_path(ground, lambda device: watch.stands_s(device))  # noqa: PLW0108 - it is made below
-        field = await build_field(ground, path)
-        watch = await build_watch(ground, path, field)
-        outward = await build_outward(ground, field, watch)
-        measured = await build_measured(ground, path, watch)
-        protect = await build_protect(ground, path, field, outward, measured)
+        base = await build_base_services(state, hub_keys, loaded, problems, registry, models)
+        path = await build_reading_path(base, lambda device: automation.stands_s(device))  # noqa: PLW0108 - it is made below
+        field = await build_field_services(base, path)
+        automation = await build_automation(base, path, field)
+        backend = await build_backend_link(base, field, automation)
+        history_services = await build_history(base, path, automation)
+        privacy_services = await build_privacy(base, path, field, backend, history_services)
 
         async def ask(name: str) -> Any:
             return await hub.calls()[name]({})
 
-        emergency = await build_crisis(ground, path, field, watch, outward, ask)  # before anything speaks
-        hub = cls(ground, path, field, watch, outward, protect, measured, emergency, undone)
-        await once_the_disk_works(hub.configured.begin, ground.clock.sleep)
+        crisis_services = await build_crisis(base, path, field, automation, backend, ask)  # before anything speaks
+        hub = cls(base, path, field, automation, backend, privacy_services, history_services, crisis_services, undone)
+        await once_the_disk_works(hub.configured.begin, base.clock.sleep)
         return hub
 
     @property
     def services(self) -> list[Service]:
         """Every part that runs, answers for itself or is called."""
         groups = (
-            self.ground, self.field, self.watch, self.outward, self.protect, self.measured, self.emergency,
-            self.shown, self.vigil,
+            self.base, self.field, self.automation, self.backend, self.privacy_services, self.history_services, self.crisis_services,
+            self.ui, self.incidents,
         )  # fmt: skip
         found = [service for group in groups for service in group.services]
         return [*found, Service(self.changing, "config"), Service(self.restarting)]
 
     def calls(self) -> dict[str, Call]:
         """All of the hub's calls, as the state of crisis allows them."""
-        return self.emergency.guarded(calls(self.services))
+        return self.crisis_services.guarded(calls(self.services))
 
     async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:
         """Run until a signal says stop; then stop in order. Returns the closing figures."""
@@ -194,30 +209,30 @@ class Hub:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self.changing.hang_up)
-        ground, services = self.ground, self.services
-        ground.buffer.start(
-            loop, [self.shown.overview.count_durable, self.outward.link.durable, self.vigil.witness.committed]
+        base, services = self.base, self.services
+        base.buffer.start(
+            loop, [self.ui.overview.count_durable, self.backend.link.durable, self.incidents.witness.committed]
         )
-        _log.addHandler(ground.logs)
+        _log.addHandler(base.logs)
         try:
             async with (
                 self.field.packs,
-                control_socket.serving(ground.state.socket, self.calls()),
+                control_socket.serving(base.state.socket, self.calls()),
                 asyncio.TaskGroup() as group,
             ):
-                working = [group.create_task(work) for work in works(services)]
+                working = [group.create_task(work) for work in run_coroutines(services)]
                 self.field.plugins.begin(group)
                 ready()
                 await stop.wait()
                 _log.info("stopping: plugins, then the last commit, then acks for at most %.0f s", drain_s)
                 await _cancel(self.field.plugins.tasks(), PLUGIN_STOP_S)
-                await self.outward.link.drain(drain_s)  # the last commit first, then its acks
+                await self.backend.link.drain(drain_s)  # the last commit first, then its acks
                 await _cancel(working, PLUGIN_STOP_S)
         finally:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
             error = await self._close()
-        status = self.shown.overview.status()
+        status = self.ui.overview.status()
         return {
             "hub": self.facts["hub"],
             "reports": status["reports"],
@@ -229,16 +244,16 @@ class Hub:
 
     async def _close(self) -> str:
         """Close what outlives the process; what could not be written, empty when all was."""
-        _log.removeHandler(self.ground.logs)
+        _log.removeHandler(self.base.logs)
         return await close_all(
             [
-                Part("readings in memory could not be written", self.ground.buffer.close),
+                Part("readings in memory could not be written", self.base.buffer.close),
                 Part("connections did not close", self.field.http.close, writes=False),
                 Part("lines did not close", self.field.buses.close, writes=False),
-                Part("what came of commands could not be written", self.field.desk.flush),
-                Part("what commissioning heard could not be written", self.shown.adoption.flush),
-                Part("the hours could not be written", self.measured.hours.close),
-                Part("the store could not be closed", self.ground.store.close),
+                Part("what came of commands could not be written", self.field.commands.flush),
+                Part("what commissioning heard could not be written", self.ui.adoption.flush),
+                Part("the hours could not be written", self.history_services.hours.close),
+                Part("the store could not be closed", self.base.store.close),
             ]
         )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hub.app.automation import Watch
-from hub.app.backend_link import Outward
+from hub.app.automation import AutomationServices
+from hub.app.backend_link import BackendServices
 from hub.app.base_services import BaseServices
-from hub.app.plugins import Field
+from hub.app.plugins import FieldServices
 from hub.app.service import Service
 from hub.config.load import Loaded
 from hub.core.security_events import CLONES
@@ -17,7 +17,7 @@ from hub.operations.incidents.correlation import ACK, EGRESS, ELSEWHERE, GAP, HO
 from hub.operations.incidents.service import CounterSource
 from hub.web.web_part import Web
 
-DOORS = {
+REFUSALS_BY_KIND = {
     SIGN_IN: ("sign-in-wrong", "claim-wrong", "password-wrong", "badge-wrong", "token-wrong", "throttled"),
     HOST: ("host",), ELSEWHERE: ("elsewhere", "form-token"),
 }  # fmt: skip
@@ -27,15 +27,15 @@ FORGED_ACKS = ("signature", "unreadable", "other-hub", "ahead")
 
 @dataclass
 class IncidentServices:
-    vigil: IncidentMonitor
+    monitor: IncidentMonitor
     witness: AuditAnchor
 
     @property
     def services(self) -> list[Service]:
-        return [Service(self.vigil, "security")]
+        return [Service(self.monitor, "security")]
 
     def reconfigure(self, loaded: Loaded) -> None:
-        self.vigil.reconfigure(limits_of(loaded), loaded.config.hub.site or "")
+        self.monitor.reconfigure(limits_of(loaded), loaded.config.hub.site or "")
 
 
 def limits_of(loaded: Loaded) -> Limits:
@@ -47,26 +47,28 @@ def limits_of(loaded: Loaded) -> Limits:
     return Limits(thresholds, said.window.total_seconds(), said.quiet.total_seconds())
 
 
-def build_vigil(ground: BaseServices, field: Field, watch: Watch, outward: Outward, web: Web) -> IncidentServices:
+def build_incident_services(
+    base: BaseServices, field: FieldServices, automation: AutomationServices, backend: BackendServices, web: Web
+) -> IncidentServices:
     def doors(kind: str) -> Mapping[str, int]:
         refused = web.refused()
-        return {why: refused[why] for why in DOORS[kind] if why in refused}
+        return {why: refused[why] for why in REFUSALS_BY_KIND[kind] if why in refused}
 
     def acks() -> Mapping[str, int]:
-        refused = outward.link.delivery.refusals
+        refused = backend.link.delivery.refusals
         return {why: refused[why] for why in FORGED_ACKS if why in refused}
 
     def gaps() -> Mapping[str, int]:
-        status = ground.buffer.status()
+        status = base.buffer.status()
         return {"evicted": status.evicted, "poisoned": status.poisoned}
 
-    incidents = Incidents(limits_of(ground.loaded))
+    incidents = Incidents(limits_of(base.loaded))
     counters = [
-        *(CounterSource(kind, lambda kind=kind: doors(kind)) for kind in DOORS),  # type: ignore[misc]
+        *(CounterSource(kind, lambda kind=kind: doors(kind)) for kind in REFUSALS_BY_KIND),  # type: ignore[misc]
         CounterSource(EGRESS, lambda: field.egress.refused), CounterSource(ACK, acks), CounterSource(GAP, gaps),
         CounterSource(PLUGIN, lambda: {health.name: health.crashes for health in field.plugins.health}),
     ]  # fmt: skip
-    witness = AuditAnchor(ground.store, ground.buffer, ground.clock, lambda: incidents.counts)
-    site = ground.loaded.config.hub.site or ""
-    vigil = IncidentMonitor(ground.events, watch.watching.book, witness, ground.clock, incidents, counters, site)
-    return IncidentServices(vigil, witness)
+    witness = AuditAnchor(base.store, base.buffer, base.clock, lambda: incidents.counts)
+    site = base.loaded.config.hub.site or ""
+    monitor = IncidentMonitor(base.events, automation.alert_engine.book, witness, base.clock, incidents, counters, site)
+    return IncidentServices(monitor, witness)

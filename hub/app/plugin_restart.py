@@ -18,7 +18,7 @@ _log = logging.getLogger("hub")
 UPLINK = "uplink"
 
 
-class Restarting:
+class PluginRestart:
     """The call `plugin.restart`. `health` of all instances; `again` stops and starts one; `audit` records who did
     what."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hub.app.base_services import BaseServices
-from hub.app.reading_path import Path
+from hub.app.reading_path import ReadingPath
 from hub.app.service import Service
 from hub.automation.commands import CommandService, FactoryCredentials, credentials_of
 from hub.config.parts.devices import Bus
@@ -28,13 +28,13 @@ from hub.store_and_forward.egress import Egress, EgressHttp
 
 
 @dataclass
-class Field:
+class FieldServices:
     """What speaks to devices and neighbours."""
 
     egress: Egress
     http: EgressHttp
     packs: Packs
-    desk: CommandService
+    commands: CommandService
     buses: Buses
     kept: DeadLetters
     holding: HoldingQueue
@@ -48,41 +48,41 @@ class Field:
     @property
     def services(self) -> list[Service]:
         return [
-            Service(self.packs, "packs"), Service(self.desk), Service(self.writing, "writes"),
+            Service(self.packs, "packs"), Service(self.commands), Service(self.writing, "writes"),
             Service(self.kept, "kept"), Service(self.holding, "held"), Service(self.radio),
             Service(self.factory, "factory_credentials"),
         ]  # fmt: skip
 
 
-async def build_field(ground: BaseServices, path: Path) -> Field:
+async def build_field_services(base: BaseServices, path: ReadingPath) -> FieldServices:
     """The plugins are loaded, none runs."""
-    store, clock, buffer, loaded = ground.store, ground.clock, ground.buffer, ground.loaded
+    store, clock, buffer, loaded = base.store, base.clock, base.buffer, base.loaded
     egress = Egress(
-        ground.trust,
+        base.trust,
         clock,
-        certificate=ground.state.path / enrolment.CERTIFICATE,
-        key=ground.keys.tls_key,
+        certificate=base.state.path / enrolment.CERTIFICATE,
+        key=base.keys.tls_key,
         hosts=declared_hosts([*loaded.integrations, *loaded.notifiers]),
         proxy=loaded.config.link.proxy_url(),
-        led=partial(led, ground),
+        led=partial(count_redirect, base),
     )
     http = egress.http()
-    packs = Packs(Library(ground.state.packs))
+    packs = Packs(Library(base.state.packs))
     await packs.expect({device.pack for device in path.devices if device.pack})
     factory = FactoryCredentials(
         path.devices, packs, {one.name: [*credentials_of(one.config)] for one in loaded.integrations}, clock
     )
-    desk = CommandService(
+    commands = CommandService(
         store,
         path.devices,
         clock,
-        ground.counts,
+        base.counts,
         metric=path.planner.metric,
         last=path.live.value,
         downlink=packs.check_downlink,
         barred=factory.refuses,
     )
-    await once_the_disk_works(desk.load, clock.sleep)
+    await once_the_disk_works(commands.load, clock.sleep)
     buses = Buses({name: bus_options(bus) for name, bus in loaded.config.buses.items()})
     kept = DeadLetters(
         store=store,
@@ -92,7 +92,7 @@ async def build_field(ground: BaseServices, path: Path) -> Field:
         devices=path.devices,
         packs=packs,
         clock=clock,
-        counts=ground.counts,
+        counts=base.counts,
     )
     await once_the_disk_works(kept.load, clock.sleep)
     holding = path.holding
@@ -103,32 +103,34 @@ async def build_field(ground: BaseServices, path: Path) -> Field:
         path.devices,
         buffer,
         clock,
-        ground.counts,
+        base.counts,
         http.of,
-        ground.registry.decoders,
+        base.registry.decoders,
         packs,
-        desk,
+        commands,
         buses,
         kept,
         told,
         holding,
         paces,
-        lambda: ground.loaded.config.timezone,
+        lambda: base.loaded.config.timezone,
     )
-    plugins = Plugins(loaded.integrations, ground.registry, core, clock)
+    plugins = Plugins(loaded.integrations, base.registry, core, clock)
     radio = Radio(
         told=told, devices=path.devices, places=path.places, live=path.live, packs=packs, buffer=buffer, clock=clock
     )
-    writing = CommandCalls(desk, path.planner.metric)
-    return Field(egress, http, packs, desk, buses, kept, holding, plugins, radio, writing, factory, told, paces)
+    writing = CommandCalls(commands, path.planner.metric)
+    return FieldServices(
+        egress, http, packs, commands, buses, kept, holding, plugins, radio, writing, factory, told, paces
+    )
 
 
-def led(ground: BaseServices, whose: str, server: str, to: str, followed: bool) -> None:
+def count_redirect(base: BaseServices, whose: str, server: str, to: str, followed: bool) -> None:
     """An answer of `server` led `whose` call elsewhere: counted, and told where it was not followed."""
     subject = f"{whose} {server}".strip()
-    ground.counts.add("led-on" if followed else LED_ELSEWHERE, subject)
+    base.counts.add("led-on" if followed else LED_ELSEWHERE, subject)
     if not followed:
-        ground.events.tell(REDIRECT, subject, {"to": to})
+        base.events.tell(REDIRECT, subject, {"to": to})
 
 
 def bus_options(bus: Bus) -> BusOptions:

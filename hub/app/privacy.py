@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hub.app.backend_link import Outward
+from hub.app.backend_link import BackendServices
 from hub.app.base_services import BaseServices
-from hub.app.history import Measured
-from hub.app.plugins import Field
-from hub.app.reading_path import Path
+from hub.app.history import HistoryServices
+from hub.app.plugins import FieldServices
+from hub.app.reading_path import ReadingPath
 from hub.app.service import Service
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.model import Device
@@ -23,8 +23,8 @@ from hub.rpc.privacy import PrivacyCalls
 class LocalEraser:
     """Erases this hub's data of devices, except in the sealed buffer, which it can neither read nor change."""
 
-    def __init__(self, path: Path, field: Field, measured: Measured) -> None:
-        self._path, self._field, self._measured = path, field, measured
+    def __init__(self, path: ReadingPath, field: FieldServices, history_services: HistoryServices) -> None:
+        self._path, self._field, self._history_services = path, field, history_services
 
     async def __call__(self, devices: list[Device]) -> dict[str, int]:
         """Erase these devices' data; returns the amounts by part."""
@@ -47,20 +47,20 @@ class LocalEraser:
 
     async def _past(self, places: set[str]) -> int:
         """Erase personal history of places; technical data stay."""
-        self._measured.observer.drain()
-        rows, raw = 0, self._measured.raw
-        known = {*self._measured.rollups.series, *(await raw.series() if raw is not None else ())}
+        self._history_services.observer.drain()
+        rows, raw = 0, self._history_services.raw
+        known = {*self._history_services.rollups.series, *(await raw.series() if raw is not None else ())}
         for name, key in sorted(key for key in known if key[0] in places):
             place, metric = self._path.places.get(name), self._path.metrics.get(key)
             zone = place.zone if place else ""
             home = self._path.privacy.dwelling(zone)
             if metric is None or privacy_of(metric, dwelling=home) == PERSONAL:
-                rows += await self._measured.rollups.erase(name, key)
+                rows += await self._history_services.rollups.erase(name, key)
         return rows
 
 
 @dataclass
-class Protect:
+class PrivacyServices:
     protecting: WindowPublisher
     consents: ConsentService
     erasing: ErasureRequests
@@ -76,11 +76,17 @@ class Protect:
         ]
 
 
-async def build_protect(
-    ground: BaseServices, path: Path, field: Field, outward: Outward, measured: Measured
-) -> Protect:
-    memory = ConsentTables(ground.store)
-    erasing = ErasureRequests(memory, ground.buffer, ground.clock, http=field.http, url=ground.enrolled.url, up=outward.link.up)
+async def build_privacy(
+    base: BaseServices,
+    path: ReadingPath,
+    field: FieldServices,
+    backend: BackendServices,
+    history_services: HistoryServices,
+) -> PrivacyServices:
+    memory = ConsentTables(base.store)
+    erasing = ErasureRequests(
+        memory, base.buffer, base.clock, http=field.http, url=base.enrolled.url, up=backend.link.up
+    )
 
     def of(zone: str) -> Iterable[Device]:
         places = {place.id for place in path.places if place.zone == zone}
@@ -89,31 +95,31 @@ async def build_protect(
     def recompile(zone: str) -> None:
         for device in of(zone):
             path.pipeline.recompile(device.id)
-        outward.keeper.changed()
+        backend.keeper.changed()
 
     consents = ConsentService(
         memory,
         path.privacy,
-        ground.clock,
-        homes={name: zone.name for name, zone in ground.loaded.config.zones.items()},
+        base.clock,
+        homes={name: zone.name for name, zone in base.loaded.config.zones.items()},
         devices=of,
         recompile=recompile,
         device=path.devices.get,
-        forget=LocalEraser(path, field, measured),
+        forget=LocalEraser(path, field, history_services),
         ordered=erasing.ordered,
-        timezone=lambda: ground.loaded.config.timezone,
+        timezone=lambda: base.loaded.config.timezone,
     )
-    await once_the_disk_works(consents.load, ground.clock.sleep)
-    protecting = WindowPublisher(path.privacy, ground.buffer, ground.clock)
+    await once_the_disk_works(consents.load, base.clock.sleep)
+    protecting = WindowPublisher(path.privacy, base.buffer, base.clock)
     declaring = PrivacyCalls(
-        ground.loaded.config,
+        base.loaded.config,
         path.privacy,
         protecting,
-        ground.counts,
-        ground.clock,
+        base.counts,
+        base.clock,
         path.metrics,
-        hub=ground.enrolled.hub,
-        url=ground.enrolled.url,
+        hub=base.enrolled.hub,
+        url=base.enrolled.url,
         declared=lambda: {key for one in path.planner.declared.values() for key in one.metrics},
     )
-    return Protect(protecting, consents, erasing, declaring)
+    return PrivacyServices(protecting, consents, erasing, declaring)

@@ -30,7 +30,7 @@ from hub.privacy.rules_engine import Consents, OpenWindows, Privacy, Windows, co
 
 
 @dataclass
-class Path:
+class ReadingPath:
     """`metrics` grows by those of plugins that run; `roll` and `joined`: what the store adds to the configuration."""
 
     devices: Devices
@@ -49,14 +49,14 @@ class Path:
     holding: HoldingQueue
 
 
-async def build_path(ground: BaseServices, stands_s: Callable[[Device], float | None]) -> Path:
+async def build_reading_path(base: BaseServices, stands_s: Callable[[Device], float | None]) -> ReadingPath:
     """Everything that a report passes, with what the store remembers of it; starts nothing. `stands_s`: seconds for
     which one reading of a device stands."""
-    store, clock, buffer, loaded = ground.store, ground.clock, ground.buffer, ground.loaded
+    store, clock, buffer, loaded = base.store, base.clock, base.buffer, base.loaded
     replaced = await once_the_disk_works(store.replaced, clock.sleep)
     rekeyed = await once_the_disk_works(store.keys, clock.sleep)
     roll = await once_the_disk_works(lambda: tables.load(store), clock.sleep)
-    joined = merge(roll, loaded, replaced, ground.models)
+    joined = merge(roll, loaded, replaced, base.models)
     devices = Devices([*loaded.devices, *joined.devices], replaced, rekeyed)
     places = Places([*loaded.places, *joined.places])
 
@@ -64,11 +64,11 @@ async def build_path(ground: BaseServices, stands_s: Callable[[Device], float | 
         device = devices.get(name)
         return stands_s(device) if device is not None else None
 
-    recording = await build_recording(ground, places, period)
+    recording = await build_recording(base, places, period)
     live, quarantine, metrics = LatestValues(), Quarantine(), dict(METRICS)
     replay = ReplayWindows(buffer.local, buffer.put_local)
     protected = {instance.name for instance in loaded.integrations if instance.perimeter}
-    privacy = _privacy(ground)
+    privacy = _privacy(base)
     planner = Planner(
         metrics=metrics,
         place=places.get,
@@ -77,11 +77,11 @@ async def build_path(ground: BaseServices, stands_s: Callable[[Device], float | 
         privacy=privacy,
         protected=protected.__contains__,
         levels=levels_of(loaded),
-        pulses=Pulses(buffer.local, buffer.put_local, ground.counts.add),
+        pulses=Pulses(buffer.local, buffer.put_local, base.counts.add),
     )
     guard = Guard(
         _options(loaded),
-        tell=ground.events.tell,
+        tell=base.events.tell,
         monotonic=clock.monotonic,
         remembered=buffer.local,
         remember=buffer.put_local,
@@ -104,10 +104,10 @@ async def build_path(ground: BaseServices, stands_s: Callable[[Device], float | 
         quarantine=quarantine,
         buffer=buffer,
         clock=clock,
-        counts=ground.counts,
+        counts=base.counts,
         guard=guard,
         decisions=decisions,
-        events=ground.events,
+        events=base.events,
         observer=recording.observer,
         hold=hold,
         hold_sealed=hold_sealed,
@@ -119,13 +119,13 @@ async def build_path(ground: BaseServices, stands_s: Callable[[Device], float | 
         pipeline=pipeline,
         devices=devices,
         clock=clock,
-        counts=ground.counts,
+        counts=base.counts,
         age_s=admission.hold.total_seconds(),
         most_bytes=admission.hold_size,
-        decoders=ground.registry.decoders,
+        decoders=base.registry.decoders,
     )
     await once_the_disk_works(holding.load, clock.sleep)
-    return Path(
+    return ReadingPath(
         devices,
         places,
         live,
@@ -143,19 +143,19 @@ async def build_path(ground: BaseServices, stands_s: Callable[[Device], float | 
     )
 
 
-def _privacy(ground: BaseServices) -> Privacy:
-    zones = ground.loaded.config.zones
+def _privacy(base: BaseServices) -> Privacy:
+    zones = base.loaded.config.zones
     return Privacy(
         {name: zone.personal for name, zone in zones.items()},
         uses={name: zone.use for name, zone in zones.items()},
-        rules=compile_privacy(ground.loaded.config),
+        rules=compile_privacy(base.loaded.config),
         consents=Consents(),
         windows=Windows(
-            ground.clock.now,
-            ground.counts.add,
-            monotonic=ground.clock.monotonic,
-            sure=ground.clock.sure,
-            unfinished=OpenWindows(ground.buffer.local, ground.buffer.put_local),
+            base.clock.now,
+            base.counts.add,
+            monotonic=base.clock.monotonic,
+            sure=base.clock.sure,
+            unfinished=OpenWindows(base.buffer.local, base.buffer.put_local),
         ),
     )
 

@@ -32,19 +32,19 @@ class Recording:
     lost: str
 
 
-async def build_recording(ground: BaseServices, places: Places, period: Callable[[str], float | None]) -> Recording:
+async def build_recording(base: BaseServices, places: Places, period: Callable[[str], float | None]) -> Recording:
     """Open the file of hours and load what it holds. `period`: seconds for which one reading of a device stands, None
     where nobody knows; it is asked when a report arrives, not before."""
-    clock, options = ground.clock, ground.loaded.config.history
-    hours, lost = await _hours(ground)
+    clock, options = base.clock, base.loaded.config.history
+    hours, lost = await _hours(base)
     history = History(options.memory)
     rollups = Rollups(
-        RollupTables(hours, ground.store),
+        RollupTables(hours, base.store),
         history,
         clock=clock,
-        life=ground.generation,
+        life=base.generation,
         place=places.get,
-        calendar=calendars(ground),
+        calendar=calendars(base),
         period=period,
         keep_s=options.hours.total_seconds(),
         most=options.max_size,
@@ -53,9 +53,9 @@ async def build_recording(ground: BaseServices, places: Places, period: Callable
     return Recording(hours, history, rollups, HistoryRecorder(rollups, clock), lost)
 
 
-async def _hours(ground: BaseServices) -> tuple[Store, str]:
+async def _hours(base: BaseServices) -> tuple[Store, str]:
     """The file of hours, and what to say where a damaged one was put aside: a hub without its past still measures."""
-    path, key, clock = ground.state.path / "rollups.db", ground.keys.store_key, ground.clock
+    path, key, clock = base.state.path / "rollups.db", base.keys.store_key, base.clock
     try:
         return await once_the_disk_works(lambda: Store.open(path, key, SCHEMA), clock.sleep), ""
     except StorageError as error:
@@ -66,12 +66,12 @@ async def _hours(ground: BaseServices) -> tuple[Store, str]:
         return await once_the_disk_works(lambda: Store.open(path, key, SCHEMA), clock.sleep), said
 
 
-def calendars(ground: BaseServices) -> Callable[[str], Calendar]:
+def calendars(base: BaseServices) -> Callable[[str], Calendar]:
     """The calendar of a site; of a place that is in none, and of "", the hub's own."""
     made: dict[str, Calendar] = {}
 
     def of(site: str) -> Calendar:
-        name = ground.loaded.config.timezone_of(site)
+        name = base.loaded.config.timezone_of(site)
         return made.setdefault(name, Calendar(name))
 
     return of

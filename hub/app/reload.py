@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import asyncio
 
-from hub.app.automation import Watch, zone_of
-from hub.app.backend_link import Outward
+from hub.app.automation import AutomationServices, zone_of
+from hub.app.backend_link import BackendServices
 from hub.app.base_services import BaseServices
-from hub.app.crisis import Emergency
-from hub.app.history import Measured
+from hub.app.crisis import CrisisServices
+from hub.app.history import HistoryServices
 from hub.app.incidents import IncidentServices
-from hub.app.plugins import Field, bus_options
-from hub.app.privacy import Protect
-from hub.app.reading_path import Path, levels_of
+from hub.app.plugins import FieldServices, bus_options
+from hub.app.privacy import PrivacyServices
+from hub.app.reading_path import ReadingPath, levels_of
 from hub.app.user_interfaces import UiServices, export, parts_of, paths_of
 from hub.automation.commands import credentials_of
 from hub.config.differences import EXPORTER, INTEGRATION, NOTIFIER, REMOVED, Difference, Differences
@@ -31,32 +31,32 @@ from hub.plugin_host.plugins import declared_hosts
 from hub.privacy.rules_engine import compile_privacy
 from hub.store_and_forward.link import UplinkConfig
 
-WATCHED = frozenset(
+RULE_SECTIONS = frozenset(
     {"hub", "rules", "rule_templates", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"}
 )
 """Sections of which rules are made."""
 
 
-class Reloading:
+class ConfigReload:
     """See the module. `part_statuses` tells how every part stands."""
 
     def __init__(
         self,
-        ground: BaseServices,
-        path: Path,
-        field: Field,
-        watch: Watch,
-        outward: Outward,
-        shown: UiServices,
-        measured: Measured,
-        protect: Protect,
-        vigil: IncidentServices,
-        emergency: Emergency,
+        base: BaseServices,
+        path: ReadingPath,
+        field: FieldServices,
+        automation: AutomationServices,
+        backend: BackendServices,
+        ui: UiServices,
+        history_services: HistoryServices,
+        privacy_services: PrivacyServices,
+        incidents: IncidentServices,
+        crisis_services: CrisisServices,
     ) -> None:
-        self._ground, self._path, self._field = ground, path, field
-        self._watch, self._outward, self._shown, self._measured = watch, outward, shown, measured
+        self._base, self._path, self._field = base, path, field
+        self._automation, self._backend, self._ui, self._history_services = automation, backend, ui, history_services
         self._turn = asyncio.Lock()
-        self._protect, self._vigil, self._emergency = protect, vigil, emergency
+        self._privacy_services, self._incidents, self._crisis_services = privacy_services, incidents, crisis_services
 
     async def __call__(self, old: Loaded, new: Loaded, found: Differences) -> None:
         """Raises HubError when a part cannot be replaced."""
@@ -67,7 +67,7 @@ class Reloading:
         """Stop one instance and start it with the configuration that runs. Raises PluginError, and HubError where a
         configuration was taken up meanwhile that names it no more."""
         async with self._turn:
-            loaded = self._ground.loaded
+            loaded = self._base.loaded
             named = {
                 INTEGRATION: {instance.name for instance in loaded.integrations},
                 EXPORTER: {instance.name for instance in loaded.exporters},
@@ -79,7 +79,7 @@ class Reloading:
             await self._start(one, loaded)
 
     async def _take_up(self, old: Loaded, new: Loaded, found: Differences) -> None:
-        ground, field = self._ground, self._field
+        base, field = self._base, self._field
         await field.packs.expect({device.pack for device in new.devices if device.pack})
         for one in found.instances:
             await self._stop(one)
@@ -87,26 +87,26 @@ class Reloading:
             await field.buses.configure({name: bus_options(bus) for name, bus in new.config.buses.items()})
         await self._straight_path(old, new, found)
         self._declare(new)
-        self._emergency.reconfigured()
+        self._crisis_services.reconfigured()
         for one in found.instances:
             if one.how != REMOVED:
                 await self._start(one, new)
-        self._path.metrics.update(ground.registry.metrics())
-        await self._shown.adoption.reconfigure(new, self._path.joined)
-        await self._shown.gate.declare(paths_of(new))
-        self._vigil.reconfigure(new)
-        self._watch.availability.zone = zone_of(new)
-        self._outward.keeper.reconfigure(new.files)
-        here = {ground.enrolled.hub, *new.config.sites}
-        self._outward.badging.reconfigure(here, metered=new.config.link.metered)
-        self._measured.energy.reconfigure(
+        self._path.metrics.update(base.registry.metrics())
+        await self._ui.adoption.reconfigure(new, self._path.joined)
+        await self._ui.gate.declare(paths_of(new))
+        self._incidents.reconfigure(new)
+        self._automation.availability.zone = zone_of(new)
+        self._backend.keeper.reconfigure(new.files)
+        here = {base.enrolled.hub, *new.config.sites}
+        self._backend.badging.reconfigure(here, metered=new.config.link.metered)
+        self._history_services.energy.reconfigure(
             {name: (zone.name, zone.site, zone.use) for name, zone in new.config.zones.items()},
             new.config.timezone,
             new.config.hub.name,
             {name: one.name for name, one in new.config.sites.items()},
         )
-        self._protect.declaring.reconfigure(new.config)
-        await self._protect.consents.reconfigure({name: zone.name for name, zone in new.config.zones.items()})
+        self._privacy_services.declaring.reconfigure(new.config)
+        await self._privacy_services.consents.reconfigure({name: zone.name for name, zone in new.config.zones.items()})
         self._path.pipeline.recompile()  # where a home has its key only now
         if "link" in found.parts:
             await self._relink(old, new)
@@ -114,36 +114,36 @@ class Reloading:
 
     def stands(self) -> PartStatuses:
         """How every part stands: the plugins, the link, the pages."""
-        link, web = self._outward.link.status(), self._shown.web
-        others = {"link": "" if not link.uplinks or self._outward.link.up() else link.error or "it connects"}
+        link, web = self._backend.link.status(), self._ui.web
+        others = {"link": "" if not link.uplinks or self._backend.link.up() else link.error or "it connects"}
         others["web"] = web.trouble()
         return part_statuses(self._field.plugins.health, others)
 
     async def _stop(self, one: Difference) -> None:
         if one.kind == NOTIFIER:
-            self._watch.forget(one.name)
+            self._automation.forget(one.name)
         await self._field.plugins.stop((one.kind, one.name))
 
     async def _start(self, one: Difference, new: Loaded) -> None:
         plugins = self._field.plugins
         await plugins.stop((one.kind, one.name))
         if one.kind == INTEGRATION:
-            plugins.integrate(next(instance for instance in new.integrations if instance.name == one.name))
+            plugins.prepare_integration(next(instance for instance in new.integrations if instance.name == one.name))
         elif one.kind == EXPORTER:
             exporter = next(exporter for exporter in new.exporters if exporter.name == one.name)
-            export(exporter, self._ground, self._path, self._field, self._shown.overview)
+            export(exporter, self._base, self._path, self._field, self._ui.overview)
         else:
             notifier = next(notifier for notifier in new.notifiers if notifier.name == one.name)
-            await self._watch.notify(notifier, self._ground, self._field)
+            await self._automation.notify(notifier, self._base, self._field)
 
     async def _straight_path(self, old: Loaded, new: Loaded, found: Differences) -> None:
         """What is asked of disks first, then everything between two reports."""
-        ground, path = self._ground, self._path
-        roll, keys = await tables.load_with_keys(ground.store)
+        base, path = self._base, self._path
+        roll, keys = await tables.load_with_keys(base.store)
         path.roll.devices, path.roll.places = roll.devices, roll.places
         # from here on without waiting
-        ground.loaded = new
-        path.joined = merge(path.roll, new, path.devices.replaced, ground.models)
+        base.loaded = new
+        path.joined = merge(path.roll, new, path.devices.replaced, base.models)
         zones = new.config.zones
         path.privacy.reconfigure(
             {name: zone.personal for name, zone in zones.items()},
@@ -154,8 +154,8 @@ class Reloading:
         path.planner.reconfigure(protected=protected.__contains__, levels=levels_of(new))
         path.places.assign([*new.places, *path.joined.places])
         fresh, gone = path.devices.assign([*new.devices, *path.joined.devices], keys)
-        if WATCHED & set(found.parts):
-            self._watch.compile(ground, path)
+        if RULE_SECTIONS & set(found.parts):
+            self._automation.compile(base, path)
         for device in gone:
             path.pipeline.forget(device.id)
             path.live.forget(device.id)
@@ -171,18 +171,18 @@ class Reloading:
         self._field.factory.reconfigure({one.name: [*credentials_of(one.config)] for one in new.integrations})
 
     async def _relink(self, old: Loaded, new: Loaded) -> None:
-        registry, link, options = self._ground.registry, self._outward.link, new.config.link
+        registry, link, options = self._base.registry, self._backend.link, new.config.link
         await link.reconfigure(
             [UplinkConfig(one.name, one.config, registry.uplink(one.name).run) for one in new.uplinks],
             metered=options.metered,
         )
         if old.config.link.proxy_url() != options.proxy_url():
             link.reconnect()
-        self._outward.answering.metered = options.metered
+        self._backend.answering.metered = options.metered
 
     async def _pages(self, found: Differences, new: Loaded) -> None:
         if "web" in found.parts:
-            await self._ground.clock.sleep(LINGER_S)
-        await self._shown.web.reconfigure(
-            new.config.web, parts_of(self._ground, self._path, self._outward, self._watch)
+            await self._base.clock.sleep(LINGER_S)
+        await self._ui.web.reconfigure(
+            new.config.web, parts_of(self._base, self._path, self._backend, self._automation)
         )

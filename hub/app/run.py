@@ -87,7 +87,7 @@ def run(options: Options) -> int:
     """Run until SIGTERM or SIGINT and return the exit code. Raises HubError when it cannot start."""
     from hub.core.process_hardening import harden
 
-    _there(options)
+    _expect_config_or_enrolment(options)
     open_still = harden()  # before any key is read, plugin imported or child started
     from hub.core.memory_tuning import SETTLED_S, give_back, settle, spare
 
@@ -117,7 +117,7 @@ def run(options: Options) -> int:
     return DATA_AT_RISK if last["error"] else 0
 
 
-def _there(options: Options) -> None:
+def _expect_config_or_enrolment(options: Options) -> None:
     """Raise ConfigError if there is neither a configuration nor an enrolled hub, which starts from its last
     configuration."""
     from hub.config.state_dir import state_of

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hub.app.automation import Watch
+from hub.app.automation import AutomationServices
 from hub.app.base_services import BaseServices
-from hub.app.plugins import Field
-from hub.app.reading_path import Path
+from hub.app.plugins import FieldServices
+from hub.app.reading_path import ReadingPath
 from hub.automation.commands import CommandService, Order, Record
 from hub.automation.commands.service import OPEN_LIMIT
 from hub.core.errors import DecodeError, PluginError
@@ -30,19 +30,19 @@ LAST = 1000
 class HubSamplingActions:
     """`hub.operations.crisis.sampling.actions.SamplingActions` over the parts of one hub."""
 
-    def __init__(self, ground: BaseServices, path: Path, field: Field) -> None:
-        self._ground, self._path, self._field = ground, path, field
+    def __init__(self, base: BaseServices, path: ReadingPath, field: FieldServices) -> None:
+        self._base, self._path, self._field = base, path, field
         self._records: dict[str, Record] = {}
 
     def refusal(self) -> str:
-        if self._desk.frozen:
+        if self._commands.frozen:
             return "read-only"
-        if self._desk.stopped is not None:
+        if self._commands.stopped is not None:
             return "stopped"
-        return "too-many" if self._desk.under_way >= OPEN_LIMIT else ""
+        return "too-many" if self._commands.under_way >= OPEN_LIMIT else ""
 
     async def order(self, one: Raised, period_s: float, by: str, why: str) -> str:
-        record = await self._desk.order(
+        record = await self._commands.order(
             Order(
                 device=one.devices[0],
                 metric=one.downlink,
@@ -57,9 +57,9 @@ class HubSamplingActions:
         return record.id
 
     async def command_state(self, command: str) -> str:
-        record = self._records.get(command) or self._desk.find(command)
+        record = self._records.get(command) or self._commands.find(command)
         if record is None:
-            record = next((one for one in await self._desk.last(LAST) if one.id == command), None)
+            record = next((one for one in await self._commands.last(LAST) if one.id == command), None)
         if record is None:
             return ""
         self._records[command] = record
@@ -69,17 +69,17 @@ class HubSamplingActions:
 
     def pending_command(self, one: Raised, period_s: float) -> str:
         values = _values(one, period_s)
-        found = [r for r in self._desk.pending_for(one.devices[0], one.downlink) if r.values == values]
+        found = [r for r in self._commands.pending_for(one.devices[0], one.downlink) if r.values == values]
         if not found:
             return ""
         self._records[found[-1].id] = found[-1]
         return found[-1].id
 
     def withdraw(self, command: str) -> bool:
-        return self._desk.withdraw(command, "the sampling is no longer to be raised")
+        return self._commands.withdraw(command, "the sampling is no longer to be raised")
 
     def set_poll_periods(self, periods: dict[str, float]) -> None:
-        self._field.paces.quicken(periods)
+        self._field.paces.shorten(periods)
 
     def last_report(self, device: str) -> float | None:
         return self._path.live.last_seen(device)
@@ -88,11 +88,11 @@ class HubSamplingActions:
         self._path.guard.retime(devices)
 
     def digest(self) -> str:
-        return self._ground.loaded.digest
+        return self._base.loaded.digest
 
     @property
-    def _desk(self) -> CommandService:
-        return self._field.desk
+    def _commands(self) -> CommandService:
+        return self._field.commands
 
 
 def _values(one: Raised, period_s: float) -> dict[str, float]:
@@ -105,9 +105,11 @@ def _line(config: Any) -> str:
     return named if isinstance(named, str) else ""
 
 
-def build_sampling(ground: BaseServices, path: Path, field: Field, watch: Watch) -> Sampling:
+def build_sampling(
+    base: BaseServices, path: ReadingPath, field: FieldServices, automation: AutomationServices
+) -> Sampling:
     """Nothing of it is loaded yet."""
-    hands = HubSamplingActions(ground, path, field)
+    hands = HubSamplingActions(base, path, field)
 
     async def gather(wish: SamplingRequest) -> tuple[list[Item], list[Gateway]]:
         from hub.operations.crisis.sampling import inventory  # of no use until somebody asks for a plan
@@ -116,7 +118,7 @@ def build_sampling(ground: BaseServices, path: Path, field: Field, watch: Watch)
             devices=lambda: path.devices,
             zone=zone,
             sampling=sampling_of,
-            lines=lambda: {one.name: line for one in ground.loaded.integrations if (line := _line(one.config))},
+            lines=lambda: {one.name: line for one in base.loaded.integrations if (line := _line(one.config))},
             cut=lambda name: bool(field.plugins.pauses.why(("integration", name))),
             running=running,
             paces=field.paces,
@@ -131,14 +133,14 @@ def build_sampling(ground: BaseServices, path: Path, field: Field, watch: Watch)
         return await inventory.items(sources, wish), inventory.gateways(sources)
 
     def sampling_of(integration: str) -> PluginSampling:
-        kind = next((one.type for one in ground.loaded.integrations if one.name == integration), "")
+        kind = next((one.type for one in base.loaded.integrations if one.name == integration), "")
         try:
-            return ground.registry.integration(kind).sampling
+            return base.registry.integration(kind).sampling
         except PluginError:
             return DEFAULT
 
     def said() -> Any:
-        return ground.loaded.config.crisis.sampling
+        return base.loaded.config.crisis.sampling
 
     def budgets() -> Budgets:
         one = said()
@@ -169,15 +171,15 @@ def build_sampling(ground: BaseServices, path: Path, field: Field, watch: Watch)
         return any(one.name == name and one.state == RUNNING for one in field.plugins.health)
 
     sampling = Sampling(
-        ground.store,
+        base.store,
         hands,
-        ground.clock,
+        base.clock,
         gather=gather,
         budgets=budgets,
         longest_s=longest_s,
     )
     expecting = sampling.expecting
-    watch.watching.expected_period, watch.watching.validity_s = expecting.silence, expecting.coverage
+    automation.alert_engine.expected_period, automation.alert_engine.validity_s = expecting.silence, expecting.coverage
     field.radio.expected = expecting.silence
     path.guard.use_raised_rates(expecting.burst)
     return sampling

@@ -37,12 +37,12 @@ class Service(NamedTuple):
     name: str = ""
 
 
-def works(services: Iterable[Service]) -> list[Coroutine[Any, Any, None]]:
+def run_coroutines(services: Iterable[Service]) -> list[Coroutine[Any, Any, None]]:
     """Return one coroutine for each part that runs."""
     return [part.run() for part, _ in services if isinstance(part, Runnable)]
 
 
-def answers(services: Iterable[Service]) -> tuple[dict[str, Any], list[str]]:
+def status_of(services: Iterable[Service]) -> tuple[dict[str, Any], list[str]]:
     """Return part → status, and all complaints, of the named parts."""
     told = [(name, part) for part, name in services if name and isinstance(part, HasStatus)]
     return {name: part.status() for name, part in told}, [said for _, part in told for said in part.complaints()]

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hub.app.automation import Watch
-from hub.app.backend_link import Outward
+from hub.app.automation import AutomationServices
+from hub.app.backend_link import BackendServices
 from hub.app.base_services import BaseServices
-from hub.app.commissioning_facts import Recording
-from hub.app.device_replacement import Replacing
-from hub.app.plugins import Field
-from hub.app.reading_path import Path
+from hub.app.commissioning_facts import CommissioningFacts
+from hub.app.device_replacement import DeviceReplacement
+from hub.app.plugins import FieldServices
+from hub.app.reading_path import ReadingPath
 from hub.app.service import Service
 from hub.config.instances import ExporterInstance
 from hub.config.load import Loaded
@@ -80,7 +80,7 @@ class UiServices:
     overview: Overview
     rekey: Rekey
     page_certificate: PageCertificate
-    replacing: Replacing
+    replacing: DeviceReplacement
     web: Web
     asked: CallHandlers
     packing: PackCalls
@@ -99,123 +99,123 @@ class UiServices:
         ]  # fmt: skip
 
 
-def build_shown(
-    ground: BaseServices,
-    path: Path,
-    field: Field,
-    outward: Outward,
-    watch: Watch,
+def build_user_interfaces(
+    base: BaseServices,
+    path: ReadingPath,
+    field: FieldServices,
+    backend: BackendServices,
+    automation: AutomationServices,
     told: Callable[[], tuple[dict[str, Any], list[str]]],
     calls: Callable[[], Mapping[str, Call]],
 ) -> UiServices:
     """Build and wire the user interfaces. `told`: status of the parts; `calls`: all calls of the hub, for the pages."""
-    loaded, clock, keeper = ground.loaded, ground.clock, outward.keeper
+    loaded, clock, keeper = base.loaded, base.clock, backend.keeper
     adoption = build_adoption(
-        store=ground.store,
+        store=base.store,
         added_devices=path.roll,
         joined=path.joined,
         loaded=loaded,
-        models=ground.models,
+        models=base.models,
         devices=path.devices,
         places=path.places,
         packs=field.packs,
         pipeline=path.pipeline,
         quarantine=path.quarantine,
         live=path.live,
-        counts=ground.counts,
+        counts=base.counts,
         health=field.plugins.health,
         clock=clock,
         changed=keeper.changed,
-        enrolled=(ground.enrolled.hub, ground.enrolled.root),
-        hub_keys=ground.keys,
-        on_duty=lambda device: watch.duty.of(device, clock.now()),
+        enrolled=(base.enrolled.hub, base.enrolled.root),
+        hub_keys=base.keys,
+        on_duty=lambda device: automation.presence.of(device, clock.now()),
     )
     room = BufferSpace(
-        ground.state.buffer,
-        ground.sizes.max_bytes - ground.sizes.reserve_bytes,
+        base.state.buffer,
+        base.sizes.max_bytes - base.sizes.reserve_bytes,
         loaded.config.buffer.autonomy_warning.total_seconds(),
     )
     overview = Overview(
-        hub=ground.enrolled.hub,
+        hub=base.enrolled.hub,
         clock=clock,
         pipeline=path.pipeline,
         planner=path.planner,
-        buffer=ground.buffer,
-        link=outward.link,
+        buffer=base.buffer,
+        link=backend.link,
         live=path.live,
         devices=path.devices,
         places=path.places,
         quarantine=path.quarantine,
-        counts=ground.counts,
+        counts=base.counts,
         health=field.plugins.health,
-        problems=ground.problems,
+        problems=base.problems,
         room=room,
         status_of=adoption.status_of,
         told=field.told.of,
     )
     for exporter in loaded.exporters:
-        export(exporter, ground, path, field, overview)
-    path.metrics.update(ground.registry.metrics())  # of the plugins loaded so far, which are those that run
-    parts = parts_of(ground, path, outward, watch)
+        export(exporter, base, path, field, overview)
+    path.metrics.update(base.registry.metrics())  # of the plugins loaded so far, which are those that run
+    parts = parts_of(base, path, backend, automation)
     web = Web(
         loaded.config.web,
-        hub=ground.enrolled.hub,
-        directory=ground.state.keys,
+        hub=base.enrolled.hub,
+        directory=base.state.keys,
         parts=parts,
-        store=ground.store,
+        store=base.store,
         clock=clock,
         calls=calls,
         changed=keeper.changed,
-        broken_glass=lambda name, address: ground.events.tell(BREAK_GLASS, name, {"from": address}),
-        page_password=page_password(ground.keys),
+        broken_glass=lambda name, address: base.events.tell(BREAK_GLASS, name, {"from": address}),
+        page_password=page_password(base.keys),
     )
-    replacing = Replacing(ground, path, keeper, adoption.successor)
+    replacing = DeviceReplacement(base, path, keeper, adoption.successor)
     rolls = adoption.rolls
     rolls.replace = replacing.calls()["device.replace"]
-    rolls.where = OtherHubs(http=field.http, url=ground.enrolled.url, up=outward.link.up, clock=clock).ask
-    rolls.facts = Recording(ground, path, field, web).facts
+    rolls.where = OtherHubs(http=field.http, url=base.enrolled.url, up=backend.link.up, clock=clock).ask
+    rolls.facts = CommissioningFacts(base, path, field, web).facts
     recertified = PageCertificate(
-        ground.state.keys,
+        base.state.keys,
         PAGE_KEY,
-        ground.enrolled.hub,
-        ground.enrolled.url,
-        ground.keys,
+        base.enrolled.hub,
+        base.enrolled.url,
+        base.keys,
         http=field.http,
         clock=clock,
-        up=outward.link.up,
+        up=backend.link.up,
         names=web.names,
         changed=web.recertify,
     )
-    gate, recette = _gate(ground, path, field, keeper, adoption)
+    gate, recette = _gate(base, path, field, keeper, adoption)
     return UiServices(
         adoption,
         gate,
         recette,
         overview,
-        Rekey(ground.store, path.devices, path.pipeline, clock, keeper.changed),
+        Rekey(base.store, path.devices, path.pipeline, clock, keeper.changed),
         recertified,
         replacing,
         web,
         CallHandlers(overview, keeper, told),
         PackCalls(
-            Library(ground.state.packs, parts=part_models(ground.registry)),
+            Library(base.state.packs, parts=part_models(base.registry)),
             field.kept,
-            ground.store,
+            base.store,
             lambda: path.devices,
             clock.now,
         ),
         DiagnosticsCalls(
-            ground.logs,
+            base.logs,
             lambda name, arguments: calls()[name](arguments),
-            lambda: _names(ground, path, field, web),
-            lambda: ground.loaded.data,
+            lambda: _names(base, path, field, web),
+            lambda: base.loaded.data,
         ),
-        AuditCalls(ground.store),
-        CountedCalls(ground.counts, ground.registry.meaning, lambda subject: _type(ground.loaded, path, subject)),
+        AuditCalls(base.store),
+        CountedCalls(base.counts, base.registry.meaning, lambda subject: _type(base.loaded, path, subject)),
     )
 
 
-def _type(loaded: Loaded, path: Path, subject: str) -> str:
+def _type(loaded: Loaded, path: ReadingPath, subject: str) -> str:
     """Return the type of the integration that counts for a subject (a device or an instance), "" if neither."""
     device = path.devices.get(subject)
     instance = device.integration if device is not None else subject
@@ -223,25 +223,25 @@ def _type(loaded: Loaded, path: Path, subject: str) -> str:
 
 
 def _gate(
-    ground: BaseServices, path: Path, field: Field, keeper: Keeper, adoption: Adoption
+    base: BaseServices, path: ReadingPath, field: FieldServices, keeper: Keeper, adoption: Adoption
 ) -> tuple[QuarantineService, BulkAdoptionService]:
     path.guard.use_periods(adoption.period)
     gate = QuarantineService(
         quarantine=path.quarantine,
         decisions=path.decisions,
         guard=path.guard,
-        events=ground.events,
+        events=base.events,
         adoption=adoption.engine,
         holding=field.holding,
         pipeline=path.pipeline,
         devices=path.devices,
-        store=ground.store,
-        clock=ground.clock,
+        store=base.store,
+        clock=base.clock,
         changed=keeper.changed,
-        paths=paths_of(ground.loaded),
+        paths=paths_of(base.loaded),
     )
     recette = BulkAdoptionService(
-        gate=gate, adoption=adoption.engine, store=ground.store, clock=ground.clock, events=ground.events
+        gate=gate, adoption=adoption.engine, store=base.store, clock=base.clock, events=base.events
     )
     return gate, recette
 
@@ -254,31 +254,33 @@ def paths_of(loaded: Loaded) -> list[dict[str, Any]]:
     ]
 
 
-def export(exporter: ExporterInstance, ground: BaseServices, path: Path, field: Field, overview: Overview) -> None:
+def export(
+    exporter: ExporterInstance, base: BaseServices, path: ReadingPath, field: FieldServices, overview: Overview
+) -> None:
     """Prepare one exporter."""
-    field.plugins.export(
+    field.plugins.prepare_exporter(
         exporter,
         lambda name, ready: LiveView(
             name,
-            ground.enrolled.hub,
+            base.enrolled.hub,
             ready,
             live=path.live,
             devices=path.devices,
             places=path.places,
             planner=path.planner,
-            buffer=ground.buffer,
-            clock=ground.clock,
+            buffer=base.buffer,
+            clock=base.clock,
             pulse=overview.pulse,
         ),
     )
 
 
-def _names(ground: BaseServices, path: Path, field: Field, web: Web) -> dict[str, set[str]]:
+def _names(base: BaseServices, path: ReadingPath, field: FieldServices, web: Web) -> dict[str, set[str]]:
     """Return the names that diagnostics hide, by kind."""
-    config = ground.loaded.config
+    config = base.loaded.config
     hosts = {one.rpartition(":")[0] for one in field.egress.hosts()}
     return {
-        "hub": {ground.enrolled.hub, config.hub.name},
+        "hub": {base.enrolled.hub, config.hub.name},
         "device": {name for device in path.devices for name in (device.id, device.name)},
         "place": {name for place in path.places for name in (place.id, place.name)},
         "zone": {name for id_, zone in config.zones.items() for name in (id_, zone.name)},
@@ -289,9 +291,11 @@ def _names(ground: BaseServices, path: Path, field: Field, web: Web) -> dict[str
     }  # fmt: skip
 
 
-def parts_of(ground: BaseServices, path: Path, outward: Outward, watch: Watch) -> PageServices:
+def parts_of(
+    base: BaseServices, path: ReadingPath, backend: BackendServices, automation: AutomationServices
+) -> PageServices:
     """Return what the pages show of a hub."""
-    config = ground.loaded.config
+    config = base.loaded.config
     return PageServices(
         live=path.live,
         devices=path.devices,
@@ -300,9 +304,9 @@ def parts_of(ground: BaseServices, path: Path, outward: Outward, watch: Watch) -
         title=config.hub.name,
         zones={name: (zone.name, zone.site) for name, zone in config.zones.items()},
         timezone=config.timezone,
-        badges=outward.badging,
+        badges=backend.badging,
         contact=config.web.contact if config.web is not None else "",
-        raised=lambda: len(watch.watching.book.open),
+        raised=lambda: len(automation.alert_engine.book.open),
         sites={name: one.name for name, one in config.sites.items()},
         dwellings=frozenset(name for name, zone in config.zones.items() if is_dwelling(zone.use)),
     )

@@ -59,14 +59,14 @@ class NotifierQueue:
         self._state = own_state(f"notifier.{name}", buffer)  # with a dot, which no name of an integration instance has
         self._done: dict[str, int] = dict(self._state.get(DONE_KEY) or {})
         told = self._state.get(SENT_KEY)  # None: state of an older version, where all done were sent
-        self._told: dict[str, None] = dict.fromkeys(self._done if told is None else told)
-        self._over: dict[str, None] = {}  # done alerts that have ended, and will not change again
-        self._owed: dict[str, Alert] = {}
-        self._kept_back: set[str] = set()
-        self._given: set[str] = set()  # notices yielded in this run, which are not repeated
+        self._sent_ids: dict[str, None] = dict.fromkeys(self._done if told is None else told)
+        self._ended: dict[str, None] = {}  # done alerts that have ended, and will not change again
+        self._pending: dict[str, Alert] = {}
+        self._deferred: set[str] = set()
+        self._yielded: set[str] = set()  # notices yielded in this run, which are not repeated
         self._sent: deque[float] = deque()  # monotonic seconds of the notices sent
         self._tests: dict[str, tuple[Alert, asyncio.Future[None]]] = {}
-        self._came = asyncio.Event()
+        self._wake = asyncio.Event()
         self._ready: Callable[[], None] = lambda: None
 
     def start(self, ready: Callable[[], None]) -> NotifierQueue:
@@ -75,52 +75,52 @@ class NotifierQueue:
         return self
 
     @property
-    def remembered(self) -> list[str]:
+    def known_alerts(self) -> list[str]:
         """Ids of alerts that were sent or settled here."""
         return list(self._done)
 
-    def recall(self, alerts: Iterable[Alert]) -> None:
+    def restore(self, alerts: Iterable[Alert]) -> None:
         """Queue what the last run left: open alerts not sent yet, and the end of those that were sent."""
         for alert in alerts:
             if alert.open or alert.id in self._done:
                 self.offer(alert)
             if not alert.open and alert.n <= self._done.get(alert.id, 0):
-                self._over[alert.id] = None
+                self._ended[alert.id] = None
 
     def offer(self, alert: Alert) -> None:
         """Queue a change of an alert. Never waits, never fails."""
         if alert.n <= self._done.get(alert.id, 0):
             return
-        if (newer := self._owed.get(alert.id)) is not None and newer.n > alert.n:
+        if (newer := self._pending.get(alert.id)) is not None and newer.n > alert.n:
             return  # a stale copy from the store
-        self._owed.pop(alert.id, None)  # reinserted, so that the newest is last
-        self._owed[alert.id] = alert
-        if len(self._owed) > PENDING_LIMIT:
-            oldest = next(iter(self._owed))
-            del self._owed[oldest]
-            self._kept_back.discard(oldest)
+        self._pending.pop(alert.id, None)  # reinserted, so that the newest is last
+        self._pending[alert.id] = alert
+        if len(self._pending) > PENDING_LIMIT:
+            oldest = next(iter(self._pending))
+            del self._pending[oldest]
+            self._deferred.discard(oldest)
             self.left_out += 1
-        self._came.set()
+        self._wake.set()
 
     async def __aiter__(self) -> AsyncIterator[Notification]:
-        self._given.clear()
+        self._yielded.clear()
         while True:
-            self._came.clear()
+            self._wake.clear()
             alert = self._next()
             if alert is not None:
                 notice = notice_of(alert)
-                self._given.add(notice.key)
-                if len(self._given) > 2 * PENDING_LIMIT:  # bounded: others come and go while one waits for its time
-                    self._given &= {_key(one) for one in self._owed.values()} | {
+                self._yielded.add(notice.key)
+                if len(self._yielded) > 2 * PENDING_LIMIT:  # bounded: others come and go while one waits for its time
+                    self._yielded &= {_key(one) for one in self._pending.values()} | {
                         _key(one) for one, _ in self._tests.values()
                     }
                 yield notice
-            elif self._kept_back or self.limited:  # time alone makes them due
+            elif self._deferred or self.limited:  # time alone makes them due
                 await self._clock.sleep(LOOK_S)
             else:
-                if not self._owed:
-                    self._given.clear()
-                await self._came.wait()
+                if not self._pending:
+                    self._yielded.clear()
+                await self._wake.wait()
 
     def done(self, notice: Notification) -> None:
         test = self._tests.pop(notice.alert, None)
@@ -129,7 +129,7 @@ class NotifierQueue:
                 test[1].set_result(None)
         else:
             self._sent.append(self._clock.monotonic())
-            self._told[notice.alert] = None
+            self._sent_ids[notice.alert] = None
             self._settle(notice.alert, notice.n)
         self._ready()
 
@@ -150,7 +150,7 @@ class NotifierQueue:
         )
         got: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tests[alert.id] = alert, got
-        self._came.set()
+        self._wake.set()
         try:
             async with asyncio.timeout(TEST_S):
                 await got
@@ -164,7 +164,7 @@ class NotifierQueue:
         """Return the numbers of pending notices, of those held back, and of those sent in the last hour."""
         self._hour()
         return {
-            "waiting": len(self._owed), "kept_back": len(self._kept_back), "left_out": self.left_out,
+            "waiting": len(self._pending), "kept_back": len(self._deferred), "left_out": self.left_out,
             "told_hour": len(self._sent), "limited": self.limited,
         }  # fmt: skip
 
@@ -173,7 +173,7 @@ class NotifierQueue:
         said = []
         if self.limited:
             said.append(
-                f"notifier {self.name}: {len(self._owed)} alerts wait, {self._policy.per_hour} an hour are told"
+                f"notifier {self.name}: {len(self._pending)} alerts wait, {self._policy.per_hour} an hour are told"
             )
         if self.left_out:
             said.append(f"notifier {self.name}: {self.left_out} alerts were left out, more than {PENDING_LIMIT} waited")
@@ -182,21 +182,21 @@ class NotifierQueue:
     def _next(self) -> Alert | None:
         """Return the alert to send now, and settle those never to be sent."""
         for alert, _ in self._tests.values():
-            if _key(alert) not in self._given:
+            if _key(alert) not in self._yielded:
                 return alert
         now = self._clock.now()
         ready = []
-        for alert in list(self._owed.values()):
-            sent = alert.id in self._told
-            held_back = alert.id in self._kept_back or alert.id in self._done
+        for alert in list(self._pending.values()):
+            sent = alert.id in self._sent_ids
+            held_back = alert.id in self._deferred or alert.id in self._done
             verdict = notification_decision(self._policy, alert, now, sent=sent, held_back=held_back)
             if verdict == NEVER:
                 self._settle(alert.id, alert.n)
             elif verdict == WAIT:
-                self._kept_back.add(alert.id)
+                self._deferred.add(alert.id)
             elif verdict == TELL:
-                self._kept_back.discard(alert.id)
-                if _key(alert) not in self._given:
+                self._deferred.discard(alert.id)
+                if _key(alert) not in self._yielded:
                     ready.append(alert)
         self._hour()
         limit = self._policy.per_hour
@@ -206,20 +206,20 @@ class NotifierQueue:
         return ready[0] if limit is None else next_alert(ready)
 
     def _settle(self, alert: str, n: int) -> None:
-        if (owed := self._owed.get(alert)) is not None and owed.n <= n:
-            del self._owed[alert]
-            self._kept_back.discard(alert)
+        if (owed := self._pending.get(alert)) is not None and owed.n <= n:
+            del self._pending[alert]
+            self._deferred.discard(alert)
             if not owed.open:
-                self._over[alert] = None
+                self._ended[alert] = None
         self._done.pop(alert, None)
         self._done[alert] = n
-        while len(self._done) > REMEMBERED and (self._over or len(self._done) > MOST):
-            oldest = next(iter(self._over or self._done))
+        while len(self._done) > REMEMBERED and (self._ended or len(self._done) > MOST):
+            oldest = next(iter(self._ended or self._done))
             del self._done[oldest]
-            self._told.pop(oldest, None)
-            self._over.pop(oldest, None)
+            self._sent_ids.pop(oldest, None)
+            self._ended.pop(oldest, None)
         self._state.put(DONE_KEY, dict(self._done))
-        self._state.put(SENT_KEY, list(self._told))
+        self._state.put(SENT_KEY, list(self._sent_ids))
 
     def _hour(self) -> None:
         now = self._clock.monotonic()
@@ -248,7 +248,7 @@ class Notifiers:
         return self._queues.pop(name, None)
 
     def status(self) -> dict[str, Any]:
-        return {name: {**queue.status(), **self._how(name)} for name, queue in self._queues.items()}
+        return {name: {**queue.status(), **self._health_of(name)} for name, queue in self._queues.items()}
 
     def complaints(self) -> list[str]:
         return [said for queue in self._queues.values() for said in queue.complaints()]
@@ -272,7 +272,7 @@ class Notifiers:
     def _of(self, name: str) -> Health | None:
         return next((one for one in self._health if (one.name, one.type) == (name, "notifier")), None)
 
-    def _how(self, name: str) -> dict[str, Any]:
+    def _health_of(self, name: str) -> dict[str, Any]:
         health = self._of(name)
         return {} if health is None else {"state": health.state, "error": health.error}
 

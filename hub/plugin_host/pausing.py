@@ -20,7 +20,7 @@ class Pauses:
         self._why: dict[Key, str] = {}
         self._turn = asyncio.Event()
 
-    def hold(self, why: Mapping[Key, str]) -> None:
+    def pause(self, why: Mapping[Key, str]) -> None:
         """Pause exactly these instances, with the reason; the others resume."""
         self._why = dict(why)
         self._turn.set()
@@ -29,33 +29,35 @@ class Pauses:
     def why(self, key: Key) -> str:
         return self._why.get(key, "")
 
-    async def passing(self, key: Key, start: Callable[[], Awaitable[None]], told: Callable[[str], None]) -> None:
-        """Run `start` while this instance is not paused; `told` gets the reason of each pause, and "" when it ends.
+    async def run_unless_paused(
+        self, key: Key, start: Callable[[], Awaitable[None]], report: Callable[[str], None]
+    ) -> None:
+        """Run `start` while this instance is not paused; `report` gets the reason of each pause, and "" when it ends.
 
         Raises what `start` raises.
         """
         while True:
             while why := self.why(key):
-                told(why)
+                report(why)
                 await self._turn.wait()
-            told("")
-            failed, held = None, False
+            report("")
+            failed, paused = None, False
             try:
                 async with asyncio.TaskGroup() as group:
-                    guard = group.create_task(self._until_held(key))
+                    guard = group.create_task(self._until_paused(key))
                     try:
                         await start()
                     except Exception as error:
                         failed = error
                     guard.cancel()
             except* _Paused:
-                held = True
+                paused = True
             if failed is not None:
                 raise failed
-            if not held:
+            if not paused:
                 return
 
-    async def _until_held(self, key: Key) -> None:
+    async def _until_paused(self, key: Key) -> None:
         while not self.why(key):
             await self._turn.wait()
         raise _Paused

@@ -50,7 +50,7 @@ class Plugins:
         self._core = core
         self._clock = clock
         for instance in instances:
-            self.integrate(instance)
+            self.prepare_integration(instance)
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Run the prepared instances in this group, and later ones as soon as they are prepared."""
@@ -86,10 +86,10 @@ class Plugins:
         if self._group is None:
             return
         supervisor = self._waiting.pop(key)
-        passing = self.pauses.passing(key, supervisor.run, supervisor.paused)
-        self._tasks[key] = self._group.create_task(passing, name=key[1])
+        run = self.pauses.run_unless_paused(key, supervisor.run, supervisor.paused)
+        self._tasks[key] = self._group.create_task(run, name=key[1])
 
-    def integrate(self, instance: Instance) -> None:
+    def prepare_integration(self, instance: Instance) -> None:
         """Prepare one integration if it is enabled. One that cannot start gives the reason in its health."""
         if not instance.enabled:
             return
@@ -106,7 +106,7 @@ class Plugins:
         supervisor = self.supervise(health, lambda session: integration.run(config, session))
         self._prepared((INTEGRATION, instance.name), supervisor)
 
-    def export(self, exporter: ExporterInstance, view: Callable[[str, Callable[[], None]], LiveView]) -> None:
+    def prepare_exporter(self, exporter: ExporterInstance, view: Callable[[str, Callable[[], None]], LiveView]) -> None:
         """Prepare one exporter. `view` builds its view from its name and the function to call when it got through."""
         health = Health(name=exporter.name, type=EXPORTER, since=self._clock.now())
         self.health.append(health)
@@ -124,7 +124,9 @@ class Plugins:
         supervisor = Supervisor(health, run, self._clock)
         self._prepared((EXPORTER, exporter.name), supervisor)
 
-    def notify(self, notifier: NotifierInstance, notices: Callable[[str, Callable[[], None]], NotifierQueue]) -> None:
+    def prepare_notifier(
+        self, notifier: NotifierInstance, notices: Callable[[str, Callable[[], None]], NotifierQueue]
+    ) -> None:
         """Prepare one notifier. `notices` builds its queue from its name and the function to call when it got
         through."""
         health = Health(name=notifier.name, type=NOTIFIER, since=self._clock.now())

@@ -19,30 +19,30 @@ from hub.core.clock import Clock
 TURNS = 20
 """Number of cycles whose duration is remembered."""
 
-Asked = Callable[[], Iterable[str]]
+PolledDevices = Callable[[], Iterable[str]]
 
 
 class PollLoop:
-    """A polling loop of one integration instance. `usual_s`: its configured interval; `asked` returns the ids of the
+    """A polling loop of one integration instance. `configured_s`: its configured interval; `polled_devices` returns the ids of the
     devices polled in a cycle."""
 
-    def __init__(self, integration: str, usual_s: float, asked: Asked) -> None:
-        self.integration, self.usual_s, self.asked = integration, usual_s, asked
+    def __init__(self, integration: str, configured_s: float, polled_devices: PolledDevices) -> None:
+        self.integration, self.configured_s, self.polled_devices = integration, configured_s, polled_devices
         self.least_s = 0.0  # lower bound of the interval
         self.turns = 0
-        self._took: deque[float] = deque(maxlen=TURNS)
+        self._durations: deque[float] = deque(maxlen=TURNS)
         self._changed = asyncio.Event()
 
-    def took(self, seconds: float) -> None:
+    def record_duration(self, seconds: float) -> None:
         """Record the duration of a cycle."""
         self.turns += 1
-        self._took.append(seconds)
+        self._durations.append(seconds)
 
     @property
     def turn_s(self) -> float | None:
         """Third quartile of cycle durations in seconds, including waits for a shared line; None before the first."""
-        took = sorted(self._took)
-        return took[3 * len(took) // 4] if took else None
+        record_duration = sorted(self._durations)
+        return record_duration[3 * len(record_duration) // 4] if record_duration else None
 
     def changed(self) -> None:
         """Wake the loop, so that it computes its interval again."""
@@ -69,33 +69,33 @@ class PollScheduler:
     """The polling loops of one hub."""
 
     def __init__(self) -> None:
-        self._paces: list[PollLoop] = []
+        self._loops: list[PollLoop] = []
         self._timetables: dict[str, dict[str, PollLoop]] = {}
-        self._wanted: dict[str, float] = {}
+        self._shortened: dict[str, float] = {}
 
     def __iter__(self) -> Iterator[PollLoop]:
-        return iter([*self._paces, *(pace for own in self._timetables.values() for pace in own.values())])
+        return iter([*self._loops, *(loop for own in self._timetables.values() for loop in own.values())])
 
     def of(self, device: str) -> PollLoop | None:
         """Return the loop that polls this device; the fastest of several, or None."""
-        found = [pace for pace in self if device in set(pace.asked())]
-        return min(found, key=lambda pace: pace.usual_s, default=None)
+        found = [loop for loop in self if device in set(loop.polled_devices())]
+        return min(found, key=lambda loop: loop.configured_s, default=None)
 
-    def quicken(self, wanted: Mapping[str, float]) -> None:
+    def shorten(self, wanted: Mapping[str, float]) -> None:
         """Poll these devices at these intervals (seconds), all others as configured. A loop uses the shortest of its
         devices."""
-        self._wanted = dict(wanted)
-        for pace in self._paces:
-            pace.changed()
+        self._shortened = dict(wanted)
+        for loop in self._loops:
+            loop.changed()
 
-    def step(self, pace: PollLoop) -> float:
+    def interval_s(self, loop: PollLoop) -> float:
         """Return the present interval in seconds."""
-        if not self._wanted:
-            return pace.usual_s
-        wanted = [self._wanted[device] for device in pace.asked() if device in self._wanted]
-        return min([pace.usual_s, *wanted])
+        if not self._shortened:
+            return loop.configured_s
+        wanted = [self._shortened[device] for device in loop.polled_devices() if device in self._shortened]
+        return min([loop.configured_s, *wanted])
 
-    def asks(self, integration: str, usual: Mapping[str, float], least_s: float) -> dict[str, float]:
+    def asks(self, integration: str, intervals: Mapping[str, float], least_s: float) -> dict[str, float]:
         """Register the intervals of an integration with its own timetable: device → configured seconds, `least_s` at
         least.
 
@@ -104,34 +104,34 @@ class PollScheduler:
         known = self._timetables.get(integration, {})
         own = self._timetables[integration] = {
             device: known.get(device) or PollLoop(integration, seconds, lambda device=device: (device,))  # type: ignore[misc]
-            for device, seconds in usual.items()
+            for device, seconds in intervals.items()
         }
-        for device, pace in own.items():
-            pace.usual_s, pace.least_s = usual[device], least_s
-        return {device: max(self.step(pace), min(least_s, pace.usual_s)) for device, pace in own.items()}
+        for device, loop in own.items():
+            loop.configured_s, loop.least_s = intervals[device], least_s
+        return {device: max(self.interval_s(loop), min(least_s, loop.configured_s)) for device, loop in own.items()}
 
     async def rounds(
-        self, integration: str, usual_s: float, asked: Asked, clock: Clock, early: float
+        self, integration: str, configured_s: float, polled_devices: PolledDevices, clock: Clock, early: float
     ) -> AsyncIterator[float]:
         """Yield the wall-clock time of each cycle; missed cycles are skipped. `early`: seconds by which the second
         cycle comes sooner, so that loops spread."""
-        pace = PollLoop(integration, usual_s, asked)
-        self._paces.append(pace)
+        loop = PollLoop(integration, configured_s, polled_devices)
+        self._loops.append(loop)
         try:
             last = clock.monotonic() - early
             while True:
                 began = clock.monotonic()
                 yield clock.now()
                 now = clock.monotonic()
-                pace.took(now - began)
+                loop.record_duration(now - began)
                 while True:
-                    step = self.step(pace)
-                    due = max(last + step, now - step)
+                    interval_s = self.interval_s(loop)
+                    due = max(last + interval_s, now - interval_s)
                     if due <= clock.monotonic():
                         await clock.sleep(0)
                         break
-                    if await pace.sleep(clock, due - clock.monotonic()):
+                    if await loop.sleep(clock, due - clock.monotonic()):
                         break
                 last = due
         finally:
-            self._paces.remove(pace)
+            self._loops.remove(loop)

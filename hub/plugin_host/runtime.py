@@ -33,9 +33,9 @@ class InProcessSession(FormerMembers):
 
     @property
     def commands(self) -> OwnCommands:
-        if self._core.desk is None:
+        if self._core.commands is None:
             raise NotReady("this hub takes no commands")
-        return OwnCommands(self.name, self._core.desk)
+        return OwnCommands(self.name, self._core.commands)
 
     def bus(self, name: str) -> SharedLine:
         return (self._core.buses or Buses({})).get(name)

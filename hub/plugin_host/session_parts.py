@@ -48,7 +48,7 @@ class Core(msgspec.Struct, frozen=True):
     """The way out of the plugin of this name."""
     decoders: Callable[[str], list[Decoder]]
     packs: Packs | None = None
-    desk: CommandService | None = None
+    commands: CommandService | None = None
     buses: Buses | None = None
     kept: DeadLetters | None = None
     told: PluginFacts | None = None

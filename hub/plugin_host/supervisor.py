@@ -55,7 +55,7 @@ class Supervisor:
         self._backoff = backoff or Backoff()
         self._crashes: deque[float] = deque()
         self._log = logging.getLogger(f"hub.{health.name}")
-        self._told = ""
+        self._reported = ""
 
     async def run(self) -> None:
         """Run the plugin until it finishes, is stopped for good, or is cancelled."""
@@ -80,7 +80,7 @@ class Supervisor:
         if isinstance(error, NotReady):
             if lasted >= HEALTHY_S:
                 self._backoff.reset()
-                self._told = ""
+                self._reported = ""
             self._away(str(error))
             return False
         if isinstance(error, AuthFailed):
@@ -91,9 +91,9 @@ class Supervisor:
 
     def ready(self) -> None:
         """Record that the plugin reached its device (its first report), and log it once after an absence."""
-        if self._told:
+        if self._reported:
             self._log.info("back")
-            self._told = ""
+            self._reported = ""
             self._backoff.reset()
         self.health.error = ""
         self.health.through = True
@@ -114,9 +114,9 @@ class Supervisor:
 
     def _away(self, error: str) -> None:
         self._enter(WAITING, error)
-        if not self._told:
+        if not self._reported:
             self._log.warning("not ready: %s; trying again by itself", error)
-            self._told = error
+            self._reported = error
 
     def _crashed(self, error: Exception | SystemExit) -> bool:
         """Record a crash; returns True when it was one too many."""

@@ -69,7 +69,7 @@ async def life(path: Path, stream: Stream, disk: Disk, heard: list[str], cut: in
         book = AlertService(store, stream, clock)  # type: ignore[arg-type]
         await book.load()
         notices = queue("ear", "h", None, disk, clock)  # type: ignore[arg-type]
-        notices.recall([*(await book.last(200))[::-1], *book.open])
+        notices.restore([*(await book.last(200))[::-1], *book.open])
         book.listeners.append(notices.offer)
         stop = asyncio.Event()
 

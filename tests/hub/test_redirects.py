@@ -18,7 +18,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.app.plugins import led
+from hub.app.plugins import count_redirect
 from hub.core.counters import Counts
 from hub.core.errors import LedElsewhere, NotReady
 from hub.core.security_events import REDIRECT, Events
@@ -282,8 +282,8 @@ def test_what_leads_elsewhere_is_counted_for_each_integration_and_host_and_is_on
     events.listeners.append(incidents.hear)
     ground: Any = SimpleNamespace(counts=counts, events=events)
     for _ in range(3):
-        led(ground, "meter", "192.0.2.7:80", "192.0.2.9:80", False)
-    led(ground, "meter", "192.0.2.7:80", "192.0.2.8:80", True)
+        count_redirect(ground, "meter", "192.0.2.7:80", "192.0.2.9:80", False)
+    count_redirect(ground, "meter", "192.0.2.7:80", "192.0.2.8:80", True)
     assert counts.about("meter 192.0.2.7:80") == {"led-elsewhere": 3, "led-on": 1}
     assert set(counts.about("meter 192.0.2.7:80")) <= REASONS.keys()
     assert events.counts == {REDIRECT: 3}

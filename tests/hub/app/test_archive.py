@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.app.archive import build_raw
+from hub.app.archive import build_raw_archive
 from hub.config.parts.energy import History as Options
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Metric, Place
@@ -26,7 +26,7 @@ SAID = (
 
 
 class House:
-    """What `build_raw` stands on; a flat and an office."""
+    """What `build_raw_archive` stands on; a flat and an office."""
 
     store: Store
 
@@ -43,7 +43,7 @@ class House:
     async def build(self, **options: Any) -> Any:
         self.history = History()
         config = SimpleNamespace(history=Options.model_validate(options))
-        ground: Any = SimpleNamespace(
+        base: Any = SimpleNamespace(
             state=self.state, store=self.store, clock=self.clock, loaded=SimpleNamespace(config=config)
         )
         path: Any = SimpleNamespace(
@@ -53,7 +53,7 @@ class House:
             planner=SimpleNamespace(declared=self.declared),
         )
         observer: Any = SimpleNamespace(finish=lambda: None)
-        return await build_raw(ground, path, self.history, observer)
+        return await build_raw_archive(base, path, self.history, observer)
 
     async def said(self, raw: Any) -> list[tuple[str, str]]:
         for place, metric, step in SAID:

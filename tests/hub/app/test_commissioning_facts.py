@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from hub.app.commissioning_facts import BY_TPM, KEYS, Recording
+from hub.app.commissioning_facts import BY_TPM, KEYS, CommissioningFacts
 from hub.core.state_dir import StateDir
 from hub.identity import keys
 from hub.web.pictures.table import PictureStore
@@ -28,7 +28,7 @@ async def test_it_says_that_a_card_gives_up_no_key_only_where_none_lies_on_it(
     monkeypatch.setattr(PictureStore, "proved", answering([]))
     state = StateDir(tmp_path / "state")
     config = SimpleNamespace(hub=SimpleNamespace(name="Mairie"), sites={}, zones={})
-    ground = SimpleNamespace(
+    base = SimpleNamespace(
         loaded=SimpleNamespace(config=config),
         state=state,
         enrolled=SimpleNamespace(hub="hub-x"),
@@ -37,7 +37,7 @@ async def test_it_says_that_a_card_gives_up_no_key_only_where_none_lies_on_it(
     )
     field = SimpleNamespace(radio=SimpleNamespace(call=answering({"devices": []})), plugins=SimpleNamespace(health=[]))
     path, web = SimpleNamespace(devices=[], live=None), SimpleNamespace(status=dict)
-    recording = Recording(cast(Any, ground), cast(Any, path), cast(Any, field), cast(Any, web))
+    recording = CommissioningFacts(cast(Any, base), cast(Any, path), cast(Any, field), cast(Any, web))
 
     keys.create(state.keys)
     assert (await recording.facts())["keys"] == KEYS

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from hub.app.config_events import Configured
+from hub.app.config_events import ConfigEvents
 from hub.config.history import APPLIED
 from hub.core.clock import SystemClock
 from hub.core.errors import StorageError
@@ -17,8 +17,8 @@ async def test_a_change_that_is_audited_is_known_at_the_next_start_though_the_hu
     loaded = SimpleNamespace(digest="a" * 12)
     clock = SystemClock()
     events = Events(clock.now, clock.monotonic)
-    ground = SimpleNamespace(store=store, clock=clock, loaded=loaded, problems=[], events=events)
-    configured = Configured(ground)
+    base = SimpleNamespace(store=store, clock=clock, loaded=loaded, problems=[], events=events)
+    configured = ConfigEvents(base)
     try:
         await configured.begin()
 

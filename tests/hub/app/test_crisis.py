@@ -27,15 +27,15 @@ class Parts:
         loaded = SimpleNamespace(config=config, integrations=(), notifiers=(), exporters=(), uplinks=())
         field = SimpleNamespace(
             egress=SimpleNamespace(close=lambda why: None, reopen=lambda: None),
-            desk=SimpleNamespace(frozen=""),
+            commands=SimpleNamespace(frozen=""),
             http=SimpleNamespace(close=close),
-            plugins=SimpleNamespace(pauses=SimpleNamespace(hold=self.note("held"))),
+            plugins=SimpleNamespace(pauses=SimpleNamespace(pause=self.note("held"))),
         )
-        outward = SimpleNamespace(
+        backend = SimpleNamespace(
             link=SimpleNamespace(reconnect=self.note("link"), retry_now=self.note("link")),
             keeper=SimpleNamespace(changed=self.note("backup due")),
         )
-        return HubCrisisActions(SimpleNamespace(loaded=loaded), field, outward)  # type: ignore[arg-type]
+        return HubCrisisActions(SimpleNamespace(loaded=loaded), field, backend)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("what", ["cut", "join", "freeze"])

@@ -6,7 +6,7 @@ from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
-from hub.app.device_replacement import Replacing
+from hub.app.device_replacement import DeviceReplacement
 from hub.core.errors import HubError
 from hub.core.model import Device
 from hub.devices.places import Places
@@ -25,8 +25,8 @@ async def successor(said):
 def parts():
     store = AsyncMock()
     path = MagicMock(devices=Devices([Device(id=OLD, integration="bluetooth", place="salle")]), places=Places([]))
-    ground = SimpleNamespace(store=store, clock=ManualClock())
-    return Replacing(ground, path, MagicMock(), successor), store
+    base = SimpleNamespace(store=store, clock=ManualClock())
+    return DeviceReplacement(base, path, MagicMock(), successor), store
 
 
 @pytest.mark.parametrize("typed", [KEY, KEY.upper(), "23:1D:39:C1:D7:CC:1A:B1:AE:E2:24:CD:09:6D:B9:32", f" {KEY} "])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.app.plugin_restart import Restarting
+from hub.app.plugin_restart import PluginRestart
 from hub.config.differences import Difference
 from hub.core.errors import HubError
 from hub.plugin_host.supervisor import RUNNING, STOPPED, Health
@@ -31,7 +31,7 @@ class Hub:
         self.done.append((who, dict(what)))
 
     async def restart(self, **arguments: Any) -> Any:
-        return await Restarting(self.health, self.again, self.audit).calls()["plugin.restart"](arguments)
+        return await PluginRestart(self.health, self.again, self.audit).calls()["plugin.restart"](arguments)
 
 
 async def test_who_asked_is_noted_before_the_instance_starts_anew() -> None:

@@ -24,7 +24,7 @@ async def test_a_plan_that_is_made_while_its_history_is_erased_is_made_anew():
     rollups = SimpleNamespace(series=[("salle", "motion")], erase=erase)
     field = SimpleNamespace(holding=AsyncMock(), kept=AsyncMock())
     field.holding.destroy.return_value = field.kept.forget.return_value = 0
-    measured = SimpleNamespace(observer=MagicMock(), rollups=rollups, raw=None)
-    told = await LocalEraser(path, field, measured)([Device(id="x:1", integration="x", place="salle")])
+    history_services = SimpleNamespace(observer=MagicMock(), rollups=rollups, raw=None)
+    told = await LocalEraser(path, field, history_services)([Device(id="x:1", integration="x", place="salle")])
     assert told["hourly and monthly figures, raw history"] == 3
     assert done == [("recompile", "x:1"), ("erase", "salle", "motion"), ("recompile", "x:1")]

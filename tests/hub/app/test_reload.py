@@ -7,8 +7,8 @@ from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
-from hub.app.crisis import Emergency, HubCrisisActions
-from hub.app.reload import Reloading
+from hub.app.crisis import CrisisServices, HubCrisisActions
+from hub.app.reload import ConfigReload
 from hub.config.differences import ADDED, CHANGED, INTEGRATION, Difference, Differences
 from hub.config.load import Models, load
 from hub.core.errors import HubError
@@ -44,8 +44,8 @@ async def test_a_key_that_is_given_while_the_configuration_is_taken_up_stays(tmp
     loaded = load(file, models)
     store = await Store.open(tmp_path / "store.db", bytes(32))
     devices = Devices(loaded.devices)
-    ground = SimpleNamespace(store=store, models=models, loaded=loaded)
-    reloading = Reloading(ground, MagicMock(devices=devices, roll=AddedDevices()), *[MagicMock() for _ in range(8)])
+    base = SimpleNamespace(store=store, models=models, loaded=loaded)
+    reloading = ConfigReload(base, MagicMock(devices=devices, roll=AddedDevices()), *[MagicMock() for _ in range(8)])
 
     async def give():
         await store.give_key(NAME, KEY, key_fingerprint(None), 1.0, "cli")
@@ -61,20 +61,20 @@ async def test_a_key_that_is_given_while_the_configuration_is_taken_up_stays(tmp
 async def test_a_plugin_that_was_taken_out_while_its_restart_waited_is_told_as_gone(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(CONFIG)
-    ground = SimpleNamespace(loaded=load(file, Models(integrations={"radio": (Radio, None)})))
-    field = MagicMock(plugins=AsyncMock(integrate=MagicMock()))
-    reloading = Reloading(ground, MagicMock(), field, *[MagicMock() for _ in range(7)])
+    base = SimpleNamespace(loaded=load(file, Models(integrations={"radio": (Radio, None)})))
+    field = MagicMock(plugins=AsyncMock(prepare_integration=MagicMock()))
+    reloading = ConfigReload(base, MagicMock(), field, *[MagicMock() for _ in range(7)])
     restart = Difference(INTEGRATION, "radio", CHANGED)
     await reloading.again(restart)
-    assert field.plugins.integrate.call_count == 1
+    assert field.plugins.prepare_integration.call_count == 1
     file.write_text("integrations: {}\n")
     async with reloading._turn:  # a configuration is being taken up
         asked = asyncio.create_task(reloading.again(restart))
         await asyncio.sleep(0)
-        ground.loaded = load(file, Models())
+        base.loaded = load(file, Models())
     with pytest.raises(HubError, match="no longer in the configuration"):
         await asked
-    assert field.plugins.integrate.call_count == 1
+    assert field.plugins.prepare_integration.call_count == 1
 
 
 async def test_what_a_configuration_adds_to_an_isolated_hub_is_held_before_it_starts(tmp_path):
@@ -82,19 +82,23 @@ async def test_what_a_configuration_adds_to_an_isolated_hub_is_held_before_it_st
     file.write_text(CONFIG)
     models = Models(integrations={"radio": (Radio, None), "cloud": (Cloud, None)})
     old = load(file, models)
-    ground = SimpleNamespace(loaded=old, registry=MagicMock(metrics=MagicMock(side_effect=ZeroDivisionError)))
-    field = MagicMock(plugins=AsyncMock(integrate=MagicMock(), pauses=Pauses()), packs=AsyncMock(), http=AsyncMock())
-    hands = HubCrisisActions(ground, field, MagicMock())
+    base = SimpleNamespace(loaded=old, registry=MagicMock(metrics=MagicMock(side_effect=ZeroDivisionError)))
+    field = MagicMock(
+        plugins=AsyncMock(prepare_integration=MagicMock(), pauses=Pauses()), packs=AsyncMock(), http=AsyncMock()
+    )
+    hands = HubCrisisActions(base, field, MagicMock())
     crisis = SimpleNamespace(state=State())
     others: list[Any] = [MagicMock() for _ in range(6)]
-    reloading = Reloading(ground, MagicMock(), field, *others, emergency=Emergency(crisis, MagicMock(), hands))
+    reloading = ConfigReload(
+        base, MagicMock(), field, *others, crisis_services=CrisisServices(crisis, MagicMock(), hands)
+    )
     file.write_text(CONFIG.replace("radio: {}", "radio: {}, cloud: {url: 'https://cloud.example'}"))
     new, key = load(file, models), (INTEGRATION, "cloud")
     held = []
-    field.plugins.integrate.side_effect = lambda one: held.append(field.plugins.pauses.why(key))
+    field.plugins.prepare_integration.side_effect = lambda one: held.append(field.plugins.pauses.why(key))
 
     async def take_up(*_):
-        ground.loaded = new
+        base.loaded = new
 
     reloading._straight_path = take_up
     for isolated in (False, True):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.app.service import Service, answers, calls, works
+from hub.app.service import Service, calls, run_coroutines, status_of
 from hub.core.calls import Call
 
 
@@ -34,14 +34,14 @@ class Desk:
 
 
 def test_a_part_that_has_a_name_answers_under_it_and_its_sentences_are_said() -> None:
-    assert answers([Service(Clock(), "clock"), Service(Clock()), Service(Desk(), "desk")]) == (
+    assert status_of([Service(Clock(), "clock"), Service(Clock()), Service(Desk(), "desk")]) == (
         {"clock": {"sure": False}},
         ["the clock is not sure"],
     )
 
 
 def test_what_runs_is_run_and_what_does_not_is_left() -> None:
-    running = works([Service(Clock(), "clock"), Service(Desk())])
+    running = run_coroutines([Service(Clock(), "clock"), Service(Desk())])
     assert len(running) == 1
     running[0].close()
 

@@ -28,17 +28,17 @@ async def test_who_is_held_stops_with_its_clean_up_and_starts_again_when_it_is_l
             said.append("down")
 
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(pauses.passing(KEY, start, told.append))
+        running = group.create_task(pauses.run_unless_paused(KEY, start, told.append))
         await settle()
         assert said == ["up"]
-        pauses.hold({("integration", "modbus"): "isolated"})  # another one
+        pauses.pause({("integration", "modbus"): "isolated"})  # another one
         await settle()
         assert said == ["up"]
-        pauses.hold({KEY: "isolated"})
+        pauses.pause({KEY: "isolated"})
         await settle()
         assert said == ["up", "down"]
         assert told == ["", "isolated"]
-        pauses.hold({})
+        pauses.pause({})
         await settle()
         assert said == ["up", "down", "up"]
         running.cancel()
@@ -47,17 +47,17 @@ async def test_who_is_held_stops_with_its_clean_up_and_starts_again_when_it_is_l
 
 async def test_who_is_held_from_the_beginning_does_not_start() -> None:
     pauses = Pauses()
-    pauses.hold({KEY: "isolated"})
+    pauses.pause({KEY: "isolated"})
     started = []
 
     async def start() -> None:
         started.append(1)
 
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(pauses.passing(KEY, start, lambda why: None))
+        running = group.create_task(pauses.run_unless_paused(KEY, start, lambda why: None))
         await settle()
         assert started == []
-        pauses.hold({})
+        pauses.pause({})
         await running
     assert started == [1]
 
@@ -67,4 +67,4 @@ async def test_what_the_plugin_raises_comes_through_as_it_is() -> None:
         raise NotReady("away")
 
     with pytest.raises(NotReady, match="away"):
-        await Pauses().passing(KEY, start, lambda why: None)
+        await Pauses().run_unless_paused(KEY, start, lambda why: None)

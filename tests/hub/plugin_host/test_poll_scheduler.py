@@ -50,12 +50,12 @@ async def test_a_loop_that_is_quickened_turns_at_once_and_goes_back_as_soon_as_n
     start(tasks, loop, other)
     await clock.advance(100)
     assert loop.turns == [0.0]
-    paces.quicken({"modbus:a": 60.0})
+    paces.shorten({"modbus:a": 60.0})
     await settle()
     await clock.advance(140)
     assert loop.turns == [0.0, 100.0, 120.0, 180.0, 240.0], "what was due at 60 comes at once, the rest on the grid"
     assert other.turns == [0.0]
-    paces.quicken({})
+    paces.shorten({})
     await clock.advance(599)
     assert loop.turns[-1] == 240.0
     await clock.advance(2)
@@ -68,10 +68,10 @@ async def test_a_loop_is_never_slowed_and_of_several_devices_the_quickest_counts
     paces, clock = PollScheduler(), ManualClock()
     loop = Loop(paces, clock, "mbus:a", "mbus:b", usual_s=60.0)
     start(tasks, loop)
-    paces.quicken({"mbus:a": 3600.0, "mbus:b": 30.0})
+    paces.shorten({"mbus:a": 3600.0, "mbus:b": 30.0})
     await clock.advance(90)
     assert loop.turns == [0.0, 30.0, 60.0, 90.0]
-    paces.quicken({"mbus:a": 3600.0})
+    paces.shorten({"mbus:a": 3600.0})
     await clock.advance(60)
     assert loop.turns[-1] == 150.0
 
@@ -83,7 +83,7 @@ async def test_what_a_turn_takes_is_known_and_a_loop_that_ends_is_forgotten(task
     await clock.advance(25)
     pace = paces.of("modbus:a")
     assert pace is not None
-    assert (pace.turn_s, pace.usual_s, pace.turns) == (2.5, 10.0, 3)
+    assert (pace.turn_s, pace.configured_s, pace.turns) == (2.5, 10.0, 3)
     assert loop.turns == [0.0, 10.0, 20.0]
     assert paces.of("modbus:z") is None
     for task in tasks:
@@ -104,14 +104,14 @@ async def test_who_has_a_timetable_is_told_how_often_to_ask_and_what_it_no_longe
     paces = PollScheduler()
     usual = {"knx:a": 600.0, "knx:b": 60.0}
     assert paces.asks("knx", usual, 5.0) == usual
-    paces.quicken({"knx:a": 1.0, "knx:b": 3600.0})
+    paces.shorten({"knx:a": 1.0, "knx:b": 3600.0})
     assert paces.asks("knx", usual, 5.0) == {"knx:a": 5.0, "knx:b": 60.0}
     pace = paces.of("knx:a")
     assert pace is not None
-    assert (pace.usual_s, pace.least_s, pace.integration) == (600.0, 5.0, "knx")
+    assert (pace.configured_s, pace.least_s, pace.integration) == (600.0, 5.0, "knx")
     assert paces.asks("knx", {"knx:b": 30.0}, 5.0) == {"knx:b": 30.0}
-    assert [(pace.usual_s, tuple(pace.asked())) for pace in paces] == [(30.0, ("knx:b",))]
-    paces.quicken({})
+    assert [(pace.configured_s, tuple(pace.polled_devices())) for pace in paces] == [(30.0, ("knx:b",))]
+    paces.shorten({})
     assert paces.asks("knx", usual, 5.0) == usual
 
 

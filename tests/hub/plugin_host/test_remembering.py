@@ -29,7 +29,7 @@ def alert(name: str) -> Alert:
 
 def life(local: Local, known: Iterable[Alert] = ()) -> NotifierQueue:
     queue = NotifierQueue("mail", "hub-1", None, local, ManualClock())  # type: ignore[arg-type]
-    queue.recall(known)
+    queue.restore(known)
     return queue
 
 
@@ -64,8 +64,8 @@ async def test_alerts_that_are_over_are_forgotten_first() -> None:
         one = alert(f"{n:016x}")
         queue.offer(msgspec.structs.replace(one, state=CLEARED, n=2))
         await told(queue)
-    assert len(queue.remembered) == REMEMBERED
-    assert "first" in queue.remembered
+    assert len(queue.known_alerts) == REMEMBERED
+    assert "first" in queue.known_alerts
     again = life(local, [first])
     assert await told(again) == []
     again.offer(msgspec.structs.replace(first, state=CLEARED, n=2))
@@ -80,7 +80,7 @@ async def test_while_one_alert_waits_for_its_hour_those_that_are_told_meanwhile_
     for n in range(2 * PENDING_LIMIT + 500):
         queue.offer(msgspec.structs.replace(alert(f"{n:016x}"), severity="critical"))
         queue.done(await anext(notices))
-    assert len(queue._given) <= 2 * PENDING_LIMIT
+    assert len(queue._yielded) <= 2 * PENDING_LIMIT
     assert queue.status()["kept_back"] == 1
 
 

@@ -45,7 +45,7 @@ async def started(settings: dict[str, object]) -> Plugins:
     stage = Stage()
     stage.devices.put(msgspec.structs.replace(TAG, integration="acme", settings=settings))
     plugins = Plugins([], registry(), stage.core, stage.clock)
-    plugins.integrate(Instance(name="acme", type="acme", config=Config(), isolation="none"))
+    plugins.prepare_integration(Instance(name="acme", type="acme", config=Config(), isolation="none"))
     async with asyncio.TaskGroup() as group:
         plugins.begin(group)
         await settle()

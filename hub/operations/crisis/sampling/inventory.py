@@ -55,7 +55,7 @@ async def items(sources: Sources, request: SamplingRequest) -> list[Item]:
     found: list[Item] = []
     asked: set[str] = set()
     for pace in sources.paces:
-        mine = tuple(sorted(device for device in set(pace.asked()) if device in known and device not in asked))
+        mine = tuple(sorted(device for device in set(pace.polled_devices()) if device in known and device not in asked))
         if mine:
             asked |= set(mine)
             line = lines.get(pace.integration) or pace.integration
@@ -99,7 +99,7 @@ def _polled(
         name=name,
         devices=tuple(one.id for one in devices),
         integration=pace.integration,
-        was_s=pace.usual_s,
+        was_s=pace.configured_s,
         chosen=any(_chosen(sources, request, one) for one in devices),
         why_not=_away(sources, pace.integration),
         powered=not weak,
