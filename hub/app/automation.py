@@ -1,4 +1,4 @@
-"""What the hub watches by itself: rules over readings, the alerts they raise, and who is told."""
+"""Builds automation: rules on readings, the alerts they raise, and the notifiers that send these."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from hub.rpc.availability import Availability
 
 
 class ExpectedPresence:
-    """When devices are expected to be there. `line` tells who stood where a device stands, itself at the end: the
-    configuration may name any of them."""
+    """The schedules on which devices are expected to report. `line` returns the successive devices at a device's place,
+    itself last: the configuration may name any of them."""
 
     def __init__(self, line: Callable[[str], list[str]]) -> None:
         self._line = line
@@ -44,7 +44,7 @@ class ExpectedPresence:
 
 @dataclass
 class AutomationServices:
-    """Rules, alerts and who is told of them."""
+    """Rules, alerts, availability and notifiers."""
 
     alert_engine: AlertEngine
     availability: Availability
@@ -56,11 +56,11 @@ class AutomationServices:
         return [Service(self.alert_engine, "alerts"), Service(self.availability), Service(self.notifiers, "notifiers")]
 
     def stands_s(self, device: Device) -> float | None:
-        """Seconds for which one reading of a device stands: as its pack says how often it speaks."""
+        """Return the seconds for which one reading of a device is valid, by the period that its pack states."""
         return self.alert_engine.validity_s(device.id, self.alert_engine.pack_period(device))
 
     def compile(self, base: BaseServices, path: ReadingPath) -> None:
-        """The rules of the configuration are watched from now on; those that stay remember what they saw."""
+        """Compile the configured rules and use them from now on; unchanged rules keep their state."""
         clock, planner, alert_engine = base.clock, path.planner, self.alert_engine
         zones = base.loaded.config.zones
         former = alert_engine.rules
@@ -86,7 +86,7 @@ class AutomationServices:
         planner.use_rules(rules)
 
     async def notify(self, notifier: NotifierInstance, base: BaseServices, field: FieldServices) -> None:
-        """Prepare one notifier, with a queue of its own."""
+        """Prepare one notifier with its own queue."""
         book, name = self.alert_engine.book, notifier.name
         self.forget(name)
         queue = NotifierQueue(
@@ -99,20 +99,20 @@ class AutomationServices:
             base.loaded.config.timezone,
         )
         self.notifiers.put(queue)
-        book.listeners.append(queue.offer)  # before the store is asked: what changes meanwhile is not in its answer
+        book.listeners.append(queue.offer)  # before reading the store, whose answer lacks changes made meanwhile
         known = await once_the_disk_works(lambda: book.find_all(queue.known_alerts), base.clock.sleep)
         queue.restore([*known, *book.open])
         field.plugins.prepare_notifier(notifier, lambda _, ready: queue.start(ready))
 
     def forget(self, name: str) -> None:
-        """No notifier of this name is told any more."""
+        """Remove a notifier's queue."""
         queue = self.notifiers.pop(name)
         if queue is not None:
             self.alert_engine.book.listeners.remove(queue.offer)
 
 
 async def build_automation(base: BaseServices, path: ReadingPath, field: FieldServices) -> AutomationServices:
-    """Build and wire it; starts nothing."""
+    """Build and wire automation; starts nothing."""
     clock = base.clock
     book = AlertService(base.store, base.buffer, clock)
     alert_engine = AlertEngine(base.store, book, field.commands, clock, base.counts, field.packs, lambda: path.devices)
@@ -149,7 +149,7 @@ async def build_automation(base: BaseServices, path: ReadingPath, field: FieldSe
 
 
 def zone_of(loaded: Loaded) -> ZoneInfo:
-    """The time zone of the hub's site."""
+    """Return the time zone of the hub's site."""
     return ZoneInfo(loaded.config.timezone)
 
 
@@ -164,7 +164,7 @@ def _policy(notifier: NotifierInstance, base: BaseServices) -> Policy:
     quiet = None if keys.quiet is None else compile_programme(core.schedules[keys.quiet], core).active
     try:
         per_hour = keys.per_hour or base.registry.notifier(notifier.type).per_hour
-    except PluginError:  # it does not start; its health says why
+    except PluginError:  # it will not start; its health says why
         per_hour = keys.per_hour
     return Policy(
         least=keys.least,

@@ -1,4 +1,4 @@
-"""The way to the owner: the link and its trust, the certificate, the state backup, the mirror."""
+"""Builds the connection to the owner: the link and its trust, certificates, the state backup, the mirror."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hub.store_and_forward.mirror import Mirror, Stick
 
 @dataclass
 class BackendServices:
-    """What speaks to the owner's backend, and what keeps copies."""
+    """The parts that communicate with the owner's backend or keep copies."""
 
     link: Link
     following: TrustUpdates
@@ -44,7 +44,7 @@ class BackendServices:
 async def build_backend_link(
     base: BaseServices, field: FieldServices, automation: AutomationServices
 ) -> BackendServices:
-    """Build and wire it; starts nothing."""
+    """Build and wire the link; starts nothing."""
     loaded, buffer, clock, enrolled = base.loaded, base.buffer, base.clock, base.enrolled
     options = loaded.config.link
     carriers = [UplinkConfig(u.name, u.config, base.registry.uplink(u.name).run) for u in loaded.uplinks]

@@ -1,4 +1,4 @@
-"""What everything else of a hub stands on: keys, trust, configuration, clock, store and buffer."""
+"""Builds what everything else needs: keys, trust, configuration, clock, store and buffer."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ from hub.store_and_forward.buffer_options import buffer_config
 
 @dataclass
 class BaseServices:
-    """`problems`: those of the configuration file, when the hub runs on the last good one. `trust` is the document at
-    start; who follows newer ones is `backend_link`. `generation` is the store's, one higher with each start."""
+    """The basis of a hub.
+
+    `problems`: those of the configuration file, when the hub runs on the last good one. `trust` is the document at the
+    start; `backend_link` follows newer ones. `generation` is the store's, one higher with each start.
+    """
 
     state: StateDir
     keys: keys.HubKeys
@@ -55,7 +58,7 @@ class BaseServices:
 async def build_base_services(
     state: StateDir, hub_keys: keys.HubKeys, loaded: Loaded, problems: list[str], registry: Registry, models: Models
 ) -> BaseServices:
-    """Open what outlives the process. Raises HubError."""
+    """Open everything that outlives the process. Raises HubError."""
     enrolled, trust = await asyncio.to_thread(enrolment.load, state.path)
     clock = SystemClock()
     store = await once_the_disk_works(lambda: Store.open(state.store, hub_keys.store_key), clock.sleep)

@@ -1,4 +1,4 @@
-"""What a crisis does to the parts of a hub: ways out are closed, writes and changes refused, plugins held."""
+"""Builds the crisis mode: closes connections, refuses writes and changes, pauses plugins."""
 
 from __future__ import annotations
 
@@ -42,8 +42,11 @@ LINKS = ("it is the link to the backend", "c'est la liaison avec le serveur")
 
 
 class HubCrisisActions:
-    """`hub.operations.crisis.service.CrisisActions` over the parts of one hub. Each of these is soon in a state backup
-    too, on the stick where the hub is cut off: a machine that is restored from an older one would speak again."""
+    """Implements `hub.operations.crisis.service.CrisisActions` for one hub.
+
+    Each action also makes a state backup due (on the stick, if the hub is isolated): a machine restored from an older
+    one would leave the crisis.
+    """
 
     def __init__(self, base: BaseServices, field: FieldServices, backend: BackendServices) -> None:
         self._base, self._field, self._backend = base, field, backend
@@ -53,10 +56,10 @@ class HubCrisisActions:
         self.hold()
         self._backend.link.reconnect()
         self._backend.keeper.changed()
-        await self._field.http.close()  # connections that it kept open
+        await self._field.http.close()  # kept-alive connections
 
     def hold(self) -> None:
-        """Who would be cut off by the configuration that runs is held, and nobody else."""
+        """Pause exactly the plugins that the running configuration would cut off."""
         self._field.plugins.pauses.pause(dict.fromkeys(self._held(), WHY))
 
     async def join(self) -> None:
@@ -103,7 +106,7 @@ class CrisisServices:
     hands: HubCrisisActions
 
     def reconfigured(self) -> None:
-        """Another configuration is taken up: in isolation, what it adds is cut off too, before it starts."""
+        """Apply isolation to a new configuration before its plugins start."""
         if self.crisis.state.isolated:
             self.hands.hold()
 
@@ -112,7 +115,7 @@ class CrisisServices:
         return [Service(self.crisis, "crisis"), Service(self.sampling, "sampling")]
 
     def guarded(self, calls: Mapping[str, Call]) -> dict[str, Call]:
-        """The hub's calls; while it is read-only, those that change something are refused."""
+        """Return the hub's calls; changing ones are refused while the hub is read-only."""
         return guard(calls, lambda: self.crisis.state)
 
 
@@ -124,7 +127,7 @@ async def build_crisis(
     backend: BackendServices,
     ask: Callable[[str], Awaitable[Any]],
 ) -> CrisisServices:
-    """`ask` gives the answer of another call without arguments."""
+    """Build and wire the crisis mode. `ask` returns the answer of another call without arguments."""
     hands = HubCrisisActions(base, field, backend)
 
     async def export(directory: FilePath) -> dict[str, Any]:
@@ -134,7 +137,7 @@ async def build_crisis(
         async def audited() -> bytes:
             return _json(msgspec.to_builtins(await base.store.audited()))
 
-        async def read(name: str) -> bytes:  # as it lies there: secrets are references in it
+        async def read(name: str) -> bytes:  # verbatim: secrets are only references in it
             return await asyncio.to_thread((base.loaded.path.parent / name).read_bytes)
 
         files = await gathered(
@@ -160,7 +163,7 @@ async def build_crisis(
         )
 
     async def runbook() -> str:
-        from hub.operations.crisis.runbook import page  # late: it is printed once, or never
+        from hub.operations.crisis.runbook import page  # late: printed once, or never
 
         return page(_facts(base, path.devices, hands, await ask("status")))
 
@@ -200,7 +203,7 @@ def _facts(base: BaseServices, devices: Any, hands: HubCrisisActions, status: Ma
 
 
 def _writable(config: Core, devices: list[Device]) -> dict[str, list[str]]:
-    """What may be written, as people call it: the sheet is in French."""
+    """Return what may be written, by display names, in French like the printed sheet."""
     found = {}
     for one in devices:
         if one.writable:

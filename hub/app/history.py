@@ -1,5 +1,4 @@
-"""What the hub remembers of readings: raw history in RAM and, where declared, on disk, hours and months on disk, and
-what is made of them."""
+"""Builds history: raw history in memory and, if declared, on disk, and energy on top of it."""
 
 from __future__ import annotations
 
@@ -40,7 +39,7 @@ class HistoryServices:
     energy: Energy
     raw: RawArchive | None = None
     calls: Callable[[], Mapping[str, Call]] = dict
-    """All of the hub's, for reports; the hub sets it once it is whole."""
+    """All calls of the hub, for reports; assigned by the hub once it is complete."""
 
     @property
     def services(self) -> list[Service]:
@@ -120,5 +119,5 @@ def _energy(
 
 
 def _trust(path: ReadingPath, device: str) -> str:
-    """The class of the path by which it spoke last, "" where it has not in this life."""
+    """Return the trust class of a device's last report, "" if it has not reported since the start."""
     return next((value.trust for value in path.live.values() if value.device == device), "")

@@ -1,4 +1,4 @@
-"""One hub: started, run until a signal says stop, and stopped in order.
+"""One hub: starts it, runs it until a signal, and stops it in order.
 
 Start: lock, keys, trust, configuration, store, buffer (recovery), link, plugins.
 Stop (SIGTERM): plugins, the last commit, acks until a deadline, link, buffer, store.
@@ -52,8 +52,8 @@ PLUGIN_STOP_S = 5.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """How one hub process is started. `state_dir` None: what the configuration says. `drain_s` is how long a
-    stopping hub waits for acknowledgements."""
+    """Start options of a hub process. `state_dir` None: as configured. `drain_s`: seconds that a stopping hub waits for
+    acknowledgements."""
 
     config: FilePath
     state_dir: FilePath | None = None
@@ -61,32 +61,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Run one hub until SIGTERM or SIGINT. `ready` is called once with what a supervisor wants to know; returns
-    the closing figures. Raises HubError when it cannot start."""
+    """Run one hub until SIGTERM or SIGINT and return the closing figures.
+
+    `ready` is called once with the facts a supervisor needs. Raises HubError when it cannot start.
+    """
     state = StateDir(state_of(settings.config, settings.state_dir))
     with state.locked():
         models = installed_models(registry, state.path / "cache", state.packs)
         hub_keys = keys.load(state.keys)
         kept = last_good.LastGoodStore(state.path, hub_keys.store_key)
         undone = await asyncio.to_thread(_undo, kept)
-        bearing = replace(models, packs=None)  # a pack that is gone costs its devices, not this start
+        bearing = replace(models, packs=None)  # a missing pack affects its devices only, not the start
         started = await asyncio.to_thread(last_good.start, settings.config, bearing, kept=kept)
         problems = [str(problem) for problem in started.problems]
-        for problem in started.problems:  # where, not what: a log is kept in clear, and the text names devices
+        for problem in started.problems:  # only the location: logs are stored in clear, and the text names devices
             _log.error("configuration: %s:%d:%d is wrong", problem.file, problem.line, problem.column)
         if problems:
             _log.error("the last good configuration runs; `ilot check` shows what is wrong in the file")
         else:
             try:
                 await asyncio.to_thread(last_good.remember, kept, started.loaded)
-            except StorageError as error:  # it runs all the same: what is on file is good
+            except StorageError as error:  # not fatal: the file itself is valid
                 _log.error("%s", error)
         hub = await Hub.build(state, hub_keys, started.loaded, problems, registry, models, undone)
         return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
 
 
 def _undo(kept: last_good.LastGoodStore) -> str:
-    """A change of the configuration that nobody kept before the former life ended is taken back."""
+    """Take back a configuration change that was not confirmed before the former run ended; returns a sentence about
+    it."""
     try:
         said = history.undo(kept, time.time())
     except HubError as error:
@@ -97,7 +100,7 @@ def _undo(kept: last_good.LastGoodStore) -> str:
 
 
 class Hub:
-    """The parts of one hub, built and wired. `build`, then `run` once."""
+    """The parts of one hub, built and wired. Call `build`, then `run` once."""
 
     def __init__(
         self,
@@ -170,8 +173,10 @@ class Hub:
         models: Models,
         undone: str = "",
     ) -> Hub:
-        """Open everything that outlives the process and wire the parts. Starts nothing. `undone`: what the start took
-        back of the configuration."""
+        """Open everything that outlives the process and wire the parts. Starts nothing.
+
+        `undone`: the sentence of a configuration change taken back at the start.
+        """
         base = await build_base_services(state, hub_keys, loaded, problems, registry, models)
         path = await build_reading_path(base, lambda device: automation.stands_s(device))  # noqa: PLW0108 - it is made below
         field = await build_field_services(base, path)
@@ -183,14 +188,16 @@ class Hub:
         async def ask(name: str) -> Any:
             return await hub.calls()[name]({})
 
-        crisis_services = await build_crisis(base, path, field, automation, backend, ask)  # before anything speaks
+        crisis_services = await build_crisis(
+            base, path, field, automation, backend, ask
+        )  # before anything communicates
         hub = cls(base, path, field, automation, backend, privacy_services, history_services, crisis_services, undone)
         await once_the_disk_works(hub.configured.begin, base.clock.sleep)
         return hub
 
     @property
     def services(self) -> list[Service]:
-        """Every part that runs, answers for itself or is called."""
+        """Every part that runs, has a status or has calls."""
         groups = (
             self.base, self.field, self.automation, self.backend, self.privacy_services, self.history_services, self.crisis_services,
             self.ui, self.incidents,
@@ -199,11 +206,11 @@ class Hub:
         return [*found, Service(self.changing, "config"), Service(self.restarting)]
 
     def calls(self) -> dict[str, Call]:
-        """All of the hub's calls, as the state of crisis allows them."""
+        """Return all calls of the hub, as the crisis mode allows them."""
         return self.crisis_services.guarded(calls(self.services))
 
     async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:
-        """Run until a signal says stop; then stop in order. Returns the closing figures."""
+        """Run until a signal, then stop in order. Returns the closing figures."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -226,7 +233,7 @@ class Hub:
                 await stop.wait()
                 _log.info("stopping: plugins, then the last commit, then acks for at most %.0f s", drain_s)
                 await _cancel(self.field.plugins.tasks(), PLUGIN_STOP_S)
-                await self.backend.link.drain(drain_s)  # the last commit first, then its acks
+                await self.backend.link.drain(drain_s)  # commits first, then waits for its acks
                 await _cancel(working, PLUGIN_STOP_S)
         finally:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -243,7 +250,7 @@ class Hub:
         }
 
     async def _close(self) -> str:
-        """Close what outlives the process; what could not be written, empty when all was."""
+        """Close everything that outlives the process; returns what could not be written, "" if everything was."""
         _log.removeHandler(self.base.logs)
         return await close_all(
             [
@@ -259,7 +266,7 @@ class Hub:
 
 
 async def _cancel(tasks: list[asyncio.Task[None]], seconds: float) -> None:
-    """Cancel and wait; a plugin that does not let go within its time is named and left behind."""
+    """Cancel tasks and wait; those that do not end in time are logged and abandoned."""
     for task in tasks:
         task.cancel()
     if tasks:

@@ -1,4 +1,4 @@
-"""What speaks to devices: integrations with their packs, buses and commands, and the one way out."""
+"""Builds the plugins: integrations with their packs, buses and commands, and the egress."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hub.store_and_forward.egress import Egress, EgressHttp
 
 @dataclass
 class FieldServices:
-    """What speaks to devices and neighbours."""
+    """The parts that communicate with devices and neighbours."""
 
     egress: Egress
     http: EgressHttp
@@ -55,7 +55,7 @@ class FieldServices:
 
 
 async def build_field_services(base: BaseServices, path: ReadingPath) -> FieldServices:
-    """The plugins are loaded, none runs."""
+    """Load the plugins and wire them; none runs yet."""
     store, clock, buffer, loaded = base.store, base.clock, base.buffer, base.loaded
     egress = Egress(
         base.trust,
@@ -126,7 +126,7 @@ async def build_field_services(base: BaseServices, path: ReadingPath) -> FieldSe
 
 
 def count_redirect(base: BaseServices, whose: str, server: str, to: str, followed: bool) -> None:
-    """An answer of `server` led `whose` call elsewhere: counted, and told where it was not followed."""
+    """Count a redirection of `whose` call by `server`, and report it as an event if it was not followed."""
     subject = f"{whose} {server}".strip()
     base.counts.add("led-on" if followed else LED_ELSEWHERE, subject)
     if not followed:

@@ -1,4 +1,4 @@
-"""The straight path of one report: who may speak, what is kept of what they say, and where it is put."""
+"""Builds the path of a report: admission, plans, pipeline, latest values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from hub.privacy.rules_engine import Consents, OpenWindows, Privacy, Windows, co
 
 @dataclass
 class ReadingPath:
-    """`metrics` grows by those of plugins that run; `roll` and `joined`: what the store adds to the configuration."""
+    """The parts that a report passes. `metrics` grows by those of running plugins; `roll` and `joined`: devices and
+    places that the store adds to the configuration."""
 
     devices: Devices
     places: Places
@@ -50,8 +51,10 @@ class ReadingPath:
 
 
 async def build_reading_path(base: BaseServices, stands_s: Callable[[Device], float | None]) -> ReadingPath:
-    """Everything that a report passes, with what the store remembers of it; starts nothing. `stands_s`: seconds for
-    which one reading of a device stands."""
+    """Build everything that a report passes, with its stored state; starts nothing.
+
+    `stands_s`: seconds for which one reading of a device is valid.
+    """
     store, clock, buffer, loaded = base.store, base.clock, base.buffer, base.loaded
     replaced = await once_the_disk_works(store.replaced, clock.sleep)
     rekeyed = await once_the_disk_works(store.keys, clock.sleep)
@@ -90,7 +93,7 @@ async def build_reading_path(base: BaseServices, stands_s: Callable[[Device], fl
         _configured(loaded), await once_the_disk_works(lambda: decision_table.load(store), clock.sleep)
     )
 
-    # The queue hands its reports back to the pipeline, so one of the two is named before it is there.
+    # The queue returns its reports to the pipeline, so one of the two is named before it exists.
     def hold(candidate: Candidate, report: Report) -> None:
         holding.offer(candidate, report)
 
@@ -182,7 +185,7 @@ def _configured(loaded: Loaded) -> list[Decision]:
 
 
 def levels_of(loaded: Loaded) -> Callable[[str], tuple[dict[str, Strategy], ...]]:
-    """The report strategies above a device's own: the hub's, then its integration's."""
+    """Return the report strategies above a device's own: the hub's, then its integration's."""
     whole = strategies(loaded.config.report)
     of = {instance.name: instance.report for instance in loaded.integrations}
     return lambda integration: (whole, of.get(integration, {}))

@@ -1,4 +1,4 @@
-"""History's recorder and the hourly aggregates, built before the path of a report, which writes into them."""
+"""Builds history's recorder and the hourly aggregates, before the path of a report, which writes into them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _log = logging.getLogger("hub.rollup")
 
 @dataclass(frozen=True)
 class Recording:
-    """`lost`: an English sentence about a damaged file that was put aside, empty when there was none."""
+    """The recorder and its files. `lost`: an English sentence about a damaged file that was put aside, "" if none
+    was."""
 
     hours: Store
     history: History
@@ -33,8 +34,8 @@ class Recording:
 
 
 async def build_recording(base: BaseServices, places: Places, period: Callable[[str], float | None]) -> Recording:
-    """Open the file of hours and load what it holds. `period`: seconds for which one reading of a device stands, None
-    where nobody knows; it is asked when a report arrives, not before."""
+    """Open the file of hours and load it. `period`: seconds for which one reading of a device is valid, None if
+    unknown; called when a report arrives, not before."""
     clock, options = base.clock, base.loaded.config.history
     hours, lost = await _hours(base)
     history = History(options.memory)
@@ -54,7 +55,8 @@ async def build_recording(base: BaseServices, places: Places, period: Callable[[
 
 
 async def _hours(base: BaseServices) -> tuple[Store, str]:
-    """The file of hours, and what to say where a damaged one was put aside: a hub without its past still measures."""
+    """Open the file of hours; a damaged one is put aside, with a sentence about it, because a hub without its past
+    still measures."""
     path, key, clock = base.state.path / "rollups.db", base.keys.store_key, base.clock
     try:
         return await once_the_disk_works(lambda: Store.open(path, key, SCHEMA), clock.sleep), ""
@@ -67,7 +69,7 @@ async def _hours(base: BaseServices) -> tuple[Store, str]:
 
 
 def calendars(base: BaseServices) -> Callable[[str], Calendar]:
-    """The calendar of a site; of a place that is in none, and of "", the hub's own."""
+    """Return a function: site → its calendar; the hub's own for "" or an unknown site."""
     made: dict[str, Calendar] = {}
 
     def of(site: str) -> Calendar:

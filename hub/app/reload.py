@@ -1,9 +1,9 @@
-"""A running hub takes up another configuration: only what differs is touched.
+"""Applies another configuration to a running hub: only what differs is touched.
 
-Instances are stopped, replaced and started one by one. The straight path is put right in one turn of the loop: places,
-devices, rules and plans change between two reports, so none is lost and none is judged by halves. Whatever this does
-not take up is named by `hub.config.differences` and waits for a restart. Called again the other way round, it takes
-everything back.
+Instances are stopped, replaced and started one by one. The path of a reading is switched in a single turn of the event
+loop: places, devices, rules and plans change between two reports, so none is lost or handled by a mixture. What cannot
+be applied is named by `hub.config.differences` and waits for a restart. Called the other way round, it reverts
+everything.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from hub.store_and_forward.link import UplinkConfig
 RULE_SECTIONS = frozenset(
     {"hub", "rules", "rule_templates", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"}
 )
-"""Sections of which rules are made."""
+"""Configuration sections that rules depend on."""
 
 
 class ConfigReload:
-    """See the module. `part_statuses` tells how every part stands."""
+    """Applies differences between two configurations."""
 
     def __init__(
         self,
@@ -59,13 +59,15 @@ class ConfigReload:
         self._privacy_services, self._incidents, self._crisis_services = privacy_services, incidents, crisis_services
 
     async def __call__(self, old: Loaded, new: Loaded, found: Differences) -> None:
-        """Raises HubError when a part cannot be replaced."""
+        """Apply the differences. Raises HubError when a part cannot be replaced."""
         async with self._turn:
             await self._take_up(old, new, found)
 
     async def again(self, one: Difference) -> None:
-        """Stop one instance and start it with the configuration that runs. Raises PluginError, and HubError where a
-        configuration was taken up meanwhile that names it no more."""
+        """Restart one instance with the running configuration.
+
+        Raises PluginError, and HubError where a configuration applied meanwhile no longer names it.
+        """
         async with self._turn:
             loaded = self._base.loaded
             named = {
@@ -107,13 +109,13 @@ class ConfigReload:
         )
         self._privacy_services.declaring.reconfigure(new.config)
         await self._privacy_services.consents.reconfigure({name: zone.name for name, zone in new.config.zones.items()})
-        self._path.pipeline.recompile()  # where a home has its key only now
+        self._path.pipeline.recompile()  # homes may have got their key only now
         if "link" in found.parts:
             await self._relink(old, new)
         await self._pages(found, new)
 
     def stands(self) -> PartStatuses:
-        """How every part stands: the plugins, the link, the pages."""
+        """Return the status of every part: plugins, link, pages."""
         link, web = self._backend.link.status(), self._ui.web
         others = {"link": "" if not link.uplinks or self._backend.link.up() else link.error or "it connects"}
         others["web"] = web.trouble()
@@ -137,11 +139,11 @@ class ConfigReload:
             await self._automation.notify(notifier, self._base, self._field)
 
     async def _straight_path(self, old: Loaded, new: Loaded, found: Differences) -> None:
-        """What is asked of disks first, then everything between two reports."""
+        """Read from disk first, then switch everything between two reports."""
         base, path = self._base, self._path
         roll, keys = await tables.load_with_keys(base.store)
         path.roll.devices, path.roll.places = roll.devices, roll.places
-        # from here on without waiting
+        # no await from here on
         base.loaded = new
         path.joined = merge(path.roll, new, path.devices.replaced, base.models)
         zones = new.config.zones

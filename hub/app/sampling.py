@@ -1,4 +1,4 @@
-"""Raised sampling over the parts of one hub: where the facts come from, and who is told."""
+"""Builds raised sampling on the parts of one hub."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from hub.devices.packs.format import PackKeys
 
 TTL_S = 86_400.0
-"""A class A device listens after its own uplinks."""
+"""Lifetime of a downlink command: a class A device listens only after its own uplinks."""
 LAST = 1000
 
 
 class HubSamplingActions:
-    """`hub.operations.crisis.sampling.actions.SamplingActions` over the parts of one hub."""
+    """Implements `hub.operations.crisis.sampling.actions.SamplingActions` for one hub."""
 
     def __init__(self, base: BaseServices, path: ReadingPath, field: FieldServices) -> None:
         self._base, self._path, self._field = base, path, field
@@ -100,7 +100,7 @@ def _values(one: Raised, period_s: float) -> dict[str, float]:
 
 
 def _line(config: Any) -> str:
-    """The serial line that an integration shares with others, "" where it has one of its own."""
+    """Return the serial line that an integration shares, "" if it has its own."""
     named = getattr(config, "bus", "") or getattr(config, "port", "")
     return named if isinstance(named, str) else ""
 
@@ -108,11 +108,11 @@ def _line(config: Any) -> str:
 def build_sampling(
     base: BaseServices, path: ReadingPath, field: FieldServices, automation: AutomationServices
 ) -> Sampling:
-    """Nothing of it is loaded yet."""
+    """Build and wire raised sampling; nothing is loaded yet."""
     hands = HubSamplingActions(base, path, field)
 
     async def gather(wish: SamplingRequest) -> tuple[list[Item], list[Gateway]]:
-        from hub.operations.crisis.sampling import inventory  # of no use until somebody asks for a plan
+        from hub.operations.crisis.sampling import inventory  # late: needed only once somebody asks for a plan
 
         sources = inventory.Sources(
             devices=lambda: path.devices,

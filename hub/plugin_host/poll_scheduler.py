@@ -23,8 +23,10 @@ PolledDevices = Callable[[], Iterable[str]]
 
 
 class PollLoop:
-    """A polling loop of one integration instance. `configured_s`: its configured interval; `polled_devices` returns the ids of the
-    devices polled in a cycle."""
+    """A polling loop of one integration instance.
+
+    `configured_s`: its configured interval; `polled_devices` returns the ids of the devices polled in a cycle.
+    """
 
     def __init__(self, integration: str, configured_s: float, polled_devices: PolledDevices) -> None:
         self.integration, self.configured_s, self.polled_devices = integration, configured_s, polled_devices
