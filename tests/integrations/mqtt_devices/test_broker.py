@@ -176,7 +176,7 @@ async def test_a_flood_is_told_whole_and_in_order(tmp_path: Path) -> None:
     session = FakeSession("mqtt_devices", devices=[PLUG])
     with mosquitto(tmp_path, "allow_anonymous true", "max_queued_messages 0") as (port, _):
         async with listening(session, Config(host="127.0.0.1", port=port, discovery="")):
-            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.reports)
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.refused)
             session.reports.clear()
             await flood(port, 5000)
             await until(lambda: len(session.reports) >= 5000)
@@ -189,7 +189,7 @@ async def test_what_comes_while_the_hub_starts_anew_is_told(tmp_path: Path) -> N
     with mosquitto(tmp_path) as (port, _):
         config = Config(host="127.0.0.1", port=port, discovery="")
         async with listening(session, config):
-            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.reports)
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.refused)
         session.reports.clear()
         await flood(port, 300)
         async with listening(session, config):
@@ -203,7 +203,7 @@ async def test_what_is_of_no_known_age_or_nobodys_is_not_told(tmp_path: Path, wh
     with mosquitto(tmp_path) as (port, _):
         config = Config(host="127.0.0.1", port=port, discovery="")
         async with listening(session, config):
-            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.reports)
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.refused)
         session.reports.clear()
         await flood(port, 30)
         if why == "devices changed":
@@ -228,7 +228,7 @@ async def test_nothing_is_acknowledged_before_it_is_accepted(tmp_path: Path) -> 
     with mosquitto(tmp_path) as (port, _):
         config = Config(host="127.0.0.1", port=port, discovery="")
         async with listening(session, config):
-            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.reports)
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.refused)
             await until(lambda: "alive" in session.state)
             session.reports.clear()
             session.emit = full  # type: ignore[method-assign]
@@ -286,7 +286,7 @@ async def test_messages_longer_than_one_look_at_the_socket_and_those_behind_them
     session = FakeSession("mqtt_devices", devices=[PLUG])
     with mosquitto(tmp_path) as (port, _):
         async with listening(session, Config(host="127.0.0.1", port=port, discovery="")):
-            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.reports)
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.refused)
             async with aiomqtt.Client("127.0.0.1", port) as client:
                 for number in range(40):
                     said = {"pad": "x" * (3 * AHEAD * (number % 4 == 0)), "ENERGY": {"Total": number}}

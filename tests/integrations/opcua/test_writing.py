@@ -16,7 +16,7 @@ from tests.integrations.opcua.conftest import plain
 NODES = {
     "/Boiler/Setpoint": {"metric": "setpoint"},
     "/Boiler/Stubborn": {"metric": "temperature"},
-    "/Boiler/Locked": {"metric": "pressure"},
+    "/Boiler/Locked": {"metric": "humidity"},
     "/Boiler/FlowTemperature": {"metric": "flow_temperature"},
 }
 
@@ -74,7 +74,7 @@ async def test_a_write_that_something_else_undoes_has_failed(orders: Any) -> Non
 
 async def test_what_cannot_be_written_fails_with_a_reason_and_changes_nothing(orders: Any) -> None:
     peer, order = orders
-    state, detail = await order.give("pressure", 1000.0)  # the server does not let anybody
+    state, detail = await order.give("humidity", 1000.0)  # the server does not let anybody
     assert state == "failed"
     assert "write" in detail or "right" in detail
     assert await peer.say("get Locked") == "5"
