@@ -199,9 +199,16 @@ class Hub:
     def services(self) -> list[Service]:
         """Every part that runs, has a status or has calls."""
         groups = (
-            self.base, self.field, self.automation, self.backend, self.privacy_services, self.history_services, self.crisis_services,
-            self.ui, self.incidents,
-        )  # fmt: skip
+            self.base,
+            self.field,
+            self.automation,
+            self.backend,
+            self.privacy_services,
+            self.history_services,
+            self.crisis_services,
+            self.ui,
+            self.incidents,
+        )
         found = [service for group in groups for service in group.services]
         return [*found, Service(self.changing, "config"), Service(self.restarting)]
 

@@ -67,7 +67,8 @@ class Survey:
             "carrier": meter.carrier, "use": meter.use, "serial": there.serial, "accuracy": there.accuracy,
             "calibrated": there.calibrated, "kwh": None if meter.kwh is None else float(meter.kwh),
             "wraps": None if meter.wraps is None else float(meter.wraps), "reference": meter.reference,
-            "device": device, "trust": self._trust(device) if device else "", "since": device_changes[0][0] if device_changes else None,
+            "device": device, "trust": self._trust(device) if device else "",
+            "since": device_changes[0][0] if device_changes else None,
             "swaps": [
                 {
                     "at": swap.at, "final": _number(swap.final), "initial": _number(swap.initial),

@@ -22,7 +22,7 @@ follows; faster sources cost them nothing."""
 class Slot:
     """The last report of one device with one set of metrics."""
 
-    __slots__ = ("device", "metrics", "report", "bindings", "seen", "time", "trust")
+    __slots__ = ("bindings", "device", "metrics", "report", "seen", "time", "trust")
 
     def __init__(self, device: Device, metrics: tuple[Metric, ...]) -> None:
         self.device = device

@@ -61,11 +61,11 @@ class Block:
 class ColumnGroup:
     """The metrics that one place reports together: a row of values for each moment.
 
-    `rings`: its columns in order. `page`: maximum uncompressed rows; `handed_over`: how many of them were handed over already
-    (`History.hand_over`).
+    `rings`: its columns in order. `page`: maximum uncompressed rows; `handed_over`: how many of them were handed over
+    already (`History.hand_over`).
     """
 
-    __slots__ = ("blocks", "open", "page", "place", "rings", "handed_over", "width")
+    __slots__ = ("blocks", "handed_over", "open", "page", "place", "rings", "width")
 
     def __init__(self, place: str, rings: list[Ring]) -> None:
         self.place, self.rings = place, rings

@@ -40,8 +40,8 @@ class Swap(NamedTuple):
 
 
 class Dial(NamedTuple):
-    """The meters of a place. `wraps`: where the dial rolls over; `device_changes`: seconds from which another device reported
-    for this place; `continuous`: the index does not depend on the device (a pulse counter's)."""
+    """The meters of a place. `wraps`: where the dial rolls over; `device_changes`: seconds from which another device
+    reported for this place; `continuous`: the index does not depend on the device (a pulse counter's)."""
 
     wraps: int | None = None
     swaps: tuple[Swap, ...] = ()

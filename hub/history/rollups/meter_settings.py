@@ -10,8 +10,8 @@ from hub.history.rollups.counter import Dial, Swap
 
 
 def dial_of(place: Place | None, metric: str, step: str, device_changes: Sequence[tuple[int, str]] = ()) -> Dial:
-    """Return the dial of a place. `device_changes`: (second, device) from which each device reported for this place, the first
-    first."""
+    """Return the dial of a place. `device_changes`: (second, device) from which each device reported for this place,
+    the first first."""
     times = tuple(time for time, _ in device_changes[1:])
     if place is None:
         return Dial(device_changes=times)

@@ -39,13 +39,28 @@ class LateQuota:
 class Track:
     """A series and its readings that are not written yet.
 
-    `device_changes`: (second, device) from which each device reported here; `period()`: expected seconds between readings, None
-    if unknown.
+    `device_changes`: (second, device) from which each device reported here; `period()`: expected seconds between
+    readings, None if unknown.
     """
 
     __slots__ = (
-        "calendar", "counter", "device", "dirty", "frozen", "device_changes", "late", "metric", "n", "named", "period",
-        "place", "ring", "since", "step", "unit", "writing",
+        "calendar",
+        "counter",
+        "device",
+        "device_changes",
+        "dirty",
+        "frozen",
+        "late",
+        "metric",
+        "n",
+        "named",
+        "period",
+        "place",
+        "ring",
+        "since",
+        "step",
+        "unit",
+        "writing",
     )  # fmt: skip
 
     def __init__(

@@ -35,9 +35,9 @@ _POSITION_SHAPE = Shape(columns=(Column(metric=POSITION, kind="flag", privacy=PE
 
 
 class Treatment(msgspec.Struct, frozen=True, kw_only=True):
-    """The treatment of one series. `keep`: readings go on, possibly coarser; `window_spec`: they feed a window; neither:
-    `why` is the slug counted. `rotate_s`, or `purpose` with `keyed`, select the key of its pseudonym. `metric` has its
-    class there."""
+    """The treatment of one series. `keep`: readings go on, possibly coarser; `window_spec`: they feed a window;
+    neither: `why` is the slug counted. `rotate_s`, or `purpose` with `keyed`, select the key of its pseudonym. `metric`
+    has its class there."""
 
     metric: Metric
     keep: bool = True

@@ -67,8 +67,21 @@ class ZoneWindow:
     """The windows of one metric of one zone under one rule. The path of a reading calls `take` only; `begin(start)` is
     called for each new window; `since` returns from when on windows are complete, None without a synchronised clock."""
 
-    __slots__ = ("_begin", "_closed", "_since", "_windows", "began", "window_spec", "late", "shape", "site", "subject",
-                 "total", "undated", "unit")  # fmt: skip
+    __slots__ = (
+        "_begin",
+        "_closed",
+        "_since",
+        "_windows",
+        "began",
+        "late",
+        "shape",
+        "site",
+        "subject",
+        "total",
+        "undated",
+        "unit",
+        "window_spec",
+    )  # fmt: skip
 
     def __init__(
         self,

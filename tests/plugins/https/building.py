@@ -92,7 +92,7 @@ class Building:
             backoff=lambda: Backoff(0.02, 0.1),
             slow=lambda: Backoff(0.05, 0.1),
             on_trust=self.following.offer,
-            on_certificate=lambda certificate: self.renewal.offer(certificate),
+            on_certificate=lambda certificate: self.renewal.offer(certificate),  # noqa: PLW0108 - it is made below
         )
         self.renewal = CertificateRenewal(
             self.state,
