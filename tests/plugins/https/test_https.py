@@ -24,7 +24,8 @@ from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
 import hub
-from hub import HttpClient, Message
+from hub.sdk.http import HttpClient
+from hub.sdk.transport import Message
 from plugins.https import MAX_REPLY, Https, register_transports, run
 
 NOW = dt.datetime.now(dt.UTC)
@@ -84,7 +85,7 @@ class Hub:
         self.asked.append(url)
         return self.context, None
 
-    def lend(self, http: HttpClient) -> None:
+    def share_connection(self, http: HttpClient) -> None:
         self.lent = http
 
     def socket(self, address: tuple[Any, ...]) -> socket.socket:

@@ -40,7 +40,11 @@ class Hub:
         self._egress = Egress(
             trust, SystemClock(), certificate=state / enrolment.CERTIFICATE, key=owned.tls_key, proxy=proxy_url
         )
-        self.connection, self.socket, self.lend = self._egress.connection, self.traffic.socket, self._egress.lend
+        self.connection, self.socket, self.share_connection = (
+            self._egress.connection,
+            self.traffic.socket,
+            self._egress.lend,
+        )
 
     async def messages(self):
         yield MESSAGE
