@@ -35,16 +35,18 @@ CONFIG = Config.model_validate(
 
 
 class Steps:
-    """The steps of the walk that were called, each once, in the order of their first call in any thread."""
+    """The steps of the walk that were called, in any thread, each after the one before it."""
 
     def __init__(self) -> None:
-        self._wanted = {(str(ROOT / file), name): name for name, file in walk()}
+        self._steps = [(str(ROOT / file), name) for name, file in walk()]
         self.called: list[str] = []
 
     def __call__(self, frame: FrameType, event: str, _: object) -> None:
-        code = frame.f_code
-        name = self._wanted.get((code.co_filename, code.co_qualname)) if event == "call" else None
-        if name is not None and name not in self.called:
+        # the link looks for messages all the time: a call counts only once the step before it was taken
+        if event != "call" or len(self.called) == len(self._steps):
+            return
+        file, name = self._steps[len(self.called)]
+        if frame.f_code.co_qualname == name and frame.f_code.co_filename == file:
             self.called.append(name)
 
 
