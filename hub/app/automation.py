@@ -66,7 +66,7 @@ class AutomationServices:
         former = alert_engine.rules
         self.presence.programmes = _presence_programmes(base)
         compiled = compile_rules(base.loaded.config)
-        before = alert_engine.restored_holders(compiled) if former is None else []
+        before = alert_engine.rule_commands.restored_holders(compiled) if former is None else []
         rules = Rules(
             compiled,
             place=path.places.get,
@@ -123,7 +123,7 @@ async def build_automation(base: BaseServices, path: ReadingPath, field: FieldSe
         path.devices.current_id,
     )
     await once_the_disk_works(book.load, clock.sleep)
-    await once_the_disk_works(alert_engine.load, clock.sleep)
+    await once_the_disk_works(alert_engine.rule_commands.load, clock.sleep)
     presence = ExpectedPresence(path.devices.succession)
 
     def derived(device: Device, values: Mapping[str, Value]) -> None:

@@ -1,4 +1,4 @@
-"""One hub: starts it, runs it until a signal, and stops it in order.
+"""The process of one hub: starts it, runs it until a signal, and stops it in order.
 
 Start: lock, keys, trust, configuration, store, buffer (recovery), link, plugins.
 Stop (SIGTERM): plugins, the last commit, acks until a deadline, link, buffer, store.
@@ -197,7 +197,7 @@ class Hub:
 
     @property
     def services(self) -> list[Service]:
-        """Every part that runs, has a status or has calls."""
+        """All parts that run, have a status or have calls."""
         groups = (
             self.base,
             self.field,

@@ -36,20 +36,20 @@ class FieldServices:
     packs: Packs
     commands: CommandService
     buses: Buses
-    kept: DeadLetters
-    holding: HoldingQueue
+    dead_letters: DeadLetters
+    holding_queue: HoldingQueue
     plugins: Plugins
     radio: Radio
     writing: CommandCalls
     factory: FactoryCredentials
-    told: PluginFacts
-    paces: PollScheduler
+    plugin_facts: PluginFacts
+    poll_scheduler: PollScheduler
 
     @property
     def services(self) -> list[Service]:
         return [
             Service(self.packs, "packs"), Service(self.commands), Service(self.writing, "writes"),
-            Service(self.kept, "kept"), Service(self.holding, "held"), Service(self.radio),
+            Service(self.dead_letters, "kept"), Service(self.holding_queue, "held"), Service(self.radio),
             Service(self.factory, "factory_credentials"),
         ]  # fmt: skip
 
@@ -84,7 +84,7 @@ async def build_field_services(base: BaseServices, path: ReadingPath) -> FieldSe
     )
     await once_the_disk_works(commands.load, clock.sleep)
     buses = Buses({name: bus_options(bus) for name, bus in loaded.config.buses.items()})
-    kept = DeadLetters(
+    dead_letters = DeadLetters(
         store=store,
         buffer=buffer,
         pipeline=path.pipeline,
@@ -94,9 +94,9 @@ async def build_field_services(base: BaseServices, path: ReadingPath) -> FieldSe
         clock=clock,
         counts=base.counts,
     )
-    await once_the_disk_works(kept.load, clock.sleep)
-    holding = path.holding
-    told, paces = PluginFacts(), PollScheduler()
+    await once_the_disk_works(dead_letters.load, clock.sleep)
+    holding_queue = path.holding_queue
+    plugin_facts, poll_scheduler = PluginFacts(), PollScheduler()
     core = Core(
         path.pipeline,
         path.planner,
@@ -109,19 +109,37 @@ async def build_field_services(base: BaseServices, path: ReadingPath) -> FieldSe
         packs,
         commands,
         buses,
-        kept,
-        told,
-        holding,
-        paces,
+        dead_letters,
+        plugin_facts,
+        holding_queue,
+        poll_scheduler,
         lambda: base.loaded.config.timezone,
     )
     plugins = Plugins(loaded.integrations, base.registry, core, clock)
     radio = Radio(
-        told=told, devices=path.devices, places=path.places, live=path.live, packs=packs, buffer=buffer, clock=clock
+        told=plugin_facts,
+        devices=path.devices,
+        places=path.places,
+        live=path.live,
+        packs=packs,
+        buffer=buffer,
+        clock=clock,
     )
     writing = CommandCalls(commands, path.planner.metric)
     return FieldServices(
-        egress, http, packs, commands, buses, kept, holding, plugins, radio, writing, factory, told, paces
+        egress,
+        http,
+        packs,
+        commands,
+        buses,
+        dead_letters,
+        holding_queue,
+        plugins,
+        radio,
+        writing,
+        factory,
+        plugin_facts,
+        poll_scheduler,
     )
 
 

@@ -41,8 +41,8 @@ class LocalEraser:
             self._path.pipeline.recompile(name)
         return {
             "hourly and monthly figures, raw history": past,
-            "held reports": sum([await self._field.holding.destroy(name) for name in names]),
-            "kept payloads": await self._field.kept.forget(names), "in quarantine": waiting,
+            "held reports": sum([await self._field.holding_queue.destroy(name) for name in names]),
+            "kept payloads": await self._field.dead_letters.forget(names), "in quarantine": waiting,
         }  # fmt: skip
 
     async def _past(self, places: set[str]) -> int:

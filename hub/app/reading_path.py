@@ -47,7 +47,7 @@ class ReadingPath:
     roll: AddedDevices
     joined: MergedDevices
     recording: Recording
-    holding: HoldingQueue
+    holding_queue: HoldingQueue
 
 
 async def build_reading_path(base: BaseServices, stands_s: Callable[[Device], float | None]) -> ReadingPath:
@@ -95,10 +95,10 @@ async def build_reading_path(base: BaseServices, stands_s: Callable[[Device], fl
 
     # The queue returns its reports to the pipeline, so one of the two is named before it exists.
     def hold(candidate: Candidate, report: Report) -> None:
-        holding.offer(candidate, report)
+        holding_queue.offer(candidate, report)
 
     def hold_sealed(candidate: Candidate, frame: Frame) -> None:
-        holding.offer_sealed(candidate, frame)
+        holding_queue.offer_sealed(candidate, frame)
 
     pipeline = Pipeline(
         device=devices.get,
@@ -116,7 +116,7 @@ async def build_reading_path(base: BaseServices, stands_s: Callable[[Device], fl
         hold_sealed=hold_sealed,
     )
     admission = loaded.config.admission
-    holding = HoldingQueue(
+    holding_queue = HoldingQueue(
         store=store,
         buffer=buffer,
         pipeline=pipeline,
@@ -127,7 +127,7 @@ async def build_reading_path(base: BaseServices, stands_s: Callable[[Device], fl
         most_bytes=admission.hold_size,
         decoders=base.registry.decoders,
     )
-    await once_the_disk_works(holding.load, clock.sleep)
+    await once_the_disk_works(holding_queue.load, clock.sleep)
     return ReadingPath(
         devices,
         places,
@@ -142,7 +142,7 @@ async def build_reading_path(base: BaseServices, stands_s: Callable[[Device], fl
         roll,
         joined,
         recording,
-        holding,
+        holding_queue,
     )
 
 

@@ -79,7 +79,7 @@ class HubSamplingActions:
         return self._commands.withdraw(command, "the sampling is no longer to be raised")
 
     def set_poll_periods(self, periods: dict[str, float]) -> None:
-        self._field.paces.shorten(periods)
+        self._field.poll_scheduler.shorten(periods)
 
     def last_report(self, device: str) -> float | None:
         return self._path.live.last_seen(device)
@@ -121,9 +121,9 @@ def build_sampling(
             lines=lambda: {one.name: line for one in base.loaded.integrations if (line := _line(one.config))},
             cut=lambda name: bool(field.plugins.pauses.why(("integration", name))),
             running=running,
-            paces=field.paces,
-            facts=field.told.of,
-            all_facts=lambda: field.told,
+            paces=field.poll_scheduler,
+            facts=field.plugin_facts.of,
+            all_facts=lambda: field.plugin_facts,
             battery_days=field.radio.battery_days,
             value=path.live.value,
             keys=keys,

@@ -151,7 +151,7 @@ def build_user_interfaces(
         problems=base.problems,
         room=room,
         status_of=adoption.status_of,
-        told=field.told.of,
+        told=field.plugin_facts.of,
     )
     for exporter in loaded.exporters:
         export(exporter, base, path, field, overview)
@@ -199,7 +199,7 @@ def build_user_interfaces(
         CallHandlers(overview, keeper, told),
         PackCalls(
             Library(base.state.packs, parts=part_models(base.registry)),
-            field.kept,
+            field.dead_letters,
             base.store,
             lambda: path.devices,
             clock.now,
@@ -232,7 +232,7 @@ def _gate(
         guard=path.guard,
         events=base.events,
         adoption=adoption.engine,
-        holding=field.holding,
+        holding=field.holding_queue,
         pipeline=path.pipeline,
         devices=path.devices,
         store=base.store,

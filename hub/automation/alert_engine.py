@@ -23,7 +23,6 @@ from hub.automation.commands import CommandService
 from hub.automation.rule_commands import RuleCommands
 from hub.automation.rules import Fired, Rules
 from hub.automation.rules.compiler import Rule
-from hub.automation.rules.write_intents import Holder
 from hub.config.values import show_duration
 from hub.core.clock import Clock
 from hub.core.counters import Counts
@@ -71,17 +70,6 @@ class AlertEngine:
 
         self.validity_s: Callable[[str, float | None], float | None] = lambda device, usual: usual
         """(device, period of its pack) → seconds for which one reading is valid."""
-
-    async def load(self) -> None:
-        """Load the holds of rules at the end of the last run. Call before the rules are built.
-
-        Raises DiskRefuses, StorageError.
-        """
-        await self.rule_commands.load()
-
-    def restored_holders(self, rules: Iterable[Rule]) -> list[Holder]:
-        """Return the holders among `rules` that held a metric in the last run and still command the same one."""
-        return self.rule_commands.restored_holders(rules)
 
     def fired(self, fired: Fired) -> None:
         """Queue a fired rule. Called from the path of a reading: never waits, never fails."""

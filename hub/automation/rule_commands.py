@@ -41,7 +41,7 @@ from hub.i18n.plugin_errors import in_french
 
 RULE = "rule_command"
 COMMAND_TTL_S = 86_400.0
-"""How long a command of a rule may wait to be sent, in seconds: an integration may be away for hours."""
+"""Seconds that a command of a rule may wait to be sent: an integration may be away for hours."""
 FIRST_S, LONGEST_S = 15.0, 3600.0
 TRIES = 30
 TRANSIENT_REFUSALS = frozenset({"too-many", "unknown-metric", "default-credential"})

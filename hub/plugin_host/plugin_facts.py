@@ -17,23 +17,23 @@ class PluginFacts:
     def __init__(self) -> None:
         self._facts: dict[str, dict[str, dict[str, Any]]] = {}
 
-    def tell(self, integration: str, subject: str, facts: Mapping[str, Any]) -> None:
+    def publish(self, integration: str, subject: str, facts: Mapping[str, Any]) -> None:
         """Replace the facts of a subject; empty ones remove it. Raises PluginError for facts that cannot be packed or
         exceed the limits."""
-        held = self._facts.setdefault(integration, {})
+        subjects = self._facts.setdefault(integration, {})
         if not facts:
-            held.pop(subject, None)
+            subjects.pop(subject, None)
             return
         expect_facts(subject, facts)
-        if subject not in held and len(held) >= SUBJECTS:
+        if subject not in subjects and len(subjects) >= SUBJECTS:
             raise PluginError(f"facts of more than {SUBJECTS} subjects")
-        held[subject] = dict(facts)
+        subjects[subject] = dict(facts)
 
     def of(self, integration: str, subject: str) -> dict[str, Any]:
         return self._facts.get(integration, {}).get(subject, {})
 
     def __iter__(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Yield (integration, subject, facts)."""
-        for integration, held in list(self._facts.items()):
-            for subject, facts in list(held.items()):
+        for integration, subjects in list(self._facts.items()):
+            for subject, facts in list(subjects.items()):
                 yield integration, subject, facts

@@ -48,7 +48,7 @@ entry points."""
 
 _NOUN = {name: noun for noun, names in OUTWARD.items() for name in names}
 _INTEGRATIONS = "integrations."
-"""Of this distribution: how the module of an integration begins."""
+"""Package of this distribution's integrations, with a dot."""
 
 
 MOST_OPTIONS = 500
@@ -115,7 +115,7 @@ class _Lazily(Mapping[str, Any]):
 
 
 def _noun(plugin: Plugin) -> str:
-    """What a plugin of this distribution registers; "" where only importing it tells."""
+    """Return the type that a plugin of this distribution registers, "" if only importing it would tell."""
     return "integration" if plugin.entry.value.startswith(_INTEGRATIONS) else _NOUN.get(plugin.name, "")
 
 

@@ -36,7 +36,7 @@ CLEAR = "clear-but-keyed"
 
 
 class Core(msgspec.Struct, frozen=True):
-    """What every session of this hub shares."""
+    """The parts of the hub that all sessions share."""
 
     pipeline: Pipeline
     planner: Planner
@@ -50,15 +50,15 @@ class Core(msgspec.Struct, frozen=True):
     packs: Packs | None = None
     commands: CommandService | None = None
     buses: Buses | None = None
-    kept: DeadLetters | None = None
-    told: PluginFacts | None = None
-    held: HoldingQueue | None = None
-    paces: PollScheduler | None = None
+    dead_letters: DeadLetters | None = None
+    plugin_facts: PluginFacts | None = None
+    holding_queue: HoldingQueue | None = None
+    poll_scheduler: PollScheduler | None = None
     timezone: Callable[[], str] = lambda: "Europe/Paris"
 
 
 class OwnDevices:
-    """One plugin's devices and no other's."""
+    """The devices of one plugin."""
 
     def __init__(self, name: str, core: Core) -> None:
         self._name = name
@@ -102,11 +102,11 @@ class OwnPolling:
     def poll_cycles(self, interval: timedelta, asked: Callable[[], Iterable[str]]) -> AsyncIterator[float]:
         step = interval_s(f"poll_cycles({interval})", interval.total_seconds())
         early = step * self._rng.uniform(0.0, 0.5)
-        return (self._core.paces or PollScheduler()).rounds(self._name, step, asked, self._core.clock, early)
+        return (self._core.poll_scheduler or PollScheduler()).rounds(self._name, step, asked, self._core.clock, early)
 
     def set_poll_intervals(self, intervals: Mapping[str, timedelta], least: timedelta) -> dict[str, timedelta]:
         usual = {device: interval.total_seconds() for device, interval in intervals.items()}
-        now = (self._core.paces or PollScheduler()).asks(self._name, usual, least.total_seconds())
+        now = (self._core.poll_scheduler or PollScheduler()).asks(self._name, usual, least.total_seconds())
         return {device: timedelta(seconds=seconds) for device, seconds in now.items()}
 
 
@@ -174,7 +174,7 @@ class OwnRadio:
             return True
         if decoded.model:
             self._devices.declare(decoded.device, model=decoded.model)
-        if self._core.held is not None and self._core.held.behind(known, frame):
+        if self._core.holding_queue is not None and self._core.holding_queue.behind(known, frame):
             self._ready()
             return True
         await self._emit(_report(decoded, frame))
@@ -188,8 +188,8 @@ class OwnRadio:
         )
 
     def publish_facts(self, subject: str, facts: Mapping[str, Any]) -> None:
-        if self._core.told is not None:
-            self._core.told.tell(self._name, subject, facts)
+        if self._core.plugin_facts is not None:
+            self._core.plugin_facts.publish(self._name, subject, facts)
 
     def report_decode_error(self, device: str, error: Exception, *, proof: Proof | None = None) -> None:
         reason = self._count(device, error)
@@ -247,8 +247,8 @@ class OwnPacks:
                     raise
                 error = DecodeError("codec-away", str(error))
             known = self._devices.get(device)
-            if self._core.kept is not None and proof is not None and known is not None:
-                await self._core.kept.keep(known, port, payload, time, proof, error.reason)
+            if self._core.dead_letters is not None and proof is not None and known is not None:
+                await self._core.dead_letters.keep(known, port, payload, time, proof, error.reason)
             self._radio.report_decode_error(device, error)
             raise error from None
         for reason in reading.skipped:

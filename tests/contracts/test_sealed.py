@@ -162,7 +162,7 @@ class Stage:
             path.counts,
             lambda _: FakeHttp(),
             REGISTRY.decoders,
-            held=None if self.twin == "overtakes" else self.holding,
+            holding_queue=None if self.twin == "overtakes" else self.holding,
         )
         self.session = InProcessSession(integration, core, lambda: None)
         if self.known:

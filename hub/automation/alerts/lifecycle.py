@@ -30,7 +30,7 @@ class NoSuchAlert(HubError):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One change of an alert, as stored in its history."""
+    """A change of an alert, as stored in its history."""
 
     n: int
     state: str

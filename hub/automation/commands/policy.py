@@ -93,8 +93,8 @@ def check_order(order: Order, device: Device | None, metric: Metric | None, last
         _check_value(order.value, metric, order.metric, limits)
     if last is not None and 0 <= now - last < limits.every_s:
         wait = limits.every_s - (now - last)
-        told = f"{order.metric!r} was written {now - last:.0f} s ago: again in {math.ceil(wait)} s"
-        raise WriteRefused("too-soon", told, wait)
+        text = f"{order.metric!r} was written {now - last:.0f} s ago: again in {math.ceil(wait)} s"
+        raise WriteRefused("too-soon", text, wait)
 
 
 def _check_clear_identity(order: Order, metric: Metric | None) -> None:

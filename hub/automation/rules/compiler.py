@@ -67,7 +67,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def absence(self) -> bool:
-        """Whether this is a rule on silence."""
+        """True for a rule on silence."""
         return self.silent_s is not None or self.silent_periods is not None
 
     def wants(self, place: str, zone: str) -> bool:

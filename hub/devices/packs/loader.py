@@ -31,7 +31,7 @@ VECTORS = "vectors"
 MAX_FILE = 512 * 1024
 MAX_FILES = 64
 MAX_VECTORS = 1000
-"""Each vector may cost a call of the codec and all of its time."""
+"""Maximum number of vectors: each may cost a call of the codec and all of its time."""
 
 M = TypeVar("M", bound=Section)
 

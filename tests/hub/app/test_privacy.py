@@ -22,8 +22,8 @@ async def test_a_plan_that_is_made_while_its_history_is_erased_is_made_anew():
     path.privacy.dwelling.return_value = True
     path.pipeline.recompile.side_effect = lambda name: done.append(("recompile", name))
     rollups = SimpleNamespace(series=[("salle", "motion")], erase=erase)
-    field = SimpleNamespace(holding=AsyncMock(), kept=AsyncMock())
-    field.holding.destroy.return_value = field.kept.forget.return_value = 0
+    field = SimpleNamespace(holding_queue=AsyncMock(), dead_letters=AsyncMock())
+    field.holding_queue.destroy.return_value = field.dead_letters.forget.return_value = 0
     history_services = SimpleNamespace(observer=MagicMock(), rollups=rollups, raw=None)
     told = await LocalEraser(path, field, history_services)([Device(id="x:1", integration="x", place="salle")])
     assert told["hourly and monthly figures, raw history"] == 3

@@ -320,7 +320,7 @@ async def started(hub, *rules):
     """The rules of a hub that starts, over what its last life left. Says a reading of the sensor to them."""
     await hub.clock.advance(100 * len(await hub.written()))  # a life begins after the last one
     await hub.watching.book.load()
-    await hub.watching.load()
+    await hub.watching.rule_commands.load()
     hub.watching.rules = Rules(
         rules,
         place=lambda name: None,
@@ -330,7 +330,7 @@ async def started(hub, *rules):
         now=hub.clock.now,
         monotonic=hub.clock.monotonic,
         fired=hub.watching.fired,
-        open=[*hub.watching.book.open_keys(), *hub.watching.restored_holders(rules)],
+        open=[*hub.watching.book.open_keys(), *hub.watching.rule_commands.restored_holders(rules)],
     )
 
     async def say(presence):

@@ -207,7 +207,7 @@ async def test_a_command_that_its_device_took_is_not_given_again_by_the_next_lif
 
 async def test_a_word_that_was_withdrawn_a_moment_before_the_hub_was_killed_is_not_sent_by_the_next_life(tmp_path):
     async with running(tmp_path) as hub:
-        await hub.watching.load()
+        await hub.watching.rule_commands.load()
         for on in (True, False):
             await hub.fire(DIMMED, on)
             await passes(hub, 15)
@@ -215,13 +215,13 @@ async def test_a_word_that_was_withdrawn_a_moment_before_the_hub_was_killed_is_n
     async with running(tmp_path) as hub:
         await hub.desk.load()
         assert len(hub.desk.pending_for("dali:1", "level")) == 2
-        await hub.watching.load()
+        await hub.watching.rule_commands.load()
         assert [one.value for one in hub.desk.pending_for("dali:1", "level")] == [20.0]
 
 
 async def test_words_that_were_withdrawn_before_the_kill_are_not_sent_either_where_somebody_has_written_since(tmp_path):
     async with running(tmp_path) as hub:
-        await hub.watching.load()
+        await hub.watching.rule_commands.load()
         for key in ("street", "square"):
             await hub.fire(DIMMED, True, where=HERE._replace(key=key))
             await passes(hub, 15)
@@ -232,7 +232,7 @@ async def test_words_that_were_withdrawn_before_the_kill_are_not_sent_either_whe
     async with running(tmp_path) as hub:
         await hub.desk.load()
         assert len(hub.desk.pending_for("dali:1", "level")) == 3
-        await hub.watching.load()
+        await hub.watching.rule_commands.load()
         assert [one.by for one in hub.desk.pending_for("dali:1", "level")] == ["rule:dim", "cli:jeanne"]
 
 
@@ -508,7 +508,7 @@ async def test_the_alert_of_a_lamp_that_is_taken_away_after_its_last_try_is_over
 async def test_the_lamp_that_stands_in_the_place_of_one_that_was_replaced_is_told_what_its_rule_says(tmp_path):
     async with running(tmp_path) as hub:
         devices = hub.desk._devices
-        hub.watching.rule_commands.current_id = devices.today
+        hub.watching.rule_commands.current_id = devices.current_id
         await hub.fire(DIM, True)
         await answer(hub, "done")
         await passes(hub, 15)
@@ -525,7 +525,7 @@ async def test_the_lamp_that_stands_in_the_place_of_one_that_was_replaced_is_tol
 async def test_the_lamp_that_stands_in_the_place_of_a_dead_one_is_told_at_once(tmp_path):
     async with running(tmp_path) as hub:
         devices = hub.desk._devices
-        hub.watching.rule_commands.current_id = devices.today
+        hub.watching.rule_commands.current_id = devices.current_id
         await hub.fire(DIM, True)
         await failed(hub, 9)  # it rests for an hour
         devices.replace("dali:1", "dali:2", None)

@@ -86,7 +86,7 @@ async def test_every_command_is_what_the_rules_say_and_the_last_word_reaches_the
             hub.clock.set(max(end + 60, hub.clock.now()))
             await hub.desk.load()
             await hub.watching.book.load()
-            await hub.watching.load()
+            await hub.watching.rule_commands.load()
             order = hub.desk.order
 
             async def judged(one, *, order=order, **more):

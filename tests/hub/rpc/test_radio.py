@@ -49,7 +49,7 @@ class Stage(Path):
             self.counts,
             lambda _: FakeHttp(),
             lambda kind: [],
-            told=self.told,
+            plugin_facts=self.told,
         )
         self.session = InProcessSession(TAG.integration, core, lambda: None)
 
@@ -108,15 +108,15 @@ async def test_a_gateway_tells_what_it_may_still_send() -> None:
 
 async def test_nobody_tells_of_another_s_device_nor_too_much() -> None:
     stage = Stage()
-    stage.told.tell("another", TAG.id, GOOD)
+    stage.told.publish("another", TAG.id, GOOD)
     assert (await stage.radio.call({}))["devices"] == []
     for facts in ({"x": "y" * 5000}, {"x": object()}):
         with pytest.raises(PluginError):
             stage.session.radio.publish_facts("here", facts)
     for number in range(SUBJECTS):
-        stage.told.tell("full", str(number), {"a": 1})
+        stage.told.publish("full", str(number), {"a": 1})
     with pytest.raises(PluginError, match="subjects"):
-        stage.told.tell("full", "one more", {"a": 1})
+        stage.told.publish("full", "one more", {"a": 1})
 
 
 async def test_a_battery_is_noted_once_a_day_and_forecast_after_two_weeks() -> None:
@@ -173,7 +173,7 @@ def test_any_points_give_a_forecast_in_the_future_or_none(points: list[tuple[flo
 
 def test_a_device_that_went_elsewhere_has_no_facts_left() -> None:
     told = PluginFacts()
-    told.tell("a", "x", {"heard": 1})
-    told.tell("a", "x", {})
+    told.publish("a", "x", {"heard": 1})
+    told.publish("a", "x", {})
     assert list(told) == []
     assert told.of("a", "x") == {}

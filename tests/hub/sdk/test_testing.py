@@ -31,7 +31,7 @@ def fake(**more: Any) -> FakeSession:
 def real() -> InProcessSession:
     """The hub's own session over a pipeline, for the same plugin and devices."""
     stage = Stage()
-    stage.core = msgspec.structs.replace(stage.core, told=PluginFacts())
+    stage.core = msgspec.structs.replace(stage.core, plugin_facts=PluginFacts())
     return stage.session()
 
 
