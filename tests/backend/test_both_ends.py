@@ -32,7 +32,7 @@ STEPS = st.lists(
 
 
 class BothEnds:
-    """The hub is what `Book.act` and `Book.tick` do to one alert; the backend is the real one over a real database."""
+    """The hub is what `AlertService.act` and `AlertService.tick` do to one alert; the backend is the real one over a real database."""
 
     def __init__(self) -> None:
         self.now = time.time() + 10

@@ -35,7 +35,7 @@ PARTS = (
     "hub/identity/certificate_renewal.py",
 )  # fmt: skip
 """What runs all the time; commands of the shell speak English."""
-HELPERS = {"_proxy_says", "complaint", "sentence", "why_not"}
+HELPERS = {"_proxy_says", "complaint", "sentence", "unavailable_reason"}
 """Functions that give such a sentence, or a part of one, to what raises it."""
 SHELL = {"importer.py", "monitor.py", "sim.py", "testing.py"}
 """What only commands of the shell or tests of a plugin say."""

@@ -333,7 +333,7 @@ def test_doctor_says_who_could_read_the_keys(state: StateDir, board: None, monke
     (state.keys / "tls.pem").touch()
     assert (_keys(state.path).state, "tls.pem" in _keys(state.path).says) == (WRONG, True)
     (state.keys / "tls.pem").unlink()
-    monkeypatch.setattr(tpm, "why_not", lambda: "no TPM here")
+    monkeypatch.setattr(tpm, "unavailable_reason", lambda: "no TPM here")
     assert (_keys(state.path).state, _keys(state.path).remedy) == (WRONG, "no TPM here")
 
 
