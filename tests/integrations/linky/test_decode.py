@@ -89,6 +89,18 @@ def test_one_changed_character_is_seen(at: int) -> None:
         read_group(bytes(raw))
 
 
+def test_the_checksum_of_a_standard_group_counts_its_separator_and_that_of_a_historic_one_may() -> None:
+    for separator in ("\t", " "):
+        body = f"EAST{separator}000000100{separator}".encode()
+        with_it, without = (body + bytes([(sum(part) & 0x3F) + 0x20]) for part in (body, body[:-1]))
+        assert read_group(with_it)[1].data == "000000100"
+        if separator == " ":
+            assert read_group(without)[0] == "historic"
+        else:
+            with pytest.raises(hub.DecodeError, match="checksum"):
+                read_group(without)
+
+
 def test_a_bad_group_is_counted_and_the_others_are_read() -> None:
     frame = only(framed(["ADCO 123456789012 G", "BASE 002809719 .", "no", "PAPP 00390 -"]))
     assert [group.label for group in frame.groups] == ["ADCO", "PAPP"]
@@ -99,7 +111,7 @@ def test_a_frame_that_is_interrupted_or_too_long_is_dropped_and_the_next_one_rea
     good = framed(["ADCO 123456789012 G", "PAPP 00390 -"])
     framer = Framer()
     assert list(framer.feed(good[:20] + b"\x04" + good)) == [only(good)]
-    assert list(framer.feed(b"\x02" + b"x" * (MAX_FRAME + 5) + b"\x03" + good)) == [only(good)]
+    assert list(framer.feed(b"\x02" + b"x" * (MAX_FRAME + 5) + good[1:] + good)) == [only(good)]
     assert list(framer.feed(good[10:] + good)) == [only(good)], "a frame that was entered in its middle"
 
 

@@ -41,6 +41,11 @@ def test_a_decision_about_one_does_not_lift_a_wider_block():
     assert all_.about("ble:X", "bluetooth").kind == BLOCK
 
 
+def test_of_two_filters_that_fit_the_first_one_counts():
+    all_ = decided((IGNORE, {"id": "ble:A*"}), (IGNORE, {"model": "LYWSD*"}))
+    assert all_.judge("ble:A1", "bluetooth", "LYWSD03").filter == Filter(id="ble:A*")
+
+
 def test_decisions_are_bounded(monkeypatch):
     monkeypatch.setattr(decisions, "MOST_IDS", 2)
     all_ = decided((IGNORE, {"id": "a:1"}), (IGNORE, {"id": "a:2"}))

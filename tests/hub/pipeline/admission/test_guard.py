@@ -114,6 +114,13 @@ def test_a_position_that_jumps_to_and_fro_is_two_senders_and_a_train_is_not():
     assert not any(where.see(one, n * 60.0) for n, one in enumerate(rough * 3)), "a fix that knows it is rough"
 
 
+def test_a_former_position_that_comes_late_is_no_jump():
+    where = PositionJumpDetector()
+    for n in range(6):
+        assert where.see(PARIS, n * 60.0) is None
+        assert where.see(LYON, n * 60.0 - 90.0) is None
+
+
 def test_two_gateways_that_cannot_both_hear_a_device_are_told_apart_from_those_that_can():
     apart = DisjointReceivers({"roof": 0, "hall": 0, "cellar": 1})
     assert apart.see(["roof", "hall"], 0.0) is None
