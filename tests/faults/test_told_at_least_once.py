@@ -17,7 +17,7 @@ import pytest
 from hub.automation.alerts import Alert, AlertService
 from hub.core.store import Store
 from hub.plugin_host.notifier_queue import NotifierQueue
-from hub.sdk.notification import Notice
+from hub.sdk.notification import Notification
 from hub.sdk.testing import ManualClock, settle
 from tests.hub.automation.alerts.test_service import Stream
 
@@ -76,7 +76,7 @@ async def life(path: Path, stream: Stream, disk: Disk, heard: list[str], cut: in
         async def run() -> None:
             nonlocal count
             async for notice in notices:
-                assert isinstance(notice, Notice)
+                assert isinstance(notice, Notification)
                 if cut == 3:
                     stop.set()
                     return
@@ -130,7 +130,7 @@ async def test_a_kill_at_any_step_leaves_nobody_untold_and_no_alert_told_twice_u
 
 async def test_a_queue_that_notes_before_it_tells_is_caught(tmp_path: Path) -> None:
     class Flushed(Early):
-        def done(self, notice: Notice) -> None:
+        def done(self, notice: Notification) -> None:
             super().done(notice)
             self._state._buffer.flush()  # type: ignore[attr-defined]  # the worst moment: it became durable
 
