@@ -118,7 +118,7 @@ async def day(folder: Path, devices: int, hours: int, *, traced: bool) -> None:
             began = time.process_time()
             count = await made.write()
             worst = max(worst, time.process_time() - began)
-            bounds = await made._memory.bounds()
+            bounds = await made._tables.bounds()
             used = bounds[2] if bounds else 0
             written.append((count, used - before))
             before = used

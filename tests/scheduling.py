@@ -35,6 +35,8 @@ class Files(LoadFileScheduling):
         return ended
 
     def _reschedule(self, node: WorkerController) -> None:
+        if node not in self.registered_collections:
+            return  # it took the place of one that ended just now, and has not told its tests: it will
         super()._reschedule(node)
         if not self.workqueue and not node.shutting_down:
             node.shutdown()  # when it has run what it was given: until then it keeps its last test

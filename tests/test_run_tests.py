@@ -166,6 +166,14 @@ def test_a_test_that_never_comes_back_from_c_ends_its_worker_and_the_others_run(
     assert nothing_left(tmp_path)
 
 
+def test_two_workers_that_end_at_once_are_both_replaced(tmp_path: Path) -> None:
+    ends = "import os\ndef test_hangs(): os._exit(1)\n" + FINE
+    done = run(tmp_path, 2, **{f"hub__{name}": ends for name in "abcd"})
+    assert done.returncode == 1, done.stdout
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+    assert "4 failed, 4 passed" in done.stdout
+
+
 def test_a_test_that_never_comes_back_from_c_is_named_where_there_is_no_worker(tmp_path: Path) -> None:
     done = run(tmp_path, 0, 2, hub__a=IN_C)
     assert done.returncode == 1

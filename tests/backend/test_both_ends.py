@@ -32,7 +32,7 @@ STEPS = st.lists(
 
 
 class BothEnds:
-    """The hub is what `AlertService.act` and `AlertService.tick` do to one alert; the backend is the real one over a real database."""
+    """One alert at both ends: the hub by `AlertService.act` and `tick`, the backend real, over a real database."""
 
     def __init__(self) -> None:
         self.now = time.time() + 10

@@ -279,7 +279,7 @@ def test_no_text_of_a_server_leads_to_a_host_that_the_configuration_does_not_nam
 def test_what_leads_elsewhere_is_counted_for_each_integration_and_host_and_is_one_incident_in_both_languages() -> None:
     clock = ManualClock()
     counts, events, incidents = Counts(), Events(clock.now, clock.monotonic), Incidents()
-    events.listeners.append(incidents.hear)
+    events.listeners.append(incidents.add)
     ground: Any = SimpleNamespace(counts=counts, events=events)
     for _ in range(3):
         count_redirect(ground, "meter", "192.0.2.7:80", "192.0.2.9:80", False)

@@ -65,12 +65,12 @@ def discover() -> Registry:
 def quick(core: Any) -> Any:
     """The rules with windows of a second."""
     swap = msgspec.structs.replace
-    return tuple(swap(r, gather=swap(r.gather, window_s=1.0)) if r.gather else r for r in compiled(core))
+    return tuple(swap(r, window_spec=swap(r.window_spec, window_s=1.0)) if r.window_spec else r for r in compiled(core))
 
 
 def unprotect() -> None:
     Privacy.treatment = lambda self, metric, zone: Treatment(metric=metric)  # type: ignore[method-assign]
-    Privacy.moving = lambda self, zone: PositionPolicy(0.0, 0.0, keep_id=True)  # type: ignore[method-assign]
+    Privacy.position_policy = lambda self, zone: PositionPolicy(0.0, 0.0, keep_id=True)  # type: ignore[method-assign]
     Privacy.subject = lambda self, subject: subject  # type: ignore[method-assign]
 
 

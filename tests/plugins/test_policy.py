@@ -113,7 +113,7 @@ async def test_a_new_process_remembers_what_was_kept_back_and_does_not_tell_its_
         await settle()
         assert ear.heard == []
     async with told(Policy(least="info"), local) as (ear, queue, _, _):
-        queue.recall([next_of(one, CLEARED)])
+        queue.restore([next_of(one, CLEARED)])
         await settle()
         assert ear.heard == []
 
@@ -160,7 +160,7 @@ def test_no_end_is_told_of_what_was_kept_back_and_nothing_below_the_least_severi
             if after is None:
                 continue
             one = after
-        verdict = notification_decision(policy, one, 0.0, told=bool(spoken), passed=passed)
+        verdict = notification_decision(policy, one, 0.0, sent=bool(spoken), held_back=passed)
         if verdict == TELL:
             spoken.append(one.state)
         passed = passed or verdict == NEVER

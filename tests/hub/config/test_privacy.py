@@ -75,7 +75,7 @@ def test_rules_keep_the_order_of_the_file_and_bare_windows_have_their_defaults(t
     )
     first, second, third = compile_privacy(read(tmp_path, written).config)
     assert (first.name, second.name, third.name) == ("z", "a", "b")
-    assert first.gather is not None
-    assert (first.gather.by, first.gather.window_s, first.gather.count) == ("devices", 3600.0, True)
-    assert second.gather is not None
-    assert (second.gather.by, second.gather.least) == ("mean", 5)
+    assert first.window_spec is not None
+    assert (first.window_spec.by, first.window_spec.window_s, first.window_spec.count) == ("devices", 3600.0, True)
+    assert second.window_spec is not None
+    assert (second.window_spec.by, second.window_spec.least) == ("mean", 5)

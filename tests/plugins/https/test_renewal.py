@@ -24,7 +24,8 @@ from backend.key_files import certificate_key
 from backend.nonces import GOOD_FOR_S, NONCE_BYTES, Nonces
 from hub.core.errors import AuthFailed, ConfigError, NotReady
 from hub.identity import certificate_renewal, enrolment, keys
-from hub.identity.certificate_renewal import AGAIN_S, LOOK_S, SILENT_S, CertificateRenewal, Life
+from hub.identity.certificate_renewal import AGAIN_S, LOOK_S, SILENT_S, CertificateRenewal
+from hub.identity.certificate_validity import Validity
 from hub.protocol.enrolment import make_csr, renewal_statement
 from hub.sdk.session import Reply
 from hub.sdk.testing import ManualClock, settle
@@ -252,7 +253,7 @@ async def bench(tmp_path: Path) -> Any:
 
 
 def test_a_third_of_its_life_is_left_for_trying() -> None:
-    life = Life(1000.0, 1900.0)
+    life = Validity(1000.0, 1900.0)
     assert [life.due(at) for at in (1000.0, 1599.0, 1600.0, 5000.0)] == [False, False, True, True]
 
 

@@ -254,7 +254,7 @@ async def test_a_restart_hands_out_what_waited_and_never_what_was_sent(tmp_path)
         own.commands.answer(own.taken[0], "sent")
         await hub.desk.flush()
         waiting = await hub.order(True, metric="pump", role="administrateur")
-        hub.desk._left = lambda integration: None
+        hub.desk._release_integration = lambda integration: None
         await own.stop()
     async with running(tmp_path, clock) as hub:
         own = Integration(hub)
@@ -273,7 +273,7 @@ async def killed_while_it_was_taken(path, value=55.0):
         await hub.order(value)
         boiler = Integration(hub)
         await until(lambda: boiler.taken)
-        hub.desk._left = lambda integration: None  # a kill says goodbye to nobody
+        hub.desk._release_integration = lambda integration: None  # a kill says goodbye to nobody
         await boiler.stop()
     async with running(path) as later:
         again = Integration(later)
