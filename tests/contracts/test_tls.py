@@ -13,7 +13,7 @@ import hub
 
 ROOT = Path(hub.__file__).parents[1]
 PARTS = ("hub", "backend", "integrations", "plugins", "packs")
-HOME = ROOT / "hub" / "tls" / "__init__.py"
+HOME = ROOT / "hub" / "core" / "tls" / "__init__.py"
 MAKES = {
     "SSLContext", "create_default_context", "_create_unverified_context", "_create_stdlib_context",
     "_create_default_https_context", "wrap_socket", "get_server_certificate", "create_urllib3_context", "TLSParameters",
