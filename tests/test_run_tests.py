@@ -11,10 +11,12 @@ import sys
 import time
 from pathlib import Path
 from subprocess import PIPE
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from . import limits
+from . import limits, scheduling
 
 pytestmark = pytest.mark.long("waits for what hangs", of="tools/run_tests.py")
 HERE = Path(__file__).parent
@@ -166,12 +168,14 @@ def test_a_test_that_never_comes_back_from_c_ends_its_worker_and_the_others_run(
     assert nothing_left(tmp_path)
 
 
-def test_two_workers_that_end_at_once_are_both_replaced(tmp_path: Path) -> None:
-    ends = "import os\ndef test_hangs(): os._exit(1)\n" + FINE
-    done = run(tmp_path, 2, **{f"hub__{name}": ends for name in "abcd"})
-    assert done.returncode == 1, done.stdout
-    assert "INTERNALERROR" not in done.stdout + done.stderr
-    assert "4 failed, 4 passed" in done.stdout
+def test_a_worker_that_has_not_told_its_tests_is_given_none() -> None:
+    """It has taken the place of one that ended, and another one asks for work meanwhile."""
+    new: Any = SimpleNamespace(shutting_down=False)
+    files: Any = scheduling.Files.__new__(scheduling.Files)
+    files.registered_collections, files.assigned_work = {}, {new: {}}
+    files.workqueue = {"tests/hub/test_a.py": {"tests/hub/test_a.py::test_fine": False}}
+    files._reschedule(new)
+    assert (files.assigned_work, len(files.workqueue)) == ({new: {}}, 1)
 
 
 def test_a_test_that_never_comes_back_from_c_is_named_where_there_is_no_worker(tmp_path: Path) -> None:
