@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 from subprocess import PIPE
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -170,7 +169,7 @@ def test_a_test_that_never_comes_back_from_c_ends_its_worker_and_the_others_run(
 
 def test_a_worker_that_has_not_told_its_tests_is_given_none() -> None:
     """It has taken the place of one that ended, and another one asks for work meanwhile."""
-    new: Any = SimpleNamespace(shutting_down=False)
+    new: Any = type("Worker", (), {"shutting_down": False})()
     files: Any = scheduling.Files.__new__(scheduling.Files)
     files.registered_collections, files.assigned_work = {}, {new: {}}
     files.workqueue = {"tests/hub/test_a.py": {"tests/hub/test_a.py::test_fine": False}}
