@@ -171,7 +171,7 @@ def test_a_worker_that_has_not_told_its_tests_is_given_none() -> None:
     """It has taken the place of one that ended, and another one asks for work meanwhile."""
     new: Any = type("Worker", (), {"shutting_down": False})()
     files: Any = scheduling.Files.__new__(scheduling.Files)
-    files.registered_collections, files.assigned_work = {}, {new: {}}
+    files.registered_collections, files.assigned_work, files.log = {}, {new: {}}, print
     files.workqueue = {"tests/hub/test_a.py": {"tests/hub/test_a.py::test_fine": False}}
     files._reschedule(new)
     assert (files.assigned_work, len(files.workqueue)) == ({new: {}}, 1)
