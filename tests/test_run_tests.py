@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import OrderedDict
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -172,7 +173,7 @@ def test_a_worker_that_has_not_told_its_tests_is_given_none() -> None:
     new: Any = type("Worker", (), {"shutting_down": False})()
     files: Any = scheduling.Files.__new__(scheduling.Files)
     files.registered_collections, files.assigned_work, files.log = {}, {new: {}}, print
-    files.workqueue = {"tests/hub/test_a.py": {"tests/hub/test_a.py::test_fine": False}}
+    files.workqueue = OrderedDict({"tests/hub/test_a.py": {"tests/hub/test_a.py::test_fine": False}})
     files._reschedule(new)
     assert (files.assigned_work, len(files.workqueue)) == ({new: {}}, 1)
 
