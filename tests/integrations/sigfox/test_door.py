@@ -124,8 +124,8 @@ async def test_the_answer_leaves_after_the_commit_and_not_before(
     url, session = hub_
     emit, committed = session.emit, asyncio.Event()
 
-    async def slow(report: hub.Report, *, durable: bool = False) -> None:
-        await emit(report, durable=durable)
+    async def slow(*reports: hub.Report, durable: bool = False, note: Any = None) -> None:
+        await emit(*reports, durable=durable, note=note)
         if durable:
             await committed.wait()
 
@@ -145,7 +145,7 @@ async def test_a_commit_that_takes_too_long_is_refused_before_the_operator_gives
     url, session = hub_
     monkeypatch.setattr(server.Door, "ANSWER_S", 0.2)
 
-    async def never(report: hub.Report, *, durable: bool = False) -> None:
+    async def never(*reports: hub.Report, durable: bool = False, note: Any = None) -> None:
         await asyncio.sleep(60)
 
     session.emit = never  # type: ignore[method-assign]
