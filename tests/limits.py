@@ -80,22 +80,34 @@ def read(path: str) -> str:
 
 def processes(dead: bool = False) -> set[Process]:
     """All below this process; those that have ended and wait for their parent instead, if `dead`."""
-    try:  # no child, then nothing below it either: orphans are adopted. Most tests start none, and /proc is long
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return set()
-    below: dict[int, list[tuple[Process, bool]]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit() and (text := read(f"/proc/{name}/stat")):
-            state, parent, *rest = text.rpartition(")")[2].split()
-            below.setdefault(int(parent), []).append((Process(int(name), int(rest[17])), state in "ZX"))
+    children = _children if Path("/proc/self/task", str(os.getpid()), "children").exists() else _children_by_parents()
     found, waiting = set[Process](), [os.getpid()]
     while waiting:
-        for process, ended in below.get(waiting.pop(), ()):
-            waiting.append(process.pid)
-            if ended is dead:
-                found.add(process)
+        for pid in children(waiting.pop()):
+            if text := read(f"/proc/{pid}/stat"):
+                state, _, *rest = text.rpartition(")")[2].split()
+                waiting.append(pid)
+                if (state in "ZX") is dead:
+                    found.add(Process(pid, int(rest[17])))
     return {each for each in found if not _helps(each)}
+
+
+def _children(pid: int) -> list[int]:
+    """Those of all its threads, as the kernel lists them: three times a test, all of /proc would take too long."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    return [int(child) for thread in threads for child in read(f"/proc/{pid}/task/{thread}/children").split()]
+
+
+def _children_by_parents() -> Callable[[int], list[int]]:
+    """The same of a kernel that does not list them."""
+    found: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (text := read(f"/proc/{name}/stat")):
+            found.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(int(name))
+    return lambda pid: found.get(pid, [])
 
 
 def _helps(process: Process) -> bool:
