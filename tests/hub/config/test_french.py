@@ -70,7 +70,7 @@ def test_what_has_no_french_is_left_to_the_english() -> None:
 
 PARTS = [
     *(ROOT / "checks").glob("*.py"), *(ROOT / "parts").glob("*.py"),
-    *(ROOT / f"{name}.py" for name in ("document", "kinds", "model", "scalars", "secrets", "source")),
+    *(ROOT / f"{name}.py" for name in ("document", "field_types", "model", "scalars", "secrets", "source")),
 ]  # fmt: skip
 
 

@@ -92,10 +92,10 @@ async def test_a_frame_that_cannot_be_kept_now_waits_and_the_others_are_done() -
     stage = Stage({"frames": [frame(1), frame(2)], "more": False})
     emit = stage.session.emit
 
-    async def full(report: hub.Report, *, durable: bool = False) -> None:
-        if report.time == 1_760_000_001:
+    async def full(*reports: hub.Report, durable: bool = False, note: Any = None) -> None:
+        if any(report.time == 1_760_000_001 for report in reports):
             raise hub.NotReady("the disk is full")
-        await emit(report, durable=durable)
+        await emit(*reports, durable=durable, note=note)
 
     stage.session.emit = full  # type: ignore[method-assign]
     await stage.run()

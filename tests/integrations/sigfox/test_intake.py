@@ -200,18 +200,18 @@ async def test_what_is_noted_goes_with_the_report_in_one_breath(stage: Stage) ->
 
     def noted(key: str, value: Any) -> None:
         seen.append("put")
-        asyncio.get_running_loop().call_soon(seen.append, "somebody else")
+        asyncio.get_running_loop().call_soon(lambda: seen.append(f"somebody else sees {len(stage.reports)} reports"))
         put(key, value)
 
-    async def emitted(report: hub.Report, *, durable: bool = False) -> None:
+    async def emitted(*reports: hub.Report, durable: bool = False, note: Any = None) -> None:
         seen.append("emit")
-        await emit(report, durable=durable)
+        await emit(*reports, durable=durable, note=note)
 
     stage.session.state.put = noted  # type: ignore[method-assign]
     stage.session.emit = emitted  # type: ignore[method-assign]
     await stage.take("advanced", computedLocation={"lat": 1, "lng": 1})
     await asyncio.sleep(0)
-    assert seen == ["put", "emit", "emit", "somebody else"]
+    assert seen == ["emit", "put", "somebody else sees 2 reports"]
 
 
 async def test_a_kill_while_the_disk_has_room_for_one_hand_over_divides_no_message(stage: Stage) -> None:
@@ -219,9 +219,9 @@ async def test_a_kill_while_the_disk_has_room_for_one_hand_over_divides_no_messa
     samples += [hub.Sample(values={"distance": 2000.0 + ago}, time=1_759_990_000.0 - ago) for ago in (0, 1)]
     stage.session.packs.payloads[BIN.id, 1, bytes.fromhex("10EE001964")] = tuple(samples)
 
-    async def filling(report: hub.Report, *, durable: bool = False) -> None:
-        await emit(report, durable=durable)
-        if report.values:
+    async def filling(*reports: hub.Report, durable: bool = False, note: Any = None) -> None:
+        await emit(*reports, durable=durable, note=note)
+        if any(report.values for report in reports):
             stage.session.room.clear()
 
     stage.session.emit = filling  # type: ignore[method-assign]
@@ -238,8 +238,8 @@ async def test_a_kill_while_the_disk_has_room_for_one_hand_over_divides_no_messa
 async def test_what_is_not_known_to_be_durable_is_refused_until_something_later_is(stage: Stage) -> None:
     emit = stage.session.emit
 
-    async def failing(report: hub.Report, *, durable: bool = False) -> None:
-        await emit(report)
+    async def failing(*reports: hub.Report, durable: bool = False, note: Any = None) -> None:
+        await emit(*reports, note=note)
         if durable:
             raise OSError("not durable; kept in memory and tried again")
 
@@ -260,8 +260,8 @@ async def test_what_is_not_known_to_be_durable_is_refused_until_something_later_
 async def test_the_same_message_twice_at_once_is_kept_once(stage: Stage) -> None:
     emit = stage.session.emit
 
-    async def slow(report: hub.Report, *, durable: bool = False) -> None:
-        await emit(report, durable=durable)
+    async def slow(*reports: hub.Report, durable: bool = False, note: Any = None) -> None:
+        await emit(*reports, durable=durable, note=note)
         await asyncio.sleep(0.01 if durable else 0)
 
     stage.session.emit = slow  # type: ignore[method-assign]

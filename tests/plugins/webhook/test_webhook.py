@@ -101,12 +101,12 @@ async def test_a_new_process_goes_on_where_the_former_one_ended():
     gone, never = transition(first, CLEARED, 2.0, "rule:r"), transition(alert("old"), CLEARED, 2.0, "rule:r")
     http = Http()
     async with notifying(http, local) as (queue, _, _):
-        queue.recall([gone, second, never])  # `old` was raised and cleared before anybody was to be told
+        queue.restore([gone, second, never])  # `old` was raised and cleared before anybody was to be told
         await settle()
         assert http.posts == [(200, "a-2", CLEARED), (200, "b-1", RAISED)]
     http = Http()
     async with notifying(http, local) as (queue, _, _):
-        queue.recall([gone, second])
+        queue.restore([gone, second])
         await settle()
         assert http.posts == []
 
@@ -119,7 +119,7 @@ async def test_a_refused_token_stops_this_notifier_and_keeps_what_is_owed():
         assert health.state == "stopped"
         assert "renew" in health.error
     async with notifying(http, local) as (queue, _, _):
-        queue.recall([alert()])
+        queue.restore([alert()])
         await settle()
         assert http.posts[-1] == (200, "a-1", RAISED)
 
