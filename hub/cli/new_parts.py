@@ -53,7 +53,7 @@ def register_integrations(register: hub.Register) -> None:
 '''
 
 _DECODE = '''\
-"""What the device answers → a report. Pure."""
+"""Decode the answer of a device into a report. Pure."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def decode(body: bytes) -> hub.Report:
 '''
 
 _REASONS = '''\
-"""What is counted of {title}, in words: reason -> (French, English). Pure data."""
+"""Words for the refusals counted for {title}: reason -> (French, English). Pure data."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class TrustClass(IntEnum):
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """What admission judges of a report. `scheme` names how it was secured: "bthome-ccm", "lorawan-1.0", "modbus",
+    """Proof of a report, judged by admission. `scheme` names how it was secured: "bthome-ccm", "lorawan-1.0", "modbus",
     "host", "none". `counter` is the sender's own (frame counter, packet id), strictly rising per (device, scheme)
     where the scheme demands it; `authenticated` means that the integrity check passed under a key of this very
     device; `sealed` that it was encrypted under one, though perhaps nothing proves that nobody changed it on its

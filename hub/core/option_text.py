@@ -20,7 +20,7 @@ LONGEST = {"title": 100, "help": 2000}
 
 
 def french(help: str = "", *, title: str = "") -> dict[str, Any]:
-    """What an option means and what it is called, in French, for `json_schema_extra`. Without a title it has that of
+    """Return the French title and help of an option, for `json_schema_extra`. Without a title it has that of
     the other options of its name, which `hub.web.words.options.titles` lists."""
     return {KEY: {name: text for name, text in (("help", help), ("title", title)) if text}}
 

@@ -1,5 +1,5 @@
-"""What plugins are given and build with. Plugins import `hub`, and of the hub nothing else but this room, which is less
-stable: its names may change with any release, with a line in the changelog.
+"""The kit for plugins: what the hub gives them and tools to build with. Plugins import `hub`, and of the hub nothing
+else but this room, which is less stable: its names may change with any release, with a line in the changelog.
 
     session              what a running integration can do
     exporter             API of plugins that show live values to a neighbour

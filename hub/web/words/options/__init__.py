@@ -30,7 +30,7 @@ def unit(text: str, lang: str) -> str:
 
 
 def about(text: str, lang: str, own: str = "") -> tuple[str, str]:
-    """What an option means, and the language that this is in. `own`: the French that its model has for it."""
+    """Return the help of an option, and the language it is in. `own`: the French that its model has for it."""
     french = own or TEXTS.get(text, "")
     if lang == "fr" and french:
         return _closed(no_break_signs(french)), "fr"
