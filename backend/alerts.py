@@ -20,6 +20,7 @@ import apsw
 import msgspec
 
 from hub.core.errors import HubError
+from hub.core.text import phrase
 from hub.protocol.records.rows import Row, Shape
 
 TABLE = """
@@ -120,12 +121,25 @@ def request_change(
     """
     rows = db.execute("select hub, state from alerts where alert = ?1 and ?2 in ('', hub)", (alert, hub)).fetchall()
     if not rows:
-        raise NoAlert(f"no alert {alert!r} is known here; `ilot backend alerts list` shows them")
+        raise NoAlert(
+            phrase(
+                "no-alert-known-here",
+                "no alert {alert!r} is known here; `ilot backend alerts list` shows them",
+                alert=alert,
+            )
+        )
     standing = [(str(one), str(how)) for one, how in rows if how != "cleared"]
     if not standing:
-        raise NoAlert(f"alert {alert} is cleared already")
+        raise NoAlert(phrase("alert-cleared-already", "alert {alert} is cleared already", alert=alert))
     if len(standing) > 1:
-        raise NoAlert(f"{', '.join(one for one, _ in standing[:5])} each have an alert {alert}: say of which hub")
+        raise NoAlert(
+            phrase(
+                "each-have-alert",
+                "{standing} each have an alert {alert}: say of which hub",
+                standing=", ".join(one for one, _ in standing[:5]),
+                alert=alert,
+            )
+        )
     hub, now = standing[0]
     act = {"alert": alert, "state": state, "by": by[:64], "why": why[:200], "until": until}
     if now != state or state == "muted":

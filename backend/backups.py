@@ -9,6 +9,7 @@ from backend.storage import Storage
 from hub.core.disk import backup_directory
 from hub.core.disk.atomic_files import make_directory
 from hub.core.errors import AuthFailed, ConfigError, DecodeError, StorageError
+from hub.core.text import phrase, system_error
 from hub.protocol.documents import backup
 from hub.protocol.link_messages import State
 
@@ -25,17 +26,32 @@ def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:
     """
     head = backup.read(data).head
     if head.hub != hub or head.identity != identity:
-        raise AuthFailed(f"this is the backup of {head.hub}, not of {hub}")
+        raise AuthFailed(phrase("backup-not", "this is the backup of {hub}, not of {hub2}", hub=head.hub, hub2=hub))
     newest = newest_of(directory, hub)
     if newest is not None and head.generation <= newest[0]:
         if head.generation == newest[0] and _same(newest[1], data):
             return head.generation
         if head.generation < newest[0] or _whole(newest[1]):  # a hub may replace its backup where the disk damaged it
-            raise AuthFailed(f"a newer backup of {hub} is here: {newest[0]}, not {head.generation}. It may be replayed")
+            raise AuthFailed(
+                phrase(
+                    "newer-backup-here",
+                    "a newer backup of {hub} is here: {newest}, not {generation}. It may be replayed",
+                    hub=hub,
+                    newest=newest[0],
+                    generation=head.generation,
+                )
+            )
     try:
         make_directory(directory)
     except OSError as error:
-        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-write-5",
+                "cannot write {directory}: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
     backup_directory.keep(directory, hub, head.generation, data)
     return head.generation
 
@@ -65,14 +81,21 @@ def fetch(directory: Path, hub: str, skipped: Callable[[str], None]) -> tuple[ba
     each newer one that is damaged. Raises ConfigError when there is none, StorageError when none is intact."""
     found = backup_directory.kept(directory, hub)
     if not found:
-        raise ConfigError(f"no backup of {hub} is kept here")
+        raise ConfigError(phrase("no-backup-kept", "no backup of {hub} is kept here", hub=hub))
     for _, path in found:
         try:
             data = path.read_bytes()
             return backup.read(data).head, data
         except (OSError, AuthFailed, DecodeError) as error:
             skipped(f"{path} cannot be used: {error}")
-    raise StorageError(f"no backup of {hub} in {directory} is whole: look at the stick beside it (`backup.directory`)")
+    raise StorageError(
+        phrase(
+            "no-backup-whole",
+            "no backup of {hub} in {directory} is whole: look at the stick beside it (`backup.directory`)",
+            hub=hub,
+            directory=directory,
+        )
+    )
 
 
 def watch(storage: Storage, last: State, state: State) -> None:

@@ -26,6 +26,7 @@ from backend.key_files import owner_root, read, signing_key, write_key_file
 from hub.core import password_hash
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import ConfigError, StorageError
+from hub.core.text import phrase, reason_of, system_error
 from hub.protocol.documents.badges import GROUPS, BadBadge, Badge, Revoked, make_badge, make_revoked, read_revoked
 from hub.protocol.documents.trust import BadgeKey, sign_trust
 from hub.protocol.pem import private_pem
@@ -58,7 +59,13 @@ def _make_key(directory: Path, *, new: bool, root: Path | None) -> owners.Owner:
     owner = owners.load(directory)
     there = (directory / KEY).exists() and bool(owner.trust.badge_publics)
     if there and not new:
-        raise ConfigError(f"{directory / KEY} is there already; --new makes another, and every badge worth nothing")
+        raise ConfigError(
+            phrase(
+                "there-already-new",
+                "{directory} is there already; --new makes another, and every badge worth nothing",
+                directory=directory / KEY,
+            )
+        )
     signer = owner_root(root or directory / "root", owner.settings.root)
     key = ed25519.Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes_raw()
@@ -72,7 +79,14 @@ def _make_key(directory: Path, *, new: bool, root: Path | None) -> owners.Owner:
         write_atomically(directory / KEY, private_pem(key))  # the server has no use for it, and is not given it
         write_key_file(directory, "trust.bin", sign_trust(signer, trust), 0o644)
     except OSError as error:
-        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-write-5",
+                "cannot write {directory}: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
     return owners.load(directory)
 
 
@@ -98,7 +112,9 @@ def _issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days:
         text = make_badge(badge, key)
         msgspec.msgpack.decode(msgspec.msgpack.encode(badge), type=Badge)
     except (BadBadge, msgspec.ValidationError) as error:
-        raise ConfigError(f"hubs would refuse this badge: {error}") from error
+        raise ConfigError(
+            phrase("hubs-would-refuse", "hubs would refuse this badge: {reason}", reason=reason_of(error))
+        ) from error
     one = IssuedBadge(
         id=badge.id.hex(), name=badge.name, role=role, sites=badge.sites, begin=badge.begin, until=badge.until
     )
@@ -116,7 +132,14 @@ def _revoke(directory: Path, number: str) -> IssuedBadge:
     key, now, known = _key(directory), int(time.time()), listed(directory)
     found = [one for one in known if one.id.startswith(number.lower())] if number else []
     if len(found) != 1:
-        raise ConfigError(f"{len(found)} badges begin with {number[:16]!r}: `ilot backend badge list` shows their ids")
+        raise ConfigError(
+            phrase(
+                "badges-begin",
+                "{count} badges begin with {number!r}: `ilot backend badge list` shows their ids",
+                count=len(found),
+                number=number[:16],
+            )
+        )
     one = found[0]
     if one.revoked_at is None:
         one = msgspec.structs.replace(one, revoked_at=now)
@@ -127,7 +150,14 @@ def _revoke(directory: Path, number: str) -> IssuedBadge:
     try:
         write_key_file(directory, REVOKED, document, 0o644)
     except OSError as error:
-        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-write-5",
+                "cannot write {directory}: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
     return one
 
 
@@ -139,16 +169,33 @@ def listed(directory: Path) -> list[IssuedBadge]:
     try:
         return msgspec.json.decode(read(path), type=list[IssuedBadge])
     except msgspec.DecodeError as error:
-        raise ConfigError(f"{path} is damaged ({error}): restore it from a backup") from error
+        raise ConfigError(
+            phrase(
+                "damaged", "{path} is damaged ({reason}): restore it from a backup", path=path, reason=reason_of(error)
+            )
+        ) from error
 
 
 def _key(directory: Path) -> ed25519.Ed25519PrivateKey:
     owner = owners.load(directory)
     if not (directory / KEY).exists():
-        raise ConfigError(f"there is no {KEY} in {directory}: `ilot backend badge key {directory}` makes it")
+        raise ConfigError(
+            phrase(
+                "there-no-3",
+                "there is no {key} in {directory}: `ilot backend badge key {directory}` makes it",
+                key=KEY,
+                directory=directory,
+            )
+        )
     key = signing_key(directory / KEY)
     if key.public_key().public_bytes_raw() not in owner.trust.badge_publics:
-        raise ConfigError(f"{directory / KEY} is not named by trust.bin: `ilot backend badge key --new` makes another")
+        raise ConfigError(
+            phrase(
+                "not-named-trust",
+                "{directory} is not named by trust.bin: `ilot backend badge key --new` makes another",
+                directory=directory / KEY,
+            )
+        )
     return key
 
 
@@ -165,4 +212,11 @@ def _keep(directory: Path, known: Sequence[IssuedBadge]) -> None:
     try:
         write_atomically(directory / ISSUED, msgspec.json.format(msgspec.json.encode(known)))
     except OSError as error:
-        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-write-5",
+                "cannot write {directory}: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error

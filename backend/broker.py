@@ -19,6 +19,7 @@ from backend.owner import Owner
 from hub.core.disk.atomic_files import refuse_strange_links, write_atomically
 from hub.core.disk.safe_paths import leading
 from hub.core.errors import ConfigError, StorageError
+from hub.core.text import phrase, system_error
 from hub.protocol.pem import private_pem
 
 NAME = "ilot-backend"
@@ -73,7 +74,7 @@ def read_address(text: str) -> Address:
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@\[\]]+))(?::(\d{1,5}))?", text)
     port = int(match[3] or 8883) if match is not None else 0
     if match is None or not 1 <= port <= 65535:
-        raise ConfigError(f"{text[:80]!r} is no HOST:PORT of a broker")
+        raise ConfigError(phrase("no-host", "{text!r} is no HOST:PORT of a broker", text=text[:80]))
     return Address((match[1] or match[2]).lower(), port)
 
 
@@ -87,7 +88,9 @@ def prepare(
     change and the root is not available, StorageError.
     """
     if out.exists() and not (out / "ilot.conf").exists() and any(out.iterdir()):
-        raise ConfigError(f"{out} is not empty: name a folder for the broker's files alone")
+        raise ConfigError(
+            phrase("not-empty-3", "{out} is not empty: name a folder for the broker's files alone", out=out)
+        )
     owner = owners.load(directory)
     for port in (address.port, websocket):
         owner = owner if port is None else owners.with_broker(owner, address.host, port)
@@ -113,7 +116,9 @@ def prepare(
             for path, data, mode in files:
                 _write(path, directory, data, mode)
         except OSError as error:
-            raise StorageError(f"cannot write {out}: {error.strerror or error}") from error
+            raise StorageError(
+                phrase("cannot-write-2", "cannot write {out}: {reason}", out=out, reason=system_error(error))
+            ) from error
     return owner
 
 

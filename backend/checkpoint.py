@@ -16,6 +16,7 @@ from backend.registry import Registry
 from backend.storage import Storage
 from backend.verifier import UNKNOWN_TABLE, NeedContext, VerifiedRecord, Verifier
 from hub.core.errors import DecodeError, StorageError
+from hub.core.text import phrase
 from hub.protocol.records.opening import split
 
 log = logging.getLogger("backend.settling")
@@ -84,7 +85,7 @@ class Checkpointer:
         except Exception as error:
             if _is_disk_error(error):
                 raise
-            log.exception("a journalled record cannot be made rows of")
+            log.exception(phrase("journalled-record-cannot", "a journalled record cannot be made rows of"))
             self._all(one, error)
 
     def _put_aside(self, item: Entry | Damage, why: Exception | None) -> None:
@@ -97,7 +98,7 @@ class Checkpointer:
             self._storage.touch(stream)
         said = f"{item.where} cannot be read back" if isinstance(item, Damage) else f"no rows can be made of it ({why})"
         hub, epoch = "" if stream is None else stream.hub, None if isinstance(item, Damage) else item.epoch
-        log.error("journal: %s; %s", said, where)
+        log.error(phrase("journal", "journal: {said}; {where}", said=said, where=where))
         self._storage.quarantine(hub, "journal", item.raw[:MAX_EVIDENCE], f"{said}; {where}", owed=True, epoch=epoch)
 
     def _entry(self, entry: Entry) -> None:
@@ -106,7 +107,13 @@ class Checkpointer:
         context = self._storage.context_by_id(entry.epoch)
         hub = self._registry.find(stream.hub)
         if context is None or hub is None:
-            raise StorageError(f"the journal names epoch {entry.epoch}, which the database lost: restore it")
+            raise StorageError(
+                phrase(
+                    "journal-names-epoch",
+                    "the journal names epoch {epoch}, which the database lost: restore it",
+                    epoch=entry.epoch,
+                )
+            )
         epoch = self._verifier.reopen(hub.identity, context)
         if entry.seq in stream.stored:
             known = self._storage.digest(stream, entry.seq)
@@ -120,7 +127,9 @@ class Checkpointer:
                     raise item.error  # it was acknowledged, so a refusal is not enough
                 self._records.store(stream, epoch, item)
         except NeedContext:
-            raise DecodeError(UNKNOWN_TABLE, "the TABLE that it needs is not kept any more") from None
+            raise DecodeError(
+                UNKNOWN_TABLE, phrase("table-needs-not", "the TABLE that it needs is not kept any more")
+            ) from None
 
 
 def _is_disk_error(error: Exception) -> bool:

@@ -29,6 +29,7 @@ from aiohttp.web_protocol import RequestHandler
 from backend.api.requests import Handler, common_name
 from backend.ingest import Ingest
 from backend.worker import Worker
+from hub.core.text import phrase, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ class CrowdAlarm:
         if now - self._told.get(hub, -ALARM_EVERY_S) < ALARM_EVERY_S:
             return
         self._told[hub] = now
-        log.warning("%s: %s", hub, DETAIL)
+        log.warning(phrase("value-4", "{hub}: {detail}", hub=hub, detail=DETAIL))
         task = asyncio.create_task(self._alarm(hub), name="alarm")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -161,4 +162,8 @@ class CrowdAlarm:
             await self._worker.call(raised)
         except Exception as error:  # the worker logs that the database refuses; the next alarm is still tried
             del self._told[hub]
-            log.warning("no alarm could be raised for %s: %s", hub, error)
+            log.warning(
+                phrase(
+                    "no-alarm-could", "no alarm could be raised for {hub}: {reason}", hub=hub, reason=reason_of(error)
+                )
+            )

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hub.core.errors import ConfigError
+from hub.core.text import phrase, system_error
 
 
 @contextmanager
@@ -23,7 +24,14 @@ def locked(directory: Path) -> Iterator[None]:
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise ConfigError(f"cannot read {directory}: {error.strerror or error}") from error
+        raise ConfigError(
+            phrase(
+                "cannot-read-9",
+                "cannot read {directory}: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -27,6 +27,7 @@ import apsw
 import msgspec
 
 from backend.readings import Readings
+from hub.core.text import phrase, reason_of
 from hub.protocol.records.rows import Row, Shape
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,13 @@ class Erasures:
             try:
                 self.executed = self._db.execute("pragma wal_checkpoint(truncate)").fetchall()[0][0] != 0
             except apsw.Error as error:  # the erasure is committed, and is acknowledged all the same
-                log.error("the write-ahead log cannot be emptied of what was erased, it is tried again: %s", error)
+                log.error(
+                    phrase(
+                        "write-ahead-log",
+                        "the write-ahead log cannot be emptied of what was erased, it is tried again: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             finally:
                 self._db.set_busy_timeout(BUSY_MS)
 

@@ -14,6 +14,7 @@ from backend import backups
 from backend.registry import Hub
 from backend.storage import Storage
 from hub.core.errors import AuthFailed, DecodeError
+from hub.core.text import phrase
 from hub.protocol.link_messages import State, read_state
 
 DAMAGED = "damaged-state"
@@ -41,7 +42,7 @@ class HubStates:
         """
         state = read_state(body, hub.identity)
         if state.hub != hub.hub:
-            raise AuthFailed(f"this state is of another hub than {hub.hub}")
+            raise AuthFailed(phrase("state-another-hub", "this state is of another hub than {hub}", hub=hub.hub))
         last = self.last(hub.hub)
         if last is not None and _place(state) <= _place(last):
             if state.heard <= self._taken_at(hub.hub):

@@ -30,6 +30,7 @@ from backend.retention import Retention
 from backend.storage import Storage, Stream
 from backend.verifier import NeedContext, OpenEpoch, VerifiedRecord, Verifier, unpack
 from hub.core.errors import AuthFailed, DecodeError, HubError, StorageError
+from hub.core.text import phrase, reason_of
 from hub.protocol.link_messages import SPEAKS, open_message, pack_reply
 from hub.protocol.ranges import Ranges
 from hub.protocol.records.rows import STREAMS
@@ -117,7 +118,9 @@ class Ingest:
             if isinstance(error, StorageError):
                 log.error("%s", error)
             else:
-                log.exception("a message of %s could not be handled", messages[0].hub)
+                log.exception(
+                    phrase("message-could-not", "a message of {hub} could not be handled", hub=messages[0].hub)
+                )
             failure = error if isinstance(error, HubError) else StorageError(f"{type(error).__name__}: {error}")
             return [failure]
 
@@ -190,9 +193,15 @@ class Ingest:
         """Return the registry's entry of a hub that may send. Raises NotAdmitted."""
         hub = self.registry.find(name)
         if hub is None:
-            raise NotAdmitted(f"{name} is not enrolled here: enrol it with a token of this backend")
+            raise NotAdmitted(
+                phrase(
+                    "not-enrolled-here", "{name} is not enrolled here: enrol it with a token of this backend", name=name
+                )
+            )
         if hub.revoked_at is not None:
-            raise NotAdmitted(f"{name} was revoked; ask the backend's operator")
+            raise NotAdmitted(
+                phrase("revoked-ask-backends", "{name} was revoked; ask the backend's operator", name=name)
+            )
         return hub
 
     def _admitted(self, message: Message) -> Hub:
@@ -225,7 +234,7 @@ class Ingest:
                 self.storage.alarm("forged", hub.hub, str(error))
             else:
                 self.storage.alarm("unreadable", hub.hub, f"{error}; {NEWER}")
-            log.warning("%s: %s", hub.hub, error)
+            log.warning(phrase("value-3", "{hub}: {reason}", hub=hub.hub, reason=reason_of(error)))
 
     def _record(self, work: _PendingMessage, stream: Stream, epoch: OpenEpoch, item: VerifiedRecord) -> None:
         opened = item.opened
@@ -247,7 +256,15 @@ class Ingest:
         else:
             work.counts.forks += 1
             self.storage.add_fork(stream, opened.seq, opened.digest, epoch.epoch.eid, item.raw)
-            log.error("%s: record %d of %s forks", work.hub, opened.seq, stream.stream)
+            log.error(
+                phrase(
+                    "record-forks",
+                    "{hub}: record {seq} of {stream} forks",
+                    hub=work.hub,
+                    seq=opened.seq,
+                    stream=stream.stream,
+                )
+            )
 
     def _beside(self, stream: Stream) -> tuple[Ranges, ...]:
         """Return the numbers of a stream that are accepted but not in rows yet: in the journal, in this batch."""
@@ -297,9 +314,16 @@ class Ingest:
         try:
             certificate = self._owner.certify(csr, hub)
         except DecodeError as error:
-            log.warning("%s asks for a certificate by something else than a request: %s", hub, error)
+            log.warning(
+                phrase(
+                    "asks-certificate-something",
+                    "{hub} asks for a certificate by something else than a request: {reason}",
+                    hub=hub,
+                    reason=reason_of(error),
+                )
+            )
             return b""
-        log.info("%s has a new certificate", hub)
+        log.info(phrase("has-new-certificate", "{hub} has a new certificate", hub=hub))
         return certificate
 
     def _reply(self, work: _PendingMessage) -> bytes:

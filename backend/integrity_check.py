@@ -20,6 +20,7 @@ import apsw
 
 from backend.schema import open_for_reading
 from hub.core.errors import StorageError
+from hub.core.text import phrase, reason_of
 
 MAX_FINDINGS = 1000
 """Findings requested from SQLite: one bad page makes many."""
@@ -63,7 +64,13 @@ def find_damage(path: Path, progress: Callable[[float], None] = lambda share: No
         found = {_FILE: [str(error)]}
     except apsw.Error as error:
         raise StorageError(
-            f"{path} cannot be read: {error}. The disk refuses, or somebody keeps the file: look at the system's log"
+            phrase(
+                "cannot-read-10",
+                "{path} cannot be read: {reason}. The disk refuses, or somebody keeps the file: look at the "
+                "system's log",
+                path=path,
+                reason=reason_of(error),
+            )
         ) from error
     hurt = {thing.name for thing in found if thing.kind != "index"}
     for thing, lines in sorted(found.items()):

@@ -30,6 +30,7 @@ import msgspec
 
 from hub.core.disk.atomic_files import make_directory, still_takes, sync_data, sync_directory
 from hub.core.errors import StorageError
+from hub.core.text import phrase, system_error
 from hub.protocol.ranges import Ranges
 from hub.protocol.records import framing
 from hub.protocol.records.seal import H
@@ -133,7 +134,14 @@ class Journal:
             self._prune()
             self._open_next()
         except OSError as error:
-            raise StorageError(f"cannot open the journal in {directory}: {error.strerror or error}") from error
+            raise StorageError(
+                phrase(
+                    "cannot-open-journal",
+                    "cannot open the journal in {directory}: {reason}",
+                    directory=directory,
+                    reason=system_error(error),
+                )
+            ) from error
 
     def append(self, entries: list[Entry]) -> None:
         """Make entries durable: one write, one fdatasync. Without entries, check that the disk took the database's last
@@ -153,7 +161,14 @@ class Journal:
             sync_data(self._descriptor)
         except OSError as error:
             self._abandon()
-            raise StorageError(f"the journal in {self._directory} refuses: {error.strerror or error}") from error
+            raise StorageError(
+                phrase(
+                    "journal-refuses",
+                    "the journal in {directory} refuses: {reason}",
+                    directory=self._directory,
+                    reason=system_error(error),
+                )
+            ) from error
         for entry, piece in zip(entries, pieces, strict=True):
             self._note(entry, self._number, self._offset, len(piece))
             self._offset += len(piece)
@@ -163,7 +178,14 @@ class Journal:
             try:
                 still_takes(self._descriptor)
             except OSError as error:
-                raise StorageError(f"the disk of {self._directory} refuses: {error.strerror or error}") from error
+                raise StorageError(
+                    phrase(
+                        "disk-refuses",
+                        "the disk of {directory} refuses: {reason}",
+                        directory=self._directory,
+                        reason=system_error(error),
+                    )
+                ) from error
 
     def digest(self, stream: int, seq: int) -> bytes | None:
         """Return the digest of a record that waits here."""
@@ -302,7 +324,14 @@ class _Reader:
             if error.errno in _DATA_LOSS:
                 return b""
             self._opened = Path()
-            raise StorageError(f"cannot read the journal in {self._directory}: {error.strerror or error}") from error
+            raise StorageError(
+                phrase(
+                    "cannot-read-journal",
+                    "cannot read the journal in {directory}: {reason}",
+                    directory=self._directory,
+                    reason=system_error(error),
+                )
+            ) from error
 
 
 def _contents(path: Path) -> bytes:

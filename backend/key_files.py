@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hub.core.disk.atomic_files import PRIVATE, give, owner_of
 from hub.core.disk.safe_paths import leading
 from hub.core.errors import ConfigError
+from hub.core.text import phrase, system_error
 from hub.protocol.documents.trust import Root, fingerprint
 
 
@@ -18,7 +19,9 @@ def read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+        raise ConfigError(
+            phrase("cannot-read-3", "cannot read {path}: {reason}", path=path, reason=system_error(error))
+        ) from error
 
 
 def write_key_file(directory: Path, name: str, data: bytes, mode: int = PRIVATE) -> None:
@@ -31,14 +34,16 @@ def write_key_file(directory: Path, name: str, data: bytes, mode: int = PRIVATE)
 def signing_key(path: Path) -> ed25519.Ed25519PrivateKey:
     key = load_pem_private_key(read(path), password=None)
     if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise ConfigError(f"{path} is not an Ed25519 key: restore it from a backup")
+        raise ConfigError(
+            phrase("not-ed25519-key-2", "{path} is not an Ed25519 key: restore it from a backup", path=path)
+        )
     return key
 
 
 def certificate_key(path: Path) -> ec.EllipticCurvePrivateKey:
     key = load_pem_private_key(read(path), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ConfigError(f"{path} is not an ECDSA key: restore it from a backup")
+        raise ConfigError(phrase("not-ecdsa-key-2", "{path} is not an ECDSA key: restore it from a backup", path=path))
     return key
 
 
@@ -47,8 +52,16 @@ def owner_root(directory: Path, pinned: str) -> Root:
     try:
         seed = mldsa.MLDSA65PrivateKey.from_seed_bytes(read(directory / "mldsa65.seed"))
     except ValueError as error:
-        raise ConfigError(f"{directory}/mldsa65.seed is no ML-DSA-65 seed") from error
+        raise ConfigError(
+            phrase("mldsa65-seed-no", "{directory}/mldsa65.seed is no ML-DSA-65 seed", directory=directory)
+        ) from error
     root = Root(signing_key(directory / "ed25519.pem"), seed)
     if fingerprint(root.public).hex() != pinned:
-        raise ConfigError(f"{directory} holds another owner's root: hubs would refuse what it signs")
+        raise ConfigError(
+            phrase(
+                "holds-another-owners",
+                "{directory} holds another owner's root: hubs would refuse what it signs",
+                directory=directory,
+            )
+        )
     return root

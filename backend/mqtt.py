@@ -29,6 +29,7 @@ from backend.ingest import RECORDS, STATE, Message, NotAdmitted
 from backend.worker import Worker
 from hub.core import tls
 from hub.core.errors import AuthFailed, ConfigError, DecodeError, HubError
+from hub.core.text import phrase, reason_of
 from hub.protocol.link_messages import MAX_MESSAGE, MAX_SIGNED
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,12 @@ def tls_context(directory: Path) -> ssl.SSLContext:
         return tls.client(file=directory / "ca.pem", shown=own, oldest=ssl.TLSVersion.TLSv1_3)
     except OSError as error:
         raise ConfigError(
-            f"no certificate for a broker in {directory} ({error}): make it with `ilot backend broker`"
+            phrase(
+                "no-certificate-broker",
+                "no certificate for a broker in {directory} ({reason}): make it with `ilot backend broker`",
+                directory=directory,
+                reason=reason_of(error),
+            )
         ) from error
 
 
@@ -88,7 +94,9 @@ class _Listener:
             except* (aiomqtt.MqttError, HubError, OSError) as errors:
                 self._say(str(errors.exceptions[0].__cause__ or errors.exceptions[0]))
             except* Exception:
-                log.exception("the listener at broker %s failed", self._address)
+                log.exception(
+                    phrase("listener-broker-failed", "the listener at broker {address} failed", address=self._address)
+                )
             pause = min(_LONGEST_S, 2.0 ** min(self._failures, 8) / 2)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
@@ -96,11 +104,20 @@ class _Listener:
         async with self._connected() as client:
             granted = await client.subscribe([(topic, 1) for topic in TOPICS])
             if any(getattr(code, "is_failure", False) for code in granted):
-                raise AuthFailed(f"its ACL does not let {NAME} read {' and '.join(TOPICS)}")
+                raise AuthFailed(
+                    phrase(
+                        "acl-does-not",
+                        "its ACL does not let {name} read {topics}",
+                        name=NAME,
+                        topics=" and ".join(TOPICS),
+                    )
+                )
             if self._trouble:
-                log.warning("broker %s is back", self._address)
+                log.warning(phrase("broker-back", "broker {address} is back", address=self._address))
             else:
-                log.info("listening to hubs at broker %s", self._address)
+                log.info(
+                    phrase("listening-hubs-broker", "listening to hubs at broker {address}", address=self._address)
+                )
             self._trouble, self._failures = "", 0
             async with asyncio.TaskGroup() as group:
                 waiting: set[asyncio.Task[None]] = set()
@@ -142,7 +159,7 @@ class _Listener:
         hub, what = match[1], STATE if match[2] else RECORDS
         try:
             if len(payload) - ID > (MAX_SIGNED if what == STATE else MAX_MESSAGE):
-                raise DecodeError("too-large", "a message is longer than any hub makes")
+                raise DecodeError("too-large", phrase("message-longer-than", "a message is longer than any hub makes"))
             answer = REPLY + await self._worker.post(Message(hub, what, payload[ID:]))
         except (NotAdmitted, AuthFailed) as error:
             answer = REFUSED + _error_reply(error)
@@ -154,7 +171,14 @@ class _Listener:
 
     def _say(self, trouble: str) -> None:
         if not self._trouble:
-            log.warning("broker %s is away: %s; it is called again and again", self._address, trouble)
+            log.warning(
+                phrase(
+                    "broker-away",
+                    "broker {address} is away: {trouble}; it is called again and again",
+                    address=self._address,
+                    trouble=trouble,
+                )
+            )
         self._trouble = trouble or "away"
 
 

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from hub.core.errors import AuthFailed
+from hub.core.text import phrase
 
 NONCE_BYTES = 32
 GOOD_FOR_S = 300.0
@@ -36,7 +37,7 @@ class Nonces:
         head = nonce[:16]
         age = self._clock() - int.from_bytes(head[:8], "big") / 1000
         if not hmac.compare_digest(self._mark(head), nonce[16:]) or not age < GOOD_FOR_S:
-            raise AuthFailed("this nonce is not one of ours, or too old: ask for another")
+            raise AuthFailed(phrase("nonce-not-one", "this nonce is not one of ours, or too old: ask for another"))
 
     def _mark(self, head: bytes) -> bytes:
         return hmac.digest(self._key, head, "sha256")[:16]
@@ -47,4 +48,6 @@ def verify(public: bytes, signed: bytes, signature: bytes) -> None:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, signed)
     except (InvalidSignature, ValueError) as error:
-        raise AuthFailed("the signature is not of the identity that this hub was enrolled with") from error
+        raise AuthFailed(
+            phrase("signature-not-identity", "the signature is not of the identity that this hub was enrolled with")
+        ) from error

@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Meta
 
 from hub.core.errors import NotReady
+from hub.core.text import phrase
 
 if TYPE_CHECKING:
     from backend.storage import Storage
@@ -60,7 +61,7 @@ class OtherHubs:
         releases require it. `now` is Unix seconds. Raises NotReady when this hub asked a moment ago."""
         if 0.0 <= now - self._at.get(hub, -EVERY_S) < EVERY_S:
             raise NotReady(
-                f"{hub} has only just asked"
+                phrase("has-only-just", "{hub} has only just asked", hub=hub)
             )  # before the transaction, since a failed one discards all caches
         self._at[hub] = now
         with self._storage.transaction():

@@ -40,6 +40,7 @@ from backend.directory_lock import locked
 from backend.key_files import certificate_key, owner_root, read, signing_key, write_key_file
 from hub.core.disk.atomic_files import make_directory, sync_directory, write_atomically
 from hub.core.errors import ConfigError, HubError, StorageError
+from hub.core.text import phrase, reason_of, system_error
 from hub.protocol.documents.trust import AckKey, Egress, Recipient, Root, Trust, fingerprint, read_trust, sign_trust
 from hub.protocol.pem import private_pem
 from hub.protocol.records.seal import kid_of
@@ -123,9 +124,18 @@ class Owner:
             made = pki.make_server_certificate(self.ca, self.ca_key, public, list(self.settings.names))
             write_atomically(path, pki.pem(made), 0o644)
         except ValueError as error:
-            raise ConfigError(f"{path} is damaged ({error}): restore it from a backup") from error
+            raise ConfigError(
+                phrase(
+                    "damaged",
+                    "{path} is damaged ({reason}): restore it from a backup",
+                    path=path,
+                    reason=reason_of(error),
+                )
+            ) from error
         except OSError as error:
-            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+            raise StorageError(
+                phrase("cannot-write", "cannot write {path}: {reason}", path=path, reason=system_error(error))
+            ) from error
         return True
 
     def ack_key_for(self, version: int | None) -> ed25519.Ed25519PrivateKey:
@@ -149,12 +159,24 @@ def init(directory: Path, *, owner: str, names: tuple[str, ...] = DEFAULT_NAMES,
     name, StorageError when the disk refuses.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConfigError(f"{directory} is not empty: an owner's keys are never overwritten")
+        raise ConfigError(
+            phrase(
+                "not-empty-2", "{directory} is not empty: an owner's keys are never overwritten", directory=directory
+            )
+        )
     if not names or not owner.strip():
-        raise ConfigError("an owner needs a name, and its server at least one host name or address")
+        raise ConfigError(
+            phrase("owner-needs-name", "an owner needs a name, and its server at least one host name or address")
+        )
     names = tuple(dict.fromkeys(name.lower() for name in names))
     if wrong := [name for name in names if not _is_host(name)]:
-        raise ConfigError(f"{wrong[0][:80]!r} is no host name or IP address (RFC 1123; write xn-- for accents)")
+        raise ConfigError(
+            phrase(
+                "no-host-name",
+                "{wrong!r} is no host name or IP address (RFC 1123; write xn-- for accents)",
+                wrong=wrong[0][:80],
+            )
+        )
     try:
         make_directory(directory.parent, 0o777)
         scratch = Path(tempfile.mkdtemp(prefix=".ilot-owner-", dir=directory.parent))
@@ -165,14 +187,27 @@ def init(directory: Path, *, owner: str, names: tuple[str, ...] = DEFAULT_NAMES,
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
-        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-write-5",
+                "cannot write {directory}: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
     return load(directory)
 
 
 def load(directory: Path) -> Owner:
     """Read an owner's directory. Raises ConfigError naming the file that is missing or wrong."""
     if not (directory / "backend.json").is_file():
-        raise ConfigError(f"{directory} holds no backend: make one with `ilot backend init {directory}`")
+        raise ConfigError(
+            phrase(
+                "holds-no-backend",
+                "{directory} holds no backend: make one with `ilot backend init {directory}`",
+                directory=directory,
+            )
+        )
     try:
         settings = msgspec.json.decode(read(directory / "backend.json"), type=Settings)
         trust_document = read(directory / "trust.bin")
@@ -191,15 +226,35 @@ def load(directory: Path) -> Owner:
             api_token=read(directory / "api.token").decode("ascii").strip(),
         )
     except (ValueError, msgspec.DecodeError) as error:
-        raise ConfigError(f"{directory} is damaged ({error}): restore it from a backup") from error
+        raise ConfigError(
+            phrase(
+                "damaged-2",
+                "{directory} is damaged ({reason}): restore it from a backup",
+                directory=directory,
+                reason=reason_of(error),
+            )
+        ) from error
     except HubError as error:
-        raise ConfigError(f"{directory} is damaged: {error}") from error
+        raise ConfigError(
+            phrase("damaged-3", "{directory} is damaged: {reason}", directory=directory, reason=reason_of(error))
+        ) from error
     if len(owner.api_token) < MIN_API_TOKEN:
         raise ConfigError(
-            f"{directory}/api.token has fewer than {MIN_API_TOKEN} characters: put a long random one there"
+            phrase(
+                "api-token-has",
+                "{directory}/api.token has fewer than {min_api_token} characters: put a long random one there",
+                directory=directory,
+                min_api_token=MIN_API_TOKEN,
+            )
         )
     if not _names(owner.trust, owner.ack_key):
-        raise ConfigError(f"{directory}/ack.key is not named by trust.bin: hubs would refuse every acknowledgement")
+        raise ConfigError(
+            phrase(
+                "ack-key-not",
+                "{directory}/ack.key is not named by trust.bin: hubs would refuse every acknowledgement",
+                directory=directory,
+            )
+        )
     return owner
 
 
@@ -217,7 +272,13 @@ def serve_at(owner: Owner, port: int) -> Owner:
 def with_broker(owner: Owner, host: str, port: int) -> Owner:
     """Add an MQTT broker to TRUST and backend.json. Raises ConfigError like `serve_at`, or when `host` is no host."""
     if not _is_host(host):
-        raise ConfigError(f"{host[:80]!r} is no host name or IP address (RFC 1123; write xn-- for accents)")
+        raise ConfigError(
+            phrase(
+                "no-host-name-ip",
+                "{host!r} is no host name or IP address (RFC 1123; write xn-- for accents)",
+                host=host[:80],
+            )
+        )
     with locked(owner.directory):
         owner = load(owner.directory)
         brokers = tuple(dict.fromkeys((*owner.settings.brokers, (host, port))))
@@ -234,7 +295,14 @@ def _save_settings(owner: Owner, settings: Settings, otherwise: str) -> Owner:
     wanted = tuple(Egress(host=name, port=port, ca_pem=ca_pem) for name, port in hosts)
     if owner.trust.egress != wanted:
         if not (directory / "root").exists():
-            raise ConfigError(f"{otherwise} bring the owner root back to {directory}/root for this once")
+            raise ConfigError(
+                phrase(
+                    "bring-owner-root",
+                    "{otherwise} bring the owner root back to {directory}/root for this once",
+                    otherwise=otherwise,
+                    directory=directory,
+                )
+            )
         trust = msgspec.structs.replace(owner.trust, version=owner.trust.version + 1, egress=wanted, issued=time.time())
         root = owner_root(directory / "root", settings.root)
         write_key_file(directory, "trust.bin", sign_trust(root, trust), 0o644)
@@ -251,7 +319,14 @@ def _fill(directory: Path, owner: str, names: tuple[str, ...], port: int) -> Non
     try:
         server = pki.make_server_certificate(ca, ca_key, server_key.public_key(), list(names))
     except ValueError as error:
-        raise ConfigError(f"{', '.join(names)}: not host names or IP addresses ({error})") from error
+        raise ConfigError(
+            phrase(
+                "not-host-names",
+                "{names}: not host names or IP addresses ({reason})",
+                names=list(names),
+                reason=reason_of(error),
+            )
+        ) from error
     ingest, ingest_file = recipient_keys.generate("ingest")
     recovery, recovery_file = recipient_keys.generate("recovery")
     ack_public = ack_key.public_key().public_bytes_raw()

@@ -26,6 +26,7 @@ from backend import pki
 from backend.directory_lock import locked
 from backend.key_files import certificate_key, read, write_key_file
 from hub.core.errors import ConfigError, DecodeError, StorageError
+from hub.core.text import phrase, reason_of, system_error
 from hub.protocol.pem import private_pem
 
 CA, KEY, GRANTED = "pages-ca.pem", "pages-ca.key", "pages.json"
@@ -43,7 +44,14 @@ def authority(directory: Path, owner: str) -> tuple[x509.Certificate, ec.Ellipti
     try:
         return x509.load_pem_x509_certificate(read(directory / CA)), certificate_key(directory / KEY)
     except ValueError as error:
-        raise ConfigError(f"{directory / CA} is damaged ({error}): restore it from a backup") from error
+        raise ConfigError(
+            phrase(
+                "damaged-2",
+                "{directory} is damaged ({reason}): restore it from a backup",
+                directory=directory / CA,
+                reason=reason_of(error),
+            )
+        ) from error
 
 
 def _make(directory: Path, owner: str) -> None:
@@ -53,7 +61,14 @@ def _make(directory: Path, owner: str) -> None:
         write_key_file(directory, KEY, private_pem(key))
         write_key_file(directory, CA, pki.pem(certificate), 0o644)
     except OSError as error:
-        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-write-5",
+                "cannot write {directory}: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
 
 
 def granted(directory: Path) -> dict[str, list[str]]:
@@ -62,14 +77,18 @@ def granted(directory: Path) -> dict[str, list[str]]:
     try:
         return msgspec.json.decode(read(path), type=dict[str, list[str]]) if path.exists() else {}
     except msgspec.DecodeError as error:
-        raise ConfigError(f"{path} is damaged ({error}): restore it from a backup") from error
+        raise ConfigError(
+            phrase(
+                "damaged", "{path} is damaged ({reason}): restore it from a backup", path=path, reason=reason_of(error)
+            )
+        ) from error
 
 
 def grant(directory: Path, hub: str, names: Iterable[str]) -> list[str]:
     """Replace the names that are granted to a hub's page; return them. Raises ConfigError, StorageError."""
     wanted = [name.lower() for name in names]
     if wrong := [name for name in wanted if not _NAME.fullmatch(name)]:
-        raise ConfigError(f"{wrong[0][:80]!r} is no host name")
+        raise ConfigError(phrase("no-host-name-2", "{wrong!r} is no host name", wrong=wrong[0][:80]))
     with locked(directory):
         return _grant(directory, hub, wanted)
 
@@ -78,11 +97,25 @@ def _grant(directory: Path, hub: str, wanted: list[str]) -> list[str]:
     known = granted(directory)
     taken = {name: other for other, its in known.items() if other != hub for name in its}
     if twice := [name for name in wanted if name in taken]:
-        raise ConfigError(f"{twice[0]} is {taken[twice[0]]}'s: two hubs cannot go by one name")
+        raise ConfigError(
+            phrase(
+                "s-two-hubs",
+                "{twice} is {taken}'s: two hubs cannot go by one name",
+                twice=twice[0],
+                taken=taken[twice[0]],
+            )
+        )
     try:
         write_key_file(directory, GRANTED, msgspec.json.format(msgspec.json.encode({**known, hub: wanted})))
     except OSError as error:
-        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-write-5",
+                "cannot write {directory}: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
     return wanted
 
 
@@ -97,7 +130,12 @@ def certify(directory: Path, owner: str, hub: str, csr: bytes, names: Iterable[s
     try:
         return pki.pem(pki.make_server_certificate(ca, key, public, kept, LIFE))
     except ValueError as error:
-        raise DecodeError("bad-names", f"a certificate cannot hold these names: {error}") from error
+        raise DecodeError(
+            "bad-names",
+            phrase(
+                "certificate-cannot-hold", "a certificate cannot hold these names: {reason}", reason=reason_of(error)
+            ),
+        ) from error
 
 
 def _private(name: str) -> bool:

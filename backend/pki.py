@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hub.core.errors import DecodeError
+from hub.core.text import phrase
 
 CA_YEARS = 20
 LEAF_LIFE = timedelta(days=824)
@@ -62,16 +63,21 @@ def requested_key(csr_pem: bytes) -> ec.EllipticCurvePublicKey:
     """The key of a certificate request. Raises DecodeError when the request is unreadable, its signature wrong, or its
     key not ECDSA P-256."""
     if len(csr_pem) > _MAX_CSR:
-        raise DecodeError("too-large", f"a certificate request has at most {_MAX_CSR} bytes")
+        raise DecodeError(
+            "too-large",
+            phrase("certificate-request-has", "a certificate request has at most {max_csr} bytes", max_csr=_MAX_CSR),
+        )
     try:
         csr = x509.load_pem_x509_csr(csr_pem)
         public, valid = csr.public_key(), csr.is_signature_valid
     except Exception as error:
-        raise DecodeError("bad-csr", "not a PEM certificate request (RFC 2986)") from error
+        raise DecodeError(
+            "bad-csr", phrase("not-pem-certificate", "not a PEM certificate request (RFC 2986)")
+        ) from error
     if not valid:
-        raise DecodeError("bad-csr", "the request is not signed by the key it names")
+        raise DecodeError("bad-csr", phrase("request-not-signed", "the request is not signed by the key it names"))
     if not (isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1)):
-        raise DecodeError("bad-csr", "the request's key must be ECDSA P-256")
+        raise DecodeError("bad-csr", phrase("requests-key-must", "the request's key must be ECDSA P-256"))
     return public
 
 

@@ -22,6 +22,7 @@ from typing import cast
 import apsw
 
 from hub.core.errors import NotReady
+from hub.core.text import phrase
 from hub.protocol.link_messages import MAX_RANGES
 
 DAY = 86_400.0
@@ -69,7 +70,16 @@ class StreamQuota:
         while begun.lately and not now - DAY < begun.lately[0] <= now:
             begun.lately.popleft()
         if (len(begun.lately) >= RUNS_A_DAY or begun.count >= RUNS) and 0.0 <= now - begun.last < TRICKLE_S:
-            raise QuotaExceeded(f"{hub} {RUNS_DETAIL}: {len(begun.lately)} in a day, {begun.count} in all")
+            raise QuotaExceeded(
+                phrase(
+                    "day-all",
+                    "{hub} {runs_detail}: {count} in a day, {count2} in all",
+                    hub=hub,
+                    runs_detail=RUNS_DETAIL,
+                    count=len(begun.lately),
+                    count2=begun.count,
+                )
+            )
         return len(begun.lately) >= MANY_RUNS_A_DAY
 
     def add(self, hub: str, now: float) -> None:

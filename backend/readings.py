@@ -14,6 +14,7 @@ import apsw
 
 from hub.core.errors import DecodeError
 from hub.core.model import Position
+from hub.core.text import phrase
 from hub.protocol.records.opening import ClockMark
 from hub.protocol.records.rows import Column, Row, Shape, Subject
 
@@ -236,13 +237,17 @@ def check_times(rows: Sequence[Row]) -> None:
     """Raise DecodeError when a report's time is out of range."""
     times = [row[2] for row in rows]
     if times and not (min(times) >= 0 and max(times) < MAX_TIME):
-        raise DecodeError("bad-time", "a report is dated before 1970 or after the year 287396")
+        raise DecodeError(
+            "bad-time", phrase("report-dated-before", "a report is dated before 1970 or after the year 287396")
+        )
 
 
 def check_mark(mark: ClockMark) -> None:
     """Raise DecodeError when a CLOCK record is out of range."""
     if not (abs(mark.wall_minus_monotonic_ms) < MAX_TIME and 0 <= mark.error_ms < MAX_TIME):
-        raise DecodeError("bad-clock", "the difference or error of a clock is beyond any clock's")
+        raise DecodeError(
+            "bad-clock", phrase("difference-error-clock", "the difference or error of a clock is beyond any clock's")
+        )
 
 
 def _bounded(value: Any) -> Any:

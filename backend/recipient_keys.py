@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from hub.core.errors import ConfigError
+from hub.core.text import phrase, system_error
 from hub.protocol.documents.recovery_key_file import RecipientKey, write_file
 from hub.protocol.documents.recovery_key_file import read_file as parse
 
@@ -25,6 +26,8 @@ def load(path: Path) -> RecipientKey:
     try:
         return parse(path.read_bytes())
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+        raise ConfigError(
+            phrase("cannot-read-3", "cannot read {path}: {reason}", path=path, reason=system_error(error))
+        ) from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error

@@ -14,6 +14,7 @@ from backend.erasures import Erasures
 from backend.storage import Storage, Stream
 from backend.verifier import UNKNOWN_TABLE, OpenEpoch, RefusedRecord, VerifiedRecord
 from hub.core.errors import AuthFailed
+from hub.core.text import phrase
 from hub.protocol.records import framing
 from hub.protocol.records.opening import Block, ClockMark, Gap
 from hub.protocol.records.rows import ALERTS, Row
@@ -52,7 +53,7 @@ class RecordWriter:
     def refuse(self, stream: Stream, epoch: OpenEpoch, item: RefusedRecord) -> int | None:
         """Handle a record that did not pass, and is not acknowledged. If its epoch truly sealed it but it cannot be
         read, store it in quarantine and return its number, which the hub is told."""
-        log.warning("%s: %s", stream.hub, item.error)
+        log.warning(phrase("value-2", "{hub}: {error}", hub=stream.hub, error=item.error))
         if isinstance(item.error, AuthFailed):
             self.storage.alarm("forged", stream.hub, str(item.error))
             return None

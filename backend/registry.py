@@ -13,6 +13,7 @@ import apsw
 
 from backend.schema import transaction
 from hub.core.errors import AuthFailed, ConfigError
+from hub.core.text import phrase
 from hub.protocol.enrolment import SECRET_BYTES, Token, token_proof
 from hub.protocol.hub_id import hub_id
 
@@ -57,9 +58,21 @@ class Registry:
             hub = hub_id(identity)
             known = self.find(hub)
             if known is not None and (known.revoked_at is not None or known.identity != identity):
-                raise AuthFailed(f"{hub} was revoked: remove its keys, so that it enrols as a new hub")
+                raise AuthFailed(
+                    phrase(
+                        "revoked-remove-keys",
+                        "{hub} was revoked: remove its keys, so that it enrols as a new hub",
+                        hub=hub,
+                    )
+                )
             if known is not None and not proven:
-                raise AuthFailed(f"{hub} is enrolled already, and its identity did not sign this request")
+                raise AuthFailed(
+                    phrase(
+                        "enrolled-already-identity",
+                        "{hub} is enrolled already, and its identity did not sign this request",
+                        hub=hub,
+                    )
+                )
             self._db.execute(
                 "insert into hubs (hub, identity, name, enrolled_at) values (?, ?, ?, ?)"
                 " on conflict (hub) do update set name = excluded.name",
@@ -73,12 +86,21 @@ class Registry:
         AuthFailed as `admit`."""
         row = self._db.execute("select secret, name, expires_at, used_at from tokens where id = ?", (token_id,)).get
         if row is None or row[3] is not None:
-            raise AuthFailed("this token is unknown or was used already: ask the backend's operator for a new one")
+            raise AuthFailed(
+                phrase(
+                    "token-unknown-used",
+                    "this token is unknown or was used already: ask the backend's operator for a new one",
+                )
+            )
         secret, name, expires_at, _ = row
         if not hmac.compare_digest(token_proof(secret, identity, csr), mac):
-            raise AuthFailed("the proof does not match this token: copy the token again, whole")
+            raise AuthFailed(
+                phrase("proof-does-not", "the proof does not match this token: copy the token again, whole")
+            )
         if now >= expires_at:
-            raise AuthFailed("this token has expired: ask the backend's operator for a new one")
+            raise AuthFailed(
+                phrase("token-has-expired-2", "this token has expired: ask the backend's operator for a new one")
+            )
         return str(name)
 
     def find(self, hub: str) -> Hub | None:
@@ -91,7 +113,7 @@ class Registry:
         """Refuse `hub` from now on. Repeating it keeps the first date. Raises ConfigError for an unknown hub."""
         self._db.execute("update hubs set revoked_at = coalesce(revoked_at, ?) where hub = ?", (now, hub))
         if not self._db.changes():
-            raise ConfigError(f"no hub {hub!r} is enrolled here")
+            raise ConfigError(phrase("no-hub-enrolled", "no hub {hub!r} is enrolled here", hub=hub))
 
     def hubs(self) -> list[Hub]:
         rows = self._db.execute("select hub, identity, name, enrolled_at, revoked_at, seen_at from hubs order by hub")

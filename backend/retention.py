@@ -31,6 +31,7 @@ import apsw
 from backend.readings import CLASSES as READINGS
 from backend.readings import ORIGIN_BITS, PERSONAL
 from hub.core.errors import ConfigError
+from hub.core.text import phrase
 
 TABLE = """
 create table if not exists retention (
@@ -155,5 +156,12 @@ def days_of(text: str) -> tuple[str, int]:
     privacy, _, days = text.partition("=")
     if privacy not in CLASSES or not (days.isascii() and days.isdigit()) or int(days) > 36_500:
         classes = ", ".join(sorted(CLASSES))
-        raise ConfigError(f"expected a class ({classes}) and days, like personal=396; 0: for ever; not {text!r}")
+        raise ConfigError(
+            phrase(
+                "expected-class-days",
+                "expected a class ({classes}) and days, like personal=396; 0: for ever; not {text!r}",
+                classes=classes,
+                text=text,
+            )
+        )
     return privacy, int(days)

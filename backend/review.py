@@ -15,6 +15,7 @@ import apsw
 from backend.schema import transaction
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import ConfigError, StorageError
+from hub.core.text import phrase, system_error
 
 
 def alarms(
@@ -43,7 +44,13 @@ def close(db: apsw.Connection, numbers: Sequence[int], now: float) -> None:
         for number in numbers:
             db.execute("update alarms set cleared_at = ? where id = ? and cleared_at is null", (now, number))
             if not db.changes():
-                raise ConfigError(f"no alarm {number} is open; `ilot backend alarms` shows those that are")
+                raise ConfigError(
+                    phrase(
+                        "no-alarm-open",
+                        "no alarm {number} is open; `ilot backend alarms` shows those that are",
+                        number=number,
+                    )
+                )
 
 
 def quarantined(db: apsw.Connection, hub: str = "", limit: int = 1000) -> Iterator[dict[str, Any]]:
@@ -64,13 +71,17 @@ def take_out(db: apsw.Connection, number: int, directory: Path) -> Path:
     """Write the bytes of one entry to a file of its own; it stays here too. Raises ConfigError, StorageError."""
     row = db.execute("select reason, body from quarantine where id = ?", (number,)).get
     if row is None:
-        raise ConfigError(f"nothing in quarantine has the number {number}")
+        raise ConfigError(
+            phrase("nothing-quarantine-has", "nothing in quarantine has the number {number}", number=number)
+        )
     path = directory / f"{number}-{row[0]}.bin"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(path, bytes(cast(bytes, row[1])))
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase("cannot-write", "cannot write {path}: {reason}", path=path, reason=system_error(error))
+        ) from error
     return path
 
 
@@ -81,5 +92,7 @@ def drop(db: apsw.Connection, numbers: Sequence[int]) -> None:
         for number in numbers:
             db.execute("delete from quarantine where id = ?", (number,))
             if not db.changes():
-                raise ConfigError(f"nothing in quarantine has the number {number}")
+                raise ConfigError(
+                    phrase("nothing-quarantine-has", "nothing in quarantine has the number {number}", number=number)
+                )
     db.execute("pragma wal_checkpoint(truncate)").fetchall()

@@ -20,6 +20,7 @@ from backend.key_files import owner_root, write_key_file
 from backend.owner import NEXT_ACK_KEY, Owner
 from hub.core.disk.atomic_files import hand_over, make_directory
 from hub.core.errors import ConfigError, StorageError
+from hub.core.text import phrase, system_error
 from hub.protocol.documents.trust import AckKey, Recipient, sign_trust
 from hub.protocol.pem import private_pem
 from hub.protocol.records.seal import kid_of
@@ -34,7 +35,12 @@ def rotate(
     ConfigError when the root is missing or another owner's, StorageError.
     """
     if not (ingest or ack):
-        raise ConfigError("there is nothing to change: name the ingest key, the acknowledgement key or both")
+        raise ConfigError(
+            phrase(
+                "there-nothing-change",
+                "there is nothing to change: name the ingest key, the acknowledgement key or both",
+            )
+        )
     with locked(directory):
         return _rotate(directory, ingest=ingest, ack=ack, withdraw=withdraw, root=root)
 
@@ -65,5 +71,12 @@ def _rotate(directory: Path, *, ingest: bool, ack: bool, withdraw: bool, root: P
         if ack:
             (directory / NEXT_ACK_KEY).replace(directory / "ack.key")
     except OSError as error:
-        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-write-5",
+                "cannot write {directory}: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
     return owners.load(directory)

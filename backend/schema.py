@@ -34,6 +34,7 @@ from backend.erasures import TABLE as ERASURES_TABLE
 from backend.retention import TABLE as RETENTION_TABLE
 from hub.core.disk.atomic_files import PRIVATE, hand_over, refuse_strange_links
 from hub.core.errors import StorageError
+from hub.core.text import phrase, reason_of
 
 VERSION = 1
 BUSY_MS = 10_000
@@ -146,9 +147,21 @@ def open_database(path: Path) -> apsw.Connection:
                     ALERTS_TABLE + ERASURES_TABLE + RETENTION_TABLE + WITNESSES_TABLE + _WHEREABOUTS_TABLE
                 )
     except (apsw.Error, OSError) as error:
-        raise StorageError(f"cannot open the database {path}: {error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-open-database", "cannot open the database {path}: {reason}", path=path, reason=reason_of(error)
+            )
+        ) from error
     if version not in (0, VERSION):
-        raise StorageError(f"{path} has format {version}, this backend reads {VERSION}: use the release that wrote it")
+        raise StorageError(
+            phrase(
+                "has-format-backend",
+                "{path} has format {version}, this backend reads {version2}: use the release that wrote it",
+                path=path,
+                version=version,
+                version2=VERSION,
+            )
+        )
     return connection
 
 
@@ -181,7 +194,11 @@ def open_for_reading(path: Path) -> apsw.Connection:
     try:
         return _connect(path, apsw.SQLITE_OPEN_READONLY)
     except apsw.Error as error:
-        raise StorageError(f"cannot open the database {path}: {error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-open-database", "cannot open the database {path}: {reason}", path=path, reason=reason_of(error)
+            )
+        ) from error
 
 
 def _connect(path: Path, flags: int) -> apsw.Connection:

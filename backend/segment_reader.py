@@ -9,6 +9,7 @@ import msgspec
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from hub.core.errors import AuthFailed, ConfigError, DecodeError
+from hub.core.text import phrase
 from hub.protocol.records import framing
 from hub.protocol.records.opening import (
     Block,
@@ -60,7 +61,9 @@ def read_segment(
             except (AuthFailed, DecodeError) as error:
                 yield {"damaged": 1, "why": f"record {item.seq}: {error}"}
     if opener is None:
-        raise DecodeError("no-epoch", "no epoch in this file: is it a segment of a hub's buffer?")
+        raise DecodeError(
+            "no-epoch", phrase("no-epoch-file", "no epoch in this file: is it a segment of a hub's buffer?")
+        )
 
 
 def render(item: dict[str, Any]) -> list[str]:
@@ -115,7 +118,7 @@ def _public(identity: str) -> bytes:
     try:
         public = bytes.fromhex(identity)
     except ValueError as error:
-        raise ConfigError("--identity is 64 hexadecimal digits") from error
+        raise ConfigError(phrase("identity-64-hexadecimal", "--identity is 64 hexadecimal digits")) from error
     if len(public) not in (0, 32):
-        raise ConfigError("--identity is 64 hexadecimal digits")
+        raise ConfigError(phrase("identity-64-hexadecimal", "--identity is 64 hexadecimal digits"))
     return public

@@ -34,6 +34,7 @@ from backend.storage import Storage
 from backend.worker import Worker
 from hub.core import tls
 from hub.core.errors import ConfigError, HubError
+from hub.core.text import phrase, reason_of, system_error
 
 log = logging.getLogger(__name__)
 
@@ -148,16 +149,28 @@ async def _follow(owner: Owner, api: Api, worker: Worker, context: ssl.SSLContex
         try:
             if await asyncio.to_thread((owner.directory / "trust.bin").read_bytes) != owner.trust_document:
                 owner = await _adopted(owner.directory, api, worker)
-                log.info("the owner signed a new trust document, version %d", owner.trust.version)
+                log.info(
+                    phrase(
+                        "owner-signed-new",
+                        "the owner signed a new trust document, version {version}",
+                        version=owner.trust.version,
+                    )
+                )
             if time.monotonic() - looked >= CERTIFICATE_EVERY_S:
                 looked = time.monotonic()
                 if await asyncio.to_thread(owner.renew_own_certificate, time.time()):
                     context.load_cert_chain(owner.directory / "server.pem", owner.directory / "server.key")
-                    log.info("the server's certificate was renewed")
+                    log.info(phrase("servers-certificate-renewed", "the server's certificate was renewed"))
             trouble = ""
         except (HubError, OSError) as error:
             if str(error) != trouble:
-                log.error("the owner's directory changed and cannot be followed, the former keys stay: %s", error)
+                log.error(
+                    phrase(
+                        "owners-directory-changed",
+                        "the owner's directory changed and cannot be followed, the former keys stay: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             trouble = str(error)
 
 
@@ -173,7 +186,11 @@ def _mqtt(directory: Path, worker: Worker, broker: str) -> AbstractAsyncContextM
         from backend import mqtt
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"hearing hubs by way of a broker needs the extra: pip install 'ilot[mqtt]' ({error})"
+            phrase(
+                "hearing-hubs-way",
+                "hearing hubs by way of a broker needs the extra: pip install 'ilot[mqtt]' ({reason})",
+                reason=reason_of(error),
+            )
         ) from error
     return mqtt.listening(directory, worker, read_address(broker))
 
@@ -198,7 +215,14 @@ def tls_context(directory: Path) -> ssl.SSLContext:
         context = tls.server(oldest=ssl.TLSVersion.TLSv1_3, clients=directory / "ca.pem")
         context.load_cert_chain(directory / "server.pem", directory / "server.key")
     except OSError as error:
-        raise ConfigError(f"cannot use the certificates in {directory}: {error}") from error
+        raise ConfigError(
+            phrase(
+                "cannot-use-certificates",
+                "cannot use the certificates in {directory}: {reason}",
+                directory=directory,
+                reason=reason_of(error),
+            )
+        ) from error
     return context
 
 
@@ -208,4 +232,13 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         remedy = ": another program listens there; name another port, or end it" if error.errno == EADDRINUSE else ""
-        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror or error}{remedy}") from error
+        raise ConfigError(
+            phrase(
+                "cannot-listen-port",
+                "cannot listen on {host} port {port}: {reason}{remedy}",
+                host=host,
+                port=port,
+                reason=system_error(error),
+                remedy=remedy,
+            )
+        ) from error

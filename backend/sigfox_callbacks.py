@@ -28,6 +28,7 @@ from backend.sigfox_mailbox import CallbackTokens, Entry, HubUpdate, Mailbox, pr
 from backend.worker import Worker
 from hub.core.errors import ConfigError, DecodeError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase
 from hub.sdk.sigfox import server
 from hub.sdk.sigfox.callback import Callback
 
@@ -52,14 +53,23 @@ class ListenAddress(NamedTuple):
             loopback = ipaddress.ip_address(self.address).is_loopback
         except ValueError:
             raise ConfigError(
-                f"{self.address[:80]!r} is no IP address: callbacks are received on one interface"
+                phrase(
+                    "no-ip-address",
+                    "{address!r} is no IP address: callbacks are received on one interface",
+                    address=self.address[:80],
+                )
             ) from None
         if (self.certificate is None) != (self.key is None):
-            raise ConfigError("--callbacks-certificate and --callbacks-key belong together")
+            raise ConfigError(
+                phrase("callbacks-certificate-callbacks", "--callbacks-certificate and --callbacks-key belong together")
+            )
         if self.certificate is None and not loopback:
             raise ConfigError(
-                "without TLS the callbacks' tokens would travel in clear: give --callbacks-certificate and "
-                "--callbacks-key, or listen on 127.0.0.1 behind a reverse proxy on this machine"
+                phrase(
+                    "without-tls-callbacks",
+                    "without TLS the callbacks' tokens would travel in clear: give --callbacks-certificate and "
+                    "--callbacks-key, or listen on 127.0.0.1 behind a reverse proxy on this machine",
+                )
             )
         return self
 
@@ -82,14 +92,14 @@ async def receiving(given: ListenAddress, worker: Worker) -> AsyncIterator[int]:
     def counted(reason: str) -> None:
         refused[reason] += 1
         if refused[reason] == 1:  # log each reason once: strangers must not fill the log
-            log.warning("callbacks are refused (%s)", reason)
+            log.warning(phrase("callbacks-refused", "callbacks are refused ({reason})", reason=reason))
 
     certificate, key = (str(path) if path is not None else "" for path in (given.certificate, given.key))
     entry = server.Door(authorise, take, counted, rate=RATE)
     async with entry.serving(given.address, given.port, await entry.context(certificate, key)) as port:
         yield port
     if refused:
-        log.info("callbacks refused: %s", dict(refused))
+        log.info(phrase("callbacks-refused-2", "callbacks refused: {dict}", dict=dict(refused)))
 
 
 async def fetch(worker: Worker, hub: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from msgspec import Meta
 from backend.schema import transaction
 from backend.storage import Storage
 from hub.core.errors import ConfigError, DecodeError, NotReady
+from hub.core.text import phrase
 from hub.sdk.sigfox.callback import Callback, identity, written
 
 MAX_WAITING = 100_000
@@ -148,11 +149,11 @@ class CallbackTokens:
 
     def _known(self, hub: str) -> None:
         if self._db.execute("select 1 from hubs where hub = ?", (hub,)).get is None:
-            raise ConfigError(f"no hub {hub!r} is enrolled here")
+            raise ConfigError(phrase("no-hub-enrolled", "no hub {hub!r} is enrolled here", hub=hub))
 
     def _changed(self, door: str) -> None:
         if not self._db.changes():
-            raise ConfigError(f"there is no callback token {door[:32]!r}")
+            raise ConfigError(phrase("there-no-callback-token", "there is no callback token {door!r}", door=door[:32]))
 
 
 class Mailbox:
@@ -266,7 +267,10 @@ def _checked(downlinks: Mapping[str, Downlink]) -> dict[str, Downlink]:
         except ValueError:
             size = 0
         if size != 8 or len(one.id) > 64:
-            raise DecodeError("bad-downlink", "a downlink is 8 bytes in hexadecimal, its id at most 64 characters")
+            raise DecodeError(
+                "bad-downlink",
+                phrase("downlink-8-bytes", "a downlink is 8 bytes in hexadecimal, its id at most 64 characters"),
+            )
         found[identity(device)] = one
     return found
 

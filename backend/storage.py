@@ -32,6 +32,7 @@ from backend.readings import Readings
 from backend.schema import open_database, transaction
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import StorageError
+from hub.core.text import phrase, reason_of, system_error
 from hub.protocol.ranges import Ranges
 from hub.protocol.records.opening import ClockMark, Epoch, Gap, Opened
 
@@ -91,7 +92,14 @@ class Storage:
             self.evidence.rolled_back()
             self.readings.rolled_back()
             if isinstance(error, apsw.Error):
-                raise StorageError(f"the database {self._path} refuses: {error}") from error
+                raise StorageError(
+                    phrase(
+                        "database-refuses",
+                        "the database {path} refuses: {reason}",
+                        path=self._path,
+                        reason=reason_of(error),
+                    )
+                ) from error
             raise
 
     def next_n(self) -> int:
@@ -150,7 +158,14 @@ class Storage:
     def stream_by_id(self, number: int) -> Stream:
         row = self.connection.execute("select hub, run, stream from streams where id = ?", (number,)).get
         if row is None:
-            raise StorageError(f"the database {self._path} lost stream {number}: restore it from a backup")
+            raise StorageError(
+                phrase(
+                    "database-lost-stream",
+                    "the database {path} lost stream {number}: restore it from a backup",
+                    path=self._path,
+                    number=number,
+                )
+            )
         hub, run, stream = row
         return self.stream(hub, bytes(run), stream)
 
@@ -389,7 +404,14 @@ class Storage:
         try:
             write_atomically(self._path.with_name("incarnation"), text.encode())
         except OSError as error:
-            raise StorageError(f"cannot write beside {self._path}: {error.strerror or error}") from error
+            raise StorageError(
+                phrase(
+                    "cannot-write-beside",
+                    "cannot write beside {path}: {reason}",
+                    path=self._path,
+                    reason=system_error(error),
+                )
+            ) from error
 
 
 def _stream(row: tuple[int, str, bytes, str, bytes, bytes, int, int]) -> Stream:

@@ -21,6 +21,7 @@ from backend.epoch_context import Context, Damaged, read_tables, reopen
 from backend.readings import check_mark, check_times
 from backend.storage import Storage, Stream
 from hub.core.errors import AuthFailed, DecodeError, SegmentDamaged
+from hub.core.text import phrase
 from hub.protocol.link_messages import Group
 from hub.protocol.records import framing
 from hub.protocol.records.opening import (
@@ -111,7 +112,7 @@ class Verifier:
                 raise NeedContext
             epoch = verify_epoch(raw, identity)
             if epoch.eid != eid:
-                raise DecodeError("bad-eid", "a group holds another epoch than it names")
+                raise DecodeError("bad-eid", phrase("group-holds-another", "a group holds another epoch than it names"))
             _check_hub(epoch, hub)
             self._storage.may_begin(hub, epoch.run, epoch.stream)
             opener = open_epoch(epoch, self._keys)
@@ -139,7 +140,7 @@ class Verifier:
                     self._learn(epoch, raw, opened.body)
                     continue
                 if not 1 <= opened.seq < 2**63:
-                    raise DecodeError("bad-seq", "a record's number is out of its range")
+                    raise DecodeError("bad-seq", phrase("records-number-out", "a record's number is out of its range"))
                 yield VerifiedRecord(raw, opened, read_body(opened, epoch.tables))
             except (AuthFailed, DecodeError) as error:
                 if isinstance(error, DecodeError) and error.reason == UNKNOWN_TABLE and not again:
@@ -171,7 +172,9 @@ class Verifier:
         except Damaged:
             stream = self._storage.known_stream(context.stream)
             if stream is not None and stream.hub != hub:
-                raise AuthFailed(f"an epoch of {stream.hub} came from {hub}") from None
+                raise AuthFailed(
+                    phrase("epoch-came-from", "an epoch of {hub} came from {hub2}", hub=stream.hub, hub2=hub)
+                ) from None
             self._storage.alarm(ALARM, hub, _request_note(eid))
             return None
 
@@ -235,12 +238,15 @@ def read_body(opened: Opened, tables: Tables) -> list[Row]:
         rows = body.rows(tables)
         check_times(rows)
         if sum(len(row.values) for row in rows) != opened.readings:
-            raise DecodeError("bad-count", "a block holds another number of readings than its header says")
+            raise DecodeError(
+                "bad-count",
+                phrase("block-holds-another", "a block holds another number of readings than its header says"),
+            )
         return rows
     if isinstance(body, ClockMark):
         check_mark(body)
     elif isinstance(body, Gap) and not all(0 <= n < 2**63 for n in (body.last, body.readings, body.from_s, body.to_s)):
-        raise DecodeError("bad-gap", "a number of a gap is out of its range")
+        raise DecodeError("bad-gap", phrase("number-gap-out", "a number of a gap is out of its range"))
     return []
 
 
@@ -254,4 +260,4 @@ def _request_note(eid: bytes) -> str:
 
 def _check_hub(epoch: Epoch, hub: str) -> None:
     if epoch.hub != hub:
-        raise AuthFailed(f"an epoch of {epoch.hub[:64]} came from {hub}")
+        raise AuthFailed(phrase("epoch-came-from", "an epoch of {hub} came from {hub2}", hub=epoch.hub[:64], hub2=hub))

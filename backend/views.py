@@ -20,6 +20,7 @@ from backend.readings import ORIGIN_BITS
 from backend.schema import open_for_reading
 from hub.core.errors import AuthFailed, DecodeError, StorageError
 from hub.core.model import Quality, series_id
+from hub.core.text import phrase, reason_of
 from hub.protocol.link_messages import read_state
 from hub.protocol.ranges import Ranges
 
@@ -289,7 +290,7 @@ class Views:
             "select id, kind from series where hub = ? and place = ? and metric = ?", (parts[0], place, metric)
         ).fetchall()
         if not rows:
-            raise NotFound(f"there is no series {series[:200]}")
+            raise NotFound(phrase("there-no-series", "there is no series {series}", series=series[:200]))
         return {cast(int, number): str(kind) for number, kind in rows}
 
     def _table(self, names: str, statement: str) -> list[dict[str, Any]]:
@@ -303,7 +304,9 @@ class Views:
             db.execute("begin")
             yield db
         except apsw.Error as error:
-            raise StorageError(f"the database refuses: {error}") from error
+            raise StorageError(
+                phrase("database-refuses-3", "the database refuses: {reason}", reason=reason_of(error))
+            ) from error
         finally:
             db.close()
 
@@ -313,9 +316,11 @@ def parse_number(text: str, name: str, low: int, high: int) -> int:
     try:
         number = int(text[:32])
     except ValueError as error:
-        raise DecodeError("bad-query", f"{name} is a whole number") from error
+        raise DecodeError("bad-query", phrase("whole-number", "{name} is a whole number", name=name)) from error
     if not low <= number <= high:
-        raise DecodeError("bad-query", f"{name} lies between {low} and {high}")
+        raise DecodeError(
+            "bad-query", phrase("lies-between", "{name} lies between {low} and {high}", name=name, low=low, high=high)
+        )
     return number
 
 

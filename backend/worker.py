@@ -20,6 +20,7 @@ import apsw
 
 from backend.ingest import Ingest, Message
 from hub.core.errors import HubError, NotReady, StorageError
+from hub.core.text import phrase
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Worker:
         """Return the reply to a message, once what it acknowledges is durable. Raises NotReady when too much waits, and
         the HubError that `Ingest.take` returns."""
         if self._waiting > MAX_WAITING or self._of[message.hub] > MAX_PER_HUB:
-            raise NotReady("too much waits to be written; come again")
+            raise NotReady(phrase("too-much-waits", "too much waits to be written; come again"))
         answer: asyncio.Future[bytes] = self._loop.create_future()
         self._waiting += len(message.body)
         self._of[message.hub] += len(message.body)
@@ -189,11 +190,11 @@ class Worker:
             work()
         except Exception as error:
             if str(error) != self._trouble:
-                log.exception("the database refuses")
+                log.exception(phrase("database-refuses-2", "the database refuses"))
             self._trouble = str(error)
             return False
         if self._trouble:
-            log.warning("the database is back")
+            log.warning(phrase("database-back", "the database is back"))
         self._trouble = ""
         return True
 

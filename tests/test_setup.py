@@ -130,7 +130,7 @@ def asked_for(*names: str) -> set[str]:
     return {name for name, _ in found}
 
 
-@pytest.mark.parametrize("names", [("demo",), ("all",), ("build", "setuptools")])
+@pytest.mark.parametrize("names", [("demo",), ("all",), ("build", "setuptools", "polib")])
 def test_the_pins_of_a_part_are_what_its_packages_themselves_ask_for(names: tuple[str, ...]) -> None:
     lacking = asked_for(*names) - pinned(LOCK, *names)
     assert lacking == set()
@@ -150,7 +150,10 @@ def test_the_pins_of_development_are_the_whole_file() -> None:
 
 def test_each_pin_keeps_its_hashes() -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "tools/pins.py", "demo", "setuptools"], capture_output=True, text=True, check=True
+        [sys.executable, ROOT / "tools/pins.py", "demo", "setuptools", "polib"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     blocks = PINS.blocks(done.stdout)
     assert len(blocks) > 20
@@ -172,9 +175,9 @@ def needs(goal: str) -> tuple[set[str], str]:
 
 
 def test_a_command_fetches_what_it_needs_and_no_more() -> None:
-    assert needs("demo") == ({"dbus-daemon"}, "pip: demo setuptools")
+    assert needs("demo") == ({"dbus-daemon"}, "pip: demo setuptools polib")
     assert needs("check") == (set(), "pip: dev")
-    assert needs("dist") == ({"nodejs"}, "pip: build setuptools")
+    assert needs("dist") == ({"nodejs"}, "pip: build setuptools polib")
     tests, _ = needs("test")
     assert all(needs(goal)[0] <= tests for goal in GOALS)
     assert {goal for goal in GOALS if "chromium" in needs(goal)[0]} == {"test", "screenshots"}

@@ -90,8 +90,8 @@ test,bench,screenshots,dist         nodejs                node
 "
 [ "$goal" != needs ] || { goal=${2:-} listing=yes; }
 case $goal in
-demo) pins=(demo setuptools) ;;
-dist) pins=(build setuptools) ;;
+demo) pins=(demo setuptools polib) ;;
+dist) pins=(build setuptools polib) ;;
 check | test | bench | faults | screenshots) pins=(dev) ;;
 *) die "no such goal: $goal. There are demo, check, test, bench, faults, screenshots, dist" ;;
 esac
@@ -140,7 +140,11 @@ test | bench | screenshots | dist | demo)
     ;;
 esac
 
-[ ${#missing[@]} != 0 ] || [ -z "$filled" ] || [ ${#scripts[@]} != 0 ] || exit 0
+catalogues() { "$venv/bin/python" tools/catalogues.py compile || die "the translations could not be compiled"; }
+if [ ${#missing[@]} = 0 ] && [ -n "$filled" ] && [ ${#scripts[@]} = 0 ]; then
+    catalogues
+    exit 0
+fi
 
 # -- steps -------------------------------------------------------------------------------------------------------
 
@@ -334,4 +338,5 @@ fi
 trap - EXIT
 ended
 rm -rf "$logs"
+catalogues
 say "ready in $SECONDS s"

@@ -18,6 +18,7 @@ from backend.ingest import NotAdmitted
 from backend.views import NotFound
 from hub.core.errors import AuthFailed, DecodeError, NotReady, StorageError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Exception:
-        log.exception("%s %s failed", request.method, request.path)
+        log.exception(phrase("failed", "{method} {path} failed", method=request.method, path=request.path))
         return answer({"error": "a fault in this backend; its log says more"}, 500)
 
 
@@ -54,7 +55,9 @@ def certified(request: web.Request) -> str:
     AuthFailed."""
     name = common_name(request.transport) if request.transport is not None else ""
     if not name:
-        raise NotAdmitted("a hub shows the client certificate that it was given at enrolment")
+        raise NotAdmitted(
+            phrase("hub-shows-client", "a hub shows the client certificate that it was given at enrolment")
+        )
     return name
 
 
@@ -82,19 +85,21 @@ def hub_of_path(request: web.Request) -> str:
     """Return the hub in the path, which must be the one that the client certificate names. Raises AuthFailed."""
     hub = certified(request)
     if hub != request.match_info["hub"]:
-        raise NotAdmitted("the client certificate is not of the hub in the path")
+        raise NotAdmitted(phrase("client-certificate-not-hub", "the client certificate is not of the hub in the path"))
     return hub
 
 
 async def body_of(request: web.Request, limit: int) -> bytes:
     """Read the whole body. Raises DecodeError as soon as it is longer than `limit` bytes."""
     if (request.content_length or 0) > limit:
-        raise DecodeError("too-large", f"a body has at most {limit} bytes here")
+        raise DecodeError("too-large", phrase("body-has-most", "a body has at most {limit} bytes here", limit=limit))
     data = bytearray()
     async for chunk in request.content.iter_any():
         data += chunk
         if len(data) > limit:
-            raise DecodeError("too-large", f"a body has at most {limit} bytes here")
+            raise DecodeError(
+                "too-large", phrase("body-has-most", "a body has at most {limit} bytes here", limit=limit)
+            )
     return bytes(data)
 
 
@@ -109,9 +114,14 @@ def base64_of(text: str, size: int) -> bytes:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise DecodeError("bad-enrolment", "keys, nonces and signatures are base64") from error
+        raise DecodeError(
+            "bad-enrolment", phrase("keys-nonces-signatures", "keys, nonces and signatures are base64")
+        ) from error
     if len(data) != size:
-        raise DecodeError("bad-enrolment", f"{len(data)} bytes where there must be {size}")
+        raise DecodeError(
+            "bad-enrolment",
+            phrase("bytes-where-there", "{count} bytes where there must be {size}", count=len(data), size=size),
+        )
     return data
 
 

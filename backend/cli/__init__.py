@@ -25,6 +25,7 @@ from backend.cli.privacy import erasures, retention
 from backend.cli.review import alarms, quarantine
 from backend.cli.sigfox import sigfox
 from hub.core.errors import StorageError
+from hub.core.text import phrase
 
 
 @click.group(cls=Group)
@@ -169,7 +170,9 @@ def check(what: str, token_text: str, as_json: bool) -> None:
         _look_through(Path(what), as_json)
         return
     if not token_text:
-        raise click.UsageError("a backend at a URL is checked with an enrolment token of it: --token")
+        raise click.UsageError(
+            phrase("backend-url-checked", "a backend at a URL is checked with an enrolment token of it: --token")
+        )
     import asyncio
 
     from backend.conformance import run_suite

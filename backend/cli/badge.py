@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from backend.cli.console import DIRECTORY, JSON, ROOT, Group, date, handles_errors, say, show
+from hub.core.text import phrase
 
 
 @click.group(cls=Group)
@@ -56,7 +57,9 @@ def issue(
 
     kind = out.suffix.lower().removeprefix(".") if out is not None else "txt"
     if kind not in ("svg", "png", "pdf", "txt"):
-        raise click.BadParameter(f"a QR code is .svg, .png, .pdf or .txt, not {kind!r}", param_hint="--out")
+        raise click.BadParameter(
+            phrase("qr-code-svg", "a QR code is .svg, .png, .pdf or .txt, not {kind!r}", kind=kind), param_hint="--out"
+        )
     one, text, passphrase = make(directory, name=name, role=role, sites=sites, days=days)
     if out is not None:
         write_atomically(out, _drawn(text, kind))

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from backend.cli.console import DIRECTORY, JSON, ROOT, database, handles_errors, say, show
+from hub.core.text import phrase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +84,14 @@ def _enrolled(directory: Path, hub: str) -> None:
         found = Registry(db).find(hub)
     if found is None or found.revoked_at is not None:
         state = "was revoked" if found is not None else "is not enrolled"
-        raise ConfigError(f"{hub} {state} here: its keys would go to nobody's hub. `ilot backend hubs` lists them")
+        raise ConfigError(
+            phrase(
+                "here-keys-would",
+                "{hub} {state} here: its keys would go to nobody's hub. `ilot backend hubs` lists them",
+                hub=hub,
+                state=state,
+            )
+        )
 
 
 def _keyed(wishes: Sequence[DeviceRequest]) -> tuple[list[DeviceRequest], list[Fault]]:
@@ -113,8 +121,8 @@ def _keyed(wishes: Sequence[DeviceRequest]) -> tuple[list[DeviceRequest], list[F
                 Fault(
                     line=wish.line,
                     column="key",
-                    en="this row has neither a key nor a place: it says nothing",
-                    fr="cette ligne n'a ni clé ni emplacement",
+                    en=phrase("row-has-neither", "this row has neither a key nor a place: it says nothing"),
+                    fr=phrase("cette-ligne-na", "cette ligne n'a ni clé ni emplacement"),
                     device=wish.device,
                 )
             )

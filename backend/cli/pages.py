@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from backend.cli.console import DIRECTORY, JSON, handles_errors, say, show
+from hub.core.text import phrase
 
 
 @click.command()
@@ -25,7 +26,7 @@ def pages(directory: Path, hub: str | None, names: tuple[str, ...], as_json: boo
     if hub is not None:
         authority.grant(directory, hub, names)
     elif names:
-        raise click.UsageError("names belong to a hub: --grant HUB NAME…")
+        raise click.UsageError(phrase("names-belong-hub", "names belong to a hub: --grant HUB NAME…"))
     known = authority.granted(directory)
     say(f"Install {directory / authority.CA} on technicians' phones: then hubs' pages bring no warning there.")
     facts = {"certificate": str(directory / authority.CA), "granted": known}

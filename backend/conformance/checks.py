@@ -8,6 +8,7 @@ import msgspec
 
 from backend.conformance.probe import Answer, Probe
 from backend.conformance.sender import Segment
+from hub.core.text import phrase
 from hub.protocol.records.rows import READINGS
 
 
@@ -33,10 +34,16 @@ def must(holds: bool, seen: str) -> None:
 
 
 def is_taken(answer: Answer, segment: Segment, *numbers: int, stream: str = READINGS) -> None:
-    must(answer.status == 200, f"status {answer.status}")
+    must(answer.status == 200, phrase("status", "status {status}", status=answer.status))
     taken = answer.taken(segment, stream)
-    must(all(number in taken for number in numbers), f"acknowledged {list(taken)}, sent {list(numbers)}")
+    must(
+        all(number in taken for number in numbers),
+        phrase("acknowledged-sent", "acknowledged {taken}, sent {numbers}", taken=list(taken), numbers=list(numbers)),
+    )
 
 
 def not_taken(answer: Answer, segment: Segment, number: int) -> None:
-    must(number not in answer.taken(segment), f"record {number} was acknowledged")
+    must(
+        number not in answer.taken(segment),
+        phrase("record-acknowledged", "record {number} was acknowledged", number=number),
+    )

@@ -16,6 +16,7 @@ from backend.conformance import hubs
 from backend.conformance.checks import Check, CheckFailed, Result, is_taken, must, not_taken
 from backend.conformance.probe import Probe, altered, rows
 from hub.core.errors import AuthFailed, ConfigError, DecodeError, NotReady
+from hub.core.text import phrase, reason_of
 from hub.identity import enrolment
 from hub.protocol.enrolment import read_token
 from hub.protocol.link_messages import pack_message
@@ -34,7 +35,9 @@ async def run_suite(url: str, token: str) -> list[Result]:
     """Run every check. Raises ConfigError, AuthFailed or NotReady when the throw-away hub cannot be enrolled."""
     url = url.rstrip("/")
     if read_token(token).url.rstrip("/") != url:
-        raise ConfigError(f"this token is for {read_token(token).url}, not for {url}")
+        raise ConfigError(
+            phrase("token-not", "this token is for {url}, not for {url2}", url=read_token(token).url, url2=url)
+        )
     with tempfile.TemporaryDirectory(prefix="ilot-check-") as scratch:
         state = Path(scratch)
         await enrolment.enrol(token, state, name="conformance check")
@@ -53,7 +56,9 @@ async def _run(one: Check, probe: Probe) -> Result:
     except (AuthFailed, DecodeError) as error:
         return Result(name, False, f"the reply does not hold: {error}")
     except (aiohttp.ClientConnectorError, TimeoutError) as error:
-        raise NotReady(f"{probe.url} went away: {error}") from error
+        raise NotReady(
+            phrase("went-away", "{url} went away: {reason}", url=probe.url, reason=reason_of(error))
+        ) from error
     except (aiohttp.ClientError, OSError) as error:
         return Result(name, False, f"no answer: {type(error).__name__} {error}")
     return Result(name, True, "")
@@ -92,7 +97,7 @@ async def _duplicate(probe: Probe) -> None:
     message = segment.message([segment.block(rows())])
     first, second = await probe.post(message), await probe.post(message)
     is_taken(second, segment, 1)
-    must(second.acks[-1].n > first.acks[-1].n, "n did not rise")
+    must(second.acks[-1].n > first.acks[-1].n, phrase("n-did-not", "n did not rise"))
 
 
 @check
@@ -123,7 +128,7 @@ async def _unknown(probe: Probe) -> None:
     segment = probe.segment()
     answer = await probe.post(segment.message([segment.block(rows())], context=False))
     not_taken(answer, segment, 1)
-    must(segment.eid in answer.need, "need does not name the epoch")
+    must(segment.eid in answer.need, phrase("need-does-not", "need does not name the epoch"))
 
 
 @check
@@ -133,7 +138,7 @@ async def _table(probe: Probe) -> None:
     record = segment.block(rows())
     answer = await probe.post(pack_message([(segment.eid, [segment.epoch, record])]))
     not_taken(answer, segment, 1)
-    must(segment.eid in answer.need, "need does not name the epoch")
+    must(segment.eid in answer.need, phrase("need-does-not", "need does not name the epoch"))
     is_taken(await probe.post(segment.message([record])), segment, 1)
 
 
@@ -144,12 +149,12 @@ async def _lost_table(probe: Probe) -> None:
     lost = segment.block(rows())
     told = segment.block([row._replace(subject=Subject("check:2"), shape=Shape(row.shape.columns)) for row in rows()])
     sent = pack_message([(segment.eid, [segment.epoch, segment.context[-1], lost, told])])
-    must(segment.eid in (await probe.post(sent)).need, "need does not name the epoch")
+    must(segment.eid in (await probe.post(sent)).need, phrase("need-does-not", "need does not name the epoch"))
     answer = await probe.post(sent)  # the reply requested the context, and the hub has no more of it
     not_taken(answer, segment, 1)
     is_taken(answer, segment, 2)
     rejected = [pair for ack in answer.acks if ack.run == segment.run for pair in ack.rejected]
-    must((1, 1) in rejected, f"rejected is {rejected}")
+    must((1, 1) in rejected, phrase("rejected", "rejected is {rejected}", rejected=rejected))
 
 
 @check
@@ -161,7 +166,7 @@ async def _fork(probe: Probe) -> None:
     answer = await probe.post(two.message([two.block(rows(value=2.0))]))
     not_taken(answer, two, 1)
     rejected = [pair for ack in answer.acks if ack.run == run for pair in ack.rejected]
-    must((1, 1) in rejected, f"rejected is {rejected}")
+    must((1, 1) in rejected, phrase("rejected", "rejected is {rejected}", rejected=rejected))
 
 
 @check
@@ -221,7 +226,16 @@ async def _truncated(probe: Probe) -> None:
     message = segment.message([segment.block(rows())])
     for cut in (0, 3, 20, len(message) - 1):
         answer = await probe.post(message[:cut])
-        must(answer.status == 400, f"status {answer.status} for {cut} of {len(message)} bytes")
+        must(
+            answer.status == 400,
+            phrase(
+                "status-bytes",
+                "status {status} for {cut} of {count} bytes",
+                status=answer.status,
+                cut=cut,
+                count=len(message),
+            ),
+        )
 
 
 @check
@@ -229,7 +243,7 @@ async def _other_path(probe: Probe) -> None:
     """a hub's certificate does not open another hub's path"""
     segment = probe.segment(hub="hub-aaaaaaaaaaaaaaaa")
     answer = await probe.post(segment.message([segment.block(rows())]), hub="hub-aaaaaaaaaaaaaaaa")
-    must(answer.status == 403, f"status {answer.status}")
+    must(answer.status == 403, phrase("status", "status {status}", status=answer.status))
 
 
 @check
@@ -237,4 +251,4 @@ async def _no_certificate(probe: Probe) -> None:
     """records without a client certificate are answered 403"""
     segment = probe.segment()
     answer = await probe.post(segment.message([segment.block(rows())]), certificate=False)
-    must(answer.status == 403, f"status {answer.status}")
+    must(answer.status == 403, phrase("status", "status {status}", status=answer.status))

@@ -11,6 +11,7 @@ from hub.app.reading_path import ReadingPath
 from hub.core.clock import Clock
 from hub.core.errors import DiskRefuses, StorageError
 from hub.core.model import Metric
+from hub.core.text import phrase
 from hub.history.memory import History
 from hub.history.recorder import HistoryRecorder
 from hub.privacy.rules_engine.data_categories import PERSONAL, privacy_of
@@ -46,7 +47,13 @@ async def build_raw_archive(
             await destroy(folder, memory)
             if options.raw_on_disk == NONE:
                 await asyncio.to_thread(state.raw.rmdir)
-            _log.warning("raw history on disk was destroyed: history.raw_on_disk is %s now", options.raw_on_disk)
+            _log.warning(
+                phrase(
+                    "raw-history-disk",
+                    "raw history on disk was destroyed: history.raw_on_disk is {raw_on_disk} now",
+                    raw_on_disk=options.raw_on_disk,
+                )
+            )
         except (DiskRefuses, StorageError, OSError) as error:
             left = f"raw history that is no longer wanted could not be destroyed; the next start tries again: {error}"
             _log.error("%s", left)

@@ -11,6 +11,7 @@ from hub.app.base_services import BaseServices
 from hub.app.reading_path import ReadingPath
 from hub.core.actor import asker
 from hub.core.calls import Call
+from hub.core.text import phrase
 from hub.operations.backups.keeper import Keeper
 from hub.protocol.device_labels.device_request import MAX_KEY
 from hub.protocol.device_labels.label import key as key_of
@@ -59,5 +60,5 @@ class DeviceReplacement:
             path.devices.replace(old, new, key)
             path.pipeline.recompile(old)
             path.live.forget(old)
-            _log.info("a device was replaced by another; `ilot devices` shows it")
+            _log.info(phrase("device-replaced-another", "a device was replaced by another; `ilot devices` shows it"))
         return {"device": new, "place": successor.place, "zone": place.zone if place else "", "replaced": old}

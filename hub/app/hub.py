@@ -40,6 +40,7 @@ from hub.core.calls import Call
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.errors import HubError, StorageError
 from hub.core.state_dir import StateDir
+from hub.core.text import phrase
 from hub.identity import keys
 from hub.operations.config_changes import ConfigChanger
 from hub.plugin_host.plugin_types import installed_models
@@ -75,9 +76,22 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
         started = await asyncio.to_thread(last_good.start, settings.config, bearing, kept=kept)
         problems = [str(problem) for problem in started.problems]
         for problem in started.problems:  # only the location: logs are stored in clear, and the text names devices
-            _log.error("configuration: %s:%d:%d is wrong", problem.file, problem.line, problem.column)
+            _log.error(
+                phrase(
+                    "configuration-wrong",
+                    "configuration: {file}:{line}:{column} is wrong",
+                    file=problem.file,
+                    line=problem.line,
+                    column=problem.column,
+                )
+            )
         if problems:
-            _log.error("the last good configuration runs; `ilot check` shows what is wrong in the file")
+            _log.error(
+                phrase(
+                    "last-good-configuration-runs",
+                    "the last good configuration runs; `ilot check` shows what is wrong in the file",
+                )
+            )
         else:
             try:
                 await asyncio.to_thread(last_good.remember, kept, started.loaded)
@@ -95,7 +109,12 @@ def _undo(kept: last_good.LastGoodStore) -> str:
     except HubError as error:
         said = f"a change of the configuration could not be taken back: {error}"
     if said:
-        _log.warning("a change of the configuration was under way when the hub ended; `ilot config log` shows it")
+        _log.warning(
+            phrase(
+                "change-configuration-under",
+                "a change of the configuration was under way when the hub ended; `ilot config log` shows it",
+            )
+        )
     return said
 
 
@@ -238,7 +257,13 @@ class Hub:
                 self.field.plugins.begin(group)
                 ready()
                 await stop.wait()
-                _log.info("stopping: plugins, then the last commit, then acks for at most %.0f s", drain_s)
+                _log.info(
+                    phrase(
+                        "stopping-plugins-then",
+                        "stopping: plugins, then the last commit, then acks for at most {drain_s:.0f} s",
+                        drain_s=drain_s,
+                    )
+                )
                 await _cancel(self.field.plugins.tasks(), PLUGIN_STOP_S)
                 await self.backend.link.drain(drain_s)  # commits first, then waits for its acks
                 await _cancel(working, PLUGIN_STOP_S)
@@ -279,4 +304,11 @@ async def _cancel(tasks: list[asyncio.Task[None]], seconds: float) -> None:
     if tasks:
         _, hanging = await asyncio.wait(tasks, timeout=seconds)
         for task in hanging:
-            _log.error("%s did not stop within %.0f s", task.get_name(), seconds)
+            _log.error(
+                phrase(
+                    "did-not-stop",
+                    "{get_name} did not stop within {seconds:.0f} s",
+                    get_name=task.get_name(),
+                    seconds=seconds,
+                )
+            )

@@ -10,6 +10,7 @@ from hub.config.differences import CHANGED, Difference
 from hub.core.actor import asker
 from hub.core.calls import Call
 from hub.core.errors import HubError
+from hub.core.text import phrase
 from hub.plugin_host.plugins import Key, key_of
 from hub.plugin_host.supervisor import Health
 
@@ -46,7 +47,14 @@ class PluginRestart:
             return answer
         by = asker(arguments)
         await self._audit(by, {"plugin": "restarted", "kind": kind, "name": name})
-        _log.info("%s %s is restarted because somebody asked for it", kind, name)
+        _log.info(
+            phrase(
+                "restarted-because-somebody",
+                "{kind} {name} is restarted because somebody asked for it",
+                kind=kind,
+                name=name,
+            )
+        )
         await self._again(Difference(kind, name, CHANGED))
         return {**answer, "state": self._state((kind, name))}
 
@@ -54,9 +62,18 @@ class PluginRestart:
         found = [key_of(one) for one in self._health if one.name == name and one.type != UPLINK]
         found = [key for key in found if not kind or key[0] == kind]
         if not found:
-            raise HubError(f"no plugin {name!r} runs here; `ilot status` names them")
+            raise HubError(
+                phrase("no-plugin-runs", "no plugin {name!r} runs here; `ilot status` names them", name=name)
+            )
         if len(found) > 1:
-            raise HubError(f"{name!r} is {' and '.join(key[0] for key in found)}: say which, as --kind")
+            raise HubError(
+                phrase(
+                    "say-which-kind",
+                    "{name!r} is {found}: say which, as --kind",
+                    name=name,
+                    found=" and ".join(key[0] for key in found),
+                )
+            )
         return found[0]
 
     def _state(self, key: Key) -> str:

@@ -11,6 +11,7 @@ from hub.app.base_services import BaseServices
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.errors import StorageError
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.devices.places import Places
 from hub.history.memory import History
 from hub.history.recorder import HistoryRecorder
@@ -63,7 +64,14 @@ async def _hours(base: BaseServices) -> tuple[Store, str]:
     except StorageError as error:
         aside = FilePath(f"{path}.damaged")
         path.replace(aside)
-        _log.error("%s; it was put aside as %s and hourly aggregates start anew", error, aside.name)
+        _log.error(
+            phrase(
+                "put-aside-hourly",
+                "{reason}; it was put aside as {name} and hourly aggregates start anew",
+                reason=reason_of(error),
+                name=aside.name,
+            )
+        )
         said = f"hourly aggregates started anew: their file was damaged and lies beside as {aside.name}"
         return await once_the_disk_works(lambda: Store.open(path, key, SCHEMA), clock.sleep), said
 

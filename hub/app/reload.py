@@ -24,6 +24,7 @@ from hub.automation.commands import credentials_of
 from hub.config.differences import EXPORTER, INTEGRATION, NOTIFIER, REMOVED, Difference, Differences
 from hub.config.load import Loaded
 from hub.core.errors import HubError
+from hub.core.text import phrase
 from hub.onboarding.adoption import merge, tables
 from hub.operations.config_changes import LINGER_S
 from hub.operations.config_changes.health_gate import PartStatuses, part_statuses
@@ -76,7 +77,14 @@ class ConfigReload:
                 NOTIFIER: {instance.name for instance in loaded.notifiers},
             }
             if one.name not in named[one.kind]:
-                raise HubError(f"{one.kind} {one.name!r} is no longer in the configuration; `ilot status` names them")
+                raise HubError(
+                    phrase(
+                        "no-longer-configuration",
+                        "{kind} {name!r} is no longer in the configuration; `ilot status` names them",
+                        kind=one.kind,
+                        name=one.name,
+                    )
+                )
             await self._stop(one)
             await self._start(one, loaded)
 

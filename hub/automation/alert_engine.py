@@ -29,6 +29,7 @@ from hub.core.counters import Counts
 from hub.core.errors import DecodeError, HubError
 from hub.core.model import Device
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.devices.packs import Packs
 from hub.i18n.typography import ascii_spaces, quantity
 
@@ -106,7 +107,9 @@ class AlertEngine:
                 try:
                     await self._act(fired)
                 except Exception:  # one failing rule must not stop the others
-                    _log.exception("what follows from rule %s failed", fired.rule.name)
+                    _log.exception(
+                        phrase("what-follows-from", "what follows from rule {name} failed", name=fired.rule.name)
+                    )
                     self._counts.add("rule-failed", fired.rule.name)
         await self.book.flush()
 
@@ -132,7 +135,7 @@ class AlertEngine:
             try:
                 await self.turn()
             except HubError as error:
-                _log.warning("alerts: %s", error)
+                _log.warning(phrase("alerts", "alerts: {reason}", reason=reason_of(error)))
 
     async def _act(self, fired: Fired) -> None:
         rule, where = fired.rule, fired.where
@@ -198,7 +201,7 @@ class AlertEngine:
     async def _mute(self, arguments: dict[str, Any]) -> dict[str, Any]:
         seconds = float(arguments.get("seconds", 3600.0))
         if not 1 <= seconds <= 31 * 86_400:
-            raise HubError("an alert is muted for 1 s to 31 days")
+            raise HubError(phrase("alert-muted-1", "an alert is muted for 1 s to 31 days"))
         return await self._person(arguments, MUTED, self._clock.now() + seconds)
 
     async def _clear(self, arguments: dict[str, Any]) -> dict[str, Any]:

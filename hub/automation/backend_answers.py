@@ -24,6 +24,7 @@ from hub.automation.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISE
 from hub.core.backoff import Backoff
 from hub.core.clock import Clock
 from hub.core.errors import HubError
+from hub.core.text import phrase, reason_of
 from hub.store_and_forward.backend_client import Http, asked
 
 SOON_S, ASK_S, SELDOM_S = 10.0, 30.0, 300.0
@@ -89,7 +90,13 @@ class BackendAnswers:
             await self._fetch()
         except HubError as error:
             if not self._quiet:
-                _log.warning("acknowledgements at the backend are not fetched: %s", error)
+                _log.warning(
+                    phrase(
+                        "acknowledgements-backend-not",
+                        "acknowledgements at the backend are not fetched: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             self._quiet = True
             self._pause = self._backoff.next()
         else:

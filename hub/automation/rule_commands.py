@@ -37,6 +37,7 @@ from hub.core.errors import DiskRefuses, StorageError
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Place, TrustClass
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.i18n.plugin_errors import in_french
 
 RULE = "rule_command"
@@ -88,7 +89,12 @@ class RuleCommands:
         try:
             self._holds, self._stored = Holds.restore(image), image
         except msgspec.MsgspecError:  # written by a later version: start all the same
-            _log.error("which rules held what cannot be read: look at the lamps and valves that rules switch")
+            _log.error(
+                phrase(
+                    "which-rules-held",
+                    "which rules held what cannot be read: look at the lamps and valves that rules switch",
+                )
+            )
         for target in self._holds.targets():
             # a killed hub may have withdrawn superseded commands without recording it
             words = self._by_rules(target)
@@ -247,7 +253,9 @@ class RuleCommands:
             self._retry_at[target] = self._clock.monotonic() + refused.wait_s
         elif self._commands.frozen or self._commands.stopped is not None:
             if target not in self._blocked:
-                _log.warning("rule %s could not command; `ilot status` says why", name)
+                _log.warning(
+                    phrase("rule-could-not", "rule {name} could not command; `ilot status` says why", name=name)
+                )
             self._blocked[target] = wish, str(refused)
         elif refused.reason in TRANSIENT_REFUSALS:
             await self._on_failure(
@@ -290,7 +298,11 @@ class RuleCommands:
         """Record a failed try and schedule the next; `last` is the latest command of the metric."""
         name, count = wish[1], self._holds.record_failure(target, wish, last.id if last is not None else "", least)
         if target not in self._failed:
-            _log.warning("a command of rule %s came to nothing; `ilot status` says why", name)
+            _log.warning(
+                phrase(
+                    "command-rule-came", "a command of rule {name} came to nothing; `ilot status` says why", name=name
+                )
+            )
         self._failed[target] = name, count, why
         pause = min(LONGEST_S, FIRST_S * 2.0 ** min(count - 1, 16))
         self._pause[target] = wish[0], self._clock.monotonic() + pause
@@ -311,14 +323,22 @@ class RuleCommands:
             await self._store.put(KEY, image)
         except (DiskRefuses, StorageError) as error:
             if not self._unwritten:  # once, not at each turn
-                _log.warning("which rules hold what is not written down yet: %s", error)
+                _log.warning(
+                    phrase(
+                        "which-rules-hold",
+                        "which rules hold what is not written down yet: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             self._unwritten = str(error)
         else:
             self._stored, self._unwritten = image, ""
 
     def _report_refusal(self, rule: str, why: str) -> None:
         if self._refused.get(rule) != why:
-            _log.warning("rule %s could not command; `ilot status` says why", rule)
+            _log.warning(
+                phrase("rule-could-not-command", "rule {rule} could not command; `ilot status` says why", rule=rule)
+            )
         self._refused[rule] = why
 
     def complaints(self) -> list[str]:

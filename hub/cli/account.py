@@ -10,6 +10,7 @@ import click
 from hub.automation.commands.policy import ROLES
 from hub.cli import output
 from hub.cli.hub_client import ask
+from hub.core.text import phrase, reason_of
 
 
 @click.group(cls=output.Group)
@@ -70,5 +71,7 @@ def _password(file: Path | None) -> str:
     try:
         text = sys.stdin.readline(4096) if str(file) == "-" else file.read_text()
     except (OSError, ValueError) as error:
-        raise click.UsageError(f"the password file cannot be read: {error}") from error
+        raise click.UsageError(
+            phrase("password-file-cannot", "the password file cannot be read: {reason}", reason=reason_of(error))
+        ) from error
     return text.partition("\n")[0].rstrip("\r")

@@ -14,6 +14,7 @@ from hub.cli import output
 from hub.cli.hub_client import Hub, ask, hub_of
 from hub.cli.key_input import key_of
 from hub.core.errors import ConfigError, HubError, NotReady
+from hub.core.text import phrase, reason_of, system_error
 
 if TYPE_CHECKING:
     from hub.protocol.device_labels.device_request import DeviceRequest
@@ -67,7 +68,7 @@ def add(
 
     hub = hub_of(config, state_dir)
     if label and label_file is not None:
-        raise click.UsageError("either --label or --label-file")
+        raise click.UsageError(phrase("either-label-label", "either --label or --label-file"))
     text = _text(label_file).strip() if label_file is not None else _without_a_key(label)
     if not text and not device:
         _candidates(hub)
@@ -121,7 +122,7 @@ def import_(
         click.echo(TEMPLATE, nl=False)
         return
     if file is None:
-        raise click.UsageError("name the file, or --template")
+        raise click.UsageError(phrase("name-file-template", "name the file, or --template"))
     hub, data = hub_of(config, state_dir), _bytes(file)
     if inventory.is_one(data):
         document = base64.b64encode(data).decode()
@@ -157,7 +158,9 @@ def placed(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
         fault = table.faults[0]
         raise ConfigError(f"{file}:{fault.line}: {fault.column}: {fault.en}")
     if not table.placed:
-        raise ConfigError(f"{file}: a table for bulk adoption has a column `place`")
+        raise ConfigError(
+            phrase("table-bulk-adoption", "{file}: a table for bulk adoption has a column `place`", file=file)
+        )
     return msgspec.to_builtins(table.wishes), list(table.ignored)
 
 
@@ -174,8 +177,14 @@ def _imported(hub: Hub, table: Table, *, update: bool, dry_run: bool) -> Iterato
                 if error.exit_code != NotReady.exit_code:
                     raise
                 raise NotReady(
-                    f"the hub went away after {done} of {many} rows ({error}); what was imported stays: import the "
-                    "file again when it is back"
+                    phrase(
+                        "hub-went-away",
+                        "the hub went away after {done} of {many} rows ({reason}); what was imported stays: "
+                        "import the file again when it is back",
+                        done=done,
+                        many=many,
+                        reason=reason_of(error),
+                    )
                 ) from error
             done += len(batch)
             bar.update(len(batch))
@@ -234,13 +243,13 @@ def _candidates(hub: Hub) -> None:
     heard = [one for one in hub("devices")["quarantine"] if not one["known"]]
     rows = [(one["id"], one["model"], one["integration"], one["reason"], one["count"]) for one in heard]
     output.table(("heard, not admitted", "model", "integration", "why", "times"), rows)
-    raise click.UsageError("name one: `ilot device add DEVICE --place PLACE`, or give --label")
+    raise click.UsageError(phrase("name-one-ilot", "name one: `ilot device add DEVICE --place PLACE`, or give --label"))
 
 
 def _setting(text: str) -> tuple[str, str]:
     name, sep, value = text.partition("=")
     if not sep or not name:
-        raise click.UsageError(f"--set {name}: expected NAME=VALUE")
+        raise click.UsageError(phrase("set-expected-name", "--set {name}: expected NAME=VALUE", name=name))
     return name, value
 
 
@@ -252,7 +261,12 @@ def _without_a_key(label: str) -> str:
     except Unreadable:
         return label  # a pack may recognise it
     if keyed:
-        raise click.UsageError("this label holds a key, which others can see here: give it by --label-file, - is stdin")
+        raise click.UsageError(
+            phrase(
+                "label-holds-key",
+                "this label holds a key, which others can see here: give it by --label-file, - is stdin",
+            )
+        )
     return label
 
 
@@ -266,7 +280,7 @@ def _text(path: Path) -> str:
     try:
         return _bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise click.UsageError(f"{path} is not text") from error
+        raise click.UsageError(phrase("not-text", "{path} is not text", path=path)) from error
 
 
 def _bytes(path: Path) -> bytes:
@@ -278,4 +292,6 @@ def _bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_TABLE + 1)
     except OSError as error:
-        raise HubError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise HubError(
+            phrase("cannot-read-4", "{path} cannot be read: {reason}", path=path, reason=system_error(error))
+        ) from error

@@ -10,6 +10,7 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.config.values import duration
+from hub.core.text import phrase, reason_of
 
 why = click.option("--why", default="", help="Your reason; it stands in the audit log.")
 
@@ -71,7 +72,7 @@ def mute(alert: str, time: str, why: str, config: Path, state_dir: Path | None, 
     try:
         seconds = duration(time).total_seconds()
     except ValueError as error:
-        raise click.UsageError(f"--for: {error}") from None
+        raise click.UsageError(phrase("for-2", "--for: {reason}", reason=reason_of(error))) from None
     _act(config, state_dir, json, "alert.mute", id=alert, why=why, seconds=seconds)
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from hub.cli import output
 from hub.cli.hub_client import ask
+from hub.core.text import phrase
 
 
 @click.group(cls=output.Group)
@@ -49,7 +50,9 @@ def verify(witness: tuple[str, ...], config: Path, state_dir: Path | None, json:
     for one in witness:
         count, _, head = one.partition(":")
         if not count.isdigit() or not head:
-            raise click.UsageError(f"--witness {one!r}: expected COUNT:HEAD, like 812:9f3a…")
+            raise click.UsageError(
+                phrase("witness-expected-count", "--witness {one!r}: expected COUNT:HEAD, like 812:9f3a…", one=one)
+            )
         heads.append((int(count), head))
     answer = ask(config, state_dir, "audit.verify", timeout=120.0, witness=heads)
     if json:

@@ -16,6 +16,7 @@ import msgspec
 from hub.cli import output
 from hub.config.state_dir import state_of
 from hub.core.state_dir import StateDir
+from hub.core.text import phrase, reason_of, system_error
 
 if TYPE_CHECKING:
     from hub.operations.backups.restore import Plan
@@ -112,7 +113,13 @@ def _made(state: StateDir) -> dict[str, Any]:
     try:
         return dict(call(state.socket, "backup", timeout=_CALL_S))
     except NotReady as error:
-        raise NotReady(f"{error}; of a stopped hub, `ilot backup --out FILE` writes one to a file") from error
+        raise NotReady(
+            phrase(
+                "stopped-hub-ilot",
+                "{reason}; of a stopped hub, `ilot backup --out FILE` writes one to a file",
+                reason=reason_of(error),
+            )
+        ) from error
 
 
 def _document(state: StateDir, config: Path) -> str:
@@ -136,7 +143,9 @@ def _written(out: Path, document: str) -> dict[str, Any]:
     try:
         write_atomically(out, data)
     except OSError as error:
-        raise StorageError(f"cannot write {out}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase("cannot-write-2", "cannot write {out}: {reason}", out=out, reason=system_error(error))
+        ) from error
     head = read(data).head
     return {"hub": head.hub, "generation": head.generation, "made": head.made, "bytes": len(data), "file": str(out)}
 
@@ -200,7 +209,9 @@ def restore(
     try:
         key = sys.stdin.buffer.read() if str(recovery_key_file) == "-" else recovery_key_file.read_bytes()
     except OSError as error:
-        raise click.UsageError(f"the recovery key file cannot be read: {error}") from error
+        raise click.UsageError(
+            phrase("recovery-key-file", "the recovery key file cannot be read: {reason}", reason=reason_of(error))
+        ) from error
     try:
         found = Restoration(
             read_file(file, hub),
@@ -214,7 +225,9 @@ def restore(
             set_aside=set_aside,
         )
     except DecodeError as error:
-        raise StorageError(f"{file}: {error}. Use another copy") from error
+        raise StorageError(
+            phrase("use-another-copy", "{file}: {reason}. Use another copy", file=file, reason=reason_of(error))
+        ) from error
     plan = found.plan
     generation = None
     if dry_run:

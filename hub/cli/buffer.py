@@ -12,6 +12,7 @@ from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.config.state_dir import state_of
 from hub.core.errors import NotReady, StorageError
+from hub.core.text import phrase
 from hub.rpc.autonomy import days_and_hours
 
 
@@ -159,6 +160,13 @@ def send(directory: Path, remove: bool, seconds: float, config: Path, state_dir:
         if sent.damaged:
             output.say(f"{sent.damaged} records are damaged there")
     if sent.left:
-        raise NotReady(f"{sent.left} records are not delivered: {sent.error or 'there was no more time'}; run it again")
+        raise NotReady(
+            phrase(
+                "records-not-delivered",
+                "{left} records are not delivered: {error}; run it again",
+                left=sent.left,
+                error=sent.error or "there was no more time",
+            )
+        )
     if sent.damaged or sent.skipped:
         raise click.exceptions.Exit(StorageError.exit_code)

@@ -12,6 +12,7 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.config.values import duration
+from hub.core.text import phrase, reason_of
 
 FINAL = ("done", "failed", "expired")
 
@@ -137,7 +138,9 @@ def _named(words: tuple[str, ...]) -> dict[str, float]:
         try:
             values[name] = float(number)
         except ValueError:
-            raise click.UsageError(f"{word!r}: expected name=number") from None
+            raise click.UsageError(
+                phrase("expected-name-number", "{word!r}: expected name=number", word=word)
+            ) from None
     return values
 
 
@@ -147,7 +150,7 @@ def _seconds(text: str | None) -> float | None:
     try:
         return duration(text).total_seconds()
     except ValueError as error:
-        raise click.UsageError(f"--for: {error}") from None
+        raise click.UsageError(phrase("for-2", "--for: {reason}", reason=reason_of(error))) from None
 
 
 def _new(command: dict[str, Any]) -> str:

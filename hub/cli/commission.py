@@ -9,6 +9,7 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase, reason_of
 
 
 @click.group(cls=output.Group)
@@ -74,7 +75,9 @@ def verify(file: Path, json: bool) -> None:
     try:
         answer = msgspec.json.decode(shallow_json(file.read_bytes()), type=dict)
     except msgspec.DecodeError as error:
-        raise ConfigError(f"{file} is no report: {error}") from error
+        raise ConfigError(
+            phrase("no-report", "{file} is no report: {reason}", file=file, reason=reason_of(error))
+        ) from error
     found = verify_report(answer)
     if json:
         output.data({name: found[name] for name in ("hub", "at", "by", "expected", "green")})

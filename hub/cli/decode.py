@@ -14,6 +14,7 @@ import msgspec
 from hub.cli import output
 from hub.core.errors import DecodeError, HubError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase, reason_of
 
 LINE_LIMIT = 64 * 1024
 
@@ -54,7 +55,14 @@ def decode(
     decoders = registry.decoders(protocol)
     if not decoders:
         kinds = sorted({d.kind for plugin in registry.plugins.values() for d in plugin.decoders})
-        raise click.UsageError(f"no decoder for {protocol!r}; there are decoders for {', '.join(kinds)}")
+        raise click.UsageError(
+            phrase(
+                "no-decoder-there",
+                "no decoder for {protocol!r}; there are decoders for {kinds}",
+                protocol=protocol,
+                kinds=list(kinds),
+            )
+        )
     metrics = {**METRICS, **registry.metrics()}
     secret = _key(key, key_file)
     to_frame: Any = next((d.line for d in decoders if d.line), None)
@@ -62,7 +70,9 @@ def decode(
     failed = False
     lines: Iterable[str] = frames or sys.stdin
     if to_frame is None:
-        raise click.UsageError(f"the decoders for {protocol!r} read no lines")
+        raise click.UsageError(
+            phrase("decoders-read-no", "the decoders for {protocol!r} read no lines", protocol=protocol)
+        )
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -84,13 +94,15 @@ def _key(key: str | None, key_file: Path | None) -> bytes | None:
         try:
             key = sys.stdin.readline() if str(key_file) == "-" else key_file.read_text()
         except (OSError, ValueError) as error:
-            raise click.UsageError(f"the key file cannot be read: {error}") from error
+            raise click.UsageError(
+                phrase("key-file-cannot", "the key file cannot be read: {reason}", reason=reason_of(error))
+            ) from error
     if key is None:
         return None
     try:
         return bytes.fromhex(key.strip())
     except ValueError:
-        raise click.UsageError("the key is not hexadecimal") from None
+        raise click.UsageError(phrase("key-not-hexadecimal", "the key is not hexadecimal")) from None
 
 
 def _decode(
@@ -101,7 +113,10 @@ def _decode(
 
     try:
         if len(line) > LINE_LIMIT:
-            raise DecodeError("oversized", f"a line has at most {LINE_LIMIT} characters")
+            raise DecodeError(
+                "oversized",
+                phrase("line-has-most", "a line has at most {line_limit} characters", line_limit=LINE_LIMIT),
+            )
         frame = to_frame(_object(line))
         for decode_ in decoders:
             decoded = decode_(frame, keys)
@@ -133,7 +148,10 @@ def _explain(line: str, to_frame: Any, explain: Any, keys: Any) -> Iterator[dict
     """Yield all contents of one line, or one object with "error"."""
     try:
         if len(line) > LINE_LIMIT:
-            raise DecodeError("oversized", f"a line has at most {LINE_LIMIT} characters")
+            raise DecodeError(
+                "oversized",
+                phrase("line-has-most", "a line has at most {line_limit} characters", line_limit=LINE_LIMIT),
+            )
         yield from explain(to_frame(_object(line)), keys)
     except DecodeError as error:
         yield {"error": error.reason, "detail": error.detail}
@@ -146,4 +164,7 @@ def _object(line: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(shallow_json(line), type=dict[str, Any])
     except msgspec.MsgspecError as error:
-        raise DecodeError("not-json", f"a frame is a JSON object or hexadecimal: {error}") from error
+        raise DecodeError(
+            "not-json",
+            phrase("frame-json-object", "a frame is a JSON object or hexadecimal: {reason}", reason=reason_of(error)),
+        ) from error

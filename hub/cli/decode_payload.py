@@ -16,6 +16,7 @@ import msgspec
 from hub.cli import output
 from hub.core.errors import DecodeError, HubError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase, reason_of
 from hub.devices.codecs import Codec, Codecs
 from hub.devices.codecs.bundle import load_bundle
 
@@ -90,7 +91,9 @@ def _source(path: Path) -> Codec:
     try:
         return load_bundle(path)
     except (OSError, ValueError) as error:
-        raise DecodeError("no-codec", f"{path} cannot be read: {error}") from error
+        raise DecodeError(
+            "no-codec", phrase("cannot-read-8", "{path} cannot be read: {reason}", path=path, reason=reason_of(error))
+        ) from error
 
 
 def _line(line: str, codec: Path | None, port: int) -> dict[str, Any]:
@@ -99,16 +102,23 @@ def _line(line: str, codec: Path | None, port: int) -> dict[str, Any]:
     recvTime)."""
     if re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s?)+", line):
         if codec is None:
-            raise DecodeError("no-codec", 'give --codec FILE, or JSON lines with "codec"')
+            raise DecodeError("no-codec", phrase("give-codec-file", 'give --codec FILE, or JSON lines with "codec"'))
         return {"codec": str(codec), "port": port, "bytes": bytes.fromhex(line), "time": time.time()}
     try:
         given = msgspec.json.decode(shallow_json(line), type=_Line)
         payload = bytes.fromhex(given.bytes) if isinstance(given.bytes, str) else bytes(given.bytes)
     except (msgspec.MsgspecError, ValueError) as error:
-        raise DecodeError("not-json", f"a line is hexadecimal or {{codec, port, bytes, time}}: {error}") from error
+        raise DecodeError(
+            "not-json",
+            phrase(
+                "line-hexadecimal-codec",
+                "a line is hexadecimal or {{codec, port, bytes, time}}: {reason}",
+                reason=reason_of(error),
+            ),
+        ) from error
     name = given.codec or (str(codec) if codec else "")
     if not name:
-        raise DecodeError("no-codec", 'give --codec FILE, or JSON lines with "codec"')
+        raise DecodeError("no-codec", phrase("give-codec-file", 'give --codec FILE, or JSON lines with "codec"'))
     return {"codec": name, "port": given.port or port, "bytes": payload, "time": _time(given.time)}
 
 
@@ -127,7 +137,7 @@ def _time(given: float | str | None) -> float:
     try:
         moment = datetime.fromisoformat(given)
     except ValueError as error:
-        raise DecodeError("not-json", f"time: {error}") from error
+        raise DecodeError("not-json", phrase("time", "time: {reason}", reason=reason_of(error))) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

@@ -10,6 +10,7 @@ import click
 from hub.cli import adopt, availability, output, privacy, rejoin
 from hub.cli.hub_client import ask
 from hub.cli.key_input import key_of
+from hub.core.text import phrase
 
 
 @click.command()
@@ -101,7 +102,7 @@ def key(
 ) -> None:
     """Give DEVICE another radio key, after a new battery or a new pairing. Its counters start over with it."""
     if (key_file is None) != forget:
-        raise click.UsageError("either --key-file FILE or --forget")
+        raise click.UsageError(phrase("either-key-file", "either --key-file FILE or --forget"))
     given = key_of(key_file).hex() if key_file else None
     answer = ask(config, state_dir, "device.key", device=device, key=given, dry_run=dry_run)
     if json:

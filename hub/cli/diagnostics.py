@@ -10,6 +10,7 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.core.errors import HubError
+from hub.core.text import phrase, system_error
 
 WAIT_S = 60.0
 
@@ -42,7 +43,9 @@ def diagnostics(out: Path, preview: bool, config: Path, state_dir: Path | None, 
     try:
         out.write_bytes(data)
     except OSError as error:
-        raise HubError(f"{out} cannot be written: {error.strerror or error}") from error
+        raise HubError(
+            phrase("cannot-written-4", "{out} cannot be written: {reason}", out=out, reason=system_error(error))
+        ) from error
     if json:
         output.data({"file": str(out), "bytes": len(data)})
     else:

@@ -9,6 +9,7 @@ import click
 
 from hub.cli import output
 from hub.cli.hub_client import ask
+from hub.core.text import phrase
 
 
 @click.command()
@@ -105,7 +106,7 @@ def verify(file: Path, hub: str | None, json: bool) -> None:
     beside = file.with_name(file.name + ".sig")
     proof = check(file.read_bytes(), beside.read_bytes() if beside.exists() else None)
     if hub is not None and proof.hub != hub:
-        raise NotEvidence(f"{proof.hub} signed it, not {hub}")
+        raise NotEvidence(phrase("signed-not", "{hub} signed it, not {hub2}", hub=proof.hub, hub2=hub))
     if json:
         output.data({"file": str(file), "hub": proof.hub, "at": proof.at, "good": True})
         return

@@ -15,6 +15,7 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import Hub, hub_of
 from hub.config.values import duration
+from hub.core.text import phrase, reason_of
 from hub.i18n.ambiguous_time import offset_if_ambiguous
 
 
@@ -76,7 +77,7 @@ def history(
         try:
             seconds = duration(last).total_seconds()
         except ValueError as error:
-            raise click.UsageError(f"--last: {error}") from None
+            raise click.UsageError(phrase("last", "--last: {reason}", reason=reason_of(error))) from None
         arguments["from"] = arguments.get("to", datetime.datetime.now(datetime.UTC).timestamp()) - seconds
     if raw:
         _print(_pages(hub, series, arguments), zone, json=json)
@@ -138,4 +139,6 @@ def _date(text: str, zone: str) -> float:
         when = datetime.datetime.fromisoformat(text)
         return (when if when.tzinfo is not None else when.replace(tzinfo=ZoneInfo(zone))).timestamp()
     except ValueError:
-        raise click.UsageError(f"{text!r} is not a date; expected YYYY-MM-DD or YYYY-MM-DDTHH:MM") from None
+        raise click.UsageError(
+            phrase("not-date-expected", "{text!r} is not a date; expected YYYY-MM-DD or YYYY-MM-DDTHH:MM", text=text)
+        ) from None

@@ -32,6 +32,7 @@ import click
 
 from hub.cli import output
 from hub.core.errors import ConfigError, Problem
+from hub.core.text import phrase
 
 if TYPE_CHECKING:
     from hub.config.instances import Models
@@ -144,7 +145,9 @@ def _only_zone(zones: Mapping[str, Any]) -> str:
     if len(zones) == 1:
         return next(iter(zones))
     there = f"there are {', '.join(sorted(zones))}" if zones else "the configuration has none yet: add one to `zones`"
-    raise click.UsageError(f"every place is in a zone; say which with --zone ({there})")
+    raise click.UsageError(
+        phrase("every-place-zone", "every place is in a zone; say which with --zone ({there})", there=there)
+    )
 
 
 def _slug(text: str) -> str:
@@ -188,7 +191,11 @@ def _check(config: Path, texts: Mapping[str, str], expected: Any, models: Models
             return []
         try:
             if read(start).data != expected:
-                raise ConfigError("the file is written in a way that cannot be added to; add the text by hand")
+                raise ConfigError(
+                    phrase(
+                        "file-written-way", "the file is written in a way that cannot be added to; add the text by hand"
+                    )
+                )
             if models is not None:
                 load(start, models)
         except ConfigError as error:
@@ -282,7 +289,14 @@ def _importer(protocol: str, registry: Any) -> Any:
     able = _importers(registry)
     if protocol in able:
         return importlib.import_module(able[protocol])
-    raise click.UsageError(f"nothing here imports {protocol!r}; there are {', '.join(sorted(able)) or 'none'}")
+    raise click.UsageError(
+        phrase(
+            "nothing-here-imports",
+            "nothing here imports {protocol!r}; there are {able}",
+            protocol=protocol,
+            able=", ".join(sorted(able)) or "none",
+        )
+    )
 
 
 def _parse(protocol: str, module: Any, arguments: list[str]) -> argparse.Namespace:

@@ -11,6 +11,7 @@ from hub.cli import output
 from hub.config.state_dir import state_of
 from hub.core.errors import ConfigError
 from hub.core.state_dir import StateDir
+from hub.core.text import phrase
 from hub.identity import keys as hub_keys
 
 BY_TPM, FILES = "tpm", "key-files"
@@ -50,7 +51,7 @@ def unseal(config: Path, state_dir: Path | None, json: bool) -> None:
     state = _state(config, state_dir)
     with state.locked():
         if not hub_keys.held_by_tpm(state.keys):
-            raise ConfigError(f"the keys in {state.keys} are files already")
+            raise ConfigError(phrase("keys-files-already", "the keys in {keys} are files already", keys=state.keys))
         hub_keys.move_to_files(state.keys)
     _print_keys(state, json)
 
@@ -58,7 +59,9 @@ def unseal(config: Path, state_dir: Path | None, json: bool) -> None:
 def _state(config: Path, state_dir: Path | None) -> StateDir:
     state = StateDir(state_of(config, state_dir))
     if not hub_keys.held_by_tpm(state.keys) and not state.keys.is_dir():
-        raise ConfigError(f"there are no keys in {state.keys}: enrol this hub with `ilot enroll`")
+        raise ConfigError(
+            phrase("there-no-keys", "there are no keys in {keys}: enrol this hub with `ilot enroll`", keys=state.keys)
+        )
     return state
 
 

@@ -12,6 +12,7 @@ from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import StorageError
+from hub.core.text import phrase, system_error
 
 _CALL_S = 60.0
 
@@ -72,7 +73,10 @@ def _kind(file: Path | None) -> str:
     kind = file.suffix.lower().removeprefix(".") if file is not None else "svg"
     if kind not in sheet.KINDS:
         raise click.BadParameter(
-            f"a label is .png, .pdf or .svg, not {kind or 'a file without ending'!r}", param_hint="--print"
+            phrase(
+                "label-png-pdf", "a label is .png, .pdf or .svg, not {kind!r}", kind=kind or "a file without ending"
+            ),
+            param_hint="--print",
         )
     sheet.ready(kind)
     return kind
@@ -85,7 +89,15 @@ def _print(answer: dict[str, Any], file: Path, kind: str) -> None:
         write_atomically(file, sheet.draw(sheet.layout(answer, claim_link(answer)), kind))
     except OSError as error:
         again = "" if not answer["code"] else "; make another code with --new"
-        raise StorageError(f"cannot write {file}: {error.strerror or error}{again}") from error
+        raise StorageError(
+            phrase(
+                "cannot-write-3",
+                "cannot write {file}: {reason}{again}",
+                file=file,
+                reason=system_error(error),
+                again=again,
+            )
+        ) from error
     output.say(
         f"{file} holds the label" + (", with the claim code: print it, then delete it" if answer["code"] else "")
     )

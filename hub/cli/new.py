@@ -10,6 +10,7 @@ import click
 
 from hub.cli import output
 from hub.core.errors import HubError
+from hub.core.text import phrase, system_error
 
 _DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
 _IN = click.option(
@@ -54,9 +55,13 @@ def new_config(name: str, out: Path, url: str, state_dir: Path) -> None:
         with out.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise HubError(f"{out} is there already; name another file with --out") from None
+        raise HubError(
+            phrase("there-already-name", "{out} is there already; name another file with --out", out=out)
+        ) from None
     except OSError as error:
-        raise HubError(f"{out} cannot be written: {error.strerror or error}") from error
+        raise HubError(
+            phrase("cannot-written-4", "{out} cannot be written: {reason}", out=out, reason=system_error(error))
+        ) from error
     if not url:
         output.say(f"no hub is enrolled in {state}: put the backend's address into link.uplinks.https.url")
     output.say(f"{out}: add your zones, places and devices, then run: ilot check --config {out}")
@@ -88,7 +93,13 @@ def new_pack(name: str, directory: Path) -> None:
     from hub.devices.packs.template import files
 
     if not NAME.fullmatch(name):
-        raise click.UsageError(f"a pack is named vendor-model: small letters, digits and '-'; {name!r} is not")
+        raise click.UsageError(
+            phrase(
+                "pack-named-vendor",
+                "a pack is named vendor-model: small letters, digits and '-'; {name!r} is not",
+                name=name,
+            )
+        )
     folder = directory / name
     write(folder, files(name))
     output.say(f"{folder}: fill in pack.yaml, codec.js and vectors/, then run: ilot pack test {folder}")
@@ -128,10 +139,18 @@ def new_page(key: str, fr: str, en: str, checkout: Path) -> None:
     from hub.cli import new_parts
 
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", key):
-        raise click.UsageError(f"a page is named by small letters, digits and '-'; {key!r} is not")
+        raise click.UsageError(
+            phrase("page-named-small", "a page is named by small letters, digits and '-'; {key!r} is not", key=key)
+        )
     for text in (fr, en):
         if not re.fullmatch(r"[\w' -]{1,40}", text):
-            raise click.UsageError(f'a page is called by letters, digits, spaces and "\'"; {text!r} is not')
+            raise click.UsageError(
+                phrase(
+                    "page-called-letters",
+                    'a page is called by letters, digits, spaces and "\'"; {text!r} is not',
+                    text=text,
+                )
+            )
     files = new_parts.page(key, fr, en)
     write_into(_checkout(checkout), files)
     for file in files:
@@ -147,9 +166,21 @@ def _module(name: str) -> str:
 
     module = name.replace("-", "_")
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", module):
-        raise click.UsageError(f"a plugin is named as a Python module: small letters, digits and '_'; {name!r} is not")
+        raise click.UsageError(
+            phrase(
+                "plugin-named-python",
+                "a plugin is named as a Python module: small letters, digits and '_'; {name!r} is not",
+                name=name,
+            )
+        )
     if module in sys.stdlib_module_names or module in {one.name for one in entry_points(group="hub.plugins")}:
-        raise click.UsageError(f"there is a module or plugin {module!r} already: choose another name")
+        raise click.UsageError(
+            phrase(
+                "there-module-plugin",
+                "there is a module or plugin {module!r} already: choose another name",
+                module=module,
+            )
+        )
     return module
 
 
@@ -159,19 +190,29 @@ def _checkout(directory: Path) -> Path:
     for root in (here, *here.parents):
         if all((root / part).exists() for part in ("hub/web/areas", "integrations", "pyproject.toml")):
             return root
-    raise click.UsageError(f"{here} is in no checkout of Îlot: go there, or name it with --checkout")
+    raise click.UsageError(
+        phrase("no-checkout-lot", "{here} is in no checkout of Îlot: go there, or name it with --checkout", here=here)
+    )
 
 
 def write_into(root: Path, files: dict[str, str]) -> None:
     """New files below a folder. Raises HubError when one is there already; then none is written."""
     if there := [name for name in files if (root / name).exists()]:
-        raise HubError(f"{root / there[0]} is there already; remove it, or choose another name")
+        raise HubError(
+            phrase(
+                "there-already-remove",
+                "{root} is there already; remove it, or choose another name",
+                root=root / there[0],
+            )
+        )
     try:
         for name, text in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text, "utf-8")
     except OSError as error:
-        raise HubError(f"{root} cannot be written: {error.strerror or error}") from error
+        raise HubError(
+            phrase("cannot-written-5", "{root} cannot be written: {reason}", root=root, reason=system_error(error))
+        ) from error
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -184,9 +225,22 @@ def write(folder: Path, files: dict[str, str]) -> None:
             file.parent.mkdir(exist_ok=True)
             file.write_text(text, "utf-8")
     except FileExistsError:
-        raise HubError(f"{folder} is there already; remove it, or choose another place") from None
+        raise HubError(
+            phrase(
+                "there-already-remove-choose",
+                "{folder} is there already; remove it, or choose another place",
+                folder=folder,
+            )
+        ) from None
     except OSError as error:
-        raise HubError(f"{folder} cannot be written: {error.strerror or error}") from error
+        raise HubError(
+            phrase(
+                "cannot-written-6",
+                "{folder} cannot be written: {reason}",
+                folder=folder,
+                reason=system_error(error),
+            )
+        ) from error
 
 
 def _enrolled(state: Path) -> str:

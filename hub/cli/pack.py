@@ -16,6 +16,7 @@ from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.cli.new import write
 from hub.core.errors import ConfigError, HubError, NotReady
+from hub.core.text import phrase
 
 if TYPE_CHECKING:
     from hub.devices.packs.library import Library
@@ -64,7 +65,11 @@ def install(directory: Path, config: Path, state_dir: Path | None, json: bool) -
     (verdict,) = asyncio.run(_verdicts([found]))
     if not verdict.ok:
         _tell(verdict)
-        raise HubError(f"pack {found.name} does not pass its own tests; it is not installed")
+        raise HubError(
+            phrase(
+                "pack-does-not-pass", "pack {name} does not pass its own tests; it is not installed", name=found.name
+            )
+        )
     library.install(found, verdict)
     read = _notify_hub(found.name, config, state_dir)
     facts = {
@@ -188,7 +193,9 @@ def _packs_in(directory: Path) -> list[Path]:
         return [directory]
     found = sorted(entry.parent for entry in directory.glob("*/pack.yaml"))
     if not found:
-        raise click.UsageError(f"there is no pack.yaml in {directory} nor in a folder of it")
+        raise click.UsageError(
+            phrase("there-no-pack", "there is no pack.yaml in {directory} nor in a folder of it", directory=directory)
+        )
     return found
 
 

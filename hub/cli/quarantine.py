@@ -14,6 +14,7 @@ from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.cli.key_input import key_of
 from hub.core.errors import ConfigError
+from hub.core.text import phrase, reason_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 _CALL_S = 300.0
@@ -192,7 +193,9 @@ def start(length: str, why: str, config: Path, state_dir: Path | None, json: boo
     try:
         seconds = duration(length).total_seconds()
     except ValueError as error:
-        raise click.UsageError(f"--for {length}: {error}") from error
+        raise click.UsageError(
+            phrase("for", "--for {length}: {reason}", length=length, reason=reason_of(error))
+        ) from error
     _show(ask(config, state_dir, "recette.start", seconds=seconds, why=why), json)
 
 
@@ -246,7 +249,7 @@ def bulk(
     arguments: dict[str, Any] = {"id": device, "integration": integration, "model": model, "dry_run": dry_run}
     if table is not None:
         if said["place"]:
-            raise click.UsageError("either --place or --table")
+            raise click.UsageError(phrase("either-place-table", "either --place or --table"))
         arguments["wishes"], ignored = adopting.placed(table)
     else:
         arguments |= {"start": first, **said}

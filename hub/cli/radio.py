@@ -17,6 +17,7 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.core.errors import DecodeError, HubError, NotReady
+from hub.core.text import phrase
 
 if TYPE_CHECKING:
     from hub.core.model import Decoded, Frame, NeedKey
@@ -34,7 +35,14 @@ class Radio:
         self.decoders = registry.decoders(kind)
         listening = [i for plugin in _of(kind, registry) for i in plugin.integrations if i.listen is not None]
         if not self.decoders or not listening:
-            raise click.UsageError(f"nothing here listens to {kind!r}; it can be {_listening(registry)}")
+            raise click.UsageError(
+                phrase(
+                    "nothing-here-listens",
+                    "nothing here listens to {kind!r}; it can be {listening}",
+                    kind=kind,
+                    listening=_listening(registry),
+                )
+            )
         self.integration = listening[0]
         self.options, self.keys = _configured(self.integration, registry, config)
 
@@ -162,7 +170,14 @@ def _say_whether_it_hears(protocol: str, running: list[str]) -> None:
     registry = _everything()
     listening = {one.name for plugin in _of(protocol, registry) for one in plugin.integrations}
     if not listening:
-        raise click.UsageError(f"nothing here listens to {protocol!r}; it can be {_listening(registry)}")
+        raise click.UsageError(
+            phrase(
+                "nothing-here-listens-can",
+                "nothing here listens to {protocol!r}; it can be {listening}",
+                protocol=protocol,
+                listening=_listening(registry),
+            )
+        )
     if not listening & set(running):
         wanted = " or ".join(sorted(listening))
         output.say(
@@ -248,7 +263,14 @@ def sim(protocol: str, arguments: tuple[str, ...]) -> None:
             runpy.run_module(module, run_name="__main__")
             return
     there = sorted(name for name, plugin in registry.plugins.items() if _simulator(plugin))
-    raise click.UsageError(f"nothing here simulates {protocol!r}; it can be {', '.join(there)}")
+    raise click.UsageError(
+        phrase(
+            "nothing-here-simulates",
+            "nothing here simulates {protocol!r}; it can be {there}",
+            protocol=protocol,
+            there=list(there),
+        )
+    )
 
 
 def _simulator(plugin: Plugin) -> str:

@@ -10,6 +10,7 @@ import click
 
 from hub.cli import output
 from hub.config.values import show_duration
+from hub.core.text import phrase
 
 
 @click.group(cls=output.Group)
@@ -38,7 +39,11 @@ def templates(name: str | None, config: Path, json: bool) -> None:
         ).config.rule_templates
     known = all_templates(own)
     if name is not None and name not in known:
-        raise click.UsageError(f"there is no template {name!r}; there are {', '.join(known)}")
+        raise click.UsageError(
+            phrase(
+                "there-no-template", "there is no template {name!r}; there are {known}", name=name, known=list(known)
+            )
+        )
     found = [_plain(one, known[one], one in own) for one in (known if name is None else [name])]
     if json:
         output.data({"templates": found})

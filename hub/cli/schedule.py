@@ -15,6 +15,7 @@ import click
 from hub.cli import output
 from hub.config.parts.schedules import day_of
 from hub.core.errors import ConfigError
+from hub.core.text import phrase, system_error
 
 if TYPE_CHECKING:
     from hub.automation.rules.schedules import Programme
@@ -57,7 +58,14 @@ def show(name: str | None, first: date | None, days: int, config: Path, json: bo
 
     core = load(config, installed_models(Registry.discover(), packs=StateDir(state_of(config)).packs)).config
     if name is not None and name not in core.schedules:
-        raise click.UsageError(f"there is no schedule {name!r}; there are {', '.join(core.schedules) or 'none'}")
+        raise click.UsageError(
+            phrase(
+                "there-no-schedule",
+                "there is no schedule {name!r}; there are {schedules}",
+                name=name,
+                schedules=", ".join(core.schedules) or "none",
+            )
+        )
     found = []
     for one in core.schedules if name is None else [name]:
         programme = compile_programme(core.schedules[one], core)
@@ -107,7 +115,12 @@ def _timezone(config: Path) -> str:
         return Core().timezone
     except OSError as error:  # a guess would shift every hour of the calendar
         raise click.UsageError(
-            f"{config} cannot be read ({error.strerror or error}): name the time zone of the hub's site with --timezone"
+            phrase(
+                "cannot-read-7",
+                "{config} cannot be read ({reason}): name the time zone of the hub's site with --timezone",
+                config=config,
+                reason=system_error(error),
+            )
         ) from None
     data = read_all(config).data
     parts = {name: data[name] for name in ("hub", "sites") if data.get(name)} if isinstance(data, dict) else {}
@@ -154,14 +167,20 @@ def importing(
     try:
         zone = ZoneInfo(timezone)
     except (ValueError, OSError, KeyError):
-        raise click.UsageError(f"--timezone: {timezone!r} is not in the IANA database, like Europe/Paris") from None
+        raise click.UsageError(
+            phrase(
+                "timezone-not-iana",
+                "--timezone: {timezone!r} is not in the IANA database, like Europe/Paris",
+                timezone=timezone,
+            )
+        ) from None
     today = datetime.now(zone).date()
     begin = first or today
     end = until or begin + timedelta(days=730)
     if end < begin:
-        raise click.UsageError("--until is before --from")
+        raise click.UsageError(phrase("until-before-from", "--until is before --from"))
     if target is not None and target.exists() and not force:
-        raise ConfigError(f"{target} is there already: --force replaces it")
+        raise ConfigError(phrase("there-already", "{target} is there already: --force replaces it", target=target))
     data = file.read_bytes()
     found = ical.read(data, zone, begin, end)
     digest = hashlib.sha256(data).hexdigest()[:16]
@@ -169,11 +188,19 @@ def importing(
     text = ical.to_yaml(found, end, about)
     if school is not None:
         if not re.fullmatch(r"[A-Za-z0-9-]{1,40}", school):
-            raise click.UsageError("--school: a zone's name has letters, digits and hyphens, like reunion")
+            raise click.UsageError(
+                phrase("school-zones-name", "--school: a zone's name has letters, digits and hyphens, like reunion")
+            )
         years, left_out = ical.school_years(found)
         if not years:
             raise ConfigError(
-                f"{file} has no whole day off between {begin} and {end}: --from and --until choose others"
+                phrase(
+                    "has-no-whole",
+                    "{file} has no whole day off between {begin} and {end}: --from and --until choose others",
+                    file=file,
+                    begin=begin,
+                    end=end,
+                )
             )
         text = ical.school_to_yaml(years, school, about)
         found = found._replace(skipped=found.skipped + left_out)

@@ -13,6 +13,7 @@ import click
 
 from hub.cli import output
 from hub.core.errors import HubError
+from hub.core.text import phrase, reason_of
 
 if TYPE_CHECKING:
     from hub.config.load import Loaded
@@ -125,7 +126,11 @@ def _issuers(trust: Trust, certificate: Path) -> Iterator[Dependency]:
     try:
         own = x509.load_pem_x509_certificate(certificate.read_bytes())
     except (OSError, ValueError) as error:
-        raise HubError(f"this hub's certificate cannot be read: {error}") from error
+        raise HubError(
+            phrase(
+                "hubs-certificate-cannot", "this hub's certificate cannot be read: {reason}", reason=reason_of(error)
+            )
+        ) from error
     issuer = own.issuer.rfc4514_string()
     by = "the owner's trust document" if own.issuer in known else ""
     remedy = "" if by else "enrol this hub at its owner again"

@@ -32,6 +32,7 @@ from hub.config.sections import (
 from hub.config.validate import validate
 from hub.core.model import Device, Place, Strategy, Writable
 from hub.core.model import Position as PlacePosition
+from hub.core.text import phrase
 
 
 def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, list[Finding]]:
@@ -40,7 +41,16 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        return None, [Finding((), f"expected a mapping: lines of 'key: value'; this is {quoted(data)}")]
+        return None, [
+            Finding(
+                (),
+                phrase(
+                    "expected-mapping",
+                    "expected a mapping: lines of 'key: value'; this is {quoted}",
+                    quoted=quoted(data),
+                ),
+            )
+        ]
     found: list[Finding] = []
     core = validate(Core, core_data(data), (), "the configuration", found, validate_core)
     instances = instances_of("integration", data, Configs(models.integrations), CORE_KEYS, found)

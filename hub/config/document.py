@@ -20,6 +20,7 @@ from hub.config.positions import SECRET_NAME, Finding, Lines, Path, Positions, S
 from hub.config.scalars import resolve
 from hub.config.syntax import explain
 from hub.core.errors import ConfigError, Problem
+from hub.core.text import phrase
 
 MAX_DEPTH = 20
 """Maximum nesting of mappings and sequences, over all includes."""
@@ -62,7 +63,13 @@ class Document:
         self.positions.lines[file] = [] if self._literal else self._lines.text
         if match := _NOT_YAML.search(text):
             code = f"U+{ord(match.group()):04X}"
-            raise self._fatal(at, match.start(), f"the character {code} cannot stand in a YAML file; remove it")
+            raise self._fatal(
+                at,
+                match.start(),
+                phrase(
+                    "character-cannot-stand", "the character {value} cannot stand in a YAML file; remove it", value=code
+                ),
+            )
         try:
             return self._documents(at, depth, text)
         except ConfigError:
@@ -80,9 +87,15 @@ class Document:
             if isinstance(event, e.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise _Refused(event.start_mark.index, "a second document starts here; one file holds one")
+                    raise _Refused(
+                        event.start_mark.index,
+                        phrase("second-document-starts", "a second document starts here; one file holds one"),
+                    )
                 if event.version not in (None, (1, 2)):
-                    raise _Refused(event.start_mark.index, "this hub reads YAML 1.2; remove the %YAML line")
+                    raise _Refused(
+                        event.start_mark.index,
+                        phrase("hub-reads-yaml", "this hub reads YAML 1.2; remove the %YAML line"),
+                    )
             elif isinstance(event, e.NodeEvent):
                 data = self._value(event, events, at, depth)
         return data
@@ -93,15 +106,27 @@ class Document:
         if path is not None and not (path in self.positions.keys and _is_empty(event)):
             self.positions.values[path] = self._lines.spot(self._file, index)
         if isinstance(event, e.AliasEvent):
-            return self._refuse(path, "an alias (*) is not allowed here; write the value out")
+            return self._refuse(
+                path, phrase("alias-not-allowed", "an alias (*) is not allowed here; write the value out")
+            )
         if event.anchor is not None:
-            self._refuse(path, "an anchor (&) is not allowed here; write the value where it is needed")
+            self._refuse(
+                path,
+                phrase("anchor-not-allowed", "an anchor (&) is not allowed here; write the value where it is needed"),
+            )
         if isinstance(event, e.ScalarEvent):
             return self._scalar(event, path, depth)
         if event.tag is not None:
-            self._refuse(path, "a tag (!) cannot stand before a list or a mapping")
+            self._refuse(path, phrase("tag-cannot-stand", "a tag (!) cannot stand before a list or a mapping"))
         if depth >= MAX_DEPTH:
-            raise _Refused(index, f"more than {MAX_DEPTH} levels within each other; flatten this part")
+            raise _Refused(
+                index,
+                phrase(
+                    "more-than-levels",
+                    "more than {max_depth} levels within each other; flatten this part",
+                    max_depth=MAX_DEPTH,
+                ),
+            )
         if isinstance(event, e.MappingStartEvent):
             return self._mapping(events, path, depth + 1)
         items: list[Any] = []
@@ -147,7 +172,9 @@ class Document:
         if path is None:
             return None
         if _SURROGATE.search(text):
-            return self._refuse(path, "this text is not valid Unicode: half of a surrogate pair")
+            return self._refuse(
+                path, phrase("text-not-valid", "this text is not valid Unicode: half of a surrogate pair")
+            )
         if event.tag is not None:
             return self._tagged(event, path, depth)
         if self._literal or event.style is not None:
@@ -160,11 +187,14 @@ class Document:
     def _tagged(self, event: Any, path: Path, depth: int) -> Any:
         tag = _tag(event)
         if self._literal:
-            return self._refuse(path, "a secret that starts with '!' is put in quotes")
+            return self._refuse(path, phrase("secret-starts-put", "a secret that starts with '!' is put in quotes"))
         if tag == "!secret":
             if SECRET_NAME.fullmatch(event.value):
                 return SecretRef(event.value)
-            return self._refuse(path, "!secret is followed by a name of letters, digits, '_', '-' and '.'")
+            return self._refuse(
+                path,
+                phrase("secret-followed-name", "!secret is followed by a name of letters, digits, '_', '-' and '.'"),
+            )
         if tag == "!include" and self._include is not None:
             try:
                 return self._include(event.value, path, depth)
@@ -173,7 +203,13 @@ class Document:
         from difflib import get_close_matches  # imported late: most words are right
 
         near = get_close_matches(tag, _TAGS, 1)
-        return self._refuse(path, f"the tag {quoted(tag)} is not known; there are !secret and !include", *near)
+        return self._refuse(
+            path,
+            phrase(
+                "tag-not-known", "the tag {quoted} is not known; there are !secret and !include", quoted=quoted(tag)
+            ),
+            *near,
+        )
 
     def _refuse(self, path: Path | None, message: str, suggestion: str = "") -> None:
         if path is not None:

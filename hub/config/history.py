@@ -32,6 +32,7 @@ from hub.config.source import contents, digest, digests
 from hub.core.disk.atomic_files import PRIVATE, StrangeLink, refuse_strange_links
 from hub.core.disk.safe_paths import leading
 from hub.core.errors import ConfigError, HubError, StorageError
+from hub.core.text import phrase, system_error
 
 MAX_REVISIONS = 100
 """Maximum number of revisions."""
@@ -126,8 +127,17 @@ class History:
         if len(found) == 1:
             return next(iter(found.values()))
         if found:
-            raise ConfigError(f"several versions start with {name!r}: {', '.join(sorted(one[:12] for one in found))}")
-        raise ConfigError(f"the history has no version {name!r}; `ilot config log` lists them")
+            raise ConfigError(
+                phrase(
+                    "several-versions-start",
+                    "several versions start with {name!r}: {found}",
+                    name=name,
+                    found=sorted(one[:12] for one in found),
+                )
+            )
+        raise ConfigError(
+            phrase("history-has-no", "the history has no version {name!r}; `ilot config log` lists them", name=name)
+        )
 
     def texts(self, revision: Revision) -> dict[str, bytes]:
         """Return the files of a version, by name relative to the first one's directory. Raises StorageError."""
@@ -137,7 +147,14 @@ class History:
             packed = book.texts.get(content)
             text = zlib.decompress(packed) if packed is not None else b""
             if packed is None or hashlib.sha256(text).hexdigest() != content:
-                raise StorageError(f"the text of {name} of version {revision.id[:12]} is not in the history any more")
+                raise StorageError(
+                    phrase(
+                        "text-version-not",
+                        "the text of {name} of version {id} is not in the history any more",
+                        name=name,
+                        id=revision.id[:12],
+                    )
+                )
             found[name] = text
         return found
 
@@ -217,8 +234,14 @@ def put_back(path: FilePath, change: Change) -> None:
             continue  # its directory does not exist either
         except OSError as error:
             raise CannotWrite(
-                f"{target} cannot be removed ({error.strerror or error}): the user of the hub must be allowed to "
-                f"remove files in {target.parent}"
+                phrase(
+                    "cannot-removed-3",
+                    "{target} cannot be removed ({reason}): the user of the hub must be allowed to remove files "
+                    "in {parent}",
+                    target=target,
+                    reason=system_error(error),
+                    parent=target.parent,
+                )
             ) from error
 
 
@@ -249,8 +272,14 @@ def write_texts(path: FilePath, texts: Mapping[str, bytes]) -> None:
             raise CannotWrite(str(error)) from error
         except OSError as error:
             raise CannotWrite(
-                f"{target} cannot be written ({error.strerror or error}): the user of the hub must be allowed to "
-                f"replace files in {target.parent}"
+                phrase(
+                    "cannot-written-3",
+                    "{target} cannot be written ({reason}): the user of the hub must be allowed to replace "
+                    "files in {parent}",
+                    target=target,
+                    reason=system_error(error),
+                    parent=target.parent,
+                )
             ) from error
 
 

@@ -14,6 +14,7 @@ from hub.config.parts.devices import Perimeter
 from hub.config.parts.notifiers import NotifierKeys
 from hub.core.errors import ConfigError
 from hub.core.model import Device, Place, Strategy
+from hub.core.text import phrase
 
 Model = type[BaseModel]
 
@@ -40,7 +41,9 @@ class Models:
         try:
             return self.fill(kind, pack, given)
         except ConfigError as error:
-            raise ValueError(f"pack {pack}: {error.problems[0]}") from error
+            raise ValueError(
+                phrase("pack", "pack {pack}: {problems}", pack=pack, problems=error.problems[0])
+            ) from error
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ from hub.config.sealed import decode, encode
 from hub.config.secrets import Vault, reveal
 from hub.core.disk.atomic_files import make_directory, write_atomically
 from hub.core.errors import ConfigError, Problem, StorageError
+from hub.core.text import phrase
 
 NAME = "last-good.msgpack"
 
@@ -120,7 +121,14 @@ def load_sections(path: FilePath, models: Models, *sections: str, environ: Mappi
     data = {name: data[name] for name in sections if name in data} if isinstance(data, dict) else {}
     loaded, _ = _build(Compiled(path=str(path.absolute()), files={}, data=data), path, models, environ)
     if loaded is None:
-        raise ConfigError(f"{path}: something is wrong in {' and '.join(sections)}; `ilot check` shows where")
+        raise ConfigError(
+            phrase(
+                "something-wrong-ilot",
+                "{path}: something is wrong in {sections}; `ilot check` shows where",
+                path=path,
+                sections=" and ".join(sections),
+            )
+        )
     return loaded
 
 
@@ -138,7 +146,14 @@ def remember(kept: LastGoodStore, loaded: Loaded) -> None:
         write_atomically(target, _MAGIC + nonce + kept.aead.encrypt(nonce, body, _MAGIC))
     except OSError as error:
         why = error.strerror or error
-        raise StorageError(f"the last good configuration cannot be kept in {target.parent}: {why}") from error
+        raise StorageError(
+            phrase(
+                "last-good-configuration",
+                "the last good configuration cannot be kept in {parent}: {why}",
+                parent=target.parent,
+                why=why,
+            )
+        ) from error
 
 
 def recall(kept: LastGoodStore, models: Models, *, environ: Mapping[str, str] | None = None) -> Started | None:

@@ -30,6 +30,7 @@ from hub.config.parts.schedules import Calendar, Schedule, SchoolYears
 from hub.config.parts.security import Security
 from hub.config.parts.web import Web
 from hub.config.values import Duration, Size
+from hub.core.text import phrase
 
 _KB, _MB, _GB = 1 << 10, 1 << 20, 1 << 30
 
@@ -38,7 +39,11 @@ def _timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):
-        raise ValueError("expected a time zone of the IANA database, like Europe/Paris or Indian/Reunion") from None
+        raise ValueError(
+            phrase(
+                "expected-time-zone", "expected a time zone of the IANA database, like Europe/Paris or Indian/Reunion"
+            )
+        ) from None
     return name
 
 
@@ -50,9 +55,15 @@ def _proxy(text: str) -> str:
     except ValueError:
         whole = plain = False
     if not whole:
-        raise ValueError("expected the address of an HTTP proxy, like http://proxy.example.org:3128")
+        raise ValueError(
+            phrase("expected-address-http", "expected the address of an HTTP proxy, like http://proxy.example.org:3128")
+        )
     if not plain:
-        raise ValueError("user and password do not stand in the address: use proxy_user and proxy_password")
+        raise ValueError(
+            phrase(
+                "user-password-do", "user and password do not stand in the address: use proxy_user and proxy_password"
+            )
+        )
     return text.rstrip("/")
 
 
@@ -141,9 +152,11 @@ class Link(Section):
     @model_validator(mode="after")
     def _proxy_is_whole(self) -> Link:
         if self.proxy is None and (self.proxy_user or self.proxy_password):
-            raise ValueError("proxy_user and proxy_password need proxy: the address of the proxy")
+            raise ValueError(
+                phrase("proxy-user-proxy", "proxy_user and proxy_password need proxy: the address of the proxy")
+            )
         if self.proxy_password is not None and not self.proxy_user:
-            raise ValueError("proxy_password needs proxy_user")
+            raise ValueError(phrase("proxy-password-needs", "proxy_password needs proxy_user"))
         return self
 
     def proxy_url(self) -> str | None:
@@ -215,7 +228,7 @@ class Buffer(Section):
     @model_validator(mode="after")
     def _holds_segments(self) -> Buffer:
         if self.max_size < 4 * self.segment_size:
-            raise ValueError("max_size must hold at least four segments of segment_size")
+            raise ValueError(phrase("max-size-must", "max_size must hold at least four segments of segment_size"))
         return self
 
 

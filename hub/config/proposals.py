@@ -21,6 +21,7 @@ from hub.config.load import Loaded, load
 from hub.config.positions import Path
 from hub.config.source import SECRETS, contained, contents, digest, digests, read
 from hub.core.errors import ConfigError, HubError
+from hub.core.text import phrase, reason_of
 
 MOST_EDITS = 500
 
@@ -65,7 +66,11 @@ def propose(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> P
     said = str(asked.get("base") or "")
     if said and not base.startswith(said):
         raise Conflict(
-            f"{path.name} was changed meanwhile, by somebody else or by hand: look at what it says now, and try again"
+            phrase(
+                "changed-meanwhile-somebody",
+                "{name} was changed meanwhile, by somebody else or by hand: look at what it says now, and try again",
+                name=path.name,
+            )
         )
     given = _given(path, asked, revisions)
     texts = {**before, **given}
@@ -74,7 +79,9 @@ def propose(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> P
     except ConfigError:
         names = list(texts)
     if asked.get("files") and (loose := sorted(set(given) - set(names))):
-        raise ConfigError(f"{', '.join(loose)}: no file of this configuration includes it")
+        raise ConfigError(
+            phrase("no-file-configuration", "{loose}: no file of this configuration includes it", loose=list(loose))
+        )
     texts = {name: texts[name] if name in texts else contents(path, [name])[name] for name in names}
     there = {name: before[name] if name in before else _there(path, name) for name in names}
     written = {name: text for name, text in texts.items() if there[name] != text}
@@ -103,11 +110,13 @@ def _given(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> di
         try:
             amended = amend(path, wanted)
         except (TypeError, ValueError) as error:  # a value that YAML cannot express
-            raise ConfigError(f"this value cannot be written: {error}") from None
+            raise ConfigError(
+                phrase("value-cannot-written", "this value cannot be written: {reason}", reason=reason_of(error))
+            ) from None
         return {name: text.encode() for name, text in amended.after.items()}
     files = asked.get("files") or {}
     if not isinstance(files, dict) or not all(isinstance(text, str) for text in files.values()):
-        raise ConfigError("`files` maps names of files to their texts")
+        raise ConfigError(phrase("files-maps-names", "`files` maps names of files to their texts"))
     made = {}
     for name, text in files.items():
         try:
@@ -115,7 +124,14 @@ def _given(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> di
         except ValueError as error:
             raise ConfigError(f"{name}: {error}") from None
         if PurePosixPath(relative).name == SECRETS or relative != name:
-            raise ConfigError(f"{name} is not written here; secrets are put into {SECRETS} on the hub itself")
+            raise ConfigError(
+                phrase(
+                    "not-written-here",
+                    "{name} is not written here; secrets are put into {secrets} on the hub itself",
+                    name=name,
+                    secrets=SECRETS,
+                )
+            )
         made[name] = _as_there(path.parent / name, text.replace("\r\n", "\n").encode("utf-8", "surrogateescape"))
     return made
 
@@ -133,7 +149,9 @@ def _as_there(path: FilePath, text: bytes) -> bytes:
 
 def _edits(asked: Any) -> list[Any]:
     if not isinstance(asked, list) or len(asked) > MOST_EDITS:
-        raise ConfigError(f"`edits` is a list of at most {MOST_EDITS} edits")
+        raise ConfigError(
+            phrase("edits-list-most", "`edits` is a list of at most {most_edits} edits", most_edits=MOST_EDITS)
+        )
     return asked
 
 
@@ -142,12 +160,14 @@ def _edit(asked: Any) -> Any:
 
     path = asked.get("path") if isinstance(asked, dict) else None
     if not isinstance(path, list) or not path or not all(type(part) in (str, int) for part in path):
-        raise ConfigError("an edit has a `path`, a list of keys, and a `value`, or `remove: true`")
+        raise ConfigError(
+            phrase("edit-has-path", "an edit has a `path`, a list of keys, and a `value`, or `remove: true`")
+        )
     where: Path = tuple(path)
     if asked.get("remove"):
         return Edit(where, REMOVED)
     if "value" not in asked:
-        raise ConfigError("an edit has a `value`, or `remove: true`")
+        raise ConfigError(phrase("edit-has-value", "an edit has a `value`, or `remove: true`"))
     return Edit(where, asked["value"])
 
 

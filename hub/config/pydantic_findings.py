@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from hub.config.option_paths import at, field_at, is_written_as, options
 from hub.config.positions import Finding, Path, quoted
 from hub.config.values import Size, show_duration, show_size
+from hub.core.text import phrase
 
 EXPECTED = {
     "bool": "true or false",
@@ -72,7 +73,18 @@ def unknown_id(wanted: str, known: Collection[str], noun: str, section: str, pat
     """Yield a finding for an id that does not exist in its section; it lists the existing ones while they are few."""
     if wanted not in known:
         few = f"; {list_of_known(known)}" if 0 < len(known) <= 8 else ""
-        yield Finding(path, f"there is no {noun} {quoted(wanted)} in `{section}`{few}", nearest(wanted, known))
+        yield Finding(
+            path,
+            phrase(
+                "there-no",
+                "there is no {noun} {quoted} in `{section}`{few}",
+                noun=noun,
+                quoted=quoted(wanted),
+                section=section,
+                few=few,
+            ),
+            nearest(wanted, known),
+        )
 
 
 def findings(error: ValidationError, model: type[BaseModel], base: Path, data: Any, what: str) -> list[Finding]:
@@ -100,12 +112,25 @@ def _finding(error: ErrorDetails, model: type[BaseModel], base: Path, data: Any,
         return Finding((*base, *path), message, nearest(path[-1], known), at_key=True)
     if kind == "missing":
         wanted = (*path, *[str(part) for part in rest[-1:]])
-        return Finding((*base, *path), f"{quoted(wanted[-1])} is missing here{_meaning(model, wanted)}", at_key=True)
+        return Finding(
+            (*base, *path),
+            phrase(
+                "missing-here",
+                "{quoted} is missing here{meaning}",
+                quoted=quoted(wanted[-1]),
+                meaning=_meaning(model, wanted),
+            ),
+            at_key=True,
+        )
     given = _value_at(data, path)
     at_key = error["loc"][-1:] == ("[key]",)
     if kind in ("literal_error", "enum") and not isinstance(given, SecretStr):
         words = re.findall(r"'([^']*)'", str(context.get("expected", ""))) or [str(context.get("expected", ""))]
-        return Finding((*base, *path), f"expected {one_of(words)}; this is {quoted(given)}", nearest(given, words))
+        return Finding(
+            (*base, *path),
+            phrase("expected", "expected {one_of}; this is {quoted}", one_of=one_of(words), quoted=quoted(given)),
+            nearest(given, words),
+        )
     if kind in _BOUNDS:
         message = f"must be {_bound(kind, context, field_at(model, path))}; this is {quoted(given)}"
         return Finding((*base, *path), message)

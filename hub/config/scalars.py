@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import re
 
+from hub.core.text import phrase
+
 Scalar = str | int | float | bool | None
 
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
@@ -34,11 +36,11 @@ def resolve(text: str) -> Scalar:
         if pattern.fullmatch(text):
             return _whole(text, base)
     if _ENDLESS.fullmatch(text):
-        raise ValueError("a number must be finite; put it in quotes if it is text")
+        raise ValueError(phrase("number-must-finite", "a number must be finite; put it in quotes if it is text"))
     if _FLOAT.fullmatch(text):
         number = float(text)
         if math.isinf(number):
-            raise ValueError("this number is too large; put it in quotes if it is text")
+            raise ValueError(phrase("number-too-large", "this number is too large; put it in quotes if it is text"))
         return number
     return text
 
@@ -46,5 +48,7 @@ def resolve(text: str) -> Scalar:
 def _whole(text: str, base: int) -> int:
     number = int(text if base == 10 else text[2:], base) if len(text) <= _MOST_DIGITS else LARGEST + 1
     if not SMALLEST <= number <= LARGEST:
-        raise ValueError("this whole number does not fit 64 bits; put it in quotes if it is text")
+        raise ValueError(
+            phrase("whole-number-does", "this whole number does not fit 64 bits; put it in quotes if it is text")
+        )
     return number

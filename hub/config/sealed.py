@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from hub.config.positions import SecretRef
+from hub.core.text import phrase
 
 SECRET = 1
 
@@ -22,5 +23,5 @@ def encode(value: Any) -> Any:
 def decode(code: int, content: memoryview) -> Any:
     """Decode for `ext_hook`. Raises ValueError."""
     if code != SECRET:
-        raise ValueError("unknown extension")
+        raise ValueError(phrase("unknown-extension", "unknown extension"))
     return SecretRef(bytes(content).decode())

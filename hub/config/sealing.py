@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from hub.config.last_good import LastGoodStore
 from hub.core.disk.atomic_files import hand_over, make_directory, sync_directory, write_atomically
 from hub.core.errors import StorageError
+from hub.core.text import phrase, system_error
 
 MAX_BYTES = 64 << 20
 _NONCE = 12
@@ -41,7 +42,14 @@ def write(kept: LastGoodStore, name: str, magic: bytes, value: msgspec.Struct) -
         write_atomically(target, sealed)
         hand_over(target)
     except OSError as error:
-        raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-written-2",
+                "{target} cannot be written: {reason}",
+                target=target,
+                reason=system_error(error),
+            )
+        ) from error
 
 
 def read(kept: LastGoodStore, name: str, magic: bytes, kind: type[T]) -> T | None:
@@ -54,14 +62,18 @@ def read(kept: LastGoodStore, name: str, magic: bytes, kind: type[T]) -> T | Non
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StorageError(f"{target} cannot be read: {error.strerror or error}") from error
+        raise StorageError(
+            phrase("cannot-read-5", "{target} cannot be read: {reason}", target=target, reason=system_error(error))
+        ) from error
     try:
         if not content.startswith(magic):
-            raise ValueError("another format")
+            raise ValueError(phrase("another-format", "another format"))
         nonce, body = content[len(magic) : len(magic) + _NONCE], content[len(magic) + _NONCE :]
         return msgspec.msgpack.decode(kept.aead.decrypt(nonce, body, magic), type=kind)
     except (InvalidTag, msgspec.DecodeError, ValueError) as error:
-        raise Damaged(f"{target} is damaged, or was written under another key") from error
+        raise Damaged(
+            phrase("damaged-written-under", "{target} is damaged, or was written under another key", target=target)
+        ) from error
 
 
 def remove(kept: LastGoodStore, name: str) -> None:
@@ -72,4 +84,11 @@ def remove(kept: LastGoodStore, name: str) -> None:
         if target.parent.is_dir():
             sync_directory(target.parent)
     except OSError as error:
-        raise StorageError(f"{target} cannot be removed: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-removed-2",
+                "{target} cannot be removed: {reason}",
+                target=target,
+                reason=system_error(error),
+            )
+        ) from error

@@ -20,6 +20,7 @@ from hub.config.positions import SECRET_NAME, Finding, Path, Positions, SecretRe
 from hub.config.pydantic_findings import nearest
 from hub.config.source import SECRETS, load_bytes
 from hub.core.errors import ConfigError, Problem
+from hub.core.text import phrase
 
 PREFIX = "ILOT_SECRET_"
 
@@ -93,7 +94,9 @@ def read_secrets(content: bytes, file: str) -> dict[str, str]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError([Problem(f"not UTF-8 text (byte {error.start})", file=file)]) from None
+        raise ConfigError(
+            [Problem(phrase("not-utf-8", "not UTF-8 text (byte {start})", start=error.start), file=file)]
+        ) from None
     plain = read_plain(text)
     return plain if plain is not None else _read_yaml(text, file)
 
@@ -125,11 +128,19 @@ def _read_yaml(text: str, file: str) -> dict[str, str]:
     for name, value in _entries(data, findings):
         spot = positions.keys[(name,)]
         if not SECRET_NAME.fullmatch(name):
-            findings.append(Finding((), "the name of a secret is letters, digits, '_', '-' and '.'", spot=spot))
+            findings.append(
+                Finding(
+                    (),
+                    phrase("name-secret-letters", "the name of a secret is letters, digits, '_', '-' and '.'"),
+                    spot=spot,
+                )
+            )
         elif not isinstance(value, str):
-            findings.append(Finding((), f"the secret '{name}' must be one text", spot=spot))
+            findings.append(
+                Finding((), phrase("secret-must-one", "the secret '{name}' must be one text", name=name), spot=spot)
+            )
         elif not value:
-            findings.append(Finding((), f"the secret '{name}' is empty", spot=spot))
+            findings.append(Finding((), phrase("secret-empty", "the secret '{name}' is empty", name=name), spot=spot))
     if findings:
         raise ConfigError(positions.problems(findings))
     return dict(data or {})
@@ -139,7 +150,7 @@ def _entries(data: Any, findings: list[Finding]) -> list[tuple[str, Any]]:
     if isinstance(data, dict):
         return list(data.items())
     if data is not None:
-        findings.append(Finding((), "a secrets file holds lines of 'name: value'"))
+        findings.append(Finding((), phrase("secrets-file-holds", "a secrets file holds lines of 'name: value'")))
     return []
 
 

@@ -20,6 +20,7 @@ from hub.config.parts.notifiers import NotifierKeys
 from hub.config.positions import Finding, Path, quoted
 from hub.config.pydantic_findings import nearest, one_of
 from hub.config.validate import validate
+from hub.core.text import phrase
 
 CORE_KEYS = frozenset(InstanceKeys.model_fields)
 NOTIFIER_KEYS = frozenset(NotifierKeys.model_fields)
@@ -121,7 +122,9 @@ def _instance(
     model = models[kind]
     if clash := core_keys & set(option_paths.options(model)):
         message = f"{noun} {quoted(kind)} has options named like the hub's own ({one_of(sorted(clash), 'and')})"
-        found.append(Finding(path, f"{message}: this is a bug in its code", at_key=True))
+        found.append(
+            Finding(path, phrase("bug-code", "{message}: this is a bug in its code", message=message), at_key=True)
+        )
         return None
     options = {key: value for key, value in entry.items() if key not in core_keys}
     count = len(found)
@@ -160,7 +163,17 @@ def _not_installed(noun: str, kind: str, known: Mapping[str, Any], path: Path, *
     there = f"installed: {one_of(sorted(known), 'and')}" if known else f"no {noun} is installed"
     hint = "" if named or noun not in ("integration", "notifier") else "; an instance of another name says its `type`"
     return Finding(
-        path, f"no {noun} {quoted(kind)} is installed{hint}; {there}", nearest(kind, known), at_key=not named
+        path,
+        phrase(
+            "no-installed",
+            "no {noun} {quoted} is installed{hint}; {there}",
+            noun=noun,
+            quoted=quoted(kind),
+            hint=hint,
+            there=there,
+        ),
+        nearest(kind, known),
+        at_key=not named,
     )
 
 

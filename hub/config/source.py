@@ -17,6 +17,7 @@ from typing import Any
 
 from hub.config.positions import Finding, Path, Positions, by_place
 from hub.core.errors import ConfigError, Problem
+from hub.core.text import phrase, system_error
 
 MISSING = "there is no such file; --config or ILOT_CONFIG names another, and `ilot new config` writes a first one"
 """Message for a missing first file."""
@@ -111,12 +112,25 @@ class _Reader:
         self._source.asked[name] = fingerprint(self._source.path, name, texts=self._texts)
         relative = contained(self._root, name)
         if relative in self._open:
-            raise ValueError(f"{relative} includes itself, by way of {' → '.join([*self._open, relative])}")
+            raise ValueError(
+                phrase(
+                    "includes-itself-way",
+                    "{relative} includes itself, by way of {value}",
+                    relative=relative,
+                    value=" → ".join([*self._open, relative]),
+                )
+            )
         if PurePosixPath(relative).name == SECRETS:
-            raise ValueError(f"{SECRETS} is never included; name one of its entries with !secret")
+            raise ValueError(
+                phrase(
+                    "never-included-name",
+                    "{secrets} is never included; name one of its entries with !secret",
+                    secrets=SECRETS,
+                )
+            )
         self._count += 1
         if self._count > MAX_FILES:
-            raise ValueError(f"more than {MAX_FILES} files are included")
+            raise ValueError(phrase("more-than-files", "more than {max_files} files are included", max_files=MAX_FILES))
         content = self._bytes(relative)
         try:
             return self._document(content, relative, at, depth)
@@ -130,7 +144,14 @@ class _Reader:
         if given is None:
             return load_bytes(self._root / name)
         if len(given) > MAX_BYTES:
-            raise ValueError(f"{name} would be larger than {MAX_BYTES // 1024} KB; split it with !include")
+            raise ValueError(
+                phrase(
+                    "would-larger-than",
+                    "{name} would be larger than {max_bytes} KB; split it with !include",
+                    name=name,
+                    max_bytes=MAX_BYTES // 1024,
+                )
+            )
         return given
 
     def _document(self, content: bytes, relative: str, at: Path, depth: int) -> Any:
@@ -141,7 +162,14 @@ class _Reader:
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{relative} is not UTF-8 text (byte {error.start})") from None
+            raise ValueError(
+                phrase(
+                    "not-utf-8-text",
+                    "{relative} is not UTF-8 text (byte {start})",
+                    relative=relative,
+                    start=error.start,
+                )
+            ) from None
         self._open.append(relative)
         document = Document(source.positions, self._findings, source.broken, include=self.include)
         try:
@@ -153,14 +181,25 @@ class _Reader:
 def contained(root: FilePath, name: str) -> str:
     """Return the path of `name` relative to `root`, links followed. Raises ValueError when it is not below `root`."""
     if not name or "\0" in name or PurePosixPath(name).is_absolute():
-        raise ValueError("!include is followed by a file name relative to the first file's directory")
+        raise ValueError(
+            phrase(
+                "include-followed-file", "!include is followed by a file name relative to the first file's directory"
+            )
+        )
     base = root.resolve()
     try:
         target = (base / name).resolve()
     except (OSError, RuntimeError):
-        raise ValueError(f"{name} cannot be found: its links lead nowhere") from None
+        raise ValueError(phrase("cannot-found", "{name} cannot be found: its links lead nowhere", name=name)) from None
     if not target.is_relative_to(base):
-        raise ValueError(f"{name} is outside {base}; only files of this directory tree can be included")
+        raise ValueError(
+            phrase(
+                "outside-only-files",
+                "{name} is outside {base}; only files of this directory tree can be included",
+                name=name,
+                base=base,
+            )
+        )
     return target.relative_to(base).as_posix()
 
 
@@ -174,18 +213,34 @@ def load_bytes(path: FilePath, *, private: bool = False) -> bytes:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise ValueError(f"{path} is not a regular file")
+                raise ValueError(phrase("not-regular-file", "{path} is not a regular file", path=path))
             with open(descriptor, "rb", closefd=False) as file:
                 content = file.read(MAX_BYTES + 1)
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise ValueError(
+            phrase("cannot-read-4", "{path} cannot be read: {reason}", path=path, reason=system_error(error))
+        ) from None
     if private and status.st_mode & 0o007:
         mode = stat.S_IMODE(status.st_mode)
-        raise ValueError(f"everybody on this machine may use {path} (mode {mode:04o}); run: chmod 600 {path}")
+        raise ValueError(
+            phrase(
+                "everybody-machine-may",
+                "everybody on this machine may use {path} (mode {mode:04o}); run: chmod 600 {path}",
+                path=path,
+                mode=mode,
+            )
+        )
     if len(content) > MAX_BYTES:
-        raise ValueError(f"{path} is larger than {MAX_BYTES // 1024} KB; split it with !include")
+        raise ValueError(
+            phrase(
+                "larger-than-kb",
+                "{path} is larger than {max_bytes} KB; split it with !include",
+                path=path,
+                max_bytes=MAX_BYTES // 1024,
+            )
+        )
     return content
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from hub.core.errors import ConfigError, Problem
+from hub.core.text import phrase
 
 DEFAULT = Path("/var/lib/ilot")
 
@@ -51,7 +52,11 @@ def named_in(text: str, directory: Path, name: str = "config.yaml") -> Path:
         raise ConfigError(
             [
                 Problem(
-                    f"where the state directory is cannot be told from this file{why}: mend it, or give --state-dir",
+                    phrase(
+                        "where-state-directory",
+                        "where the state directory is cannot be told from this file{why}: mend it, or give --state-dir",
+                        why=why,
+                    ),
                     "hub.state_dir",
                     str(file),
                     source.problems[0].line if source.problems else 0,

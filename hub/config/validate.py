@@ -12,6 +12,7 @@ from hub.config.checks.references import inline_secrets
 from hub.config.positions import Finding, Path
 from hub.config.pydantic_findings import findings
 from hub.config.values import duration
+from hub.core.text import phrase
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -35,7 +36,17 @@ def validate(
             reasons = findings(error, model, base, written, what)
         except Exception as error:  # a validator of the model's author may raise anything
             # The text of the error may hold a secret of this section: only its type is reported.
-            found.append(Finding(base, f"a check of {what} failed ({type(error).__name__}): this is a bug in its code"))
+            found.append(
+                Finding(
+                    base,
+                    phrase(
+                        "check-failed",
+                        "a check of {what} failed ({name}): this is a bug in its code",
+                        what=what,
+                        name=type(error).__name__,
+                    ),
+                )
+            )
             return None
         else:
             return None if inline else value

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
+from hub.core.text import phrase
+
 UNITS_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 UNITS_B = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 """A KB is 1024 bytes; KiB, MiB, GiB and TiB mean the same."""
@@ -23,14 +25,16 @@ def duration(text: str) -> timedelta:
     if not re.fullmatch(DURATION, text):
         minutes = re.fullmatch(r"([0-9]{1,9}) ?m", text)
         hint = f": {minutes[1]}min" if minutes else ", like 5s, 500ms, 1h30min or 7d"
-        raise ValueError(f"expected a duration with its unit (ms, s, min, h, d){hint}")
+        raise ValueError(
+            phrase("expected-duration-unit", "expected a duration with its unit (ms, s, min, h, d){hint}", hint=hint)
+        )
     return timedelta(seconds=sum(float(number) * UNITS_S[unit] for number, unit in _STEP.findall(text)))
 
 
 def size(text: str) -> int:
     """Parse `256KB` as 262144 bytes. Raises ValueError with a sentence."""
     if not re.fullmatch(SIZE, text):
-        raise ValueError("expected a size with its unit (B, KB, MB, GB), like 256KB")
+        raise ValueError(phrase("expected-size-unit", "expected a size with its unit (B, KB, MB, GB), like 256KB"))
     number, unit = re.fullmatch(r"([0-9.]+) ?(\w+)", text).groups()  # type: ignore[union-attr]
     return int(float(number) * UNITS_B[unit.replace("i", "")])
 
@@ -62,7 +66,7 @@ def _duration(value: Any) -> Any:
 def _size(value: Any) -> Any:
     if isinstance(value, str):
         return size(value)
-    raise ValueError("expected a size with its unit (B, KB, MB, GB), like 256KB")
+    raise ValueError(phrase("expected-size-unit", "expected a size with its unit (B, KB, MB, GB), like 256KB"))
 
 
 Duration = Annotated[

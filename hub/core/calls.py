@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hub.core.errors import HubError
+from hub.core.text import phrase
 
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 """Takes the arguments by name, with JSON's types; returns what JSON can write. Raises HubError."""
@@ -21,5 +22,5 @@ def number(arguments: dict[str, Any], name: str, otherwise: float) -> float:
     except (TypeError, ValueError):
         value = float("nan")
     if not abs(value) < 1e11:
-        raise HubError(f"{name} is a number; not {given!r}")
+        raise HubError(phrase("number-not", "{name} is a number; not {given!r}", name=name, given=given))
     return value

@@ -7,6 +7,7 @@ import math
 from typing import Any, Protocol
 
 from hub.core.clock import EXACT_S, Mark, SystemClock
+from hub.core.text import phrase
 
 FLOOR_KEY, UNSURE_KEY = "clock/floor", "clock/unsure"
 """Keys of the small state: of `SystemClock.remember`, and of the boot whose times are not known exactly yet."""
@@ -87,4 +88,10 @@ class ClockSync:
         if mark.error_s <= EXACT_S:
             self._owed = False
             self._buffer.put_local(UNSURE_KEY, None)
-        _log.info("the clock is sure within %.1f s now: readings of this boot get their dates", mark.error_s)
+        _log.info(
+            phrase(
+                "clock-sure-within",
+                "the clock is sure within {error_s:.1f} s now: readings of this boot get their dates",
+                error_s=mark.error_s,
+            )
+        )

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import msgspec
 
+from hub.core.text import phrase
+
 DEEPEST = 64
 """Levels of objects and lists within each other. No message that a hub reads has ten."""
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # possessive: each byte is looked at once
@@ -29,5 +31,7 @@ def shallow_json(text: Text) -> Text:
     if data.count(b"[") + data.count(b"{") > DEEPEST:
         brackets = _STRINGS.sub(b"", data).translate(None, _OTHERS)
         if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > DEEPEST:
-            raise msgspec.DecodeError(f"JSON is nested more than {DEEPEST} levels deep")
+            raise msgspec.DecodeError(
+                phrase("json-nested-more", "JSON is nested more than {deepest} levels deep", deepest=DEEPEST)
+            )
     return text

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from hub.core.errors import PluginError
+from hub.core.text import phrase, reason_of
 
 MAX_VALUE, MAX_KEY = 1 << 16, 1 << 10
 """Bytes of one value as msgpack, and of its key as UTF-8."""
@@ -46,11 +47,20 @@ class PluginState:
         former = _size(key, self._values[key]) if key in self._values else 0
         size = self._size - former + (0 if value is None else _size(key, value))
         if size > STATE_LIMIT:
-            raise PluginError(f"state would be {size} bytes; a plugin may keep {STATE_LIMIT}")
+            raise PluginError(
+                phrase(
+                    "state-would-bytes",
+                    "state would be {size} bytes; a plugin may keep {state_limit}",
+                    size=size,
+                    state_limit=STATE_LIMIT,
+                )
+            )
         try:
             self._store(self._prefix + key, value)
         except ValueError as error:
-            raise PluginError(f"state {key!r} cannot be kept: {error}") from error
+            raise PluginError(
+                phrase("state-cannot-kept", "state {key!r} cannot be kept: {reason}", key=key, reason=reason_of(error))
+            ) from error
         self._size = size
         if value is None:
             self._values.pop(key, None)
@@ -62,4 +72,6 @@ def _size(key: str, value: Any) -> int:
     try:
         return len(key) + len(msgspec.msgpack.encode(value))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise PluginError(f"state {key!r} cannot be kept: {error}") from error
+        raise PluginError(
+            phrase("state-cannot-kept", "state {key!r} cannot be kept: {reason}", key=key, reason=reason_of(error))
+        ) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hub.core.disk.atomic_files import StrangeLink, hand_over, hand_over_all, make_directory, strange_links
 from hub.core.errors import StorageError
+from hub.core.text import phrase, reason_of, system_error
 
 _log = logging.getLogger("hub")
 
@@ -45,14 +46,26 @@ class StateDir:
             # not through a link: root writes here too, in a directory of the hub's user
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StorageError(f"the state directory {self.path} cannot be used: {error.strerror}") from error
+            raise StorageError(
+                phrase(
+                    "state-directory-cannot",
+                    "the state directory {path} cannot be used: {reason}",
+                    path=self.path,
+                    reason=system_error(error),
+                )
+            ) from error
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
                 raise Held(
-                    f"another hub (process {owner}) runs on {self.path}; stop it, or give this one another --state-dir"
+                    phrase(
+                        "another-hub-process",
+                        "another hub (process {owner}) runs on {path}; stop it, or give this one another --state-dir",
+                        owner=owner,
+                        path=self.path,
+                    )
                 ) from error
             self._refuse_links()
             with contextlib.suppress(OSError):  # who holds it is only told; a full disk must not stop a start
@@ -72,7 +85,14 @@ class StateDir:
         try:
             link = next(strange_links(self.path), None)
         except OSError as error:
-            raise StorageError(f"the state directory {self.path} cannot be used: {error.strerror or error}") from error
+            raise StorageError(
+                phrase(
+                    "state-directory-cannot",
+                    "the state directory {path} cannot be used: {reason}",
+                    path=self.path,
+                    reason=system_error(error),
+                )
+            ) from error
         if link is not None:
             raise StorageError(str(StrangeLink(link)))
 
@@ -80,4 +100,11 @@ class StateDir:
         try:
             hand_over_all(self.path)
         except OSError as error:
-            _log.error("what root made in %s stays root's, the hub's user cannot use it: %s", self.path, error)
+            _log.error(
+                phrase(
+                    "what-root-made",
+                    "what root made in {path} stays root's, the hub's user cannot use it: {reason}",
+                    path=self.path,
+                    reason=reason_of(error),
+                )
+            )

@@ -24,6 +24,7 @@ import msgspec
 
 from hub.core.disk.sqlite import connect, image, persistently, place, refused, restock, told, transaction
 from hub.core.errors import DiskRefuses, StorageError
+from hub.core.text import phrase, reason_of
 
 T = TypeVar("T")
 
@@ -170,10 +171,17 @@ class Store:
         except (apsw.Error, OSError) as error:
             thread.shutdown(wait=False)
             if refused(error, path):
-                raise DiskRefuses(f"{path} cannot be opened: {told(error)}") from error
+                raise DiskRefuses(
+                    phrase("cannot-opened", "{path} cannot be opened: {told}", path=path, told=told(error))
+                ) from error
             raise StorageError(
-                f"{path} cannot be opened: {error}; it is damaged or belongs to another hub's keys. "
-                "Restore it from the state backup, or move it away: readings in the buffer are not touched"
+                phrase(
+                    "cannot-opened-2",
+                    "{path} cannot be opened: {reason}; it is damaged or belongs to another hub's keys. Restore "
+                    "it from the state backup, or move it away: readings in the buffer are not touched",
+                    path=path,
+                    reason=reason_of(error),
+                )
             ) from error
         return cls(db, thread, key)
 
@@ -193,7 +201,7 @@ class Store:
                     restock(self._db)
             except apsw.Error as error:  # judged here: for another thread the connection may be busy with the next call
                 kind = DiskRefuses if refused(error, Path(self._db.filename)) else StorageError
-                raise kind(f"the store refused: {told(error)}") from error
+                raise kind(phrase("store-refused", "the store refused: {told}", told=told(error))) from error
             return done
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
@@ -229,7 +237,9 @@ class Store:
         try:
             return await self.call(lambda db: image(db, self._key, SCHEMA, without=(*STAYS, *without)))
         except OSError as error:
-            raise StorageError(f"the store cannot be copied: {error}") from error
+            raise StorageError(
+                phrase("store-cannot-copied", "the store cannot be copied: {reason}", reason=reason_of(error))
+            ) from error
 
     async def replaced(self) -> dict[str, tuple[str, bytes | None]]:
         """Former device id -> (the one that took its place, that one's key)."""
@@ -295,7 +305,7 @@ class Store:
             for n, at, who, what, stored in db.execute("SELECT n, at, who, what, head FROM audit ORDER BY n"):
                 head = _head(head, at, who, what)
                 if head != stored or n != len(entries) + 1:
-                    raise StorageError(f"the audit chain is broken at entry {n}")
+                    raise StorageError(phrase("audit-chain-broken", "the audit chain is broken at entry {n}", n=n))
                 entries.append(AuditEntry(n, at, who, msgspec.msgpack.decode(what, type=dict[str, object]), head))
             return entries
 
@@ -317,7 +327,14 @@ def restore(path: Path, key: bytes, image: bytes, *, sent: str, jump: int) -> in
             generation = _number(db, GENERATION)
         db.close()
     except (apsw.Error, ValueError, OSError) as error:
-        raise StorageError(f"the store cannot be restored to {path}: {error}") from error
+        raise StorageError(
+            phrase(
+                "store-cannot-restored",
+                "the store cannot be restored to {path}: {reason}",
+                path=path,
+                reason=reason_of(error),
+            )
+        ) from error
     return generation
 
 

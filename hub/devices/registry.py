@@ -16,6 +16,7 @@ import msgspec
 
 from hub.core.errors import HubError
 from hub.core.model import DEVICE_ID, Device
+from hub.core.text import phrase
 
 
 class Devices:
@@ -148,13 +149,33 @@ class Devices:
         possible."""
         device = self._devices.get(old)
         if device is None:
-            raise HubError(f"no device {old!r} is known; `ilot devices` lists them")
+            raise HubError(
+                phrase(
+                    "no-device-known-ilot-devices-lists",
+                    "no device {old!r} is known; `ilot devices` lists them",
+                    old=old,
+                )
+            )
         if new in self._devices:
-            raise HubError(f"{new!r} already stands at place {self._devices[new].place!r}")
+            raise HubError(
+                phrase(
+                    "already-stands-place",
+                    "{new!r} already stands at place {place!r}",
+                    new=new,
+                    place=self._devices[new].place,
+                )
+            )
         if not DEVICE_ID.fullmatch(new):
-            raise HubError(f"{new!r} is not a device id; expected scheme:identifier, like {old!r}")
+            raise HubError(
+                phrase(
+                    "not-device-id",
+                    "{new!r} is not a device id; expected scheme:identifier, like {old!r}",
+                    new=new,
+                    old=old,
+                )
+            )
         if new.partition(":")[0] != old.partition(":")[0]:
-            raise HubError(f"{new!r} and {old!r} are not of the same kind")
+            raise HubError(phrase("not-same-kind", "{new!r} and {old!r} are not of the same kind", new=new, old=old))
         return msgspec.structs.replace(device, id=new, key=key)  # a key belongs to hardware, not to a place
 
     def replace(self, old: str, new: str, key: bytes | None = None) -> Device:

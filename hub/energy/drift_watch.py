@@ -14,6 +14,7 @@ from hub.automation.alerts.lifecycle import RAISED
 from hub.core.errors import DecodeError, HubError
 from hub.core.model import Meter, Place
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.energy.baseline import FULL_DAYS, Baseline, Day
 from hub.energy.day_types import Almanac
 from hub.energy.drift import Limit, Verdict, evaluate
@@ -59,7 +60,13 @@ class DriftWatch:
             try:
                 self.states[place.id] = await self._judge(place, meter)
             except HubError as error:
-                _log.error("the drift of a meter could not be judged: %s", error)
+                _log.error(
+                    phrase(
+                        "drift-meter-could",
+                        "the drift of a meter could not be judged: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
                 self.states[place.id] = {"state": "error", "why": str(error)}
             await self._alert(place, self.states[place.id])
 
@@ -68,7 +75,13 @@ class DriftWatch:
         `by`."""
         found = next(((one, meter) for one, meter in self._survey.meters() if one.id == place), None)
         if found is None:
-            raise HubError(f"the place {place!r} has no meter; `ilot energy` lists those that have")
+            raise HubError(
+                phrase(
+                    "place-has-no-meter-ilot",
+                    "the place {place!r} has no meter; `ilot energy` lists those that have",
+                    place=place,
+                )
+            )
         calendar, now = self._survey.calendar(found[0]), self._survey.now()
         await self._remember(place, Reference(origin=calendar.local(now).toordinal()))
         await self._store.audit(now, by, {"energy": "new reference period", "place": place})
@@ -157,12 +170,22 @@ class DriftWatch:
             return msgspec.msgpack.decode(body, type=Reference)
         except msgspec.ValidationError:
             origin = msgspec.msgpack.decode(body, type=_Older).origin
-            _log.info("the reference period of %s is fitted anew, by the model of this version", place)
+            _log.info(
+                phrase(
+                    "reference-period-fitted",
+                    "the reference period of {place} is fitted anew, by the model of this version",
+                    place=place,
+                )
+            )
             return Reference(origin=origin)
         except msgspec.MsgspecError as error:
             raise DecodeError(
                 "bad-reference",
-                f"the reference of {place} cannot be read; `ilot energy --restart {place}` begins a new one",
+                phrase(
+                    "reference-cannot-read",
+                    "the reference of {place} cannot be read; `ilot energy --restart {place}` begins a new one",
+                    place=place,
+                ),
             ) from error
 
     async def _remember(self, place: str, reference: Reference) -> None:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from hub.core.errors import HubError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase
 from hub.protocol.hub_id import hub_id
 from hub.protocol.length_prefix import lp
 
@@ -78,7 +79,9 @@ def verify(document: bytes, beside: bytes | None = None) -> Proof:
         try:
             evidence = msgspec.json.decode(shallow_json(tail.rstrip().removesuffix(b"}")), type=_Evidence)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise NotEvidence("this is no signed document: its evidence cannot be read") from None
+            raise NotEvidence(
+                phrase("no-signed-document", "this is no signed document: its evidence cannot be read")
+            ) from None
         said = f"ilot-evidence 1 {evidence.hub} {evidence.at} {evidence.public} {evidence.signature}"
         found = _LINE.fullmatch(said)
     else:
@@ -86,16 +89,18 @@ def verify(document: bytes, beside: bytes | None = None) -> Proof:
         found = _LINE.fullmatch(("ilot-evidence" + tail.decode("ascii", "replace")).strip().removesuffix(" -->"))
         found = found if mark and tail.endswith(b" -->\n") else None
     if found is None:
-        raise NotEvidence("this is no document that a hub signed, or its last line is gone")
+        raise NotEvidence(phrase("no-document-hub", "this is no document that a hub signed, or its last line is gone"))
     hub, at = found[1], int(found[2])
     try:
         public = base64.b64decode(found[3], validate=True)
         signature = base64.b64decode(found[4], validate=True)
         Ed25519PublicKey.from_public_bytes(public).verify(signature, _statement(hub, at, content))
     except (ValueError, InvalidSignature):
-        raise NotEvidence("it was changed after the hub signed it: the signature does not hold") from None
+        raise NotEvidence(
+            phrase("changed-after-hub", "it was changed after the hub signed it: the signature does not hold")
+        ) from None
     if hub_id(public) != hub:
-        raise NotEvidence(f"its key is not that of {hub}: somebody else signed it")
+        raise NotEvidence(phrase("key-not", "its key is not that of {hub}: somebody else signed it", hub=hub))
     return Proof(hub, at)
 
 

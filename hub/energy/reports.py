@@ -18,6 +18,7 @@ from typing import Any
 from hub.core.errors import HubError
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Meter, Place
+from hub.core.text import phrase
 from hub.energy.drift_watch import DriftWatch
 from hub.energy.figures import Survey
 from hub.history.rollups.calendar import month_name
@@ -68,7 +69,14 @@ class Reports:
             return found
         if operator not in self._operators:
             there = ", ".join(self._operators) or "none is declared"
-            raise HubError(f"there is no operator {operator!r} in `energy: operators`: {there}")
+            raise HubError(
+                phrase(
+                    "there-no-operator",
+                    "there is no operator {operator!r} in `energy: operators`: {there}",
+                    operator=operator,
+                    there=there,
+                )
+            )
         return [(place, meter) for place, meter in found if self._may_see(operator, place.id, place.zone)]
 
     def _may_see(self, operator: str, place: str, zone: str) -> bool:

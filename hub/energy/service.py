@@ -14,6 +14,7 @@ from hub.core.calls import number
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.model import Meter, Place
+from hub.core.text import phrase
 from hub.energy.drift_watch import DriftWatch
 from hub.energy.figures import Survey
 from hub.energy.reports import KINDS, Reports
@@ -127,7 +128,7 @@ class Energy:
         wanted = str(arguments.get("place", ""))
         place, meter = next(((p, m) for p, m in self._survey.meters() if p.id == wanted), (None, None))
         if place is None or meter is None:
-            raise HubError(f"the place {wanted!r} has no meter")
+            raise HubError(phrase("place-has-no", "the place {wanted!r} has no meter", wanted=wanted))
         begin, end, step = self._span(arguments)
         cells = await self._cells((place.id, meter.metric), begin, end, step)
         return {
@@ -141,7 +142,7 @@ class Energy:
         self._drain()
         zone = str(arguments.get("zone", ""))
         if zone not in self._survey.zones:
-            raise HubError(f"there is no zone {zone!r}")
+            raise HubError(phrase("there-no-zone", "there is no zone {zone!r}", zone=zone))
         name, site, use = self._survey.zones[zone]
         begin, end, step = self._span(arguments)
         timezone = self._survey.rollups.views.calendar_of(("", "")).timezone
@@ -185,7 +186,7 @@ class Energy:
         begin = int(number(arguments, "from", end - 7 * 86_400))
         step = str(arguments.get("step") or "") or fitting(begin, end)
         if step not in STEPS or begin >= end:
-            raise HubError(f"step is one of {', '.join(STEPS)}, and from is before to")
+            raise HubError(phrase("step-one-from", "step is one of {steps}, and from is before to", steps=list(STEPS)))
         return begin, end, step
 
     async def _cells(self, key: Key, begin: int, end: int, step: str) -> list[Cell]:
@@ -202,7 +203,7 @@ class Energy:
     async def _restart(self, arguments: dict[str, Any]) -> dict[str, Any]:
         place = str(arguments.get("place", ""))
         if not any(one.id == place for one, _ in self._survey.meters()):
-            raise HubError(f"the place {place!r} has no meter")
+            raise HubError(phrase("place-has-no-meter", "the place {place!r} has no meter", place=place))
         if arguments.get("dry_run"):
             return {"place": place}
         return await self._drift.restart(place, asker(arguments))
@@ -210,12 +211,24 @@ class Energy:
     async def _report(self, arguments: dict[str, Any]) -> dict[str, Any]:
         kind, lang = str(arguments.get("kind", "")), str(arguments.get("lang") or "fr")
         if kind not in KINDS:
-            raise HubError(f"there is no report {kind!r}; there are {', '.join(KINDS)}")
+            raise HubError(
+                phrase(
+                    "there-no-report", "there is no report {kind!r}; there are {kinds}", kind=kind, kinds=list(KINDS)
+                )
+            )
         shape = str(arguments.get("format") or FORMATS[kind][0])
         if shape not in FORMATS[kind]:
-            raise HubError(f"the report {kind} is made as {' or '.join(FORMATS[kind])}; not as {shape!r}")
+            raise HubError(
+                phrase(
+                    "report-made-not",
+                    "the report {kind} is made as {formats}; not as {shape!r}",
+                    kind=kind,
+                    formats=" or ".join(FORMATS[kind]),
+                    shape=shape,
+                )
+            )
         if lang not in ("fr", "en"):
-            raise HubError(f"reports are in fr or en; not in {lang!r}")
+            raise HubError(phrase("reports-fr-en", "reports are in fr or en; not in {lang!r}", lang=lang))
         self._drain()
         year, operator = self._year(arguments), str(arguments.get("operator") or "")
         report = await self._reports.make(kind, year, operator)
@@ -243,5 +256,5 @@ class Energy:
         except (TypeError, ValueError):
             year = 0
         if not 2000 <= year <= this:
-            raise HubError(f"the year is from 2000 to {this}")
+            raise HubError(phrase("year-from-2000", "the year is from 2000 to {this}", this=this))
         return year

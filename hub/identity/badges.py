@@ -20,6 +20,7 @@ from hub.core.actor import asker
 from hub.core.clock import Clock
 from hub.core.errors import HubError, NotReady
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.protocol.documents.badges import BadBadge, Badge, Revoked, admit, read_badge, read_revoked
 from hub.protocol.documents.trust import Trust
 from hub.sdk.session import Reply
@@ -74,7 +75,13 @@ class BadgeVerifier:
             try:
                 self._take(read_revoked(document, self._keys()))
             except BadBadge as error:
-                _log.warning("the list of withdrawn badges that is kept is worth nothing: %s", error)
+                _log.warning(
+                    phrase(
+                        "list-withdrawn-badges",
+                        "the list of withdrawn badges that is kept is worth nothing: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
 
     @property
     def known(self) -> bool:
@@ -111,11 +118,17 @@ class BadgeVerifier:
             if reply.status == 404:
                 return
             if reply.status != 200:
-                raise NotReady(f"{self._url} answers {reply.status}")
+                raise NotReady(phrase("answers-2", "{url} answers {status}", url=self._url, status=reply.status))
             await self.keep(reply.body, "backend")
         except HubError as error:
             if str(error) != self.error:
-                _log.warning("the list of withdrawn badges is not fetched: %s", error)
+                _log.warning(
+                    phrase(
+                        "list-withdrawn-badges-not",
+                        "the list of withdrawn badges is not fetched: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             self.error = str(error)
         else:
             self.error = ""
@@ -129,7 +142,13 @@ class BadgeVerifier:
             what = {"badges": "list", "number": newer.number, "ids": len(newer.ids)}
             await self._store.audit(self._clock.now(), who, what, {KEPT: document})
             self._take(newer)
-        _log.info("the list of withdrawn badges, number %d, is in force", newer.number)
+        _log.info(
+            phrase(
+                "list-withdrawn-badges-number",
+                "the list of withdrawn badges, number {number}, is in force",
+                number=newer.number,
+            )
+        )
         return True
 
     def status(self) -> dict[str, Any]:
@@ -151,7 +170,7 @@ class BadgeVerifier:
         try:
             document = base64.b64decode(str(arguments.get("document", "")), validate=True)
         except ValueError as error:
-            raise HubError("the list did not arrive whole") from error
+            raise HubError(phrase("list-did-not", "the list did not arrive whole")) from error
         read = read_revoked(document, self._keys())
         newer = self._list is None or read.number > self._list.number
         if newer and not arguments.get("dry_run"):

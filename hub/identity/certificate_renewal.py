@@ -26,6 +26,7 @@ from hub.core.backoff import Backoff
 from hub.core.clock import Clock
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import HubError, StorageError
+from hub.core.text import phrase, reason_of, system_error
 from hub.identity import enrolment
 from hub.identity.certificate_request import CertificateRequester, Http
 from hub.identity.certificate_validity import Validity, validity
@@ -93,7 +94,13 @@ class CertificateRenewal:
                 enrolment.check_certificate(certificate, self._hub, self._keys, cas=self._cas(), after=ends)
                 await self._take(certificate)
             except HubError as error:
-                _log.error("the certificate that came with an answer is not taken: %s", error)
+                _log.error(
+                    phrase(
+                        "certificate-came-answer",
+                        "the certificate that came with an answer is not taken: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
                 self.error = str(error)
             else:
                 self.error = ""
@@ -146,7 +153,13 @@ class CertificateRenewal:
             if self._life is not life:  # meanwhile one came in answer to a STATE message
                 return True
             if str(error) != self.error:
-                _log.warning("the client certificate was not renewed: %s", error)
+                _log.warning(
+                    phrase(
+                        "client-certificate-not",
+                        "the client certificate was not renewed: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             self.error = str(error)
             if not isinstance(error, StorageError):
                 await self._have_states_ask(life)
@@ -158,7 +171,9 @@ class CertificateRenewal:
         try:
             csr = await asyncio.to_thread(self._csr)
         except HubError as error:  # the key is unreadable: it was fine at the start, and is tried again
-            _log.warning("no certificate can be asked for: %s", error)
+            _log.warning(
+                phrase("no-certificate-can", "no certificate can be asked for: {reason}", reason=reason_of(error))
+            )
             self.error = str(error)
             return
         if self._life is life:
@@ -182,11 +197,13 @@ class CertificateRenewal:
         try:
             await asyncio.to_thread(write_atomically, self._path, certificate.encode())
         except OSError as error:
-            raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
+            raise StorageError(
+                phrase("cannot-write", "cannot write {path}: {reason}", path=self._path, reason=system_error(error))
+            ) from error
         self._life = await asyncio.to_thread(read_validity, self._path)
         self._asked = False
         self._ask_states(b"")
-        _log.info("the client certificate was renewed")
+        _log.info(phrase("client-certificate-renewed", "the client certificate was renewed"))
         self._renewed()
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from hub.core.errors import AuthFailed, NotReady
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase
 from hub.sdk.session import Reply
 
 TIMEOUT = timedelta(seconds=30)
@@ -60,8 +61,14 @@ class CertificateRequester:
         if reply.status in self._refused:
             raise AuthFailed(f"{self._refusal} ({reply.status}): {said}")
         if reply.status != 200:
-            raise NotReady(f"{url} answers {reply.status}: {said}")
+            raise NotReady(phrase("answers", "{url} answers {status}: {said}", url=url, status=reply.status, said=said))
         try:
             return msgspec.json.decode(shallow_json(reply.body), type=shape)
         except (msgspec.DecodeError, ValueError) as error:
-            raise NotReady(f"{url} answers something else than a certificate: is this the backend?") from error
+            raise NotReady(
+                phrase(
+                    "answers-something-else",
+                    "{url} answers something else than a certificate: is this the backend?",
+                    url=url,
+                )
+            ) from error

@@ -33,6 +33,7 @@ from hub.core.disk import atomic_files
 from hub.core.errors import AuthFailed, ConfigError, NotReady, StorageError
 from hub.core.nesting import shallow_json
 from hub.core.state_dir import StateDir
+from hub.core.text import phrase, reason_of, system_error
 from hub.identity import keys
 from hub.protocol.documents.trust import MAX_DOCUMENT, Trust, egress_of, read_trust
 from hub.protocol.enrolment import Token, enrolment_statement, https_address, make_csr, read_token, token_proof
@@ -69,9 +70,22 @@ def load(state: Path) -> tuple[Enrolment, Trust]:
         enrolment = msgspec.json.decode((state / "enrolment.json").read_bytes(), type=Enrolment)
         document, root = (state / "trust.bin").read_bytes(), bytes.fromhex(enrolment.root)
     except FileNotFoundError as error:
-        raise ConfigError(f"this hub is not enrolled ({error.filename} is missing): `ilot enroll TOKEN`") from None
+        raise ConfigError(
+            phrase(
+                "hub-not-enrolled",
+                "this hub is not enrolled ({filename} is missing): `ilot enroll TOKEN`",
+                filename=error.filename,
+            )
+        ) from None
     except (OSError, ValueError, msgspec.DecodeError) as error:
-        raise ConfigError(f"cannot read the enrolment in {state} ({error}): restore the state backup") from error
+        raise ConfigError(
+            phrase(
+                "cannot-read-enrolment",
+                "cannot read the enrolment in {state} ({reason}): restore the state backup",
+                state=state,
+                reason=reason_of(error),
+            )
+        ) from error
     return enrolment, read_trust(document, root)
 
 
@@ -85,7 +99,11 @@ def keep_trust(state: Path, document: bytes) -> Trust:
     if trust.version == known.version:
         if trust != known:
             raise AuthFailed(
-                f"two different trust documents carry version {trust.version}: the owner signs one with a higher one"
+                phrase(
+                    "two-different-trust",
+                    "two different trust documents carry version {version}: the owner signs one with a higher one",
+                    version=trust.version,
+                )
             )
         return known
     _write(state / "trust.bin", document)
@@ -113,8 +131,12 @@ async def enrol(
     token = read_token(text)
     if (at := (now or time.time)()) >= token.expires:
         raise AuthFailed(
-            "this token has expired: ask the backend's operator for a new one, or set this machine's clock, which says "
-            f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
+            phrase(
+                "token-has-expired",
+                "this token has expired: ask the backend's operator for a new one, or set this machine's clock, "
+                "which says {fromtimestamp:%Y-%m-%d}",
+                fromtimestamp=datetime.fromtimestamp(at, UTC),
+            )
         )
     _refuse_enrolled(state)
     with StateDir(state).locked():
@@ -127,7 +149,13 @@ def _keys(directory: Path, by_tpm: bool) -> keys.HubKeys:
     if not directory.exists():
         return keys.create(directory, by_tpm=by_tpm)
     if by_tpm and not keys.held_by_tpm(directory):
-        raise ConfigError(f"{directory} holds key files already: `ilot keys seal` has the TPM hold them")
+        raise ConfigError(
+            phrase(
+                "holds-key-files",
+                "{directory} holds key files already: `ilot keys seal` has the TPM hold them",
+                directory=directory,
+            )
+        )
     return keys.load(directory)
 
 
@@ -145,17 +173,42 @@ async def _enrol(
         why = tls.refusal(error)
         if why is None:
             raise AuthFailed(
-                f"no TLS 1.3 with {token.url} ({error}): something on the way takes part in TLS, or this is not the "
-                "backend's port"
+                phrase(
+                    "no-tls-1",
+                    "no TLS 1.3 with {url} ({reason}): something on the way takes part in TLS, or this is not the "
+                    "backend's port",
+                    url=token.url,
+                    reason=reason_of(error),
+                )
             ) from error
-        raise AuthFailed(f"{token.url} shows a certificate that is refused: {why.told_of_owner()}") from error
+        raise AuthFailed(
+            phrase(
+                "shows-certificate-refused",
+                "{url} shows a certificate that is refused: {told_of_owner}",
+                url=token.url,
+                told_of_owner=why.told_of_owner(),
+            )
+        ) from error
     except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
         says = getattr(error, "status", "no answer")  # not str(error), which contains the credentials
-        raise NotReady(f"cannot reach {token.url} through the proxy ({says}): see link.proxy") from None
+        raise NotReady(
+            phrase(
+                "cannot-reach-through",
+                "cannot reach {url} through the proxy ({says}): see link.proxy",
+                url=token.url,
+                says=says,
+            )
+        ) from None
     except TimeoutError as error:
-        raise NotReady(f"{token.url} does not answer within {timeout_s:g} s") from error
+        raise NotReady(
+            phrase(
+                "does-not-answer", "{url} does not answer within {timeout_s:g} s", url=token.url, timeout_s=timeout_s
+            )
+        ) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise NotReady(f"cannot reach {token.url}: {error}") from error
+        raise NotReady(
+            phrase("cannot-reach", "cannot reach {url}: {reason}", url=token.url, reason=reason_of(error))
+        ) from error
     check_certificate(answer.certificate, answer.hub, hub_keys)
     document = answer.trust
     read_trust(document, bytes.fromhex(token.root), at_least_version=trust.version)
@@ -165,21 +218,41 @@ async def _enrol(
     try:
         atomic_files.hand_over_all(state)
     except OSError as error:
-        raise StorageError(f"{state} cannot be given to its owner: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-given-owner",
+                "{state} cannot be given to its owner: {reason}",
+                state=state,
+                reason=system_error(error),
+            )
+        ) from error
     _write(state / "enrolment.json", msgspec.json.format(msgspec.json.encode(enrolment)))
     return enrolment
 
 
 def _refuse_enrolled(state: Path) -> None:
     if (state / "enrolment.json").exists():
-        raise ConfigError(f"{state} is enrolled already; a new enrolment needs an empty state directory")
+        raise ConfigError(
+            phrase(
+                "enrolled-already-new",
+                "{state} is enrolled already; a new enrolment needs an empty state directory",
+                state=state,
+            )
+        )
 
 
 async def _fetch_trust(session: aiohttp.ClientSession, token: Token) -> Trust:
     unverified = tls.unverified(ssl.TLSVersion.TLSv1_3)  # TRUST is signed itself, and nothing secret is sent
     async with session.get(f"{token.url}/v1/trust", ssl=unverified, allow_redirects=False) as reply:
         if reply.status != 200:
-            raise NotReady(f"{token.url} answers {reply.status} when asked for its trust document")
+            raise NotReady(
+                phrase(
+                    "answers-when-asked",
+                    "{url} answers {status} when asked for its trust document",
+                    url=token.url,
+                    status=reply.status,
+                )
+            )
         document = await _read(reply, MAX_DOCUMENT)
     return read_trust(document, bytes.fromhex(token.root))
 
@@ -190,11 +263,24 @@ async def _ask(
     host, port = https_address(token.url)
     egress = egress_of(trust, host, port)
     if egress is None:
-        raise AuthFailed(f"the owner's trust document does not let hubs call {host}:{port}: the owner adds it")
+        raise AuthFailed(
+            phrase(
+                "owners-trust-document-does",
+                "the owner's trust document does not let hubs call {host}:{port}: the owner adds it",
+                host=host,
+                port=port,
+            )
+        )
     try:
         pinned = tls.client(egress.ca_pem, oldest=ssl.TLSVersion.TLSv1_3)
     except (ssl.SSLError, ValueError) as error:
-        raise AuthFailed(f"the trust document's CA for {host} cannot be read: the owner signs a correct one") from error
+        raise AuthFailed(
+            phrase(
+                "trust-documents-ca",
+                "the trust document's CA for {host} cannot be read: the owner signs a correct one",
+                host=host,
+            )
+        ) from error
     csr = make_csr(certificate_key(hub_keys), hub_keys.hub_id)
     body: dict[str, Any] = {
         "token_id": token.id,
@@ -207,13 +293,28 @@ async def _ask(
     async with session.post(f"{token.url}/v1/enroll", json=body, ssl=pinned, allow_redirects=False) as reply:
         data = await _read(reply, _MAX_REPLY)
     if reply.status in {429, 503}:
-        raise NotReady(f"{token.url} is busy ({reply.status}); try again")
+        raise NotReady(
+            phrase("busy-try-again", "{url} is busy ({status}); try again", url=token.url, status=reply.status)
+        )
     if reply.status != 200:
-        raise AuthFailed(f"the backend refuses this enrolment ({reply.status}): {_reason(data)}")
+        raise AuthFailed(
+            phrase(
+                "backend-refuses-enrolment",
+                "the backend refuses this enrolment ({status}): {reason}",
+                status=reply.status,
+                reason=_reason(data),
+            )
+        )
     try:
         return msgspec.json.decode(shallow_json(data), type=_Answer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise AuthFailed(f"{token.url} answers something else than an enrolment: is it an Îlot backend?") from error
+        raise AuthFailed(
+            phrase(
+                "answers-something-else-than",
+                "{url} answers something else than an enrolment: is it an Îlot backend?",
+                url=token.url,
+            )
+        ) from error
 
 
 def check_certificate(
@@ -230,17 +331,36 @@ def check_certificate(
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
     except ValueError as error:
-        raise AuthFailed("the backend answered without a certificate; its operator looks at its log") from error
+        raise AuthFailed(
+            phrase(
+                "backend-answered-without", "the backend answered without a certificate; its operator looks at its log"
+            )
+        ) from error
     encoding = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     ours = certificate_key(hub_keys).public_key().public_bytes(*encoding)
     named = [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
     same_key = certificate.public_key().public_bytes(*encoding) == ours
     if not same_key or named != [hub] or hub != hub_keys.hub_id:
-        raise AuthFailed("the backend answered with another hub's certificate; its operator looks at its log")
+        raise AuthFailed(
+            phrase(
+                "backend-answered-another",
+                "the backend answered with another hub's certificate; its operator looks at its log",
+            )
+        )
     if cas is not None and not any(_issued(certificate, ca) for text in cas for ca in _certificates(text)):
-        raise AuthFailed("a certificate came that no CA of the owner's trust document issued: somebody else made it")
+        raise AuthFailed(
+            phrase(
+                "certificate-came-no",
+                "a certificate came that no CA of the owner's trust document issued: somebody else made it",
+            )
+        )
     if certificate.not_valid_after_utc.timestamp() <= after:
-        raise AuthFailed("a certificate came that ends no later than the one there is: an old one, played again")
+        raise AuthFailed(
+            phrase(
+                "certificate-came-ends",
+                "a certificate came that ends no later than the one there is: an old one, played again",
+            )
+        )
 
 
 def _certificates(pem: str) -> list[Any]:
@@ -269,11 +389,24 @@ def certificate_key(hub_keys: keys.HubKeys) -> ec.EllipticCurvePrivateKey:
     try:
         key: object = load_pem_private_key(hub_keys.tls_key.read_bytes(), password=None)
     except OSError as error:
-        raise StorageError(f"cannot read {hub_keys.tls_key}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-read",
+                "cannot read {tls_key}: {reason}",
+                tls_key=hub_keys.tls_key,
+                reason=system_error(error),
+            )
+        ) from error
     except (ValueError, TypeError):
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ConfigError(f"{hub_keys.tls_key} is not an ECDSA P-256 key; restore it from the state backup")
+        raise ConfigError(
+            phrase(
+                "not-ecdsa-p",
+                "{tls_key} is not an ECDSA P-256 key; restore it from the state backup",
+                tls_key=hub_keys.tls_key,
+            )
+        )
     return key
 
 
@@ -282,7 +415,14 @@ async def _read(reply: aiohttp.ClientResponse, limit: int) -> bytes:
     async for chunk in reply.content.iter_chunked(65536):
         data += chunk
         if len(data) > limit:
-            raise AuthFailed(f"{reply.url} answers with more than {limit} bytes: is it an Îlot backend?")
+            raise AuthFailed(
+                phrase(
+                    "answers-more-than",
+                    "{url} answers with more than {limit} bytes: is it an Îlot backend?",
+                    url=reply.url,
+                    limit=limit,
+                )
+            )
     return bytes(data)
 
 
@@ -298,4 +438,6 @@ def _write(path: Path, data: bytes) -> None:
     try:
         atomic_files.write_atomically(path, data, owner=atomic_files.owner_of(path.parent))
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase("cannot-write", "cannot write {path}: {reason}", path=path, reason=system_error(error))
+        ) from error

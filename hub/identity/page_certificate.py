@@ -24,6 +24,7 @@ from hub.core import tls
 from hub.core.clock import Clock
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import AuthFailed, HubError, StorageError
+from hub.core.text import phrase, reason_of, system_error
 from hub.identity.certificate_request import CertificateRequester, Http
 from hub.identity.certificate_validity import Validity, validity
 from hub.identity.keys import HubKeys, page_password
@@ -80,7 +81,12 @@ class PageCertificate:
         if not names:
             return
         if await asyncio.to_thread(self._lapses):
-            _log.warning("the district's certificate of the pages has lapsed: the self-signed one is shown")
+            _log.warning(
+                phrase(
+                    "districts-certificate-pages",
+                    "the district's certificate of the pages has lapsed: the self-signed one is shown",
+                )
+            )
             await self._changed()
         if not self._up():
             return
@@ -94,7 +100,13 @@ class PageCertificate:
             await self._fetch(names)
         except HubError as error:
             if str(error) != self.error:
-                _log.warning("the district does not certify the pages, the self-signed certificate stays: %s", error)
+                _log.warning(
+                    phrase(
+                        "district-does-not",
+                        "the district does not certify the pages, the self-signed certificate stays: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             self.error = str(error)
         else:
             self.error = ""
@@ -131,7 +143,7 @@ class PageCertificate:
         body = {"nonce": nonce, "csr": csr.decode(), "names": names, "signature": signature}
         given = await self._certifying.certificate(f"/v1/hubs/{self._hub}/page-certificate", body)
         await asyncio.to_thread(self._take, given, names)
-        _log.info("the district certified the hub's pages")
+        _log.info(phrase("district-certified-hubs", "the district certified the hub's pages"))
         await self._changed()
 
     def _request(self) -> bytes:
@@ -147,9 +159,11 @@ class PageCertificate:
             ValueError,
             TypeError,
         ) as error:  # TypeError: the key is not encrypted, which holds until the pages open
-            raise StorageError(f"cannot read {self._key}: {error}") from error
+            raise StorageError(
+                phrase("cannot-read-2", "cannot read {key}: {reason}", key=self._key, reason=reason_of(error))
+            ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise StorageError(f"{self._key} is not an ECDSA key")
+            raise StorageError(phrase("not-ecdsa-key", "{key} is not an ECDSA key", key=self._key))
         return make_csr(key, self._hub)
 
     def _take(self, certificate: str, names: list[str]) -> None:
@@ -164,9 +178,17 @@ class PageCertificate:
             write_atomically(self._names_path, "\n".join(names).encode())
         except ssl.SSLError as error:
             coming.unlink(missing_ok=True)
-            raise AuthFailed(f"the backend answered with a certificate of another key, or none ({error})") from error
+            raise AuthFailed(
+                phrase(
+                    "backend-answered-certificate",
+                    "the backend answered with a certificate of another key, or none ({reason})",
+                    reason=reason_of(error),
+                )
+            ) from error
         except OSError as error:
-            raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
+            raise StorageError(
+                phrase("cannot-write", "cannot write {path}: {reason}", path=self._path, reason=system_error(error))
+            ) from error
 
 
 def fingerprint(pem: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from hub.core.clock import Clock
 from hub.core.errors import AuthFailed, HubError
+from hub.core.text import phrase, reason_of
 from hub.identity import enrolment
 from hub.protocol.documents.trust import Trust
 from hub.protocol.records.seal import H
@@ -75,17 +76,31 @@ class TrustUpdates:
             self.refused += 1
             self._bad = H(document)
             if str(error) != self.error:
-                _log.error("a trust document was refused: %s", error)
+                _log.error(
+                    phrase("trust-document-refused", "a trust document was refused: {reason}", reason=reason_of(error))
+                )
             self.error = str(error)
             return True
         except HubError as error:
             if str(error) != self.error:
-                _log.error("a new trust document cannot be kept, the former one stays: %s", error)
+                _log.error(
+                    phrase(
+                        "new-trust-document",
+                        "a new trust document cannot be kept, the former one stays: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             self.error = str(error)
             return False
         self.error = ""
         if trust.version > self.trust.version:
-            _log.info("the owner's trust document, version %d, is in force", trust.version)
+            _log.info(
+                phrase(
+                    "owners-trust-document",
+                    "the owner's trust document, version {version}, is in force",
+                    version=trust.version,
+                )
+            )
             self.trust = trust
             self._adopt(trust)
         return True

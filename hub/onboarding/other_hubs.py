@@ -25,6 +25,7 @@ from hub.core.backoff import Backoff
 from hub.core.clock import Clock
 from hub.core.errors import NotReady
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase, reason_of
 from hub.sdk.session import Reply
 
 KIND = "lorawan:"
@@ -73,7 +74,7 @@ class OtherHubs:
         asked = self._next(wanted, now)
         if asked:
             if not self._up():
-                raise NotReady("there is no link to ask over")
+                raise NotReady(phrase("there-no-link", "there is no link to ask over"))
             self._named.update(dict.fromkeys(asked, now))
             try:
                 found = await self._question(asked)
@@ -106,11 +107,18 @@ class OtherHubs:
         if reply.status in (404, 405):  # a backend of a former release
             return {}
         if reply.status != 200:
-            raise NotReady(f"{self._url} answers {reply.status}")
+            raise NotReady(phrase("answers-2", "{url} answers {status}", url=self._url, status=reply.status))
         try:
             found = msgspec.json.decode(shallow_json(reply.body), type=_Answer).devices
         except (msgspec.DecodeError, ValueError) as error:
-            raise NotReady(f"{self._url} answers something else than where devices are: {error}") from error
+            raise NotReady(
+                phrase(
+                    "answers-something-else-than-where",
+                    "{url} answers something else than where devices are: {reason}",
+                    url=self._url,
+                    reason=reason_of(error),
+                )
+            ) from error
         said = {device: last.name or last.hub for device, last in found.items() if device in devices}
         said = {device: where for device, where in said.items() if where}
         return {device: "".join(char for char in name if char.isprintable())[:64] for device, name in said.items()}

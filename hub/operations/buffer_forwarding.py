@@ -25,6 +25,7 @@ from hub.core.disk.atomic_files import sync_directory
 from hub.core.errors import ConfigError
 from hub.core.state_dir import StateDir
 from hub.core.store import Store
+from hub.core.text import phrase, system_error
 from hub.identity import enrolment, keys
 from hub.pipeline.admission.replay import PREFIX
 from hub.plugin_host.plugin_types import installed_models
@@ -144,13 +145,27 @@ def _hub_directory(directory: Path, hub: str, state: StateDir) -> Path:
         home = next(homes(directory, hub), None)
         if home is None:
             raise ConfigError(
-                f"{directory} holds no segments of {hub}: give the mirror's directory, or an old buffer's"
+                phrase(
+                    "holds-no-segments",
+                    "{directory} holds no segments of {hub}: give the mirror's directory, or an old buffer's",
+                    directory=directory,
+                    hub=hub,
+                )
             )
         streams = [(home / stream, state.buffer / stream) for stream in STREAMS]
         if any(theirs.exists() and ours.exists() and theirs.samefile(ours) for theirs, ours in streams):
-            raise ConfigError(f"{home} is this hub's own buffer: `ilot run` delivers it")
+            raise ConfigError(
+                phrase("hubs-own-buffer", "{home} is this hub's own buffer: `ilot run` delivers it", home=home)
+            )
     except OSError as error:
-        raise ConfigError(f"cannot look at {directory}: {error.strerror or error}") from error
+        raise ConfigError(
+            phrase(
+                "cannot-look",
+                "cannot look at {directory}: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
     return home
 
 

@@ -19,6 +19,7 @@ import msgspec
 from hub.core.disk.atomic_files import shred, sync_directory
 from hub.core.errors import ConfigError, StorageError
 from hub.core.state_dir import StateDir
+from hub.core.text import phrase, system_error
 
 _KEYS = ("keys", "former-*/keys", ".keys-*")
 
@@ -37,7 +38,9 @@ def preview(state: StateDir) -> ResetReport:
     """Return what a reset would destroy. Raises ConfigError when this is no hub's state directory, or its keys are
     reached through a link: root resets too, and the hub's user could make one point anywhere."""
     if not (state.keys.is_dir() or state.enrolment.exists() or state.store.exists()):
-        raise ConfigError(f"{state.path} is no hub's state directory: nothing was touched")
+        raise ConfigError(
+            phrase("no-hubs-state", "{path} is no hub's state directory: nothing was touched", path=state.path)
+        )
     keys = sorted(path for place in _KEYS for folder in state.path.glob(place) for path in _files(state, folder))
     others = [
         path
@@ -57,8 +60,13 @@ def preview(state: StateDir) -> ResetReport:
 def _files(state: StateDir, folder: Path) -> list[Path]:
     if folder.resolve() != state.path.resolve() / folder.relative_to(state.path):
         raise ConfigError(
-            f"{folder} is a link to {folder.resolve()}, through which nothing is destroyed: destroy by hand what lies "
-            "there, and remove the link"
+            phrase(
+                "link-through-which",
+                "{folder} is a link to {resolve}, through which nothing is destroyed: destroy by hand what lies "
+                "there, and remove the link",
+                folder=folder,
+                resolve=folder.resolve(),
+            )
         )
     found = (Path(at) / name for at, _, names in os.walk(folder) for name in names)
     return [path for path in found if stat.S_ISREG(path.lstat().st_mode)]
@@ -83,7 +91,14 @@ def reset(state: StateDir) -> ResetReport:
                     path.unlink()
             sync_directory(state.path)
         except OSError as error:
-            raise StorageError(f"not everything is destroyed: {error.filename}: {error.strerror}. Try again") from error
+            raise StorageError(
+                phrase(
+                    "not-everything-destroyed",
+                    "not everything is destroyed: {filename}: {reason}. Try again",
+                    filename=error.filename,
+                    reason=system_error(error),
+                )
+            ) from error
     return found
 
 

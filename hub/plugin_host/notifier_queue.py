@@ -19,6 +19,7 @@ from hub.automation.alerts import Alert
 from hub.automation.alerts.policy import EVERYTHING, NEVER, TELL, WAIT, Policy, next_alert, notification_decision
 from hub.core.clock import Clock
 from hub.core.errors import HubError, NotReady
+from hub.core.text import phrase
 from hub.plugin_host.session_parts import own_state
 from hub.plugin_host.supervisor import Health
 from hub.sdk.notification import AlertState, Notification, Severity
@@ -156,7 +157,9 @@ class NotifierQueue:
                 await got
         except TimeoutError:
             why = health.error or f"it says nothing within {TEST_S:.0f} s"
-            raise NotReady(f"notifier {self.name} ({health.state}): {why}") from None
+            raise NotReady(
+                phrase("notifier", "notifier {name} ({state}): {why}", name=self.name, state=health.state, why=why)
+            ) from None
         finally:
             self._tests.pop(alert.id, None)
 
@@ -264,7 +267,14 @@ class Notifiers:
         name = str(arguments.get("name", ""))
         queue = self._queues.get(name)
         if queue is None:
-            raise HubError(f"there is no notifier {name!r}; there are {', '.join(self._queues) or 'none'}")
+            raise HubError(
+                phrase(
+                    "there-no-notifier",
+                    "there is no notifier {name!r}; there are {queues}",
+                    name=name,
+                    queues=", ".join(self._queues) or "none",
+                )
+            )
         health = self._of(name) or Health(name=name, type="notifier")
         await queue.test(str(arguments.get("by", "")) or "?", health)
         return {"name": name, "told": True}

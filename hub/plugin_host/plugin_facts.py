@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hub.core.errors import PluginError
+from hub.core.text import phrase
 from hub.sdk.session_rules import expect_facts
 
 SUBJECTS = 8192
@@ -26,7 +27,7 @@ class PluginFacts:
             return
         expect_facts(subject, facts)
         if subject not in subjects and len(subjects) >= SUBJECTS:
-            raise PluginError(f"facts of more than {SUBJECTS} subjects")
+            raise PluginError(phrase("facts-more-than", "facts of more than {subjects} subjects", subjects=SUBJECTS))
         subjects[subject] = dict(facts)
 
     def of(self, integration: str, subject: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from hub.config.instances import Model, Models
 from hub.core.errors import PluginError
 from hub.core.option_text import LONGEST, french, french_of
+from hub.core.text import phrase
 from hub.devices.packs.library import Library
 from hub.devices.packs.maps import MAPS, filled
 from hub.plugin_host.isolation.describe import Description, describe
@@ -87,7 +88,11 @@ class _Lazily(Mapping[str, Any]):
                 return self._theirs(describe(plugin, self._cache))
             except Exception as error:  # a third-party schema may raise anything in create_model
                 why = f"its options cannot be described: {type(error).__name__}: {error}"[:300]
-                _log.warning("%s: %s; they are checked when it starts", plugin, why)
+                _log.warning(
+                    phrase(
+                        "they-checked-when", "{plugin}: {why}; they are checked when it starts", plugin=plugin, why=why
+                    )
+                )
                 return self._theirs(Description(plugin.name, plugin.distribution, plugin.version, error=why))
         try:
             return self._ours(plugin.name)

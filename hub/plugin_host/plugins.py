@@ -19,6 +19,7 @@ from hub.config.validate import validate
 from hub.core.clock import Clock
 from hub.core.errors import ConfigError, LedElsewhere, PluginError
 from hub.core.model import Device
+from hub.core.text import phrase
 from hub.plugin_host.exporter_view import LiveView
 from hub.plugin_host.notifier_queue import NotifierQueue
 from hub.plugin_host.pausing import Pauses
@@ -75,7 +76,14 @@ class Plugins:
         task.cancel()
         await asyncio.wait([task], timeout=STOP_S)
         if not task.done():
-            raise PluginError(f"{key[1]} did not stop within {STOP_S:.0f} s; only a restart of the hub gets rid of it")
+            raise PluginError(
+                phrase(
+                    "did-not-stop-within",
+                    "{key} did not stop within {stop_s:.0f} s; only a restart of the hub gets rid of it",
+                    key=key[1],
+                    stop_s=STOP_S,
+                )
+            )
 
     def _prepared(self, key: Key, supervisor: Supervisor) -> None:
         self._waiting[key] = supervisor
@@ -112,7 +120,13 @@ class Plugins:
         self.health.append(health)
         try:
             if not self._registry.plugins[exporter.name].shipped:
-                raise PluginError(f"{self._registry.plugins[exporter.name]} is not part of this distribution")
+                raise PluginError(
+                    phrase(
+                        "not-part-distribution",
+                        "{plugins} is not part of this distribution",
+                        plugins=self._registry.plugins[exporter.name],
+                    )
+                )
             kind = self._registry.exporter(exporter.name)
         except PluginError as error:
             health.state, health.error = STOPPED, str(error)
@@ -133,7 +147,13 @@ class Plugins:
         self.health.append(health)
         try:
             if not self._registry.plugins[notifier.type].shipped:
-                raise PluginError(f"{self._registry.plugins[notifier.type]} is not part of this distribution")
+                raise PluginError(
+                    phrase(
+                        "not-part-distribution",
+                        "{plugins} is not part of this distribution",
+                        plugins=self._registry.plugins[notifier.type],
+                    )
+                )
             kind = self._registry.notifier(notifier.type)
         except PluginError as error:
             health.state, health.error = STOPPED, str(error)

@@ -8,6 +8,7 @@ import msgspec
 
 from hub.config.instances import Instance
 from hub.core.errors import HubError
+from hub.core.text import phrase, reason_of
 from hub.plugin_host.plugins import load
 from hub.plugin_host.registry import Registry
 
@@ -30,17 +31,29 @@ async def probe(instances: list[Instance], registry: Registry, seconds: float = 
 
 async def _probe(instance: Instance, registry: Registry, seconds: float) -> Finding:
     if not instance.enabled:
-        return Finding(instance.name, instance.type, None, "switched off")
+        return Finding(instance.name, instance.type, None, phrase("switched-off", "switched off"))
     try:
         integration, config = load(instance, registry)
         if integration.probe is None:
-            return Finding(instance.name, instance.type, None, "has no probe")
+            return Finding(instance.name, instance.type, None, phrase("has-no-probe", "has no probe"))
         async with asyncio.timeout(seconds):
             said = await integration.probe(config)
     except TimeoutError:
-        return Finding(instance.name, instance.type, False, f"no answer within {seconds:.0f} s")
+        return Finding(
+            instance.name,
+            instance.type,
+            False,
+            phrase("no-answer-within-s", "no answer within {seconds:.0f} s", seconds=seconds),
+        )
     except HubError as error:
         return Finding(instance.name, instance.type, False, str(error))
     except Exception as error:  # a bug of the plugin is a finding and must not end the command
-        return Finding(instance.name, instance.type, False, f"its probe failed: {type(error).__name__}: {error}")
+        return Finding(
+            instance.name,
+            instance.type,
+            False,
+            phrase(
+                "probe-failed", "its probe failed: {name}: {reason}", name=type(error).__name__, reason=reason_of(error)
+            ),
+        )
     return Finding(instance.name, instance.type, True, said)

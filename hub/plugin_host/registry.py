@@ -17,6 +17,7 @@ import pluggy
 
 from hub.core.errors import PluginError
 from hub.core.model import Frame, Metric
+from hub.core.text import phrase
 from hub.i18n.reasons import Words, problem_with, words
 from hub.plugin_host import entry_points
 from hub.sdk.exporter import RunExporter
@@ -141,7 +142,14 @@ class Registry:
         try:
             plugin = self.plugins[name]
         except KeyError:
-            raise PluginError(f"no plugin {name!r} is installed; installed: {', '.join(self.plugins)}") from None
+            raise PluginError(
+                phrase(
+                    "no-plugin-installed",
+                    "no plugin {name!r} is installed; installed: {plugins}",
+                    name=name,
+                    plugins=list(self.plugins),
+                )
+            ) from None
         if not plugin.loaded:
             plugin.loaded = True
             try:
@@ -150,9 +158,13 @@ class Registry:
                 plugin.error = f"{type(error).__name__}: {error}"
                 plugin.integrations, plugin.decoders, plugin.uplinks = [], [], []
                 plugin.exporters, plugin.notifiers, plugin.reasons = [], [], {}
-                raise PluginError(f"{plugin} cannot be loaded: {plugin.error}") from error
+                raise PluginError(
+                    phrase("cannot-loaded", "{plugin} cannot be loaded: {error}", plugin=plugin, error=plugin.error)
+                ) from error
         if plugin.error:
-            raise PluginError(f"{plugin} cannot be loaded: {plugin.error}")
+            raise PluginError(
+                phrase("cannot-loaded", "{plugin} cannot be loaded: {error}", plugin=plugin, error=plugin.error)
+            )
         return plugin
 
     def integration(self, name: str) -> Integration:
@@ -160,28 +172,53 @@ class Registry:
         for integration in self.load(name).integrations:
             if integration.name == name:
                 return integration
-        raise PluginError(f"{self.plugins[name]} registers no integration {name!r}")
+        raise PluginError(
+            phrase(
+                "registers-no-integration",
+                "{plugins} registers no integration {name!r}",
+                plugins=self.plugins[name],
+                name=name,
+            )
+        )
 
     def uplink(self, name: str) -> UplinkKind:
         """Return the transport of that type. Raises PluginError when no plugin of that name registers it."""
         for uplink in self.load(name).uplinks:
             if uplink.name == name:
                 return uplink
-        raise PluginError(f"{self.plugins[name]} registers no uplink {name!r}")
+        raise PluginError(
+            phrase(
+                "registers-no-uplink", "{plugins} registers no uplink {name!r}", plugins=self.plugins[name], name=name
+            )
+        )
 
     def exporter(self, name: str) -> ExporterKind:
         """Return the exporter of that type. Raises PluginError when no plugin of that name registers it."""
         for exporter in self.load(name).exporters:
             if exporter.name == name:
                 return exporter
-        raise PluginError(f"{self.plugins[name]} registers no exporter {name!r}")
+        raise PluginError(
+            phrase(
+                "registers-no-exporter",
+                "{plugins} registers no exporter {name!r}",
+                plugins=self.plugins[name],
+                name=name,
+            )
+        )
 
     def notifier(self, name: str) -> NotifierKind:
         """Return the notifier of that type. Raises PluginError when no plugin of that name registers it."""
         for notifier in self.load(name).notifiers:
             if notifier.name == name:
                 return notifier
-        raise PluginError(f"{self.plugins[name]} registers no notifier {name!r}")
+        raise PluginError(
+            phrase(
+                "registers-no-notifier",
+                "{plugins} registers no notifier {name!r}",
+                plugins=self.plugins[name],
+                name=name,
+            )
+        )
 
     def decoders(self, kind: str) -> list[Decoder]:
         """Return the decoders for one kind of frame among the plugins loaded so far."""
@@ -209,7 +246,13 @@ def _register(plugin: Plugin) -> None:
     manager.add_hookspecs(Hooks)
     module = plugin.entry.load()
     if getattr(module, "__path__", None) and getattr(module, "__file__", "") is None:
-        raise PluginError(f"{next(iter(module.__path__))} is a mere directory and hides the module: rename it")
+        raise PluginError(
+            phrase(
+                "mere-directory-hides",
+                "{next} is a mere directory and hides the module: rename it",
+                next=next(iter(module.__path__)),
+            )
+        )
     manager.register(module, plugin.name)
     manager.check_pending()
 
@@ -268,13 +311,18 @@ def _register(plugin: Plugin) -> None:
     manager.hook.register_notifiers(register=notifier)
     if not any((plugin.integrations, plugin.decoders, plugin.uplinks, plugin.exporters, plugin.notifiers)):
         raise PluginError(
-            "it registers nothing: does its hook bear @hub.hookimpl, and one of the names of hub.sdk.hookspecs?"
+            phrase(
+                "registers-nothing",
+                "it registers nothing: does its hook bear @hub.hookimpl, and one of the names of hub.sdk.hookspecs?",
+            )
         )
 
 
 def _expect_config(name: str, config: object) -> None:
     if not (isinstance(config, type) and issubclass(config, Config)):
-        raise PluginError(f"register({name!r}, …): the second argument must be a subclass of hub.Config")
+        raise PluginError(
+            phrase("register", "register({name!r}, …): the second argument must be a subclass of hub.Config", name=name)
+        )
 
 
 def _expect_reasons(name: str, said: Reasons) -> None:
@@ -284,6 +332,10 @@ def _expect_reasons(name: str, said: Reasons) -> None:
 
 def _expect_sampling(name: str, said: object) -> None:
     if not isinstance(said, Sampling):
-        raise PluginError(f"register({name!r}, …): `sampling` is a hub.sdk.sampling.Sampling")
+        raise PluginError(
+            phrase("register-2", "register({name!r}, …): `sampling` is a hub.sdk.sampling.Sampling", name=name)
+        )
     if complaint := problem_with({said.reason: said.why}):
-        raise PluginError(f"register({name!r}, …): `sampling`: {complaint}")
+        raise PluginError(
+            phrase("register-3", "register({name!r}, …): `sampling`: {complaint}", name=name, complaint=complaint)
+        )

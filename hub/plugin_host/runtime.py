@@ -10,6 +10,7 @@ from datetime import timedelta
 from hub.automation.commands import OwnCommands
 from hub.core.errors import NotReady
 from hub.core.model import Report
+from hub.core.text import phrase
 from hub.plugin_host.serial_buses import Buses, SharedLine
 from hub.plugin_host.session_parts import Core, OwnDevices, OwnPacks, OwnPolling, OwnRadio, own_state
 from hub.sdk.session_rules import FormerMembers, expect_reports, interval_s
@@ -34,7 +35,7 @@ class InProcessSession(FormerMembers):
     @property
     def commands(self) -> OwnCommands:
         if self._core.commands is None:
-            raise NotReady("this hub takes no commands")
+            raise NotReady(phrase("hub-takes-no", "this hub takes no commands"))
         return OwnCommands(self.name, self._core.commands)
 
     def bus(self, name: str) -> SharedLine:

@@ -15,6 +15,7 @@ from datetime import timedelta
 import msgspec
 
 from hub.core.errors import AuthFailed, DecodeError, NotReady
+from hub.core.text import phrase
 from hub.sdk.serial_line import Parity, SerialLine, open_serial_line
 
 SETTLED_S = 0.05
@@ -71,7 +72,15 @@ class SharedLine:
                 async with asyncio.timeout(timeout.total_seconds()):
                     while (size := whole(came)) is None:
                         if len(came) > MOST_BYTES:
-                            raise DecodeError("too-large", f"{self.name}: an answer of more than {MOST_BYTES} bytes")
+                            raise DecodeError(
+                                "too-large",
+                                phrase(
+                                    "answer-more-than",
+                                    "{name}: an answer of more than {most_bytes} bytes",
+                                    name=self.name,
+                                    most_bytes=MOST_BYTES,
+                                ),
+                            )
                         came += await line.receive()
             except TimeoutError:
                 self.silences += 1
@@ -149,7 +158,14 @@ class Buses:
             return self._lines[name]
         except KeyError:
             there = ", ".join(self._lines) or "none"
-            raise AuthFailed(f"no bus {name!r} is configured (there are: {there}): name it in `buses:`") from None
+            raise AuthFailed(
+                phrase(
+                    "no-bus-configured",
+                    "no bus {name!r} is configured (there are: {there}): name it in `buses:`",
+                    name=name,
+                    there=there,
+                )
+            ) from None
 
     def status(self) -> dict[str, dict[str, int]]:
         """Return exchanges and unanswered ones by line, for `ilot status`."""

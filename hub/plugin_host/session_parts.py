@@ -18,6 +18,7 @@ from hub.core.errors import DecodeError, LedElsewhere, NotReady
 from hub.core.model import Candidate, Decoded, Device, Frame, Metric, NeedKey, PackFacts, Proof, Report, Sample
 from hub.core.security_events import REDIRECT
 from hub.core.small_state import PluginState
+from hub.core.text import phrase
 from hub.devices.packs.service import Packs, facts_of
 from hub.devices.registry import Devices
 from hub.pipeline.dead_letters import DeadLetters
@@ -29,7 +30,7 @@ from hub.plugin_host.poll_scheduler import PollScheduler
 from hub.plugin_host.serial_buses import Buses
 from hub.sdk.hookspecs import Decoder
 from hub.sdk.session import Http
-from hub.sdk.session_rules import interval_s, own, reason_of
+from hub.sdk.session_rules import interval_s, own, slug_of
 from hub.store_and_forward.buffer import Buffer
 
 CLEAR = "clear-but-keyed"
@@ -199,7 +200,7 @@ class OwnRadio:
             self._core.pipeline.strangers.refused(Candidate(id=device, integration=self._name), reason)
 
     def _count(self, device: str, error: Exception) -> str:
-        reason = reason_of(error)
+        reason = slug_of(error)
         if isinstance(error, LedElsewhere):
             about = "" if device == self._name else device
             self._core.pipeline.strangers.tell(REDIRECT, f"{self._name} {about}".strip(), {"what": str(error)[:200]})
@@ -267,7 +268,7 @@ class OwnPacks:
         """The packs, and the name of a device's own, "" without one."""
         known = own(self._name, device, self._devices.get(device))
         if self._core.packs is None:
-            raise NotReady("this hub runs without packs")
+            raise NotReady(phrase("hub-runs-without", "this hub runs without packs"))
         return self._core.packs, known.pack
 
 

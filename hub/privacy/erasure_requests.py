@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from hub.core.clock import Clock
 from hub.core.errors import BufferFull, DecodeError, HubError
+from hub.core.text import phrase, reason_of
 from hub.privacy.consent import ConsentTables, Erasure
 from hub.privacy.consent.erasure_rows import row
 from hub.protocol.records.rows import ALERTS
@@ -65,7 +66,7 @@ class ErasureRequests:
                 await self.turn()
             except HubError as error:
                 if not self._quiet:
-                    _log.warning("erasures: %s", error)
+                    _log.warning(phrase("erasures", "erasures: {reason}", reason=reason_of(error)))
                 self._quiet = True
             else:
                 self._quiet = False
@@ -102,7 +103,10 @@ class ErasureRequests:
     async def _ask(self, erasures: list[Erasure]) -> None:
         answer = await asked(self._http, self._url, Answer, "erasures")
         if answer is None:
-            raise DecodeError("bad-erasures", f"{self._url} answers 404: is the backend older than this hub?")
+            raise DecodeError(
+                "bad-erasures",
+                phrase("answers-404-backend", "{url} answers 404: is the backend older than this hub?", url=self._url),
+            )
         done = {one.id: one for one in answer.done}
         for one in erasures:
             if one.id in done:

@@ -21,6 +21,7 @@ import msgspec
 
 from hub.core.errors import ConfigError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase
 from hub.protocol.length_prefix import lp
 
 if TYPE_CHECKING:
@@ -53,7 +54,13 @@ def read_token(text: str) -> Token:
     """Raises ConfigError when `text` is no token."""
     text = "".join(text.split())
     if not text.startswith(TOKEN_PREFIX) or len(text) > _MAX_TOKEN:
-        raise ConfigError(f"an enrolment token starts with {TOKEN_PREFIX!r}; `ilot backend token` prints one")
+        raise ConfigError(
+            phrase(
+                "enrolment-token-starts",
+                "an enrolment token starts with {token_prefix!r}; `ilot backend token` prints one",
+                token_prefix=TOKEN_PREFIX,
+            )
+        )
     body = text.removeprefix(TOKEN_PREFIX)
     try:
         data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
@@ -61,9 +68,11 @@ def read_token(text: str) -> Token:
         whole = len(token.secret) == SECRET_BYTES and len(bytes.fromhex(token.root)) == 32
         https_address(token.url)
     except (binascii.Error, msgspec.DecodeError, ValueError) as error:
-        raise ConfigError("this enrolment token is damaged: copy it again, whole") from error
+        raise ConfigError(
+            phrase("enrolment-token-damaged", "this enrolment token is damaged: copy it again, whole")
+        ) from error
     if not whole:
-        raise ConfigError("this enrolment token is damaged: copy it again, whole")
+        raise ConfigError(phrase("enrolment-token-damaged", "this enrolment token is damaged: copy it again, whole"))
     return token
 
 
@@ -98,7 +107,7 @@ def https_address(url: str) -> tuple[str, int]:
     """Host and port of an https URL without path. Raises ValueError on any other."""
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
-        raise ValueError(f"{url!r} is not https://host:port")
+        raise ValueError(phrase("not-https", "{url!r} is not https://host:port", url=url))
     return parts.hostname, parts.port or 443
 
 

@@ -67,6 +67,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Meta
 
 from hub.core.errors import AuthFailed, DecodeError
+from hub.core.text import phrase
 from hub.protocol.documents.trust import MAX_DOCUMENT
 from hub.protocol.length_prefix import lp, unlp
 
@@ -200,11 +201,18 @@ def pack_message(groups: Iterable[tuple[bytes, Iterable[bytes]]], state: bytes =
     for eid, records in groups:
         data = b"".join(records)
         if len(eid) != _EID or not data:
-            raise ValueError("a group needs a 32-byte eid and at least one record")
+            raise ValueError(phrase("group-needs-32", "a group needs a 32-byte eid and at least one record"))
         parts += (eid, len(data).to_bytes(4, "big"), data)
     body = b"".join(parts)
     if len(parts) == before or len(body) > MAX_MESSAGE:
-        raise ValueError(f"a message of {len(body)} bytes: it needs a group and at most {MAX_MESSAGE} bytes")
+        raise ValueError(
+            phrase(
+                "message-bytes",
+                "a message of {count} bytes: it needs a group and at most {max_message} bytes",
+                count=len(body),
+                max_message=MAX_MESSAGE,
+            )
+        )
     return body
 
 
@@ -212,30 +220,45 @@ def open_message(body: bytes) -> tuple[bytes, list[Group]]:
     """The signed state that came with a message, empty when none did, and its groups, in order. Raises DecodeError on
     anything else."""
     if len(body) > MAX_MESSAGE:
-        raise DecodeError("too-large", f"a message has at most {MAX_MESSAGE} bytes")
+        raise DecodeError(
+            "too-large",
+            phrase("message-has-most", "a message has at most {max_message} bytes", max_message=MAX_MESSAGE),
+        )
     state, at, end = b"", 4, len(body)
     if body[:4] == STATED:
         start = 8
         at = start + int.from_bytes(body[4:start], "big")
         state = bytes(body[start:at])
         if not state or at > end:
-            raise DecodeError("truncated", "the state of a message is empty, or ends early")
+            raise DecodeError(
+                "truncated", phrase("state-message-empty", "the state of a message is empty, or ends early")
+            )
     elif body[:4] != MAGIC:
-        raise DecodeError("bad-magic", "a message starts with ILM1 or ILM2")
+        raise DecodeError("bad-magic", phrase("message-starts-ilm1", "a message starts with ILM1 or ILM2"))
     groups = []
     while at < end:
         if end - at < _GROUP_HEAD:
-            raise DecodeError("truncated", f"a group's head ends early, at byte {end}")
+            raise DecodeError(
+                "truncated", phrase("groups-head-ends", "a group's head ends early, at byte {end}", end=end)
+            )
         start = at + _GROUP_HEAD
         stop = start + int.from_bytes(body[at + _EID : start], "big")
         if stop == start:
-            raise DecodeError("empty-group", f"no record in the group at byte {at}")
+            raise DecodeError("empty-group", phrase("no-record-group", "no record in the group at byte {at}", at=at))
         if stop > end:
-            raise DecodeError("truncated", f"the group at byte {at} announces {stop - end} bytes more than came")
+            raise DecodeError(
+                "truncated",
+                phrase(
+                    "group-byte-announces",
+                    "the group at byte {at} announces {stop} bytes more than came",
+                    at=at,
+                    stop=stop - end,
+                ),
+            )
         groups.append(Group(bytes(body[at : at + _EID]), bytes(body[start:stop])))
         at = stop
     if not groups:
-        raise DecodeError("empty", "a message holds at least one group")
+        raise DecodeError("empty", phrase("message-holds-least", "a message holds at least one group"))
     return state, groups
 
 
@@ -255,7 +278,9 @@ def pack_reply(
 def read_reply(body: bytes) -> Reply:
     """Raises DecodeError."""
     if len(body) > MAX_REPLY:
-        raise DecodeError("too-large", f"a reply has at most {MAX_REPLY} bytes")
+        raise DecodeError(
+            "too-large", phrase("reply-has-most", "a reply has at most {max_reply} bytes", max_reply=MAX_REPLY)
+        )
     return _decode(body, Reply)
 
 
@@ -275,13 +300,19 @@ def read_ack(blob: bytes, trust: AckKeys) -> tuple[Ack, bytes]:
     payload, kid, signature = _open(blob, ACK_LABEL)
     key = next((k for k in trust.ack_keys if k.kid == kid), None)
     if key is None:
-        raise AuthFailed(f"ack signed by key {kid.hex()[:16]}, which the owner's trust document does not list")
+        raise AuthFailed(
+            phrase(
+                "ack-signed-key",
+                "ack signed by key {kid}, which the owner's trust document does not list",
+                kid=kid.hex()[:16],
+            )
+        )
     _verify(key.public, ACK_LABEL, payload, signature, "ack")
     ack = _decode(payload, Ack)
     if ack.t != "ack":
-        raise DecodeError("bad-type", f"an ack calls itself {ack.t[:16]!r}")
+        raise DecodeError("bad-type", phrase("ack-calls-itself", "an ack calls itself {t!r}", t=ack.t[:16]))
     if not math.isfinite(ack.now):
-        raise DecodeError("bad-shape", "the time of an ack is not a number")
+        raise DecodeError("bad-shape", phrase("time-ack-not", "the time of an ack is not a number"))
     if problem := _disorder(ack):
         raise DecodeError("bad-ranges", problem)
     return ack, kid
@@ -300,13 +331,15 @@ def read_state(blob: bytes, identity_public: bytes) -> State:
     """The state that the hub with this raw Ed25519 identity signed. Raises AuthFailed or DecodeError."""
     payload, kid, signature = _open(blob, STATE_LABEL)
     if kid != key_id(identity_public):
-        raise AuthFailed("state signed by another key than the identity this hub was enrolled with")
+        raise AuthFailed(
+            phrase("state-signed-another", "state signed by another key than the identity this hub was enrolled with")
+        )
     _verify(identity_public, STATE_LABEL, payload, signature, "state")
     state = _decode(payload, State)
     if state.t != "state":
-        raise DecodeError("bad-type", f"a state calls itself {state.t[:16]!r}")
+        raise DecodeError("bad-type", phrase("state-calls-itself", "a state calls itself {t!r}", t=state.t[:16]))
     if not math.isfinite(state.heard):
-        raise DecodeError("bad-shape", "the time that a state has heard is not a number")
+        raise DecodeError("bad-shape", phrase("time-state-has", "the time that a state has heard is not a number"))
     return state
 
 
@@ -323,12 +356,20 @@ def _sign(label: bytes, body: msgspec.Struct, key: Ed25519PrivateKey) -> bytes:
 
 def _open(blob: bytes, label: bytes) -> tuple[bytes, bytes, bytes]:
     if len(blob) > MAX_SIGNED:
-        raise DecodeError("too-large", f"a signed statement has at most {MAX_SIGNED} bytes")
+        raise DecodeError(
+            "too-large",
+            phrase("signed-statement-has", "a signed statement has at most {max_signed} bytes", max_signed=MAX_SIGNED),
+        )
     parts = unlp(blob)
     if len(parts) != 4:
-        raise DecodeError("bad-framing", "a signed statement has four parts: label, payload, kid, signature")
+        raise DecodeError(
+            "bad-framing",
+            phrase("signed-statement-has-four", "a signed statement has four parts: label, payload, kid, signature"),
+        )
     if parts[0] != label:
-        raise DecodeError("bad-label", f"expected {label.rstrip(bytes(1)).decode()}")
+        raise DecodeError(
+            "bad-label", phrase("expected-2", "expected {rstrip}", rstrip=label.rstrip(bytes(1)).decode())
+        )
     return parts[1], parts[2], parts[3]
 
 
@@ -336,7 +377,7 @@ def _verify(public: bytes, label: bytes, payload: bytes, signature: bytes, what:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, lp(label) + payload)
     except (InvalidSignature, ValueError) as error:
-        raise AuthFailed(f"the signature of this {what} is wrong") from error
+        raise AuthFailed(phrase("signature-wrong", "the signature of this {what} is wrong", what=what)) from error
 
 
 T = TypeVar("T")

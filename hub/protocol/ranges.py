@@ -13,6 +13,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from heapq import merge
 
+from hub.core.text import phrase
+
 FEW = 4
 """Changes that are made one by one."""
 
@@ -41,7 +43,9 @@ class Ranges:
         """Add one number, or all from `first` to `last`. Raises ValueError when the range is empty or below 1."""
         last = first if last is None else last
         if not 1 <= first <= last:
-            raise ValueError(f"{first}-{last} is no range of record numbers")
+            raise ValueError(
+                phrase("no-range-record", "{first}-{last} is no range of record numbers", first=first, last=last)
+            )
         firsts, lasts = self._both
         if lasts and lasts[-1] + 1 == first:
             lasts[-1] = last
@@ -57,7 +61,9 @@ class Ranges:
         many = sorted(ranges)
         for first, last in many:
             if not 1 <= first <= last:
-                raise ValueError(f"{first}-{last} is no range of record numbers")
+                raise ValueError(
+                    phrase("no-range-record", "{first}-{last} is no range of record numbers", first=first, last=last)
+                )
         if len(many) <= FEW:
             for first, last in many:
                 self.add(first, last)

@@ -9,6 +9,7 @@ import msgspec
 
 from hub.core.errors import StorageError
 from hub.core.store import Store
+from hub.core.text import phrase
 
 MOST = 1000
 
@@ -44,10 +45,21 @@ class AuditCalls:
             number = int(count)
             if number > len(entries):
                 raise StorageError(
-                    f"the chain was cut: {number} entries were witnessed, {len(entries)} are here; the rest was removed"
+                    phrase(
+                        "chain-cut",
+                        "the chain was cut: {number} entries were witnessed, {count} are here; the rest was removed",
+                        number=number,
+                        count=len(entries),
+                    )
                 )
             if number and entries[number - 1].head.hex() != str(head).lower():
-                raise StorageError(f"the chain was written anew: entry {number} is another one than was witnessed")
+                raise StorageError(
+                    phrase(
+                        "chain-written-anew",
+                        "the chain was written anew: entry {number} is another one than was witnessed",
+                        number=number,
+                    )
+                )
             witnessed += 1
         head = entries[-1].head.hex() if entries else ""
         return {"count": len(entries), "head": head, "witnessed": witnessed}

@@ -18,6 +18,7 @@ from hub.config.pydantic_findings import nearest
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.model import Device, Value
+from hub.core.text import phrase
 
 STEP_S = 60.0
 TELL_S = 900.0
@@ -124,7 +125,14 @@ class Availability:
         if wanted and wanted not in (names := [device.id for device in known]):
             near = nearest(wanted, names)
             hint = f" (did you mean {near}?)" if near else ""
-            raise HubError(f"no device {wanted[:80]!r} is known{hint}; `ilot devices` lists them")
+            raise HubError(
+                phrase(
+                    "no-device-known-ilot",
+                    "no device {wanted!r} is known{hint}; `ilot devices` lists them",
+                    wanted=wanted[:80],
+                    hint=hint,
+                )
+            )
         for device in known:
             days = self._of(device.id)
             if (wanted and device.id != wanted) or not days:

@@ -12,6 +12,7 @@ from hub.automation.commands.policy import ROLES, read_value
 from hub.core.calls import Call
 from hub.core.errors import HubError
 from hub.core.model import Metric
+from hub.core.text import phrase
 
 LONGEST_WAIT_S = 25.0
 """Seconds; less than a client of the socket waits for an answer."""
@@ -50,11 +51,13 @@ class CommandCalls:
         values, text = arguments.get("values"), arguments.get("value")
         role = str(arguments.get("role", ""))
         if role not in ROLES:
-            raise HubError(f"{role!r} is no role; there are {', '.join(ROLES)}")
+            raise HubError(
+                phrase("no-role-there", "{role!r} is no role; there are {roles}", role=role, roles=list(ROLES))
+            )
         if values is not None:
             values = _numbers(values)
         elif text is None and not arguments.get("release"):
-            raise WriteRefused("bad-value", "give a value, or say release")
+            raise WriteRefused("bad-value", phrase("give-value-say", "give a value, or say release"))
         order = Order(
             device=device,
             metric=metric,
@@ -74,7 +77,13 @@ class CommandCalls:
         if record is None:
             known = [one for one in await self._service.last(1000) if one.id == name]
             if not known:
-                raise HubError(f"no command {name!r} is known; `ilot command list` shows the last ones")
+                raise HubError(
+                    phrase(
+                        "no-command-known",
+                        "no command {name!r} is known; `ilot command list` shows the last ones",
+                        name=name,
+                    )
+                )
             return _as_dict(known[0])
         seconds = min(LONGEST_WAIT_S, max(0.0, float(arguments.get("seconds", 5.0))))
         return _as_dict(await self._service.wait(record, seconds))
@@ -102,7 +111,7 @@ def _as_dict(record: Record) -> dict[str, Any]:
 def _reason(arguments: dict[str, Any]) -> tuple[str, str]:
     by, why = str(arguments.get("by", "")) or "?", str(arguments.get("why", "")).strip()
     if not why or len(why) > 200:
-        raise HubError("say why, in 1 to 200 characters: it stands in the audit log")
+        raise HubError(phrase("say-why-1-200", "say why, in 1 to 200 characters: it stands in the audit log"))
     return by, why
 
 
@@ -110,5 +119,7 @@ def _numbers(values: Any) -> dict[str, float]:
     if not isinstance(values, dict) or not all(
         isinstance(name, str) and isinstance(number, int | float) for name, number in values.items()
     ):
-        raise WriteRefused("bad-value", "the values of a downlink are numbers by name")
+        raise WriteRefused(
+            "bad-value", phrase("values-downlink-numbers", "the values of a downlink are numbers by name")
+        )
     return dict(values)

@@ -22,6 +22,7 @@ import msgspec
 from hub.core.calls import Call
 from hub.core.errors import HubError, NotReady
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase, system_error
 
 LINE_LIMIT = 1024 * 1024
 ANSWER_LIMIT = 64 * 1024 * 1024
@@ -89,7 +90,7 @@ async def _answer(line: bytes, calls: Mapping[str, Call]) -> Answer:
     except HubError as error:
         return Answer(error=str(error), code=error.exit_code)
     except Exception as error:  # a bug in one call must not stop the hub
-        _log.exception("call %r failed", request.call)
+        _log.exception(phrase("call-failed", "call {call!r} failed", call=request.call))
         return Answer(error=f"{type(error).__name__}: {error}", code=1)
 
 
@@ -119,7 +120,15 @@ def call(path: Path, name: str, /, *, timeout: float = 30.0, **arguments: Any) -
             remedy = "is `ilot run` running on this directory? --config or --state-dir name another"
             if isinstance(error, PermissionError):
                 remedy = "ask as the user of the hub, or as root"
-            raise NotReady(f"no hub answers at {path} ({error.strerror or error}): {remedy}") from error
+            raise NotReady(
+                phrase(
+                    "no-hub-answers",
+                    "no hub answers at {path} ({reason}): {remedy}",
+                    path=path,
+                    reason=system_error(error),
+                    remedy=remedy,
+                )
+            ) from error
     answer = msgspec.json.decode(line or b'{"error": "the hub closed the line", "code": 4}', type=Answer)
     if answer.error:
         raise CallRefused(answer.error, answer.code)

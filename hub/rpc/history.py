@@ -10,6 +10,7 @@ from hub.core.calls import number
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.model import Device
+from hub.core.text import phrase
 from hub.history.memory import Downsampler, Scale, downsample
 from hub.history.recorder import HistoryRecorder
 from hub.history.rollups.cells import STEPS, Cell, cells, fitting
@@ -70,7 +71,7 @@ class HistoryCalls:
         points = max(2, min(5000, int(number(arguments, "points", POINTS))))
         step = str(arguments.get("step") or "auto")
         if step not in ("auto", *STEPS):
-            raise HubError(f"step is auto, {', '.join(STEPS)}; not {step!r}")
+            raise HubError(phrase("step-auto-not", "step is auto, {steps}; not {step!r}", steps=list(STEPS), step=step))
         self._observer.drain()
         views = self._rollups.views
         series = views.series(key)
@@ -170,7 +171,7 @@ class HistoryCalls:
         end = int(number(arguments, "to", self._clock.now()))
         begin = int(number(arguments, "from", end - 86_400))
         if begin >= end:
-            raise HubError("from must be before to")
+            raise HubError(phrase("from-must-before", "from must be before to"))
         return begin, end
 
     @staticmethod
@@ -206,7 +207,9 @@ class HistoryCalls:
         known = {*self._rollups.series, *(await self._raw.series() if self._raw is not None else ())}
         keys = sorted(key for key in known if key[0] == place and metric in (None, key[1]))
         if not keys:
-            raise HubError(f"nothing is remembered of the place {place!r}")
+            raise HubError(
+                phrase("nothing-remembered-place", "nothing is remembered of the place {place!r}", place=place)
+            )
         rows = 0
         if not arguments.get("dry_run"):
             self._observer.drain()
@@ -221,7 +224,9 @@ class HistoryCalls:
             return place, metric
         device = self._device(str(arguments.get("device", "")))
         if device is None:
-            raise HubError("give a series (place/metric), or a device that is known and a metric")
+            raise HubError(
+                phrase("give-series-place", "give a series (place/metric), or a device that is known and a metric")
+            )
         return device.place, str(arguments.get("metric", ""))
 
 

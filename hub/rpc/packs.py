@@ -17,6 +17,7 @@ from hub.core.actor import asker
 from hub.core.errors import ConfigError, HubError
 from hub.core.model import Device
 from hub.core.store import Store
+from hub.core.text import phrase
 from hub.devices.codecs import Codecs
 from hub.devices.packs import Library
 
@@ -90,7 +91,7 @@ class PackCalls:
         try:
             data = base64.b64decode(str(arguments.get("archive", "")), validate=True)
         except (binascii.Error, ValueError):
-            raise HubError("the archive is not base64") from None
+            raise HubError(phrase("archive-not-base64", "the archive is not base64")) from None
         dry = bool(arguments.get("dry_run"))
         async with self._one_at_a_time:
             with tempfile.TemporaryDirectory(prefix="ilot-pack-") as scratch:
@@ -104,7 +105,14 @@ class PackCalls:
                 wrong = [f"{outcome.vector}: {outcome.wrong}" for outcome in verdict.outcomes if outcome.wrong]
                 missing = [f"no vector shows {what}" for what in verdict.untested]
                 if not verdict.ok:
-                    raise HubError(f"pack {pack.name} does not pass its own tests: {'; '.join([*wrong, *missing][:5])}")
+                    raise HubError(
+                        phrase(
+                            "pack-does-not",
+                            "pack {name} does not pass its own tests: {value}",
+                            name=pack.name,
+                            value="; ".join([*wrong, *missing][:5]),
+                        )
+                    )
                 if not dry:
                     await asyncio.to_thread(self._library.install, pack, verdict)
         answer = {

@@ -17,6 +17,7 @@ from hub.core.clock import Clock
 from hub.core.counters import Counts
 from hub.core.errors import HubError
 from hub.core.model import Metric
+from hub.core.text import phrase
 from hub.privacy.rules_engine import Privacy
 from hub.privacy.rules_engine.data_categories import KINDS, is_dwelling
 from hub.privacy.window_publisher import WindowPublisher
@@ -115,4 +116,4 @@ class PrivacyCalls:
             return {"name": "registre-des-traitements.csv", "text": text}
         if what == "dpia":
             return {"name": "analyse-d-impact.md", "text": dpia_markdown(*facts)}
-        raise HubError("a document is register, register.csv or dpia")
+        raise HubError(phrase("document-register-register", "a document is register, register.csv or dpia"))

@@ -15,6 +15,7 @@ from hub.core.actor import asker
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.store import Store
+from hub.core.text import phrase
 from hub.devices.registry import Devices, key_fingerprint
 from hub.pipeline.pipeline import Pipeline
 
@@ -42,18 +43,34 @@ class Rekey:
         name = str(arguments.get("device", ""))
         device, configured = self._devices.get(name), self._devices.configured_key(name)
         if device is None:
-            raise HubError(f"no device {name!r} is known; configure it first, `ilot devices` lists those that are")
+            raise HubError(
+                phrase(
+                    "no-device-known-configure",
+                    "no device {name!r} is known; configure it first, `ilot devices` lists those that are",
+                    name=name,
+                )
+            )
         given = _key(arguments.get("key"))
         key = configured if given is None else given
         if given is not None and given == device.key:
-            raise HubError(f"{name} has this key already; after a new battery it needs a new one: pair it again")
+            raise HubError(
+                phrase(
+                    "has-key-already",
+                    "{name} has this key already; after a new battery it needs a new one: pair it again",
+                    name=name,
+                )
+            )
         if not arguments.get("dry_run"):
             by = asker(arguments)
             await self._store.give_key(name, given, key_fingerprint(configured), self._clock.now(), by)
             self._changed()
             self._devices.rekey(name, key)
             self._pipeline.forget(name)
-            _log.info("a device was given another key; `ilot devices` shows whether it is heard")
+            _log.info(
+                phrase(
+                    "device-given-another", "a device was given another key; `ilot devices` shows whether it is heard"
+                )
+            )
         return {"device": name, "keyed": key is not None, "from": "configuration" if given is None else "command"}
 
 
@@ -65,5 +82,7 @@ def _key(text: Any) -> bytes | None:
     except ValueError:
         key = b""
     if not 0 < len(key) <= LONGEST:
-        raise HubError(f"a key is hexadecimal and has at most {LONGEST} bytes")
+        raise HubError(
+            phrase("key-hexadecimal-has", "a key is hexadecimal and has at most {longest} bytes", longest=LONGEST)
+        )
     return key

@@ -7,19 +7,27 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from hub.core.text import phrase
+
 
 def _address(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        raise ValueError("expected an address of this machine, like 127.0.0.1 or 192.168.10.1") from None
+        raise ValueError(
+            phrase(
+                "expected-address-machine-like", "expected an address of this machine, like 127.0.0.1 or 192.168.10.1"
+            )
+        ) from None
 
 
 def _network(text: str) -> str:
     try:
         return str(ip_network(text))
     except ValueError:
-        raise ValueError("expected an address or a network, like 192.0.2.7 or 192.0.2.0/24") from None
+        raise ValueError(
+            phrase("expected-address-network", "expected an address or a network, like 192.0.2.7 or 192.0.2.0/24")
+        ) from None
 
 
 ListenAddress = Annotated[str, AfterValidator(_address)]

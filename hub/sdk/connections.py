@@ -24,6 +24,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from hub.core.errors import NotReady
+from hub.core.text import phrase, reason_of, system_error
 
 if TYPE_CHECKING:
     from hub.sdk.http_handler import Handler
@@ -132,7 +133,11 @@ class Connections:
             try:
                 accepted, peer = await loop.sock_accept(listener)
             except OSError as error:  # out of descriptors, or gone before it was accepted
-                _log.debug("a connection could not be accepted: %s", error)
+                _log.debug(
+                    phrase(
+                        "connection-could-not", "a connection could not be accepted: {reason}", reason=reason_of(error)
+                    )
+                )
                 await asyncio.sleep(0.1)
                 continue
             if len(self._lines) >= self.limits.most:
@@ -272,5 +277,13 @@ def listening(address: str, port: int) -> socket.socket:
         made.listen(WAITING)
     except OSError as error:
         made.close()
-        raise NotReady(f"{address} port {port} cannot be listened on: {error.strerror}") from error
+        raise NotReady(
+            phrase(
+                "port-cannot-listened",
+                "{address} port {port} cannot be listened on: {reason}",
+                address=address,
+                port=port,
+                reason=system_error(error),
+            )
+        ) from error
     return made

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hub.core import tls as contexts
 from hub.core.errors import DecodeError, NotReady
+from hub.core.text import phrase, reason_of
 from hub.sdk.connections import Connections, Limits
 
 if TYPE_CHECKING:
@@ -99,7 +100,14 @@ class HttpServer:
             async for chunk in request.content.iter_any():
                 data += chunk
                 if len(data) > self.MOST_BODY:
-                    raise DecodeError("oversized", f"a message has at most {self.MOST_BODY} bytes")
+                    raise DecodeError(
+                        "oversized",
+                        phrase(
+                            "message-has-most-bytes",
+                            "a message has at most {most_body} bytes",
+                            most_body=self.MOST_BODY,
+                        ),
+                    )
         return bytes(data)
 
     @staticmethod
@@ -129,7 +137,14 @@ class HttpServer:
             made = contexts.server()
             await asyncio.to_thread(made.load_cert_chain, certificate, key)
         except (OSError, ssl.SSLError) as error:
-            raise NotReady(f"the certificate {certificate} or its key cannot be read: {error}") from error
+            raise NotReady(
+                phrase(
+                    "certificate-key-cannot",
+                    "the certificate {certificate} or its key cannot be read: {reason}",
+                    certificate=certificate,
+                    reason=reason_of(error),
+                )
+            ) from error
         return made
 
     @contextlib.asynccontextmanager

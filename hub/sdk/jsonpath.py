@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from hub.core.text import phrase
+
 MAX_STEPS = 16
 
 _STEP = re.compile(r"""\.?([A-Za-z_@$][\w$@-]*)|\[(\d{1,4})\]|\[(?:'([^']{1,64})'|"([^"]{1,64})")\]""", re.ASCII)
@@ -28,7 +30,9 @@ class JsonPath(tuple[str | int, ...]):
         while at < len(text):
             match = _STEP.match(text, at)
             if match is None or len(found) >= MAX_STEPS:
-                raise ValueError(f"not a path: {text!r}; expected one like meters[0].energy")
+                raise ValueError(
+                    phrase("not-path", "not a path: {text!r}; expected one like meters[0].energy", text=text)
+                )
             key, number, single, double = match.groups()
             found.append(int(number) if number is not None else key or single or double)
             at = match.end()

@@ -25,6 +25,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from hub.core.errors import LedElsewhere
+from hub.core.text import phrase
 from hub.sdk.session import Session
 
 ANSWER_S = 10.0
@@ -168,7 +169,9 @@ class MqttClient(aiomqtt.Client):
             entering.cancel()
             self.abandon()
             if isinstance(error, TimeoutError):
-                raise aiomqtt.MqttError(f"it says nothing for {ANSWER_S:.0f} s") from error
+                raise aiomqtt.MqttError(
+                    phrase("says-nothing-s", "it says nothing for {answer_s:.0f} s", answer_s=ANSWER_S)
+                ) from error
             raise
         return self
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from hub.core.errors import AuthFailed, NotReady
+from hub.core.text import phrase, reason_of
 
 OPEN_S = 10.0
 CLOSE_S = 5.0
@@ -36,9 +37,13 @@ class SerialLine:
         try:
             data = await self._reader.read(4096)
         except Exception as error:  # OSError, or the serial library's own
-            raise NotReady(f"{self.port} is gone: {error}") from error
+            raise NotReady(
+                phrase("gone", "{port} is gone: {reason}", port=self.port, reason=reason_of(error))
+            ) from error
         if not data:
-            raise NotReady(f"{self.port} is gone: was it unplugged or switched off?")
+            raise NotReady(
+                phrase("gone-unplugged-switched", "{port} is gone: was it unplugged or switched off?", port=self.port)
+            )
         return data
 
     async def send(self, data: bytes) -> None:
@@ -47,7 +52,9 @@ class SerialLine:
             self._writer.write(data)
             await self._writer.drain()
         except Exception as error:
-            raise NotReady(f"{self.port} is gone: {error}") from error
+            raise NotReady(
+                phrase("gone", "{port} is gone: {reason}", port=self.port, reason=reason_of(error))
+            ) from error
 
 
 @asynccontextmanager
@@ -66,7 +73,11 @@ async def open_serial_line(
     missing.
     """
     if port in _held:
-        raise NotReady(f"{port} is held by {_held[port]} already: one line has one reader")
+        raise NotReady(
+            phrase(
+                "held-already", "{port} is held by {held} already: one line has one reader", port=port, held=_held[port]
+            )
+        )
     _held[port] = holder
     try:
         reader, writer = await _opened(port, baudrate, bits, parity)
@@ -91,17 +102,25 @@ async def _opened(port: str, baudrate: int, bits: int, parity: str) -> tuple[asy
             if port.startswith("tcp://"):
                 parts = urlsplit(port)
                 if not parts.hostname or not parts.port:
-                    raise NotReady(f"{port} is no address: expected tcp://host:port")
+                    raise NotReady(phrase("no-address", "{port} is no address: expected tcp://host:port", port=port))
                 return await asyncio.open_connection(parts.hostname, parts.port)
             return await _serial(port, baudrate, bits, parity)
     except NotReady:
         raise
     except PermissionError as error:
-        raise AuthFailed(f"this user may not open {port}: add it to the group dialout, restart the hub") from error
+        raise AuthFailed(
+            phrase(
+                "user-may-not", "this user may not open {port}: add it to the group dialout, restart the hub", port=port
+            )
+        ) from error
     except TimeoutError:
-        raise NotReady(f"{port} does not open within {OPEN_S:.0f} s") from None
+        raise NotReady(
+            phrase("does-not-open", "{port} does not open within {open_s:.0f} s", port=port, open_s=OPEN_S)
+        ) from None
     except Exception as error:  # OSError, ValueError, or the serial library's own
-        raise NotReady(f"{port} cannot be opened: {error}") from error
+        raise NotReady(
+            phrase("cannot-opened-3", "{port} cannot be opened: {reason}", port=port, reason=reason_of(error))
+        ) from error
 
 
 async def _serial(port: str, baudrate: int, bits: int, parity: str) -> tuple[asyncio.StreamReader, Any]:

@@ -12,6 +12,7 @@ import msgspec
 
 from hub.core.errors import DecodeError, LedElsewhere, PluginError
 from hub.core.model import Device, Report
+from hub.core.text import phrase, reason_of
 
 FACTS_LIMIT = 4096
 """Bytes of the facts of one subject, as msgpack."""
@@ -59,7 +60,9 @@ def expect_reports(reports: Iterable[object]) -> None:
     """Raise PluginError unless all are Reports."""
     for report in reports:
         if not isinstance(report, Report):
-            raise PluginError(f"emit wants a hub.Report, not {type(report).__name__}")
+            raise PluginError(
+                phrase("emit-wants-hub", "emit wants a hub.Report, not {name}", name=type(report).__name__)
+            )
 
 
 def not_its_own(integration: str, device: Device) -> PluginError:
@@ -70,14 +73,18 @@ def not_its_own(integration: str, device: Device) -> PluginError:
 def own(integration: str, device: str, known: Device | None) -> Device:
     """Return the device, which `known` says it is. Raises PluginError when it is none of this plugin's."""
     if known is None:
-        raise PluginError(f"{device!r} is not a device of {integration!r}")
+        raise PluginError(
+            phrase(
+                "not-device", "{device!r} is not a device of {integration!r}", device=device, integration=integration
+            )
+        )
     return known
 
 
 def interval_s(call: str, seconds: float) -> float:
     """Return the seconds. Raises PluginError unless they are positive; `call` is what the plugin wrote."""
     if seconds <= 0:
-        raise PluginError(f"{call} is not an interval")
+        raise PluginError(phrase("not-interval", "{call} is not an interval", call=call))
     return seconds
 
 
@@ -86,12 +93,27 @@ def expect_facts(subject: str, facts: Mapping[str, Any]) -> None:
     try:
         size = len(msgspec.msgpack.encode(facts))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise PluginError(f"what is told of {subject!r} cannot be kept: {error}") from error
+        raise PluginError(
+            phrase(
+                "what-told-cannot",
+                "what is told of {subject!r} cannot be kept: {reason}",
+                subject=subject,
+                reason=reason_of(error),
+            )
+        ) from error
     if size > FACTS_LIMIT or len(subject) > 200:
-        raise PluginError(f"{size} bytes told of {subject[:200]!r}; a subject has {FACTS_LIMIT}")
+        raise PluginError(
+            phrase(
+                "bytes-told-subject",
+                "{size} bytes told of {subject!r}; a subject has {facts_limit}",
+                size=size,
+                subject=subject[:200],
+                facts_limit=FACTS_LIMIT,
+            )
+        )
 
 
-def reason_of(error: Exception) -> str:
+def slug_of(error: Exception) -> str:
     """The slug by which a frame that cannot be read is counted."""
     if isinstance(error, LedElsewhere):
         return LED_ELSEWHERE

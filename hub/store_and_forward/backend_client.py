@@ -9,6 +9,7 @@ import msgspec
 
 from hub.core.errors import DecodeError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase, reason_of
 from hub.sdk.session import Reply
 
 T = TypeVar("T")
@@ -29,8 +30,17 @@ async def asked(http: Http, url: str, kind: type[T], what: str) -> T | None:
     if reply.status == 404:
         return None
     if reply.status != 200:
-        raise DecodeError(f"bad-{what}", f"{url} answers {reply.status}")
+        raise DecodeError(f"bad-{what}", phrase("answers-2", "{url} answers {status}", url=url, status=reply.status))
     try:
         return msgspec.json.decode(shallow_json(reply.body), type=kind)
     except (msgspec.DecodeError, ValueError) as error:
-        raise DecodeError(f"bad-{what}", f"{url} answers something else than {what}: {error}") from error
+        raise DecodeError(
+            f"bad-{what}",
+            phrase(
+                "answers-something-else-than-2",
+                "{url} answers something else than {what}: {reason}",
+                url=url,
+                what=what,
+                reason=reason_of(error),
+            ),
+        ) from error

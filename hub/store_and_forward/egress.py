@@ -28,6 +28,7 @@ import msgspec
 from hub.core import tls
 from hub.core.clock import Clock
 from hub.core.errors import AuthFailed, DecodeError, HubError, LedElsewhere, NotReady
+from hub.core.text import phrase, reason_of
 from hub.protocol.documents.trust import Egress as Declared
 from hub.protocol.documents.trust import Trust, egress_of
 from hub.sdk.http import CertificateRefused, HttpClient, OwnAddress, ProxyRefused, TooLong, Unanswered
@@ -133,7 +134,7 @@ class Egress:
         certificate cannot be loaded; NotReady while it is closed.
         """
         if self._closed:
-            raise NotReady(f"nothing is called: {self._closed}")
+            raise NotReady(phrase("nothing-called", "nothing is called: {closed}", closed=self._closed))
         parts, host, port = self._address(url)
         owners, configured = self._declared(whose, host, port)
         if owners is not None and parts.scheme == "https":
@@ -165,7 +166,9 @@ class Egress:
                 raise ValueError
         except (ValueError, KeyError):
             self._led(whose, here, "", False)
-            raise NotReady(f"{_server(url)} redirects to what is no address") from None
+            raise NotReady(
+                phrase("redirects-what-no", "{server} redirects to what is no address", server=_server(url))
+            ) from None
         user, at_sign, _ = parts.netloc.rpartition("@")
         netloc = target.netloc.rpartition("@")[2]
         if same := (target.scheme, there, at) == (parts.scheme, host, port):
@@ -178,9 +181,21 @@ class Egress:
             self._led(whose, here, to, named)
             if not named:
                 if (parts.scheme, target.scheme) == ("https", "http"):
-                    raise _Counted(f"{_server(url)} redirects to {to}, not followed: https does not become http")
+                    raise _Counted(
+                        phrase(
+                            "redirects-not-followed",
+                            "{server} redirects to {to}, not followed: https does not become http",
+                            server=_server(url),
+                            to=to,
+                        )
+                    )
                 raise _Counted(
-                    f"{_server(url)} redirects to {to}, not followed: its configuration does not name that host"
+                    phrase(
+                        "redirects-not-followed-2",
+                        "{server} redirects to {to}, not followed: its configuration does not name that host",
+                        server=_server(url),
+                        to=to,
+                    )
                 )
         return target._replace(netloc=netloc).geturl(), not same
 
@@ -245,7 +260,12 @@ class Egress:
             parts, host, port = SplitResult("", "", "", "", ""), "", 0
         if not host or not port:
             self.refused["unreadable"] += 1
-            raise NotDeclared("an address to call needs http:// or https:// and a host; check the plugin's url")
+            raise NotDeclared(
+                phrase(
+                    "address-call-needs",
+                    "an address to call needs http:// or https:// and a host; check the plugin's url",
+                )
+            )
         return parts, host, port
 
     def _refuse(self, scheme: str, host: str, port: int, *, known: bool) -> NotDeclared:
@@ -271,7 +291,13 @@ class Egress:
         except (ssl.SSLError, ValueError) as error:
             where = "trust document, which the owner signs anew" if owners else "configuration"
             raise AuthFailed(
-                f"the CA declared for {host}:{port} is no certificate; correct it in the {where}"
+                phrase(
+                    "ca-declared",
+                    "the CA declared for {host}:{port} is no certificate; correct it in the {where}",
+                    host=host,
+                    port=port,
+                    where=where,
+                )
             ) from error
         if shown:
             self._show_certificate(context)
@@ -285,8 +311,13 @@ class Egress:
             context.load_cert_chain(self._certificate, self._key)
         except (ssl.SSLError, OSError) as error:
             raise AuthFailed(
-                f"the client certificate {self._certificate} and its key do not fit or cannot be read ({error}): "
-                "restore both from the state backup, or enrol this hub again"
+                phrase(
+                    "client-certificate-key",
+                    "the client certificate {certificate} and its key do not fit or cannot be read ({reason}): "
+                    "restore both from the state backup, or enrol this hub again",
+                    certificate=self._certificate,
+                    reason=reason_of(error),
+                )
             ) from error
 
     def _age(self) -> int:
@@ -346,21 +377,47 @@ class EgressHttp:
                     timeout_s=timeout.total_seconds(),
                 )
             except TooLong as error:
-                raise DecodeError("too-large", f"{there} answers with {error}") from error
+                raise DecodeError(
+                    "too-large",
+                    phrase("answers-3", "{there} answers with {reason}", there=there, reason=reason_of(error)),
+                ) from error
             except ProxyRefused as error:
                 says = error.status or "no answer"
-                raise NotReady(f"{there} is not reached through the proxy ({says}): see link.proxy") from error
+                raise NotReady(
+                    phrase(
+                        "not-reached-through",
+                        "{there} is not reached through the proxy ({says}): see link.proxy",
+                        there=there,
+                        says=says,
+                    )
+                ) from error
             except CertificateRefused as error:
                 why = tls.refusal(error)
                 raise NotReady(
-                    f"{there} shows a certificate that is refused: {why.told() if why else error}"
+                    phrase(
+                        "shows-certificate-refused-2",
+                        "{there} shows a certificate that is refused: {told}",
+                        there=there,
+                        told=why.told() if why else error,
+                    )
                 ) from error
             except TimeoutError as error:
-                raise NotReady(f"{there} does not answer within {timeout.total_seconds():g} s") from error
+                raise NotReady(
+                    phrase(
+                        "does-not-answer-within",
+                        "{there} does not answer within {timeout:g} s",
+                        there=there,
+                        timeout=timeout.total_seconds(),
+                    )
+                ) from error
             except OwnAddress as error:
                 raise self._egress.named_wrongly(url, error, self._whose) from error
             except Unanswered as error:
-                raise NotReady(f"{there} does not answer: {error}") from error
+                raise NotReady(
+                    phrase(
+                        "does-not-answer-3", "{there} does not answer: {reason}", there=there, reason=reason_of(error)
+                    )
+                ) from error
             target = next((value for name, value in answer.headers.items() if name.lower() == "location"), "")
             if not target or answer.status not in _LEADING:
                 return Reply(*answer)
@@ -373,7 +430,14 @@ class EgressHttp:
                 body, given = None, {name: one for name, one in given.items() if name.lower()[:8] != "content-"}
             if elsewhere:
                 anonymous, given = True, {name: one for name, one in given.items() if name.lower() in _FOR_ANYBODY}
-        raise NotReady(f"{there} redirects more than {_REDIRECTS} times")
+        raise NotReady(
+            phrase(
+                "redirects-more-than",
+                "{there} redirects more than {redirects} times",
+                there=there,
+                redirects=_REDIRECTS,
+            )
+        )
 
     async def close(self) -> None:
         await self._client.close()

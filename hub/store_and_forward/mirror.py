@@ -27,6 +27,7 @@ from typing import Any, NamedTuple, Protocol
 
 from hub.core.clock import Clock
 from hub.core.disk.hanging_calls import Aside
+from hub.core.text import phrase, system_error
 from hub.protocol.records import framing
 from hub.protocol.records.rows import STREAMS
 from hub.store_and_forward.acked_ranges import RunRanges
@@ -170,7 +171,14 @@ class Stick:
             data = counting(self._source.read(info.path, 0, info.size), info.last)
         except OSError as error:
             if error.errno != errno.ENOENT:  # else it left the buffer meanwhile
-                _log.warning("%s cannot be read, it has no copy: %s", info.path.name, error.strerror)
+                _log.warning(
+                    phrase(
+                        "cannot-read-has",
+                        "{name} cannot be read, it has no copy: {reason}",
+                        name=info.path.name,
+                        reason=system_error(error),
+                    )
+                )
             return
         self._disk.make_directory(self._home / copy.stream)
         self._make_room(len(data), held)
@@ -280,7 +288,7 @@ class Mirror:
             self._state, self._error = THERE, ""
         except Exception as error:  # whatever a stick does, it must not end the hub
             if not isinstance(error, OSError | SameDisk):
-                _log.exception("the mirror failed")
+                _log.exception(phrase("mirror-failed", "the mirror failed"))
             done = Done(0, len([info for info, waits in closed if waits]))
             self._state, self._error = _told(stick.directory, error)
             self._failures += 1

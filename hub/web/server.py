@@ -16,6 +16,7 @@ from aiohttp import web
 from hub.core.calls import Call
 from hub.core.clock import Clock
 from hub.core.errors import HubError
+from hub.core.text import phrase, reason_of
 from hub.sdk.connections import Connections
 from hub.sdk.http_handler import Handler
 from hub.web.area import error_text
@@ -121,17 +122,19 @@ class Server:
                 try:
                     await self.site.refuse(no.key, visit, str(peer[0]) if peer else "")
                 except HubError as error:
-                    _log.error("a refusal cannot be noted: %s", error)
+                    _log.error(
+                        phrase("refusal-cannot-noted", "a refusal cannot be noted: {reason}", reason=reason_of(error))
+                    )
             return self._rejected(request, visit, no)
         except TimeoutError:
             return self._rejected(request, visit, Rejected(503, "too-slow"))
         except (ConnectionError, asyncio.CancelledError):
             raise
         except HubError as error:
-            _log.error("a page could not be made: %s", error)
+            _log.error(phrase("page-could-not", "a page could not be made: {reason}", reason=reason_of(error)))
             return self._rejected(request, visit, Rejected(503, "not-now"))
         except Exception:
-            _log.exception("a request could not be answered")
+            _log.exception(phrase("request-could-not", "a request could not be answered"))
             return self._rejected(request, visit, Rejected(500, "failed"))
 
     async def _judged(self, visit: Visit) -> web.StreamResponse:

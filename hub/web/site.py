@@ -20,6 +20,7 @@ from hub.core.calls import Call
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.metric_catalogue import METRICS
+from hub.core.text import phrase
 from hub.i18n.reasons import words
 from hub.i18n.typography import Dated
 from hub.protocol.documents.badges import BadBadge
@@ -102,7 +103,9 @@ class Site:
         depends on its configuration."""
         call = self.calls.get(name)
         if call is None:
-            _log.error("a page asks for the call %r, which this hub does not have", name)
+            _log.error(
+                phrase("page-asks-call", "a page asks for the call {name!r}, which this hub does not have", name=name)
+            )
             raise Refused("no-call")
         return await call(arguments)
 

@@ -20,6 +20,7 @@ from hub.core.calls import Call
 from hub.core.clock import Clock
 from hub.core.errors import ConfigError, HubError
 from hub.core.store import Store
+from hub.core.text import phrase
 from hub.web.calls.accounts import AccountCalls
 from hub.web.calls.label import LabelCalls, LabelFacts
 from hub.web.calls.pictures import PictureCalls
@@ -103,7 +104,7 @@ class Web:
                 self._say(str(error))
             except Exception as error:  # a bug of the pages must not stop the hub
                 if f"{type(error).__name__}: {error}" != self.error:
-                    _log.exception("the pages failed")
+                    _log.exception(phrase("pages-failed", "the pages failed"))
                 self.error = f"{type(error).__name__}: {error}"
             if self.clock.monotonic() - began > HEALTHY_S:
                 backoff.reset()
@@ -142,7 +143,9 @@ class Web:
 
     def _say(self, error: str) -> None:
         if error != self.error:
-            _log.error("the pages are not served: %s; trying again by itself", error)
+            _log.error(
+                phrase("pages-not-served", "the pages are not served: {error}; trying again by itself", error=error)
+            )
         self.error = error
 
     async def _serve(self, options: Options) -> None:
@@ -191,9 +194,9 @@ class Web:
                 await self._reset_by_file(people.accounts, options.reset_directory)
                 self.opening = opening
                 if self.error:
-                    _log.info("the pages are served again")
+                    _log.info(phrase("pages-served-again", "the pages are served again"))
                 self.error = ""
-                _log.info("the pages are served on port %d", self._port)
+                _log.info(phrase("pages-served-port", "the pages are served on port {port}", port=self._port))
                 async with asyncio.TaskGroup() as group:
                     beside = group.create_task(opening.run())
                     await self._other.wait()
@@ -225,7 +228,9 @@ class Web:
         else:
             await accounts.new_claim("card", code)
             self._reset_error = await asyncio.to_thread(reset.remove_request, directory)
-            _log.warning("a new claim code was made: somebody asked for it by a file on the card")
+            _log.warning(
+                phrase("new-claim-code", "a new claim code was made: somebody asked for it by a file on the card")
+            )
         if self._reset_error:
             _log.error("%s", self._reset_error)
 
@@ -263,9 +268,17 @@ class Web:
     def served(self) -> People:
         """Return the accounts. Raises ConfigError while the pages are not served."""
         if self.options is None:
-            raise ConfigError("this hub has no pages: `web: {}` in its configuration gives it some")
+            raise ConfigError(
+                phrase("hub-has-no", "this hub has no pages: `web: {{}}` in its configuration gives it some")
+            )
         if self.people is None:
-            raise ConfigError(f"the pages are not served yet: {self.error or 'they are starting'}")
+            raise ConfigError(
+                phrase(
+                    "pages-not-served-yet",
+                    "the pages are not served yet: {error}",
+                    error=self.error or "they are starting",
+                )
+            )
         return self.people
 
     def _facts(self) -> LabelFacts:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import hub
+from hub.sdk.phrases import phrase
 from hub.sdk.session import Answer
 from integrations.bacnet.explain import explain, frame_of, presents
 from integrations.bacnet.packs import Objects
@@ -100,7 +101,12 @@ async def probe(config: Config) -> str:
         await link.ask_who_is(config.discover.low, min(config.discover.high, LAST_INSTANCE))
         await asyncio.sleep(ANSWERS_S)
     if not there:
-        raise hub.NotReady("no device answers Who-Is: check the broadcast address, and that the devices are on")
+        raise hub.NotReady(
+            phrase(
+                "bacnet.no-device-answers",
+                "no device answers Who-Is: check the broadcast address, and that the devices are on",
+            )
+        )
     return f"{len(there)} devices answer Who-Is"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bacnet import decode, encode, names
 from integrations.bacnet.decode import Found, Station
 from integrations.bacnet.encode import Reference
@@ -55,11 +56,25 @@ class Asker:
         except Refused as error:
             if error.reason in ("unknown-object", "unknown-property"):
                 raise hub.DecodeError(
-                    "other-device", f"{self.station} is not device {self.device.instance}: check its id and address"
+                    "other-device",
+                    phrase(
+                        "bacnet.not-device",
+                        "{station} is not device {instance}: check its id and address",
+                        station=self.station,
+                        instance=self.device.instance,
+                    ),
                 ) from error
             raise
         if found.values != [self.device]:
-            raise hub.DecodeError("other-device", f"{self.station} says it is {found.values[:1]}: check id and address")
+            raise hub.DecodeError(
+                "other-device",
+                phrase(
+                    "bacnet.says",
+                    "{station} says it is {values}: check id and address",
+                    station=self.station,
+                    values=found.values[:1],
+                ),
+            )
         wanted = (names.MAX_APDU, names.SEGMENTATION, names.VENDOR_NAME, names.MODEL_NAME, names.FIRMWARE)
         said = {
             one.property: one.values[0]
@@ -79,7 +94,10 @@ class Asker:
         data = await self._link.request(self.station, names.READ_PROPERTY, body, attempts=attempts)
         found = decode.read_property(data)
         if (found.object, found.property, found.element) != (who, which, element) and who.instance != 4_194_303:
-            raise hub.DecodeError("bad-answer", f"{who}: another property came than was asked for")
+            raise hub.DecodeError(
+                "bad-answer",
+                phrase("bacnet.another-property-came", "{who}: another property came than was asked for", who=who),
+            )
         return found
 
     async def array(self, who: ObjectId, which: int) -> list[Value]:
@@ -92,7 +110,9 @@ class Asker:
                 raise
         size = (await self.one(who, which, 0, attempts=3)).values
         if len(size) != 1 or not isinstance(size[0], int) or not 0 <= size[0] <= MOST_ELEMENTS:
-            raise hub.DecodeError("bad-value", f"{who}: the size of its list is {size[:1]}")
+            raise hub.DecodeError(
+                "bad-value", phrase("bacnet.size-list", "{who}: the size of its list is {size}", who=who, size=size[:1])
+            )
         elements: list[Value] = []
         step = max(1, (min(self.max_apdu, encode.MAX_APDU) - 32) // 16) if self.multiple else 1
         for first in range(1, size[0] + 1, step):
@@ -155,7 +175,9 @@ class Asker:
         asked = {who for who, _ in batch}
         found = decode.read_multiple(data)
         if any(one.object not in asked for one in found):
-            raise hub.DecodeError("bad-answer", "an object came that was not asked for")
+            raise hub.DecodeError(
+                "bad-answer", phrase("bacnet.object-came-not", "an object came that was not asked for")
+            )
         self._answers += 1
         if self._answers >= AGAIN:
             self.most, self._answers = min(MOST, 2 * self.most), 0

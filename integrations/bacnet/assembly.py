@@ -6,6 +6,7 @@ ANSI/ASHRAE 135-2020, Clause 5.4.4: the requesting side of a segmented complex a
 from __future__ import annotations
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bacnet import encode
 from integrations.bacnet.decode import Answer
 from integrations.bacnet.names import Refused
@@ -33,13 +34,23 @@ class Assembly:
 
         Raises Refused when the answer exceeds the announced limit, DecodeError when it is invalid."""
         if answer.sequence is None:
-            raise hub.DecodeError("bad-segment", "an unsegmented answer amid segments")
+            raise hub.DecodeError(
+                "bad-segment", phrase("bacnet.unsegmented-answer-amid", "an unsegmented answer amid segments")
+            )
         expected = len(self._parts)
         if answer.sequence != expected % 256:
             last = (expected - 1) % 256
             return encode.segment_ack(self._invoke, last, self._window, negative=True) if expected else None
         if expected >= encode.MOST_SEGMENTS:
-            raise Refused("abort", 1, f"the answer has more than {encode.MOST_SEGMENTS} segments")
+            raise Refused(
+                "abort",
+                1,
+                phrase(
+                    "bacnet.answer-has-more",
+                    "the answer has more than {most_segments} segments",
+                    most_segments=encode.MOST_SEGMENTS,
+                ),
+            )
         self._parts.append(answer.data)
         if not expected:
             self._window = max(1, min(answer.window, WINDOW))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bacnet import encode
 
 REGISTRATION_S = 3.0
@@ -39,9 +40,22 @@ class Registration:
                 if done:
                     break
             else:
-                raise hub.NotReady(f"{where} does not answer: check its address, and that it runs")
+                raise hub.NotReady(
+                    phrase(
+                        "bacnet.does-not-answer",
+                        "{where} does not answer: check its address, and that it runs",
+                        where=where,
+                    )
+                )
             if code := self._result.result():
-                raise hub.AuthFailed(f"{where} refuses foreign devices (result {code:#06x}): allow it there")
+                raise hub.AuthFailed(
+                    phrase(
+                        "bacnet.refuses-foreign-devices",
+                        "{where} refuses foreign devices (result {value:#06x}): allow it there",
+                        where=where,
+                        value=code,
+                    )
+                )
         finally:
             self._result = None
 

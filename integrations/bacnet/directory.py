@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bacnet.decode import IAm, Station
 from integrations.bacnet.link import Link
 from integrations.bacnet.names import LAST_INSTANCE
@@ -56,7 +57,9 @@ class Directory:
                     self._came.clear()
                     await self._came.wait()
         except TimeoutError:
-            raise hub.NotReady(f"device {instance} does not answer Who-Is") from None
+            raise hub.NotReady(
+                phrase("bacnet.device-does-not", "device {instance} does not answer Who-Is", instance=instance)
+            ) from None
         return self.where[instance]
 
     def forget(self, instance: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bacnet import decode, names
 from integrations.bacnet.decode import Answer, Found, NetworkMessage, Refusal, Request, Result, Station
 from integrations.bacnet.names import ObjectId
@@ -21,7 +22,9 @@ def frame_of(line: Mapping[str, Any]) -> hub.Frame:
     try:
         data = bytes.fromhex(str(line.get("datagram", line.get("raw", ""))))
     except ValueError:
-        raise hub.DecodeError("not-hex", "the datagram is written in hexadecimal") from None
+        raise hub.DecodeError(
+            "not-hex", phrase("bacnet.datagram-written-hexadecimal", "the datagram is written in hexadecimal")
+        ) from None
     time = line.get("time")
     return hub.Frame(
         kind="bacnet",

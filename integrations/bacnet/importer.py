@@ -13,6 +13,7 @@ from collections import defaultdict
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bacnet import names, proposing
 from integrations.bacnet.asking import Asker
 from integrations.bacnet.decode import IAm, Station
@@ -58,7 +59,9 @@ async def propose(asked: argparse.Namespace) -> dict[str, Any]:
             await link.ask_who_is(low, high)
         await _answers(where, len(asked.address) or len(asked.device))
         if not where:
-            raise hub.NotReady("no device answers: check the address, and that the device is on")
+            raise hub.NotReady(
+                phrase("bacnet.no-device-answers-2", "no device answers: check the address, and that the device is on")
+            )
         found = await _describe(link, where, asked, notes)
     return {**found, "integrations": _instance(asked), "notes": notes}
 
@@ -69,7 +72,12 @@ def _config(asked: argparse.Namespace) -> Config:
     if asked.broadcast:
         changed["discover"] = {"broadcast": asked.broadcast}
     if not asked.broadcast and not asked.address and config.discover is None:
-        raise hub.NotReady("say whom to ask: --address, or --broadcast; the file has no `discover` section either")
+        raise hub.NotReady(
+            phrase(
+                "bacnet.say-whom-ask",
+                "say whom to ask: --address, or --broadcast; the file has no `discover` section either",
+            )
+        )
     return Config.model_validate({**config.model_dump(), **changed})
 
 

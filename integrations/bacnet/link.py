@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 import hub
+from hub.sdk.phrases import phrase, system_error
 from integrations.bacnet import decode, encode, names
 from integrations.bacnet.assembly import Assembly
 from integrations.bacnet.bbmd import Registration
@@ -99,8 +100,13 @@ class Link:
             await self.__aexit__(None, None, None)
             where = f"{self._config.address}:{self._config.port}"
             raise hub.NotReady(
-                f"{where} cannot be used for BACnet ({error.strerror or error}): is it this machine's address, and is "
-                "no other BACnet program running here?"
+                phrase(
+                    "bacnet.cannot-used-bacnet",
+                    "{where} cannot be used for BACnet ({reason}): is it this machine's address, and is no "
+                    "other BACnet program running here?",
+                    where=where,
+                    reason=system_error(error),
+                )
             ) from error
         self._loop = asyncio.get_running_loop()
         return self
@@ -177,7 +183,7 @@ class Link:
                     if await self._answer_in_time(pending):
                         self.answered_s[station] = self._loop.time() - sent
                         return pending.answer.result()
-                raise Silent(f"{station} does not answer")
+                raise Silent(phrase("bacnet.does-not-answer-2", "{station} does not answer", station=station))
             finally:
                 del self._pending[station, invoke]
                 if not pending.answer.cancel() and not pending.answer.cancelled():
@@ -197,7 +203,9 @@ class Link:
         """Broadcast one Who-Is, as configured; I-Am is passed to `heard` for a while."""
         discover = self._config.discover
         if discover is None:
-            raise hub.NotReady("nothing is broadcast unless `discover` is configured")
+            raise hub.NotReady(
+                phrase("bacnet.nothing-broadcast-unless", "nothing is broadcast unless `discover` is configured")
+            )
         await self._pace()
         whole = (low, high) == (0, names.LAST_INSTANCE)
         apdu = encode.unconfirmed(names.WHO_IS, b"" if whole else encode.who_is(low, high))
@@ -330,7 +338,14 @@ class Link:
         here = host.is_loopback and not ours.is_loopback
         anywhere = not host.is_private or not any(station.port in ports for ports in usual)
         if no_machine or here or (anywhere and not trusted):
-            raise hub.LedElsewhere(f"{source[0]} passes on a device at {station}, not asked there: give its `address`")
+            raise hub.LedElsewhere(
+                phrase(
+                    "bacnet.passes-device-not",
+                    "{source} passes on a device at {station}, not asked there: give its `address`",
+                    source=source[0],
+                    station=station,
+                )
+            )
 
     def _reply(self, request: Request, apdu: bytes) -> None:
         station = request.station

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 from hub.sdk.session import MetricKind
 
 
@@ -107,9 +108,22 @@ def object_id(text: str) -> ObjectId:
     """Convert `analog-input:3` to its number. Raises ValueError with a sentence."""
     name, _, number = text.partition(":")
     if name not in OBJECT_TYPES:
-        raise ValueError(f"an object is type:instance, like analog-input:3; there are {', '.join(OBJECT_TYPES)}")
+        raise ValueError(
+            phrase(
+                "bacnet.object-type",
+                "an object is type:instance, like analog-input:3; there are {object_types}",
+                object_types=list(OBJECT_TYPES),
+            )
+        )
     if not (number.isascii() and number.isdigit()) or int(number) > LAST_INSTANCE:
-        raise ValueError(f"the instance of an object is a number from 0 to {LAST_INSTANCE}, like {name}:3")
+        raise ValueError(
+            phrase(
+                "bacnet.instance-object-number",
+                "the instance of an object is a number from 0 to {last_instance}, like {name}:3",
+                last_instance=LAST_INSTANCE,
+                name=name,
+            )
+        )
     return ObjectId(OBJECT_TYPES[name], int(number))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bacnet.names import object_id
 from integrations.bacnet.settings import Point, readable
 from integrations.bacnet.units import UCUM
@@ -29,10 +30,17 @@ class Objects(hub.Config):
         for name, said in heard.items():
             point = self.objects.get(name)
             if point is None:
-                raise ValueError(f"the pack has no object {name!r}")
+                raise ValueError(phrase("bacnet.pack-has-no", "the pack has no object {name!r}", name=name))
             whole = said if isinstance(said, dict) else {"value": said}
             if whole.get("units") is not None and whole["units"] not in UCUM:
-                raise ValueError(f"{name}: units {whole['units']} is no number of a unit that is known")
+                raise ValueError(
+                    phrase(
+                        "bacnet.units-no-number",
+                        "{name}: units {whole} is no number of a unit that is known",
+                        name=name,
+                        whole=whole["units"],
+                    )
+                )
             facts = Facts(whole.get("units"), tuple(whole.get("texts", ())), float(whole.get("scale", 1.0)))
             value = Translation(object_id(name), point, facts).reading([whole.get("value")])
             if value is not None:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from hub.sdk.session import MetricKind
 from integrations.bacnet.decode import Station
 from integrations.bacnet.names import KINDS, LAST_INSTANCE, MULTISTATE, OBJECT_NAMES, READABLE, object_id
@@ -25,9 +26,15 @@ def _host(text: str) -> str:
     try:
         ipaddress.IPv4Address(host)
     except ValueError:
-        raise ValueError(f"expected an IPv4 address, like 192.168.10.20 or 192.168.10.20:{PORT}") from None
+        raise ValueError(
+            phrase(
+                "bacnet.expected-ipv4-address",
+                "expected an IPv4 address, like 192.168.10.20 or 192.168.10.20:{port}",
+                port=PORT,
+            )
+        ) from None
     if not 1 <= port <= 65535:
-        raise ValueError("a port is a number from 1 to 65535")
+        raise ValueError(phrase("bacnet.port-number-from", "a port is a number from 1 to 65535"))
     return text
 
 
@@ -39,7 +46,7 @@ def split_port(text: str) -> tuple[str, int]:
 
 def readable(name: str) -> str:
     if object_id(name).type not in READABLE:
-        raise ValueError(f"{name} has no present value that is a reading")
+        raise ValueError(phrase("bacnet.has-no-present", "{name} has no present value that is a reading", name=name))
     return name
 
 
@@ -194,7 +201,12 @@ class Config(hub.Config):
     @model_validator(mode="after")
     def _agrees(self) -> Config:
         if self.discover is not None and self.discover.broadcast is None and self.bbmd is None:
-            raise ValueError("discover needs `broadcast`, the broadcast address of the network, or a `bbmd`")
+            raise ValueError(
+                phrase(
+                    "bacnet.discover-needs-broadcast",
+                    "discover needs `broadcast`, the broadcast address of the network, or a `bbmd`",
+                )
+            )
         return self
 
 
@@ -272,18 +284,42 @@ class Point(hub.Config):
     @model_validator(mode="after")
     def _agrees(self) -> Point:
         if self.scale == 0:
-            raise ValueError("scale 0 would make every value the same")
+            raise ValueError(phrase("bacnet.scale-0-would", "scale 0 would make every value the same"))
         if self.priority == 6:
-            raise ValueError("priority 6 is kept for minimum on and off times (BACnet, Clause 19.2)")
+            raise ValueError(
+                phrase(
+                    "bacnet.priority-6-kept", "priority 6 is kept for minimum on and off times (BACnet, Clause 19.2)"
+                )
+            )
         known = hub.METRICS.get(self.metric)
         if known is None:
             if self.privacy is None:
-                raise ValueError(f"metric {self.metric} is not in the catalogue: state its privacy class")
+                raise ValueError(
+                    phrase(
+                        "bacnet.metric-not-catalogue",
+                        "metric {metric} is not in the catalogue: state its privacy class",
+                        metric=self.metric,
+                    )
+                )
         else:
             if self.privacy not in (None, known.privacy):
-                raise ValueError(f"metric {self.metric} is of privacy class {known.privacy}: the catalogue decides")
+                raise ValueError(
+                    phrase(
+                        "bacnet.metric-privacy-class",
+                        "metric {metric} is of privacy class {privacy}: the catalogue decides",
+                        metric=self.metric,
+                        privacy=known.privacy,
+                    )
+                )
             if self.kind not in (None, known.kind):
-                raise ValueError(f"metric {self.metric} is a {known.kind}: the catalogue decides")
+                raise ValueError(
+                    phrase(
+                        "bacnet.metric",
+                        "metric {metric} is a {kind}: the catalogue decides",
+                        metric=self.metric,
+                        kind=known.kind,
+                    )
+                )
         return self
 
     def kind_of(self, object_type: int) -> MetricKind:
@@ -345,14 +381,27 @@ class DeviceSettings(hub.Config):
     @model_validator(mode="after")
     def _agrees(self) -> DeviceSettings:
         if bool(self.network) != bool(self.mac):
-            raise ValueError("network and mac are given together: where behind the router the device is")
+            raise ValueError(
+                phrase(
+                    "bacnet.network-mac-given",
+                    "network and mac are given together: where behind the router the device is",
+                )
+            )
         if self.network and self.address is None:
-            raise ValueError("a device behind a router needs the router's address")
+            raise ValueError(
+                phrase("bacnet.device-behind-router", "a device behind a router needs the router's address")
+            )
         seen: dict[str, str] = {}
         for name, point in self.objects.items():
             if (other := seen.setdefault(point.metric, name)) != name:
                 raise ValueError(
-                    f"metric {point.metric} is read of {other} and of {name}: one device has one value of a metric"
+                    phrase(
+                        "bacnet.metric-read",
+                        "metric {metric} is read of {other} and of {name}: one device has one value of a metric",
+                        metric=point.metric,
+                        other=other,
+                        name=name,
+                    )
                 )
             self._agree(name, point)
         return self
@@ -368,11 +417,20 @@ class DeviceSettings(hub.Config):
         )
         if not any(natural) and point.values is None:
             raise ValueError(
-                f"metric {point.metric} is a {wanted}, {name} makes a {made}: map it with `values`, like "
-                "{'1': true, '2': false}"
+                phrase(
+                    "bacnet.metric-makes",
+                    "metric {metric} is a {wanted}, {name} makes a {made}: map it with `values`, like {{'1': "
+                    "true, '2': false}}",
+                    metric=point.metric,
+                    wanted=wanted,
+                    name=name,
+                    made=made,
+                )
             )
         if made != "number" and (point.scale != 1 or point.offset or (point.unit and wanted != "number")):
-            raise ValueError(f"scale, offset and unit are for numbers, not for {name}")
+            raise ValueError(
+                phrase("bacnet.scale-offset-unit", "scale, offset and unit are for numbers, not for {name}", name=name)
+            )
 
     def station(self) -> Station | None:
         """Return its address, None when it must be located."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bacnet import encode, names
 from integrations.bacnet.decode import Notification, Station
 from integrations.bacnet.link import Link, Silent
@@ -84,7 +85,15 @@ class Subscriber:
         point = self.points.get(news.object)
         known = point is not None and point.subscription.open(time.monotonic())
         if not known or news.process != self.process or news.device != self.instance:
-            raise Refused("error", 79, f"{news.object}: a notification of something else than was subscribed to")
+            raise Refused(
+                "error",
+                79,
+                phrase(
+                    "bacnet.notification-something-else",
+                    "{object}: a notification of something else than was subscribed to",
+                    object=news.object,
+                ),
+            )
         try:
             self.news.put_nowait(news)
         except asyncio.QueueFull:

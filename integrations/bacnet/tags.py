@@ -15,6 +15,7 @@ import struct
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bacnet.names import ObjectId
 
 Value = None | bool | int | float | str | bytes | tuple[bool, ...] | ObjectId
@@ -49,15 +50,19 @@ def read(data: bytes, at: int) -> tuple[Tag, int]:
         if context and length >= OPEN:
             return Tag(number, True, length, b""), at
         if length > 5:
-            raise hub.DecodeError("bad-tag", "an application tag cannot open or close")
+            raise hub.DecodeError(
+                "bad-tag", phrase("bacnet.application-tag-cannot", "an application tag cannot open or close")
+            )
         if not context and number == BOOLEAN:
             return Tag(number, False, 0, bytes((length,))), at
         if length == 5:
             length, at = _length(data, at)
     except IndexError:
-        raise hub.DecodeError("truncated", "the message ends within a tag") from None
+        raise hub.DecodeError(
+            "truncated", phrase("bacnet.message-ends-within", "the message ends within a tag")
+        ) from None
     if at + length > len(data):
-        raise hub.DecodeError("truncated", "a value is longer than its message")
+        raise hub.DecodeError("truncated", phrase("bacnet.value-longer-than", "a value is longer than its message"))
     return Tag(number, context, 0, data[at : at + length]), at + length
 
 
@@ -66,7 +71,9 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
     if not size:
         return data[at], at + 1
     if at + 1 + size > len(data):
-        raise hub.DecodeError("truncated", "the message ends within a length")
+        raise hub.DecodeError(
+            "truncated", phrase("bacnet.message-ends-within-length", "the message ends within a length")
+        )
     return int.from_bytes(data[at + 1 : at + 1 + size], "big"), at + 1 + size
 
 
@@ -83,7 +90,15 @@ def value(tag: Tag) -> Value:
     if number == BITS and size >= 1 and data[0] < 8 and (size > 1 or data[0] == 0):
         count = 8 * (size - 1) - data[0]
         if count > MOST_BITS:
-            raise hub.DecodeError("bad-value", f"a string of {count} bits, at most {MOST_BITS} are read")
+            raise hub.DecodeError(
+                "bad-value",
+                phrase(
+                    "bacnet.string-bits-most",
+                    "a string of {count} bits, at most {most_bits} are read",
+                    count=count,
+                    most_bits=MOST_BITS,
+                ),
+            )
         return tuple(bool(data[1 + n // 8] >> (7 - n % 8) & 1) for n in range(count))
     if number == NULL and size == 0:
         return None
@@ -99,13 +114,24 @@ def value(tag: Tag) -> Value:
         return object_of(data)
     if number in (DATE, TIME) and size == 4:
         return data
-    raise hub.DecodeError("bad-value", f"application tag {number} cannot have {size} octets")
+    raise hub.DecodeError(
+        "bad-value",
+        phrase(
+            "bacnet.application-tag-cannot-have",
+            "application tag {number} cannot have {size} octets",
+            number=number,
+            size=size,
+        ),
+    )
 
 
 def object_of(data: bytes) -> ObjectId:
     """Decode an object identifier (Clause 20.2.14): ten bits of type, 22 of instance."""
     if len(data) != 4:
-        raise hub.DecodeError("bad-value", f"an object identifier has 4 octets, not {len(data)}")
+        raise hub.DecodeError(
+            "bad-value",
+            phrase("bacnet.object-identifier-has", "an object identifier has 4 octets, not {count}", count=len(data)),
+        )
     whole = int.from_bytes(data, "big")
     return ObjectId(whole >> 22, whole & 0x3FFFFF)
 
@@ -113,11 +139,15 @@ def object_of(data: bytes) -> ObjectId:
 def _text(data: bytes) -> str:
     charset = _CHARSETS.get(data[0])
     if charset is None:
-        raise hub.DecodeError("bad-text", f"character set {data[0]} is not known here")
+        raise hub.DecodeError(
+            "bad-text", phrase("bacnet.character-set-not", "character set {data} is not known here", data=data[0])
+        )
     try:
         return data[1:].decode(charset)
     except UnicodeDecodeError:
-        raise hub.DecodeError("bad-text", f"the text is not {charset}") from None
+        raise hub.DecodeError(
+            "bad-text", phrase("bacnet.text-not", "the text is not {charset}", charset=charset)
+        ) from None
 
 
 class Reader:
@@ -141,13 +171,23 @@ class Reader:
         """Return the octets of context tag `number`, which must come next."""
         tag = self.next()
         if not tag.context or tag.form or tag.number != number:
-            raise hub.DecodeError("bad-tag", f"context tag {number} was expected")
+            raise hub.DecodeError(
+                "bad-tag", phrase("bacnet.context-tag-expected", "context tag {number} was expected", number=number)
+            )
         return tag.data
 
     def unsigned(self, number: int) -> int:
         data = self.context(number)
         if not 1 <= len(data) <= 4:
-            raise hub.DecodeError("bad-value", f"context tag {number} is a number of 1 to 4 octets, not {len(data)}")
+            raise hub.DecodeError(
+                "bad-value",
+                phrase(
+                    "bacnet.context-tag-number",
+                    "context tag {number} is a number of 1 to 4 octets, not {count}",
+                    number=number,
+                    count=len(data),
+                ),
+            )
         return int.from_bytes(data, "big")
 
     def optional(self, number: int) -> int | None:
@@ -163,7 +203,10 @@ class Reader:
         """Return the value of the application tag `number`, which must come next."""
         tag = self.next()
         if tag.context or tag.number != number:
-            raise hub.DecodeError("bad-tag", f"application tag {number} was expected")
+            raise hub.DecodeError(
+                "bad-tag",
+                phrase("bacnet.application-tag-expected", "application tag {number} was expected", number=number),
+            )
         return value(tag)
 
     def opens(self, number: int) -> bool:
@@ -175,7 +218,7 @@ class Reader:
 
     def must(self, done: bool, what: str) -> None:
         if not done:
-            raise hub.DecodeError("bad-tag", f"{what} was expected")
+            raise hub.DecodeError("bad-tag", phrase("bacnet.expected", "{what} was expected", what=what))
 
     def values(self, number: int) -> list[Value]:
         """Return the application values up to the closing tag `number`, which is consumed too. Constructed values
@@ -189,11 +232,16 @@ class Reader:
             if tag.form == OPEN:
                 depth += 1
                 if depth > MOST_DEPTH:
-                    raise hub.DecodeError("too-deep", "more levels within each other than any property has")
+                    raise hub.DecodeError(
+                        "too-deep",
+                        phrase("bacnet.more-levels-within", "more levels within each other than any property has"),
+                    )
             elif tag.form == CLOSE:
                 depth -= 1
                 if depth < 0:
-                    raise hub.DecodeError("bad-tag", "a closing tag closes nothing")
+                    raise hub.DecodeError(
+                        "bad-tag", phrase("bacnet.closing-tag-closes", "a closing tag closes nothing")
+                    )
             elif not tag.context and not depth:
                 found.append(value(tag))
             elif not depth:
@@ -219,7 +267,7 @@ def tag(number: int, data: bytes, *, context: bool = False) -> bytes:
     if size < 254:
         return bytes((head | 5, size)) + data
     if size > 0xFFFF:
-        raise ValueError("a value of more than 65535 octets")
+        raise ValueError(phrase("bacnet.value-more-than", "a value of more than 65535 octets"))
     return bytes((head | 5, 254)) + size.to_bytes(2, "big") + data
 
 
@@ -259,4 +307,11 @@ def application(kind: int, content: Value) -> bytes:
             return tag(SIGNED, number.to_bytes((number + (number < 0)).bit_length() // 8 + 1, "big", signed=True))
         if kind in (UNSIGNED, ENUMERATED) and number >= 0:
             return tag(kind, unsigned(number))
-    raise ValueError(f"application tag {kind} cannot hold {content!r}")
+    raise ValueError(
+        phrase(
+            "bacnet.application-tag-cannot-hold",
+            "application tag {kind} cannot hold {content!r}",
+            kind=kind,
+            content=content,
+        )
+    )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bacnet import names, tags
 from integrations.bacnet.names import ObjectId
 from integrations.bacnet.settings import Point
@@ -68,12 +69,23 @@ class Translation:
     def reading(self, values: Sequence[tags.Value]) -> Reading | None:
         """Convert a present value, None when it is no reading. Raises DecodeError when it is invalid."""
         if len(values) != 1:
-            raise hub.DecodeError("bad-value", f"{self.object}: a present value is one value, not {len(values)}")
+            raise hub.DecodeError(
+                "bad-value",
+                phrase(
+                    "bacnet.present-value-one",
+                    "{object}: a present value is one value, not {count}",
+                    object=self.object,
+                    count=len(values),
+                ),
+            )
         raw = values[0]
         if raw is None:
             return None
         if isinstance(raw, (bytes, tuple)):
-            raise hub.DecodeError("bad-value", f"{self.object}: not a value that a reading has")
+            raise hub.DecodeError(
+                "bad-value",
+                phrase("bacnet.not-value-reading", "{object}: not a value that a reading has", object=self.object),
+            )
         if self.point.values is not None:
             return self.point.values.get(str(int(raw) if isinstance(raw, bool) else raw))
         if isinstance(raw, str):
@@ -82,7 +94,15 @@ class Translation:
             return self._text(raw)
         if self.kind == "flag":
             if raw not in (0, 1):
-                raise hub.DecodeError("bad-value", f"{self.object}: {raw} is neither active nor inactive")
+                raise hub.DecodeError(
+                    "bad-value",
+                    phrase(
+                        "bacnet.neither-active-nor",
+                        "{object}: {raw} is neither active nor inactive",
+                        object=self.object,
+                        raw=raw,
+                    ),
+                )
             return bool(raw)
         if not math.isfinite(raw):
             return None  # a device's value for "no reading"
@@ -90,7 +110,9 @@ class Translation:
             return raw
         value = self._conversion.there(raw * self._facts.scale * self.point.scale + self.point.offset)
         if not math.isfinite(value):
-            raise hub.DecodeError("not-finite", f"{self.object}: the value is infinite")
+            raise hub.DecodeError(
+                "not-finite", phrase("bacnet.value-infinite", "{object}: the value is infinite", object=self.object)
+            )
         return value
 
     def raw(self, value: Reading | None) -> bytes:
@@ -100,11 +122,22 @@ class Translation:
             return tags.application(tags.NULL, None)
         kind = _TAGS.get(self.object.type)
         if kind is None:
-            raise hub.DecodeError("not-writable", f"{self.object}: objects of this type are not written")
+            raise hub.DecodeError(
+                "not-writable",
+                phrase("bacnet.objects-type-not", "{object}: objects of this type are not written", object=self.object),
+            )
         if self.point.values is not None:
             found = [raw for raw, reading in self.point.values.items() if reading == value]
             if not found:
-                raise hub.DecodeError("no-such-value", f"{self.object}: no raw value stands for {value!r} in `values`")
+                raise hub.DecodeError(
+                    "no-such-value",
+                    phrase(
+                        "bacnet.no-raw-value",
+                        "{object}: no raw value stands for {value!r} in `values`",
+                        object=self.object,
+                        value=value,
+                    ),
+                )
             return self._tagged(kind, _written(self.object, found[0]))
         if kind == tags.TEXT:
             return tags.application(kind, str(value))
@@ -112,7 +145,15 @@ class Translation:
             return self._tagged(kind, self._state(value))
         if self.kind == "number":
             if not math.isfinite(value):
-                raise hub.DecodeError("no-such-value", f"{self.object}: {value} is no number to write")
+                raise hub.DecodeError(
+                    "no-such-value",
+                    phrase(
+                        "bacnet.no-number-write",
+                        "{object}: {value} is no number to write",
+                        object=self.object,
+                        value=value,
+                    ),
+                )
             number = (self._conversion.back(float(value)) - self.point.offset) / self.point.scale / self._facts.scale
             return self._tagged(kind, number)
         return self._tagged(kind, int(value))
@@ -121,7 +162,12 @@ class Translation:
         try:
             return tags.application(kind, value if kind in (tags.REAL, tags.DOUBLE) else round(value))
         except (ValueError, OverflowError):
-            raise hub.DecodeError("no-such-value", f"{self.object}: {value} does not fit the object") from None
+            raise hub.DecodeError(
+                "no-such-value",
+                phrase(
+                    "bacnet.does-not-fit", "{object}: {value} does not fit the object", object=self.object, value=value
+                ),
+            ) from None
 
     def _text(self, raw: float) -> str:
         """Return the state's name in the device; its number where it has none."""
@@ -139,7 +185,10 @@ class Translation:
             return int(text == "active")
         if text.isascii() and text.isdigit():
             return int(text)
-        raise hub.DecodeError("no-such-value", f"{self.object}: the device has no state of this name")
+        raise hub.DecodeError(
+            "no-such-value",
+            phrase("bacnet.device-has-no", "{object}: the device has no state of this name", object=self.object),
+        )
 
 
 _BINARY = {0: "inactive", 1: "active"}
@@ -154,27 +203,57 @@ def _written(who: ObjectId, raw: str) -> float:
     try:
         return float(raw)
     except ValueError:
-        raise hub.DecodeError("no-such-value", f"{who}: {raw!r} in `values` is no number to write") from None
+        raise hub.DecodeError(
+            "no-such-value",
+            phrase("bacnet.values-no-number", "{who}: {raw!r} in `values` is no number to write", who=who, raw=raw),
+        ) from None
 
 
 def _conversion(who: ObjectId, point: Point, facts: Facts, into: str) -> Conversion:
     if point.unit is not None:
         found = conversion(point.unit, into)
         if found is None:
-            raise hub.DecodeError("unit", f"{who}: {point.unit} cannot become {into}, the unit of {point.metric}")
+            raise hub.DecodeError(
+                "unit",
+                phrase(
+                    "bacnet.cannot-become-unit",
+                    "{who}: {unit} cannot become {into}, the unit of {metric}",
+                    who=who,
+                    unit=point.unit,
+                    into=into,
+                    metric=point.metric,
+                ),
+            )
         return found
     if point.metric not in hub.METRICS:
         return SAME
     if facts.units is None or facts.units == NO_UNITS:
         if into == "1":
             return SAME
-        raise hub.DecodeError("unit", f"{who} says no unit: state it (`unit`, UCUM); {point.metric} is in {into}")
+        raise hub.DecodeError(
+            "unit",
+            phrase(
+                "bacnet.says-no-unit",
+                "{who} says no unit: state it (`unit`, UCUM); {metric} is in {into}",
+                who=who,
+                metric=point.metric,
+                into=into,
+            ),
+        )
     unit = UCUM.get(facts.units)
     found = None if unit is None else conversion(unit, into)
     if found is None:
         said = unit or f"BACnet unit {facts.units}"
         raise hub.DecodeError(
-            "unit", f"{who} is in {said}, which cannot become {into}: is {point.metric} its metric? If so state `unit`"
+            "unit",
+            phrase(
+                "bacnet.which-cannot-become",
+                "{who} is in {said}, which cannot become {into}: is {metric} its metric? If so state `unit`",
+                who=who,
+                said=said,
+                into=into,
+                metric=point.metric,
+            ),
         )
     return found
 
@@ -182,7 +261,9 @@ def _conversion(who: ObjectId, point: Point, facts: Facts, into: str) -> Convers
 def _clean(who: ObjectId, text: str) -> str | None:
     text = text.strip("\0 ")
     if len(text) > LONGEST_TEXT or not text.isprintable():
-        raise hub.DecodeError("bad-text", f"{who}: a text too long, or with control characters")
+        raise hub.DecodeError(
+            "bad-text", phrase("bacnet.text-too-long", "{who}: a text too long, or with control characters", who=who)
+        )
     return text or None
 
 

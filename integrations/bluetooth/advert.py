@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase
 
 MAX_RAW = 1650
 """Bytes of advertising data that one advertising set can hold (Core 5.4, vol 4 part E §7.8.54)."""
@@ -82,7 +83,15 @@ def parse(raw: bytes, address: str, *, rssi: int | None = None, source: str = ""
     company id), `bad-address`."""
     address = checked_address(address)
     if len(raw) > MAX_RAW:
-        raise hub.DecodeError("too-long", f"{len(raw)} bytes of advertising data, the most is {MAX_RAW}")
+        raise hub.DecodeError(
+            "too-long",
+            phrase(
+                "bluetooth.bytes-advertising-data",
+                "{count} bytes of advertising data, the most is {max_raw}",
+                count=len(raw),
+                max_raw=MAX_RAW,
+            ),
+        )
     manufacturer: dict[int, bytes] = {}
     service: dict[str, bytes] = {}
     uuids: list[str] = []
@@ -91,18 +100,31 @@ def parse(raw: bytes, address: str, *, rssi: int | None = None, source: str = ""
     while at < len(raw) and raw[at]:
         size, stop = raw[at], at + 1 + raw[at]
         if stop > len(raw):
-            raise hub.DecodeError("truncated", f"a structure of {size} bytes in the {len(raw) - at - 1} that are left")
+            raise hub.DecodeError(
+                "truncated",
+                phrase(
+                    "bluetooth.structure-bytes-left",
+                    "a structure of {size} bytes in the {count} that are left",
+                    size=size,
+                    count=len(raw) - at - 1,
+                ),
+            )
         kind, data = raw[at + 1], raw[at + 2 : stop]
         if kind in _NAMES:
             name = data.decode(errors="replace")
         elif kind == _MANUFACTURER:
             if len(data) < 2:
-                raise hub.DecodeError("truncated", "manufacturer data without its company id")
+                raise hub.DecodeError(
+                    "truncated",
+                    phrase("bluetooth.manufacturer-data-without", "manufacturer data without its company id"),
+                )
             manufacturer[int.from_bytes(data[:2], "little")] = data[2:]
         elif kind in _SERVICE_SIZES:
             width = _SERVICE_SIZES[kind]
             if len(data) < width:
-                raise hub.DecodeError("truncated", "service data without its UUID")
+                raise hub.DecodeError(
+                    "truncated", phrase("bluetooth.service-data-without", "service data without its UUID")
+                )
             service[_uuid_text(data[:width])] = data[width:]
         elif kind in _LIST_SIZES:
             width = _LIST_SIZES[kind]
@@ -121,17 +143,23 @@ def line(item: Mapping[str, Any]) -> hub.Frame:
         return _value(item)
     unknown = set(item) - _LINE
     if unknown:
-        raise hub.DecodeError("bad-line", f"unknown key {min(map(str, unknown))!r}")
+        raise hub.DecodeError(
+            "bad-line", phrase("bluetooth.unknown-key", "unknown key {map!r}", map=min(map(str, unknown)))
+        )
     rssi = item.get("rssi")
     if rssi is not None and (not isinstance(rssi, int) or isinstance(rssi, bool) or not -127 <= rssi <= 127):
-        raise hub.DecodeError("bad-line", "rssi is a whole number of dBm between -127 and 127")
+        raise hub.DecodeError(
+            "bad-line", phrase("bluetooth.rssi-whole-number", "rssi is a whole number of dBm between -127 and 127")
+        )
     name, source = item.get("name", ""), item.get("source", "")
     if not isinstance(name, str) or not isinstance(source, str):
-        raise hub.DecodeError("bad-line", "name and source are texts")
+        raise hub.DecodeError("bad-line", phrase("bluetooth.name-source-texts", "name and source are texts"))
     address = checked_address(item.get("address"))
     if "raw" in item:
         if not item.keys().isdisjoint(_SPLIT):
-            raise hub.DecodeError("bad-line", f"either raw, or {', '.join(_SPLIT)}")
+            raise hub.DecodeError(
+                "bad-line", phrase("bluetooth.either-raw", "either raw, or {split}", split=list(_SPLIT))
+            )
         return parse(_hex(item["raw"], "raw"), address, rssi=rssi, source=source)
     manufacturer = {_company(key): value for key, value in _hexes(item, "manufacturer_data").items()}
     return frame(
@@ -143,7 +171,12 @@ def _value(item: Mapping[str, Any]) -> hub.Frame:
     """Build a frame from a value read over a connection."""
     unknown = set(item) - {"address", "characteristic", "value", "fields"}
     if unknown:
-        raise hub.DecodeError("bad-line", f"unknown key {min(map(str, unknown))!r} beside characteristic")
+        raise hub.DecodeError(
+            "bad-line",
+            phrase(
+                "bluetooth.unknown-key-beside", "unknown key {map!r} beside characteristic", map=min(map(str, unknown))
+            ),
+        )
     key = str(item["characteristic"])
     _check_uuid(key)
     data = {f"characteristic:{service_key(key)}": _hex(item.get("value"), "value")}
@@ -151,7 +184,9 @@ def _value(item: Mapping[str, Any]) -> hub.Frame:
         try:
             data["fields"] = json.dumps(item["fields"]).encode()
         except (TypeError, ValueError, RecursionError):
-            raise hub.DecodeError("bad-line", "fields is a list of objects") from None
+            raise hub.DecodeError(
+                "bad-line", phrase("bluetooth.fields-list-objects", "fields is a list of objects")
+            ) from None
     return hub.Frame(kind="ble", address=checked_address(item.get("address", NOBODY)), data=data)
 
 
@@ -162,7 +197,10 @@ def speaker(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> str:
     encrypting device must not be trusted for having chosen a format without encryption."""
     device = f"ble:{frame.address.upper()}"
     if keys(device) is not None:
-        raise hub.DecodeError("clear-but-keyed", "the device has a key but this frame is not encrypted")
+        raise hub.DecodeError(
+            "clear-but-keyed",
+            phrase("bluetooth.device-has-key", "the device has a key but this frame is not encrypted"),
+        )
     return device
 
 
@@ -171,7 +209,7 @@ def checked_address(address: object) -> str:
     `bad-address`."""
     text = address.upper().replace("-", ":") if isinstance(address, str) else ""
     if not _ADDRESS.fullmatch(text):
-        raise hub.DecodeError("bad-address", "an address reads A4:C1:38:01:02:03")
+        raise hub.DecodeError("bad-address", phrase("bluetooth.address-reads-a4", "an address reads A4:C1:38:01:02:03"))
     return text
 
 
@@ -186,7 +224,9 @@ def service_key(text: str) -> str:
 def _hexes(item: Mapping[str, Any], section: str) -> dict[str, bytes]:
     sections = item.get(section, {})
     if not isinstance(sections, Mapping):
-        raise hub.DecodeError("bad-line", f"{section} is an object of hex texts")
+        raise hub.DecodeError(
+            "bad-line", phrase("bluetooth.object-hex-texts", "{section} is an object of hex texts", section=section)
+        )
     if section == "service_data":
         for key in sections:
             _check_uuid(str(key))
@@ -196,7 +236,7 @@ def _hexes(item: Mapping[str, Any], section: str) -> dict[str, bytes]:
 def _uuids(item: Mapping[str, Any]) -> list[str]:
     uuids = item.get("service_uuids", [])
     if not isinstance(uuids, list) or len(uuids) > MAX_RAW:
-        raise hub.DecodeError("bad-line", "service_uuids is a list of UUIDs")
+        raise hub.DecodeError("bad-line", phrase("bluetooth.service-uuids-list", "service_uuids is a list of UUIDs"))
     for key in uuids:
         _check_uuid(str(key))
     return [str(key) for key in uuids]
@@ -204,11 +244,21 @@ def _uuids(item: Mapping[str, Any]) -> list[str]:
 
 def _hex(value: object, where: str) -> bytes:
     if not isinstance(value, str) or len(value) > 4 * MAX_RAW:
-        raise hub.DecodeError("bad-line", f"{where[:NAME]} is a hex text of at most {MAX_RAW} bytes")
+        raise hub.DecodeError(
+            "bad-line",
+            phrase(
+                "bluetooth.hex-text-most",
+                "{where} is a hex text of at most {max_raw} bytes",
+                where=where[:NAME],
+                max_raw=MAX_RAW,
+            ),
+        )
     try:
         return bytes.fromhex(value.removeprefix("0x"))
     except ValueError:
-        raise hub.DecodeError("bad-line", f"{where[:NAME]} is not hex") from None
+        raise hub.DecodeError(
+            "bad-line", phrase("bluetooth.not-hex", "{where} is not hex", where=where[:NAME])
+        ) from None
 
 
 def _company(key: str) -> int:
@@ -217,7 +267,9 @@ def _company(key: str) -> int:
     except ValueError:
         company = -1
     if not 0 <= company <= 0xFFFF:
-        raise hub.DecodeError("bad-line", f"{key[:NAME]!r} is not a company id such as 0x0499")
+        raise hub.DecodeError(
+            "bad-line", phrase("bluetooth.not-company-id", "{key!r} is not a company id such as 0x0499", key=key[:NAME])
+        )
     return company
 
 
@@ -228,4 +280,6 @@ def is_uuid(text: str) -> bool:
 
 def _check_uuid(key: str) -> None:
     if not is_uuid(key):
-        raise hub.DecodeError("bad-line", f"{key[:NAME]!r} is not a UUID of 16, 32 or 128 bits")
+        raise hub.DecodeError(
+            "bad-line", phrase("bluetooth.not-uuid-16", "{key!r} is not a UUID of 16, 32 or 128 bits", key=key[:NAME])
+        )

@@ -23,6 +23,7 @@ import struct
 from collections.abc import Callable
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bluetooth import advert
 
 SERVICE = "service:181a"
@@ -46,7 +47,10 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
     if not climate and not counts:
         return None
     if len(data) in SEALED:
-        raise hub.DecodeError("sealed-format", "it cannot be protected from replay: set the firmware to BTHome")
+        raise hub.DecodeError(
+            "sealed-format",
+            phrase("bluetooth.cannot-protected-from", "it cannot be protected from replay: set the firmware to BTHome"),
+        )
     device = advert.speaker(frame, keys)
     values, packet = _climate(data, frame.address) if climate else ({}, None)
     if counts:
@@ -64,7 +68,10 @@ def _climate(data: bytes, sender: str) -> tuple[Values, int]:
         address = address[::-1]
         temperature, humidity = hundredths / 100, parts / 100
     if address.hex().upper() != sender.replace(":", "").upper():
-        raise hub.DecodeError("address-mismatch", "the address inside the payload is not the sender's")
+        raise hub.DecodeError(
+            "address-mismatch",
+            phrase("bluetooth.address-inside-payload", "the address inside the payload is not the sender's"),
+        )
     values: Values = {"temperature": temperature, "humidity": humidity, "battery": battery}
     if millivolts:
         values["battery_voltage"] = millivolts / 1000

@@ -24,6 +24,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bluetooth.objects import BUTTON_EVENTS, COMMANDS, METRICS, OBJECTS, SAME, Kind
 from integrations.bluetooth.text import printable
 
@@ -64,10 +65,12 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
     if data is None:
         return None
     if not data:
-        raise hub.DecodeError("truncated", "no device information byte")
+        raise hub.DecodeError("truncated", phrase("bluetooth.no-device-information", "no device information byte"))
     info = data[0]
     if info >> 5 != 2:
-        raise hub.DecodeError("unsupported-version", f"BTHome version {info >> 5}")
+        raise hub.DecodeError(
+            "unsupported-version", phrase("bluetooth.bthome-version", "BTHome version {info}", info=info >> 5)
+        )
     device = f"ble:{frame.address.upper()}"
     model = MODELS.get(frame.name, "BTHome")
     key = keys(device)
@@ -80,10 +83,15 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
             return hub.NeedKey(device, model)
         payload, counter = _open(payload, info, frame.address, key)
     elif key is not None:
-        raise hub.DecodeError("clear-but-keyed", "the device has a key but this frame is not encrypted")
+        raise hub.DecodeError(
+            "clear-but-keyed",
+            phrase("bluetooth.device-has-key", "the device has a key but this frame is not encrypted"),
+        )
     values, packet_id, skipped = read_objects(payload)
     if skipped and not values:
-        raise hub.DecodeError(skipped[0], "nothing else in the packet can be read")
+        raise hub.DecodeError(
+            skipped[0], phrase("bluetooth.nothing-else-packet", "nothing else in the packet can be read")
+        )
     proof = hub.Proof("bthome", packet_id) if counter is None else hub.Proof("bthome-ccm", counter, True)
     return hub.Decoded(device=device, values=values, proof=proof, model=model, skipped=skipped)
 
@@ -94,22 +102,31 @@ def _address(text: str) -> bytes:
     except ValueError:
         address = b""
     if len(address) != 6:
-        raise hub.DecodeError("bad-address", "the sender's address is not six bytes")
+        raise hub.DecodeError(
+            "bad-address", phrase("bluetooth.senders-address-not", "the sender's address is not six bytes")
+        )
     return address
 
 
 def _open(sealed: bytes, info: int, address: str, key: bytes) -> tuple[bytes, int]:
     """Decrypt a payload; return its objects and the counter."""
     if len(key) != KEY:
-        raise hub.DecodeError("bad-key", f"the key has {len(key)} bytes, a BTHome key has {KEY}")
+        raise hub.DecodeError(
+            "bad-key",
+            phrase(
+                "bluetooth.key-has-bytes", "the key has {count} bytes, a BTHome key has {key}", count=len(key), key=KEY
+            ),
+        )
     if len(sealed) < TRAILER:
-        raise hub.DecodeError("truncated", "no counter and MIC")
+        raise hub.DecodeError("truncated", phrase("bluetooth.no-counter-mic", "no counter and MIC"))
     counter = sealed[-TRAILER:-TAG]
     nonce = b"%b\xd2\xfc%c%b" % (_address(address), info, counter)
     try:
         clear = AESCCM(key, tag_length=TAG).decrypt(nonce, sealed[:-TRAILER] + sealed[-TAG:], None)
     except InvalidTag:
-        raise hub.DecodeError("bad-mic", "wrong key, or a forged or damaged frame") from None
+        raise hub.DecodeError(
+            "bad-mic", phrase("bluetooth.wrong-key-forged", "wrong key, or a forged or damaged frame")
+        ) from None
     return clear, int.from_bytes(counter, "little")
 
 
@@ -131,12 +148,16 @@ def read_objects(payload: bytes) -> tuple[dict[str, float | int | bool | str], i
         at += 1
         if not size:
             if at == end:
-                raise hub.DecodeError("truncated", f"the length of {metric} is missing")
+                raise hub.DecodeError(
+                    "truncated", phrase("bluetooth.length-missing", "the length of {metric} is missing", metric=metric)
+                )
             size = payload[at] if kind is not Kind.COMMAND else 1 + (payload[at] & 0x1F)
             at += 1
         stop = at + size
         if stop > end:
-            raise hub.DecodeError("truncated", f"{metric or 'packet id'} is cut short")
+            raise hub.DecodeError(
+                "truncated", phrase("bluetooth.cut-short", "{metric} is cut short", metric=metric or "packet id")
+            )
         if kind is Kind.PACKET_ID:
             packet_id = payload[at]
             at = stop

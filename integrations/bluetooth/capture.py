@@ -22,6 +22,7 @@ import msgspec
 
 import hub
 from hub.sdk.nesting import shallow_json
+from hub.sdk.phrases import phrase
 from integrations.bluetooth import advert
 from integrations.bluetooth.intake import Heard, private
 from integrations.bluetooth.sources import Sources
@@ -56,7 +57,7 @@ def heard(item: Mapping[str, Any]) -> tuple[float | None, Heard]:
     frame = advert.line(item)
     at = item.get("time")
     if not isinstance(at, int | float | None) or isinstance(at, bool):
-        raise hub.DecodeError("bad-line", "time is Unix seconds")
+        raise hub.DecodeError("bad-line", phrase("bluetooth.time-unix-seconds", "time is Unix seconds"))
     signal = frame.signal
     manufacturer = {int(k[13:], 16): v for k, v in frame.data.items() if k.startswith("manufacturer:")}
     service = {k[8:]: v for k, v in frame.data.items() if k.startswith("service:")}

@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
+from hub.sdk.phrases import phrase
+
 WINDOW_S = 900
 LIMIT = 4096
 """Maximum devices counted in one quarter of an hour, all zones together. It bounds the memory under a flood."""
@@ -55,7 +57,13 @@ class Census:
         for name, zone in zones.items():
             for source in zone.sources:
                 if source in self._zone_of:
-                    raise ValueError(f"{source} counts for two zones: take it out of one settings.census")
+                    raise ValueError(
+                        phrase(
+                            "bluetooth.counts-two-zones",
+                            "{source} counts for two zones: take it out of one settings.census",
+                            source=source,
+                        )
+                    )
                 self._zone_of[source] = name, zone.near
         self._window: int | None = None
         self._whole = False

@@ -16,6 +16,7 @@ import struct
 from collections.abc import Callable
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bluetooth import advert
 
 SERVICE = "service:feaa"
@@ -33,13 +34,27 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
     if not data or data[0] != TELEMETRY:
         return None
     if len(data) < 2:
-        raise hub.DecodeError("truncated", "no telemetry version")
+        raise hub.DecodeError("truncated", phrase("bluetooth.no-telemetry-version", "no telemetry version"))
     if data[1] == 1:
-        raise hub.DecodeError("sealed-format", "telemetry of a beacon with an ephemeral id is not read")
+        raise hub.DecodeError(
+            "sealed-format",
+            phrase("bluetooth.telemetry-beacon-ephemeral", "telemetry of a beacon with an ephemeral id is not read"),
+        )
     if data[1]:
-        raise hub.DecodeError("unsupported-version", f"Eddystone telemetry version {data[1]}")
+        raise hub.DecodeError(
+            "unsupported-version",
+            phrase("bluetooth.eddystone-telemetry-version", "Eddystone telemetry version {data}", data=data[1]),
+        )
     if len(data) != 2 + _TLM.size:
-        raise hub.DecodeError("truncated", f"telemetry has {2 + _TLM.size} bytes, got {len(data)}")
+        raise hub.DecodeError(
+            "truncated",
+            phrase(
+                "bluetooth.telemetry-has-bytes",
+                "telemetry has {value} bytes, got {count}",
+                value=2 + _TLM.size,
+                count=len(data),
+            ),
+        )
     device = advert.speaker(frame, keys)
     millivolts, temperature, advertisements, tenths = _TLM.unpack_from(data, 2)
     values: dict[str, float | int | bool | str] = {}

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from typing import TYPE_CHECKING, Any, Protocol
 
 import hub
+from hub.sdk.phrases import phrase, reason_of
 from integrations.bluetooth.advert import service_key
 from integrations.bluetooth.intake import Sighting
 
@@ -96,7 +97,7 @@ class ProxyConnector:
     async def connect(self, address: str, seen: Sighting) -> AsyncIterator[Connection]:
         client = self._client()
         if client is None:
-            raise hub.NotReady("the proxy is away")
+            raise hub.NotReady(phrase("bluetooth.proxy-away", "the proxy is away"))
         number, gone = int(address.replace(":", ""), 16), asyncio.Event()
 
         def changed(connected: bool, mtu: int, error: int) -> None:
@@ -110,7 +111,7 @@ class ProxyConnector:
                 )
                 if gone.is_set():  # it answered with a refusal
                     unsubscribe()
-                    raise hub.NotReady("the device did not let the proxy connect")
+                    raise hub.NotReady(phrase("bluetooth.device-did-not", "the device did not let the proxy connect"))
             try:
                 with explained():
                     services = (await client.bluetooth_gatt_get_services(number)).services
@@ -165,11 +166,13 @@ def explained() -> Iterator[None]:
     except (hub.NotReady, hub.DecodeError):
         raise
     except TimeoutError as error:
-        raise hub.NotReady("the device did not answer in time") from error
+        raise hub.NotReady(phrase("bluetooth.device-did-not-answer", "the device did not answer in time")) from error
     except Exception as error:
         if isinstance(error, OSError | EOFError) or type(error).__module__.partition(".")[0] in (
             "bleak",
             "aioesphomeapi",
         ):
-            raise hub.NotReady(f"no connection: {error}") from error
+            raise hub.NotReady(
+                phrase("bluetooth.no-connection", "no connection: {reason}", reason=reason_of(error))
+            ) from error
         raise

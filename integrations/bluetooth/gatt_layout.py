@@ -33,6 +33,7 @@ from pydantic import TypeAdapter, ValidationError, field_validator, model_valida
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from integrations.bluetooth import advert, sig
 from integrations.bluetooth.floats import medfloat16, medfloat32
 from integrations.bluetooth.text import printable
@@ -147,13 +148,19 @@ class Field(hub.Config):
     def _fits(self) -> Field:
         numbers = self.scale != 1 or self.offset != 0
         if self.type in ("bit", "utf8") and (numbers or self.invalid):
-            raise ValueError(f"{self.type} has no scale, offset or invalid values")
+            raise ValueError(
+                phrase("bluetooth.has-no-scale", "{type} has no scale, offset or invalid values", type=self.type)
+            )
         if self.bit and self.type != "bit":
-            raise ValueError("bit belongs to type: bit")
+            raise ValueError(phrase("bluetooth.bit-belongs-type", "bit belongs to type: bit"))
         if self.length and self.type != "utf8":
-            raise ValueError("length belongs to type: utf8")
+            raise ValueError(phrase("bluetooth.length-belongs-type", "length belongs to type: utf8"))
         if self.at + self.size > LONGEST:
-            raise ValueError(f"it ends behind byte {LONGEST}, which no value has")
+            raise ValueError(
+                phrase(
+                    "bluetooth.ends-behind-byte", "it ends behind byte {longest}, which no value has", longest=LONGEST
+                )
+            )
         return self
 
     @property
@@ -202,17 +209,32 @@ class Characteristic(hub.Config):
     @classmethod
     def _uuid(cls, text: str) -> str:
         if not advert.is_uuid(text):
-            raise ValueError("a UUID has 4 or 8 hexadecimal digits, or 32 in the form 0000cafe-0000-1000-8000-…")
+            raise ValueError(
+                phrase(
+                    "bluetooth.uuid-has-4",
+                    "a UUID has 4 or 8 hexadecimal digits, or 32 in the form 0000cafe-0000-1000-8000-…",
+                )
+            )
         return advert.service_key(text)
 
     @model_validator(mode="after")
     def _readable(self) -> Characteristic:
         if not self.fields and self.characteristic not in sig.CHARACTERISTICS:
-            raise ValueError(f"characteristic {self.characteristic} is not one that Bluetooth defines: it needs fields")
+            raise ValueError(
+                phrase(
+                    "bluetooth.characteristic-not-one",
+                    "characteristic {characteristic} is not one that Bluetooth defines: it needs fields",
+                    characteristic=self.characteristic,
+                )
+            )
         metrics = [field.metric for field in self.fields]
         twice = sorted({metric for metric in metrics if metrics.count(metric) > 1})
         if twice:
-            raise ValueError(f"two fields are {twice[0]!r}; name the second {twice[0]}_2")
+            raise ValueError(
+                phrase(
+                    "bluetooth.two-fields-name", "two fields are {twice!r}; name the second {twice}_2", twice=twice[0]
+                )
+            )
         return self
 
 
@@ -237,7 +259,10 @@ def read(item: Characteristic, data: bytes) -> tuple[Values, tuple[str, ...]]:
     Raises DecodeError `truncated` that names the field, or `too-long` beyond `LONGEST` bytes: then the whole value is
     discarded."""
     if len(data) > LONGEST:
-        raise hub.DecodeError("too-long", f"{len(data)} bytes, the most is {LONGEST}")
+        raise hub.DecodeError(
+            "too-long",
+            phrase("bluetooth.bytes-most", "{count} bytes, the most is {longest}", count=len(data), longest=LONGEST),
+        )
     if not item.fields:
         values = sig.value(item.characteristic, data)
         return values, () if values else (f"unknown-{sig.CHARACTERISTICS[item.characteristic].metric}",)
@@ -252,7 +277,16 @@ def read_fields(fields: tuple[Field, ...], data: bytes) -> tuple[Values, tuple[s
         stop = field.at + field.size
         if stop > len(data):
             where = f"byte {field.at}" if field.size <= 1 else f"bytes {field.at} to {stop - 1}"
-            raise hub.DecodeError("truncated", f"field {field.metric} is {where} of a value that has {len(data)} bytes")
+            raise hub.DecodeError(
+                "truncated",
+                phrase(
+                    "bluetooth.field-value-has",
+                    "field {metric} is {where} of a value that has {count} bytes",
+                    metric=field.metric,
+                    where=where,
+                    count=len(data),
+                ),
+            )
         value = _value(field, data)
         if value is None:
             skipped.append(f"unknown-{field.metric}")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bluetooth import advert, sig
 from integrations.bluetooth.gatt_layout import Characteristic, Values, read
 
@@ -32,7 +33,13 @@ class Layout(hub.Config):
             service, _, characteristic = place.partition("/")
             item = known.get((_key(service), _key(characteristic)))
             if item is None:
-                raise ValueError(f"the layout has no characteristic {place!r}; expected service/characteristic")
+                raise ValueError(
+                    phrase(
+                        "bluetooth.layout-has-no",
+                        "the layout has no characteristic {place!r}; expected service/characteristic",
+                        place=place,
+                    )
+                )
             values, _ = read(item, bytes.fromhex(str(said)))
             found |= values
         return found
@@ -40,5 +47,5 @@ class Layout(hub.Config):
 
 def _key(text: str) -> str:
     if not advert.is_uuid(text):
-        raise ValueError(f"{text!r} is not a UUID")
+        raise ValueError(phrase("bluetooth.not-uuid", "{text!r} is not a UUID", text=text))
     return advert.service_key(text)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bluetooth.gatt import Connection, Connector
 from integrations.bluetooth.gatt_layout import Characteristic, Settings, read
 from integrations.bluetooth.intake import Sighting
@@ -98,7 +99,7 @@ class Poller:
         try:
             seen, connector = self._sightings(device)[source], self._connectors(source)
             if connector is None:
-                raise hub.NotReady(f"{source} is gone")
+                raise hub.NotReady(phrase("bluetooth.gone", "{source} is gone", source=source))
             async with connector.connect(device.partition(":")[2], seen) as connection:
                 signal = hub.Signal(rssi=seen.rssi, source=source)
                 began = self._clock()
@@ -108,7 +109,9 @@ class Poller:
                     if not notifying:
                         return
                     if connection.gone.is_set():
-                        raise hub.NotReady("the device ended the connection")
+                        raise hub.NotReady(
+                            phrase("bluetooth.device-ended-connection", "the device ended the connection")
+                        )
                     if self._clock() - began >= HOLD_S and self._slots.wanted(source):
                         return
                     await self._wait(connection, min(due.values()) - self._clock())

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from integrations.bluetooth.intake import Heard
 from integrations.bluetooth.sources import Hearing, Sources
 
@@ -44,7 +45,12 @@ def _address(text: str) -> str:
     except ValueError:
         whole = alone = None
     if not whole or not alone:
-        raise ValueError("expected the address of a proxy, like esphome://proxy-hall.example.org:6053")
+        raise ValueError(
+            phrase(
+                "bluetooth.expected-address-proxy",
+                "expected the address of a proxy, like esphome://proxy-hall.example.org:6053",
+            )
+        )
     return text
 
 
@@ -54,7 +60,12 @@ def _key(key: SecretStr) -> SecretStr:
     except (ValueError, binascii.Error):
         size = 0
     if size != 32:
-        raise ValueError("expected the key of its api: encryption: 32 bytes in base64, 44 characters")
+        raise ValueError(
+            phrase(
+                "bluetooth.expected-key-api",
+                "expected the key of its api: encryption: 32 bytes in base64, 44 characters",
+            )
+        )
     return key
 
 
@@ -129,7 +140,11 @@ class ProxySource:
             from aioesphomeapi.core import APIConnectionError
             from aioesphomeapi.model import APIVersion, BluetoothProxyFeature
         except ImportError as error:
-            raise hub.NotReady("proxies need the extra ble-proxy: pip install 'ilot[ble-proxy]'") from error
+            raise hub.NotReady(
+                phrase(
+                    "bluetooth.proxies-need-extra", "proxies need the extra ble-proxy: pip install 'ilot[ble-proxy]'"
+                )
+            ) from error
 
         gone = asyncio.Event()
         parts = urlsplit(self._config.url)
@@ -148,7 +163,13 @@ class ProxySource:
                     about = await client.device_info()
                 features = about.bluetooth_proxy_feature_flags_compat(client.api_version or APIVersion())
                 if not features & BluetoothProxyFeature.RAW_ADVERTISEMENTS:
-                    raise hub.NotReady(f"{self.name} is no Bluetooth proxy, or its ESPHome is older than 2023.6")
+                    raise hub.NotReady(
+                        phrase(
+                            "bluetooth.no-bluetooth-proxy",
+                            "{name} is no Bluetooth proxy, or its ESPHome is older than 2023.6",
+                            name=self.name,
+                        )
+                    )
                 client.subscribe_bluetooth_le_raw_advertisements(self._heard)
                 if features & BluetoothProxyFeature.ACTIVE_CONNECTIONS:
                     client.subscribe_bluetooth_connections_free(self._counted)

@@ -21,6 +21,7 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, InvalidAddressError
 
 import hub
+from hub.sdk.phrases import phrase, reason_of
 from integrations.bluetooth.intake import Heard
 
 ADAPTER = "org.bluez.Adapter1"
@@ -65,11 +66,21 @@ def explained() -> Iterator[None]:
     except BleakDBusError as error:
         raise _refusal(error.dbus_error, error.dbus_error_details or "") from error
     except BleakBluetoothNotAvailableError as error:
-        raise hub.NotReady(f"Bluetooth is not available: {error.args[0]}") from error
+        raise hub.NotReady(
+            phrase("bluetooth.bluetooth-not-available", "Bluetooth is not available: {args}", args=error.args[0])
+        ) from error
     except BleakError as error:
-        raise hub.NotReady(f"BlueZ cannot scan: {error}") from error
+        raise hub.NotReady(
+            phrase("bluetooth.bluez-cannot-scan", "BlueZ cannot scan: {reason}", reason=reason_of(error))
+        ) from error
     except (OSError, EOFError, InvalidAddressError) as error:
-        raise hub.NotReady(f"the system D-Bus does not answer ({error}): is it running here?") from error
+        raise hub.NotReady(
+            phrase(
+                "bluetooth.system-d-bus",
+                "the system D-Bus does not answer ({reason}): is it running here?",
+                reason=reason_of(error),
+            )
+        ) from error
 
 
 def _refusal(name: str, details: str) -> Exception:
@@ -241,4 +252,10 @@ async def _time_limit() -> AsyncIterator[None]:
         async with asyncio.timeout(ANSWER_S):
             yield
     except TimeoutError:
-        raise hub.NotReady(f"BlueZ has not answered for {ANSWER_S:.0f} s: systemctl restart bluetooth") from None
+        raise hub.NotReady(
+            phrase(
+                "bluetooth.bluez-has-not",
+                "BlueZ has not answered for {answer_s:.0f} s: systemctl restart bluetooth",
+                answer_s=ANSWER_S,
+            )
+        ) from None

@@ -29,6 +29,7 @@ from collections.abc import Callable
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bluetooth import advert
 
 __all__ = ["METRICS", "decode"]
@@ -81,16 +82,30 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
         return None
     device = advert.speaker(frame, keys)
     if not data:
-        raise hub.DecodeError("truncated", "no format byte")
+        raise hub.DecodeError("truncated", phrase("bluetooth.no-format-byte", "no format byte"))
     try:
         layout, read, model = _FORMATS[data[0]]
     except KeyError:
-        raise hub.DecodeError("unsupported-format", f"data format 0x{data[0]:02x}") from None
+        raise hub.DecodeError(
+            "unsupported-format", phrase("bluetooth.data-format-0x", "data format 0x{data:02x}", data=data[0])
+        ) from None
     if len(data) < layout.size:
-        raise hub.DecodeError("truncated", f"format 0x{data[0]:02x} needs {layout.size} bytes, got {len(data)}")
+        raise hub.DecodeError(
+            "truncated",
+            phrase(
+                "bluetooth.format-0x-needs",
+                "format 0x{data:02x} needs {size} bytes, got {count}",
+                data=data[0],
+                size=layout.size,
+                count=len(data),
+            ),
+        )
     values, sequence, address = read(layout.unpack_from(data))
     if address.strip(b"\xff") and not frame.address.replace(":", "").upper().endswith(address.hex().upper()):
-        raise hub.DecodeError("address-mismatch", "the address inside the payload is not the sender's")
+        raise hub.DecodeError(
+            "address-mismatch",
+            phrase("bluetooth.address-inside-payload", "the address inside the payload is not the sender's"),
+        )
     scheme = "ruuvi" if data[0] in (3, 5, 0xC5) else f"ruuvi-{data[0]:x}"
     return hub.Decoded(device=device, values=values, proof=hub.Proof(scheme, sequence, False), model=model)
 

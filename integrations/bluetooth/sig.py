@@ -21,6 +21,7 @@ from enum import Enum
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bluetooth import advert, atc
 from integrations.bluetooth.floats import medfloat16, medfloat32
 
@@ -194,7 +195,17 @@ def value(uuid: str, data: bytes) -> Values:
         return _thermometer(uuid, data)
     if len(data) != item.size:
         reason = "truncated" if len(data) < item.size else "too-long"
-        raise hub.DecodeError(reason, f"characteristic {uuid} ({item.metric}) has {item.size} bytes, got {len(data)}")
+        raise hub.DecodeError(
+            reason,
+            phrase(
+                "bluetooth.characteristic-has-bytes",
+                "characteristic {uuid} ({metric}) has {size} bytes, got {count}",
+                uuid=uuid,
+                metric=item.metric,
+                size=item.size,
+                count=len(data),
+            ),
+        )
     raw = int.from_bytes(data, "little", signed=item.signed)
     if item.kind is Kind.FLAG:
         return {item.metric: raw == 1} if raw <= 1 else {}
@@ -210,7 +221,15 @@ def value(uuid: str, data: bytes) -> Values:
 def _thermometer(uuid: str, data: bytes) -> Values:
     """Decode flags u8 (bit 0: Fahrenheit) | temperature medfloat32 | time stamp and type, not read."""
     if len(data) < 5:
-        raise hub.DecodeError("truncated", f"characteristic {uuid} (temperature) has 5 bytes or more, got {len(data)}")
+        raise hub.DecodeError(
+            "truncated",
+            phrase(
+                "bluetooth.characteristic-temperature-has",
+                "characteristic {uuid} (temperature) has 5 bytes or more, got {count}",
+                uuid=uuid,
+                count=len(data),
+            ),
+        )
     degrees = medfloat32(int.from_bytes(data[1:5], "little"))
     if degrees is None or abs(degrees) > 1e4:
         return {}
@@ -230,7 +249,14 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
     if not own and _BATTERY not in data:
         if _ENVIRONMENT in data and len(data[_ENVIRONMENT]) not in atc.LENGTHS:
             length = len(data[_ENVIRONMENT])
-            raise hub.DecodeError("unsupported-layout", f"Environmental Sensing service data of {length} bytes")
+            raise hub.DecodeError(
+                "unsupported-layout",
+                phrase(
+                    "bluetooth.environmental-sensing-service",
+                    "Environmental Sensing service data of {length} bytes",
+                    length=length,
+                ),
+            )
         return None
     device = advert.speaker(frame, keys)
     values: Values = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.enocean.eep import (
     ACTUATORS,
     BLINDS,
@@ -68,13 +69,25 @@ def decode(telegram: Telegram, eep: str, channel: int = 0) -> dict[str, Value]:
     """Decode the readings of one channel of a device with that profile; empty for a telegram without any. Raises
     DecodeError: `enocean-secure`, `enocean-profile` for a telegram that is not of this profile, `enocean-length`."""
     if telegram.rorg in SECURE:
-        raise hub.DecodeError("enocean-secure", "a secured telegram, which is not read")
+        raise hub.DecodeError(
+            "enocean-secure", phrase("enocean.secured-telegram-which", "a secured telegram, which is not read")
+        )
     if eep not in KNOWN:
-        raise hub.DecodeError("enocean-profile", f"the profile {eep} is not read")
+        raise hub.DecodeError(
+            "enocean-profile", phrase("enocean.profile-not-read", "the profile {eep} is not read", eep=eep)
+        )
     if telegram.rorg == UTE or teach_in(telegram) is not None:
         return {}
     if telegram.rorg != RORG[eep[:2]]:
-        raise hub.DecodeError("enocean-profile", f"a telegram {telegram.rorg:02X} from a device of profile {eep}")
+        raise hub.DecodeError(
+            "enocean-profile",
+            phrase(
+                "enocean.telegram-from-device",
+                "a telegram {rorg:02X} from a device of profile {eep}",
+                rorg=telegram.rorg,
+                eep=eep,
+            ),
+        )
     payload = telegram.payload
     if eep in METERS:
         return _meter(payload, eep, channel)
@@ -88,7 +101,9 @@ def decode(telegram: Telegram, eep: str, channel: int = 0) -> dict[str, Value]:
         return _rocker(payload, telegram.status)
     need = {FOUR: 4, ONE: 1, RPS: 1}.get(telegram.rorg, 0)
     if len(payload) < need or (need and len(payload) != need):
-        raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
+        raise hub.DecodeError(
+            "enocean-length", phrase("enocean.bytes-payload", "{count} bytes of payload", count=len(payload))
+        )
     values: dict[str, Value] = {}
     for entry in PROFILES[eep]:
         raw = _bits(payload, entry.bit, entry.size)
@@ -104,7 +119,9 @@ def decode(telegram: Telegram, eep: str, channel: int = 0) -> dict[str, Value]:
 
 def _bits(payload: bytes, bit: int, size: int) -> int:
     if bit + size > 8 * len(payload):
-        raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
+        raise hub.DecodeError(
+            "enocean-length", phrase("enocean.bytes-payload", "{count} bytes of payload", count=len(payload))
+        )
     return int.from_bytes(payload, "big") >> (8 * len(payload) - bit - size) & (1 << size) - 1
 
 
@@ -121,7 +138,9 @@ def _flag(raw: int, flag: Flag) -> bool | None:
 def _meter(payload: bytes, eep: str, channel: int) -> dict[str, Value]:
     """Decode A5-12: 24 bits of value, channel or tariff, kind of value, its divisor."""
     if len(payload) != 4:
-        raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
+        raise hub.DecodeError(
+            "enocean-length", phrase("enocean.bytes-payload", "{count} bytes of payload", count=len(payload))
+        )
     count, factor, momentary, other = METERS[eep]
     value = _bits(payload, 0, 24) / 10 ** _bits(payload, 30, 2)
     if _bits(payload, 24, 4) != channel:
@@ -164,7 +183,9 @@ def _blind(payload: bytes) -> dict[str, Value]:
 def switch(payload: bytes) -> dict[str, Value]:
     """Decode D2-03-00: four bits for the pressed buttons."""
     if len(payload) != 1:
-        raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
+        raise hub.DecodeError(
+            "enocean-length", phrase("enocean.bytes-payload", "{count} bytes of payload", count=len(payload))
+        )
     said = payload[0] & 0x0F
     if said == RELEASED:
         return {"button": "released"}
@@ -178,7 +199,9 @@ def _rocker(payload: bytes, status: int) -> dict[str, Value]:
     """Decode F6-02: the button, and whether it was pressed. T21 and NU of the status tell an N-message from a
     U-message."""
     if len(payload) != 1:
-        raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
+        raise hub.DecodeError(
+            "enocean-length", phrase("enocean.bytes-payload", "{count} bytes of payload", count=len(payload))
+        )
     pressed = bool(payload[0] & 0x10)
     if not status & 0x10:  # U-message: the number of buttons, not which
         return {"button": "released"} if not pressed else {}

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 
 SYNC, RADIO, RESPONSE, COMMON_COMMAND = 0x55, 0x01, 0x02, 0x05
 MAX_DATA = 528
@@ -70,7 +71,9 @@ def radio(packet: Packet) -> Telegram | None:
     if packet.type != RADIO:
         return None
     if len(packet.data) < 7:
-        raise hub.DecodeError("esp3-radio", "a radio telegram of less than 7 bytes")
+        raise hub.DecodeError(
+            "esp3-radio", phrase("enocean.radio-telegram-less", "a radio telegram of less than 7 bytes")
+        )
     data, optional = packet.data, packet.optional
     dbm = -optional[5] if len(optional) >= 6 and optional[5] else None
     return Telegram(data[0], data[1:-5], data[-5:-1].hex().upper(), data[-1], dbm)

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import hub
 from hub.sdk import serial_line
+from hub.sdk.phrases import phrase
 from integrations.enocean.esp3 import COMMON_COMMAND, RESPONSE, Splitter, pack
 
 BAUDRATE = 57600
@@ -28,4 +29,6 @@ async def version(line: serial_line.SerialLine) -> str:
                         name = packet.data[17:33].split(b"\0")[0].decode("ascii", "replace")
                         chip = packet.data[9:13].hex().upper()
                         return f"{name or 'a gateway'} {application}, chip {chip}, answers on {line.port}"
-    raise hub.NotReady(f"{line.port} does not answer: is it an EnOcean gateway (ESP3)?")
+    raise hub.NotReady(
+        phrase("enocean.does-not-answer", "{port} does not answer: is it an EnOcean gateway (ESP3)?", port=line.port)
+    )

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from integrations.enocean import secure
 from integrations.enocean.decode import SECURE, decode, switch, teach_in
 from integrations.enocean.eep import KNOWN, ROCKERS, RORG, SWITCH
@@ -29,9 +30,16 @@ Note = Callable[[], None] | None
 def _profile(text: str) -> str:
     text = text.upper()
     if not re.fullmatch(r"[0-9A-F]{2}-[0-9A-F]{2}-[0-9A-F]{2}", text):
-        raise ValueError("expected a profile like A5-04-01")
+        raise ValueError(phrase("enocean.expected-profile-like", "expected a profile like A5-04-01"))
     if text not in KNOWN:
-        raise ValueError(f"the profile {text} is not read; those that are: {', '.join(sorted(KNOWN))}")
+        raise ValueError(
+            phrase(
+                "enocean.profile-not-read-those",
+                "the profile {text} is not read; those that are: {known}",
+                text=text,
+                known=sorted(KNOWN),
+            )
+        )
     return text
 
 
@@ -39,9 +47,17 @@ def _level(text: str) -> str:
     try:
         secure.level(int(text, 16))
     except ValueError:
-        raise ValueError("expected two hexadecimal digits, like F3") from None
+        raise ValueError(
+            phrase("enocean.expected-two-hexadecimal", "expected two hexadecimal digits, like F3")
+        ) from None
     except hub.DecodeError as error:
-        raise ValueError(f"{error.detail}: it wants a CMAC, a rolling code, and VAES or nothing") from None
+        raise ValueError(
+            phrase(
+                "enocean.wants-cmac-rolling",
+                "{detail}: it wants a CMAC, a rolling code, and VAES or nothing",
+                detail=error.detail,
+            )
+        ) from None
     return text.upper()
 
 
@@ -141,7 +157,9 @@ class Listening:
                 await self._tell({voice.id: switch(opened.payload[:1])}, telegram, proof, note)
                 return
         elif telegram.rorg not in SECURE and self._states.secured(voice):
-            raise hub.DecodeError("clear-but-keyed", "it speaks in clear though it has a key")
+            raise hub.DecodeError(
+                "clear-but-keyed", phrase("enocean.speaks-clear-though", "it speaks in clear though it has a key")
+            )
         said: dict[str, Values] = {}
         try:
             for channel, device in devices.items():
@@ -172,7 +190,10 @@ class Listening:
                 self._found(name, "secured", telegram, evidence)
             return
         if not self._pairing():
-            raise hub.DecodeError("pairing-closed", "a secure teach-in outside of a pairing window")
+            raise hub.DecodeError(
+                "pairing-closed",
+                phrase("enocean.secure-teach-outside", "a secure teach-in outside of a pairing window"),
+            )
         taught = self._teach_ins.take(name, telegram.payload, now)
         if taught is not None:
             voice = next(iter(devices.values()))

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 
 import hub
+from hub.sdk.phrases import phrase
 
 SEC, SEC_ENCAPS, SEC_CHAIN, SEC_TEACH_IN = 0x30, 0x31, 0x33, 0x35
 WINDOW = 128
@@ -53,7 +54,9 @@ def level(slf: int) -> Level:
     """Decode an SLF. Raises DecodeError `enocean-slf` for a level without authentication or an unknown one."""
     rlc, mac = _RLC.get(slf >> 5), _MAC.get(slf >> 3 & 3)
     if rlc is None or mac is None or slf & 7 not in (_PLAIN, _VAES):
-        raise hub.DecodeError("enocean-slf", f"a security level {slf:02X} that is not read")
+        raise hub.DecodeError(
+            "enocean-slf", phrase("enocean.security-level-not", "a security level {slf:02X} that is not read", slf=slf)
+        )
     return Level(*rlc, mac, slf & 7 == _VAES)
 
 
@@ -94,10 +97,14 @@ def open_(rorg: int, payload: bytes, key: bytes, how: Level, last: int | None) -
     repeaters send it. Raises DecodeError: `enocean-length`, `enocean-rlc` when the rolling code is not known,
     `bad-key`, `bad-mic` when the MAC fits no possible counter: forged, replayed, or too many were missed."""
     if len(key) != 16:
-        raise hub.DecodeError("bad-key", f"a key has 16 bytes, not {len(key)}")
+        raise hub.DecodeError(
+            "bad-key", phrase("enocean.key-has-16", "a key has 16 bytes, not {count}", count=len(key))
+        )
     tail = how.sent + how.mac
     if len(payload) < tail + (2 if rorg == SEC_ENCAPS else 1):
-        raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
+        raise hub.DecodeError(
+            "enocean-length", phrase("enocean.bytes-payload", "{count} bytes of payload", count=len(payload))
+        )
     sealed, sent = payload[:-tail], payload[len(payload) - tail : len(payload) - how.mac]
     for counter in _counters(how, sent, last):
         code = (counter & (1 << 8 * how.rlc) - 1).to_bytes(how.rlc, "big")
@@ -106,14 +113,19 @@ def open_(rorg: int, payload: bytes, key: bytes, how: Level, last: int | None) -
                 return None
             plain = vaes(key, code, sealed) if how.sealed else sealed
             return Opened(plain[0], plain[1:], counter) if rorg == SEC_ENCAPS else Opened(None, plain, counter)
-    raise hub.DecodeError("bad-mic", "authentic under no counter that it may have")
+    raise hub.DecodeError(
+        "bad-mic", phrase("enocean.authentic-under-no", "authentic under no counter that it may have")
+    )
 
 
 def _counters(how: Level, sent: bytes, last: int | None) -> Iterable[int]:
     """Yield the counters that a telegram may have, the last one first."""
     if not how.sent:
         if last is None:
-            raise hub.DecodeError("enocean-rlc", "its rolling code is not known: teach it in, or set `rlc`")
+            raise hub.DecodeError(
+                "enocean-rlc",
+                phrase("enocean.rolling-code-not", "its rolling code is not known: teach it in, or set `rlc`"),
+            )
         return range(max(last, 0), last + WINDOW + 1)
     code = int.from_bytes(sent, "big")
     if last is None:
@@ -145,20 +157,29 @@ class TeachIns:
         """Add a telegram 35; returns the teach-in once it is complete. Raises DecodeError: `enocean-length`,
         `enocean-slf`, `enocean-psk` for one encrypted with a pre-shared key."""
         if len(payload) < 2:
-            raise hub.DecodeError("enocean-length", "a secure teach-in that is cut")
+            raise hub.DecodeError("enocean-length", phrase("enocean.secure-teach-cut", "a secure teach-in that is cut"))
         if payload[0] >> 6 == 0:
             level(payload[1])
             if payload[0] & 0x08:
-                raise hub.DecodeError("enocean-psk", "a secure teach-in under a pre-shared key, which is not read")
+                raise hub.DecodeError(
+                    "enocean-psk",
+                    phrase("enocean.secure-teach-under", "a secure teach-in under a pre-shared key, which is not read"),
+                )
             self._first = {s: kept for s, kept in self._first.items() if now - kept[0] < self._seconds}
             if sender in self._first or len(self._first) < self._most:
                 self._first[sender] = (now, payload)
             return None
         began, first = self._first.pop(sender, (0.0, b""))
         if not first or now - began >= self._seconds:
-            raise hub.DecodeError("enocean-teach-in", "the second telegram of a secure teach-in without the first")
+            raise hub.DecodeError(
+                "enocean-teach-in",
+                phrase("enocean.second-telegram-secure", "the second telegram of a secure teach-in without the first"),
+            )
         content = first[2:] + payload[1:]
         size = level(first[1]).rlc
         if len(content) != size + 16:
-            raise hub.DecodeError("enocean-length", f"{len(content)} bytes of rolling code and key")
+            raise hub.DecodeError(
+                "enocean-length",
+                phrase("enocean.bytes-rolling-code", "{count} bytes of rolling code and key", count=len(content)),
+            )
         return Taught(first[1], int.from_bytes(content[:size], "big"), content[size:], bool(first[0] & 0x04))

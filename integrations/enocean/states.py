@@ -6,6 +6,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.enocean.secure import Level, Opened, Taught, level, open_
 
 
@@ -51,10 +52,18 @@ class States:
         taught = self._taught(device.id)
         if device.key is not None:
             if slf is None:
-                raise hub.DecodeError("enocean-slf", "its settings have no `slf`: it stands in its maker's documents")
+                raise hub.DecodeError(
+                    "enocean-slf",
+                    phrase(
+                        "enocean.settings-have-no", "its settings have no `slf`: it stands in its maker's documents"
+                    ),
+                )
             return device.key, level(slf)
         if taught is None:
-            raise hub.DecodeError("needs-key", "secured: teach it in within a pairing window, or give its key")
+            raise hub.DecodeError(
+                "needs-key",
+                phrase("enocean.secured-teach-within", "secured: teach it in within a pairing window, or give its key"),
+            )
         return taught[0], level(taught[1])
 
     def _key(self, device: hub.Device) -> bytes:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from integrations.host import sources
 from integrations.host.reasons import REASONS
 
@@ -63,7 +64,9 @@ async def run(config: Config, session: hub.Session) -> None:
         for error in errors:
             session.radio.report_decode_error(DEVICE, error)
         if not values:
-            raise hub.NotReady("this machine gives no reading: are /proc and /sys mounted?")
+            raise hub.NotReady(
+                phrase("host.machine-gives-no", "this machine gives no reading: are /proc and /sys mounted?")
+            )
         await session.emit(hub.Report(device=DEVICE, values=values, proof=hub.Proof(scheme="host")))
 
 
@@ -71,7 +74,9 @@ async def probe(config: Config) -> str:
     """Read once. Raises NotReady when this machine gives no reading at all."""
     values = await asyncio.to_thread(sources.read, _disk(config), lambda _: None)
     if not values:
-        raise hub.NotReady("this machine gives no reading: are /proc and /sys mounted?")
+        raise hub.NotReady(
+            phrase("host.machine-gives-no", "this machine gives no reading: are /proc and /sys mounted?")
+        )
     return f"this machine gives {', '.join(values)}"
 
 

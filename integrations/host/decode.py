@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import hub
+from hub.sdk.phrases import phrase
 
 CPU_ZONE = re.compile(r"cpu|soc|core|pkg|package", re.ASCII | re.IGNORECASE)
 """Thermal zones of a processor, as kernels name them: cpu-thermal, soc_thermal, x86_pkg_temp, bigcore0-thermal …"""
@@ -66,7 +67,7 @@ def memory(text: str) -> dict[str, float]:
         if colon and key in ("MemTotal", "MemAvailable"):
             sizes[key] = _number("meminfo", _fields("meminfo", size)[0])
     if not sizes.get("MemTotal"):
-        raise hub.DecodeError("bad-meminfo", "no MemTotal")
+        raise hub.DecodeError("bad-meminfo", phrase("host.no-memtotal", "no MemTotal"))
     if "MemAvailable" not in sizes:
         return {}
     share = _percent(sizes["MemTotal"] - sizes["MemAvailable"], sizes["MemTotal"])
@@ -95,7 +96,7 @@ def clock(state: ClockState) -> dict[str, float | bool]:
     if state.state == TIME_ERROR or state.status & STA_UNSYNC:
         return {"clock_synchronised": False}
     if state.maxerror < 0:
-        raise hub.DecodeError("bad-clock", "a negative maximum error")
+        raise hub.DecodeError("bad-clock", phrase("host.negative-maximum-error", "a negative maximum error"))
     return {"clock_synchronised": True, "clock_error": state.maxerror / 1e6}
 
 
@@ -115,9 +116,9 @@ def _number(source: str, text: str) -> float:
     try:
         number = float(text)
     except ValueError as error:
-        raise hub.DecodeError(f"bad-{source}", "not a number") from error
+        raise hub.DecodeError(f"bad-{source}", phrase("host.not-number", "not a number")) from error
     if not math.isfinite(number) or number < 0:
-        raise hub.DecodeError(f"bad-{source}", "not a positive number")
+        raise hub.DecodeError(f"bad-{source}", phrase("host.not-positive-number", "not a positive number"))
     return number
 
 
@@ -125,7 +126,9 @@ def _millidegrees(text: str) -> float:
     try:
         degrees = int(text) / 1000
     except (ValueError, OverflowError) as error:
-        raise hub.DecodeError("bad-thermal", "not a whole number of millidegrees") from error
+        raise hub.DecodeError(
+            "bad-thermal", phrase("host.not-whole-number", "not a whole number of millidegrees")
+        ) from error
     return degrees
 
 

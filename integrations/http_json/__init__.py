@@ -10,6 +10,7 @@ import asyncio
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.http_json.decode import read
 from integrations.http_json.reasons import REASONS
 from integrations.http_json.roster import Reader, Roster
@@ -32,7 +33,12 @@ async def run(config: Config, session: hub.Session) -> None:
             session.radio.report_decode_error(reader.device, hub.DecodeError(reason))
         if not said.values:
             if scheme == "webhook":
-                raise hub.DecodeError("http-nothing", "none of the values that are expected of this device is there")
+                raise hub.DecodeError(
+                    "http-nothing",
+                    phrase(
+                        "http_json.none-values-expected", "none of the values that are expected of this device is there"
+                    ),
+                )
             return
         report = hub.Report(device=reader.device, values=said.values, time=said.time, proof=hub.Proof(scheme=scheme))
         await session.emit(report, durable=scheme == "webhook")
@@ -75,7 +81,14 @@ async def probe(config: Config) -> str:
         async with asyncio.timeout(config.timeout.total_seconds()):
             _, writer = await asyncio.open_connection(host.strip("[]"), port)
     except (OSError, TimeoutError) as error:
-        raise hub.NotReady(f"{host}:{port} accepts no connection: check power, network and `url`") from error
+        raise hub.NotReady(
+            phrase(
+                "http_json.accepts-no-connection",
+                "{host}:{port} accepts no connection: check power, network and `url`",
+                host=host,
+                port=port,
+            )
+        ) from error
     writer.close()
     return f"{host}:{port} accepts connections"
 

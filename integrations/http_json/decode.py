@@ -17,6 +17,7 @@ import msgspec
 import hub
 from hub.sdk.jsonpath import JsonPath
 from hub.sdk.nesting import shallow_json
+from hub.sdk.phrases import phrase
 
 Value = float | int | bool | str
 
@@ -58,7 +59,15 @@ class Reading(NamedTuple):
 def document(body: bytes) -> Any:
     """Parse a document. Raises DecodeError `http-body` for content that is neither JSON nor a short text."""
     if len(body) > MAX_BODY:
-        raise hub.DecodeError("http-body", f"{len(body)} bytes: at most {MAX_BODY} are read")
+        raise hub.DecodeError(
+            "http-body",
+            phrase(
+                "http_json.bytes-most-read",
+                "{count} bytes: at most {max_body} are read",
+                count=len(body),
+                max_body=MAX_BODY,
+            ),
+        )
     try:
         return msgspec.json.decode(shallow_json(body))
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -66,9 +75,12 @@ def document(body: bytes) -> Any:
     try:
         text = body.decode("utf-8").strip()
     except UnicodeDecodeError:
-        raise hub.DecodeError("http-body", "neither JSON nor text") from None
+        raise hub.DecodeError("http-body", phrase("http_json.neither-json-nor", "neither JSON nor text")) from None
     if len(text) > MAX_TEXT or not text.isprintable():  # a web page, or an error in HTML
-        raise hub.DecodeError("http-body", "this is no JSON: look at the address, and at what it shows in a browser")
+        raise hub.DecodeError(
+            "http-body",
+            phrase("http_json.no-json", "this is no JSON: look at the address, and at what it shows in a browser"),
+        )
     return text
 
 

@@ -22,6 +22,7 @@ import msgspec
 
 import hub
 from hub.sdk.http_server import HttpServer
+from hub.sdk.phrases import phrase
 from integrations.http_json import decode
 from integrations.http_json.roster import Reader, Roster
 from integrations.http_json.settings import Listen
@@ -59,30 +60,44 @@ class Door(HttpServer):
             with self.at_work(request):
                 return await self._judged(request)
         except TimeoutError:
-            return self._refused(503, "hook-too-slow", "it took too long: send it again later")
+            return self._refused(
+                503, "hook-too-slow", phrase("http_json.took-too-long", "it took too long: send it again later")
+            )
         except hub.NotReady:
-            return self._refused(503, "hook-not-kept", "it cannot be kept now: send it again later")
+            return self._refused(
+                503, "hook-not-kept", phrase("http_json.cannot-kept-now", "it cannot be kept now: send it again later")
+            )
         except hub.DecodeError as error:
             return self._refused(413 if error.reason == "oversized" else 400, error.reason, error.detail)
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:  # a disk error or a bug: the sender keeps its document and tries again
-            _log.exception("a message could not be kept")
-            return self._refused(503, "hook-not-kept", "it cannot be kept now: send it again later")
+            _log.exception(phrase("http_json.message-could-not", "a message could not be kept"))
+            return self._refused(
+                503, "hook-not-kept", phrase("http_json.cannot-kept-now", "it cannot be kept now: send it again later")
+            )
 
     async def _judged(self, request: web.BaseRequest) -> web.StreamResponse:
         from aiohttp import web
 
         if not self._authorised(request.headers.get(self._given.header, "")):
-            return self._refused(401, "hook-not-authorised", "the secret is missing or wrong")
+            return self._refused(
+                401, "hook-not-authorised", phrase("http_json.secret-missing-wrong", "the secret is missing or wrong")
+            )
         if self.hurried():
             return self._too_many()
         if request.method not in ("POST", "PUT"):
-            return self._refused(405, "hook-method", "messages are POST or PUT")
+            return self._refused(405, "hook-method", phrase("http_json.messages-post-put", "messages are POST or PUT"))
         self._roster.refresh()
         reader = self._roster.hooks.get(request.path.removeprefix(PREFIX)) if request.path.startswith(PREFIX) else None
         if reader is None:
-            return self._refused(404, "hook-unknown", f"no device sends there; messages go to {PREFIX}<hook>")
+            return self._refused(
+                404,
+                "hook-unknown",
+                phrase(
+                    "http_json.no-device-sends", "no device sends there; messages go to {prefix}<hook>", prefix=PREFIX
+                ),
+            )
         body = await self.body(request)
         data = decode.document(body)
         async with asyncio.timeout(self.ANSWER_S):
@@ -90,7 +105,11 @@ class Door(HttpServer):
         return web.Response(body=b"{}", content_type="application/json")
 
     def _too_many(self) -> web.StreamResponse:
-        return self._refused(429, "hook-too-many", "too many messages at once: send this one again later")
+        return self._refused(
+            429,
+            "hook-too-many",
+            phrase("http_json.too-many-messages", "too many messages at once: send this one again later"),
+        )
 
     def _authorised(self, value: str) -> bool:
         user, secret = self.credential(value, self._given.header)

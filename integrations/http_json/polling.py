@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.http_json import decode
 from integrations.http_json.roster import Reader, Roster
 from integrations.http_json.settings import Config
@@ -102,7 +103,13 @@ class Poller:
             return
         page.took_s = self._monotonic() - sent
         if reply.status == 401:
-            raise hub.AuthFailed(f"{url} wants other credentials: check `user`, `password`, `token`, `headers`")
+            raise hub.AuthFailed(
+                phrase(
+                    "http_json.wants-other-credentials",
+                    "{url} wants other credentials: check `user`, `password`, `token`, `headers`",
+                    url=url,
+                )
+            )
         if reply.status in (429, 503) or reply.status >= 500:
             self._count(path, hub.DecodeError("http-busy" if reply.status in (429, 503) else "http-error"))
             self._leave(page, f"{url} answers {reply.status}: tried again later", _retry_after(reply.headers))

@@ -13,6 +13,7 @@ import hub
 from hub.sdk.addresses import ListenAddress
 from hub.sdk.jsonpath import JsonPath
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from integrations.http_json.decode import Entry
 
 LEAST_SECRET = 20
@@ -21,9 +22,16 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 def _base(url: hub.HttpUrl) -> hub.HttpUrl:
     if url.username or url.password:
-        raise ValueError("no user in the address: it would be shown; use `user` and `password`")
+        raise ValueError(
+            phrase("http_json.no-user-address", "no user in the address: it would be shown; use `user` and `password`")
+        )
     if url.query or url.fragment:
-        raise ValueError("scheme, host, port and perhaps a path only: what follows is each device's `path`")
+        raise ValueError(
+            phrase(
+                "http_json.scheme-host-port",
+                "scheme, host, port and perhaps a path only: what follows is each device's `path`",
+            )
+        )
     return url
 
 
@@ -34,21 +42,29 @@ def _path(text: str) -> str:
 
 def _page(text: str) -> str:
     if text and not (text.startswith("/") and text.isascii() and text.isprintable() and " " not in text):
-        raise ValueError("expected a path like /status or /api/meter?id=1")
+        raise ValueError(phrase("http_json.expected-path-like", "expected a path like /status or /api/meter?id=1"))
     if "#" in text or text.startswith("//"):
-        raise ValueError("expected a path like /status: it leads to no other host")
+        raise ValueError(
+            phrase("http_json.expected-path-like-status", "expected a path like /status: it leads to no other host")
+        )
     return text
 
 
 def _long(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < LEAST_SECRET:
-        raise ValueError(f"a secret of at least {LEAST_SECRET} characters; `openssl rand -hex 24` makes one")
+        raise ValueError(
+            phrase(
+                "http_json.secret-least-characters",
+                "a secret of at least {least_secret} characters; `openssl rand -hex 24` makes one",
+                least_secret=LEAST_SECRET,
+            )
+        )
     return secret
 
 
 def _header(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]{1,40}", name) or name.lower() in ("host", "content-length", "connection"):
-        raise ValueError(f"{name!r} is no header that can be set")
+        raise ValueError(phrase("http_json.no-header-can", "{name!r} is no header that can be set", name=name))
     return name
 
 
@@ -106,11 +122,16 @@ class Listen(hub.Config):
     @model_validator(mode="after")
     def _safe(self) -> Listen:
         if bool(self.certificate) != bool(self.certificate_key):
-            raise ValueError("certificate and certificate_key belong together")
+            raise ValueError(
+                phrase("http_json.certificate-certificate-key", "certificate and certificate_key belong together")
+            )
         if not self.certificate and not self.plain and not ipaddress.ip_address(self.address).is_loopback:
             raise ValueError(
-                "without TLS the secret would travel in clear: give certificate and certificate_key, listen on "
-                "127.0.0.1 behind a reverse proxy of this machine, or say plain: true"
+                phrase(
+                    "http_json.without-tls-secret",
+                    "without TLS the secret would travel in clear: give certificate and certificate_key, listen "
+                    "on 127.0.0.1 behind a reverse proxy of this machine, or say plain: true",
+                )
             )
         return self
 
@@ -175,13 +196,18 @@ class Config(hub.Config):
     @model_validator(mode="after")
     def _agrees(self) -> Config:
         if self.url is None and self.listen is None:
-            raise ValueError("nothing would be read: give url or listen")
+            raise ValueError(phrase("http_json.nothing-would-read", "nothing would be read: give url or listen"))
         if bool(self.user) != bool(self.password.get_secret_value()):
-            raise ValueError("user and password belong together")
+            raise ValueError(phrase("http_json.user-password-belong", "user and password belong together"))
         if self.user and self.token.get_secret_value():
-            raise ValueError("a user or a token: leave one out")
+            raise ValueError(phrase("http_json.user-token", "a user or a token: leave one out"))
         if self.url is None and (self.user or self.token.get_secret_value() or self.headers):
-            raise ValueError("credentials are for the server that `url` names, and there is none")
+            raise ValueError(
+                phrase(
+                    "http_json.credentials-server-url",
+                    "credentials are for the server that `url` names, and there is none",
+                )
+            )
         return self
 
 
@@ -269,17 +295,35 @@ class DeviceSettings(hub.Config):
     @model_validator(mode="after")
     def _agrees(self) -> DeviceSettings:
         if not self.path and not self.hook:
-            raise ValueError("nothing says how it is read: give path or hook")
+            raise ValueError(phrase("http_json.nothing-says-how", "nothing says how it is read: give path or hook"))
         for name, value in self.values.items():
             known = hub.METRICS.get(name)
             if known is None and (value.unit is None or value.privacy is None):
-                raise ValueError(f"metric {name} is not in the catalogue: state its unit (UCUM) and its privacy class")
+                raise ValueError(
+                    phrase(
+                        "http_json.metric-not-catalogue",
+                        "metric {name} is not in the catalogue: state its unit (UCUM) and its privacy class",
+                        name=name,
+                    )
+                )
             if known is not None and (value.unit, value.privacy, value.kind) != (None, None, None):
-                raise ValueError(f"metric {name} is in the catalogue: leave unit, privacy and kind out")
+                raise ValueError(
+                    phrase(
+                        "http_json.metric-catalogue",
+                        "metric {name} is in the catalogue: leave unit, privacy and kind out",
+                        name=name,
+                    )
+                )
             if _metric(name, value).kind != "number" and (value.scale != 1 or value.offset != 0):
-                raise ValueError(f"scale and offset are for numbers, and {name} is none")
+                raise ValueError(
+                    phrase(
+                        "http_json.scale-offset-numbers",
+                        "scale and offset are for numbers, and {name} is none",
+                        name=name,
+                    )
+                )
             if value.scale == 0:
-                raise ValueError("scale 0 would make every value the same")
+                raise ValueError(phrase("http_json.scale-0-would", "scale 0 would make every value the same"))
         return self
 
     def entries(self) -> tuple[Entry, ...]:

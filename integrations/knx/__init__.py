@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.knx import addresses, decode
 from integrations.knx.packs import Groups
 from integrations.knx.reasons import REASONS
@@ -59,7 +60,13 @@ def explain(frame: hub.Frame, keys: object) -> Iterator[dict[str, Any]]:
     from integrations.knx import points, values
 
     if "cemi" not in frame.data:
-        raise hub.DecodeError("no-cemi", 'expected a cEMI frame: hexadecimal, or {"cemi": hexadecimal, "dpt": "9.001"}')
+        raise hub.DecodeError(
+            "no-cemi",
+            phrase(
+                "knx.expected-cemi-frame",
+                'expected a cEMI frame: hexadecimal, or {{"cemi": hexadecimal, "dpt": "9.001"}}',
+            ),
+        )
     telegram = decode.cemi(frame.data["cemi"])
     told = decode.describe(telegram)
     if telegram.payload is not None:
@@ -84,9 +91,16 @@ def line(fields: dict[str, Any]) -> hub.Frame:
         try:
             data["cemi"] = bytes.fromhex(text)
         except (TypeError, ValueError):
-            raise hub.DecodeError("not-hex", "a cEMI frame is hexadecimal") from None
+            raise hub.DecodeError(
+                "not-hex", phrase("knx.cemi-frame-hexadecimal", "a cEMI frame is hexadecimal")
+            ) from None
     elif not source:
-        raise hub.DecodeError("no-cemi", f"neither a cEMI frame nor a telegram: {json.dumps(fields)[:80]}")
+        raise hub.DecodeError(
+            "no-cemi",
+            phrase(
+                "knx.neither-cemi-frame", "neither a cEMI frame nor a telegram: {dumps}", dumps=json.dumps(fields)[:80]
+            ),
+        )
     if dpt := fields.get("dpt"):
         try:
             data["dpt"] = points.canonical(dpt).encode()

@@ -7,6 +7,8 @@ none. All three name the same 16 bits, so all three are read.
 
 from __future__ import annotations
 
+from hub.sdk.phrases import phrase
+
 BROADCAST = 0
 """0/0/0 reaches every device; it is no group."""
 
@@ -20,9 +22,15 @@ def group(text: str) -> int:
     widths = _GROUP.get(len(parts) if parts else 0)
     value = _pack(parts, widths) if widths else None
     if value is None:
-        raise ValueError(f"{text[:40]!r} is no group address: expected 1/2/3 (31/7/255 at most), 1/515 or 2563")
+        raise ValueError(
+            phrase(
+                "knx.no-group-address",
+                "{text!r} is no group address: expected 1/2/3 (31/7/255 at most), 1/515 or 2563",
+                text=text[:40],
+            )
+        )
     if value == BROADCAST:
-        raise ValueError("0/0/0 is not a group: it reaches every device")
+        raise ValueError(phrase("knx.n-0-0-0", "0/0/0 is not a group: it reaches every device"))
     return value
 
 
@@ -31,7 +39,13 @@ def individual(text: str) -> int:
     parts = _numbers(text, ".")
     value = _pack(parts, _INDIVIDUAL) if len(parts) == 3 else None
     if value is None:
-        raise ValueError(f"{text[:40]!r} is no individual address: expected 1.1.5 (0 to 15, 0 to 15, 0 to 255)")
+        raise ValueError(
+            phrase(
+                "knx.no-individual-address",
+                "{text!r} is no individual address: expected 1.1.5 (0 to 15, 0 to 15, 0 to 255)",
+                text=text[:40],
+            )
+        )
     return value
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.knx import addresses, decode, values
 from integrations.knx.asking import TICK, Asker
 from integrations.knx.book import Book, Entry, Heard, Reading
@@ -75,12 +76,18 @@ class Player:
                 tasks.create_task(self._follow(), name="configuration")
                 tasks.create_task(serve(self._session, self._writer), name="commands")
                 await link.lost.wait()
-                raise hub.NotReady(f"{self._config.where} is away: the connection was lost")
+                raise hub.NotReady(
+                    phrase(
+                        "knx.away-connection-lost", "{where} is away: the connection was lost", where=self._config.where
+                    )
+                )
         except BaseExceptionGroup as failures:
             away, others = failures.split(hub.NotReady)
             if away is None or others is not None:
                 raise
-            raise hub.NotReady(f"{self._config.where} is away: the connection was lost") from failures
+            raise hub.NotReady(
+                phrase("knx.away-connection-lost", "{where} is away: the connection was lost", where=self._config.where)
+            ) from failures
 
     def remember(self, ended: Link | None = None) -> None:
         """Store the state for the next process: when each address was last heard, and the senders' sequence numbers;

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.knx import addresses
 
 MESSAGES = {0x11: "req", 0x2E: "con", 0x29: "ind"}
@@ -50,20 +51,31 @@ def cemi(raw: bytes) -> Telegram:
     """Parse a cEMI frame. Raises DecodeError with `too-long`, `truncated`, `not-l-data`, `bad-length` or
     `bad-format`."""
     if len(raw) > LONGEST:
-        raise hub.DecodeError("too-long", f"a cEMI frame has at most {LONGEST} octets")
+        raise hub.DecodeError(
+            "too-long", phrase("knx.cemi-frame-has", "a cEMI frame has at most {longest} octets", longest=LONGEST)
+        )
     if len(raw) < 2:
-        raise hub.DecodeError("truncated", "a cEMI frame has at least its message code and a length")
+        raise hub.DecodeError(
+            "truncated", phrase("knx.cemi-frame-has-least", "a cEMI frame has at least its message code and a length")
+        )
     message = MESSAGES.get(raw[0])
     if message is None:
-        raise hub.DecodeError("not-l-data", f"message code {raw[0]:#04x} is not a telegram (L_Data)")
+        raise hub.DecodeError(
+            "not-l-data",
+            phrase("knx.message-code-not", "message code {raw:#04x} is not a telegram (L_Data)", raw=raw[0]),
+        )
     data = raw[2 + raw[1] :]
     if len(data) <= _HEADER:
-        raise hub.DecodeError("truncated", "the frame ends before its first application octet")
+        raise hub.DecodeError(
+            "truncated", phrase("knx.frame-ends-before", "the frame ends before its first application octet")
+        )
     if len(data) != _HEADER + 1 + data[6]:
-        raise hub.DecodeError("bad-length", "the length octet does not fit the frame")
+        raise hub.DecodeError("bad-length", phrase("knx.length-octet-does", "the length octet does not fit the frame"))
     control, extended = data[0], data[1]
     if extended & 0x0F:
-        raise hub.DecodeError("bad-format", "an extended frame of another format (LTE-HEE)")
+        raise hub.DecodeError(
+            "bad-format", phrase("knx.extended-frame-another", "an extended frame of another format (LTE-HEE)")
+        )
     group, destination = bool(extended & _GROUP_FLAG), int.from_bytes(data[4:6], "big")
     service, payload, sequence = _application(data[_HEADER:])
     if not group or destination == addresses.BROADCAST:  # point-to-point or broadcast: no group value
@@ -99,7 +111,9 @@ def _application(tpdu: bytes) -> tuple[str, int | bytes | None, int | None]:
     if len(tpdu) == 2:
         return service, apci & 0x3F, None
     if apci & 0x3F:
-        raise hub.DecodeError("bad-length", "a value stands both beside the service code and after it")
+        raise hub.DecodeError(
+            "bad-length", phrase("knx.value-stands-both", "a value stands both beside the service code and after it")
+        )
     return service, bytes(tpdu[2:]), None
 
 

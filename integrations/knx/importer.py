@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase, system_error
 from integrations.knx.project.reader import read
 from integrations.knx.proposal import Wish
 from integrations.knx.proposal import propose as propose_project
@@ -57,7 +58,11 @@ def _password(file: Path | None) -> str:
         with sys.stdin if str(file) == "-" else file.open(encoding="utf-8") as source:
             text = source.read(LONGEST_PASSWORD)
     except UnicodeDecodeError as error:
-        raise hub.DecodeError("wrong-password", f"{file} is not text in UTF-8") from error
+        raise hub.DecodeError(
+            "wrong-password", phrase("knx.not-text-utf", "{file} is not text in UTF-8", file=file)
+        ) from error
     except OSError as error:
-        raise hub.NotReady(f"{file} cannot be read: {error.strerror}") from error
+        raise hub.NotReady(
+            phrase("knx.cannot-read", "{file} cannot be read: {reason}", file=file, reason=system_error(error))
+        ) from error
     return text.rstrip("\r\n")

@@ -15,6 +15,7 @@ from xknx.secure.keyring import XMLDevice
 from xknx.telegram.address import IndividualAddress
 
 import hub
+from hub.sdk.phrases import phrase, system_error
 from integrations.knx.project import hardened
 
 LARGEST = 8 << 20
@@ -29,18 +30,35 @@ async def load(path: Path, password: str, sequences: Mapping[str, int]) -> Keyri
     try:
         raw = await _read(path)
     except OSError as error:
-        raise hub.NotReady(f"the keyring {path} cannot be read: {error.strerror}") from error
+        raise hub.NotReady(
+            phrase(
+                "knx.keyring-cannot-read",
+                "the keyring {path} cannot be read: {reason}",
+                path=path,
+                reason=system_error(error),
+            )
+        ) from error
     try:
         hardened.parse([raw], lambda name, attributes: None, lambda name: None)
         keyring = await load_keyring(path, password)
     except hub.DecodeError as error:
-        raise hub.AuthFailed(f"the keyring {path} is no file of ETS: {error.detail}") from error
+        raise hub.AuthFailed(
+            phrase(
+                "knx.keyring-no-file", "the keyring {path} is no file of ETS: {detail}", path=path, detail=error.detail
+            )
+        ) from error
     except (InvalidSecureConfiguration, XKNXException) as error:
         raise hub.AuthFailed(
-            f"the keyring {path} does not open: check `keyring_password`, or export it from ETS again"
+            phrase(
+                "knx.keyring-does-not",
+                "the keyring {path} does not open: check `keyring_password`, or export it from ETS again",
+                path=path,
+            )
         ) from error
     except Exception as error:  # xknx decodes its attributes without checks
-        raise hub.AuthFailed(f"the keyring {path} is damaged: export it from ETS again") from error
+        raise hub.AuthFailed(
+            phrase("knx.keyring-damaged", "the keyring {path} is damaged: export it from ETS again", path=path)
+        ) from error
     _recall(keyring, sequences)
     return keyring
 
@@ -52,7 +70,14 @@ async def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
         if len(raw) > LARGEST:
-            raise hub.AuthFailed(f"the keyring {path} has more than {LARGEST >> 20} MB: that is no keyring")
+            raise hub.AuthFailed(
+                phrase(
+                    "knx.keyring-has-more",
+                    "the keyring {path} has more than {largest} MB: that is no keyring",
+                    path=path,
+                    largest=LARGEST >> 20,
+                )
+            )
         return raw
 
     return await asyncio.to_thread(read)

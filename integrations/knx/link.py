@@ -27,6 +27,7 @@ from xknx.telegram.apci import GroupValueRead, GroupValueResponse, GroupValueWri
 from xknx.telegram.tpci import TDataGroup
 
 import hub
+from hub.sdk.phrases import phrase, reason_of
 from integrations.knx import addresses, decode
 from integrations.knx.settings import Config
 
@@ -183,8 +184,13 @@ class Link:
             tunnel._data_endpoint_addr = None
         elif host != tunnel.gateway_ip:
             raise hub.LedElsewhere(
-                f"{self._config.where} names {host}:{port} for its tunnel, not followed: set `route_back` if it is "
-                "behind a NAT"
+                phrase(
+                    "knx.names-tunnel-not",
+                    "{where} names {host}:{port} for its tunnel, not followed: set `route_back` if it is behind a NAT",
+                    where=self._config.where,
+                    host=host,
+                    port=port,
+                )
             )
 
     async def __aexit__(self, *_: object) -> None:
@@ -209,7 +215,10 @@ class Link:
         value = DPTBinary(payload) if isinstance(payload, int) else DPTArray(payload)
         await self._send(address, GroupValueWrite(value))
         if not self._handler.confirmed:
-            raise hub.DecodeError("knx-not-acknowledged", "nobody on the bus acknowledged it: check the address")
+            raise hub.DecodeError(
+                "knx-not-acknowledged",
+                phrase("knx.nobody-bus-acknowledged", "nobody on the bus acknowledged it: check the address"),
+            )
 
     async def _send(self, address: int, service: GroupValueRead | GroupValueWrite) -> None:
         async with self._sending:
@@ -218,7 +227,7 @@ class Link:
                 await asyncio.sleep(wait)
             self._next = loop.time() + self._pace
             if self.lost.is_set():
-                raise hub.NotReady(f"{self._config.where} is away")
+                raise hub.NotReady(phrase("knx.away", "{where} is away", where=self._config.where))
             self._handler.confirmed = True
             try:
                 await self._handler.send_telegram(
@@ -226,8 +235,15 @@ class Link:
                 )
             except (XKNXException, OSError) as error:
                 if self.lost.is_set():
-                    raise hub.NotReady(f"{self._config.where} is away: {error}") from error
-                raise hub.DecodeError("knx-not-sent", f"the gateway did not confirm it: {error}") from error
+                    raise hub.NotReady(
+                        phrase(
+                            "knx.away-2", "{where} is away: {reason}", where=self._config.where, reason=reason_of(error)
+                        )
+                    ) from error
+                raise hub.DecodeError(
+                    "knx-not-sent",
+                    phrase("knx.gateway-did-not", "the gateway did not confirm it: {reason}", reason=reason_of(error)),
+                ) from error
 
 
 def _connection(config: Config, keyring: Keyring | None) -> ConnectionConfig:

@@ -14,6 +14,7 @@ from xknx.io.gateway_scanner import GatewayDescriptor
 from xknx.io.self_description import request_description
 
 import hub
+from hub.sdk.phrases import phrase, reason_of
 from integrations.knx import addresses, points, values
 from integrations.knx.link import Link, Said
 from integrations.knx.settings import Config
@@ -42,7 +43,9 @@ async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None
         keyring = await keyrings.load(config.keyring, config.keyring_password.get_secret_value(), {})
     async with Link(config, said, lambda address, error: None, keyring) as link:
         await link.lost.wait()
-        raise hub.NotReady(f"{config.where} is away: the connection was lost")
+        raise hub.NotReady(
+            phrase("knx.away-connection-lost", "{where} is away: the connection was lost", where=config.where)
+        )
 
 
 async def probe(config: Config) -> str:
@@ -50,7 +53,9 @@ async def probe(config: Config) -> str:
     if not config.host:
         found = [gateway async for gateway in search(config)]
         if not found:
-            raise hub.NotReady(f"{config.where}: no KNX/IP device answers a search")
+            raise hub.NotReady(
+                phrase("knx.no-knx-ip", "{where}: no KNX/IP device answers a search", where=config.where)
+            )
         return f"{len(found)} KNX/IP devices answer: {'; '.join(map(describe, found[:5]))}"
     try:
         gateway = await request_description(
@@ -60,7 +65,14 @@ async def probe(config: Config) -> str:
             route_back=config.route_back,
         )
     except (XKNXException, OSError) as error:
-        raise hub.NotReady(f"{config.where} does not say what it is: {error}") from error
+        raise hub.NotReady(
+            phrase(
+                "knx.does-not-say",
+                "{where} does not say what it is: {reason}",
+                where=config.where,
+                reason=reason_of(error),
+            )
+        ) from error
     missing = _missing(config, gateway)
     return f"{describe(gateway)}{missing}"
 
@@ -74,7 +86,14 @@ async def search(config: Config) -> AsyncIterator[GatewayDescriptor]:
         async for gateway in scanner.async_scan():  # its `scan` hides cancellation, and returns only at the end
             yield gateway
     except (XKNXException, OSError) as error:
-        raise hub.NotReady(f"{config.where} cannot be searched: {error}") from error
+        raise hub.NotReady(
+            phrase(
+                "knx.cannot-searched",
+                "{where} cannot be searched: {reason}",
+                where=config.where,
+                reason=reason_of(error),
+            )
+        ) from error
 
 
 def describe(gateway: GatewayDescriptor) -> str:
@@ -151,7 +170,11 @@ def _names(config: Config) -> Names:
     try:
         project = read(config.project, databases=False)
     except hub.DecodeError as error:
-        raise hub.NotReady(f"{config.project} gives no names: {error.detail}") from error
+        raise hub.NotReady(
+            phrase(
+                "knx.gives-no-names", "{project} gives no names: {detail}", project=config.project, detail=error.detail
+            )
+        ) from error
     return {group.address: (_clean(group.name), group.dpt) for group in project.groups.values()}
 
 

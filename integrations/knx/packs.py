@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.knx.settings import MOST_GROUPS, Group
 
 Value = float | int | bool | str
@@ -42,7 +43,7 @@ class Groups(hub.Config):
         for name, said in heard.items():
             group = self.groups.get(name)
             if group is None:
-                raise ValueError(f"the pack has no object {name!r}")
+                raise ValueError(phrase("knx.pack-has-no", "the pack has no object {name!r}", name=name))
             octets = bytes.fromhex(str(said))
             small = group.dpt.partition(".")[0] in SMALL and len(octets) == 1
             found[group.metric] = values.value(group, octets[0] if small else octets)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hub.sdk.phrases import phrase
 from hub.sdk.session import MetricKind
 
 
@@ -166,7 +167,13 @@ def canonical(written: object) -> str:
         if text.upper().startswith(prefix):
             text = text[len(prefix) :].replace("-", ".")
     if (number := _number(text)) is None:
-        raise ValueError(f"{str(written)[:40]!r} is no datapoint type that is read here; expected one like 9.001")
+        raise ValueError(
+            phrase(
+                "knx.no-datapoint-type",
+                "{written!r} is no datapoint type that is read here; expected one like 9.001",
+                written=str(written)[:40],
+            )
+        )
     return number
 
 
@@ -177,10 +184,24 @@ def _of_float(written: float) -> str:
     short = _number(repr(written)) if not repr(written).partition(".")[2].startswith("0") else None
     fits = {*whole[:1], *([short] if short else [])}
     if len(fits) > 1:
-        raise ValueError(f"{written} may mean {' or '.join(sorted(fits))}: write the datapoint type in quotes")
+        raise ValueError(
+            phrase(
+                "knx.may-mean-write",
+                "{written} may mean {fits}: write the datapoint type in quotes",
+                written=written,
+                fits=" or ".join(sorted(fits)),
+            )
+        )
     if not whole:
         hint = f": is it {short}?" if short else "; expected one like 9.001 or 1.011"
-        raise ValueError(f"{written} is no datapoint type that is read here{hint}")
+        raise ValueError(
+            phrase(
+                "knx.no-datapoint-type-read",
+                "{written} is no datapoint type that is read here{hint}",
+                written=written,
+                hint=hint,
+            )
+        )
     return whole[0]
 
 

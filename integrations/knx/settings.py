@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from integrations.knx import addresses, points
 
 MOST_GROUPS = 1000
@@ -142,15 +143,27 @@ class Config(hub.Config):
     def _agrees(self) -> Config:
         tunnel = self.connection.startswith("tunnelling")
         if tunnel and not self.host:
-            raise ValueError("tunnelling needs `host`; `ilot discover knx` searches for interfaces")
+            raise ValueError(
+                phrase(
+                    "knx.tunnelling-needs-host", "tunnelling needs `host`; `ilot discover knx` searches for interfaces"
+                )
+            )
         if self.host and not tunnel:
-            raise ValueError("`host` is for tunnelling: set `connection: tunnelling`, or remove it")
+            raise ValueError(
+                phrase("knx.host-tunnelling", "`host` is for tunnelling: set `connection: tunnelling`, or remove it")
+            )
         if self.connection in SECURE and self.keyring is None:
-            raise ValueError(f"{self.connection} needs the ETS keyring: `keyring` and `keyring_password`")
+            raise ValueError(
+                phrase(
+                    "knx.needs-ets-keyring",
+                    "{connection} needs the ETS keyring: `keyring` and `keyring_password`",
+                    connection=self.connection,
+                )
+            )
         if self.keyring is not None and not self.keyring_password.get_secret_value():
-            raise ValueError("`keyring` needs `keyring_password`")
+            raise ValueError(phrase("knx.keyring-needs-keyring", "`keyring` needs `keyring_password`"))
         if self.route_back and self.connection != "tunnelling":
-            raise ValueError("`route_back` is for tunnelling over UDP")
+            raise ValueError(phrase("knx.route-back-tunnelling", "`route_back` is for tunnelling over UDP"))
         return self
 
     @property
@@ -347,24 +360,50 @@ class DeviceSettings(hub.Config):
         for name in named:
             if name not in points:
                 there = f"it has {', '.join(points)}" if points else "it has none"
-                raise ValueError(f"addresses: {name!r} is no object of the device's pack; {there}")
+                raise ValueError(
+                    phrase(
+                        "knx.addresses-no-object",
+                        "addresses: {name!r} is no object of the device's pack; {there}",
+                        name=name,
+                        there=there,
+                    )
+                )
         groups = {_group(address): points[name] for name, address in named.items()}
         return {**rest, "groups": {**groups, **(rest.get("groups") or {})}}
 
     @model_validator(mode="after")
     def _agrees(self) -> DeviceSettings:
         if not self.groups:
-            raise ValueError("nothing is read: give `groups`, or `addresses` for the objects of the device's pack")
+            raise ValueError(
+                phrase(
+                    "knx.nothing-read",
+                    "nothing is read: give `groups`, or `addresses` for the objects of the device's pack",
+                )
+            )
         metrics: dict[str, str] = {}
         heard: dict[int, str] = {}
         for address, group in self.groups.items():
             if group.metric in metrics:
                 raise ValueError(
-                    f"metric {group.metric} stands at {metrics[group.metric]} and at {address}: one device has one "
-                    "value of a metric; use `also`, or a second device"
+                    phrase(
+                        "knx.metric-stands",
+                        "metric {metric} stands at {metrics} and at {address}: one device has one value of a "
+                        "metric; use `also`, or a second device",
+                        metric=group.metric,
+                        metrics=metrics[group.metric],
+                        address=address,
+                    )
                 )
             metrics[group.metric] = address
             for each in (address, *group.also):
                 if (former := heard.setdefault(addresses.group(each), group.metric)) != group.metric:
-                    raise ValueError(f"group address {each} says both {former} and {group.metric}")
+                    raise ValueError(
+                        phrase(
+                            "knx.group-address-says",
+                            "group address {each} says both {former} and {metric}",
+                            each=each,
+                            former=former,
+                            metric=group.metric,
+                        )
+                    )
         return self

@@ -17,6 +17,7 @@ from xknx.dpt.payload import DPTArray, DPTBinary
 from xknx.exceptions import ConversionError, CouldNotParseTelegram
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.knx.decode import size
 from integrations.knx.points import POINTS, Conversion, Point
 from integrations.knx.settings import Group
@@ -33,7 +34,7 @@ def transcoder(dpt: str) -> type[DPTBase]:
     main, _, sub = dpt.partition(".")
     found = DPTBase.transcoder_by_dpt(int(main), int(sub) if sub else None)
     if found is None:
-        raise hub.DecodeError("knx-no-type", f"xknx has no datapoint type {dpt}")
+        raise hub.DecodeError("knx-no-type", phrase("knx.xknx-has-no", "xknx has no datapoint type {dpt}", dpt=dpt))
     return found
 
 
@@ -55,11 +56,11 @@ def payload(group: Group, wanted: Value) -> Payload:
     point = group.point
     if point.kind == "flag":
         if not isinstance(wanted, bool):
-            raise hub.DecodeError("knx-cannot-say", f"{point.dpt} is true or false")
+            raise hub.DecodeError("knx-cannot-say", phrase("knx.true-false", "{dpt} is true or false", dpt=point.dpt))
         return int((wanted != group.invert) != point.inverted)
     if point.kind == "number":
         if isinstance(wanted, (str, bool)):
-            raise hub.DecodeError("knx-cannot-say", f"{point.dpt} is a number")
+            raise hub.DecodeError("knx-cannot-say", phrase("knx.number", "{dpt} is a number", dpt=point.dpt))
         factor, offset = group.conversion
         raw: Any = (wanted - offset) / factor
         if _whole(point):
@@ -69,7 +70,9 @@ def payload(group: Group, wanted: Value) -> Payload:
     try:
         said = transcoder(point.dpt).to_knx(raw)
     except (ConversionError, ValueError, OverflowError) as error:
-        raise hub.DecodeError("knx-cannot-say", f"{point.dpt} cannot say {wanted!r}") from error
+        raise hub.DecodeError(
+            "knx-cannot-say", phrase("knx.cannot-say", "{dpt} cannot say {wanted!r}", dpt=point.dpt, wanted=wanted)
+        ) from error
     return said.value if isinstance(said, DPTBinary) else bytes(said.value)
 
 
@@ -95,7 +98,9 @@ def read(point: Point, payload: Payload) -> Value:
     except CouldNotParseTelegram as error:
         raise _wrong_size(point, payload) from error
     except (ConversionError, ValueError) as error:
-        raise hub.DecodeError("knx-invalid", f"{point.dpt}: the sender says that it has no value") from error
+        raise hub.DecodeError(
+            "knx-invalid", phrase("knx.sender-says-has", "{dpt}: the sender says that it has no value", dpt=point.dpt)
+        ) from error
     if point.kind == "number":
         return _number(point, said)
     return _text(said)
@@ -137,7 +142,7 @@ def _number(point: Point, said: Any) -> float | int:
         up = int(said.control.value)
         return int(said.step_code) * (1 if up else -1)
     if not isinstance(said, (int, float)) or not math.isfinite(said):
-        raise hub.DecodeError("knx-not-finite", f"{point.dpt}: not a number")
+        raise hub.DecodeError("knx-not-finite", phrase("knx.not-number", "{dpt}: not a number", dpt=point.dpt))
     return said
 
 
@@ -146,7 +151,7 @@ def _scaled(said: float, by: Conversion) -> float | int:
         return said
     number = said * by.factor + by.offset
     if not math.isfinite(number):
-        raise hub.DecodeError("knx-not-finite", "too large for a number")
+        raise hub.DecodeError("knx-not-finite", phrase("knx.too-large-number", "too large for a number"))
     return round(number, 9)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import hub
+from hub.sdk.phrases import phrase
 from hub.sdk.session import Answer
 from integrations.knx import addresses, values
 from integrations.knx.book import Book, Entry
@@ -66,10 +67,18 @@ class Writer:
     async def _write(self, command: hub.Command) -> str | None:
         entry = self._book.metrics.get((command.device, command.metric))
         if entry is None or entry.group.write is None:
-            raise hub.DecodeError("knx-no-write", f"{command.metric} has no `write:` address in the device's settings")
+            raise hub.DecodeError(
+                "knx-no-write",
+                phrase(
+                    "knx.has-no-write",
+                    "{metric} has no `write:` address in the device's settings",
+                    metric=command.metric,
+                ),
+            )
         if command.value is None:
             raise hub.DecodeError(
-                "knx-no-release", "KNX lets nothing go: it keeps its last value until another is written"
+                "knx-no-release",
+                phrase("knx.knx-lets-nothing", "KNX lets nothing go: it keeps its last value until another is written"),
             )
         if command.expires and time.time() >= command.expires:
             self._answer(command, "expired", "")
@@ -110,8 +119,15 @@ class Writer:
                 await self._bus.ask(entry.main)
         where = addresses.show_group(entry.main, self._levels)
         if said is None:
-            raise hub.DecodeError("knx-no-status", f"it was sent, but {where} does not answer: it may have been done")
-        raise hub.DecodeError("knx-not-done", f"it was sent, but {where} says {said}")
+            raise hub.DecodeError(
+                "knx-no-status",
+                phrase(
+                    "knx.sent-but-does", "it was sent, but {where} does not answer: it may have been done", where=where
+                ),
+            )
+        raise hub.DecodeError(
+            "knx-not-done", phrase("knx.sent-but-says", "it was sent, but {where} says {said}", where=where, said=said)
+        )
 
 
 async def _soon(event: asyncio.Event, seconds: float) -> bool:

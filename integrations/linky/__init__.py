@@ -23,6 +23,7 @@ from pydantic import AfterValidator, Field
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from integrations.linky.decode import METRICS, decode
 from integrations.linky.frames import Frame
 from integrations.linky.meter import Meter
@@ -47,7 +48,12 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):
-        raise ValueError("expected a time zone of the IANA database, like Europe/Paris or Indian/Reunion") from None
+        raise ValueError(
+            phrase(
+                "linky.expected-time-zone",
+                "expected a time zone of the IANA database, like Europe/Paris or Indian/Reunion",
+            )
+        ) from None
     return name
 
 
@@ -200,8 +206,13 @@ class Latest:
         self._strange += 1
         if self._strange >= STRANGE:
             raise hub.AuthFailed(
-                f"another meter is on {self._config.port} than before: if it was replaced, set `meter` of "
-                f"{self.device} to the last six digits of its address, which its display shows"
+                phrase(
+                    "linky.another-meter-than",
+                    "another meter is on {port} than before: if it was replaced, set `meter` of {device} to the "
+                    "last six digits of its address, which its display shows",
+                    port=self._config.port,
+                    device=self.device,
+                )
             )
         return False
 
@@ -258,7 +269,7 @@ async def probe(config: Config) -> str:
     async with aclosing(frames(config.port, _speeds(config, None), [])) as heard:
         async for frame in heard:
             return f"{decode(frame, PARIS).model} speaks the {frame.mode} mode"
-    raise hub.NotReady(f"{config.port} ended")
+    raise hub.NotReady(phrase("linky.ended", "{port} ended", port=config.port))
 
 
 def frame_of(fields: dict[str, Any]) -> hub.Frame:
@@ -271,7 +282,9 @@ def frame_of(fields: dict[str, Any]) -> hub.Frame:
         try:
             data = bytes.fromhex(str(raw))
         except ValueError:
-            raise hub.DecodeError("not-hex", 'a frame is hexadecimal, or {"groups": […]}') from None
+            raise hub.DecodeError(
+                "not-hex", phrase("linky.frame-hexadecimal-groups", 'a frame is hexadecimal, or {{"groups": […]}}')
+            ) from None
     return hub.Frame(kind=KIND, address="", data={"tic": data})
 
 

@@ -14,6 +14,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import hub
+from hub.sdk.phrases import phrase
 from hub.sdk.session import PrivacyClass
 from integrations.linky.frames import Frame, Group
 from integrations.linky.meter import Meter, Value
@@ -174,7 +175,9 @@ def _group(group: Group, post: str, values: dict[str, Value]) -> None:
         family, units = _PME_UPPER[label]
         value = _number(group.data, units)
         if not post:
-            raise hub.DecodeError("tic-tariff", "the index of a tariff post that is not known")
+            raise hub.DecodeError(
+                "tic-tariff", phrase("linky.index-tariff-post", "the index of a tariff post that is not known")
+            )
         _put(values, f"{family}_{post}", value)
     elif label in _NUMBERS:
         metric, units = _NUMBERS[label]
@@ -182,7 +185,7 @@ def _group(group: Group, post: str, values: dict[str, Value]) -> None:
     elif label in _POWERS:
         amount, unit = _quantity(group.data)
         if unit not in _POWERS[label]:
-            raise hub.DecodeError("tic-unit", f"a power in {unit or 'no unit'}")
+            raise hub.DecodeError("tic-unit", phrase("linky.power", "a power in {unit}", unit=unit or "no unit"))
         _put(values, _POWERS[label][unit], float(amount))
     elif not _KNOWN.fullmatch(label):
         raise hub.DecodeError("tic-label")
@@ -195,7 +198,7 @@ def _put(values: dict[str, Value], metric: str, value: float) -> None:
     """Set a metric unless it is set already. Raises DecodeError `tic-value` for an impossible value."""
     low, high = _BOUNDS[metric]
     if not low <= value <= high:
-        raise hub.DecodeError("tic-value", f"a {metric} of {value:g}")
+        raise hub.DecodeError("tic-value", phrase("linky.a-of", "a {metric} of {value:g}", metric=metric, value=value))
     values.setdefault(metric, value)
 
 
@@ -239,7 +242,7 @@ def _dated(
 def _quantity(data: str) -> tuple[Decimal, str]:
     found = _QUANTITY.fullmatch(data)
     if found is None:
-        raise hub.DecodeError("tic-value", "not a number with its unit")
+        raise hub.DecodeError("tic-value", phrase("linky.not-number-unit", "not a number with its unit"))
     return Decimal(found[1].replace(",", ".")), found[2].lower()
 
 
@@ -247,5 +250,5 @@ def _number(data: str, units: dict[str, str]) -> float:
     """Return a number in the metric's unit, exactly. Raises DecodeError `tic-value`, `tic-unit`."""
     amount, unit = _quantity(data)
     if unit not in units:
-        raise hub.DecodeError("tic-unit", f"a number in {unit}")
+        raise hub.DecodeError("tic-unit", phrase("linky.number", "a number in {unit}", unit=unit))
     return float(amount * Decimal(units[unit]))

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import hub
 from hub.sdk import serial_line
+from hub.sdk.phrases import phrase
 from integrations.linky.frames import Frame, Framer, groups_in
 
 SPEEDS = {"historic": 1200, "standard": 9600}
@@ -39,7 +40,14 @@ async def frames(port: str, speeds: Sequence[int], found: list[int]) -> AsyncGen
                         patience = SILENT_S
                         continue
                     if speed in found:
-                        raise hub.NotReady(f"{port} has said nothing that can be read for {patience:.0f} s") from None
+                        raise hub.NotReady(
+                            phrase(
+                                "linky.has-said-nothing",
+                                "{port} has said nothing that can be read for {patience:.0f} s",
+                                port=port,
+                                patience=patience,
+                            )
+                        ) from None
                     break
                 if speed not in found:
                     found.append(speed)
@@ -47,4 +55,11 @@ async def frames(port: str, speeds: Sequence[int], found: list[int]) -> AsyncGen
                 for frame in fresh:
                     yield frame
     what = f"{heard} bytes that are no frame came" if heard else "nothing came"
-    raise hub.NotReady(f"{port}: {what}: is the module wired to I1 and I2 of the meter, and is the port the right one?")
+    raise hub.NotReady(
+        phrase(
+            "linky.module-wired-i1",
+            "{port}: {what}: is the module wired to I1 and I2 of the meter, and is the port the right one?",
+            port=port,
+            what=what,
+        )
+    )

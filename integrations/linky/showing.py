@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.linky import industrial
 from integrations.linky.decode import decode
 from integrations.linky.frames import Frame, Framer
@@ -19,7 +20,14 @@ def only(data: bytes) -> Frame:
     """Return the one frame in these bytes. Raises DecodeError `tic-frame`."""
     frames = list(Framer().feed(data))
     if len(frames) != 1:
-        raise hub.DecodeError("tic-frame", f"{len(frames)} frames with a good group in it: one is expected, STX to ETX")
+        raise hub.DecodeError(
+            "tic-frame",
+            phrase(
+                "linky.frames-good-group",
+                "{count} frames with a good group in it: one is expected, STX to ETX",
+                count=len(frames),
+            ),
+        )
     return frames[0]
 
 

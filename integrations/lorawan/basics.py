@@ -20,6 +20,7 @@ import msgspec
 
 import hub
 from hub.sdk.nesting import shallow_json
+from hub.sdk.phrases import phrase
 from integrations.lorawan import eui, region
 from integrations.lorawan.parts import Reception
 
@@ -132,12 +133,15 @@ _PASSED_OVER = frozenset({"event", "alarm", "error", "cups", "getxtime"})
 
 def _decode(data: bytes | str, type_: Any) -> Any:
     if len(data) > LIMIT:
-        raise hub.DecodeError("oversized", f"a message of more than {LIMIT} bytes")
+        raise hub.DecodeError(
+            "oversized", phrase("lorawan.message-more-than", "a message of more than {limit} bytes", limit=LIMIT)
+        )
     try:
         return msgspec.json.decode(shallow_json(data), type=type_)
     except (msgspec.MsgspecError, UnicodeError):
         raise hub.DecodeError(
-            "bad-json", "not the message it says it is: a field is missing or out of bounds"
+            "bad-json",
+            phrase("lorawan.not-message-says", "not the message it says it is: a field is missing or out of bounds"),
         ) from None
 
 
@@ -173,9 +177,13 @@ def parse(data: bytes | str) -> Message:
 
 def _received(said: _Up, body: bytes) -> Received:
     if len(region.RATES) <= said.DR:
-        raise hub.DecodeError("unsupported-rate", f"DR{said.DR} is not understood")
+        raise hub.DecodeError(
+            "unsupported-rate", phrase("lorawan.dr-not-understood", "DR{dr} is not understood", dr=said.DR)
+        )
     if not region.LOWEST <= said.Freq < region.HIGHEST:
-        raise hub.DecodeError("out-of-band", f"{said.Freq} Hz is not in EU863-870")
+        raise hub.DecodeError(
+            "out-of-band", phrase("lorawan.hz-not-eu863-870", "{freq} Hz is not in EU863-870", freq=said.Freq)
+        )
     raw = bytes((said.MHdr,)) + body + (said.MIC & 0xFFFFFFFF).to_bytes(4, "little")
     info = said.upinfo
     return Received(raw, said.Freq, said.DR, info.rssi, info.snr, info.xtime, info.rctx)
@@ -189,9 +197,17 @@ def _join(said: _Join) -> Received:
 def _data(said: _Data) -> Received:
     options, payload = _hex(said.FOpts), _hex(said.FRMPayload)
     if said.FCtrl & 0x0F != len(options):
-        raise hub.DecodeError("bad-fopts", f"FCtrl says {said.FCtrl & 0x0F} bytes of FOpts, there are {len(options)}")
+        raise hub.DecodeError(
+            "bad-fopts",
+            phrase(
+                "lorawan.fctrl-says-bytes",
+                "FCtrl says {fctrl} bytes of FOpts, there are {count}",
+                fctrl=said.FCtrl & 0x0F,
+                count=len(options),
+            ),
+        )
     if said.FPort < 0 and payload:
-        raise hub.DecodeError("bad-json", "a payload without a port")
+        raise hub.DecodeError("bad-json", phrase("lorawan.payload-without-port", "a payload without a port"))
     head = (said.DevAddr & 0xFFFFFFFF).to_bytes(4, "little") + bytes((said.FCtrl,)) + said.FCnt.to_bytes(2, "little")
     port = bytes((said.FPort,)) if said.FPort >= 0 else b""
     return _received(said, head + options + port + payload)
@@ -201,9 +217,9 @@ def _hex(text: str) -> bytes:
     try:
         raw = bytes.fromhex(text)
     except ValueError:
-        raise hub.DecodeError("bad-hex", "not hexadecimal") from None
+        raise hub.DecodeError("bad-hex", phrase("lorawan.not-hexadecimal", "not hexadecimal")) from None
     if len(raw) * 2 != len(text):  # fromhex ignores spaces
-        raise hub.DecodeError("bad-hex", "not hexadecimal")
+        raise hub.DecodeError("bad-hex", phrase("lorawan.not-hexadecimal", "not hexadecimal"))
     return raw
 
 

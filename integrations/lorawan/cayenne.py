@@ -15,6 +15,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 import hub
+from hub.sdk.phrases import phrase
 
 Value = float | int | bool
 
@@ -103,7 +104,7 @@ def decode(payload: bytes) -> Read:
     while at < len(payload):
         kind = payload[at + 1] if at + 1 < len(payload) else None
         if kind is None:
-            raise hub.DecodeError("truncated", "a channel without a type")
+            raise hub.DecodeError("truncated", phrase("lorawan.channel-without-type", "a channel without a type"))
         fields = TYPES.get(kind)
         if fields is None and kind != POSITION:
             skipped.append(f"unknown-lpp-type-{kind}")
@@ -111,7 +112,9 @@ def decode(payload: bytes) -> Read:
         size = sum(field.size for field in fields) if fields is not None else _POSITION_SIZE
         body = payload[at + 2 : at + 2 + size]
         if len(body) < size:
-            raise hub.DecodeError("truncated", f"a value of type {kind} is cut short")
+            raise hub.DecodeError(
+                "truncated", phrase("lorawan.value-type-cut", "a value of type {kind} is cut short", kind=kind)
+            )
         if fields is None:
             position, slug = _position(body)
             skipped += [slug] if slug else []
@@ -119,7 +122,9 @@ def decode(payload: bytes) -> Read:
             _take(values, metrics, fields, body, payload[at])
         at += 2 + size
     if skipped and not values and position is None:
-        raise hub.DecodeError(skipped[0], "nothing else in the payload can be read")
+        raise hub.DecodeError(
+            skipped[0], phrase("lorawan.nothing-else-payload", "nothing else in the payload can be read")
+        )
     return Read(values, tuple(metrics.values()), position, tuple(skipped))
 
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.lorawan.phy import MIC, Data, JoinAccept, SealedJoinAccept, read_join_accept, unsigned_join_accept
 
 KEY = 16
@@ -33,7 +34,9 @@ class Key:
     def __init__(self, raw: bytes) -> None:
         """Raises ValueError when `raw` is not 16 bytes."""
         if len(raw) != KEY:
-            raise ValueError(f"a LoRaWAN key has {KEY} bytes, not {len(raw)}")
+            raise ValueError(
+                phrase("lorawan.lorawan-key-has", "a LoRaWAN key has {key} bytes, not {count}", key=KEY, count=len(raw))
+            )
         self.raw = raw
         # ECB is correct here, one block at a time: each is a counter, or part of a join accept as in the standard.
         self._ecb = Cipher(algorithms.AES(raw), modes.ECB()).encryptor()  # noqa: S305
@@ -105,5 +108,7 @@ def open_join_accept(app_key: bytes, accept: SealedJoinAccept) -> JoinAccept:
     """Decrypt and check a join accept, as a device does. Raises DecodeError `bad-mic`."""
     clear = Key(app_key).encrypt(accept.sealed)
     if not join_mic_ok(app_key, b"\x20" + clear[:-MIC], clear[-MIC:]):
-        raise hub.DecodeError("bad-mic", "wrong key, or a forged or damaged join accept")
+        raise hub.DecodeError(
+            "bad-mic", phrase("lorawan.wrong-key-forged", "wrong key, or a forged or damaged join accept")
+        )
     return read_join_accept(clear[:-MIC])

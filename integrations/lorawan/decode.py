@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.lorawan import cayenne, commands, crypto, phy
 from integrations.lorawan.eui import dashed
 
@@ -24,13 +25,15 @@ def line(said: dict[str, Any]) -> hub.Frame:
     try:
         raw = bytes.fromhex(said["raw"])
     except (KeyError, TypeError, ValueError):
-        raise hub.DecodeError("bad-hex", 'a frame is {"raw": "hexadecimal"}') from None
+        raise hub.DecodeError("bad-hex", phrase("lorawan.frame-raw", 'a frame is {{"raw": "hexadecimal"}}')) from None
     fcnt = said.get("fcnt")
     if fcnt is not None and not (isinstance(fcnt, int) and not isinstance(fcnt, bool) and 0 <= fcnt <= 0xFFFFFFFF):
-        raise hub.DecodeError("bad-counter", "fcnt is a whole number of at most 32 bits")
+        raise hub.DecodeError(
+            "bad-counter", phrase("lorawan.fcnt-whole-number", "fcnt is a whole number of at most 32 bits")
+        )
     codec = said.get("codec", "none")
     if codec not in {"none", "cayenne"}:
-        raise hub.DecodeError("unknown-codec", "codec is none or cayenne")
+        raise hub.DecodeError("unknown-codec", phrase("lorawan.codec-none-cayenne", "codec is none or cayenne"))
     data = {"phy": raw} if fcnt is None else {"phy": raw, "fcnt": fcnt.to_bytes(4, "big")}
     rssi, gateway = said.get("rssi"), said.get("gateway")
     signal = hub.Signal(rssi=rssi if type(rssi) is int else None, source=gateway if isinstance(gateway, str) else "")
@@ -56,7 +59,16 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
 def _sized(key: bytes, size: int) -> bytes:
     if len(key) != size:
         what = "an AppKey" if size == crypto.KEY else "NwkSKey and AppSKey"
-        raise hub.DecodeError("bad-key", f"{what} of {2 * size} digits is needed, not {2 * len(key)}")
+        raise hub.DecodeError(
+            "bad-key",
+            phrase(
+                "lorawan.digits-needed-not",
+                "{what} of {value} digits is needed, not {value2}",
+                what=what,
+                value=2 * size,
+                value2=2 * len(key),
+            ),
+        )
     return key
 
 
@@ -66,7 +78,9 @@ def _join(said: phy.JoinRequest, keys: Callable[[str], bytes | None]) -> hub.Dec
     if key is None:
         return hub.NeedKey(device, f"LoRaWAN join request, JoinEUI {dashed(said.join_eui.hex())}")
     if not crypto.join_mic_ok(_sized(key, crypto.KEY), said.signed, said.mic):
-        raise hub.DecodeError("bad-mic", "wrong AppKey, or a forged or damaged frame")
+        raise hub.DecodeError(
+            "bad-mic", phrase("lorawan.wrong-appkey-forged", "wrong AppKey, or a forged or damaged frame")
+        )
     values: dict[str, float | int | bool | str] = {"dev_nonce": said.dev_nonce, "join_eui": said.join_eui.hex()}
     return hub.Decoded(device=device, values=values, proof=hub.Proof("lorawan-join", said.dev_nonce, True))
 
@@ -89,14 +103,26 @@ def _data(said: phy.Data, frame: hub.Frame, keys: Callable[[str], bytes | None])
     device = f"lorawan:{said.dev_addr:08x}"
     fcnt = int.from_bytes(whole, "big") if whole is not None else said.fcnt
     if fcnt & 0xFFFF != said.fcnt:
-        raise hub.DecodeError("bad-counter", f"the frame carries {said.fcnt}, the low 16 bits of another counter")
+        raise hub.DecodeError(
+            "bad-counter",
+            phrase(
+                "lorawan.frame-carries-low",
+                "the frame carries {fcnt}, the low 16 bits of another counter",
+                fcnt=said.fcnt,
+            ),
+        )
     key = keys(device)
     if key is None:
         return hub.NeedKey(device, "LoRaWAN")
     pair = _sized(key, 2 * crypto.KEY)
     nwk, app = crypto.Key(pair[: crypto.KEY]), crypto.Key(pair[crypto.KEY :])
     if not crypto.data_mic_ok(nwk, said, fcnt):
-        raise hub.DecodeError("bad-mic", "wrong NwkSKey, another 32-bit counter, or a forged or damaged frame")
+        raise hub.DecodeError(
+            "bad-mic",
+            phrase(
+                "lorawan.wrong-nwkskey-another", "wrong NwkSKey, another 32-bit counter, or a forged or damaged frame"
+            ),
+        )
     proof = hub.Proof("lorawan-1.0", fcnt, True)
     clear = crypto.payload(nwk if said.fport == 0 else app, said.uplink, said.dev_addr, fcnt, said.payload)
     values: dict[str, float | int | bool | str] = {"payload": clear.hex()}

@@ -13,6 +13,7 @@ from hashlib import sha256
 import msgspec
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.lorawan.region import DEFAULT_CHANNELS, RX2_DR, RX2_FREQUENCY, RX_DELAY
 
 LEASE = 64
@@ -80,12 +81,17 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if len(self.dev_eui) != 8 or (self.join_eui is not None and len(self.join_eui) != 8):
-            raise ValueError("an EUI has 8 bytes")
+            raise ValueError(phrase("lorawan.eui-has-8", "an EUI has 8 bytes"))
         if (self.app_key is None) == (self.abp is None):
-            raise ValueError("a device has an AppKey (OTAA) or a session from its factory (ABP), one of the two")
+            raise ValueError(
+                phrase(
+                    "lorawan.device-has-appkey",
+                    "a device has an AppKey (OTAA) or a session from its factory (ABP), one of the two",
+                )
+            )
         keys = (self.abp.nwk_s_key, self.abp.app_s_key) if self.abp else (self.app_key,)
         if any(key is None or len(key) != 16 for key in keys):
-            raise ValueError("a LoRaWAN key has 16 bytes")
+            raise ValueError(phrase("lorawan.lorawan-key-has-16", "a LoRaWAN key has 16 bytes"))
 
     def __repr__(self) -> str:
         return f"Device(dev_eui={self.dev_eui.hex()}, version={self.version.value!r}, otaa={self.abp is None})"
@@ -173,9 +179,18 @@ def decode(data: bytes, *, jumps: int = 0) -> Memory:
     try:
         record = _DECODER.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise hub.DecodeError("bad-record", "the record of a LoRaWAN device is damaged") from error
+        raise hub.DecodeError(
+            "bad-record", phrase("lorawan.record-lorawan-device", "the record of a LoRaWAN device is damaged")
+        ) from error
     if record.version != 1:
-        raise hub.DecodeError("bad-record", f"version {record.version} of a device's record is not known")
+        raise hub.DecodeError(
+            "bad-record",
+            phrase(
+                "lorawan.version-devices-record",
+                "version {version} of a device's record is not known",
+                version=record.version,
+            ),
+        )
     memory = record.memory
     # at least RESTORED: a former version stored the number of restorations here
     skip = max(RESTORED, jumps - memory.jumps) if memory.jumps < jumps else 0

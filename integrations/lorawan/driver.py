@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 import hub
 from hub.sdk.options import wrong_option
+from hub.sdk.phrases import phrase
 from integrations.lorawan import reading, settings
 from integrations.lorawan.airspace import Airspace
 from integrations.lorawan.device import MOST_LEFT_OUT, RESTORED, decode, device_id
@@ -302,7 +303,9 @@ class Driver:
         if commit.durable and (commit.report is None or commit.report.again):
             # A report that may be a duplicate appends nothing, and a join has none: this one row is the commit.
             if commit.reception is None:
-                raise ValueError("a commit without a frame cannot be made durable")
+                raise ValueError(
+                    phrase("lorawan.commit-without-frame", "a commit without a frame cannot be made durable")
+                )
             reports.append(reading.heard(name, commit.reception))
         failed: Exception | None = None
 

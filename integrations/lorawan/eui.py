@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 import hub
+from hub.sdk.phrases import phrase
 
 _PLAIN = re.compile(r"[0-9a-fA-F]{16}")
 _BYTES = re.compile(r"[0-9a-fA-F]{2}(?:([:-])[0-9a-fA-F]{2})(?:\1[0-9a-fA-F]{2}){6}")
@@ -19,7 +20,7 @@ def read(text: str | int) -> str:
     """Convert any notation to the hub's. Raises DecodeError `bad-eui`."""
     if isinstance(text, int):
         if not -(1 << 63) <= text < 1 << 64:
-            raise hub.DecodeError("bad-eui", "a number of more than 64 bits")
+            raise hub.DecodeError("bad-eui", phrase("lorawan.number-more-than", "a number of more than 64 bits"))
         return f"{text & 0xFFFFFFFFFFFFFFFF:016x}"
     if _PLAIN.fullmatch(text):
         return text.lower()
@@ -27,17 +28,21 @@ def read(text: str | int) -> str:
         return re.sub("[:-]", "", text).lower()
     if len(text) <= 19 and ":" in text:
         return _id6(text)
-    raise hub.DecodeError("bad-eui", "not an EUI: 16 hexadecimal digits, such as 0016c001ff10d3e5")
+    raise hub.DecodeError(
+        "bad-eui", phrase("lorawan.not-eui", "not an EUI: 16 hexadecimal digits, such as 0016c001ff10d3e5")
+    )
 
 
 def _id6(text: str) -> str:
     head, gap, tail = text.partition("::")
     if not (_GROUPS.fullmatch(head) and _GROUPS.fullmatch(tail)):
-        raise hub.DecodeError("bad-eui", "not an EUI in ID6 form")
+        raise hub.DecodeError("bad-eui", phrase("lorawan.not-eui-id6", "not an EUI in ID6 form"))
     left, right = (part.split(":") if part else [] for part in (head, tail))
     missing = 4 - len(left) - len(right)
     if missing < (1 if gap else 0) or (missing and not gap):
-        raise hub.DecodeError("bad-eui", "an ID6 has four groups, :: stands for those that are zero")
+        raise hub.DecodeError(
+            "bad-eui", phrase("lorawan.id6-has-four", "an ID6 has four groups, :: stands for those that are zero")
+        )
     return "".join(group.zfill(4) for group in (*left, *["0"] * missing, *right)).lower()
 
 

@@ -21,6 +21,7 @@ import msgspec
 
 import hub
 from hub.sdk.nesting import shallow_json
+from hub.sdk.phrases import phrase
 from integrations.lorawan import region
 from integrations.lorawan.parts import Reception, Transmit
 from integrations.lorawan.phy import LONGEST
@@ -135,9 +136,18 @@ def parse(data: bytes) -> Datagram:
     """Parse one datagram of a gateway. Raises DecodeError: `truncated`, `unsupported-version`, `unknown-kind`,
     `bad-json`."""
     if len(data) < 12:
-        raise hub.DecodeError("truncated", f"a datagram of {len(data)} bytes")
+        raise hub.DecodeError(
+            "truncated", phrase("lorawan.datagram-bytes", "a datagram of {count} bytes", count=len(data))
+        )
     if data[0] != VERSION:
-        raise hub.DecodeError("unsupported-version", f"version {data[0]} of the packet forwarder protocol, 2 is spoken")
+        raise hub.DecodeError(
+            "unsupported-version",
+            phrase(
+                "lorawan.version-packet-forwarder",
+                "version {data} of the packet forwarder protocol, 2 is spoken",
+                data=data[0],
+            ),
+        )
     token, kind, gateway, body = int.from_bytes(data[1:3], "big"), data[3], data[4:12].hex(), data[12:]
     if kind == PUSH_DATA:
         return _push(gateway, token, body)
@@ -145,14 +155,18 @@ def parse(data: bytes) -> Datagram:
         return Pull(gateway, token)
     if kind == TX_ACK:
         return TxAck(gateway, token, _refusal(body))
-    raise hub.DecodeError("unknown-kind", f"kind {kind} is none that a gateway sends")
+    raise hub.DecodeError(
+        "unknown-kind", phrase("lorawan.kind-none-gateway", "kind {kind} is none that a gateway sends", kind=kind)
+    )
 
 
 def _push(gateway: str, token: int, body: bytes) -> Push:
     try:
         said = _PUSH_BODY.decode(shallow_json(body))
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise hub.DecodeError("bad-json", "PUSH_DATA holds no object with rxpk or stat") from None
+        raise hub.DecodeError(
+            "bad-json", phrase("lorawan.push-data-holds", "PUSH_DATA holds no object with rxpk or stat")
+        ) from None
     received: list[Rx] = []
     skipped: list[str] = []
     for packet in said.rxpk:
@@ -173,26 +187,38 @@ def _rx(packet: msgspec.Raw) -> Rx:
     try:
         said = _RXPK.decode(packet)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise hub.DecodeError("bad-rxpk", "a field is missing or out of bounds") from None
+        raise hub.DecodeError(
+            "bad-rxpk", phrase("lorawan.field-missing-out", "a field is missing or out of bounds")
+        ) from None
     if said.stat != 1:
-        raise hub.DecodeError("bad-crc" if said.stat < 0 else "no-crc", "the radio's own checksum does not hold")
+        raise hub.DecodeError(
+            "bad-crc" if said.stat < 0 else "no-crc",
+            phrase("lorawan.radios-own-checksum", "the radio's own checksum does not hold"),
+        )
     frequency = round(said.freq * 1e6)
     if not region.LOWEST <= frequency < region.HIGHEST:
-        raise hub.DecodeError("out-of-band", f"{frequency} Hz is not in EU863-870")
+        raise hub.DecodeError(
+            "out-of-band", phrase("lorawan.hz-not-eu863", "{frequency} Hz is not in EU863-870", frequency=frequency)
+        )
     rate = None
     if said.modu == "LORA" and isinstance(said.datr, str):
         rate = region.rate_named(said.datr)
     elif said.modu == "FSK" and isinstance(said.datr, int):
         rate = region.rate_of(0, said.datr)
     if rate is None:
-        raise hub.DecodeError("unsupported-rate", "no data rate of EU863-870 that is understood")
+        raise hub.DecodeError(
+            "unsupported-rate", phrase("lorawan.no-data-rate", "no data rate of EU863-870 that is understood")
+        )
     raw = _base64(said.data)
     if said.size is not None and said.size != len(raw):
-        raise hub.DecodeError("bad-size", f"{len(raw)} bytes, size says {said.size}")
+        raise hub.DecodeError(
+            "bad-size",
+            phrase("lorawan.bytes-size-says", "{count} bytes, size says {size}", count=len(raw), size=said.size),
+        )
     best = max(said.rsig, key=lambda signal: signal.lsnr, default=None)
     rssi = said.rssi if said.rssi is not None else best.rssic if best is not None else None
     if rssi is None:
-        raise hub.DecodeError("bad-rxpk", "no signal strength")
+        raise hub.DecodeError("bad-rxpk", phrase("lorawan.no-signal-strength", "no signal strength"))
     return Rx(raw, said.tmst, frequency, rate, rssi, best.lsnr if best is not None else said.lsnr)
 
 
@@ -202,9 +228,17 @@ def _base64(text: str) -> bytes:
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise hub.DecodeError("bad-base64", "data is not base64") from None
+        raise hub.DecodeError("bad-base64", phrase("lorawan.data-not-base64", "data is not base64")) from None
     if not 0 < len(raw) <= LONGEST:
-        raise hub.DecodeError("bad-size", f"a LoRa packet has 1 to {LONGEST} bytes, not {len(raw)}")
+        raise hub.DecodeError(
+            "bad-size",
+            phrase(
+                "lorawan.lora-packet-has",
+                "a LoRa packet has 1 to {longest} bytes, not {count}",
+                longest=LONGEST,
+                count=len(raw),
+            ),
+        )
     return raw
 
 
@@ -214,7 +248,7 @@ def _refusal(body: bytes) -> str:
     try:
         said = _ACK_BODY.decode(shallow_json(body.rstrip(b"\0"))).txpk_ack
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise hub.DecodeError("bad-json", "TX_ACK holds no txpk_ack") from None
+        raise hub.DecodeError("bad-json", phrase("lorawan.tx-ack-holds", "TX_ACK holds no txpk_ack")) from None
     slug = (said.error or "NONE").lower().replace("_", "-")
     return "" if slug == "none" else slug if slug in REFUSALS else "other"
 

@@ -15,6 +15,7 @@ may have heard any of the accepts, or none.
 
 from __future__ import annotations
 
+from hub.sdk.phrases import phrase
 from integrations.lorawan.crypto import join_mic_ok, seal_join_accept, session_keys
 from integrations.lorawan.device import (
     LEASE,
@@ -66,7 +67,7 @@ def accept(
 ) -> bytes:
     """Make the session and the join accept. Use both only once the record of `memory` is durable."""
     if device.app_key is None:
-        raise ValueError("an ABP device does not join")
+        raise ValueError(phrase("lorawan.abp-device-does", "an ABP device does not join"))
     if _authorised(memory, wall) and memory.rejoin is not None:
         memory.rejoin.tried.append(request.dev_nonce)
     else:

@@ -12,6 +12,7 @@ from aiohttp import WSMsgType, web
 
 import hub
 from hub.sdk.http_server import HttpServer
+from hub.sdk.phrases import phrase, system_error
 from integrations.lorawan import basics, eui, station
 from integrations.lorawan.driver import Driver, wall
 from integrations.lorawan.parts import Transmit
@@ -139,11 +140,11 @@ class Connection:
         try:
             self._out.put_nowait(message)
         except asyncio.QueueFull:
-            raise ConnectionResetError("the station does not read") from None
+            raise ConnectionResetError(phrase("lorawan.station-does-not", "the station does not read")) from None
 
     def transmit(self, order: Transmit) -> None:
         if self._socket.closed:
-            raise ConnectionResetError("the station is gone")
+            raise ConnectionResetError(phrase("lorawan.station-gone", "the station is gone"))
         self._say(station.dnmsg(order, wall() or 0.0))
 
 
@@ -158,7 +159,15 @@ async def serving(given: Station, config: Config, driver: Driver) -> AsyncIterat
         try:
             await site.start()
         except OSError as error:
-            raise hub.NotReady(f"{given.address} port {given.port} cannot be listened on: {error.strerror}") from error
+            raise hub.NotReady(
+                phrase(
+                    "lorawan.port-cannot-listened",
+                    "{address} port {port} cannot be listened on: {reason}",
+                    address=given.address,
+                    port=given.port,
+                    reason=system_error(error),
+                )
+            ) from error
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -21,6 +21,7 @@ from enum import IntEnum
 import msgspec
 
 import hub
+from hub.sdk.phrases import phrase
 
 MIC = 4
 LONGEST = 255
@@ -95,27 +96,48 @@ def parse(raw: bytes) -> Frame:
     Raises DecodeError: `truncated`, `oversized`, `unsupported-major`, `unsupported-rejoin` (1.1 only), `proprietary`,
     `bad-length` (a join of another size), `fopts-with-port-0` (MAC commands twice)."""
     if len(raw) < 1 + MIC + 7:
-        raise hub.DecodeError("truncated", f"{len(raw)} bytes are no LoRaWAN frame")
+        raise hub.DecodeError(
+            "truncated", phrase("lorawan.bytes-no-lorawan", "{count} bytes are no LoRaWAN frame", count=len(raw))
+        )
     if len(raw) > LONGEST:
-        raise hub.DecodeError("oversized", f"{len(raw)} bytes, a LoRa packet has at most {LONGEST}")
+        raise hub.DecodeError(
+            "oversized",
+            phrase(
+                "lorawan.bytes-lora-packet",
+                "{count} bytes, a LoRa packet has at most {longest}",
+                count=len(raw),
+                longest=LONGEST,
+            ),
+        )
     head = raw[0]
     if head & 0x03:
-        raise hub.DecodeError("unsupported-major", f"major version {head & 0x03} of the frame format")
+        raise hub.DecodeError(
+            "unsupported-major",
+            phrase("lorawan.major-version-frame", "major version {head} of the frame format", head=head & 0x03),
+        )
     kind = head >> 5
     if kind in _DATA:
         return _data(raw, kind)
     if kind == FType.JOIN_REQUEST:
         if len(raw) != 23:
-            raise hub.DecodeError("bad-length", f"a join request has 23 bytes, not {len(raw)}")
+            raise hub.DecodeError(
+                "bad-length",
+                phrase("lorawan.join-request-has", "a join request has 23 bytes, not {count}", count=len(raw)),
+            )
         nonce = int.from_bytes(raw[17:19], "little")
         return JoinRequest(raw[8:0:-1], raw[16:8:-1], nonce, raw[19:], raw[:19])
     if kind == FType.JOIN_ACCEPT:
         if len(raw) not in {17, 33}:
-            raise hub.DecodeError("bad-length", f"a join accept has 17 or 33 bytes, not {len(raw)}")
+            raise hub.DecodeError(
+                "bad-length",
+                phrase("lorawan.join-accept-has", "a join accept has 17 or 33 bytes, not {count}", count=len(raw)),
+            )
         return SealedJoinAccept(raw[1:])
     if kind == FType.REJOIN_REQUEST:
-        raise hub.DecodeError("unsupported-rejoin", "rejoin requests belong to LoRaWAN 1.1")
-    raise hub.DecodeError("proprietary", "a frame in its maker's own format")
+        raise hub.DecodeError(
+            "unsupported-rejoin", phrase("lorawan.rejoin-requests-belong", "rejoin requests belong to LoRaWAN 1.1")
+        )
+    raise hub.DecodeError("proprietary", phrase("lorawan.frame-makers-own", "a frame in its maker's own format"))
 
 
 _DATA = frozenset({FType.UNCONFIRMED_UP, FType.UNCONFIRMED_DOWN, FType.CONFIRMED_UP, FType.CONFIRMED_DOWN})
@@ -128,10 +150,12 @@ def _data(raw: bytes, kind: int) -> Data:
     at = 8 + (control & 0x0F)
     end = len(raw) - MIC
     if at > end:
-        raise hub.DecodeError("truncated", "FOpts is longer than the frame")
+        raise hub.DecodeError("truncated", phrase("lorawan.fopts-longer-than", "FOpts is longer than the frame"))
     port = raw[at] if at < end else None
     if port == 0 and at > 8:
-        raise hub.DecodeError("fopts-with-port-0", "MAC commands in FOpts and in FRMPayload")
+        raise hub.DecodeError(
+            "fopts-with-port-0", phrase("lorawan.mac-commands-fopts", "MAC commands in FOpts and in FRMPayload")
+        )
     return Data(
         kind in _UP,
         kind in _CONFIRMED,
@@ -152,11 +176,18 @@ def _data(raw: bytes, kind: int) -> Data:
 def unsigned_data(frame: Data) -> bytes:
     """Encode the part of a data frame that its MIC covers. Raises ValueError when a field does not fit."""
     if len(frame.fopts) > MOST_FOPTS:
-        raise ValueError(f"{len(frame.fopts)} bytes of MAC commands, FOpts holds {MOST_FOPTS}")
+        raise ValueError(
+            phrase(
+                "lorawan.bytes-mac-commands",
+                "{count} bytes of MAC commands, FOpts holds {most_fopts}",
+                count=len(frame.fopts),
+                most_fopts=MOST_FOPTS,
+            )
+        )
     if frame.fport is None and frame.payload:
-        raise ValueError("a payload needs a port")
+        raise ValueError(phrase("lorawan.payload-needs-port", "a payload needs a port"))
     if frame.fport == 0 and frame.fopts:
-        raise ValueError("MAC commands go into FOpts or to port 0, not both")
+        raise ValueError(phrase("lorawan.mac-commands-go", "MAC commands go into FOpts or to port 0, not both"))
     kind = (FType.UNCONFIRMED_UP if frame.uplink else FType.UNCONFIRMED_DOWN) + 2 * frame.confirmed
     control = frame.adr << 7 | frame.adr_ack_req << 6 | frame.ack << 5 | frame.flag << 4 | len(frame.fopts)
     port = b"" if frame.fport is None else frame.fport.to_bytes(1, "little")
@@ -187,7 +218,14 @@ def unsigned_join_accept(accept: JoinAccept) -> bytes:
 def read_join_accept(clear: bytes) -> JoinAccept:
     """Parse the fields of a decrypted join accept: 12 or 28 bytes, no MHDR, no MIC."""
     if len(clear) not in {12, 28}:
-        raise hub.DecodeError("bad-length", f"the fields of a join accept have 12 or 28 bytes, not {len(clear)}")
+        raise hub.DecodeError(
+            "bad-length",
+            phrase(
+                "lorawan.fields-join-accept",
+                "the fields of a join accept have 12 or 28 bytes, not {count}",
+                count=len(clear),
+            ),
+        )
     return JoinAccept(
         join_nonce=int.from_bytes(clear[:3], "little"),
         net_id=int.from_bytes(clear[3:6], "little"),

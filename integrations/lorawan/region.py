@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from hub.sdk.phrases import phrase
+
 
 class DataRate(NamedTuple):
     """A LoRa data rate, or FSK where `sf` is 0: `bandwidth` is then its bit rate. `size` is the longest MACPayload
@@ -110,8 +112,10 @@ def cflist(channels: tuple[int, ...]) -> bytes:
     if not channels:
         return b""
     if len(channels) > 5:
-        raise ValueError(f"{len(channels)} more channels, a CFList holds 5")
+        raise ValueError(
+            phrase("lorawan.more-channels-cflist", "{count} more channels, a CFList holds 5", count=len(channels))
+        )
     if bad := [c for c in channels if c % 100 or band(c) is None]:
-        raise ValueError(f"{bad[0]} Hz is no channel of EU863-870")
+        raise ValueError(phrase("lorawan.hz-no-channel", "{bad} Hz is no channel of EU863-870", bad=bad[0]))
     padded = (*channels, *(0,) * (5 - len(channels)))
     return b"".join((c // 100).to_bytes(3, "little") for c in padded) + b"\0"

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 import hub
 from hub.sdk.addresses import ListenAddress
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from integrations.lorawan import eui, region
 from integrations.lorawan.device import Abp, Device, Radio, Version
 from integrations.lorawan.uplinks import Plan
@@ -31,13 +32,21 @@ def _source(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text)) if text else ""
     except ValueError:
-        raise ValueError("expected the IP address of the gateway, like 192.168.10.2, or none") from None
+        raise ValueError(
+            phrase("lorawan.expected-ip-address", "expected the IP address of the gateway, like 192.168.10.2, or none")
+        ) from None
 
 
 def _channel(megahertz: float) -> float:
     hertz = round(megahertz * 1e6)
     if hertz % 100 or region.band(hertz) is None:
-        raise ValueError(f"{megahertz} MHz is no channel of EU863-870, or not a multiple of 100 Hz")
+        raise ValueError(
+            phrase(
+                "lorawan.mhz-no-channel",
+                "{megahertz} MHz is no channel of EU863-870, or not a multiple of 100 Hz",
+                megahertz=megahertz,
+            )
+        )
     return megahertz
 
 
@@ -117,7 +126,9 @@ class Station(hub.Config):
     @model_validator(mode="after")
     def _safe(self) -> Station:
         if bool(self.certificate) != bool(self.certificate_key):
-            raise ValueError("certificate and certificate_key belong together")
+            raise ValueError(
+                phrase("lorawan.certificate-certificate-key", "certificate and certificate_key belong together")
+            )
         return self
 
 
@@ -212,7 +223,7 @@ class Config(hub.Config):
     @model_validator(mode="after")
     def _heard(self) -> Config:
         if self.udp is None and self.station is None:
-            raise ValueError("no gateway could reach this: give udp or station")
+            raise ValueError(phrase("lorawan.no-gateway-could", "no gateway could reach this: give udp or station"))
         return self
 
     def frequencies(self) -> tuple[int, ...]:
@@ -309,7 +320,13 @@ def device(known: hub.Device, mac: str = "", listens: str = "") -> Device:
     `mac` and `listens`: version and class given by its pack. Raises ValueError with the remedy."""
     found = _ID.fullmatch(known.id)
     if found is None:
-        raise ValueError(f"{known.id}: a device is named lorawan: and the 16 digits of its DevEUI, in lower case")
+        raise ValueError(
+            phrase(
+                "lorawan.device-named-lorawan",
+                "{id}: a device is named lorawan: and the 16 digits of its DevEUI, in lower case",
+                id=known.id,
+            )
+        )
     settings = known.settings_as(DeviceSettings)
     wanted = 32 if settings.address else 16
     if known.key is None or len(known.key) != wanted:

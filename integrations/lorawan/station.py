@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from hub.sdk.phrases import phrase
 from integrations.lorawan import eui, gps, region
 from integrations.lorawan.parts import Transmit
 
@@ -58,13 +59,20 @@ def _rates() -> list[list[int]]:
 def _radios(channels: tuple[int, ...]) -> dict[str, Any]:
     ordered = sorted(set(channels))
     if not 1 <= len(ordered) <= 8:
-        raise ValueError(f"{len(ordered)} channels, a gateway has 1 to 8")
+        raise ValueError(
+            phrase("lorawan.channels-gateway-has", "{count} channels, a gateway has 1 to 8", count=len(ordered))
+        )
     centres: list[int] = []
     for frequency in ordered:
         if not centres or frequency > centres[-1] + SPAN:
             centres.append(frequency + SPAN)
     if len(centres) > 2:
-        raise ValueError("the channels lie in more than two spans of 0.8 MHz, a gateway has two radios")
+        raise ValueError(
+            phrase(
+                "lorawan.channels-lie-more",
+                "the channels lie in more than two spans of 0.8 MHz, a gateway has two radios",
+            )
+        )
     found: dict[str, Any] = {
         f"radio_{i}": {"enable": i < len(centres), "freq": centres[i] if i < len(centres) else 0} for i in range(2)
     }

@@ -12,6 +12,7 @@ import msgspec
 
 import hub
 from hub.sdk.nesting import shallow_json
+from hub.sdk.phrases import phrase
 from integrations.lorawan_servers.parts import Heard
 
 MAX_MESSAGE = 1 << 18
@@ -25,7 +26,15 @@ _T = TypeVar("_T")
 def size(payload: bytes) -> None:
     """Check the size of a message. Raises DecodeError `message-too-long`."""
     if len(payload) > MAX_MESSAGE:
-        raise hub.DecodeError("message-too-long", f"{len(payload)} bytes, at most {MAX_MESSAGE} are read")
+        raise hub.DecodeError(
+            "message-too-long",
+            phrase(
+                "lorawan_servers.bytes-most-read",
+                "{count} bytes, at most {max_message} are read",
+                count=len(payload),
+                max_message=MAX_MESSAGE,
+            ),
+        )
 
 
 def decoded(decoder: msgspec.json.Decoder[Any], payload: bytes) -> Any:
@@ -54,7 +63,10 @@ def _shape(error: msgspec.ValidationError) -> hub.DecodeError:
 def eui(text: str) -> str:
     """Return an EUI in lower case. Raises DecodeError `bad-eui`."""
     if not _EUI.fullmatch(text):
-        raise hub.DecodeError("bad-eui", f"{short(text)!r} is not 16 hexadecimal digits")
+        raise hub.DecodeError(
+            "bad-eui",
+            phrase("lorawan_servers.not-16-hexadecimal", "{short!r} is not 16 hexadecimal digits", short=short(text)),
+        )
     return text.lower()
 
 

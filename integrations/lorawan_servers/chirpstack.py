@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from integrations.lorawan_servers import chirpstack_events as events
 from integrations.lorawan_servers.metrics import METRICS
 from integrations.lorawan_servers.parts import Event
@@ -24,7 +25,10 @@ _APPLICATION = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 def _application(text: str) -> str:
     if text != "+" and not _APPLICATION.fullmatch(text):
         raise ValueError(
-            "expected an application's ID from ChirpStack's page, 17c82e96-be03-4f38-aef3-f83d48582d97, or +"
+            phrase(
+                "lorawan_servers.expected-applications-id",
+                "expected an application's ID from ChirpStack's page, 17c82e96-be03-4f38-aef3-f83d48582d97, or +",
+            )
         )
     return text
 
@@ -36,7 +40,13 @@ def _template(*wanted: str) -> AfterValidator:
         plain = _HOLDER.sub("", text)
         if sorted(found) != sorted(wanted) or re.search(r"[{}+#\0]", plain):
             names = ", ".join(f"{{{{{name}}}}}" for name in wanted)
-            raise ValueError(f"expected a topic in which each of {names} is one whole level, as in chirpstack.toml")
+            raise ValueError(
+                phrase(
+                    "lorawan_servers.expected-topic-which",
+                    "expected a topic in which each of {names} is one whole level, as in chirpstack.toml",
+                    names=names,
+                )
+            )
         return text
 
     return AfterValidator(check)

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import msgspec
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.lorawan_servers import checks, parts, wire
 from integrations.lorawan_servers.wire import Field
 
@@ -172,7 +173,15 @@ def read(event: str, dev_eui: str, payload: bytes) -> parts.Event | None:
         said = checks.converted(wire.read(SCHEMAS[event], payload), shape)
     eui = checks.eui(said.device_info.dev_eui)
     if eui != checks.eui(dev_eui):
-        raise hub.DecodeError("topic-mismatch", f"the topic says {checks.short(dev_eui)}, the message {eui}")
+        raise hub.DecodeError(
+            "topic-mismatch",
+            phrase(
+                "lorawan_servers.topic-says-message",
+                "the topic says {short}, the message {eui}",
+                short=checks.short(dev_eui),
+                eui=eui,
+            ),
+        )
     return _event(said, eui)
 
 

@@ -24,6 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 import hub
 from hub.sdk.mqtt import MqttClient
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.tls import Tls
 from integrations.lorawan_servers.checks import MAX_MESSAGE
 from integrations.lorawan_servers.driver import Driver
@@ -111,7 +112,13 @@ def _context(config: Broker) -> ssl.SSLContext | None:
         own = (config.certificate, config.certificate_key) if config.certificate and config.certificate_key else None
         return Tls.client(file=config.ca, shown=own)
     except OSError as error:
-        raise hub.NotReady(f"ca, certificate or certificate_key cannot be read: {error}") from error
+        raise hub.NotReady(
+            phrase(
+                "lorawan_servers.ca-certificate-certificate",
+                "ca, certificate or certificate_key cannot be read: {reason}",
+                reason=reason_of(error),
+            )
+        ) from error
 
 
 def _explained(error: aiomqtt.MqttError, config: Broker) -> Exception:
@@ -130,11 +137,20 @@ async def subscribe(client: Client, config: Broker, topics: tuple[str, ...], *, 
             async with asyncio.timeout(ANSWER_S):
                 granted = await client.subscribe(topic, qos=qos)
         except TimeoutError as error:
-            raise hub.NotReady(f"{config.where} does not answer a subscription") from error
+            raise hub.NotReady(
+                phrase("lorawan_servers.does-not-answer", "{where} does not answer a subscription", where=config.where)
+            ) from error
         for code in granted:
             value = code.value if isinstance(code, ReasonCode) else int(code)
             if value >= 0x80:
-                raise hub.AuthFailed(f"{config.where} does not let the hub hear {topic}: its operator corrects its ACL")
+                raise hub.AuthFailed(
+                    phrase(
+                        "lorawan_servers.does-not-let",
+                        "{where} does not let the hub hear {topic}: its operator corrects its ACL",
+                        where=config.where,
+                        topic=topic,
+                    )
+                )
             least = min(least, value)
     return least
 
@@ -196,7 +212,7 @@ def _publisher(client: Client, qos: int) -> Any:
             async with asyncio.timeout(ANSWER_S):
                 await client.publish(topic, payload, qos=qos)
         except TimeoutError as error:
-            raise hub.NotReady("the broker does not take it") from error
+            raise hub.NotReady(phrase("lorawan_servers.broker-does-not", "the broker does not take it")) from error
 
     return publish
 

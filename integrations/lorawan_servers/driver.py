@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 import hub
+from hub.sdk.phrases import phrase, reason_of
 from integrations.lorawan_servers import freshness
 from integrations.lorawan_servers.downlinks import Downlinks, item_of
 from integrations.lorawan_servers.freshness import Memory, Verdict
@@ -143,7 +144,14 @@ class Driver:
             try:
                 await self._session.emit(*reports, note=note, durable=True)
             except Exception as error:
-                raise hub.NotReady(f"what {name} said cannot be kept, the broker keeps it: {error}") from error
+                raise hub.NotReady(
+                    phrase(
+                        "lorawan_servers.what-said-cannot",
+                        "what {name} said cannot be kept, the broker keeps it: {reason}",
+                        name=name,
+                        reason=reason_of(error),
+                    )
+                ) from error
             finally:
                 if mine:
                     turn.release()
@@ -233,7 +241,11 @@ class Driver:
         device = self._session.devices.get(command.device)
         if device is None or command.values is None:
             raise hub.DecodeError(
-                "no-downlink", "a LoRaWAN device is told what a downlink of its pack says: `ilot pack show` lists them"
+                "no-downlink",
+                phrase(
+                    "lorawan_servers.lorawan-device-told",
+                    "a LoRaWAN device is told what a downlink of its pack says: `ilot pack show` lists them",
+                ),
             )
         if not self._downlinks.wait(command, confirmed=self._server.confirmed(device)):
             self._session.commands.answer(command, "queued", "it is in the server's queue since before a restart")

@@ -22,6 +22,7 @@ from hashlib import sha256
 import msgspec
 
 import hub
+from hub.sdk.phrases import phrase
 
 WIDTH = 64
 MARK = 6
@@ -88,9 +89,18 @@ def decode(data: object) -> Memory:
     try:
         record = _DECODER.decode(data)  # type: ignore[arg-type]  # checked there
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
-        raise hub.DecodeError("bad-record", "what was remembered of a device is damaged") from error
+        raise hub.DecodeError(
+            "bad-record", phrase("lorawan_servers.what-remembered-device", "what was remembered of a device is damaged")
+        ) from error
     if record.version != 1:
-        raise hub.DecodeError("bad-record", f"version {record.version} of a device's record is not known")
+        raise hub.DecodeError(
+            "bad-record",
+            phrase(
+                "lorawan_servers.version-devices-record",
+                "version {version} of a device's record is not known",
+                version=record.version,
+            ),
+        )
     return record.memory
 
 

@@ -11,13 +11,16 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 
 DEVICE = re.compile(r"lorawan:([0-9a-f]{16})")
 
 
 def _metric(name: str) -> str:
     if name not in hub.METRICS:
-        raise ValueError(f"{name!r} is not in the catalogue of metrics")
+        raise ValueError(
+            phrase("lorawan_servers.not-catalogue-metrics", "{name!r} is not in the catalogue of metrics", name=name)
+        )
     return name
 
 
@@ -95,9 +98,13 @@ class Broker(hub.Config):
     @model_validator(mode="after")
     def _whole(self) -> Broker:
         if (self.certificate is None) != (self.certificate_key is None):
-            raise ValueError("certificate and certificate_key belong together")
+            raise ValueError(
+                phrase("lorawan_servers.certificate-certificate-key", "certificate and certificate_key belong together")
+            )
         if not self.tls and (self.ca is not None or self.certificate is not None):
-            raise ValueError("ca and certificate are for TLS: say `tls: true`")
+            raise ValueError(
+                phrase("lorawan_servers.ca-certificate-tls", "ca and certificate are for TLS: say `tls: true`")
+            )
         return self
 
     @property

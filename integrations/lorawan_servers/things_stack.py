@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from integrations.lorawan_servers import settings
 from integrations.lorawan_servers import things_stack_events as events
 from integrations.lorawan_servers.metrics import METRICS
@@ -24,7 +25,12 @@ _ID = r"[a-z0-9](?:[-]?[a-z0-9]){2,}"
 
 def _application(text: str) -> str:
     if not re.fullmatch(rf"{_ID}(@{_ID})?", text) or len(text) > 80:
-        raise ValueError("expected an application's id, with its tenant where there are tenants: app1, or app1@ttn")
+        raise ValueError(
+            phrase(
+                "lorawan_servers.expected-applications-id-tenant",
+                "expected an application's id, with its tenant where there are tenants: app1, or app1@ttn",
+            )
+        )
     return text
 
 

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import msgspec
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.lorawan_servers import checks, parts
 
 KINDS = ("up", "join", "down/queued", "down/sent", "down/ack", "down/nack", "down/failed")
@@ -152,7 +153,9 @@ def read(device: str, payload: bytes) -> parts.Event | None:
         raise hub.DecodeError("topic-mismatch", text)
     eui = checks.eui(ids.dev_eui)
     if said.simulated:
-        raise hub.DecodeError("simulated", f"a simulated message of {eui}")
+        raise hub.DecodeError(
+            "simulated", phrase("lorawan_servers.simulated-message", "a simulated message of {eui}", eui=eui)
+        )
     if said.uplink_message is not None:
         return _uplink(said, said.uplink_message, eui)
     if said.join_accept is not None:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 
 MAX_DEPTH = 64
 """Maximum depth of nested messages: only `google.protobuf.Struct` goes deeper than five."""
@@ -67,9 +68,9 @@ def fields(data: bytes | memoryview) -> Iterator[tuple[int, int, int | memoryvie
         elif kind in (_EIGHT, _FOUR):
             size = 8 if kind == _EIGHT else 4
         else:
-            raise _wrong(f"wire type {kind}")
+            raise _wrong(phrase("lorawan_servers.wire-type", "wire type {kind}", kind=kind))
         if size > len(data) - at:
-            raise _wrong("it ends within a field")
+            raise _wrong(phrase("lorawan_servers.ends-within-field", "it ends within a field"))
         yield number, kind, data[at : at + size]
         at += size
 
@@ -77,7 +78,7 @@ def fields(data: bytes | memoryview) -> Iterator[tuple[int, int, int | memoryvie
 def read(schema: Schema, data: bytes | memoryview, depth: int = 0) -> dict[str, Any]:
     """Decode one message. Raises DecodeError `bad-protobuf`."""
     if depth > MAX_DEPTH:
-        raise _wrong(f"messages {depth} deep")
+        raise _wrong(phrase("lorawan_servers.messages-deep", "messages {depth} deep", depth=depth))
     found: dict[str, Any] = {}
     for number, kind, value in fields(data):
         field = schema.get(number)
@@ -85,14 +86,16 @@ def read(schema: Schema, data: bytes | memoryview, depth: int = 0) -> dict[str, 
             continue
         wanted = _SCALARS[field.kind][0] if field.kind in _SCALARS else _LENGTH
         if kind != wanted:
-            raise _wrong(f"{field.name} has wire type {kind}")
+            raise _wrong(
+                phrase("lorawan_servers.has-wire-type", "{name} has wire type {kind}", name=field.name, kind=kind)
+            )
         if field.kind == "map":
             key, text = _entry(value)
             found.setdefault(field.name, {})[key] = text
         elif field.repeated:
             found.setdefault(field.name, []).append(_value(field, value, depth))
         elif field.name in found and field.kind not in _SCALARS:
-            raise _wrong(f"{field.name} comes twice")
+            raise _wrong(phrase("lorawan_servers.comes-twice", "{name} comes twice", name=field.name))
         else:
             found[field.name] = _value(field, value, depth)
     return found
@@ -113,27 +116,27 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(data):
-            raise _wrong("it ends within a number")
+            raise _wrong(phrase("lorawan_servers.ends-within-number", "it ends within a number"))
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             if value >> 64:
-                raise _wrong("a number of more than 64 bits")
+                raise _wrong(phrase("lorawan_servers.number-more-than", "a number of more than 64 bits"))
             return value, at
-    raise _wrong("a number of more than 10 bytes")
+    raise _wrong(phrase("lorawan_servers.number-more-than-10", "a number of more than 10 bytes"))
 
 
 def _uint32(value: Any) -> int:
     if value >> 32:
-        raise _wrong("a number of more than 32 bits")
+        raise _wrong(phrase("lorawan_servers.number-more-than-32", "a number of more than 32 bits"))
     return int(value)
 
 
 def _signed(value: int, bits: int) -> int:
     value -= (value >> 63) << 64
     if not -(1 << bits - 1) <= value < 1 << bits - 1:
-        raise _wrong(f"a number of more than {bits} bits")
+        raise _wrong(phrase("lorawan_servers.number-more-than-bits", "a number of more than {bits} bits", bits=bits))
     return value
 
 
@@ -141,7 +144,7 @@ def _text(value: bytes | memoryview) -> str:
     try:
         return str(value, "utf-8")
     except UnicodeDecodeError:
-        raise _wrong("a text is no UTF-8") from None
+        raise _wrong(phrase("lorawan_servers.text-no-utf", "a text is no UTF-8")) from None
 
 
 _SCALARS: dict[str, tuple[int, Callable[[Any], Any]]] = {
@@ -168,11 +171,11 @@ def _time(said: dict[str, int]) -> datetime:
     """Decode google.protobuf.Timestamp, to the microsecond."""
     nanos = said.get("nanos", 0)
     if not 0 <= nanos < 1_000_000_000:
-        raise _wrong(f"{nanos} ns in a time")
+        raise _wrong(phrase("lorawan_servers.ns-time", "{nanos} ns in a time", nanos=nanos))
     try:
         return _EPOCH + timedelta(seconds=said.get("seconds", 0), microseconds=(nanos + 500) // 1000)
     except OverflowError:
-        raise _wrong("a time beyond the year 9999") from None
+        raise _wrong(phrase("lorawan_servers.time-beyond-year", "a time beyond the year 9999")) from None
 
 
 def _struct(data: bytes | memoryview, depth: int) -> dict[str, Any]:
@@ -187,13 +190,13 @@ def _struct(data: bytes | memoryview, depth: int) -> dict[str, Any]:
 def _json(data: bytes | memoryview, depth: int) -> Any:
     """Decode google.protobuf.Value: null = 1, number = 2, string = 3, bool = 4, struct = 5, list = 6, one of them."""
     if depth > MAX_DEPTH:
-        raise _wrong(f"objects {depth} deep")
+        raise _wrong(phrase("lorawan_servers.objects-deep", "objects {depth} deep", depth=depth))
     held = [(number, kind, value) for number, kind, value in fields(data) if 1 <= number <= 6]
     if not held:
         return None
     number, kind, value = held[0]
     if len(held) > 1 or kind != (_VARINT, _EIGHT, _LENGTH, _VARINT, _LENGTH, _LENGTH)[number - 1]:
-        raise _wrong("an object's value is no single value")
+        raise _wrong(phrase("lorawan_servers.objects-value-no", "an object's value is no single value"))
     if isinstance(value, int):
         return None if number == 1 else bool(value)
     if number == 2:
@@ -210,7 +213,11 @@ def _all(number: int, data: bytes | memoryview, what: str) -> Iterator[memoryvie
     for found, kind, value in fields(data):
         if found == number:
             if kind != _LENGTH or isinstance(value, int):
-                raise _wrong(f"a part of {what} has wire type {kind}")
+                raise _wrong(
+                    phrase(
+                        "lorawan_servers.part-has-wire", "a part of {what} has wire type {kind}", what=what, kind=kind
+                    )
+                )
             yield value
 
 
@@ -221,7 +228,7 @@ def _parts(data: bytes | memoryview, what: str) -> Iterator[tuple[int, memoryvie
         if number not in (1, 2):
             continue
         if kind != _LENGTH or isinstance(value, int) or number in seen:
-            raise _wrong(f"{what} is no key and value")
+            raise _wrong(phrase("lorawan_servers.no-key-value", "{what} is no key and value", what=what))
         seen.add(number)
         yield number, value
 

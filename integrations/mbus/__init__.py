@@ -15,6 +15,7 @@ from pydantic import Field
 import hub
 from hub.sdk import serial_line
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from integrations.mbus import decode as telegrams
 from integrations.mbus.decode import Message
 from integrations.mbus.reasons import REASONS, SAMPLING
@@ -246,7 +247,10 @@ def _line(kind: str, fields: dict[str, Any]) -> hub.Frame:
     try:
         raw = bytes.fromhex(text)
     except (TypeError, ValueError):
-        raise hub.DecodeError("not-hex", 'a telegram is hexadecimal, or {"telegram": hexadecimal}') from None
+        raise hub.DecodeError(
+            "not-hex",
+            phrase("mbus.telegram-hexadecimal-telegram", 'a telegram is hexadecimal, or {{"telegram": hexadecimal}}'),
+        ) from None
     address = str(fields.get("address", ""))
     return hub.Frame(kind=kind, address=address, data={"telegram": raw}, name=address and f"primary address {address}")
 

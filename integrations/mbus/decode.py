@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.mbus import header, link, radio, records, values
 from integrations.mbus.header import Header, Identity
 from integrations.mbus.link import Telegram
@@ -30,7 +31,7 @@ def wired(raw: bytes) -> Message:
     """Decode a wired telegram. Raises DecodeError."""
     telegram = link.read(raw)
     if telegram is None or telegram.ci is None:
-        raise hub.DecodeError("mbus-empty", "a telegram without data")
+        raise hub.DecodeError("mbus-empty", phrase("mbus.telegram-without-data", "a telegram without data"))
     if telegram.ci == header.FIXED:
         return _fixed(telegram.data)
     if telegram.ci == header.ERROR:
@@ -38,7 +39,10 @@ def wired(raw: bytes) -> Message:
         raise hub.DecodeError("mbus-error", header.ERRORS[code] if code < len(header.ERRORS) else f"error {code:02x}")
     head = header.read(telegram.ci, telegram.data)
     if head.mode:
-        raise hub.DecodeError("mbus-mode", f"security mode {head.mode} on the wire is not read")
+        raise hub.DecodeError(
+            "mbus-mode",
+            phrase("mbus.security-mode-wire", "security mode {mode} on the wire is not read", mode=head.mode),
+        )
     return _message(head, None, telegram.data[head.size :])
 
 
@@ -54,7 +58,9 @@ def wireless(raw: bytes, key: bytes | None = None) -> Message:
     encrypted."""
     layer = radio.open_(radio.strip(raw), key)
     if layer.head is None:
-        raise hub.DecodeError("mbus-ci", f"a CI field {layer.ci:02x} that is not read")
+        raise hub.DecodeError(
+            "mbus-ci", phrase("mbus.ci-field-not", "a CI field {ci:02x} that is not read", ci=layer.ci)
+        )
     message = _message(layer.head, layer.sender, layer.data)
     return message._replace(protected=layer.protected, authenticated=layer.authenticated, counter=layer.counter)
 
@@ -89,7 +95,7 @@ def _message(head: Header, sender: Identity | None, data: bytes) -> Message:
 def _fixed(data: bytes) -> Message:
     """Decode CI 73, the fixed structure of old meters: two counters. EN 1434-3:1997, 6.2; withdrawn, still in use."""
     if len(data) < 16:
-        raise hub.DecodeError("mbus-header", "a fixed structure that is cut")
+        raise hub.DecodeError("mbus-header", phrase("mbus.fixed-structure-cut", "a fixed structure that is cut"))
     status = data[5]
     units = (data[6] & 0x3F, data[7] & 0x3F)
     who = Identity("", data[0:4][::-1].hex(), 0, (data[6] >> 6) | (data[7] >> 6) << 2, b"")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 
 LONG, SHORT, NONE, FIXED, ERROR = 0x72, 0x7A, 0x78, 0x73, 0x70
 
@@ -73,16 +74,19 @@ def read(ci: int, data: bytes) -> Header:
     if ci == NONE:
         return Header(None, 0, 0, 0, 0, 0)
     if ci not in (LONG, SHORT):
-        raise hub.DecodeError("mbus-ci", f"a CI field {ci:02x} that is not read")
+        raise hub.DecodeError("mbus-ci", phrase("mbus.ci-field-not", "a CI field {ci:02x} that is not read", ci=ci))
     size = 12 if ci == LONG else 4
     if len(data) < size:
-        raise hub.DecodeError("mbus-header", f"a header of {size} bytes in {len(data)}")
+        raise hub.DecodeError(
+            "mbus-header",
+            phrase("mbus.header-bytes", "a header of {size} bytes in {count}", size=size, count=len(data)),
+        )
     who = identity(data[4:6] + data[0:4] + data[6:8]) if ci == LONG else None
     access, status, low, high = data[size - 4 : size]
     mode = high & 0x1F
     extra = {7: 1, 13: 1}.get(mode, 0)  # the configuration field extension
     if len(data) < size + extra:
-        raise hub.DecodeError("mbus-header", "no configuration field extension")
+        raise hub.DecodeError("mbus-header", phrase("mbus.no-configuration-field", "no configuration field extension"))
     return Header(who, access, status, mode, low >> 4 if mode in (5, 7, 13) else 0, size + extra)
 
 

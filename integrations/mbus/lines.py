@@ -8,6 +8,7 @@ others      2E4493…8A                                                the teleg
 from __future__ import annotations
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.mbus import radio
 
 MAX_LINE = 1024
@@ -19,9 +20,13 @@ def telegram(line: str) -> bytes:
     if ";" in text:
         fields = text.split(";")
         if len(fields) < 8 or not fields[-1].startswith("0x"):
-            raise hub.DecodeError("wmbus-line", "neither a telegram nor a line of rtl_wmbus")
+            raise hub.DecodeError(
+                "wmbus-line", phrase("mbus.neither-telegram-nor", "neither a telegram nor a line of rtl_wmbus")
+            )
         if fields[1] != "1":
-            raise hub.DecodeError("wmbus-crc", "the receiver says that a checksum is wrong")
+            raise hub.DecodeError(
+                "wmbus-crc", phrase("mbus.receiver-says-checksum", "the receiver says that a checksum is wrong")
+            )
         return radio.strip(_hex(fields[-1][2:]))
     if text[:1] == "b" and len(text) % 2:
         raw = _hex(text[1:])
@@ -36,7 +41,7 @@ def _hex(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise hub.DecodeError("wmbus-line", "not hexadecimal") from None
+        raise hub.DecodeError("wmbus-line", phrase("mbus.not-hexadecimal", "not hexadecimal")) from None
 
 
 class Lines:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 
 ACK, SHORT, LONG, STOP = 0xE5, 0x10, 0x68, 0x16
 MAX_TELEGRAM = 261
@@ -37,9 +38,18 @@ def read(raw: bytes) -> Telegram | None:
         _check(raw[1:3], raw[3])
         return Telegram(raw[1], raw[2])
     if len(raw) < 9 or raw[0] != LONG or raw[3] != LONG or raw[-1] != STOP:
-        raise hub.DecodeError("mbus-frame", "neither a short nor a long telegram")
+        raise hub.DecodeError("mbus-frame", phrase("mbus.neither-short-nor", "neither a short nor a long telegram"))
     if raw[1] != raw[2] or raw[1] != len(raw) - 6:
-        raise hub.DecodeError("mbus-frame", f"a length of {raw[1]} and {raw[2]} in a telegram of {len(raw)} bytes")
+        raise hub.DecodeError(
+            "mbus-frame",
+            phrase(
+                "mbus.length-telegram-bytes-2",
+                "a length of {raw} and {raw2} in a telegram of {count} bytes",
+                raw=raw[1],
+                raw2=raw[2],
+                count=len(raw),
+            ),
+        )
     _check(raw[4:-2], raw[-2])
     return Telegram(raw[4], raw[5], raw[6], raw[7:-2])
 
@@ -53,13 +63,21 @@ def long(control: int, address: int, ci: int, data: bytes = b"") -> bytes:
     """Encode a long telegram; without data, a control telegram. Raises ValueError above 252 bytes of data."""
     body = bytes([control, address, ci]) + data
     if len(body) > 255:
-        raise ValueError("a telegram carries at most 252 bytes")
+        raise ValueError(phrase("mbus.telegram-carries-most", "a telegram carries at most 252 bytes"))
     return bytes([LONG, len(body), len(body), LONG]) + body + bytes([sum(body) & 0xFF, STOP])
 
 
 def _check(body: bytes, checksum: int) -> None:
     if sum(body) & 0xFF != checksum:
-        raise hub.DecodeError("mbus-checksum", f"the sum is {sum(body) & 0xFF:02x}, {checksum:02x} was sent")
+        raise hub.DecodeError(
+            "mbus-checksum",
+            phrase(
+                "mbus.sum-sent",
+                "the sum is {sum:02x}, {checksum:02x} was sent",
+                sum=sum(body) & 0xFF,
+                checksum=checksum,
+            ),
+        )
 
 
 class Splitter:

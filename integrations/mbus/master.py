@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import hub
 from hub.sdk import serial_line
+from hub.sdk.phrases import phrase
 from integrations.mbus import link
 from integrations.mbus.decode import Message, speaker, wired
 from integrations.mbus.header import Identity
@@ -91,7 +92,9 @@ class Master:
         DecodeError `mbus-collision`, also when more bytes follow: another, slower meter; NotReady."""
         raw = await self._ask(link.short(REQ_UD2 | FCB, address), lambda raw: _data(raw, address), attempts=1)
         if await self.quiet():
-            raise hub.DecodeError("mbus-collision", "several meters answer one after another")
+            raise hub.DecodeError(
+                "mbus-collision", phrase("mbus.several-meters-answer", "several meters answer one after another")
+            )
         return raw
 
     async def quiet(self) -> int:
@@ -130,9 +133,17 @@ class Master:
             finally:
                 self._free_at = self._monotonic() + self._rest
         if others:
-            raise hub.DecodeError("mbus-collision", "what came is of another meter, or no answer to what was asked")
+            raise hub.DecodeError(
+                "mbus-collision",
+                phrase("mbus.what-came-another", "what came is of another meter, or no answer to what was asked"),
+            )
         if heard:
-            raise hub.DecodeError("mbus-collision", f"{heard} bytes came that are no telegram: two meters at once?")
+            raise hub.DecodeError(
+                "mbus-collision",
+                phrase(
+                    "mbus.bytes-came-no", "{heard} bytes came that are no telegram: two meters at once?", heard=heard
+                ),
+            )
         raise Silent
 
     async def _wait_until_idle(self) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.mbus import decode as telegrams
 from integrations.mbus.decode import Message
 from integrations.mbus.master import NETWORK, Master, Silent, secondary
@@ -34,7 +35,12 @@ class Poller:
             asked += 1
             answered += await self._meter(device.id)
         if asked and not answered and not any(self._failures.get(id_) == 0 for id_ in self._failures):
-            raise hub.NotReady("no meter of this bus answers: is the level converter powered, is the bus wired?")
+            raise hub.NotReady(
+                phrase(
+                    "mbus.no-meter-bus",
+                    "no meter of this bus answers: is the level converter powered, is the bus wired?",
+                )
+            )
 
     async def _meter(self, device: str) -> bool:
         try:
@@ -57,15 +63,22 @@ class Poller:
         wanted = secondary(device)
         if address is None:
             if wanted is None:
-                raise hub.DecodeError("mbus-address", "no address: say `address`, or name the device by its own")
+                raise hub.DecodeError(
+                    "mbus-address",
+                    phrase("mbus.no-address-say", "no address: say `address`, or name the device by its own"),
+                )
             await self._master.select(wanted)
             return await self._master.read(NETWORK, wanted)
         found = await self._master.read(address)
         who = found[0].identity
         if wanted is not None and who is not None and who.device != device:
-            raise hub.DecodeError("mbus-other-meter", "another meter is at this address")
+            raise hub.DecodeError(
+                "mbus-other-meter", phrase("mbus.another-meter-address", "another meter is at this address")
+            )
         if len({(who.manufacturer, who.id) for message in found if (who := message.identity) is not None}) > 1:
-            raise hub.DecodeError("mbus-other-meter", "two meters are at this address, and both answer")
+            raise hub.DecodeError(
+                "mbus-other-meter", phrase("mbus.two-meters-address", "two meters are at this address, and both answer")
+            )
         return found
 
     async def _tell(self, device: str, found: list[Message]) -> None:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.mbus import header
 from integrations.mbus.header import Header, Identity
 
@@ -56,19 +57,32 @@ def strip(raw: bytes) -> bytes:
     """Return a telegram without its CRCs, L unchanged: receivers print it with them (format A or B) or without. Raises
     DecodeError: `wmbus-frame`, `wmbus-crc`."""
     if len(raw) < 11 or raw[0] < 10:  # L counts C, M, A and CI
-        raise hub.DecodeError("wmbus-frame", f"{len(raw)} bytes are no telegram")
+        raise hub.DecodeError(
+            "wmbus-frame", phrase("mbus.bytes-no-telegram", "{count} bytes are no telegram", count=len(raw))
+        )
     if len(raw) == raw[0] + 1:
         whole = _format_b(raw)
         return raw if whole is None else whole
     blocks = 1 + -(-(raw[0] - 9) // 16) if raw[0] > 9 else 1
     if len(raw) != raw[0] + 1 + 2 * blocks:
-        raise hub.DecodeError("wmbus-frame", f"a length of {raw[0]} in a telegram of {len(raw)} bytes")
+        raise hub.DecodeError(
+            "wmbus-frame",
+            phrase(
+                "mbus.length-telegram-bytes",
+                "a length of {raw} in a telegram of {count} bytes",
+                raw=raw[0],
+                count=len(raw),
+            ),
+        )
     out, at = bytearray(), 0
     for number in range(blocks):
         size = 10 if number == 0 else min(16, len(raw) - at - 2)
         block = raw[at : at + size]
         if crc(block) != int.from_bytes(raw[at + size : at + size + 2], "big"):
-            raise hub.DecodeError("wmbus-crc", f"the checksum of block {number + 1} is wrong")
+            raise hub.DecodeError(
+                "wmbus-crc",
+                phrase("mbus.checksum-block-wrong", "the checksum of block {number} is wrong", number=number + 1),
+            )
         out += block
         at += size + 2
     return bytes(out)
@@ -83,7 +97,7 @@ def _format_b(raw: bytes) -> bytes | None:
         return None
     rest = raw[len(first) :]
     if rest and crc(rest[:-2]) != int.from_bytes(rest[-2:], "big"):
-        raise hub.DecodeError("wmbus-crc", "the checksum of block 2 is wrong")
+        raise hub.DecodeError("wmbus-crc", phrase("mbus.checksum-block-2", "the checksum of block 2 is wrong"))
     body = first[:-2] + rest[:-2]
     return bytes([len(body) - 1]) + body[1:]
 
@@ -112,7 +126,9 @@ def open_(raw: bytes, key: bytes | None) -> Layer:
         body, authenticated = _mode_7(head, sender, ci, data, key, layer)
         protected = "mode 7"
     else:
-        raise hub.DecodeError("wmbus-mode", f"security mode {head.mode} is not read")
+        raise hub.DecodeError(
+            "wmbus-mode", phrase("mbus.security-mode-not", "security mode {mode} is not read", mode=head.mode)
+        )
     return Layer(sender, ci, head, body, protected, authenticated, counter)
 
 
@@ -129,7 +145,7 @@ def _extended(ci: int, data: bytes, sender: Identity, key: bytes | None) -> tupl
     """Decode an extended link layer: the next CI, its data, their protection, the session number."""
     size = ELL[ci]
     if len(data) < size + 1:
-        raise hub.DecodeError("wmbus-frame", "an extended link layer that is cut")
+        raise hub.DecodeError("wmbus-frame", phrase("mbus.extended-link-layer", "an extended link layer that is cut"))
     if ci not in (0x8D, 0x8F):
         return data[size], data[size + 1 :], "none", None
     session = int.from_bytes(data[size - 6 : size - 2], "little")
@@ -146,11 +162,23 @@ def _extended(ci: int, data: bytes, sender: Identity, key: bytes | None) -> tupl
             opener = Cipher(algorithms.AES(_sized(key)), modes.CTR(start)).decryptor()
             plain = opener.update(sealed) + opener.finalize()
     else:
-        raise hub.DecodeError("wmbus-mode", f"encryption {session >> 29} of the extended link layer is not read")
+        raise hub.DecodeError(
+            "wmbus-mode",
+            phrase(
+                "mbus.encryption-extended-link",
+                "encryption {session} of the extended link layer is not read",
+                session=session >> 29,
+            ),
+        )
     if crc(plain[2:]) != int.from_bytes(plain[:2], "little"):
-        raise hub.DecodeError("bad-key" if protected != "none" else "wmbus-crc", "the payload's checksum is wrong")
+        raise hub.DecodeError(
+            "bad-key" if protected != "none" else "wmbus-crc",
+            phrase("mbus.payloads-checksum-wrong", "the payload's checksum is wrong"),
+        )
     if len(plain) < 3:
-        raise hub.DecodeError("wmbus-frame", "an extended link layer with nothing behind it")
+        raise hub.DecodeError(
+            "wmbus-frame", phrase("mbus.extended-link-layer-nothing", "an extended link layer with nothing behind it")
+        )
     return plain[2], plain[3:], protected, session
 
 
@@ -167,11 +195,15 @@ def _fragment(data: bytes) -> tuple[_Afl, int, bytes]:
     """Decode an authentication and fragmentation layer in one piece. EN 13757-7, 6.2."""
     size = data[0] if data else 0
     if len(data) < size + 2 or size < 2:
-        raise hub.DecodeError("wmbus-frame", "an authentication layer that is cut")
+        raise hub.DecodeError(
+            "wmbus-frame", phrase("mbus.authentication-layer-cut", "an authentication layer that is cut")
+        )
     layer, rest = data[1 : size + 1], data[size + 1 :]
     control = int.from_bytes(layer[:2], "little")
     if control & 0x4000 or control & 0xFF > 1:
-        raise hub.DecodeError("wmbus-fragment", "a telegram in several pieces is not read")
+        raise hub.DecodeError(
+            "wmbus-fragment", phrase("mbus.telegram-several-pieces", "a telegram in several pieces is not read")
+        )
     at = 2
     mcl = mac = length = b""
     counter: int | None = None
@@ -180,7 +212,9 @@ def _fragment(data: bytes) -> tuple[_Afl, int, bytes]:
         nonlocal at
         at += count
         if at > len(layer):
-            raise hub.DecodeError("wmbus-frame", "an authentication layer that is cut")
+            raise hub.DecodeError(
+                "wmbus-frame", phrase("mbus.authentication-layer-cut", "an authentication layer that is cut")
+            )
         return layer[at - count : at]
 
     if control & 0x2000:
@@ -198,7 +232,7 @@ def _fragment(data: bytes) -> tuple[_Afl, int, bytes]:
 
 def _sized(key: bytes) -> bytes:
     if len(key) != 16:
-        raise hub.DecodeError("bad-key", f"a key has 16 bytes, not {len(key)}")
+        raise hub.DecodeError("bad-key", phrase("mbus.key-has-16", "a key has 16 bytes, not {count}", count=len(key)))
     return key
 
 
@@ -208,14 +242,22 @@ def _mode_5(head: Header, sender: Identity, body: bytes, key: bytes | None) -> b
         return body
     size = 16 * head.blocks
     if len(body) < size:
-        raise hub.DecodeError("wmbus-frame", f"{size} sealed bytes announced, {len(body)} there")
+        raise hub.DecodeError(
+            "wmbus-frame",
+            phrase(
+                "mbus.sealed-bytes-announced",
+                "{size} sealed bytes announced, {count} there",
+                size=size,
+                count=len(body),
+            ),
+        )
     if key is None:
         raise hub.DecodeError("needs-key", "sealed")
     start = (head.identity or sender).raw + bytes([head.access]) * 8
     opener = Cipher(algorithms.AES(_sized(key)), modes.CBC(start)).decryptor()
     plain = opener.update(body[:size]) + opener.finalize()
     if plain[:2] != _PLAIN:
-        raise hub.DecodeError("bad-key", "the key does not open it")
+        raise hub.DecodeError("bad-key", phrase("mbus.key-does-not", "the key does not open it"))
     return plain + body[size:]
 
 
@@ -226,9 +268,19 @@ def _mode_7(
     body = data[head.size :]
     size = 16 * head.blocks
     if len(body) < size:
-        raise hub.DecodeError("wmbus-frame", f"{size} sealed bytes announced, {len(body)} there")
+        raise hub.DecodeError(
+            "wmbus-frame",
+            phrase(
+                "mbus.sealed-bytes-announced",
+                "{size} sealed bytes announced, {count} there",
+                size=size,
+                count=len(body),
+            ),
+        )
     if layer is None or layer.counter is None:
-        raise hub.DecodeError("wmbus-frame", "security mode 7 without a message counter")
+        raise hub.DecodeError(
+            "wmbus-frame", phrase("mbus.security-mode-7", "security mode 7 without a message counter")
+        )
     if key is None:
         raise hub.DecodeError("needs-key", "sealed")
     who = (head.identity or sender).raw[2:6]
@@ -237,11 +289,13 @@ def _mode_7(
     ]
     covered = layer.control + layer.counter.to_bytes(4, "little") + layer.length + bytes([ci]) + data
     if not layer.mac or _cmac(derived[1], covered)[: len(layer.mac)] != layer.mac:
-        raise hub.DecodeError("bad-key", "the message is not authentic under this key")
+        raise hub.DecodeError(
+            "bad-key", phrase("mbus.message-not-authentic", "the message is not authentic under this key")
+        )
     opener = Cipher(algorithms.AES(derived[0]), modes.CBC(bytes(16))).decryptor()
     plain = opener.update(body[:size]) + opener.finalize()
     if plain[:2] != _PLAIN:
-        raise hub.DecodeError("bad-key", "the key does not open it")
+        raise hub.DecodeError("bad-key", phrase("mbus.key-does-not", "the key does not open it"))
     return plain + body[size:], True
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.mbus import values
 from integrations.mbus.values import Value
 from integrations.mbus.vif import ADDITIVE, COMBINABLE, EXPONENTS, FB, FD, PRIMARY, Meaning
@@ -71,7 +72,7 @@ class _Reader:
     def byte(self) -> int:
         at = self._at
         if at >= self._end:
-            raise hub.DecodeError("mbus-record", "1 byte wanted, 0 left")
+            raise hub.DecodeError("mbus-record", phrase("mbus.n-1-byte-wanted", "1 byte wanted, 0 left"))
         self._at = at + 1
         return self._data[at]
 
@@ -82,7 +83,10 @@ class _Reader:
     def take(self, count: int) -> bytes:
         at = self._at
         if count > self._end - at:
-            raise hub.DecodeError("mbus-record", f"{count} bytes wanted, {self._end - at} left")
+            raise hub.DecodeError(
+                "mbus-record",
+                phrase("mbus.bytes-wanted-left", "{count} bytes wanted, {end} left", count=count, end=self._end - at),
+            )
         self._at = at + count
         return self._data[at : at + count]
 
@@ -105,12 +109,12 @@ class _Reader:
 def _record(dif: int, reader: _Reader) -> Record:
     field = dif & 0x0F
     if field == 0x0F:
-        raise hub.DecodeError("mbus-record", f"a special function {dif:02x}")
+        raise hub.DecodeError("mbus-record", phrase("mbus.special-function", "a special function {dif:02x}", dif=dif))
     storage, tariff, subunit = dif >> 6 & 1, 0, 0
     more, count = dif & 0x80, 0
     while more:
         if count >= MAX_EXTENSIONS:
-            raise hub.DecodeError("mbus-record", "more than ten DIFE")
+            raise hub.DecodeError("mbus-record", phrase("mbus.more-than-ten", "more than ten DIFE"))
         dife = reader.byte()
         storage |= (dife & 0x0F) << (1 + 4 * count)
         tariff |= (dife >> 4 & 0x03) << (2 * count)
@@ -138,14 +142,14 @@ def _meaning(reader: _Reader) -> tuple[Meaning, tuple[str, ...], int]:
     more = vif & 0x80
     while more:
         if len(chain) >= MAX_EXTENSIONS:
-            raise hub.DecodeError("mbus-record", "more than ten VIFE")
+            raise hub.DecodeError("mbus-record", phrase("mbus.more-than-ten-vife", "more than ten VIFE"))
         vife = reader.byte()
         chain.append(vife & 0x7F)
         more = vife & 0x80
     if vif & 0x7F == _PLAIN:
         plain = plain or reader.plain()
         if not plain:
-            raise hub.DecodeError("mbus-record", "a unit in plain text that is none")
+            raise hub.DecodeError("mbus-record", phrase("mbus.unit-plain-text", "a unit in plain text that is none"))
         meaning = Meaning("plain text", plain)
     elif vif in (0xFB, 0xFD):
         table = FB if vif == 0xFB else FD

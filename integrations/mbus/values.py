@@ -11,6 +11,7 @@ import struct
 from decimal import Decimal
 
 import hub
+from hub.sdk.phrases import phrase
 
 Value = int | float | str | None
 SIZES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 4, 6: 6, 7: 8, 9: 1, 10: 2, 11: 3, 12: 4, 14: 6}
@@ -105,7 +106,9 @@ def variable(raw: bytes, kind: int) -> Value:
         return None if value is None else -value
     if 0xE0 <= kind <= 0xF6:
         return integer(raw) if len(raw) <= 8 else raw[::-1].hex()
-    raise hub.DecodeError("mbus-record", f"a length code {kind:02x} that is reserved")
+    raise hub.DecodeError(
+        "mbus-record", phrase("mbus.length-code-reserved", "a length code {kind:02x} that is reserved", kind=kind)
+    )
 
 
 def variable_size(kind: int) -> int:
@@ -120,4 +123,6 @@ def variable_size(kind: int) -> int:
         return 4 * (kind - 0xEC)
     if kind in (0xF5, 0xF6):
         return 48 if kind == 0xF5 else 64
-    raise hub.DecodeError("mbus-record", f"a length code {kind:02x} that is reserved")
+    raise hub.DecodeError(
+        "mbus-record", phrase("mbus.length-code-reserved", "a length code {kind:02x} that is reserved", kind=kind)
+    )

@@ -15,6 +15,7 @@ from pydantic import Field
 import hub
 from hub.sdk import serial_line
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from integrations.mbus import WIRELESS, decode_wireless, explain_wireless, line_wireless
 from integrations.mbus.reasons import REASONS, SAMPLING
 
@@ -118,7 +119,11 @@ async def probe(config: Config) -> str:
                         if (one.endpoint, one.id) == (DEVICE, PONG):
                             return f"an iM871A answers on {config.port}"
         except TimeoutError:
-            raise hub.NotReady(f"{config.port} does not answer: is it an iM871A, at 57600 bit/s?") from None
+            raise hub.NotReady(
+                phrase(
+                    "mbus.does-not-answer", "{port} does not answer: is it an iM871A, at 57600 bit/s?", port=config.port
+                )
+            ) from None
 
 
 @hub.hookimpl

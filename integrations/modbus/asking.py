@@ -22,6 +22,7 @@ from pymodbus.pdu.register_message import (
 )
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.modbus.faults import Refused, Silent, Unsent
 from integrations.modbus.plan import Request
 from integrations.modbus.settings import BITS, Register
@@ -94,7 +95,7 @@ class Asker(ABC):
                     raise
             else:
                 return _words(request, answer)
-        raise ValueError("attempts must be 1 or more")
+        raise ValueError(phrase("modbus.attempts-must-1", "attempts must be 1 or more"))
 
     async def write(
         self, unit: int, register: Register, words: Sequence[int], wanted: Callable[[], bool] = lambda: True
@@ -117,7 +118,9 @@ class Asker(ABC):
         if isinstance(answer, ExceptionResponse):
             raise Refused(answer.exception_code, what)
         if answer.isError() or answer.function_code != pdu.function_code or answer.address != pdu.address:
-            raise hub.DecodeError("bad-answer", f"{what}: not an answer to what was asked")
+            raise hub.DecodeError(
+                "bad-answer", phrase("modbus.not-answer-what", "{what}: not an answer to what was asked", what=what)
+            )
 
     async def _paced(self, pdu: ModbusPDU, timeout_s: float, wanted: Callable[[], bool] = lambda: True) -> ModbusPDU:
         async with self._turn:
@@ -160,9 +163,21 @@ def _words(request: Request, response: ModbusPDU) -> list[int]:
     if isinstance(response, ExceptionResponse):
         raise Refused(response.exception_code, request)
     if response.isError() or response.function_code != _READS[request.table].function_code:
-        raise hub.DecodeError("bad-answer", f"{request}: not an answer to what was asked")
+        raise hub.DecodeError(
+            "bad-answer",
+            phrase("modbus.not-answer-what-asked", "{request}: not an answer to what was asked", request=request),
+        )
     words = [int(word) for word in (response.bits if request.table in BITS else response.registers)]
     spare = 7 if request.table in BITS else 0  # bits are padded to whole bytes
     if not request.count <= len(words) <= request.count + spare:
-        raise hub.DecodeError("truncated", f"{request}: {request.count} asked, {len(words)} came")
+        raise hub.DecodeError(
+            "truncated",
+            phrase(
+                "modbus.asked-came",
+                "{request}: {count} asked, {count2} came",
+                request=request,
+                count=request.count,
+                count2=len(words),
+            ),
+        )
     return words[: request.count]

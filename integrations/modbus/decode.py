@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.modbus.settings import BITS, FLOATS, Register
 
 Value = float | int | bool | str
@@ -23,10 +24,22 @@ def decode(register: Register, words: Sequence[int]) -> Value | None:
     value, a float that is not a number, an empty string). Raises DecodeError: `truncated`, `bad-word`, `bad-text` or
     `not-finite`."""
     if len(words) != register.size:
-        raise hub.DecodeError("truncated", f"{register.metric}: {register.size} words expected, {len(words)} came")
+        raise hub.DecodeError(
+            "truncated",
+            phrase(
+                "modbus.words-expected-came",
+                "{metric}: {size} words expected, {count} came",
+                metric=register.metric,
+                size=register.size,
+                count=len(words),
+            ),
+        )
     top = 1 if register.table in BITS else 0xFFFF
     if any(not 0 <= word <= top for word in words):
-        raise hub.DecodeError("bad-word", f"{register.metric}: a word is outside 0..{top}")
+        raise hub.DecodeError(
+            "bad-word",
+            phrase("modbus.word-outside-0", "{metric}: a word is outside 0..{top}", metric=register.metric, top=top),
+        )
     if register.type == "bool":
         return bool(words[0] & (0xFFFF if register.mask is None else register.mask))
     data = _ordered(register, words)
@@ -46,9 +59,14 @@ def _text(register: Register, data: bytes) -> str | None:
     try:
         text = data.split(b"\0", 1)[0].decode("utf-8").strip()
     except UnicodeDecodeError as error:
-        raise hub.DecodeError("bad-text", f"{register.metric}: not UTF-8") from error
+        raise hub.DecodeError(
+            "bad-text", phrase("modbus.not-utf-8", "{metric}: not UTF-8", metric=register.metric)
+        ) from error
     if not text.isprintable():
-        raise hub.DecodeError("bad-text", f"{register.metric}: holds control characters")
+        raise hub.DecodeError(
+            "bad-text",
+            phrase("modbus.holds-control-characters", "{metric}: holds control characters", metric=register.metric),
+        )
     return text or None
 
 
@@ -79,5 +97,7 @@ def _integer(register: Register, data: bytes) -> int | float | None:
 
 def _finite(register: Register, value: float) -> float:
     if not math.isfinite(value):
-        raise hub.DecodeError("not-finite", f"{register.metric}: the value is infinite")
+        raise hub.DecodeError(
+            "not-finite", phrase("modbus.value-infinite", "{metric}: the value is infinite", metric=register.metric)
+        )
     return value

@@ -7,6 +7,7 @@ import struct
 from decimal import Decimal
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.modbus.decode import Value
 from integrations.modbus.settings import FLOATS, Register
 
@@ -15,15 +16,33 @@ def encode(register: Register, value: Value) -> list[int]:
     """Return the words for `value`, which is in the metric's unit. Raises DecodeError: `not-writable` where the map is
     not reversible, `does-not-fit` where no words stand for this value."""
     if register.table in ("input", "discrete"):
-        raise hub.DecodeError("not-writable", f"{register.metric}: table {register.table} is read-only by definition")
+        raise hub.DecodeError(
+            "not-writable",
+            phrase(
+                "modbus.table-read-only",
+                "{metric}: table {table} is read-only by definition",
+                metric=register.metric,
+                table=register.table,
+            ),
+        )
     if register.mask is not None:
-        raise hub.DecodeError("not-writable", f"{register.metric}: bits within a register are not written")
+        raise hub.DecodeError(
+            "not-writable",
+            phrase(
+                "modbus.bits-within-register",
+                "{metric}: bits within a register are not written",
+                metric=register.metric,
+            ),
+        )
     if register.type == "string":
-        raise hub.DecodeError("not-writable", f"{register.metric}: texts are not written")
+        raise hub.DecodeError(
+            "not-writable",
+            phrase("modbus.texts-not-written", "{metric}: texts are not written", metric=register.metric),
+        )
     if register.type == "bool":
         return [int(bool(value))]
     if isinstance(value, bool | str):
-        raise hub.DecodeError("does-not-fit", f"{register.metric} is a number")
+        raise hub.DecodeError("does-not-fit", phrase("modbus.number", "{metric} is a number", metric=register.metric))
     data = _float(register, value) if register.type in FLOATS else _integer(register, value)
     words = [int.from_bytes(data[at : at + 2], register.byte_order) for at in range(0, len(data), 2)]
     return words if register.word_order == "big" else words[::-1]
@@ -38,18 +57,53 @@ def _float(register: Register, value: float) -> bytes:
     try:
         return struct.pack(FLOATS[register.type], (value - register.offset) / register.scale)
     except OverflowError:
-        raise hub.DecodeError("does-not-fit", f"{register.metric}: {value:g} does not fit {register.type}") from None
+        raise hub.DecodeError(
+            "does-not-fit",
+            phrase(
+                "modbus.does-not-fit",
+                "{metric}: {value:g} does not fit {type}",
+                metric=register.metric,
+                value=value,
+                type=register.type,
+            ),
+        ) from None
 
 
 def _integer(register: Register, value: float) -> bytes:
     if not math.isfinite(value):
-        raise hub.DecodeError("does-not-fit", f"{register.metric}: {value:g} does not fit {register.type}")
+        raise hub.DecodeError(
+            "does-not-fit",
+            phrase(
+                "modbus.does-not-fit",
+                "{metric}: {value:g} does not fit {type}",
+                metric=register.metric,
+                value=value,
+                type=register.type,
+            ),
+        )
     exact = (Decimal(repr(value)) - Decimal(repr(register.offset))) / Decimal(repr(register.scale))
     raw, size = int(exact.to_integral_value()), 2 * register.size
     signed = register.type.startswith("int")
     if any(raw == invalid for invalid in register.invalid):
-        raise hub.DecodeError("does-not-fit", f"{register.metric}: {value:g} is what the device says for no value")
+        raise hub.DecodeError(
+            "does-not-fit",
+            phrase(
+                "modbus.what-device-says",
+                "{metric}: {value:g} is what the device says for no value",
+                metric=register.metric,
+                value=value,
+            ),
+        )
     try:
         return raw.to_bytes(size, "big", signed=signed)
     except OverflowError:
-        raise hub.DecodeError("does-not-fit", f"{register.metric}: {value:g} does not fit {register.type}") from None
+        raise hub.DecodeError(
+            "does-not-fit",
+            phrase(
+                "modbus.does-not-fit",
+                "{metric}: {value:g} does not fit {type}",
+                metric=register.metric,
+                value=value,
+                type=register.type,
+            ),
+        ) from None

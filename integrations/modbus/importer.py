@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.modbus.decode import Value, decode
 from integrations.modbus.faults import Refused, Silent
 from integrations.modbus.link import Link
@@ -63,7 +64,14 @@ async def propose(asked: argparse.Namespace) -> dict[str, Any]:
                 )
                 silent = error
     if not devices and silent is not None:
-        raise hub.NotReady(f"no unit of {link.peer} answers with a SunSpec map: {'; '.join(notes)}") from silent
+        raise hub.NotReady(
+            phrase(
+                "modbus.no-unit-answers",
+                "no unit of {peer} answers with a SunSpec map: {notes}",
+                peer=link.peer,
+                notes="; ".join(notes),
+            )
+        ) from silent
     return {"integrations": _instance(asked, config), "devices": devices, "notes": notes}
 
 
@@ -71,16 +79,31 @@ def _config(asked: argparse.Namespace) -> Config:
     config: Config | None = asked.config
     if config is not None and config.bus:
         raise hub.NotReady(
-            f"{asked.instance} is a serial line, which the running hub owns: set `sunspec: true` in a device's settings"
+            phrase(
+                "modbus.serial-line-which",
+                "{instance} is a serial line, which the running hub owns: set `sunspec: true` in a device's settings",
+                instance=asked.instance,
+            )
         )
     if config is not None and asked.host not in ("", config.host):
-        raise hub.NotReady(f"{asked.instance} is {config.host} in the file: name another integration with --instance")
+        raise hub.NotReady(
+            phrase(
+                "modbus.file",
+                "{instance} is {host} in the file: name another integration with --instance",
+                instance=asked.instance,
+                host=config.host,
+            )
+        )
     if config is None and not asked.host:
-        raise hub.NotReady("say whom to ask: --host; the file has no modbus integration yet")
+        raise hub.NotReady(
+            phrase("modbus.say-whom-ask", "say whom to ask: --host; the file has no modbus integration yet")
+        )
     try:
         return config or Config(host=asked.host, port=asked.port)
     except ValidationError as error:
-        raise hub.NotReady(f"--host, --port: {error.errors(include_url=False)[0]['msg']}") from error
+        raise hub.NotReady(
+            phrase("modbus.host-port", "--host, --port: {errors}", errors=error.errors(include_url=False)[0]["msg"])
+        ) from error
 
 
 def _instance(asked: argparse.Namespace, config: Config) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pymodbus.framer import FramerSocket
 from pymodbus.pdu import ModbusPDU
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.modbus.asking import Asker, Decoder
 from integrations.modbus.faults import Silent
 from integrations.modbus.settings import Config
@@ -68,7 +69,11 @@ class Link(Asker):
                 )
         except (OSError, UnicodeError) as error:
             raise hub.NotReady(
-                f"{self.peer} accepts no connection: check its power, the network, host and port"
+                phrase(
+                    "modbus.accepts-no-connection",
+                    "{peer} accepts no connection: check its power, the network, host and port",
+                    peer=self.peer,
+                )
             ) from error
         return self._line
 
@@ -85,9 +90,15 @@ class Link(Asker):
         except TimeoutError as error:
             if not line.numbers:  # a late answer would be taken for that to the next request
                 line.close()
-            raise Silent(f"unit {pdu.dev_id} at {self.peer} does not answer") from error
+            raise Silent(
+                phrase(
+                    "modbus.unit-does-not", "unit {dev_id} at {peer} does not answer", dev_id=pdu.dev_id, peer=self.peer
+                )
+            ) from error
         except ConnectionError as error:
-            raise hub.NotReady(f"{self.peer} closed the connection") from error
+            raise hub.NotReady(
+                phrase("modbus.closed-connection", "{peer} closed the connection", peer=self.peer)
+            ) from error
 
 
 class _Line(asyncio.Protocol):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 from pydantic import Field
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.modbus.decode import Value, decode
 from integrations.modbus.settings import Register, Table
 
@@ -27,7 +28,9 @@ class RegisterMap(hub.Config):
         for place, said in heard.items():
             table, _, address = place.partition(" ")
             if table not in get_args(Table) or not address.isdigit() or not isinstance(said, list):
-                raise ValueError(f"{place!r} is not like `input 0` with a list of words")
+                raise ValueError(
+                    phrase("modbus.not-like-input", "{place!r} is not like `input 0` with a list of words", place=place)
+                )
             words |= {(table, int(address) + number): int(word) for number, word in enumerate(said)}
         found: dict[str, Value] = {}
         for register in self.registers:

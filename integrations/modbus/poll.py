@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 import hub
 from hub.sdk.options import wrong_option
+from hub.sdk.phrases import phrase
 from hub.sdk.poll_backoff import PollBackoff
 from integrations.modbus.decode import Value, decode
 from integrations.modbus.faults import Refused, Silent
@@ -183,7 +184,13 @@ class Poller:
         """Use the map. Raises DecodeError `sunspec-part` when it has fewer devices than configured."""
         if len(found.parts) < settings.sunspec_part:
             raise hub.DecodeError(
-                "sunspec-part", f"the SunSpec map has {len(found.parts)} devices, no device {settings.sunspec_part}"
+                "sunspec-part",
+                phrase(
+                    "modbus.sunspec-map-has",
+                    "the SunSpec map has {count} devices, no device {sunspec_part}",
+                    count=len(found.parts),
+                    sunspec_part=settings.sunspec_part,
+                ),
             )
         from integrations.modbus.sunspec import Points
 
@@ -242,6 +249,13 @@ class Poller:
         tell = self._roster.silent(self._id) if isinstance(away, Silent) else self._roster.away(self._id)
         if self._roster.nobody:
             count = len(self._roster)
-            raise hub.NotReady(f"{self._link.peer} is connected but none of its {count} devices answers") from away
+            raise hub.NotReady(
+                phrase(
+                    "modbus.connected-but-none",
+                    "{peer} is connected but none of its {count} devices answers",
+                    peer=self._link.peer,
+                    count=count,
+                )
+            ) from away
         if tell:
             self._session.log.warning("%s is away, tried again with growing pauses: %s", self._id, away)

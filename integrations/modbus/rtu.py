@@ -18,6 +18,7 @@ from pymodbus.framer import FramerRTU
 from pymodbus.pdu import ModbusPDU
 
 import hub
+from hub.sdk.phrases import phrase
 from hub.sdk.session import Bus
 from integrations.modbus.asking import Asker, Decoder
 from integrations.modbus.faults import Silent
@@ -66,10 +67,25 @@ class SerialLine(Asker):
         if came is None:
             if answer.others:
                 raise hub.DecodeError("bad-answer", _foreign(pdu.dev_id))
-            raise Silent(f"unit {pdu.dev_id} on {self.peer} does not answer")
+            raise Silent(
+                phrase(
+                    "modbus.unit-does-not-answer",
+                    "unit {dev_id} on {peer} does not answer",
+                    dev_id=pdu.dev_id,
+                    peer=self.peer,
+                )
+            )
         frame = came[answer.begin :]
         if not _sound(frame):
-            raise hub.DecodeError("bad-crc", f"an answer of unit {pdu.dev_id} on {self.peer} was damaged on its way")
+            raise hub.DecodeError(
+                "bad-crc",
+                phrase(
+                    "modbus.answer-unit-damaged",
+                    "an answer of unit {dev_id} on {peer} was damaged on its way",
+                    dev_id=pdu.dev_id,
+                    peer=self.peer,
+                ),
+            )
         return self._decoder.decode(frame[1:-2])
 
 

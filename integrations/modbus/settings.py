@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from hub.sdk.session import MetricKind
 
 Type = Literal["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "bool", "string"]
@@ -95,7 +96,11 @@ class Config(hub.Config):
     @model_validator(mode="after")
     def _one_way(self) -> Config:
         if bool(self.host) == bool(self.bus):
-            raise ValueError("give either host (Modbus TCP) or bus (a serial line named in `buses`)")
+            raise ValueError(
+                phrase(
+                    "modbus.give-either-host", "give either host (Modbus TCP) or bus (a serial line named in `buses`)"
+                )
+            )
         return self
 
 
@@ -333,19 +338,55 @@ class DeviceSettings(hub.Config):
     @model_validator(mode="after")
     def _agrees(self) -> DeviceSettings:
         if 247 < self.unit < 255:
-            raise ValueError(f"unit {self.unit} is reserved: use 1 to 247, or 255 for a server without units")
+            raise ValueError(
+                phrase(
+                    "modbus.unit-reserved",
+                    "unit {unit} is reserved: use 1 to 247, or 255 for a server without units",
+                    unit=self.unit,
+                )
+            )
         if not self.registers and not self.sunspec:
-            raise ValueError("nothing is read: give `registers`, or `sunspec: true` for a device that knows SunSpec")
+            raise ValueError(
+                phrase(
+                    "modbus.nothing-read",
+                    "nothing is read: give `registers`, or `sunspec: true` for a device that knows SunSpec",
+                )
+            )
         if not self.sunspec and (self.sunspec_address is not None or self.sunspec_part != 1):
-            raise ValueError("sunspec_address and sunspec_part say more of `sunspec: true`: set that too")
+            raise ValueError(
+                phrase(
+                    "modbus.sunspec-address-sunspec",
+                    "sunspec_address and sunspec_part say more of `sunspec: true`: set that too",
+                )
+            )
         seen: set[str] = set()
         for register in self.registers:
             if self.sunspec and register.metric.startswith(OF_SUNSPEC):
-                raise ValueError(f"metric {register.metric}: names that start with {OF_SUNSPEC} are taken")
+                raise ValueError(
+                    phrase(
+                        "modbus.metric-names-start",
+                        "metric {metric}: names that start with {of_sunspec} are taken",
+                        metric=register.metric,
+                        of_sunspec=OF_SUNSPEC,
+                    )
+                )
             if register.metric in seen:
-                raise ValueError(f"metric {register.metric} is read twice: one device has one value of a metric")
+                raise ValueError(
+                    phrase(
+                        "modbus.metric-read-twice",
+                        "metric {metric} is read twice: one device has one value of a metric",
+                        metric=register.metric,
+                    )
+                )
             if register.table not in BITS and register.size > self.max_registers:
-                raise ValueError(f"{register.metric} takes {register.size} registers, more than max_registers")
+                raise ValueError(
+                    phrase(
+                        "modbus.takes-registers-more",
+                        "{metric} takes {size} registers, more than max_registers",
+                        metric=register.metric,
+                        size=register.size,
+                    )
+                )
             seen.add(register.metric)
         return self
 

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, SecretStr
 import hub
 from hub.sdk.jsonpath import JsonPath
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.tls import Tls
 from integrations.mqtt_devices import discovery
 from integrations.mqtt_devices.mapping import Entry, values
@@ -45,7 +46,12 @@ def _topic(text: str) -> str:
         or "\0" in text
         or not re.fullmatch(r"(?:[^+#]|(?<![^/])\+(?![^/]))*(?:(?<![^/])#)?", text)
     ):
-        raise ValueError("expected a topic; + stands for one whole level, # for all that follow")
+        raise ValueError(
+            phrase(
+                "mqtt_devices.expected-topic-stands",
+                "expected a topic; + stands for one whole level, # for all that follow",
+            )
+        )
     return text
 
 
@@ -333,7 +339,14 @@ def context(config: Config) -> ssl.SSLContext | None:
     try:
         return Tls.client(file=config.ca)
     except OSError as error:
-        raise hub.NotReady(f"the CA file {config.ca} cannot be read: {error}") from error
+        raise hub.NotReady(
+            phrase(
+                "mqtt_devices.ca-file-cannot",
+                "the CA file {ca} cannot be read: {reason}",
+                ca=config.ca,
+                reason=reason_of(error),
+            )
+        ) from error
 
 
 @hub.hookimpl

@@ -29,6 +29,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 import hub
 from hub.sdk.mqtt import MqttClient
+from hub.sdk.phrases import phrase
 from hub.sdk.tls import Tls
 from integrations.mqtt_devices import Book, Config, context, discovery, hear
 from integrations.mqtt_devices.paths import MAX_PAYLOAD
@@ -92,7 +93,9 @@ class Client(aiomqtt.Client):
             await asyncio.sleep(0)
         while not self._arrived:
             if self._disconnected.done():
-                raise aiomqtt.MqttError("the connection ended") from self._disconnected.exception()
+                raise aiomqtt.MqttError(
+                    phrase("mqtt_devices.connection-ended", "the connection ended")
+                ) from self._disconnected.exception()
             wake = self._wake = self._loop.create_future()
             self._disconnected.add_done_callback(self._gone)
             try:
@@ -170,12 +173,25 @@ async def connected(config: Config, session: hub.Session | None = None) -> Async
     except aiomqtt.MqttCodeError as error:
         code = getattr(error.rc, "value", error.rc)
         if code in _REFUSED:
-            raise hub.AuthFailed(f"{where} refuses the user: check `user` and `password`") from error
+            raise hub.AuthFailed(
+                phrase(
+                    "mqtt_devices.refuses-user", "{where} refuses the user: check `user` and `password`", where=where
+                )
+            ) from error
         raise hub.NotReady(f"{where}: {error}") from error
     except aiomqtt.MqttError as error:
         if (why := Tls.refusal(error)) is not None:
-            raise hub.NotReady(f"{where} shows a certificate that is refused: {why.told()}") from error
-        raise hub.NotReady(f"{where} is away: {error.__cause__ or error}") from error
+            raise hub.NotReady(
+                phrase(
+                    "mqtt_devices.shows-certificate-refused",
+                    "{where} shows a certificate that is refused: {told}",
+                    where=where,
+                    told=why.told(),
+                )
+            ) from error
+        raise hub.NotReady(
+            phrase("mqtt_devices.away", "{where} is away: {cause}", where=where, cause=error.__cause__ or error)
+        ) from error
 
 
 @asynccontextmanager
@@ -186,7 +202,14 @@ async def answered(config: Config) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         where = f"the broker {config.host}:{config.port}"
-        raise hub.NotReady(f"{where} does not answer within {ANSWER_S:.0f} s") from None
+        raise hub.NotReady(
+            phrase(
+                "mqtt_devices.does-not-answer",
+                "{where} does not answer within {answer_s:.0f} s",
+                where=where,
+                answer_s=ANSWER_S,
+            )
+        ) from None
 
 
 def _must_discard_session(session: hub.Session, config: Config) -> bool:

@@ -16,6 +16,7 @@ import msgspec
 import hub
 from hub.sdk.jsonpath import JsonPath
 from hub.sdk.nesting import shallow_json
+from hub.sdk.phrases import phrase
 from integrations.mqtt_devices.mapping import Entry
 
 MAX_PAYLOAD = 1 << 16
@@ -84,11 +85,19 @@ def read(prefix: str, topic: str, payload: bytes) -> Entity | None:
     if len(parts) not in (3, 4) or parts[-1] != "config" or parts[0] not in ("sensor", "binary_sensor"):
         return None
     if len(payload) > MAX_PAYLOAD or len(topic) > LONGEST:
-        raise hub.DecodeError("mqtt-discovery", f"{len(payload)} bytes on a topic of {len(topic)} characters")
+        raise hub.DecodeError(
+            "mqtt-discovery",
+            phrase(
+                "mqtt_devices.bytes-topic-characters",
+                "{count} bytes on a topic of {count2} characters",
+                count=len(payload),
+                count2=len(topic),
+            ),
+        )
     try:
         given = msgspec.json.decode(shallow_json(payload), type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise hub.DecodeError("mqtt-discovery", "not a JSON object") from error
+        raise hub.DecodeError("mqtt-discovery", phrase("mqtt_devices.not-json-object", "not a JSON object")) from error
     config = {_SHORT.get(key, key): value for key, value in given.items()}
     about = config.get("device")
     about = {_SHORT_DEVICE.get(key, key): value for key, value in about.items()} if isinstance(about, dict) else {}

@@ -9,6 +9,7 @@ import msgspec
 
 import hub
 from hub.sdk.nesting import shallow_json
+from hub.sdk.phrases import phrase
 
 Value = float | int | bool | str
 MAX_PAYLOAD = 1 << 18
@@ -24,7 +25,7 @@ _FALSE = {"off", "false", "closed", "no", "0", "clear", "offline", "vacant"}
 def read(payload: bytes) -> Any:
     """Parse a payload as JSON, else as text. Raises DecodeError `mqtt-payload` for one that is too long or binary."""
     if len(payload) > MAX_PAYLOAD:
-        raise hub.DecodeError("mqtt-payload", f"{len(payload)} bytes")
+        raise hub.DecodeError("mqtt-payload", phrase("mqtt_devices.bytes", "{count} bytes", count=len(payload)))
     try:
         return msgspec.json.decode(shallow_json(payload))
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -32,7 +33,9 @@ def read(payload: bytes) -> Any:
     try:
         return payload.decode("utf-8").strip()
     except UnicodeDecodeError:
-        raise hub.DecodeError("mqtt-payload", "neither JSON nor text") from None
+        raise hub.DecodeError(
+            "mqtt-payload", phrase("mqtt_devices.neither-json-nor", "neither JSON nor text")
+        ) from None
 
 
 def number(raw: Any) -> float | None:

@@ -14,6 +14,7 @@ import base64
 import binascii
 import re
 
+from hub.sdk.phrases import phrase
 from integrations.opcua.messages import ID, Where
 
 MOST_STEPS = 16
@@ -26,26 +27,38 @@ def where(address: str, namespace: str = "") -> Where:
     """Parse an address; `namespace` is that of steps without one, "" for the standard's. Raises ValueError with what
     was expected."""
     if len(address.encode(errors="replace")) > ID or not address.isprintable():
-        raise ValueError(f"at most {ID} bytes, all of them printable")
+        raise ValueError(phrase("opcua.most-bytes-all", "at most {id} bytes, all of them printable", id=ID))
     return Where(path=_steps(address, namespace)) if address.startswith("/") else Where(node=_checked(address))
 
 
 def _checked(address: str) -> str:
     found = _NODE.fullmatch(address)
     if found is None:
-        raise ValueError(f"{address!r} is no node: expected one like ns=2;s=Boiler.Flow, or a path like /Boiler/Flow")
+        raise ValueError(
+            phrase(
+                "opcua.no-node",
+                "{address!r} is no node: expected one like ns=2;s=Boiler.Flow, or a path like /Boiler/Flow",
+                address=address,
+            )
+        )
     index, _, kind, name = found.groups()
     if index is not None and int(index) > 0xFFFF:
-        raise ValueError(f"namespace {index} does not exist: there are 65536")
+        raise ValueError(
+            phrase("opcua.namespace-does-not", "namespace {index} does not exist: there are 65536", index=index)
+        )
     if kind == "i" and not (name.isdecimal() and name.isascii() and int(name) <= 0xFFFFFFFF):
-        raise ValueError(f"{address!r}: i= is followed by a number of 32 bits")
+        raise ValueError(
+            phrase("opcua.i-followed-number", "{address!r}: i= is followed by a number of 32 bits", address=address)
+        )
     if kind == "g" and not _GUID.fullmatch(name):
-        raise ValueError(f"{address!r}: g= is followed by a GUID")
+        raise ValueError(phrase("opcua.g-followed-guid", "{address!r}: g= is followed by a GUID", address=address))
     if kind == "b":
         try:
             base64.b64decode(name, validate=True)
         except (binascii.Error, ValueError):
-            raise ValueError(f"{address!r}: b= is followed by base64") from None
+            raise ValueError(
+                phrase("opcua.b-followed-base64", "{address!r}: b= is followed by base64", address=address)
+            ) from None
     return address
 
 
@@ -55,10 +68,17 @@ def _steps(address: str, namespace: str) -> list[tuple[str, str]]:
         *before, name = _parts(raw, ":")
         own = ":".join(before)
         if not _plain(name):
-            raise ValueError(f"{address!r}: a step is empty")
+            raise ValueError(phrase("opcua.step-empty", "{address!r}: a step is empty", address=address))
         steps.append((_plain(own) if before else namespace, _plain(name)))
     if len(steps) > MOST_STEPS:
-        raise ValueError(f"{address!r}: more than {MOST_STEPS} steps")
+        raise ValueError(
+            phrase(
+                "opcua.more-than-steps",
+                "{address!r}: more than {most_steps} steps",
+                address=address,
+                most_steps=MOST_STEPS,
+            )
+        )
     return steps
 
 

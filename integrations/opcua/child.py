@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import hub
+from hub.sdk.phrases import phrase
 from hub.sdk.sandboxed_process import SandboxedProcess
 from integrations.opcua import messages as m
 
@@ -55,7 +56,7 @@ class Child:
         try:
             said: m.FromWorker = m.from_worker(packet)
         except m.UNREADABLE as error:
-            raise Lost("the OPC UA worker talked nonsense") from error
+            raise Lost(phrase("opcua.opc-ua-worker-talked", "the OPC UA worker talked nonsense")) from error
         return said
 
 
@@ -74,11 +75,17 @@ async def worker(command: Sequence[str] | None = None) -> AsyncIterator[Child]:
                 async with asyncio.timeout(START_S):
                     greeted = isinstance(await child.receive(), m.Hello)
             except TimeoutError:
-                raise Lost(f"the OPC UA worker did not start within {START_S:.0f} s") from None
+                raise Lost(
+                    phrase(
+                        "opcua.opc-ua-worker-did",
+                        "the OPC UA worker did not start within {start_s:.0f} s",
+                        start_s=START_S,
+                    )
+                ) from None
             except Died as error:
                 raise _start_failure(await process.last_words()) from error
             if not greeted:
-                raise Lost("the OPC UA worker talked nonsense")
+                raise Lost(phrase("opcua.opc-ua-worker-talked", "the OPC UA worker talked nonsense"))
             yield child
 
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.opcua import status, units
 from integrations.opcua.messages import Change, Resolved
 from integrations.opcua.settings import NodeSettings
@@ -71,7 +72,13 @@ def point(device: str, address: str, node: NodeSettings, found: Resolved) -> Poi
             stated = unit or found.unit or f"unit {found.unit_id}"
             raise hub.DecodeError(
                 "opcua-unit",
-                f"the server gives {stated}, {metric.key} is in {metric.unit}: set scale (1 if it is right)",
+                phrase(
+                    "opcua.server-gives",
+                    "the server gives {stated}, {key} is in {unit}: set scale (1 if it is right)",
+                    stated=stated,
+                    key=metric.key,
+                    unit=metric.unit,
+                ),
             )
         scale, offset = way
     return Point(device, address, metric, node, found.node, found.kind, scale or 1.0, offset or 0.0)
@@ -80,12 +87,32 @@ def point(device: str, address: str, node: NodeSettings, found: Resolved) -> Poi
 def _check_type(node: NodeSettings, metric: hub.Metric, found: Resolved) -> None:
     if found.array != (node.element is not None) and found.kind:
         remedy = "say which `element`" if found.array else "leave `element` out"
-        raise hub.DecodeError("opcua-type", f"it is {'an array' if found.array else 'a single value'}: {remedy}")
+        raise hub.DecodeError(
+            "opcua-type",
+            phrase(
+                "opcua.it-is",
+                "it is {value}: {remedy}",
+                value="an array" if found.array else "a single value",
+                remedy=remedy,
+            ),
+        )
     if not found.kind:
-        raise hub.DecodeError("opcua-type", "its values are of a type that gives no reading, such as a structure")
+        raise hub.DecodeError(
+            "opcua-type",
+            phrase("opcua.values-type-gives", "its values are of a type that gives no reading, such as a structure"),
+        )
     fits = {"number": _NUMBERS | {"Boolean"}, "flag": {*_INTEGERS, "Boolean"}, "text": _TEXTS}[metric.kind]
     if not node.values and found.kind not in fits:
-        raise hub.DecodeError("opcua-type", f"{found.kind} makes no {metric.kind}, which {metric.key} is: see `values`")
+        raise hub.DecodeError(
+            "opcua-type",
+            phrase(
+                "opcua.makes-no-which",
+                "{kind} makes no {kind2}, which {key} is: see `values`",
+                kind=found.kind,
+                kind2=metric.kind,
+                key=metric.key,
+            ),
+        )
 
 
 def reading(point: Point, change: Change) -> Value | None:
@@ -94,7 +121,12 @@ def reading(point: Point, change: Change) -> Value | None:
     raw = change.value
     if change.kind == "" or raw is None:
         if change.kind and change.status < 0x80000000:
-            raise hub.DecodeError("opcua-type", f"{point.metric.key}: {change.kind} gives no reading")
+            raise hub.DecodeError(
+                "opcua-type",
+                phrase(
+                    "opcua.gives-no-reading", "{key}: {kind} gives no reading", key=point.metric.key, kind=change.kind
+                ),
+            )
         return None
     if point.node.values:
         return point.node.values.get(_key_of(raw))
@@ -106,7 +138,16 @@ def reading(point: Point, change: Change) -> Value | None:
             return _text(point, raw)
     elif not isinstance(raw, str):
         return _number(point, change.kind, raw)
-    raise hub.DecodeError("opcua-type", f"{point.metric.key}: {change.kind} makes no {point.metric.kind}")
+    raise hub.DecodeError(
+        "opcua-type",
+        phrase(
+            "opcua.makes-no",
+            "{key}: {kind} makes no {kind2}",
+            key=point.metric.key,
+            kind=change.kind,
+            kind2=point.metric.kind,
+        ),
+    )
 
 
 def _key_of(raw: Value) -> str:
@@ -119,13 +160,18 @@ def _key_of(raw: Value) -> str:
 def _text(point: Point, raw: str) -> str | None:
     said = raw.strip()
     if not said.isprintable():
-        raise hub.DecodeError("bad-text", f"{point.metric.key}: holds control characters")
+        raise hub.DecodeError(
+            "bad-text",
+            phrase("opcua.holds-control-characters", "{key}: holds control characters", key=point.metric.key),
+        )
     return said[:MAX_TEXT] or None
 
 
 def _number(point: Point, kind: str, raw: float) -> float | int:
     if not math.isfinite(raw):
-        raise hub.DecodeError("not-finite", f"{point.metric.key}: the value is no finite number")
+        raise hub.DecodeError(
+            "not-finite", phrase("opcua.value-no-finite", "{key}: the value is no finite number", key=point.metric.key)
+        )
     raw = int(raw) if isinstance(raw, bool) else raw
     if kind == "Float":
         raw = _shortest(raw)
@@ -134,7 +180,9 @@ def _number(point: Point, kind: str, raw: float) -> float | int:
     # in decimal, so that 217 * 0.1 is 21.7
     value = float(Decimal(repr(raw)) * Decimal(repr(point.scale)) + Decimal(repr(point.offset)))
     if not math.isfinite(value):
-        raise hub.DecodeError("not-finite", f"{point.metric.key}: the value is no finite number")
+        raise hub.DecodeError(
+            "not-finite", phrase("opcua.value-no-finite", "{key}: the value is no finite number", key=point.metric.key)
+        )
     return float(f"{value:.14g}")
 
 
@@ -201,18 +249,22 @@ def raw(point: Point, value: Value) -> Value:
     """Return the raw value to write for a reading. Raises DecodeError with what is wrong: nothing is rounded into a
     range."""
     if point.node.element is not None:
-        raise hub.DecodeError("opcua-type", "an element of an array is not written")
+        raise hub.DecodeError("opcua-type", phrase("opcua.element-array-not", "an element of an array is not written"))
     if point.node.values:
         for word, said in point.node.values.items():
             if said == value and isinstance(said, bool) == isinstance(value, bool):
                 return _typed(point, word)
-        raise hub.DecodeError("opcua-range", f"`values` has no raw value for {value!r}")
+        raise hub.DecodeError(
+            "opcua-range", phrase("opcua.values-has-no", "`values` has no raw value for {value!r}", value=value)
+        )
     if point.metric.kind == "text":
         if point.kind == "Guid" or not isinstance(value, str):
-            raise hub.DecodeError("opcua-type", f"{point.kind} cannot be written as a text")
+            raise hub.DecodeError(
+                "opcua-type", phrase("opcua.cannot-written-text", "{kind} cannot be written as a text", kind=point.kind)
+            )
         return value
     if isinstance(value, str):
-        raise hub.DecodeError("opcua-type", f"{point.metric.key} is no text")
+        raise hub.DecodeError("opcua-type", phrase("opcua.no-text", "{key} is no text", key=point.metric.key))
     if point.metric.kind == "flag":
         return bool(value) if point.kind == "Boolean" else int(bool(value))
     number = (Decimal(repr(float(value))) - Decimal(repr(point.offset))) / Decimal(repr(point.scale))
@@ -226,19 +278,37 @@ def _typed(point: Point, word: str) -> Value:
     if point.kind == "Boolean":
         if word in ("true", "false", "0", "1"):
             return word in ("true", "1")
-        raise hub.DecodeError("opcua-type", f"{word!r} is no Boolean")
+        raise hub.DecodeError("opcua-type", phrase("opcua.no-boolean", "{word!r} is no Boolean", word=word))
     try:
         number = float(word)
     except ValueError:
-        raise hub.DecodeError("opcua-type", f"{word!r} is no number") from None
+        raise hub.DecodeError("opcua-type", phrase("opcua.no-number", "{word!r} is no number", word=word)) from None
     if point.kind not in _INTEGERS:
         return number
     whole = round(Decimal(word))
     low, high = _INTEGERS[point.kind]
     if abs(whole - Decimal(word)) > Decimal("1e-6"):
-        raise hub.DecodeError("opcua-range", f"{point.kind} holds whole numbers, {number:g} is none")
+        raise hub.DecodeError(
+            "opcua-range",
+            phrase(
+                "opcua.holds-whole-numbers",
+                "{kind} holds whole numbers, {number:g} is none",
+                kind=point.kind,
+                number=number,
+            ),
+        )
     if not low <= whole <= high:
-        raise hub.DecodeError("opcua-range", f"{point.kind} holds {low} to {high}, not {whole}")
+        raise hub.DecodeError(
+            "opcua-range",
+            phrase(
+                "opcua.holds-not",
+                "{kind} holds {low} to {high}, not {whole}",
+                kind=point.kind,
+                low=low,
+                high=high,
+                whole=whole,
+            ),
+        )
     return whole
 
 

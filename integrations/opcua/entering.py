@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase, reason_of
 from integrations.opcua import identity as identities
 from integrations.opcua import messages as m
 from integrations.opcua.identity import Identity
@@ -55,7 +56,14 @@ async def entered(config: Config, name: str) -> AsyncIterator[Entered]:
         except Refusal as error:
             if link.nonsense:
                 raise Nonsense(link.peer, link.nonsense) from error
-            raise hub.NotReady(f"{link.peer} does not say what it offers: {error}") from error
+            raise hub.NotReady(
+                phrase(
+                    "opcua.does-not-say",
+                    "{peer} does not say what it offers: {reason}",
+                    peer=link.peer,
+                    reason=reason_of(error),
+                )
+            ) from error
         door = choose(config, offered)
         await link.dial(needed=True)
         try:
@@ -122,7 +130,13 @@ def _own(config: Config) -> tuple[Identity | None, tuple[bytes, bytes]]:
         certificate = x509.load_pem_x509_certificate(config.user_certificate.read_bytes())
         key = serialization.load_pem_private_key(config.user_key.get_secret_value().encode(), None)
     except (OSError, ValueError, TypeError) as error:
-        raise hub.AuthFailed(f"the user's certificate or key cannot be read: {error}") from error
+        raise hub.AuthFailed(
+            phrase(
+                "opcua.users-certificate-key",
+                "the user's certificate or key cannot be read: {reason}",
+                reason=reason_of(error),
+            )
+        ) from error
     der, plain = serialization.Encoding.DER, serialization.NoEncryption()
     secret = key.private_bytes(der, serialization.PrivateFormat.PKCS8, plain)
     return identity, (certificate.public_bytes(der), secret)

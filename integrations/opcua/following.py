@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.opcua import messages as m
 from integrations.opcua import status
 from integrations.opcua.decode import Point, Said, Value, quality, reading, reports, when
@@ -56,7 +57,9 @@ class Follower:
             error = refusals.exceptions[0]
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]
-            raise hub.NotReady(f"{self._link.peer} ended it: {error}") from refusals
+            raise hub.NotReady(
+                phrase("opcua.ended", "{peer} ended it: {error}", peer=self._link.peer, error=error)
+            ) from refusals
 
     # -- which nodes --------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hub
+from hub.sdk.phrases import phrase, reason_of, system_error
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -79,12 +80,21 @@ def load(directory: Path) -> Identity:
             if not path.exists():
                 _make(directory)
             if path.stat().st_mode & 0o077:
-                raise hub.AuthFailed(f"others can read this hub's private key: chmod 600 {path}")
+                raise hub.AuthFailed(
+                    phrase(
+                        "opcua.others-can-read", "others can read this hub's private key: chmod 600 {path}", path=path
+                    )
+                )
             return _read(path, directory / PUBLIC)
     except OSError as error:
         raise hub.NotReady(
-            f"this hub's certificate cannot be kept in {directory} ({error.strerror}): set `directory` to one that the "
-            "hub may write"
+            phrase(
+                "opcua.hubs-certificate-cannot",
+                "this hub's certificate cannot be kept in {directory} ({reason}): set `directory` to one that "
+                "the hub may write",
+                directory=directory,
+                reason=system_error(error),
+            )
         ) from error
 
 
@@ -100,8 +110,13 @@ def _read(path: Path, public: Path) -> Identity:
         (uri,) = names.get_values_for_type(x509.UniformResourceIdentifier)
     except (ValueError, TypeError, x509.ExtensionNotFound) as error:
         raise hub.AuthFailed(
-            f"{path} does not hold this hub's key and certificate ({error}): move it away, and a new one is made, "
-            "which the servers then have to trust"
+            phrase(
+                "opcua.does-not-hold",
+                "{path} does not hold this hub's key and certificate ({reason}): move it away, and a new one is "
+                "made, which the servers then have to trust",
+                path=path,
+                reason=reason_of(error),
+            )
         ) from error
     der = certificate.public_bytes(serialization.Encoding.DER)
     if not public.exists():

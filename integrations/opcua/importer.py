@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 import hub
 from hub.sdk.options import wrong_option
+from hub.sdk.phrases import phrase
 from integrations.opcua import messages as m
 from integrations.opcua.addresses import path_of
 from integrations.opcua.browsing import Variable, Walk
@@ -65,7 +66,9 @@ def _config(asked: argparse.Namespace) -> Config:
         if value is not None
     }
     if asked.config is None and "url" not in said_now:
-        raise hub.NotReady("say which server: --url opc.tcp://host:port, or name it in the file")
+        raise hub.NotReady(
+            phrase("opcua.say-which-server", "say which server: --url opc.tcp://host:port, or name it in the file")
+        )
     before = {} if asked.config is None else {name: getattr(asked.config, name) for name in Config.model_fields}
     try:
         return Config.model_validate({**before, **said_now})

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import hub
+from hub.sdk.phrases import phrase, reason_of
 from integrations.opcua import messages as m
 from integrations.opcua.child import Child, Lost, worker
 from integrations.opcua.settings import Config
@@ -73,7 +74,11 @@ class Link:
                 await self._child.send(m.Ask(number, question))
                 told = await answer
         except TimeoutError:
-            raise hub.NotReady(f"{self.peer} does not answer within {limit:.0f} s") from None
+            raise hub.NotReady(
+                phrase(
+                    "opcua.does-not-answer", "{peer} does not answer within {limit:.0f} s", peer=self.peer, limit=limit
+                )
+            ) from None
         finally:
             del self._asked[number]
             if not answer.done() or answer.cancelled():
@@ -81,7 +86,7 @@ class Link:
         if isinstance(told, m.Refused):
             raise Refusal(told.code, told.name)
         if not isinstance(told.answer, wanted):
-            raise Lost("the OPC UA worker answered another question")
+            raise Lost(phrase("opcua.opc-ua-worker", "the OPC UA worker answered another question"))
         return told.answer
 
     async def changes(self) -> AsyncIterator[Sequence[m.Change]]:
@@ -137,7 +142,7 @@ class Link:
         if self._needed and self.nonsense:
             raise Nonsense(self.peer, self.nonsense)
         if self._needed:
-            raise hub.NotReady(f"{self.peer} closed the connection")
+            raise hub.NotReady(phrase("opcua.closed-connection", "{peer} closed the connection", peer=self.peer))
 
     async def from_worker(self) -> None:
         """Dispatch the worker's messages until it ends."""
@@ -161,13 +166,15 @@ class Link:
                     elif message.number in self._late:
                         self._late.remove(message.number)
                     elif waiting is None:
-                        raise Lost("the OPC UA worker answered what nobody asked")
+                        raise Lost(
+                            phrase("opcua.opc-ua-worker-answered", "the OPC UA worker answered what nobody asked")
+                        )
                 case m.Changes() | m.Stopped():
                     if self._brought.qsize() > MOST_WAITING:
-                        raise Lost("the OPC UA worker does not wait for its turn")
+                        raise Lost(phrase("opcua.opc-ua-worker-does", "the OPC UA worker does not wait for its turn"))
                     self._brought.put_nowait(message)
                 case m.Hello():
-                    raise Lost("the OPC UA worker talked nonsense")
+                    raise Lost(phrase("opcua.opc-ua-worker-talked", "the OPC UA worker talked nonsense"))
 
     async def watched(self) -> None:
         """Ping the worker at intervals. Raises Lost."""
@@ -176,7 +183,9 @@ class Link:
             try:
                 await self.ask(m.Ping(), m.Done, seconds=PONG_S)
             except hub.NotReady as error:
-                raise Lost(f"the OPC UA worker hangs: {error}") from error
+                raise Lost(
+                    phrase("opcua.opc-ua-worker-hangs", "the OPC UA worker hangs: {reason}", reason=reason_of(error))
+                ) from error
 
     async def close(self) -> None:
         """Close the session as the server expects: many allow only a few, and keep one that was not closed for
@@ -217,7 +226,13 @@ async def dialled(config: Config) -> Connection:
         async with asyncio.timeout(config.timeout.total_seconds()):
             return await asyncio.open_connection(config.host, config.port)
     except (OSError, TimeoutError) as error:
-        raise hub.NotReady(f"{peer} accepts no connection: check its power, the network and `url`") from error
+        raise hub.NotReady(
+            phrase(
+                "opcua.accepts-no-connection",
+                "{peer} accepts no connection: check its power, the network and `url`",
+                peer=peer,
+            )
+        ) from error
 
 
 def _most_severe(config: Config, failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase, reason_of
 from integrations.opcua.addresses import where
 
 PORT = 4840  # OPC 10000-6, 7.2
@@ -26,18 +27,29 @@ def _url(text: str) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"{text!r} is no address: {error}") from None
+        raise ValueError(
+            phrase("opcua.no-address", "{text!r} is no address: {reason}", text=text, reason=reason_of(error))
+        ) from None
     if parts.scheme != "opc.tcp" or not parts.hostname or parts.username is not None or port == 0:
-        raise ValueError("expected opc.tcp://host:port or opc.tcp://host:port/path, without a user")
+        raise ValueError(
+            phrase("opcua.expected-opc-tcp", "expected opc.tcp://host:port or opc.tcp://host:port/path, without a user")
+        )
     return text
 
 
 def _thumbprint(text: str) -> str:
     plain = re.sub(r"[\s:]", "", text).lower()
     if len(plain) == 40:
-        raise ValueError("this is a SHA-1 thumbprint, which can be forged: the SHA-256 of the certificate is needed")
+        raise ValueError(
+            phrase(
+                "opcua.sha-1-thumbprint",
+                "this is a SHA-1 thumbprint, which can be forged: the SHA-256 of the certificate is needed",
+            )
+        )
     if not re.fullmatch(r"[0-9a-f]{64}", plain):
-        raise ValueError("expected the SHA-256 of the server's certificate: 64 hexadecimal digits")
+        raise ValueError(
+            phrase("opcua.expected-sha-256", "expected the SHA-256 of the server's certificate: 64 hexadecimal digits")
+        )
     return plain
 
 
@@ -204,15 +216,30 @@ class Config(hub.Config):
     def _agrees(self) -> Config:
         named = bool(self.user or self.user_certificate)
         if self.security == "none" and named:
-            raise ValueError("with security none anybody could take the user's credentials: use sign-and-encrypt")
+            raise ValueError(
+                phrase(
+                    "opcua.security-none-anybody",
+                    "with security none anybody could take the user's credentials: use sign-and-encrypt",
+                )
+            )
         if self.security == "none" and (self.policy != "auto" or self.trusted):
-            raise ValueError("security none knows neither a policy nor trusted certificates: leave both out")
+            raise ValueError(
+                phrase(
+                    "opcua.security-none-knows",
+                    "security none knows neither a policy nor trusted certificates: leave both out",
+                )
+            )
         if self.user and self.user_certificate:
-            raise ValueError("a user has a password or a certificate: leave out user or user_certificate")
+            raise ValueError(
+                phrase(
+                    "opcua.user-has-password",
+                    "a user has a password or a certificate: leave out user or user_certificate",
+                )
+            )
         if bool(self.user) != bool(self.password.get_secret_value()):
-            raise ValueError("user and password belong together")
+            raise ValueError(phrase("opcua.user-password-belong", "user and password belong together"))
         if bool(self.user_certificate) != bool(self.user_key.get_secret_value()):
-            raise ValueError("user_certificate and user_key belong together")
+            raise ValueError(phrase("opcua.user-certificate-user", "user_certificate and user_key belong together"))
         return self
 
 
@@ -310,23 +337,61 @@ class NodeSettings(hub.Config):
         known = hub.METRICS.get(self.metric)
         if known is None and (self.unit is None or self.privacy is None):
             raise ValueError(
-                f"metric {self.metric} is not in the catalogue: state its unit (UCUM) and its privacy class"
+                phrase(
+                    "opcua.metric-not-catalogue",
+                    "metric {metric} is not in the catalogue: state its unit (UCUM) and its privacy class",
+                    metric=self.metric,
+                )
             )
         if known is not None and self.unit not in (None, known.unit):
-            raise ValueError(f"metric {self.metric} is in {known.unit}, not {self.unit}: leave unit out")
+            raise ValueError(
+                phrase(
+                    "opcua.metric-not",
+                    "metric {metric} is in {unit}, not {unit2}: leave unit out",
+                    metric=self.metric,
+                    unit=known.unit,
+                    unit2=self.unit,
+                )
+            )
         if known is not None and self.kind not in (None, known.kind):
-            raise ValueError(f"metric {self.metric} is a {known.kind}: leave kind out")
+            raise ValueError(
+                phrase(
+                    "opcua.metric", "metric {metric} is a {kind}: leave kind out", metric=self.metric, kind=known.kind
+                )
+            )
         if known is not None and self.privacy not in (None, known.privacy):
-            raise ValueError(f"metric {self.metric} is of privacy class {known.privacy}: the catalogue decides")
+            raise ValueError(
+                phrase(
+                    "opcua.metric-privacy-class",
+                    "metric {metric} is of privacy class {privacy}: the catalogue decides",
+                    metric=self.metric,
+                    privacy=known.privacy,
+                )
+            )
         metric = self.as_metric()
         if metric.kind != "number" and (self.scale is not None or self.offset is not None or self.dead_band):
-            raise ValueError(f"scale, offset and dead_band are for numbers, and {self.metric} is a {metric.kind}")
+            raise ValueError(
+                phrase(
+                    "opcua.scale-offset-dead",
+                    "scale, offset and dead_band are for numbers, and {metric} is a {kind}",
+                    metric=self.metric,
+                    kind=metric.kind,
+                )
+            )
         if self.scale == 0:
-            raise ValueError("scale 0 would make every value the same")
+            raise ValueError(phrase("opcua.scale-0-would", "scale 0 would make every value the same"))
         for said in self.values.values():
             kind = "flag" if isinstance(said, bool) else "text" if isinstance(said, str) else "number"
             if kind != metric.kind:
-                raise ValueError(f"values: {said!r} is no reading of {self.metric}, which is a {metric.kind}")
+                raise ValueError(
+                    phrase(
+                        "opcua.values-no-reading",
+                        "values: {said!r} is no reading of {metric}, which is a {kind}",
+                        said=said,
+                        metric=self.metric,
+                        kind=metric.kind,
+                    )
+                )
         return self
 
     def as_metric(self) -> hub.Metric:
@@ -381,7 +446,15 @@ class DeviceSettings(hub.Config):
         for address, node in self.nodes.items():
             where(address, self.namespace)
             if node.metric in seen:
-                raise ValueError(f"metric {node.metric} is read from {seen[node.metric]} and from {address}: keep one")
+                raise ValueError(
+                    phrase(
+                        "opcua.metric-read-from",
+                        "metric {metric} is read from {seen} and from {address}: keep one",
+                        metric=node.metric,
+                        seen=seen[node.metric],
+                        address=address,
+                    )
+                )
             seen[node.metric] = address
         return self
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.opcua.identity import sha1, sha256, write
 from integrations.opcua.messages import Certificate, Endpoint, Endpoints
 from integrations.opcua.settings import SECURITY, Config
@@ -57,7 +58,14 @@ def choose(config: Config, offered: Endpoints) -> Door:
     fitting = [endpoint for endpoint in offered.endpoints if endpoint.mode == mode]
     if mode == SECURITY["none"]:
         if not fitting:
-            raise hub.AuthFailed(f"{config.url} offers no connection without security: it offers {_offer(offered)}")
+            raise hub.AuthFailed(
+                phrase(
+                    "opcua.offers-no-connection",
+                    "{url} offers no connection without security: it offers {offer}",
+                    url=config.url,
+                    offer=_offer(offered),
+                )
+            )
         return Door(mode, f"{POLICY}None", None, tuple(fitting[0].tokens))
     wanted = POLICIES if config.policy == "auto" else (config.policy,)
     for policy in wanted:
@@ -65,7 +73,14 @@ def choose(config: Config, offered: Endpoints) -> Door:
             if endpoint.policy == POLICY + policy:
                 return Door(mode, endpoint.policy, _judged(config, offered, endpoint), tuple(endpoint.tokens))
     raise hub.AuthFailed(
-        f"{config.url} does not offer {config.security} with {' or '.join(wanted)}; it offers {_offer(offered)}"
+        phrase(
+            "opcua.does-not-offer",
+            "{url} does not offer {security} with {wanted}; it offers {offer}",
+            url=config.url,
+            security=config.security,
+            wanted=" or ".join(wanted),
+            offer=_offer(offered),
+        )
     )
 
 
@@ -88,19 +103,38 @@ def _judged(config: Config, offered: Endpoints, endpoint: Endpoint) -> Certifica
     known = range(len(offered.certificates))
     certificate = offered.certificates[endpoint.certificate] if endpoint.certificate in known else Certificate(b"")
     if not certificate.der:
-        raise hub.AuthFailed(f"{config.url} shows no certificate that can be read: look at the server's configuration")
+        raise hub.AuthFailed(
+            phrase(
+                "opcua.shows-no-certificate",
+                "{url} shows no certificate that can be read: look at the server's configuration",
+                url=config.url,
+            )
+        )
     thumbprint = sha256(certificate.der)
     if thumbprint not in config.trusted:
         changed = "changed and is" if config.trusted else "is"
         raise Untrusted(
-            f"the certificate of {config.url} {changed} not trusted; nothing was sent to it. It says: "
-            f"{about(certificate)}. Compare the thumbprint with what the server itself shows; if it is the same, add "
-            f"to the integration: trusted: [{thumbprint}]",
+            phrase(
+                "opcua.certificate-not-trusted",
+                "the certificate of {url} {changed} not trusted; nothing was sent to it. It says: {about}. "
+                "Compare the thumbprint with what the server itself shows; if it is the same, add to the "
+                "integration: trusted: [{thumbprint}]",
+                url=config.url,
+                changed=changed,
+                about=about(certificate),
+                thumbprint=thumbprint,
+            ),
             certificate,
         )
     if certificate.bits < LEAST_BITS:
         raise hub.AuthFailed(
-            f"the certificate of {config.url} has a key of {certificate.bits} bits: it needs {LEAST_BITS} or more"
+            phrase(
+                "opcua.certificate-has-key",
+                "the certificate of {url} has a key of {bits} bits: it needs {least_bits} or more",
+                url=config.url,
+                bits=certificate.bits,
+                least_bits=LEAST_BITS,
+            )
         )
     return certificate
 

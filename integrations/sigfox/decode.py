@@ -17,6 +17,7 @@ import msgspec
 
 import hub
 from hub.sdk.nesting import shallow_json
+from hub.sdk.phrases import phrase
 from hub.sdk.sigfox.callback import Callback, read
 from hub.sdk.sigfox.grammar import Grammar
 
@@ -73,10 +74,13 @@ def explain(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> Iterator[d
 def _parts(frame: hub.Frame) -> tuple[Callback, Grammar | None]:
     said = msgspec.json.decode(shallow_json(frame.data["callback"]), type=dict[str, Any])
     if set(said) == {"raw"}:
-        raise hub.DecodeError("not-a-callback", "bytes alone say nothing of their device: give the callback's JSON")
+        raise hub.DecodeError(
+            "not-a-callback",
+            phrase("sigfox.bytes-alone-say", "bytes alone say nothing of their device: give the callback's JSON"),
+        )
     kind, form = said.pop("kind", "uplink"), said.pop("format", None)
     if not isinstance(kind, str) or not isinstance(form, str | None):
-        raise hub.DecodeError("bad-format", "kind and format are texts")
+        raise hub.DecodeError("bad-format", phrase("sigfox.kind-format-texts", "kind and format are texts"))
     try:
         grammar = Grammar(form) if form else None
     except ValueError as error:

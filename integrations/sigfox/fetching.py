@@ -17,6 +17,7 @@ import msgspec
 
 import hub
 from hub.sdk.nesting import shallow_json
+from hub.sdk.phrases import phrase
 from hub.sdk.sigfox.callback import read
 from integrations.sigfox.downlinks import Downlinks
 from integrations.sigfox.intake import Intake
@@ -113,13 +114,31 @@ class Fetcher:
         headers = {"Content-Type": "application/json"} if body else {}
         reply = await self._session.http.request(method, self._url, headers=headers, body=body)
         if reply.status in {401, 403}:
-            raise hub.AuthFailed(f"{self._url} refuses this hub ({reply.status}): its operator admits it again")
+            raise hub.AuthFailed(
+                phrase(
+                    "sigfox.refuses-hub",
+                    "{url} refuses this hub ({status}): its operator admits it again",
+                    url=self._url,
+                    status=reply.status,
+                )
+            )
         if reply.status != 200:
-            raise hub.NotReady(f"{self._url} answers {reply.status}: is this a backend that takes callbacks?")
+            raise hub.NotReady(
+                phrase(
+                    "sigfox.answers-backend-takes",
+                    "{url} answers {status}: is this a backend that takes callbacks?",
+                    url=self._url,
+                    status=reply.status,
+                )
+            )
         return reply.body
 
     def _read(self, body: bytes) -> Batch:
         try:
             return msgspec.json.decode(shallow_json(body), type=Batch)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise hub.NotReady(f"{self._url} answers what cannot be read: is this a backend?") from error
+            raise hub.NotReady(
+                phrase(
+                    "sigfox.answers-what-cannot", "{url} answers what cannot be read: is this a backend?", url=self._url
+                )
+            ) from error

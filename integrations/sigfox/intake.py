@@ -10,6 +10,7 @@ import asyncio
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 from hub.sdk.sigfox.callback import CARRY_DATA, Callback
 from integrations.sigfox import reading
 from integrations.sigfox.downlinks import Downlinks
@@ -95,7 +96,9 @@ class Intake:
         parts, reports = await self._reports(known, callback, kept)
         if not parts:
             if key in self._unsure:
-                raise hub.NotReady("this message is not known to be on the disk yet")
+                raise hub.NotReady(
+                    phrase("sigfox.message-not-known", "this message is not known to be on the disk yet")
+                )
             self._session.radio.report_decode_error(name, hub.DecodeError("repeat", "the operator sent it again"))
             return
         memory.keep(callback.time, callback.seq, parts, most_for(len(self._session.devices.all())))

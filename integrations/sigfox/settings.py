@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 import hub
 from hub.sdk.addresses import ListenAddress
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from hub.sdk.sigfox.grammar import Grammar
 
 _DOWNLINK = re.compile(r"([0-9A-Fa-f]{16})?")
@@ -19,7 +20,9 @@ _DOWNLINK = re.compile(r"([0-9A-Fa-f]{16})?")
 
 def _long(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < 20:
-        raise ValueError("a secret of at least 20 characters; `openssl rand -hex 24` makes one")
+        raise ValueError(
+            phrase("sigfox.secret-least-20", "a secret of at least 20 characters; `openssl rand -hex 24` makes one")
+        )
     return secret
 
 
@@ -31,7 +34,7 @@ def _format(text: str) -> str:
 
 def _eight(text: str) -> str:
     if not _DOWNLINK.fullmatch(text):
-        raise ValueError("a downlink is 8 bytes: 16 hexadecimal digits, in quotes")
+        raise ValueError(phrase("sigfox.downlink-8-bytes", "a downlink is 8 bytes: 16 hexadecimal digits, in quotes"))
     return text.lower()
 
 
@@ -85,11 +88,16 @@ class Listen(hub.Config):
     @model_validator(mode="after")
     def _safe(self) -> Listen:
         if bool(self.certificate) != bool(self.certificate_key):
-            raise ValueError("certificate and certificate_key belong together")
+            raise ValueError(
+                phrase("sigfox.certificate-certificate-key", "certificate and certificate_key belong together")
+            )
         if not self.certificate and not ipaddress.ip_address(self.address).is_loopback:
             raise ValueError(
-                "without TLS the secret would travel in clear: give certificate and certificate_key, or listen on "
-                "127.0.0.1 behind a reverse proxy on this machine"
+                phrase(
+                    "sigfox.without-tls-secret",
+                    "without TLS the secret would travel in clear: give certificate and certificate_key, or "
+                    "listen on 127.0.0.1 behind a reverse proxy on this machine",
+                )
             )
         return self
 
@@ -121,9 +129,11 @@ class Config(hub.Config):
     @model_validator(mode="after")
     def _reached(self) -> Config:
         if self.listen is None and self.backend is None:
-            raise ValueError("no callback could reach this: give listen or backend")
+            raise ValueError(phrase("sigfox.no-callback-could", "no callback could reach this: give listen or backend"))
         if self.backend is not None and (self.backend.scheme != "https" or self.backend.query):
-            raise ValueError("backend: an https:// address with host, port and path only")
+            raise ValueError(
+                phrase("sigfox.backend-https-address", "backend: an https:// address with host, port and path only")
+            )
         return self
 
 
@@ -180,11 +190,29 @@ class DeviceSettings(hub.Config):
     @model_validator(mode="after")
     def _named(self) -> DeviceSettings:
         if bool(self.format) != bool(self.values):
-            raise ValueError("format and values belong together: how the payload is read, and what of it is kept")
+            raise ValueError(
+                phrase(
+                    "sigfox.format-values-belong",
+                    "format and values belong together: how the payload is read, and what of it is kept",
+                )
+            )
         names = {field.name for field in Grammar(self.format).fields} if self.format else set()
         for metric, value in self.values.items():
             if metric not in hub.METRICS:
-                raise ValueError(f"{metric!r} is no metric of the catalogue; a pack may bring its own")
+                raise ValueError(
+                    phrase(
+                        "sigfox.no-metric-catalogue",
+                        "{metric!r} is no metric of the catalogue; a pack may bring its own",
+                        metric=metric,
+                    )
+                )
             if (value.field or metric) not in names:
-                raise ValueError(f"{metric}: the format has no field {value.field or metric!r}")
+                raise ValueError(
+                    phrase(
+                        "sigfox.format-has-no",
+                        "{metric}: the format has no field {field!r}",
+                        metric=metric,
+                        field=value.field or metric,
+                    )
+                )
         return self

@@ -18,6 +18,7 @@ import hub
 from hub.sdk.addresses import Network
 from hub.sdk.exporter import ExporterView, RegisterExporter
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 
 __all__ = ["Config", "register_exporters", "run"]
 
@@ -26,7 +27,9 @@ def _address(text: str) -> str:
     try:
         return str(IPv4Address(text))
     except ValueError:
-        raise ValueError("expected an IPv4 address, like 192.0.2.2") from None
+        raise ValueError(
+            phrase("bacnet_server.expected-ipv4-address", "expected an IPv4 address, like 192.0.2.2")
+        ) from None
 
 
 class Config(hub.Config):
@@ -94,7 +97,12 @@ class Config(hub.Config):
     @model_validator(mode="after")
     def _agrees(self) -> Config:
         if self.broadcast is not None and not self.port:
-            raise ValueError("broadcast needs a port that clients know: 47808, unless the site uses another")
+            raise ValueError(
+                phrase(
+                    "bacnet_server.broadcast-needs-port",
+                    "broadcast needs a port that clients know: 47808, unless the site uses another",
+                )
+            )
         return self
 
 

@@ -18,6 +18,7 @@ from bacpypes3.comm import Server
 from bacpypes3.pdu import PDU, IPv4Address
 
 import hub
+from hub.sdk.phrases import phrase, system_error
 
 QUEUE = 256
 """Maximum datagrams in the queue."""
@@ -46,8 +47,14 @@ class Ears(Server):  # type: ignore[misc]
         except OSError as error:
             self.close()
             raise hub.NotReady(
-                f"{address}:{port} cannot be listened on ({error.strerror or error}): is it this machine's address, "
-                "and is no other BACnet program running here?"
+                phrase(
+                    "bacnet_server.cannot-listened-machines",
+                    "{address}:{port} cannot be listened on ({reason}): is it this machine's address, and is no "
+                    "other BACnet program running here?",
+                    address=address,
+                    port=port,
+                    reason=system_error(error),
+                )
             ) from error
         return int(self._transports[0].get_extra_info("sockname")[1])
 

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 import hub
 from hub.sdk.notification import Notifications, RegisterNotifier
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 
 __all__ = ["Config", "register_notifiers", "run"]
 
@@ -26,7 +27,7 @@ PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 def _address(text: str) -> str:
     if not _ADDRESS.fullmatch(text) or not text.isascii() or not text.isprintable():
-        raise ValueError("expected an e-mail address like veille@ville.example")
+        raise ValueError(phrase("email.expected-e-mail", "expected an e-mail address like veille@ville.example"))
     return text
 
 
@@ -97,9 +98,13 @@ class Config(hub.Config):
     @model_validator(mode="after")
     def _goes_together(self) -> Config:
         if self.user and self.security == "none":
-            raise ValueError("a password is never sent in clear: use starttls or tls, or no user")
+            raise ValueError(
+                phrase(
+                    "email.password-never-sent", "a password is never sent in clear: use starttls or tls, or no user"
+                )
+            )
         if bool(self.user) != bool(self.password.get_secret_value()):
-            raise ValueError("user and password go together")
+            raise ValueError(phrase("email.user-password-go", "user and password go together"))
         return self
 
 

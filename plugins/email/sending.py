@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import hub
 from hub.sdk.notification import Language, Notification
+from hub.sdk.phrases import phrase
 from hub.sdk.tls import Tls
 from plugins.email import PORTS
 
@@ -72,22 +73,59 @@ async def send(config: Config, notice: Notification, name: str, instance: str, t
         refused = await asyncio.to_thread(_deliver, config, made)
     except smtplib.SMTPAuthenticationError as error:
         raise hub.AuthFailed(
-            f"{server} refuses user and password ({error.smtp_code}): renew {where}.password"
+            phrase(
+                "email.refuses-user-password",
+                "{server} refuses user and password ({smtp_code}): renew {where}.password",
+                server=server,
+                smtp_code=error.smtp_code,
+                where=where,
+            )
         ) from error
     except smtplib.SMTPNotSupportedError as error:
-        raise hub.AuthFailed(f"{server} has no STARTTLS or no login: correct {where}.security") from error
+        raise hub.AuthFailed(
+            phrase(
+                "email.has-no-starttls",
+                "{server} has no STARTTLS or no login: correct {where}.security",
+                server=server,
+                where=where,
+            )
+        ) from error
     except (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused) as error:
         codes = _codes(error)
         if codes and all(500 <= code < 600 for code in codes):
-            raise hub.AuthFailed(f"{server} refuses these addresses ({codes[0]}): correct {where}") from error
-        raise hub.NotReady(f"{server} takes nothing now: {codes}") from error
+            raise hub.AuthFailed(
+                phrase(
+                    "email.refuses-these-addresses",
+                    "{server} refuses these addresses ({codes}): correct {where}",
+                    server=server,
+                    codes=codes[0],
+                    where=where,
+                )
+            ) from error
+        raise hub.NotReady(
+            phrase("email.takes-nothing-now", "{server} takes nothing now: {codes}", server=server, codes=codes)
+        ) from error
     except ssl.SSLCertVerificationError as error:
         why = Tls.refusal(error)
         assert why is not None  # noqa: S101 - it is such an error
         kind = hub.NotReady if why.passing else hub.AuthFailed
-        raise kind(f"{server} shows a certificate that is refused: {why.told(f'{where}.ca')}") from error
+        raise kind(
+            phrase(
+                "email.shows-certificate-refused",
+                "{server} shows a certificate that is refused: {told}",
+                server=server,
+                told=why.told(f"{where}.ca"),
+            )
+        ) from error
     except (smtplib.SMTPException, OSError) as error:
-        raise hub.NotReady(f"{server} does not take the message: {_one_line(str(error))[:200]}") from error
+        raise hub.NotReady(
+            phrase(
+                "email.does-not-take",
+                "{server} does not take the message: {one_line}",
+                server=server,
+                one_line=_one_line(str(error))[:200],
+            )
+        ) from error
     if not refused:
         return ""
     answers = ", ".join(sorted({str(code) for code, _ in refused.values()}))

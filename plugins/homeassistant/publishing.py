@@ -16,6 +16,7 @@ import msgspec
 import hub
 from hub.sdk.exporter import ExporterView, Series
 from hub.sdk.mqtt import MqttClient
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.tls import Tls
 from plugins.homeassistant.entities import component, configuration, gone, object_id, state, state_topic, status_topic
 
@@ -121,14 +122,23 @@ async def _answered() -> AsyncIterator[None]:
         async with asyncio.timeout(ANSWER_S):
             yield
     except TimeoutError as error:
-        raise aiomqtt.MqttError(f"it says nothing for {ANSWER_S:.0f} s") from error
+        raise aiomqtt.MqttError(
+            phrase("homeassistant.says-nothing-s", "it says nothing for {answer_s:.0f} s", answer_s=ANSWER_S)
+        ) from error
 
 
 def _tls(config: Config) -> ssl.SSLContext:
     try:
         return Tls.client(file=config.ca)
     except OSError as error:
-        raise hub.AuthFailed(f"exporters.homeassistant.ca: {config.ca} cannot be read: {error}") from error
+        raise hub.AuthFailed(
+            phrase(
+                "homeassistant.exporters-homeassistant-ca",
+                "exporters.homeassistant.ca: {ca} cannot be read: {reason}",
+                ca=config.ca,
+                reason=reason_of(error),
+            )
+        ) from error
 
 
 def _told(config: Config, error: BaseException) -> Exception:

@@ -21,6 +21,7 @@ from pydantic import Field, field_validator
 import hub
 from hub.sdk.http import HttpClient
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.tls import Tls
 from hub.sdk.transport import Message, RegisterTransport, Transport
 
@@ -62,7 +63,12 @@ class Https(hub.Config):
     @classmethod
     def _https(cls, url: hub.HttpUrl) -> hub.HttpUrl:
         if url.scheme != "https" or url.username or url.query or url.fragment:
-            raise ValueError("an https:// address with host, port and path only; the hub signs in by certificate")
+            raise ValueError(
+                phrase(
+                    "https.https-address-host",
+                    "an https:// address with host, port and path only; the hub signs in by certificate",
+                )
+            )
         return url
 
 
@@ -107,25 +113,73 @@ async def _post(ask: Callable[..., Awaitable[HttpClient.Answer]], base: str, nam
     except HttpClient.CertificateRefused as error:
         why = Tls.refusal(error)
         raise hub.NotReady(
-            f"{base} shows a certificate that is refused: {why.told_of_owner() if why else error}"
+            phrase(
+                "https.shows-certificate-refused",
+                "{base} shows a certificate that is refused: {told_of_owner}",
+                base=base,
+                told_of_owner=why.told_of_owner() if why else error,
+            )
         ) from error
     except HttpClient.ProxyRefused as error:
-        raise hub.NotReady(f"{base} is not reached: {_proxy_says(error.status, str(error))}") from error
+        raise hub.NotReady(
+            phrase(
+                "https.not-reached",
+                "{base} is not reached: {proxy_says}",
+                base=base,
+                proxy_says=_proxy_says(error.status, str(error)),
+            )
+        ) from error
     except HttpClient.TooLong as error:
-        raise hub.NotReady(f"{base} answers with {error}: is this the backend?") from error
+        raise hub.NotReady(
+            phrase(
+                "https.answers-backend",
+                "{base} answers with {reason}: is this the backend?",
+                base=base,
+                reason=reason_of(error),
+            )
+        ) from error
     except TimeoutError as error:
-        raise hub.NotReady(f"{base} does not answer in time") from error
+        raise hub.NotReady(phrase("https.does-not-answer", "{base} does not answer in time", base=base)) from error
     except HttpClient.Unanswered as error:
-        raise hub.NotReady(f"{base} does not answer: {error}") from error
+        raise hub.NotReady(
+            phrase("https.does-not-answer-2", "{base} does not answer: {reason}", base=base, reason=reason_of(error))
+        ) from error
     status = answer.status
     if status == 200:
         return answer.body
     said = answer.body.decode(errors="replace").strip()
     if status in (401, 403):
-        raise hub.AuthFailed(f"{base} refuses this hub ({status}): {said}. Its operator admits {name} again")
+        raise hub.AuthFailed(
+            phrase(
+                "https.refuses-hub",
+                "{base} refuses this hub ({status}): {said}. Its operator admits {name} again",
+                base=base,
+                status=status,
+                said=said,
+                name=name,
+            )
+        )
     if status in (301, 302, 303, 307, 308):
-        raise hub.LedElsewhere(f"{base} answers {status} to a {message.kind} message: {said}")
-    raise hub.NotReady(f"{base} answers {status} to a {message.kind} message: {said}")
+        raise hub.LedElsewhere(
+            phrase(
+                "https.answers-message",
+                "{base} answers {status} to a {kind} message: {said}",
+                base=base,
+                status=status,
+                kind=message.kind,
+                said=said,
+            )
+        )
+    raise hub.NotReady(
+        phrase(
+            "https.answers-message",
+            "{base} answers {status} to a {kind} message: {said}",
+            base=base,
+            status=status,
+            kind=message.kind,
+            said=said,
+        )
+    )
 
 
 def _proxy_says(status: int, text: str) -> str:

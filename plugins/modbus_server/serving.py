@@ -18,6 +18,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 import hub
 from hub.sdk.exporter import ExporterView, LastValue
+from hub.sdk.phrases import phrase
 from plugins.modbus_server.table import SLOTS, WORDS, Slots, flags, points, registers
 
 if TYPE_CHECKING:
@@ -57,7 +58,14 @@ async def serve(config: Config, view: ExporterView) -> None:
     try:
         await server.serve_forever(background=True)
     except (RuntimeError, OSError) as error:
-        raise hub.NotReady(f"{config.address}:{config.port} cannot be listened on") from error
+        raise hub.NotReady(
+            phrase(
+                "modbus_server.cannot-listened",
+                "{address}:{port} cannot be listened on",
+                address=config.address,
+                port=config.port,
+            )
+        ) from error
     try:
         listening: Any = server.transport
         view.log.info("Modbus clients may ask %s port %d", config.address, listening.sockets[0].getsockname()[1])

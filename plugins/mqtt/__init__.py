@@ -26,6 +26,7 @@ from pydantic import AnyUrl, Field, UrlConstraints, field_validator
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 from hub.sdk.transport import Message, RegisterTransport, Transport
 from plugins.mqtt.client import MAX_PACKET, Broker, Client, Version, connected
 
@@ -96,9 +97,9 @@ class Mqtt(hub.Config):
     @classmethod
     def _plain(cls, url: AnyUrl) -> AnyUrl:
         if url.username or url.password or url.query or url.fragment:
-            raise ValueError("host, port and path only; the hub signs in by certificate")
+            raise ValueError(phrase("mqtt.host-port-path", "host, port and path only; the hub signs in by certificate"))
         if url.scheme == "mqtts" and url.path not in (None, "", "/"):
-            raise ValueError("mqtts:// has no path; a WebSocket is wss://host:port/path")
+            raise ValueError(phrase("mqtt.mqtts-has-no", "mqtts:// has no path; a WebSocket is wss://host:port/path"))
         return url
 
 
@@ -109,7 +110,13 @@ async def run(config: Mqtt, uplink: Transport) -> None:
     # Egress rules are about hosts, ports and TLS, not about the protocol inside.
     context, proxy = uplink.connection(f"https://{config.url.host}:{port}")
     if proxy is not None:
-        raise hub.NotReady(f"{url} cannot be reached through an HTTP proxy: use the https uplink there")
+        raise hub.NotReady(
+            phrase(
+                "mqtt.cannot-reached-through",
+                "{url} cannot be reached through an HTTP proxy: use the https uplink there",
+                url=url,
+            )
+        )
     path = (config.url.path or "/") if config.url.scheme == "wss" else ""
     broker = Broker(url, host, port, path, uplink.hub, context, config.keepalive)
     async with connected(broker, config.protocol) as client:
@@ -151,10 +158,17 @@ class _Exchange:
             async with asyncio.timeout(ANSWER_S):
                 granted = await self._client.subscribe(f"{self._topic}ack", qos=1)
         except TimeoutError as error:
-            raise hub.NotReady(f"{self._url} does not answer a subscription") from error
+            raise hub.NotReady(
+                phrase("mqtt.does-not-answer", "{url} does not answer a subscription", url=self._url)
+            ) from error
         if any(getattr(code, "is_failure", False) for code in granted):
             raise hub.AuthFailed(
-                f"{self._url} does not let this hub hear {self._topic}ack. The broker's operator corrects its ACL"
+                phrase(
+                    "mqtt.does-not-let",
+                    "{url} does not let this hub hear {topic}ack. The broker's operator corrects its ACL",
+                    url=self._url,
+                    topic=self._topic,
+                )
             )
 
     async def _carry(self, message: Message) -> None:
@@ -168,7 +182,12 @@ class _Exchange:
             raise self._gone(error) from error
         except TimeoutError as error:
             raise hub.NotReady(
-                f"no backend answers by way of {self._url} within {self._timeout:g} s: does it listen there?"
+                phrase(
+                    "mqtt.no-backend-answers",
+                    "no backend answers by way of {url} within {timeout:g} s: does it listen there?",
+                    url=self._url,
+                    timeout=self._timeout,
+                )
             ) from error
         finally:
             del self._waiting[name]
@@ -194,12 +213,19 @@ class _Exchange:
         await self._client.refused.wait()
         reason = self._client.refusal
         if reason is not None and reason.value == _NOBODY:
-            raise hub.NotReady(f"no backend listens at {self._url}")
+            raise hub.NotReady(phrase("mqtt.no-backend-listens", "no backend listens at {url}", url=self._url))
         if reason is not None and reason.value == 0x87:
             raise hub.AuthFailed(
-                f"{self._url} does not let this hub write below {self._topic}. The broker's operator corrects its ACL"
+                phrase(
+                    "mqtt.does-not-let-hub",
+                    "{url} does not let this hub write below {topic}. The broker's operator corrects its ACL",
+                    url=self._url,
+                    topic=self._topic,
+                )
             )
-        raise hub.NotReady(f"{self._url} does not take a message: {reason}")
+        raise hub.NotReady(
+            phrase("mqtt.does-not-take", "{url} does not take a message: {reason}", url=self._url, reason=reason)
+        )
 
     def _body(self, reply: bytes) -> bytes:
         """Return the backend's reply body. Raises the error of its verdict."""
@@ -210,9 +236,22 @@ class _Exchange:
         said = "".join(letter for letter in said if letter.isprintable())
         if verdict == REFUSED:
             raise hub.AuthFailed(
-                f"the backend behind {self._url} refuses this hub: {said}. Its operator admits {self._uplink.hub} again"
+                phrase(
+                    "mqtt.backend-behind-refuses",
+                    "the backend behind {url} refuses this hub: {said}. Its operator admits {hub} again",
+                    url=self._url,
+                    said=said,
+                    hub=self._uplink.hub,
+                )
             )
-        raise hub.NotReady(f"the backend behind {self._url} did not take a message: {said}")
+        raise hub.NotReady(
+            phrase(
+                "mqtt.backend-behind-did",
+                "the backend behind {url} did not take a message: {said}",
+                url=self._url,
+                said=said,
+            )
+        )
 
     def _gone(self, error: aiomqtt.MqttError) -> hub.NotReady:
         return hub.NotReady(f"{self._url} ends the connection: {error.__cause__ or error}")

@@ -22,6 +22,7 @@ from pydantic import Field, SecretStr
 import hub
 from hub.sdk.notification import Notifications, RegisterNotifier
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.tls import Tls
 
 if TYPE_CHECKING:
@@ -108,7 +109,15 @@ async def run(config: Config, notices: Notifications) -> None:
         except aiomqtt.MqttError as error:
             raise _told(config, error, notices.name) from error
         except TimeoutError as error:
-            raise hub.NotReady(f"{config.host}:{config.port} takes no alert within {config.timeout}") from error
+            raise hub.NotReady(
+                phrase(
+                    "mqtt_notifier.takes-no-alert",
+                    "{host}:{port} takes no alert within {timeout}",
+                    host=config.host,
+                    port=config.port,
+                    timeout=config.timeout,
+                )
+            ) from error
         notices.done(notice)
 
 
@@ -148,7 +157,15 @@ def _tls(config: Config, name: str) -> ssl.SSLContext:
     try:
         return Tls.client(file=config.ca)
     except OSError as error:
-        raise hub.AuthFailed(f"notifiers.{name}.ca: {config.ca} cannot be read: {error}") from error
+        raise hub.AuthFailed(
+            phrase(
+                "mqtt_notifier.notifiers-ca-cannot",
+                "notifiers.{name}.ca: {ca} cannot be read: {reason}",
+                name=name,
+                ca=config.ca,
+                reason=reason_of(error),
+            )
+        ) from error
 
 
 @hub.hookimpl

@@ -15,6 +15,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 import hub
 from hub.sdk.exporter import ExporterView
+from hub.sdk.phrases import phrase, system_error
 from plugins.prometheus.families import families
 
 if TYPE_CHECKING:
@@ -51,7 +52,11 @@ async def serving(config: Config, view: ExporterView) -> AsyncIterator[str]:
             if remote not in refused and len(refused) < 100:
                 refused.add(remote)
                 view.log.warning("%s asked for metrics and is not in `allow`: refused", remote)
-            raise web.HTTPForbidden(text="this address may not scrape: see exporters.prometheus.allow\n")
+            raise web.HTTPForbidden(
+                text=phrase(
+                    "prometheus.address-may-not", "this address may not scrape: see exporters.prometheus.allow\n"
+                )
+            )
         response: web.StreamResponse = await handler(request)
         return response
 
@@ -71,7 +76,15 @@ async def serving(config: Config, view: ExporterView) -> AsyncIterator[str]:
         try:
             await site.start()
         except OSError as error:
-            raise hub.NotReady(f"{config.address}:{config.port} cannot be listened on: {error.strerror}") from error
+            raise hub.NotReady(
+                phrase(
+                    "prometheus.cannot-listened",
+                    "{address}:{port} cannot be listened on: {reason}",
+                    address=config.address,
+                    port=config.port,
+                    reason=system_error(error),
+                )
+            ) from error
         host = f"[{config.address}]" if ":" in config.address else config.address
         yield f"http://{host}:{runner.addresses[0][1]}/metrics"
     finally:

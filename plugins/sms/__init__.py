@@ -14,6 +14,7 @@ from pydantic import Field, HttpUrl, SecretStr, StringConstraints, model_validat
 import hub
 from hub.sdk.notification import Notifications, RegisterNotifier
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 
 __all__ = ["Config", "Gateway", "ModemLine", "register_notifiers", "run"]
 
@@ -113,7 +114,7 @@ class Config(hub.Config):
     @model_validator(mode="after")
     def _one_way(self) -> Config:
         if (self.modem is None) == (self.gateway is None):
-            raise ValueError("say how messages leave: either `modem` or `gateway`")
+            raise ValueError(phrase("sms.say-how-messages", "say how messages leave: either `modem` or `gateway`"))
         return self
 
 

@@ -8,6 +8,7 @@ import re
 
 import hub
 from hub.sdk import serial_line
+from hub.sdk.phrases import phrase, reason_of
 from plugins.sms.pdu import Pdu
 
 ANSWER_S, SEND_S = 10.0, 60.0
@@ -50,13 +51,33 @@ class Modem:
         try:
             state = _value(await self._command("AT+CPIN?"), "+CPIN:")
         except Failed as error:
-            raise hub.AuthFailed(f"{self._line.port}: no SIM card can be read ({error}): look at it") from error
+            raise hub.AuthFailed(
+                phrase(
+                    "sms.no-sim-card",
+                    "{port}: no SIM card can be read ({reason}): look at it",
+                    port=self._line.port,
+                    reason=reason_of(error),
+                )
+            ) from error
         if state == "SIM PIN":
             await self._unlock(pin)
         elif state != "READY":
-            raise hub.AuthFailed(f"{self._line.port}: the SIM card asks for {state}: a person must unlock it")
+            raise hub.AuthFailed(
+                phrase(
+                    "sms.sim-card-asks",
+                    "{port}: the SIM card asks for {state}: a person must unlock it",
+                    port=self._line.port,
+                    state=state,
+                )
+            )
         if not await self._registered():
-            raise hub.NotReady(f"{self._line.port}: the modem is in no network yet: aerial, contract?")
+            raise hub.NotReady(
+                phrase(
+                    "sms.modem-no-network",
+                    "{port}: the modem is in no network yet: aerial, contract?",
+                    port=self._line.port,
+                )
+            )
         await self._command("AT+CMGF=0")
 
     async def submit(self, pdu: Pdu) -> None:
@@ -69,16 +90,35 @@ class Modem:
         except Failed as error:
             if error.code in REFUSED and "CMS" in str(error):
                 raise Refused(str(error)) from error
-            raise hub.NotReady(f"{self._line.port}: the network takes no message now ({error})") from error
+            raise hub.NotReady(
+                phrase(
+                    "sms.network-takes-no",
+                    "{port}: the network takes no message now ({reason})",
+                    port=self._line.port,
+                    reason=reason_of(error),
+                )
+            ) from error
 
     async def _unlock(self, pin: str) -> None:
         """Enter the PIN, once only: a card counts wrong attempts, and three lock it."""
         if not pin:
-            raise hub.AuthFailed(f"{self._line.port}: the SIM card asks for its PIN: give it as `pin`")
+            raise hub.AuthFailed(
+                phrase(
+                    "sms.sim-card-asks-pin",
+                    "{port}: the SIM card asks for its PIN: give it as `pin`",
+                    port=self._line.port,
+                )
+            )
         try:
             await self._command(f'AT+CPIN="{pin}"')
         except Failed as error:
-            raise hub.AuthFailed(f"{self._line.port}: the SIM card refuses this PIN; it is not tried again") from error
+            raise hub.AuthFailed(
+                phrase(
+                    "sms.sim-card-refuses",
+                    "{port}: the SIM card refuses this PIN; it is not tried again",
+                    port=self._line.port,
+                )
+            ) from error
 
     async def _registered(self) -> bool:
         for question in ("CREG", "CEREG"):
@@ -108,7 +148,9 @@ class Modem:
                     if not newline:
                         self._buffer += await self._line.receive()
                         if len(self._buffer) > LIMIT:
-                            raise hub.NotReady(f"{self._line.port} does not speak like a modem")
+                            raise hub.NotReady(
+                                phrase("sms.does-not-speak", "{port} does not speak like a modem", port=self._line.port)
+                            )
                         continue
                     self._buffer = rest
                     said = line.strip().decode("ascii", "replace")
@@ -119,7 +161,14 @@ class Modem:
                     if said:
                         lines.append(said)
         except TimeoutError:
-            raise hub.NotReady(f"{self._line.port}: the modem does not answer within {seconds:g} s") from None
+            raise hub.NotReady(
+                phrase(
+                    "sms.modem-does-not",
+                    "{port}: the modem does not answer within {seconds:g} s",
+                    port=self._line.port,
+                    seconds=seconds,
+                )
+            ) from None
 
 
 def _value(lines: list[str], prefix: str) -> str:

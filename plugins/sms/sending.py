@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import hub
 from hub.sdk import serial_line
 from hub.sdk.notification import Notification, Notifications
+from hub.sdk.phrases import phrase
 from plugins.sms.alphabet import plain
 from plugins.sms.modem import Modem, Refused
 from plugins.sms.pdu import submits
@@ -58,9 +59,17 @@ async def by_gateway(config: Config, notice: Notification, number: str, notices:
     )
     host = gateway.url.host
     if reply.status in (401, 402, 403):
-        raise hub.AuthFailed(f"{host} refuses ({reply.status}): renew notifiers.{notices.name}.gateway, or its credit")
+        raise hub.AuthFailed(
+            phrase(
+                "sms.refuses",
+                "{host} refuses ({status}): renew notifiers.{name}.gateway, or its credit",
+                host=host,
+                status=reply.status,
+                name=notices.name,
+            )
+        )
     if reply.status in AGAIN or reply.status >= 500:
-        raise hub.NotReady(f"{host} answers {reply.status}")
+        raise hub.NotReady(phrase("sms.answers", "{host} answers {status}", host=host, status=reply.status))
     if not 200 <= reply.status < 300:
         notices.log.error("%s answers %d: the message is given up; look at `fields` and `to`", host, reply.status)
 

@@ -15,6 +15,7 @@ from pydantic import Field, HttpUrl, SecretStr
 import hub
 from hub.sdk.notification import Notification, Notifications, RegisterNotifier
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 
 __all__ = ["Config", "register_notifiers", "run"]
 
@@ -53,10 +54,18 @@ async def run(config: Config, notices: Notifications) -> None:
         status = await _post(config, notice, notices)
         if status in (401, 403):
             raise hub.AuthFailed(
-                f"{config.url.host} refuses the token ({status}): renew `notifiers.{notices.name}.token`"
+                phrase(
+                    "webhook.refuses-token",
+                    "{host} refuses the token ({status}): renew `notifiers.{name}.token`",
+                    host=config.url.host,
+                    status=status,
+                    name=notices.name,
+                )
             )
         if status in AGAIN or status >= 500:
-            raise hub.NotReady(f"{config.url.host} answers {status}")
+            raise hub.NotReady(
+                phrase("webhook.answers", "{host} answers {status}", host=config.url.host, status=status)
+            )
         if not 200 <= status < 300:
             if not refused:
                 notices.log.error("%s answers %d: alerts are not taken there", config.url.host, status)

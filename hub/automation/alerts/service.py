@@ -31,6 +31,7 @@ from hub.automation.alerts.table import AlertTable
 from hub.core.clock import Clock
 from hub.core.errors import BufferFull, DiskRefuses, StorageError
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.i18n.typography import typeset
 from hub.protocol.records.rows import ALERTS, Subject
 from hub.store_and_forward.buffer import Buffer
@@ -155,10 +156,12 @@ class AlertService:
             if alert is None:
                 cleared = await self._table.find(name)
                 if cleared is None:
-                    raise NoSuchAlert(f"no alert {name!r} is known; `ilot alerts` lists them")
+                    raise NoSuchAlert(
+                        phrase("no-alert-known", "no alert {name!r} is known; `ilot alerts` lists them", name=name)
+                    )
                 return cleared
             if state not in (ACKNOWLEDGED, MUTED, CLEARED):
-                raise NoSuchAlert(f"nobody can make an alert {state!r}")
+                raise NoSuchAlert(phrase("nobody-can-make", "nobody can make an alert {state!r}", state=state))
             now = self._clock.now()
             if until is not None:
                 until = min(until, now + LONGEST_MUTE_S)
@@ -190,7 +193,14 @@ class AlertService:
         try:
             await self._buffer.flush()
         except StorageError as error:
-            _log.warning("%d changes of alerts are not durable yet: %s", len(pending), error)
+            _log.warning(
+                phrase(
+                    "changes-alerts-not",
+                    "{count} changes of alerts are not durable yet: {reason}",
+                    count=len(pending),
+                    reason=reason_of(error),
+                )
+            )
             return
         told = []
         for alert in pending:
@@ -216,7 +226,9 @@ class AlertService:
         """Return one alert, open or not. Raises NoSuchAlert."""
         found = self._open.get(name) or await self._table.find(name)
         if found is None:
-            raise NoSuchAlert(f"no alert {name!r} is known; `ilot alerts` lists them")
+            raise NoSuchAlert(
+                phrase("no-alert-known", "no alert {name!r} is known; `ilot alerts` lists them", name=name)
+            )
         return found
 
     def complaints(self) -> list[str]:
@@ -253,7 +265,13 @@ class AlertService:
             await self._table.put(alerts, by_person=by_person, meta=meta)
         except (DiskRefuses, StorageError) as error:
             if not self._unwritten:
-                _log.error("alerts cannot be written to the store: %s", error)
+                _log.error(
+                    phrase(
+                        "alerts-cannot-written",
+                        "alerts cannot be written to the store: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             self._unwritten |= {alert.id: alert for alert in alerts}
         else:
             for alert in alerts:

@@ -14,6 +14,7 @@ from hub.automation.commands.credentials import Credential, still_default
 from hub.core.clock import Clock
 from hub.core.errors import DecodeError
 from hub.core.model import Device
+from hub.core.text import phrase
 from hub.devices.packs.service import Packs
 from hub.devices.registry import Devices
 
@@ -63,7 +64,14 @@ class FactoryCredentials:
         while True:
             found = {device.id: what for device in self._devices if (what := await self.of(device))}
             for name in found.keys() - self._found.keys():
-                _log.warning("%s still has the %s that it left the factory with", name, found[name])
+                _log.warning(
+                    phrase(
+                        "still-has-left",
+                        "{name} still has the {found} that it left the factory with",
+                        name=name,
+                        found=found[name],
+                    )
+                )
             self._found = found
             await self._clock.sleep(LOOK_S)
 

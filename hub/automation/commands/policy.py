@@ -14,6 +14,7 @@ import msgspec
 
 from hub.core.errors import HubError
 from hub.core.model import Device, Metric, Value, Writable
+from hub.core.text import phrase
 from hub.i18n.typography import unit_text
 
 ROLES = ("lecteur", "auditeur", "technicien", "administrateur")
@@ -73,20 +74,46 @@ def check_order(order: Order, device: Device | None, metric: Metric | None, last
     Raises WriteRefused with the reason and the remedy.
     """
     if device is None:
-        raise WriteRefused("unknown-device", f"no device {order.device!r} is known; `ilot devices` lists them")
+        raise WriteRefused(
+            "unknown-device",
+            phrase("no-device-known", "no device {device!r} is known; `ilot devices` lists them", device=order.device),
+        )
     if not order.why.strip() or len(order.why) > TEXT_LIMIT:
-        raise WriteRefused("no-reason", f"say why, in 1 to {TEXT_LIMIT} characters: it stands in the audit log")
+        raise WriteRefused(
+            "no-reason",
+            phrase(
+                "say-why-1",
+                "say why, in 1 to {text_limit} characters: it stands in the audit log",
+                text_limit=TEXT_LIMIT,
+            ),
+        )
     limits = SETTING if order.values is not None else device.writable.get(order.metric)
     if limits is None:
         there = ", ".join(device.writable) or "none"
         raise WriteRefused(
             "read-only",
-            f"{order.metric!r} of {device.id} is read-only; an administrator may list it in the device's `writable:` "
-            f"(writable now: {there})",
+            phrase(
+                "read-only-administrator",
+                "{metric!r} of {id} is read-only; an administrator may list it in the device's `writable:` "
+                "(writable now: {there})",
+                metric=order.metric,
+                id=device.id,
+                there=there,
+            ),
         )
     if ROLES.index(order.role) < ROLES.index(limits.role):
         who, no = CALLED[limits.role], CALLED[order.role]
-        raise WriteRefused("role", f"{order.metric!r} of {device.id} is written by {who}, not by {no}")
+        raise WriteRefused(
+            "role",
+            phrase(
+                "written-not",
+                "{metric!r} of {id} is written by {who}, not by {no}",
+                metric=order.metric,
+                id=device.id,
+                who=who,
+                no=no,
+            ),
+        )
     if order.clear:
         _check_clear_identity(order, metric)
     if order.values is None and order.value is not None:
@@ -104,28 +131,56 @@ def _check_clear_identity(order: Order, metric: Metric | None) -> None:
     if order.values is not None or metric is None or metric.kind == "text" or metric.device_class in SAFETY:
         raise WriteRefused(
             "clear-identity",
-            f"{order.metric!r} is not written on the word of a reading of trust class C, which anybody near can forge: "
-            "only a dimmer, a setback or the like is, within its bounds",
+            phrase(
+                "not-written-word",
+                "{metric!r} is not written on the word of a reading of trust class C, which anybody near can "
+                "forge: only a dimmer, a setback or the like is, within its bounds",
+                metric=order.metric,
+            ),
         )
 
 
 def _check_value(value: Value, metric: Metric | None, name: str, limits: Writable) -> None:
     if metric is None:
-        raise WriteRefused("unknown-metric", f"no metric {name!r} is known; `ilot devices` shows what a device has")
+        raise WriteRefused(
+            "unknown-metric",
+            phrase("no-metric-known", "no metric {name!r} is known; `ilot devices` shows what a device has", name=name),
+        )
     if metric.kind == "flag":
         if not isinstance(value, bool):
-            raise WriteRefused("bad-value", f"{name!r} is a flag: true or false")
+            raise WriteRefused("bad-value", phrase("flag", "{name!r} is a flag: true or false", name=name))
     elif metric.kind == "text":
         if not isinstance(value, str) or not value.isprintable() or len(value) > TEXT_LIMIT:
-            raise WriteRefused("bad-value", f"{name!r} is a text of at most {TEXT_LIMIT} printable characters")
+            raise WriteRefused(
+                "bad-value",
+                phrase(
+                    "text-most-printable",
+                    "{name!r} is a text of at most {text_limit} printable characters",
+                    name=name,
+                    text_limit=TEXT_LIMIT,
+                ),
+            )
     elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         unit = unit_text(metric.unit)
         raise WriteRefused("bad-value", f"{name!r} is a number in {unit}" if unit else f"{name!r} is a number")
     elif limits.low is None or limits.high is None:
-        raise WriteRefused("no-bounds", f"{name!r} has no bounds: give it `low` and `high` in `writable:`")
+        raise WriteRefused(
+            "no-bounds",
+            phrase("has-no-bounds-2", "{name!r} has no bounds: give it `low` and `high` in `writable:`", name=name),
+        )
     elif not limits.low <= value <= limits.high:
         high = f"{limits.high:g} {unit_text(metric.unit)}".rstrip()
-        raise WriteRefused("out-of-bounds", f"{name!r} must be from {limits.low:g} to {high}, not {value:g}")
+        raise WriteRefused(
+            "out-of-bounds",
+            phrase(
+                "must-from-not",
+                "{name!r} must be from {low:g} to {high}, not {value:g}",
+                name=name,
+                low=limits.low,
+                high=high,
+                value=value,
+            ),
+        )
 
 
 def read_value(text: str, metric: Metric | None) -> Value:
@@ -133,11 +188,11 @@ def read_value(text: str, metric: Metric | None) -> Value:
     if metric is not None and metric.kind == "flag":
         words: Mapping[str, bool] = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
         if text.lower() not in words:
-            raise WriteRefused("bad-value", f"{metric.key!r} is a flag: true or false")
+            raise WriteRefused("bad-value", phrase("flag-2", "{key!r} is a flag: true or false", key=metric.key))
         return words[text.lower()]
     if metric is not None and metric.kind == "text":
         return text
     try:
         return float(text.replace(",", "."))
     except ValueError:
-        raise WriteRefused("bad-value", f"{text!r} is not a number") from None
+        raise WriteRefused("bad-value", phrase("not-number", "{text!r} is not a number", text=text)) from None

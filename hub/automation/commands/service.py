@@ -20,6 +20,7 @@ from hub.core.counters import Counts
 from hub.core.errors import DecodeError, DiskRefuses, StorageError
 from hub.core.model import Command, Device, Metric, Value
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.devices.registry import Devices
 
 STATES = FINAL | {"queued", "sent"}
@@ -116,11 +117,22 @@ class CommandService:
         if self.stopped is not None:
             raise WriteRefused(
                 "stopped",
-                f"all writes are stopped by {self.stopped.by}: {self.stopped.why}. "
-                "`ilot command resume` allows them again",
+                phrase(
+                    "all-writes-stopped",
+                    "all writes are stopped by {by}: {why}. `ilot command resume` allows them again",
+                    by=self.stopped.by,
+                    why=self.stopped.why,
+                ),
             )
         if len(self._open) >= OPEN_LIMIT:
-            raise WriteRefused("too-many", f"{OPEN_LIMIT} commands are under way: wait for some to end")
+            raise WriteRefused(
+                "too-many",
+                phrase(
+                    "commands-under-way",
+                    "{open_limit} commands are under way: wait for some to end",
+                    open_limit=OPEN_LIMIT,
+                ),
+            )
         device = self._devices.get(order.device)
         last = self._written.get((order.device, order.metric))
         check_order(order, device, self._metric(order.device, order.metric), last, now)
@@ -228,7 +240,9 @@ class CommandService:
                 await self._table.mark_taken(record)
                 break
             except (DiskRefuses, StorageError) as error:
-                _log.warning("a command waits for the disk: %s", error)
+                _log.warning(
+                    phrase("command-waits-disk", "a command waits for the disk: {reason}", reason=reason_of(error))
+                )
                 await self._clock.sleep(LOOK_S)
 
     def _release_integration(self, integration: str) -> None:
@@ -313,7 +327,14 @@ class CommandService:
                 await self._table.update(list(dirty.values()), self._clock.now())
             except (DiskRefuses, StorageError) as error:
                 self._dirty = {**dirty, **self._dirty}
-                _log.warning("what came of %d commands is not written down yet: %s", len(dirty), error)
+                _log.warning(
+                    phrase(
+                        "what-came-commands",
+                        "what came of {count} commands is not written down yet: {reason}",
+                        count=len(dirty),
+                        reason=reason_of(error),
+                    )
+                )
 
     async def wait(self, record: Record, seconds: float) -> Record:
         """Wait until the command has ended, `seconds` at most, and return it."""
@@ -398,7 +419,9 @@ class CommandService:
             self._newest[record.device, record.metric] = record
             self._register(record)
             self._offer(record)
-        _log.warning("all writes are stopped; `ilot command resume` allows them again")
+        _log.warning(
+            phrase("all-writes-stopped-ilot", "all writes are stopped; `ilot command resume` allows them again")
+        )
         return releases
 
     async def resume(self, by: str, why: str) -> None:
@@ -407,7 +430,7 @@ class CommandService:
         if self.stopped is not before:  # stopped again during the await
             return
         self.stopped = None
-        _log.warning("writes are allowed again")
+        _log.warning(phrase("writes-allowed-again", "writes are allowed again"))
 
 
 class OwnCommands:

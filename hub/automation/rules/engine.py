@@ -18,6 +18,7 @@ from hub.automation.rules.conditions import Aggregate, Difference, ForDuration, 
 from hub.automation.rules.events import Fired, RuleSubject
 from hub.automation.rules.write_intents import Holder
 from hub.core.model import Device, Metric, Place, Quality, Report, TrustClass, Value
+from hub.core.text import phrase
 
 AHEAD_S = 120.0
 """A report dated further ahead than this, in seconds, is treated as one of now."""
@@ -375,7 +376,10 @@ class Rules:
 
     def _break(self, rule: Rule, error: Exception) -> None:
         if rule.name not in self._failed:
-            _log.error("rule %s failed and is watched no more", rule.name, exc_info=error)
+            _log.error(
+                phrase("rule-failed-watched", "rule {name} failed and is watched no more", name=rule.name),
+                exc_info=error,
+            )
             self.broken[rule.name] = f"{type(error).__name__}: {error}"
             self._failed.add(rule.name)
         self._rules = [one for one in self._rules if one.name not in self._failed]
@@ -383,7 +387,9 @@ class Rules:
 
     def _report(self, rule: Rule, why: str) -> None:
         if rule.name not in self.broken:
-            _log.error("rule %s cannot be evaluated: %s", rule.name, why)
+            _log.error(
+                phrase("rule-cannot-evaluated", "rule {name} cannot be evaluated: {why}", name=rule.name, why=why)
+            )
             self.broken[rule.name] = why
 
 

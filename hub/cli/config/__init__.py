@@ -26,6 +26,7 @@ from hub.cli.config.hub_calls import (
 )
 from hub.cli.config.values import parse_path, parse_value
 from hub.core.errors import ConfigError, Problem
+from hub.core.text import phrase
 
 
 @click.group(cls=output.Group)
@@ -63,7 +64,7 @@ def set_(to: Target, path: str, value: str | None, remove: bool, how: dict[str, 
 
     VALUE is written as in the file: text, a number, true, a list in [ ], a mapping in { }, !secret NAME."""
     if (value is None) == (not remove):
-        raise click.UsageError("give a VALUE, or --remove")
+        raise click.UsageError(phrase("give-value-remove", "give a VALUE, or --remove"))
     edit: dict[str, Any] = {"path": parse_path(path)}
     if remove:
         edit["remove"] = True
@@ -83,7 +84,9 @@ def apply(to: Target, file: Path, name: str, base: str, how: dict[str, Any]) -> 
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} is not UTF-8 text (byte {error.start})") from None
+        raise ConfigError(
+            phrase("not-utf-8-text-byte", "{file} is not UTF-8 text (byte {start})", file=file, start=error.start)
+        ) from None
     first = name in ("", to.config.name)
     change(to, stands_for=file if first else None, files={name or to.config.name: text}, base=base, **how)
 

@@ -22,6 +22,7 @@ from hub.config.instances import Models
 from hub.config.last_good import LastGoodStore
 from hub.config.source import digest, digests
 from hub.core.errors import ConfigError, HubError, NotReady, StorageError
+from hub.core.text import phrase, reason_of
 
 
 def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], models: Models | None = None) -> Any:
@@ -39,7 +40,11 @@ def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], mod
     if call == "config.diff":
         names = [str(arguments.get(name) or "") for name in ("against", "revision")]
         if not names[0]:
-            raise ConfigError("no hub runs: name the version that the file is compared with (`ilot config log`)")
+            raise ConfigError(
+                phrase(
+                    "no-hub-runs", "no hub runs: name the version that the file is compared with (`ilot config log`)"
+                )
+            )
         both = [book.texts(name) if name else proposals.current_texts(config) for name in names]
         return {"diff": proposals.diff(*both), "state": "planned"}
     if call == "config.check":
@@ -48,7 +53,9 @@ def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], mod
         except ConfigError as error:
             return {"ok": False, "problems": [asdict(problem) for problem in error.problems]}
         return {"ok": True, "problems": []}
-    raise NotReady(f"no hub runs on {state}: {call} is for a running one")
+    raise NotReady(
+        phrase("no-hub-runs-2", "no hub runs on {state}: {call} is for a running one", state=state, call=call)
+    )
 
 
 class ManagedFile(HubError):
@@ -72,7 +79,11 @@ class _OfflineHistory:
     def texts(self, name: str) -> dict[str, bytes]:
         if self._book is None:
             raise ConfigError(
-                f"there is no history in {self._state}: this hub is not enrolled, or may not be read by you"
+                phrase(
+                    "there-no-history",
+                    "there is no history in {state}: this hub is not enrolled, or may not be read by you",
+                    state=self._state,
+                )
             )
         return self._book.texts(self._book.find(name))
 
@@ -155,12 +166,21 @@ def _state_lock(state: Path) -> Iterator[None]:
             stack.enter_context(StateDir(state).locked())
         except Held:
             raise HubMayRun(
-                f"a hub runs on {state} and does not answer at its socket: nothing was changed. Try again in a while, "
-                "as the user of the hub or as root; or stop the hub"
+                phrase(
+                    "hub-runs-does",
+                    "a hub runs on {state} and does not answer at its socket: nothing was changed. Try again in a "
+                    "while, as the user of the hub or as root; or stop the hub",
+                    state=state,
+                )
             ) from None
         except StorageError as error:
             raise HubMayRun(
-                f"nobody can tell whether a hub runs ({error}): nothing was changed. Try again as the user of the hub"
+                phrase(
+                    "nobody-can-tell",
+                    "nobody can tell whether a hub runs ({reason}): nothing was changed. Try again as the user of "
+                    "the hub",
+                    reason=reason_of(error),
+                )
             ) from error
         yield
 
@@ -176,7 +196,11 @@ def _may_change(config: Path, models: Models) -> None:
     if engine.mode == "managed":
         current_user = engine.managed_by or "another system"
         raise ManagedFile(
-            f"this configuration is managed by {current_user} (config.mode: managed): change it there, not here"
+            phrase(
+                "configuration-managed-config",
+                "this configuration is managed by {current_user} (config.mode: managed): change it there, not here",
+                current_user=current_user,
+            )
         )
 
 
@@ -190,7 +214,13 @@ def _last_good_store(state: Path, *, strict: bool = False) -> LastGoodStore | No
         return LastGoodStore(state, keys.load(StateDir(state).keys).store_key)
     except (HubError, OSError) as error:
         if strict and StateDir(state).keys.is_dir():
-            raise HubMayRun(f"the keys of this hub cannot be read ({error}): nothing was changed") from error
+            raise HubMayRun(
+                phrase(
+                    "keys-hub-cannot",
+                    "the keys of this hub cannot be read ({reason}): nothing was changed",
+                    reason=reason_of(error),
+                )
+            ) from error
         return None
 
 

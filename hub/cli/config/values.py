@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hub.core.errors import ConfigError
+from hub.core.text import phrase
 
 
 def parse_path(text: str) -> list[str | int]:
@@ -20,12 +21,18 @@ def parse_path(text: str) -> list[str | int]:
     while at < len(text):
         found = step.match(text, at)
         if found is None or (at == 0 and text[0] == "."):
-            raise click.UsageError(f'{text!r} is not a path; like integrations.modbus.interval or devices["a:b"].place')
+            raise click.UsageError(
+                phrase(
+                    "not-path-like",
+                    '{text!r} is not a path; like integrations.modbus.interval or devices["a:b"].place',
+                    text=text,
+                )
+            )
         name, index, quoted = found.groups()
         parts.append(int(index) if index is not None else name if name is not None else jsonlib.loads(f'"{quoted}"'))
         at = found.end()
     if not parts:
-        raise click.UsageError("a path is missing")
+        raise click.UsageError(phrase("path-missing", "a path is missing"))
     return parts
 
 

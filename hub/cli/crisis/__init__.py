@@ -12,6 +12,7 @@ from hub.cli.crisis.raising import sampling
 from hub.cli.hub_client import ask
 from hub.config.state_dir import state_of
 from hub.core.errors import HubError
+from hub.core.text import phrase, system_error
 
 WAIT_S = 600.0
 
@@ -143,7 +144,9 @@ def runbook(out: Path | None, config: Path, state_dir: Path | None) -> None:
     try:
         out.write_text(html, "utf-8")
     except OSError as error:
-        raise HubError(f"{out} cannot be written: {error.strerror or error}") from error
+        raise HubError(
+            phrase("cannot-written-4", "{out} cannot be written: {reason}", out=out, reason=system_error(error))
+        ) from error
     output.say(f"{out}: open it in a browser and print it")
 
 
@@ -155,14 +158,17 @@ def _hub_here(config: Path, state_dir: Path | None) -> str:
         return load(state_of(config, state_dir))[0].hub
     except (HubError, OSError):
         raise click.UsageError(
-            "say whose export this must be: --hub ID, the id on the hub's label or in the backend's list. No hub is "
-            "enrolled on this machine, and what the folder says of itself proves nothing."
+            phrase(
+                "say-whose-export",
+                "say whose export this must be: --hub ID, the id on the hub's label or in the backend's list. No "
+                "hub is enrolled on this machine, and what the folder says of itself proves nothing.",
+            )
         ) from None
 
 
 def _enter(name: str, dry_run: bool, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     if not dry_run and not why:
-        raise click.UsageError('say why: --why "…"')
+        raise click.UsageError(phrase("say-why-why", 'say why: --why "…"'))
     answer = ask(config, state_dir, name, timeout=WAIT_S, why=why, dry_run=dry_run)
     _show(answer, json=json)
     if not (dry_run or answer["remembered"]):

@@ -16,6 +16,7 @@ import click
 from hub.cli import output
 from hub.cli.demo.showcase import OUTAGE_AT_S, OUTAGE_S, STORY, Showcase, events
 from hub.core.errors import HubError, NotReady
+from hub.core.text import phrase
 
 DRAIN_S = 30.0
 
@@ -40,7 +41,12 @@ def demo(seconds: float | None, outage: float | None, keep: bool, json: bool) ->
     """
     signal.signal(signal.SIGTERM, _interrupt)
     if shutil.which("dbus-daemon") is None:
-        raise HubError("the simulated radio needs dbus-daemon: apt-get install dbus (or run `make setup`)")
+        raise HubError(
+            phrase(
+                "simulated-radio-needs",
+                "the simulated radio needs dbus-daemon: apt-get install dbus (or run `make setup`)",
+            )
+        )
     root = Path(tempfile.mkdtemp(prefix="ilot-demo-"))
     scene = Showcase(root, output.say)
     watch = DemoMonitor(scene, seconds, outage, quiet=json or not sys.stdout.isatty())
@@ -172,7 +178,12 @@ class DemoMonitor:
         self._drained()
         last = self.scene.stop("hub", timeout=DRAIN_S + 15)
         if not self._count():
-            raise NotReady("the backend does not answer at the end, so nothing can be said of what it holds")
+            raise NotReady(
+                phrase(
+                    "backend-does-not",
+                    "the backend does not answer at the end, so nothing can be said of what it holds",
+                )
+            )
         readings = last.get("readings", self.status.get("readings", 0))
         acked = last.get("acked", 0)
         # alerts and audit anchors are no readings of a device

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from hub.core import tls
 from hub.core.errors import HubError, NotReady
+from hub.core.text import phrase, reason_of
 from hub.rpc.control_socket import CallRefused, call
 
 READY_S = 60.0
@@ -152,7 +153,14 @@ class Scene:
             with contextlib.suppress(NotReady, CallRefused):
                 return dict(self.ask("web.label"))
             if time.monotonic() > end:
-                raise NotReady(f"the hub's pages were not served within {READY_S:.0f} s: {self._tail('hub')}")
+                raise NotReady(
+                    phrase(
+                        "hubs-pages-not",
+                        "the hub's pages were not served within {ready_s:.0f} s: {tail}",
+                        ready_s=READY_S,
+                        tail=self._tail("hub"),
+                    )
+                )
             time.sleep(0.1)
 
     def stop(self, name: str, *, timeout: float = 60.0) -> dict[str, Any]:
@@ -182,7 +190,15 @@ class Scene:
         """Raise HubError when a process of the scene has ended by itself."""
         for name, process in self.processes.items():
             if process.poll() is not None:
-                raise HubError(f"the {name} process ended (exit {process.returncode}): {self._tail(name)}")
+                raise HubError(
+                    phrase(
+                        "process-ended-exit",
+                        "the {name} process ended (exit {returncode}): {tail}",
+                        name=name,
+                        returncode=process.returncode,
+                        tail=self._tail(name),
+                    )
+                )
 
     def stats(self) -> dict[str, Any]:
         """Return the backend's own count, from its operator API. Raises NotReady while it is down."""
@@ -195,7 +211,9 @@ class Scene:
             with urllib.request.urlopen(request, timeout=5, context=trusted) as reply:  # noqa: S310
                 return dict(json.load(reply))
         except (urllib.error.URLError, OSError) as error:
-            raise NotReady(f"the backend does not answer: {error}") from error
+            raise NotReady(
+                phrase("backend-does-not-answer", "the backend does not answer: {reason}", reason=reason_of(error))
+            ) from error
 
     def _devices(self, secrets: dict[str, str]) -> dict[str, Any]:
         """Return `devices:`, by id; keys are added to `secrets`, by name."""
@@ -254,7 +272,15 @@ class Scene:
                     return dict(json.loads(line))
                 if not line:
                     break
-        raise NotReady(f"the {name} process was not ready within {READY_S:.0f} s: {self._tail(name)}")
+        raise NotReady(
+            phrase(
+                "process-not-ready",
+                "the {name} process was not ready within {ready_s:.0f} s: {tail}",
+                name=name,
+                ready_s=READY_S,
+                tail=self._tail(name),
+            )
+        )
 
     def _tail(self, name: str) -> str:
         path = self.root / f"{name}.log"
@@ -270,5 +296,12 @@ class Scene:
             check=False,
         )
         if done.returncode:
-            raise HubError(f"ilot {' '.join(arguments[:2])} failed: {done.stderr.decode(errors='replace').strip()}")
+            raise HubError(
+                phrase(
+                    "ilot-failed",
+                    "ilot {arguments} failed: {stderr}",
+                    arguments=" ".join(arguments[:2]),
+                    stderr=done.stderr.decode(errors="replace").strip(),
+                )
+            )
         return dict(json.loads(done.stdout.strip().rpartition(b"\n")[2]))

@@ -12,6 +12,7 @@ import click
 from hub.cli import output
 from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, print_findings
 from hub.core.errors import HubError, NotReady
+from hub.core.text import phrase
 
 if TYPE_CHECKING:
     from hub.store_and_forward.egress import Egress
@@ -48,12 +49,22 @@ def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
         yield Finding("enrolment", WRONG, str(error), "")
         return
     except HubError as error:
-        yield Finding("enrolment", WRONG, str(error), "ask the backend's operator for a token: `ilot enroll TOKEN`")
+        yield Finding(
+            "enrolment",
+            WRONG,
+            str(error),
+            phrase("ask-backends-operator", "ask the backend's operator for a token: `ilot enroll TOKEN`"),
+        )
         return
     try:
         loaded = load(config, installed_models(Registry.discover()))
     except HubError:
-        yield Finding("configuration", WRONG, "it is not right", "`ilot check` shows each line")
+        yield Finding(
+            "configuration",
+            WRONG,
+            phrase("not-right", "it is not right"),
+            phrase("ilot-check-shows", "`ilot check` shows each line"),
+        )
         return
     clock = SystemClock()
     yield from _certificate(state.path / enrolment.CERTIFICATE, clock.now())
@@ -74,18 +85,30 @@ def _certificate(path: Path, now: float) -> Iterator[Finding]:
     life = read_validity(path)
     if life is None:
         remedy = "restore it from the state backup, or enrol again"
-        yield Finding("certificate", WRONG, f"{path} cannot be read", remedy)
+        yield Finding("certificate", WRONG, phrase("cannot-read-6", "{path} cannot be read", path=path), remedy)
         return
     ends = f"{dt.datetime.fromtimestamp(life.end, dt.UTC):%Y-%m-%d %H:%M} UTC"
     remedy = "a running hub renews it with its identity key, if its clock is right: `ilot status` says what keeps it"
     if now >= life.end:
-        yield Finding("certificate", WRONG, f"the hub's own lapsed on {ends}", remedy)
+        yield Finding(
+            "certificate", WRONG, phrase("hubs-own-lapsed", "the hub's own lapsed on {ends}", ends=ends), remedy
+        )
     elif now < life.begin:
-        yield Finding("certificate", WRONG, "the hub's own is not good yet, by this machine's clock", remedy)
+        yield Finding(
+            "certificate",
+            WRONG,
+            phrase("hubs-own-not", "the hub's own is not good yet, by this machine's clock"),
+            remedy,
+        )
     elif life.due(now):
-        yield Finding("certificate", NOTE, f"the hub's own ends {ends}, and is due for renewal", remedy)
+        yield Finding(
+            "certificate",
+            NOTE,
+            phrase("hubs-own-ends", "the hub's own ends {ends}, and is due for renewal", ends=ends),
+            remedy,
+        )
     else:
-        yield Finding("certificate", OK, f"the hub's own is good until {ends}")
+        yield Finding("certificate", OK, phrase("hubs-own-good", "the hub's own is good until {ends}", ends=ends))
 
 
 def _check_route(address: str, egress: Egress, hub: str, now: float) -> Iterator[Finding]:
@@ -97,7 +120,12 @@ def _check_route(address: str, egress: Egress, hub: str, now: float) -> Iterator
         named = f"[{host}]" if ":" in host else host
         context, proxy = egress.connection(f"https://{named}:{port}")
     except HubError as error:
-        yield Finding("trust", WRONG, str(error), "the owner's trust document says whom this hub may call")
+        yield Finding(
+            "trust",
+            WRONG,
+            str(error),
+            phrase("owners-trust-document-says", "the owner's trust document says whom this hub may call"),
+        )
         return
     if context is not None:
         http = parts.scheme == "https"

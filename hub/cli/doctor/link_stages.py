@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding
 from hub.core import tls
+from hub.core.text import phrase, system_error
 from hub.core.tls import causes
 
 if TYPE_CHECKING:
@@ -55,9 +56,28 @@ def run_stages(way: Route) -> Iterator[Finding]:
     """Yield each passed stage, then the one that fails, if any."""
     try:
         with _reach(way) as raw:
-            yield Finding("connection", OK, f"{way.host}:{way.port} answers{' through the proxy' if way.proxy else ''}")
+            yield Finding(
+                "connection",
+                OK,
+                phrase(
+                    "answers-4",
+                    "{host}:{port} answers{value}",
+                    host=way.host,
+                    port=way.port,
+                    value=" through the proxy" if way.proxy else "",
+                ),
+            )
             with _secure(way, raw) as secure:
-                yield Finding("TLS", OK, f"{secure.version()}, {(secure.cipher() or ('?',))[0]}, the owner's CA")
+                yield Finding(
+                    "TLS",
+                    OK,
+                    phrase(
+                        "owners-ca",
+                        "{version}, {cipher}, the owner's CA",
+                        version=secure.version(),
+                        cipher=(secure.cipher() or ("?",))[0],
+                    ),
+                )
                 if way.speaks_http:
                     yield from _ask(way, secure)
     except _StageFailed as failure:
@@ -85,8 +105,8 @@ def _connect(host: str, port: int, naming: str, connecting: str, remedy: str) ->
     except OSError as error:
         raise _StageFailed(
             naming,
-            f"the name {host} has no address: {error.strerror or error}",
-            "is the name right, and does this machine have a name server?",
+            phrase("name-has-no", "the name {host} has no address: {reason}", host=host, reason=system_error(error)),
+            phrase("name-right-does", "is the name right, and does this machine have a name server?"),
         ) from error
     said = ""
     for family, kind, protocol, _, address in addresses:
@@ -99,7 +119,11 @@ def _connect(host: str, port: int, naming: str, connecting: str, remedy: str) ->
             said = str(error.strerror or error)
         else:
             return made
-    raise _StageFailed(connecting, f"{host}:{port} does not answer: {said}", remedy)
+    raise _StageFailed(
+        connecting,
+        phrase("does-not-answer-4", "{host}:{port} does not answer: {said}", host=host, port=port, said=said),
+        remedy,
+    )
 
 
 def _tunnel(way: Route, made: socket.socket, user: str | None, password: str | None) -> None:
@@ -114,15 +138,23 @@ def _tunnel(way: Route, made: socket.socket, user: str | None, password: str | N
         answer.begin()
     except (OSError, http.client.HTTPException) as error:
         raise _StageFailed(
-            "proxy", f"it does not speak HTTP: {error or type(error).__name__}", "correct link.proxy"
+            "proxy",
+            phrase("does-not-speak", "it does not speak HTTP: {error}", error=error or type(error).__name__),
+            phrase("correct-link-proxy", "correct link.proxy"),
         ) from None
     if answer.status == 407:
         raise _StageFailed(
-            "proxy", "it wants other credentials (407)", "correct link.proxy_user and link.proxy_password"
+            "proxy",
+            phrase("wants-other-credentials", "it wants other credentials (407)"),
+            phrase("correct-link-proxy-user", "correct link.proxy_user and link.proxy_password"),
         )
     if answer.status != 200:
         raise _StageFailed(
-            "proxy", f"it does not connect to {target} ({answer.status})", f"its administrator allows {target}"
+            "proxy",
+            phrase(
+                "does-not-connect", "it does not connect to {target} ({status})", target=target, status=answer.status
+            ),
+            phrase("administrator-allows", "its administrator allows {target}", target=target),
         )
 
 
@@ -134,8 +166,8 @@ def _secure(way: Route, raw: socket.socket) -> ssl.SSLSocket:
     except (ssl.SSLError, OSError) as error:
         raise _StageFailed(
             "TLS",
-            f"no TLS 1.3 with {way.host}: {_plain(error)}",
-            "something on the way takes part in TLS, or this is not the backend's port",
+            phrase("no-tls-1-3", "no TLS 1.3 with {host}: {plain}", host=way.host, plain=_plain(error)),
+            phrase("something-way-takes", "something on the way takes part in TLS, or this is not the backend's port"),
         ) from error
 
 
@@ -247,12 +279,16 @@ def _ask(way: Route, secure: ssl.SSLSocket) -> Iterator[Finding]:
     except ssl.SSLError as error:
         raise _StageFailed(
             "certificate",
-            f"the backend refuses this hub's certificate: {_plain(error)}",
-            "its operator looks at its log; `ilot doctor` says how long the certificate lasts",
+            phrase("backend-refuses-hubs", "the backend refuses this hub's certificate: {plain}", plain=_plain(error)),
+            phrase(
+                "operator-looks-log", "its operator looks at its log; `ilot doctor` says how long the certificate lasts"
+            ),
         ) from error
     except (OSError, http.client.HTTPException) as error:
         raise _StageFailed(
-            "admission", f"no answer to a message: {error or type(error).__name__}", "is this the backend?"
+            "admission",
+            phrase("no-answer-message", "no answer to a message: {error}", error=error or type(error).__name__),
+            phrase("backend", "is this the backend?"),
         ) from error
     skew = _skew(reply.headers.get("Date", ""), way.now)
     if skew is not None:
@@ -260,16 +296,33 @@ def _ask(way: Route, secure: ssl.SSLSocket) -> Iterator[Finding]:
         yield Finding(
             "clock",
             NOTE if wrong else OK,
-            f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the backend's",
+            phrase(
+                "s-backends",
+                "{skew:.0f} s {value} the backend's",
+                skew=abs(skew),
+                value="ahead of" if skew > 0 else "behind",
+            ),
             "readings carry this clock's time: let it reach a time server" if wrong else "",
         )
     if reply.status in (401, 403):
         raise _StageFailed(
-            "refusal", f"the backend refuses {way.hub} ({reply.status}): {said}", "its operator admits it again"
+            "refusal",
+            phrase(
+                "backend-refuses",
+                "the backend refuses {hub} ({status}): {said}",
+                hub=way.hub,
+                status=reply.status,
+                said=said,
+            ),
+            phrase("operator-admits-again", "its operator admits it again"),
         )
     if reply.status not in (200, 400):  # 400: the sender was accepted, and the empty message refused
-        raise _StageFailed("admission", f"the answer is {reply.status}: {said}", "is this the backend, and is it well?")
-    yield Finding("admission", OK, f"the backend knows {way.hub}")
+        raise _StageFailed(
+            "admission",
+            phrase("answer", "the answer is {status}: {said}", status=reply.status, said=said),
+            phrase("backend-well", "is this the backend, and is it well?"),
+        )
+    yield Finding("admission", OK, phrase("backend-knows", "the backend knows {hub}", hub=way.hub))
 
 
 def _skew(date: str, now: float) -> float | None:

@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 
 from hub.cli.sheet.layout import HEIGHT, WIDTH, Code, Line, Sheet
 from hub.core.errors import ConfigError
+from hub.core.text import phrase
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -29,7 +30,9 @@ def ready(kind: str) -> None:
         from importlib.util import find_spec
 
         if find_spec("PIL") is None:
-            raise ConfigError("a label as PNG needs the extra `photos`; as .svg or .pdf it needs nothing")
+            raise ConfigError(
+                phrase("label-png-needs", "a label as PNG needs the extra `photos`; as .svg or .pdf it needs nothing")
+            )
 
 
 def draw(sheet: Sheet, kind: str) -> bytes:

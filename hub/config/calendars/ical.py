@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from hub.config.parts.schedules import LONGEST_PERIOD
 from hub.core.errors import HubError
+from hub.core.text import phrase
 
 MAX_BYTES = 4 << 20
 MAX_EVENTS = 10_000
@@ -52,7 +53,9 @@ class ParsedCalendar(NamedTuple):
 def read(data: bytes, zone: ZoneInfo, first: date, until: date) -> ParsedCalendar:
     """Return the events of a file between two days, both included. Raises BadCalendar."""
     if len(data) > MAX_BYTES:
-        raise BadCalendar(f"the file is larger than {MAX_BYTES >> 20} MB")
+        raise BadCalendar(
+            phrase("file-larger-than", "the file is larger than {max_bytes} MB", max_bytes=MAX_BYTES >> 20)
+        )
     reading = _Parser(zone, first, until)
     events = _events(data)
     changed = {(str(event.get("UID")), _stamp(event.get("RECURRENCE-ID"))) for event in events if _is_change(event)}
@@ -65,18 +68,22 @@ def _events(data: bytes) -> list[Any]:
     try:
         from icalendar import Calendar
     except ImportError:
-        raise BadCalendar("reading ICS files needs the package icalendar: pip install 'ilot[calendars]'") from None
+        raise BadCalendar(
+            phrase("reading-ics-files", "reading ICS files needs the package icalendar: pip install 'ilot[calendars]'")
+        ) from None
     try:
         calendars = Calendar.from_ical(data, multiple=True)
         events = list(islice((one for each in calendars for one in each.walk("VEVENT")), MAX_EVENTS + 1))
     except (KeyboardInterrupt, SystemExit):
         raise
     except Exception as error:  # the library's own errors, ValueError, RecursionError: the file is foreign
-        raise BadCalendar(f"this is no iCalendar file (RFC 5545): {_line(str(error))}") from error
+        raise BadCalendar(
+            phrase("no-icalendar-file", "this is no iCalendar file (RFC 5545): {line}", line=_line(str(error)))
+        ) from error
     if len(events) > MAX_EVENTS:
-        raise BadCalendar(f"more than {MAX_EVENTS} events")
+        raise BadCalendar(phrase("more-than-events", "more than {max_events} events", max_events=MAX_EVENTS))
     if not calendars or not events:
-        raise BadCalendar("no event (VEVENT) is in this file")
+        raise BadCalendar(phrase("no-event-vevent", "no event (VEVENT) is in this file"))
     return events
 
 
@@ -97,7 +104,14 @@ class _Parser:
             for begin, end in self._spans(event, changed):
                 self._left -= 1
                 if self._left < 0:
-                    raise BadCalendar(f"more than {MAX_INSTANCES} instances until {self._until}: choose an earlier day")
+                    raise BadCalendar(
+                        phrase(
+                            "more-than-instances",
+                            "more than {max_instances} instances until {until}: choose an earlier day",
+                            max_instances=MAX_INSTANCES,
+                            until=self._until,
+                        )
+                    )
                 self._mark(begin, end, name)
         except BadCalendar:
             raise
@@ -106,7 +120,14 @@ class _Parser:
 
     def done(self, events: int) -> ParsedCalendar:
         if len(self._days) > MAX_DAYS:
-            raise BadCalendar(f"more than {MAX_DAYS} days until {self._until}: choose an earlier day")
+            raise BadCalendar(
+                phrase(
+                    "more-than-days",
+                    "more than {max_days} days until {until}: choose an earlier day",
+                    max_days=MAX_DAYS,
+                    until=self._until,
+                )
+            )
         days = {day: _merged(self._days[day]) for day in sorted(self._days)}
         return ParsedCalendar(days, self._names, events, self._skipped)
 
@@ -148,9 +169,16 @@ class _Parser:
         parts = {str(key).upper(): value for key, value in rule.items()}
         frequency = str(parts.get("FREQ", [""])[0]).upper()
         if frequency not in FREQUENCIES:
-            raise ValueError(f"repeats {frequency or 'without FREQ'}: only {', '.join(FREQUENCIES)} are understood")
+            raise ValueError(
+                phrase(
+                    "repeats-only-understood",
+                    "repeats {frequency}: only {frequencies} are understood",
+                    frequency=frequency or "without FREQ",
+                    frequencies=list(FREQUENCIES),
+                )
+            )
         if wall < EARLIEST:
-            raise ValueError("a repetition that begins before 1970 is not unfolded")
+            raise ValueError(phrase("repetition-begins-before", "a repetition that begins before 1970 is not unfolded"))
         count = int(parts["COUNT"][0]) if "COUNT" in parts else None
         end = datetime.combine(self._until + timedelta(days=2), time())  # the event's own clock may be a day ahead
         if "UNTIL" in parts:
@@ -161,9 +189,11 @@ class _Parser:
 
     def _mark(self, begin: datetime, end: datetime, name: str) -> None:
         if end < begin:
-            raise ValueError("it ends before it begins")
+            raise ValueError(phrase("ends-before-begins", "it ends before it begins"))
         if end - begin > timedelta(days=LONGEST_PERIOD):
-            raise ValueError(f"it lasts longer than {LONGEST_PERIOD} days")
+            raise ValueError(
+                phrase("lasts-longer-than", "it lasts longer than {longest_period} days", longest_period=LONGEST_PERIOD)
+            )
         day = max(begin.date(), self._first)
         while day <= min(end.date(), self._until):
             midnight = datetime.combine(day, time())
@@ -179,13 +209,13 @@ def _begin_and_length(event: Any) -> tuple[datetime, timedelta]:
     """Return begin and length; without an end, a day for an all-day event, nothing for another (RFC 5545, 3.6.1)."""
     start = event.get("DTSTART")
     if start is None:
-        raise ValueError("it has no DTSTART")
+        raise ValueError(phrase("has-no-dtstart", "it has no DTSTART"))
     begin, end, length = start.dt, event.get("DTEND"), event.get("DURATION")
     whole_day = not isinstance(begin, datetime)
     first = _wall(begin) if whole_day else begin
     if end is not None:
         if isinstance(end.dt, datetime) is whole_day:
-            raise ValueError("DTSTART and DTEND are of two kinds")
+            raise ValueError(phrase("dtstart-dtend-two", "DTSTART and DTEND are of two kinds"))
         last = end.dt if not whole_day else _wall(end.dt)
         if whole_day or (first.tzinfo is None) != (last.tzinfo is None):
             return first, _wall(last) - _wall(first)
@@ -203,7 +233,7 @@ def _dates(value: Any) -> list[Any]:
     for one in value if isinstance(value, list) else [value]:
         for part in one.dts:
             if isinstance(part.dt, tuple):
-                raise ValueError("RDATE with periods is not understood")  # noqa: TRY004 - the file is wrong, not a type
+                raise ValueError(phrase("rdate-periods-not", "RDATE with periods is not understood"))  # noqa: TRY004 - the file is wrong, not a type
             found.append(part.dt)
     return found
 

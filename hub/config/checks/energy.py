@@ -9,6 +9,7 @@ from hub.config.parts.rules import series_of
 from hub.config.positions import Finding, Path, quoted
 from hub.config.pydantic_findings import unknown_id
 from hub.core.metric_catalogue import METRICS
+from hub.core.text import phrase
 
 
 def check_energy(core: Core) -> Iterator[Finding]:
@@ -28,12 +29,17 @@ def check_energy(core: Core) -> Iterator[Finding]:
         yield from unknown_id(place_id, core.places, "place", "places", path)
         known = METRICS.get(key)
         if known is not None and known.unit != "Cel":
-            yield Finding(path, f"{key} is no temperature: it is in {known.unit}")
+            yield Finding(
+                path, phrase("no-temperature", "{key} is no temperature: it is in {unit}", key=key, unit=known.unit)
+            )
     for name, operator in core.energy.operators.items():
         base: Path = ("energy", "operators", name)
         for at, place_id in enumerate(operator.meters):
             yield from unknown_id(place_id, core.places, "place", "places", (*base, "meters", at))
             if place_id in core.places and core.places[place_id].meter is None:
-                yield Finding((*base, "meters", at), f"the place {quoted(place_id)} has no `meter`")
+                yield Finding(
+                    (*base, "meters", at),
+                    phrase("place-has-no-meter-2", "the place {quoted} has no `meter`", quoted=quoted(place_id)),
+                )
         for at, zone in enumerate(operator.zones):
             yield from unknown_id(zone, core.zones, "zone", "zones", (*base, "zones", at))

@@ -10,6 +10,7 @@ from hub.config.parts.privacy import PrivacyRule
 from hub.config.positions import Finding, Path, quoted
 from hub.config.pydantic_findings import nearest
 from hub.core.metric_catalogue import METRICS
+from hub.core.text import phrase
 
 POSITION = "position"
 DEVICE_CLASSES = frozenset({metric.device_class for metric in METRICS.values()} - {""}) | {
@@ -42,13 +43,20 @@ def _names(rule: PrivacyRule, core: Core, path: Path) -> Iterator[Finding]:
             yield Finding((*path, "metrics", at), message, nearest(metric, known))
     for at, metric in enumerate(rule.plugin_metrics):
         if metric in known:
-            yield Finding((*path, "plugin_metrics", at), f"{metric} is in the catalogue: name it in `metrics`")
+            yield Finding(
+                (*path, "plugin_metrics", at),
+                phrase("catalogue", "{metric} is in the catalogue: name it in `metrics`", metric=metric),
+            )
     for at, device_class in enumerate(rule.device_classes):
         if device_class not in DEVICE_CLASSES:
             message = f"no metric is of device class {quoted(device_class)}"
             yield Finding((*path, "device_classes", at), message, nearest(device_class, DEVICE_CLASSES))
     if rule.consent is not None and not rule.zones:
-        yield Finding((*path, "consent"), "consent is given for a home: name its `zones`", at_key=True)
+        yield Finding(
+            (*path, "consent"),
+            phrase("consent-given-home", "consent is given for a home: name its `zones`"),
+            at_key=True,
+        )
 
 
 def _kinds(rule: PrivacyRule, path: Path) -> Iterator[Finding]:
@@ -56,12 +64,23 @@ def _kinds(rule: PrivacyRule, path: Path) -> Iterator[Finding]:
     for at, metric in metrics:
         where = (*path, "metrics", at)
         if (rule.aggregate or rule.count) and metric.kind == "text":
-            yield Finding(where, f"{metric.key} is a text: it cannot be counted or averaged, drop it")
+            yield Finding(
+                where, phrase("text", "{key} is a text: it cannot be counted or averaged, drop it", key=metric.key)
+            )
         if rule.coarsen is not None and rule.coarsen.step is not None and metric.kind != "number":
-            yield Finding(where, f"{metric.key} is a {metric.kind}: only numbers are rounded to a step")
+            yield Finding(
+                where,
+                phrase(
+                    "only-numbers-rounded",
+                    "{key} is a {kind}: only numbers are rounded to a step",
+                    key=metric.key,
+                    kind=metric.kind,
+                ),
+            )
     if POSITION in rule.metrics and (rule.aggregate or rule.count):
         yield Finding(
-            (*path, "metrics", rule.metrics.index(POSITION)), "positions are not counted: drop or coarsen them"
+            (*path, "metrics", rule.metrics.index(POSITION)),
+            phrase("positions-not-counted", "positions are not counted: drop or coarsen them"),
         )
     coarsen = rule.coarsen
     position = not (rule.metrics or rule.device_classes or rule.plugin_metrics) or POSITION in rule.metrics

@@ -17,6 +17,7 @@ from hub.config.positions import Finding, Path, quoted
 from hub.config.pydantic_findings import nearest, unknown_id
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Metric
+from hub.core.text import phrase
 
 KINDS = {"number": "a number", "flag": "true or false", "text": "a text"}
 
@@ -52,7 +53,11 @@ def check_rules(core: Core) -> Iterator[Finding]:
     for name, rule in core.rules.items():
         path: Path = ("rules", name)
         if name in BUILTIN_ALERTS:
-            yield Finding(path, "the hub's own alerts have this name: give the rule another one", at_key=True)
+            yield Finding(
+                path,
+                phrase("hubs-own-alerts", "the hub's own alerts have this name: give the rule another one"),
+                at_key=True,
+            )
         wrong = [*_template(rule, path, templates), *_names(rule, core, path)]
         if not wrong:
             full = expand(rule, templates)
@@ -83,9 +88,24 @@ def _template(rule: Rule, path: Path, templates: Mapping[str, Template]) -> Iter
             yield Finding((*path, "inputs", name), f"{name}: {error}")
     for name, asked in template.inputs.items():
         if rule.template not in TEMPLATES and asked.default is None and name not in rule.inputs:
-            yield Finding((*path, "template"), f"template {rule.template} needs the input {name}")
+            yield Finding(
+                (*path, "template"),
+                phrase(
+                    "template-needs-input",
+                    "template {template} needs the input {name}",
+                    template=rule.template,
+                    name=name,
+                ),
+            )
     if template.needs_schedule and rule.during is None:
-        yield Finding((*path, "template"), f"template {rule.template} needs `during`: a schedule of `schedules`")
+        yield Finding(
+            (*path, "template"),
+            phrase(
+                "template-needs-during",
+                "template {template} needs `during`: a schedule of `schedules`",
+                template=rule.template,
+            ),
+        )
 
 
 def _names(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
@@ -122,12 +142,29 @@ def _series(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
     yield from _of_kind(rule, metric, path)
     if rule.unit is not None and rule.unit != metric.unit:
         where = (*path, "unit") if rule.template is None else at
-        yield Finding(where, f"{metric.key} is measured in {metric.unit}, not in {quoted(rule.unit)}")
+        yield Finding(
+            where,
+            phrase(
+                "measured-not",
+                "{key} is measured in {unit}, not in {quoted}",
+                key=metric.key,
+                unit=metric.unit,
+                quoted=quoted(rule.unit),
+            ),
+        )
     if rule.minus is not None:
         other = METRICS.get(series_of(rule.minus)[1])
         if other is None or (other.unit, other.kind) != (metric.unit, metric.kind):
             said = "is not in the catalogue" if other is None else f"is in {other.unit}, {metric.key} in {metric.unit}"
-            yield Finding((*path, "minus"), f"the two series cannot be compared: {rule.minus} {said}")
+            yield Finding(
+                (*path, "minus"),
+                phrase(
+                    "two-series-cannot",
+                    "the two series cannot be compared: {minus} {said}",
+                    minus=rule.minus,
+                    said=said,
+                ),
+            )
     if core.devices and (rule.places or rule.minus):
         standing = {device.place for device in core.devices.values()}
         named = [((*path, "places", at), place) for at, place in enumerate(rule.places)]
@@ -135,20 +172,31 @@ def _series(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
             named.append(((*path, "minus"), series_of(rule.minus)[0]))
         for where, place in named:
             if place not in standing:
-                yield Finding(where, f"no device of `devices` stands for {quoted(place)}: there is no series to watch")
+                yield Finding(
+                    where,
+                    phrase(
+                        "no-device-devices",
+                        "no device of `devices` stands for {quoted}: there is no series to watch",
+                        quoted=quoted(place),
+                    ),
+                )
 
 
 def _of_kind(rule: Rule, metric: Metric, path: Path) -> Iterator[Finding]:
     if (rule.above is not None or rule.below is not None) and metric.kind != "number":
         option = "above" if rule.above is not None else "below"
         at = (*path, option) if rule.template is None else (*path, "metric")
-        yield Finding(at, f"{metric.key} is {KINDS[metric.kind]}: use equals")
+        yield Finding(
+            at, phrase("use-equals", "{key} is {kinds}: use equals", key=metric.key, kinds=KINDS[metric.kind])
+        )
     if rule.equals is not None:
         wanted = "flag" if isinstance(rule.equals, bool) else "text"
         if metric.kind != wanted:
             at = (*path, "equals") if rule.template is None else (*path, "metric")
             hint = "use above or below" if metric.kind == "number" else f"equals must be {KINDS[metric.kind]}"
-            yield Finding(at, f"{metric.key} is {KINDS[metric.kind]}: {hint}")
+            yield Finding(
+                at, phrase("is", "{key} is {kinds}: {hint}", key=metric.key, kinds=KINDS[metric.kind], hint=hint)
+            )
 
 
 def _action(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
@@ -170,10 +218,24 @@ def _action(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         if limits.low is None or limits.high is None:
-            yield Finding((*path, "set", option), f"{action.metric} has no bounds: give it low and high in `writable:`")
+            yield Finding(
+                (*path, "set", option),
+                phrase(
+                    "has-no-bounds", "{metric} has no bounds: give it low and high in `writable:`", metric=action.metric
+                ),
+            )
         elif not limits.low <= value <= limits.high:
             bounds = f"{limits.low:g} to {limits.high:g}"
-            yield Finding((*path, "set", option), f"{action.metric} of {action.device} must be from {bounds}")
+            yield Finding(
+                (*path, "set", option),
+                phrase(
+                    "must-from",
+                    "{metric} of {device} must be from {bounds}",
+                    metric=action.metric,
+                    device=action.device,
+                    bounds=bounds,
+                ),
+            )
 
 
 def _cycles(rules: dict[str, Rule], core: Core) -> Iterator[Finding]:
@@ -187,7 +249,7 @@ def _cycles(rules: dict[str, Rule], core: Core) -> Iterator[Finding]:
         if way:
             through = " → ".join((name, *way))
             said = "reads what it writes itself" if len(way) == 1 else f"goes in a circle: {through}"
-            yield Finding(("rules", name, "set"), f"the rule {said}", at_key=True)
+            yield Finding(("rules", name, "set"), phrase("rule", "the rule {said}", said=said), at_key=True)
 
 
 def _writes_input_of(rule: Rule, reader: Rule, core: Core) -> bool:

@@ -28,6 +28,7 @@ from hub.config.editing.yaml_writer import block, plain
 from hub.config.positions import Path, Positions, dotted
 from hub.config.source import Source, contained, load_bytes, read
 from hub.core.errors import ConfigError, Problem
+from hub.core.text import phrase
 
 
 class _Removed:
@@ -122,10 +123,12 @@ def _expected(data: Any, edit: Edit) -> Any:
     key, rest = edit.path[0], Edit(edit.path[1:], edit.value)
     if isinstance(key, int):
         if not isinstance(data, list) or not 0 <= key < len(data) or (edit.value is REMOVED and not rest.path):
-            raise _path_error(edit.path, "this list has no such position; set the list as a whole")
+            raise _path_error(
+                edit.path, phrase("list-has-no", "this list has no such position; set the list as a whole")
+            )
         return [*data[:key], _expected(data[key], rest), *data[key + 1 :]]
     if data is not None and not isinstance(data, dict):
-        raise _path_error(edit.path, "what stands there is no mapping")
+        raise _path_error(edit.path, phrase("what-stands-there", "what stands there is no mapping"))
     whole = dict(data or {})
     if edit.value is REMOVED and key not in whole:
         return data
@@ -137,7 +140,9 @@ def _expected(data: Any, edit: Edit) -> Any:
 
 
 def _path_error(path: Path, why: str) -> ConfigError:
-    return ConfigError([Problem(f"{dotted(path)} cannot be set: {why}", dotted(path))])
+    return ConfigError(
+        [Problem(phrase("cannot-set", "{dotted} cannot be set: {why}", dotted=dotted(path), why=why), dotted(path))]
+    )
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -193,7 +198,9 @@ class _NodeEditor:
         found: Any = edit.value
         for part in reversed(edit.path):
             if isinstance(part, int):
-                raise _path_error(edit.path, "this list has no such position; set the list as a whole")
+                raise _path_error(
+                    edit.path, phrase("list-has-no", "this list has no such position; set the list as a whole")
+                )
             found = {part: found}
         merged = merge(self._path, found, self._texts)
         return {name: text.encode() for name, text in merged.after.items()}
@@ -214,11 +221,25 @@ def _gate(
     try:
         result = read(path, texts)
     except ConfigError as error:
-        raise _gate_error(where, f"what would be written is not readable ({error.problems[0].message})") from error
+        raise _gate_error(
+            where,
+            phrase(
+                "what-would-written",
+                "what would be written is not readable ({message})",
+                message=error.problems[0].message,
+            ),
+        ) from error
     if result.problems:
-        raise _gate_error(where, f"what would be written is not right ({result.problems[0].message})")
+        raise _gate_error(
+            where,
+            phrase(
+                "what-would-written-not",
+                "what would be written is not right ({message})",
+                message=result.problems[0].message,
+            ),
+        )
     if not _same(result.data if result.data is not None else {}, expected if expected is not None else {}):
-        raise _gate_error(where, "what would be written does not say what was meant")
+        raise _gate_error(where, phrase("what-would-written-does", "what would be written does not say what was meant"))
     extent = _extent(source.positions, edit.path)
     for name, content in made.items():
         before = list(comments(_text(path, name, _before(path, source, name, texts, made))))
@@ -228,7 +249,9 @@ def _gate(
             if kept[comment] > 0:
                 kept[comment] -= 1
             elif not first <= line <= last:
-                raise _gate_error(where, f"the comment at {name}:{line} would vanish")
+                raise _gate_error(
+                    where, phrase("comment", "the comment at {name}:{line} would vanish", name=name, line=line)
+                )
 
 
 def _before(

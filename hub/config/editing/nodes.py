@@ -10,6 +10,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from hub.config.editing.merge import end_of, is_empty, next_line
 from hub.config.editing.yaml_writer import block, flow
 from hub.core.errors import ConfigError
+from hub.core.text import phrase
 
 
 def child(node: Node | None, part: str | int) -> tuple[Node | None, Node] | None:
@@ -60,7 +61,9 @@ def removed(
 ) -> str:
     """Return the text without one entry of a mapping. A mapping that becomes empty is written `{}`."""
     if key is None or not isinstance(parent, MappingNode):
-        raise ConfigError("one position of a list is not removed by itself; set the list as a whole")
+        raise ConfigError(
+            phrase("one-position-list", "one position of a list is not removed by itself; set the list as a whole")
+        )
     start, end = key.start_mark.index, max(end_of(node, text), key.end_mark.index)
     if is_empty(node):
         end = max(

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from hub.config.field_types import Section
 from hub.config.values import Duration, Size
+from hub.core.text import phrase
 
 Pattern = Annotated[str, Field(min_length=1, max_length=160, pattern=r"^[\x21-\x7e]+$")]
 Group = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(min_length=1, max_length=64)]
@@ -24,7 +25,12 @@ class Filter(Section):
     @model_validator(mode="after")
     def _says_something(self) -> Filter:
         if {self.id, self.integration, self.model} <= {"*"}:
-            raise ValueError("a filter that fits everybody would hide every new device: name an id or a model")
+            raise ValueError(
+                phrase(
+                    "filter-fits-everybody",
+                    "a filter that fits everybody would hide every new device: name an id or a model",
+                )
+            )
         return self
 
 

@@ -9,11 +9,12 @@ from pydantic import AfterValidator, Field
 
 from hub.config.field_types import DeviceId, Empty, InstanceName, Section
 from hub.config.values import Duration
+from hub.core.text import phrase
 
 
 def _short(text: str) -> str:
     if not 0 < len(text) <= 200:
-        raise ValueError("expected 1 to 200 characters")
+        raise ValueError(phrase("expected-1-200", "expected 1 to 200 characters"))
     return text
 
 

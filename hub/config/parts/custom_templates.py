@@ -20,6 +20,7 @@ from hub.config.parts.templates import TEMPLATES, Input, Template, read_input
 from hub.config.positions import Finding, Path, quoted
 from hub.config.pydantic_findings import nearest
 from hub.config.values import duration
+from hub.core.text import phrase
 
 NAMED = re.compile(r"\$([a-z][a-z0-9_]{0,39})")
 OPTIONS = (
@@ -44,7 +45,7 @@ class WrittenInput(Section):
     def _is_sound(self) -> WrittenInput:
         made = as_input(self)
         if made.low > made.high:
-            raise ValueError("low is above high")
+            raise ValueError(phrase("low-above-high", "low is above high"))
         if self.default is not None:
             read_input(made, self.default)
         return self
@@ -80,7 +81,7 @@ def _bound(kind: str, value: float | str) -> float:
     if kind == "duration":
         return duration(str(value)).total_seconds()
     if isinstance(value, str):
-        raise ValueError("the bounds of a number are numbers")  # noqa: TRY004 - a sentence for the file
+        raise ValueError(phrase("bounds-number-numbers", "the bounds of a number are numbers"))  # noqa: TRY004 - a sentence for the file
     return float(value)
 
 
@@ -122,7 +123,15 @@ def check_templates(written: Mapping[str, WrittenTemplate]) -> Iterator[Finding]
     for name, one in written.items():
         path: Path = ("rule_templates", name)
         if name in TEMPLATES:
-            yield Finding(path, f"{quoted(name)} is the name of a shipped template: choose another", at_key=True)
+            yield Finding(
+                path,
+                phrase(
+                    "name-shipped-template",
+                    "{quoted} is the name of a shipped template: choose another",
+                    quoted=quoted(name),
+                ),
+                at_key=True,
+            )
             continue
         wrong = [*_options(one, path)]
         yield from wrong
@@ -143,7 +152,11 @@ def _options(one: WrittenTemplate, path: Path) -> Iterator[Finding]:
         used |= {found[1]} if found is not None else set()
     for name in one.inputs:
         if name not in used:
-            yield Finding((*path, "inputs", name), f"nothing in `rule` uses ${name}", at_key=True)
+            yield Finding(
+                (*path, "inputs", name),
+                phrase("nothing-rule-uses", "nothing in `rule` uses ${name}", name=name),
+                at_key=True,
+            )
 
 
 def _made(one: WrittenTemplate, path: Path) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from hub.config.field_types import Empty, Id, InstanceName, MetricKey, PackName, Section
 from hub.config.values import Duration
+from hub.core.text import phrase
 
 
 class Strategy(Section):
@@ -28,7 +29,7 @@ class Strategy(Section):
     @classmethod
     def _period_is_sound(cls, value: timedelta | None) -> timedelta | None:
         if value is not None and not timedelta(seconds=1) <= value <= timedelta(days=1):
-            raise ValueError("a period is from 1s to 1d")
+            raise ValueError(phrase("period-from-1s", "a period is from 1s to 1d"))
         return value
 
 
@@ -58,9 +59,9 @@ class Writable(Section):
     @model_validator(mode="after")
     def _bounds_are_whole(self) -> Writable:
         if (self.low is None) != (self.high is None):
-            raise ValueError("low and high are given together")
+            raise ValueError(phrase("low-high-given", "low and high are given together"))
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError("low must not be above high")
+            raise ValueError(phrase("low-must-not", "low must not be above high"))
         return self
 
 
@@ -84,7 +85,7 @@ class Bus(Section):
     @classmethod
     def _quiet_is_short(cls, value: timedelta | None) -> timedelta | None:
         if value is not None and value > timedelta(seconds=1):
-            raise ValueError("the silence between two exchanges is 1s at most")
+            raise ValueError(phrase("silence-between-two", "the silence between two exchanges is 1s at most"))
         return value
 
 

@@ -15,6 +15,7 @@ from hub.config.parts.rules import Series
 from hub.config.values import Duration, Size
 from hub.core.model import Meter as ModelMeter
 from hub.core.model import MeterSwap as ModelSwap
+from hub.core.text import phrase
 
 _MB, _GB = 1 << 20, 1 << 30
 
@@ -70,9 +71,9 @@ class Meter(Section):
     def _in_order(self) -> Meter:
         dates = [one.at.replace(tzinfo=None) for one in self.swaps]
         if dates != sorted(set(dates)):
-            raise ValueError("swaps stand in the order of their dates, one a date")
+            raise ValueError(phrase("swaps-stand-order", "swaps stand in the order of their dates, one a date"))
         if self.wraps is not None and self.wraps <= 0:
-            raise ValueError("wraps must be above 0")
+            raise ValueError(phrase("wraps-must-above", "wraps must be above 0"))
         return self
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from hub.config.field_types import Empty, Id, MetricKey, Purpose, Section
 from hub.config.values import Duration
+from hub.core.text import phrase
 
 DAY = timedelta(days=1)
 Span = Annotated[Duration, Field(ge=timedelta(minutes=1), le=DAY)]
@@ -17,7 +18,7 @@ DOES = ("drop", "aggregate", "count", "coarsen", "pseudonymise", "consent")
 
 def _divides_a_day(window: timedelta) -> None:
     if DAY % window:
-        raise ValueError("a window must go into a day without a rest: 15min, 1h, 6h, 1d")
+        raise ValueError(phrase("window-must-go", "a window must go into a day without a rest: 15min, 1h, 6h, 1d"))
 
 
 class Coarsen(Section):
@@ -41,7 +42,9 @@ class Coarsen(Section):
     @model_validator(mode="after")
     def _says_something(self) -> Coarsen:
         if self.step is None and self.time is None and self.grid is None and not self.keep_id:
-            raise ValueError("coarsen needs step, time, grid or keep_id: what is to be less exact?")
+            raise ValueError(
+                phrase("coarsen-needs-step", "coarsen needs step, time, grid or keep_id: what is to be less exact?")
+            )
         return self
 
 
@@ -131,16 +134,21 @@ class PrivacyRule(Section):
     def _does_one_thing(self) -> PrivacyRule:
         does = [name for name in DOES if getattr(self, name) not in (None, False)]
         if not does:
-            raise ValueError(f"a privacy rule does one of {', '.join(DOES)}")
+            raise ValueError(phrase("privacy-rule-does", "a privacy rule does one of {does}", does=list(DOES)))
         alone = [name for name in does if name in DOES[:3]]
         if alone and len(does) > 1:
             raise ValueError(
-                f"{alone[0]} stands alone: nothing is left to {' or '.join(d for d in does if d != alone[0])}"
+                phrase(
+                    "stands-alone-nothing",
+                    "{alone} stands alone: nothing is left to {does}",
+                    alone=alone[0],
+                    does=" or ".join(d for d in does if d != alone[0]),
+                )
             )
         if self.consent and self.pseudonymise:
-            raise ValueError("consent brings its own pseudonym: leave pseudonymise out")
+            raise ValueError(phrase("consent-brings-own", "consent brings its own pseudonym: leave pseudonymise out"))
         if (self.aggregate or self.count or self.consent) and not self.purpose:
-            raise ValueError("say what for: purpose")
+            raise ValueError(phrase("say-what", "say what for: purpose"))
         return self
 
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema, mod
 from hub.config.field_types import MetricKey, Section
 from hub.core.model import Correction as ModelCorrection
 from hub.core.model import Pulse as ModelPulse
+from hub.core.text import phrase
 
 UNITS: dict[str, dict[str, Decimal]] = {
     # metric → unit → factor to the metric's own unit
@@ -26,7 +27,9 @@ Unit = Literal["L", "m3", "Wh", "kWh", "MWh"]
 def _within(low: float, high: float) -> AfterValidator:
     def check(value: Decimal) -> Decimal:
         if not Decimal(str(low)) <= value <= Decimal(str(high)):
-            raise ValueError(f"expected a number from {low:g} to {high:g}")
+            raise ValueError(
+                phrase("expected-number-from", "expected a number from {low:g} to {high:g}", low=low, high=high)
+            )
         return value
 
     return AfterValidator(check)
@@ -81,12 +84,24 @@ class Pulse(Section):
     @model_validator(mode="after")
     def _fits(self) -> Pulse:
         if self.unit not in UNITS[self.metric]:
-            raise ValueError(f"{self.metric} is measured in {' or '.join(UNITS[self.metric])}, not in {self.unit}")
+            raise ValueError(
+                phrase(
+                    "measured-not-2",
+                    "{metric} is measured in {units}, not in {unit}",
+                    metric=self.metric,
+                    units=" or ".join(UNITS[self.metric]),
+                    unit=self.unit,
+                )
+            )
         if self.source == self.metric and self.weight == 1 and not (self.initial or self.corrections):
-            raise ValueError(f"this changes nothing: {self.metric} stays {self.metric}")
+            raise ValueError(
+                phrase("changes-nothing", "this changes nothing: {metric} stays {metric}", metric=self.metric)
+            )
         dates = [one.at.replace(tzinfo=None) for one in self.corrections]
         if dates != sorted(set(dates)):
-            raise ValueError("corrections stand in the order of their dates, one a date")
+            raise ValueError(
+                phrase("corrections-stand-order", "corrections stand in the order of their dates, one a date")
+            )
         return self
 
 

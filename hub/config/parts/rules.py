@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from hub.config.field_types import DeviceId, Empty, Id, MetricKey, Section, readable
 from hub.config.values import Duration
+from hub.core.text import phrase
 
 TESTS = ("above", "below", "equals", "silent", "silent_periods", "stuck")
 LONGEST = timedelta(days=31)
@@ -27,7 +28,9 @@ def series_of(text: str) -> tuple[str, str]:
     """Parse `boiler/flow_temperature` into place and metric. Raises ValueError with a sentence."""
     found = _SERIES.fullmatch(text)
     if found is None:
-        raise ValueError("expected a series, place/metric, like boiler/flow_temperature")
+        raise ValueError(
+            phrase("expected-series-place", "expected a series, place/metric, like boiler/flow_temperature")
+        )
     return found[1], found[2]
 
 
@@ -123,34 +126,38 @@ class Rule(Section):
         if self.template is not None:
             own = [*tests, *(name for name in ("aggregate", "minus", "rate_over") if getattr(self, name) is not None)]
             if own:
-                raise ValueError(f"a rule with a template has its inputs instead of {own[0]}")
+                raise ValueError(
+                    phrase("rule-template-has", "a rule with a template has its inputs instead of {own}", own=own[0])
+                )
             return self
         if self.inputs:
-            raise ValueError("inputs are for a template: name one with `template`")
+            raise ValueError(phrase("inputs-template", "inputs are for a template: name one with `template`"))
         if len(tests) != 1:
-            raise ValueError(f"a rule has a template or exactly one test: {', '.join(TESTS)}")
+            raise ValueError(
+                phrase("rule-has-template", "a rule has a template or exactly one test: {tests}", tests=list(TESTS))
+            )
         return self.whole()
 
     def whole(self) -> Rule:
         """Return the rule. Raises ValueError when its options do not go together."""
         if self.silent is None and self.silent_periods is None and self.metric is None:
-            raise ValueError("say which metric it is about")
+            raise ValueError(phrase("say-which-metric", "say which metric it is about"))
         numeric = self.above is not None or self.below is not None
         for name in ("clears", "aggregate", "minus", "rate_over"):
             if getattr(self, name) is not None and not numeric:
-                raise ValueError(f"{name} goes with above or below")
+                raise ValueError(phrase("goes-above-below", "{name} goes with above or below", name=name))
         if self.above is not None and self.clears is not None and self.clears > self.above:
-            raise ValueError("above: clears must not be higher than it")
+            raise ValueError(phrase("above-clears-must", "above: clears must not be higher than it"))
         if self.below is not None and self.clears is not None and self.clears < self.below:
-            raise ValueError("below: clears must not be lower than it")
+            raise ValueError(phrase("below-clears-must", "below: clears must not be lower than it"))
         if self.aggregate is not None and (not self.zones or self.places):
-            raise ValueError("aggregate is of zones: say which, and no places")
+            raise ValueError(phrase("aggregate-zones", "aggregate is of zones: say which, and no places"))
         if self.minus is not None and not self.places:
-            raise ValueError("minus compares places: say which in `places`")
+            raise ValueError(phrase("minus-compares-places", "minus compares places: say which in `places`"))
         if sum(getattr(self, name) is not None for name in ("aggregate", "minus", "rate_over")) > 1:
-            raise ValueError("only one of aggregate, minus and rate_over")
+            raise ValueError(phrase("only-one-aggregate", "only one of aggregate, minus and rate_over"))
         if self.for_ is not None and (self.silent or self.silent_periods or self.stuck):
-            raise ValueError("silent and stuck say how long by themselves: remove `for`")
+            raise ValueError(phrase("silent-stuck-say", "silent and stuck say how long by themselves: remove `for`"))
         if not self.alert and self.set is None:
-            raise ValueError("a rule without alert and without set does nothing")
+            raise ValueError(phrase("rule-without-alert", "a rule without alert and without set does nothing"))
         return self

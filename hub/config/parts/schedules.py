@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from hub.config.field_types import Empty, Id, Section, readable
+from hub.core.text import phrase
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_PERIOD = 400
@@ -27,7 +28,7 @@ def days_of(text: str) -> tuple[int, ...]:
     """Parse `mon-fri` into 0 … 4. Raises ValueError with a sentence."""
     found = _DAYS.fullmatch(text)
     if found is None:
-        raise ValueError("expected days like mon, sat-sun or mon-fri")
+        raise ValueError(phrase("expected-days-like", "expected days like mon, sat-sun or mon-fri"))
     first = DAYS.index(found[1])
     last = DAYS.index(found[2]) if found[2] else first
     return tuple((first + step) % 7 for step in range((last - first) % 7 + 1))
@@ -38,10 +39,14 @@ def hours_of(text: str) -> tuple[int, int]:
     Raises ValueError with a sentence."""
     found = _HOURS.fullmatch(text)
     if found is None:
-        raise ValueError("expected hours like 08:00-12:30; 22:00-06:00 ends on the next day")
+        raise ValueError(
+            phrase("expected-hours-like", "expected hours like 08:00-12:30; 22:00-06:00 ends on the next day")
+        )
     begin, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
     if max(begin, end) > 1440 or begin in (1440, end):
-        raise ValueError("hours run from 00:00 to 24:00, and end at another minute than they begin")
+        raise ValueError(
+            phrase("hours-run-from", "hours run from 00:00 to 24:00, and end at another minute than they begin")
+        )
     return begin, end
 
 
@@ -52,7 +57,9 @@ def day_of(text: str) -> date:
             raise ValueError(text)
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"expected a date like 2026-12-24, not {text[:20]!r}") from None
+        raise ValueError(
+            phrase("expected-date-like", "expected a date like 2026-12-24, not {text!r}", text=text[:20])
+        ) from None
 
 
 def period_of(text: str) -> tuple[date, date]:
@@ -62,7 +69,13 @@ def period_of(text: str) -> tuple[date, date]:
     begin = day_of(first)
     end = day_of(last) if slash else begin
     if not 0 <= (end - begin).days < LONGEST_PERIOD:
-        raise ValueError(f"a period ends on the day it begins or later, and has {LONGEST_PERIOD} days at the most")
+        raise ValueError(
+            phrase(
+                "period-ends-day",
+                "a period ends on the day it begins or later, and has {longest_period} days at the most",
+                longest_period=LONGEST_PERIOD,
+            )
+        )
     return begin, end
 
 
@@ -75,7 +88,7 @@ def dates_of(text: str) -> list[date]:
 def _year(text: str) -> str:
     found = _YEAR.fullmatch(text)
     if found is None or int(found[2]) != int(found[1]) + 1:
-        raise ValueError("expected a school year like 2026-2027")
+        raise ValueError(phrase("expected-school-year", "expected a school year like 2026-2027"))
     return text
 
 
@@ -162,7 +175,7 @@ class Schedule(Section):
     @model_validator(mode="after")
     def _has_hours(self) -> Schedule:
         if not self.weekly and not self.also_during:
-            raise ValueError("say its hours: `weekly`, or a calendar in `also_during`")
+            raise ValueError(phrase("say-hours", "say its hours: `weekly`, or a calendar in `also_during`"))
         return self
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from hub.config.parts.rules import Rule
 from hub.config.values import duration, show_duration
+from hub.core.text import phrase
 
 
 class Input(NamedTuple):
@@ -206,15 +207,22 @@ def read_input(asked: Input, value: Any) -> Any:
         read = value if isinstance(value, timedelta) else duration(value if isinstance(value, str) else "")
         if not asked.low <= read.total_seconds() <= asked.high:
             low, high = (show_duration(timedelta(seconds=bound)) for bound in (asked.low, asked.high))
-            raise ValueError(f"must be from {low} to {high}")
+            raise ValueError(phrase("must-from-2", "must be from {low} to {high}", low=low, high=high))
         return read
     if asked.kind == "metric":
         if value not in asked.words:
-            raise ValueError(f"must be one of {', '.join(asked.words)}")
+            raise ValueError(phrase("must-one", "must be one of {words}", words=list(asked.words)))
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not asked.low <= value <= asked.high:
         raise ValueError(
-            f"must be a number from {asked.low:g} to {asked.high:g}{' ' if asked.unit else ''}{asked.unit}"
+            phrase(
+                "must-number-from",
+                "must be a number from {low:g} to {high:g}{value}{unit}",
+                low=asked.low,
+                high=asked.high,
+                value=" " if asked.unit else "",
+                unit=asked.unit,
+            )
         )
     return float(value)
 

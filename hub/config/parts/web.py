@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 
 from hub.config.field_types import Section
+from hub.core.text import phrase
 
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?)*")
 
@@ -18,12 +19,19 @@ def _address(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        raise ValueError("expected an address of this machine, like 127.0.0.1, 192.168.1.20 or :: for all") from None
+        raise ValueError(
+            phrase(
+                "expected-address-machine",
+                "expected an address of this machine, like 127.0.0.1, 192.168.1.20 or :: for all",
+            )
+        ) from None
 
 
 def _host(text: str) -> str:
     if not _HOST.fullmatch(text.lower()):
-        raise ValueError("expected a name without scheme and port, like hub-12.ecole.example.org")
+        raise ValueError(
+            phrase("expected-name-without", "expected a name without scheme and port, like hub-12.ecole.example.org")
+        )
     return text.lower()
 
 
@@ -36,7 +44,12 @@ class Wifi(Section):
 
 def _contact(text: str) -> str:
     if text and not re.fullmatch(r"(https://|mailto:)[!-~]{3,200}", text):
-        raise ValueError("expected an address like https://ville.example.org/securite or mailto:securite@example.org")
+        raise ValueError(
+            phrase(
+                "expected-address-like",
+                "expected an address like https://ville.example.org/securite or mailto:securite@example.org",
+            )
+        )
     return text
 
 

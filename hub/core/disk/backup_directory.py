@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hub.core.disk.atomic_files import sync_directory, write_atomically
 from hub.core.errors import StorageError
+from hub.core.text import phrase, system_error
 
 KEPT = 3
 
@@ -26,7 +27,14 @@ def keep(directory: Path, hub: str, generation: int, data: bytes) -> Path:
             old.unlink()
         sync_directory(directory)
     except OSError as error:
-        raise StorageError(f"no backup in {directory}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "no-backup",
+                "no backup in {directory}: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
     return path
 
 

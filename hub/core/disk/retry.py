@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from hub.core.backoff import Backoff
 from hub.core.errors import DiskRefuses
+from hub.core.text import phrase, reason_of
 
 T = TypeVar("T")
 
@@ -23,5 +24,9 @@ async def once_the_disk_works(call: Callable[[], Awaitable[T]], sleep: Callable[
         try:
             return await call()
         except DiskRefuses as error:
-            _log.error("the disk refuses; tried again by itself: %s", error)
+            _log.error(
+                phrase(
+                    "disk-refuses-tried", "the disk refuses; tried again by itself: {reason}", reason=reason_of(error)
+                )
+            )
             await sleep(pauses.next())

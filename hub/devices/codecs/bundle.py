@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from hub.core.text import phrase
 from hub.devices.codecs.messages import Codec
 
 MAX_FILES = 64
@@ -39,14 +40,28 @@ def load_bundle(code: Path, read: Callable[[Path], bytes] = read_bounded) -> Cod
             if found is None or found == code.resolve() or found.relative_to(root).as_posix() in files:
                 continue
             if len(files) >= MAX_FILES:
-                raise ValueError(f"{code.name} asks for more than {MAX_FILES} files")
+                raise ValueError(
+                    phrase(
+                        "asks-more-than",
+                        "{name} asks for more than {max_files} files",
+                        name=code.name,
+                        max_files=MAX_FILES,
+                    )
+                )
             files[found.relative_to(root).as_posix()] = asked = text_of(read(found))
             room -= len(asked)
             if room < 0:
                 break
             waiting.append((found.parent, asked))
         if room < 0:
-            raise ValueError(f"{code.name} and what it asks for have more than {MAX_BYTES >> 20} MiB")
+            raise ValueError(
+                phrase(
+                    "what-asks-have",
+                    "{name} and what it asks for have more than {max_bytes} MiB",
+                    name=code.name,
+                    max_bytes=MAX_BYTES >> 20,
+                )
+            )
     return Codec(source, files)
 
 

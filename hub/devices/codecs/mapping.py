@@ -14,6 +14,7 @@ import msgspec
 
 from hub.core.errors import DecodeError
 from hub.core.model import Metric, Value
+from hub.core.text import phrase
 
 MAX_LEAVES, MAX_DEPTH, MAX_TEXT = 256, 8, 64
 _WHOLE = 1 << 64
@@ -50,28 +51,36 @@ def leaves(data: Any) -> dict[str, Value]:
     Raises DecodeError `codec-shape` for data that is no object, too large or too deep.
     """
     if not isinstance(data, dict):
-        raise DecodeError("codec-shape", "`data` is no object")
+        raise DecodeError("codec-shape", phrase("data-no-object", "`data` is no object"))
     found: dict[str, Value] = {}
     for path, value in _walk(data, "", 0):
         if len(found) >= MAX_LEAVES:
-            raise DecodeError("codec-shape", f"more than {MAX_LEAVES} values")
+            raise DecodeError(
+                "codec-shape", phrase("more-than-values", "more than {max_leaves} values", max_leaves=MAX_LEAVES)
+            )
         found[path] = value
     return found
 
 
 def _walk(node: Any, path: str, depth: int) -> Iterator[tuple[str, Value]]:
     if depth > MAX_DEPTH:
-        raise DecodeError("codec-shape", f"deeper than {MAX_DEPTH}")
+        raise DecodeError("codec-shape", phrase("deeper-than", "deeper than {max_depth}", max_depth=MAX_DEPTH))
     if isinstance(node, dict | list):
         items = node.items() if isinstance(node, dict) else enumerate(node)
         for key, value in items:
             step = f"{path}.{key}" if path else str(key)
             if len(step) > MAX_PATH:
-                raise DecodeError("codec-shape", f"a name of more than {MAX_PATH} characters")
+                raise DecodeError(
+                    "codec-shape",
+                    phrase("name-more-than", "a name of more than {max_path} characters", max_path=MAX_PATH),
+                )
             yield from _walk(value, step, depth + 1)
     elif isinstance(node, bool | int | float | str):
         if isinstance(node, int) and abs(node) >= _WHOLE:
-            raise DecodeError("codec-shape", "a whole number of more than 64 bits, which no JavaScript writes")
+            raise DecodeError(
+                "codec-shape",
+                phrase("whole-number-more", "a whole number of more than 64 bits, which no JavaScript writes"),
+            )
         yield path, node
 
 

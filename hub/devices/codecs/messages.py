@@ -10,6 +10,7 @@ import msgspec
 
 from hub.core.errors import DecodeError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase
 
 MAX_MESSAGE = 4 << 20
 UPLINK, ENCODE = "decodeUplink", "encodeDownlink"
@@ -60,9 +61,11 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
         try:
             found = msgspec.json.decode(shallow_json(self.text))
         except msgspec.MsgspecError as error:
-            raise DecodeError("codec-shape", "what the codec returned is too deep to be read") from error
+            raise DecodeError(
+                "codec-shape", phrase("what-codec-returned", "what the codec returned is too deep to be read")
+            ) from error
         if not isinstance(found, dict):
-            raise DecodeError("codec-error", "the codec returned no object")
+            raise DecodeError("codec-error", phrase("codec-returned-no", "the codec returned no object"))
         return found
 
 
@@ -83,7 +86,7 @@ class Unpacker:
         while len(self._rest) - at >= 4:
             size = int.from_bytes(self._rest[at : at + 4], "big")
             if size > MAX_MESSAGE:
-                raise DecodeError("oversized", f"a message of {size} bytes")
+                raise DecodeError("oversized", phrase("message-bytes-2", "a message of {size} bytes", size=size))
             if len(self._rest) - at - 4 < size:
                 break
             yield bytes(self._rest[at + 4 : at + 4 + size])

@@ -13,6 +13,7 @@ from collections import OrderedDict
 import msgspec
 
 from hub.core.errors import DecodeError
+from hub.core.text import phrase
 from hub.devices.codecs.messages import Answer, Call, Codec, Unpacker, pack
 from hub.devices.codecs.sandbox import Compiled, Sandbox
 from hub.sdk import sandbox
@@ -51,7 +52,7 @@ class CodecCache:
             while len(self._compiled) > 1 and (len(self._compiled) > COMPILED or self._size() > IMAGES):
                 self._compiled.popitem(last=False)
         else:
-            raise DecodeError("codec-error", "this codec was never sent")
+            raise DecodeError("codec-error", phrase("codec-never-sent", "this codec was never sent"))
         return self._compiled[digest]
 
     def _size(self) -> int:

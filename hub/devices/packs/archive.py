@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from hub.core.errors import HubError
+from hub.core.text import phrase, reason_of
 
 MAX_ARCHIVE_BYTES = 1 << 20
 """Maximum size of the archive."""
@@ -27,12 +28,24 @@ def unpack(data: bytes, into: Path) -> Path:
     Raises HubError; nothing is ever written outside `into`.
     """
     if len(data) > MAX_ARCHIVE_BYTES:
-        raise HubError(f"an archive of a pack has {MAX_ARCHIVE_BYTES >> 20} MiB at most")
+        raise HubError(
+            phrase(
+                "archive-pack-has",
+                "an archive of a pack has {max_archive_bytes} MiB at most",
+                max_archive_bytes=MAX_ARCHIVE_BYTES >> 20,
+            )
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             if len(entries) > MAX_FILES:
-                raise HubError(f"an archive of a pack has {MAX_FILES} files at most")
+                raise HubError(
+                    phrase(
+                        "archive-pack-has-files",
+                        "an archive of a pack has {max_files} files at most",
+                        max_files=MAX_FILES,
+                    )
+                )
             root = _root([_name(entry) for entry in entries])
             room = MAX_CONTENT_BYTES
             for entry in entries:
@@ -43,7 +56,9 @@ def unpack(data: bytes, into: Path) -> Path:
     except HubError:
         raise
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError, OSError) as error:
-        raise HubError(f"this is not a ZIP archive that can be read: {error}") from error
+        raise HubError(
+            phrase("not-zip-archive", "this is not a ZIP archive that can be read: {reason}", reason=reason_of(error))
+        ) from error
     return into / root
 
 
@@ -52,18 +67,28 @@ def _name(entry: zipfile.ZipInfo) -> PurePosixPath:
     odd = name.is_absolute() or ".." in name.parts or "\\" in entry.filename or len(entry.filename) > 200
     link = (entry.external_attr >> 16) & 0o170000 == 0o120000
     if odd or link or not entry.filename.isprintable() or entry.compress_type not in _PLAIN or entry.flag_bits & 1:
-        raise HubError(f"the archive holds {entry.filename[:80]!r}: a pack's files are plain files below its folder")
+        raise HubError(
+            phrase(
+                "archive-holds",
+                "the archive holds {filename!r}: a pack's files are plain files below its folder",
+                filename=entry.filename[:80],
+            )
+        )
     return name
 
 
 def _root(names: list[PurePosixPath]) -> PurePosixPath:
     found = sorted({name.parent for name in names if name.name == PACK}, key=lambda folder: len(folder.parts))
     if not found:
-        raise HubError(f"there is no {PACK} in this archive")
+        raise HubError(phrase("there-no-archive", "there is no {pack} in this archive", pack=PACK))
     if len(found) > 1:
-        raise HubError("there are several packs in this archive; upload one at a time")
+        raise HubError(phrase("there-several-packs", "there are several packs in this archive; upload one at a time"))
     if not found[0].parts:
-        raise HubError("pack the folder itself and not what is in it: the folder's name is the pack's")
+        raise HubError(
+            phrase(
+                "pack-folder-itself", "pack the folder itself and not what is in it: the folder's name is the pack's"
+            )
+        )
     return found[0]
 
 
@@ -72,7 +97,13 @@ def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, room:
     with archive.open(entry) as source:
         content = source.read(room + 1)
     if len(content) > room:
-        raise HubError(f"an archive of a pack holds {MAX_CONTENT_BYTES >> 20} MiB at most")
+        raise HubError(
+            phrase(
+                "archive-pack-holds",
+                "an archive of a pack holds {max_content_bytes} MiB at most",
+                max_content_bytes=MAX_CONTENT_BYTES >> 20,
+            )
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
     return len(content)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from hub.core.errors import DecodeError
 from hub.core.model import Metric, Sample, Value
+from hub.core.text import phrase
 from hub.devices.codecs import Codecs
 from hub.devices.codecs.mapping import apply, leaves, propose
 from hub.devices.packs.loader import Pack
@@ -43,7 +44,10 @@ async def run_codec(pack: Pack, codecs: Codecs, payload: bytes, port: int, recei
 def check_port(pack: Pack, port: int) -> None:
     """Raise DecodeError `undeclared-port` if no message can arrive on this port, before the codec is called."""
     if not any(not message.ports or port in message.ports for message in pack.keys.messages.values()):
-        raise DecodeError("undeclared-port", f"pack {pack.name} has no message on port {port}")
+        raise DecodeError(
+            "undeclared-port",
+            phrase("pack-has-no", "pack {name} has no message on port {port}", name=pack.name, port=port),
+        )
 
 
 def read_answer(pack: Pack, port: int, answer: Mapping[str, Any], received: float | None = None) -> Reading:
@@ -57,7 +61,7 @@ def read_answer(pack: Pack, port: int, answer: Mapping[str, Any], received: floa
         raise DecodeError("codec-refused", str(first)[:200])
     data = answer.get("data")
     if not isinstance(data, dict):
-        raise DecodeError("codec-shape", "the codec returned no `data`")
+        raise DecodeError("codec-shape", phrase("codec-returned-no-data", "the codec returned no `data`"))
     keys, rest = pack.keys.codec, dict(data)
     message = _message(pack, port, rest)
     time = _number(rest.pop(keys.time, None)) if keys.time else None
@@ -81,13 +85,28 @@ def _message(pack: Pack, port: int, data: dict[str, Any]) -> str:
         for name, message in pack.keys.messages.items():
             if not message.ports or port in message.ports:
                 return name
-        raise DecodeError("undeclared-port", f"pack {pack.name} has no message on port {port}")
+        raise DecodeError(
+            "undeclared-port",
+            phrase("pack-has-no", "pack {name} has no message on port {port}", name=pack.name, port=port),
+        )
     name = data.pop(named, None)
     if not isinstance(name, str) or name not in pack.keys.messages:
-        raise DecodeError("undeclared-message", f"pack {pack.name} has no message {str(name)[:48]!r}")
+        raise DecodeError(
+            "undeclared-message",
+            phrase("pack-has-no-message", "pack {name} has no message {name2!r}", name=pack.name, name2=str(name)[:48]),
+        )
     ports = pack.keys.messages[name].ports
     if ports and port not in ports:
-        raise DecodeError("undeclared-port", f"message {name!r} of pack {pack.name} does not come on port {port}")
+        raise DecodeError(
+            "undeclared-port",
+            phrase(
+                "message-pack-does",
+                "message {name!r} of pack {name2} does not come on port {port}",
+                name=name,
+                name2=pack.name,
+                port=port,
+            ),
+        )
     return name
 
 
@@ -114,9 +133,11 @@ def _entries(former: Any) -> list[dict[str, Any]]:
     if former is None:
         return []
     if not isinstance(former, list) or not all(isinstance(entry, dict) for entry in former):
-        raise DecodeError("codec-shape", "former values are no list of objects")
+        raise DecodeError("codec-shape", phrase("former-values-no", "former values are no list of objects"))
     if len(former) > MAX_HISTORY:
-        raise DecodeError("codec-shape", f"more than {MAX_HISTORY} former values")
+        raise DecodeError(
+            "codec-shape", phrase("more-than-former", "more than {max_history} former values", max_history=MAX_HISTORY)
+        )
     return former
 
 

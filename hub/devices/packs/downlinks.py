@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub.core.errors import DecodeError
+from hub.core.text import phrase
 from hub.devices.packs.loader import Pack
 
 MAX_BYTES = 242
@@ -19,16 +20,43 @@ def codec_input(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[s
     keys = pack.keys.downlinks.get(downlink)
     if keys is None:
         there = ", ".join(pack.keys.downlinks) or "none"
-        raise DecodeError("unknown-downlink", f"pack {pack.name} has no downlink {downlink[:48]!r}; there are: {there}")
+        raise DecodeError(
+            "unknown-downlink",
+            phrase(
+                "pack-has-no-downlink",
+                "pack {name} has no downlink {downlink!r}; there are: {there}",
+                name=pack.name,
+                downlink=downlink[:48],
+                there=there,
+            ),
+        )
     if given.keys() != keys.fields.keys():
-        raise DecodeError("downlink-value", f"downlink {downlink} wants exactly: {', '.join(keys.fields) or 'nothing'}")
+        raise DecodeError(
+            "downlink-value",
+            phrase(
+                "downlink-wants-exactly",
+                "downlink {downlink} wants exactly: {fields}",
+                downlink=downlink,
+                fields=", ".join(keys.fields) or "nothing",
+            ),
+        )
     values: dict[str, Any] = {"downlink": downlink}
     for name, bound in keys.fields.items():
         value = given[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not bound.low <= value <= bound.high:
-            raise DecodeError("downlink-value", f"{name} must be from {bound.low:g} to {bound.high:g} {bound.unit}")
+            raise DecodeError(
+                "downlink-value",
+                phrase(
+                    "must-from-3",
+                    "{name} must be from {low:g} to {high:g} {unit}",
+                    name=name,
+                    low=bound.low,
+                    high=bound.high,
+                    unit=bound.unit,
+                ),
+            )
         if bound.whole and value != int(value):
-            raise DecodeError("downlink-value", f"{name} must be a whole number")
+            raise DecodeError("downlink-value", phrase("must-whole-number", "{name} must be a whole number", name=name))
         values[name] = int(value) if bound.whole else value
     return values
 
@@ -39,9 +67,12 @@ def parse_codec_answer(answer: Mapping[str, Any]) -> tuple[int, bytes]:
         raise DecodeError("codec-refused", str(errors[0] if isinstance(errors, list) else errors)[:200])
     port, content = answer.get("fPort", 1), answer.get("bytes")
     if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 223:
-        raise DecodeError("codec-shape", "the codec gave no port from 1 to 223")
+        raise DecodeError("codec-shape", phrase("codec-gave-no", "the codec gave no port from 1 to 223"))
     if not isinstance(content, list) or len(content) > MAX_BYTES:
-        raise DecodeError("codec-shape", f"the codec gave no list of at most {MAX_BYTES} bytes")
+        raise DecodeError(
+            "codec-shape",
+            phrase("codec-gave-no-list", "the codec gave no list of at most {max_bytes} bytes", max_bytes=MAX_BYTES),
+        )
     if not all(isinstance(byte, int) and not isinstance(byte, bool) and 0 <= byte <= 255 for byte in content):
-        raise DecodeError("codec-shape", "the codec gave something else than bytes")
+        raise DecodeError("codec-shape", phrase("codec-gave-something", "the codec gave something else than bytes"))
     return port, bytes(content)

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from hub.config.field_types import MetricKey, Section, matching, readable
 from hub.config.values import Duration
 from hub.core.logs import tame
+from hub.core.text import phrase, reason_of
 from hub.devices.packs.bounds import bounded
 from hub.devices.packs.maps import MAPS, PLAIN
 from hub.devices.packs.naming import MAX_LABEL
@@ -33,20 +34,35 @@ def _label(text: str) -> str:
     try:
         groups = re.compile(text).groupindex
     except re.error as error:
-        raise ValueError(f"this is no regular expression: {error}") from None
+        raise ValueError(
+            phrase("no-regular-expression", "this is no regular expression: {reason}", reason=reason_of(error))
+        ) from None
     if not bounded(text, MAX_LABEL):
         raise ValueError(
-            "this pattern could take too long: at most two parts of open length (`*`, `+`), none within another, no "
-            "look-around and no references"
+            phrase(
+                "pattern-could-take",
+                "this pattern could take too long: at most two parts of open length (`*`, `+`), none within "
+                "another, no look-around and no references",
+            )
         )
     if "dev_eui" not in groups:
-        raise ValueError("the pattern of a label names what it finds: (?P<dev_eui>…), perhaps join_eui and app_key too")
+        raise ValueError(
+            phrase(
+                "pattern-label-names",
+                "the pattern of a label names what it finds: (?P<dev_eui>…), perhaps join_eui and app_key too",
+            )
+        )
     return text
 
 
 def _shown(text: str) -> str:
     if tame(text) != text or "\n" in text or "\t" in text:
-        raise ValueError("this is shown to people on one line: no line ends, no controls, no marks of direction")
+        raise ValueError(
+            phrase(
+                "shown-people-one",
+                "this is shown to people on one line: no line ends, no controls, no marks of direction",
+            )
+        )
     return text
 
 
@@ -54,7 +70,9 @@ def _hexadecimal(text: str) -> str:
     try:
         bytes.fromhex(text)
     except ValueError:
-        raise ValueError("bytes are written in hexadecimal, in quotes: an even number of digits") from None
+        raise ValueError(
+            phrase("bytes-written-hexadecimal", "bytes are written in hexadecimal, in quotes: an even number of digits")
+        ) from None
     return text
 
 
@@ -136,7 +154,9 @@ class MetricKeys(Section):
     @model_validator(mode="after")
     def _agrees(self) -> MetricKeys:
         if self.kind == "number" and (self.low is None or self.high is None or self.low > self.high):
-            raise ValueError("a number has bounds: low and high, outside which a value is refused")
+            raise ValueError(
+                phrase("number-has-bounds", "a number has bounds: low and high, outside which a value is refused")
+            )
         return self
 
 
@@ -186,10 +206,12 @@ class DownlinkKeys(Section):
         if self.period is None:
             return self
         if list(self.fields) != [self.period]:
-            raise ValueError("a downlink that sets the period has one field, and `period` names it")
+            raise ValueError(
+                phrase("downlink-sets-period", "a downlink that sets the period has one field, and `period` names it")
+            )
         bound = self.fields[self.period]
         if bound.unit not in ("s", "min", "h") or bound.low <= 0:
-            raise ValueError("a period is more than nothing, in s, min or h")
+            raise ValueError(phrase("period-more-than", "a period is more than nothing, in s, min or h"))
         return self
 
 
@@ -217,9 +239,11 @@ class DefaultKeys(Section):
     @model_validator(mode="after")
     def _one(self) -> DefaultKeys:
         if (self.password is None) == (self.key is None):
-            raise ValueError("a default credential is a password or a key, one of the two")
+            raise ValueError(
+                phrase("default-credential-password", "a default credential is a password or a key, one of the two")
+            )
         if self.key is not None and (self.user or len(self.key) not in (32, 64)):
-            raise ValueError("a key has 16 or 32 bytes, and no user")
+            raise ValueError(phrase("key-has-16", "a key has 16 or 32 bytes, and no user"))
         return self
 
 
@@ -293,7 +317,15 @@ class PackKeys(Section):
         found = [key for key in RESERVED if isinstance(data, dict) and key in data]
         for key in found:
             known = " and ".join(PROTOCOLS)
-            raise ValueError(f"`{key}` is kept for packs of {RESERVED[key]}; this hub reads packs of {known}")
+            raise ValueError(
+                phrase(
+                    "kept-packs-hub",
+                    "`{key}` is kept for packs of {reserved}; this hub reads packs of {known}",
+                    key=key,
+                    reserved=RESERVED[key],
+                    known=known,
+                )
+            )
         return data
 
     @model_validator(mode="after")
@@ -305,19 +337,37 @@ class PackKeys(Section):
         if self.protocol not in RADIO:
             return self._not_radio()
         if not self.messages or self.fields is None:
-            raise ValueError(f"a pack of {self.protocol} says its `messages` and its `fields`")
+            raise ValueError(
+                phrase(
+                    "pack-says-messages",
+                    "a pack of {protocol} says its `messages` and its `fields`",
+                    protocol=self.protocol,
+                )
+            )
         if self.protocol == "lorawan":
             if self.lorawan is None:
-                raise ValueError("a pack of lorawan says how its device speaks it: `lorawan: {mac: 1.0.3, class: A}`")
+                raise ValueError(
+                    phrase(
+                        "pack-lorawan-says",
+                        "a pack of lorawan says how its device speaks it: `lorawan: {{mac: 1.0.3, class: A}}`",
+                    )
+                )
             if self.codec.format is not None:
-                raise ValueError("`codec.format` is the Sigfox operator's grammar: a pack of lorawan has a codec file")
+                raise ValueError(
+                    phrase(
+                        "codec-format-sigfox",
+                        "`codec.format` is the Sigfox operator's grammar: a pack of lorawan has a codec file",
+                    )
+                )
             return self
         if self.lorawan is not None or self.tr005 is not None or self.labels:
-            raise ValueError("`lorawan`, `tr005` and `labels` are for packs of lorawan")
+            raise ValueError(phrase("lorawan-tr005-labels", "`lorawan`, `tr005` and `labels` are for packs of lorawan"))
         if any(message.ports for message in self.messages.values()):
-            raise ValueError("Sigfox has no ports: messages are told by `codec.message`")
+            raise ValueError(phrase("sigfox-has-no", "Sigfox has no ports: messages are told by `codec.message`"))
         if self.codec.format is not None and self.downlinks:
-            raise ValueError("`codec.format` encodes nothing: downlinks need a codec file")
+            raise ValueError(
+                phrase("codec-format-encodes", "`codec.format` encodes nothing: downlinks need a codec file")
+            )
         return self
 
     def _not_radio(self) -> PackKeys:
@@ -334,7 +384,20 @@ class PackKeys(Section):
             "period",
         )
         if given := [key for key in of_radio if key in self.model_fields_set]:
-            raise ValueError(f"`{given[0]}` is for packs of {' and '.join(RADIO)}, which have a codec")
+            raise ValueError(
+                phrase(
+                    "packs-which-have",
+                    "`{given}` is for packs of {radio}, which have a codec",
+                    given=given[0],
+                    radio=" and ".join(RADIO),
+                )
+            )
         if self.protocol in PLAIN and not self.default_credentials:
-            raise ValueError(f"a pack of {self.protocol} lists `default_credentials`: it has nothing else to say")
+            raise ValueError(
+                phrase(
+                    "pack-lists-default",
+                    "a pack of {protocol} lists `default_credentials`: it has nothing else to say",
+                    protocol=self.protocol,
+                )
+            )
         return self

@@ -22,6 +22,7 @@ from typing import Any
 from hub.config.source import parse
 from hub.core.errors import ConfigError, HubError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase, reason_of
 from hub.devices.codecs.bundle import load_bundle
 from hub.devices.packs.loader import content_of
 
@@ -66,7 +67,13 @@ def packs_in(directory: Path, only: str | None = None) -> tuple[list[ImportedPac
     elif any(directory.glob("*.yaml")):
         layout = _things(directory)
     else:
-        raise HubError(f"{directory} has neither vendor.toml (ChirpStack) nor codec files in YAML (The Things Network)")
+        raise HubError(
+            phrase(
+                "has-neither-vendor",
+                "{directory} has neither vendor.toml (ChirpStack) nor codec files in YAML (The Things Network)",
+                directory=directory,
+            )
+        )
     made, left_out = [], {}
     for name, found in layout:
         if only is not None and name.removesuffix("-codec") != only.removesuffix("-codec"):
@@ -76,7 +83,9 @@ def packs_in(directory: Path, only: str | None = None) -> tuple[list[ImportedPac
         except ValueError as error:
             left_out[name] = str(error)
     if only is not None and not made and not left_out:
-        raise HubError(f"there is no codec {only!r} in {directory}")
+        raise HubError(
+            phrase("there-no-codec", "there is no codec {only!r} in {directory}", only=only, directory=directory)
+        )
     return made, left_out
 
 
@@ -166,7 +175,7 @@ def _made(found: FoundCodec) -> ImportedPack:
     """Make a pack. Raises ValueError with the reason why none can be made."""
     shown = [(port, payload, answer["data"]) for port, payload, answer in found.examples if not answer.get("errors")]
     if not shown:
-        raise ValueError("it has no examples, and a pack has vectors")
+        raise ValueError(phrase("has-no-examples", "it has no examples, and a pack has vectors"))
     codec = load_bundle(found.code, content_of)
     files = {"codec.js": codec.source, **codec.files}
     remarks = [*dict.fromkeys(found.remarks), "its fields are proposed from names: look at them"]
@@ -226,7 +235,9 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(content_of(path).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
-        raise HubError(f"{path} cannot be read: {error}") from error
+        raise HubError(
+            phrase("cannot-read-8", "{path} cannot be read: {reason}", path=path, reason=reason_of(error))
+        ) from error
 
 
 def _json(path: Path) -> Any:

@@ -21,6 +21,7 @@ from hub.config.pydantic_findings import nearest
 from hub.core.disk.atomic_files import hand_over_all, make_directory, refuse_strange_links
 from hub.core.disk.safe_paths import leading
 from hub.core.errors import ConfigError, HubError, Problem
+from hub.core.text import phrase, system_error
 from hub.devices.packs.naming import NAME, PACK
 
 if TYPE_CHECKING:
@@ -64,7 +65,14 @@ class Library:
             pack = read(folder, name, self.parts)
             if not pack.digest.startswith(folder.name.partition("-")[2]):
                 raise ConfigError(
-                    [Problem("this pack was changed after it was installed; install it again", file=str(folder))]
+                    [
+                        Problem(
+                            phrase(
+                                "pack-changed-after", "this pack was changed after it was installed; install it again"
+                            ),
+                            file=str(folder),
+                        )
+                    ]
                 )
             return pack
         assert shipped is not None  # noqa: S101 - the line above says so, for mypy
@@ -93,9 +101,15 @@ class Library:
         """Put a tested pack into the state directory and return its folder. Raises HubError when it may not be
         installed."""
         if self._installed is None:
-            raise HubError("there is no state directory to install packs in")
+            raise HubError(phrase("there-no-state", "there is no state directory to install packs in"))
         if verdict.digest != pack.digest or not verdict.ok:
-            raise HubError(f"pack {pack.name} does not pass its own tests; `ilot pack test` shows where")
+            raise HubError(
+                phrase(
+                    "pack-does-not-pass-own",
+                    "pack {name} does not pass its own tests; `ilot pack test` shows where",
+                    name=pack.name,
+                )
+            )
         target = self._installed / pack.name / f"{pack.keys.version}-{pack.digest[:MARK]}"
         if target.is_dir():
             return target
@@ -105,7 +119,12 @@ class Library:
                 return target.parent
             if known.keys.version >= pack.keys.version:
                 raise HubError(
-                    f"pack {pack.name} is there in version {known.keys.version}; another one needs a higher `version`"
+                    phrase(
+                        "pack-there-version",
+                        "pack {name} is there in version {version}; another one needs a higher `version`",
+                        name=pack.name,
+                        version=known.keys.version,
+                    )
                 )
         state = self._installed.parent
         try:
@@ -114,7 +133,13 @@ class Library:
             hand_over_all(state)  # otherwise the hub's user could not read what root installs
         except OSError as error:
             raise HubError(
-                f"pack {pack.name} cannot be installed in {target.parent}: {error.strerror or error}"
+                phrase(
+                    "pack-cannot-installed",
+                    "pack {name} cannot be installed in {parent}: {reason}",
+                    name=pack.name,
+                    parent=target.parent,
+                    reason=system_error(error),
+                )
             ) from error
         self._forget_old(pack.name)
         return target
@@ -140,7 +165,10 @@ class Library:
 
 
 def _unknown(name: str, known: list[str]) -> Problem:
-    return Problem(f"there is no pack {name[:64]!r}; `ilot pack list` shows them", suggestion=nearest(name, known))
+    return Problem(
+        phrase("there-no-pack-ilot-pack", "there is no pack {name!r}; `ilot pack list` shows them", name=name[:64]),
+        suggestion=nearest(name, known),
+    )
 
 
 def _folders(directory: Path) -> list[Path]:

@@ -19,6 +19,7 @@ from hub.config.validate import validate
 from hub.core.errors import ConfigError, Problem
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Metric
+from hub.core.text import phrase, system_error
 from hub.devices.codecs.mapping import Field
 from hub.devices.codecs.messages import Codec
 from hub.devices.packs.format import RADIO, PackKeys
@@ -101,7 +102,18 @@ def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
     grammar = Grammar(keys.codec.format) if keys is not None and keys.codec.format is not None else None
     coded = keys is not None and keys.protocol in RADIO
     if keys is not None and coded and grammar is None and keys.codec.file not in reader.files:
-        reader.found(PACK, Finding(("codec",), f"there is no file {quoted(keys.codec.file)} beside {PACK}"))
+        reader.found(
+            PACK,
+            Finding(
+                ("codec",),
+                phrase(
+                    "there-no-file",
+                    "there is no file {quoted} beside {pack}",
+                    quoted=quoted(keys.codec.file),
+                    pack=PACK,
+                ),
+            ),
+        )
     problems = reader.problems()
     if problems or keys is None:
         raise ConfigError(problems)
@@ -196,7 +208,12 @@ class _Reader:
     def vectors(self, file: str, keys: PackKeys | None) -> Iterator[Vector]:
         data = self._data(file)
         if not isinstance(data, list):
-            self.found(file, Finding((), "expected a list of vectors: entries that start with '- '"))
+            self.found(
+                file,
+                Finding(
+                    (), phrase("expected-list-vectors", "expected a list of vectors: entries that start with '- '")
+                ),
+            )
             return
         for number, entry in enumerate(data):
             found: list[Finding] = []
@@ -249,12 +266,16 @@ def content_of(path: FilePath) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError("this is not a regular file")
+                raise ValueError(phrase("not-regular-file-2", "this is not a regular file"))
             content = file.read(MAX_FILE + 1)
     except OSError as error:
-        raise ValueError(f"this file cannot be read: {error.strerror or error}") from None
+        raise ValueError(
+            phrase("file-cannot-read", "this file cannot be read: {reason}", reason=system_error(error))
+        ) from None
     if len(content) > MAX_FILE:
-        raise ValueError(f"this file is larger than {MAX_FILE // 1024} KB")
+        raise ValueError(
+            phrase("file-larger-than-kb", "this file is larger than {max_file} KB", max_file=MAX_FILE // 1024)
+        )
     return content
 
 
@@ -310,10 +331,18 @@ def _wrong(keys: PackKeys) -> Iterator[Finding]:
             yield Finding((*at, "metric"), message, nearest(field.metric, known))
             continue
         if field.path in paths:
-            yield Finding((*at, "path"), f"{quoted(field.path)} stands here a second time")
+            yield Finding(
+                (*at, "path"),
+                phrase("stands-here-second", "{quoted} stands here a second time", quoted=quoted(field.path)),
+            )
         if field.metric in metrics:
             yield Finding(
-                (*at, "metric"), f"{quoted(field.metric)} is read twice: one device has one value of a metric"
+                (*at, "metric"),
+                phrase(
+                    "read-twice",
+                    "{quoted} is read twice: one device has one value of a metric",
+                    quoted=quoted(field.metric),
+                ),
             )
         paths.add(field.path)
         metrics.add(field.metric)
@@ -331,7 +360,16 @@ def _values(values: Mapping[str, Any], metric: Metric, at: Path) -> Iterator[Fin
     for raw, value in values.items():
         kind = "flag" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
         if kind != metric.kind:
-            yield Finding((*at, raw), f"{quoted(metric.key)} is a {metric.kind}; this is {quoted(value)}")
+            yield Finding(
+                (*at, raw),
+                phrase(
+                    "is-a-this",
+                    "{quoted} is a {kind}; this is {quoted2}",
+                    quoted=quoted(metric.key),
+                    kind=metric.kind,
+                    quoted2=quoted(value),
+                ),
+            )
 
 
 def _ports(keys: PackKeys) -> Iterator[Finding]:
@@ -339,7 +377,10 @@ def _ports(keys: PackKeys) -> Iterator[Finding]:
     owners: dict[int, str] = {}
     for name, message in keys.messages.items():
         if not message.ports and len(keys.messages) > 1:
-            yield Finding(("messages", name), "messages are told by their port here: give `ports`, or `codec.message`")
+            yield Finding(
+                ("messages", name),
+                phrase("messages-told-their", "messages are told by their port here: give `ports`, or `codec.message`"),
+            )
         for port in message.ports:
             if owners.setdefault(port, name) != name:
                 text = f"port {port} is that of {quoted(owners[port])} already"
@@ -361,9 +402,22 @@ def _strange(vector: VectorKeys, keys: PackKeys, at: Path) -> Iterator[Finding]:
         name = getattr(vector, option)
         if name is not None and name not in known:
             there = f"; {list_of_known(known)}" if known else ""
-            yield Finding((*at, option), f"there is no {option} {quoted(name)}{there}", nearest(name, known))
+            yield Finding(
+                (*at, option),
+                phrase(
+                    "there-no-2",
+                    "there is no {option} {quoted}{there}",
+                    option=option,
+                    quoted=quoted(name),
+                    there=there,
+                ),
+                nearest(name, known),
+            )
     for key in (vector.readings or {}) if keys.part is None else ():
         if key not in metrics:
             yield Finding(
-                (*at, "readings", key), f"there is no metric {quoted(key)}", nearest(key, metrics), at_key=True
+                (*at, "readings", key),
+                phrase("there-no-metric", "there is no metric {quoted}", quoted=quoted(key)),
+                nearest(key, metrics),
+                at_key=True,
             )

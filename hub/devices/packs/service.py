@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hub.core.errors import ConfigError, DecodeError
 from hub.core.model import Device, PackFacts
+from hub.core.text import phrase
 from hub.devices.codecs import Codecs
 from hub.devices.codecs.messages import FATAL_REASONS
 from hub.devices.packs.labels import LabelPattern, Recognised, label_pattern_of, recognise
@@ -49,7 +50,13 @@ class Packs:
         """
         self._missing = set(names) - set(await asyncio.to_thread(self._library.names))
         if self._missing:
-            _log.error("%d device packs are not here; `ilot status` names them", len(self._missing))
+            _log.error(
+                phrase(
+                    "device-packs-not",
+                    "{count} device packs are not here; `ilot status` names them",
+                    count=len(self._missing),
+                )
+            )
 
     def status(self) -> dict[str, Any]:
         """Return the state for the control socket."""
@@ -80,14 +87,18 @@ class Packs:
     async def get(self, name: str) -> Pack:
         """Return a pack. Raises DecodeError: `no-pack` without a name, `bad-pack` when it is missing or invalid."""
         if not name:
-            raise DecodeError("no-pack", "the device has no pack; give it `pack:` in the configuration")
+            raise DecodeError(
+                "no-pack", phrase("device-has-no", "the device has no pack; give it `pack:` in the configuration")
+            )
         if name not in self._read:
             async with self._reading:
                 if name not in self._read:
                     self._read[name] = await asyncio.to_thread(self._look, name)
         found = self._read[name]
         if isinstance(found, ConfigError):
-            raise DecodeError("bad-pack", f"pack {name}: {found.problems[0]}") from found
+            raise DecodeError(
+                "bad-pack", phrase("pack-2", "pack {name}: {problems}", name=name, problems=found.problems[0])
+            ) from found
         return found
 
     async def reload(self, name: str) -> None:
@@ -126,12 +137,33 @@ class Packs:
             return await self._call(pack, payload, port, received)
         trial, spoilt = self._one_at_a_time.setdefault(pack.digest, asyncio.Lock()), self._spoilt.get(pack.digest, 0)
         if spoilt and trial.locked():
-            raise DecodeError(RESTS, f"the codec of pack {pack.name} looped or died: it is being tried again")
+            raise DecodeError(
+                RESTS,
+                phrase(
+                    "codec-pack-looped",
+                    "the codec of pack {name} looped or died: it is being tried again",
+                    name=pack.name,
+                ),
+            )
         async with trial:
             if self._spoilt.get(pack.digest, 0) > spoilt:
-                raise DecodeError(RESTS, f"the codec of pack {pack.name} looped or died while this waited for it")
+                raise DecodeError(
+                    RESTS,
+                    phrase(
+                        "codec-pack-looped-died",
+                        "the codec of pack {name} looped or died while this waited for it",
+                        name=pack.name,
+                    ),
+                )
             if self._rests.get(pack.digest, 0.0) > asyncio.get_running_loop().time():
-                raise DecodeError(RESTS, f"the codec of pack {pack.name} loops or dies: it is tried again in a minute")
+                raise DecodeError(
+                    RESTS,
+                    phrase(
+                        "codec-pack-loops",
+                        "the codec of pack {name} loops or dies: it is tried again in a minute",
+                        name=pack.name,
+                    ),
+                )
             return await self._call(pack, payload, port, received)
 
     async def _call(self, pack: Pack, payload: bytes, port: int, received: float | None) -> dict[str, Any]:
@@ -146,7 +178,13 @@ class Packs:
                 if spoilt >= REST_AFTER:
                     self._rests[pack.digest] = asyncio.get_running_loop().time() + REST_S
                     if spoilt == REST_AFTER:
-                        _log.error("the codec of pack %s loops or dies; it is tried once a minute", pack.name)
+                        _log.error(
+                            phrase(
+                                "codec-pack-loops-dies",
+                                "the codec of pack {name} loops or dies; it is tried once a minute",
+                                name=pack.name,
+                            )
+                        )
             raise
         self._answers.add(pack.digest)
         self._spoilt.pop(pack.digest, None)

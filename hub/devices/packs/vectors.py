@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from hub.config.field_types import MetricKey, Section
+from hub.core.text import phrase
 from hub.devices.packs.format import Bytes, Number, Port, Slug
 
 
@@ -20,7 +21,7 @@ class FormerKeys(Section):
     @model_validator(mode="after")
     def _dated(self) -> FormerKeys:
         if (self.time is None) == (self.ago is None):
-            raise ValueError("former values have time or ago, one of the two")
+            raise ValueError(phrase("former-values-have", "former values have time or ago, one of the two"))
         return self
 
 
@@ -54,13 +55,15 @@ class VectorKeys(Section):
     def _one_claim(self) -> VectorKeys:
         claims = (self.readings is not None, self.data is not None, self.refused, self.downlink is not None)
         if sum(claims) != 1:
-            raise ValueError("a vector says one of readings, data, refused and downlink")
+            raise ValueError(phrase("vector-says-one", "a vector says one of readings, data, refused and downlink"))
         if (self.bytes is None) == (self.heard is None):
-            raise ValueError("a vector has `bytes`, or `heard` where the pack has a map")
+            raise ValueError(phrase("vector-has-bytes", "a vector has `bytes`, or `heard` where the pack has a map"))
         if self.heard is not None:
             if self.readings is None or self.model_fields_set - {"source", "page", "heard", "readings", "skipped"}:
-                raise ValueError("a vector with `heard` says `readings`, and nothing of messages")
+                raise ValueError(
+                    phrase("vector-heard-says", "a vector with `heard` says `readings`, and nothing of messages")
+                )
             return self
         if (self.readings is not None or self.data is not None) and self.message is None:
-            raise ValueError("a vector names the message it is")
+            raise ValueError(phrase("vector-names-message", "a vector names the message it is"))
         return self

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hub.core.errors import DecodeError
+from hub.core.text import phrase, reason_of
 from hub.history.memory.pages import Point, points, put_page, span
 from hub.protocol.records.integers import Reader, put_packed, put_varint
 from hub.protocol.records.seal import AES, CHACHA
@@ -105,10 +106,10 @@ def put_file(root: Root, aead: str, id: bytes, first: int, last: int, series: It
 def get_head(data: bytes) -> Head:
     """Parse the head from the first HEAD.size bytes of a file. Raises DecodeError."""
     if len(data) < HEAD.size:
-        raise DecodeError("raw-truncated", "a file of raw history ends within its head")
+        raise DecodeError("raw-truncated", phrase("file-raw-history", "a file of raw history ends within its head"))
     magic, cipher, id, first, last, directory = HEAD.unpack_from(data)
     if magic != MAGIC or cipher not in CIPHERS or first > last:
-        raise DecodeError("raw-head", "this is no file of raw history, or its head is damaged")
+        raise DecodeError("raw-head", phrase("no-file-raw", "this is no file of raw history, or its head is damaged"))
     return Head(cipher, id, first, last, directory, data[:BOUND])
 
 
@@ -131,17 +132,20 @@ def get_directory(root: Root, head: Head, sealed: bytes) -> Directory:
     try:
         reader = Reader(root.directory(head).decrypt(_NONCE, sealed, head.raw))
     except InvalidTag:
-        raise DecodeError("raw-damaged", "a directory is damaged, or was written under another key") from None
+        raise DecodeError(
+            "raw-damaged",
+            phrase("directory-damaged-written", "a directory is damaged, or was written under another key"),
+        ) from None
     count = reader.varint()
     if count > MOST_SERIES:
-        raise DecodeError("raw-damaged", f"{count} series in one file")
+        raise DecodeError("raw-damaged", phrase("series-one-file", "{count} series in one file", count=count))
     if not count:
         return Directory([], [HEAD.size + head.directory])
     numbers = list(accumulate(reader.packed(count)))
     lengths = reader.packed(count)
     reader.end()
     if min(lengths) < TAG_BYTES + 1:
-        raise DecodeError("raw-damaged", "a block shorter than its tag")
+        raise DecodeError("raw-damaged", phrase("block-shorter-than", "a block shorter than its tag"))
     return Directory(numbers, list(accumulate(lengths, initial=HEAD.size + head.directory)))
 
 
@@ -152,7 +156,9 @@ def get_block(
     try:
         body = root.block(head, number, secret).decrypt(_NONCE, sealed, head.raw)
     except InvalidTag:
-        raise DecodeError("raw-damaged", "a block is damaged, or was written under another key") from None
+        raise DecodeError(
+            "raw-damaged", phrase("block-damaged-written", "a block is damaged, or was written under another key")
+        ) from None
     return get_body(body, begin, end)
 
 
@@ -164,13 +170,16 @@ def get_body(body: bytes, begin: int = 0, end: int = END_OF_TIME) -> list[Point]
         try:
             pages = unpacker.decompress(pages, MOST_BYTES)
         except zlib.error as error:
-            raise DecodeError("raw-damaged", f"a block cannot be unpacked: {error}") from error
+            raise DecodeError(
+                "raw-damaged",
+                phrase("block-cannot-unpacked", "a block cannot be unpacked: {reason}", reason=reason_of(error)),
+            ) from error
         if not unpacker.eof:
-            raise DecodeError("raw-damaged", "a block ends early, or is too large")
+            raise DecodeError("raw-damaged", phrase("block-ends-early", "a block ends early, or is too large"))
     elif form != bytes([PLAIN]):
-        raise DecodeError("raw-damaged", "a block of an unknown form")
+        raise DecodeError("raw-damaged", phrase("block-unknown-form", "a block of an unknown form"))
     if not pages:
-        raise DecodeError("raw-damaged", "a block without a reading")
+        raise DecodeError("raw-damaged", phrase("block-without-reading", "a block without a reading"))
     if span(pages)[0] > MOST_ROWS:
-        raise DecodeError("raw-damaged", "a block with too many readings")
+        raise DecodeError("raw-damaged", phrase("block-too-many", "a block with too many readings"))
     return sorted(points(pages, 0, begin, end))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from hub.core.disk.atomic_files import make_directory, sync_directory, write_atomically
 from hub.core.errors import DiskRefuses
+from hub.core.text import phrase, system_error
 
 KEEP_FREE = 64 << 20
 """Bytes left to the rest of the hub: below it, raw history deletes files instead of writing any."""
@@ -49,7 +50,14 @@ class Folder:
                         with contextlib.suppress(OSError):
                             os.unlink(entry.path)
         except OSError as error:
-            raise DiskRefuses(f"{self.path} cannot be looked at: {error.strerror or error}") from error
+            raise DiskRefuses(
+                phrase(
+                    "cannot-looked",
+                    "{path} cannot be looked at: {reason}",
+                    path=self.path,
+                    reason=system_error(error),
+                )
+            ) from error
         self._set(found)
 
     def write(self, first: int, last: int, id: bytes, data: bytes) -> None:
@@ -58,7 +66,14 @@ class Folder:
         try:
             write_atomically(self.path / name, data)
         except OSError as error:
-            raise DiskRefuses(f"{self.path} takes no file: {error.strerror or error}") from error
+            raise DiskRefuses(
+                phrase(
+                    "takes-no-file",
+                    "{path} takes no file: {reason}",
+                    path=self.path,
+                    reason=system_error(error),
+                )
+            ) from error
         self._set([*self.files, File(last, first, name, len(data))])
 
     def purge(self, before: int, most: int, coming: int = 0) -> tuple[int, int]:
@@ -111,7 +126,14 @@ class Folder:
             if gone:
                 sync_directory(self.path)
         except OSError as error:
-            raise DiskRefuses(f"{self.path} lets no file go: {error.strerror or error}") from error
+            raise DiskRefuses(
+                phrase(
+                    "lets-no-file",
+                    "{path} lets no file go: {reason}",
+                    path=self.path,
+                    reason=system_error(error),
+                )
+            ) from error
         finally:
             self._set([file for file in self.files if file.name not in gone])
 
@@ -119,7 +141,14 @@ class Folder:
         try:
             disk = os.statvfs(self.path)
         except OSError as error:
-            raise DiskRefuses(f"{self.path} cannot be looked at: {error.strerror or error}") from error
+            raise DiskRefuses(
+                phrase(
+                    "cannot-looked",
+                    "{path} cannot be looked at: {reason}",
+                    path=self.path,
+                    reason=system_error(error),
+                )
+            ) from error
         return disk.f_bavail * disk.f_frsize
 
     def _set(self, files: list[File]) -> None:

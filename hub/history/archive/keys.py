@@ -18,6 +18,7 @@ from pathlib import Path
 
 from hub.core.disk.atomic_files import shred, write_atomically
 from hub.core.errors import DecodeError, DiskRefuses, NotReady
+from hub.core.text import phrase, reason_of, system_error
 from hub.identity.keys import STORE_KEY_BYTES, credential, private_file, tpm
 
 KEY_FILE, TPM = "key-file", "tpm"
@@ -51,16 +52,30 @@ def _of_tpm(path: Path) -> bytes:
         key = tpm.unseal(path.read_bytes(), LABEL)
     except DecodeError as error:
         raise NotReady(
-            f"{path} is damaged: remove it to begin anew without what lies there ({error.detail})"
+            phrase(
+                "damaged-remove-begin",
+                "{path} is damaged: remove it to begin anew without what lies there ({detail})",
+                path=path,
+                detail=error.detail,
+            )
         ) from error
     except OSError as error:
-        raise DiskRefuses(f"{path} cannot be read: {error.strerror or error}") from error
+        raise DiskRefuses(
+            phrase("cannot-read-4", "{path} cannot be read: {reason}", path=path, reason=system_error(error))
+        ) from error
     except NotReady as error:
         raise NotReady(
-            f"{error}. If this is another machine, or its TPM was cleared, remove {path} to begin anew"
+            phrase(
+                "if-another-machine",
+                "{reason}. If this is another machine, or its TPM was cleared, remove {path} to begin anew",
+                reason=reason_of(error),
+                path=path,
+            )
         ) from error
     if len(key) != STORE_KEY_BYTES:
-        raise NotReady(f"{path} does not hold a key of raw history: remove it to begin anew")
+        raise NotReady(
+            phrase("does-not-hold-key", "{path} does not hold a key of raw history: remove it to begin anew", path=path)
+        )
     return key
 
 
@@ -68,7 +83,9 @@ def _write(path: Path, data: bytes) -> None:
     try:
         write_atomically(path, data)
     except OSError as error:
-        raise DiskRefuses(f"{path} cannot be written: {error.strerror or error}") from error
+        raise DiskRefuses(
+            phrase("cannot-written", "{path} cannot be written: {reason}", path=path, reason=system_error(error))
+        ) from error
 
 
 def existing_keys(keys: Path) -> list[str]:
@@ -82,4 +99,11 @@ def destroy(where: str, keys: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             shred(keys / FILES[where])
     except OSError as error:
-        raise DiskRefuses(f"{keys / FILES[where]} cannot be destroyed: {error.strerror or error}") from error
+        raise DiskRefuses(
+            phrase(
+                "cannot-destroyed",
+                "{keys} cannot be destroyed: {reason}",
+                keys=keys / FILES[where],
+                reason=system_error(error),
+            )
+        ) from error

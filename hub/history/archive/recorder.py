@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from hub.core.clock import Clock
 from hub.core.errors import ConfigError, DecodeError, DiskRefuses, NotReady, StorageError
+from hub.core.text import phrase, reason_of
 from hub.history.archive.blocks import (
     END_OF_TIME,
     HEAD,
@@ -178,11 +179,17 @@ class RawArchive:
                 count = await self._write(root)
                 await self._purge()
                 if self._refused:
-                    _log.info("raw history is written to disk again")
+                    _log.info(phrase("raw-history-written", "raw history is written to disk again"))
                 self._refused = ""
             except (StorageError, NotReady, ConfigError) as error:
                 if str(error) != self._refused:
-                    _log.error("raw history cannot be kept on disk: %s", error)
+                    _log.error(
+                        phrase(
+                            "raw-history-cannot",
+                            "raw history cannot be kept on disk: {reason}",
+                            reason=reason_of(error),
+                        )
+                    )
                 self._refused = str(error)
                 return 0
             return count
@@ -199,7 +206,7 @@ class RawArchive:
             id = secrets.token_bytes(ID_BYTES)
             data, count = await asyncio.to_thread(self._encode, root, known, waiting, id, first, last)
             if not await asyncio.to_thread(self._write_file, first, last, id, data):
-                raise DiskRefuses("too little is left of the disk; it is left to the buffer")
+                raise DiskRefuses(phrase("too-little-left", "too little is left of the disk; it is left to the buffer"))
         except BaseException:
             self._waiting = waiting + self._waiting
             self._bytes = sum(len(one.page) + ENTRY_BYTES for one in self._waiting)
@@ -252,7 +259,14 @@ class RawArchive:
         """Erase series that must no longer be kept: a zone became a dwelling, or personal data are no longer wanted."""
         for place, metric in await self._table.names():
             if self._wanted(place, metric) is False:
-                _log.info("raw history of %s/%s is erased: it is personal", place, metric)
+                _log.info(
+                    phrase(
+                        "raw-history-erased",
+                        "raw history of {place}/{metric} is erased: it is personal",
+                        place=place,
+                        metric=metric,
+                    )
+                )
                 await self._table.destroy(place, metric)
 
     async def _purge(self) -> None:
@@ -343,9 +357,9 @@ class RawArchive:
             try:
                 head = get_head(data.read(HEAD.size))
                 if (head.first, head.last) != (file.first, file.last):
-                    raise DecodeError("raw-head", "its name is another file's")
+                    raise DecodeError("raw-head", phrase("name-another-files", "its name is another file's"))
                 if head.directory > file.size:
-                    raise DecodeError("raw-truncated", "it ends within its directory")
+                    raise DecodeError("raw-truncated", phrase("ends-within-directory", "it ends within its directory"))
                 directory = get_directory(root, head, data.read(head.directory))
             except DecodeError as error:
                 self._record_damage(file, error.detail)
@@ -356,7 +370,9 @@ class RawArchive:
                     continue
                 try:
                     if where[1] > file.size or where[1] <= TAG_BYTES:
-                        raise DecodeError("raw-damaged", "a block of an impossible length")
+                        raise DecodeError(
+                            "raw-damaged", phrase("block-impossible-length", "a block of an impossible length")
+                        )
                     data.seek(where[0])
                     yield one, get_block(root, head, one.n, one.secret, data.read(where[1]), begin, end)
                 except DecodeError as error:
@@ -369,7 +385,14 @@ class RawArchive:
             self._damaged_parts.add(name)
             self.damaged += 1
             if self.damaged <= LOGGED_DAMAGES:
-                _log.warning("raw history: a part of %s cannot be read and is skipped: %s", file.name, why)
+                _log.warning(
+                    phrase(
+                        "raw-history-part",
+                        "raw history: a part of {name} cannot be read and is skipped: {why}",
+                        name=file.name,
+                        why=why,
+                    )
+                )
 
     def status(self) -> dict[str, Any]:
         """Return the state for the control socket."""

@@ -12,6 +12,7 @@ from typing import Any
 from hub.core.clock import Clock
 from hub.core.errors import DiskRefuses, StorageError
 from hub.core.model import Metric, Place, Value, series_id
+from hub.core.text import phrase
 from hub.history.memory import Block, ColumnGroup, History
 from hub.history.rollups.calendar import HOUR, Calendar
 from hub.history.rollups.counter import Point, collapse
@@ -196,7 +197,7 @@ class Rollups:
 
     def _refuse(self, error: Exception) -> None:
         if not self._refused:
-            _log.error("hourly aggregates cannot be written: %s", error)
+            _log.error(phrase("hourly-aggregates-cannot", "hourly aggregates cannot be written: {error}", error=error))
         self._refused = str(error)
 
     def _give_up(self) -> None:

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from hub.core.disk.atomic_files import hand_over_all, make_directory, owner_of, shred, sync_directory, write_atomically
 from hub.core.errors import ConfigError, StorageError
+from hub.core.text import phrase, system_error
 from hub.protocol.hub_id import hub_id
 from hub.protocol.pem import ED25519, private_pem
 
@@ -80,7 +81,13 @@ def create(directory: Path, *, by_tpm: bool = False) -> HubKeys:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     if directory.exists():
-        raise ConfigError(f"{directory} exists already: keys are never overwritten; remove it to start as a new hub")
+        raise ConfigError(
+            phrase(
+                "exists-already-keys",
+                "{directory} exists already: keys are never overwritten; remove it to start as a new hub",
+                directory=directory,
+            )
+        )
     tls = ec.generate_private_key(ec.SECP256R1())
     contents = {
         "identity": private_pem(ed25519.Ed25519PrivateKey.generate()),
@@ -102,7 +109,14 @@ def create(directory: Path, *, by_tpm: bool = False) -> HubKeys:
             made.rename(directory)
         sync_directory(directory.parent)
     except OSError as error:
-        raise StorageError(f"cannot write the hub's keys to {directory}: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-write-hubs",
+                "cannot write the hub's keys to {directory}: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
     return load(directory, {})
 
 
@@ -133,7 +147,12 @@ def held_by_tpm(directory: Path) -> bool:
         return (directory / SEALED).exists()
     except OSError as error:
         raise ConfigError(
-            f"cannot look into {directory} ({error.strerror}): ask as the user of the hub, or as root"
+            phrase(
+                "cannot-look-into",
+                "cannot look into {directory} ({reason}): ask as the user of the hub, or as root",
+                directory=directory,
+                reason=system_error(error),
+            )
         ) from error
 
 
@@ -171,7 +190,14 @@ def move_to_tpm(directory: Path) -> None:
             shred(directory / file)
         sync_directory(directory)
     except OSError as error:
-        raise StorageError(f"key files in {directory} cannot be destroyed: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "key-files-cannot",
+                "key files in {directory} cannot be destroyed: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
 
 
 def move_to_files(directory: Path) -> None:
@@ -202,7 +228,16 @@ def private_file(path: Path, size: int, remedy: str = "remove it, or put back wh
 
 def _sized(path: Path, secret: bytes, size: int, remedy: str) -> bytes:
     if len(secret) != size:
-        raise ConfigError(f"{path} holds {len(secret)} bytes, not {size}; {remedy}")
+        raise ConfigError(
+            phrase(
+                "holds-bytes-not",
+                "{path} holds {count} bytes, not {size}; {remedy}",
+                path=path,
+                count=len(secret),
+                size=size,
+                remedy=remedy,
+            )
+        )
     return secret
 
 
@@ -238,7 +273,9 @@ def _identity(path: Path, said: bytes) -> ed25519.Ed25519PrivateKey:
         return ed25519.Ed25519PrivateKey.from_private_bytes(der[len(ED25519) :])
     identity = _private_key(path, said)
     if not isinstance(identity, ed25519.Ed25519PrivateKey):
-        raise ConfigError(f"{path} is not an Ed25519 key; restore it from the state backup")
+        raise ConfigError(
+            phrase("not-ed25519-key", "{path} is not an Ed25519 key; restore it from the state backup", path=path)
+        )
     return identity
 
 
@@ -250,7 +287,9 @@ def _expect_p256(path: Path, said: bytes) -> None:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     if not (isinstance(tls, ec.EllipticCurvePrivateKey) and isinstance(tls.curve, ec.SECP256R1)):
-        raise ConfigError(f"{path} is not an ECDSA P-256 key; restore it from the state backup")
+        raise ConfigError(
+            phrase("not-ecdsa-p-256", "{path} is not an ECDSA P-256 key; restore it from the state backup", path=path)
+        )
 
 
 def _der(pem: bytes) -> bytes:
@@ -268,7 +307,13 @@ def _private_key(path: Path, said: bytes) -> object:
     try:
         return load_pem_private_key(said, password=None)
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path} is not an unencrypted PEM private key; restore it from the state backup") from error
+        raise ConfigError(
+            phrase(
+                "not-unencrypted-pem",
+                "{path} is not an unencrypted PEM private key; restore it from the state backup",
+                path=path,
+            )
+        ) from error
 
 
 def _read(path: Path) -> bytes:
@@ -276,11 +321,24 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if mode & 0o077:
-                raise ConfigError(f"{path} can be read by others (mode {mode:04o}): chmod 600 {path}")
+                raise ConfigError(
+                    phrase(
+                        "can-read-others",
+                        "{path} can be read by others (mode {mode:04o}): chmod 600 {path}",
+                        path=path,
+                        mode=mode,
+                    )
+                )
             return file.read(_MAX_KEY_FILE)
     except FileNotFoundError:
         raise ConfigError(
-            f"{path} is missing: enrol this hub with `ilot enroll`, or restore the state backup"
+            phrase(
+                "missing-enrol-hub",
+                "{path} is missing: enrol this hub with `ilot enroll`, or restore the state backup",
+                path=path,
+            )
         ) from None
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+        raise ConfigError(
+            phrase("cannot-read-3", "cannot read {path}: {reason}", path=path, reason=system_error(error))
+        ) from error

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hub.core.disk.atomic_files import owner_of, sync_directory, write_atomically
 from hub.core.errors import ConfigError, DecodeError, NotReady, StorageError
+from hub.core.text import phrase, reason_of, system_error
 from hub.identity.keys import SEALED, tpm
 from hub.protocol.length_prefix import lp, unlp
 
@@ -41,23 +42,38 @@ def read(directory: Path) -> dict[str, bytes]:
         with path.open("rb") as file:
             said = file.read(_MAX_BYTES)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+        raise ConfigError(
+            phrase("cannot-read-3", "cannot read {path}: {reason}", path=path, reason=system_error(error))
+        ) from error
     try:
         label, blob, nonce, ciphertext = unlp(said)
         if label != _LABEL:
-            raise DecodeError("sealed-keys", "it begins otherwise")
+            raise DecodeError("sealed-keys", phrase("begins-otherwise", "it begins otherwise"))
         key = tpm.unseal(blob, _BLOB)
         opened = AESGCM(key).decrypt(nonce, ciphertext, lp(label, blob))
         contents = msgspec.msgpack.decode(opened, type=dict[str, bytes])
     except NotReady as error:
         raise NotReady(
-            f"{path}: {error}. On another machine, or after its TPM was cleared, nothing opens these keys: restore the "
-            "state backup (`ilot restore`)"
+            phrase(
+                "another-machine-after",
+                "{path}: {reason}. On another machine, or after its TPM was cleared, nothing opens these keys: "
+                "restore the state backup (`ilot restore`)",
+                path=path,
+                reason=reason_of(error),
+            )
         ) from error
     except (DecodeError, InvalidTag, ValueError) as error:
-        raise ConfigError(f"{path} is damaged: restore the state backup (`ilot restore`)") from error
+        raise ConfigError(
+            phrase("damaged-restore-state", "{path} is damaged: restore the state backup (`ilot restore`)", path=path)
+        ) from error
     if contents.keys() != _NAMES:
-        raise ConfigError(f"{path} does not hold the keys of a hub: restore the state backup (`ilot restore`)")
+        raise ConfigError(
+            phrase(
+                "does-not-hold",
+                "{path} does not hold the keys of a hub: restore the state backup (`ilot restore`)",
+                path=path,
+            )
+        )
     return contents
 
 
@@ -82,11 +98,20 @@ def unseal_to_files(directory: Path, files: Mapping[str, str]) -> None:
         (directory / SEALED).unlink()  # atomic: it takes precedence over the files; no shredding, since it is sealed
         sync_directory(directory)
     except OSError as error:
-        raise StorageError(f"{directory / SEALED} cannot be removed: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-removed",
+                "{directory} cannot be removed: {reason}",
+                directory=directory / SEALED,
+                reason=system_error(error),
+            )
+        ) from error
 
 
 def _write(path: Path, data: bytes) -> None:
     try:
         write_atomically(path, data, owner=owner_of(path.parent))
     except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise StorageError(
+            phrase("cannot-written", "{path} cannot be written: {reason}", path=path, reason=system_error(error))
+        ) from error

@@ -18,6 +18,7 @@ from pathlib import Path
 from shutil import which
 
 from hub.core.errors import DecodeError, NotReady
+from hub.core.text import phrase, reason_of
 from hub.protocol.length_prefix import lp, unlp
 
 DEVICE = Path("/dev/tpmrm0")
@@ -68,7 +69,7 @@ def seal(secret: bytes, label: bytes) -> bytes:
         )
         blob = lp(label, tools.read("public"), tools.read("private"))
     if unseal(blob, label) != secret:
-        raise NotReady("the TPM does not give back what it sealed: nothing was changed")
+        raise NotReady(phrase("tpm-does-not", "the TPM does not give back what it sealed: nothing was changed"))
     return blob
 
 
@@ -87,7 +88,9 @@ def unseal(blob: bytes, label: bytes) -> bytes:
 def _parts(blob: bytes, label: bytes) -> tuple[bytes, bytes]:
     parts = unlp(blob)
     if len(parts) != 3 or parts[0] != label:
-        raise DecodeError("sealed-by-tpm", "this was not sealed by a TPM, or for something else")
+        raise DecodeError(
+            "sealed-by-tpm", phrase("not-sealed-tpm", "this was not sealed by a TPM, or for something else")
+        )
     return parts[1], parts[2]
 
 
@@ -134,7 +137,14 @@ class _Tools:
         if done.returncode:
             lines = done.stderr.decode(errors="replace").splitlines()
             why = next((line for line in reversed(lines) if "tpm:" in line), lines[-1] if lines else "no word of it")
-            raise NotReady(f"the TPM refuses tpm2_{tool}: {why.removeprefix('ERROR: ')[:200]}")
+            raise NotReady(
+                phrase(
+                    "tpm-refuses-tpm2",
+                    "the TPM refuses tpm2_{tool}: {why}",
+                    tool=tool,
+                    why=why.removeprefix("ERROR: ")[:200],
+                )
+            )
         if not self._managed and tool != "flushcontext":
             self._run(["tpm2_flushcontext", "-t"], b"")
         return done.stdout if said else b""
@@ -152,7 +162,14 @@ class _Tools:
                 env={"PATH": os.defpath, **keep},
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise NotReady(f"{command[0]} does not answer: {error}") from error
+            raise NotReady(
+                phrase(
+                    "does-not-answer-2",
+                    "{command} does not answer: {reason}",
+                    command=command[0],
+                    reason=reason_of(error),
+                )
+            ) from error
 
     def read(self, name: str) -> bytes:
         return (Path(self._scratch.name) / name).read_bytes()

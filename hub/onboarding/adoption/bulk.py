@@ -19,6 +19,7 @@ from hub.core.clock import Clock
 from hub.core.errors import HubError, StorageError
 from hub.core.security_events import ADMISSION, Events
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.onboarding.adoption.engine import ADDED, MAX_REQUESTS, WRONG, Adoption, Row
 from hub.onboarding.adoption.quarantine import DecisionError, QuarantineService, filter_of
 from hub.pipeline.admission.quarantine import QuarantineEntry
@@ -72,7 +73,13 @@ class BulkAdoptionService:
                     loaded = True
                 await self.turn()
             except StorageError as error:
-                _log.warning("Mode recette cannot be read or written down yet: %s", error)
+                _log.warning(
+                    phrase(
+                        "mode-recette-cannot",
+                        "Mode recette cannot be read or written down yet: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             await self._clock.sleep(LOOK_S)
 
     async def turn(self) -> None:
@@ -109,7 +116,7 @@ class BulkAdoptionService:
         """Answer {seconds, why, by} with the status. Starting again resets the time."""
         seconds = float(arguments.get("seconds") or USUAL_S)
         if not SHORTEST_S <= seconds <= LONGEST_S:
-            raise DecisionError("Mode recette lasts from 1 minute to 8 hours")
+            raise DecisionError(phrase("mode-recette-lasts", "Mode recette lasts from 1 minute to 8 hours"))
         async with self._turn:
             now, by = self._clock.now(), asker(arguments)
             session = BulkAdoption(began=now, until=now + seconds, by=by, why=str(arguments.get("why") or "")[:200])
@@ -117,14 +124,14 @@ class BulkAdoptionService:
             await self._store.audit(now, by, what, {KEY: msgspec.msgpack.encode(session)})
             self._session, self._end = session, self._clock.monotonic() + seconds
         self._events.tell(ADMISSION, "recette", {"what": "start", "by": by, "seconds": seconds})
-        _log.info("Mode recette is open for %.0f min", seconds / 60)
+        _log.info(phrase("mode-recette-open", "Mode recette is open for {seconds:.0f} min", seconds=seconds / 60))
         return self.status()
 
     async def _stop(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {by} with the status after it, including the ended session."""
         async with self._turn:
             if self._session is None:
-                raise DecisionError("Mode recette is not open")
+                raise DecisionError(phrase("mode-recette-not", "Mode recette is not open"))
             before = self.status()
             await self._over(asker(arguments), "ended by a command")
         return {**before, "active": False, "left_s": 0}
@@ -136,14 +143,26 @@ class BulkAdoptionService:
         dry_run, by = bool(arguments.get("dry_run")), asker(arguments)
         session = self._session
         if not dry_run and (session is None or self._left() <= 0):
-            raise DecisionError("Mode recette is not open: `ilot recette start` opens it, for 8 hours at the most")
+            raise DecisionError(
+                phrase(
+                    "mode-recette-not-open",
+                    "Mode recette is not open: `ilot recette start` opens it, for 8 hours at the most",
+                )
+            )
         waiting = self._gate.waiting(filter_of(arguments))
         if arguments.get("wishes") is not None:
             requests, rows = _of_table(arguments["wishes"], waiting)
         else:
             requests, rows = _of_pattern(arguments, waiting), []
         if len(requests) > MAX_REQUESTS:
-            raise DecisionError(f"that is {len(requests)} sensors; at most {MAX_REQUESTS} at a time: narrow the filter")
+            raise DecisionError(
+                phrase(
+                    "sensors-most-time",
+                    "that is {count} sensors; at most {max_requests} at a time: narrow the filter",
+                    count=len(requests),
+                    max_requests=MAX_REQUESTS,
+                )
+            )
         rows = [*rows, *await self._adoption.add(requests, dry_run=dry_run, update=False, by=by)]
         added = [row.device for row in rows if row.state == ADDED]
         released = 0
@@ -166,7 +185,7 @@ class BulkAdoptionService:
         await self._store.audit(self._clock.now(), by, what, {KEY: b""})
         self._session = self._end = None
         self._events.tell(ADMISSION, "recette", {"what": "end", "by": by})
-        _log.info("Mode recette is over: %s", why)
+        _log.info(phrase("mode-recette-over", "Mode recette is over: {why}", why=why))
 
     def _left(self) -> float:
         """Return the seconds until it ends."""
@@ -184,10 +203,17 @@ def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[QuarantineEntry]
     """Return one request for each sensor, in the order of their ids."""
     place = str(arguments.get("place") or "")
     if not place:
-        raise DecisionError("say at which place each stands: a pattern like salle-{n}, or a table")
+        raise DecisionError(
+            phrase("say-which-place", "say at which place each stands: a pattern like salle-{{n}}, or a table")
+        )
     if len(waiting) > 1 and not PART.search(place):
         raise DecisionError(
-            f"{len(waiting)} sensors at one place {place!r}: a pattern with {{n}} or {{id}} gives each its own"
+            phrase(
+                "sensors-one-place",
+                "{count} sensors at one place {place!r}: a pattern with {{n}} or {{id}} gives each its own",
+                count=len(waiting),
+                place=place,
+            )
         )
     number = int(arguments.get("start") or 1)
     requests = list[DeviceRequest]()
@@ -213,7 +239,9 @@ def _of_table(said: Any, waiting: Sequence[QuarantineEntry]) -> tuple[list[Devic
     try:
         wanted = msgspec.convert(said, list[DeviceRequest])
     except msgspec.ValidationError as error:
-        raise HubError(f"these are not devices to adopt: {error}") from None
+        raise HubError(
+            phrase("these-not-devices-adopt", "these are not devices to adopt: {reason}", reason=reason_of(error))
+        ) from None
     heard = {one.id: one for one in waiting}
     requests, rows = list[DeviceRequest](), list[Row]()
     for request in wanted:

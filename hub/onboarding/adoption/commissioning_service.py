@@ -19,6 +19,7 @@ from hub.core.actor import asker
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.store import Store
+from hub.core.text import phrase
 from hub.onboarding.adoption import commissioning_list, positions, report
 from hub.onboarding.adoption.commissioning_list import MOST, STEPS, CommissioningList, CommissioningRow
 from hub.onboarding.adoption.engine import MAX_REQUESTS as TOGETHER
@@ -284,8 +285,16 @@ class CommissioningService:
         if twin is not None:
             raise Unreadable(
                 "two-rows",
-                f"{whom.device} is expected already, in another row: take that one away first",
-                f"{whom.device} est déjà attendu, sur une autre ligne : retirez d'abord cette ligne-là",
+                phrase(
+                    "expected-already-another",
+                    "{device} is expected already, in another row: take that one away first",
+                    device=whom.device,
+                ),
+                phrase(
+                    "est-d-j",
+                    "{device} est déjà attendu, sur une autre ligne : retirez d'abord cette ligne-là",
+                    device=whom.device,
+                ),
                 "device",
             )
         if self._context.devices.get(line.device) is None:  # no device is there yet: change the row's device
@@ -293,7 +302,7 @@ class CommissioningService:
             done = await self._admit(fresh, told, listing)
             return {"row": self._row(done)}
         if self.replace is None:
-            raise HubError("devices cannot be replaced here")
+            raise HubError(phrase("devices-cannot-replaced", "devices cannot be replaced here"))
         key = told["key"] or await self._adoption.key_of(whom)  # a key given by hand takes precedence
         await self.replace({"old": line.device, "new": whom.device, "key": key, "by": asker(arguments)})
         done = msgspec.structs.replace(line, device=whom.device, label="", by=asker(arguments))
@@ -312,7 +321,11 @@ class CommissioningService:
         """Answer {step, by} with {steps}: mark a step as done."""
         step = str(arguments.get("step", ""))
         if step not in STEPS:
-            raise HubError(f"there is no step {step!r}; the steps are {', '.join(STEPS)}")
+            raise HubError(
+                phrase(
+                    "there-no-step", "there is no step {step!r}; the steps are {steps}", step=step, steps=list(STEPS)
+                )
+            )
         listing = await self._load()
         listing.steps[step] = (self._clock.now(), asker(arguments))
         await self._save(listing, asker(arguments), {"roster": "step", "step": step})
@@ -322,7 +335,7 @@ class CommissioningService:
         """Set where {place, plan, x, y, by} a place is on a plan; x and y from 0 to 1."""
         pin, place = positions.pin(arguments), str(arguments.get("place", ""))
         if pin is None or self._context.places.get(place) is None:
-            raise HubError("a pin has a place of this hub, and x and y from 0 to 1")
+            raise HubError(phrase("pin-has-place", "a pin has a place of this hub, and x and y from 0 to 1"))
         listing = await self._load()
         listing.pins[place] = pin
         await self._save(listing, asker(arguments), {"roster": "pin", "place": place})
@@ -333,7 +346,7 @@ class CommissioningService:
         without the two, delete it. Raises HubError."""
         site = str(arguments.get("site", ""))
         if site not in self._context.sites:
-            raise HubError("a position is that of a site of this hub")
+            raise HubError(phrase("position-site-hub", "a position is that of a site of this hub"))
         listing = await self._load()
         if arguments.get("latitude") is None and arguments.get("longitude") is None:
             listing.spots.pop(site, None)
@@ -357,7 +370,7 @@ class CommissioningService:
         """Begin another commissioning {by}, once the former has ended. Devices, places, pins and positions stay."""
         former = await self._load()
         if former.lines and former.ended is None:
-            raise HubError("a commissioning is under way: end it first")
+            raise HubError(phrase("commissioning-under-way", "a commissioning is under way: end it first"))
         self._listing = CommissioningList(
             began=self._clock.now(), by=asker(arguments), pins=former.pins, spots=former.spots
         )
@@ -368,7 +381,7 @@ class CommissioningService:
         text = str(arguments.get("n", ""))
         line = listing.lines.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 8 else None
         if line is None:
-            raise HubError("there is no such row: somebody may have taken it away")
+            raise HubError(phrase("there-no-such", "there is no such row: somebody may have taken it away"))
         return line
 
     async def _keep(self, line: CommissioningRow, listing: CommissioningList) -> None:
@@ -380,7 +393,9 @@ class CommissioningService:
     def _put(lines: Sequence[CommissioningRow], listing: CommissioningList) -> None:
         """Add rows. Raises HubError, and adds none, when they are too many."""
         if len(listing.lines) + sum(line.n not in listing.lines for line in lines) > MOST:
-            raise HubError(f"at most {MOST} devices in one commissioning: end this one first")
+            raise HubError(
+                phrase("most-devices-one", "at most {most} devices in one commissioning: end this one first", most=MOST)
+            )
         for line in lines:
             if not listing.began or listing.ended is not None:
                 listing.began, listing.by, listing.ended = listing.began or line.at, listing.by or line.by, None

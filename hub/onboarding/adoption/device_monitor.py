@@ -15,6 +15,7 @@ from hub.core.counters import Counts
 from hub.core.errors import DecodeError, StorageError
 from hub.core.model import Device, Report
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.devices.packs import Packs
 from hub.devices.registry import Devices, key_fingerprint
 from hub.history.latest import LatestValues
@@ -100,7 +101,13 @@ class DeviceMonitor:
         except StorageError as error:
             self._fresh = fresh | self._fresh
             if not self._logged:
-                _log.error("which devices were heard cannot be written down: %s", error)
+                _log.error(
+                    phrase(
+                        "which-devices-heard",
+                        "which devices were heard cannot be written down: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             self._logged = str(error)
 
     def expect(self, device: str) -> None:

@@ -17,6 +17,7 @@ from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.model import Device
 from hub.core.store import Store
+from hub.core.text import phrase
 from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.merging import MergedDevices, where
 from hub.onboarding.adoption.resolve import (
@@ -119,7 +120,9 @@ class Adoption:
         """Process requests; return a row for each. The valid ones are added all together. Raises HubError when they are
         too many, StorageError when the disk refuses: nothing of this call was done then."""
         if len(requests) > MAX_REQUESTS:
-            raise HubError(f"at most {MAX_REQUESTS} devices at a time")
+            raise HubError(
+                phrase("most-devices-time", "at most {max_requests} devices at a time", max_requests=MAX_REQUESTS)
+            )
         async with self._turn:
             rows, plans = await self._plan(requests, update=update)
             if plans and not dry_run:
@@ -128,13 +131,21 @@ class Adoption:
                 self._changed()
                 for one in plans:
                     self._admit(one)
-                _log.info("%d devices were added or changed; `ilot devices` shows how they stand", len(plans))
+                _log.info(
+                    phrase(
+                        "devices-added-changed",
+                        "{count} devices were added or changed; `ilot devices` shows how they stand",
+                        count=len(plans),
+                    )
+                )
             return rows
 
     async def keep(self, requests: Sequence[DeviceRequest], number: int, *, dry_run: bool, by: str) -> list[Row]:
         """Store the details of devices that may come, above all their keys. Raises as `add`."""
         if len(requests) > MAX_REQUESTS:
-            raise HubError(f"at most {MAX_REQUESTS} devices at a time")
+            raise HubError(
+                phrase("most-devices-time", "at most {max_requests} devices at a time", max_requests=MAX_REQUESTS)
+            )
         async with self._turn:
             rows, found = list[Row](), list[DeviceRequest]()
             for request in requests:
@@ -171,8 +182,8 @@ class Adoption:
         if not key:
             raise Unreadable(
                 "no-key",
-                "there is neither a key nor a place in it: nothing to keep",
-                "ni clé ni emplacement : rien à garder",
+                phrase("there-neither-key", "there is neither a key nor a place in it: nothing to keep"),
+                phrase("ni-cl-ni", "ni clé ni emplacement : rien à garder"),
                 "key",
             )
         settings = {**(label.settings if label else {}), **request.settings}
@@ -187,11 +198,22 @@ class Adoption:
             else:
                 known = self._context.devices.get(device)
                 if known is None:
-                    raise HubError(f"no device {device!r} is known; `ilot devices` lists them")
+                    raise HubError(
+                        phrase(
+                            "no-device-known", "no device {device!r} is known; `ilot devices` lists them", device=device
+                        )
+                    )
                 line = self._context.devices.succession(device)
                 if line[0] not in self._added.devices:
                     there = await asyncio.to_thread(where, line[0], self._loaded)
-                    raise HubError(f"{device} stands in the configuration: remove it there ({there})")
+                    raise HubError(
+                        phrase(
+                            "stands-configuration",
+                            "{device} stands in the configuration: remove it there ({there})",
+                            device=device,
+                            there=there,
+                        )
+                    )
             if not dry_run:
                 await tables.remove(self._store, line, self._now(), by)
                 self._changed()
@@ -200,7 +222,7 @@ class Adoption:
                     self._context.devices.remove(device)
                     self._pipeline.forget(device)
                     self._gone(device)
-                _log.info("a device was removed")
+                _log.info(phrase("device-removed", "a device was removed"))
             return Row(line=0, device=device, state="removed", place=known.place if known else "")
 
     async def expected(self) -> list[dict[str, object]]:
@@ -261,16 +283,29 @@ class Adoption:
             if filter_ := self.blocked(device.id, device.integration, device.model):
                 raise Unreadable(
                     "blocked",
-                    f"is blocked ({filter_}): `ilot quarantine unblock` comes first",
-                    f"est bloqué ({filter_}) : levez d'abord le blocage, page Quarantaine",
+                    phrase("blocked", "is blocked ({filter}): `ilot quarantine unblock` comes first", filter=filter_),
+                    phrase(
+                        "est-bloqu",
+                        "est bloqué ({filter}) : levez d'abord le blocage, page Quarantaine",
+                        filter=filter_,
+                    ),
                     "device",
                 )
             if device.id in devices.replaced:
                 now = devices.replaced[device.id][0]
                 raise Unreadable(
                     "replaced",
-                    f"{now} took its place: `ilot device replace {now} {device.id}` brings it back",
-                    f"{now} l'a remplacé : remettez-le à sa place par un remplacement",
+                    phrase(
+                        "took-place",
+                        "{now} took its place: `ilot device replace {now} {id}` brings it back",
+                        now=now,
+                        id=device.id,
+                    ),
+                    phrase(
+                        "la-remplac-remettez",
+                        "{now} l'a remplacé : remettez-le à sa place par un remplacement",
+                        now=now,
+                    ),
                     "device",
                 )
             return ADDED
@@ -281,22 +316,40 @@ class Adoption:
         if not self.added(device.id):
             raise Unreadable(
                 "configured",
-                f"stands in the configuration with another {what}: that counts, change it there",
-                f"figure dans la configuration avec un autre réglage ({what}) : modifiez-la, c'est elle qui compte",
+                phrase(
+                    "stands-configuration-another",
+                    "stands in the configuration with another {what}: that counts, change it there",
+                    what=what,
+                ),
+                phrase(
+                    "figure-dans-la",
+                    "figure dans la configuration avec un autre réglage ({what}) : modifiez-la, c'est elle qui compte",
+                    what=what,
+                ),
                 "device",
             )
         if len(devices.succession(device.id)) > 1:
             raise Unreadable(
                 "differs",
-                f"is there with another {what}, in the place of a former one: remove it and add it again",
-                f"déjà présent, avec un autre réglage ({what}) : retirez-le puis ajoutez-le de nouveau",
+                phrase(
+                    "there-another-place",
+                    "is there with another {what}, in the place of a former one: remove it and add it again",
+                    what=what,
+                ),
+                phrase(
+                    "d-j-pr",
+                    "déjà présent, avec un autre réglage ({what}) : retirez-le puis ajoutez-le de nouveau",
+                    what=what,
+                ),
                 "device",
             )
         if not update:
             raise Unreadable(
                 "differs",
-                f"is there already with another {what}: --update changes it",
-                f"déjà présent, avec un autre réglage ({what}) : demandez sa mise à jour",
+                phrase("there-already-another", "is there already with another {what}: --update changes it", what=what),
+                phrase(
+                    "d-j-pr-sent", "déjà présent, avec un autre réglage ({what}) : demandez sa mise à jour", what=what
+                ),
                 "device",
             )
         return CHANGED
@@ -347,8 +400,8 @@ def _check_capitals(device: str, alike: dict[str, str]) -> None:
     if (known := alike.get(device.lower(), device)) != device:
         raise Unreadable(
             "capitals",
-            f"is {known} in other capitals: write it so",
-            f"est {known} avec d'autres majuscules : écrivez-le ainsi",
+            phrase("other-capitals", "is {known} in other capitals: write it so", known=known),
+            phrase("est-avec-dautres", "est {known} avec d'autres majuscules : écrivez-le ainsi", known=known),
             "device",
         )
 
@@ -359,8 +412,18 @@ def _check_free_place(device: Device, taken: dict[tuple[str, str], str]) -> None
     if device.pack and (twin := taken.setdefault((device.place, device.pack), device.id)) != device.id:
         raise Unreadable(
             "place-taken",
-            f"{twin}, of the same kind, stands at {device.place} already: give each a place of its own",
-            f"{twin}, du même modèle, occupe déjà {device.place} : donnez à chacun son emplacement",
+            phrase(
+                "same-kind-stands",
+                "{twin}, of the same kind, stands at {place} already: give each a place of its own",
+                twin=twin,
+                place=device.place,
+            ),
+            phrase(
+                "du-m-me",
+                "{twin}, du même modèle, occupe déjà {place} : donnez à chacun son emplacement",
+                twin=twin,
+                place=device.place,
+            ),
             "place",
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from hub.core.errors import HubError
+from hub.core.text import phrase
 
 FARTHEST_M = 1e6
 
@@ -45,7 +46,12 @@ def spot(arguments: Mapping[str, Any], at: float, by: str) -> Spot:
     accuracy = arguments.get("accuracy")
     metres = _number(accuracy) if accuracy is not None else None
     if not (-90 <= north <= 90 and -180 <= east <= 180) or not 0 <= (metres or 0.0) <= FARTHEST_M:
-        raise HubError("a position has a latitude from -90 to 90 and a longitude from -180 to 180, in degrees")
+        raise HubError(
+            phrase(
+                "position-has-latitude",
+                "a position has a latitude from -90 to 90 and a longitude from -180 to 180, in degrees",
+            )
+        )
     return Spot(north, east, metres, at, by)
 
 

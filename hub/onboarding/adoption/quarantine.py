@@ -16,6 +16,7 @@ from hub.core.clock import Clock
 from hub.core.errors import ConfigError, HubError, StorageError
 from hub.core.security_events import ADMISSION, Events
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.devices.registry import Devices
 from hub.onboarding.adoption import decision_table
 from hub.onboarding.adoption.engine import ADDED, Adoption
@@ -81,7 +82,13 @@ class QuarantineService:
                     said = {PERIMETERS: msgspec.json.encode(former)}
                     await self._store.audit(self._clock.now(), CONFIGURATION, what, said)
         except StorageError as error:
-            _log.warning("declared perimeters cannot be written into the audit log: %s", error)
+            _log.warning(
+                phrase(
+                    "declared-perimeters-cannot",
+                    "declared perimeters cannot be written into the audit log: {reason}",
+                    reason=reason_of(error),
+                )
+            )
 
     def status(self) -> dict[str, Any]:
         return {
@@ -138,12 +145,18 @@ class QuarantineService:
         try:
             request = msgspec.convert({**_request(arguments), "line": 0}, DeviceRequest)
         except msgspec.ValidationError as error:
-            raise DecisionError(f"this is not a device to adopt: {error}") from None
+            raise DecisionError(
+                phrase("not-device-adopt", "this is not a device to adopt: {reason}", reason=reason_of(error))
+            ) from None
         heard = next((one for one in self._quarantine if one.id == request.device and not one.known), None)
         self._not_blocked(request.device, heard)
         if heard is None and self._devices.get(request.device) is None:
             raise DecisionError(
-                f"{request.device!r} does not wait in quarantine; `ilot quarantine list` shows who does"
+                phrase(
+                    "does-not-wait",
+                    "{device!r} does not wait in quarantine; `ilot quarantine list` shows who does",
+                    device=request.device,
+                )
             )
         if heard is not None:
             request = msgspec.structs.replace(
@@ -170,9 +183,21 @@ class QuarantineService:
         what = filter_of(arguments)
         found = next((one for one in self._decisions if _same(one.filter, what)), None)
         if found is None:
-            raise DecisionError(f"nothing was decided about {what}; `ilot quarantine list` shows the decisions")
+            raise DecisionError(
+                phrase(
+                    "nothing-decided-about",
+                    "nothing was decided about {what}; `ilot quarantine list` shows the decisions",
+                    what=what,
+                )
+            )
         if found.by == CONFIGURATION:
-            raise DecisionError(f"{what} stands in the configuration, under admission: remove it there")
+            raise DecisionError(
+                phrase(
+                    "stands-configuration-under",
+                    "{what} stands in the configuration, under admission: remove it there",
+                    what=what,
+                )
+            )
         if not arguments.get("dry_run"):
             await decision_table.delete_decision(self._store, found.filter, self._clock.now(), asker(arguments))
             self._changed()
@@ -188,7 +213,13 @@ class QuarantineService:
         suspect = self._guard.suspects().get(device, "")
         known = any(one.id == device and one.known for one in self._quarantine)
         if not suspect and not known:
-            raise DecisionError(f"there is no evidence against {device!r}; `ilot quarantine list` shows what there is")
+            raise DecisionError(
+                phrase(
+                    "there-no-evidence",
+                    "there is no evidence against {device!r}; `ilot quarantine list` shows what there is",
+                    device=device,
+                )
+            )
         if not arguments.get("dry_run"):
             what = {"quarantine": "clear", "device": device, "suspect": suspect, "why": _why(arguments)}
             await self._store.audit(self._clock.now(), asker(arguments), what)
@@ -200,12 +231,18 @@ class QuarantineService:
     async def _decide(self, kind: str, arguments: dict[str, Any]) -> dict[str, Any]:
         what = filter_of(arguments)
         if what.everybody:
-            raise DecisionError("that fits everybody: name an id or a model")
+            raise DecisionError(phrase("fits-everybody", "that fits everybody: name an id or a model"))
         own = [one.id for one in self._devices if what.fits(one.id, one.integration, one.model)]
         if own and not (what.one and kind == BLOCK):
             raise DecisionError(
-                f"{what} fits {len(own)} devices of this hub, {own[0]} among them: `ilot device remove` ends an "
-                "adoption, and `ilot quarantine block ID` keeps one out"
+                phrase(
+                    "fits-devices-hub",
+                    "{what} fits {count} devices of this hub, {own} among them: `ilot device remove` ends an "
+                    "adoption, and `ilot quarantine block ID` keeps one out",
+                    what=what,
+                    count=len(own),
+                    own=own[0],
+                )
             )
         heard = [one.id for one in self.waiting(what)]
         destroyed = 0
@@ -220,21 +257,36 @@ class QuarantineService:
                 self._quarantine.release(device)
                 destroyed += await self._holding.destroy(device)
             self._events.tell(ADMISSION, str(what), {"what": kind, "by": decision.by})
-            _log.info("somebody decided about senders in quarantine; the audit log has who and what")
+            _log.info(
+                phrase(
+                    "somebody-decided-about",
+                    "somebody decided about senders in quarantine; the audit log has who and what",
+                )
+            )
         return {"filter": str(what), "kind": kind, "waiting": heard, "devices": own, "destroyed": destroyed}
 
     def _room(self, decision: Decision) -> None:
         try:
             Decisions([], [one for one in self._decisions if one.by != CONFIGURATION]).put(decision)
         except OverflowError as error:
-            raise DecisionError(f"{error}; a filter with wildcards covers many") from None
+            raise DecisionError(
+                phrase(
+                    "filter-wildcards-covers", "{reason}; a filter with wildcards covers many", reason=reason_of(error)
+                )
+            ) from None
 
     def _not_blocked(self, device: str, heard: QuarantineEntry | None) -> None:
         integration, model = (heard.integration, heard.model) if heard is not None else ("", "")
         found = self._decisions.about(device, integration, model)
         if found is not None:
             raise DecisionError(
-                f"{device} is {_done(found.kind)} ({found.filter}): `ilot quarantine unblock` comes first"
+                phrase(
+                    "is-2",
+                    "{device} is {done} ({filter}): `ilot quarantine unblock` comes first",
+                    device=device,
+                    done=_done(found.kind),
+                    filter=found.filter,
+                )
             )
 
     def _blocked_by(self, device: str, integration: str, model: str) -> str:
@@ -256,7 +308,7 @@ def filter_of(arguments: Mapping[str, Any]) -> Filter:
     """Parse a filter. Raises HubError."""
     said = {name: str(arguments.get(name) or "*").strip() for name in ("id", "integration", "model")}
     if any(len(text) > 160 or not text.isprintable() for text in said.values()):
-        raise HubError("a pattern is at most 160 printable characters")
+        raise HubError(phrase("pattern-most-160", "a pattern is at most 160 printable characters"))
     return Filter(**said)
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from hub.core.errors import AuthFailed
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase
 from hub.protocol.hub_id import hub_id
 from hub.protocol.length_prefix import lp
 
@@ -57,7 +58,9 @@ def verify(answer: dict[str, Any]) -> dict[str, Any]:
         ed25519.Ed25519PublicKey.from_public_bytes(identity).verify(bytes.fromhex(answer["signature"]), lp(LABEL, body))
         report = msgspec.json.decode(shallow_json(body), type=dict[str, Any])
     except (InvalidSignature, KeyError, TypeError, ValueError) as error:
-        raise AuthFailed("this report was altered, or is none: its hub's signature does not hold") from error
+        raise AuthFailed(
+            phrase("report-altered-none", "this report was altered, or is none: its hub's signature does not hold")
+        ) from error
     if report.get("hub") != hub_id(identity):
-        raise AuthFailed("this report names a hub that did not sign it: it is a forgery")
+        raise AuthFailed(phrase("report-names-hub", "this report names a hub that did not sign it: it is a forgery"))
     return report

@@ -13,6 +13,7 @@ from hub.config.positions import Finding, dotted
 from hub.config.pydantic_findings import list_of_known, nearest, one_of
 from hub.config.validate import validate
 from hub.core.model import PLACE_ID, Device, Place
+from hub.core.text import phrase, reason_of
 from hub.devices.packs import Packs
 from hub.devices.packs.labels import Recognised
 from hub.devices.places import Places
@@ -63,16 +64,21 @@ async def identify(request: DeviceRequest, context: ResolutionContext) -> Identi
     if label is not None and given and given != label.device:
         raise Unreadable(
             "two-devices",
-            f"the label is that of {label.device}, not of {given}",
-            f"l'étiquette est celle de {label.device}, pas de {given}",
+            phrase("label-not", "the label is that of {device}, not of {given}", device=label.device, given=given),
+            phrase(
+                "l-tiquette-est", "l'étiquette est celle de {device}, pas de {given}", device=label.device, given=given
+            ),
             "label",
         )
     device = given or (label.device if label else "")
     if not device:
         raise Unreadable(
             "no-device",
-            "no device is named: give its id, or the text of its label",
-            "aucun appareil n'est nommé : donnez son identifiant ou le texte de son étiquette",
+            phrase("no-device-named", "no device is named: give its id, or the text of its label"),
+            phrase(
+                "aucun-appareil-nest-nomm",
+                "aucun appareil n'est nommé : donnez son identifiant ou le texte de son étiquette",
+            ),
             "device",
         )
     return Identified(_complete_meter_id(device, context), label, recognised)
@@ -104,8 +110,18 @@ def _complete_meter_id(device: str, context: ResolutionContext) -> str:
     several = f" ({one_of(found)})" if found else ""
     raise Unreadable(
         "meter",
-        f"version and medium of {device} are not known{several}: let the hub hear it first, or give both",
-        f"version et fluide de {device} inconnus{several} : laissez le concentrateur l'entendre, ou donnez-les",
+        phrase(
+            "version-medium-not",
+            "version and medium of {device} are not known{several}: let the hub hear it first, or give both",
+            device=device,
+            several=several,
+        ),
+        phrase(
+            "version-et-fluide",
+            "version et fluide de {device} inconnus{several} : laissez le concentrateur l'entendre, ou donnez-les",
+            device=device,
+            several=several,
+        ),
         "meter_id",
     )
 
@@ -129,8 +145,18 @@ def plan(
     if scheme is not None and kind in _SPOKEN and kind not in scheme.types:
         raise Unreadable(
             "integration",
-            f"{integration!r} does not speak to {found.device}",
-            f"« {integration} » ne parle pas à {found.device}",
+            phrase(
+                "does-not-speak-2",
+                "{integration!r} does not speak to {device}",
+                integration=integration,
+                device=found.device,
+            ),
+            phrase(
+                "ne-parle-pas",
+                "« {integration} » ne parle pas à {device}",
+                integration=integration,
+                device=found.device,
+            ),
             "integration",
         )
     place, made = _place(request, known, context)
@@ -139,10 +165,18 @@ def plan(
     if key is None and scheme is not None and kind in scheme.needs:
         raise Unreadable(
             "no-key",
-            f"the key of {found.device} is missing: no label and no inventory has it. Give it with the row, "
-            "by --key-file, or import an inventory",
-            f"la clé de {found.device} manque : ni l'étiquette ni l'inventaire ne la portent. Saisissez-la ou importez "
-            "un inventaire",
+            phrase(
+                "key-missing",
+                "the key of {device} is missing: no label and no inventory has it. Give it with the row, by "
+                "--key-file, or import an inventory",
+                device=found.device,
+            ),
+            phrase(
+                "la-cl-de",
+                "la clé de {device} manque : ni l'étiquette ni l'inventaire ne la portent. Saisissez-la ou "
+                "importez un inventaire",
+                device=found.device,
+            ),
             "app_key" if kind == "lorawan" else "key",
         )
     pack, perhaps = _pack(request.pack or known.pack, found.recognised, packs)
@@ -212,8 +246,19 @@ def _integration(given: str, device: str, context: ResolutionContext) -> str:
             meant, fr = _suggestion(given, context.instances)
             raise Unreadable(
                 "integration",
-                f"there is no integration {given!r}; {there}{meant}",
-                f"il n'y a pas d'intégration « {given} » dans la configuration{fr}",
+                phrase(
+                    "there-no-integration",
+                    "there is no integration {given!r}; {there}{meant}",
+                    given=given,
+                    there=there,
+                    meant=meant,
+                ),
+                phrase(
+                    "il-ny-pas-dint",
+                    "il n'y a pas d'intégration « {given} » dans la configuration{fr}",
+                    given=given,
+                    fr=fr,
+                ),
                 "integration",
             )
         return given
@@ -230,16 +275,35 @@ def _integration(given: str, device: str, context: ResolutionContext) -> str:
     if not fit:
         raise Unreadable(
             "integration",
-            f"which integration speaks to {device}? none speaks to {scheme} devices: add one below `integrations:` in "
-            "the configuration first",
-            f"quelle intégration parle à {device} ? Aucune n'est configurée pour cela : ajoutez-en une sous "
-            "`integrations:` dans la configuration",
+            phrase(
+                "which-integration-speaks",
+                "which integration speaks to {device}? none speaks to {scheme} devices: add one below "
+                "`integrations:` in the configuration first",
+                device=device,
+                scheme=scheme,
+            ),
+            phrase(
+                "quelle-int-gration",
+                "quelle intégration parle à {device} ? Aucune n'est configurée pour cela : ajoutez-en une sous "
+                "`integrations:` dans la configuration",
+                device=device,
+            ),
             "integration",
         )
     raise Unreadable(
         "integration",
-        f"which integration speaks to {device}? several could ({one_of(sorted(fit))}): name one",
-        f"quelle intégration parle à {device} ? Nommez-la : {one_of(sorted(fit))}",
+        phrase(
+            "which-integration-speaks-several",
+            "which integration speaks to {device}? several could ({one_of}): name one",
+            device=device,
+            one_of=one_of(sorted(fit)),
+        ),
+        phrase(
+            "quelle-int-gration-parle",
+            "quelle intégration parle à {device} ? Nommez-la : {one_of}",
+            device=device,
+            one_of=one_of(sorted(fit)),
+        ),
         "integration",
     )
 
@@ -249,15 +313,30 @@ def _place(request: DeviceRequest, known: DeviceRequest, context: ResolutionCont
     name, zone = request.place or known.place, request.zone or known.zone
     if not name:
         raise Unreadable(
-            "no-place", "it needs a place: what it stands for", "il lui faut un emplacement : ce qu'il mesure", "place"
+            "no-place",
+            phrase("needs-place", "it needs a place: what it stands for"),
+            phrase("il-lui-faut", "il lui faut un emplacement : ce qu'il mesure"),
+            "place",
         )
     place = context.places.get(name)
     if place is not None:
         if zone and zone != place.zone:
             raise Unreadable(
                 "zone",
-                f"the place {name} is in zone {place.zone}, not {zone}",
-                f"l'emplacement {name} est dans la zone {place.zone}, pas {zone}",
+                phrase(
+                    "place-zone-not",
+                    "the place {name} is in zone {zone}, not {zone2}",
+                    name=name,
+                    zone=place.zone,
+                    zone2=zone,
+                ),
+                phrase(
+                    "lemplacement-est-dans",
+                    "l'emplacement {name} est dans la zone {zone}, pas {zone2}",
+                    name=name,
+                    zone=place.zone,
+                    zone2=zone,
+                ),
                 "zone",
             )
         return name, None
@@ -265,23 +344,43 @@ def _place(request: DeviceRequest, known: DeviceRequest, context: ResolutionCont
     if not PLACE_ID.fullmatch(name):
         raise Unreadable(
             "place-id",
-            f"a place's id is small letters, digits, '_', '-' and '.', at most 64{meant}",
-            f"l'identifiant d'un emplacement : minuscules, chiffres, « _ », « - » et « . », 64 au plus{fr}",
+            phrase(
+                "places-id-small",
+                "a place's id is small letters, digits, '_', '-' and '.', at most 64{meant}",
+                meant=meant,
+            ),
+            phrase(
+                "lidentifiant-dun-emplacement",
+                "l'identifiant d'un emplacement : minuscules, chiffres, « _ », « - » et « . », 64 au plus{fr}",
+                fr=fr,
+            ),
             "place",
         )
     if not zone:
         raise Unreadable(
             "no-such-place",
-            f"there is no place {name!r}{meant}; to make it, give its zone",
-            f"il n'y a pas d'emplacement « {name} »{fr} ; pour le créer, donnez sa zone",
+            phrase(
+                "there-no-place", "there is no place {name!r}{meant}; to make it, give its zone", name=name, meant=meant
+            ),
+            phrase(
+                "il-ny-pas-demplacement",
+                "il n'y a pas d'emplacement « {name} »{fr} ; pour le créer, donnez sa zone",
+                name=name,
+                fr=fr,
+            ),
             "place",
         )
     if zone not in context.zones:
         meant, fr = _suggestion(zone, context.zones)
         raise Unreadable(
             "no-such-zone",
-            f"there is no zone {zone!r} in the configuration{meant}",
-            f"il n'y a pas de zone « {zone} » dans la configuration{fr}",
+            phrase(
+                "there-no-zone-configuration",
+                "there is no zone {zone!r} in the configuration{meant}",
+                zone=zone,
+                meant=meant,
+            ),
+            phrase("il-ny-pas-de", "il n'y a pas de zone « {zone} » dans la configuration{fr}", zone=zone, fr=fr),
             "zone",
         )
     return name, Place(id=name, site=context.zones[zone], zone=zone, role=request.role or known.role)
@@ -293,10 +392,18 @@ def check_keys_agree(label: Label | None, key: str) -> None:
     if label is not None and label.key is not None and key and bytes.fromhex(key) != label.key:
         raise Unreadable(
             "two-keys",
-            f"the key on the label of {label.device} is not the one that the inventory has: look whether "
-            "the label is the maker's, and give the right key yourself",
-            f"la clé de l'étiquette de {label.device} n'est pas celle de l'inventaire : vérifiez que l'étiquette est "
-            "celle du fabricant et saisissez vous-même la bonne clé",
+            phrase(
+                "key-label-not",
+                "the key on the label of {device} is not the one that the inventory has: look whether the label "
+                "is the maker's, and give the right key yourself",
+                device=label.device,
+            ),
+            phrase(
+                "la-cl-de-l",
+                "la clé de l'étiquette de {device} n'est pas celle de l'inventaire : vérifiez que l'étiquette est "
+                "celle du fabricant et saisissez vous-même la bonne clé",
+                device=label.device,
+            ),
             "key",
         )
 
@@ -307,8 +414,8 @@ def _key(
     if request.key and label is not None and label.key is not None and bytes.fromhex(request.key) != label.key:
         raise Unreadable(
             "two-keys",
-            "this key is not the one on the label: which is right?",
-            "cette clé n'est pas celle de l'étiquette : laquelle est la bonne ?",
+            phrase("key-not-one", "this key is not the one on the label: which is right?"),
+            phrase("cette-cl-nest", "cette clé n'est pas celle de l'étiquette : laquelle est la bonne ?"),
             "key",
         )
     if request.key:
@@ -325,8 +432,8 @@ def _pack(given: str, recognised: Recognised, packs: Iterable[str]) -> tuple[str
         several = one_of(recognised.packs)
         raise Unreadable(
             "pack",
-            f"its label is that of {several}: name the pack",
-            f"son étiquette convient à {several} : nommez le pack",
+            phrase("label", "its label is that of {several}: name the pack", several=several),
+            phrase("son-tiquette-convient", "son étiquette convient à {several} : nommez le pack", several=several),
             "pack",
         )
     if not given:
@@ -335,8 +442,13 @@ def _pack(given: str, recognised: Recognised, packs: Iterable[str]) -> tuple[str
         meant, fr = _suggestion(given, packs)
         raise Unreadable(
             "pack",
-            f"there is no pack {given!r}; `ilot pack list` shows them{meant}",
-            f"il n'y a pas de pack « {given} »{fr}",
+            phrase(
+                "there-no-pack-ilot",
+                "there is no pack {given!r}; `ilot pack list` shows them{meant}",
+                given=given,
+                meant=meant,
+            ),
+            phrase("il-ny-pas-de-pack", "il n'y a pas de pack « {given} »{fr}", given=given, fr=fr),
             "pack",
         )
     return given, ()
@@ -357,8 +469,8 @@ def _settings(
         if given:
             raise Unreadable(
                 "settings",
-                f"devices of {kind} have no settings",
-                f"les appareils de {kind} n'ont pas de réglages",
+                phrase("devices-have-no", "devices of {kind} have no settings", kind=kind),
+                phrase("les-appareils-de", "les appareils de {kind} n'ont pas de réglages", kind=kind),
                 f"settings.{next(iter(given))}",
             )
         return {}, {}
@@ -366,13 +478,18 @@ def _settings(
     try:
         given = models.settings(kind, pack, given)
     except ValueError as error:
-        raise Unreadable("pack", str(error), f"modèle refusé : {error}", "pack") from error
+        raise Unreadable(
+            "pack", str(error), phrase("mod-le-refus", "modèle refusé : {reason}", reason=reason_of(error)), "pack"
+        ) from error
     settings: BaseModel | None = validate(model, dict(given), (), f"the settings of {kind} devices", found)
     if settings is None:
         one = found[0]
         said = f"{dotted(one.path)}: {one.message}" if one.path else one.message
         meant = f"; did you mean {one.suggestion}?" if one.suggestion else ""
         raise Unreadable(
-            "settings", said + meant, f"réglage refusé : {said}", f"settings.{one.path[0]}" if one.path else "settings"
+            "settings",
+            said + meant,
+            phrase("r-glage-refus", "réglage refusé : {said}", said=said),
+            f"settings.{one.path[0]}" if one.path else "settings",
         )
     return settings.model_dump(), settings.model_dump(mode="json")

@@ -17,6 +17,7 @@ from hub.core.counters import Counts
 from hub.core.errors import HubError
 from hub.core.model import DEVICE_ID, Device
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.devices.packs import Packs
 from hub.devices.places import Places
 from hub.devices.registry import Devices
@@ -155,7 +156,7 @@ class AdoptionService:
         try:
             document = base64.b64decode(str(arguments.get("document", "")), validate=True)
         except ValueError as error:
-            raise HubError("the inventory did not arrive whole") from error
+            raise HubError(phrase("inventory-did-not", "the inventory did not arrive whole")) from error
         sealed = inventory.read(document, self._root)
         devices = inventory.open_inventory(sealed, self._hub, inventory.hub_key(self._keys.store_key))
         dry_run, by, number = bool(arguments.get("dry_run")), asker(arguments), sealed.head.number
@@ -249,4 +250,6 @@ def _wishes(arguments: dict[str, Any]) -> list[DeviceRequest]:
     try:
         return msgspec.convert(arguments.get("wishes"), list[DeviceRequest])
     except msgspec.ValidationError as error:
-        raise HubError(f"these are not devices to add: {error}") from None
+        raise HubError(
+            phrase("these-not-devices", "these are not devices to add: {reason}", reason=reason_of(error))
+        ) from None

@@ -18,6 +18,7 @@ import msgspec
 
 from hub.core.errors import DecodeError, NotReady
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase, reason_of
 
 MOST_BYTES = 8 << 20
 ANSWER_S = 15.0
@@ -42,9 +43,17 @@ async def codes(photo: bytes) -> list[str]:
     """Return the texts of all codes in a JPEG or PNG, [] without any. Raises DecodeError (`photo-…`) when the picture
     cannot be read, NotReady when the process cannot be started."""
     if not available():
-        raise NotReady("photographs are decoded with the extra `photos`: pip install 'ilot[photos]'; type the label")
+        raise NotReady(
+            phrase(
+                "photographs-decoded-extra",
+                "photographs are decoded with the extra `photos`: pip install 'ilot[photos]'; type the label",
+            )
+        )
     if len(photo) > MOST_BYTES:
-        raise DecodeError("photo-large", f"a photograph has at most {MOST_BYTES >> 20} MB")
+        raise DecodeError(
+            "photo-large",
+            phrase("photograph-has-most", "a photograph has at most {most_bytes} MB", most_bytes=MOST_BYTES >> 20),
+        )
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -57,12 +66,21 @@ async def codes(photo: bytes) -> list[str]:
             close_fds=True,
         )
     except OSError as error:
-        raise NotReady(f"the process that reads photographs cannot be started: {error}") from error
+        raise NotReady(
+            phrase(
+                "process-reads-photographs",
+                "the process that reads photographs cannot be started: {reason}",
+                reason=reason_of(error),
+            )
+        ) from error
     try:
         async with asyncio.timeout(ANSWER_S):
             answer = await _exchange(process, photo)
     except TimeoutError:
-        raise DecodeError("photo-time", f"nothing was found in it within {ANSWER_S:.0f} s") from None
+        raise DecodeError(
+            "photo-time",
+            phrase("nothing-found-within", "nothing was found in it within {answer_s:.0f} s", answer_s=ANSWER_S),
+        ) from None
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -70,9 +88,12 @@ async def codes(photo: bytes) -> list[str]:
     try:
         found = msgspec.json.decode(shallow_json(answer), type=PhotoResult)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise DecodeError("photo-crash", "the process that reads photographs died of this one") from None
+        raise DecodeError(
+            "photo-crash",
+            phrase("process-reads-photographs-died", "the process that reads photographs died of this one"),
+        ) from None
     if found.reason:
-        raise DecodeError(found.reason, "this is no JPEG or PNG that can be read")
+        raise DecodeError(found.reason, phrase("no-jpeg-png", "this is no JPEG or PNG that can be read"))
     return found.texts
 
 

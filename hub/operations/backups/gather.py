@@ -13,6 +13,7 @@ from hub.core.clock import SystemClock
 from hub.core.errors import ConfigError, DecodeError, StorageError
 from hub.core.state_dir import StateDir
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.identity import enrolment, keys
 from hub.identity.keys import HubKeys
 from hub.protocol.documents import backup
@@ -55,7 +56,13 @@ class Gatherer:
             image = await self._store.image()
             return generation, await asyncio.to_thread(self._seal, generation, now, image, local, ends)
         except DecodeError as error:
-            _log.warning("%s: it is made without plans of floors and photographs; remove some of them", error.detail)
+            _log.warning(
+                phrase(
+                    "made-without-plans",
+                    "{detail}: it is made without plans of floors and photographs; remove some of them",
+                    detail=error.detail,
+                )
+            )
             image = await self._store.image(without=_PICTURES)
             return generation, await asyncio.to_thread(self._seal, generation, now, image, local, ends)
 
@@ -91,7 +98,9 @@ class Gatherer:
                 streams=ends,
             )
         except (OSError, ValueError) as error:
-            raise StorageError(f"no backup can be made: {error}") from error
+            raise StorageError(
+                phrase("no-backup-can", "no backup can be made: {reason}", reason=reason_of(error))
+            ) from error
         return backup.seal(
             contents,
             identity=self._keys.identity,

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.core.disk import backup_directory
 from hub.core.disk.atomic_files import owner_of, write_atomically
 from hub.core.errors import HubError
+from hub.core.text import phrase, reason_of
 from hub.protocol.documents import backup
 from hub.protocol.documents.restore_note import MAX_DOCUMENT, read_note, sign_note
 
@@ -36,7 +37,7 @@ def highest_generation(directory: Path, hub: str, *, above: int = 0) -> int:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, HubError) as error:
-        _log.warning("%s says nothing: %s", note, error)
+        _log.warning(phrase("says-nothing", "{note} says nothing: {reason}", note=note, reason=reason_of(error)))
     for generation, path in _backups_of(directory, hub):
         if generation <= above:
             break
@@ -46,7 +47,7 @@ def highest_generation(directory: Path, hub: str, *, above: int = 0) -> int:
             if head.hub == hub:
                 found.append(head.generation)
         except (OSError, HubError) as error:
-            _log.warning("%s says nothing: %s", path, error)
+            _log.warning(phrase("says-nothing-2", "{path} says nothing: {reason}", path=path, reason=reason_of(error)))
     return max(found)
 
 
@@ -66,5 +67,12 @@ def _backups_of(directory: Path, hub: str) -> list[tuple[int, Path]]:
     try:
         return backup_directory.kept(directory, hub)
     except OSError as error:
-        _log.warning("%s cannot be looked at: %s", directory, error)
+        _log.warning(
+            phrase(
+                "cannot-looked-2",
+                "{directory} cannot be looked at: {reason}",
+                directory=directory,
+                reason=reason_of(error),
+            )
+        )
         return []

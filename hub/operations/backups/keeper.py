@@ -31,6 +31,7 @@ from hub.core.disk import backup_directory
 from hub.core.disk.hanging_calls import Aside
 from hub.core.errors import AuthFailed, HubError, NotReady, StorageError
 from hub.core.memory_tuning import give_back
+from hub.core.text import phrase
 from hub.operations.backups import generation_notes
 from hub.protocol.records.seal import H
 from hub.sdk.session import Reply
@@ -243,9 +244,15 @@ class Keeper:
             lived = generation_notes.highest_generation(directory, self._hub, above=generation)
             if lived > generation:
                 raise StorageError(
-                    f"{directory} knows this hub at generation {lived}, it is at {generation}: it was set back, or "
-                    "restored from a backup that had been restored before. What it counts may be sent twice: stop it "
-                    f"and restore it again, with `--lived {lived}`"
+                    phrase(
+                        "knows-hub-generation",
+                        "{directory} knows this hub at generation {lived}, it is at {generation}: it was set "
+                        "back, or restored from a backup that had been restored before. What it counts may be "
+                        "sent twice: stop it and restore it again, with `--lived {lived}`",
+                        directory=directory,
+                        lived=lived,
+                        generation=generation,
+                    )
                 )
             path = backup_directory.keep(directory, self._hub, generation, data)
             return path, backup_directory.elsewhere(directory, self._beside)
@@ -253,21 +260,48 @@ class Keeper:
         try:
             kept = await self._aside(keep, self._clock.sleep(HANGS_S))
         except TimeoutError as error:
-            raise NotReady(f"{directory} does not answer") from error
+            raise NotReady(phrase("does-not-answer-5", "{directory} does not answer", directory=directory)) from error
         if kept is None:
-            raise NotReady(f"{directory} is not there: put the stick back")
+            raise NotReady(phrase("not-there", "{directory} is not there: put the stick back", directory=directory))
         self._last.directory.file = str(kept[0])
         if not kept[1]:
-            raise StorageError(f"{directory} is on this hub's own disk (is the stick mounted?): it is lost with it")
+            raise StorageError(
+                phrase(
+                    "hubs-own-disk",
+                    "{directory} is on this hub's own disk (is the stick mounted?): it is lost with it",
+                    directory=directory,
+                )
+            )
 
     async def _send(self) -> None:
         data = self._data
         reply = await self._http.request("POST", self._url, body=data, timeout=timedelta(seconds=60 + len(data) / 8000))
         if reply.status in (401, 403):
-            raise AuthFailed(f"the backend refuses this hub's backup ({reply.status}): {_reply_error(reply)}")
+            raise AuthFailed(
+                phrase(
+                    "backend-refuses-hubs-backup",
+                    "the backend refuses this hub's backup ({status}): {reply_error}",
+                    status=reply.status,
+                    reply_error=_reply_error(reply),
+                )
+            )
         if reply.status != 200:
-            raise NotReady(f"the backend takes no backup ({reply.status}): {_reply_error(reply)}")
-        _log.info("backup %d is at the backend, %d bytes", self._last.generation, len(data))
+            raise NotReady(
+                phrase(
+                    "backend-takes-no",
+                    "the backend takes no backup ({status}): {reply_error}",
+                    status=reply.status,
+                    reply_error=_reply_error(reply),
+                )
+            )
+        _log.info(
+            phrase(
+                "backup-backend-bytes",
+                "backup {generation} is at the backend, {count} bytes",
+                generation=self._last.generation,
+                count=len(data),
+            )
+        )
         give_back()  # return the 0.6 MiB that gathering and sealing took: the next one is a day away
 
     def _say(self, what: str, error: Exception, before: str) -> str:
@@ -275,7 +309,7 @@ class Keeper:
         if isinstance(error, HubError | OSError):
             text = str(error)
             if text != before:
-                _log.warning("%s: %s", what, text)
+                _log.warning(phrase("value", "{what}: {text}", what=what, text=text))
             return text
         _log.exception("%s", what, exc_info=error)
         return f"{type(error).__name__}: {error}"

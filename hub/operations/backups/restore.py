@@ -54,6 +54,7 @@ from hub.core.disk.safe_paths import Made, Spot, leading
 from hub.core.errors import AuthFailed, ConfigError, DecodeError, HubError, StorageError
 from hub.core.nesting import shallow_json
 from hub.core.state_dir import StateDir
+from hub.core.text import phrase, reason_of, system_error
 from hub.identity import enrolment, keys
 from hub.identity.enrolment import Enrolment
 from hub.operations.backups import generation_notes
@@ -120,11 +121,17 @@ class Restoration:
         sealed = backup.read(data)
         head = sealed.head
         if hub and head.hub != hub:
-            raise AuthFailed(f"this is the backup of {head.hub}, not of {hub}")
+            raise AuthFailed(phrase("backup-not", "this is the backup of {hub}, not of {hub2}", hub=head.hub, hub2=hub))
         if head.generation < at_least:
             raise AuthFailed(
-                f"this backup of {head.hub} is generation {head.generation}, older than the {at_least} that is asked "
-                "for: take the newest (`ilot backend backups`)"
+                phrase(
+                    "backup-generation-older",
+                    "this backup of {hub} is generation {generation}, older than the {at_least} that is asked "
+                    "for: take the newest (`ilot backend backups`)",
+                    hub=head.hub,
+                    generation=head.generation,
+                    at_least=at_least,
+                )
             )
         self._contents = contents = backup.open_backup(sealed, key.kid, key.private)
         enrolled, trust = _checked(contents, head, key.kid)
@@ -141,7 +148,14 @@ class Restoration:
             lived, *(generation_notes.highest_generation(path, head.hub, above=head.generation) for path in here)
         )
         if known > head.generation + _PLAUSIBLE:
-            raise ConfigError(f"generation {known} cannot be: the backup is {head.generation}. Look at --lived again")
+            raise ConfigError(
+                phrase(
+                    "generation-cannot",
+                    "generation {known} cannot be: the backup is {generation}. Look at --lived again",
+                    known=known,
+                    generation=head.generation,
+                )
+            )
         self._jump = backup.ahead(head, lived=known, now=self._now)
         self._local = {k: v for k, v in backup.jumped(contents.local, self._jump).items() if k not in _NOT_RESTORED}
         self.plan = Plan(
@@ -169,13 +183,28 @@ class Restoration:
         state = self._state.path
         if state / "enrolment.json" in found:
             raise ConfigError(
-                f"{state} is the state directory of an enrolled hub, which is never overwritten: stop that hub and "
-                "move the directory away, give another --state-dir, or use --set-aside"
+                phrase(
+                    "state-directory-enrolled",
+                    "{state} is the state directory of an enrolled hub, which is never overwritten: stop that hub "
+                    "and move the directory away, give another --state-dir, or use --set-aside",
+                    state=state,
+                )
             )
         if found[0].parent == state:
-            raise ConfigError(f"{state} is not empty ({found[0].name}): give an empty --state-dir, or use --set-aside")
+            raise ConfigError(
+                phrase(
+                    "not-empty",
+                    "{state} is not empty ({name}): give an empty --state-dir, or use --set-aside",
+                    state=state,
+                    name=found[0].name,
+                )
+            )
         raise ConfigError(
-            f"{found[0]} is there and says something else: move it away, give --config-dir, or use --set-aside"
+            phrase(
+                "there-says-something",
+                "{found} is there and says something else: move it away, give --config-dir, or use --set-aside",
+                found=found[0],
+            )
         )
 
     def apply(self) -> int:
@@ -204,7 +233,14 @@ class Restoration:
                 if isinstance(error, StrangeLink):
                     raise ConfigError(str(error)) from error
                 if isinstance(error, OSError):
-                    raise StorageError(f"cannot write {error.filename}: {error.strerror or error}") from error
+                    raise StorageError(
+                        phrase(
+                            "cannot-write-4",
+                            "cannot write {filename}: {reason}",
+                            filename=error.filename,
+                            reason=system_error(error),
+                        )
+                    ) from error
                 raise
 
     def _in_the_way(self) -> list[Path]:
@@ -218,7 +254,9 @@ class Restoration:
                 if os.path.lexists(path) and (path.is_symlink() or path.read_bytes() != data):
                     found.append(path)
         except OSError as error:
-            raise StorageError(f"cannot look at what is there: {error}") from error
+            raise StorageError(
+                phrase("cannot-look-what", "cannot look at what is there: {reason}", reason=reason_of(error))
+            ) from error
         return found
 
     def _former(self) -> str:
@@ -385,13 +423,33 @@ def _checked(contents: backup.Contents, head: backup.Head, kid: bytes) -> tuple[
         trust = read_trust(contents.trust, bytes.fromhex(enrolled.root))
         identity: Any = load_pem_private_key(contents.keys["identity"], password=None)
     except (ValueError, TypeError, msgspec.DecodeError) as error:
-        raise DecodeError("bad-backup", f"its enrolment or its identity cannot be read ({error})") from error
+        raise DecodeError(
+            "bad-backup",
+            phrase(
+                "enrolment-identity-cannot",
+                "its enrolment or its identity cannot be read ({reason})",
+                reason=reason_of(error),
+            ),
+        ) from error
     if not isinstance(identity, Ed25519PrivateKey) or identity.public_key().public_bytes_raw() != head.identity:
-        raise AuthFailed("this backup holds another identity than the one that signed it")
+        raise AuthFailed(
+            phrase("backup-holds-another", "this backup holds another identity than the one that signed it")
+        )
     if enrolled.hub != head.hub:
-        raise AuthFailed(f"this backup of {head.hub} holds the enrolment of {enrolled.hub}")
+        raise AuthFailed(
+            phrase(
+                "backup-holds-enrolment",
+                "this backup of {hub} holds the enrolment of {hub2}",
+                hub=head.hub,
+                hub2=enrolled.hub,
+            )
+        )
     if kid not in {recipient.kid for recipient in trust.recipients if recipient.role == RECOVERY}:
-        raise AuthFailed("the owner's trust document does not name this key as a recovery key")
+        raise AuthFailed(
+            phrase(
+                "owners-trust-document-does-not", "the owner's trust document does not name this key as a recovery key"
+            )
+        )
     return enrolled, trust
 
 
@@ -419,15 +477,27 @@ def read_file(path: Path, hub: str = "") -> bytes:
         if path.is_dir():
             hubs = backup_directory.hubs(path)
             if not hub and len(hubs) != 1:
-                raise ConfigError(f"{path} holds backups of {len(hubs)} hubs: name one with --hub ({sorted(hubs)[:5]})")
+                raise ConfigError(
+                    phrase(
+                        "holds-backups-hubs",
+                        "{path} holds backups of {count} hubs: name one with --hub ({hubs})",
+                        path=path,
+                        count=len(hubs),
+                        hubs=sorted(hubs)[:5],
+                    )
+                )
             found = backup_directory.kept(path, hub or hubs.pop())
             if not found:
-                raise ConfigError(f"{path} holds no backup of {hub or 'any hub'}")
+                raise ConfigError(
+                    phrase("holds-no-backup", "{path} holds no backup of {hub}", path=path, hub=hub or "any hub")
+                )
             path = next((one for _, one in found if _whole(one)), found[0][1])
         with path.open("rb") as file:
             return file.read(backup.MAX_DOCUMENT + 1)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+        raise ConfigError(
+            phrase("cannot-read-3", "cannot read {path}: {reason}", path=path, reason=system_error(error))
+        ) from error
 
 
 def _whole(path: Path) -> bool:
@@ -436,6 +506,13 @@ def _whole(path: Path) -> bool:
         with path.open("rb") as file:
             backup.read(file.read(backup.MAX_DOCUMENT + 1))
     except (OSError, HubError) as error:
-        _log.warning("%s is no whole backup, an older one is taken if there is one: %s", path, error)
+        _log.warning(
+            phrase(
+                "no-whole-backup",
+                "{path} is no whole backup, an older one is taken if there is one: {reason}",
+                path=path,
+                reason=reason_of(error),
+            )
+        )
         return False
     return True

@@ -19,6 +19,7 @@ from hub.config.source import digests
 from hub.core.actor import asker
 from hub.core.clock import Clock
 from hub.core.errors import ConfigError, DiskRefuses, HubError, StorageError
+from hub.core.text import phrase
 from hub.operations.config_changes import health_gate
 from hub.operations.config_changes.health_gate import PartStatuses
 from hub.operations.config_changes.results import (
@@ -135,7 +136,7 @@ class ChangeRunner:
         except HubError as error:
             return str(error)
         except Exception as error:  # a bug of a part: undo the change, and keep the hub running
-            _log.exception("the configuration could not be reloaded")
+            _log.exception(phrase("configuration-could-not", "the configuration could not be reloaded"))
             return f"{type(error).__name__}: {error}"
         return ""
 
@@ -164,7 +165,12 @@ class ChangeRunner:
         self.last = {**self.last, "state": COMMITTED}
         await self._note(change.author, what, new.digest, change.reason)
         self._changed()
-        _log.info("a change of the configuration is kept; `ilot config log` shows who made it")
+        _log.info(
+            phrase(
+                "change-configuration-kept",
+                "a change of the configuration is kept; `ilot config log` shows who made it",
+            )
+        )
 
     def _remember(self, new: Loaded, proposed: Proposal, change: Change, what: str) -> None:
         history.end(self._kept)
@@ -176,7 +182,11 @@ class ChangeRunner:
     async def take_back(self, old: Loaded, proposed: Proposal, change: Change, why: str) -> dict[str, Any]:
         """Undo a change; return its result for the call."""
         self.stage = RETURNING
-        _log.warning("a change of the configuration is taken back; `ilot config log` says why")
+        _log.warning(
+            phrase(
+                "change-configuration-taken", "a change of the configuration is taken back; `ilot config log` says why"
+            )
+        )
         failed = ""
         try:
             await asyncio.to_thread(self._unwrite, change)

@@ -17,6 +17,7 @@ from hub.config.source import contents, unchanged
 from hub.core.actor import asker
 from hub.core.clock import Clock
 from hub.core.errors import HubError
+from hub.core.text import phrase
 from hub.operations.config_changes.apply import POLL_S, Audit, ChangeRunner, Reload
 from hub.operations.config_changes.health_gate import PartStatuses
 from hub.operations.config_changes.inspection import ConfigInspector
@@ -96,7 +97,7 @@ class ConfigChanger:
                 result = await work()
             except Exception as error:
                 if not isinstance(error, HubError):
-                    _log.exception("a change of the configuration failed")
+                    _log.exception(phrase("change-configuration-failed", "a change of the configuration failed"))
                 said = error if isinstance(error, HubError) else HubError(f"{type(error).__name__}: {error}")
                 self._do.last = {**self._do.last, "state": FAILED, "why": str(said)}
                 if not answer.done():
@@ -124,7 +125,12 @@ class ConfigChanger:
             try:
                 return await self._taken_up({"by": "signal", "reason": "SIGHUP"})
             except HubError:
-                _log.error("the edited configuration is not taken up; `ilot check` shows what is wrong")
+                _log.error(
+                    phrase(
+                        "edited-configuration-not",
+                        "the edited configuration is not taken up; `ilot check` shows what is wrong",
+                    )
+                )
                 raise
 
         self._queued += 1
@@ -326,13 +332,22 @@ class ConfigChanger:
         if self._mode() == "managed":
             who = self._do.running.config.config.managed_by or "another system"
             raise ManagedExternally(
-                f"this configuration is managed by {who} (config.mode: managed): change it there, not here"
+                phrase(
+                    "configuration-managed-config-mode",
+                    "this configuration is managed by {who} (config.mode: managed): change it there, not here",
+                    who=who,
+                )
             )
         self._not_busy()
 
     def _not_busy(self) -> None:
         if self._do.before is not None:
-            raise Busy("a change waits to be confirmed: `ilot config confirm`, or `ilot config revert`, comes first")
+            raise Busy(
+                phrase(
+                    "change-waits-confirmed",
+                    "a change waits to be confirmed: `ilot config confirm`, or `ilot config revert`, comes first",
+                )
+            )
 
     def _last_words(self) -> str:
         state = self._do.last.get("state")

@@ -18,6 +18,7 @@ from hub.config.positions import dotted
 from hub.config.proposals import Proposal, current_texts, diff, load_proposal, propose
 from hub.config.source import contents, digest, digests, includes_unchanged, read, unchanged
 from hub.core.errors import ConfigError, HubError, Problem
+from hub.core.text import phrase
 from hub.operations.config_changes.results import PLANNED
 from hub.operations.config_changes.validation import FileValidator
 
@@ -70,7 +71,9 @@ class ConfigInspector:
                 shown = forms.form(schema(_only(self._models, data, at, kind)), data, at, kind)
                 meant = forms.edits(shown, arguments["filled"]) if "filled" in arguments else []
             except KeyError:
-                raise ConfigError(f"no form shows {'.'.join(at)}; edit the text") from None
+                raise ConfigError(
+                    phrase("no-form-shows", "no form shows {at}; edit the text", at=".".join(at))
+                ) from None
             except forms.InvalidInput as error:
                 raise ConfigError([Problem(why, dotted((*at, name))) for name, why in error.found.items()]) from None
             return {"form": msgspec.to_builtins(shown), "digest": digest, "edits": meant}

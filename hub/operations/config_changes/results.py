@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hub.core.errors import HubError
+from hub.core.text import phrase
 
 LINGER_S = 1.0
 """Seconds before a change of the pages restarts them, so that the client reads the answer first."""
@@ -41,7 +42,11 @@ def confirm_seconds(arguments: dict[str, Any], otherwise: float) -> float:
         except ValueError:
             asked = None
     if not isinstance(asked, int | float) or not asked > 0:
-        raise HubError("`confirm_s` is a number of seconds above 0: so long a change waits to be confirmed")
+        raise HubError(
+            phrase(
+                "confirm-s-number", "`confirm_s` is a number of seconds above 0: so long a change waits to be confirmed"
+            )
+        )
     return min(MAX_CONFIRM_S, asked)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from hub.config.model import Core
 from hub.core.errors import ConfigError
 from hub.core.model import PLACE_ID
+from hub.core.text import phrase
 
 LONGEST = 100
 
@@ -21,12 +22,26 @@ def new_zone(config: Core, arguments: Mapping[str, Any]) -> list[dict[str, Any]]
     unknown site."""
     zone, site = (str(arguments.get(name) or "").strip() for name in ("id", "site"))
     if not PLACE_ID.fullmatch(zone):
-        raise ConfigError(f"{zone!r} is no id of a zone: letters a-z, digits, `-` and `_`, as in `classes-2`")
+        raise ConfigError(
+            phrase(
+                "no-id-zone",
+                "{zone!r} is no id of a zone: letters a-z, digits, `-` and `_`, as in `classes-2`",
+                zone=zone,
+            )
+        )
     if zone in config.zones:
-        raise ConfigError(f"there is a zone {zone!r} already: an administrator changes it in the configuration")
+        raise ConfigError(
+            phrase(
+                "there-zone-already",
+                "there is a zone {zone!r} already: an administrator changes it in the configuration",
+                zone=zone,
+            )
+        )
     sites = {*config.sites, *(one.site for one in config.zones.values())}
     if site not in sites:
         known = ", ".join(sorted(sites)) or "none yet: an administrator adds the first in the configuration"
-        raise ConfigError(f"there is no site {site!r}; there is {known}")
+        raise ConfigError(
+            phrase("there-no-site", "there is no site {site!r}; there is {known}", site=site, known=known)
+        )
     name = str(arguments.get("name") or "").strip()[:LONGEST]
     return [{"path": ["zones", zone], "value": {"site": site, "name": name or zone}}]

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.core.disk.atomic_files import sync_directory
 from hub.core.errors import HubError, StorageError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase, system_error
 from hub.protocol.hub_id import hub_id
 
 DOMAIN = b"ilot/crisis/1\0"
@@ -56,9 +57,18 @@ def write(
     try:
         directory.mkdir(parents=False)
     except FileExistsError:
-        raise HubError(f"{directory} is there already: an export is a new folder") from None
+        raise HubError(
+            phrase("there-already-2", "{directory} is there already: an export is a new folder", directory=directory)
+        ) from None
     except OSError as error:
-        raise StorageError(f"{directory} cannot be made: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "cannot-made",
+                "{directory} cannot be made: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
     listed: dict[str, list[Any]] = {}
     try:
         for name, data in _parts(buffer, files):
@@ -78,7 +88,14 @@ def write(
         _put(directory / MANIFEST, manifest)
         sync_directory(directory)
     except OSError as error:
-        raise StorageError(f"the export to {directory} broke off: {error.strerror or error}") from error
+        raise StorageError(
+            phrase(
+                "export-broke-off",
+                "the export to {directory} broke off: {reason}",
+                directory=directory,
+                reason=system_error(error),
+            )
+        ) from error
     return {
         "directory": str(directory), "files": len(listed), "bytes": sum(size for size, _ in listed.values()),
         "missing": sorted(name.removesuffix(ERROR) for name in listed if name.endswith(ERROR)),

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from hub.core.errors import HubError
+from hub.core.text import phrase
 from hub.operations.crisis.state import State
 
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -55,8 +56,13 @@ def _guarded(name: str, call: Call, state: Callable[[], State]) -> Call:
         now = state()
         if now.read_only:
             raise ReadOnly(
-                f"this hub is read-only since {now.by} said so ({now.why}): {name} is refused; "
-                "`ilot crisis end` leaves it"
+                phrase(
+                    "hub-read-only",
+                    "this hub is read-only since {by} said so ({why}): {name} is refused; `ilot crisis end` leaves it",
+                    by=now.by,
+                    why=now.why,
+                    name=name,
+                )
             )
         return await call(arguments)
 

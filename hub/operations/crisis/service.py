@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from hub.core.actor import asker
 from hub.core.backoff import Backoff
 from hub.core.errors import HubError, StorageError
+from hub.core.text import phrase, reason_of
 from hub.operations.crisis.isolation import Verdict
 from hub.operations.crisis.justification import author_and_reason
 from hub.operations.crisis.pending_writes import AuditStore, PendingWrites
@@ -92,7 +93,13 @@ class Crisis:
         if self._sampling is not None:
             await self._sampling.load()
         if self.state.holds:
-            _log.warning("this hub is still %s, as before its restart", " and ".join(self.state.names))
+            _log.warning(
+                phrase(
+                    "hub-still-before",
+                    "this hub is still {names}, as before its restart",
+                    names=" and ".join(self.state.names),
+                )
+            )
 
     async def run(self) -> None:
         """Repeat writes that the disk refused, until it accepts them."""
@@ -165,7 +172,7 @@ class Crisis:
                     await self._actions.cut()
                 else:
                     self._actions.freeze(True)
-                _log.warning("this hub is %s now", name)
+                _log.warning(phrase("hub-now", "this hub is {name} now", name=name))
             finally:
                 self._remember(self.state, at, by, {"crisis": name, "why": why})
         await self._flush()
@@ -178,7 +185,7 @@ class Crisis:
         async with self._turn:
             before, raised = self.state, self._sampling is not None and self._sampling.holds
             if not (before.holds or raised):
-                raise HubError("this hub is in no crisis: there is nothing to leave")
+                raise HubError(phrase("hub-no-crisis", "this hub is in no crisis: there is nothing to leave"))
             digests = {before.digest, self._sampling.digest if self._sampling is not None and raised else ""}
             same = digests <= {"", self._actions.digest()}
             self._remember(State(), self._now(), by, {"crisis": "end", "why": why, "same": same})
@@ -193,7 +200,13 @@ class Crisis:
             await self._actions.join()
             if self._sampling is not None:
                 await self._sampling.restore(by, why)
-            _log.warning("the crisis is over; the configuration is %s", "the same as before" if same else "another one")
+            _log.warning(
+                phrase(
+                    "crisis-over-configuration",
+                    "the crisis is over; the configuration is {value}",
+                    value="the same as before" if same else "another one",
+                )
+            )
         return {**await self._status({}), "same": same}
 
     def _remember(self, state: State, at: float, by: str, what: dict[str, object]) -> None:
@@ -206,14 +219,25 @@ class Crisis:
             await self._pending.flush()
         except StorageError as error:
             if str(error) != before:
-                _log.error("the state of crisis is not remembered, a restart would undo it: %s", error)
+                _log.error(
+                    phrase(
+                        "state-crisis-not",
+                        "the state of crisis is not remembered, a restart would undo it: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
 
     async def _exported(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {directory, by} with {directory, files, bytes, missing}. Raises HubError when it exists already."""
         by = asker(arguments)
         directory = Path(str(arguments.get("directory", "")))
         if not directory.is_absolute():
-            raise HubError("the directory of an export is an absolute path, on a USB stick for instance")
+            raise HubError(
+                phrase(
+                    "directory-export-absolute",
+                    "the directory of an export is an absolute path, on a USB stick for instance",
+                )
+            )
         done = await self._export(directory)
         async with self._turn:  # not while another request ends the crisis, or the former state would be stored last
             self._remember(self.state, self._now(), by, {"crisis": "export", "files": done["files"]})

@@ -14,6 +14,7 @@ from hub.automation.alerts.lifecycle import RAISED
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.security_events import Events, SecurityEvent
+from hub.core.text import phrase, reason_of
 from hub.operations.incidents.audit_anchor import AuditAnchor
 from hub.operations.incidents.correlation import CLOCK, CONFIG, Incident, Incidents, Limits
 
@@ -98,7 +99,13 @@ class IncidentMonitor:
                 self._failed = ""
             except HubError as error:
                 if not self._failed:
-                    _log.error("security incidents cannot be told: %s", error)
+                    _log.error(
+                        phrase(
+                            "security-incidents-cannot",
+                            "security incidents cannot be told: {reason}",
+                            reason=reason_of(error),
+                        )
+                    )
                 self._failed = str(error)
 
     async def turn(self) -> None:
@@ -118,7 +125,7 @@ class IncidentMonitor:
         alert = _alert(incident, self.site)
         known = self._book.of(RULE, incident.family)
         if known is None:
-            _log.warning("security incident: %s", ", ".join(sorted(incident.kinds)))
+            _log.warning(phrase("security-incident", "security incident: {kinds}", kinds=sorted(incident.kinds)))
             await self._book.raise_(alert)
         else:
             await self._book.update(known.id, alert)

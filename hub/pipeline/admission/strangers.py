@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from hub.core.model import Candidate, Device, Frame, Report
 from hub.core.security_events import BLOCKED, FORGED, IN_CLEAR, REPLAY, UNKNOWN, Events
+from hub.core.text import phrase
 from hub.pipeline.admission.decisions import BLOCK, Decisions
 from hub.pipeline.admission.quarantine import Quarantine
 
@@ -72,7 +73,13 @@ class Strangers:
         if reason in KINDS:
             self.tell(KINDS[reason], candidate.id, {"integration": candidate.integration, **_loudness(candidate)})
         if self.quarantine.refuse(candidate, reason, self._now()):
-            _log.warning("frames of a known device are refused (%s); `ilot devices` shows which and why", reason)
+            _log.warning(
+                phrase(
+                    "frames-known-device",
+                    "frames of a known device are refused ({reason}); `ilot devices` shows which and why",
+                    reason=reason,
+                )
+            )
 
     def decided(self, device: str, integration: str, model: str) -> bool:
         """Return whether somebody decided about this sender. If so, it is counted, and nothing else happens."""

@@ -11,6 +11,7 @@ from hub.core.counters import Counts
 from hub.core.errors import DecodeError, DiskRefuses, NotReady, StorageError
 from hub.core.model import Device, Proof, Quality, Report
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.devices.packs.service import Packs
 from hub.devices.registry import Devices
 from hub.pipeline.dead_letters.table import DeadLetterTable, Outcome, UndecodedFrame
@@ -70,7 +71,13 @@ class DeadLetters:
             try:
                 self._dropped(await self._memory.prune(self._clock.now()))
             except (DiskRefuses, StorageError) as error:
-                _log.warning("kept frames could not be looked through: %s", error)
+                _log.warning(
+                    phrase(
+                        "kept-frames-could",
+                        "kept frames could not be looked through: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
 
     def status(self) -> dict[str, Any]:
         return {"frames": self._memory.count, "bytes": self._memory.total}
@@ -113,11 +120,17 @@ class DeadLetters:
                 self._counts.add("not-kept", frame.device)
             if not self._refused:
                 self._refused = True
-                _log.error("payloads that could not be read cannot be kept either: %s", error)
+                _log.error(
+                    phrase(
+                        "payloads-could-not",
+                        "payloads that could not be read cannot be kept either: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             return
         if self._refused:
             self._refused = False
-            _log.info("payloads that cannot be read are kept again")
+            _log.info(phrase("payloads-cannot-read", "payloads that cannot be read are kept again"))
 
     def _dropped(self, gone: dict[str, int]) -> None:
         for device, number in gone.items():
@@ -145,7 +158,12 @@ class DeadLetters:
         """Answer `redecode`: {device} or all → {"frames": outcomes, "left": how many stay}."""
         only = str(arguments.get("device") or "")
         if only and self._devices.get(only) is None:
-            raise DecodeError("unknown-device", f"no device {only!r} is known; `ilot devices` lists them")
+            raise DecodeError(
+                "unknown-device",
+                phrase(
+                    "no-device-known-ilot-devices", "no device {only!r} is known; `ilot devices` lists them", only=only
+                ),
+            )
         waiting = [only] if only else sorted({device for device, _, _ in await self._memory.waiting()})
         told: list[Outcome] = []
         for device in waiting:
@@ -184,7 +202,15 @@ class DeadLetters:
                     break
             read = sum(outcome.result == "decoded" for outcome in told)
             if told:
-                _log.info("%s: %d of %d kept payloads are read now", name, read, len(told))
+                _log.info(
+                    phrase(
+                        "kept-payloads-read",
+                        "{name}: {read} of {count} kept payloads are read now",
+                        name=name,
+                        read=read,
+                        count=len(told),
+                    )
+                )
             return told
 
     async def _batch(self, name: str, frames: list[tuple[int, UndecodedFrame]]) -> list[Outcome]:
@@ -215,7 +241,14 @@ class DeadLetters:
             if still:
                 await self._memory.tried(still, await self._digest(device))
         except (DiskRefuses, StorageError) as error:
-            _log.warning("%s: its kept payloads are read, and their rows remain for now: %s", name, error)
+            _log.warning(
+                phrase(
+                    "kept-payloads-read-their",
+                    "{name}: its kept payloads are read, and their rows remain for now: {reason}",
+                    name=name,
+                    reason=reason_of(error),
+                )
+            )
             told.append(_outcome(frames[-1][1], "waits", "disk"))
         return told
 

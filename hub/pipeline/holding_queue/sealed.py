@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 
 from hub.core.errors import DecodeError
 from hub.core.model import Device, Frame, NeedKey, Report
+from hub.core.text import phrase
 from hub.devices.registry import key_fingerprint
 from hub.pipeline.holding_queue.table import HeldReport
 from hub.sdk.hookspecs import Decoder
@@ -34,7 +35,9 @@ def open_frame(frame: Frame, device: Device, decoders: Decoders) -> tuple[Report
             return None
         proof = decoded.proof
         if decoded.device != device.id or proof is None or not (proof.authenticated or proof.sealed):
-            raise Unfit("clear-but-keyed", "nothing in the frame shows that it used the key")
+            raise Unfit(
+                "clear-but-keyed", phrase("nothing-frame-shows", "nothing in the frame shows that it used the key")
+            )
         report = Report(device=device.id, values=decoded.values, time=frame.time, proof=proof, signal=frame.signal)
         return report, decoded.skipped
     return None

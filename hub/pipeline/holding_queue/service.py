@@ -20,6 +20,7 @@ from hub.core.counters import Counts
 from hub.core.errors import DiskRefuses, StorageError
 from hub.core.model import Candidate, Device, Frame, Proof, Quality, Report
 from hub.core.store import Store
+from hub.core.text import phrase, reason_of
 from hub.devices.registry import Devices
 from hub.pipeline.holding_queue.sealed import Decoders, SealedFrames, told
 from hub.pipeline.holding_queue.table import MOST_DEVICES, HeldReport, HeldReportTable
@@ -185,7 +186,13 @@ class HoldingQueue:
                 if len(waiting) > WAITING:
                     self._counts.add("not-held", "", len(waiting) - WAITING)
                 if not self._refused:
-                    _log.error("reports of sensors in quarantine cannot be held: %s", error)
+                    _log.error(
+                        phrase(
+                            "reports-sensors-quarantine",
+                            "reports of sensors in quarantine cannot be held: {reason}",
+                            reason=reason_of(error),
+                        )
+                    )
                 self._refused = True
                 return
             self._refused = False
@@ -216,7 +223,13 @@ class HoldingQueue:
             async with self._turn:
                 return await self._release(mine)
         except (DiskRefuses, StorageError) as error:
-            _log.warning("what new devices said before they were adopted waits for the disk: %s", error)
+            _log.warning(
+                phrase(
+                    "what-new-devices",
+                    "what new devices said before they were adopted waits for the disk: {reason}",
+                    reason=reason_of(error),
+                )
+            )
             return 0
         finally:
             self._releasing.difference_update(mine)
@@ -271,7 +284,11 @@ class HoldingQueue:
             return True
         if self._sealed.refuse(device):
             self._counts.add("held-unfit", name)
-            _log.warning("no sealed frame that was held of a device fits its key: is it the right one?")
+            _log.warning(
+                phrase(
+                    "no-sealed-frame", "no sealed frame that was held of a device fits its key: is it the right one?"
+                )
+            )
         self._told_behind(device)
         return False
 
@@ -317,7 +334,13 @@ class HoldingQueue:
                 if gone := await self._memory.prune(self._clock.now()):
                     self._counts.add("held-expired", "", gone)
             except (DiskRefuses, StorageError) as error:
-                _log.warning("held reports could not be looked through: %s", error)
+                _log.warning(
+                    phrase(
+                        "held-reports-could",
+                        "held reports could not be looked through: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
             for device in [name for name in self._last if name not in self._memory.counts]:
                 del self._last[device]
             waiting = {one.report.device for one in self._new}

@@ -23,6 +23,7 @@ from hub.core.calls import Call
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.model import Device
+from hub.core.text import phrase, reason_of
 from hub.privacy.consent.model import Consent, ConsentRefused, Erasure
 from hub.privacy.consent.tables import ConsentTables, Traces
 from hub.privacy.rules_engine import Privacy
@@ -74,7 +75,13 @@ class ConsentService:
                 try:
                     await self.settle()
                 except HubError as error:
-                    _log.warning("what is to be erased on this hub is not erased yet: %s", error)
+                    _log.warning(
+                        phrase(
+                            "what-erased-hub",
+                            "what is to be erased on this hub is not erased yet: {reason}",
+                            reason=reason_of(error),
+                        )
+                    )
             await self._clock.sleep(AGAIN_S)
 
     async def settle(self) -> None:
@@ -121,18 +128,36 @@ class ConsentService:
         person, purpose, zone = (str(arguments.get(name, "")) for name in ("person", "purpose", "zone"))
         _known_person(person)
         if zone not in self._homes:
-            raise ConsentRefused(f"there is no zone {zone!r} in the configuration")
+            raise ConsentRefused(
+                phrase("there-no-zone-configuration-2", "there is no zone {zone!r} in the configuration", zone=zone)
+            )
         asked = {rule.consent for rule in self._privacy.rules if rule.consent and zone in rule.zones}
         if purpose not in asked:
             there = f"they ask for {', '.join(sorted(asked))}" if asked else "none does"
-            raise ConsentRefused(f"no privacy rule of zone {zone} asks for consent {purpose!r}: {there}")
+            raise ConsentRefused(
+                phrase(
+                    "no-privacy-rule",
+                    "no privacy rule of zone {zone} asks for consent {purpose!r}: {there}",
+                    zone=zone,
+                    purpose=purpose,
+                    there=there,
+                )
+            )
         now = self._clock.now()
         given = now if arguments.get("date") is None else self._midnight(str(arguments["date"]))
         if given > now:
             raise ConsentRefused(NOT_THEN)
         for one in await self._tables.consents(person):
             if one.ended is None and (one.purpose, one.zone) == (purpose, zone):
-                raise ConsentRefused(f"{person} has agreed to {purpose} for {zone} already")
+                raise ConsentRefused(
+                    phrase(
+                        "has-agreed-already",
+                        "{person} has agreed to {purpose} for {zone} already",
+                        person=person,
+                        purpose=purpose,
+                        zone=zone,
+                    )
+                )
         by = asker(arguments)
         consent = Consent(n=0, person=person, purpose=purpose, zone=zone, given=given, recorded=now, by=by)
         if not arguments.get("dry_run"):
@@ -149,7 +174,9 @@ class ConsentService:
         try:
             on = date.fromisoformat(day)
         except ValueError:
-            raise ConsentRefused(f"expected a date like 2026-11-28, not {day[:20]!r}") from None
+            raise ConsentRefused(
+                phrase("expected-date-like-2026", "expected a date like 2026-11-28, not {day!r}", day=day[:20])
+            ) from None
         if on < EARLIEST:
             raise ConsentRefused(NOT_THEN)
         return datetime.combine(on, time(), ZoneInfo(self._timezone())).timestamp()
@@ -173,7 +200,13 @@ class ConsentService:
         person = str(arguments.get("person", ""))
         consents = await self._tables.consents(person)
         if not consents:
-            raise ConsentRefused(f"nothing is known of {person!r}; `ilot privacy list` shows who there is")
+            raise ConsentRefused(
+                phrase(
+                    "nothing-known-ilot",
+                    "nothing is known of {person!r}; `ilot privacy list` shows who there is",
+                    person=person,
+                )
+            )
         homes = []
         for held in consents:
             key = self._privacy.consents.key(held.zone, held.purpose)
@@ -199,7 +232,12 @@ class ConsentService:
         if not keys:
             what = f" to {purpose}" if purpose else ""
             raise ConsentRefused(
-                f"{person!r} has agreed{what} to nothing that still holds; `ilot privacy list` shows it"
+                phrase(
+                    "has-agreed-nothing",
+                    "{person!r} has agreed{what} to nothing that still holds; `ilot privacy list` shows it",
+                    person=person,
+                    what=what,
+                )
             )
         devices = {device.id: device for zone, _ in keys for device in self._devices(zone)}
         answer: dict[str, Any] = {
@@ -220,7 +258,7 @@ class ConsentService:
         """Erase personal data of one device, known or not: here, and at the backend until now."""
         device = str(arguments.get("device", ""))
         if not device or len(device) > 153:
-            raise ConsentRefused("name a device: scheme:identifier")
+            raise ConsentRefused(phrase("name-device", "name a device: scheme:identifier"))
         if arguments.get("dry_run"):
             return {"device": device}
         known = self._device(device)
@@ -248,5 +286,9 @@ class ConsentService:
 def _known_person(person: str) -> None:
     if not PERSON.fullmatch(person):
         raise ConsentRefused(
-            "a person is a reference of yours, not a name: letters, digits, '_', '-' and '.', at most 64, like loc-0042"
+            phrase(
+                "person-reference-yours",
+                "a person is a reference of yours, not a name: letters, digits, '_', '-' and '.', at most 64, "
+                "like loc-0042",
+            )
         )

@@ -14,6 +14,7 @@ import msgspec
 
 from hub.core.disk.sqlite import transaction, wipe_journal
 from hub.core.store import Store, audit
+from hub.core.text import phrase
 from hub.privacy.consent.model import DEVICE, PSEUDONYM, Consent, ConsentRefused, Erasure
 from hub.privacy.rules_engine.pseudonyms import KEY_BYTES, group_name
 
@@ -68,7 +69,15 @@ class ConsentTables:
         def work(db: apsw.Connection) -> bytes:
             with transaction(db):
                 if db.execute(same, who).get is not None:
-                    raise ConsentRefused(f"{consent.person} has agreed to {consent.purpose} for {consent.zone} already")
+                    raise ConsentRefused(
+                        phrase(
+                            "has-agreed-already",
+                            "{person} has agreed to {purpose} for {zone} already",
+                            person=consent.person,
+                            purpose=consent.purpose,
+                            zone=consent.zone,
+                        )
+                    )
                 db.execute(
                     "INSERT INTO consents (person, purpose, zone, given, recorded, by, why)"
                     " VALUES (?, ?, ?, ?, ?, ?, '')",

@@ -15,6 +15,7 @@ Packs add patterns of their own (`hub.devices.packs.labels`).
 
 from __future__ import annotations
 
+from hub.core.text import phrase
 from hub.protocol.device_labels import makers, meters, pairs, tr005
 from hub.protocol.device_labels.label import MAX_TEXT as MAX_TEXT
 from hub.protocol.device_labels.label import Label as Label
@@ -25,7 +26,9 @@ def read(text: str) -> Label:
     """Read a label or QR code. Raises Unreadable."""
     if len(text) > MAX_TEXT:
         raise Unreadable(
-            "too-long", f"a label has at most {MAX_TEXT} characters", f"une étiquette a au plus {MAX_TEXT} caractères"
+            "too-long",
+            phrase("label-has-most", "a label has at most {max_text} characters", max_text=MAX_TEXT),
+            phrase("une-tiquette-au", "une étiquette a au plus {max_text} caractères", max_text=MAX_TEXT),
         )
     if tr005.is_one(text):
         return tr005.read(text)
@@ -33,9 +36,15 @@ def read(text: str) -> Label:
     if found is None:
         raise Unreadable(
             "not-a-label",
-            "this is the label of no device that can be recognised: look for a DevEUI (16 digits) or a MAC address "
-            "on it, and enter that",
-            "cette étiquette n'est celle d'aucun appareil connu : cherchez-y un DevEUI (16 chiffres) ou une adresse "
-            "MAC, et saisissez-le",
+            phrase(
+                "label-no-device",
+                "this is the label of no device that can be recognised: look for a DevEUI (16 digits) or a MAC "
+                "address on it, and enter that",
+            ),
+            phrase(
+                "cette-tiquette-nest",
+                "cette étiquette n'est celle d'aucun appareil connu : cherchez-y un DevEUI (16 chiffres) ou une "
+                "adresse MAC, et saisissez-le",
+            ),
         )
     return found

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from hub.core.text import phrase
 from hub.protocol.device_labels import kinds, meters, pairs
 from hub.protocol.device_labels import label as parts
 from hub.protocol.device_labels.label import Label, Unreadable
@@ -75,7 +76,10 @@ def of_columns(cells: Mapping[str, str], line: int = 0) -> DeviceRequest:
         given = parts.key(told["key"], (kind.keys if kind else ()) or range(1, MAX_KEY + 1), "key")
         if key is not None and key != given:
             raise Unreadable(
-                "two-keys", "this row holds two different keys", "cette ligne porte deux clés différentes", "key"
+                "two-keys",
+                phrase("row-holds-two", "this row holds two different keys"),
+                phrase("cette-ligne-porte", "cette ligne porte deux clés différentes"),
+                "key",
             )
         key = given
     return DeviceRequest(
@@ -117,8 +121,12 @@ def _one(found: Mapping[str, Label]) -> str:
         named = " and ".join(sorted(devices))
         raise Unreadable(
             "two-devices",
-            f"this row names two devices: {named}",
-            f"cette ligne nomme deux appareils : {named.replace(' and ', ' et ')}",
+            phrase("row-names-two", "this row names two devices: {named}", named=named),
+            phrase(
+                "cette-ligne-nomme",
+                "cette ligne nomme deux appareils : {replace}",
+                replace=named.replace(" and ", " et "),
+            ),
             next(iter(found)),
         )
     return devices.pop() if devices else ""
@@ -129,14 +137,16 @@ def _bounded(name: str, cell: str) -> None:
     if len(cell) > most:
         raise Unreadable(
             "too-long",
-            f"takes at most {most} characters; this has {len(cell)}",
-            f"au plus {most} caractères ; il y en a {len(cell)}",
+            phrase(
+                "takes-most-characters", "takes at most {most} characters; this has {count}", most=most, count=len(cell)
+            ),
+            phrase("au-plus-caract", "au plus {most} caractères ; il y en a {count}", most=most, count=len(cell)),
             name,
         )
     if cell and not cell.isprintable() and name != "label":
         raise Unreadable(
             "unprintable",
-            "holds characters that cannot be printed: enter it again",
-            "contient des caractères non imprimables : saisissez-le de nouveau",
+            phrase("holds-characters-cannot", "holds characters that cannot be printed: enter it again"),
+            phrase("contient-des-caract", "contient des caractères non imprimables : saisissez-le de nouveau"),
             name,
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from hub.core.model import DEVICE_ID
+from hub.core.text import phrase
 from hub.protocol.device_labels import label as parts
 from hub.protocol.device_labels import meters
 from hub.protocol.device_labels.label import Unreadable
@@ -40,8 +41,15 @@ def device_id(text: str) -> str:
     if not DEVICE_ID.fullmatch(text) or not sep:
         raise Unreadable(
             "device-id",
-            "a device id is scheme:identifier, like lorawan:0018b20000001234 or ble:A4:C1:38:01:02:03",
-            "un identifiant d'appareil s'écrit type:numéro, comme lorawan:0018b20000001234 ou ble:A4:C1:38:01:02:03",
+            phrase(
+                "device-id-scheme",
+                "a device id is scheme:identifier, like lorawan:0018b20000001234 or ble:A4:C1:38:01:02:03",
+            ),
+            phrase(
+                "un-identifiant-dappareil",
+                "un identifiant d'appareil s'écrit type:numéro, comme lorawan:0018b20000001234 ou "
+                "ble:A4:C1:38:01:02:03",
+            ),
             "device",
         )
     match scheme:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 import msgspec
 
 from hub.core.errors import DecodeError
+from hub.core.text import phrase
 
 MAX_TEXT = 4096
 """Characters of one label; a QR code of the largest kind holds 4,296."""
@@ -62,16 +63,38 @@ def digits(text: str, size: int, what: str, column: str = "") -> str:
     if _NUMBER.fullmatch(text.strip()):
         raise Unreadable(
             "spreadsheet",
-            f"a spreadsheet turned this {what} into a number: make the column text there, and enter it again",
-            f"le tableur a transformé ce {what} en nombre : passez la colonne en texte et saisissez-le de nouveau",
+            phrase(
+                "spreadsheet-turned-into",
+                "a spreadsheet turned this {what} into a number: make the column text there, and enter it again",
+                what=what,
+            ),
+            phrase(
+                "le-tableur-transform",
+                "le tableur a transformé ce {what} en nombre : passez la colonne en texte et saisissez-le de nouveau",
+                what=what,
+            ),
             column,
         )
     strange = "" if _HEX.fullmatch(found) else " with others among them"
     autres = "" if _HEX.fullmatch(found) else ", dont certains n'en sont pas"
     raise Unreadable(
         "bad-digits",
-        f"a {what} has {2 * size} hexadecimal digits (0-9, A-F); this has {len(found)}{strange}",
-        f"un {what} a {2 * size} chiffres hexadécimaux (0-9, A-F) ; il y en a {len(found)} ici{autres}",
+        phrase(
+            "has-hexadecimal-digits",
+            "a {what} has {value} hexadecimal digits (0-9, A-F); this has {count}{strange}",
+            what=what,
+            value=2 * size,
+            count=len(found),
+            strange=strange,
+        ),
+        phrase(
+            "un-chiffres-hexad",
+            "un {what} a {value} chiffres hexadécimaux (0-9, A-F) ; il y en a {count} ici{autres}",
+            what=what,
+            value=2 * size,
+            count=len(found),
+            autres=autres,
+        ),
         column,
     )
 
@@ -99,8 +122,15 @@ def key(text: str, sizes: Collection[int], column: str = "") -> bytes:
         many, combien = " or ".join(map(str, counts)), " ou ".join(map(str, counts))
     raise Unreadable(
         "bad-key",
-        f"this key must have {many} hexadecimal digits; it has {len(found)}",
-        f"cette clé doit avoir {combien} chiffres hexadécimaux ; elle en a {len(found)}",
+        phrase(
+            "key-must-have", "this key must have {many} hexadecimal digits; it has {count}", many=many, count=len(found)
+        ),
+        phrase(
+            "cette-cl-doit",
+            "cette clé doit avoir {combien} chiffres hexadécimaux ; elle en a {count}",
+            combien=combien,
+            count=len(found),
+        ),
         column,
     )
 

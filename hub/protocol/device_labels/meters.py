@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+from hub.core.text import phrase
 from hub.protocol.device_labels import label as parts
 from hub.protocol.device_labels.label import Label, Unreadable
 
@@ -43,15 +44,15 @@ def named(maker: str, number: str, version: str = "", medium: str = "") -> str:
     if not re.fullmatch(r"[A-Z]{3}", maker):
         raise Unreadable(
             "manufacturer",
-            "a meter's maker has three letters (its FLAG code), like ELS or KAM",
-            "le fabricant d'un compteur a trois lettres (son code FLAG), comme ELS ou KAM",
+            phrase("meters-maker-has", "a meter's maker has three letters (its FLAG code), like ELS or KAM"),
+            phrase("le-fabricant-dun", "le fabricant d'un compteur a trois lettres (son code FLAG), comme ELS ou KAM"),
             "manufacturer",
         )
     if not re.fullmatch(r"[0-9]{8}", number):
         raise Unreadable(
             "meter-id",
-            "a meter's number has at most 8 digits",
-            "le numéro d'un compteur a au plus 8 chiffres",
+            phrase("meters-number-has", "a meter's number has at most 8 digits"),
+            phrase("le-num-ro", "le numéro d'un compteur a au plus 8 chiffres"),
             "meter_id",
         )
     if not version and not medium:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from hub.core.text import phrase
 from hub.protocol.device_labels import label as parts
 from hub.protocol.device_labels.label import Label, Unreadable
 
@@ -63,8 +64,16 @@ def read(text: str) -> Label | None:
         if found.setdefault(name.key, value) != value:
             raise Unreadable(
                 "two-values",
-                f"this label names two different values of {name.what}: give the label of one device",
-                f"cette étiquette porte deux {name.what} différents : donnez l'étiquette d'un seul appareil",
+                phrase(
+                    "label-names-two",
+                    "this label names two different values of {what}: give the label of one device",
+                    what=name.what,
+                ),
+                phrase(
+                    "cette-tiquette-porte",
+                    "cette étiquette porte deux {what} différents : donnez l'étiquette d'un seul appareil",
+                    what=name.what,
+                ),
             )
     return of(found) if found else None
 
@@ -79,8 +88,11 @@ def of(found: Mapping[str, str]) -> Label:
         return Label(form=FORM, device=f"ble:{parts.mac(given['mac'], 'mac')}", key=key)
     raise Unreadable(
         "no-device",
-        "this names no device: a DevEUI (LoRaWAN) or a MAC address (Bluetooth) is missing",
-        "aucun appareil n'est nommé : il manque un DevEUI (LoRaWAN) ou une adresse MAC (Bluetooth)",
+        phrase("names-no-device", "this names no device: a DevEUI (LoRaWAN) or a MAC address (Bluetooth) is missing"),
+        phrase(
+            "aucun-appareil-nest",
+            "aucun appareil n'est nommé : il manque un DevEUI (LoRaWAN) ou une adresse MAC (Bluetooth)",
+        ),
     )
 
 
@@ -96,8 +108,16 @@ def _lorawan(given: Mapping[str, str]) -> Label:
             what = _BY_KEY[missing].what
             raise Unreadable(
                 "abp-keys",
-                f"a DevAddr makes it an ABP device, which needs {what} too; without DevAddr it joins by its AppKey",
-                f"un DevAddr en fait un appareil ABP : il manque {what} ; sans DevAddr il rejoint par son AppKey",
+                phrase(
+                    "devaddr-makes-abp",
+                    "a DevAddr makes it an ABP device, which needs {what} too; without DevAddr it joins by its AppKey",
+                    what=what,
+                ),
+                phrase(
+                    "un-devaddr-en",
+                    "un DevAddr en fait un appareil ABP : il manque {what} ; sans DevAddr il rejoint par son AppKey",
+                    what=what,
+                ),
                 missing,
             )
         settings["address"] = parts.digits(given["dev_addr"], 4, "DevAddr", "dev_addr")
@@ -114,8 +134,17 @@ def _value(text: str, name: Name) -> str:
     many = " or ".join(str(2 * size) for size in name.sizes)
     raise Unreadable(
         "bad-value",
-        f"after {name.what} this label should have {many} hexadecimal digits: read it again",
-        f"après {name.what}, cette étiquette devrait porter {many.replace('or', 'ou')} chiffres hexadécimaux : "
-        "relisez-la",
+        phrase(
+            "after-label-should",
+            "after {what} this label should have {many} hexadecimal digits: read it again",
+            what=name.what,
+            many=many,
+        ),
+        phrase(
+            "apr-s-cette",
+            "après {what}, cette étiquette devrait porter {replace} chiffres hexadécimaux : relisez-la",
+            what=name.what,
+            replace=many.replace("or", "ou"),
+        ),
         name.key,
     )

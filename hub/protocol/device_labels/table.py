@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from hub.core.text import phrase, reason_of
 from hub.protocol.device_labels import exports, read
 from hub.protocol.device_labels.device_request import DeviceRequest, of_columns, of_label
 from hub.protocol.device_labels.label import Label, Unreadable, shown
@@ -92,8 +93,8 @@ def read_table(data: bytes) -> Table:
     if len(data) > MAX_TABLE:
         raise Unreadable(
             "too-large",
-            f"a table has at most {MAX_TABLE >> 20} MiB: split it",
-            f"un tableau a au plus {MAX_TABLE >> 20} Mio : découpez-le",
+            phrase("table-has-most", "a table has at most {max_table} MiB: split it", max_table=MAX_TABLE >> 20),
+            phrase("un-tableau-au", "un tableau a au plus {max_table} Mio : découpez-le", max_table=MAX_TABLE >> 20),
         )
     text = _text(data)
     if exports.is_one(text):
@@ -109,8 +110,18 @@ def read_table(data: bytes) -> Table:
             if len(row) > len(head) and any(cell.strip() for cell in row[len(head) :]):
                 raise Unreadable(
                     "too-many-cells",
-                    f"has {len(row)} cells, the first line names {len(head)} columns",
-                    f"a {len(row)} cellules pour {len(head)} colonnes",
+                    phrase(
+                        "has-cells-first",
+                        "has {count} cells, the first line names {count2} columns",
+                        count=len(row),
+                        count2=len(head),
+                    ),
+                    phrase(
+                        "cellules-pour-colonnes",
+                        "a {count} cellules pour {count2} colonnes",
+                        count=len(row),
+                        count2=len(head),
+                    ),
                 )
             cells = {name: cell for name, cell in zip(names, row, strict=False) if name}
             if "settings.version" in cells:
@@ -170,15 +181,24 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as error:
         raise Unreadable(
             "csv",
-            f"line {line} cannot be read as CSV ({error}): is a quotation mark missing?",
-            f"la ligne {line} n'est pas du CSV lisible : manque-t-il un guillemet ?",
+            phrase(
+                "line-cannot-read",
+                "line {line} cannot be read as CSV ({reason}): is a quotation mark missing?",
+                line=line,
+                reason=reason_of(error),
+            ),
+            phrase("la-ligne-nest", "la ligne {line} n'est pas du CSV lisible : manque-t-il un guillemet ?", line=line),
         ) from error
 
 
 def _columns(head: list[str]) -> tuple[list[str], list[str]]:
     """Our name for each column, "" for those that mean nothing here; and these."""
     if len(head) > MAX_COLUMNS:
-        raise Unreadable("too-many-columns", f"at most {MAX_COLUMNS} columns", f"au plus {MAX_COLUMNS} colonnes")
+        raise Unreadable(
+            "too-many-columns",
+            phrase("most-columns", "at most {max_columns} columns", max_columns=MAX_COLUMNS),
+            phrase("au-plus-colonnes", "au plus {max_columns} colonnes", max_columns=MAX_COLUMNS),
+        )
     known = {_small(name): name for name in COLUMNS} | {alias: name for name in COLUMNS for alias in COLUMNS[name]}
     names, ignored = list[str](), list[str]()
     for title in head:
@@ -189,13 +209,28 @@ def _columns(head: list[str]) -> tuple[list[str], list[str]]:
             if near:
                 raise Unreadable(
                     "unknown-column",
-                    f"there is no column {shown(title)!r}; did you mean {known[near[0]]!r}?",
-                    f"il n'y a pas de colonne « {shown(title)} » ; vouliez-vous dire « {known[near[0]]} » ?",
+                    phrase(
+                        "there-no-column",
+                        "there is no column {shown!r}; did you mean {known!r}?",
+                        shown=shown(title),
+                        known=known[near[0]],
+                    ),
+                    phrase(
+                        "il-ny-pas",
+                        "il n'y a pas de colonne « {shown} » ; vouliez-vous dire « {known} » ?",
+                        shown=shown(title),
+                        known=known[near[0]],
+                    ),
                     shown(title),
                 )
             ignored.append(shown(title))
         if name and name in names:
-            raise Unreadable("twice", f"two columns are {name!r}", f"deux colonnes sont « {name} »", shown(title))
+            raise Unreadable(
+                "twice",
+                phrase("two-columns", "two columns are {name!r}", name=name),
+                phrase("deux-colonnes-sont", "deux colonnes sont « {name} »", name=name),
+                shown(title),
+            )
         names.append(name)
     if not any(name in names for name in ("label", "device", "dev_eui", "mac", "meter_id")):
         raise _no_table()
@@ -209,7 +244,10 @@ def _once(wish: DeviceRequest, seen: dict[str, int]) -> None:
     before = seen.setdefault(device.lower(), wish.line)
     if before != wish.line:
         raise Unreadable(
-            "twice", f"{device} stands in line {before} already", f"{device} figure déjà à la ligne {before}", "device"
+            "twice",
+            phrase("stands-line-already", "{device} stands in line {before} already", device=device, before=before),
+            phrase("figure-d-j", "{device} figure déjà à la ligne {before}", device=device, before=before),
+            "device",
         )
 
 

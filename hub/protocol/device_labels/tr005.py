@@ -12,6 +12,7 @@ Two drafts are still met on devices, with the same first three parts: `URN:LW:DP
 
 from __future__ import annotations
 
+from hub.core.text import phrase
 from hub.protocol.device_labels.label import Label, Unreadable, digits, eui
 
 FORM = "TR005"
@@ -37,8 +38,15 @@ def read(text: str) -> Label:
         return _label(join, device, profile, "".join(rest).replace("%25", "%").split("%"))
     raise Unreadable(
         "tr005",
-        "this begins like a LoRaWAN QR code and is of a version that this hub does not know: enter DevEUI and AppKey",
-        "ce QR code LoRaWAN est d'une version que ce concentrateur ne connaît pas : saisissez DevEUI et AppKey",
+        phrase(
+            "begins-like-lorawan",
+            "this begins like a LoRaWAN QR code and is of a version that this hub does not know: enter DevEUI and "
+            "AppKey",
+        ),
+        phrase(
+            "ce-qr-code",
+            "ce QR code LoRaWAN est d'une version que ce concentrateur ne connaît pas : saisissez DevEUI et AppKey",
+        ),
     )
 
 
@@ -57,8 +65,14 @@ def _parts(parts: list[str]) -> list[str]:
     if len(parts) < 3:
         raise Unreadable(
             "tr005",
-            "this LoRaWAN QR code is cut short: it names JoinEUI, DevEUI and ProfileID. Scan it again",
-            "ce QR code LoRaWAN est incomplet : il doit porter JoinEUI, DevEUI et ProfileID. Scannez-le de nouveau",
+            phrase(
+                "lorawan-qr-code",
+                "this LoRaWAN QR code is cut short: it names JoinEUI, DevEUI and ProfileID. Scan it again",
+            ),
+            phrase(
+                "ce-qr-code-lorawan",
+                "ce QR code LoRaWAN est incomplet : il doit porter JoinEUI, DevEUI et ProfileID. Scannez-le de nouveau",
+            ),
         )
     return parts
 
@@ -71,8 +85,14 @@ def _optional(text: str, elements: list[str]) -> list[str]:
     if any(element[1:].upper() not in sums for element in elements if element[:1] in ("C", "c")):
         raise Unreadable(
             "tr005-checksum",
-            "the checksum of this QR code does not fit its text: it was misread or mistyped. Scan it again",
-            "la somme de contrôle de ce QR code est fausse : il a été mal lu ou mal saisi. Scannez-le de nouveau",
+            phrase(
+                "checksum-qr-code",
+                "the checksum of this QR code does not fit its text: it was misread or mistyped. Scan it again",
+            ),
+            phrase(
+                "la-somme-de",
+                "la somme de contrôle de ce QR code est fausse : il a été mal lu ou mal saisi. Scannez-le de nouveau",
+            ),
         )
     return others
 

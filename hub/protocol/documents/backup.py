@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from msgspec import Meta
 
 from hub.core.errors import AuthFailed, DecodeError
+from hub.core.text import phrase, reason_of
 from hub.protocol.documents.recovery_key_file import RECOVERY
 from hub.protocol.documents.trust import Recipient
 from hub.protocol.hub_id import hub_id
@@ -128,7 +129,12 @@ def seal(
     """The document. Raises AuthFailed when nobody may recover, DecodeError when it would be too large to be read."""
     owners = [recipient for recipient in recipients if recipient.role == RECOVERY]
     if not owners:
-        raise AuthFailed("the trust document names no recovery key: there is nobody to seal a backup to")
+        raise AuthFailed(
+            phrase(
+                "trust-document-names-no",
+                "the trust document names no recovery key: there is nobody to seal a backup to",
+            )
+        )
     key, public = os.urandom(32), identity.public_key().public_bytes_raw()
     head = msgspec.msgpack.encode(
         Head(
@@ -143,7 +149,15 @@ def seal(
     info = LABEL + H(head)
     body = msgspec.msgpack.encode(contents)
     if len(body) > MAX_BODY:
-        raise DecodeError("too-large", f"the state of this hub has {len(body)} bytes, a backup holds {MAX_BODY}")
+        raise DecodeError(
+            "too-large",
+            phrase(
+                "state-hub-has",
+                "the state of this hub has {count} bytes, a backup holds {max_body}",
+                count=len(body),
+                max_body=MAX_BODY,
+            ),
+        )
     parts = [LABEL, head, AESGCM(key).encrypt(_NONCE, zstd.compress(body, _LEVEL), info)]
     for owner in owners:
         kid = kid_of(owner.public)
@@ -151,7 +165,15 @@ def seal(
     told = lp(*parts)
     document = told + lp(identity.sign(SIGNATURE_LABEL + told))
     if len(document) > MAX_DOCUMENT:
-        raise DecodeError("too-large", f"the backup has {len(document)} bytes, at most {MAX_DOCUMENT} are read")
+        raise DecodeError(
+            "too-large",
+            phrase(
+                "backup-has-bytes",
+                "the backup has {count} bytes, at most {max_document} are read",
+                count=len(document),
+                max_document=MAX_DOCUMENT,
+            ),
+        )
     return document
 
 
@@ -161,16 +183,22 @@ def read(data: bytes) -> Backup:
     Raises DecodeError when it is no backup or not whole, AuthFailed when it is not signed by the hub it names.
     """
     if len(data) > MAX_DOCUMENT:
-        raise DecodeError("too-large", f"a backup has at most {MAX_DOCUMENT} bytes")
+        raise DecodeError(
+            "too-large",
+            phrase("backup-has-most", "a backup has at most {max_document} bytes", max_document=MAX_DOCUMENT),
+        )
     if not data.startswith(lp(LABEL)):
-        raise DecodeError("not-a-backup", "this is no state backup of an Îlot hub")
+        raise DecodeError("not-a-backup", phrase("no-state-backup", "this is no state backup of an Îlot hub"))
     try:
         parts = unlp(data)
     except DecodeError as error:
-        raise DecodeError("bad-backup", f"this backup is cut short or damaged ({error})") from error
+        raise DecodeError(
+            "bad-backup",
+            phrase("backup-cut-short", "this backup is cut short or damaged ({reason})", reason=reason_of(error)),
+        ) from error
     count, odd = divmod(len(parts) - 4, 2)
     if odd or not 0 < count <= _MAX_RECIPIENTS or len(parts[1]) > _MAX_HEAD:
-        raise DecodeError("bad-backup", "this backup is damaged: it has not the parts of one")
+        raise DecodeError("bad-backup", phrase("backup-damaged", "this backup is damaged: it has not the parts of one"))
     _, raw, sealed, *keys, signature = parts
     head = _decoded(raw, Head)
     try:
@@ -178,9 +206,11 @@ def read(data: bytes) -> Backup:
             signature, SIGNATURE_LABEL + data[: -4 - len(signature)]
         )
     except (InvalidSignature, ValueError) as error:
-        raise AuthFailed("this backup was altered: its hub's signature does not hold. Use another copy") from error
+        raise AuthFailed(
+            phrase("backup-altered", "this backup was altered: its hub's signature does not hold. Use another copy")
+        ) from error
     if head.hub != hub_id(head.identity):
-        raise AuthFailed("this backup names a hub that did not sign it: it is a forgery")
+        raise AuthFailed(phrase("backup-names-hub", "this backup names a hub that did not sign it: it is a forgery"))
     return Backup(head, sealed, dict(zip(keys[::2], keys[1::2], strict=True)), LABEL + H(raw))
 
 
@@ -190,18 +220,24 @@ def open_backup(backup: Backup, kid: bytes, private: MLKEM768X25519PrivateKey) -
     cap = backup.caps.get(kid)
     if cap is None:
         raise AuthFailed(
-            f"this backup is not sealed to the key {kid.hex()[:8]}…: only the owner's recovery key opens it"
+            phrase(
+                "backup-not-sealed",
+                "this backup is not sealed to the key {kid}…: only the owner's recovery key opens it",
+                kid=kid.hex()[:8],
+            )
         )
     try:
         key = SUITE.decrypt(cap, private, info=backup.info + kid)
     except InvalidTag as error:
-        raise AuthFailed("the capsule for this recovery key does not open") from error
+        raise AuthFailed(phrase("capsule-recovery-key", "the capsule for this recovery key does not open")) from error
     if len(key) != 32 or not hmac.compare_digest(H(COMMIT_LABEL + key), backup.head.commitment):
-        raise AuthFailed("the capsule holds another key than the backup commits to")
+        raise AuthFailed(
+            phrase("capsule-holds-another-key", "the capsule holds another key than the backup commits to")
+        )
     try:
         body = AESGCM(key).decrypt(_NONCE, backup.sealed, backup.info)
     except InvalidTag as error:
-        raise AuthFailed("what this backup holds does not belong to its head") from error
+        raise AuthFailed(phrase("what-backup-holds", "what this backup holds does not belong to its head")) from error
     return _checked(_decoded(expand(body, MAX_BODY), Contents))
 
 
@@ -243,9 +279,14 @@ def _checked(contents: Contents) -> Contents:
     """Names that stay where they belong: a restoration writes them to the disk."""
     wrong = [name for name in contents.files if not _stays(name)]
     if wrong or len(contents.files) > _MAX_FILES or contents.config not in contents.files:
-        raise DecodeError("bad-backup", f"its configuration files have impossible names: {wrong[:3]!r}")
+        raise DecodeError(
+            "bad-backup",
+            phrase(
+                "configuration-files-have", "its configuration files have impossible names: {wrong!r}", wrong=wrong[:3]
+            ),
+        )
     if set(contents.keys) != _KEYS:
-        raise DecodeError("bad-backup", "it does not hold the three keys of a hub")
+        raise DecodeError("bad-backup", phrase("does-not-hold-three", "it does not hold the three keys of a hub"))
     return contents
 
 

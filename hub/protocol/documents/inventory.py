@@ -41,6 +41,7 @@ from msgspec import Meta
 
 from hub.core.errors import AuthFailed, ConfigError, DecodeError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase, reason_of
 from hub.protocol.device_labels.device_request import DeviceRequest
 from hub.protocol.documents.recovery_key_file import RecipientKey, write_file
 from hub.protocol.documents.trust import Root, RootPublic, fingerprint
@@ -127,11 +128,15 @@ def read_card(data: bytes) -> InventoryKeyCard:
         load_public(file.public)
         ed25519.Ed25519PublicKey.from_public_bytes(file.identity).verify(file.signature, lp(CARD_LABEL, file.public))
     except InvalidSignature as error:
-        raise ConfigError("this card was altered: its hub's signature does not hold. Ask for it again") from error
+        raise ConfigError(
+            phrase("card-altered", "this card was altered: its hub's signature does not hold. Ask for it again")
+        ) from error
     except (msgspec.DecodeError, ValueError, DecodeError) as error:
-        raise ConfigError("this is no card of an Îlot hub: `ilot inventory card` prints one there") from error
+        raise ConfigError(
+            phrase("no-card-lot", "this is no card of an Îlot hub: `ilot inventory card` prints one there")
+        ) from error
     if file.format != CARD_FORMAT or file.hub != hub_id(file.identity):
-        raise ConfigError("this card names a hub that did not sign it: it is a forgery")
+        raise ConfigError(phrase("card-names-hub", "this card names a hub that did not sign it: it is a forgery"))
     return InventoryKeyCard(file.hub, file.public)
 
 
@@ -156,7 +161,15 @@ def seal(
     told = lp(LABEL, head, sealed, SUITE.encrypt(key, load_public(card.public), info=info + kid))
     document = told + lp(root.ed25519.sign(told), root.mldsa65.sign(told), *root.public)
     if len(document) > MAX_DOCUMENT or len(devices) > MOST:
-        raise DecodeError("too-large", f"an inventory holds {MOST} devices and {MAX_DOCUMENT >> 10} KiB: make several")
+        raise DecodeError(
+            "too-large",
+            phrase(
+                "inventory-holds-devices",
+                "an inventory holds {most} devices and {max_document} KiB: make several",
+                most=MOST,
+                max_document=MAX_DOCUMENT >> 10,
+            ),
+        )
     return document
 
 
@@ -173,20 +186,34 @@ def read(data: bytes, pinned: bytes) -> Inventory:
     except DecodeError:
         parts = []
     if len(parts) != 8 or parts[0] != LABEL or len(parts[1]) > _MAX_HEAD:
-        raise DecodeError("no-inventory", "this is no whole inventory of an Îlot owner: copy the file again")
+        raise DecodeError(
+            "no-inventory",
+            phrase("no-whole-inventory", "this is no whole inventory of an Îlot owner: copy the file again"),
+        )
     _, raw, sealed, cap, ed_signature, ml_signature, ed_public, ml_public = parts
     if not hmac.compare_digest(fingerprint(RootPublic(ed_public, ml_public)), pinned):
-        raise AuthFailed("this inventory is signed by another owner than the one this hub is enrolled with")
+        raise AuthFailed(
+            phrase(
+                "inventory-signed-another",
+                "this inventory is signed by another owner than the one this hub is enrolled with",
+            )
+        )
     told = lp(*parts[:4])
     try:
         ed25519.Ed25519PublicKey.from_public_bytes(ed_public).verify(ed_signature, told)
         mldsa.MLDSA65PublicKey.from_public_bytes(ml_public).verify(ml_signature, told)
     except (InvalidSignature, ValueError) as error:
-        raise AuthFailed("this inventory was altered: the owner's signatures do not hold. Ask for it again") from error
+        raise AuthFailed(
+            phrase(
+                "inventory-altered", "this inventory was altered: the owner's signatures do not hold. Ask for it again"
+            )
+        ) from error
     try:
         head = msgspec.msgpack.decode(raw, type=Head)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise DecodeError("no-inventory", f"its head cannot be read ({error})") from error
+        raise DecodeError(
+            "no-inventory", phrase("head-cannot-read", "its head cannot be read ({reason})", reason=reason_of(error))
+        ) from error
     return Inventory(head, sealed, cap, LABEL + H(raw))
 
 
@@ -195,20 +222,37 @@ def open_inventory(inventory: Inventory, hub: str, key: RecipientKey) -> list[De
     be read."""
     if inventory.head.hub != hub or inventory.head.kid != key.kid:
         raise AuthFailed(
-            f"this inventory is for {inventory.head.hub}, and only that hub opens it; this is {hub}: ask the owner for "
-            "one made from this hub's card"
+            phrase(
+                "inventory-only-hub",
+                "this inventory is for {hub}, and only that hub opens it; this is {hub2}: ask the owner for one "
+                "made from this hub's card",
+                hub=inventory.head.hub,
+                hub2=hub,
+            )
         )
     try:
         secret = SUITE.decrypt(inventory.cap, key.private, info=inventory.info + key.kid)
         if len(secret) != 32 or not hmac.compare_digest(H(COMMIT_LABEL + secret), inventory.head.commitment):
-            raise AuthFailed("the capsule of this inventory holds another key than its head commits to")
+            raise AuthFailed(
+                phrase(
+                    "capsule-inventory-holds",
+                    "the capsule of this inventory holds another key than its head commits to",
+                )
+            )
         body = AESGCM(secret).decrypt(_NONCE, inventory.sealed, inventory.info)
     except InvalidTag as error:
-        raise AuthFailed("this inventory does not open with this hub's key: ask the owner for another") from error
+        raise AuthFailed(
+            phrase("inventory-does-not", "this inventory does not open with this hub's key: ask the owner for another")
+        ) from error
     try:
         devices = msgspec.msgpack.decode(expand(body, MAX_BODY), type=list[DeviceRequest])
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise DecodeError("no-inventory", f"what it holds cannot be read ({error})") from error
+        raise DecodeError(
+            "no-inventory",
+            phrase("what-holds-cannot", "what it holds cannot be read ({reason})", reason=reason_of(error)),
+        ) from error
     if len(devices) > MOST:
-        raise DecodeError("too-large", f"an inventory holds {MOST} devices")
+        raise DecodeError(
+            "too-large", phrase("inventory-holds-devices-2", "an inventory holds {most} devices", most=MOST)
+        )
     return devices

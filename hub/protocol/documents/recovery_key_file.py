@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from hub.core.errors import ConfigError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase
 from hub.protocol.records.seal import kid_of
 
 FORMAT = "ilot-recipient-key/1"
@@ -53,9 +54,13 @@ def read_file(data: bytes) -> RecipientKey:
         mlkem = MLKEM768PrivateKey.from_seed_bytes(file.private[:64])
         key = _join(file.role, mlkem, X25519PrivateKey.from_private_bytes(file.private[64:]))
     except (msgspec.DecodeError, ValueError) as error:
-        raise ConfigError(f"this is not a recipient key file of Îlot ({FORMAT})") from error
+        raise ConfigError(
+            phrase("not-recipient-key", "this is not a recipient key file of Îlot ({format})", format=FORMAT)
+        ) from error
     if file.format != FORMAT or key.kid.hex() != file.kid:
-        raise ConfigError("this recipient key file is damaged: the key is not the one its key id names")
+        raise ConfigError(
+            phrase("recipient-key-file", "this recipient key file is damaged: the key is not the one its key id names")
+        )
     return key
 
 
@@ -63,7 +68,13 @@ def read_recovery_key(data: bytes) -> RecipientKey:
     """`read_file`, of the owner's recovery key and no other. Raises ConfigError."""
     key = read_file(data)
     if key.role != RECOVERY:
-        raise ConfigError(f"this is an {key.role[:16]} key; a backup is sealed to the owner's recovery key alone")
+        raise ConfigError(
+            phrase(
+                "key-backup-sealed",
+                "this is an {role} key; a backup is sealed to the owner's recovery key alone",
+                role=key.role[:16],
+            )
+        )
     return key
 
 

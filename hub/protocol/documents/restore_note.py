@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Meta
 
 from hub.core.errors import AuthFailed, DecodeError
+from hub.core.text import phrase, reason_of
 from hub.protocol.documents.backup import MAX_GENERATION
 from hub.protocol.hub_id import hub_id
 from hub.protocol.length_prefix import lp, unlp
@@ -50,13 +51,26 @@ def read_note(data: bytes) -> Note:
         label, head, signature = unlp(data) if len(data) <= MAX_DOCUMENT else (b"", b"", b"")
         note = msgspec.msgpack.decode(head, type=Note) if label == LABEL else None
     except (DecodeError, ValueError, msgspec.DecodeError, RecursionError) as error:
-        raise DecodeError("bad-note", f"this is no note of a restoration, or it is damaged ({error})") from error
+        raise DecodeError(
+            "bad-note",
+            phrase(
+                "no-note-restoration",
+                "this is no note of a restoration, or it is damaged ({reason})",
+                reason=reason_of(error),
+            ),
+        ) from error
     if note is None:
-        raise DecodeError("bad-note", "this is no note of a restoration")
+        raise DecodeError("bad-note", phrase("no-note-restoration-2", "this is no note of a restoration"))
     try:
         Ed25519PublicKey.from_public_bytes(note.identity).verify(signature, LABEL + head)
     except (InvalidSignature, ValueError) as error:
-        raise AuthFailed("this note of a restoration was altered: its hub's signature does not hold") from error
+        raise AuthFailed(
+            phrase(
+                "note-restoration-altered", "this note of a restoration was altered: its hub's signature does not hold"
+            )
+        ) from error
     if note.hub != hub_id(note.identity):
-        raise AuthFailed("this note of a restoration names a hub that did not sign it")
+        raise AuthFailed(
+            phrase("note-restoration-names", "this note of a restoration names a hub that did not sign it")
+        )
     return note

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
 from hub.core.errors import AuthFailed, DecodeError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase, reason_of
 from hub.protocol.length_prefix import lp, unlp
 from hub.protocol.records.seal import kid_of, load_public
 
@@ -130,8 +131,13 @@ def read_trust(data: bytes, pinned: bytes, at_least_version: int = 0) -> Trust:
     found = fingerprint(root)
     if not hmac.compare_digest(found, pinned):
         raise AuthFailed(
-            f"the trust document is signed by another owner root ({found.hex()[:16]}…, pinned {pinned.hex()[:16]}…): "
-            "ask the owner for a new enrolment token, and why the root changed"
+            phrase(
+                "trust-document-signed",
+                "the trust document is signed by another owner root ({found}…, pinned {pinned}…): ask the owner "
+                "for a new enrolment token, and why the root changed",
+                found=found.hex()[:16],
+                pinned=pinned.hex()[:16],
+            )
         )
     signed = lp(LABEL) + payload
     try:
@@ -139,18 +145,33 @@ def read_trust(data: bytes, pinned: bytes, at_least_version: int = 0) -> Trust:
         mldsa.MLDSA65PublicKey.from_public_bytes(ml_public).verify(ml_signature, signed)
     except (InvalidSignature, ValueError) as error:
         raise AuthFailed(
-            "the trust document was altered on its way: a signature of the owner root does not hold; "
-            "look for whoever stands between this hub and its backend"
+            phrase(
+                "trust-document-altered",
+                "the trust document was altered on its way: a signature of the owner root does not hold; look for "
+                "whoever stands between this hub and its backend",
+            )
         ) from error
     try:
         trust = msgspec.json.decode(shallow_json(payload), type=Trust)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise AuthFailed(f"the trust document cannot be read ({error}): the owner signs a correct one") from error
+        raise AuthFailed(
+            phrase(
+                "trust-document-cannot",
+                "the trust document cannot be read ({reason}): the owner signs a correct one",
+                reason=reason_of(error),
+            )
+        ) from error
     _check(trust)
     if trust.version < at_least_version:
         raise AuthFailed(
-            f"the trust document is older (version {trust.version}) than one seen before (version {at_least_version}): "
-            "the owner publishes the newest one again; if it was not withdrawn on purpose, somebody replays"
+            phrase(
+                "trust-document-older",
+                "the trust document is older (version {version}) than one seen before (version "
+                "{at_least_version}): the owner publishes the newest one again; if it was not withdrawn on "
+                "purpose, somebody replays",
+                version=trust.version,
+                at_least_version=at_least_version,
+            )
         )
     return trust
 
@@ -162,7 +183,14 @@ def egress_of(trust: Trust, host: str, port: int) -> Egress | None:
 
 def _split(data: bytes) -> list[bytes]:
     if len(data) > MAX_DOCUMENT:
-        raise AuthFailed(f"the trust document has {len(data)} bytes, at most {MAX_DOCUMENT} are read")
+        raise AuthFailed(
+            phrase(
+                "trust-document-has",
+                "the trust document has {count} bytes, at most {max_document} are read",
+                count=len(data),
+                max_document=MAX_DOCUMENT,
+            )
+        )
     try:
         parts = unlp(data)
     except DecodeError:
@@ -171,7 +199,9 @@ def _split(data: bytes) -> list[bytes]:
         want is None or len(part) == want for part, want in zip(parts, _PART_SIZES, strict=True)
     )
     if not fits or parts[0] != LABEL:
-        raise AuthFailed("this is no trust document of an Îlot owner: check the backend's address")
+        raise AuthFailed(
+            phrase("no-trust-document", "this is no trust document of an Îlot owner: check the backend's address")
+        )
     return parts[1:]
 
 
@@ -196,7 +226,13 @@ def _check(trust: Trust) -> None:
     if any(not e.host or e.host != e.host.lower() or not 0 < e.port < 65536 or not e.ca_pem for e in trust.egress):
         faults.append("an egress entry lacks its lower-case host, port or CA")
     if faults:
-        raise AuthFailed(f"the trust document cannot be followed: {'; '.join(faults)}. The owner signs a correct one")
+        raise AuthFailed(
+            phrase(
+                "trust-document-cannot-followed",
+                "the trust document cannot be followed: {faults}. The owner signs a correct one",
+                faults="; ".join(faults),
+            )
+        )
 
 
 def _is_recipient(recipient: Recipient) -> bool:

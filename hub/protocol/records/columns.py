@@ -38,6 +38,7 @@ from typing import Any, cast
 
 from hub.core.errors import DecodeError
 from hub.core.model import Position, Value
+from hub.core.text import phrase
 from hub.protocol.records.compression import MAX_BODY
 from hub.protocol.records.dictionary import MAX_COLUMNS, Numbering, Refused, scales
 from hub.protocol.records.integers import I64_MAX, I64_MIN, Reader, put_packed, put_runs, put_varint, tightened
@@ -110,7 +111,12 @@ def _put_group(out: list[bytes], shape: Shape, rows: list[Row], numbering: Numbe
     _put_track(out, times, 0, firsts, len(distinct))
     columns = list(zip(*values, strict=True))
     if len(columns) != len(shape.columns):
-        raise Refused("shape", f"{len(columns)} values for {len(shape.columns)} metrics")
+        raise Refused(
+            "shape",
+            phrase(
+                "values-metrics", "{count} values for {count2} metrics", count=len(columns), count2=len(shape.columns)
+            ),
+        )
     for column, scale, items in zip(shape.columns, numbering.scales(shape), columns, strict=True):
         if scale is not None:
             whole, bias = scale.items(items)
@@ -150,7 +156,9 @@ def _put_flags(out: list[bytes], items: Sequence[Any]) -> None:
 
 def _put_texts(out: list[bytes], items: Sequence[Any]) -> None:
     if set(map(type, items)) != {str} or max(map(len, items)) > MAX_TEXT:
-        raise Refused("not-a-text", f"a text has at most {MAX_TEXT} characters")
+        raise Refused(
+            "not-a-text", phrase("text-has-most", "a text has at most {max_text} characters", max_text=MAX_TEXT)
+        )
     index = {text: at for at, text in enumerate(dict.fromkeys(items))}
     put_varint(out, len(index))
     for text in index:
@@ -205,7 +213,7 @@ def decode(body: bytes, shapes: dict[int, Shape], subjects: dict[int, Subject]) 
         for _ in range(reader.varint()):
             shape = shapes.get(reader.varint())
             if shape is None:
-                raise DecodeError("unknown-table", "a shape was never told")
+                raise DecodeError("unknown-table", phrase("shape-never-told", "a shape was never told"))
             group = _group(reader, shape, subjects, not base, MAX_READINGS - readings)
             readings += len(group) * len(shape.columns)
             rows += group
@@ -235,16 +243,16 @@ class _Layout:
 def _group(reader: Reader, shape: Shape, known: dict[int, Subject], sure: bool, room: int) -> list[Row]:
     count = reader.varint()
     if not 0 < count * len(shape.columns) <= room:
-        raise DecodeError("bad-block", "no report, or more readings than a block may hold")
+        raise DecodeError("bad-block", phrase("no-report-more", "no report, or more readings than a block may hold"))
     numbers = list(accumulate(reader.packed(count)))
     lengths = reader.packed(count)
     total = sum(lengths)
     if min(lengths) < 1 or total * len(shape.columns) > room:
-        raise DecodeError("bad-block", "more readings than a block may hold")
+        raise DecodeError("bad-block", phrase("more-readings-than", "more readings than a block may hold"))
     try:
         subjects = [known[number] for number in numbers]
     except KeyError as error:
-        raise DecodeError("unknown-table", "a subject was never told") from error
+        raise DecodeError("unknown-table", phrase("subject-never-told", "a subject was never told")) from error
     layout = _Layout(lengths, total)
     times = _track(reader, layout)
     columns: list[Iterable[Value]] = []
@@ -298,7 +306,7 @@ def _track(reader: Reader, layout: _Layout) -> list[int]:
 def _within(low: int, high: int, *columns: list[int]) -> None:
     for items in columns:
         if min(items) < low or max(items) > high:
-            raise DecodeError("bad-block", "an item is out of its range")
+            raise DecodeError("bad-block", phrase("item-out-range", "an item is out of its range"))
 
 
 def _flags(reader: Reader, total: int) -> list[bool]:
@@ -310,10 +318,12 @@ def _flags(reader: Reader, total: int) -> list[bool]:
 def _texts(reader: Reader, total: int) -> list[str]:
     count = reader.varint()
     if not 0 < count <= total:
-        raise DecodeError("bad-block", "more texts than reports")
+        raise DecodeError("bad-block", phrase("more-texts-than", "more texts than reports"))
     texts = [reader.take(reader.varint()).decode() for _ in range(count)]
     if max(map(len, texts)) > MAX_TEXT:  # one of a few bytes here may be the reading of every report
-        raise DecodeError("bad-block", f"a text of more than {MAX_TEXT} characters")
+        raise DecodeError(
+            "bad-block", phrase("text-more-than", "a text of more than {max_text} characters", max_text=MAX_TEXT)
+        )
     items = reader.packed(total)
     _within(0, count - 1, items)
     return [texts[item] for item in items]
@@ -324,12 +334,12 @@ def _positions(reader: Reader, total: int) -> Iterable[Position | None]:
     if present == 0:
         return repeat(None, total)
     if present > 1:
-        raise DecodeError("bad-block", "unknown form of positions")
+        raise DecodeError("bad-block", phrase("unknown-form-positions", "unknown form of positions"))
     has = reader.runs(total)
     _within(0, 1, has)
     count = sum(has)
     if count == 0:
-        raise DecodeError("bad-block", "a column of positions without one")
+        raise DecodeError("bad-block", phrase("column-positions-without", "a column of positions without one"))
     latitudes, longitudes = reader.packed(count), reader.packed(count)
     _within(-90 * _DEGREE, 90 * _DEGREE, latitudes)
     _within(-180 * _DEGREE, 180 * _DEGREE, longitudes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from hub.core.errors import DecodeError
+from hub.core.text import phrase
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -28,7 +29,14 @@ class Squeezer:
 
     def __call__(self, body: bytes) -> bytes:
         if len(body) > MAX_BODY:
-            raise ValueError(f"a body of {len(body)} bytes is beyond {MAX_BODY}")
+            raise ValueError(
+                phrase(
+                    "body-bytes-beyond",
+                    "a body of {count} bytes is beyond {max_body}",
+                    count=len(body),
+                    max_body=MAX_BODY,
+                )
+            )
         return self._compressor.compress(body, mode=zstd.ZstdCompressor.FLUSH_FRAME)
 
 
@@ -40,7 +48,7 @@ def expand(data: bytes, cap: int = MAX_BODY) -> bytes:
     except zstd.ZstdError as error:
         raise DecodeError("bad-zstd", str(error)) from error
     if len(body) > cap:
-        raise DecodeError("too-long", f"the body expands beyond {cap} bytes")
+        raise DecodeError("too-long", phrase("body-expands-beyond", "the body expands beyond {cap} bytes", cap=cap))
     if not reader.eof or reader.unused_data:
-        raise DecodeError("bad-zstd", "not exactly one finished frame")
+        raise DecodeError("bad-zstd", phrase("not-exactly-one", "not exactly one finished frame"))
     return body

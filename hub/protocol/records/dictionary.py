@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from hub.core.text import phrase
 from hub.protocol.records.integers import I64_MAX, I64_MIN
 from hub.protocol.records.rows import Shape, Subject
 
@@ -42,7 +43,10 @@ class Scale:
 
     def __init__(self, resolution: str) -> None:
         if not _RESOLUTION.fullmatch(resolution) or not (step := Fraction(resolution)):
-            raise Refused("resolution", f"{resolution!r} is no positive decimal")
+            raise Refused(
+                "resolution",
+                phrase("no-positive-decimal", "{resolution!r} is no positive decimal", resolution=resolution),
+            )
         self.up, self.down = step.denominator, step.numerator
 
     def items(self, values: Sequence[Any]) -> tuple[Sequence[int], int]:
@@ -133,14 +137,19 @@ def _storable(told: Shape | Subject, reason: str, limit: int) -> None:
     except (TypeError, ValueError) as error:
         raise Refused(reason, str(error)) from error
     if size > limit:
-        raise Refused(reason, f"{size} bytes of description are beyond {limit}")
+        raise Refused(
+            reason,
+            phrase(
+                "bytes-description-beyond", "{size} bytes of description are beyond {limit}", size=size, limit=limit
+            ),
+        )
 
 
 def scales(shape: Shape) -> tuple[Scale | None, ...]:
     """Return one scale per number column, None for flags and texts. Raises Refused for a shape that cannot be
     stored."""
     if not shape.columns or len(shape.columns) > MAX_COLUMNS:
-        raise Refused("shape", f"{len(shape.columns)} columns")
+        raise Refused("shape", phrase("columns", "{count} columns", count=len(shape.columns)))
     for column in shape.columns:
         if column.kind not in ("number", "flag", "text"):
             raise Refused("kind", column.kind)

@@ -25,6 +25,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from hub.core.errors import SegmentDamaged
+from hub.core.text import phrase
 
 MARKER = b"\xc5Il\x9d"
 EPOCH, TABLE, BLOCK, GAP, CLOCK, LOCAL = 1, 2, 3, 4, 5, 6
@@ -75,7 +76,14 @@ def pack_header(
 ) -> bytes:
     """The 36 header bytes of a record with `length` payload bytes. `more`: others of its commit follow."""
     if not 0 <= length <= MAX_PAYLOAD:
-        raise ValueError(f"a payload of {length} bytes is beyond {MAX_PAYLOAD}")
+        raise ValueError(
+            phrase(
+                "payload-bytes-beyond",
+                "a payload of {length} bytes is beyond {max_payload}",
+                length=length,
+                max_payload=MAX_PAYLOAD,
+            )
+        )
     head = _HEAD.pack(MARKER, length, kind, MORE if more else 0, readings, seq, total, commit_s)
     return head + _U32.pack(crc32(head))
 
@@ -220,6 +228,6 @@ def parse(raw: bytes) -> Parts:
     """Take exactly one record apart. Raises SegmentDamaged when `raw` is anything else."""
     head = read_head(raw, 0)
     if head is None or head.size != len(raw) or not intact(raw, head):
-        raise SegmentDamaged("these bytes are not one intact record")
+        raise SegmentDamaged(phrase("these-bytes-not", "these bytes are not one intact record"))
     cut = len(raw) - 4 - SIGNATURE_SIZE
     return Parts(head, raw[:HEADER_SIZE], raw[HEADER_SIZE:cut], raw[cut:-4])

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PublicKey, Suite
 
 from hub.core.errors import DecodeError, StorageError
+from hub.core.text import phrase
 from hub.protocol.length_prefix import lp
 from hub.protocol.records import framing
 
@@ -77,7 +78,15 @@ def kid_of(public: bytes) -> bytes:
 def load_public(public: bytes) -> MLKEM768X25519PublicKey:
     """A recipient's key from its 1216 bytes. Raises DecodeError when they are none."""
     if len(public) != PUBLIC_SIZE:
-        raise DecodeError("bad-key", f"a recipient's public key is {PUBLIC_SIZE} bytes, not {len(public)}")
+        raise DecodeError(
+            "bad-key",
+            phrase(
+                "recipients-public-key",
+                "a recipient's public key is {public_size} bytes, not {count}",
+                public_size=PUBLIC_SIZE,
+                count=len(public),
+            ),
+        )
     try:
         return MLKEM768X25519PublicKey(
             MLKEM768PublicKey.from_public_bytes(public[:MLKEM_PUBLIC_SIZE]),
@@ -149,7 +158,9 @@ class Sealer:
         nobody to seal to, DecodeError when one of its keys is none.
         """
         if not trust.recipients:
-            raise StorageError("the trust document names no recipient: there is nobody to seal to")
+            raise StorageError(
+                phrase("trust-document-names", "the trust document names no recipient: there is nobody to seal to")
+            )
         key = os.urandom(32)
         signer = Ed25519PrivateKey.generate()
         kids = [kid_of(recipient.public) for recipient in trust.recipients]
@@ -199,10 +210,19 @@ class Sealer:
         """
         cipher = self._local if kind == framing.LOCAL else self._cipher
         if cipher is None or self._signer is None:
-            raise StorageError("the keys of this epoch are gone: it ended, or this process is a fork")
+            raise StorageError(
+                phrase("keys-epoch-gone", "the keys of this epoch are gone: it ended, or this process is a fork")
+            )
         series = framing.BLOCK if kind in framing.NUMBERED else kind
         if counter <= self._last[series]:
-            raise StorageError(f"refused to seal number {counter} again (last was {self._last[series]})")
+            raise StorageError(
+                phrase(
+                    "refused-seal-number",
+                    "refused to seal number {counter} again (last was {last})",
+                    counter=counter,
+                    last=self._last[series],
+                )
+            )
         header = framing.pack_header(
             kind, len(body) + TAG_SIZE, readings=readings, seq=counter, total=total, commit_s=commit_s, more=more
         )

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import aiohappyeyeballs
 import h11
 
+from hub.core.text import phrase
 from hub.sdk.http.connection import Line, exchanged, response
 from hub.sdk.http.messages import (
     Answer,
@@ -172,7 +173,10 @@ class HttpClient:
                     addresses, happy_eyeballs_delay=_STAGGER_S, interleave=1, loop=loop, socket_factory=self._socket
                 )
         except TimeoutError as error:
-            raise TimeoutError(errno.ETIMEDOUT, f"no connection within {self._connect_s:g} s") from error
+            raise TimeoutError(
+                errno.ETIMEDOUT,
+                phrase("no-connection-within", "no connection within {connect_s:g} s", connect_s=self._connect_s),
+            ) from error
         try:
             _, line = await loop.create_connection(Line, sock=made, **tls)
         except ValueError as error:
@@ -195,9 +199,9 @@ class HttpClient:
             line.write(line.http.send(h11.Request(method="CONNECT", target=there, headers=given)) or b"", b"")
             status = (await response(line)).status_code
             if not 200 <= status < 300:
-                raise ProxyRefused(f"the proxy answers {status}", status)
+                raise ProxyRefused(phrase("proxy-answers", "the proxy answers {status}", status=status), status)
             if line.http.trailing_data[0]:
-                raise ProxyRefused("the proxy says more than that it has connected", status)
+                raise ProxyRefused(phrase("proxy-says-more", "the proxy says more than that it has connected"), status)
             await line.start_tls(context, place.host)
         except h11.ProtocolError as error:
             line.close()

@@ -11,6 +11,7 @@ from typing import Any
 
 import h11
 
+from hub.core.text import phrase
 from hub.sdk.http.messages import FORMS, Answer, TooLong, Unanswered, unpacked
 
 HEAD = 64 * 1024
@@ -148,7 +149,7 @@ async def exchanged(
         got += event.data
         if len(got) > most:
             if most == limit:
-                raise TooLong(f"more than {limit} bytes")
+                raise TooLong(phrase("more-than-bytes", "more than {limit} bytes", limit=limit))
             return Answer(answer.status_code, headers, bytes(got[:most]))
     body = unpacked(bytes(got), form, limit)[:most] if got and form in FORMS else bytes(got)
     return Answer(answer.status_code, headers, body)
@@ -162,7 +163,9 @@ def _request(method: str, target: str, given: list[tuple[str, str]]) -> h11.Requ
     except (h11.LocalProtocolError, UnicodeError):
         odd = [name for name, value in given if value != value.strip() or not value.isprintable()]
         which = f"the header {odd[0]!r} holds" if odd else "its headers hold"
-        raise Unanswered(f"it cannot be asked: {which} what no header may, such as a line's end") from None
+        raise Unanswered(
+            phrase("cannot-asked", "it cannot be asked: {which} what no header may, such as a line's end", which=which)
+        ) from None
 
 
 async def response(line: Line) -> h11.Response:
@@ -170,7 +173,9 @@ async def response(line: Line) -> h11.Response:
         if not isinstance(event := await line.event(), h11.InformationalResponse):
             break
     if isinstance(event, h11.InformationalResponse):
-        raise h11.RemoteProtocolError(f"more than {INTERIM} answers before the one that counts")
+        raise h11.RemoteProtocolError(
+            phrase("more-than-answers", "more than {interim} answers before the one that counts", interim=INTERIM)
+        )
     if not isinstance(event, h11.Response):
-        raise h11.RemoteProtocolError("the connection ended without an answer")
+        raise h11.RemoteProtocolError(phrase("connection-ended-without", "the connection ended without an answer"))
     return event

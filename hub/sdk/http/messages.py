@@ -10,6 +10,8 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from hub.core.text import phrase
+
 _PORTS = {"http": 80, "https": 443}
 _TARGET = "/:?#[]@!$&'()*+,;=%~"
 _SAID = 300
@@ -79,9 +81,14 @@ def asked(
         if not host:
             raise ValueError
     except (ValueError, KeyError):  # its text may hold the credentials of the address
-        raise Unanswered("an address to call needs http:// or https://, a host, and a port below 65536") from None
+        raise Unanswered(
+            phrase(
+                "address-call-needs-http",
+                "an address to call needs http:// or https://, a host, and a port below 65536",
+            )
+        ) from None
     if (parts.scheme == "https") != (context is not None):
-        raise Unanswered("https needs a context for its TLS, and http none")
+        raise Unanswered(phrase("https-needs-context", "https needs a context for its TLS, and http none"))
     target = _quoted(parts.path or "/") + (f"?{_quoted(parts.query)}" if parts.query else "")
     named = {name.lower() for name in headers or ()}
     given = list((headers or {}).items())
@@ -109,10 +116,10 @@ def unpacked(data: bytes, form: str, limit: int) -> bytes:
         except zlib.error:
             continue
         if len(plain) > limit:
-            raise TooLong(f"more than {limit} bytes")
+            raise TooLong(phrase("more-than-bytes", "more than {limit} bytes", limit=limit))
         if unpacking.eof:
             return plain
-    raise Unanswered(f"a body that should be {form} is not")
+    raise Unanswered(phrase("body-should-not", "a body that should be {form} is not", form=form))
 
 
 def elsewhere(host: str, own: str, addresses: Resolved) -> Resolved:
@@ -136,7 +143,13 @@ def elsewhere(host: str, own: str, addresses: Resolved) -> Resolved:
         if not (found.is_loopback or found.is_unspecified or found.is_multicast or near):
             kept.append(one)
     if not kept:
-        raise OwnAddress(f"the name leads to {found}, which is no other machine: write the address that is meant")
+        raise OwnAddress(
+            phrase(
+                "name-leads-which",
+                "the name leads to {found}, which is no other machine: write the address that is meant",
+                found=found,
+            )
+        )
     return kept
 
 

@@ -30,6 +30,7 @@ import msgspec
 from hub.core.errors import DecodeError
 from hub.core.model import Position
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase, reason_of
 
 KINDS = ("uplink", "bidir", "advanced", "status", "geoloc", "acknowledge", "error")
 CARRY_DATA = frozenset({"uplink", "bidir", "advanced"})
@@ -91,14 +92,18 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
 def identity(text: str) -> str:
     """A device's number in one form: capital hexadecimal without leading zeros. Raises DecodeError `bad-device`."""
     if not _ID.fullmatch(text):
-        raise DecodeError("bad-device", "a Sigfox device is named by 1 to 8 hexadecimal digits")
+        raise DecodeError(
+            "bad-device", phrase("sigfox-device-named", "a Sigfox device is named by 1 to 8 hexadecimal digits")
+        )
     return text.upper().lstrip("0") or "0"
 
 
 def fields(body: bytes, content_type: str = "", query: str = "") -> dict[str, Any]:
     """The fields of a request, by name; a body goes before the query. Raises DecodeError `oversized`, `bad-body`."""
     if len(body) > MAX_BODY or len(query) > MAX_BODY:
-        raise DecodeError("oversized", f"a callback has at most {MAX_BODY} bytes")
+        raise DecodeError(
+            "oversized", phrase("callback-has-most", "a callback has at most {max_body} bytes", max_body=MAX_BODY)
+        )
     found = _form(query)
     if body.strip():
         kind = content_type.partition(";")[0].strip().lower()
@@ -108,9 +113,14 @@ def fields(body: bytes, content_type: str = "", query: str = "") -> dict[str, An
             try:
                 found |= _form(body.decode())
             except UnicodeDecodeError as error:
-                raise DecodeError("bad-body", "a callback is JSON or a form, in UTF-8") from error
+                raise DecodeError(
+                    "bad-body", phrase("callback-json-form", "a callback is JSON or a form, in UTF-8")
+                ) from error
     if len(found) > MAX_FIELDS:
-        raise DecodeError("bad-body", f"a callback has at most {MAX_FIELDS} fields")
+        raise DecodeError(
+            "bad-body",
+            phrase("callback-has-most-fields", "a callback has at most {max_fields} fields", max_fields=MAX_FIELDS),
+        )
     return found
 
 
@@ -118,14 +128,19 @@ def _form(text: str) -> dict[str, Any]:
     try:
         return dict(parse_qsl(text.strip(), keep_blank_values=True, max_num_fields=MAX_FIELDS))
     except ValueError as error:
-        raise DecodeError("bad-body", f"this is no form: {error}") from error
+        raise DecodeError(
+            "bad-body", phrase("no-form", "this is no form: {reason}", reason=reason_of(error))
+        ) from error
 
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(shallow_json(body), type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DecodeError("bad-body", f"the JSON of the template is not well-formed: {str(error)[:100]}") from error
+        raise DecodeError(
+            "bad-body",
+            phrase("json-template-not", "the JSON of the template is not well-formed: {error}", error=str(error)[:100]),
+        ) from error
 
 
 def read(kind: str, said: Mapping[str, Any]) -> Callback:
@@ -135,14 +150,25 @@ def read(kind: str, said: Mapping[str, Any]) -> Callback:
     `no-seq-number` where a message cannot be known again without it.
     """
     if kind not in KINDS:
-        raise DecodeError("unknown-kind", f"there is no callback {kind[:32]!r}; there are {', '.join(KINDS)}")
+        raise DecodeError(
+            "unknown-kind",
+            phrase(
+                "there-no-callback",
+                "there is no callback {kind!r}; there are {kinds}",
+                kind=kind[:32],
+                kinds=list(KINDS),
+            ),
+        )
     name = _text(said, "device", 64) or ""
     time = _whole(said, "time", _LAST_TIME)
     if time is None:
-        raise DecodeError("bad-time", 'the template needs time: "time": {time}')
+        raise DecodeError("bad-time", phrase("template-needs-time", 'the template needs time: "time": {{time}}'))
     seq = _whole(said, "seqNumber", MAX_SEQ)
     if seq is None and kind in CARRY_DATA:
-        raise DecodeError("no-seq-number", 'the template needs seqNumber: "seqNumber": {seqNumber}')
+        raise DecodeError(
+            "no-seq-number",
+            phrase("template-needs-seqnumber", 'the template needs seqNumber: "seqNumber": {{seqNumber}}'),
+        )
     heard = _stations(said.get("duplicates")) if kind in CARRY_DATA else ()
     best = heard[0] if heard else ("", None, None)
     station = _text(said, "station", 16)
@@ -183,7 +209,7 @@ def _text(said: Mapping[str, Any], name: str, longest: int) -> str | None:
         return None
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str):
-        raise DecodeError("bad-field", f"{name} is a text")
+        raise DecodeError("bad-field", phrase("text-3", "{name} is a text", name=name))
     return "".join(letter for letter in text.strip() if letter.isprintable())[:longest]
 
 
@@ -196,7 +222,7 @@ def _number(said: Mapping[str, Any], name: str) -> float | None:
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise DecodeError("bad-field", f"{name} is a number")
+        raise DecodeError("bad-field", phrase("number", "{name} is a number", name=name))
     return number
 
 
@@ -209,7 +235,10 @@ def _whole(said: Mapping[str, Any], name: str, highest: int) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= highest:
-        raise DecodeError("bad-time" if name == "time" else "bad-field", f"{name} is a whole number up to {highest}")
+        raise DecodeError(
+            "bad-time" if name == "time" else "bad-field",
+            phrase("whole-number-up", "{name} is a whole number up to {highest}", name=name, highest=highest),
+        )
     return value
 
 
@@ -221,13 +250,16 @@ def _flag(said: Mapping[str, Any], name: str) -> bool:
         return value.strip().lower() in {"true", "1"}
     if isinstance(value, int) and value in {0, 1}:
         return bool(value)
-    raise DecodeError("bad-field", f"{name} is true or false")
+    raise DecodeError("bad-field", phrase("true-false", "{name} is true or false", name=name))
 
 
 def _data(said: Mapping[str, Any]) -> bytes:
     text = _text(said, "data", 64) or ""
     if not _HEX.fullmatch(text) or len(text) > 2 * MAX_DATA:
-        raise DecodeError("bad-data", f"data is hexadecimal, at most {MAX_DATA} bytes")
+        raise DecodeError(
+            "bad-data",
+            phrase("data-hexadecimal-most", "data is hexadecimal, at most {max_data} bytes", max_data=MAX_DATA),
+        )
     return bytes.fromhex(text)
 
 
@@ -247,11 +279,20 @@ def _stations(listed: Any) -> tuple[tuple[str, float | None, float | None], ...]
     if listed is None:
         return ()
     if not isinstance(listed, list) or len(listed) > MAX_STATIONS:
-        raise DecodeError("bad-field", f"duplicates is a list of at most {MAX_STATIONS} stations")
+        raise DecodeError(
+            "bad-field",
+            phrase(
+                "duplicates-list-most",
+                "duplicates is a list of at most {max_stations} stations",
+                max_stations=MAX_STATIONS,
+            ),
+        )
     found = []
     for one in listed:
         if not isinstance(one, dict):
-            raise DecodeError("bad-field", "each of duplicates is an object with bsId and rssi")
+            raise DecodeError(
+                "bad-field", phrase("each-duplicates-object", "each of duplicates is an object with bsId and rssi")
+            )
         station = _text(one, "bsId", 16) or ""
         if _STATION.fullmatch(station):
             found.append((station, _number(one, "rssi"), _number(one, "snr")))
@@ -269,7 +310,13 @@ def _position(kind: str, said: Mapping[str, Any]) -> Position | None:
     if computed is None:
         return None
     if not isinstance(computed, dict):
-        raise DecodeError("bad-field", "computedLocation is an object; write it without quotes in the template")
+        raise DecodeError(
+            "bad-field",
+            phrase(
+                "computedlocation-object-write",
+                "computedLocation is an object; write it without quotes in the template",
+            ),
+        )
     status = _whole(computed, "status", 255)
     return _place(computed) if status in {None, 1} else None  # 0: there is no position
 
@@ -279,7 +326,7 @@ def _place(said: Mapping[str, Any]) -> Position | None:
     if latitude is None or longitude is None:
         return None
     if abs(latitude) > 90 or abs(longitude) > 180 or (radius is not None and not 0 <= radius < 1e7):
-        raise DecodeError("bad-field", "lat, lng and radius are no place on earth")
+        raise DecodeError("bad-field", phrase("lat-lng-radius", "lat, lng and radius are no place on earth"))
     return Position(latitude=latitude, longitude=longitude, accuracy=radius)
 
 
@@ -290,7 +337,7 @@ def _json(text: str, name: str) -> Any:
     try:
         return msgspec.json.decode(shallow_json(text))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DecodeError("bad-field", f"{name} is no JSON") from error
+        raise DecodeError("bad-field", phrase("no-json", "{name} is no JSON", name=name)) from error
 
 
 def reply(said: str, downlink: bytes) -> bytes:

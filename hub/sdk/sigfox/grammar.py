@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 from hub.core.errors import DecodeError
 from hub.core.model import Value
+from hub.core.text import phrase
 
 MAX_BYTES = 12
 """Bytes of user data in an uplink; a message may have none."""
@@ -69,7 +70,11 @@ class Grammar:
 
     def __init__(self, text: str) -> None:
         if len(text) > MAX_FORMAT:
-            raise ValueError(f"a payload format has at most {MAX_FORMAT} characters")
+            raise ValueError(
+                phrase(
+                    "payload-format-has", "a payload format has at most {max_format} characters", max_format=MAX_FORMAT
+                )
+            )
         self.fields = tuple(_fields(text))
 
     def read(self, payload: bytes) -> Said:
@@ -78,7 +83,10 @@ class Grammar:
         Raises DecodeError `oversized` (more than 12 bytes) and `truncated` (it holds none of the fields).
         """
         if len(payload) > MAX_BYTES:
-            raise DecodeError("oversized", f"a Sigfox message has at most {MAX_BYTES} bytes")
+            raise DecodeError(
+                "oversized",
+                phrase("sigfox-message-has", "a Sigfox message has at most {max_bytes} bytes", max_bytes=MAX_BYTES),
+            )
         values: dict[str, Value] = {}
         skipped: list[tuple[str, str]] = []
         for field in self.fields:
@@ -93,26 +101,47 @@ class Grammar:
             else:
                 values[field.name] = value
         if all(reason == "short-payload" for _, reason in skipped) and not values:
-            raise DecodeError("truncated", f"{len(payload)} bytes hold none of the fields; check the payload format")
+            raise DecodeError(
+                "truncated",
+                phrase(
+                    "bytes-hold-none",
+                    "{count} bytes hold none of the fields; check the payload format",
+                    count=len(payload),
+                ),
+            )
         return Said(values, tuple(skipped))
 
 
 def _fields(text: str) -> list[Field]:
     words = text.split()
     if not words:
-        raise ValueError("a payload format names at least one field, like temp::int:16:little-endian")
+        raise ValueError(
+            phrase("payload-format-names", "a payload format names at least one field, like temp::int:16:little-endian")
+        )
     if len(words) > MAX_FIELDS:
-        raise ValueError(f"a payload format has at most {MAX_FIELDS} fields")
+        raise ValueError(
+            phrase("payload-format-has-most", "a payload format has at most {max_fields} fields", max_fields=MAX_FIELDS)
+        )
     found: list[Field] = []
     after, last, gave_bit = 0, 0, False  # the byte after what was read last, its last byte, and whether it gave a BIT
     for word in words:
         name, index, kind, parameters = _parts(word)
         if name in {field.name for field in found}:
-            raise ValueError(f"{word!r}: there is a field {name!r} already")
+            raise ValueError(
+                phrase("there-field-already", "{word!r}: there is a field {name!r} already", word=word, name=name)
+            )
         start = int(index) if index else last if gave_bit and kind != "bool" else after
         field, gave = _field(word, name, kind, parameters, start)
         if field.end > MAX_BYTES:
-            raise ValueError(f"{word!r}: ends at byte {field.end}, a message has {MAX_BYTES}")
+            raise ValueError(
+                phrase(
+                    "ends-byte-message",
+                    "{word!r}: ends at byte {end}, a message has {max_bytes}",
+                    word=word,
+                    end=field.end,
+                    max_bytes=MAX_BYTES,
+                )
+            )
         found.append(field)
         if kind == "bool":
             if index:
@@ -125,9 +154,22 @@ def _fields(text: str) -> list[Field]:
 def _parts(word: str) -> tuple[str, str, str, list[str]]:
     name, *rest = word.split(":")
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{word[:60]!r}: a field is name:byte:type:…, its name of letters, digits, '-', '_' and '#'")
+        raise ValueError(
+            phrase(
+                "field-name-byte",
+                "{word!r}: a field is name:byte:type:…, its name of letters, digits, '-', '_' and '#'",
+                word=word[:60],
+            )
+        )
     if len(rest) < 3 or (rest[0] and not _NUMBER.fullmatch(rest[0])):
-        raise ValueError(f"{word[:60]!r}: expected name:byte:type:size, the byte a number or empty: {name}::uint:8")
+        raise ValueError(
+            phrase(
+                "expected-name-byte",
+                "{word!r}: expected name:byte:type:size, the byte a number or empty: {name}::uint:8",
+                word=word[:60],
+                name=name,
+            )
+        )
     return name, rest[0], rest[1], rest[2:]
 
 
@@ -136,7 +178,7 @@ def _field(word: str, name: str, kind: str, parameters: list[str], start: int) -
     size = int(parameters[0]) if _NUMBER.fullmatch(parameters[0]) else -1
     if kind == "bool":
         if not 0 <= size <= 7 or len(parameters) > 1:
-            raise ValueError(f"{word!r}: a bool names one bit, 0 to 7")
+            raise ValueError(phrase("bool-names-one", "{word!r}: a bool names one bit, 0 to 7", word=word))
         return Field(name, kind, start, size, 1, False), False
     little, bit = _order(word, parameters[1:])
     if kind == "char":
@@ -144,11 +186,25 @@ def _field(word: str, name: str, kind: str, parameters: list[str], start: int) -
     else:
         right = size in {32, 64} if kind == "float" else 1 <= size <= 64
         if kind not in {"float", "uint", "int"}:
-            raise ValueError(f"{word!r}: there is no type {kind!r}; there are bool, char, float, uint and int")
+            raise ValueError(
+                phrase(
+                    "there-no-type",
+                    "{word!r}: there is no type {kind!r}; there are bool, char, float, uint and int",
+                    word=word,
+                    kind=kind,
+                )
+            )
     if not right:
-        raise ValueError(f"{word!r}: a {kind} has {_SIZES[kind]}")
+        raise ValueError(phrase("has", "{word!r}: a {kind} has {sizes}", word=word, kind=kind, sizes=_SIZES[kind]))
     if little and size % 8:
-        raise ValueError(f"{word!r}: little-endian turns whole bytes round, and {size} bits are none")
+        raise ValueError(
+            phrase(
+                "little-endian-turns",
+                "{word!r}: little-endian turns whole bytes round, and {size} bits are none",
+                word=word,
+                size=size,
+            )
+        )
     return Field(name, kind, start, 7 if bit is None else bit, size, little), bit is not None
 
 
@@ -165,7 +221,16 @@ def _order(word: str, rest: list[str]) -> tuple[bool, int | None]:
     if rest and rest[0] in set("01234567"):
         bit = int(rest.pop(0))
     if rest:
-        raise ValueError(f"{word!r}: {rest[0]!r} is no byte order ({_BIG}, {_LITTLE}) and no bit from 0 to 7")
+        raise ValueError(
+            phrase(
+                "no-byte-order",
+                "{word!r}: {rest!r} is no byte order ({big}, {little}) and no bit from 0 to 7",
+                word=word,
+                rest=rest[0],
+                big=_BIG,
+                little=_LITTLE,
+            )
+        )
     return little, bit
 
 

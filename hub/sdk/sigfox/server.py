@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import msgspec
 
 from hub.core.errors import DecodeError, NotReady, StorageError
+from hub.core.text import phrase
 from hub.sdk.http_server import HttpServer
 from hub.sdk.sigfox.callback import MAX_BODY, Callback, fields, read, reply
 
@@ -61,7 +62,7 @@ class Door(HttpServer, Generic[Who]):
             with self.at_work(request):
                 return await self._judged(request)
         except TimeoutError:
-            return self._refused(503, "too-slow", "it took too long: send it again later")
+            return self._refused(503, "too-slow", phrase("took-too-long", "it took too long: send it again later"))
         except (NotReady, StorageError) as error:
             return self._refused(503, "not-kept", str(error))
         except DecodeError as error:
@@ -69,19 +70,25 @@ class Door(HttpServer, Generic[Who]):
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
-            log.exception("a callback could not be handled")
-            return self._refused(500, "failed", "a fault on this side; its log says more")
+            log.exception(phrase("callback-could-not", "a callback could not be handled"))
+            return self._refused(500, "failed", phrase("fault-side-log", "a fault on this side; its log says more"))
 
     async def _judged(self, request: web.BaseRequest) -> web.StreamResponse:
         if not request.path.startswith(PATH):
-            return self._refused(404, "no-such-path", f"callbacks go to {PATH}<kind>")
+            return self._refused(
+                404, "no-such-path", phrase("callbacks-go-kind", "callbacks go to {path}<kind>", path=PATH)
+            )
         who = await self._authorise(*self.credential(request.headers.get(self._header, ""), self._header))
         if who is None:
-            return self._refused(401, "not-authorised", "the credential in the callback's headers is missing or wrong")
+            return self._refused(
+                401,
+                "not-authorised",
+                phrase("credential-callbacks-headers", "the credential in the callback's headers is missing or wrong"),
+            )
         if self.hurried():
             return self._too_many()
         if request.method not in _METHODS:
-            return self._refused(405, "bad-method", "callbacks are POST, PUT or GET")
+            return self._refused(405, "bad-method", phrase("callbacks-post-put", "callbacks are POST, PUT or GET"))
         body = await self.body(request)
         said = fields(body, request.headers.get("Content-Type", ""), request.query_string)
         callback = read(request.path.removeprefix(PATH), said)
@@ -90,7 +97,9 @@ class Door(HttpServer, Generic[Who]):
         return _answer(callback, downlink)
 
     def _too_many(self) -> web.StreamResponse:
-        return self._refused(429, "too-many", "too many callbacks at once: send this one again later")
+        return self._refused(
+            429, "too-many", phrase("too-many-callbacks", "too many callbacks at once: send this one again later")
+        )
 
     def _refused(self, status: int, reason: str, text: str) -> web.StreamResponse:
         from aiohttp import web

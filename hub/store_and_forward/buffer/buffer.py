@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.core.clock import Clock
 from hub.core.errors import BufferFull, StorageError
 from hub.core.small_state import packed
+from hub.core.text import phrase
 from hub.protocol.ranges import Ranges
 from hub.protocol.records.bodies import ClockMark
 from hub.protocol.records.rows import ALERTS, READINGS, STREAMS, Row
@@ -124,7 +125,14 @@ class Buffer:
         if commits.waiting >= self._bound:
             self._journal.unmark(row)
             pending = self._config.pending_rows
-            raise BufferFull(f"{pending} rows wait for the disk: {commits.error or 'it is slow'}")
+            raise BufferFull(
+                phrase(
+                    "rows-wait-disk",
+                    "{pending} rows wait for the disk: {error}",
+                    pending=pending,
+                    error=commits.error or "it is slow",
+                )
+            )
         if stream not in STREAMS:
             raise ValueError(f"no stream {stream!r}")
         if self._group.depth:

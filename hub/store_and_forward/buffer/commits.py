@@ -29,6 +29,7 @@ import msgspec
 from hub.core.backoff import Backoff
 from hub.core.clock import Clock
 from hub.core.errors import HubError, StorageError
+from hub.core.text import phrase
 from hub.protocol.records.bodies import ClockMark
 from hub.protocol.records.rows import READINGS, Row
 from hub.store_and_forward.buffer.batch import Batch, BufferConfig, Local, overtaking
@@ -124,7 +125,7 @@ class Commits:
     async def flush(self, delay: float) -> None:
         """Return when all rows so far are durable; the commit is due in `delay` seconds. Raises StorageError."""
         if self._loop is None:
-            raise StorageError("the buffer was not started")
+            raise StorageError(phrase("buffer-not-started", "the buffer was not started"))
         with self._lock:
             self._take_loose_state()
             if self._batch or self._journal.has_urgent_rows:
@@ -209,7 +210,7 @@ class Commits:
     def _landed(self, done: list[Durable]) -> None:
         """Note that the oldest batch taken is durable: wake who waits for it, announce its records."""
         if self.error:
-            log.info("the buffer reaches the disk again")
+            log.info(phrase("buffer-reaches-disk", "the buffer reaches the disk again"))
         self.error = ""
         self.last_s = self._clock.now()
         with self._lock:
@@ -242,7 +243,13 @@ class Commits:
                 waiters += behind.waiters
                 behind.waiters = []
         if not self.error:
-            log.error("the buffer does not reach the disk, rows are kept in memory: %s", error)
+            log.error(
+                phrase(
+                    "buffer-does-not",
+                    "the buffer does not reach the disk, rows are kept in memory: {error}",
+                    error=error,
+                )
+            )
         self.error = str(error)
         for future in waiters:
             if not future.done():
@@ -257,7 +264,7 @@ class Commits:
                 try:
                     listener(durable)
                 except Exception:
-                    log.exception("a listener to the buffer failed")
+                    log.exception(phrase("listener-buffer-failed", "a listener to the buffer failed"))
 
     def _wake_for_room(self) -> None:
         if self._room_waiters and not self.full:
@@ -293,7 +300,7 @@ class Commits:
             return self._journal.commit(batch)
         except Exception as error:
             if not isinstance(error, HubError):
-                log.exception("the buffer's writer failed")
+                log.exception(phrase("buffers-writer-failed", "the buffer's writer failed"))
             if _full(error):
                 self._journal.evict_oldest(unsent=self.waiting * 2 >= self._config.pending_rows)
             self._call_on_loop(self._retrying, batch, error, self._journal.made())

@@ -25,6 +25,7 @@ import msgspec
 
 from hub.core.clock import Clock
 from hub.core.errors import DiskRefuses, StorageError
+from hub.core.text import phrase
 from hub.protocol.ranges import Range, Ranges
 from hub.protocol.records.bodies import EVICTED, Gap
 from hub.protocol.records.rows import ALERTS, READINGS, STREAMS, Row
@@ -181,7 +182,9 @@ class Journal:
         need = batch.readings * _BYTES_A_READING
         self._make_room(need)
         if items[READINGS] and not self._ballast.leaves(need):
-            raise StorageError("no space left for readings") from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise StorageError(phrase("no-space-left", "no space left for readings")) from OSError(
+                errno.ENOSPC, os.strerror(errno.ENOSPC)
+            )
         if items[READINGS] or batch.local:
             self._commit_readings(items[READINGS], batch)
         self._full = False

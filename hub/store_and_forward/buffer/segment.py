@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hub.core.errors import StorageError
+from hub.core.text import phrase
 from hub.store_and_forward.buffer.disk import Disk
 
 MAGIC = b"ilotseg\1"
@@ -92,7 +93,7 @@ class SegmentFile:
         Raises StorageError, and the segment is poisoned.
         """
         if self.poisoned:
-            raise StorageError(f"{self.path.name} is poisoned")
+            raise StorageError(phrase("poisoned", "{name} is poisoned", name=self.path.name))
         data = b"".join(self._staged)
         fresh = self._fd < 0
         try:

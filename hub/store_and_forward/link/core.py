@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.core.backoff import Backoff
 from hub.core.clock import Clock
 from hub.core.errors import StorageError
+from hub.core.text import phrase, reason_of
 from hub.sdk.transport import Message
 from hub.store_and_forward.delivery import STATE_S, Answer, Delivery, Survey
 from hub.store_and_forward.link.model import (
@@ -179,7 +180,13 @@ class Link:
         try:
             await self._buffer.flush()
         except StorageError as error:
-            _log.error("not everything reached the disk before the end: %s", error)
+            _log.error(
+                phrase(
+                    "not-everything-reached",
+                    "not everything reached the disk before the end: {reason}",
+                    reason=reason_of(error),
+                )
+            )
         while self._owing() and any(uplink.status.state in (STARTING, UP) for uplink in self._uplinks):
             left = deadline - self.clock.monotonic()
             if left <= 0:
@@ -287,13 +294,22 @@ class Link:
         next commit."""
         self._changed.set()
         if answer.forget:
-            _log.warning("the backend's database is new: everything still on disk is sent again")
+            _log.warning(
+                phrase("backends-database-new", "the backend's database is new: everything still on disk is sent again")
+            )
             self._buffer.forget_acks()
         for stream, run, ranges in answer.acked:
             self._buffer.acked(stream, run, ranges)
         for stream, run, ranges in answer.unacked:
             again = sum(last - first + 1 for first, last in ranges)
-            _log.warning("the backend asks for %d records of %s again that it had acknowledged", again, stream)
+            _log.warning(
+                phrase(
+                    "backend-asks-records",
+                    "the backend asks for {again} records of {stream} again that it had acknowledged",
+                    again=again,
+                    stream=stream,
+                )
+            )
             self._buffer.unacked(stream, run, ranges)
         if answer.accepted:
             self._last_ack = self.clock.monotonic()
@@ -309,8 +325,11 @@ class Link:
         if self.delivery.rejections and not self._alarmed:
             self._alarmed = True
             _log.warning(
-                "the backend rejected records; they are kept and offered again: its operator looks at its alarms. A"
-                " backend is updated before hubs"
+                phrase(
+                    "backend-rejected-records",
+                    "the backend rejected records; they are kept and offered again: its operator looks at its "
+                    "alarms. A backend is updated before hubs",
+                )
             )
 
     def _must_wait_for_answer(self) -> bool:

@@ -12,6 +12,7 @@ from hub.core.backoff import Backoff
 from hub.core.cancellation import cancelled
 from hub.core.clock import Clock
 from hub.core.errors import AuthFailed, DecodeError, HubError, LedElsewhere, NotReady
+from hub.core.text import phrase, reason_of
 from hub.sdk.transport import Message
 from hub.store_and_forward.delivery import Answer, Delivery
 from hub.store_and_forward.link.model import AWAY, FAILED, REFUSED, UP, Egress, UplinkConfig, UplinkStatus
@@ -87,11 +88,19 @@ class SupervisedUplink:
         except DecodeError as error:
             link.delivery.give_up(message.id, now)
             link.wake()
-            raise NotReady(f"the reply to a message cannot be read ({error}): is this the backend?") from error
+            raise NotReady(
+                phrase(
+                    "reply-message-cannot",
+                    "the reply to a message cannot be read ({reason}): is this the backend?",
+                    reason=reason_of(error),
+                )
+            ) from error
         link.apply_answer(answer)
         hostile = next((refused for refused in answer.refused if refused.hostile), None)
         if hostile is not None:
-            raise AuthFailed(f"an ack was refused: {hostile.detail}. Nothing was deleted")
+            raise AuthFailed(
+                phrase("ack-refused", "an ack was refused: {detail}. Nothing was deleted", detail=hostile.detail)
+            )
         if self.status.state != UP:
             if self.status.error:
                 self.log.info("back after %.0f s", link.clock.now() - self.status.since)
@@ -151,7 +160,7 @@ class _Messages:
         link = self._link
         while not link.closed:
             if link.is_outdated(self._via):
-                raise NotReady("what it may connect to has changed: it connects anew")
+                raise NotReady(phrase("what-may-connect", "what it may connect to has changed: it connects anew"))
             message = await link.make_message(self._via)
             if message is not None:
                 return message

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from hub.automation.commands.policy import ROLES
 from hub.core.errors import HubError
+from hub.core.text import phrase
 from hub.web.area import Area, delete, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.request import responses as answers
@@ -81,7 +82,7 @@ class Accounts:
 def _password(visit: Visit, name: str = "password") -> str:
     value = visit.fields.get(name, "")
     if not isinstance(value, str):
-        raise HubError(f"{name} is text")
+        raise HubError(phrase("text-2", "{name} is text", name=name))
     return value
 
 

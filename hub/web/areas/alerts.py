@@ -9,6 +9,7 @@ from aiohttp import web
 
 from hub.automation.alerts.lifecycle import SEVERITIES, STATES
 from hub.core.errors import HubError
+from hub.core.text import phrase
 from hub.i18n.typography import quantity
 from hub.operations.incidents.correlation import WORDS as INCIDENTS
 from hub.web.area import TEXT, Area, get, post, run_form
@@ -50,7 +51,11 @@ class Alerts:
         try:
             seconds = MUTES[given] if given in MUTES else float(given)
         except ValueError:
-            raise HubError(f"an alert is muted for one of {', '.join(MUTES)}, or a number of seconds") from None
+            raise HubError(
+                phrase(
+                    "alert-muted-one", "an alert is muted for one of {mutes}, or a number of seconds", mutes=list(MUTES)
+                )
+            ) from None
         return await self._act(visit, "alert.mute", seconds=seconds)
 
     async def _act(self, visit: Visit, name: str, **more: Any) -> Any:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from hub.core.errors import HubError
+from hub.core.text import phrase
 from hub.web.area import TEXT, Area, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.presentation import views
@@ -95,7 +96,7 @@ class Energy:
                     visit, touch=False
                 )  # it may take long, and the session may be over by now
                 if account is None or account.role not in visit.route.roles:
-                    raise HubError("the session is over")
+                    raise HubError(phrase("session-over", "the session is over"))
                 page = await self._site.call("history.raw", **{**asked, "from": page["next"]})
             await answer.write_eof()
         except (ConnectionError, TimeoutError):

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from hub.core.errors import HubError
+from hub.core.text import phrase
 from hub.devices.packs.archive import MAX_ARCHIVE_BYTES
 from hub.web.area import DRY, Area, get, post, run_form
 from hub.web.menu import Entry
@@ -30,7 +31,7 @@ class Packs:
     async def install(self, visit: Visit) -> Any:
         file = visit.files.get("archive")
         if file is None or not file.data:
-            raise HubError("choose the ZIP file of a pack first")
+            raise HubError(phrase("choose-zip-file", "choose the ZIP file of a pack first"))
         return await self._site.call(
             "pack.install",
             archive=base64.b64encode(file.data).decode(),

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from hub.core.errors import HubError
+from hub.core.text import phrase
 from hub.web.area import DRY, Area, Operation, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.presentation import views
@@ -53,7 +54,7 @@ class Quarantine:
         try:
             seconds = float(visit.fields.get("seconds") or 3600 * float(visit.fields.get("hours") or 4))
         except (TypeError, ValueError):
-            raise HubError("seconds is a number") from None
+            raise HubError(phrase("seconds-number", "seconds is a number")) from None
         return await self._site.call("recette.start", seconds=seconds, why=visit.text("why"), by=visit.who)
 
     async def end(self, visit: Visit) -> Any:
@@ -66,7 +67,7 @@ class Quarantine:
         try:
             asked["start"] = int(visit.fields.get("start") or 1)
         except (TypeError, ValueError):
-            raise HubError("start is a whole number") from None
+            raise HubError(phrase("start-whole-number", "start is a whole number")) from None
         return await self._site.call("recette.adopt", **asked, **self._by(visit))
 
     # pages

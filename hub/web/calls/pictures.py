@@ -12,6 +12,7 @@ import msgspec
 from hub.core.actor import asker
 from hub.core.calls import Call
 from hub.core.errors import HubError
+from hub.core.text import phrase, system_error
 from hub.web.calls.common import text
 from hub.web.pictures.table import PictureStore
 from hub.web.refusals import Refused
@@ -52,7 +53,7 @@ class PictureCalls:
             try:
                 data = msgspec.convert(given, bytes)
             except msgspec.ValidationError:
-                raise HubError("data is the bytes of a picture, in base64") from None
+                raise HubError(phrase("data-bytes-picture", "data is the bytes of a picture, in base64")) from None
         return await self._shelf.add(data, text(arguments, "name"), by=asker(arguments), site=site)
 
     async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -65,9 +66,11 @@ def _read(path: Path) -> bytes:
     from hub.web.pictures.sanitizer import MOST_BYTES
 
     if not path.is_absolute():
-        raise HubError("file is the whole path of a PNG or JPEG")
+        raise HubError(phrase("file-whole-path", "file is the whole path of a PNG or JPEG"))
     try:
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise HubError(f"this hub cannot read {path}: {error.strerror}") from error
+        raise HubError(
+            phrase("hub-cannot-read", "this hub cannot read {path}: {reason}", path=path, reason=system_error(error))
+        ) from error

@@ -12,6 +12,7 @@ import logging
 from pathlib import Path
 
 from hub.core.disk.atomic_files import sync_directory, write_atomically
+from hub.core.text import phrase, reason_of
 
 ASKED, CODE = "ilot-claim-reset", "ilot-claim-code.txt"
 
@@ -46,4 +47,11 @@ def remove_code(directory: Path | None) -> None:
         try:
             (directory / CODE).unlink(missing_ok=True)
         except OSError as error:
-            _log.warning("%s, a code that counts no more, cannot be removed: %s", directory / CODE, error)
+            _log.warning(
+                phrase(
+                    "code-counts-no",
+                    "{directory}, a code that counts no more, cannot be removed: {reason}",
+                    directory=directory / CODE,
+                    reason=reason_of(error),
+                )
+            )

@@ -12,6 +12,7 @@ from aiohttp import BodyPartReader, web
 
 from hub.core.errors import HubError
 from hub.core.nesting import shallow_json
+from hub.core.text import phrase
 from hub.web.people.accounts import Account
 from hub.web.people.sessions import Session
 from hub.web.request.routes import Route
@@ -75,7 +76,7 @@ class Visit:
         """Return a field that is text, "" when there is none. Raises HubError."""
         value = self.fields.get(name, "")
         if not isinstance(value, str):
-            raise HubError(f"{name} is text")
+            raise HubError(phrase("text-2", "{name} is text", name=name))
         return value.strip()
 
     async def read(self) -> None:

@@ -26,6 +26,7 @@ from typing import Any
 
 from hub.core import tls
 from hub.core.disk.atomic_files import make_directory, overwrite, write_atomically
+from hub.core.text import phrase, reason_of
 from hub.identity.certificate_validity import validity
 from hub.identity.page_certificate import FILE as DISTRICT
 from hub.identity.page_certificate import fingerprint
@@ -97,7 +98,14 @@ def _encrypt(directory: Path, password: bytes) -> None:
         finally:
             os.close(former)
     except (OSError, ValueError) as error:
-        _log.warning("the key of the pages' certificate still lies in clear in %s: %s", path, error)
+        _log.warning(
+            phrase(
+                "key-pages-certificate",
+                "the key of the pages' certificate still lies in clear in {path}: {reason}",
+                path=path,
+                reason=reason_of(error),
+            )
+        )
 
 
 def _make(directory: Path, hub: str, names: tuple[str, ...], password: bytes) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator
 
 from hub.core.errors import NotReady
+from hub.core.text import phrase, system_error
 from hub.web.request.guard import host_is_ours, split_host
 
 MOST, HEAD, PATIENCE_S = 32, 4096, 5.0
@@ -65,7 +66,14 @@ async def serving(address: str, port: int, names: frozenset[str], pages: int) ->
     try:
         server = await asyncio.start_server(talk, address, port, limit=HEAD, backlog=MOST)
     except OSError as error:
-        raise NotReady(f"plain HTTP cannot listen on port {port}: {error.strerror or error}") from error
+        raise NotReady(
+            phrase(
+                "plain-http-cannot",
+                "plain HTTP cannot listen on port {port}: {reason}",
+                port=port,
+                reason=system_error(error),
+            )
+        ) from error
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from hub.sdk.phrases import phrase
 from hub.sdk.sandboxed_process import SandboxedProcess
 from integrations.bluetooth.strangers.messages import PACKET, UNREADABLE, Answer, Ask, Hello, at_work
 
@@ -64,7 +65,7 @@ class Worker:
         try:
             hello = msgspec.msgpack.decode(packet, type=Hello)
         except UNREADABLE as error:
-            raise Lost("talked nonsense", self._blame()) from error
+            raise Lost(phrase("bluetooth.talked-nonsense", "talked nonsense"), self._blame()) from error
         self.parsers, self.broken = hello.parsers, hello.broken
 
     async def asked(self, ask: Ask, patience: float, starved: float = STARVED_S) -> tuple[Answer, bytes]:
@@ -79,9 +80,9 @@ class Worker:
         try:
             answer = self._answers.decode(packet)
         except UNREADABLE as error:
-            raise Lost("talked nonsense", self._blame()) from error
+            raise Lost(phrase("bluetooth.talked-nonsense", "talked nonsense"), self._blame()) from error
         if answer.number != self._number:
-            raise Lost("answered another question", self._blame())
+            raise Lost(phrase("bluetooth.answered-another-question", "answered another question"), self._blame())
         return answer, packet
 
     async def _receive(self, patience: float, starved: float) -> bytes:
@@ -93,7 +94,10 @@ class Worker:
             while not (await asyncio.wait([coming], timeout=patience))[0]:
                 waited = loop.time() - began
                 if waited >= starved or cpu_s(self._pid) - computed >= COMPUTED_S:
-                    raise Lost(f"did not answer within {waited:.1f} s", self._blame())
+                    raise Lost(
+                        phrase("bluetooth.did-not-answer", "did not answer within {waited:.1f} s", waited=waited),
+                        self._blame(),
+                    )
             packet = coming.result()
         except OSError as error:
             raise Lost("died", self._blame()) from error
@@ -132,7 +136,13 @@ async def worker(left_out: Sequence[str], command: Sequence[str] | None = None) 
             raise NoParsers(await child.last_words() or str(error)) from error
         if not talking.parsers:
             broken = "".join(f"; {name} is broken: {why}" for name, why in talking.broken)
-            raise NoParsers(f"no parser is installed: pip install 'ilot[ble-sensors]'{broken}")
+            raise NoParsers(
+                phrase(
+                    "bluetooth.no-parser-installed",
+                    "no parser is installed: pip install 'ilot[ble-sensors]'{broken}",
+                    broken=broken,
+                )
+            )
         yield talking
 
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bluetooth.strangers import mapping
 from integrations.bluetooth.strangers.child import ANSWER_S, STARVED_S, Lost, NoParsers, Worker, worker
 from integrations.bluetooth.strangers.messages import FAULTS, Answer, Said
@@ -125,16 +126,18 @@ class Strangers:
                     del self._muted[next(iter(self._muted))]
                 raise
             if {answer.parser, *answer.others} - known - {""} or {name for name, _ in answer.failed} - known:
-                raise Lost("spoke for a parser it does not have")
+                raise Lost(phrase("bluetooth.spoke-parser-does", "spoke for a parser it does not have"))
             self._judge(answer)
             if answer.parser:
                 told = {**frame.data, mapping.SECTION: data}
                 await self._host.heard(msgspec.structs.replace(frame, data=told))
             full = [parser for parser, why in answer.failed if why == "out-of-memory"]
             if full:  # further offers would get none either
-                raise Lost("ran out of memory", full[0])
+                raise Lost(phrase("bluetooth.ran-out-memory", "ran out of memory"), full[0])
             if self.left_out[-1:] and self.left_out[-1] in known:
-                raise Lost("is started again without a parser that failed too often")
+                raise Lost(
+                    phrase("bluetooth.started-again-without", "is started again without a parser that failed too often")
+                )
 
     def _judge(self, answer: Answer) -> None:
         for parser, why in answer.failed:

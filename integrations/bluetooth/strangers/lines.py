@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bluetooth import advert
 from integrations.bluetooth.strangers import mapping
 
@@ -20,7 +21,7 @@ def line(item: Mapping[str, Any]) -> hub.Frame:
     rest = {key: value for key, value in item.items() if key not in ("others", "key")}
     key = _key(item.get("key"))
     if item["others"] is not True:
-        raise hub.DecodeError("bad-line", "others is true, or absent")
+        raise hub.DecodeError("bad-line", phrase("bluetooth.others-true-absent", "others is true, or absent"))
     frame = advert.line(rest)
     return hub.Frame(
         kind="ble",
@@ -38,7 +39,7 @@ def _key(text: object) -> bytes | None:
     try:
         return bytes.fromhex(text) if isinstance(text, str) else bytes.fromhex("no")
     except ValueError:
-        raise hub.DecodeError("bad-line", "key is hexadecimal") from None
+        raise hub.DecodeError("bad-line", phrase("bluetooth.key-hexadecimal", "key is hexadecimal")) from None
 
 
 def _ask(frame: hub.Frame, key: bytes | None) -> bytes:

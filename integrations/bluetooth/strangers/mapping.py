@@ -19,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.bluetooth import ruuvi, sig
 from integrations.bluetooth.strangers.messages import UNREADABLE, Answer, Said
 from integrations.bluetooth.text import printable
@@ -154,20 +155,40 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
     try:
         answer = _DECODER.decode(data)
     except UNREADABLE:
-        raise hub.DecodeError("bad-answer", "the worker of the others' parsers talks nonsense") from None
+        raise hub.DecodeError(
+            "bad-answer", phrase("bluetooth.worker-others-parsers", "the worker of the others' parsers talks nonsense")
+        ) from None
     if not answer.parser:
         return None
     device = f"ble:{frame.address.upper()}"
     model = printable(answer.model)[:64]
     if answer.others:
-        raise hub.DecodeError("ambiguous", f"claimed by {slug(answer.parser)} and {slug(answer.others[0])}")
+        raise hub.DecodeError(
+            "ambiguous",
+            phrase(
+                "bluetooth.claimed",
+                "claimed by {slug} and {slug2}",
+                slug=slug(answer.parser),
+                slug2=slug(answer.others[0]),
+            ),
+        )
     keyed = keys(device) is not None
     if answer.sealed:
         if keyed:
-            raise hub.DecodeError("bad-key", f"{slug(answer.parser)} cannot open it with the key of this device")
+            raise hub.DecodeError(
+                "bad-key",
+                phrase(
+                    "bluetooth.cannot-open-key",
+                    "{slug} cannot open it with the key of this device",
+                    slug=slug(answer.parser),
+                ),
+            )
         return hub.NeedKey(device, model)
     if keyed and not answer.opened:
-        raise hub.DecodeError("clear-but-keyed", "the device has a key but this frame is not encrypted")
+        raise hub.DecodeError(
+            "clear-but-keyed",
+            phrase("bluetooth.device-has-key", "the device has a key but this frame is not encrypted"),
+        )
     values: Values = {}
     skipped: list[str] = []
     for said in answer.said:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import hub
+from hub.sdk.phrases import phrase, reason_of, system_error
 from integrations.knx.project import aes
 
 LARGEST_FILE = 512 << 20
@@ -41,11 +42,24 @@ class Archive:
         """Raises DecodeError `not-a-project` or `too-large`, NotReady when the file cannot be read."""
         try:
             if isinstance(file, Path) and file.stat().st_size > LARGEST_FILE:
-                raise hub.DecodeError("too-large", f"{file.name} has more than {LARGEST_FILE >> 20} MB")
+                raise hub.DecodeError(
+                    "too-large",
+                    phrase(
+                        "knx.has-more-than",
+                        "{name} has more than {largest_file} MB",
+                        name=file.name,
+                        largest_file=LARGEST_FILE >> 20,
+                    ),
+                )
             self._file: BinaryIO = file.open("rb") if isinstance(file, Path) else io.BytesIO(file)
         except OSError as error:
             raise hub.NotReady(
-                f"{file if isinstance(file, Path) else 'it'} cannot be read: {error.strerror}"
+                phrase(
+                    "knx.cannot-read",
+                    "{file} cannot be read: {reason}",
+                    file=file if isinstance(file, Path) else "it",
+                    reason=system_error(error),
+                )
             ) from error
         try:
             _bounded(self._file)
@@ -55,12 +69,17 @@ class Archive:
             raise
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             self._file.close()
-            raise hub.DecodeError("not-a-project", "this is no .knxproj file of ETS (a zip archive)") from error
+            raise hub.DecodeError(
+                "not-a-project", phrase("knx.no-knxproj-file", "this is no .knxproj file of ETS (a zip archive)")
+            ) from error
         self._password = password
         self._members = {info.filename: info for info in self._zip.infolist()}
         if len(self._members) > MOST_MEMBERS:
             self.close()
-            raise hub.DecodeError("too-large", f"more than {MOST_MEMBERS} files inside")
+            raise hub.DecodeError(
+                "too-large",
+                phrase("knx.more-than-files", "more than {most_members} files inside", most_members=MOST_MEMBERS),
+            )
 
     def names(self) -> list[str]:
         return list(self._members)
@@ -79,14 +98,24 @@ class Archive:
         `wrong-password`, `zip-encryption` or `zip-damaged`."""
         info = self._members.get(name)
         if info is None:
-            raise hub.DecodeError("not-a-project", f"there is no {name} inside")
+            raise hub.DecodeError(
+                "not-a-project", phrase("knx.there-no-inside", "there is no {name} inside", name=name)
+            )
         allowed = min(largest, max(info.compress_size, 1) * RATIO)
         count = 0
         for chunk in self._unpacked(info):
             count += len(chunk)
             if count > allowed:
                 reason = "bomb" if allowed < largest else "too-large"
-                raise hub.DecodeError(reason, f"{name} unpacks to more than {allowed} bytes: nothing is read of it")
+                raise hub.DecodeError(
+                    reason,
+                    phrase(
+                        "knx.unpacks-more-than",
+                        "{name} unpacks to more than {allowed} bytes: nothing is read of it",
+                        name=name,
+                        allowed=allowed,
+                    ),
+                )
             yield chunk
 
     def _unpacked(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -98,23 +127,39 @@ class Archive:
                 while chunk := member.read(CHUNK):
                     yield chunk
         except RuntimeError as error:  # raised by zipfile for a missing or wrong password
-            raise hub.DecodeError("wrong-password", "the password does not open this project") from error
+            raise hub.DecodeError(
+                "wrong-password", phrase("knx.password-does-not", "the password does not open this project")
+            ) from error
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
             reason = "wrong-password" if info.flag_bits & 1 else "zip-damaged"  # one password in 256 seems to fit
-            raise hub.DecodeError(reason, f"{info.filename} cannot be unpacked: {error}") from error
+            raise hub.DecodeError(
+                reason,
+                phrase(
+                    "knx.cannot-unpacked",
+                    "{filename} cannot be unpacked: {reason}",
+                    filename=info.filename,
+                    reason=reason_of(error),
+                ),
+            ) from error
 
     def _sealed(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
         if self._password is None:
-            raise hub.DecodeError("wrong-password", "this project has a password")
+            raise hub.DecodeError("wrong-password", phrase("knx.project-has-password-2", "this project has a password"))
         if info.compress_size > LARGEST_INNER:
-            raise hub.DecodeError("too-large", f"{info.filename} is too large to be decrypted")
+            raise hub.DecodeError(
+                "too-large",
+                phrase("knx.too-large-decrypted", "{filename} is too large to be decrypted", filename=info.filename),
+            )
         seal = aes.sealed(info.extra)
         data = aes.opened(self._raw(info), seal, self._password)
         if seal.method == zipfile.ZIP_STORED:
             yield data
             return
         if seal.method != zipfile.ZIP_DEFLATED:
-            raise hub.DecodeError("zip-damaged", f"{info.filename} is packed in an unknown way")
+            raise hub.DecodeError(
+                "zip-damaged",
+                phrase("knx.packed-unknown-way", "{filename} is packed in an unknown way", filename=info.filename),
+            )
         unpack = zlib.decompressobj(-zlib.MAX_WBITS)
         while data and not unpack.eof:
             yield unpack.decompress(data, CHUNK)
@@ -127,7 +172,10 @@ class Archive:
         file.seek(info.header_offset)
         header = file.read(_LOCAL)
         if len(header) < _LOCAL or header[:4] != b"PK\x03\x04":
-            raise hub.DecodeError("zip-damaged", f"{info.filename} is not where the archive says")
+            raise hub.DecodeError(
+                "zip-damaged",
+                phrase("knx.not-where-archive", "{filename} is not where the archive says", filename=info.filename),
+            )
         file.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), io.SEEK_CUR)
         return file.read(info.compress_size)
 
@@ -139,4 +187,4 @@ def _bounded(file: BinaryIO) -> None:
     tail = file.read()
     at = tail.rfind(_END)
     if at >= 0 and int.from_bytes(tail[at + 12 : at + 16], "little") > LARGEST_DIRECTORY:  # zip64 has 4 GB here
-        raise hub.DecodeError("too-large", "the list of files inside is too long")
+        raise hub.DecodeError("too-large", phrase("knx.list-files-inside", "the list of files inside is too long"))

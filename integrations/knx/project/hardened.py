@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from xml.parsers import expat
 
 import hub
+from hub.sdk.phrases import phrase
 
 DEEPEST = 64
 LONGEST_ATTRIBUTE = 1 << 20
@@ -32,9 +33,12 @@ def parse(chunks: Iterable[bytes], start: Start, end: End) -> None:
         nonlocal depth
         depth += 1
         if depth > DEEPEST:
-            raise hub.DecodeError("xml-depth", f"elements are nested more than {DEEPEST} deep")
+            raise hub.DecodeError(
+                "xml-depth",
+                phrase("knx.elements-nested-more", "elements are nested more than {deepest} deep", deepest=DEEPEST),
+            )
         if any(len(value) > LONGEST_ATTRIBUTE for value in attributes.values()):
-            raise hub.DecodeError("xml-attribute", "an attribute is too long")
+            raise hub.DecodeError("xml-attribute", phrase("knx.attribute-too-long", "an attribute is too long"))
         start(name.rpartition(":")[2], attributes)
 
     def on_end(name: str) -> None:
@@ -43,7 +47,9 @@ def parse(chunks: Iterable[bytes], start: Start, end: End) -> None:
         end(name.rpartition(":")[2])
 
     def refuse(*_: object) -> None:
-        raise hub.DecodeError("xml-doctype", "it declares a document type, which ETS never does")
+        raise hub.DecodeError(
+            "xml-doctype", phrase("knx.declares-document-type", "it declares a document type, which ETS never does")
+        )
 
     parser.StartElementHandler = on_start
     parser.EndElementHandler = on_end
@@ -55,7 +61,15 @@ def parse(chunks: Iterable[bytes], start: Start, end: End) -> None:
             parser.Parse(chunk, False)
         parser.Parse(b"", True)
     except expat.ExpatError as error:
-        raise hub.DecodeError("xml-broken", f"line {error.lineno}: {expat.ErrorString(error.code)}") from error
+        raise hub.DecodeError(
+            "xml-broken",
+            phrase(
+                "knx.line",
+                "line {lineno}: {errorstring}",
+                lineno=error.lineno,
+                errorstring=expat.ErrorString(error.code),
+            ),
+        ) from error
     finally:
         # the handlers refer to the parser's caller: break the cycle
         parser.StartElementHandler = parser.EndElementHandler = None

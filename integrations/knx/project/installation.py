@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sized
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.knx.project.tables import Device, Function, GroupAddress, Link, Project, Space
 
 MOST = 100_000
@@ -170,10 +171,19 @@ class Installation:
 def _number(attributes: dict[str, str], name: str, highest: int) -> int:
     text = attributes.get(name, "")
     if not (text.isascii() and text.isdigit() and len(text) <= 6 and int(text) <= highest):
-        raise hub.DecodeError("bad-project", f"{name} {text[:20]!r} is not a number from 0 to {highest}")
+        raise hub.DecodeError(
+            "bad-project",
+            phrase(
+                "knx.not-number-from",
+                "{name} {text!r} is not a number from 0 to {highest}",
+                name=name,
+                text=text[:20],
+                highest=highest,
+            ),
+        )
     return int(text)
 
 
 def _bounded(table: Sized, what: str) -> None:
     if len(table) >= MOST:
-        raise hub.DecodeError("too-large", f"more than {MOST} {what}")
+        raise hub.DecodeError("too-large", phrase("knx.more-than", "more than {most} {what}", most=MOST, what=what))

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.knx.project.installation import enabled
 
 MOST_OBJECTS = 500_000
@@ -40,7 +41,10 @@ class Hardware:
         elif name == "ApplicationProgramRef" and self._at:
             self.programs[self._at] = attributes.get("RefId", "")
         if len(self.products) + len(self.programs) > MOST_OBJECTS:
-            raise hub.DecodeError("too-large", f"more than {MOST_OBJECTS} products")
+            raise hub.DecodeError(
+                "too-large",
+                phrase("knx.more-than-products", "more than {most_objects} products", most_objects=MOST_OBJECTS),
+            )
 
     def end(self, name: str) -> None:
         if name == "Hardware2Program":
@@ -71,7 +75,14 @@ class Program:
         elif name == "ComObjectRef" and (ref := local(attributes.get("Id", ""))) in self.wanted:
             self.refs[ref] = _object(attributes)
         if len(self.objects) + len(self.refs) > MOST_OBJECTS:
-            raise hub.DecodeError("too-large", f"more than {MOST_OBJECTS} communication objects")
+            raise hub.DecodeError(
+                "too-large",
+                phrase(
+                    "knx.more-than-communication",
+                    "more than {most_objects} communication objects",
+                    most_objects=MOST_OBJECTS,
+                ),
+            )
 
     def end(self, name: str) -> None:
         """Ignore the end of an element."""

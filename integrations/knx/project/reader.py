@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.knx.project import aes, hardened
 from integrations.knx.project.archive import Archive
 from integrations.knx.project.installation import Installation
@@ -59,7 +60,10 @@ def _schema(outer: Archive) -> int:
             raise
     match = NAMESPACE.fullmatch(found[0])
     if match is None or not OLDEST <= int(match[1]) <= NEWEST:
-        raise hub.DecodeError("unknown-schema", "the file is of no version of ETS that is known here (4 to 6)")
+        raise hub.DecodeError(
+            "unknown-schema",
+            phrase("knx.file-no-version", "the file is of no version of ETS that is known here (4 to 6)"),
+        )
     return int(match[1])
 
 
@@ -67,7 +71,10 @@ def _project_id(outer: Archive) -> str:
     """Return the id of the project; of several, the first."""
     names = sorted({m[1] for n in outer.names() if (m := re.fullmatch(r"(P-[0-9A-F]{4})(?:/.*|\.zip|\.signature)", n))})
     if not names:
-        raise hub.DecodeError("not-a-project", "there is no project inside: is it a product database (.knxprod)?")
+        raise hub.DecodeError(
+            "not-a-project",
+            phrase("knx.there-no-project", "there is no project inside: is it a product database (.knxprod)?"),
+        )
     return names[0]
 
 
@@ -78,7 +85,11 @@ def _inner(outer: Archive, name: str, password: str, schema: int) -> tuple[Archi
         return outer, f"{name}/"
     if not password:
         raise hub.DecodeError(
-            "wrong-password", "the project has a password: give it with --password-file, or export it without one"
+            "wrong-password",
+            phrase(
+                "knx.project-has-password",
+                "the project has a password: give it with --password-file, or export it without one",
+            ),
         )
     secret = aes.archive_password(password) if schema >= ETS6 else password.encode()
     return Archive(outer.read(f"{name}.zip"), secret), ""

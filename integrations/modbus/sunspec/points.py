@@ -10,6 +10,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.modbus.decode import Value
 from integrations.modbus.settings import OF_SUNSPEC, Register
 from integrations.modbus.sunspec.metrics import METRICS
@@ -69,7 +70,15 @@ class Points:
         for number, model in enumerate(self.models):
             header = {f"{OF_SUNSPEC}{number}_id": model.id, f"{OF_SUNSPEC}{number}_length": model.length}
             if any(mine.get(name, value) != value for name, value in header.items()):
-                raise hub.DecodeError("sunspec-moved", f"model {model.id} is no longer at {model.address}")
+                raise hub.DecodeError(
+                    "sunspec-moved",
+                    phrase(
+                        "modbus.model-no-longer",
+                        "model {id} is no longer at {address}",
+                        id=model.id,
+                        address=model.address,
+                    ),
+                )
         found: dict[str, Value] = {}
         wrong: set[str] = set()
         for read in self._reads:
@@ -151,5 +160,14 @@ def _values(read: _Read, raw: Value, all_raw: Mapping[str, Value]) -> dict[str, 
     power = all_raw.get(read.scale)
     if power is None or not -MOST_SCALE <= int(power) <= MOST_SCALE:
         said = "has none" if power is None else f"is {power}"
-        raise hub.DecodeError("bad-scale", f"model {read.model.id}: the scale factor {point.scale} {said}")
+        raise hub.DecodeError(
+            "bad-scale",
+            phrase(
+                "modbus.model-scale-factor",
+                "model {id}: the scale factor {scale} {said}",
+                id=read.model.id,
+                scale=point.scale,
+                said=said,
+            ),
+        )
     return {read.metric: float(int(raw) * Decimal(10) ** int(power) * point.factor)}

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import NamedTuple
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.modbus.faults import Refused
 from integrations.modbus.plan import Request
 from integrations.modbus.settings import LAST_ADDRESS
@@ -69,7 +70,12 @@ def walk(base: int | None = None) -> Generator[Ask, list[int] | None, Found]:
             return (yield from _models(start))
     where = ", ".join(map(str, bases))
     raise hub.DecodeError(
-        "no-sunspec", f"there is no SunSpec mark at {where}: give `registers`, or `sunspec_address`, instead"
+        "no-sunspec",
+        phrase(
+            "modbus.there-no-sunspec",
+            "there is no SunSpec mark at {where}: give `registers`, or `sunspec_address`, instead",
+            where=where,
+        ),
     )
 
 
@@ -92,14 +98,24 @@ def _models(base: int) -> Generator[Ask, list[int] | None, Found]:
         if number == COMMON:
             parts.append((yield from _part(model)))
         elif not parts:
-            raise hub.DecodeError("sunspec-map", f"model {number} at {at} comes before the common model")
+            raise hub.DecodeError(
+                "sunspec-map",
+                phrase(
+                    "modbus.model-comes-before",
+                    "model {number} at {at} comes before the common model",
+                    number=number,
+                    at=at,
+                ),
+            )
         else:
             parts[-1] = parts[-1]._replace(models=(*parts[-1].models, model))
         at += 2 + length
     else:
         notes.append(f"the map has more than {MOST_MODELS} models: the rest is left out")
     if not parts:
-        raise hub.DecodeError("sunspec-map", f"no common model follows the mark at {base}")
+        raise hub.DecodeError(
+            "sunspec-map", phrase("modbus.no-common-model", "no common model follows the mark at {base}", base=base)
+        )
     return Found(base, tuple(parts), tuple(notes))
 
 

@@ -14,6 +14,8 @@ from asyncua import ua
 from asyncua.client.ua_client import UaClient, UaClientState, UASocketProtocol
 from asyncua.ua.ua_binary import uatcp_to_binary
 
+from hub.sdk.phrases import phrase
+
 BUFFER = 65535
 """Maximum bytes of one chunk, in either direction."""
 
@@ -45,14 +47,16 @@ class Cutter:
             kind, final = bytes(self._rest[:3]), bytes(self._rest[3:4])
             size = int.from_bytes(self._rest[4:8], "little")
             if kind not in _TYPES or final not in (b"F", b"C", b"A"):
-                raise Nonsense("this is not OPC UA")
+                raise Nonsense(phrase("opcua.not-opc-ua", "this is not OPC UA"))
             if not 8 <= size <= BUFFER:
-                raise Nonsense(f"a chunk of {size} bytes")
+                raise Nonsense(phrase("opcua.chunk-bytes", "a chunk of {size} bytes", size=size))
             if len(self._rest) < size:
                 break
             self._message += size
             if self._message > MESSAGE:
-                raise Nonsense(f"a message of more than {MESSAGE} bytes")
+                raise Nonsense(
+                    phrase("opcua.message-more-than", "a message of more than {message} bytes", message=MESSAGE)
+                )
             if final != b"C":
                 self._message = 0
             chunks.append(bytes(self._rest[:size]))

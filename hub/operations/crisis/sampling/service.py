@@ -17,6 +17,7 @@ from hub.automation.commands import WriteRefused
 from hub.core.actor import asker
 from hub.core.clock import Clock
 from hub.core.errors import HubError
+from hub.core.text import phrase, reason_of
 from hub.operations.crisis.justification import author_and_reason
 from hub.operations.crisis.sampling import planner, state, views
 from hub.operations.crisis.sampling.actions import SamplingActions
@@ -84,7 +85,9 @@ class Sampling:
             current.left_s = min(current.left_s, current.since + current.duration_s - now)
         self._follow()
         if current.phase != OVER:
-            _log.warning("sampling is %s, as before the restart", current.phase)
+            _log.warning(
+                phrase("sampling-before-restart", "sampling is {phase}, as before the restart", phase=current.phase)
+            )
 
     def _follow(self) -> None:
         """Apply the current state to the parts of the hub."""
@@ -154,10 +157,14 @@ class Sampling:
         longest = self._longest_s()
         period, duration = _seconds(arguments, "period_s"), _seconds(arguments, "for_s", longest)
         if period < SHORTEST_S:
-            raise HubError("a period is 1 s or longer")
+            raise HubError(phrase("period-1-s", "a period is 1 s or longer"))
         if not 60 <= duration <= longest:
             raise HubError(
-                f"sampling is raised for 1 min to {planner.spell(longest)}, as `crisis.sampling.longest` says"
+                phrase(
+                    "sampling-raised-1",
+                    "sampling is raised for 1 min to {spell}, as `crisis.sampling.longest` says",
+                    spell=planner.spell(longest),
+                )
             )
         return SamplingRequest(
             period_s=period,
@@ -173,18 +180,28 @@ class Sampling:
         by, why = author_and_reason(arguments, MAX_WHY)
         if arguments.get("role") != "administrateur":
             await self._memory.audit(self._clock.now(), by, {"crisis": "sampling", "refused": "role"})
-            raise WriteRefused("role", "sampling is raised by an administrator")
+            raise WriteRefused(
+                "role", phrase("sampling-raised-administrator", "sampling is raised by an administrator")
+            )
         async with self._turn:
             counts = self.state.counts()
             if self.state.holds or (self.state.phase == RESTORING and counts["waiting"]):
                 raise HubError(
-                    f"sampling is {self.state.phase} already: `ilot crisis sampling status` says how far, "
-                    "`ilot crisis sampling restore` gives the former periods back"
+                    phrase(
+                        "sampling-already",
+                        "sampling is {phase} already: `ilot crisis sampling status` says how far, `ilot crisis "
+                        "sampling restore` gives the former periods back",
+                        phase=self.state.phase,
+                    )
                 )
             digest = str(arguments.get("plan", ""))
             shown = next((plan for (_, told), plan in self._plans.items() if told == digest), None)
             if shown is None:
-                raise HubError("this plan is not known any more: `ilot crisis sampling plan` makes a new one")
+                raise HubError(
+                    phrase(
+                        "plan-not-known", "this plan is not known any more: `ilot crisis sampling plan` makes a new one"
+                    )
+                )
             items, _ = await self._gather(shown.request)
             wrong = await asyncio.to_thread(planner.excess, shown, items)
             if self._budgets() != shown.budgets:
@@ -193,15 +210,23 @@ class Sampling:
                 more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
                 again = await self._made(shown.request, by)
                 raise HubError(
-                    f"the plan does not hold any more: {'; '.join(wrong[:3])}{more}. A new one was made, "
-                    f"{again.digest}: look at it before you raise"
+                    phrase(
+                        "plan-does-not",
+                        "the plan does not hold any more: {wrong}{more}. A new one was made, {digest}: look at it "
+                        "before you raise",
+                        wrong="; ".join(wrong[:3]),
+                        more=more,
+                        digest=again.digest,
+                    )
                 )
             if not shown.entries:
-                raise HubError("this plan raises nothing: its list says why")
+                raise HubError(phrase("plan-raises-nothing", "this plan raises nothing: its list says why"))
             current = state.from_plan(shown, now=self._clock.now(), by=by, why=why, digest=self._actions.digest())
             said = {"crisis": "sampling", "why": why, "plan": shown.digest, "entries": len(current.entries)}
             await self._remember(current, by, said)
-            _log.warning("sampling is raised now, %d entries", len(current.entries))
+            _log.warning(
+                phrase("sampling-raised-now", "sampling is raised now, {count} entries", count=len(current.entries))
+            )
         await self.step()
         return views.state(self.state)
 
@@ -209,7 +234,7 @@ class Sampling:
         """Answer {by, why} as `status`. Devices that cannot be told now are told as soon as possible."""
         by, why = author_and_reason(arguments, MAX_WHY)
         if not self.state.holds:
-            raise HubError("sampling is not raised: there is nothing to give back")
+            raise HubError(phrase("sampling-not-raised", "sampling is not raised: there is nothing to give back"))
         await self.restore(by, why)
         return views.state(self.state)
 
@@ -225,7 +250,7 @@ class Sampling:
                         one.touched = True  # it ended meanwhile, or may be on the air
             current = state.restoring(self.state)
             await self._remember(current, by, {"crisis": "sampling over", "why": why, "entries": len(current.entries)})
-            _log.warning("the former periods are being given back")
+            _log.warning(phrase("former-periods-being", "the former periods are being given back"))
         await self.step()
 
     async def _remember(self, current: State, by: str, what: dict[str, object]) -> None:
@@ -245,7 +270,7 @@ class Sampling:
             try:
                 await self.step()
             except HubError as error:
-                _log.warning("raised sampling: %s", error)
+                _log.warning(phrase("raised-sampling", "raised sampling: {reason}", reason=reason_of(error)))
 
     async def step(self) -> None:
         """Advance all entries by one step; end the raised time when it is over."""
@@ -289,12 +314,12 @@ def _seconds(arguments: dict[str, Any], name: str, otherwise: float | None = Non
     if value is None and otherwise is not None:
         return otherwise
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-        raise HubError(f"{name} is a number of seconds")
+        raise HubError(phrase("number-seconds", "{name} is a number of seconds", name=name))
     return float(value)
 
 
 def _names(arguments: dict[str, Any], name: str) -> tuple[str, ...]:
     value = arguments.get(name) or []
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        raise HubError(f"{name} is a list of names")
+        raise HubError(phrase("list-names", "{name} is a list of names", name=name))
     return tuple(sorted(set(value)))

@@ -1,0 +1,170 @@
+"""Translations of phrases: GNU gettext catalogues, one for the hub and one for each plugin, read when first needed.
+
+    hub/locale/fr/LC_MESSAGES/hub.po                     sources, compiled to hub.mo by `make setup` and `make dist`
+    integrations/modbus/locale/fr/LC_MESSAGES/modbus.po  those of a plugin, in its own folder
+
+The context of an entry (msgctxt) is the code of a phrase, its msgid the English sentence. A message is found by its
+code alone, so that a better English sentence loses no translation. A third language is one more folder under `locale`.
+`tools/catalogues.py` extracts, checks and compiles.
+"""
+
+from __future__ import annotations
+
+import gettext
+import logging
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from string import Formatter
+from typing import Any, NamedTuple
+
+from hub.core.text import Phrase
+from hub.i18n.typography import typeset
+
+ENGLISH = "en"
+HUB = "hub"
+GROUP = "hub.plugins"
+_LARGEST = 4 * 1024 * 1024
+"""Bytes of a compiled catalogue that is read."""
+_SPEC = re.compile(r"[-+ ]?0?,?(?:\d{1,2})?(?:\.\d{1,2})?[a-zA-Z%]?")
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_log = logging.getLogger("hub.i18n")
+
+
+class Said(NamedTuple):
+    """A sentence for a page: `text` in the reader's language, `quoted` after it in English; either may be empty."""
+
+    text: str
+    quoted: str = ""
+
+
+def translate(sentence: str, lang: str) -> str:
+    """Return a sentence in a language, "fr" for instance; unchanged where it has no code or no translation."""
+    if lang == ENGLISH or not isinstance(sentence, Phrase):
+        return sentence
+    known = _of(sentence, lang)
+    return sentence if known is None else _filled(known, sentence.params, lang)
+
+
+def split(sentence: str, lang: str) -> Said:
+    """Return a sentence for a page, with what stays English apart, so that the page can mark it: a sentence without a
+    translation, or a `reason` of a library or of another machine at its end."""
+    if lang == ENGLISH:
+        return Said(sentence)
+    if not isinstance(sentence, Phrase) or (known := _of(sentence, lang)) is None:
+        return Said("", sentence)
+    reason = sentence.params.get("reason")
+    if isinstance(reason, str) and reason and known.endswith("{reason}"):
+        inner = split(reason, lang)
+        if inner.quoted:
+            return Said(
+                _filled(known, {**sentence.params, "reason": inner.text}, lang).rstrip(" :\u00a0("), inner.quoted
+            )
+    return Said(_filled(known, sentence.params, lang))
+
+
+def in_one_line(sentence: str, lang: str) -> str:
+    """Return a sentence in a language as far as it is translated, the rest in English."""
+    return translate(sentence, lang)
+
+
+def is_translated(sentence: str, lang: str) -> bool:
+    """Return whether a catalogue has this sentence in a language."""
+    return lang == ENGLISH or (isinstance(sentence, Phrase) and _of(sentence, lang) is not None)
+
+
+def _of(said: Phrase, lang: str) -> str | None:
+    return messages(said.code.partition(".")[0] if "." in said.code else HUB, lang).get(said.code)
+
+
+def _filled(template: str, params: Mapping[str, Any], lang: str) -> str:
+    filled = template.format_map(_Shown({name: _shown(one, lang) for name, one in params.items()}))
+    return typeset(filled) if lang == "fr" else filled
+
+
+class _Shown(dict[str, Any]):
+    """Parameters by name; one that a sentence of another version names and this one has not is shown by its name."""
+
+    def __missing__(self, name: str) -> str:
+        return "{" + name + "}"
+
+
+class _Decimal(float):
+    """A number that is formatted with a decimal comma."""
+
+    def __format__(self, spec: str) -> str:
+        return super().__format__(spec).replace(".", ",")
+
+    def __str__(self) -> str:
+        return super().__repr__().replace(".", ",")
+
+
+def _shown(value: Any, lang: str) -> Any:
+    if isinstance(value, str):
+        return translate(value, lang)
+    if isinstance(value, tuple):
+        return ", ".join(str(_shown(one, lang)) for one in value)
+    return _Decimal(value) if isinstance(value, float) and lang == "fr" else value
+
+
+@cache
+def messages(domain: str, lang: str) -> Mapping[str, str]:
+    """Return the messages of a catalogue by code; empty where there is none. What is wrong with one is logged once, and
+    its other messages count. Never raises: a plugin's catalogue is input like any other."""
+    folder = folders().get(domain)
+    if folder is None or not _NAME.fullmatch(lang):
+        return {}
+    path = folder / lang / "LC_MESSAGES" / f"{domain}.mo"
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > _LARGEST:
+                raise ValueError(f"larger than {_LARGEST} bytes")
+            found = gettext.GNUTranslations(file)
+    except FileNotFoundError:
+        return {}
+    except Exception as error:
+        _log.warning("catalogue %s cannot be read, its messages stay English: %s", path, error)
+        return {}
+    known: dict[str, str] = {}
+    for key, text in found._catalog.items():  # type: ignore[attr-defined]  # gettext has no way to list a catalogue
+        code, separator, _ = key.partition("\4") if isinstance(key, str) else ("", "", "")
+        if separator and text and problem_with(text) == "":
+            known[code] = text
+    return known
+
+
+def problem_with(template: str) -> str:
+    """Return what is wrong with the placeholders of a translation, "" where they are right: a name, and a format of
+    bounded width. Attributes and indices of a parameter are none of a translator's."""
+    try:
+        for _, name, spec, _conversion in Formatter().parse(template):
+            if name is not None and not (_NAME.fullmatch(name) and _SPEC.fullmatch(spec or "")):
+                return f"{{{name}:{spec}}} is no placeholder: a name, and at most a short format"
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@cache
+def folders() -> Mapping[str, Path]:
+    """Return the folder of translations of the hub and of each installed plugin, by domain: the name of the plugin's
+    package. Nothing is imported for it."""
+    found = {HUB: Path(__file__).resolve().parent.parent / "locale"}
+    for entry in metadata.entry_points(group=GROUP):
+        top, *rest = entry.module.split(".")
+        try:
+            spec = find_spec(top)
+        except (ImportError, ValueError):
+            continue
+        for root in (spec.submodule_search_locations or ()) if spec else ():
+            path, names = Path(root), [top, *rest]
+            for depth in range(len(names)):
+                if depth:
+                    path /= names[depth]
+                if (folder := path / "locale").is_dir():
+                    found.setdefault(names[depth], folder)
+    return found
