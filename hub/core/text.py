@@ -15,7 +15,8 @@ JSON carries a phrase as its sentence, and beside it the code and the parameters
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ LONGEST = 4000
 MOST_PARAMETERS = 32
 DEEPEST = 8
 """Levels of phrases within phrases that JSON carries."""
+_EITHER = re.compile(r"\[([^\[\]|]*)\|([^\[\]|]*)\]")
 ONE, MANY = "_text", "_texts"
 """Ends of the keys that carry code and parameters in JSON."""
 
@@ -54,11 +56,21 @@ class Phrase(str):
 def phrase(code: str, english: str, /, **params: Any) -> Phrase:
     """Return a sentence for people. `english` names its parameters as `str.format` does: `{device}`, `{seconds:g}`.
 
+    `[device|devices]` is chosen by the whole number `count`.
     Parameters may be text, numbers, dates, phrases, and lists of these, which are joined by commas; anything else is
     kept as its `str()`. Raises KeyError for a parameter that is not given.
     """
     kept = {name: _value(one) for name, one in params.items()}
+    english = chosen(english, kept, many=lambda count: count != 1)
     return Phrase(english.format_map({name: shown(one) for name, one in kept.items()}), code, kept)
+
+
+def chosen(template: str, params: Mapping[str, Any], *, many: Callable[[int], bool]) -> str:
+    """Return a template with one side of each `[device|devices]`, as the parameter `count` and a language ask."""
+    count = params.get("count")
+    if "|" not in template or not isinstance(count, int):
+        return template
+    return _EITHER.sub(lambda found: found[1 + many(count)], template)
 
 
 def shown(value: Any) -> Any:

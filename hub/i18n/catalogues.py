@@ -22,7 +22,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, NamedTuple
 
-from hub.core.text import Phrase
+from hub.core.text import Phrase, chosen
 from hub.i18n.typography import typeset
 
 ENGLISH = "en"
@@ -82,6 +82,7 @@ def _of(said: Phrase, lang: str) -> str | None:
 
 
 def _filled(template: str, params: Mapping[str, Any], lang: str) -> str:
+    template = chosen(template, params, many=lambda count: abs(count) > 1 if lang == "fr" else count != 1)
     filled = template.format_map(_Shown({name: _shown(one, lang) for name, one in params.items()}))
     return typeset(filled) if lang == "fr" else filled
 
