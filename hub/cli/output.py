@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -12,8 +11,12 @@ import click
 import msgspec
 
 from hub.app.run import default_config
+from hub.cli import counts, heads
 from hub.core.logs import tame
+from hub.core.text import Phrase, phrase
+from hub.core.text import with_codes
 from hub.i18n.ambiguous_time import offset_if_ambiguous
+from hub.i18n.shell import language
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,25 +85,64 @@ def help_with(known: Iterable[str]) -> NoReturn:
 
 def data(value: Any) -> None:
     """Print one JSON value on stdout, on one line."""
-    click.echo(msgspec.json.encode(value, enc_hook=str))
+    click.echo(msgspec.json.encode(with_codes(value), enc_hook=str))
 
 
-def say(text: str) -> None:
-    """Print a message for people, on stderr."""
-    click.echo(tame(text, "\n"), err=True)
+def translated(sentence: str) -> str:
+    """Return a sentence in the language of this shell."""
+    lang = language()
+    if lang == "en" or not isinstance(sentence, Phrase):
+        return str(sentence)
+    from hub.i18n.catalogues import translate  # imported late: a shell in English needs no catalogue
+
+    return translate(sentence, lang)
+
+
+def say(sentence: str) -> None:
+    """Print a message for people, on stderr, in the language of this shell."""
+    click.echo(tame(translated(sentence), "\n"), err=True)
+
+
+def echo(sentence: str) -> None:
+    """Print a sentence on stdout, in the language of this shell."""
+    click.echo(tame(translated(sentence), "\n"))
+
+
+def confirm(question: str, *, err: bool = False) -> bool:
+    """Ask a question that is answered by yes or no, in the language of this shell."""
+    return click.confirm(tame(translated(question), "\n"), err=err)
+
+
+def counted(noun: str, count: int) -> Phrase:
+    """Return 1 device, 2 devices: a number of what `hub.cli.counts` names."""
+    english = counts.PHRASES[f"count-{noun}"]
+    return _from_table(f"count-{noun}", english, count=count)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a plain table on stdout; numbers right, text left. An empty one as its head, and a note on stderr."""
-    body = [["" if cell is None else tame(str(cell), " ") for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(head, *body, strict=True)] if body else [len(h) for h in head]
-    for row in [list(head), *body]:
+    """Print a plain table on stdout; numbers right, text left. An empty one as its head, and a note on stderr.
+
+    `head` are names of `hub.cli.heads`, or phrases; "" is a column without a head."""
+    heads = [_head(one) for one in head]
+    body = [["" if cell is None else tame(_cell(cell), " ") for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(heads, *body, strict=True)] if body else [len(h) for h in heads]
+    for row in [heads, *body]:
         cells = (
             cell.rjust(width) if _number(cell) else cell.ljust(width) for cell, width in zip(row, widths, strict=True)
         )
         click.echo("  ".join(cells).rstrip())
     if not body:
-        say("(none)")
+        say(phrase("table-empty", "(none)"))
+
+
+def _head(name: str) -> str:
+    if isinstance(name, Phrase) or not name:
+        return translated(name)
+    return translated(_from_table(f"head-{name}", heads.PHRASES[f"head-{name}"]))
+
+
+def _cell(cell: Any) -> str:
+    return translated(cell) if isinstance(cell, str) else str(cell)
 
 
 def _number(cell: str) -> bool:
@@ -108,25 +150,28 @@ def _number(cell: str) -> bool:
 
 
 def french() -> bool:
-    """Return whether this shell is French. POSIX.1-2024, XBD 8.2: LC_ALL, else LC_MESSAGES, else LANG."""
-    said = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-    return next((one for one in said if one), "").startswith("fr")
+    """Return whether this shell is French."""
+    return language() == "fr"
 
 
-def plural(number: int, noun: str) -> str:
-    """Return 1 device, 2 devices."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def duration(seconds: float) -> str:
+def duration(seconds: float) -> Phrase:
     """Return a span for people, in its two largest units: 42 s, 5 min 10 s, 3 h 20 min, 12 d 4 h."""
     left = round(seconds)
     days, hours, minutes = left // 86400, left // 3600 % 24, left // 60 % 60
     if days:
-        return f"{days} d {hours} h"
+        return phrase("span-days-hours", "{days} d {hours} h", days=days, hours=hours)
     if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {left % 60} s" if minutes else f"{left} s"
+        return phrase("span-hours-minutes", "{hours} h {minutes} min", hours=hours, minutes=minutes)
+    if minutes:
+        return phrase("span-minutes-seconds", "{minutes} min {seconds} s", minutes=minutes, seconds=left % 60)
+    return phrase("span-seconds", "{seconds} s", seconds=left)
+
+
+def ago(seconds: float | None) -> Phrase:
+    """Return how long ago something was: 0:05:10 ago; "never" of None."""
+    if seconds is None:
+        return phrase("at-no-time", "never")
+    return phrase("span-ago", "{span} ago", span=str(timedelta(seconds=round(max(0.0, seconds)))))
 
 
 def moment(unix_s: float) -> str:
@@ -142,10 +187,13 @@ def minute(unix_s: float) -> str:
     return f"{local:%Y-%m-%d %H:%M} {offset_if_ambiguous(local)}".rstrip()
 
 
-def size(n: float) -> str:
+def size(n: float) -> Phrase:
     """Return bytes for people: 1.5 MB."""
-    for unit in ("B", "kB", "MB"):
-        if n < 1000:
-            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
-        n /= 1000
-    return f"{n:.1f} GB"
+    n = float(n)
+    if n < 1000:
+        return phrase("size-bytes", "{n:.0f} B", n=n)
+    if n < 1e6:
+        return phrase("size-kilobytes", "{n:.1f} kB", n=n / 1e3)
+    if n < 1e9:
+        return phrase("size-megabytes", "{n:.1f} MB", n=n / 1e6)
+    return phrase("size-gigabytes", "{n:.1f} GB", n=n / 1e9)

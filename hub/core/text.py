@@ -110,9 +110,13 @@ def with_codes(value: Any) -> Any:
         found: dict[Any, Any] = {}
         for key, one in value.items():
             found[key] = with_codes(one)
-            if isinstance(one, Phrase):
+            if isinstance(one, Phrase) and f"{key}{ONE}" not in value:
                 found[f"{key}{ONE}"] = _coded(one)
-            elif isinstance(one, list | tuple) and any(isinstance(each, Phrase) for each in one):
+            elif (
+                isinstance(one, list | tuple)
+                and f"{key}{MANY}" not in value
+                and any(isinstance(each, Phrase) for each in one)
+            ):
                 found[f"{key}{MANY}"] = [_coded(each) if isinstance(each, Phrase) else None for each in one]
         return found
     if isinstance(value, list | tuple):

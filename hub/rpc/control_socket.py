@@ -1,6 +1,8 @@
 """Unix socket between the CLI and the running hub: one JSON object a line, each way.
 
-    {"call": "status", "arguments": {}}  ->  {"result": …}  or  {"error": "…", "code": 4}
+    {"call": "status", "arguments": {}}  ->  {"result": …}  or  {"error": "…", "code": 4, "error_text": {…}}
+
+Sentences travel with their code and parameters beside them, see `hub.core.text.with_codes`.
 
 Only the hub's own user and root are answered (SO_PEERCRED); the socket has mode 0600 besides.
 """
@@ -22,7 +24,7 @@ import msgspec
 from hub.core.calls import Call
 from hub.core.errors import HubError, NotReady
 from hub.core.nesting import shallow_json
-from hub.core.text import phrase, system_error
+from hub.core.text import as_data, from_codes, from_data, phrase, reason_of, system_error, with_codes
 
 LINE_LIMIT = 1024 * 1024
 ANSWER_LIMIT = 64 * 1024 * 1024
@@ -41,6 +43,7 @@ class Answer(msgspec.Struct, omit_defaults=True):
     result: Any = None
     error: str = ""
     code: int = 0
+    error_text: dict[str, Any] | None = None
 
 
 @contextlib.asynccontextmanager
@@ -54,7 +57,7 @@ async def serving(path: Path, calls: Mapping[str, Call]) -> AsyncIterator[None]:
             if _same_user(writer):
                 async with room:
                     while line := await asyncio.wait_for(reader.readline(), 60):
-                        writer.write(msgspec.json.encode(await _answer(line, calls)) + b"\n")
+                        writer.write(msgspec.json.encode(await _answer(line, calls), enc_hook=str) + b"\n")
                         await writer.drain()
         writer.close()
 
@@ -81,17 +84,26 @@ async def _answer(line: bytes, calls: Mapping[str, Call]) -> Answer:
     try:
         request = msgspec.json.decode(shallow_json(line), type=Request)
     except ValueError as error:
-        return Answer(error=f"not a request: {error}", code=2)
+        return _refusal(phrase("not-a-request", "not a request: {reason}", reason=reason_of(error)), 2)
     call = calls.get(request.call)
     if call is None:
-        return Answer(error=f"this hub has no call {request.call!r}; it has {', '.join(sorted(calls))}", code=2)
+        return _refusal(
+            phrase(
+                "no-such-call", "this hub has no call {call!r}; it has {calls}", call=request.call, calls=sorted(calls)
+            ),
+            2,
+        )
     try:
-        return Answer(result=await call(request.arguments))
+        return Answer(result=with_codes(await call(request.arguments)))
     except HubError as error:
-        return Answer(error=str(error), code=error.exit_code)
+        return _refusal(reason_of(error), error.exit_code)
     except Exception as error:  # a bug in one call must not stop the hub
         _log.exception(phrase("call-failed", "call {call!r} failed", call=request.call))
         return Answer(error=f"{type(error).__name__}: {error}", code=1)
+
+
+def _refusal(said: str, code: int) -> Answer:
+    return Answer(error=str(said), code=code, error_text=as_data(said))
 
 
 def _same_user(writer: asyncio.StreamWriter) -> bool:
@@ -117,22 +129,22 @@ def call(path: Path, name: str, /, *, timeout: float = 30.0, **arguments: Any) -
             with link.makefile("rb") as lines:
                 line = lines.readline(ANSWER_LIMIT)
         except (OSError, TimeoutError) as error:
-            remedy = "is `ilot run` running on this directory? --config or --state-dir name another"
+            remedy = phrase(
+                "is-it-running", "is `ilot run` running on this directory? --config or --state-dir name another"
+            )
             if isinstance(error, PermissionError):
-                remedy = "ask as the user of the hub, or as root"
-            raise NotReady(
-                phrase(
-                    "no-hub-answers",
-                    "no hub answers at {path} ({reason}): {remedy}",
-                    path=path,
-                    reason=system_error(error),
-                    remedy=remedy,
-                )
-            ) from error
-    answer = msgspec.json.decode(line or b'{"error": "the hub closed the line", "code": 4}', type=Answer)
+                remedy = phrase("ask-as-its-user", "ask as the user of the hub, or as root")
+            said = phrase(
+                "no-hub-answers", "no hub answers at {path} ({reason}): {remedy}",
+                path=path, reason=system_error(error), remedy=remedy,
+            )  # fmt: skip
+            raise NotReady(said) from error
+    if not line:
+        raise NotReady(phrase("hub-closed-the-line", "the hub closed the line"))
+    answer = msgspec.json.decode(line, type=Answer)
     if answer.error:
-        raise CallRefused(answer.error, answer.code)
-    return answer.result
+        raise CallRefused(from_data(answer.error, answer.error_text), answer.code)
+    return from_codes(answer.result)
 
 
 @contextlib.contextmanager

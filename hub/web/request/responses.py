@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from hub.core.text import with_codes
+
 
 def json(value: Any, status: int = 200) -> web.Response:
     return web.Response(
         status=status,
-        body=msgspec.json.encode(value, enc_hook=str),
+        body=msgspec.json.encode(with_codes(value), enc_hook=str),
         content_type="application/json",
         headers={"Cache-Control": "no-store"},
     )

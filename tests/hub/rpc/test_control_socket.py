@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from hub.core.errors import HubError, NotReady
+from hub.core.text import phrase, reason_of
 from hub.rpc.control_socket import CallRefused, call, serving
 
 
@@ -79,3 +80,21 @@ async def test_the_socket_is_for_its_owner_alone_and_replaces_a_stale_one(tmp_pa
     async with serving(path, CALLS):
         assert os.stat(path).st_mode & 0o777 == 0o600
         assert await ask(path, "echo", n=1) == {"n": 1}
+
+
+async def test_sentences_come_with_code_and_parameters_for_the_readers_language(tmp_path):
+    away = phrase("device-away", "{device} is away", device="meter 1")
+
+    async def says(arguments):
+        return {"problems": [away, "plain"]}
+
+    async def refuses(arguments):
+        raise HubError(away)
+
+    async with serving(tmp_path / "hub.sock", {"says": says, "refuses": refuses}):
+        answer = await ask(tmp_path / "hub.sock", "says")
+        assert answer == {"problems": ["meter 1 is away", "plain"]}
+        assert (answer["problems"][0].code, answer["problems"][0].params) == (away.code, away.params)
+        with pytest.raises(CallRefused) as refused:
+            await ask(tmp_path / "hub.sock", "refuses")
+        assert reason_of(refused.value).code == "device-away"
