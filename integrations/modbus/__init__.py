@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import hub
+from hub.sdk.phrases import phrase, reason_of
 from integrations.modbus.packs import RegisterMap
 from integrations.modbus.poll import Poller
 from integrations.modbus.presence import Roster
@@ -50,7 +51,7 @@ async def run(config: Config, session: hub.Session) -> None:
             away, bugs = failures.split(hub.NotReady)
             if away is None or bugs is not None:
                 raise
-            raise hub.NotReady(str(_first(away))) from failures
+            raise hub.NotReady(reason_of(_first(away))) from failures
 
 
 async def probe(config: Config) -> str:
@@ -58,9 +59,13 @@ async def probe(config: Config) -> str:
     from integrations.modbus.link import Link
 
     if config.bus:
-        return f"the line of bus {config.bus} is opened by the running hub: `ilot status` shows whether units answer"
+        return phrase(
+            "modbus.bus-of-hub",
+            "the line of bus {bus} is opened by the running hub: `ilot status` shows whether units answer",
+            bus=config.bus,
+        )
     async with Link(config) as link:
-        return f"{link.peer} accepts Modbus TCP connections"
+        return phrase("modbus.accepts-connections", "{peer} accepts Modbus TCP connections", peer=link.peer)
 
 
 @asynccontextmanager

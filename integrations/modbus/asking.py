@@ -95,7 +95,7 @@ class Asker(ABC):
                     raise
             else:
                 return _words(request, answer)
-        raise ValueError(phrase("modbus.attempts-must-1", "attempts must be 1 or more"))
+        raise ValueError("attempts must be 1 or more")
 
     async def write(
         self, unit: int, register: Register, words: Sequence[int], wanted: Callable[[], bool] = lambda: True
@@ -119,7 +119,8 @@ class Asker(ABC):
             raise Refused(answer.exception_code, what)
         if answer.isError() or answer.function_code != pdu.function_code or answer.address != pdu.address:
             raise hub.DecodeError(
-                "bad-answer", phrase("modbus.not-answer-what", "{what}: not an answer to what was asked", what=what)
+                "bad-answer",
+                phrase("modbus.answer-does-not-match", "{request}: not an answer to what was asked", request=what),
             )
 
     async def _paced(self, pdu: ModbusPDU, timeout_s: float, wanted: Callable[[], bool] = lambda: True) -> ModbusPDU:
@@ -165,7 +166,7 @@ def _words(request: Request, response: ModbusPDU) -> list[int]:
     if response.isError() or response.function_code != _READS[request.table].function_code:
         raise hub.DecodeError(
             "bad-answer",
-            phrase("modbus.not-answer-what-asked", "{request}: not an answer to what was asked", request=request),
+            phrase("modbus.answer-does-not-match", "{request}: not an answer to what was asked", request=request),
         )
     words = [int(word) for word in (response.bits if request.table in BITS else response.registers)]
     spare = 7 if request.table in BITS else 0  # bits are padded to whole bytes
@@ -173,11 +174,11 @@ def _words(request: Request, response: ModbusPDU) -> list[int]:
         raise hub.DecodeError(
             "truncated",
             phrase(
-                "modbus.asked-came",
-                "{request}: {count} asked, {count2} came",
+                "modbus.wrong-answer-length",
+                "{request}: {asked} asked, {received} came",
                 request=request,
-                count=request.count,
-                count2=len(words),
+                asked=request.count,
+                received=len(words),
             ),
         )
     return words[: request.count]

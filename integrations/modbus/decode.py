@@ -27,18 +27,18 @@ def decode(register: Register, words: Sequence[int]) -> Value | None:
         raise hub.DecodeError(
             "truncated",
             phrase(
-                "modbus.words-expected-came",
-                "{metric}: {size} words expected, {count} came",
+                "modbus.wrong-word-count",
+                "{metric}: {expected} words expected, {received} came",
                 metric=register.metric,
-                size=register.size,
-                count=len(words),
+                expected=register.size,
+                received=len(words),
             ),
         )
     top = 1 if register.table in BITS else 0xFFFF
     if any(not 0 <= word <= top for word in words):
         raise hub.DecodeError(
             "bad-word",
-            phrase("modbus.word-outside-0", "{metric}: a word is outside 0..{top}", metric=register.metric, top=top),
+            phrase("modbus.word-out-of-range", "{metric}: a word is outside 0..{top}", metric=register.metric, top=top),
         )
     if register.type == "bool":
         return bool(words[0] & (0xFFFF if register.mask is None else register.mask))
@@ -60,12 +60,12 @@ def _text(register: Register, data: bytes) -> str | None:
         text = data.split(b"\0", 1)[0].decode("utf-8").strip()
     except UnicodeDecodeError as error:
         raise hub.DecodeError(
-            "bad-text", phrase("modbus.not-utf-8", "{metric}: not UTF-8", metric=register.metric)
+            "bad-text", phrase("modbus.text-not-utf-8", "{metric}: not UTF-8", metric=register.metric)
         ) from error
     if not text.isprintable():
         raise hub.DecodeError(
             "bad-text",
-            phrase("modbus.holds-control-characters", "{metric}: holds control characters", metric=register.metric),
+            phrase("modbus.control-characters", "{metric}: holds control characters", metric=register.metric),
         )
     return text or None
 

@@ -29,7 +29,7 @@ def encode(register: Register, value: Value) -> list[int]:
         raise hub.DecodeError(
             "not-writable",
             phrase(
-                "modbus.bits-within-register",
+                "modbus.bits-not-writable",
                 "{metric}: bits within a register are not written",
                 metric=register.metric,
             ),
@@ -37,12 +37,14 @@ def encode(register: Register, value: Value) -> list[int]:
     if register.type == "string":
         raise hub.DecodeError(
             "not-writable",
-            phrase("modbus.texts-not-written", "{metric}: texts are not written", metric=register.metric),
+            phrase("modbus.texts-not-writable", "{metric}: texts are not written", metric=register.metric),
         )
     if register.type == "bool":
         return [int(bool(value))]
     if isinstance(value, bool | str):
-        raise hub.DecodeError("does-not-fit", phrase("modbus.number", "{metric} is a number", metric=register.metric))
+        raise hub.DecodeError(
+            "does-not-fit", phrase("modbus.value-not-number", "{metric} is a number", metric=register.metric)
+        )
     data = _float(register, value) if register.type in FLOATS else _integer(register, value)
     words = [int.from_bytes(data[at : at + 2], register.byte_order) for at in range(0, len(data), 2)]
     return words if register.word_order == "big" else words[::-1]
@@ -60,7 +62,7 @@ def _float(register: Register, value: float) -> bytes:
         raise hub.DecodeError(
             "does-not-fit",
             phrase(
-                "modbus.does-not-fit",
+                "modbus.value-does-not-fit",
                 "{metric}: {value:g} does not fit {type}",
                 metric=register.metric,
                 value=value,
@@ -74,7 +76,7 @@ def _integer(register: Register, value: float) -> bytes:
         raise hub.DecodeError(
             "does-not-fit",
             phrase(
-                "modbus.does-not-fit",
+                "modbus.value-does-not-fit",
                 "{metric}: {value:g} does not fit {type}",
                 metric=register.metric,
                 value=value,
@@ -88,7 +90,7 @@ def _integer(register: Register, value: float) -> bytes:
         raise hub.DecodeError(
             "does-not-fit",
             phrase(
-                "modbus.what-device-says",
+                "modbus.value-means-none",
                 "{metric}: {value:g} is what the device says for no value",
                 metric=register.metric,
                 value=value,
@@ -100,7 +102,7 @@ def _integer(register: Register, value: float) -> bytes:
         raise hub.DecodeError(
             "does-not-fit",
             phrase(
-                "modbus.does-not-fit",
+                "modbus.value-does-not-fit",
                 "{metric}: {value:g} does not fit {type}",
                 metric=register.metric,
                 value=value,

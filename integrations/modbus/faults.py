@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import hub
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import Phrase, phrase
 
 
 class Silent(hub.NotReady):
@@ -21,65 +21,32 @@ class Unsent(Exception):
 
 class Fault(NamedTuple):
     reason: str
-    remedy: str
+    remedy: Phrase
     whole_device: bool = False  # other requests to this device will fail too
 
 
+# ruff: noqa: E501 - a table is read across
 _FAULTS = {
-    0x01: Fault(
-        "illegal-function", phrase("modbus.device-does-not", "the device does not serve this table: check `table`")
-    ),
-    0x02: Fault(
-        "illegal-address",
-        phrase(
-            "modbus.device-has-no",
-            "the device has no such register: check `table` and `address` (counted from 0: a manual's 40001 is 0)",
-        ),
-    ),
-    0x03: Fault(
-        "illegal-value",
-        phrase(
-            "modbus.device-does-not-give", "the device does not give this many registers at once: lower `max_registers`"
-        ),
-    ),
-    0x04: Fault(
-        "device-failure", phrase("modbus.device-failed-while", "the device failed while reading it: look at the device")
-    ),
-    0x05: Fault(
-        "device-busy", phrase("modbus.device-busy-long", "the device is busy with a long command"), whole_device=True
-    ),
-    0x06: Fault(
-        "device-busy",
-        phrase("modbus.device-busy", "the device is busy: raise `interval` if this stays"),
-        whole_device=True,
-    ),
-    0x08: Fault(
-        "memory-parity",
-        phrase("modbus.device-found-own", "the device found its own memory damaged: look at the device"),
-    ),
-    0x0A: Fault(
-        "gateway-path",
-        phrase("modbus.gateway-has-no", "the gateway has no path to this unit: check both"),
-        whole_device=True,
-    ),
-    0x0B: Fault(
-        "gateway-target",
-        phrase(
-            "modbus.gateway-hears-nothing",
-            "the gateway hears nothing from this unit: check its power, its wiring and `unit`",
-        ),
-        whole_device=True,
-    ),
-}
+    0x01: Fault("illegal-function", phrase("modbus.table-not-served", "the device does not serve this table: check `table`")),
+    0x02: Fault("illegal-address", phrase("modbus.no-such-register", "the device has no such register: check `table` and `address` (counted from 0: a manual's 40001 is 0)")),
+    0x03: Fault("illegal-value", phrase("modbus.too-many-registers", "the device does not give this many registers at once: lower `max_registers`")),
+    0x04: Fault("device-failure", phrase("modbus.device-failed", "the device failed while reading it: look at the device")),
+    0x05: Fault("device-busy", phrase("modbus.device-busy-long", "the device is busy with a long command"), whole_device=True),
+    0x06: Fault("device-busy", phrase("modbus.device-busy", "the device is busy: raise `interval` if this stays"), whole_device=True),
+    0x08: Fault("memory-parity", phrase("modbus.device-memory-damaged", "the device found its own memory damaged: look at the device")),
+    0x0A: Fault("gateway-path", phrase("modbus.gateway-has-no-path", "the gateway has no path to this unit: check both"), whole_device=True),
+    0x0B: Fault("gateway-target", phrase("modbus.gateway-hears-nothing", "the gateway hears nothing from this unit: check its power, its wiring and `unit`"), whole_device=True),
+}  # fmt: skip
+_OTHER = phrase("modbus.unknown-exception", "see the device's manual for this exception code")
 
 
 class Refused(hub.DecodeError):
     """An exception response. `whole_device`: the unit is away, rather than only this request being wrong."""
 
     def __init__(self, code: int, request: object) -> None:
-        fault = _FAULTS.get(code) or Fault(
-            f"exception-{code}", phrase("modbus.see-devices-manual", "see the device's manual for this exception code")
+        fault = _FAULTS.get(code) or Fault(f"exception-{code}", _OTHER)
+        super().__init__(
+            fault.reason, phrase("modbus.request-refused", "{request}: {reason}", request=request, reason=fault.remedy)
         )
-        super().__init__(fault.reason, f"{request}: {fault.remedy}")
         self.code = code
         self.whole_device = fault.whole_device

@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import ValidationError
 
 import hub
-from hub.sdk.phrases import phrase
+from hub.sdk.options import wrong_option
+from hub.sdk.phrases import phrase, reason_of
 from integrations.modbus.decode import Value, decode
 from integrations.modbus.faults import Refused, Silent
 from integrations.modbus.link import Link
@@ -59,9 +60,8 @@ async def propose(asked: argparse.Namespace) -> dict[str, Any]:
             try:
                 devices |= await _unit(link, unit, asked, notes)
             except (Silent, hub.DecodeError) as error:
-                notes.append(
-                    f"unit {unit} is left out: {error.detail if isinstance(error, hub.DecodeError) else error}"
-                )
+                why = error.detail if isinstance(error, hub.DecodeError) else reason_of(error)
+                notes.append(phrase("modbus.unit-left-out", "unit {unit} is left out: {reason}", unit=unit, reason=why))
                 silent = error
     if not devices and silent is not None:
         raise hub.NotReady(
@@ -69,7 +69,7 @@ async def propose(asked: argparse.Namespace) -> dict[str, Any]:
                 "modbus.no-unit-answers",
                 "no unit of {peer} answers with a SunSpec map: {notes}",
                 peer=link.peer,
-                notes="; ".join(notes),
+                notes=notes,
             )
         ) from silent
     return {"integrations": _instance(asked, config), "devices": devices, "notes": notes}
@@ -80,7 +80,7 @@ def _config(asked: argparse.Namespace) -> Config:
     if config is not None and config.bus:
         raise hub.NotReady(
             phrase(
-                "modbus.serial-line-which",
+                "modbus.serial-line-of-hub",
                 "{instance} is a serial line, which the running hub owns: set `sunspec: true` in a device's settings",
                 instance=asked.instance,
             )
@@ -88,7 +88,7 @@ def _config(asked: argparse.Namespace) -> Config:
     if config is not None and asked.host not in ("", config.host):
         raise hub.NotReady(
             phrase(
-                "modbus.file",
+                "modbus.other-host-in-file",
                 "{instance} is {host} in the file: name another integration with --instance",
                 instance=asked.instance,
                 host=config.host,
@@ -96,13 +96,13 @@ def _config(asked: argparse.Namespace) -> Config:
         )
     if config is None and not asked.host:
         raise hub.NotReady(
-            phrase("modbus.say-whom-ask", "say whom to ask: --host; the file has no modbus integration yet")
+            phrase("modbus.no-host-given", "say whom to ask: --host; the file has no modbus integration yet")
         )
     try:
         return config or Config(host=asked.host, port=asked.port)
     except ValidationError as error:
         raise hub.NotReady(
-            phrase("modbus.host-port", "--host, --port: {errors}", errors=error.errors(include_url=False)[0]["msg"])
+            phrase("modbus.host-or-port-wrong", "--host, --port: {reason}", reason=wrong_option(error))
         ) from error
 
 
@@ -119,12 +119,20 @@ async def _unit(link: Link, unit: int, asked: argparse.Namespace, notes: list[st
         return await link.read(unit, request, attempts=2)
 
     found = await discover(read, asked.address)
-    notes += [f"unit {unit}: {note}" for note in found.notes]
+    notes += [phrase("modbus.note-of-unit", "unit {unit}: {note}", unit=unit, note=note) for note in found.notes]
     devices: dict[str, Any] = {}
     for number, part in enumerate(found.parts, 1):
         points = Points(part)
         if points.left_out:
-            notes.append(f"unit {unit}, {part.title}: models {', '.join(map(str, points.left_out))} are not read")
+            notes.append(
+                phrase(
+                    "modbus.models-not-read",
+                    "unit {unit}, {part}: models {models} are not read",
+                    unit=unit,
+                    part=part.title,
+                    models=points.left_out,
+                )
+            )
         if not points.models:
             continue
         values = await _values(link, unit, points, asked.max_registers)
@@ -142,7 +150,9 @@ async def _unit(link: Link, unit: int, asked: argparse.Namespace, notes: list[st
             **_said(points, values),
         }
     if not devices:
-        notes.append(f"unit {unit} has no inverter and no meter that is read")
+        notes.append(
+            phrase("modbus.nothing-to-read", "unit {unit} has no inverter and no meter that is read", unit=unit)
+        )
     return devices
 
 

@@ -91,9 +91,7 @@ class Link(Asker):
             if not line.numbers:  # a late answer would be taken for that to the next request
                 line.close()
             raise Silent(
-                phrase(
-                    "modbus.unit-does-not", "unit {dev_id} at {peer} does not answer", dev_id=pdu.dev_id, peer=self.peer
-                )
+                phrase("modbus.unit-silent", "unit {unit} at {peer} does not answer", unit=pdu.dev_id, peer=self.peer)
             ) from error
         except ConnectionError as error:
             raise hub.NotReady(

@@ -29,7 +29,11 @@ class RegisterMap(hub.Config):
             table, _, address = place.partition(" ")
             if table not in get_args(Table) or not address.isdigit() or not isinstance(said, list):
                 raise ValueError(
-                    phrase("modbus.not-like-input", "{place!r} is not like `input 0` with a list of words", place=place)
+                    phrase(
+                        "modbus.not-a-register-place",
+                        "{place!r} is not like `input 0` with a list of words",
+                        place=place,
+                    )
                 )
             words |= {(table, int(address) + number): int(word) for number, word in enumerate(said)}
         found: dict[str, Value] = {}

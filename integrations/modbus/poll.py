@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 import hub
 from hub.sdk.options import wrong_option
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.poll_backoff import PollBackoff
 from integrations.modbus.decode import Value, decode
 from integrations.modbus.faults import Refused, Silent
@@ -91,7 +91,14 @@ class Poller:
         except ValidationError as error:
             self._settings = None
             self._roster.leaves(self._id)
-            self._session.log.error("%s is not read: its settings are wrong: %s", self._id, wrong_option(error))
+            self._session.log.error(
+                phrase(
+                    "modbus.device-settings-wrong",
+                    "{device} is not read: its settings are wrong: {reason}",
+                    device=self._id,
+                    reason=wrong_option(error),
+                )
+            )
             return
         self._forget_map(settings)
         self._walk = PollBackoff(self._limit)
@@ -126,7 +133,14 @@ class Poller:
                 words = await self._link.read(unit, read.request, attempts=attempts, silent=self._prefers_short_timeout)
             except Silent as error:
                 if answered:  # some devices do not answer requests for missing registers
-                    self._leave(read, f"no answer to {read.request}: the device may not have it")
+                    self._leave(
+                        read,
+                        phrase(
+                            "modbus.no-answer-to-request",
+                            "no answer to {request}: the device may not have it",
+                            request=read.request,
+                        ),
+                    )
                 else:
                     away = error
                     self._reads.sort(key=lambda other: other is read)  # start with another request next time
@@ -176,7 +190,7 @@ class Poller:
             if isinstance(error, Refused) and error.whole_device:
                 return error
             if not self._walk.failures:
-                self._session.log.warning("%s: %s", self._id, error.detail)
+                self._warn(error.detail)
             self._walk.failed()
         return None
 
@@ -186,10 +200,10 @@ class Poller:
             raise hub.DecodeError(
                 "sunspec-part",
                 phrase(
-                    "modbus.sunspec-map-has",
-                    "the SunSpec map has {count} devices, no device {sunspec_part}",
+                    "modbus.sunspec-part-missing",
+                    "the SunSpec map has {count} [device|devices], no device {part}",
                     count=len(found.parts),
-                    sunspec_part=settings.sunspec_part,
+                    part=settings.sunspec_part,
                 ),
             )
         from integrations.modbus.sunspec import Points
@@ -204,7 +218,7 @@ class Poller:
         )
         self._walk.succeeded()
         for note in found.notes:
-            self._session.log.warning("%s: %s", self._id, note)
+            self._warn(note)
 
     def _decode(self, request: Request, words: list[int]) -> dict[str, Value]:
         values: dict[str, Value] = {}
@@ -225,7 +239,7 @@ class Poller:
             place = self._reads.index(read)
             self._reads[place : place + 1] = parts
             return parts
-        self._leave(read, str(error))
+        self._leave(read, error.detail)
         return []
 
     def _leave(self, read: _Read, why: str) -> None:
@@ -233,7 +247,10 @@ class Poller:
         read.patience.failed()
         if not read.told:
             read.told = True
-            self._session.log.warning("%s: %s", self._id, why)
+            self._warn(why)
+
+    def _warn(self, reason: str) -> None:
+        self._session.log.warning(phrase("modbus.about-device", "{device}: {reason}", device=self._id, reason=reason))
 
     def _judge(self, away: hub.NotReady | Refused | None) -> None:
         if away is None:
@@ -243,19 +260,25 @@ class Poller:
                     self._id, {"latency_ms": round(1000 * took, 1), "requests": max(1, len(self._reads))}
                 )
             if self._roster.here(self._id):
-                self._session.log.info("%s answers again", self._id)
+                self._session.log.info(phrase("modbus.device-answers-again", "{device} answers again", device=self._id))
             return
         self._patience.failed()
         tell = self._roster.silent(self._id) if isinstance(away, Silent) else self._roster.away(self._id)
         if self._roster.nobody:
-            count = len(self._roster)
             raise hub.NotReady(
                 phrase(
-                    "modbus.connected-but-none",
-                    "{peer} is connected but none of its {count} devices answers",
+                    "modbus.no-device-answers",
+                    "{peer} is connected but none of its {count} [device|devices] answers",
                     peer=self._link.peer,
-                    count=count,
+                    count=len(self._roster),
                 )
             ) from away
         if tell:
-            self._session.log.warning("%s is away, tried again with growing pauses: %s", self._id, away)
+            self._session.log.warning(
+                phrase(
+                    "modbus.device-away",
+                    "{device} is away, tried again with growing pauses: {reason}",
+                    device=self._id,
+                    reason=away.detail if isinstance(away, Refused) else reason_of(away),
+                )
+            )

@@ -36,6 +36,7 @@ class SerialLine(Asker):
 
     def __init__(self, config: Config, bus: Bus) -> None:
         super().__init__(config.max_rate, config.timeout.total_seconds())
+        self._name = config.bus
         self.peer = f"bus {config.bus}"
         self._bus = bus
         self._decoder = Decoder(False)
@@ -69,10 +70,10 @@ class SerialLine(Asker):
                 raise hub.DecodeError("bad-answer", _foreign(pdu.dev_id))
             raise Silent(
                 phrase(
-                    "modbus.unit-does-not-answer",
-                    "unit {dev_id} on {peer} does not answer",
-                    dev_id=pdu.dev_id,
-                    peer=self.peer,
+                    "modbus.unit-silent-on-bus",
+                    "unit {unit} on bus {bus} does not answer",
+                    unit=pdu.dev_id,
+                    bus=self._name,
                 )
             )
         frame = came[answer.begin :]
@@ -80,10 +81,10 @@ class SerialLine(Asker):
             raise hub.DecodeError(
                 "bad-crc",
                 phrase(
-                    "modbus.answer-unit-damaged",
-                    "an answer of unit {dev_id} on {peer} was damaged on its way",
-                    dev_id=pdu.dev_id,
-                    peer=self.peer,
+                    "modbus.answer-damaged",
+                    "an answer of unit {unit} on bus {bus} was damaged on its way",
+                    unit=pdu.dev_id,
+                    bus=self._name,
                 ),
             )
         return self._decoder.decode(frame[1:-2])
@@ -141,4 +142,8 @@ def _sound(frame: bytes) -> bool:
 
 
 def _foreign(unit: int) -> str:
-    return f"what came is no answer of unit {unit}: are two masters on this line, or two units alike?"
+    return phrase(
+        "modbus.foreign-answer",
+        "what came is no answer of unit {unit}: are two masters on this line, or two units alike?",
+        unit=unit,
+    )

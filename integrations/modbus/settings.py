@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -97,9 +98,7 @@ class Config(hub.Config):
     def _one_way(self) -> Config:
         if bool(self.host) == bool(self.bus):
             raise ValueError(
-                phrase(
-                    "modbus.give-either-host", "give either host (Modbus TCP) or bus (a serial line named in `buses`)"
-                )
+                phrase("modbus.host-or-bus", "give either host (Modbus TCP) or bus (a serial line named in `buses`)")
             )
         return self
 
@@ -224,27 +223,58 @@ class Register(hub.Config):
             raise ValueError(wrong)
         return self
 
-    def _wrong_shape(self) -> list[str]:
-        wrong = []
+    def _wrong_shape(self) -> Iterator[str]:
         if self.table in BITS and self.type != "bool":
-            wrong.append(f"table {self.table} holds single bits: type must be bool, not {self.type}")
+            yield phrase(
+                "modbus.bits-need-bool",
+                "table {table} holds single bits: type must be bool, not {type}",
+                table=self.table,
+                type=self.type,
+            )
         if self.table in BITS and self.mask is not None:
-            wrong.append(f"table {self.table} holds single bits: a mask means nothing there")
+            yield phrase(
+                "modbus.no-mask-for-bits",
+                "table {table} holds single bits: a mask means nothing there",
+                table=self.table,
+            )
         if (self.type == "string") != (self.length > 0):
-            wrong.append("length is the number of registers of a string: set it there, and only there")
+            yield phrase(
+                "modbus.length-of-strings",
+                "length is the number of registers of a string: set it there, and only there",
+            )
         if self.address + self.size - 1 > LAST_ADDRESS:
-            wrong.append(f"{self.size} registers from address {self.address} run past {LAST_ADDRESS}")
+            yield phrase(
+                "modbus.past-last-address",
+                "{count} [register|registers] from address {address} run past {last}",
+                count=self.size,
+                address=self.address,
+                last=LAST_ADDRESS,
+            )
         if self.kind != "number" and (self.scale != 1 or self.offset != 0 or self.invalid):
-            wrong.append(f"scale, offset and invalid are for numbers, not for type {self.type}")
+            yield phrase(
+                "modbus.scale-of-numbers",
+                "scale, offset and invalid are for numbers, not for type {type}",
+                type=self.type,
+            )
         if self.scale == 0:
-            wrong.append("scale 0 would make every value the same")
+            yield phrase("modbus.scale-zero", "scale 0 would make every value the same")
         if self.mask is not None and self.type not in ("bool", "uint16", "uint32", "uint64"):
-            wrong.append(f"mask is for bool and unsigned integers, not for type {self.type}")
+            yield phrase(
+                "modbus.mask-of-unsigned", "mask is for bool and unsigned integers, not for type {type}", type=self.type
+            )
         if self.mask is not None and self.mask >= 1 << 16 * self.size:
-            wrong.append(f"mask {self.mask:#x} is wider than {16 * self.size} bits")
+            yield phrase(
+                "modbus.mask-too-wide", "mask {mask:#x} is wider than {bits} bits", mask=self.mask, bits=16 * self.size
+            )
         if self.kind == "number":
-            wrong.extend(f"invalid value {v} does not fit {self.type}" for v in self.invalid if not self._fits(v))
-        return wrong
+            for value in self.invalid:
+                if not self._fits(value):
+                    yield phrase(
+                        "modbus.invalid-does-not-fit",
+                        "invalid value {value} does not fit {type}",
+                        value=value,
+                        type=self.type,
+                    )
 
     def _fits(self, value: float) -> bool:
         if self.type in FLOATS:
@@ -255,19 +285,39 @@ class Register(hub.Config):
             return True
         return isinstance(value, int) and -(1 << 16 * self.size - 1) <= value < 1 << 16 * self.size
 
-    def _wrong_metric(self) -> list[str]:
+    def _wrong_metric(self) -> Iterator[str]:
         known = hub.METRICS.get(self.metric)
         if known is None:
             if self.unit is None or self.privacy is None:
-                return [f"metric {self.metric} is not in the catalogue: state its unit (UCUM) and its privacy class"]
-            return []
-        if known.kind != self.kind:
-            return [f"metric {self.metric} is a {known.kind}: type {self.type} makes a {self.kind}"]
-        if self.unit not in (None, known.unit):
-            return [f"metric {self.metric} is in {known.unit}, not {self.unit}: bring it there with scale and offset"]
-        if self.privacy not in (None, known.privacy):
-            return [f"metric {self.metric} is of privacy class {known.privacy}: the catalogue decides"]
-        return []
+                yield phrase(
+                    "modbus.metric-unknown",
+                    "metric {metric} is not in the catalogue: state its unit (UCUM) and its privacy class",
+                    metric=self.metric,
+                )
+        elif known.kind != self.kind:
+            yield phrase(
+                "modbus.metric-of-other-kind",
+                "metric {metric} is a {kind}: type {type} makes a {made}",
+                metric=self.metric,
+                kind=known.kind,
+                type=self.type,
+                made=self.kind,
+            )
+        elif self.unit not in (None, known.unit):
+            yield phrase(
+                "modbus.metric-in-other-unit",
+                "metric {metric} is in {unit}, not {given}: bring it there with scale and offset",
+                metric=self.metric,
+                unit=known.unit,
+                given=self.unit,
+            )
+        elif self.privacy not in (None, known.privacy):
+            yield phrase(
+                "modbus.privacy-of-catalogue",
+                "metric {metric} is of privacy class {privacy}: the catalogue decides",
+                metric=self.metric,
+                privacy=known.privacy,
+            )
 
 
 class DeviceSettings(hub.Config):
@@ -355,7 +405,7 @@ class DeviceSettings(hub.Config):
         if not self.sunspec and (self.sunspec_address is not None or self.sunspec_part != 1):
             raise ValueError(
                 phrase(
-                    "modbus.sunspec-address-sunspec",
+                    "modbus.sunspec-not-set",
                     "sunspec_address and sunspec_part say more of `sunspec: true`: set that too",
                 )
             )
@@ -364,10 +414,10 @@ class DeviceSettings(hub.Config):
             if self.sunspec and register.metric.startswith(OF_SUNSPEC):
                 raise ValueError(
                     phrase(
-                        "modbus.metric-names-start",
-                        "metric {metric}: names that start with {of_sunspec} are taken",
+                        "modbus.metric-name-taken",
+                        "metric {metric}: names that start with {prefix} are taken",
                         metric=register.metric,
-                        of_sunspec=OF_SUNSPEC,
+                        prefix=OF_SUNSPEC,
                     )
                 )
             if register.metric in seen:
@@ -381,10 +431,10 @@ class DeviceSettings(hub.Config):
             if register.table not in BITS and register.size > self.max_registers:
                 raise ValueError(
                     phrase(
-                        "modbus.takes-registers-more",
-                        "{metric} takes {size} registers, more than max_registers",
+                        "modbus.register-too-long",
+                        "{metric} takes {count} [register|registers], more than max_registers",
                         metric=register.metric,
-                        size=register.size,
+                        count=register.size,
                     )
                 )
             seen.add(register.metric)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 import hub
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.session import Answer
 from integrations.modbus.asking import Asker
 from integrations.modbus.decode import Value, decode
@@ -22,7 +23,7 @@ async def obey(session: hub.Session, link: Asker) -> None:
         try:
             state, detail = await _one(command, session, link)
         except hub.NotReady as error:
-            session.commands.answer(command, "failed", f"{error}: it may have been written, look at the device")
+            session.commands.answer(command, "failed", _perhaps(error))
             raise
         if state:
             session.commands.answer(command, state, detail)
@@ -35,12 +36,16 @@ async def _one(command: hub.Command, session: hub.Session, link: Asker) -> tuple
     try:
         settings = DeviceSettings.model_validate(device.settings if device else {})
     except ValidationError:
-        return "failed", "the device's settings are wrong: `ilot check` shows where"
+        return "failed", phrase("modbus.settings-wrong", "the device's settings are wrong: `ilot check` shows where")
     register = next((one for one in settings.registers if one.metric == command.metric), None)
     if register is None:
-        return "failed", f"{command.metric!r} is not in the device's register map"
+        return "failed", phrase(
+            "modbus.not-in-map", "{metric!r} is not in the device's register map", metric=command.metric
+        )
     if command.value is None:
-        return "failed", "a Modbus register cannot be let go: it keeps its last value"
+        return "failed", phrase(
+            "modbus.no-release", "a Modbus register cannot be released: it keeps the last value written"
+        )
     try:
         words = encode(register, command.value)
         await link.write(settings.unit, register, words, lambda: session.commands.wanted(command))
@@ -49,13 +54,25 @@ async def _one(command: hub.Command, session: hub.Session, link: Asker) -> tuple
     except Unsent:
         return "", ""
     except Silent as error:
-        return "failed", f"{error}: it may have been written, look at the device"
+        return "failed", _perhaps(error)
     except hub.DecodeError as error:
         session.radio.report_decode_error(command.device, error)
         return "failed", error.detail
+    if stands is None and decode(register, words) is not None:
+        return "failed", phrase("modbus.reads-back-none", "written, and the device answered; it reads back as no value")
     if stands != decode(register, words):
-        return "failed", f"written, and the device answered; it reads back as {stands}"
+        return "failed", phrase(
+            "modbus.reads-back-differently",
+            "written, and the device answered; it reads back as {value}",
+            value=stands,
+        )
     return "done", ""
+
+
+def _perhaps(error: hub.NotReady) -> str:
+    return phrase(
+        "modbus.perhaps-written", "it may have been written, look at the device: {reason}", reason=reason_of(error)
+    )
 
 
 async def _read_back(link: Asker, unit: int, register: Register) -> Value | None:

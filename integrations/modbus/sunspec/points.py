@@ -73,9 +73,9 @@ class Points:
                 raise hub.DecodeError(
                     "sunspec-moved",
                     phrase(
-                        "modbus.model-no-longer",
-                        "model {id} is no longer at {address}",
-                        id=model.id,
+                        "modbus.model-moved",
+                        "model {model} is no longer at {address}",
+                        model=model.id,
                         address=model.address,
                     ),
                 )
@@ -159,15 +159,23 @@ def _values(read: _Read, raw: Value, all_raw: Mapping[str, Value]) -> dict[str, 
         return {read.metric: float(int(raw) * point.factor)}
     power = all_raw.get(read.scale)
     if power is None or not -MOST_SCALE <= int(power) <= MOST_SCALE:
-        said = "has none" if power is None else f"is {power}"
-        raise hub.DecodeError(
-            "bad-scale",
-            phrase(
-                "modbus.model-scale-factor",
-                "model {id}: the scale factor {scale} {said}",
-                id=read.model.id,
-                scale=point.scale,
-                said=said,
-            ),
-        )
+        raise hub.DecodeError("bad-scale", _bad_scale(read.model.id, point.scale, power))
     return {read.metric: float(int(raw) * Decimal(10) ** int(power) * point.factor)}
+
+
+def _bad_scale(model: int, scale: str, power: Value | None) -> str:
+    if power is None:
+        return phrase(
+            "modbus.scale-factor-missing",
+            "model {model}: the scale factor {scale} is missing",
+            model=model,
+            scale=scale,
+        )
+    return phrase(
+        "modbus.scale-factor-impossible",
+        "model {model}: the scale factor {scale} is {power}, not from -{most} to {most}",
+        model=model,
+        scale=scale,
+        power=power,
+        most=MOST_SCALE,
+    )

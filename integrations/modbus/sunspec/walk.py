@@ -68,13 +68,12 @@ def walk(base: int | None = None) -> Generator[Ask, list[int] | None, Found]:
     for start in bases:
         if (yield Ask(start, 2)) == MARK:
             return (yield from _models(start))
-    where = ", ".join(map(str, bases))
     raise hub.DecodeError(
         "no-sunspec",
         phrase(
-            "modbus.there-no-sunspec",
-            "there is no SunSpec mark at {where}: give `registers`, or `sunspec_address`, instead",
-            where=where,
+            "modbus.no-sunspec-mark",
+            "there is no SunSpec mark at {addresses}: give `registers`, or `sunspec_address`, instead",
+            addresses=bases,
         ),
     )
 
@@ -86,13 +85,23 @@ def _models(base: int) -> Generator[Ask, list[int] | None, Found]:
     for _ in range(MOST_MODELS):
         header = (yield Ask(at, 2)) if at + 1 <= LAST_ADDRESS else None
         if header is None:
-            notes.append(f"the map stops at {at} without its end mark")
+            notes.append(
+                phrase("modbus.map-without-end", "the map stops at {address} without its end mark", address=at)
+            )
             break
         number, length = header
         if number == END:
             break
         if at + 1 + length > LAST_ADDRESS:
-            notes.append(f"model {number} at {at} says that it is {length} registers long, past the last there is")
+            notes.append(
+                phrase(
+                    "modbus.model-too-long",
+                    "model {model} at {address} says that it is {count} registers long, past the last there is",
+                    model=number,
+                    address=at,
+                    count=length,
+                )
+            )
             break
         model = Model(number, at, length)
         if number == COMMON:
@@ -101,20 +110,25 @@ def _models(base: int) -> Generator[Ask, list[int] | None, Found]:
             raise hub.DecodeError(
                 "sunspec-map",
                 phrase(
-                    "modbus.model-comes-before",
-                    "model {number} at {at} comes before the common model",
-                    number=number,
-                    at=at,
+                    "modbus.model-before-common",
+                    "model {model} at {address} comes before the common model",
+                    model=number,
+                    address=at,
                 ),
             )
         else:
             parts[-1] = parts[-1]._replace(models=(*parts[-1].models, model))
         at += 2 + length
     else:
-        notes.append(f"the map has more than {MOST_MODELS} models: the rest is left out")
+        notes.append(
+            phrase(
+                "modbus.too-many-models", "the map has more than {most} models: the rest is left out", most=MOST_MODELS
+            )
+        )
     if not parts:
         raise hub.DecodeError(
-            "sunspec-map", phrase("modbus.no-common-model", "no common model follows the mark at {base}", base=base)
+            "sunspec-map",
+            phrase("modbus.no-common-model", "no common model follows the mark at {address}", address=base),
         )
     return Found(base, tuple(parts), tuple(notes))
 
