@@ -5,7 +5,8 @@
     python tools/catalogues.py compile    .po into .mo, where one is older
 
 A message is a call `phrase("code", "English", …)` with literal texts, or an entry of a table of English texts whose
-name is PHRASES. The context of an entry (msgctxt) is its code. Reads and writes with polib; docs/adr/0096 says why.
+name is PHRASES; its codes begin with the PREFIX of its module, where that has one. The context of an entry (msgctxt) is
+its code. Reads and writes with polib; docs/adr/0096 says why.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 LANGUAGES = ("fr",)
 FUNCTIONS = {"phrase"}
-TABLE = "PHRASES"
+TABLE, PREFIX = "PHRASES", "PREFIX"
 
 
 class Message(NamedTuple):
@@ -59,8 +60,10 @@ def extract(domain: str, folder: Path) -> dict[str, Message]:
         text = path.read_text(encoding="utf-8")
         if not any(name in text for name in (*FUNCTIONS, TABLE)):
             continue
-        for node in ast.walk(ast.parse(text)):
-            for code, english, line in _messages(node, wrong, path):
+        tree = ast.parse(text)
+        prefix = _prefix(tree)
+        for node in ast.walk(tree):
+            for code, english, line in _messages(node, wrong, path, prefix):
                 where = f"{path.relative_to(ROOT)}:{line}"
                 former = found.get(code)
                 if former is not None and former.english != english:
@@ -76,7 +79,15 @@ def extract(domain: str, folder: Path) -> dict[str, Message]:
     return found
 
 
-def _messages(node: ast.AST, wrong: list[str], path: Path) -> Iterator[tuple[str, str, int]]:
+def _prefix(tree: ast.Module) -> str:
+    """Return how the codes of the tables of a module begin."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and [getattr(one, "id", "") for one in node.targets] == [PREFIX]:
+            return _literal(node.value) or ""
+    return ""
+
+
+def _messages(node: ast.AST, wrong: list[str], path: Path, prefix: str) -> Iterator[tuple[str, str, int]]:
     if isinstance(node, ast.Call):
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if name not in FUNCTIONS or len(node.args) < 2:
@@ -102,7 +113,7 @@ def _messages(node: ast.AST, wrong: list[str], path: Path) -> Iterator[tuple[str
                         f"{path.relative_to(ROOT)}:{value.lineno}: {TABLE} maps literal codes to literal texts"
                     )
                 else:
-                    yield code, english, value.lineno
+                    yield prefix + code, english, value.lineno
 
 
 def _literal(node: ast.expr) -> str | None:

@@ -290,7 +290,7 @@ def metrics() -> Iterator[str]:
 
 
 def pages() -> Iterator[str]:
-    """A page has its template, its words in both languages and a test that opens it."""
+    """A page has its template, its words and a test that opens it; `tools/catalogues.py` looks after their French."""
     from hub.web.words import WORDS
 
     web = ROOT / "hub/web"
@@ -299,15 +299,13 @@ def pages() -> Iterator[str]:
     for path, text in sources.items():
         for key in sorted(set(re.findall(r"""\b_\(["']([a-z0-9-]+)["']""", text))):
             if not key.endswith("-") and key not in WORDS:
-                yield f"{_name(path)}: says {key!r}, which no file of hub/web/words has: add it (French, English)"
+                yield f"{_name(path)}: says {key!r}, which no file of hub/web/words has: add it"
         for template in re.findall(r"""\.page\(\s*["']([a-z_-]+)["']""", text):
             if not (web / "templates" / f"{template}.html").exists():
                 yield f"{_name(path)}: shows the template {template!r}: write hub/web/templates/{template}.html"
-    for key, (french, english) in WORDS.items():
-        if not french or not english:
-            yield f"hub/web/words: {key!r} lacks {'its French' if not french else 'its English'}"
-        if sorted(re.findall(r"\{\w+\}", french)) != sorted(re.findall(r"\{\w+\}", english)):
-            yield f"hub/web/words: {key!r} has other {{placeholders}} in French than in English"
+    for path in web.glob("words/*.py"):
+        if "PHRASES" in (text := path.read_text()) and 'PREFIX = "page-"' not in text:
+            yield f'{_name(path)}: codes of the words of pages begin with `page-`: PREFIX = "page-"'
     yield from _menu(WORDS)
 
 

@@ -56,15 +56,27 @@ def new_config(name: str, out: Path, url: str, state_dir: Path) -> None:
             file.write(text)
     except FileExistsError:
         raise HubError(
-            phrase("there-already-name", "{out} is there already; name another file with --out", out=out)
+            phrase("file-there-already", "{file} is there already; name another file with --out", file=out)
         ) from None
     except OSError as error:
         raise HubError(
-            phrase("cannot-written-4", "{out} cannot be written: {reason}", out=out, reason=system_error(error))
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=out, reason=system_error(error))
         ) from error
     if not url:
-        output.say(f"no hub is enrolled in {state}: put the backend's address into link.uplinks.https.url")
-    output.say(f"{out}: add your zones, places and devices, then run: ilot check --config {out}")
+        output.say(
+            phrase(
+                "no-hub-enrolled-in",
+                "no hub is enrolled in {directory}: put the backend's address into link.uplinks.https.url",
+                directory=state,
+            )
+        )
+    output.say(
+        phrase(
+            "new-configuration-next",
+            "{file}: add your zones, places and devices, then run: ilot check --config {file}",
+            file=out,
+        )
+    )
 
 
 @new.command("plugin")
@@ -79,9 +91,15 @@ def new_plugin(name: str, directory: Path) -> None:
     # not as the module: a directory of that name would hide it from whoever works beside it
     folder = directory / f"ilot-{module.replace('_', '-')}"
     write(folder, templates.plugin(module))
-    output.say(f"{folder}: it is a whole example: change it for your device. Then, with the pip of this ilot:")
+    output.say(
+        phrase(
+            "new-plugin-next",
+            "{folder}: it is a whole example: change it for your device. Then, with the pip of this ilot:",
+            folder=folder,
+        )
+    )
     output.say(f"  {sys.executable} -m pip install --no-deps --no-build-isolation --editable {folder}")
-    output.say("`ilot plugins` shows whether the hub knows it")
+    output.say(phrase("new-plugin-last", "`ilot plugins` shows whether the hub knows it"))
 
 
 @new.command("pack")
@@ -95,14 +113,20 @@ def new_pack(name: str, directory: Path) -> None:
     if not NAME.fullmatch(name):
         raise click.UsageError(
             phrase(
-                "pack-named-vendor",
+                "pack-name-form",
                 "a pack is named vendor-model: small letters, digits and '-'; {name!r} is not",
                 name=name,
             )
         )
     folder = directory / name
     write(folder, files(name))
-    output.say(f"{folder}: fill in pack.yaml, codec.js and vectors/, then run: ilot pack test {folder}")
+    output.say(
+        phrase(
+            "new-pack-next",
+            "{folder}: fill in pack.yaml, codec.js and vectors/, then run: ilot pack test {folder}",
+            folder=folder,
+        )
+    )
 
 
 @new.command("integration")
@@ -124,9 +148,14 @@ def new_integration(name: str, checkout: Path) -> None:
     project.write_text(named, "utf-8")
     for file in (*files, "pyproject.toml"):
         output.say(f"  {file}")
-    output.say("it is a whole example: change it for your device. `make setup` installs its entry point; then:")
+    output.say(
+        phrase(
+            "new-integration-next",
+            "it is a whole example: change it for your device. `make setup` installs its entry point; then:",
+        )
+    )
     output.say(f"  .venv/bin/python -m pytest tests/integrations/{module}")
-    output.say("`make check` says what it lacks")
+    output.say(phrase("new-part-last", "`make check` says what it lacks"))
 
 
 @new.command("page")
@@ -140,24 +169,28 @@ def new_page(key: str, fr: str, en: str, checkout: Path) -> None:
 
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", key):
         raise click.UsageError(
-            phrase("page-named-small", "a page is named by small letters, digits and '-'; {key!r} is not", key=key)
+            phrase("page-key-form", "a page is named by small letters, digits and '-'; {key!r} is not", key=key)
         )
     for text in (fr, en):
         if not re.fullmatch(r"[\w' -]{1,40}", text):
             raise click.UsageError(
                 phrase(
-                    "page-called-letters",
+                    "page-title-form",
                     'a page is called by letters, digits, spaces and "\'"; {text!r} is not',
                     text=text,
                 )
             )
-    files = new_parts.page(key, fr, en)
-    write_into(_checkout(checkout), files)
-    for file in files:
-        output.say(f"  {file}")
-    output.say("it is a whole example: change what it shows. Then:")
+    root, files = _checkout(checkout), new_parts.page(key, fr, en)
+    french = Path("hub/locale/fr/LC_MESSAGES/hub.po")
+    write_into(root, files)
+    with (root / french).open("a", encoding="utf-8") as file:
+        file.write(new_parts.page_in_french(key, fr, en))
+    for name in (*files, french):
+        output.say(f"  {name}")
+    output.say(phrase("new-page-next", "it is a whole example: change what it shows. Then:"))
+    output.say("  .venv/bin/python tools/catalogues.py update && .venv/bin/python tools/catalogues.py compile")
     output.say(f"  .venv/bin/python -m pytest tests/hub/web/test_{key.replace('-', '_')}.py")
-    output.say("`make check` says what it lacks")
+    output.say(phrase("new-part-last", "`make check` says what it lacks"))
 
 
 def _module(name: str) -> str:
@@ -168,7 +201,7 @@ def _module(name: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", module):
         raise click.UsageError(
             phrase(
-                "plugin-named-python",
+                "plugin-name-form",
                 "a plugin is named as a Python module: small letters, digits and '_'; {name!r} is not",
                 name=name,
             )
@@ -176,7 +209,7 @@ def _module(name: str) -> str:
     if module in sys.stdlib_module_names or module in {one.name for one in entry_points(group="hub.plugins")}:
         raise click.UsageError(
             phrase(
-                "there-module-plugin",
+                "plugin-name-taken",
                 "there is a module or plugin {module!r} already: choose another name",
                 module=module,
             )
@@ -191,7 +224,9 @@ def _checkout(directory: Path) -> Path:
         if all((root / part).exists() for part in ("hub/web/areas", "integrations", "pyproject.toml")):
             return root
     raise click.UsageError(
-        phrase("no-checkout-lot", "{here} is in no checkout of Îlot: go there, or name it with --checkout", here=here)
+        phrase(
+            "not-in-checkout", "{folder} is in no checkout of Îlot: go there, or name it with --checkout", folder=here
+        )
     )
 
 
@@ -200,9 +235,9 @@ def write_into(root: Path, files: dict[str, str]) -> None:
     if there := [name for name in files if (root / name).exists()]:
         raise HubError(
             phrase(
-                "there-already-remove",
-                "{root} is there already; remove it, or choose another name",
-                root=root / there[0],
+                "file-there-choose-name",
+                "{file} is there already; remove it, or choose another name",
+                file=root / there[0],
             )
         )
     try:
@@ -211,7 +246,7 @@ def write_into(root: Path, files: dict[str, str]) -> None:
             (root / name).write_text(text, "utf-8")
     except OSError as error:
         raise HubError(
-            phrase("cannot-written-5", "{root} cannot be written: {reason}", root=root, reason=system_error(error))
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=root, reason=system_error(error))
         ) from error
 
 
@@ -227,19 +262,14 @@ def write(folder: Path, files: dict[str, str]) -> None:
     except FileExistsError:
         raise HubError(
             phrase(
-                "there-already-remove-choose",
+                "folder-there-choose-place",
                 "{folder} is there already; remove it, or choose another place",
                 folder=folder,
             )
         ) from None
     except OSError as error:
         raise HubError(
-            phrase(
-                "cannot-written-6",
-                "{folder} cannot be written: {reason}",
-                folder=folder,
-                reason=system_error(error),
-            )
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=folder, reason=system_error(error))
         ) from error
 
 

@@ -246,11 +246,12 @@ _TEMPLATE = """\
 """
 
 _WORDS = '''\
-"""{en}. Key: (French, English); `[one|many]` is chosen by `count`."""
+"""{en}. Key: English; `[one|many]` is chosen by `count`. French: `hub/locale`."""
 
-WORDS: dict[str, tuple[str, str]] = {{
-    "{key}": ("{fr}", "{en}"),
-    "{key}-readings": ("{{count}} [relevé|relevés]", "{{count}} [reading|readings]"),
+PREFIX = "page-"
+PHRASES: dict[str, str] = {{
+    "{key}": "{en}",
+    "{key}-readings": "{{count}} [reading|readings]",
 }}
 '''
 
@@ -301,6 +302,17 @@ def page(key: str, fr: str, en: str) -> dict[str, str]:
         f"hub/web/words/{module}.py": _WORDS.format(**words),
         f"tests/hub/web/test_{module}.py": _PAGE_TEST.format(**words),
     }
+
+
+def page_in_french(key: str, fr: str, en: str) -> str:
+    """Return entries for the hub's French catalogue: the words of the page at `/key`."""
+    module = key.replace("-", "_")
+    words = ((key, en, fr), (f"{key}-readings", "{count} [reading|readings]", "{count} [relevé|relevés]"))
+    return "".join(_entry(f"page-{code}", *texts, f"hub/web/words/{module}.py") for code, *texts in words)
+
+
+def _entry(code: str, english: str, french: str, file: str) -> str:
+    return f'\n#. {file}\nmsgctxt "{code}"\nmsgid "{english}"\nmsgstr "{french}"\n'
 
 
 def with_entry_point(project: str, name: str) -> str:

@@ -25,9 +25,10 @@ from typing import Any, NamedTuple
 from hub.core.text import Phrase, chosen
 from hub.i18n.typography import typeset
 
-ENGLISH = "en"
+FRENCH, ENGLISH = "fr", "en"
 HUB = "hub"
 GROUP = "hub.plugins"
+_HUB_FOLDER = Path(__file__).resolve().parent.parent / "locale"
 _LARGEST = 4 * 1024 * 1024
 """Bytes of a compiled catalogue that is read."""
 _SPEC = re.compile(r"[-+ ]?0?,?(?:\d{1,2})?(?:\.\d{1,2})?[a-zA-Z%]?")
@@ -77,12 +78,17 @@ def is_translated(sentence: str, lang: str) -> bool:
     return lang == ENGLISH or (isinstance(sentence, Phrase) and _of(sentence, lang) is not None)
 
 
+def has_many(count: int, lang: str) -> bool:
+    """Return whether a count takes the plural: in French 0 and 1 are singular, in English 1 alone (CLDR)."""
+    return abs(count) > 1 if lang == "fr" else count != 1
+
+
 def _of(said: Phrase, lang: str) -> str | None:
     return messages(said.code.partition(".")[0] if "." in said.code else HUB, lang).get(said.code)
 
 
 def _filled(template: str, params: Mapping[str, Any], lang: str) -> str:
-    template = chosen(template, params, many=lambda count: abs(count) > 1 if lang == "fr" else count != 1)
+    template = chosen(template, params, many=lambda count: has_many(count, lang))
     filled = template.format_map(_Shown({name: _shown(one, lang) for name, one in params.items()}))
     return typeset(filled) if lang == "fr" else filled
 
@@ -110,6 +116,13 @@ def _shown(value: Any, lang: str) -> Any:
     if isinstance(value, tuple):
         return ", ".join(str(_shown(one, lang)) for one in value)
     return _Decimal(value) if isinstance(value, float) and lang == "fr" else value
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """Return the languages that the hub speaks: French, English, and each other one that `hub/locale` has."""
+    found = {path.parent.parent.name for path in _HUB_FOLDER.glob(f"*/LC_MESSAGES/{HUB}.mo")}
+    return (FRENCH, ENGLISH, *sorted(one for one in found - {FRENCH, ENGLISH} if _NAME.fullmatch(one)))
 
 
 @cache
@@ -154,7 +167,7 @@ def problem_with(template: str) -> str:
 def folders() -> Mapping[str, Path]:
     """Return the folder of translations of the hub and of each installed plugin, by domain: the name of the plugin's
     package. Nothing is imported for it."""
-    found = {HUB: Path(__file__).resolve().parent.parent / "locale"}
+    found = {HUB: _HUB_FOLDER}
     for entry in metadata.entry_points(group=GROUP):
         top, *rest = entry.module.split(".")
         try:

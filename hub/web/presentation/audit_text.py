@@ -1,7 +1,7 @@
-"""Entries of the audit chain as sentences, in French and in English. Pure.
+"""Entries of the audit chain as sentences in the reader's language. Pure.
 
 The chain holds small maps, {"web": "signed in", "from": …}: the first pair is the action. An entry without a sentence
-here, of another version of the hub, is shown as its pairs.
+in `hub.web.words.deeds`, of another version of the hub, is shown as its pairs.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any, NamedTuple
 
+from hub.core.text import Phrase
+from hub.i18n.catalogues import translate
 from hub.i18n.typography import typeset
 from hub.web.formatting import day_text, size_text
-from hub.web.words.deeds import ANY, DECLARED, DEEDS, ENDED, ORDERED
+from hub.web.words import WORDS, template
 
 
 class AuditSentence(NamedTuple):
@@ -24,22 +26,6 @@ class AuditSentence(NamedTuple):
     rest: list[tuple[str, str]]
 
 
-_STATES = {
-    "acknowledged": "acquittée", "muted": "mise en sourdine", "cleared": "close", "raised": "déclenchée",
-    "escalated": "signalée plus haut", "done": "faite", "failed": "échouée", "expired": "périmée",
-}  # fmt: skip
-_KEYS = {
-    "how": ("manière", "how"), "bytes": ("taille", "size"), "id": ("identifiant", "id"), "note": ("note", "note"),
-    "dry_run": ("essai", "dry run"), "from": ("depuis", "from"), "role": ("rôle", "role"), "state": ("état", "state"),
-    "reason": ("refus", "refusal"), "plan": ("plan", "plan"), "entries": ("appareils", "devices"),
-    "until": ("jusqu'à", "until"),
-}  # fmt: skip
-_HOW = {"inventory": "inventaire", "scan": "caméra", "manual": "saisie", "photo": "photo", "unreadable": "illisible"}
-_WHY = {
-    "no-key": ("clé inconnue", "no key"), "wrong": ("étiquette ou clé fausse", "wrong label or key"),
-    "unreadable": ("étiquette illisible", "label that cannot be read"),
-}  # fmt: skip
-_KINDS = {"locked room": "local fermé", "dedicated vlan": "VLAN dédié"}
 MOST = 300
 
 NameLookup = Callable[[str, str, str], str]
@@ -58,11 +44,11 @@ def audit_sentence(
 ) -> AuditSentence:
     """Return the sentence of an entry, with the names of its objects and their ids."""
     key, value = next(iter(what.items()), ("", ""))
-    texts = DEEDS.get((key, str(value))) or DEEDS.get((key, ANY))
-    if key == "command" and texts is None:
-        texts = ORDERED if "metric" in what else ENDED
+    deed = deed_of(key, str(value))
+    if key == "command" and not deed:
+        deed = "deed-command-ordered" if "metric" in what else "deed-command-ended"
     if key == "perimeter" and isinstance(what.get("declared"), Mapping):
-        texts, what = DECLARED, _perimeter(value, what["declared"], lang)
+        deed, what = "deed-perimeter-declared", _perimeter(value, what["declared"], lang)
     elif key == "perimeter":
         what = {key: value}
     kinds = {**_NAMED, **_NAMED_IN.get(key, {})}
@@ -75,20 +61,35 @@ def audit_sentence(
     if (key, value) == ("web", "refused"):
         shown["why"] = name_of("refusal", str(what.get("why", "")), "") or shown.get("why", "")
     if key == "roster" and what.get("why"):
-        shown["why"] = _WHY.get(str(what["why"]), (shown["why"],) * 2)[lang != "fr"]
+        shown["why"] = _word("audit-why-", str(what["why"]), lang) or shown["why"]
     why = shown.get("why") or shown.get("detail") or ""
     others = {name: one for name, one in shown.items() if name not in _OWN_PLACE}
-    text = texts[0 if lang == "fr" else 1] if texts else ""
+    text = template(deed, lang) if deed else ""
     asked = {name for _, name, _, _ in Formatter().parse(text) if name}
     if not text or not asked <= shown.keys():  # of another version: show all pairs
         return AuditSentence("", why, list(others.items()))
     rest = [
-        (_KEYS.get(name, (name, name))[lang != "fr"], _HOW.get(one, one) if name == "how" and lang == "fr" else one)
+        (
+            _word("audit-name-", name.replace("_", "-"), lang) or name,
+            (_word("audit-how-", one, lang) if name == "how" else "") or one,
+        )
         for name, one in others.items()
         if name not in asked and name != key and one
     ]
     said = text.format(**shown).rstrip(", ")
     return AuditSentence(typeset(said) if lang == "fr" else said, why, rest)
+
+
+def deed_of(key: str, value: str) -> str:
+    """Return the word of the first pair of an entry; "" for a pair that no word is about."""
+    for deed in (f"deed-{key}-{value.replace(' ', '-')}", f"deed-{key}"):
+        if deed in WORDS:
+            return deed
+    return ""
+
+
+def _word(family: str, one: str, lang: str) -> str:
+    return template(family + one, lang) if family + one in WORDS else ""
 
 
 def _called(name: str, one: str, kind: str) -> str:
@@ -101,7 +102,7 @@ def _called(name: str, one: str, kind: str) -> str:
 def _perimeter(integration: object, declared: Mapping[str, Any], lang: str) -> dict[str, Any]:
     kind = str(declared.get("kind", ""))
     return {
-        "perimeter": integration, "kind": _KINDS.get(kind, kind) if lang == "fr" else kind,
+        "perimeter": integration, "kind": _word("perimeter-", kind.replace(" ", "-"), lang) or kind,
         "by": declared.get("declared_by", ""), "on": day_text(str(declared.get("declared_on", "")), lang),
         **{name: one for name, one in declared.items()
            if name not in ("kind", "declared_by", "declared_on", "integration", "type")},
@@ -112,12 +113,14 @@ def _shown(value: Any, lang: str) -> str:
     """Return a value of the chain for people."""
     if value is None:
         return "–"
+    if isinstance(value, Phrase):
+        return translate(value, lang)[:MOST]
     if isinstance(value, bool):
-        return {"fr": ("non", "oui")}.get(lang, ("no", "yes"))[value]
+        return template("yes" if value else "no", lang)
     if isinstance(value, float):
         value = f"{value:g}".replace(".", "," if lang == "fr" else ".")
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_shown(one, lang)}" for name, one in value.items())[:MOST]
     if isinstance(value, (list, tuple)):
         return ", ".join(_shown(one, lang) for one in value)[:MOST]
-    return (_STATES.get(str(value), str(value)) if lang == "fr" else str(value))[:MOST]
+    return _word("audit-value-", str(value), lang) or str(value)[:MOST]

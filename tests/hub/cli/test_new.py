@@ -81,9 +81,10 @@ def test_a_plugin_takes_no_name_that_would_hide_another_module(here: Path, name:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As much of a checkout as the new files and their tests need."""
     root = tmp_path_factory.mktemp("checkout")
-    for name in ("hub", "integrations", "tests/hub", "tests/integrations/modbus"):
+    for name in ("hub", "integrations", "plugins", "tests/hub", "tests/integrations/modbus"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in (ROOT / "pyproject.toml", *(ROOT / "tests").glob("*.py")):
+    (root / "tools").mkdir()
+    for file in (ROOT / "pyproject.toml", ROOT / "tools/catalogues.py", *(ROOT / "tests").glob("*.py")):
         shutil.copy(file, root / file.relative_to(ROOT))
     return root
 
@@ -129,6 +130,7 @@ def test_a_new_page_passes_its_tests_at_once_and_has_all_its_words(checkout: Pat
     words = ("--fr", "Marées d'ici", "--en", "Tides")
     code, said = run("new", "page", "tides", *words, "--checkout", str(checkout))
     assert code == 0, said
+    passes(checkout, "tools.catalogues", "compile")
     right(checkout, said, "tests/hub/web/test_pure.py")
     code, said = run("new", "page", "tides", *words, "--checkout", str(checkout))
     assert (code, "is there already" in said) == (2, True)

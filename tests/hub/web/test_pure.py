@@ -7,13 +7,17 @@ import io
 import re
 from pathlib import Path
 
+import polib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.automation.commands.policy import ROLES
 from hub.config.parts.web import Web as Options
+from hub.core.text import Phrase
 from hub.energy.report_texts import WORDS as REPORT
+from hub.i18n import catalogues
+from hub.i18n.catalogues import is_translated
 from hub.i18n.typography import typeset
 from hub.plugin_host.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING
 from hub.web.people import passwords
@@ -24,7 +28,7 @@ from hub.web.presentation import views
 from hub.web.presentation.messages import message
 from hub.web.request import routes
 from hub.web.request.guard import POLICY, host_is_ours, is_cross_site, policy_with_style, split_host
-from hub.web.words import WORDS, merged, word
+from hub.web.words import PREFIX, WORDS, merged, template, word
 
 WEB = Path(passwords.__file__).parents[1]
 NAMES = frozenset({"localhost", "hub-1"})
@@ -78,18 +82,43 @@ def test_every_sentence_that_a_page_asks_for_is_there_in_both_languages_and_none
         "recette-",
         "role-",
         "sum-",
+        "deed-",
+        "audit-value-",
+        "audit-how-",
+        "audit-why-",
+        "audit-name-",
+        "evidence-",
     )
     left = {key for key in WORDS if not key.startswith(made) and not re.search(rf"""["']{key}["']""", text)}
     assert left == set()
-    for key, (french, english) in WORDS.items():
-        assert french, key
+    for key, english in WORDS.items():
+        french = template(key, "fr")
+        assert is_translated(Phrase(english, PREFIX + key, {}), "fr"), key
         assert english, key
         assert re.findall(r"\{\w+\}", french) == sorted(re.findall(r"\{\w+\}", english), key=french.find), key
 
 
 def test_a_key_that_stands_in_two_areas_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="twice in the catalogue of the pages: menu"):
-        merged([{"menu": ("Menu", "Menu")}, {"menu": ("Carte", "Map")}])
+    with pytest.raises(ValueError, match="twice in the words of the pages: menu"):
+        merged([{"menu": "Menu"}, {"menu": "Map"}])
+
+
+def test_a_third_language_of_the_pages_is_one_more_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "de/LC_MESSAGES/hub.mo"
+    path.parent.mkdir(parents=True)
+    made = polib.POFile()
+    made.metadata = {"Content-Type": "text/plain; charset=UTF-8"}
+    for key, german in (("alert-count", "{count} Alarm[|e]"), ("ago", "vor {span}")):
+        made.append(polib.POEntry(msgctxt=PREFIX + key, msgid=WORDS[key], msgstr=german))
+    made.save_as_mofile(str(path))
+    monkeypatch.setattr(catalogues, "folders", lambda: {"hub": tmp_path})
+    catalogues.messages.cache_clear()
+    try:
+        assert [word("alert-count", "de", count=count) for count in (0, 1)] == ["0 Alarme", "1 Alarm"]
+        assert word("ago", "de", span="1 h") == "vor 1 h"
+        assert word("never", "de") == "never"
+    finally:
+        catalogues.messages.cache_clear()
 
 
 def test_every_state_has_its_word() -> None:
@@ -341,13 +370,14 @@ def test_a_count_has_its_plural_and_its_thousands_as_its_language_has_them(
 
 def test_no_sentence_quotes_as_the_documentation_does() -> None:
     """A page shows `this` as it stands: commands and options stand within the quotation marks of the language."""
-    assert [key for key, texts in WORDS.items() if any("`" in text for text in texts)] == []
+    assert [key for key in WORDS if any("`" in template(key, lang) for lang in ("fr", "en"))] == []
     assert [key for key, texts in REPORT.items() if any("`" in text for text in texts)] == []
 
 
 def test_no_sentence_shows_the_sign_of_a_plural() -> None:
-    for key, texts in WORDS.items():
-        for lang, text in zip(("fr", "en"), texts, strict=True):
+    for key in WORDS:
+        for lang in ("fr", "en"):
+            text = template(key, lang)
             if "[" in text and "|" in text:
                 assert "{count}" in text or key.startswith("sum-"), key  # a number stands beside the sums
                 assert not set("[]|") & set(word(key, lang, count=2, span="1 h", by="a", air="1")), key
