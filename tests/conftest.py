@@ -4,6 +4,8 @@ may take, and that it leaves nothing to those that follow."""
 from __future__ import annotations
 
 import os
+import resource
+from collections.abc import Iterator
 from itertools import groupby, zip_longest
 
 import pytest
@@ -48,3 +50,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(limits.Limits(config), "limits")
     config.pluginmanager.register(selection.Selection(config), "selection")
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """For a test that opens more connections than the 1,024 descriptors that an ordinary user has at first. What it
+    starts inherits them, so that a hub under test is started before."""
+    former = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (former[1], former[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, former)

@@ -579,6 +579,7 @@ def test_axe_would_find_a_fault(page: Page, school: School) -> None:
     assert "image-alt" in [one["id"] for one in answer["violations"]]
 
 
+@pytest.mark.usefixtures("many_descriptors")
 def test_a_thousand_slow_callers_cost_no_reading_and_keep_nobody_out(school: School) -> None:
     """The short version of T16: the same pace of reports before and while they hang on, and a new caller is served."""
     socket_path, port = school.scene.state / "hub.sock", int(school.url.rpartition(":")[2])

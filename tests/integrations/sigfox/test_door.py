@@ -230,6 +230,7 @@ async def test_more_than_the_rate_are_told_to_come_again(operator: Operator) -> 
         assert reasons(session).count("too-many") >= 4
 
 
+@pytest.mark.usefixtures("many_descriptors")
 async def test_a_thousand_slow_connections_keep_nobody_out(hub_: tuple[str, FakeSession], operator: Operator) -> None:
     url, session = hub_
     port = int(url.rpartition(":")[2])
