@@ -23,16 +23,18 @@ import zlib
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path as FilePath
+from typing import Any
 
 import msgspec
 
 from hub.config import sealing
 from hub.config.last_good import LastGoodStore
 from hub.config.source import contents, digest, digests
+from hub.core.actor import actor
 from hub.core.disk.atomic_files import PRIVATE, StrangeLink, refuse_strange_links
 from hub.core.disk.safe_paths import leading
 from hub.core.errors import ConfigError, HubError, StorageError
-from hub.core.text import phrase, system_error
+from hub.core.text import as_data, from_data, phrase, system_error
 
 MAX_REVISIONS = 100
 """Maximum number of revisions."""
@@ -49,7 +51,7 @@ undone (its texts are stored, but it never was the version that runs)."""
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """A version. `parent`: the version before it. `at`: Unix seconds. `files`: name → SHA-256 of the bytes in hex.
-    `detail`: why it was undone, or where it came from."""
+    `detail`: why it was undone, or where it came from; `detail_text`: its code and parameters."""
 
     id: str
     parent: str = ""
@@ -58,7 +60,13 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     what: str = APPLIED
     detail: str = ""
+    detail_text: dict[str, Any] | None = None
     files: dict[str, str] = {}
+
+    @property
+    def why(self) -> str:
+        """The detail as a phrase, where it was one."""
+        return from_data(self.detail, self.detail_text)
 
 
 class _HistoryFile(msgspec.Struct, kw_only=True):
@@ -109,7 +117,8 @@ class History:
             author=author[:64],
             reason=reason[:500],
             what=what,
-            detail=detail[:1000],
+            detail=str(detail)[:1000],
+            detail_text=as_data(detail) if len(detail) <= 1000 else None,
             files=files,
         )
         book.revisions.append(made)
@@ -213,13 +222,22 @@ def undo(kept: LastGoodStore, at: float) -> str:
             edited.append(name)
     if edited:
         end(kept)
-        return f"a change of {change.author} was not confirmed, but {', '.join(edited)} was edited since: it stays"
+        return phrase(
+            "unconfirmed-change-stays",
+            "a change of {author} was not confirmed, but {files} was edited since: it stays",
+            author=actor(change.author),
+            files=edited,
+        )
     put_back(path, change)
-    why = "the hub ended before it was confirmed"
+    why = phrase("change-ended-with-hub", "the hub ended before it was confirmed")
     history = History(kept)
     history.add(tried, author=change.author, reason=change.reason, at=change.at, what=REFUSED, detail=why)
     end(kept)
-    return f"a change of {change.author} was not confirmed before the hub ended: the former configuration is back"
+    return phrase(
+        "unconfirmed-change-undone",
+        "a change of {author} was not confirmed before the hub ended: the former configuration is back",
+        author=actor(change.author),
+    )
 
 
 def put_back(path: FilePath, change: Change) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hub.config import history, last_good
 from hub.config.differences import REMOVED, Differences, differences
-from hub.config.history import APPLIED, FOUND, REFUSED, Change, History, write_texts
+from hub.config.history import APPLIED, FOUND, REFUSED, ROLLED_BACK, Change, History, write_texts
 from hub.config.instances import Models
 from hub.config.last_good import LastGoodStore
 from hub.config.load import Loaded
@@ -19,7 +19,7 @@ from hub.config.source import digests
 from hub.core.actor import asker
 from hub.core.clock import Clock
 from hub.core.errors import ConfigError, DiskRefuses, HubError, StorageError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of, with_codes
 from hub.operations.config_changes import health_gate
 from hub.operations.config_changes.health_gate import PartStatuses
 from hub.operations.config_changes.results import (
@@ -36,6 +36,15 @@ from hub.operations.config_changes.results import (
 )
 
 POLL_S = 0.25
+TO_CONFIRM, UNDONE = "to be confirmed", "taken back"
+_DONE = {
+    TO_CONFIRM: phrase("change-to-be-confirmed", "to be confirmed"),
+    UNDONE: phrase("change-taken-back", "taken back"),
+    APPLIED: phrase("change-applied", "applied"),
+    ROLLED_BACK: phrase("change-rolled-back", "rolled-back"),
+    FOUND: phrase("change-found", "found"),
+}
+"""What became of a change, as the audit log has it, in sentences."""
 
 Reload = Callable[[Loaded, Loaded, Differences], Awaitable[None]]
 Audit = Callable[[str, dict[str, Any]], Awaitable[None]]
@@ -120,7 +129,7 @@ class ChangeRunner:
                 self.unconfirmed.set()
                 self.what = what
                 self.stage = WAITING
-                await self._note(author, "to be confirmed", new.digest, reason)
+                await self._note(author, TO_CONFIRM, new.digest, reason)
                 self.last = {**self.last, "state": UNCONFIRMED}
                 return {"state": UNCONFIRMED, "confirm_s": self.left()}
             await self.commit(new, proposed, change, what)
@@ -134,10 +143,10 @@ class ChangeRunner:
         try:
             await self._reload(old, new, found)
         except HubError as error:
-            return str(error)
+            return reason_of(error)
         except Exception as error:  # a bug of a part: undo the change, and keep the hub running
-            _log.exception(phrase("configuration-could-not", "the configuration could not be reloaded"))
-            return f"{type(error).__name__}: {error}"
+            _log.exception(phrase("configuration-reload-failed", "the configuration could not be reloaded"))
+            return phrase("unexpected-error", "{kind}: {reason}", kind=type(error).__name__, reason=reason_of(error))
         return ""
 
     async def _watch(
@@ -150,7 +159,7 @@ class ChangeRunner:
         while True:
             now, over = self._stands(), self._clock.monotonic() >= end
             if why := health_gate.objections(before, now, keys, over=over and not anyway):
-                return "; ".join(why)
+                return why[0] if len(why) == 1 else phrase("several-objections", "{objections}", objections=why)
             if over or health_gate.settled(now, keys):
                 return ""
             await self._clock.sleep(POLL_S)
@@ -167,7 +176,7 @@ class ChangeRunner:
         self._changed()
         _log.info(
             phrase(
-                "change-configuration-kept",
+                "configuration-change-kept",
                 "a change of the configuration is kept; `ilot config log` shows who made it",
             )
         )
@@ -184,21 +193,25 @@ class ChangeRunner:
         self.stage = RETURNING
         _log.warning(
             phrase(
-                "change-configuration-taken", "a change of the configuration is taken back; `ilot config log` says why"
+                "configuration-change-reverted", "a change of the configuration is taken back; `ilot config log` says why"
             )
         )
         failed = ""
         try:
             await asyncio.to_thread(self._unwrite, change)
         except HubError as error:
-            failed = str(error)
+            failed = reason_of(error)
         was = self.running
         found = differences(was, old) if was is not old else differences(await self._tried(proposed, old), old)
         failed = await self._reloaded(was, old, found) or failed
         self.running = old
         self.before = None
         if failed:
-            self.lost = f"a change could not be taken back whole ({failed}): restart the hub"
+            self.lost = phrase(
+                "configuration-change-not-undone",
+                "a change could not be taken back whole, restart the hub: {reason}",
+                reason=failed,
+            )
             _log.error("%s", self.lost)
         else:
             self.lost = ""
@@ -212,16 +225,21 @@ class ChangeRunner:
             _log.error("%s", error)
         finally:  # stage and result change together: whoever sees the end also sees the result
             self.stage, self.last = "", {**self.last, "state": TAKEN_BACK, "why": why}
-        await self._note(change.author, "taken back", proposed.digest, why)
+        await self._note(change.author, UNDONE, proposed.digest, why)
         return {"state": TAKEN_BACK, "why": why}
 
     async def _note(self, author: str, what: str, version: str, why: str) -> None:
         """Write author, origin and version into the audit log. The change has happened: if the disk refuses, that is
         reported, and the answer still gives the state of the change."""
         try:
-            await self._audit(author, {"config": what, "version": version[:12], "why": why, "from": self._origin})
+            await self._audit(author, with_codes({"config": what, "version": version[:12], "why": why, "from": self._origin}))
         except (DiskRefuses, StorageError) as error:
-            self.said = f"a change of the configuration ({what}) is missing in the audit log: {error}"
+            self.said = phrase(
+                "configuration-change-not-audited",
+                "a change of the configuration ({what}) is missing in the audit log: {reason}",
+                what=_DONE.get(what, what),
+                reason=reason_of(error),
+            )
             _log.error("%s", self.said)
 
     async def _tried(self, proposed: Proposal, old: Loaded) -> Loaded:

@@ -97,9 +97,20 @@ class ConfigChanger:
                 result = await work()
             except Exception as error:
                 if not isinstance(error, HubError):
-                    _log.exception(phrase("change-configuration-failed", "a change of the configuration failed"))
-                said = error if isinstance(error, HubError) else HubError(f"{type(error).__name__}: {error}")
-                self._do.last = {**self._do.last, "state": FAILED, "why": str(said)}
+                    _log.exception(phrase("configuration-change-failed", "a change of the configuration failed"))
+                said = (
+                    error
+                    if isinstance(error, HubError)
+                    else HubError(
+                        phrase(
+                            "unexpected-error",
+                            "{kind}: {reason}",
+                            kind=type(error).__name__,
+                            reason=reason_of(error),
+                        )
+                    )
+                )
+                self._do.last = {**self._do.last, "state": FAILED, "why": reason_of(said)}
                 if not answer.done():
                     answer.set_exception(said)
                     answer.exception()  # mark it as retrieved, or asyncio logs it when nobody awaits the answer
@@ -127,7 +138,7 @@ class ConfigChanger:
             except HubError:
                 _log.error(
                     phrase(
-                        "edited-configuration-not",
+                        "edited-configuration-refused",
                         "the edited configuration is not taken up; `ilot check` shows what is wrong",
                     )
                 )
@@ -147,7 +158,9 @@ class ConfigChanger:
                 continue
             async with self._turn:
                 if self._do.before is not None:
-                    await self._do.take_back(*self._do.before, "nobody confirmed it in time")
+                    await self._do.take_back(
+                        *self._do.before, phrase("nobody-confirmed", "nobody confirmed it in time")
+                    )
 
     def status(self) -> dict[str, Any]:
         """Return the state for `ilot status`."""
@@ -161,9 +174,17 @@ class ConfigChanger:
         """Return sentences for `ilot status` about what somebody should look at."""
         said = [self._do.lost] if self._do.lost else []
         if waiting := self._restart():
-            said.append(f"a restart of the hub takes up: {', '.join(waiting)}")
+            said.append(
+                phrase("restart-takes-up", "a restart of the hub takes up: {options}", options=waiting)
+            )
         if (left := self._do.left()) is not None:
-            said.append(f"the configuration is to be confirmed within {left:.0f} s: `ilot config confirm`")
+            said.append(
+                phrase(
+                    "configuration-to-be-confirmed",
+                    "the configuration is to be confirmed within {seconds:.0f} s: `ilot config confirm`",
+                    seconds=left,
+                )
+            )
         if self._do.said:
             said.append(self._do.said)
         return said
@@ -263,7 +284,7 @@ class ConfigChanger:
         """Commit the change that waits for confirmation; {by}."""
         async with self._turn:
             if self._do.before is None:
-                raise HubError("no change waits to be confirmed" + self._last_words())
+                raise HubError(self._nothing_waits())
             _, proposed, change = self._do.before
             await self._do.commit(self._do.running, proposed, change, self._do.what)
             version = self._do.running.digest[:12]
@@ -275,8 +296,9 @@ class ConfigChanger:
         """Undo the change that waits for confirmation now; {by}."""
         async with self._turn:
             if self._do.before is None:
-                raise HubError("no change waits to be confirmed" + self._last_words())
-            return await self._do.take_back(*self._do.before, f"{asker(arguments)} took it back")
+                raise HubError(self._nothing_waits())
+            why = phrase("somebody-took-it-back", "{by} took it back", by=actor(asker(arguments)))
+            return await self._do.take_back(*self._do.before, why)
 
     async def _progress(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {} with {stage, confirm_s, last}: the stage of the current change, and the result of the last one."""
@@ -330,12 +352,12 @@ class ConfigChanger:
 
     def _may_change(self) -> None:
         if self._mode() == "managed":
-            who = self._do.running.config.config.managed_by or "another system"
+            who = self._do.running.config.config.managed_by or phrase("another-system", "another system")
             raise ManagedExternally(
                 phrase(
-                    "configuration-managed-config-mode",
-                    "this configuration is managed by {who} (config.mode: managed): change it there, not here",
-                    who=who,
+                    "configuration-managed-elsewhere",
+                    "this configuration is managed by {manager} (config.mode: managed): change it there, not here",
+                    manager=who,
                 )
             )
         self._not_busy()
@@ -344,11 +366,16 @@ class ConfigChanger:
         if self._do.before is not None:
             raise Busy(
                 phrase(
-                    "change-waits-confirmed",
+                    "configuration-change-waits",
                     "a change waits to be confirmed: `ilot config confirm`, or `ilot config revert`, comes first",
                 )
             )
 
-    def _last_words(self) -> str:
-        state = self._do.last.get("state")
-        return f"; the last one was {state}: {self._do.last.get('why', '')}" if state == TAKEN_BACK else ""
+    def _nothing_waits(self) -> str:
+        if self._do.last.get("state") != TAKEN_BACK:
+            return phrase("no-change-waits", "no change waits to be confirmed")
+        return phrase(
+            "no-change-waits-any-more",
+            "no change waits to be confirmed; the last one was taken back: {reason}",
+            reason=self._do.last.get("why", ""),
+        )

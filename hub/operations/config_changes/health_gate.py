@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from hub.core.text import phrase
 from hub.plugin_host.plugins import Key, key_of
 from hub.plugin_host.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING, Health
 
@@ -45,15 +46,30 @@ def objections(before: PartStatuses, now: PartStatuses, changed: Iterable[Key], 
         was, stand = before.get(key), now.get(key)
         if stand is None:
             continue
-        name = key[1] if key[0] in ("integration", "part") else f"{key[0]} {key[1]}"
+        name = _name(key)
         crashes = stand.crashes if key in touched or was is None else stand.crashes - was.crashes
         if _RANK[stand.state] == 2 and (was is None or _RANK[was.state] < 2):
-            found.append(f"{name} is {stand.state}: {stand.error}")
+            found.append(_ended(name, stand))
         elif crashes > 0 and (key in touched or (was is not None and was.crashes == 0)):
-            found.append(f"{name} failed: {stand.error}")
+            found.append(phrase("part-failed", "{name} failed: {reason}", name=name, reason=stand.error))
         elif over and stand.away and not (was is not None and was.away):
-            found.append(f"{name} does not get through: {stand.error}")
+            found.append(
+                phrase("part-not-through", "{name} does not get through: {reason}", name=name, reason=stand.error)
+            )
     return found
+
+
+def _name(key: Key) -> str:
+    kind, name = key
+    if kind == "exporter":
+        return phrase("exporter-named", "exporter {name}", name=name)
+    return phrase("notifier-named", "notifier {name}", name=name) if kind == "notifier" else name
+
+
+def _ended(name: str, stand: PartStatus) -> str:
+    if stand.state == STOPPED:
+        return phrase("plugin-is-stopped", "{name} is stopped: {reason}", name=name, reason=stand.error)
+    return phrase("plugin-is-quarantined", "{name} is quarantined: {reason}", name=name, reason=stand.error)
 
 
 def settled(now: PartStatuses, changed: Iterable[Key]) -> bool:

@@ -72,7 +72,7 @@ class ConfigInspector:
                 meant = forms.edits(shown, arguments["filled"]) if "filled" in arguments else []
             except KeyError:
                 raise ConfigError(
-                    phrase("no-form-shows", "no form shows {at}; edit the text", at=".".join(at))
+                    phrase("option-without-form", "no form shows {option}; edit the text", option=".".join(at))
                 ) from None
             except forms.InvalidInput as error:
                 raise ConfigError([Problem(why, dotted((*at, name))) for name, why in error.found.items()]) from None
@@ -125,7 +125,7 @@ class ConfigInspector:
                 "author": one.author,
                 "reason": one.reason,
                 "what": one.what,
-                "detail": one.detail,
+                "detail": one.why,
                 "runs": one.id == self._running().digest and one.what != REFUSED,
             }
             for one in reversed(revisions)

@@ -24,7 +24,7 @@ def new_zone(config: Core, arguments: Mapping[str, Any]) -> list[dict[str, Any]]
     if not PLACE_ID.fullmatch(zone):
         raise ConfigError(
             phrase(
-                "no-id-zone",
+                "zone-id-wrong",
                 "{zone!r} is no id of a zone: letters a-z, digits, `-` and `_`, as in `classes-2`",
                 zone=zone,
             )
@@ -32,16 +32,23 @@ def new_zone(config: Core, arguments: Mapping[str, Any]) -> list[dict[str, Any]]
     if zone in config.zones:
         raise ConfigError(
             phrase(
-                "there-zone-already",
+                "zone-exists-already",
                 "there is a zone {zone!r} already: an administrator changes it in the configuration",
                 zone=zone,
             )
         )
     sites = {*config.sites, *(one.site for one in config.zones.values())}
     if site not in sites:
-        known = ", ".join(sorted(sites)) or "none yet: an administrator adds the first in the configuration"
+        if not sites:
+            raise ConfigError(
+                phrase(
+                    "no-site-yet",
+                    "there is no site {site!r}; there is none yet: an administrator adds the first in the configuration",
+                    site=site,
+                )
+            )
         raise ConfigError(
-            phrase("there-no-site", "there is no site {site!r}; there is {known}", site=site, known=known)
+            phrase("site-not-known", "there is no site {site!r}; there is {sites}", site=site, sites=sorted(sites))
         )
     name = str(arguments.get("name") or "").strip()[:LONGEST]
     return [{"path": ["zones", zone], "value": {"site": site, "name": name or zone}}]
