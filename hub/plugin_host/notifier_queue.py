@@ -21,7 +21,7 @@ from hub.core.clock import Clock
 from hub.core.errors import HubError, NotReady
 from hub.core.text import phrase
 from hub.plugin_host.session_parts import own_state
-from hub.plugin_host.supervisor import Health
+from hub.plugin_host.supervisor import STATES, Health
 from hub.sdk.notification import AlertState, Notification, Severity
 from hub.sdk.session import Http
 from hub.store_and_forward.buffer import Buffer
@@ -147,7 +147,7 @@ class NotifierQueue:
             changed=now,
             by=by[:64],
             text="This is a test: alerts of this hub arrive here",
-            text_fr="Ceci est un essai : les alertes de ce hub arrivent ici",
+            text_fr="Ceci est un essai : les alertes de ce concentrateur arrivent ici",
         )
         got: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tests[alert.id] = alert, got
@@ -156,9 +156,15 @@ class NotifierQueue:
             async with asyncio.timeout(TEST_S):
                 await got
         except TimeoutError:
-            why = health.error or f"it says nothing within {TEST_S:.0f} s"
+            silent = phrase("notifier-says-nothing", "it says nothing within {seconds:.0f} s", seconds=TEST_S)
             raise NotReady(
-                phrase("notifier", "notifier {name} ({state}): {why}", name=self.name, state=health.state, why=why)
+                phrase(
+                    "notifier-test-failed",
+                    "notifier {name} ({state}): {reason}",
+                    name=self.name,
+                    state=STATES.get(health.state, health.state),
+                    reason=health.error or silent,
+                )
             ) from None
         finally:
             self._tests.pop(alert.id, None)
@@ -176,10 +182,24 @@ class NotifierQueue:
         said = []
         if self.limited:
             said.append(
-                f"notifier {self.name}: {len(self._pending)} alerts wait, {self._policy.per_hour} an hour are told"
+                phrase(
+                    "notifier-alerts-wait",
+                    "notifier {name}: {count} [alert waits|alerts wait], {per_hour} an hour are told",
+                    name=self.name,
+                    count=len(self._pending),
+                    per_hour=self._policy.per_hour,
+                )
             )
         if self.left_out:
-            said.append(f"notifier {self.name}: {self.left_out} alerts were left out, more than {PENDING_LIMIT} waited")
+            said.append(
+                phrase(
+                    "notifier-alerts-left-out",
+                    "notifier {name}: {count} [alert was|alerts were] left out, more than {most} waited",
+                    name=self.name,
+                    count=self.left_out,
+                    most=PENDING_LIMIT,
+                )
+            )
         return said
 
     def _next(self) -> Alert | None:
@@ -269,11 +289,13 @@ class Notifiers:
         if queue is None:
             raise HubError(
                 phrase(
-                    "there-no-notifier",
-                    "there is no notifier {name!r}; there are {queues}",
+                    "no-such-notifier",
+                    "there is no notifier {name!r}; there are {notifiers}",
                     name=name,
-                    queues=", ".join(self._queues) or "none",
+                    notifiers=list(self._queues),
                 )
+                if self._queues
+                else phrase("no-such-notifier-none", "there is no notifier {name!r}; there are none", name=name)
             )
         health = self._of(name) or Health(name=name, type="notifier")
         await queue.test(str(arguments.get("by", "")) or "?", health)

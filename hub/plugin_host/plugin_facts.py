@@ -27,7 +27,7 @@ class PluginFacts:
             return
         expect_facts(subject, facts)
         if subject not in subjects and len(subjects) >= SUBJECTS:
-            raise PluginError(phrase("facts-more-than", "facts of more than {subjects} subjects", subjects=SUBJECTS))
+            raise PluginError(phrase("too-many-fact-subjects", "facts of more than {most} subjects", most=SUBJECTS))
         subjects[subject] = dict(facts)
 
     def of(self, integration: str, subject: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from hub.core.option_text import LONGEST, french, french_of
 from hub.core.text import phrase
 from hub.devices.packs.library import Library
 from hub.devices.packs.maps import MAPS, filled
+from hub.plugin_host.error_text import named_error
 from hub.plugin_host.isolation.describe import Description, describe
 from hub.plugin_host.registry import Plugin, Registry
 from hub.sdk.options import Config
@@ -87,17 +88,20 @@ class _Lazily(Mapping[str, Any]):
             try:
                 return self._theirs(describe(plugin, self._cache))
             except Exception as error:  # a third-party schema may raise anything in create_model
-                why = f"its options cannot be described: {type(error).__name__}: {error}"[:300]
                 _log.warning(
                     phrase(
-                        "they-checked-when", "{plugin}: {why}; they are checked when it starts", plugin=plugin, why=why
+                        "plugin-options-not-described",
+                        "{plugin}: its options cannot be described, they are checked when it starts: {reason}",
+                        plugin=plugin.title,
+                        reason=named_error(error),
                     )
                 )
-                return self._theirs(Description(plugin.name, plugin.distribution, plugin.version, error=why))
+                return self._theirs(Description(plugin.name, plugin.distribution, plugin.version, error=str(error)))
         try:
             return self._ours(plugin.name)
         except PluginError:
-            return self._theirs(Description(plugin.name, plugin.distribution, plugin.version, True, "cannot be loaded"))
+            unknown = "cannot be loaded"  # its own instance shows why
+            return self._theirs(Description(plugin.name, plugin.distribution, plugin.version, True, unknown))
 
     def __getitem__(self, name: str) -> Any:
         found = self._look(name)
@@ -223,7 +227,15 @@ class _PackSettings:
             self._keys[pack] = self._library.get(pack).keys
         keys = self._keys[pack]
         if keys.protocol != kind:
-            raise ValueError(f"pack {pack} is for devices of {keys.protocol}, this is one of {kind}")
+            raise ValueError(
+                phrase(
+                    "pack-of-other-protocol",
+                    "pack {pack} is for devices of {protocol}, this is one of {integration}",
+                    pack=pack,
+                    protocol=keys.protocol,
+                    integration=kind,
+                )
+            )
         return filled(kind, keys.part, given)
 
 
@@ -244,9 +256,15 @@ def part_models(registry: Registry) -> Callable[[str], Model | None]:
 def _outline(schema: Mapping[str, Any]) -> type[BaseModel]:
     """Build a model from a JSON Schema that knows which options exist and are required, but not their types."""
     if len(schema.get("properties", ())) > MOST_OPTIONS:
-        raise ValueError(f"more than {MOST_OPTIONS} options")
+        raise ValueError(phrase("plugin-too-many-options", "more than {most} options", most=MOST_OPTIONS))
     if taken := sorted(name for name in schema.get("properties", ()) if hasattr(Config, name)):
-        raise ValueError(f"no option can be named {', '.join(taken)}: models have that name for something else")
+        raise ValueError(
+            phrase(
+                "plugin-option-names-taken",
+                "no option can be named {options}: models have that name for something else",
+                options=taken,
+            )
+        )
     required = set(schema.get("required", ()))
     fields: dict[str, Any] = {
         name: (Any, _described(part, ... if name in required else part.get("default")))

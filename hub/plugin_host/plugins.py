@@ -20,6 +20,7 @@ from hub.core.clock import Clock
 from hub.core.errors import ConfigError, LedElsewhere, PluginError
 from hub.core.model import Device
 from hub.core.text import phrase
+from hub.plugin_host.error_text import error_text, wrong_options
 from hub.plugin_host.exporter_view import LiveView
 from hub.plugin_host.notifier_queue import NotifierQueue
 from hub.plugin_host.pausing import Pauses
@@ -78,10 +79,10 @@ class Plugins:
         if not task.done():
             raise PluginError(
                 phrase(
-                    "did-not-stop-within",
-                    "{key} did not stop within {stop_s:.0f} s; only a restart of the hub gets rid of it",
-                    key=key[1],
-                    stop_s=STOP_S,
+                    "plugin-does-not-stop",
+                    "{plugin} did not stop within {seconds:.0f} s; only a restart of the hub gets rid of it",
+                    plugin=key[1],
+                    seconds=STOP_S,
                 )
             )
 
@@ -109,7 +110,7 @@ class Plugins:
                 expect_settings(integration, self._core.devices.of(instance.name))
         except (PluginError, ConfigError) as error:
             # Only this instance fails: the rest of the hub starts without it.
-            health.state, health.error = STOPPED, str(error)
+            health.state, health.error = STOPPED, error_text(error)
             return
         supervisor = self.supervise(health, lambda session: integration.run(config, session))
         self._prepared((INTEGRATION, instance.name), supervisor)
@@ -122,14 +123,14 @@ class Plugins:
             if not self._registry.plugins[exporter.name].shipped:
                 raise PluginError(
                     phrase(
-                        "not-part-distribution",
-                        "{plugins} is not part of this distribution",
-                        plugins=self._registry.plugins[exporter.name],
+                        "plugin-not-of-this-distribution",
+                        "{plugin} is not part of this distribution",
+                        plugin=self._registry.plugins[exporter.name].title,
                     )
                 )
             kind = self._registry.exporter(exporter.name)
         except PluginError as error:
-            health.state, health.error = STOPPED, str(error)
+            health.state, health.error = STOPPED, error_text(error)
             return
 
         async def run() -> None:
@@ -149,14 +150,14 @@ class Plugins:
             if not self._registry.plugins[notifier.type].shipped:
                 raise PluginError(
                     phrase(
-                        "not-part-distribution",
-                        "{plugins} is not part of this distribution",
-                        plugins=self._registry.plugins[notifier.type],
+                        "plugin-not-of-this-distribution",
+                        "{plugin} is not part of this distribution",
+                        plugin=self._registry.plugins[notifier.type].title,
                     )
                 )
             kind = self._registry.notifier(notifier.type)
         except PluginError as error:
-            health.state, health.error = STOPPED, str(error)
+            health.state, health.error = STOPPED, error_text(error)
             return
 
         async def run() -> None:
@@ -190,9 +191,12 @@ def refusal(plugin: Plugin, instance: Instance) -> str:
     """Return why an instance of a third-party plugin may not run, "" if it may."""
     if plugin.shipped or instance.isolation == "none":
         return ""
-    return (
-        f"{plugin} is not part of this distribution; it runs only in the hub's own process, with all the "
-        f"hub's rights. If you accept that, set integrations.{instance.name}.isolation: none"
+    return phrase(
+        "plugin-needs-isolation-none",
+        "{plugin} is not part of this distribution; it runs only in the hub's own process, with all the hub's rights. "
+        "If you accept that, set integrations.{instance}.isolation: none",
+        plugin=plugin.title,
+        instance=instance.name,
     )
 
 
@@ -223,7 +227,7 @@ def expect_settings(integration: Integration, devices: Iterable[Device]) -> None
         where = ("devices", device.id, "settings")
         validate(integration.device, device.settings, where, f"integration {integration.name!r}", found)
     if found:
-        raise ConfigError("; ".join(f"{'.'.join(map(str, one.path))}: {one.message}" for one in found))
+        raise wrong_options(found)
 
 
 def declared_hosts(instances: Iterable[Instance | NotifierInstance]) -> list[Host]:
@@ -267,5 +271,5 @@ def _validated(model: type[Config], instance: Instance) -> Any:
     where = ("integrations", instance.name)
     config = validate(model, given, where, f"integration {instance.type!r}", found)
     if config is None:
-        raise ConfigError("; ".join(f"{'.'.join(map(str, one.path))}: {one.message}" for one in found))
+        raise wrong_options(found)
     return config

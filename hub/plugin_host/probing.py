@@ -8,7 +8,8 @@ import msgspec
 
 from hub.config.instances import Instance
 from hub.core.errors import HubError
-from hub.core.text import phrase, reason_of
+from hub.core.text import phrase
+from hub.plugin_host.error_text import error_text, named_error
 from hub.plugin_host.plugins import load
 from hub.plugin_host.registry import Registry
 
@@ -31,11 +32,11 @@ async def probe(instances: list[Instance], registry: Registry, seconds: float = 
 
 async def _probe(instance: Instance, registry: Registry, seconds: float) -> Finding:
     if not instance.enabled:
-        return Finding(instance.name, instance.type, None, phrase("switched-off", "switched off"))
+        return Finding(instance.name, instance.type, None, phrase("integration-switched-off", "switched off"))
     try:
         integration, config = load(instance, registry)
         if integration.probe is None:
-            return Finding(instance.name, instance.type, None, phrase("has-no-probe", "has no probe"))
+            return Finding(instance.name, instance.type, None, phrase("integration-has-no-probe", "has no probe"))
         async with asyncio.timeout(seconds):
             said = await integration.probe(config)
     except TimeoutError:
@@ -43,17 +44,15 @@ async def _probe(instance: Instance, registry: Registry, seconds: float) -> Find
             instance.name,
             instance.type,
             False,
-            phrase("no-answer-within-s", "no answer within {seconds:.0f} s", seconds=seconds),
+            phrase("probe-not-answered", "no answer within {seconds:.0f} s", seconds=seconds),
         )
     except HubError as error:
-        return Finding(instance.name, instance.type, False, str(error))
+        return Finding(instance.name, instance.type, False, error_text(error))
     except Exception as error:  # a bug of the plugin is a finding and must not end the command
         return Finding(
             instance.name,
             instance.type,
             False,
-            phrase(
-                "probe-failed", "its probe failed: {name}: {reason}", name=type(error).__name__, reason=reason_of(error)
-            ),
+            phrase("probe-failed", "its probe failed: {reason}", reason=named_error(error)),
         )
     return Finding(instance.name, instance.type, True, said)

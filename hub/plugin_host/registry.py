@@ -17,9 +17,10 @@ import pluggy
 
 from hub.core.errors import PluginError
 from hub.core.model import Frame, Metric
-from hub.core.text import phrase
+from hub.core.text import Phrase, phrase
 from hub.i18n.reasons import Words, problem_with, words
 from hub.plugin_host import entry_points
+from hub.plugin_host.error_text import named_error
 from hub.sdk.exporter import RunExporter
 from hub.sdk.hookspecs import Decode, Decoder, Explain, Hooks, Listen, Probe, Reasons, Run
 from hub.sdk.notification import RunNotifier
@@ -109,7 +110,18 @@ class Plugin:
         return self.distribution == DISTRIBUTION
 
     def __str__(self) -> str:
-        return f"plugin {self.name!r} ({self.distribution} {self.version})"
+        return str(self.title)
+
+    @property
+    def title(self) -> Phrase:
+        """The plugin with its distribution, for sentences."""
+        return phrase(
+            "plugin-of-distribution",
+            "plugin {name!r} ({distribution} {version})",
+            name=self.name,
+            distribution=self.distribution,
+            version=self.version,
+        )
 
 
 class Registry:
@@ -144,10 +156,10 @@ class Registry:
         except KeyError:
             raise PluginError(
                 phrase(
-                    "no-plugin-installed",
-                    "no plugin {name!r} is installed; installed: {plugins}",
+                    "plugin-not-installed",
+                    "no plugin {name!r} is installed; installed: {installed}",
                     name=name,
-                    plugins=list(self.plugins),
+                    installed=list(self.plugins),
                 )
             ) from None
         if not plugin.loaded:
@@ -155,15 +167,25 @@ class Registry:
             try:
                 _register(plugin)
             except (Exception, SystemExit) as error:  # third-party code may raise anything at import or in a hook
-                plugin.error = f"{type(error).__name__}: {error}"
+                plugin.error = named_error(error)
                 plugin.integrations, plugin.decoders, plugin.uplinks = [], [], []
                 plugin.exporters, plugin.notifiers, plugin.reasons = [], [], {}
                 raise PluginError(
-                    phrase("cannot-loaded", "{plugin} cannot be loaded: {error}", plugin=plugin, error=plugin.error)
+                    phrase(
+                        "plugin-cannot-be-loaded",
+                        "{plugin} cannot be loaded: {reason}",
+                        plugin=plugin.title,
+                        reason=plugin.error,
+                    )
                 ) from error
         if plugin.error:
             raise PluginError(
-                phrase("cannot-loaded", "{plugin} cannot be loaded: {error}", plugin=plugin, error=plugin.error)
+                phrase(
+                    "plugin-cannot-be-loaded",
+                    "{plugin} cannot be loaded: {reason}",
+                    plugin=plugin.title,
+                    reason=plugin.error,
+                )
             )
         return plugin
 
@@ -174,9 +196,9 @@ class Registry:
                 return integration
         raise PluginError(
             phrase(
-                "registers-no-integration",
-                "{plugins} registers no integration {name!r}",
-                plugins=self.plugins[name],
+                "plugin-registers-no-integration",
+                "{plugin} registers no integration {name!r}",
+                plugin=self.plugins[name].title,
                 name=name,
             )
         )
@@ -188,7 +210,10 @@ class Registry:
                 return uplink
         raise PluginError(
             phrase(
-                "registers-no-uplink", "{plugins} registers no uplink {name!r}", plugins=self.plugins[name], name=name
+                "plugin-registers-no-uplink",
+                "{plugin} registers no uplink {name!r}",
+                plugin=self.plugins[name].title,
+                name=name,
             )
         )
 
@@ -199,9 +224,9 @@ class Registry:
                 return exporter
         raise PluginError(
             phrase(
-                "registers-no-exporter",
-                "{plugins} registers no exporter {name!r}",
-                plugins=self.plugins[name],
+                "plugin-registers-no-exporter",
+                "{plugin} registers no exporter {name!r}",
+                plugin=self.plugins[name].title,
                 name=name,
             )
         )
@@ -213,9 +238,9 @@ class Registry:
                 return notifier
         raise PluginError(
             phrase(
-                "registers-no-notifier",
-                "{plugins} registers no notifier {name!r}",
-                plugins=self.plugins[name],
+                "plugin-registers-no-notifier",
+                "{plugin} registers no notifier {name!r}",
+                plugin=self.plugins[name].title,
                 name=name,
             )
         )
@@ -248,9 +273,9 @@ def _register(plugin: Plugin) -> None:
     if getattr(module, "__path__", None) and getattr(module, "__file__", "") is None:
         raise PluginError(
             phrase(
-                "mere-directory-hides",
-                "{next} is a mere directory and hides the module: rename it",
-                next=next(iter(module.__path__)),
+                "directory-hides-module",
+                "{directory} is a mere directory and hides the module: rename it",
+                directory=next(iter(module.__path__)),
             )
         )
     manager.register(module, plugin.name)
@@ -312,7 +337,7 @@ def _register(plugin: Plugin) -> None:
     if not any((plugin.integrations, plugin.decoders, plugin.uplinks, plugin.exporters, plugin.notifiers)):
         raise PluginError(
             phrase(
-                "registers-nothing",
+                "plugin-registers-nothing",
                 "it registers nothing: does its hook bear @hub.hookimpl, and one of the names of hub.sdk.hookspecs?",
             )
         )
@@ -321,21 +346,33 @@ def _register(plugin: Plugin) -> None:
 def _expect_config(name: str, config: object) -> None:
     if not (isinstance(config, type) and issubclass(config, Config)):
         raise PluginError(
-            phrase("register", "register({name!r}, …): the second argument must be a subclass of hub.Config", name=name)
+            phrase(
+                "register-without-config",
+                "register({name!r}, …): the second argument must be a subclass of hub.Config",
+                name=name,
+            )
         )
 
 
 def _expect_reasons(name: str, said: Reasons) -> None:
     if complaint := problem_with(said):
-        raise PluginError(f"register({name!r}, …): {complaint}")
+        raise PluginError(
+            phrase("register-with-bad-reasons", "register({name!r}, …): {reason}", name=name, reason=complaint)
+        )
 
 
 def _expect_sampling(name: str, said: object) -> None:
     if not isinstance(said, Sampling):
         raise PluginError(
-            phrase("register-2", "register({name!r}, …): `sampling` is a hub.sdk.sampling.Sampling", name=name)
+            phrase(
+                "register-without-sampling",
+                "register({name!r}, …): `sampling` is a hub.sdk.sampling.Sampling",
+                name=name,
+            )
         )
     if complaint := problem_with({said.reason: said.why}):
         raise PluginError(
-            phrase("register-3", "register({name!r}, …): `sampling`: {complaint}", name=name, complaint=complaint)
+            phrase(
+                "register-with-bad-sampling", "register({name!r}, …): `sampling`: {reason}", name=name, reason=complaint
+            )
         )

@@ -35,7 +35,7 @@ class InProcessSession(FormerMembers):
     @property
     def commands(self) -> OwnCommands:
         if self._core.commands is None:
-            raise NotReady(phrase("hub-takes-no", "this hub takes no commands"))
+            raise NotReady(phrase("hub-takes-no-commands", "this hub takes no commands"))
         return OwnCommands(self.name, self._core.commands)
 
     def bus(self, name: str) -> SharedLine:

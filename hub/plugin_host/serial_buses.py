@@ -75,10 +75,10 @@ class SharedLine:
                             raise DecodeError(
                                 "too-large",
                                 phrase(
-                                    "answer-more-than",
-                                    "{name}: an answer of more than {most_bytes} bytes",
-                                    name=self.name,
-                                    most_bytes=MOST_BYTES,
+                                    "bus-answer-too-long",
+                                    "{bus}: an answer of more than {most} bytes",
+                                    bus=self.name,
+                                    most=MOST_BYTES,
                                 ),
                             )
                         came += await line.receive()
@@ -123,7 +123,7 @@ class SharedLine:
                 baudrate=options.baudrate,
                 bits=8 if options.bits == 8 else 7,
                 parity=options.parity,
-                holder=f"bus {self.name}",
+                holder=phrase("bus-of-name", "bus {bus}", bus=self.name),
             )
             self._open = opening, await opening.__aenter__()
         return self._open[1]
@@ -157,13 +157,18 @@ class Buses:
         try:
             return self._lines[name]
         except KeyError:
-            there = ", ".join(self._lines) or "none"
             raise AuthFailed(
                 phrase(
-                    "no-bus-configured",
-                    "no bus {name!r} is configured (there are: {there}): name it in `buses:`",
+                    "no-such-bus",
+                    "no bus {name!r} is configured (there are: {buses}): name it in `buses:`",
                     name=name,
-                    there=there,
+                    buses=list(self._lines),
+                )
+                if self._lines
+                else phrase(
+                    "no-such-bus-none",
+                    "no bus {name!r} is configured (there are: none): name it in `buses:`",
+                    name=name,
                 )
             ) from None
 

@@ -18,7 +18,7 @@ from hub.core.errors import DecodeError, LedElsewhere, NotReady
 from hub.core.model import Candidate, Decoded, Device, Frame, Metric, NeedKey, PackFacts, Proof, Report, Sample
 from hub.core.security_events import REDIRECT
 from hub.core.small_state import PluginState
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.devices.packs.service import Packs, facts_of
 from hub.devices.registry import Devices
 from hub.pipeline.dead_letters import DeadLetters
@@ -142,8 +142,17 @@ class OwnRadio:
                 if decoder.name not in self._mistaken:
                     self._mistaken.add(decoder.name)
                     where = traceback.extract_tb(error.__traceback__)[-1]
-                    text = "decoder %s cannot read a frame: its own mistake, %s in %s line %d; such frames are counted"
-                    self._log.error(text, decoder.name, type(error).__name__, where.name, where.lineno)
+                    self._log.error(
+                        phrase(
+                            "decoder-mistake",
+                            "decoder {decoder} cannot read a frame: its own mistake, {type} in {function} line {line}; "
+                            "such frames are counted",
+                            decoder=decoder.name,
+                            type=type(error).__name__,
+                            function=where.name,
+                            line=where.lineno,
+                        )
+                    )
                 return True
             if decoded is not None:
                 break
@@ -226,7 +235,14 @@ class OwnPacks:
         try:
             return facts_of(await packs.get(name)) if name else None
         except DecodeError as error:
-            self._log.error("%s: %s", device, error.detail)
+            self._log.error(
+                phrase(
+                    "pack-of-device-unreadable",
+                    "{device}: {reason}",
+                    device=device,
+                    reason=error.detail or error.reason,
+                )
+            )
             return None
 
     async def decode(
@@ -246,7 +262,7 @@ class OwnPacks:
             if isinstance(error, NotReady):
                 if not once:
                     raise
-                error = DecodeError("codec-away", str(error))
+                error = DecodeError("codec-away", reason_of(error))
             known = self._devices.get(device)
             if self._core.dead_letters is not None and proof is not None and known is not None:
                 await self._core.dead_letters.keep(known, port, payload, time, proof, error.reason)
@@ -268,7 +284,7 @@ class OwnPacks:
         """The packs, and the name of a device's own, "" without one."""
         known = own(self._name, device, self._devices.get(device))
         if self._core.packs is None:
-            raise NotReady(phrase("hub-runs-without", "this hub runs without packs"))
+            raise NotReady(phrase("hub-runs-without-packs", "this hub runs without packs"))
         return self._core.packs, known.pack
 
 

@@ -20,6 +20,8 @@ from hub.core.backoff import Backoff
 from hub.core.cancellation import cancelled
 from hub.core.clock import Clock
 from hub.core.errors import AuthFailed, NotReady
+from hub.core.text import phrase
+from hub.plugin_host.error_text import error_text, named_error
 
 QUARANTINE = 8
 WINDOW_S = 3600.0
@@ -27,11 +29,19 @@ HEALTHY_S = 60.0
 """A run of this length was healthy, and resets the back-off."""
 
 RUNNING, WAITING, STOPPED, QUARANTINED, FINISHED = "running", "waiting", "stopped", "quarantined", "finished"
+STATES = {
+    RUNNING: phrase("state-running", "running"),
+    WAITING: phrase("state-waiting", "waiting"),
+    STOPPED: phrase("state-stopped", "stopped"),
+    QUARANTINED: phrase("state-quarantined", "quarantined"),
+    FINISHED: phrase("state-finished", "finished"),
+}
+"""The states as words within a sentence."""
 
 
 class Health(msgspec.Struct, kw_only=True):
     """The state of one plugin instance, for the CLI and the UI. Times are Unix seconds. `through`: in its present run
-    it has reached its device or peer."""
+    it has reached its device or peer; `error` is a phrase wherever what failed said it as one."""
 
     name: str
     type: str = ""
@@ -81,18 +91,21 @@ class Supervisor:
             if lasted >= HEALTHY_S:
                 self._backoff.reset()
                 self._reported = ""
-            self._away(str(error))
+            self._away(error_text(error))
             return False
         if isinstance(error, AuthFailed):
-            self._enter(STOPPED, str(error))
-            self._log.error("stopped: %s; renew the credential and restart it", error)
+            why = error_text(error)
+            self._enter(STOPPED, why)
+            self._log.error(
+                phrase("plugin-stopped", "stopped: {reason}; renew the credential and restart it", reason=why)
+            )
             return True
         return self._crashed(error)  # a bug of the plugin: only itself is lost
 
     def ready(self) -> None:
         """Record that the plugin reached its device (its first report), and log it once after an absence."""
         if self._reported:
-            self._log.info("back")
+            self._log.info(phrase("plugin-is-back", "back"))
             self._reported = ""
             self._backoff.reset()
         self.health.error = ""
@@ -115,22 +128,28 @@ class Supervisor:
     def _away(self, error: str) -> None:
         self._enter(WAITING, error)
         if not self._reported:
-            self._log.warning("not ready: %s; trying again by itself", error)
+            self._log.warning(phrase("plugin-not-ready", "not ready: {reason}; trying again by itself", reason=error))
             self._reported = error
 
     def _crashed(self, error: Exception | SystemExit) -> bool:
         """Record a crash; returns True when it was one too many."""
-        text = f"{type(error).__name__}: {error}"
+        text = named_error(error)
         now = self._clock.monotonic()
         first = text != self.health.error
-        self._log.error("failed: %s", text, exc_info=error if first else None)
+        self._log.error(phrase("plugin-failed", "failed: {reason}", reason=text), exc_info=error if first else None)
         self._crashes.append(now)
         while self._crashes and now - self._crashes[0] > WINDOW_S:
             self._crashes.popleft()
         self.health.crashes += 1
         if len(self._crashes) >= QUARANTINE:
             self._enter(QUARANTINED, text)
-            self._log.error("quarantined after %d failures within an hour; restart it to try again", QUARANTINE)
+            self._log.error(
+                phrase(
+                    "plugin-quarantined",
+                    "quarantined after {failures} failures within an hour; restart it to try again",
+                    failures=QUARANTINE,
+                )
+            )
             return True
         self._enter(WAITING, text)
         return False

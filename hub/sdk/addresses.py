@@ -15,9 +15,7 @@ def _address(text: str) -> str:
         return str(ip_address(text))
     except ValueError:
         raise ValueError(
-            phrase(
-                "expected-address-machine-like", "expected an address of this machine, like 127.0.0.1 or 192.168.10.1"
-            )
+            phrase("expected-own-address", "expected an address of this machine, like 127.0.0.1 or 192.168.10.1")
         ) from None
 
 
@@ -26,7 +24,7 @@ def _network(text: str) -> str:
         return str(ip_network(text))
     except ValueError:
         raise ValueError(
-            phrase("expected-address-network", "expected an address or a network, like 192.0.2.7 or 192.0.2.0/24")
+            phrase("expected-address-or-network", "expected an address or a network, like 192.0.2.7 or 192.0.2.0/24")
         ) from None
 
 

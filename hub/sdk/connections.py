@@ -135,7 +135,9 @@ class Connections:
             except OSError as error:  # out of descriptors, or gone before it was accepted
                 _log.debug(
                     phrase(
-                        "connection-could-not", "a connection could not be accepted: {reason}", reason=reason_of(error)
+                        "connection-not-accepted",
+                        "a connection could not be accepted: {reason}",
+                        reason=reason_of(error),
                     )
                 )
                 await asyncio.sleep(0.1)
@@ -279,7 +281,7 @@ def listening(address: str, port: int) -> socket.socket:
         made.close()
         raise NotReady(
             phrase(
-                "port-cannot-listened",
+                "port-cannot-be-listened-on",
                 "{address} port {port} cannot be listened on: {reason}",
                 address=address,
                 port=port,

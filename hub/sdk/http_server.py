@@ -103,9 +103,9 @@ class HttpServer:
                     raise DecodeError(
                         "oversized",
                         phrase(
-                            "message-has-most-bytes",
-                            "a message has at most {most_body} bytes",
-                            most_body=self.MOST_BODY,
+                            "message-too-long",
+                            "a message has at most {most} bytes",
+                            most=self.MOST_BODY,
                         ),
                     )
         return bytes(data)
@@ -139,7 +139,7 @@ class HttpServer:
         except (OSError, ssl.SSLError) as error:
             raise NotReady(
                 phrase(
-                    "certificate-key-cannot",
+                    "certificate-or-key-unreadable",
                     "the certificate {certificate} or its key cannot be read: {reason}",
                     certificate=certificate,
                     reason=reason_of(error),

@@ -31,7 +31,7 @@ class JsonPath(tuple[str | int, ...]):
             match = _STEP.match(text, at)
             if match is None or len(found) >= MAX_STEPS:
                 raise ValueError(
-                    phrase("not-path", "not a path: {text!r}; expected one like meters[0].energy", text=text)
+                    phrase("not-a-json-path", "not a path: {path!r}; expected one like meters[0].energy", path=text)
                 )
             key, number, single, double = match.groups()
             found.append(int(number) if number is not None else key or single or double)

@@ -140,7 +140,14 @@ class MqttClient(aiomqtt.Client):
 
     def led(self) -> LedElsewhere:
         """What to raise where the broker names another server. Its Server Reference is not read."""
-        return LedElsewhere(f"the broker {self._hostname}:{self._port} names another server, not followed")
+        return LedElsewhere(
+            phrase(
+                "broker-names-another-server",
+                "the broker {host}:{port} names another server, not followed",
+                host=self._hostname,
+                port=self._port,
+            )
+        )
 
     @staticmethod
     def session_name(session: Session, configured: str) -> str:
@@ -170,7 +177,7 @@ class MqttClient(aiomqtt.Client):
             self.abandon()
             if isinstance(error, TimeoutError):
                 raise aiomqtt.MqttError(
-                    phrase("says-nothing-s", "it says nothing for {answer_s:.0f} s", answer_s=ANSWER_S)
+                    phrase("broker-says-nothing", "it says nothing for {seconds:.0f} s", seconds=ANSWER_S)
                 ) from error
             raise
         return self
@@ -192,5 +199,7 @@ class MqttClient(aiomqtt.Client):
 
     def _hung_up(self) -> None:
         if not self._connected.done():
-            self._connected.set_exception(HungUp("it closes the connection before it answers"))
+            self._connected.set_exception(
+                HungUp(phrase("broker-closes-unanswered", "it closes the connection before it answers"))
+            )
             self._connected.exception()  # seen: nobody may be waiting any more

@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from hub.core.option_text import french
+from hub.core.text import phrase, reason_of
 
 __all__ = ["Config", "french", "wrong_option"]
 
@@ -32,6 +33,8 @@ class Config(BaseModel):
 def wrong_option(error: ValidationError) -> str:
     """The first thing that a model refused, as `registers.0.address: why`, for a line in the log. It does not repeat
     the value, which may be a secret."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where, why = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-    return f"{where}: {why}" if where else why
+    first = error.errors(include_url=False, include_input=False)[0]
+    raised = first.get("ctx", {}).get("error")
+    why = reason_of(raised) if isinstance(raised, ValueError) else first["msg"]
+    where = ".".join(map(str, first["loc"]))
+    return phrase("option-is-wrong", "{option}: {reason}", option=where, reason=why) if where else why

@@ -22,6 +22,8 @@ CLOSE_S = 5.0
 Parity = Literal["N", "E", "O"]
 """None, even or odd."""
 
+ANOTHER = phrase("another-plugin", "another plugin")
+
 _held: dict[str, str] = {}  # port → who holds it
 
 
@@ -38,11 +40,13 @@ class SerialLine:
             data = await self._reader.read(4096)
         except Exception as error:  # OSError, or the serial library's own
             raise NotReady(
-                phrase("gone", "{port} is gone: {reason}", port=self.port, reason=reason_of(error))
+                phrase("serial-port-gone", "{port} is gone: {reason}", port=self.port, reason=reason_of(error))
             ) from error
         if not data:
             raise NotReady(
-                phrase("gone-unplugged-switched", "{port} is gone: was it unplugged or switched off?", port=self.port)
+                phrase(
+                    "serial-port-gone-unplugged", "{port} is gone: was it unplugged or switched off?", port=self.port
+                )
             )
         return data
 
@@ -53,7 +57,7 @@ class SerialLine:
             await self._writer.drain()
         except Exception as error:
             raise NotReady(
-                phrase("gone", "{port} is gone: {reason}", port=self.port, reason=reason_of(error))
+                phrase("serial-port-gone", "{port} is gone: {reason}", port=self.port, reason=reason_of(error))
             ) from error
 
 
@@ -64,7 +68,7 @@ async def open_serial_line(
     baudrate: int = 9600,
     bits: Literal[7, 8] = 8,
     parity: Parity = "N",
-    holder: str = "another plugin",
+    holder: str = ANOTHER,
 ) -> AsyncIterator[SerialLine]:
     """`async with open_serial_line(config.port, baudrate=2400, parity="E") as line`.
 
@@ -75,7 +79,10 @@ async def open_serial_line(
     if port in _held:
         raise NotReady(
             phrase(
-                "held-already", "{port} is held by {held} already: one line has one reader", port=port, held=_held[port]
+                "serial-port-held",
+                "{port} is held by {holder} already: one line has one reader",
+                port=port,
+                holder=_held[port],
             )
         )
     _held[port] = holder
@@ -102,7 +109,9 @@ async def _opened(port: str, baudrate: int, bits: int, parity: str) -> tuple[asy
             if port.startswith("tcp://"):
                 parts = urlsplit(port)
                 if not parts.hostname or not parts.port:
-                    raise NotReady(phrase("no-address", "{port} is no address: expected tcp://host:port", port=port))
+                    raise NotReady(
+                        phrase("serial-port-no-address", "{port} is no address: expected tcp://host:port", port=port)
+                    )
                 return await asyncio.open_connection(parts.hostname, parts.port)
             return await _serial(port, baudrate, bits, parity)
     except NotReady:
@@ -110,16 +119,22 @@ async def _opened(port: str, baudrate: int, bits: int, parity: str) -> tuple[asy
     except PermissionError as error:
         raise AuthFailed(
             phrase(
-                "user-may-not", "this user may not open {port}: add it to the group dialout, restart the hub", port=port
+                "serial-port-not-permitted",
+                "this user may not open {port}: add it to the group dialout, restart the hub",
+                port=port,
             )
         ) from error
     except TimeoutError:
         raise NotReady(
-            phrase("does-not-open", "{port} does not open within {open_s:.0f} s", port=port, open_s=OPEN_S)
+            phrase(
+                "serial-port-not-open-in-time", "{port} does not open within {seconds:.0f} s", port=port, seconds=OPEN_S
+            )
         ) from None
     except Exception as error:  # OSError, ValueError, or the serial library's own
         raise NotReady(
-            phrase("cannot-opened-3", "{port} cannot be opened: {reason}", port=port, reason=reason_of(error))
+            phrase(
+                "serial-port-cannot-be-opened", "{port} cannot be opened: {reason}", port=port, reason=reason_of(error)
+            )
         ) from error
 
 

@@ -61,13 +61,21 @@ def expect_reports(reports: Iterable[object]) -> None:
     for report in reports:
         if not isinstance(report, Report):
             raise PluginError(
-                phrase("emit-wants-hub", "emit wants a hub.Report, not {name}", name=type(report).__name__)
+                phrase("emit-without-report", "emit wants a hub.Report, not {type}", type=type(report).__name__)
             )
 
 
 def not_its_own(integration: str, device: Device) -> PluginError:
     """The error of a plugin that reports for another one's device."""
-    return PluginError(f"{integration!r} spoke for {device.id!r}, a device of {device.integration!r}")
+    return PluginError(
+        phrase(
+            "spoke-for-device-of-another",
+            "{integration!r} spoke for {device!r}, a device of {owner!r}",
+            integration=integration,
+            device=device.id,
+            owner=device.integration,
+        )
+    )
 
 
 def own(integration: str, device: str, known: Device | None) -> Device:
@@ -75,7 +83,10 @@ def own(integration: str, device: str, known: Device | None) -> Device:
     if known is None:
         raise PluginError(
             phrase(
-                "not-device", "{device!r} is not a device of {integration!r}", device=device, integration=integration
+                "not-a-device-of-integration",
+                "{device!r} is not a device of {integration!r}",
+                device=device,
+                integration=integration,
             )
         )
     return known
@@ -84,7 +95,7 @@ def own(integration: str, device: str, known: Device | None) -> Device:
 def interval_s(call: str, seconds: float) -> float:
     """Return the seconds. Raises PluginError unless they are positive; `call` is what the plugin wrote."""
     if seconds <= 0:
-        raise PluginError(phrase("not-interval", "{call} is not an interval", call=call))
+        raise PluginError(phrase("not-an-interval", "{call} is not an interval", call=call))
     return seconds
 
 
@@ -95,7 +106,7 @@ def expect_facts(subject: str, facts: Mapping[str, Any]) -> None:
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise PluginError(
             phrase(
-                "what-told-cannot",
+                "facts-cannot-be-kept",
                 "what is told of {subject!r} cannot be kept: {reason}",
                 subject=subject,
                 reason=reason_of(error),
@@ -104,11 +115,11 @@ def expect_facts(subject: str, facts: Mapping[str, Any]) -> None:
     if size > FACTS_LIMIT or len(subject) > 200:
         raise PluginError(
             phrase(
-                "bytes-told-subject",
-                "{size} bytes told of {subject!r}; a subject has {facts_limit}",
+                "facts-too-large",
+                "{size} bytes told of {subject!r}; a subject has {most}",
                 size=size,
                 subject=subject[:200],
-                facts_limit=FACTS_LIMIT,
+                most=FACTS_LIMIT,
             )
         )
 

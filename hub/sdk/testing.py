@@ -42,7 +42,6 @@ from hub.core.model import (
 from hub.core.nesting import shallow_json
 from hub.core.plausibility import ValueCheck
 from hub.core.small_state import PluginState, packed
-from hub.core.text import phrase
 from hub.i18n.reasons import words
 from hub.sdk.hookspecs import Reasons
 from hub.sdk.session import Answer, Bus, Reply
@@ -351,7 +350,7 @@ class FakeHttp:
         try:
             answer = self.replies[method, url]
         except KeyError:
-            raise NotReady(phrase("does-not-answer-6", "{url} does not answer", url=url)) from None
+            raise NotReady(f"{url} does not answer") from None
         if isinstance(answer, HubError):
             raise answer
         return answer if isinstance(answer, Reply) else answer(request)
@@ -464,9 +463,7 @@ class FakePacks:
         try:
             return self.downlinks[device, downlink, tuple(sorted(values.items()))]
         except KeyError:
-            raise DecodeError(
-                "unknown-downlink", phrase("downlink-not-table", "this downlink is not in the table")
-            ) from None
+            raise DecodeError("unknown-downlink", "this downlink is not in the table") from None
 
 
 class FakeView:
@@ -561,7 +558,7 @@ class FakeSession(FormerMembers):
         try:
             return self.serial_buses[name]
         except KeyError:
-            raise AuthFailed(phrase("no-bus-configured-2", "no bus {name!r} is configured", name=name)) from None
+            raise AuthFailed(f"no bus {name!r} is configured") from None
 
     async def emit(self, *reports: Report, durable: bool = False, note: Callable[[], None] | None = None) -> None:
         expect_reports(reports)

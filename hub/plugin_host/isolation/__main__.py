@@ -12,10 +12,8 @@ import resource
 import signal
 import sys
 
-import msgspec
-
 from hub.core.errors import HubError
-from hub.plugin_host.isolation.describe import TIMEOUT_S, describe_here
+from hub.plugin_host.isolation.describe import TIMEOUT_S, describe_here, packed
 from hub.plugin_host.registry import Registry
 
 MEMORY = 512 << 20
@@ -49,7 +47,7 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     with answer:
-        answer.write(msgspec.json.encode(description))
+        answer.write(packed(description))
     return 0
 
 

@@ -19,6 +19,7 @@ from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import PluginError
 from hub.core.model import Metric
 from hub.core.nesting import shallow_json
+from hub.core.text import as_data, from_data, phrase, reason_of, system_error
 from hub.plugin_host.registry import Plugin, Registry
 
 TIMEOUT_S = 20.0
@@ -73,6 +74,18 @@ class Description(msgspec.Struct, frozen=True):
     notifiers: tuple[NotifierText, ...] = ()
 
 
+class _Told(Description, frozen=True):
+    """A description on its way from the child process: `error` with its code and parameters beside it."""
+
+    error_text: dict[str, Any] | None = None
+
+
+def packed(description: Description) -> bytes:
+    """Return a description as the child process prints it."""
+    told = {**msgspec.structs.asdict(description), "error": str(description.error)}
+    return msgspec.json.encode(_Told(**told, error_text=as_data(description.error)))
+
+
 def describe_here(registry: Registry, name: str) -> Description:
     """Import the plugin in this process and describe it. An error of the plugin is part of the result."""
     try:
@@ -81,7 +94,7 @@ def describe_here(registry: Registry, name: str) -> Description:
         known = registry.plugins.get(name)
         if known is None:
             raise
-        return Description(name, known.distribution, known.version, known.shipped, error=str(error))
+        return Description(name, known.distribution, known.version, known.shipped, error=reason_of(error))
     return Description(
         plugin.name,
         plugin.distribution,
@@ -128,21 +141,66 @@ def _ask_child(plugin: Plugin) -> Description:
             [sys.executable, "-P", "-B", "-m", "hub.plugin_host.isolation", "describe", plugin.name]
         )
     except TimeoutError:
-        return failed(f"{plugin} did not describe itself within {TIMEOUT_S:.0f} s")
+        return failed(
+            phrase(
+                "plugin-description-late",
+                "{plugin} did not describe itself within {seconds:.0f} s",
+                plugin=plugin.title,
+                seconds=TIMEOUT_S,
+            )
+        )
     except OSError as error:
-        return failed(f"{plugin} could not be described: {error.strerror or error}")
+        return failed(
+            phrase(
+                "plugin-not-described",
+                "{plugin} could not be described: {reason}",
+                plugin=plugin.title,
+                reason=system_error(error),
+            )
+        )
     if len(said) > LIMIT:
-        return failed(f"{plugin} could not be described: it says more than {LIMIT >> 20} MiB")
+        return failed(
+            phrase(
+                "plugin-description-too-long",
+                "{plugin} could not be described: it says more than {most} MiB",
+                plugin=plugin.title,
+                most=LIMIT >> 20,
+            )
+        )
     if code:
-        last = complained.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
-        return failed(f"{plugin} could not be described (exit {code}): {last[0][:300]}")
+        last = complained.decode("utf-8", "replace").strip().splitlines()[-1:]
+        return failed(
+            phrase(
+                "plugin-description-ended",
+                "{plugin} could not be described (exit {status}): {reason}",
+                plugin=plugin.title,
+                status=code,
+                reason=last[0][:300] if last else phrase("process-without-message", "no message"),
+            )
+        )
     try:
-        told = msgspec.json.decode(shallow_json(said), type=Description)
+        told = msgspec.json.decode(shallow_json(said), type=_Told)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return failed(f"{plugin} printed something else than its description: {error}")
+        return failed(
+            phrase(
+                "plugin-description-malformed",
+                "{plugin} printed something else than its description: {reason}",
+                plugin=plugin.title,
+                reason=reason_of(error),
+            )
+        )
     # Identity and origin come from its installation, not from the plugin itself.
-    return msgspec.structs.replace(
-        told, name=plugin.name, distribution=plugin.distribution, version=plugin.version, shipped=plugin.shipped
+    return Description(
+        plugin.name,
+        plugin.distribution,
+        plugin.version,
+        plugin.shipped,
+        from_data(told.error, told.error_text),
+        told.integrations,
+        told.decoders,
+        told.uplinks,
+        told.exporters,
+        told.notifiers,
     )
 
 

@@ -175,7 +175,7 @@ class HttpClient:
         except TimeoutError as error:
             raise TimeoutError(
                 errno.ETIMEDOUT,
-                phrase("no-connection-within", "no connection within {connect_s:g} s", connect_s=self._connect_s),
+                phrase("no-connection-in-time", "no connection within {seconds:g} s", seconds=self._connect_s),
             ) from error
         try:
             _, line = await loop.create_connection(Line, sock=made, **tls)
@@ -199,9 +199,11 @@ class HttpClient:
             line.write(line.http.send(h11.Request(method="CONNECT", target=there, headers=given)) or b"", b"")
             status = (await response(line)).status_code
             if not 200 <= status < 300:
-                raise ProxyRefused(phrase("proxy-answers", "the proxy answers {status}", status=status), status)
+                raise ProxyRefused(phrase("proxy-answers-status", "the proxy answers {status}", status=status), status)
             if line.http.trailing_data[0]:
-                raise ProxyRefused(phrase("proxy-says-more", "the proxy says more than that it has connected"), status)
+                raise ProxyRefused(
+                    phrase("proxy-says-too-much", "the proxy says more than that it has connected"), status
+                )
             await line.start_tls(context, place.host)
         except h11.ProtocolError as error:
             line.close()

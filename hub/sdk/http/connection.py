@@ -21,6 +21,7 @@ INTERIM = 16
 PORTION = 128
 """Pieces of an answer that are read in one turn of the loop: a server may cut a megabyte into a million chunks."""
 _RECORD = 16 * 1024
+_UNASKED = phrase("connection-speaks-unasked", "it speaks before it is asked")
 
 
 class Line(asyncio.Protocol):
@@ -46,7 +47,7 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._news is None:  # nobody asked for it: whatever it is, it is not the answer to what is asked next
-            self._lost = ConnectionAbortedError(errno.ECONNABORTED, "it speaks before it is asked")
+            self._lost = ConnectionAbortedError(errno.ECONNABORTED, _UNASKED)
             self.close()
             return
         self.http.receive_data(data)
@@ -149,7 +150,7 @@ async def exchanged(
         got += event.data
         if len(got) > most:
             if most == limit:
-                raise TooLong(phrase("more-than-bytes", "more than {limit} bytes", limit=limit))
+                raise TooLong(phrase("answer-too-long", "more than {most} bytes", most=limit))
             return Answer(answer.status_code, headers, bytes(got[:most]))
     body = unpacked(bytes(got), form, limit)[:most] if got and form in FORMS else bytes(got)
     return Answer(answer.status_code, headers, body)
@@ -162,9 +163,17 @@ def _request(method: str, target: str, given: list[tuple[str, str]]) -> h11.Requ
         return h11.Request(method=method, target=target, headers=headers)
     except (h11.LocalProtocolError, UnicodeError):
         odd = [name for name, value in given if value != value.strip() or not value.isprintable()]
-        which = f"the header {odd[0]!r} holds" if odd else "its headers hold"
         raise Unanswered(
-            phrase("cannot-asked", "it cannot be asked: {which} what no header may, such as a line's end", which=which)
+            phrase(
+                "header-holds-forbidden",
+                "it cannot be asked: the header {header!r} holds what no header may, such as a line's end",
+                header=odd[0],
+            )
+            if odd
+            else phrase(
+                "headers-hold-forbidden",
+                "it cannot be asked: its headers hold what no header may, such as a line's end",
+            )
         ) from None
 
 
@@ -174,8 +183,8 @@ async def response(line: Line) -> h11.Response:
             break
     if isinstance(event, h11.InformationalResponse):
         raise h11.RemoteProtocolError(
-            phrase("more-than-answers", "more than {interim} answers before the one that counts", interim=INTERIM)
+            phrase("too-many-interim-answers", "more than {most} answers before the one that counts", most=INTERIM)
         )
     if not isinstance(event, h11.Response):
-        raise h11.RemoteProtocolError(phrase("connection-ended-without", "the connection ended without an answer"))
+        raise h11.RemoteProtocolError(phrase("connection-ended-unanswered", "the connection ended without an answer"))
     return event

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
-from hub.core.text import phrase
+from hub.core.text import Phrase, phrase, reason_of
 
 _PORTS = {"http": 80, "https": 443}
 _TARGET = "/:?#[]@!$&'()*+,;=%~"
@@ -83,12 +83,12 @@ def asked(
     except (ValueError, KeyError):  # its text may hold the credentials of the address
         raise Unanswered(
             phrase(
-                "address-call-needs-http",
+                "address-to-call-malformed",
                 "an address to call needs http:// or https://, a host, and a port below 65536",
             )
         ) from None
     if (parts.scheme == "https") != (context is not None):
-        raise Unanswered(phrase("https-needs-context", "https needs a context for its TLS, and http none"))
+        raise Unanswered(phrase("https-without-tls-context", "https needs a context for its TLS, and http none"))
     target = _quoted(parts.path or "/") + (f"?{_quoted(parts.query)}" if parts.query else "")
     named = {name.lower() for name in headers or ()}
     given = list((headers or {}).items())
@@ -116,10 +116,10 @@ def unpacked(data: bytes, form: str, limit: int) -> bytes:
         except zlib.error:
             continue
         if len(plain) > limit:
-            raise TooLong(phrase("more-than-bytes", "more than {limit} bytes", limit=limit))
+            raise TooLong(phrase("answer-too-long", "more than {most} bytes", most=limit))
         if unpacking.eof:
             return plain
-    raise Unanswered(phrase("body-should-not", "a body that should be {form} is not", form=form))
+    raise Unanswered(phrase("body-not-in-stated-form", "a body that should be {form} is not", form=form))
 
 
 def elsewhere(host: str, own: str, addresses: Resolved) -> Resolved:
@@ -145,9 +145,9 @@ def elsewhere(host: str, own: str, addresses: Resolved) -> Resolved:
     if not kept:
         raise OwnAddress(
             phrase(
-                "name-leads-which",
-                "the name leads to {found}, which is no other machine: write the address that is meant",
-                found=found,
+                "name-leads-to-this-machine",
+                "the name leads to {address}, which is no other machine: write the address that is meant",
+                address=found,
             )
         )
     return kept
@@ -161,8 +161,10 @@ def refusal(error: OSError | ValueError) -> Unanswered:
 
 
 def said(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text[:_SAID] or type(error).__name__
+    """What the error says, as a phrase where it was raised with one or is a common one of the system."""
+    given = error.strerror if isinstance(error, OSError) else None
+    text = given if isinstance(given, Phrase) else reason_of(error)
+    return text if isinstance(text, Phrase) else str(given or text)[:_SAID] or type(error).__name__
 
 
 def bracketed(host: str) -> str:

@@ -44,15 +44,15 @@ _LAST_TIME = 0xFFFF_FFFF
 
 ACKNOWLEDGED = 0
 ANSWERS = {
-    0: "the station sent the answer",
-    1: "no answer was given in time",
-    2: "the answer was no 8 bytes",
-    3: "the device has used up its downlinks of the day",
-    4: "the network could not send it",
-    5: "it is not sent yet",
-    6: "the contract of the device allows no downlink",
-    7: "the device asked again while it was listening",
-    8: "the device type has no BIDIR callback",
+    0: phrase("sigfox-answer-sent", "the station sent the answer"),
+    1: phrase("sigfox-answer-late", "no answer was given in time"),
+    2: phrase("sigfox-answer-not-8-bytes", "the answer was no 8 bytes"),
+    3: phrase("sigfox-downlinks-used-up", "the device has used up its downlinks of the day"),
+    4: phrase("sigfox-network-could-not-send", "the network could not send it"),
+    5: phrase("sigfox-not-sent-yet", "it is not sent yet"),
+    6: phrase("sigfox-contract-without-downlink", "the contract of the device allows no downlink"),
+    7: phrase("sigfox-asked-while-listening", "the device asked again while it was listening"),
+    8: phrase("sigfox-no-bidir-callback", "the device type has no BIDIR callback"),
 }
 """What `infoCode` says of a downlink."""
 
@@ -93,7 +93,7 @@ def identity(text: str) -> str:
     """A device's number in one form: capital hexadecimal without leading zeros. Raises DecodeError `bad-device`."""
     if not _ID.fullmatch(text):
         raise DecodeError(
-            "bad-device", phrase("sigfox-device-named", "a Sigfox device is named by 1 to 8 hexadecimal digits")
+            "bad-device", phrase("sigfox-bad-device-number", "a Sigfox device is named by 1 to 8 hexadecimal digits")
         )
     return text.upper().lstrip("0") or "0"
 
@@ -102,7 +102,7 @@ def fields(body: bytes, content_type: str = "", query: str = "") -> dict[str, An
     """The fields of a request, by name; a body goes before the query. Raises DecodeError `oversized`, `bad-body`."""
     if len(body) > MAX_BODY or len(query) > MAX_BODY:
         raise DecodeError(
-            "oversized", phrase("callback-has-most", "a callback has at most {max_body} bytes", max_body=MAX_BODY)
+            "oversized", phrase("sigfox-callback-too-long", "a callback has at most {most} bytes", most=MAX_BODY)
         )
     found = _form(query)
     if body.strip():
@@ -114,12 +114,12 @@ def fields(body: bytes, content_type: str = "", query: str = "") -> dict[str, An
                 found |= _form(body.decode())
             except UnicodeDecodeError as error:
                 raise DecodeError(
-                    "bad-body", phrase("callback-json-form", "a callback is JSON or a form, in UTF-8")
+                    "bad-body", phrase("sigfox-callback-not-utf-8", "a callback is JSON or a form, in UTF-8")
                 ) from error
     if len(found) > MAX_FIELDS:
         raise DecodeError(
             "bad-body",
-            phrase("callback-has-most-fields", "a callback has at most {max_fields} fields", max_fields=MAX_FIELDS),
+            phrase("sigfox-callback-too-many-fields", "a callback has at most {most} fields", most=MAX_FIELDS),
         )
     return found
 
@@ -129,7 +129,7 @@ def _form(text: str) -> dict[str, Any]:
         return dict(parse_qsl(text.strip(), keep_blank_values=True, max_num_fields=MAX_FIELDS))
     except ValueError as error:
         raise DecodeError(
-            "bad-body", phrase("no-form", "this is no form: {reason}", reason=reason_of(error))
+            "bad-body", phrase("sigfox-callback-no-form", "this is no form: {reason}", reason=reason_of(error))
         ) from error
 
 
@@ -139,7 +139,11 @@ def _object(body: bytes) -> dict[str, Any]:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DecodeError(
             "bad-body",
-            phrase("json-template-not", "the JSON of the template is not well-formed: {error}", error=str(error)[:100]),
+            phrase(
+                "sigfox-callback-bad-json",
+                "the JSON of the template is not well-formed: {reason}",
+                reason=str(error)[:100],
+            ),
         ) from error
 
 
@@ -153,7 +157,7 @@ def read(kind: str, said: Mapping[str, Any]) -> Callback:
         raise DecodeError(
             "unknown-kind",
             phrase(
-                "there-no-callback",
+                "sigfox-no-such-callback",
                 "there is no callback {kind!r}; there are {kinds}",
                 kind=kind[:32],
                 kinds=list(KINDS),
@@ -162,12 +166,14 @@ def read(kind: str, said: Mapping[str, Any]) -> Callback:
     name = _text(said, "device", 64) or ""
     time = _whole(said, "time", _LAST_TIME)
     if time is None:
-        raise DecodeError("bad-time", phrase("template-needs-time", 'the template needs time: "time": {{time}}'))
+        raise DecodeError(
+            "bad-time", phrase("sigfox-template-without-time", 'the template needs time: "time": {{time}}')
+        )
     seq = _whole(said, "seqNumber", MAX_SEQ)
     if seq is None and kind in CARRY_DATA:
         raise DecodeError(
             "no-seq-number",
-            phrase("template-needs-seqnumber", 'the template needs seqNumber: "seqNumber": {{seqNumber}}'),
+            phrase("sigfox-template-without-seqnumber", 'the template needs seqNumber: "seqNumber": {{seqNumber}}'),
         )
     heard = _stations(said.get("duplicates")) if kind in CARRY_DATA else ()
     best = heard[0] if heard else ("", None, None)
@@ -209,7 +215,7 @@ def _text(said: Mapping[str, Any], name: str, longest: int) -> str | None:
         return None
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str):
-        raise DecodeError("bad-field", phrase("text-3", "{name} is a text", name=name))
+        raise DecodeError("bad-field", phrase("sigfox-field-is-text", "{field} is a text", field=name))
     return "".join(letter for letter in text.strip() if letter.isprintable())[:longest]
 
 
@@ -222,7 +228,7 @@ def _number(said: Mapping[str, Any], name: str) -> float | None:
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise DecodeError("bad-field", phrase("number", "{name} is a number", name=name))
+        raise DecodeError("bad-field", phrase("sigfox-field-is-number", "{field} is a number", field=name))
     return number
 
 
@@ -237,7 +243,9 @@ def _whole(said: Mapping[str, Any], name: str, highest: int) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= highest:
         raise DecodeError(
             "bad-time" if name == "time" else "bad-field",
-            phrase("whole-number-up", "{name} is a whole number up to {highest}", name=name, highest=highest),
+            phrase(
+                "sigfox-field-is-whole-number", "{field} is a whole number up to {highest}", field=name, highest=highest
+            ),
         )
     return value
 
@@ -250,7 +258,7 @@ def _flag(said: Mapping[str, Any], name: str) -> bool:
         return value.strip().lower() in {"true", "1"}
     if isinstance(value, int) and value in {0, 1}:
         return bool(value)
-    raise DecodeError("bad-field", phrase("true-false", "{name} is true or false", name=name))
+    raise DecodeError("bad-field", phrase("sigfox-field-is-flag", "{field} is true or false", field=name))
 
 
 def _data(said: Mapping[str, Any]) -> bytes:
@@ -258,7 +266,7 @@ def _data(said: Mapping[str, Any]) -> bytes:
     if not _HEX.fullmatch(text) or len(text) > 2 * MAX_DATA:
         raise DecodeError(
             "bad-data",
-            phrase("data-hexadecimal-most", "data is hexadecimal, at most {max_data} bytes", max_data=MAX_DATA),
+            phrase("sigfox-data-not-hexadecimal", "data is hexadecimal, at most {most} bytes", most=MAX_DATA),
         )
     return bytes.fromhex(text)
 
@@ -282,16 +290,16 @@ def _stations(listed: Any) -> tuple[tuple[str, float | None, float | None], ...]
         raise DecodeError(
             "bad-field",
             phrase(
-                "duplicates-list-most",
-                "duplicates is a list of at most {max_stations} stations",
-                max_stations=MAX_STATIONS,
+                "sigfox-duplicates-no-list",
+                "duplicates is a list of at most {most} stations",
+                most=MAX_STATIONS,
             ),
         )
     found = []
     for one in listed:
         if not isinstance(one, dict):
             raise DecodeError(
-                "bad-field", phrase("each-duplicates-object", "each of duplicates is an object with bsId and rssi")
+                "bad-field", phrase("sigfox-duplicate-no-object", "each of duplicates is an object with bsId and rssi")
             )
         station = _text(one, "bsId", 16) or ""
         if _STATION.fullmatch(station):
@@ -313,7 +321,7 @@ def _position(kind: str, said: Mapping[str, Any]) -> Position | None:
         raise DecodeError(
             "bad-field",
             phrase(
-                "computedlocation-object-write",
+                "sigfox-location-no-object",
                 "computedLocation is an object; write it without quotes in the template",
             ),
         )
@@ -326,7 +334,9 @@ def _place(said: Mapping[str, Any]) -> Position | None:
     if latitude is None or longitude is None:
         return None
     if abs(latitude) > 90 or abs(longitude) > 180 or (radius is not None and not 0 <= radius < 1e7):
-        raise DecodeError("bad-field", phrase("lat-lng-radius", "lat, lng and radius are no place on earth"))
+        raise DecodeError(
+            "bad-field", phrase("sigfox-location-not-on-earth", "lat, lng and radius are no place on earth")
+        )
     return Position(latitude=latitude, longitude=longitude, accuracy=radius)
 
 
@@ -337,7 +347,7 @@ def _json(text: str, name: str) -> Any:
     try:
         return msgspec.json.decode(shallow_json(text))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DecodeError("bad-field", phrase("no-json", "{name} is no JSON", name=name)) from error
+        raise DecodeError("bad-field", phrase("sigfox-field-no-json", "{field} is no JSON", field=name)) from error
 
 
 def reply(said: str, downlink: bytes) -> bytes:

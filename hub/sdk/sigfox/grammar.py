@@ -71,9 +71,7 @@ class Grammar:
     def __init__(self, text: str) -> None:
         if len(text) > MAX_FORMAT:
             raise ValueError(
-                phrase(
-                    "payload-format-has", "a payload format has at most {max_format} characters", max_format=MAX_FORMAT
-                )
+                phrase("payload-format-too-long", "a payload format has at most {most} characters", most=MAX_FORMAT)
             )
         self.fields = tuple(_fields(text))
 
@@ -85,7 +83,7 @@ class Grammar:
         if len(payload) > MAX_BYTES:
             raise DecodeError(
                 "oversized",
-                phrase("sigfox-message-has", "a Sigfox message has at most {max_bytes} bytes", max_bytes=MAX_BYTES),
+                phrase("sigfox-message-too-long", "a Sigfox message has at most {most} bytes", most=MAX_BYTES),
             )
         values: dict[str, Value] = {}
         skipped: list[tuple[str, str]] = []
@@ -104,8 +102,8 @@ class Grammar:
             raise DecodeError(
                 "truncated",
                 phrase(
-                    "bytes-hold-none",
-                    "{count} bytes hold none of the fields; check the payload format",
+                    "payload-without-fields",
+                    "{count} [byte holds|bytes hold] none of the fields; check the payload format",
                     count=len(payload),
                 ),
             )
@@ -116,11 +114,14 @@ def _fields(text: str) -> list[Field]:
     words = text.split()
     if not words:
         raise ValueError(
-            phrase("payload-format-names", "a payload format names at least one field, like temp::int:16:little-endian")
+            phrase(
+                "payload-format-without-fields",
+                "a payload format names at least one field, like temp::int:16:little-endian",
+            )
         )
     if len(words) > MAX_FIELDS:
         raise ValueError(
-            phrase("payload-format-has-most", "a payload format has at most {max_fields} fields", max_fields=MAX_FIELDS)
+            phrase("payload-format-too-many-fields", "a payload format has at most {most} fields", most=MAX_FIELDS)
         )
     found: list[Field] = []
     after, last, gave_bit = 0, 0, False  # the byte after what was read last, its last byte, and whether it gave a BIT
@@ -128,18 +129,20 @@ def _fields(text: str) -> list[Field]:
         name, index, kind, parameters = _parts(word)
         if name in {field.name for field in found}:
             raise ValueError(
-                phrase("there-field-already", "{word!r}: there is a field {name!r} already", word=word, name=name)
+                phrase(
+                    "payload-format-field-twice", "{word!r}: there is a field {name!r} already", word=word, name=name
+                )
             )
         start = int(index) if index else last if gave_bit and kind != "bool" else after
         field, gave = _field(word, name, kind, parameters, start)
         if field.end > MAX_BYTES:
             raise ValueError(
                 phrase(
-                    "ends-byte-message",
-                    "{word!r}: ends at byte {end}, a message has {max_bytes}",
+                    "payload-format-field-too-far",
+                    "{word!r}: ends at byte {end}, a message has {most}",
                     word=word,
                     end=field.end,
-                    max_bytes=MAX_BYTES,
+                    most=MAX_BYTES,
                 )
             )
         found.append(field)
@@ -156,7 +159,7 @@ def _parts(word: str) -> tuple[str, str, str, list[str]]:
     if not _NAME.fullmatch(name):
         raise ValueError(
             phrase(
-                "field-name-byte",
+                "payload-format-bad-field",
                 "{word!r}: a field is name:byte:type:…, its name of letters, digits, '-', '_' and '#'",
                 word=word[:60],
             )
@@ -164,7 +167,7 @@ def _parts(word: str) -> tuple[str, str, str, list[str]]:
     if len(rest) < 3 or (rest[0] and not _NUMBER.fullmatch(rest[0])):
         raise ValueError(
             phrase(
-                "expected-name-byte",
+                "payload-format-field-incomplete",
                 "{word!r}: expected name:byte:type:size, the byte a number or empty: {name}::uint:8",
                 word=word[:60],
                 name=name,
@@ -178,7 +181,7 @@ def _field(word: str, name: str, kind: str, parameters: list[str], start: int) -
     size = int(parameters[0]) if _NUMBER.fullmatch(parameters[0]) else -1
     if kind == "bool":
         if not 0 <= size <= 7 or len(parameters) > 1:
-            raise ValueError(phrase("bool-names-one", "{word!r}: a bool names one bit, 0 to 7", word=word))
+            raise ValueError(phrase("payload-format-bad-bool", "{word!r}: a bool names one bit, 0 to 7", word=word))
         return Field(name, kind, start, size, 1, False), False
     little, bit = _order(word, parameters[1:])
     if kind == "char":
@@ -188,18 +191,18 @@ def _field(word: str, name: str, kind: str, parameters: list[str], start: int) -
         if kind not in {"float", "uint", "int"}:
             raise ValueError(
                 phrase(
-                    "there-no-type",
+                    "payload-format-no-such-type",
                     "{word!r}: there is no type {kind!r}; there are bool, char, float, uint and int",
                     word=word,
                     kind=kind,
                 )
             )
     if not right:
-        raise ValueError(phrase("has", "{word!r}: a {kind} has {sizes}", word=word, kind=kind, sizes=_SIZES[kind]))
+        raise ValueError(_bad_size(word, kind))
     if little and size % 8:
         raise ValueError(
             phrase(
-                "little-endian-turns",
+                "payload-format-odd-little-endian",
                 "{word!r}: little-endian turns whole bytes round, and {size} bits are none",
                 word=word,
                 size=size,
@@ -208,9 +211,12 @@ def _field(word: str, name: str, kind: str, parameters: list[str], start: int) -
     return Field(name, kind, start, 7 if bit is None else bit, size, little), bit is not None
 
 
-_SIZES = {
-    "char": "1 to 12 bytes and no byte order", "float": "32 or 64 bits", "uint": "1 to 64 bits", "int": "1 to 64 bits",
-}  # fmt: skip
+def _bad_size(word: str, kind: str) -> str:
+    if kind == "char":
+        return phrase("payload-format-bad-char", "{word!r}: a char has 1 to 12 bytes and no byte order", word=word)
+    if kind == "float":
+        return phrase("payload-format-bad-float", "{word!r}: a float has 32 or 64 bits", word=word)
+    return phrase("payload-format-bad-integer", "{word!r}: a {kind} has 1 to 64 bits", word=word, kind=kind)
 
 
 def _order(word: str, rest: list[str]) -> tuple[bool, int | None]:
@@ -223,10 +229,10 @@ def _order(word: str, rest: list[str]) -> tuple[bool, int | None]:
     if rest:
         raise ValueError(
             phrase(
-                "no-byte-order",
-                "{word!r}: {rest!r} is no byte order ({big}, {little}) and no bit from 0 to 7",
+                "payload-format-bad-byte-order",
+                "{word!r}: {given!r} is no byte order ({big}, {little}) and no bit from 0 to 7",
                 word=word,
-                rest=rest[0],
+                given=rest[0],
                 big=_BIG,
                 little=_LITTLE,
             )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import msgspec
 
 from hub.core.errors import DecodeError, NotReady, StorageError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.sdk.http_server import HttpServer
 from hub.sdk.sigfox.callback import MAX_BODY, Callback, fields, read, reply
 
@@ -62,33 +62,41 @@ class Door(HttpServer, Generic[Who]):
             with self.at_work(request):
                 return await self._judged(request)
         except TimeoutError:
-            return self._refused(503, "too-slow", phrase("took-too-long", "it took too long: send it again later"))
+            return self._refused(
+                503, "too-slow", phrase("sigfox-callback-took-too-long", "it took too long: send it again later")
+            )
         except (NotReady, StorageError) as error:
-            return self._refused(503, "not-kept", str(error))
+            return self._refused(503, "not-kept", reason_of(error))
         except DecodeError as error:
             return self._refused(413 if error.reason == "oversized" else 400, error.reason, error.detail)
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
-            log.exception(phrase("callback-could-not", "a callback could not be handled"))
-            return self._refused(500, "failed", phrase("fault-side-log", "a fault on this side; its log says more"))
+            log.exception(phrase("sigfox-callback-failed", "a callback could not be handled"))
+            return self._refused(
+                500, "failed", phrase("sigfox-fault-on-this-side", "a fault on this side; its log says more")
+            )
 
     async def _judged(self, request: web.BaseRequest) -> web.StreamResponse:
         if not request.path.startswith(PATH):
             return self._refused(
-                404, "no-such-path", phrase("callbacks-go-kind", "callbacks go to {path}<kind>", path=PATH)
+                404, "no-such-path", phrase("sigfox-callback-elsewhere", "callbacks go to {path}<kind>", path=PATH)
             )
         who = await self._authorise(*self.credential(request.headers.get(self._header, ""), self._header))
         if who is None:
             return self._refused(
                 401,
                 "not-authorised",
-                phrase("credential-callbacks-headers", "the credential in the callback's headers is missing or wrong"),
+                phrase(
+                    "sigfox-callback-not-authorised", "the credential in the callback's headers is missing or wrong"
+                ),
             )
         if self.hurried():
             return self._too_many()
         if request.method not in _METHODS:
-            return self._refused(405, "bad-method", phrase("callbacks-post-put", "callbacks are POST, PUT or GET"))
+            return self._refused(
+                405, "bad-method", phrase("sigfox-callback-bad-method", "callbacks are POST, PUT or GET")
+            )
         body = await self.body(request)
         said = fields(body, request.headers.get("Content-Type", ""), request.query_string)
         callback = read(request.path.removeprefix(PATH), said)
@@ -98,7 +106,9 @@ class Door(HttpServer, Generic[Who]):
 
     def _too_many(self) -> web.StreamResponse:
         return self._refused(
-            429, "too-many", phrase("too-many-callbacks", "too many callbacks at once: send this one again later")
+            429,
+            "too-many",
+            phrase("sigfox-too-many-callbacks", "too many callbacks at once: send this one again later"),
         )
 
     def _refused(self, status: int, reason: str, text: str) -> web.StreamResponse:
@@ -107,7 +117,10 @@ class Door(HttpServer, Generic[Who]):
         self.counted(reason)
         headers = {"Retry-After": "60"} if status in {429, 503} else {}
         return web.Response(
-            status=status, body=msgspec.json.encode({"error": text}), content_type="application/json", headers=headers
+            status=status,
+            body=msgspec.json.encode({"error": str(text)}),
+            content_type="application/json",
+            headers=headers,
         )
 
 

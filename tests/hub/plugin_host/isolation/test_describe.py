@@ -106,7 +106,7 @@ def test_a_schema_that_is_none_costs_its_own_plugin_and_is_told(
     told = Description("acme", "ilot-acme", "1.0", integrations=(IntegrationText("acme", schema),))
     monkeypatch.setattr("hub.plugin_host.plugin_types.describe", lambda plugin, cache: told)
     assert installed_models(Registry([PLUGIN])).integrations["acme"] == (Unread, Unread)
-    assert "plugin 'acme' (ilot-acme 1.0): its options cannot be described: " in caplog.text
+    assert "plugin 'acme' (ilot-acme 1.0): its options cannot be described, " in caplog.text
 
 
 def test_a_name_that_is_a_path_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
