@@ -45,14 +45,14 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
             Finding(
                 (),
                 phrase(
-                    "expected-mapping",
-                    "expected a mapping: lines of 'key: value'; this is {quoted}",
-                    quoted=quoted(data),
+                    "file-without-mapping",
+                    "expected a mapping: lines of 'key: value'; this is {given}",
+                    given=quoted(data),
                 ),
             )
         ]
     found: list[Finding] = []
-    core = validate(Core, core_data(data), (), "the configuration", found, validate_core)
+    core = validate(Core, core_data(data), (), phrase("the-configuration", "the configuration"), found, validate_core)
     instances = instances_of("integration", data, Configs(models.integrations), CORE_KEYS, found)
     uplinks = by_type("uplink", ("link", "uplinks"), data, models.uplinks, found)
     exporters = by_type("exporter", ("exporters",), data, models.exporters, found)

@@ -16,11 +16,11 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml import events as e
 
-from hub.config.positions import SECRET_NAME, Finding, Lines, Path, Positions, SecretRef, dotted, line_of, quoted
+from hub.config.positions import SECRET_NAME, Finding, Lines, Path, Positions, SecretRef, clipped, dotted, line_of
 from hub.config.scalars import resolve
 from hub.config.syntax import explain
 from hub.core.errors import ConfigError, Problem
-from hub.core.text import phrase
+from hub.core.text import Phrase, phrase, reason_of
 
 MAX_DEPTH = 20
 """Maximum nesting of mappings and sequences, over all includes."""
@@ -67,7 +67,9 @@ class Document:
                 at,
                 match.start(),
                 phrase(
-                    "character-cannot-stand", "the character {value} cannot stand in a YAML file; remove it", value=code
+                    "yaml-character-refused",
+                    "the character {character} cannot stand in a YAML file; remove it",
+                    character=code,
                 ),
             )
         try:
@@ -75,7 +77,7 @@ class Document:
         except ConfigError:
             raise
         except _Refused as refused:
-            raise self._fatal(at, refused.index, str(refused)) from None
+            raise self._fatal(at, refused.index, reason_of(refused)) from None
         except Exception as error:  # a third party's parser may raise anything on a hostile text
             index, message = explain(error, literal=self._literal)
         raise self._fatal(at, index, message)
@@ -89,12 +91,12 @@ class Document:
                 if documents > 1:
                     raise _Refused(
                         event.start_mark.index,
-                        phrase("second-document-starts", "a second document starts here; one file holds one"),
+                        phrase("yaml-second-document", "a second document starts here; one file holds one"),
                     )
                 if event.version not in (None, (1, 2)):
                     raise _Refused(
                         event.start_mark.index,
-                        phrase("hub-reads-yaml", "this hub reads YAML 1.2; remove the %YAML line"),
+                        phrase("yaml-version-unsupported", "this hub reads YAML 1.2; remove the %YAML line"),
                     )
             elif isinstance(event, e.NodeEvent):
                 data = self._value(event, events, at, depth)
@@ -107,24 +109,24 @@ class Document:
             self.positions.values[path] = self._lines.spot(self._file, index)
         if isinstance(event, e.AliasEvent):
             return self._refuse(
-                path, phrase("alias-not-allowed", "an alias (*) is not allowed here; write the value out")
+                path, phrase("yaml-alias-refused", "an alias (*) is not allowed here; write the value out")
             )
         if event.anchor is not None:
             self._refuse(
                 path,
-                phrase("anchor-not-allowed", "an anchor (&) is not allowed here; write the value where it is needed"),
+                phrase("yaml-anchor-refused", "an anchor (&) is not allowed here; write the value where it is needed"),
             )
         if isinstance(event, e.ScalarEvent):
             return self._scalar(event, path, depth)
         if event.tag is not None:
-            self._refuse(path, phrase("tag-cannot-stand", "a tag (!) cannot stand before a list or a mapping"))
+            self._refuse(path, phrase("yaml-tag-misplaced", "a tag (!) cannot stand before a list or a mapping"))
         if depth >= MAX_DEPTH:
             raise _Refused(
                 index,
                 phrase(
-                    "more-than-levels",
-                    "more than {max_depth} levels within each other; flatten this part",
-                    max_depth=MAX_DEPTH,
+                    "yaml-too-deep",
+                    "more than {most} levels within each other; flatten this part",
+                    most=MAX_DEPTH,
                 ),
             )
         if isinstance(event, e.MappingStartEvent):
@@ -150,22 +152,37 @@ class Document:
         if path is None:
             return None
         spot = self._lines.spot(self._file, event.start_mark.index)
-        message = ""
-        if not isinstance(event, e.ScalarEvent) or event.tag is not None or event.anchor is not None:
-            message = "a key is plain text here: no list, mapping, tag, anchor or alias"
-        elif event.value == "<<" and event.style is None:
-            message = "a merge key (<<) is not allowed here; write the options out"
-        elif not event.value or _SURROGATE.search(event.value):
-            message = "a key is missing before this colon" if not event.value else "this key is not valid Unicode"
-        elif event.value in data:
-            first = self.positions.keys[(*path, event.value)]
-            what = "this name" if self._literal else quoted(event.value)
-            message = f"{what} stands here a second time; the first is at line {first.line}"
-        if message:
-            self.findings.append(Finding(path, message, spot=spot))
+        if (wrong := self._wrong_key(event, path, data)) is not None:
+            self.findings.append(Finding(path, wrong, spot=spot))
             return None
         self.positions.keys[(*path, event.value)] = spot
         return str(event.value)
+
+    def _wrong_key(self, event: Any, path: Path, data: dict[str, Any]) -> Phrase | None:
+        """Return why a key is refused; None where it is right."""
+        if not isinstance(event, e.ScalarEvent) or event.tag is not None or event.anchor is not None:
+            return phrase("yaml-key-not-text", "a key is plain text here: no list, mapping, tag, anchor or alias")
+        if event.value == "<<" and event.style is None:
+            return phrase("yaml-merge-refused", "a merge key (<<) is not allowed here; write the options out")
+        if not event.value:
+            return phrase("yaml-key-missing", "a key is missing before this colon")
+        if _SURROGATE.search(event.value):
+            return phrase("yaml-key-not-unicode", "this key is not valid Unicode")
+        if event.value not in data:
+            return None
+        first = self.positions.keys[(*path, event.value)]
+        if self._literal:
+            return phrase(
+                "secret-name-twice",
+                "this name stands here a second time; the first is at line {line}",
+                line=first.line,
+            )
+        return phrase(
+            "key-twice",
+            "'{key}' stands here a second time; the first is at line {line}",
+            key=clipped(event.value),
+            line=first.line,
+        )
 
     def _scalar(self, event: Any, path: Path | None, depth: int) -> Any:
         text: str = event.value
@@ -173,7 +190,7 @@ class Document:
             return None
         if _SURROGATE.search(text):
             return self._refuse(
-                path, phrase("text-not-valid", "this text is not valid Unicode: half of a surrogate pair")
+                path, phrase("yaml-text-not-unicode", "this text is not valid Unicode: half of a surrogate pair")
             )
         if event.tag is not None:
             return self._tagged(event, path, depth)
@@ -182,31 +199,34 @@ class Document:
         try:
             return resolve(text)
         except ValueError as error:
-            return self._refuse(path, str(error))
+            return self._refuse(path, reason_of(error))
 
     def _tagged(self, event: Any, path: Path, depth: int) -> Any:
         tag = _tag(event)
         if self._literal:
-            return self._refuse(path, phrase("secret-starts-put", "a secret that starts with '!' is put in quotes"))
+            return self._refuse(path, phrase("secret-needs-quotes", "a secret that starts with '!' is put in quotes"))
         if tag == "!secret":
             if SECRET_NAME.fullmatch(event.value):
                 return SecretRef(event.value)
             return self._refuse(
                 path,
-                phrase("secret-followed-name", "!secret is followed by a name of letters, digits, '_', '-' and '.'"),
+                phrase(
+                    "secret-reference-without-name",
+                    "!secret is followed by a name of letters, digits, '_', '-' and '.'",
+                ),
             )
         if tag == "!include" and self._include is not None:
             try:
                 return self._include(event.value, path, depth)
             except ValueError as error:
-                return self._refuse(path, str(error))
+                return self._refuse(path, reason_of(error))
         from difflib import get_close_matches  # imported late: most words are right
 
         near = get_close_matches(tag, _TAGS, 1)
         return self._refuse(
             path,
             phrase(
-                "tag-not-known", "the tag {quoted} is not known; there are !secret and !include", quoted=quoted(tag)
+                "yaml-tag-unknown", "the tag '{tag}' is not known; there are !secret and !include", tag=clipped(tag)
             ),
             *near,
         )

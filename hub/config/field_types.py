@@ -9,11 +9,12 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from hub.core.model import DEVICE_ID, METRIC_KEY, PLACE_ID
+from hub.core.text import Phrase, phrase
 
 INSTANCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
-def matching(pattern: re.Pattern[str] | str, expected: str) -> AfterValidator:
+def matching(pattern: re.Pattern[str] | str, expected: Phrase) -> AfterValidator:
     """Return a validator of text that matches as a whole; `expected` describes it."""
     compiled = re.compile(pattern)
 
@@ -40,18 +41,26 @@ def _none_is_empty(value: Any) -> Any:
     return {} if value is None else value
 
 
-_ID = "letters from a to z, digits, '_', '-' and '.', at most 64, starting with a letter or digit"
-Id = Annotated[str, matching(PLACE_ID, f"an id is {_ID}")]
-DeviceId = Annotated[str, matching(DEVICE_ID, "a device id is scheme:identifier, like ble:A4:C1:38:01:02:03")]
-InstanceName = Annotated[
-    str, matching(INSTANCE_NAME, "a name here is letters from a to z, digits, '_' and '-', starting with a letter")
-]
-MetricKey = Annotated[str, matching(METRIC_KEY, "a metric is letters from a to z, digits and '_', like temperature")]
+_ID = phrase(
+    "id-of-wrong-form",
+    "an id is letters from a to z, digits, '_', '-' and '.', at most 64, starting with a letter or digit",
+)
+_DEVICE = phrase("device-id-of-wrong-form", "a device id is scheme:identifier, like ble:A4:C1:38:01:02:03")
+_NAME = phrase(
+    "instance-name-of-wrong-form",
+    "a name here is letters from a to z, digits, '_' and '-', starting with a letter",
+)
+_METRIC = phrase("metric-of-wrong-form", "a metric is letters from a to z, digits and '_', like temperature")
+_PACK = phrase("pack-name-of-wrong-form", "a pack is named vendor-model: small letters, digits and '-'")
+Id = Annotated[str, matching(PLACE_ID, _ID)]
+DeviceId = Annotated[str, matching(DEVICE_ID, _DEVICE)]
+InstanceName = Annotated[str, matching(INSTANCE_NAME, _NAME)]
+MetricKey = Annotated[str, matching(METRIC_KEY, _METRIC)]
 Purpose = Annotated[str, Field(min_length=1, max_length=200)]
 PackName = Annotated[
     str,
     Field(max_length=64),
-    matching(r"[a-z0-9]+(?:-[a-z0-9]+)+", "a pack is named vendor-model: small letters, digits and '-'"),
+    matching(r"[a-z0-9]+(?:-[a-z0-9]+)+", _PACK),
 ]
 Empty = BeforeValidator(_none_is_empty)
 """Reads `places:` with nothing below it as an empty mapping."""

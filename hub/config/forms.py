@@ -19,7 +19,7 @@ from hub.config.values import SIZE as SIZE_FORM
 from hub.config.values import show_size
 from hub.core.option_text import KEY as FRENCH
 from hub.core.option_text import french_of
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 
 TEXT, NUMBER, TRUTH, CHOICE, LIST, SECRET, SECTION, MAP, OTHER, DURATION, SIZE = (
     "text", "number", "truth", "choice", "list", "secret", "section", "map", "other", "duration", "size",
@@ -141,7 +141,7 @@ def edits(shown: Form, filled: Mapping[str, str]) -> list[dict[str, Any]]:
         try:
             found.append({"path": path, "remove": True} if not said else {"path": path, "value": _value(field, said)})
         except ValueError as error:
-            unfit[field.name] = str(error)
+            unfit[field.name] = reason_of(error)
     if unfit:
         raise InvalidInput(unfit)
     if shown.new:
@@ -153,17 +153,17 @@ def edits(shown: Form, filled: Mapping[str, str]) -> list[dict[str, Any]]:
 def _value(field: Field, said: str) -> Any:
     if field.kind == TRUTH:
         if said not in ("true", "false"):
-            raise ValueError(phrase("true-false-expected", "true or false is expected"))
+            raise ValueError(phrase("truth-expected", "true or false is expected"))
         return said == "true"
     if field.kind == SECRET:
         name = said.removeprefix("!secret").strip()
         if not SECRET_NAME.fullmatch(name):
             raise ValueError(
-                phrase("name-secret-expected", "the name of a secret is expected, as it stands in secrets.yaml")
+                phrase("secret-name-expected", "the name of a secret is expected, as it stands in secrets.yaml")
             )
         return {"!secret": name}
     if field.kind == CHOICE and field.choices and said not in field.choices:
-        raise ValueError(phrase("one-expected", "one of {choices} is expected", choices=list(field.choices)))
+        raise ValueError(phrase("choice-expected", "one of {choices} is expected", choices=list(field.choices)))
     if field.kind == LIST:
         lines = [line.strip() for line in said.split("\n") if line.strip()]
         return [_number(line) for line in lines] if field.numbers else lines
@@ -176,7 +176,7 @@ def _number(said: str) -> int | float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(phrase("number-expected-not", "a number is expected, not {said!r}", said=said[:40]))
+        raise ValueError(phrase("number-expected", "a number is expected, not {given!r}", given=said[:40]))
     return value
 
 

@@ -34,7 +34,7 @@ from hub.core.actor import actor
 from hub.core.disk.atomic_files import PRIVATE, StrangeLink, refuse_strange_links
 from hub.core.disk.safe_paths import leading
 from hub.core.errors import ConfigError, HubError, StorageError
-from hub.core.text import as_data, from_data, phrase, system_error
+from hub.core.text import as_data, from_data, phrase, reason_of, system_error
 
 MAX_REVISIONS = 100
 """Maximum number of revisions."""
@@ -138,14 +138,16 @@ class History:
         if found:
             raise ConfigError(
                 phrase(
-                    "several-versions-start",
-                    "several versions start with {name!r}: {found}",
-                    name=name,
-                    found=sorted(one[:12] for one in found),
+                    "version-ambiguous",
+                    "several versions start with {version!r}: {versions}",
+                    version=name,
+                    versions=sorted(one[:12] for one in found),
                 )
             )
         raise ConfigError(
-            phrase("history-has-no", "the history has no version {name!r}; `ilot config log` lists them", name=name)
+            phrase(
+                "version-unknown", "the history has no version {version!r}; `ilot config log` lists them", version=name
+            )
         )
 
     def texts(self, revision: Revision) -> dict[str, bytes]:
@@ -158,10 +160,10 @@ class History:
             if packed is None or hashlib.sha256(text).hexdigest() != content:
                 raise StorageError(
                     phrase(
-                        "text-version-not",
-                        "the text of {name} of version {id} is not in the history any more",
-                        name=name,
-                        id=revision.id[:12],
+                        "version-text-missing",
+                        "the text of {file} of version {version} is not in the history any more",
+                        file=name,
+                        version=revision.id[:12],
                     )
                 )
             found[name] = text
@@ -205,7 +207,11 @@ def undo(kept: LastGoodStore, at: float) -> str:
         change = under_way(kept)
     except sealing.Damaged as error:
         end(kept)
-        return f"{error}; the file stays as it is"
+        return phrase(
+            "pending-change-damaged",
+            "a change that was not confirmed cannot be taken back, the file stays as it is: {reason}",
+            reason=reason_of(error),
+        )
     if change is None:
         return ""
     path, edited, tried = FilePath(change.first), [], dict(change.before)
@@ -253,12 +259,12 @@ def put_back(path: FilePath, change: Change) -> None:
         except OSError as error:
             raise CannotWrite(
                 phrase(
-                    "cannot-removed-3",
-                    "{target} cannot be removed ({reason}): the user of the hub must be allowed to remove files "
-                    "in {parent}",
-                    target=target,
+                    "configuration-not-removable",
+                    "{path} cannot be removed ({reason}): the user of the hub must be allowed to remove files "
+                    "in {directory}",
+                    path=target,
                     reason=system_error(error),
-                    parent=target.parent,
+                    directory=target.parent,
                 )
             ) from error
 
@@ -269,7 +275,7 @@ def refuse_links(path: FilePath, names: Iterable[str]) -> None:
         try:
             refuse_strange_links(path.parent / name, path.parent)
         except StrangeLink as error:
-            raise CannotWrite(str(error)) from error
+            raise _led_astray(error) from error
 
 
 def write_texts(path: FilePath, texts: Mapping[str, bytes]) -> None:
@@ -287,16 +293,16 @@ def write_texts(path: FilePath, texts: Mapping[str, bytes]) -> None:
                 mode = PRIVATE if owner is None else owner.st_mode & mask
                 spot.write(text, mode, None if owner is None else partial(_give_back, owner=owner))
         except StrangeLink as error:
-            raise CannotWrite(str(error)) from error
+            raise _led_astray(error) from error
         except OSError as error:
             raise CannotWrite(
                 phrase(
-                    "cannot-written-3",
-                    "{target} cannot be written ({reason}): the user of the hub must be allowed to replace "
-                    "files in {parent}",
-                    target=target,
+                    "configuration-not-writable",
+                    "{path} cannot be written ({reason}): the user of the hub must be allowed to replace "
+                    "files in {directory}",
+                    path=target,
                     reason=system_error(error),
-                    parent=target.parent,
+                    directory=target.parent,
                 )
             ) from error
 
@@ -305,6 +311,17 @@ class CannotWrite(HubError):
     """The files belong to somebody else."""
 
     exit_code = 5
+
+
+def _led_astray(error: StrangeLink) -> CannotWrite:
+    return CannotWrite(
+        phrase(
+            "link-of-another-user",
+            "{path} is a link of another user's, which root does not follow: remove it, or `chown -h root` it if it is "
+            "right",
+            path=error.filename,
+        )
+    )
 
 
 def _give_back(descriptor: int, owner: os.stat_result) -> None:

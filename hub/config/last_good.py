@@ -27,11 +27,12 @@ from hub.config.build import build
 from hub.config.instances import Models
 from hub.config.load import Loaded, as_loaded, load
 from hub.config.positions import Finding, Path, Positions
+from hub.config.pydantic_findings import all_of
 from hub.config.sealed import decode, encode
 from hub.config.secrets import Vault, reveal
 from hub.core.disk.atomic_files import make_directory, write_atomically
 from hub.core.errors import ConfigError, Problem, StorageError
-from hub.core.text import phrase
+from hub.core.text import phrase, system_error
 
 NAME = "last-good.msgpack"
 
@@ -123,10 +124,10 @@ def load_sections(path: FilePath, models: Models, *sections: str, environ: Mappi
     if loaded is None:
         raise ConfigError(
             phrase(
-                "something-wrong-ilot",
-                "{path}: something is wrong in {sections}; `ilot check` shows where",
-                path=path,
-                sections=" and ".join(sections),
+                "sections-wrong",
+                "{file}: something is wrong in {sections}; `ilot check` shows where",
+                file=path,
+                sections=all_of(sections),
             )
         )
     return loaded
@@ -145,13 +146,12 @@ def remember(kept: LastGoodStore, loaded: Loaded) -> None:
         make_directory(target.parent)
         write_atomically(target, _MAGIC + nonce + kept.aead.encrypt(nonce, body, _MAGIC))
     except OSError as error:
-        why = error.strerror or error
         raise StorageError(
             phrase(
-                "last-good-configuration",
-                "the last good configuration cannot be kept in {parent}: {why}",
-                parent=target.parent,
-                why=why,
+                "last-good-not-kept",
+                "the last good configuration cannot be kept in {directory}: {reason}",
+                directory=target.parent,
+                reason=system_error(error),
             )
         ) from error
 

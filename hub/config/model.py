@@ -41,7 +41,7 @@ def _timezone(name: str) -> str:
     except (ValueError, OSError, KeyError):
         raise ValueError(
             phrase(
-                "expected-time-zone", "expected a time zone of the IANA database, like Europe/Paris or Indian/Reunion"
+                "time-zone-unknown", "expected a time zone of the IANA database, like Europe/Paris or Indian/Reunion"
             )
         ) from None
     return name
@@ -56,12 +56,13 @@ def _proxy(text: str) -> str:
         whole = plain = False
     if not whole:
         raise ValueError(
-            phrase("expected-address-http", "expected the address of an HTTP proxy, like http://proxy.example.org:3128")
+            phrase("proxy-of-wrong-form", "expected the address of an HTTP proxy, like http://proxy.example.org:3128")
         )
     if not plain:
         raise ValueError(
             phrase(
-                "user-password-do", "user and password do not stand in the address: use proxy_user and proxy_password"
+                "proxy-with-password",
+                "user and password do not stand in the address: use proxy_user and proxy_password",
             )
         )
     return text.rstrip("/")
@@ -153,10 +154,10 @@ class Link(Section):
     def _proxy_is_whole(self) -> Link:
         if self.proxy is None and (self.proxy_user or self.proxy_password):
             raise ValueError(
-                phrase("proxy-user-proxy", "proxy_user and proxy_password need proxy: the address of the proxy")
+                phrase("proxy-missing", "proxy_user and proxy_password need proxy: the address of the proxy")
             )
         if self.proxy_password is not None and not self.proxy_user:
-            raise ValueError(phrase("proxy-password-needs", "proxy_password needs proxy_user"))
+            raise ValueError(phrase("proxy-user-missing", "proxy_password needs proxy_user"))
         return self
 
     def proxy_url(self) -> str | None:
@@ -228,7 +229,9 @@ class Buffer(Section):
     @model_validator(mode="after")
     def _holds_segments(self) -> Buffer:
         if self.max_size < 4 * self.segment_size:
-            raise ValueError(phrase("max-size-must", "max_size must hold at least four segments of segment_size"))
+            raise ValueError(
+                phrase("buffer-too-small-for-segments", "max_size must hold at least four segments of segment_size")
+            )
         return self
 
 

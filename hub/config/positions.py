@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hub.core.errors import Problem
+from hub.core.text import phrase
 
 Path = tuple[str | int, ...]
 """Path to a value: keys of mappings as text, positions in sequences as numbers from 0."""
@@ -127,19 +128,29 @@ def dotted(path: Path) -> str:
     return text
 
 
-def quoted(value: object, *, double: bool = False, most: int = 60) -> str:
-    """Return a value from the file, short and printable, in quotes when it is text."""
+def clipped(text: str, most: int = 60) -> str:
+    """Return text from the file, short and printable."""
+    short = text if len(text) <= most else text[: most - 1] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
+
+
+def quoted(value: object, *, double: bool = False) -> str:
+    """Return a value from the file, short and printable, in quotes when it is text; a Phrase where it has parts."""
     if isinstance(value, str):
-        text = value if len(value) <= most else value[: most - 1] + "…"
         mark = '"' if double else "'"
-        return mark + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text) + mark
+        return f"{mark}{clipped(value)}{mark}"
     if value is None:
-        return "nothing"
+        return phrase("given-nothing", "nothing")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
-        return "a mapping"
+        return phrase("given-mapping", "a mapping")
     if isinstance(value, (list, tuple)):
-        return "a list"
-    text = str(value)
-    return text if len(text) <= most else text[: most - 1] + "…"
+        return phrase("given-list", "a list")
+    return clipped(str(value))
+
+
+def with_place(problem: Problem) -> str:
+    """Return the message of a problem for a parameter `reason` of another phrase, after its place in the files."""
+    where = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part)
+    return phrase("problem-at", "{where}: {reason}", where=where, reason=problem.message) if where else problem.message

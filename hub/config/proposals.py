@@ -67,9 +67,9 @@ def propose(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> P
     if said and not base.startswith(said):
         raise Conflict(
             phrase(
-                "changed-meanwhile-somebody",
-                "{name} was changed meanwhile, by somebody else or by hand: look at what it says now, and try again",
-                name=path.name,
+                "file-changed-meanwhile",
+                "{file} was changed meanwhile, by somebody else or by hand: look at what it says now, and try again",
+                file=path.name,
             )
         )
     given = _given(path, asked, revisions)
@@ -80,7 +80,7 @@ def propose(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> P
         names = list(texts)
     if asked.get("files") and (loose := sorted(set(given) - set(names))):
         raise ConfigError(
-            phrase("no-file-configuration", "{loose}: no file of this configuration includes it", loose=list(loose))
+            phrase("files-not-included", "{files}: no file of this configuration includes it", files=loose)
         )
     texts = {name: texts[name] if name in texts else contents(path, [name])[name] for name in names}
     there = {name: before[name] if name in before else _there(path, name) for name in names}
@@ -111,24 +111,24 @@ def _given(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> di
             amended = amend(path, wanted)
         except (TypeError, ValueError) as error:  # a value that YAML cannot express
             raise ConfigError(
-                phrase("value-cannot-written", "this value cannot be written: {reason}", reason=reason_of(error))
+                phrase("value-not-writable-in-yaml", "this value cannot be written: {reason}", reason=reason_of(error))
             ) from None
         return {name: text.encode() for name, text in amended.after.items()}
     files = asked.get("files") or {}
     if not isinstance(files, dict) or not all(isinstance(text, str) for text in files.values()):
-        raise ConfigError(phrase("files-maps-names", "`files` maps names of files to their texts"))
+        raise ConfigError(phrase("files-of-wrong-form", "`files` maps names of files to their texts"))
     made = {}
     for name, text in files.items():
         try:
             relative = contained(path.parent, name)
         except ValueError as error:
-            raise ConfigError(f"{name}: {error}") from None
+            raise ConfigError(phrase("file-refused", "{file}: {reason}", file=name, reason=reason_of(error))) from None
         if PurePosixPath(relative).name == SECRETS or relative != name:
             raise ConfigError(
                 phrase(
-                    "not-written-here",
-                    "{name} is not written here; secrets are put into {secrets} on the hub itself",
-                    name=name,
+                    "file-not-written-here",
+                    "{file} is not written here; secrets are put into {secrets} on the hub itself",
+                    file=name,
                     secrets=SECRETS,
                 )
             )
@@ -149,9 +149,7 @@ def _as_there(path: FilePath, text: bytes) -> bytes:
 
 def _edits(asked: Any) -> list[Any]:
     if not isinstance(asked, list) or len(asked) > MOST_EDITS:
-        raise ConfigError(
-            phrase("edits-list-most", "`edits` is a list of at most {most_edits} edits", most_edits=MOST_EDITS)
-        )
+        raise ConfigError(phrase("edits-of-wrong-form", "`edits` is a list of at most {most} edits", most=MOST_EDITS))
     return asked
 
 
@@ -161,13 +159,13 @@ def _edit(asked: Any) -> Any:
     path = asked.get("path") if isinstance(asked, dict) else None
     if not isinstance(path, list) or not path or not all(type(part) in (str, int) for part in path):
         raise ConfigError(
-            phrase("edit-has-path", "an edit has a `path`, a list of keys, and a `value`, or `remove: true`")
+            phrase("edit-without-path", "an edit has a `path`, a list of keys, and a `value`, or `remove: true`")
         )
     where: Path = tuple(path)
     if asked.get("remove"):
         return Edit(where, REMOVED)
     if "value" not in asked:
-        raise ConfigError(phrase("edit-has-value", "an edit has a `value`, or `remove: true`"))
+        raise ConfigError(phrase("edit-without-value", "an edit has a `value`, or `remove: true`"))
     return Edit(where, asked["value"])
 
 

@@ -36,7 +36,7 @@ def resolve(text: str) -> Scalar:
         if pattern.fullmatch(text):
             return _whole(text, base)
     if _ENDLESS.fullmatch(text):
-        raise ValueError(phrase("number-must-finite", "a number must be finite; put it in quotes if it is text"))
+        raise ValueError(phrase("number-not-finite", "a number must be finite; put it in quotes if it is text"))
     if _FLOAT.fullmatch(text):
         number = float(text)
         if math.isinf(number):
@@ -49,6 +49,6 @@ def _whole(text: str, base: int) -> int:
     number = int(text if base == 10 else text[2:], base) if len(text) <= _MOST_DIGITS else LARGEST + 1
     if not SMALLEST <= number <= LARGEST:
         raise ValueError(
-            phrase("whole-number-does", "this whole number does not fit 64 bits; put it in quotes if it is text")
+            phrase("whole-number-too-large", "this whole number does not fit 64 bits; put it in quotes if it is text")
         )
     return number

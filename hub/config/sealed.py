@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from hub.config.positions import SecretRef
-from hub.core.text import phrase
 
 SECRET = 1
 
@@ -23,5 +22,5 @@ def encode(value: Any) -> Any:
 def decode(code: int, content: memoryview) -> Any:
     """Decode for `ext_hook`. Raises ValueError."""
     if code != SECRET:
-        raise ValueError(phrase("unknown-extension", "unknown extension"))
+        raise ValueError("unknown extension")
     return SecretRef(bytes(content).decode())

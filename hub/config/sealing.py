@@ -44,9 +44,9 @@ def write(kept: LastGoodStore, name: str, magic: bytes, value: msgspec.Struct) -
     except OSError as error:
         raise StorageError(
             phrase(
-                "cannot-written-2",
-                "{target} cannot be written: {reason}",
-                target=target,
+                "file-not-writable",
+                "{path} cannot be written: {reason}",
+                path=target,
                 reason=system_error(error),
             )
         ) from error
@@ -63,16 +63,16 @@ def read(kept: LastGoodStore, name: str, magic: bytes, kind: type[T]) -> T | Non
         return None
     except OSError as error:
         raise StorageError(
-            phrase("cannot-read-5", "{target} cannot be read: {reason}", target=target, reason=system_error(error))
+            phrase("file-not-readable", "{path} cannot be read: {reason}", path=target, reason=system_error(error))
         ) from error
     try:
         if not content.startswith(magic):
-            raise ValueError(phrase("another-format", "another format"))
+            raise ValueError("another format")
         nonce, body = content[len(magic) : len(magic) + _NONCE], content[len(magic) + _NONCE :]
         return msgspec.msgpack.decode(kept.aead.decrypt(nonce, body, magic), type=kind)
     except (InvalidTag, msgspec.DecodeError, ValueError) as error:
         raise Damaged(
-            phrase("damaged-written-under", "{target} is damaged, or was written under another key", target=target)
+            phrase("sealed-file-damaged", "{file} is damaged, or was written under another key", file=target)
         ) from error
 
 
@@ -86,9 +86,9 @@ def remove(kept: LastGoodStore, name: str) -> None:
     except OSError as error:
         raise StorageError(
             phrase(
-                "cannot-removed-2",
-                "{target} cannot be removed: {reason}",
-                target=target,
+                "file-not-removable",
+                "{path} cannot be removed: {reason}",
+                path=target,
                 reason=system_error(error),
             )
         ) from error

@@ -20,7 +20,7 @@ from hub.config.positions import SECRET_NAME, Finding, Path, Positions, SecretRe
 from hub.config.pydantic_findings import nearest
 from hub.config.source import SECRETS, load_bytes
 from hub.core.errors import ConfigError, Problem
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 
 PREFIX = "ILOT_SECRET_"
 
@@ -52,7 +52,13 @@ class Vault:
         """Return the finding for a missing secret; none when the whole file could not be read."""
         if self._unreadable:
             return []
-        message = f"the secret '{ref.name}' is neither in {self.path} nor in {environment_name(ref.name)}"
+        message = phrase(
+            "secret-missing",
+            "the secret '{name}' is neither in {file} nor in {variable}",
+            name=ref.name,
+            file=self.path,
+            variable=environment_name(ref.name),
+        )
         return [Finding(path, message, nearest(ref.name, self._from_file()))]
 
     def _from_file(self) -> dict[str, str]:
@@ -63,7 +69,7 @@ class Vault:
             try:
                 self._file = read_secrets(load_bytes(self.path, private=True), str(self.path))
             except ValueError as error:
-                self.problems.append(Problem(str(error), file=str(self.path)))
+                self.problems.append(Problem(reason_of(error), file=str(self.path)))
                 self._unreadable = True
             except ConfigError as error:
                 self.problems.extend(error.problems)
@@ -95,7 +101,7 @@ def read_secrets(content: bytes, file: str) -> dict[str, str]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
-            [Problem(phrase("not-utf-8", "not UTF-8 text (byte {start})", start=error.start), file=file)]
+            [Problem(phrase("text-not-utf8", "not UTF-8 text (byte {byte})", byte=error.start), file=file)]
         ) from None
     plain = read_plain(text)
     return plain if plain is not None else _read_yaml(text, file)
@@ -131,13 +137,13 @@ def _read_yaml(text: str, file: str) -> dict[str, str]:
             findings.append(
                 Finding(
                     (),
-                    phrase("name-secret-letters", "the name of a secret is letters, digits, '_', '-' and '.'"),
+                    phrase("secret-name-of-wrong-form", "the name of a secret is letters, digits, '_', '-' and '.'"),
                     spot=spot,
                 )
             )
         elif not isinstance(value, str):
             findings.append(
-                Finding((), phrase("secret-must-one", "the secret '{name}' must be one text", name=name), spot=spot)
+                Finding((), phrase("secret-not-text", "the secret '{name}' must be one text", name=name), spot=spot)
             )
         elif not value:
             findings.append(Finding((), phrase("secret-empty", "the secret '{name}' is empty", name=name), spot=spot))
@@ -150,7 +156,9 @@ def _entries(data: Any, findings: list[Finding]) -> list[tuple[str, Any]]:
     if isinstance(data, dict):
         return list(data.items())
     if data is not None:
-        findings.append(Finding((), phrase("secrets-file-holds", "a secrets file holds lines of 'name: value'")))
+        findings.append(
+            Finding((), phrase("secrets-file-of-wrong-form", "a secrets file holds lines of 'name: value'"))
+        )
     return []
 
 

@@ -17,10 +17,10 @@ from hub.config.instances import Model, Models
 from hub.config.model import Core
 from hub.config.parts.devices import InstanceKeys
 from hub.config.parts.notifiers import NotifierKeys
-from hub.config.positions import Finding, Path, quoted
-from hub.config.pydantic_findings import nearest, one_of
+from hub.config.positions import Finding, Path, clipped
+from hub.config.pydantic_findings import NOUNS, UNKNOWN_OPTION, all_of, nearest
 from hub.config.validate import validate
-from hub.core.text import phrase
+from hub.core.text import Phrase, phrase, reason_of
 
 CORE_KEYS = frozenset(InstanceKeys.model_fields)
 NOTIFIER_KEYS = frozenset(NotifierKeys.model_fields)
@@ -121,21 +121,29 @@ def _instance(
         return None
     model = models[kind]
     if clash := core_keys & set(option_paths.options(model)):
-        message = f"{noun} {quoted(kind)} has options named like the hub's own ({one_of(sorted(clash), 'and')})"
-        found.append(
-            Finding(path, phrase("bug-code", "{message}: this is a bug in its code", message=message), at_key=True)
+        message = phrase(
+            "options-of-hub",
+            "{what} has options named like the hub's own ({options}): this is a bug in its code",
+            what=_named(noun, kind),
+            options=all_of(sorted(clash)),
         )
+        found.append(Finding(path, message, at_key=True))
         return None
     options = {key: value for key, value in entry.items() if key not in core_keys}
     count = len(found)
-    config = validate(model, options, path, f"{noun} {quoted(kind)}", found)
+    config = validate(model, options, path, _named(noun, kind), found)
     found[count:] = [_with_core_keys(one, len(path), core_keys) for one in found[count:]]
     return config
 
 
+def _named(noun: str, name: str) -> Phrase:
+    return phrase("plugin-named", "{noun} '{name}'", noun=NOUNS[noun], name=clipped(name))
+
+
 def _with_core_keys(one: Finding, depth: int, core_keys: frozenset[str]) -> Finding:
     """Return the finding for an unknown key of an instance, which may also be a misspelt core key."""
-    if one.at_key and not one.suggestion and len(one.path) == depth + 1 and "is not an option" in one.message:
+    unknown = isinstance(one.message, Phrase) and one.message.code in UNKNOWN_OPTION
+    if unknown and not one.suggestion and len(one.path) == depth + 1:
         return one._replace(suggestion=nearest(one.path[-1], core_keys))
     return one
 
@@ -153,28 +161,32 @@ def by_type(
         if name not in models:
             found.append(_not_installed(noun, name, models, path, named=False))
         elif entry is None or isinstance(entry, dict):
-            config = validate(models[name], entry or {}, path, f"{noun} {quoted(name)}", found)
+            config = validate(models[name], entry or {}, path, _named(noun, name), found)
             if config is not None:
                 made[name] = config
     return made
 
 
 def _not_installed(noun: str, kind: str, known: Mapping[str, Any], path: Path, *, named: bool) -> Finding:
-    there = f"installed: {one_of(sorted(known), 'and')}" if known else f"no {noun} is installed"
-    hint = "" if named or noun not in ("integration", "notifier") else "; an instance of another name says its `type`"
-    return Finding(
-        path,
-        phrase(
-            "no-installed",
-            "no {noun} {quoted} is installed{hint}; {there}",
-            noun=noun,
-            quoted=quoted(kind),
-            hint=hint,
-            there=there,
-        ),
-        nearest(kind, known),
-        at_key=not named,
+    installed = (
+        phrase("installed-are", "installed: {names}", names=all_of(sorted(known)))
+        if known
+        else phrase("none-installed", "no {noun} is installed", noun=NOUNS[noun])
     )
+    message = phrase(
+        "type-not-installed",
+        "no {noun} '{name}' is installed; {installed}",
+        noun=NOUNS[noun],
+        name=clipped(kind),
+        installed=installed,
+    )
+    if not named and noun in ("integration", "notifier"):
+        message = phrase(
+            "instance-without-type",
+            "no {noun} '{name}' is installed; an instance of another name says its `type`; {installed}",
+            **message.params,
+        )
+    return Finding(path, message, nearest(kind, known), at_key=not named)
 
 
 def device_settings(data: dict[str, Any], models: Models, found: list[Finding]) -> dict[str, dict[str, object]]:
@@ -193,16 +205,21 @@ def device_settings(data: dict[str, Any], models: Models, found: list[Finding]) 
         path: Path = ("devices", name, "settings")
         if model is None:
             if given:
-                message = f"devices of integration {quoted(kind)} have no settings; remove this"
+                message = phrase(
+                    "devices-without-settings",
+                    "devices of integration '{integration}' have no settings; remove this",
+                    integration=clipped(kind),
+                )
                 found.append(Finding(path, message, at_key=True))
             continue
         pack = entry.get("pack")
         try:
             given = models.settings(kind, pack if isinstance(pack, str) else "", given or {})
         except ValueError as error:
-            found.append(Finding(("devices", name, "pack"), str(error)))
+            found.append(Finding(("devices", name, "pack"), reason_of(error)))
             continue
-        settings = validate(model, given, path, f"the settings of {quoted(kind)} devices", found)
+        what = phrase("settings-of-devices", "the settings of '{integration}' devices", integration=clipped(kind))
+        settings = validate(model, given, path, what, found)
         if settings is not None:
             made[name] = settings.model_dump()
     return made
@@ -217,7 +234,9 @@ def device_keys(data: dict[str, Any], found: list[Finding]) -> dict[str, bytes]:
             try:
                 keys[name] = bytes.fromhex(key.get_secret_value().replace(":", ""))
             except ValueError:
-                message = "this key must be hexadecimal: an even number of digits 0-9 and a-f"
+                message = phrase(
+                    "device-key-not-hexadecimal", "this key must be hexadecimal: an even number of digits 0-9 and a-f"
+                )
                 found.append(Finding(("devices", name, "key"), message))
     return keys
 

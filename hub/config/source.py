@@ -17,9 +17,12 @@ from typing import Any
 
 from hub.config.positions import Finding, Path, Positions, by_place
 from hub.core.errors import ConfigError, Problem
-from hub.core.text import phrase, system_error
+from hub.core.text import phrase, reason_of, system_error
 
-MISSING = "there is no such file; --config or ILOT_CONFIG names another, and `ilot new config` writes a first one"
+MISSING = phrase(
+    "configuration-missing",
+    "there is no such file; --config or ILOT_CONFIG names another, and `ilot new config` writes a first one",
+)
 """Message for a missing first file."""
 MAX_BYTES = 256 * 1024
 """Maximum size of one file."""
@@ -114,23 +117,23 @@ class _Reader:
         if relative in self._open:
             raise ValueError(
                 phrase(
-                    "includes-itself-way",
-                    "{relative} includes itself, by way of {value}",
-                    relative=relative,
-                    value=" → ".join([*self._open, relative]),
+                    "file-includes-itself",
+                    "{file} includes itself, by way of {way}",
+                    file=relative,
+                    way=" → ".join([*self._open, relative]),
                 )
             )
         if PurePosixPath(relative).name == SECRETS:
             raise ValueError(
                 phrase(
-                    "never-included-name",
-                    "{secrets} is never included; name one of its entries with !secret",
-                    secrets=SECRETS,
+                    "secrets-never-included",
+                    "{file} is never included; name one of its entries with !secret",
+                    file=SECRETS,
                 )
             )
         self._count += 1
         if self._count > MAX_FILES:
-            raise ValueError(phrase("more-than-files", "more than {max_files} files are included", max_files=MAX_FILES))
+            raise ValueError(phrase("too-many-includes", "more than {most} files are included", most=MAX_FILES))
         content = self._bytes(relative)
         try:
             return self._document(content, relative, at, depth)
@@ -146,10 +149,10 @@ class _Reader:
         if len(given) > MAX_BYTES:
             raise ValueError(
                 phrase(
-                    "would-larger-than",
-                    "{name} would be larger than {max_bytes} KB; split it with !include",
-                    name=name,
-                    max_bytes=MAX_BYTES // 1024,
+                    "file-would-be-too-large",
+                    "{file} would be larger than {size} KB; split it with !include",
+                    file=name,
+                    size=MAX_BYTES // 1024,
                 )
             )
         return given
@@ -164,10 +167,10 @@ class _Reader:
         except UnicodeDecodeError as error:
             raise ValueError(
                 phrase(
-                    "not-utf-8-text",
-                    "{relative} is not UTF-8 text (byte {start})",
-                    relative=relative,
-                    start=error.start,
+                    "file-not-utf8",
+                    "{file} is not UTF-8 text (byte {byte})",
+                    file=relative,
+                    byte=error.start,
                 )
             ) from None
         self._open.append(relative)
@@ -182,22 +185,22 @@ def contained(root: FilePath, name: str) -> str:
     """Return the path of `name` relative to `root`, links followed. Raises ValueError when it is not below `root`."""
     if not name or "\0" in name or PurePosixPath(name).is_absolute():
         raise ValueError(
-            phrase(
-                "include-followed-file", "!include is followed by a file name relative to the first file's directory"
-            )
+            phrase("include-without-file", "!include is followed by a file name relative to the first file's directory")
         )
     base = root.resolve()
     try:
         target = (base / name).resolve()
     except (OSError, RuntimeError):
-        raise ValueError(phrase("cannot-found", "{name} cannot be found: its links lead nowhere", name=name)) from None
+        raise ValueError(
+            phrase("file-link-broken", "{file} cannot be found: its links lead nowhere", file=name)
+        ) from None
     if not target.is_relative_to(base):
         raise ValueError(
             phrase(
-                "outside-only-files",
-                "{name} is outside {base}; only files of this directory tree can be included",
-                name=name,
-                base=base,
+                "include-outside-directory",
+                "{file} is outside {directory}; only files of this directory tree can be included",
+                file=name,
+                directory=base,
             )
         )
     return target.relative_to(base).as_posix()
@@ -213,32 +216,31 @@ def load_bytes(path: FilePath, *, private: bool = False) -> bytes:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise ValueError(phrase("not-regular-file", "{path} is not a regular file", path=path))
+                raise ValueError(phrase("file-not-regular", "{file} is not a regular file", file=path))
             with open(descriptor, "rb", closefd=False) as file:
                 content = file.read(MAX_BYTES + 1)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise ValueError(
-            phrase("cannot-read-4", "{path} cannot be read: {reason}", path=path, reason=system_error(error))
+            phrase("file-not-readable", "{path} cannot be read: {reason}", path=path, reason=system_error(error))
         ) from None
     if private and status.st_mode & 0o007:
-        mode = stat.S_IMODE(status.st_mode)
         raise ValueError(
             phrase(
-                "everybody-machine-may",
-                "everybody on this machine may use {path} (mode {mode:04o}); run: chmod 600 {path}",
-                path=path,
-                mode=mode,
+                "file-open-to-everybody",
+                "everybody on this machine may use {file} (mode {mode}); run: chmod 600 {file}",
+                file=path,
+                mode=f"{stat.S_IMODE(status.st_mode):04o}",
             )
         )
     if len(content) > MAX_BYTES:
         raise ValueError(
             phrase(
-                "larger-than-kb",
-                "{path} is larger than {max_bytes} KB; split it with !include",
-                path=path,
-                max_bytes=MAX_BYTES // 1024,
+                "file-too-large",
+                "{file} is larger than {size} KB; split it with !include",
+                file=path,
+                size=MAX_BYTES // 1024,
             )
         )
     return content
@@ -276,7 +278,7 @@ def contents(path: FilePath, files: Iterable[str], texts: Mapping[str, bytes] | 
 def _unread(first: FilePath, name: str, error: ValueError) -> Problem:
     """Return the problem of a file that cannot be read, in the configuration that starts at `first`."""
     gone = name == first.name and not first.exists()
-    return Problem(MISSING if gone else str(error), file=str(first.parent / name))
+    return Problem(MISSING if gone else reason_of(error), file=str(first.parent / name))
 
 
 def digests(files: Mapping[str, bytes]) -> dict[str, str]:

@@ -48,19 +48,17 @@ def named_in(text: str, directory: Path, name: str = "config.yaml") -> Path:
     part = source.data.get("hub") if isinstance(source.data, dict) else None
     named = part.get("state_dir") if isinstance(part, dict) else None
     if source.fatal or ("hub",) in source.broken or not (named is None or isinstance(named, str)):
-        why = f" ({source.problems[0].message})" if source.problems else ""
-        raise ConfigError(
-            [
-                Problem(
-                    phrase(
-                        "where-state-directory",
-                        "where the state directory is cannot be told from this file{why}: mend it, or give --state-dir",
-                        why=why,
-                    ),
-                    "hub.state_dir",
-                    str(file),
-                    source.problems[0].line if source.problems else 0,
-                )
-            ]
+        if not source.problems:
+            message = phrase(
+                "state-directory-unknown",
+                "where the state directory is cannot be told from this file: mend it, or give --state-dir",
+            )
+            raise ConfigError([Problem(message, "hub.state_dir", str(file))])
+        first = source.problems[0]
+        message = phrase(
+            "state-directory-unknown-because",
+            "where the state directory is cannot be told from this file ({reason}): mend it, or give --state-dir",
+            reason=first.message,
         )
+        raise ConfigError([Problem(message, "hub.state_dir", str(file), first.line)])
     return directory / named if named else DEFAULT

@@ -40,10 +40,10 @@ def validate(
                 Finding(
                     base,
                     phrase(
-                        "check-failed",
-                        "a check of {what} failed ({name}): this is a bug in its code",
+                        "check-of-options-failed",
+                        "a check of {what} failed ({error}): this is a bug in its code",
                         what=what,
-                        name=type(error).__name__,
+                        error=type(error).__name__,
                     ),
                 )
             )

@@ -24,9 +24,19 @@ def duration(text: str) -> timedelta:
     """Parse `1h30min` as 90 minutes. Raises ValueError with a sentence."""
     if not re.fullmatch(DURATION, text):
         minutes = re.fullmatch(r"([0-9]{1,9}) ?m", text)
-        hint = f": {minutes[1]}min" if minutes else ", like 5s, 500ms, 1h30min or 7d"
+        if minutes:
+            raise ValueError(
+                phrase(
+                    "duration-of-minutes",
+                    "expected a duration with its unit (ms, s, min, h, d): {minutes}min",
+                    minutes=int(minutes[1]),
+                )
+            )
         raise ValueError(
-            phrase("expected-duration-unit", "expected a duration with its unit (ms, s, min, h, d){hint}", hint=hint)
+            phrase(
+                "duration-without-unit",
+                "expected a duration with its unit (ms, s, min, h, d), like 5s, 500ms, 1h30min or 7d",
+            )
         )
     return timedelta(seconds=sum(float(number) * UNITS_S[unit] for number, unit in _STEP.findall(text)))
 
@@ -34,7 +44,7 @@ def duration(text: str) -> timedelta:
 def size(text: str) -> int:
     """Parse `256KB` as 262144 bytes. Raises ValueError with a sentence."""
     if not re.fullmatch(SIZE, text):
-        raise ValueError(phrase("expected-size-unit", "expected a size with its unit (B, KB, MB, GB), like 256KB"))
+        raise ValueError(phrase("size-without-unit", "expected a size with its unit (B, KB, MB, GB), like 256KB"))
     number, unit = re.fullmatch(r"([0-9.]+) ?(\w+)", text).groups()  # type: ignore[union-attr]
     return int(float(number) * UNITS_B[unit.replace("i", "")])
 
@@ -66,7 +76,7 @@ def _duration(value: Any) -> Any:
 def _size(value: Any) -> Any:
     if isinstance(value, str):
         return size(value)
-    raise ValueError(phrase("expected-size-unit", "expected a size with its unit (B, KB, MB, GB), like 256KB"))
+    raise ValueError(phrase("size-without-unit", "expected a size with its unit (B, KB, MB, GB), like 256KB"))
 
 
 Duration = Annotated[

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from hub.config.parts.schedules import LONGEST_PERIOD
 from hub.core.errors import HubError
-from hub.core.text import phrase
+from hub.core.text import Phrase, phrase, reason_of
 
 MAX_BYTES = 4 << 20
 MAX_EVENTS = 10_000
@@ -53,9 +53,7 @@ class ParsedCalendar(NamedTuple):
 def read(data: bytes, zone: ZoneInfo, first: date, until: date) -> ParsedCalendar:
     """Return the events of a file between two days, both included. Raises BadCalendar."""
     if len(data) > MAX_BYTES:
-        raise BadCalendar(
-            phrase("file-larger-than", "the file is larger than {max_bytes} MB", max_bytes=MAX_BYTES >> 20)
-        )
+        raise BadCalendar(phrase("calendar-too-large", "the file is larger than {size} MB", size=MAX_BYTES >> 20))
     reading = _Parser(zone, first, until)
     events = _events(data)
     changed = {(str(event.get("UID")), _stamp(event.get("RECURRENCE-ID"))) for event in events if _is_change(event)}
@@ -69,7 +67,10 @@ def _events(data: bytes) -> list[Any]:
         from icalendar import Calendar
     except ImportError:
         raise BadCalendar(
-            phrase("reading-ics-files", "reading ICS files needs the package icalendar: pip install 'ilot[calendars]'")
+            phrase(
+                "icalendar-not-installed",
+                "reading ICS files needs the package icalendar: pip install 'ilot[calendars]'",
+            )
         ) from None
     try:
         calendars = Calendar.from_ical(data, multiple=True)
@@ -78,12 +79,12 @@ def _events(data: bytes) -> list[Any]:
         raise
     except Exception as error:  # the library's own errors, ValueError, RecursionError: the file is foreign
         raise BadCalendar(
-            phrase("no-icalendar-file", "this is no iCalendar file (RFC 5545): {line}", line=_line(str(error)))
+            phrase("file-no-icalendar", "this is no iCalendar file (RFC 5545): {reason}", reason=_line(str(error)))
         ) from error
     if len(events) > MAX_EVENTS:
-        raise BadCalendar(phrase("more-than-events", "more than {max_events} events", max_events=MAX_EVENTS))
+        raise BadCalendar(phrase("calendar-events-too-many", "more than {most} events", most=MAX_EVENTS))
     if not calendars or not events:
-        raise BadCalendar(phrase("no-event-vevent", "no event (VEVENT) is in this file"))
+        raise BadCalendar(phrase("calendar-without-event", "no event (VEVENT) is in this file"))
     return events
 
 
@@ -106,9 +107,9 @@ class _Parser:
                 if self._left < 0:
                     raise BadCalendar(
                         phrase(
-                            "more-than-instances",
-                            "more than {max_instances} instances until {until}: choose an earlier day",
-                            max_instances=MAX_INSTANCES,
+                            "calendar-instances-too-many",
+                            "more than {most} instances until {until}: choose an earlier day",
+                            most=MAX_INSTANCES,
                             until=self._until,
                         )
                     )
@@ -116,15 +117,17 @@ class _Parser:
         except BadCalendar:
             raise
         except Exception as error:  # a hostile or odd event: keep the rest of the file
-            self._skipped.append((name, _line(str(error))[:120] or type(error).__name__))
+            why = reason_of(error)
+            said = why if isinstance(why, Phrase) else _line(why)[:120] or type(error).__name__
+            self._skipped.append((name, said))
 
     def done(self, events: int) -> ParsedCalendar:
         if len(self._days) > MAX_DAYS:
             raise BadCalendar(
                 phrase(
-                    "more-than-days",
-                    "more than {max_days} days until {until}: choose an earlier day",
-                    max_days=MAX_DAYS,
+                    "calendar-days-too-many",
+                    "more than {most} days until {until}: choose an earlier day",
+                    most=MAX_DAYS,
                     until=self._until,
                 )
             )
@@ -168,17 +171,25 @@ class _Parser:
 
         parts = {str(key).upper(): value for key, value in rule.items()}
         frequency = str(parts.get("FREQ", [""])[0]).upper()
+        if not frequency:
+            raise ValueError(
+                phrase(
+                    "event-frequency-missing",
+                    "repeats without FREQ: only {frequencies} are understood",
+                    frequencies=list(FREQUENCIES),
+                )
+            )
         if frequency not in FREQUENCIES:
             raise ValueError(
                 phrase(
-                    "repeats-only-understood",
+                    "event-frequency-unknown",
                     "repeats {frequency}: only {frequencies} are understood",
-                    frequency=frequency or "without FREQ",
+                    frequency=frequency,
                     frequencies=list(FREQUENCIES),
                 )
             )
         if wall < EARLIEST:
-            raise ValueError(phrase("repetition-begins-before", "a repetition that begins before 1970 is not unfolded"))
+            raise ValueError(phrase("event-repetition-too-old", "a repetition that begins before 1970 is not unfolded"))
         count = int(parts["COUNT"][0]) if "COUNT" in parts else None
         end = datetime.combine(self._until + timedelta(days=2), time())  # the event's own clock may be a day ahead
         if "UNTIL" in parts:
@@ -189,11 +200,9 @@ class _Parser:
 
     def _mark(self, begin: datetime, end: datetime, name: str) -> None:
         if end < begin:
-            raise ValueError(phrase("ends-before-begins", "it ends before it begins"))
+            raise ValueError(phrase("event-ends-before-beginning", "it ends before it begins"))
         if end - begin > timedelta(days=LONGEST_PERIOD):
-            raise ValueError(
-                phrase("lasts-longer-than", "it lasts longer than {longest_period} days", longest_period=LONGEST_PERIOD)
-            )
+            raise ValueError(phrase("event-too-long", "it lasts longer than {days} days", days=LONGEST_PERIOD))
         day = max(begin.date(), self._first)
         while day <= min(end.date(), self._until):
             midnight = datetime.combine(day, time())
@@ -209,13 +218,13 @@ def _begin_and_length(event: Any) -> tuple[datetime, timedelta]:
     """Return begin and length; without an end, a day for an all-day event, nothing for another (RFC 5545, 3.6.1)."""
     start = event.get("DTSTART")
     if start is None:
-        raise ValueError(phrase("has-no-dtstart", "it has no DTSTART"))
+        raise ValueError(phrase("event-without-start", "it has no DTSTART"))
     begin, end, length = start.dt, event.get("DTEND"), event.get("DURATION")
     whole_day = not isinstance(begin, datetime)
     first = _wall(begin) if whole_day else begin
     if end is not None:
         if isinstance(end.dt, datetime) is whole_day:
-            raise ValueError(phrase("dtstart-dtend-two", "DTSTART and DTEND are of two kinds"))
+            raise ValueError(phrase("event-of-two-kinds", "DTSTART and DTEND are of two kinds"))
         last = end.dt if not whole_day else _wall(end.dt)
         if whole_day or (first.tzinfo is None) != (last.tzinfo is None):
             return first, _wall(last) - _wall(first)
@@ -233,7 +242,7 @@ def _dates(value: Any) -> list[Any]:
     for one in value if isinstance(value, list) else [value]:
         for part in one.dts:
             if isinstance(part.dt, tuple):
-                raise ValueError(phrase("rdate-periods-not", "RDATE with periods is not understood"))  # noqa: TRY004 - the file is wrong, not a type
+                raise ValueError(phrase("event-rdate-periods", "RDATE with periods is not understood"))  # noqa: TRY004 - the file is wrong, not a type
             found.append(part.dt)
     return found
 
@@ -309,9 +318,9 @@ def school_years(calendar: ParsedCalendar) -> tuple[dict[str, dict[str, str]], l
     for at, day in enumerate(days):
         name = calendar.names[day]
         if RETURN_DAY.search(name):
-            left[name] = "classes begin, they do not stop"
+            left[name] = phrase("school-return-day", "classes begin, they do not stop")
         elif calendar.days[day] != ((0, 1440),):
-            left[name] = "not a whole day"
+            left[name] = phrase("school-part-of-day", "not a whole day")
         else:
             run.append(day)
             after = days[at + 1] if at + 1 < len(days) else None

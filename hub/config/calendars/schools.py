@@ -21,6 +21,7 @@ import msgspec
 
 from hub.config.parts.schedules import SchoolYears, dates_of
 from hub.core.nesting import shallow_json
+from hub.core.text import Phrase, phrase
 
 LOCAL_ACADEMIES = {
     "corse": "Corse", "guadeloupe": "Guadeloupe", "guyane": "Guyane", "martinique": "Martinique", "mayotte": "Mayotte",
@@ -64,20 +65,29 @@ def zones(written: SchoolYears) -> list[str]:
     return sorted({zone for years in (shipped(), written) for year in years.values() for zone in year})
 
 
-def missing_zone(zone: str, written: SchoolYears) -> str:
+def missing_zone(zone: str, written: SchoolYears) -> Phrase:
     """Return the message, with its remedy, for a zone that no year has."""
     import unicodedata  # imported late: a megabyte of tables, only for a wrong name
 
     plain = "".join(c for c in unicodedata.normalize("NFD", zone.lower()) if c.isascii()).replace(" ", "-")
     plain = plain.removeprefix("la-").removeprefix("academie-de-").removeprefix("la-")
     plain = {"polynesie-francaise": "polynesie", "corsica": "corse"}.get(plain, plain)
-    there = ", ".join(zones(written))
+    known = zones(written)
     if plain in LOCAL_ACADEMIES:
-        return (
-            f"{LOCAL_ACADEMIES[plain]} orders its own school holidays and none are shipped; there are {there}. Take "
-            f"its calendar as an ICS file, `ilot schedule import FILE --school {plain}`, and put that in `school_years`"
+        return phrase(
+            "school-zone-orders-its-own",
+            "{academy} orders its own school holidays and none are shipped; there are {zones}. Take "
+            "its calendar as an ICS file, `ilot schedule import FILE --school {zone}`, and put that in `school_years`",
+            academy=LOCAL_ACADEMIES[plain],
+            zones=known,
+            zone=plain,
         )
-    return f"no school year has a zone {zone!r}; there are {there}. Add its dates to `school_years`"
+    return phrase(
+        "school-zone-unknown",
+        "no school year has a zone {zone!r}; there are {zones}. Add its dates to `school_years`",
+        zone=zone,
+        zones=known,
+    )
 
 
 def holidays(zone: str, written: SchoolYears) -> Holidays:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hub.config.model import Core
 from hub.config.parts.rules import series_of
-from hub.config.positions import Finding, Path, quoted
+from hub.config.positions import Finding, Path, clipped
 from hub.config.pydantic_findings import unknown_id
 from hub.core.metric_catalogue import METRICS
 from hub.core.text import phrase
@@ -17,7 +17,9 @@ def check_energy(core: Core) -> Iterator[Finding]:
     for name, place in core.places.items():
         metric = METRICS.get(place.meter.metric) if place.meter else None
         if metric is not None and metric.state_class != "total_increasing":
-            message = f"{metric.key} is no index of a meter: it does not only rise"
+            message = phrase(
+                "metric-no-index", "{metric} is no index of a meter: it does not only rise", metric=metric.key
+            )
             yield Finding(("places", name, "meter", "metric"), message)
         if place.meter is not None and place.meter.schedule is not None:
             yield from unknown_id(
@@ -30,7 +32,10 @@ def check_energy(core: Core) -> Iterator[Finding]:
         known = METRICS.get(key)
         if known is not None and known.unit != "Cel":
             yield Finding(
-                path, phrase("no-temperature", "{key} is no temperature: it is in {unit}", key=key, unit=known.unit)
+                path,
+                phrase(
+                    "metric-no-temperature", "{metric} is no temperature: it is in {unit}", metric=key, unit=known.unit
+                ),
             )
     for name, operator in core.energy.operators.items():
         base: Path = ("energy", "operators", name)
@@ -39,7 +44,9 @@ def check_energy(core: Core) -> Iterator[Finding]:
             if place_id in core.places and core.places[place_id].meter is None:
                 yield Finding(
                     (*base, "meters", at),
-                    phrase("place-has-no-meter-2", "the place {quoted} has no `meter`", quoted=quoted(place_id)),
+                    phrase(
+                        "place-without-meter-section", "the place '{place}' has no `meter`", place=clipped(place_id)
+                    ),
                 )
         for at, zone in enumerate(operator.zones):
             yield from unknown_id(zone, core.zones, "zone", "zones", (*base, "zones", at))

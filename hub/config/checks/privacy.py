@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from hub.config.model import Core
 from hub.config.parts.privacy import PrivacyRule
-from hub.config.positions import Finding, Path, quoted
+from hub.config.positions import Finding, Path, clipped
 from hub.config.pydantic_findings import nearest
 from hub.core.metric_catalogue import METRICS
 from hub.core.text import phrase
@@ -32,29 +32,39 @@ def check_privacy(core: Core) -> Iterator[Finding]:
 def _names(rule: PrivacyRule, core: Core, path: Path) -> Iterator[Finding]:
     for at, zone in enumerate(rule.zones):
         if zone not in core.zones:
-            message = f"there is no zone {quoted(zone)} in `zones`: this rule would protect nothing there"
+            message = phrase(
+                "privacy-zone-unknown",
+                "there is no zone '{zone}' in `zones`: this rule would protect nothing there",
+                zone=clipped(zone),
+            )
             yield Finding((*path, "zones", at), message, nearest(zone, core.zones))
     known = [*METRICS, POSITION]
     for at, metric in enumerate(rule.metrics):
         if metric not in known:
-            message = (
-                f"no metric {quoted(metric)} is in the catalogue; one that a plugin adds stands in `plugin_metrics`"
+            message = phrase(
+                "privacy-metric-unknown",
+                "no metric '{metric}' is in the catalogue; one that a plugin adds stands in `plugin_metrics`",
+                metric=clipped(metric),
             )
             yield Finding((*path, "metrics", at), message, nearest(metric, known))
     for at, metric in enumerate(rule.plugin_metrics):
         if metric in known:
             yield Finding(
                 (*path, "plugin_metrics", at),
-                phrase("catalogue", "{metric} is in the catalogue: name it in `metrics`", metric=metric),
+                phrase("metric-in-catalogue", "{metric} is in the catalogue: name it in `metrics`", metric=metric),
             )
     for at, device_class in enumerate(rule.device_classes):
         if device_class not in DEVICE_CLASSES:
-            message = f"no metric is of device class {quoted(device_class)}"
+            message = phrase(
+                "device-class-unknown",
+                "no metric is of device class '{device_class}'",
+                device_class=clipped(device_class),
+            )
             yield Finding((*path, "device_classes", at), message, nearest(device_class, DEVICE_CLASSES))
     if rule.consent is not None and not rule.zones:
         yield Finding(
             (*path, "consent"),
-            phrase("consent-given-home", "consent is given for a home: name its `zones`"),
+            phrase("consent-without-zones", "consent is given for a home: name its `zones`"),
             at_key=True,
         )
 
@@ -64,17 +74,19 @@ def _kinds(rule: PrivacyRule, path: Path) -> Iterator[Finding]:
     for at, metric in metrics:
         where = (*path, "metrics", at)
         if (rule.aggregate or rule.count) and metric.kind == "text":
-            yield Finding(
-                where, phrase("text", "{key} is a text: it cannot be counted or averaged, drop it", key=metric.key)
+            message = phrase(
+                "text-not-averaged",
+                "{metric} is a text: it cannot be counted or averaged, drop it",
+                metric=metric.key,
             )
+            yield Finding(where, message)
         if rule.coarsen is not None and rule.coarsen.step is not None and metric.kind != "number":
             yield Finding(
                 where,
                 phrase(
-                    "only-numbers-rounded",
-                    "{key} is a {kind}: only numbers are rounded to a step",
-                    key=metric.key,
-                    kind=metric.kind,
+                    "metric-not-rounded",
+                    "{metric} is no number: only numbers are rounded to a step",
+                    metric=metric.key,
                 ),
             )
     if POSITION in rule.metrics and (rule.aggregate or rule.count):
@@ -85,7 +97,10 @@ def _kinds(rule: PrivacyRule, path: Path) -> Iterator[Finding]:
     coarsen = rule.coarsen
     position = not (rule.metrics or rule.device_classes or rule.plugin_metrics) or POSITION in rule.metrics
     if coarsen is not None and (coarsen.grid is not None or coarsen.keep_id) and not position:
-        message = "grid and keep_id are about positions, and this rule is not: add position to `metrics`"
+        message = phrase(
+            "grid-without-position",
+            "grid and keep_id are about positions, and this rule is not: add position to `metrics`",
+        )
         yield Finding((*path, "coarsen"), message, at_key=True)
 
 
@@ -98,11 +113,23 @@ def _partition(
     cells = [(zone, metric) for zone in rule.zones or core.zones for metric in names]
     taken = [(cell, by) for cell in cells if (by := decided.get(cell) or decided.get((cell[0], "")))]
     for (zone, metric), by in taken[:1]:
-        what = metric or "everything"
+        what = metric or phrase("every-metric", "everything")
         if len(taken) == len(cells):
-            message = f"rule {quoted(by)} decides on {what} of {zone} already, and the first one decides"
+            message = phrase(
+                "privacy-rule-decided",
+                "rule '{rule}' decides on {metric} of {zone} already, and the first one decides",
+                rule=clipped(by),
+                metric=what,
+                zone=zone,
+            )
             yield Finding(path, message, at_key=True)
         elif rule.count or rule.aggregate:
-            message = f"rule {quoted(by)} decides on {what} of {zone} already: one window only of the same people"
+            message = phrase(
+                "privacy-window-twice",
+                "rule '{rule}' decides on {metric} of {zone} already: one window only of the same people",
+                rule=clipped(by),
+                metric=what,
+                zone=zone,
+            )
             yield Finding(path, message, at_key=True)
     decided.update({cell: name for cell in cells if cell not in decided})

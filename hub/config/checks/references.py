@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from hub.config.option_paths import is_secret, types_at
-from hub.config.positions import Finding, Path, quoted
+from hub.config.positions import Finding, Path, clipped
 from hub.config.pydantic_findings import nearest, unknown_id
 from hub.config.secrets import Secret
+from hub.core.text import phrase
 
 _REFERENCES = (
     # (section, option, section whose key it must be, what that is called)
@@ -46,7 +47,12 @@ def duplicate_devices(devices: Any) -> Iterator[Finding]:
     for name in _mapping(devices):
         first = seen.setdefault(name.lower(), name)
         if first != name:
-            message = f"the device {quoted(name)} differs from {quoted(first)} only by capitals; one device has one id"
+            message = phrase(
+                "device-twice",
+                "the device '{device}' differs from '{other}' only by capitals; one device has one id",
+                device=clipped(name),
+                other=clipped(first),
+            )
             yield Finding(("devices", name), message, at_key=True)
 
 
@@ -55,7 +61,11 @@ def unknown_packs(devices: Any, packs: Collection[str]) -> Iterator[Finding]:
     for name, entry in _mapping(devices).items():
         pack = _mapping(entry).get("pack")
         if isinstance(pack, str) and pack not in packs:
-            message = f"there is no pack {quoted(pack)}; `ilot pack list` shows those that are there"
+            message = phrase(
+                "pack-unknown",
+                "there is no pack '{pack}'; `ilot pack list` shows those that are there",
+                pack=clipped(pack),
+            )
             yield Finding(("devices", name, "pack"), message, nearest(pack, packs))
 
 
@@ -69,7 +79,11 @@ def inline_secrets(model: type[BaseModel], data: Any, base: Path, inside: Path =
             yield from inline_secrets(model, value, base, (*inside, index))
     elif data is not None and not isinstance(data, Secret) and any(map(is_secret, types_at(model, inside))):
         name = inside[-1] if inside else "name"
-        message = f"a secret is never written in this file; put it in secrets.yaml and write: {name}: !secret NAME"
+        message = phrase(
+            "secret-in-file",
+            "a secret is never written in this file; put it in secrets.yaml and write: {option}: !secret NAME",
+            option=name,
+        )
         yield Finding((*base, *inside), message, hide=True)
 
 

@@ -13,13 +13,11 @@ from hub.config.model import Core
 from hub.config.parts.custom_templates import all_templates, check_templates
 from hub.config.parts.rules import BUILTIN_ALERTS, Rule, series_of
 from hub.config.parts.templates import TEMPLATES, Template, expand, read_input
-from hub.config.positions import Finding, Path, quoted
+from hub.config.positions import Finding, Path, clipped
 from hub.config.pydantic_findings import nearest, unknown_id
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Metric
-from hub.core.text import phrase
-
-KINDS = {"number": "a number", "flag": "true or false", "text": "a text"}
+from hub.core.text import phrase, reason_of
 
 
 def check_rules(core: Core) -> Iterator[Finding]:
@@ -55,7 +53,7 @@ def check_rules(core: Core) -> Iterator[Finding]:
         if name in BUILTIN_ALERTS:
             yield Finding(
                 path,
-                phrase("hubs-own-alerts", "the hub's own alerts have this name: give the rule another one"),
+                phrase("rule-name-reserved", "the hub's own alerts have this name: give the rule another one"),
                 at_key=True,
             )
         wrong = [*_template(rule, path, templates), *_names(rule, core, path)]
@@ -72,36 +70,46 @@ def _template(rule: Rule, path: Path, templates: Mapping[str, Template]) -> Iter
         return
     template = templates.get(rule.template)
     if template is None:
-        there = ", ".join(templates)
-        message = f"there is no template {quoted(rule.template)}; there are {there}"
+        message = phrase(
+            "rule-template-unknown",
+            "there is no template '{template}'; there are {templates}",
+            template=clipped(rule.template),
+            templates=list(templates),
+        )
         yield Finding((*path, "template"), message, nearest(rule.template, templates))
         return
     for name, value in rule.inputs.items():
         if name not in template.inputs:
-            there = ", ".join(template.inputs) or "none"
-            message = f"template {rule.template} has no input {quoted(name)}; it has {there}"
+            message = phrase(
+                "template-input-unknown",
+                "template {template} has no input '{input}'; it has {inputs}",
+                template=rule.template,
+                input=clipped(name),
+                inputs=list(template.inputs) or phrase("no-inputs", "none"),
+            )
             yield Finding((*path, "inputs", name), message, nearest(name, template.inputs), at_key=True)
             continue
         try:
             read_input(template.inputs[name], value)
         except ValueError as error:
-            yield Finding((*path, "inputs", name), f"{name}: {error}")
+            message = phrase("template-input-wrong", "{input}: {reason}", input=name, reason=reason_of(error))
+            yield Finding((*path, "inputs", name), message)
     for name, asked in template.inputs.items():
         if rule.template not in TEMPLATES and asked.default is None and name not in rule.inputs:
             yield Finding(
                 (*path, "template"),
                 phrase(
-                    "template-needs-input",
-                    "template {template} needs the input {name}",
+                    "template-input-missing",
+                    "template {template} needs the input {input}",
                     template=rule.template,
-                    name=name,
+                    input=name,
                 ),
             )
     if template.needs_schedule and rule.during is None:
         yield Finding(
             (*path, "template"),
             phrase(
-                "template-needs-during",
+                "template-needs-schedule",
                 "template {template} needs `during`: a schedule of `schedules`",
                 template=rule.template,
             ),
@@ -123,7 +131,7 @@ def _valid_alone(rule: Rule, path: Path) -> Iterator[Finding]:
     try:
         rule.whole()
     except ValueError as error:
-        yield Finding(path, str(error), at_key=True)
+        yield Finding(path, reason_of(error), at_key=True)
 
 
 def _series(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
@@ -134,8 +142,10 @@ def _series(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
     metric = METRICS.get(rule.metric)
     if metric is None:
         if rule.unit is None:
-            message = (
-                f"no metric {quoted(rule.metric)} is in the catalogue; one that a plugin adds needs its `unit` here"
+            message = phrase(
+                "rule-metric-unknown",
+                "no metric '{metric}' is in the catalogue; one that a plugin adds needs its `unit` here",
+                metric=clipped(rule.metric),
             )
             yield Finding(at, message, nearest(rule.metric, METRICS))
         return
@@ -145,26 +155,32 @@ def _series(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
         yield Finding(
             where,
             phrase(
-                "measured-not",
-                "{key} is measured in {unit}, not in {quoted}",
-                key=metric.key,
+                "rule-unit-wrong",
+                "{metric} is measured in {unit}, not in '{given}'",
+                metric=metric.key,
                 unit=metric.unit,
-                quoted=quoted(rule.unit),
+                given=clipped(rule.unit),
             ),
         )
     if rule.minus is not None:
         other = METRICS.get(series_of(rule.minus)[1])
-        if other is None or (other.unit, other.kind) != (metric.unit, metric.kind):
-            said = "is not in the catalogue" if other is None else f"is in {other.unit}, {metric.key} in {metric.unit}"
-            yield Finding(
-                (*path, "minus"),
-                phrase(
-                    "two-series-cannot",
-                    "the two series cannot be compared: {minus} {said}",
-                    minus=rule.minus,
-                    said=said,
-                ),
+        if other is None:
+            message = phrase(
+                "series-not-in-catalogue",
+                "the two series cannot be compared: {series} is not in the catalogue",
+                series=rule.minus,
             )
+            yield Finding((*path, "minus"), message)
+        elif (other.unit, other.kind) != (metric.unit, metric.kind):
+            message = phrase(
+                "series-of-other-unit",
+                "the two series cannot be compared: {series} is in {unit}, {metric} in {metric_unit}",
+                series=rule.minus,
+                unit=other.unit,
+                metric=metric.key,
+                metric_unit=metric.unit,
+            )
+            yield Finding((*path, "minus"), message)
     if core.devices and (rule.places or rule.minus):
         standing = {device.place for device in core.devices.values()}
         named = [((*path, "places", at), place) for at, place in enumerate(rule.places)]
@@ -175,9 +191,9 @@ def _series(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
                 yield Finding(
                     where,
                     phrase(
-                        "no-device-devices",
-                        "no device of `devices` stands for {quoted}: there is no series to watch",
-                        quoted=quoted(place),
+                        "place-without-device",
+                        "no device of `devices` stands for '{place}': there is no series to watch",
+                        place=clipped(place),
                     ),
                 )
 
@@ -186,17 +202,23 @@ def _of_kind(rule: Rule, metric: Metric, path: Path) -> Iterator[Finding]:
     if (rule.above is not None or rule.below is not None) and metric.kind != "number":
         option = "above" if rule.above is not None else "below"
         at = (*path, option) if rule.template is None else (*path, "metric")
-        yield Finding(
-            at, phrase("use-equals", "{key} is {kinds}: use equals", key=metric.key, kinds=KINDS[metric.kind])
-        )
+        if metric.kind == "text":
+            yield Finding(at, phrase("text-needs-equals", "{metric} is a text: use equals", metric=metric.key))
+        else:
+            yield Finding(at, phrase("flag-needs-equals", "{metric} is true or false: use equals", metric=metric.key))
     if rule.equals is not None:
         wanted = "flag" if isinstance(rule.equals, bool) else "text"
         if metric.kind != wanted:
             at = (*path, "equals") if rule.template is None else (*path, "metric")
-            hint = "use above or below" if metric.kind == "number" else f"equals must be {KINDS[metric.kind]}"
-            yield Finding(
-                at, phrase("is", "{key} is {kinds}: {hint}", key=metric.key, kinds=KINDS[metric.kind], hint=hint)
-            )
+            if metric.kind == "number":
+                message = phrase("number-needs-bound", "{metric} is a number: use above or below", metric=metric.key)
+            elif metric.kind == "text":
+                message = phrase("equals-no-text", "{metric} is a text: equals must be a text", metric=metric.key)
+            else:
+                message = phrase(
+                    "equals-no-flag", "{metric} is true or false: equals must be true or false", metric=metric.key
+                )
+            yield Finding(at, message)
 
 
 def _action(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
@@ -205,12 +227,19 @@ def _action(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
         return
     device = core.devices.get(action.device)
     if device is None:
-        message = f"there is no device {quoted(action.device)} in `devices`"
+        message = phrase(
+            "rule-device-unknown", "there is no device '{device}' in `devices`", device=clipped(action.device)
+        )
         yield Finding((*path, "set", "device"), message, nearest(action.device, core.devices))
         return
     limits = device.writable.get(action.metric)
     if limits is None:
-        message = f"{action.metric} of {action.device} is read-only: list it in the device's `writable:`"
+        message = phrase(
+            "rule-metric-read-only",
+            "{metric} of {device} is read-only: list it in the device's `writable:`",
+            metric=action.metric,
+            device=action.device,
+        )
         yield Finding((*path, "set", "metric"), message, nearest(action.metric, device.writable))
         return
     for option in ("value", "otherwise"):
@@ -221,19 +250,21 @@ def _action(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
             yield Finding(
                 (*path, "set", option),
                 phrase(
-                    "has-no-bounds", "{metric} has no bounds: give it low and high in `writable:`", metric=action.metric
+                    "writable-without-bounds",
+                    "{metric} has no bounds: give it low and high in `writable:`",
+                    metric=action.metric,
                 ),
             )
         elif not limits.low <= value <= limits.high:
-            bounds = f"{limits.low:g} to {limits.high:g}"
             yield Finding(
                 (*path, "set", option),
                 phrase(
-                    "must-from",
-                    "{metric} of {device} must be from {bounds}",
+                    "written-value-out-of-bounds",
+                    "{metric} of {device} must be from {low:g} to {high:g}",
                     metric=action.metric,
                     device=action.device,
-                    bounds=bounds,
+                    low=limits.low,
+                    high=limits.high,
                 ),
             )
 
@@ -247,9 +278,11 @@ def _cycles(rules: dict[str, Rule], core: Core) -> Iterator[Finding]:
     for name in rules:
         way = _shortest_cycle(name, follows)
         if way:
-            through = " → ".join((name, *way))
-            said = "reads what it writes itself" if len(way) == 1 else f"goes in a circle: {through}"
-            yield Finding(("rules", name, "set"), phrase("rule", "the rule {said}", said=said), at_key=True)
+            message = phrase("rule-reads-itself", "the rule reads what it writes itself")
+            if len(way) > 1:
+                through = " → ".join((name, *way))
+                message = phrase("rule-in-circle", "the rule goes in a circle: {way}", way=through)
+            yield Finding(("rules", name, "set"), message, at_key=True)
 
 
 def _writes_input_of(rule: Rule, reader: Rule, core: Core) -> bool:

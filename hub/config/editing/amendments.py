@@ -28,7 +28,7 @@ from hub.config.editing.yaml_writer import block, plain
 from hub.config.positions import Path, Positions, dotted
 from hub.config.source import Source, contained, load_bytes, read
 from hub.core.errors import ConfigError, Problem
-from hub.core.text import phrase
+from hub.core.text import Phrase, phrase
 
 
 class _Removed:
@@ -123,12 +123,10 @@ def _expected(data: Any, edit: Edit) -> Any:
     key, rest = edit.path[0], Edit(edit.path[1:], edit.value)
     if isinstance(key, int):
         if not isinstance(data, list) or not 0 <= key < len(data) or (edit.value is REMOVED and not rest.path):
-            raise _path_error(
-                edit.path, phrase("list-has-no", "this list has no such position; set the list as a whole")
-            )
+            raise _no_position(edit.path)
         return [*data[:key], _expected(data[key], rest), *data[key + 1 :]]
     if data is not None and not isinstance(data, dict):
-        raise _path_error(edit.path, phrase("what-stands-there", "what stands there is no mapping"))
+        raise _path_error(edit.path, phrase("value-no-mapping", "what stands there is no mapping"))
     whole = dict(data or {})
     if edit.value is REMOVED and key not in whole:
         return data
@@ -139,10 +137,14 @@ def _expected(data: Any, edit: Edit) -> Any:
     return whole
 
 
-def _path_error(path: Path, why: str) -> ConfigError:
-    return ConfigError(
-        [Problem(phrase("cannot-set", "{dotted} cannot be set: {why}", dotted=dotted(path), why=why), dotted(path))]
-    )
+def _path_error(path: Path, reason: Phrase) -> ConfigError:
+    option = dotted(path)
+    message = phrase("option-not-set", "{option} cannot be set: {reason}", option=option, reason=reason)
+    return ConfigError([Problem(message, option)])
+
+
+def _no_position(path: Path) -> ConfigError:
+    return _path_error(path, phrase("list-without-position", "this list has no such position; set the list as a whole"))
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -198,9 +200,7 @@ class _NodeEditor:
         found: Any = edit.value
         for part in reversed(edit.path):
             if isinstance(part, int):
-                raise _path_error(
-                    edit.path, phrase("list-has-no", "this list has no such position; set the list as a whole")
-                )
+                raise _no_position(edit.path)
             found = {part: found}
         merged = merge(self._path, found, self._texts)
         return {name: text.encode() for name, text in merged.after.items()}
@@ -217,29 +217,29 @@ def _gate(
     path: FilePath, source: Source, edit: Edit, expected: Any, texts: Mapping[str, bytes], made: Mapping[str, bytes]
 ) -> None:
     """Raise ConfigError when the texts do not give the expected data, or lost a comment outside of the edited node."""
-    where = dotted(edit.path) or "the file"
+    where = dotted(edit.path) or phrase("the-file", "the file")
     try:
         result = read(path, texts)
     except ConfigError as error:
         raise _gate_error(
             where,
             phrase(
-                "what-would-written",
-                "what would be written is not readable ({message})",
-                message=error.problems[0].message,
+                "new-text-not-readable",
+                "what would be written is not readable ({reason})",
+                reason=error.problems[0].message,
             ),
         ) from error
     if result.problems:
         raise _gate_error(
             where,
             phrase(
-                "what-would-written-not",
-                "what would be written is not right ({message})",
-                message=result.problems[0].message,
+                "new-text-not-right",
+                "what would be written is not right ({reason})",
+                reason=result.problems[0].message,
             ),
         )
     if not _same(result.data if result.data is not None else {}, expected if expected is not None else {}):
-        raise _gate_error(where, phrase("what-would-written-does", "what would be written does not say what was meant"))
+        raise _gate_error(where, phrase("new-text-differs", "what would be written does not say what was meant"))
     extent = _extent(source.positions, edit.path)
     for name, content in made.items():
         before = list(comments(_text(path, name, _before(path, source, name, texts, made))))
@@ -250,7 +250,8 @@ def _gate(
                 kept[comment] -= 1
             elif not first <= line <= last:
                 raise _gate_error(
-                    where, phrase("comment", "the comment at {name}:{line} would vanish", name=name, line=line)
+                    where,
+                    phrase("comment-would-vanish", "the comment at {file}:{line} would vanish", file=name, line=line),
                 )
 
 
@@ -272,5 +273,12 @@ def _extent(positions: Positions, path: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _gate_error(where: str, why: str) -> ConfigError:
-    return ConfigError(f"{where} was not changed: {why}. Change it in the text of the file")
+def _gate_error(where: str, reason: Phrase) -> ConfigError:
+    return ConfigError(
+        phrase(
+            "option-not-changed",
+            "{option} was not changed: {reason}. Change it in the text of the file",
+            option=where,
+            reason=reason,
+        )
+    )

@@ -19,6 +19,7 @@ from hub.config.editing.yaml_writer import block, flow, plain, scalar
 from hub.config.positions import Path, SecretRef, dotted
 from hub.config.source import contained, load_bytes, read
 from hub.core.errors import ConfigError, Problem
+from hub.core.text import phrase
 
 
 @dataclass(slots=True)
@@ -168,7 +169,7 @@ class _Merger:
         self.edits.setdefault(name, []).append((index, length, new))
 
     def _not_a_mapping(self, name: str, at: Path) -> ConfigError:
-        message = "a mapping (lines of 'key: value') is expected here, to be added to"
+        message = phrase("mapping-to-be-added-to", "a mapping (lines of 'key: value') is expected here, to be added to")
         return ConfigError([Problem(message, dotted(at), file=str(self._path.parent / name))])
 
 

@@ -62,7 +62,9 @@ def removed(
     """Return the text without one entry of a mapping. A mapping that becomes empty is written `{}`."""
     if key is None or not isinstance(parent, MappingNode):
         raise ConfigError(
-            phrase("one-position-list", "one position of a list is not removed by itself; set the list as a whole")
+            phrase(
+                "list-position-not-removed", "one position of a list is not removed by itself; set the list as a whole"
+            )
         )
     start, end = key.start_mark.index, max(end_of(node, text), key.end_mark.index)
     if is_empty(node):

@@ -27,7 +27,7 @@ class Filter(Section):
         if {self.id, self.integration, self.model} <= {"*"}:
             raise ValueError(
                 phrase(
-                    "filter-fits-everybody",
+                    "filter-without-condition",
                     "a filter that fits everybody would hide every new device: name an id or a model",
                 )
             )

@@ -14,7 +14,7 @@ from hub.core.text import phrase
 
 def _short(text: str) -> str:
     if not 0 < len(text) <= 200:
-        raise ValueError(phrase("expected-1-200", "expected 1 to 200 characters"))
+        raise ValueError(phrase("text-length-wrong", "expected {least} to {most} characters", least=1, most=200))
     return text
 
 

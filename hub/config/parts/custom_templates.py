@@ -17,10 +17,10 @@ from pydantic import Field, ValidationError, model_validator
 from hub.config.field_types import Empty, Section
 from hub.config.parts.rules import Rule
 from hub.config.parts.templates import TEMPLATES, Input, Template, read_input
-from hub.config.positions import Finding, Path, quoted
+from hub.config.positions import Finding, Path, clipped
 from hub.config.pydantic_findings import nearest
 from hub.config.values import duration
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 
 NAMED = re.compile(r"\$([a-z][a-z0-9_]{0,39})")
 OPTIONS = (
@@ -45,7 +45,7 @@ class WrittenInput(Section):
     def _is_sound(self) -> WrittenInput:
         made = as_input(self)
         if made.low > made.high:
-            raise ValueError(phrase("low-above-high", "low is above high"))
+            raise ValueError(phrase("input-bounds-reversed", "low is above high"))
         if self.default is not None:
             read_input(made, self.default)
         return self
@@ -81,7 +81,7 @@ def _bound(kind: str, value: float | str) -> float:
     if kind == "duration":
         return duration(str(value)).total_seconds()
     if isinstance(value, str):
-        raise ValueError(phrase("bounds-number-numbers", "the bounds of a number are numbers"))  # noqa: TRY004 - a sentence for the file
+        raise ValueError(phrase("input-bounds-no-numbers", "the bounds of a number are numbers"))  # noqa: TRY004 - a sentence for the file
     return float(value)
 
 
@@ -126,9 +126,9 @@ def check_templates(written: Mapping[str, WrittenTemplate]) -> Iterator[Finding]
             yield Finding(
                 path,
                 phrase(
-                    "name-shipped-template",
-                    "{quoted} is the name of a shipped template: choose another",
-                    quoted=quoted(name),
+                    "template-name-taken",
+                    "'{template}' is the name of a shipped template: choose another",
+                    template=clipped(name),
                 ),
                 at_key=True,
             )
@@ -143,18 +143,23 @@ def _options(one: WrittenTemplate, path: Path) -> Iterator[Finding]:
     used = set()
     for option, value in one.rule.items():
         if option not in OPTIONS:
-            message = f"a template cannot say {quoted(option)}; it says {', '.join(OPTIONS)}"
+            message = phrase(
+                "template-option-unknown",
+                "a template cannot say '{option}'; it says {options}",
+                option=clipped(option),
+                options=list(OPTIONS),
+            )
             yield Finding((*path, "rule", option), message, nearest(option, OPTIONS), at_key=True)
         found = NAMED.fullmatch(value) if isinstance(value, str) else None
         if found is not None and found[1] not in one.inputs:
-            message = f"it has no input {quoted(found[1])}"
+            message = phrase("template-without-input", "it has no input '{input}'", input=found[1])
             yield Finding((*path, "rule", option), message, nearest(found[1], one.inputs))
         used |= {found[1]} if found is not None else set()
     for name in one.inputs:
         if name not in used:
             yield Finding(
                 (*path, "inputs", name),
-                phrase("nothing-rule-uses", "nothing in `rule` uses ${name}", name=name),
+                phrase("template-input-unused", "nothing in `rule` uses ${input}", input=name),
                 at_key=True,
             )
 
@@ -171,6 +176,10 @@ def _made(one: WrittenTemplate, path: Path) -> Iterator[Finding]:
     try:
         _template(one).make(given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
+        first = error.errors(include_url=False)[0]
         at = (*path, "rule", *(first["loc"][:1]))
-        yield Finding(at, str(first["msg"]).removeprefix("Value error, "))
+        raised = first.get("ctx", {}).get("error")
+        if raised is not None:
+            yield Finding(at, reason_of(raised))
+        else:
+            yield Finding(at, phrase("value-refused", "this value is not accepted: {reason}", reason=first["msg"]))

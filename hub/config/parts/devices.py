@@ -29,7 +29,7 @@ class Strategy(Section):
     @classmethod
     def _period_is_sound(cls, value: timedelta | None) -> timedelta | None:
         if value is not None and not timedelta(seconds=1) <= value <= timedelta(days=1):
-            raise ValueError(phrase("period-from-1s", "a period is from 1s to 1d"))
+            raise ValueError(phrase("report-period-out-of-bounds", "a period is from 1s to 1d"))
         return value
 
 
@@ -59,9 +59,9 @@ class Writable(Section):
     @model_validator(mode="after")
     def _bounds_are_whole(self) -> Writable:
         if (self.low is None) != (self.high is None):
-            raise ValueError(phrase("low-high-given", "low and high are given together"))
+            raise ValueError(phrase("writable-bound-missing", "low and high are given together"))
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(phrase("low-must-not", "low must not be above high"))
+            raise ValueError(phrase("writable-bounds-reversed", "low must not be above high"))
         return self
 
 
@@ -85,7 +85,7 @@ class Bus(Section):
     @classmethod
     def _quiet_is_short(cls, value: timedelta | None) -> timedelta | None:
         if value is not None and value > timedelta(seconds=1):
-            raise ValueError(phrase("silence-between-two", "the silence between two exchanges is 1s at most"))
+            raise ValueError(phrase("bus-silence-too-long", "the silence between two exchanges is 1s at most"))
         return value
 
 

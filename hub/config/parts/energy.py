@@ -71,9 +71,9 @@ class Meter(Section):
     def _in_order(self) -> Meter:
         dates = [one.at.replace(tzinfo=None) for one in self.swaps]
         if dates != sorted(set(dates)):
-            raise ValueError(phrase("swaps-stand-order", "swaps stand in the order of their dates, one a date"))
+            raise ValueError(phrase("swaps-out-of-order", "swaps stand in the order of their dates, one a date"))
         if self.wraps is not None and self.wraps <= 0:
-            raise ValueError(phrase("wraps-must-above", "wraps must be above 0"))
+            raise ValueError(phrase("meter-wraps-not-positive", "wraps must be above 0"))
         return self
 
 

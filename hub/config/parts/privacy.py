@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from hub.config.field_types import Empty, Id, MetricKey, Purpose, Section
+from hub.config.pydantic_findings import one_of
 from hub.config.values import Duration
 from hub.core.text import phrase
 
@@ -18,7 +19,9 @@ DOES = ("drop", "aggregate", "count", "coarsen", "pseudonymise", "consent")
 
 def _divides_a_day(window: timedelta) -> None:
     if DAY % window:
-        raise ValueError(phrase("window-must-go", "a window must go into a day without a rest: 15min, 1h, 6h, 1d"))
+        raise ValueError(
+            phrase("window-not-dividing-day", "a window must go into a day without a rest: 15min, 1h, 6h, 1d")
+        )
 
 
 class Coarsen(Section):
@@ -43,7 +46,7 @@ class Coarsen(Section):
     def _says_something(self) -> Coarsen:
         if self.step is None and self.time is None and self.grid is None and not self.keep_id:
             raise ValueError(
-                phrase("coarsen-needs-step", "coarsen needs step, time, grid or keep_id: what is to be less exact?")
+                phrase("coarsen-without-option", "coarsen needs step, time, grid or keep_id: what is to be less exact?")
             )
         return self
 
@@ -134,21 +137,25 @@ class PrivacyRule(Section):
     def _does_one_thing(self) -> PrivacyRule:
         does = [name for name in DOES if getattr(self, name) not in (None, False)]
         if not does:
-            raise ValueError(phrase("privacy-rule-does", "a privacy rule does one of {does}", does=list(DOES)))
+            raise ValueError(
+                phrase("privacy-rule-without-action", "a privacy rule does one of {actions}", actions=list(DOES))
+            )
         alone = [name for name in does if name in DOES[:3]]
         if alone and len(does) > 1:
             raise ValueError(
                 phrase(
-                    "stands-alone-nothing",
-                    "{alone} stands alone: nothing is left to {does}",
-                    alone=alone[0],
-                    does=" or ".join(d for d in does if d != alone[0]),
+                    "privacy-action-alone",
+                    "{action} stands alone: nothing is left to {others}",
+                    action=alone[0],
+                    others=one_of(name for name in does if name != alone[0]),
                 )
             )
         if self.consent and self.pseudonymise:
-            raise ValueError(phrase("consent-brings-own", "consent brings its own pseudonym: leave pseudonymise out"))
+            raise ValueError(
+                phrase("consent-with-pseudonym", "consent brings its own pseudonym: leave pseudonymise out")
+            )
         if (self.aggregate or self.count or self.consent) and not self.purpose:
-            raise ValueError(phrase("say-what", "say what for: purpose"))
+            raise ValueError(phrase("privacy-purpose-missing", "say what for: purpose"))
         return self
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from hub.config.field_types import MetricKey, Section
+from hub.config.pydantic_findings import one_of
 from hub.core.model import Correction as ModelCorrection
 from hub.core.model import Pulse as ModelPulse
 from hub.core.text import phrase
@@ -28,7 +29,7 @@ def _within(low: float, high: float) -> AfterValidator:
     def check(value: Decimal) -> Decimal:
         if not Decimal(str(low)) <= value <= Decimal(str(high)):
             raise ValueError(
-                phrase("expected-number-from", "expected a number from {low:g} to {high:g}", low=low, high=high)
+                phrase("number-out-of-bounds", "expected a number from {low:g} to {high:g}", low=low, high=high)
             )
         return value
 
@@ -86,21 +87,21 @@ class Pulse(Section):
         if self.unit not in UNITS[self.metric]:
             raise ValueError(
                 phrase(
-                    "measured-not-2",
+                    "pulse-unit-wrong",
                     "{metric} is measured in {units}, not in {unit}",
                     metric=self.metric,
-                    units=" or ".join(UNITS[self.metric]),
+                    units=one_of(UNITS[self.metric]),
                     unit=self.unit,
                 )
             )
         if self.source == self.metric and self.weight == 1 and not (self.initial or self.corrections):
             raise ValueError(
-                phrase("changes-nothing", "this changes nothing: {metric} stays {metric}", metric=self.metric)
+                phrase("pulse-changes-nothing", "this changes nothing: {metric} stays {metric}", metric=self.metric)
             )
         dates = [one.at.replace(tzinfo=None) for one in self.corrections]
         if dates != sorted(set(dates)):
             raise ValueError(
-                phrase("corrections-stand-order", "corrections stand in the order of their dates, one a date")
+                phrase("corrections-out-of-order", "corrections stand in the order of their dates, one a date")
             )
         return self
 

@@ -29,7 +29,7 @@ def series_of(text: str) -> tuple[str, str]:
     found = _SERIES.fullmatch(text)
     if found is None:
         raise ValueError(
-            phrase("expected-series-place", "expected a series, place/metric, like boiler/flow_temperature")
+            phrase("series-of-wrong-form", "expected a series, place/metric, like boiler/flow_temperature")
         )
     return found[1], found[2]
 
@@ -127,37 +127,41 @@ class Rule(Section):
             own = [*tests, *(name for name in ("aggregate", "minus", "rate_over") if getattr(self, name) is not None)]
             if own:
                 raise ValueError(
-                    phrase("rule-template-has", "a rule with a template has its inputs instead of {own}", own=own[0])
+                    phrase(
+                        "template-with-option",
+                        "a rule with a template has its inputs instead of {option}",
+                        option=own[0],
+                    )
                 )
             return self
         if self.inputs:
-            raise ValueError(phrase("inputs-template", "inputs are for a template: name one with `template`"))
+            raise ValueError(phrase("inputs-without-template", "inputs are for a template: name one with `template`"))
         if len(tests) != 1:
             raise ValueError(
-                phrase("rule-has-template", "a rule has a template or exactly one test: {tests}", tests=list(TESTS))
+                phrase("rule-without-test", "a rule has a template or exactly one test: {tests}", tests=list(TESTS))
             )
         return self.whole()
 
     def whole(self) -> Rule:
         """Return the rule. Raises ValueError when its options do not go together."""
         if self.silent is None and self.silent_periods is None and self.metric is None:
-            raise ValueError(phrase("say-which-metric", "say which metric it is about"))
+            raise ValueError(phrase("rule-metric-missing", "say which metric it is about"))
         numeric = self.above is not None or self.below is not None
         for name in ("clears", "aggregate", "minus", "rate_over"):
             if getattr(self, name) is not None and not numeric:
-                raise ValueError(phrase("goes-above-below", "{name} goes with above or below", name=name))
+                raise ValueError(phrase("option-needs-bound", "{option} goes with above or below", option=name))
         if self.above is not None and self.clears is not None and self.clears > self.above:
-            raise ValueError(phrase("above-clears-must", "above: clears must not be higher than it"))
+            raise ValueError(phrase("clears-above-above", "above: clears must not be higher than it"))
         if self.below is not None and self.clears is not None and self.clears < self.below:
-            raise ValueError(phrase("below-clears-must", "below: clears must not be lower than it"))
+            raise ValueError(phrase("clears-below-below", "below: clears must not be lower than it"))
         if self.aggregate is not None and (not self.zones or self.places):
-            raise ValueError(phrase("aggregate-zones", "aggregate is of zones: say which, and no places"))
+            raise ValueError(phrase("aggregate-without-zones", "aggregate is of zones: say which, and no places"))
         if self.minus is not None and not self.places:
-            raise ValueError(phrase("minus-compares-places", "minus compares places: say which in `places`"))
+            raise ValueError(phrase("minus-without-places", "minus compares places: say which in `places`"))
         if sum(getattr(self, name) is not None for name in ("aggregate", "minus", "rate_over")) > 1:
-            raise ValueError(phrase("only-one-aggregate", "only one of aggregate, minus and rate_over"))
+            raise ValueError(phrase("aggregations-exclude-each-other", "only one of aggregate, minus and rate_over"))
         if self.for_ is not None and (self.silent or self.silent_periods or self.stuck):
-            raise ValueError(phrase("silent-stuck-say", "silent and stuck say how long by themselves: remove `for`"))
+            raise ValueError(phrase("silent-with-for", "silent and stuck say how long by themselves: remove `for`"))
         if not self.alert and self.set is None:
-            raise ValueError(phrase("rule-without-alert", "a rule without alert and without set does nothing"))
+            raise ValueError(phrase("rule-does-nothing", "a rule without alert and without set does nothing"))
         return self

@@ -28,7 +28,7 @@ def days_of(text: str) -> tuple[int, ...]:
     """Parse `mon-fri` into 0 … 4. Raises ValueError with a sentence."""
     found = _DAYS.fullmatch(text)
     if found is None:
-        raise ValueError(phrase("expected-days-like", "expected days like mon, sat-sun or mon-fri"))
+        raise ValueError(phrase("days-of-wrong-form", "expected days like mon, sat-sun or mon-fri"))
     first = DAYS.index(found[1])
     last = DAYS.index(found[2]) if found[2] else first
     return tuple((first + step) % 7 for step in range((last - first) % 7 + 1))
@@ -40,12 +40,12 @@ def hours_of(text: str) -> tuple[int, int]:
     found = _HOURS.fullmatch(text)
     if found is None:
         raise ValueError(
-            phrase("expected-hours-like", "expected hours like 08:00-12:30; 22:00-06:00 ends on the next day")
+            phrase("hours-of-wrong-form", "expected hours like 08:00-12:30; 22:00-06:00 ends on the next day")
         )
     begin, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
     if max(begin, end) > 1440 or begin in (1440, end):
         raise ValueError(
-            phrase("hours-run-from", "hours run from 00:00 to 24:00, and end at another minute than they begin")
+            phrase("hours-out-of-day", "hours run from 00:00 to 24:00, and end at another minute than they begin")
         )
     return begin, end
 
@@ -58,7 +58,7 @@ def day_of(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            phrase("expected-date-like", "expected a date like 2026-12-24, not {text!r}", text=text[:20])
+            phrase("date-of-wrong-form", "expected a date like 2026-12-24, not {text!r}", text=text[:20])
         ) from None
 
 
@@ -71,9 +71,9 @@ def period_of(text: str) -> tuple[date, date]:
     if not 0 <= (end - begin).days < LONGEST_PERIOD:
         raise ValueError(
             phrase(
-                "period-ends-day",
-                "a period ends on the day it begins or later, and has {longest_period} days at the most",
-                longest_period=LONGEST_PERIOD,
+                "period-out-of-bounds",
+                "a period ends on the day it begins or later, and has {days} days at the most",
+                days=LONGEST_PERIOD,
             )
         )
     return begin, end
@@ -88,7 +88,7 @@ def dates_of(text: str) -> list[date]:
 def _year(text: str) -> str:
     found = _YEAR.fullmatch(text)
     if found is None or int(found[2]) != int(found[1]) + 1:
-        raise ValueError(phrase("expected-school-year", "expected a school year like 2026-2027"))
+        raise ValueError(phrase("school-year-of-wrong-form", "expected a school year like 2026-2027"))
     return text
 
 
@@ -175,7 +175,9 @@ class Schedule(Section):
     @model_validator(mode="after")
     def _has_hours(self) -> Schedule:
         if not self.weekly and not self.also_during:
-            raise ValueError(phrase("say-hours", "say its hours: `weekly`, or a calendar in `also_during`"))
+            raise ValueError(
+                phrase("schedule-without-hours", "say its hours: `weekly`, or a calendar in `also_during`")
+            )
         return self
 
 

@@ -207,20 +207,28 @@ def read_input(asked: Input, value: Any) -> Any:
         read = value if isinstance(value, timedelta) else duration(value if isinstance(value, str) else "")
         if not asked.low <= read.total_seconds() <= asked.high:
             low, high = (show_duration(timedelta(seconds=bound)) for bound in (asked.low, asked.high))
-            raise ValueError(phrase("must-from-2", "must be from {low} to {high}", low=low, high=high))
+            raise ValueError(phrase("must-be-from", "must be from {low} to {high}", low=low, high=high))
         return read
     if asked.kind == "metric":
         if value not in asked.words:
-            raise ValueError(phrase("must-one", "must be one of {words}", words=list(asked.words)))
+            raise ValueError(phrase("must-be-one-of", "must be one of {words}", words=list(asked.words)))
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not asked.low <= value <= asked.high:
+        if not asked.unit:
+            raise ValueError(
+                phrase(
+                    "must-be-number-from",
+                    "must be a number from {low:g} to {high:g}",
+                    low=asked.low,
+                    high=asked.high,
+                )
+            )
         raise ValueError(
             phrase(
-                "must-number-from",
-                "must be a number from {low:g} to {high:g}{value}{unit}",
+                "must-be-amount-from",
+                "must be a number from {low:g} to {high:g} {unit}",
                 low=asked.low,
                 high=asked.high,
-                value=" " if asked.unit else "",
                 unit=asked.unit,
             )
         )

@@ -21,7 +21,7 @@ def _address(text: str) -> str:
     except ValueError:
         raise ValueError(
             phrase(
-                "expected-address-machine",
+                "listen-address-of-wrong-form",
                 "expected an address of this machine, like 127.0.0.1, 192.168.1.20 or :: for all",
             )
         ) from None
@@ -30,7 +30,7 @@ def _address(text: str) -> str:
 def _host(text: str) -> str:
     if not _HOST.fullmatch(text.lower()):
         raise ValueError(
-            phrase("expected-name-without", "expected a name without scheme and port, like hub-12.ecole.example.org")
+            phrase("host-name-of-wrong-form", "expected a name without scheme and port, like hub-12.ecole.example.org")
         )
     return text.lower()
 
@@ -46,7 +46,7 @@ def _contact(text: str) -> str:
     if text and not re.fullmatch(r"(https://|mailto:)[!-~]{3,200}", text):
         raise ValueError(
             phrase(
-                "expected-address-like",
+                "contact-of-wrong-form",
                 "expected an address like https://ville.example.org/securite or mailto:securite@example.org",
             )
         )

@@ -42,7 +42,7 @@ def read(tmp_path: Path, rules: str) -> Loaded:
         ("a: {metrics: [co2], count: {}}", 0, "say what for: purpose"),
         ("a: {metrics: [co2], purpose: p, aggregate: {window: 7h}}", 0, "a window must go into a day without a rest"),
         ("a: {metrics: [co2], coarsen: {}}", 0, "coarsen needs step, time, grid or keep_id"),
-        ("a: {metrics: [door], coarsen: {step: 1}}", 0, "door is a flag: only numbers are rounded"),
+        ("a: {metrics: [door], coarsen: {step: 1}}", 0, "door is no number: only numbers are rounded"),
         ("a: {metrics: [text], purpose: p, count: {}}", 0, "text is a text: it cannot be counted"),
         ("a: {metrics: [co2], coarsen: {grid: 100}}", 0, "grid and keep_id are about positions"),
         ("a: {metrics: [position], purpose: p, count: {}}", 0, "positions are not counted"),
