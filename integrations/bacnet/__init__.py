@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import hub
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.session import Answer
 from integrations.bacnet.explain import explain, frame_of, presents
 from integrations.bacnet.packs import Objects
@@ -84,7 +84,7 @@ async def run(config: Config, session: hub.Session) -> None:
             if told is None or bugs is not None:
                 raise
             error = _first(told)
-            raise type(error)(str(error)) from failures
+            raise type(error)(reason_of(error)) from failures
 
 
 async def probe(config: Config) -> str:
@@ -97,17 +97,21 @@ async def probe(config: Config) -> str:
         await link.register()
         if config.discover is None:
             host, port = link.address
-            return f"{host}:{port} can be used; no device was asked: `discover` is not configured"
+            return phrase(
+                "bacnet.address-usable",
+                "{address} can be used; no device was asked: `discover` is not configured",
+                address=f"{host}:{port}",
+            )
         await link.ask_who_is(config.discover.low, min(config.discover.high, LAST_INSTANCE))
         await asyncio.sleep(ANSWERS_S)
     if not there:
         raise hub.NotReady(
             phrase(
-                "bacnet.no-device-answers",
+                "bacnet.no-device-answers-who-is",
                 "no device answers Who-Is: check the broadcast address, and that the devices are on",
             )
         )
-    return f"{len(there)} devices answer Who-Is"
+    return phrase("bacnet.devices-answer", "{count} [device answers|devices answer] Who-Is", count=len(there))
 
 
 async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:

@@ -58,9 +58,9 @@ class Asker:
                 raise hub.DecodeError(
                     "other-device",
                     phrase(
-                        "bacnet.not-device",
+                        "bacnet.not-this-device",
                         "{station} is not device {instance}: check its id and address",
-                        station=self.station,
+                        station=self.station.place,
                         instance=self.device.instance,
                     ),
                 ) from error
@@ -69,10 +69,10 @@ class Asker:
             raise hub.DecodeError(
                 "other-device",
                 phrase(
-                    "bacnet.says",
-                    "{station} says it is {values}: check id and address",
-                    station=self.station,
-                    values=found.values[:1],
+                    "bacnet.says-another-id",
+                    "{station} says it is {said}: check id and address",
+                    station=self.station.place,
+                    said=[str(one) for one in found.values[:1]],
                 ),
             )
         wanted = (names.MAX_APDU, names.SEGMENTATION, names.VENDOR_NAME, names.MODEL_NAME, names.FIRMWARE)
@@ -96,7 +96,9 @@ class Asker:
         if (found.object, found.property, found.element) != (who, which, element) and who.instance != 4_194_303:
             raise hub.DecodeError(
                 "bad-answer",
-                phrase("bacnet.another-property-came", "{who}: another property came than was asked for", who=who),
+                phrase(
+                    "bacnet.unasked-property", "{object}: another property came than was asked for", object=str(who)
+                ),
             )
         return found
 
@@ -111,7 +113,13 @@ class Asker:
         size = (await self.one(who, which, 0, attempts=3)).values
         if len(size) != 1 or not isinstance(size[0], int) or not 0 <= size[0] <= MOST_ELEMENTS:
             raise hub.DecodeError(
-                "bad-value", phrase("bacnet.size-list", "{who}: the size of its list is {size}", who=who, size=size[:1])
+                "bad-value",
+                phrase(
+                    "bacnet.bad-list-size",
+                    "{object}: the size of its list is {size}",
+                    object=str(who),
+                    size=[str(one) for one in size[:1]],
+                ),
             )
         elements: list[Value] = []
         step = max(1, (min(self.max_apdu, encode.MAX_APDU) - 32) // 16) if self.multiple else 1
@@ -176,7 +184,7 @@ class Asker:
         found = decode.read_multiple(data)
         if any(one.object not in asked for one in found):
             raise hub.DecodeError(
-                "bad-answer", phrase("bacnet.object-came-not", "an object came that was not asked for")
+                "bad-answer", phrase("bacnet.unasked-object", "an object came that was not asked for")
             )
         self._answers += 1
         if self._answers >= AGAIN:

@@ -35,7 +35,7 @@ class Assembly:
         Raises Refused when the answer exceeds the announced limit, DecodeError when it is invalid."""
         if answer.sequence is None:
             raise hub.DecodeError(
-                "bad-segment", phrase("bacnet.unsegmented-answer-amid", "an unsegmented answer amid segments")
+                "bad-segment", phrase("bacnet.unsegmented-among-segments", "an unsegmented answer amid segments")
             )
         expected = len(self._parts)
         if answer.sequence != expected % 256:
@@ -46,9 +46,9 @@ class Assembly:
                 "abort",
                 1,
                 phrase(
-                    "bacnet.answer-has-more",
-                    "the answer has more than {most_segments} segments",
-                    most_segments=encode.MOST_SEGMENTS,
+                    "bacnet.too-many-segments",
+                    "the answer has more than {most} segments",
+                    most=encode.MOST_SEGMENTS,
                 ),
             )
         self._parts.append(answer.data)

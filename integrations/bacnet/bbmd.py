@@ -32,7 +32,7 @@ class Registration:
     async def register(self) -> None:
         """Register, or renew. Raises NotReady when the BBMD does not answer, AuthFailed when it refuses."""
         self._result = asyncio.get_running_loop().create_future()
-        where = f"the BBMD at {self.bbmd[0]}:{self.bbmd[1]}"
+        address = f"{self.bbmd[0]}:{self.bbmd[1]}"
         try:
             for _ in range(ATTEMPTS):
                 self._send(encode.register(self._lifetime_s), self.bbmd)
@@ -42,18 +42,18 @@ class Registration:
             else:
                 raise hub.NotReady(
                     phrase(
-                        "bacnet.does-not-answer",
-                        "{where} does not answer: check its address, and that it runs",
-                        where=where,
+                        "bacnet.bbmd-silent",
+                        "the BBMD at {address} does not answer: check its address, and that it runs",
+                        address=address,
                     )
                 )
             if code := self._result.result():
                 raise hub.AuthFailed(
                     phrase(
-                        "bacnet.refuses-foreign-devices",
-                        "{where} refuses foreign devices (result {value:#06x}): allow it there",
-                        where=where,
-                        value=code,
+                        "bacnet.bbmd-refuses",
+                        "the BBMD at {address} refuses foreign devices (result 0x{code:04x}): allow it there",
+                        address=address,
+                        code=code,
                     )
                 )
         finally:

@@ -28,9 +28,22 @@ class Station(NamedTuple):
     network: int = 0
     mac: bytes = b""
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
+        """Return the address as a part of a sentence."""
         where = f"{self.host}:{self.port}"
-        return f"{self.network}:{self.mac.hex()} behind {where}" if self.network else where
+        if not self.network:
+            return where
+        return phrase(
+            "bacnet.behind-router",
+            "{network}:{mac} behind {router}",
+            network=self.network,
+            mac=self.mac.hex(),
+            router=where,
+        )
+
+    def __str__(self) -> str:
+        return str(self.place)
 
 
 class Result(NamedTuple):
@@ -120,23 +133,22 @@ def datagram(data: bytes, host: str, port: int) -> Message:
     """Decode a datagram from `host`:`port`. A forwarded one is attributed to its originator."""
     if len(data) < 4 or len(data) > LARGEST:
         raise hub.DecodeError(
-            "bad-length", phrase("bacnet.no-bacnet-ip", "no BACnet/IP datagram has {count} octets", count=len(data))
+            "bad-length",
+            phrase("bacnet.bad-datagram-length", "no BACnet/IP datagram has {count} octets", count=len(data)),
         )
     if data[0] != 0x81:
         raise hub.DecodeError("not-bacnet", phrase("bacnet.not-bacnet-ip", "not BACnet/IP (Annex J)"))
     if int.from_bytes(data[2:4], "big") != len(data):
-        raise hub.DecodeError(
-            "bad-length", phrase("bacnet.length-not-datagrams", "the length in it is not the datagram's")
-        )
+        raise hub.DecodeError("bad-length", phrase("bacnet.length-mismatch", "the length in it is not the datagram's"))
     function = data[1]
     if function == 0x00:
         if len(data) != 6:
-            raise hub.DecodeError("truncated", phrase("bacnet.bvlc-result-has", "a BVLC result has two octets"))
+            raise hub.DecodeError("truncated", phrase("bacnet.bad-bvlc-result", "a BVLC result has two octets"))
         return Result(int.from_bytes(data[4:6], "big"))
     if function == 0x04:
         if len(data) < 10:
             raise hub.DecodeError(
-                "truncated", phrase("bacnet.forwarded-message-without", "a forwarded message without its originator")
+                "truncated", phrase("bacnet.forwarded-without-origin", "a forwarded message without its originator")
             )
         origin = ".".join(map(str, data[4:8]))
         return _network(data[10:], origin, int.from_bytes(data[8:10], "big"))
@@ -145,8 +157,8 @@ def datagram(data: bytes, host: str, port: int) -> Message:
     raise hub.DecodeError(
         "bvlc-function",
         phrase(
-            "bacnet.function-bbmd-which",
-            "function {function:#04x} is for a BBMD, which this hub is not",
+            "bacnet.function-for-bbmd",
+            "function 0x{function:02x} is for a BBMD, which this hub is not",
             function=function,
         ),
     )
@@ -161,7 +173,7 @@ def _network(data: bytes, host: str, port: int) -> Message:
             raise hub.DecodeError(
                 "npdu-version",
                 phrase(
-                    "bacnet.version-network-layer",
+                    "bacnet.unknown-network-version",
                     "version {version} of the network layer is not known",
                     version=version,
                 ),
@@ -176,7 +188,7 @@ def _network(data: bytes, host: str, port: int) -> Message:
             if not 1 <= network <= 0xFFFE or not mac or len(mac) != size:
                 raise hub.DecodeError(
                     "bad-source",
-                    phrase("bacnet.no-network-address", "no network or address in the source of a routed message"),
+                    phrase("bacnet.bad-routed-source", "no network or address in the source of a routed message"),
                 )
         if control & 0x20:
             at += 1  # hop count
@@ -186,7 +198,7 @@ def _network(data: bytes, host: str, port: int) -> Message:
         return _application(data[at:], station)
     except IndexError:
         raise hub.DecodeError(
-            "truncated", phrase("bacnet.message-ends-within-header", "the message ends within its header")
+            "truncated", phrase("bacnet.ends-within-header", "the message ends within its header")
         ) from None
 
 
@@ -211,7 +223,7 @@ def _application(data: bytes, station: Station) -> Message:
         return Refusal(station, data[1], _error(Reader(data[3:])))
     if kind in (6, 7):
         return Refusal(station, data[1], Refused("reject" if kind == 6 else "abort", data[2]))
-    raise hub.DecodeError("pdu-type", phrase("bacnet.apdu-type-not", "APDU type {kind} is not defined", kind=kind))
+    raise hub.DecodeError("pdu-type", phrase("bacnet.unknown-apdu-type", "APDU type {type} is not defined", type=kind))
 
 
 def _error(reader: Reader) -> Refused:
@@ -226,7 +238,7 @@ def read_property(data: bytes) -> Found:
     """Decode ReadProperty-ACK (Clause 15.5)."""
     reader = Reader(data)
     who, which, element = reader.object(0), reader.unsigned(1), reader.optional(2)
-    reader.must(reader.opens(3), phrase("bacnet.value", "a value"))
+    reader.must(reader.opens(3), phrase("bacnet.a-value", "a value"))
     return Found(who, which, element, reader.values(3))
 
 
@@ -236,15 +248,15 @@ def read_multiple(data: bytes) -> list[Found]:
     found: list[Found] = []
     while reader:
         who = reader.object(0)
-        reader.must(reader.opens(1), phrase("bacnet.list-results", "a list of results"))
+        reader.must(reader.opens(1), phrase("bacnet.list-of-results", "a list of results"))
         while not reader.closes(1):
             which, element = reader.unsigned(2), reader.optional(3)
             if reader.opens(4):
                 found.append(Found(who, which, element, reader.values(4)))
             else:
-                reader.must(reader.opens(5), phrase("bacnet.value-error", "a value or an error"))
+                reader.must(reader.opens(5), phrase("bacnet.value-or-error", "a value or an error"))
                 error = _error(reader)
-                reader.must(reader.closes(5), phrase("bacnet.end-error", "the end of an error"))
+                reader.must(reader.closes(5), phrase("bacnet.end-of-error", "the end of an error"))
                 found.append(Found(who, which, element, [], error))
     return found
 
@@ -255,10 +267,12 @@ def i_am(data: bytes) -> IAm:
     who = reader.application(OBJECT)
     size, segmentation, vendor = (reader.application(kind) for kind in (UNSIGNED, ENUMERATED, UNSIGNED))
     if not isinstance(who, ObjectId) or who.type != names.DEVICE or who.instance > names.LAST_INSTANCE:
-        raise hub.DecodeError("bad-device", phrase("bacnet.i-am-something", "an I-Am of something that is no device"))
+        raise hub.DecodeError(
+            "bad-device", phrase("bacnet.i-am-of-no-device", "an I-Am of something that is no device")
+        )
     if not 0 <= int(segmentation) <= 3:  # type: ignore[arg-type]
         raise hub.DecodeError(
-            "bad-value", phrase("bacnet.i-am-unknown", "an I-Am with an unknown kind of segmentation")
+            "bad-value", phrase("bacnet.i-am-unknown-segmentation", "an I-Am with an unknown kind of segmentation")
         )
     return IAm(who.instance, int(size), int(segmentation), int(vendor))  # type: ignore[arg-type]
 
@@ -267,12 +281,12 @@ def notification(data: bytes) -> Notification:
     """Decode ConfirmedCOVNotification and UnconfirmedCOVNotification (Clauses 13.12 and 13.13)."""
     reader = Reader(data)
     process, device, who, left = reader.unsigned(0), reader.object(1), reader.object(2), reader.unsigned(3)
-    reader.must(device.type == names.DEVICE, phrase("bacnet.device", "a device"))
-    reader.must(reader.opens(4), phrase("bacnet.list-values", "a list of values"))
+    reader.must(device.type == names.DEVICE, phrase("bacnet.a-device", "a device"))
+    reader.must(reader.opens(4), phrase("bacnet.list-of-values", "a list of values"))
     values: dict[int, list[Value]] = {}
     while not reader.closes(4):
         which, _ = reader.unsigned(0), reader.optional(1)
-        reader.must(reader.opens(2), phrase("bacnet.value", "a value"))
+        reader.must(reader.opens(2), phrase("bacnet.a-value", "a value"))
         values[which] = reader.values(2)
         reader.optional(3)
     return Notification(process, device.instance, who, left, values)

@@ -30,12 +30,25 @@ class Directory:
         former = self.where.get(i_am.instance)
         if former is None and len(self.where) >= MOST:
             self._session.radio.report_decode_error(
-                self._session.name, hub.DecodeError("too-many-devices", "more than are remembered")
+                self._session.name,
+                hub.DecodeError(
+                    "too-many-devices",
+                    phrase("bacnet.too-many-devices", "more devices announce themselves than are remembered"),
+                ),
             )
             return
-        if former not in (None, station):
+        if former is not None and former != station:
             self._session.radio.report_decode_error(
-                f"bacnet:{i_am.instance}", hub.DecodeError("twice", f"{former} and {station} say they are this device")
+                f"bacnet:{i_am.instance}",
+                hub.DecodeError(
+                    "twice",
+                    phrase(
+                        "bacnet.device-twice",
+                        "{former} and {station} say they are this device",
+                        former=former.place,
+                        station=station.place,
+                    ),
+                ),
             )
         self.where[i_am.instance] = station
         self._came.set()
@@ -58,7 +71,7 @@ class Directory:
                     await self._came.wait()
         except TimeoutError:
             raise hub.NotReady(
-                phrase("bacnet.device-does-not", "device {instance} does not answer Who-Is", instance=instance)
+                phrase("bacnet.device-silent-to-who-is", "device {instance} does not answer Who-Is", instance=instance)
             ) from None
         return self.where[instance]
 

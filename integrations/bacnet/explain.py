@@ -23,7 +23,7 @@ def frame_of(line: Mapping[str, Any]) -> hub.Frame:
         data = bytes.fromhex(str(line.get("datagram", line.get("raw", ""))))
     except ValueError:
         raise hub.DecodeError(
-            "not-hex", phrase("bacnet.datagram-written-hexadecimal", "the datagram is written in hexadecimal")
+            "not-hex", phrase("bacnet.datagram-not-hexadecimal", "the datagram is written in hexadecimal")
         ) from None
     time = line.get("time")
     return hub.Frame(

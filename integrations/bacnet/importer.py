@@ -50,7 +50,13 @@ async def propose(asked: argparse.Namespace) -> dict[str, Any]:
             link = await stack.enter_async_context(Link(config, heard=heard))
         except hub.NotReady:  # a hub runs here and uses the port
             link = await stack.enter_async_context(Link(config.model_copy(update={"port": 0}), heard=heard))
-            notes.append(f"port {config.port} is taken, by the hub perhaps: who answers by broadcast was not heard")
+            notes.append(
+                phrase(
+                    "bacnet.port-taken",
+                    "port {port} is taken, by the hub perhaps: who answers by broadcast was not heard",
+                    port=config.port,
+                )
+            )
         await link.register()
         for address in asked.address:
             await link.ask_one(Station(*split_port(address)))
@@ -60,7 +66,7 @@ async def propose(asked: argparse.Namespace) -> dict[str, Any]:
         await _answers(where, len(asked.address) or len(asked.device))
         if not where:
             raise hub.NotReady(
-                phrase("bacnet.no-device-answers-2", "no device answers: check the address, and that the device is on")
+                phrase("bacnet.no-device-answers", "no device answers: check the address, and that the device is on")
             )
         found = await _describe(link, where, asked, notes)
     return {**found, "integrations": _instance(asked), "notes": notes}
@@ -74,7 +80,7 @@ def _config(asked: argparse.Namespace) -> Config:
     if not asked.broadcast and not asked.address and config.discover is None:
         raise hub.NotReady(
             phrase(
-                "bacnet.say-whom-ask",
+                "bacnet.say-whom-to-ask",
                 "say whom to ask: --address, or --broadcast; the file has no `discover` section either",
             )
         )
@@ -102,15 +108,33 @@ async def _describe(
             asker.max_apdu, asker.segments = i_am.max_apdu, i_am.segmentation in (0, 1)
             title, seen = await _objects(asker)
         except (hub.NotReady, hub.DecodeError) as error:
-            notes.append(f"{name} was left out: {error}")
+            notes.append(
+                phrase(
+                    "bacnet.device-left-out", "{device} was left out: {reason}", device=name, reason=names.told(error)
+                )
+            )
             continue
         proposed = proposing.objects(seen, known)
         left = [one for one in seen if one.object.type not in names.READABLE]
         if left:
-            notes.append(f"{name}: {len(left)} objects are no readings (device, schedules, logs…)")
+            notes.append(
+                phrase(
+                    "bacnet.objects-without-readings",
+                    "{device}: {count} [object is|objects are] no readings (device, schedules, logs…)",
+                    device=name,
+                    count=len(left),
+                )
+            )
         gone = sorted(set(known) - {str(one.object) for one in seen})
         if gone:
-            notes.append(f"{name} no longer has {', '.join(gone)}: take them out of the file")
+            notes.append(
+                phrase(
+                    "bacnet.objects-gone",
+                    "{device} no longer has {objects}: take them out of the file",
+                    device=name,
+                    objects=gone,
+                )
+            )
         devices[name] = {
             "#": f"{asker.vendor} {asker.model} {asker.firmware}".strip(),
             "integration": asked.instance,

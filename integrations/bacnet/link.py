@@ -41,6 +41,10 @@ class Silent(hub.NotReady):
     """The device did not answer in time."""
 
 
+def _silent(station: Station) -> Silent:
+    return Silent(phrase("bacnet.device-silent", "{station} does not answer", station=station.place))
+
+
 class Unsent(Exception):
     """A request that was no longer wanted when its turn came: nothing was sent."""
 
@@ -101,10 +105,10 @@ class Link:
             where = f"{self._config.address}:{self._config.port}"
             raise hub.NotReady(
                 phrase(
-                    "bacnet.cannot-used-bacnet",
-                    "{where} cannot be used for BACnet ({reason}): is it this machine's address, and is no "
-                    "other BACnet program running here?",
-                    where=where,
+                    "bacnet.address-unusable",
+                    "{address} cannot be used for BACnet ({reason}): is it this machine's address, and is no other "
+                    "BACnet program running here?",
+                    address=where,
                     reason=system_error(error),
                 )
             ) from error
@@ -175,7 +179,7 @@ class Link:
                     await self._pace()
                     if not pending.answer.done():  # answered while the next attempt waited for its slot
                         if not wanted():
-                            raise Unsent(station) if attempt == 0 else Silent(f"{station} does not answer")
+                            raise Unsent(station) if attempt == 0 else _silent(station)
                         pending.assembly = None
                         self._send(message, (station.host, station.port))
                         self.requests += 1
@@ -183,7 +187,7 @@ class Link:
                     if await self._answer_in_time(pending):
                         self.answered_s[station] = self._loop.time() - sent
                         return pending.answer.result()
-                raise Silent(phrase("bacnet.does-not-answer-2", "{station} does not answer", station=station))
+                raise _silent(station)
             finally:
                 del self._pending[station, invoke]
                 if not pending.answer.cancel() and not pending.answer.cancelled():
@@ -204,7 +208,7 @@ class Link:
         discover = self._config.discover
         if discover is None:
             raise hub.NotReady(
-                phrase("bacnet.nothing-broadcast-unless", "nothing is broadcast unless `discover` is configured")
+                phrase("bacnet.broadcast-not-configured", "nothing is broadcast unless `discover` is configured")
             )
         await self._pace()
         whole = (low, high) == (0, names.LAST_INSTANCE)
@@ -265,12 +269,22 @@ class Link:
         pending = self._pending.get((message.station, message.invoke))
         if pending is None or pending.answer.done():
             known = message.station if message.station in self._peers else None
-            self._dropped(known, hub.DecodeError("unasked", "an answer to nothing that was asked, or too late"))
+            self._dropped(
+                known,
+                hub.DecodeError(
+                    "unasked", phrase("bacnet.unasked-answer", "an answer to nothing that was asked, or too late")
+                ),
+            )
             return
         if isinstance(message, Refusal):
             pending.answer.set_exception(message.error)
         elif message.service != pending.service:
-            pending.answer.set_exception(hub.DecodeError("bad-answer", "an answer to another service than was asked"))
+            pending.answer.set_exception(
+                hub.DecodeError(
+                    "bad-answer",
+                    phrase("bacnet.answer-of-another-service", "an answer to another service than was asked"),
+                )
+            )
         elif message.sequence is None:
             pending.answer.set_result(message.data)
         else:
@@ -340,10 +354,10 @@ class Link:
         if no_machine or here or (anywhere and not trusted):
             raise hub.LedElsewhere(
                 phrase(
-                    "bacnet.passes-device-not",
+                    "bacnet.device-elsewhere",
                     "{source} passes on a device at {station}, not asked there: give its `address`",
                     source=source[0],
-                    station=station,
+                    station=station.place,
                 )
             )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import hub
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.session import MetricKind
 
 
@@ -88,16 +88,22 @@ RELIABILITIES = {
 
 
 WHY = {
-    "unknown-object": "the device has no such object",
-    "unknown-property": "the object has no such property",
-    "read-access-denied": "the device lets nobody read it",
-    "write-access-denied": "the device lets nobody write it",
-    "value-out-of-range": "the device does not take this value",
-    "invalid-data-type": "the object takes no value of this kind; to let go it needs priorities",
-    "no-space-to-add-list-element": "the device has no room for more subscriptions: what is left is polled",
-    "cov-subscription-failed": "the device tells no changes of this object: it is polled",
-    "unrecognized-service": "the device does not know this service",
-    "device-busy": "the device is busy: raise `interval` if this stays",
+    "unknown-object": phrase("bacnet.unknown-object", "the device has no such object"),
+    "unknown-property": phrase("bacnet.unknown-property", "the object has no such property"),
+    "read-access-denied": phrase("bacnet.read-denied", "the device lets nobody read it"),
+    "write-access-denied": phrase("bacnet.write-denied", "the device lets nobody write it"),
+    "value-out-of-range": phrase("bacnet.value-not-taken", "the device does not take this value"),
+    "invalid-data-type": phrase(
+        "bacnet.kind-not-taken", "the object takes no value of this kind; to let go it needs priorities"
+    ),
+    "no-space-to-add-list-element": phrase(
+        "bacnet.no-room-for-subscriptions", "the device has no room for more subscriptions: what is left is polled"
+    ),
+    "cov-subscription-failed": phrase(
+        "bacnet.subscription-refused", "the device tells no changes of this object: it is polled"
+    ),
+    "unrecognized-service": phrase("bacnet.unknown-service", "the device does not know this service"),
+    "device-busy": phrase("bacnet.device-busy", "the device is busy: raise `interval` if this stays"),
 }
 """Remedies, by the name of the error."""
 NO_ROOM = ("no-space-to-add-list-element", "no-space-for-object", "abort-out-of-resources")
@@ -110,18 +116,18 @@ def object_id(text: str) -> ObjectId:
     if name not in OBJECT_TYPES:
         raise ValueError(
             phrase(
-                "bacnet.object-type",
-                "an object is type:instance, like analog-input:3; there are {object_types}",
-                object_types=list(OBJECT_TYPES),
+                "bacnet.bad-object-name",
+                "an object is type:instance, like analog-input:3; there are {types}",
+                types=list(OBJECT_TYPES),
             )
         )
     if not (number.isascii() and number.isdigit()) or int(number) > LAST_INSTANCE:
         raise ValueError(
             phrase(
-                "bacnet.instance-object-number",
-                "the instance of an object is a number from 0 to {last_instance}, like {name}:3",
-                last_instance=LAST_INSTANCE,
-                name=name,
+                "bacnet.bad-object-instance",
+                "the instance of an object is a number from 0 to {highest}, like {type}:3",
+                highest=LAST_INSTANCE,
+                type=name,
             )
         )
     return ObjectId(OBJECT_TYPES[name], int(number))
@@ -138,6 +144,11 @@ class Refused(hub.DecodeError):
         self.code = code
 
     @property
+    def told(self) -> str:
+        """Return what it means, in a sentence."""
+        return self.detail or phrase("bacnet.request-refused", "the device refuses it: {error}", error=self.reason)
+
+    @property
     def unsupported(self) -> bool:
         """Return whether the device does not support this service."""
         return self.kind == "reject" and self.code == 9
@@ -146,3 +157,10 @@ class Refused(hub.DecodeError):
     def too_large(self) -> bool:
         """Return whether smaller requests may succeed."""
         return (self.kind == "abort" and self.code in (1, 4, 9, 11)) or (self.kind == "reject" and self.code in (1, 7))
+
+
+def told(error: Exception) -> str:
+    """Return what an error says to a person, without the slug by which it is counted."""
+    if isinstance(error, Refused):
+        return error.told
+    return (isinstance(error, hub.DecodeError) and error.detail) or reason_of(error)

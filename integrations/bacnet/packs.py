@@ -30,15 +30,15 @@ class Objects(hub.Config):
         for name, said in heard.items():
             point = self.objects.get(name)
             if point is None:
-                raise ValueError(phrase("bacnet.pack-has-no", "the pack has no object {name!r}", name=name))
+                raise ValueError(phrase("bacnet.no-object-in-pack", "the pack has no object {object!r}", object=name))
             whole = said if isinstance(said, dict) else {"value": said}
             if whole.get("units") is not None and whole["units"] not in UCUM:
                 raise ValueError(
                     phrase(
-                        "bacnet.units-no-number",
-                        "{name}: units {whole} is no number of a unit that is known",
-                        name=name,
-                        whole=whole["units"],
+                        "bacnet.unknown-unit-number",
+                        "{object}: units {number} is no number of a unit that is known",
+                        object=name,
+                        number=whole["units"],
                     )
                 )
             facts = Facts(whole.get("units"), tuple(whole.get("texts", ())), float(whole.get("scale", 1.0)))

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 import hub
 from hub.sdk.options import wrong_option
+from hub.sdk.phrases import phrase
 from hub.sdk.poll_backoff import PollBackoff
 from integrations.bacnet import names
 from integrations.bacnet.asking import Asker
@@ -90,13 +91,26 @@ class Poller:
         self._settings = None
         instance = instance_of(self._id)
         if instance is None:
-            self._session.log.error("%s is not read: the id of a BACnet device is bacnet:<its instance>", self._id)
+            self._session.log.error(
+                phrase(
+                    "bacnet.device-id-without-instance",
+                    "{device} is not read: the id of a BACnet device is bacnet:<its instance>",
+                    device=self._id,
+                )
+            )
             return
         self._instance = instance
         try:
             self._settings = device.settings_as(DeviceSettings)
         except ValidationError as error:
-            self._session.log.error("%s is not read: its settings are wrong: %s", self._id, wrong_option(error))
+            self._session.log.error(
+                phrase(
+                    "bacnet.wrong-settings",
+                    "{device} is not read: its settings are wrong: {reason}",
+                    device=self._id,
+                    reason=wrong_option(error),
+                )
+            )
             return
         self._patience = PollBackoff(int(LONGEST / self._interval))
         for name, point in self._settings.objects.items():
@@ -130,7 +144,7 @@ class Poller:
                 )
             if self._told:
                 self._told = False
-                self._session.log.info("%s answers again", self._id)
+                self._session.log.info(phrase("bacnet.device-answers-again", "{device} answers again", device=self._id))
 
     async def _reach(self, attempts: int) -> Asker:
         """Locate the device and check its identity, when that is not known or after it was away."""
@@ -234,18 +248,37 @@ class Poller:
             believed, why = quality(values.get(names.STATUS_FLAGS), values.get(names.RELIABILITY))
             point.spoke(time.time())
             if point.worse(why):
-                self._session.log.info("%s %s: %s", self._id, who, f"its device says {why}" if why else "good again")
+                self._session.log.info(self._quality_changed(who, why))
             if reading is not None:
                 alone = point.point.metric if point.subscription.open(now) else ""
                 reports[believed, alone][point.point.metric] = reading
         for (believed, _), readings in reports.items():
             await self._session.emit(hub.Report(device=self._id, values=dict(readings), quality=believed, proof=PROOF))
 
+    def _quality_changed(self, who: ObjectId, why: str) -> str:
+        if not why:
+            return phrase("bacnet.object-good-again", "{device} {object}: good again", device=self._id, object=str(who))
+        return phrase(
+            "bacnet.object-in-trouble",
+            "{device} {object}: its device says {reliability}",
+            device=self._id,
+            object=str(who),
+            reliability=why,
+        )
+
     def _trouble(self, point: Watched, error: hub.DecodeError) -> None:
         """Note an unreadable object: counted, logged once, tried again at growing intervals."""
         self._session.radio.report_decode_error(self._id, error)
         if point.failed(error.reason):
-            self._session.log.warning("%s %s is not read: %s", self._id, point.object, error)
+            self._session.log.warning(
+                phrase(
+                    "bacnet.object-not-read",
+                    "{device} {object} is not read: {reason}",
+                    device=self._id,
+                    object=str(point.object),
+                    reason=names.told(error),
+                )
+            )
 
     async def _tell(self) -> None:
         """Report the device's notifications."""
@@ -264,7 +297,14 @@ class Poller:
             self._session.radio.report_decode_error(self._id, error)
         if not self._told:
             self._told = True
-            self._session.log.warning("%s is away, tried again with growing pauses: %s", self._id, error)
+            self._session.log.warning(
+                phrase(
+                    "bacnet.device-away",
+                    "{device} is away, tried again with growing pauses: {reason}",
+                    device=self._id,
+                    reason=names.told(error),
+                )
+            )
 
     @property
     def station(self) -> Station | None:

@@ -34,7 +34,7 @@ def _host(text: str) -> str:
             )
         ) from None
     if not 1 <= port <= 65535:
-        raise ValueError(phrase("bacnet.port-number-from", "a port is a number from 1 to 65535"))
+        raise ValueError(phrase("bacnet.bad-port", "a port is a number from 1 to 65535"))
     return text
 
 
@@ -46,7 +46,9 @@ def split_port(text: str) -> tuple[str, int]:
 
 def readable(name: str) -> str:
     if object_id(name).type not in READABLE:
-        raise ValueError(phrase("bacnet.has-no-present", "{name} has no present value that is a reading", name=name))
+        raise ValueError(
+            phrase("bacnet.object-without-reading", "{object} has no present value that is a reading", object=name)
+        )
     return name
 
 
@@ -284,11 +286,12 @@ class Point(hub.Config):
     @model_validator(mode="after")
     def _agrees(self) -> Point:
         if self.scale == 0:
-            raise ValueError(phrase("bacnet.scale-0-would", "scale 0 would make every value the same"))
+            raise ValueError(phrase("bacnet.scale-zero", "scale 0 would make every value the same"))
         if self.priority == 6:
             raise ValueError(
                 phrase(
-                    "bacnet.priority-6-kept", "priority 6 is kept for minimum on and off times (BACnet, Clause 19.2)"
+                    "bacnet.priority-six-reserved",
+                    "priority 6 is kept for minimum on and off times (BACnet, Clause 19.2)",
                 )
             )
         known = hub.METRICS.get(self.metric)
@@ -296,7 +299,7 @@ class Point(hub.Config):
             if self.privacy is None:
                 raise ValueError(
                     phrase(
-                        "bacnet.metric-not-catalogue",
+                        "bacnet.own-metric-without-privacy",
                         "metric {metric} is not in the catalogue: state its privacy class",
                         metric=self.metric,
                     )
@@ -305,7 +308,7 @@ class Point(hub.Config):
             if self.privacy not in (None, known.privacy):
                 raise ValueError(
                     phrase(
-                        "bacnet.metric-privacy-class",
+                        "bacnet.privacy-of-catalogue",
                         "metric {metric} is of privacy class {privacy}: the catalogue decides",
                         metric=self.metric,
                         privacy=known.privacy,
@@ -314,7 +317,7 @@ class Point(hub.Config):
             if self.kind not in (None, known.kind):
                 raise ValueError(
                     phrase(
-                        "bacnet.metric",
+                        "bacnet.kind-of-catalogue",
                         "metric {metric} is a {kind}: the catalogue decides",
                         metric=self.metric,
                         kind=known.kind,
@@ -383,24 +386,24 @@ class DeviceSettings(hub.Config):
         if bool(self.network) != bool(self.mac):
             raise ValueError(
                 phrase(
-                    "bacnet.network-mac-given",
+                    "bacnet.network-without-mac",
                     "network and mac are given together: where behind the router the device is",
                 )
             )
         if self.network and self.address is None:
             raise ValueError(
-                phrase("bacnet.device-behind-router", "a device behind a router needs the router's address")
+                phrase("bacnet.router-without-address", "a device behind a router needs the router's address")
             )
         seen: dict[str, str] = {}
         for name, point in self.objects.items():
             if (other := seen.setdefault(point.metric, name)) != name:
                 raise ValueError(
                     phrase(
-                        "bacnet.metric-read",
-                        "metric {metric} is read of {other} and of {name}: one device has one value of a metric",
+                        "bacnet.metric-read-twice",
+                        "metric {metric} is read of {first} and of {second}: one device has one value of a metric",
                         metric=point.metric,
-                        other=other,
-                        name=name,
+                        first=other,
+                        second=name,
                     )
                 )
             self._agree(name, point)
@@ -418,18 +421,20 @@ class DeviceSettings(hub.Config):
         if not any(natural) and point.values is None:
             raise ValueError(
                 phrase(
-                    "bacnet.metric-makes",
-                    "metric {metric} is a {wanted}, {name} makes a {made}: map it with `values`, like {{'1': "
-                    "true, '2': false}}",
+                    "bacnet.kind-does-not-fit",
+                    "metric {metric} is a {wanted}, {object} makes a {made}: map it with "
+                    "`values`, like {{'1': true, '2': false}}",
                     metric=point.metric,
                     wanted=wanted,
-                    name=name,
+                    object=name,
                     made=made,
                 )
             )
         if made != "number" and (point.scale != 1 or point.offset or (point.unit and wanted != "number")):
             raise ValueError(
-                phrase("bacnet.scale-offset-unit", "scale, offset and unit are for numbers, not for {name}", name=name)
+                phrase(
+                    "bacnet.scale-of-no-number", "scale, offset and unit are for numbers, not for {object}", object=name
+                )
             )
 
     def station(self) -> Station | None:

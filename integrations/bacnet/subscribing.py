@@ -71,12 +71,19 @@ class Subscriber:
         mute = list(points)
         if mute:
             self._session.radio.report_decode_error(
-                self._id, hub.DecodeError("cov-silent", "a subscription without a notification")
+                self._id,
+                hub.DecodeError(
+                    "cov-silent", phrase("bacnet.subscription-silent", "a subscription without a notification")
+                ),
             )
         if mute and not self._mute_told:
             self._session.log.warning(
-                "%s acknowledges subscriptions and sends no notification: it is polled; does UDP from it pass?",
-                self._id,
+                phrase(
+                    "bacnet.device-sends-no-notification",
+                    "{device} acknowledges subscriptions and sends no notification: it is polled; does UDP from it "
+                    "pass?",
+                    device=self._id,
+                )
             )
         self._mute_told = bool(mute)
 
@@ -89,15 +96,20 @@ class Subscriber:
                 "error",
                 79,
                 phrase(
-                    "bacnet.notification-something-else",
+                    "bacnet.unsubscribed-notification",
                     "{object}: a notification of something else than was subscribed to",
-                    object=news.object,
+                    object=str(news.object),
                 ),
             )
         try:
             self.news.put_nowait(news)
         except asyncio.QueueFull:
-            self._session.radio.report_decode_error(self._id, hub.DecodeError("too-many-changes", "more than can wait"))
+            self._session.radio.report_decode_error(
+                self._id,
+                hub.DecodeError(
+                    "too-many-changes", phrase("bacnet.too-many-changes", "more notifications than can wait")
+                ),
+            )
             return False
         return True
 

@@ -51,18 +51,18 @@ def read(data: bytes, at: int) -> tuple[Tag, int]:
             return Tag(number, True, length, b""), at
         if length > 5:
             raise hub.DecodeError(
-                "bad-tag", phrase("bacnet.application-tag-cannot", "an application tag cannot open or close")
+                "bad-tag", phrase("bacnet.bad-application-tag", "an application tag cannot open or close")
             )
         if not context and number == BOOLEAN:
             return Tag(number, False, 0, bytes((length,))), at
         if length == 5:
             length, at = _length(data, at)
     except IndexError:
-        raise hub.DecodeError(
-            "truncated", phrase("bacnet.message-ends-within", "the message ends within a tag")
-        ) from None
+        raise hub.DecodeError("truncated", phrase("bacnet.ends-within-tag", "the message ends within a tag")) from None
     if at + length > len(data):
-        raise hub.DecodeError("truncated", phrase("bacnet.value-longer-than", "a value is longer than its message"))
+        raise hub.DecodeError(
+            "truncated", phrase("bacnet.value-longer-than-message", "a value is longer than its message")
+        )
     return Tag(number, context, 0, data[at : at + length]), at + length
 
 
@@ -71,9 +71,7 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
     if not size:
         return data[at], at + 1
     if at + 1 + size > len(data):
-        raise hub.DecodeError(
-            "truncated", phrase("bacnet.message-ends-within-length", "the message ends within a length")
-        )
+        raise hub.DecodeError("truncated", phrase("bacnet.ends-within-length", "the message ends within a length"))
     return int.from_bytes(data[at + 1 : at + 1 + size], "big"), at + 1 + size
 
 
@@ -93,10 +91,10 @@ def value(tag: Tag) -> Value:
             raise hub.DecodeError(
                 "bad-value",
                 phrase(
-                    "bacnet.string-bits-most",
-                    "a string of {count} bits, at most {most_bits} are read",
+                    "bacnet.too-many-bits",
+                    "a string of {count} bits, at most {most} are read",
                     count=count,
-                    most_bits=MOST_BITS,
+                    most=MOST_BITS,
                 ),
             )
         return tuple(bool(data[1 + n // 8] >> (7 - n % 8) & 1) for n in range(count))
@@ -117,7 +115,7 @@ def value(tag: Tag) -> Value:
     raise hub.DecodeError(
         "bad-value",
         phrase(
-            "bacnet.application-tag-cannot-have",
+            "bacnet.bad-tag-size",
             "application tag {number} cannot have {size} octets",
             number=number,
             size=size,
@@ -130,7 +128,7 @@ def object_of(data: bytes) -> ObjectId:
     if len(data) != 4:
         raise hub.DecodeError(
             "bad-value",
-            phrase("bacnet.object-identifier-has", "an object identifier has 4 octets, not {count}", count=len(data)),
+            phrase("bacnet.bad-object-identifier", "an object identifier has 4 octets, not {count}", count=len(data)),
         )
     whole = int.from_bytes(data, "big")
     return ObjectId(whole >> 22, whole & 0x3FFFFF)
@@ -140,13 +138,14 @@ def _text(data: bytes) -> str:
     charset = _CHARSETS.get(data[0])
     if charset is None:
         raise hub.DecodeError(
-            "bad-text", phrase("bacnet.character-set-not", "character set {data} is not known here", data=data[0])
+            "bad-text",
+            phrase("bacnet.unknown-character-set", "character set {number} is not known here", number=data[0]),
         )
     try:
         return data[1:].decode(charset)
     except UnicodeDecodeError:
         raise hub.DecodeError(
-            "bad-text", phrase("bacnet.text-not", "the text is not {charset}", charset=charset)
+            "bad-text", phrase("bacnet.text-not-in-charset", "the text is not {charset}", charset=charset)
         ) from None
 
 
@@ -182,7 +181,7 @@ class Reader:
             raise hub.DecodeError(
                 "bad-value",
                 phrase(
-                    "bacnet.context-tag-number",
+                    "bacnet.bad-context-number",
                     "context tag {number} is a number of 1 to 4 octets, not {count}",
                     number=number,
                     count=len(data),
@@ -218,7 +217,7 @@ class Reader:
 
     def must(self, done: bool, what: str) -> None:
         if not done:
-            raise hub.DecodeError("bad-tag", phrase("bacnet.expected", "{what} was expected", what=what))
+            raise hub.DecodeError("bad-tag", phrase("bacnet.part-expected", "{part} was expected", part=what))
 
     def values(self, number: int) -> list[Value]:
         """Return the application values up to the closing tag `number`, which is consumed too. Constructed values
@@ -234,13 +233,13 @@ class Reader:
                 if depth > MOST_DEPTH:
                     raise hub.DecodeError(
                         "too-deep",
-                        phrase("bacnet.more-levels-within", "more levels within each other than any property has"),
+                        phrase("bacnet.nested-too-deep", "more levels within each other than any property has"),
                     )
             elif tag.form == CLOSE:
                 depth -= 1
                 if depth < 0:
                     raise hub.DecodeError(
-                        "bad-tag", phrase("bacnet.closing-tag-closes", "a closing tag closes nothing")
+                        "bad-tag", phrase("bacnet.unmatched-closing-tag", "a closing tag closes nothing")
                     )
             elif not tag.context and not depth:
                 found.append(value(tag))
@@ -267,7 +266,7 @@ def tag(number: int, data: bytes, *, context: bool = False) -> bytes:
     if size < 254:
         return bytes((head | 5, size)) + data
     if size > 0xFFFF:
-        raise ValueError(phrase("bacnet.value-more-than", "a value of more than 65535 octets"))
+        raise ValueError("a value of more than 65535 octets")
     return bytes((head | 5, 254)) + size.to_bytes(2, "big") + data
 
 
@@ -307,11 +306,4 @@ def application(kind: int, content: Value) -> bytes:
             return tag(SIGNED, number.to_bytes((number + (number < 0)).bit_length() // 8 + 1, "big", signed=True))
         if kind in (UNSIGNED, ENUMERATED) and number >= 0:
             return tag(kind, unsigned(number))
-    raise ValueError(
-        phrase(
-            "bacnet.application-tag-cannot-hold",
-            "application tag {kind} cannot hold {content!r}",
-            kind=kind,
-            content=content,
-        )
-    )
+    raise ValueError(f"application tag {kind} cannot hold {content!r}")

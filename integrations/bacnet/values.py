@@ -72,9 +72,9 @@ class Translation:
             raise hub.DecodeError(
                 "bad-value",
                 phrase(
-                    "bacnet.present-value-one",
+                    "bacnet.several-present-values",
                     "{object}: a present value is one value, not {count}",
-                    object=self.object,
+                    object=str(self.object),
                     count=len(values),
                 ),
             )
@@ -84,7 +84,9 @@ class Translation:
         if isinstance(raw, (bytes, tuple)):
             raise hub.DecodeError(
                 "bad-value",
-                phrase("bacnet.not-value-reading", "{object}: not a value that a reading has", object=self.object),
+                phrase(
+                    "bacnet.value-of-no-reading", "{object}: not a value that a reading has", object=str(self.object)
+                ),
             )
         if self.point.values is not None:
             return self.point.values.get(str(int(raw) if isinstance(raw, bool) else raw))
@@ -97,9 +99,9 @@ class Translation:
                 raise hub.DecodeError(
                     "bad-value",
                     phrase(
-                        "bacnet.neither-active-nor",
+                        "bacnet.neither-active-nor-inactive",
                         "{object}: {raw} is neither active nor inactive",
-                        object=self.object,
+                        object=str(self.object),
                         raw=raw,
                     ),
                 )
@@ -111,7 +113,8 @@ class Translation:
         value = self._conversion.there(raw * self._facts.scale * self.point.scale + self.point.offset)
         if not math.isfinite(value):
             raise hub.DecodeError(
-                "not-finite", phrase("bacnet.value-infinite", "{object}: the value is infinite", object=self.object)
+                "not-finite",
+                phrase("bacnet.infinite-value", "{object}: the value is infinite", object=str(self.object)),
             )
         return value
 
@@ -124,7 +127,11 @@ class Translation:
         if kind is None:
             raise hub.DecodeError(
                 "not-writable",
-                phrase("bacnet.objects-type-not", "{object}: objects of this type are not written", object=self.object),
+                phrase(
+                    "bacnet.type-not-writable",
+                    "{object}: objects of this type are not written",
+                    object=str(self.object),
+                ),
             )
         if self.point.values is not None:
             found = [raw for raw, reading in self.point.values.items() if reading == value]
@@ -134,7 +141,7 @@ class Translation:
                     phrase(
                         "bacnet.no-raw-value",
                         "{object}: no raw value stands for {value!r} in `values`",
-                        object=self.object,
+                        object=str(self.object),
                         value=value,
                     ),
                 )
@@ -148,9 +155,9 @@ class Translation:
                 raise hub.DecodeError(
                     "no-such-value",
                     phrase(
-                        "bacnet.no-number-write",
+                        "bacnet.not-a-number-to-write",
                         "{object}: {value} is no number to write",
-                        object=self.object,
+                        object=str(self.object),
                         value=value,
                     ),
                 )
@@ -165,7 +172,10 @@ class Translation:
             raise hub.DecodeError(
                 "no-such-value",
                 phrase(
-                    "bacnet.does-not-fit", "{object}: {value} does not fit the object", object=self.object, value=value
+                    "bacnet.value-does-not-fit",
+                    "{object}: {value} does not fit the object",
+                    object=str(self.object),
+                    value=value,
                 ),
             ) from None
 
@@ -187,7 +197,7 @@ class Translation:
             return int(text)
         raise hub.DecodeError(
             "no-such-value",
-            phrase("bacnet.device-has-no", "{object}: the device has no state of this name", object=self.object),
+            phrase("bacnet.no-such-state", "{object}: the device has no state of this name", object=str(self.object)),
         )
 
 
@@ -205,7 +215,12 @@ def _written(who: ObjectId, raw: str) -> float:
     except ValueError:
         raise hub.DecodeError(
             "no-such-value",
-            phrase("bacnet.values-no-number", "{who}: {raw!r} in `values` is no number to write", who=who, raw=raw),
+            phrase(
+                "bacnet.raw-value-not-a-number",
+                "{object}: {raw!r} in `values` is no number to write",
+                object=str(who),
+                raw=raw,
+            ),
         ) from None
 
 
@@ -216,9 +231,9 @@ def _conversion(who: ObjectId, point: Point, facts: Facts, into: str) -> Convers
             raise hub.DecodeError(
                 "unit",
                 phrase(
-                    "bacnet.cannot-become-unit",
-                    "{who}: {unit} cannot become {into}, the unit of {metric}",
-                    who=who,
+                    "bacnet.unit-not-convertible",
+                    "{object}: {unit} cannot become {into}, the unit of {metric}",
+                    object=str(who),
                     unit=point.unit,
                     into=into,
                     metric=point.metric,
@@ -233,9 +248,9 @@ def _conversion(who: ObjectId, point: Point, facts: Facts, into: str) -> Convers
         raise hub.DecodeError(
             "unit",
             phrase(
-                "bacnet.says-no-unit",
-                "{who} says no unit: state it (`unit`, UCUM); {metric} is in {into}",
-                who=who,
+                "bacnet.object-without-unit",
+                "{object} says no unit: state it (`unit`, UCUM); {metric} is in {into}",
+                object=str(who),
                 metric=point.metric,
                 into=into,
             ),
@@ -243,14 +258,14 @@ def _conversion(who: ObjectId, point: Point, facts: Facts, into: str) -> Convers
     unit = UCUM.get(facts.units)
     found = None if unit is None else conversion(unit, into)
     if found is None:
-        said = unit or f"BACnet unit {facts.units}"
+        said = unit or phrase("bacnet.unit-number", "BACnet unit {number}", number=facts.units)
         raise hub.DecodeError(
             "unit",
             phrase(
-                "bacnet.which-cannot-become",
-                "{who} is in {said}, which cannot become {into}: is {metric} its metric? If so state `unit`",
-                who=who,
-                said=said,
+                "bacnet.unit-does-not-fit",
+                "{object} is in {unit}, which cannot become {into}: is {metric} its metric? If so state `unit`",
+                object=str(who),
+                unit=said,
                 into=into,
                 metric=point.metric,
             ),
@@ -262,7 +277,8 @@ def _clean(who: ObjectId, text: str) -> str | None:
     text = text.strip("\0 ")
     if len(text) > LONGEST_TEXT or not text.isprintable():
         raise hub.DecodeError(
-            "bad-text", phrase("bacnet.text-too-long", "{who}: a text too long, or with control characters", who=who)
+            "bad-text",
+            phrase("bacnet.bad-text", "{object}: a text too long, or with control characters", object=str(who)),
         )
     return text or None
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 import hub
+from hub.sdk.phrases import phrase
 from hub.sdk.session import Answer
 from integrations.bacnet import encode, names
 from integrations.bacnet.link import Link, Silent, Unsent
@@ -45,10 +46,26 @@ async def write(
 
     point = None if poller is None else poller.point(command.metric)
     if poller is None or point is None or command.values is not None:
-        answer("failed", f"{command.metric} is read of no object of {command.device}: name it in its settings")
+        answer(
+            "failed",
+            phrase(
+                "bacnet.metric-of-no-object",
+                "{metric} is read of no object of {device}: name it in its settings",
+                metric=command.metric,
+                device=command.device,
+            ),
+        )
         return
     if poller.asker is None or point.translation is None:
-        answer("failed", f"{command.device} has not been reached yet, or {point.object} is not understood")
+        answer(
+            "failed",
+            phrase(
+                "bacnet.device-not-reached-yet",
+                "{device} has not been reached yet, or {object} is not understood",
+                device=command.device,
+                object=str(point.object),
+            ),
+        )
         return
     if expired():
         answer("expired", "")
@@ -62,9 +79,16 @@ async def write(
         if wanted():  # otherwise all writes were stopped meanwhile: already answered
             answer("expired", "")
     except Silent:
-        answer("failed", f"{command.device} does not answer: whether it took the value is not known")
+        answer(
+            "failed",
+            phrase(
+                "bacnet.write-unanswered",
+                "{device} does not answer: whether it took the value is not known",
+                device=command.device,
+            ),
+        )
     except hub.DecodeError as error:
-        answer("failed", str(error))
+        answer("failed", names.told(error))
     else:
         answer("done", await _higher_priority(poller, point.object, point.point.priority))
         await poller.again(point)
@@ -80,7 +104,14 @@ async def _higher_priority(poller: Poller, who: names.ObjectId, priority: int) -
     except (Silent, hub.DecodeError):
         return ""
     higher = [n for n, held in enumerate(found.values[: priority - 1], 1) if held is not None]
-    return f"written at priority {priority}, but priority {higher[0]} holds the object" if higher else ""
+    if not higher:
+        return ""
+    return phrase(
+        "bacnet.higher-priority-holds",
+        "written at priority {priority}, but priority {higher} holds the object",
+        priority=priority,
+        higher=higher[0],
+    )
 
 
 def clock() -> float:

@@ -12,6 +12,7 @@ import pytest
 from bacnet_kit import HOST, OWN, config, device, free_port, last, qualities, running, until
 
 import hub
+from hub.sdk.phrases import Phrase
 from integrations.bacnet import probe
 from integrations.bacnet.settings import Config
 
@@ -272,7 +273,8 @@ async def test_a_foreign_device_asks_through_its_bbmd(monkeypatch: pytest.Monkey
         options = config(bbmd=peer.address, discover={}, bbmd_lifetime=timedelta(seconds=10))
         async with running(options, [nowhere]) as session:
             await until(lambda: last(session), "found by way of the BBMD")
-        assert (await probe(options)).startswith("1 devices answer")
+        found = await probe(options)
+        assert isinstance(found, Phrase) and (found.code, found.params) == ("bacnet.devices-answer", {"count": 1})
 
 
 async def test_a_bbmd_that_refuses_or_is_away_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
