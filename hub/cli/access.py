@@ -10,6 +10,7 @@ import click
 from hub.automation.commands.policy import ROLES
 from hub.cli import output
 from hub.cli.hub_client import ask
+from hub.core.text import phrase
 
 
 @click.group(cls=output.Group)
@@ -28,10 +29,20 @@ def load(file: Path, dry_run: bool, config: Path, state_dir: Path | None, json: 
     if json:
         output.data(answer)
         return
-    click.echo(f"number {answer['number']}, {answer['revoked']} badges withdrawn")
-    output.say(
-        "loaded" if answer["newer"] and not dry_run else "newer" if answer["newer"] else "nothing newer than known"
+    output.echo(
+        phrase(
+            "badge-list-number",
+            "number {number}, {count} [badge|badges] withdrawn",
+            number=answer["number"],
+            count=answer["revoked"],
+        )
     )
+    if not answer["newer"]:
+        output.say(phrase("badge-list-known", "nothing newer than known"))
+    elif dry_run:
+        output.say(phrase("badge-list-newer", "newer"))
+    else:
+        output.say(phrase("badge-list-loaded", "loaded"))
 
 
 @badge.command()
@@ -63,7 +74,7 @@ def create(name: str, role: str, days: float, config: Path, state_dir: Path | No
         output.data(answer)
         return
     click.echo(answer["token"])
-    output.say("send it as `Authorization: Bearer …`; it is shown here and never again")
+    output.say(phrase("token-shown-once", "send it as `Authorization: Bearer …`; it is shown here and never again"))
 
 
 @token.command("list")
@@ -87,4 +98,4 @@ def revoke(number: str, config: Path, state_dir: Path | None, json: bool) -> Non
     if json:
         output.data(answer)
         return
-    output.say(f"{answer['name']}'s token is worth nothing now")
+    output.say(phrase("token-revoked", "{name}'s token is worth nothing now", name=answer["name"]))

@@ -27,7 +27,7 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
         output.data(answer)
         return
     rows = [(one["name"], one["role"], output.minute(one["at"])) for one in answer["accounts"]]
-    output.table(("name", "role", "password of"), rows)
+    output.table(("name", "role", "password-of"), rows)
 
 
 @account.command("set")
@@ -50,7 +50,7 @@ def put(
     if json:
         output.data(answer)
         return
-    output.say(f"{answer['name']} signs in as {answer['role']}")
+    output.say(phrase("account-signs-in", "{name} signs in as {role}", name=answer["name"], role=answer["role"]))
 
 
 @account.command()
@@ -62,12 +62,13 @@ def remove(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(answer)
         return
-    output.say(f"{answer['name']} signs in no more")
+    output.say(phrase("account-removed", "{name} signs in no more", name=answer["name"]))
 
 
 def _password(file: Path | None) -> str:
     if file is None:
-        return str(click.prompt("password", hide_input=True, confirmation_prompt=True, err=True))
+        asked = output.translated(phrase("password-prompt", "password"))
+        return str(click.prompt(asked, hide_input=True, confirmation_prompt=True, err=True))
     try:
         text = sys.stdin.readline(4096) if str(file) == "-" else file.read_text()
     except (OSError, ValueError) as error:

@@ -68,7 +68,7 @@ def add(
 
     hub = hub_of(config, state_dir)
     if label and label_file is not None:
-        raise click.UsageError(phrase("either-label-label", "either --label or --label-file"))
+        raise click.UsageError(phrase("either-label-or-file", "either --label or --label-file"))
     text = _text(label_file).strip() if label_file is not None else _without_a_key(label)
     if not text and not device:
         _candidates(hub)
@@ -78,13 +78,13 @@ def add(
     if json:
         output.data(row)
     elif row["state"] != "wrong":
-        click.echo(f"{row['device']} {_done(row['state'], dry_run)} at {row['place']} (zone {row['zone']})")
-        if row["en"]:
-            output.say(row["en"])
+        echo_row(row, dry_run)
+        if said := output.of_both(row):
+            output.say(said)
         if row["state"] == "added" and not dry_run:
-            output.say("it is green in `ilot devices` once its first report is in")
+            output.say(phrase("device-added-next", "it is green in `ilot devices` once its first report is in"))
     if row["state"] == "wrong":
-        raise ConfigError(f"{row['column']}: {row['en']}" if row["column"] and not json else row["en"])
+        raise ConfigError(fault_of(row, column="" if json else row["column"]))
 
 
 @click.command()
@@ -97,7 +97,12 @@ def remove(device: str, dry_run: bool, config: Path, state_dir: Path | None, jso
     if json:
         output.data(answer)
     else:
-        click.echo(f"{device} {'would be' if dry_run else 'was'} removed from {answer['place'] or 'no place'}")
+        place = answer["place"] or phrase("no-place", "no place")
+        output.echo(
+            phrase("would-be-removed", "{device} would be removed from {place}", device=device, place=place)
+            if dry_run
+            else phrase("was-removed", "{device} was removed from {place}", device=device, place=place)
+        )
 
 
 @click.command("import")
@@ -122,12 +127,14 @@ def import_(
         click.echo(TEMPLATE, nl=False)
         return
     if file is None:
-        raise click.UsageError(phrase("name-file-template", "name the file, or --template"))
+        raise click.UsageError(phrase("file-or-template-missing", "name the file, or --template"))
     hub, data = hub_of(config, state_dir), _bytes(file)
     if inventory.is_one(data):
         document = base64.b64encode(data).decode()
         answer = hub("inventory.load", timeout=_CALL_S, document=document, dry_run=dry_run)
-        output.say(f"inventory {answer['number']} of {answer['owner']}")
+        output.say(
+            phrase("inventory-loaded", "inventory {number} of {owner}", number=answer["number"], owner=answer["owner"])
+        )
         report(answer["rows"], [], dry_run, json)
         return
     try:
@@ -135,9 +142,11 @@ def import_(
     except Unreadable as error:
         raise ConfigError(f"{file}: {error.detail}") from error
     for column in table.ignored:
-        output.say(f"column {column!r} means nothing here and is left out")
+        output.say(phrase("column-left-out", "column {column!r} means nothing here and is left out", column=column))
     if not table.placed:
-        output.say("the table names no places: its keys are kept until the devices are added")
+        output.say(
+            phrase("table-keys-kept", "the table names no places: its keys are kept until the devices are added")
+        )
     rows = [_as_row(fault) for fault in table.faults]
     rows += [_titled(row, table) for row in _imported(hub, table, update=update, dry_run=dry_run)]
     report(sorted(rows, key=lambda row: row["line"]), table.ignored, dry_run, json)
@@ -156,10 +165,19 @@ def placed(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
         raise ConfigError(f"{file}: {error.detail}") from error
     if table.faults:
         fault = table.faults[0]
-        raise ConfigError(f"{file}:{fault.line}: {fault.column}: {fault.en}")
+        raise ConfigError(
+            phrase(
+                "fault-at-line",
+                "{file}:{line}: {column}: {reason}",
+                file=file,
+                line=fault.line,
+                column=fault.column,
+                reason=output.of_both({"en": fault.en, "fr": fault.fr}),
+            )
+        )
     if not table.placed:
         raise ConfigError(
-            phrase("table-bulk-adoption", "{file}: a table for bulk adoption has a column `place`", file=file)
+            phrase("table-without-places", "{file}: a table for bulk adoption has a column `place`", file=file)
         )
     return msgspec.to_builtins(table.wishes), list(table.ignored)
 
@@ -179,17 +197,17 @@ def _imported(hub: Hub, table: Table, *, update: bool, dry_run: bool) -> Iterato
                 raise NotReady(
                     phrase(
                         "hub-went-away",
-                        "the hub went away after {done} of {many} rows ({reason}); what was imported stays: "
-                        "import the file again when it is back",
+                        "the hub went away after {done} of {count} rows; what was imported stays: import the file "
+                        "again when it is back: {reason}",
                         done=done,
-                        many=many,
+                        count=many,
                         reason=reason_of(error),
                     )
                 ) from error
             done += len(batch)
             bar.update(len(batch))
             if bar.hidden and not dry_run and done < many:
-                output.say(f"{done} of {many}")
+                output.say(phrase("rows-done", "{done} of {count}", done=done, count=many))
 
 
 def _call(hub: Hub, name: str, wishes: list[DeviceRequest], **arguments: Any) -> list[dict[str, Any]]:
@@ -210,20 +228,61 @@ def report(rows: list[dict[str, Any]], ignored: list[str], dry_run: bool, json: 
         output.table(
             ("line", "device", "place", "result", "column", "what"),
             [
-                (row["line"] or "", row["device"], row["place"], _done(row["state"], dry_run), row["column"], row["en"])
+                (row["line"] or "", row["device"], row["place"], _done(row["state"], dry_run), row["column"],
+                 output.of_both(row))
                 for row in rows
             ],
         )  # fmt: skip
-    told = ", ".join(f"{count} {_done(state, dry_run)}" for state, count in summary.items())
-    output.say(f"{output.plural(len(rows), 'row')}: {told or 'none'}")
+    told = [f"{count} {output.translated(_done(state, dry_run))}" for state, count in summary.items()]
+    output.say(
+        phrase(
+            "rows-by-result",
+            "{count} [row|rows]: {results}",
+            count=len(rows),
+            results=told or phrase("results-none", "none"),
+        )
+    )
     if summary.get("wrong"):
         raise click.exceptions.Exit(ConfigError.exit_code)
 
 
+_DONE = {
+    "added": phrase("row-added", "added"),
+    "changed": phrase("row-changed", "changed"),
+    "kept": phrase("row-kept", "kept"),
+    "already": phrase("row-already", "is there already"),
+    "wrong": phrase("row-wrong", "wrong"),
+}
+_WOULD = {
+    "added": phrase("row-would-be-added", "would be added"),
+    "changed": phrase("row-would-be-changed", "would be changed"),
+    "kept": phrase("row-would-be-kept", "would be kept"),
+}
+
+
 def _done(state: str, dry_run: bool) -> str:
-    words = {"added": "added", "changed": "changed", "kept": "kept", "already": "is there already", "wrong": "wrong"}
-    word = words[state]
-    return f"would be {word}" if dry_run and state in ("added", "changed", "kept") else word
+    """Return the result of a row in words."""
+    return _WOULD[state] if dry_run and state in _WOULD else _DONE[state]
+
+
+def echo_row(row: dict[str, Any], dry_run: bool) -> None:
+    """Print what became of one device."""
+    output.echo(
+        phrase(
+            "device-row",
+            "{device} {result} at {place} (zone {zone})",
+            device=row["device"],
+            result=_done(row["state"], dry_run),
+            place=row["place"],
+            zone=row["zone"],
+        )
+    )
+
+
+def fault_of(row: dict[str, Any], *, column: str) -> str:
+    """Return what is wrong with a row, in the language of the shell; `column` "": without the name of its column."""
+    said = output.of_both(row)
+    return phrase("fault-in-column", "{column}: {reason}", column=column, reason=said) if column else said
 
 
 def _as_row(fault: Fault) -> dict[str, Any]:
@@ -242,14 +301,14 @@ def _candidates(hub: Hub) -> None:
     """List the senders that are not admitted, with the command that adds one."""
     heard = [one for one in hub("devices")["quarantine"] if not one["known"]]
     rows = [(one["id"], one["model"], one["integration"], one["reason"], one["count"]) for one in heard]
-    output.table(("heard, not admitted", "model", "integration", "why", "times"), rows)
-    raise click.UsageError(phrase("name-one-ilot", "name one: `ilot device add DEVICE --place PLACE`, or give --label"))
+    output.table(("heard-not-admitted", "model", "integration", "why", "times"), rows)
+    raise click.UsageError(phrase("name-a-device", "name one: `ilot device add DEVICE --place PLACE`, or give --label"))
 
 
 def _setting(text: str) -> tuple[str, str]:
     name, sep, value = text.partition("=")
     if not sep or not name:
-        raise click.UsageError(phrase("set-expected-name", "--set {name}: expected NAME=VALUE", name=name))
+        raise click.UsageError(phrase("setting-form-wrong", "--set {name}: expected NAME=VALUE", name=name))
     return name, value
 
 
@@ -280,7 +339,7 @@ def _text(path: Path) -> str:
     try:
         return _bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise click.UsageError(phrase("not-text", "{path} is not text", path=path)) from error
+        raise click.UsageError(phrase("file-not-text", "{file} is not text", file=path)) from error
 
 
 def _bytes(path: Path) -> bytes:
@@ -293,5 +352,5 @@ def _bytes(path: Path) -> bytes:
             return file.read(MAX_TABLE + 1)
     except OSError as error:
         raise HubError(
-            phrase("cannot-read-4", "{path} cannot be read: {reason}", path=path, reason=system_error(error))
+            phrase("file-not-read", "{file} cannot be read: {reason}", file=path, reason=system_error(error))
         ) from error

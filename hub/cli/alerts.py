@@ -42,11 +42,19 @@ def show(alert: str, config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(one)
         return
-    click.echo(
-        f"{_sentence(one)}\n{one['severity']}, {one['state']}, rule {one['rule']}, {one['device'] or one['zone']}"
+    click.echo(_sentence(one))
+    output.echo(
+        phrase(
+            "alert-facts",
+            "{severity}, {state}, rule {rule}, {subject}",
+            severity=one["severity"],
+            state=one["state"],
+            rule=one["rule"],
+            subject=one["device"] or one["zone"],
+        )
     )
     for name, said in one["evidence"].items():
-        click.echo(f"  {name}: {said}")
+        click.echo(f"  {name}: {output.translated(said)}")
     output.table(
         ("when", "state", "by", "why"),
         [(output.moment(step["at"]), step["state"], step["by"], step["why"]) for step in one["story"]],
@@ -72,7 +80,7 @@ def mute(alert: str, time: str, why: str, config: Path, state_dir: Path | None, 
     try:
         seconds = duration(time).total_seconds()
     except ValueError as error:
-        raise click.UsageError(phrase("for-2", "--for: {reason}", reason=reason_of(error))) from None
+        raise click.UsageError(phrase("option-for-wrong", "--for: {reason}", reason=reason_of(error))) from None
     _act(config, state_dir, json, "alert.mute", id=alert, why=why, seconds=seconds)
 
 
@@ -107,7 +115,15 @@ def _act(config: Path, state_dir: Path | None, json: bool, name: str, **argument
     if json:
         output.data(answer)
     else:
-        click.echo(f"{answer['id']}: {answer['state']} by {answer['by']}")
+        output.echo(
+            phrase(
+                "alert-state-by",
+                "{alert}: {state} by {by}",
+                alert=answer["id"],
+                state=answer["state"],
+                by=answer["by"],
+            )
+        )
 
 
 def _sentence(alert: dict[str, Any]) -> str:

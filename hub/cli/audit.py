@@ -30,7 +30,7 @@ def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> Non
     for one in answer["entries"]:
         when = output.moment(one["at"])
         rows.append((one["n"], when, one["who"], msgspec.json.encode(one["what"]).decode()))
-    output.table(("n", "when", "who", "what"), rows)
+    output.table(("number", "when", "who", "what"), rows)
 
 
 @audit.command()
@@ -51,11 +51,19 @@ def verify(witness: tuple[str, ...], config: Path, state_dir: Path | None, json:
         count, _, head = one.partition(":")
         if not count.isdigit() or not head:
             raise click.UsageError(
-                phrase("witness-expected-count", "--witness {one!r}: expected COUNT:HEAD, like 812:9f3a…", one=one)
+                phrase("witness-form-wrong", "--witness {witness!r}: expected COUNT:HEAD, like 812:9f3a…", witness=one)
             )
         heads.append((int(count), head))
     answer = ask(config, state_dir, "audit.verify", timeout=120.0, witness=heads)
     if json:
         output.data(answer)
     else:
-        output.say(f"whole: {answer['count']} entries; witnesses that agree: {answer['witnessed']} of {len(heads)}")
+        output.say(
+            phrase(
+                "audit-whole",
+                "whole: {count} [entry|entries]; witnesses that agree: {agree} of {witnesses}",
+                count=answer["count"],
+                agree=answer["witnessed"],
+                witnesses=len(heads),
+            )
+        )

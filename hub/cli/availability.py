@@ -8,6 +8,7 @@ import click
 
 from hub.cli import output
 from hub.cli.hub_client import ask
+from hub.core.text import phrase
 
 
 @click.command()
@@ -22,9 +23,20 @@ def availability(device: str | None, config: Path, state_dir: Path | None, json:
     rows = []
     for one in answer["devices"]:
         days = one["days"] if device else one["days"][:1]
-        battery = "" if one["battery_days"] is None else f"{one['battery_days']:.0f} d"
-        rows += [(one["id"], day["day"], f"{day['percent']:g} %", f"{day['hours']:g} h", battery) for day in days]
+        left = one["battery_days"]
+        battery = "" if left is None else phrase("battery-days", "{days:.0f} d", days=float(left))
+        rows += [(one["id"], day["day"], _percent(day["percent"]), f"{day['hours']:g} h", battery) for day in days]
     if device and not rows:
-        output.say(f"nothing is known of {device} yet: it counts once the hub has learnt how often it speaks")
+        output.say(
+            phrase(
+                "availability-not-known",
+                "nothing is known of {device} yet: it counts once the hub has learnt how often it speaks",
+                device=device,
+            )
+        )
         return
-    output.table(("device", "day", "there", "of", "battery empty in"), rows)
+    output.table(("device", "day", "there", "of-hours", "battery-empty-in"), rows)
+
+
+def _percent(value: float) -> str:
+    return phrase("percent-of-day", "{value:g} %", value=float(value))

@@ -39,7 +39,15 @@ def backup(out: Path | None, show: bool, config: Path, state_dir: Path | None, j
     state = StateDir(state_of(config, state_dir))
     if out is not None:
         facts = _written(out, _document(state, config))
-        lines = [f"backup {facts['generation']}, {output.size(facts['bytes'])}", f"in {out}; the recovery key opens it"]
+        lines = [
+            phrase(
+                "backup-number-size",
+                "backup {number}, {size}",
+                number=facts["generation"],
+                size=output.size(facts["bytes"]),
+            ),
+            phrase("backup-in-file", "in {file}; the recovery key opens it", file=out),
+        ]
     else:
         facts = call(state.socket, "status")["backup"] if show else _made(state)
         lines = status_lines(facts)
@@ -47,7 +55,7 @@ def backup(out: Path | None, show: bool, config: Path, state_dir: Path | None, j
         output.data(facts)
     else:
         for line in lines:
-            click.echo(line)
+            output.echo(line)
     if out is None and backup_problems(facts):
         raise click.exceptions.Exit(6)
 
@@ -55,13 +63,27 @@ def backup(out: Path | None, show: bool, config: Path, state_dir: Path | None, j
 def status_lines(facts: dict[str, Any]) -> list[str]:
     """Return the state of the last backup, one fact a line."""
     if facts["made"] is None:
-        return ["none was made yet" + (f": {facts['error']}" if facts["error"] else "")]
+        if facts["error"]:
+            return [phrase("backup-none-made-because", "none was made yet: {reason}", reason=facts["error"])]
+        return [phrase("backup-none-made", "none was made yet")]
     backend, directory = facts["backend"], facts["directory"]
-    lines = [f"backup {facts['generation']}, {output.size(facts['bytes'])}, made {_when(facts['made'])}"]
-    lines.append(f"at the backend {_place(backend, facts['generation'])}")
+    lines: list[str] = [
+        phrase(
+            "backup-number-size-date",
+            "backup {number}, {size}, made {moment}",
+            number=facts["generation"],
+            size=output.size(facts["bytes"]),
+            moment=_when(facts["made"]),
+        )
+    ]
+    there = _place(backend, facts["generation"])
+    lines.append(phrase("backup-at-backend", "at the backend {state}", state=there))
     if directory["path"]:
-        lines.append(f"in {directory['path']} {_place(directory, facts['generation'])}")
-    return [*lines, *([f"the next one cannot be made: {facts['error']}"] if facts["error"] else [])]
+        there = _place(directory, facts["generation"])
+        lines.append(phrase("backup-in-directory", "in {directory} {state}", directory=directory["path"], state=there))
+    if facts["error"]:
+        lines.append(phrase("backup-next-impossible", "the next one cannot be made: {reason}", reason=facts["error"]))
+    return lines
 
 
 def backup_problems(facts: dict[str, Any]) -> list[str]:
@@ -74,32 +96,71 @@ def restoration_notes(plan: Plan, forgotten: list[str], *, dry_run: bool) -> lis
     """Return notes about other restorations of this backup: former ones, and any later one."""
     from hub.protocol.documents.backup import SENT_EVERY_S, SENT_MOST
 
-    said = []
+    said: list[str] = []
     if plan.lived > plan.generation:
-        said.append(f"this hub lived on after this backup, to generation {plan.lived}: its counters begin beyond that")
+        said.append(
+            phrase(
+                "restore-hub-lived-on",
+                "this hub lived on after this backup, to generation {generation}: its counters begin beyond that",
+                generation=plan.lived,
+            )
+        )
     if time.time() < plan.made:
-        said.append("this machine's clock stands before the backup was made: set it first, it tells lives apart")
+        said.append(
+            phrase(
+                "restore-clock-before-backup",
+                "this machine's clock stands before the backup was made: set it first, it tells lives apart",
+            )
+        )
     if time.time() - plan.made > SENT_MOST * SENT_EVERY_S:
         said.append(
-            f"this backup is old: a device that was sent more than {plan.jump} frames since refuses some until it "
-            "joins again or has new keys"
+            phrase(
+                "restore-backup-old",
+                "this backup is old: a device that was sent more than {count} frames since refuses some until it "
+                "joins again or has new keys",
+                count=plan.jump,
+            )
         )
     if dry_run:
         return said
-    said += [f"not noted that it was restored: {why}" for why in forgotten]
-    again = f"add `--lived {plan.starts_at}`"
-    said.append(
-        "the hub makes a new backup as soon as it runs: take that one from now on. Should this one ever be restored "
-        f"again from {'anywhere' if forgotten else 'another copy'}, {again}: else counters could be sent a second time"
-    )
+    said += [
+        phrase("restore-not-noted", "not noted that it was restored: {reason}", reason=reason) for reason in forgotten
+    ]
+    if forgotten:
+        said.append(
+            phrase(
+                "restore-again-anywhere",
+                "the hub makes a new backup as soon as it runs: take that one from now on. Should this one ever be "
+                "restored again from anywhere, add `--lived {generation}`: else counters could be sent a second time",
+                generation=plan.starts_at,
+            )
+        )
+    else:
+        said.append(
+            phrase(
+                "restore-again-another-copy",
+                "the hub makes a new backup as soon as it runs: take that one from now on. Should this one ever be "
+                "restored again from another copy, add `--lived {generation}`: else counters could be sent a second "
+                "time",
+                generation=plan.starts_at,
+            )
+        )
     return said
 
 
 def _place(place: dict[str, Any], newest: int) -> str:
-    there = "none" if place["at"] is None else f"number {place['generation']}, since {_when(place['at'])}"
-    if place["generation"] == newest and place["at"] is not None:
-        return f"since {_when(place['at'])}"
-    return f"not yet: {there}" + (f"; {place['error']}" if place["error"] else "")
+    if place["at"] is None:
+        there = phrase("backup-place-none", "none")
+    else:
+        moment = _when(place["at"])
+        if place["generation"] == newest:
+            return phrase("backup-place-since", "since {moment}", moment=moment)
+        there = phrase(
+            "backup-place-former", "number {number}, since {moment}", number=place["generation"], moment=moment
+        )
+    if place["error"]:
+        return phrase("backup-place-late-because", "not yet: {there}; {reason}", there=there, reason=place["error"])
+    return phrase("backup-place-late", "not yet: {there}", there=there)
 
 
 def _when(unix_s: float) -> str:
@@ -116,7 +177,7 @@ def _made(state: StateDir) -> dict[str, Any]:
         raise NotReady(
             phrase(
                 "stopped-hub-ilot",
-                "{reason}; of a stopped hub, `ilot backup --out FILE` writes one to a file",
+                "of a stopped hub, `ilot backup --out FILE` writes one to a file: {reason}",
                 reason=reason_of(error),
             )
         ) from error
@@ -144,7 +205,7 @@ def _written(out: Path, document: str) -> dict[str, Any]:
         write_atomically(out, data)
     except OSError as error:
         raise StorageError(
-            phrase("cannot-write-2", "cannot write {out}: {reason}", out=out, reason=system_error(error))
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=out, reason=system_error(error))
         ) from error
     head = read(data).head
     return {"hub": head.hub, "generation": head.generation, "made": head.made, "bytes": len(data), "file": str(out)}
@@ -226,7 +287,7 @@ def restore(
         )
     except DecodeError as error:
         raise StorageError(
-            phrase("use-another-copy", "{file}: {reason}. Use another copy", file=file, reason=reason_of(error))
+            phrase("backup-unreadable", "use another copy than {file}: {reason}", file=file, reason=reason_of(error))
         ) from error
     plan = found.plan
     generation = None
@@ -238,23 +299,65 @@ def restore(
         facts = msgspec.to_builtins(plan)
         output.data({**facts, "restored": not dry_run, "starts_at": generation, "forgotten": found.forgotten})
         return
-    done, age = "would restore" if dry_run else "restored", (time.time() - plan.made) / 3600
-    click.echo(f"{done} {plan.hub}, backup {plan.generation} of {_when(plan.made)} ({age:.1f} h old)")
-    click.echo(f"state in {plan.state_dir}, configuration {plan.config}")
-    click.echo(f"{plan.windows} replay windows kept, sent counters {plan.jump} ahead, a new run")
+    facts = {
+        "hub": plan.hub,
+        "number": plan.generation,
+        "moment": _when(plan.made),
+        "age": (time.time() - plan.made) / 3600,
+    }
+    if dry_run:
+        output.echo(
+            phrase("would-restore", "would restore {hub}, backup {number} of {moment} ({age:.1f} h old)", **facts)
+        )
+    else:
+        output.echo(phrase("restored", "restored {hub}, backup {number} of {moment} ({age:.1f} h old)", **facts))
+    output.echo(
+        phrase(
+            "restored-where", "state in {directory}, configuration {file}", directory=plan.state_dir, file=plan.config
+        )
+    )
+    output.echo(
+        phrase(
+            "restored-counters",
+            "{count} replay [window|windows] kept, sent counters {jump} ahead, a new run",
+            count=plan.windows,
+            jump=plan.jump,
+        )
+    )
     for sentence in restoration_notes(plan, found.forgotten, dry_run=dry_run):
         output.say(sentence)
     for path in plan.set_aside:
-        click.echo(f"{'would move' if dry_run else 'moved'} {path} aside")
+        output.echo(
+            phrase("would-move-aside", "would move {file} aside", file=path)
+            if dry_run
+            else phrase("moved-aside", "moved {file} aside", file=path)
+        )
     if plan.undelivered:
         output.say(
-            f"{plan.undelivered} records were not acknowledged when this backup was made. Where the old disk's buffer "
-            "or its mirror can be read, `ilot buffer send` delivers them"
+            phrase(
+                "restore-undelivered",
+                "{count} [record was|records were] not acknowledged when this backup was made. Where the old disk's "
+                "buffer or its mirror can be read, `ilot buffer send` delivers them",
+                count=plan.undelivered,
+            )
         )
     if not dry_run and file.is_dir() and next(homes(file, plan.hub), None):
         output.say(
-            f"next: `ilot buffer send {file} --config {plan.config} --state-dir {plan.state_dir}` delivers the "
-            "readings that are on it; then"
+            phrase(
+                "restore-next-send",
+                "next: `ilot buffer send {directory} --config {config} --state-dir {state}` delivers the readings that "
+                "are on it; then",
+                directory=file,
+                config=plan.config,
+                state=plan.state_dir,
+            )
         )
     if not dry_run:
-        output.say(f"next: `ilot run --config {plan.config} --state-dir {plan.state_dir}`; keep the old machine off")
+        output.say(
+            phrase(
+                "restore-next-run",
+                "next: `ilot run --config {config} --state-dir {state}`; keep the old machine off",
+                config=plan.config,
+                state=plan.state_dir,
+            )
+        )

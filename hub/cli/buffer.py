@@ -45,32 +45,62 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
         output.data(facts)
         return
     if not facts["running"]:
-        output.say("no hub runs here; on disk, acknowledged readings included:")
-        output.table(("what", "figure"), list(facts.items()))
+        output.say(phrase("buffer-on-disk", "no hub runs here; on disk, acknowledged readings included:"))
+        output.table(("fact", "figure"), list(facts.items()))
         return
     from hub.cli.status import traffic_text
 
-    oldest, rate = facts["oldest_age_s"], f"{output.size(facts['rate'])}/s, {facts['readings_rate']:.3g} readings/s"
+    oldest = facts["oldest_age_s"]
+    unknown = phrase("rate-not-known", "not known before 10 minutes of running")
+    rate = phrase(
+        "buffer-rate",
+        "{size}/s, {readings:.3g} readings/s",
+        size=output.size(facts["rate"]),
+        readings=float(facts["readings_rate"]),
+    )
     output.table(
-        ("what", "figure"),
+        ("fact", "figure"),
         [
             (
-                "waiting",
-                f"{output.plural(facts['readings'], 'reading')} in {output.plural(facts['records'], 'record')}",
+                phrase("buffer-waiting", "waiting"),
+                phrase(
+                    "readings-in-records",
+                    "{readings} in {records}",
+                    readings=output.counted("readings", facts["readings"]),
+                    records=output.counted("records", facts["records"]),
+                ),
             ),
-            ("oldest", "none waits" if oldest is None else f"{days_and_hours(oldest)} ago"),
-            ("on disk", f"{output.size(facts['bytes'])} in {output.plural(facts['segments'], 'segment')}"),
-            ("of it kept after its ack", output.size(facts["kept"])),
-            ("rate", rate if facts["autonomy"] else "not known before 10 minutes of running"),
-            ("autonomy", facts["autonomy"] or "not known before 10 minutes of running"),
-            ("link", traffic_text(answer["link"])),
-            ("waiting in memory", f"{facts['pending_rows']} of {facts['pending_bound']} reports"),
-            ("given up", output.plural(facts["evicted"], "segment")),
-            ("last error", facts["error"] or "none"),
+            (
+                phrase("buffer-oldest", "oldest"),
+                phrase("buffer-none-waits", "none waits")
+                if oldest is None
+                else phrase("span-ago", "{span} ago", span=days_and_hours(oldest)),
+            ),
+            (phrase("buffer-bytes", "on disk"), _in_segments(facts)),
+            (phrase("buffer-kept", "of it kept after its ack"), output.size(facts["kept"])),
+            (phrase("buffer-rate-name", "rate"), rate if facts["autonomy"] else unknown),
+            (phrase("buffer-autonomy", "autonomy"), facts["autonomy"] or unknown),
+            (phrase("buffer-link", "link"), traffic_text(answer["link"])),
+            (
+                phrase("buffer-in-memory", "waiting in memory"),
+                phrase(
+                    "reports-of-bound",
+                    "{waiting} of {bound} reports",
+                    waiting=facts["pending_rows"],
+                    bound=facts["pending_bound"],
+                ),
+            ),
+            (phrase("buffer-given-up", "given up"), output.counted("segments", facts["evicted"])),
+            (phrase("buffer-last-error", "last error"), facts["error"] or phrase("buffer-no-error", "none")),
         ],
     )
     for note in facts["notes"]:
-        output.say(str(note))
+        output.say(note)
+
+
+def _in_segments(facts: dict[str, Any]) -> str:
+    segments = output.counted("segments", facts["segments"])
+    return phrase("bytes-in-segments", "{size} in {segments}", size=output.size(facts["bytes"]), segments=segments)
 
 
 @buffer.command("verify")
@@ -96,11 +126,19 @@ def verify_(config: Path, state_dir: Path | None, json: bool) -> None:
 
 def _found(segment: Any) -> str:
     if segment.whole:
-        return f"whole, {segment.torn} bytes of a torn tail" if segment.torn else "whole"
-    said = [] if segment.epoch else ["no readable epoch: nobody can open it"]
-    said += [f"numbers {first}-{last} missing" for first, last in segment.missing]
-    said += [f"damaged bytes {start}-{end}" for start, end in segment.damaged]
-    return "; ".join(said)
+        if segment.torn:
+            return phrase("segment-torn", "whole, {count} bytes of a torn tail", count=segment.torn)
+        return phrase("segment-whole", "whole")
+    said = [] if segment.epoch else [phrase("segment-no-epoch", "no readable epoch: nobody can open it")]
+    said += [
+        phrase("segment-missing", "numbers {first}-{last} missing", first=first, last=last)
+        for first, last in segment.missing
+    ]
+    said += [
+        phrase("segment-damaged-bytes", "damaged bytes {start}-{end}", start=start, end=end)
+        for start, end in segment.damaged
+    ]
+    return "; ".join(map(output.translated, said))
 
 
 @buffer.command()
@@ -120,9 +158,19 @@ def export(out: Path, config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data({"file": str(out), "records": records, "bytes": out.stat().st_size, "running": running})
     else:
-        click.echo(f"{records} records, {output.size(out.stat().st_size)} in {out}")
+        output.echo(
+            phrase(
+                "buffer-exported",
+                "{records}, {size} in {file}",
+                records=output.counted("records", records),
+                size=output.size(out.stat().st_size),
+                file=out,
+            )
+        )
         if running:
-            output.say("the hub is running: the segments it is writing now were left out")
+            output.say(
+                phrase("buffer-export-partial", "the hub is running: the segments it is writing now were left out")
+            )
 
 
 @buffer.command()
@@ -149,23 +197,29 @@ def send(directory: Path, remove: bool, seconds: float, config: Path, state_dir:
     if json:
         output.data(msgspec.to_builtins(sent))
     else:
-        click.echo(
-            f"{sent.acked} of {output.plural(sent.records, 'record')} in "
-            f"{output.plural(sent.segments, 'segment')} of {sent.directory} are at the backend"
+        output.echo(
+            phrase(
+                "buffer-sent",
+                "{acked} of {records} in {segments} of {directory} are at the backend",
+                acked=sent.acked,
+                records=output.counted("records", sent.records),
+                segments=output.counted("segments", sent.segments),
+                directory=sent.directory,
+            )
         )
         if sent.removed:
-            click.echo(f"{output.plural(sent.removed, 'segment')} removed")
+            output.echo(phrase("segments-removed", "{count} [segment|segments] removed", count=sent.removed))
         for why in sent.skipped:
             output.say(why)
         if sent.damaged:
-            output.say(f"{sent.damaged} records are damaged there")
+            output.say(phrase("records-damaged", "{count} [record is|records are] damaged there", count=sent.damaged))
     if sent.left:
         raise NotReady(
             phrase(
                 "records-not-delivered",
-                "{left} records are not delivered: {error}; run it again",
-                left=sent.left,
-                error=sent.error or "there was no more time",
+                "{count} [record is|records are] not delivered, run it again: {reason}",
+                count=sent.left,
+                reason=sent.error or phrase("no-more-time", "there was no more time"),
             )
         )
     if sent.damaged or sent.skipped:

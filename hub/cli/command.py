@@ -83,7 +83,14 @@ def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> Non
         ],
     )  # fmt: skip
     if stopped := answer["stopped"]:
-        output.say(f"all writes are stopped by {stopped['by']}: {stopped['why']}")
+        output.say(
+            phrase(
+                "all-writes-stopped-by",
+                "all writes are stopped by {by}: {reason}",
+                by=stopped["by"],
+                reason=stopped["why"],
+            )
+        )
 
 
 @command.command()
@@ -96,9 +103,17 @@ def stop(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(answer)
         return
-    click.echo("all writes are stopped, also after a restart")
+    output.echo(phrase("all-writes-stopped-now", "all writes are stopped, also after a restart"))
     for one in answer["released"]:
-        click.echo(f"letting go: {one['metric']} of {one['device']} ({one['id']})")
+        output.echo(
+            phrase(
+                "letting-go",
+                "letting go: {metric} of {device} ({command})",
+                metric=one["metric"],
+                device=one["device"],
+                command=one["id"],
+            )
+        )
 
 
 @command.command()
@@ -110,7 +125,7 @@ def resume(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(answer)
     else:
-        click.echo("writes are allowed again")
+        output.echo(phrase("writes-allowed-again", "writes are allowed again"))
 
 
 def _order(config: Path, state_dir: Path | None, json: bool, seconds: float, **order: Any) -> None:
@@ -120,7 +135,7 @@ def _order(config: Path, state_dir: Path | None, json: bool, seconds: float, **o
     while True:
         if not json and shown != now["state"]:
             shown = now["state"]
-            output.say(f"{now['id']}: {shown} {now['detail']}".rstrip())
+            output.say(f"{now['id']}: {shown} {output.translated(now['detail'])}".rstrip())
         left = until - time.monotonic()
         if now["state"] in FINAL or left <= 0:
             break
@@ -138,9 +153,7 @@ def _named(words: tuple[str, ...]) -> dict[str, float]:
         try:
             values[name] = float(number)
         except ValueError:
-            raise click.UsageError(
-                phrase("expected-name-number", "{word!r}: expected name=number", word=word)
-            ) from None
+            raise click.UsageError(phrase("downlink-value-form", "{word!r}: expected name=number", word=word)) from None
     return values
 
 
@@ -150,10 +163,10 @@ def _seconds(text: str | None) -> float | None:
     try:
         return duration(text).total_seconds()
     except ValueError as error:
-        raise click.UsageError(phrase("for-2", "--for: {reason}", reason=reason_of(error))) from None
+        raise click.UsageError(phrase("option-for-wrong", "--for: {reason}", reason=reason_of(error))) from None
 
 
 def _new(command: dict[str, Any]) -> str:
     if command["values"] is not None:
         return " ".join(f"{name}={value:g}" for name, value in command["values"].items())
-    return "(let go)" if command["value"] is None else str(command["value"])
+    return phrase("value-let-go", "(let go)") if command["value"] is None else str(command["value"])

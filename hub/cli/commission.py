@@ -26,9 +26,11 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
         output.data(answer)
         return
     for row in answer["rows"]:
-        what = row["remedy"]["en"] if row["remedy"] else ""
+        what = output.translated(output.of_both(row["remedy"])) if row["remedy"] else ""
         click.echo(f"{row['colour']:6} {row['device'] or row['label']:32} {row['place']:20} {what}")
-    click.echo(f"{answer['green']}/{answer['expected']} report")
+    output.echo(
+        phrase("expected-report", "{green}/{expected} report", green=answer["green"], expected=answer["expected"])
+    )
 
 
 @commission.command()
@@ -46,7 +48,15 @@ def report(out: Path | None, config: Path, state_dir: Path | None) -> None:
         output.data(answer)
         return
     write_atomically(out, msgspec.json.format(msgspec.json.encode(answer)) + b"\n")
-    output.say(f"{out}: {answer['report']['green']}/{answer['report']['expected']} report")
+    output.say(
+        phrase(
+            "commissioning-written",
+            "{file}: {green}/{expected} report",
+            file=out,
+            green=answer["report"]["green"],
+            expected=answer["report"]["expected"],
+        )
+    )
 
 
 @commission.command()
@@ -59,7 +69,9 @@ def plan(file: Path, name: str, config: Path, state_dir: Path | None, json: bool
     if json:
         output.data(answer)
         return
-    output.say(f"plan {answer['id']} added; put places on it on the page /commissioning/plan")
+    output.say(
+        phrase("plan-added", "plan {plan} added; put places on it on the page /commissioning/plan", plan=answer["id"])
+    )
 
 
 @commission.command()
@@ -76,10 +88,18 @@ def verify(file: Path, json: bool) -> None:
         answer = msgspec.json.decode(shallow_json(file.read_bytes()), type=dict)
     except msgspec.DecodeError as error:
         raise ConfigError(
-            phrase("no-report", "{file} is no report: {reason}", file=file, reason=reason_of(error))
+            phrase("not-a-report", "{file} is no report: {reason}", file=file, reason=reason_of(error))
         ) from error
     found = verify_report(answer)
     if json:
         output.data({name: found[name] for name in ("hub", "at", "by", "expected", "green")})
         return
-    click.echo(f"{found['hub']} signed it: {found['green']}/{found['expected']} report")
+    output.echo(
+        phrase(
+            "report-signed-by",
+            "{hub} signed it: {green}/{expected} report",
+            hub=found["hub"],
+            green=found["green"],
+            expected=found["expected"],
+        )
+    )

@@ -57,10 +57,10 @@ def decode(
         kinds = sorted({d.kind for plugin in registry.plugins.values() for d in plugin.decoders})
         raise click.UsageError(
             phrase(
-                "no-decoder-there",
+                "no-decoder-for",
                 "no decoder for {protocol!r}; there are decoders for {kinds}",
                 protocol=protocol,
-                kinds=list(kinds),
+                kinds=kinds,
             )
         )
     metrics = {**METRICS, **registry.metrics()}
@@ -71,7 +71,7 @@ def decode(
     lines: Iterable[str] = frames or sys.stdin
     if to_frame is None:
         raise click.UsageError(
-            phrase("decoders-read-no", "the decoders for {protocol!r} read no lines", protocol=protocol)
+            phrase("decoders-read-no-lines", "the decoders for {protocol!r} read no lines", protocol=protocol)
         )
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -115,7 +115,7 @@ def _decode(
         if len(line) > LINE_LIMIT:
             raise DecodeError(
                 "oversized",
-                phrase("line-has-most", "a line has at most {line_limit} characters", line_limit=LINE_LIMIT),
+                phrase("line-too-long", "a line has at most {count} characters", count=LINE_LIMIT),
             )
         frame = to_frame(_object(line))
         for decode_ in decoders:
@@ -123,7 +123,11 @@ def _decode(
             if decoded is None:
                 continue
             if isinstance(decoded, NeedKey):
-                yield {"error": "needs-key", "detail": "sealed; give --key-file", "device": decoded.device}
+                yield {
+                    "error": "needs-key",
+                    "detail": phrase("frame-sealed", "sealed; give --key-file"),
+                    "device": decoded.device,
+                }
                 return
             for metric, value in decoded.values.items():
                 known = metrics.get(metric)
@@ -137,11 +141,15 @@ def _decode(
                     reading["authenticated"] = decoded.proof.authenticated
                 yield reading
             return
-        yield {"error": "not-a-sensor", "detail": "no decoder recognises this frame", "device": frame.address}
+        yield {
+            "error": "not-a-sensor",
+            "detail": phrase("frame-not-recognised", "no decoder recognises this frame"),
+            "device": frame.address,
+        }
     except DecodeError as error:
         yield {"error": error.reason, "detail": error.detail}
     except HubError as error:
-        yield {"error": type(error).__name__, "detail": str(error)}
+        yield {"error": type(error).__name__, "detail": reason_of(error)}
 
 
 def _explain(line: str, to_frame: Any, explain: Any, keys: Any) -> Iterator[dict[str, Any]]:
@@ -150,7 +158,7 @@ def _explain(line: str, to_frame: Any, explain: Any, keys: Any) -> Iterator[dict
         if len(line) > LINE_LIMIT:
             raise DecodeError(
                 "oversized",
-                phrase("line-has-most", "a line has at most {line_limit} characters", line_limit=LINE_LIMIT),
+                phrase("line-too-long", "a line has at most {count} characters", count=LINE_LIMIT),
             )
         yield from explain(to_frame(_object(line)), keys)
     except DecodeError as error:
@@ -166,5 +174,5 @@ def _object(line: str) -> dict[str, Any]:
     except msgspec.MsgspecError as error:
         raise DecodeError(
             "not-json",
-            phrase("frame-json-object", "a frame is a JSON object or hexadecimal: {reason}", reason=reason_of(error)),
+            phrase("frame-form-wrong", "a frame is a JSON object or hexadecimal: {reason}", reason=reason_of(error)),
         ) from error

@@ -16,7 +16,7 @@ import msgspec
 from hub.cli import output
 from hub.core.errors import DecodeError, HubError
 from hub.core.nesting import shallow_json
-from hub.core.text import phrase, reason_of
+from hub.core.text import phrase, reason_of, system_error
 from hub.devices.codecs import Codec, Codecs
 from hub.devices.codecs.bundle import load_bundle
 
@@ -83,7 +83,7 @@ async def _one(
     except DecodeError as error:
         return error
     except HubError as error:
-        return DecodeError("codec-away", str(error))
+        return DecodeError("codec-away", reason_of(error))
 
 
 def _source(path: Path) -> Codec:
@@ -92,7 +92,8 @@ def _source(path: Path) -> Codec:
         return load_bundle(path)
     except (OSError, ValueError) as error:
         raise DecodeError(
-            "no-codec", phrase("cannot-read-8", "{path} cannot be read: {reason}", path=path, reason=reason_of(error))
+            "no-codec",
+            phrase("file-not-read", "{file} cannot be read: {reason}", file=path, reason=system_error(error)),
         ) from error
 
 
@@ -102,7 +103,7 @@ def _line(line: str, codec: Path | None, port: int) -> dict[str, Any]:
     recvTime)."""
     if re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s?)+", line):
         if codec is None:
-            raise DecodeError("no-codec", phrase("give-codec-file", 'give --codec FILE, or JSON lines with "codec"'))
+            raise DecodeError("no-codec", phrase("codec-missing", 'give --codec FILE, or JSON lines with "codec"'))
         return {"codec": str(codec), "port": port, "bytes": bytes.fromhex(line), "time": time.time()}
     try:
         given = msgspec.json.decode(shallow_json(line), type=_Line)
@@ -111,14 +112,14 @@ def _line(line: str, codec: Path | None, port: int) -> dict[str, Any]:
         raise DecodeError(
             "not-json",
             phrase(
-                "line-hexadecimal-codec",
+                "payload-line-form",
                 "a line is hexadecimal or {{codec, port, bytes, time}}: {reason}",
                 reason=reason_of(error),
             ),
         ) from error
     name = given.codec or (str(codec) if codec else "")
     if not name:
-        raise DecodeError("no-codec", phrase("give-codec-file", 'give --codec FILE, or JSON lines with "codec"'))
+        raise DecodeError("no-codec", phrase("codec-missing", 'give --codec FILE, or JSON lines with "codec"'))
     return {"codec": name, "port": given.port or port, "bytes": payload, "time": _time(given.time)}
 
 
@@ -137,7 +138,9 @@ def _time(given: float | str | None) -> float:
     try:
         moment = datetime.fromisoformat(given)
     except ValueError as error:
-        raise DecodeError("not-json", phrase("time", "time: {reason}", reason=reason_of(error))) from error
+        raise DecodeError(
+            "not-json", phrase("payload-time-wrong", "time: {reason}", reason=reason_of(error))
+        ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

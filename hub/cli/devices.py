@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,31 +22,27 @@ def devices(config: Path, state_dir: Path | None, json: bool) -> None:
         output.data(answer)
         return
     output.table(
-        ("device", "place", "zone", "model", "integration", "state", "last seen", "heard by (dBm)"),
+        ("device", "place", "zone", "model", "integration", "state", "last-seen", "heard-by-dbm"),
         [
             (
-                d["id"], d["place"], d["zone"], d["model"], d["integration"], d["state"], _ago(d["last_seen_s"]),
+                d["id"], d["place"], d["zone"], d["model"], d["integration"], d["state"], output.ago(d["last_seen_s"]),
                 " ".join(f"{source} {rssi}" for source, rssi in d["heard"].items()),
             )
             for d in answer["devices"]
         ],
     )  # fmt: skip
-    troubled = [(d["id"], d["en"]) for d in answer["devices"] if d["state"] == "trouble"]
+    troubled = [(d["id"], output.of_both(d)) for d in answer["devices"] if d["state"] == "trouble"]
     if troubled:
         click.echo()
-        output.table(("in trouble", "why"), troubled)
+        output.table(("in-trouble", "why"), troubled)
     if answer["quarantine"]:
         click.echo()
         output.table(
-            ("not admitted, or refused", "model", "why", "times"),
+            ("not-admitted-or-refused", "model", "why", "times"),
             [(q["id"], q["model"], q["reason"], q["count"]) for q in answer["quarantine"]],
         )
     green = sum(d["state"] == "green" for d in answer["devices"])
-    output.say(f"{green} of {len(answer['devices'])} devices report")
-
-
-def _ago(seconds: float | None) -> str:
-    return "never" if seconds is None else f"{datetime.timedelta(seconds=round(seconds))} ago"
+    output.say(phrase("devices-report", "{green} of {count} devices report", green=green, count=len(answer["devices"])))
 
 
 @click.group(cls=output.Group)
@@ -81,10 +77,19 @@ def replace(
     if json:
         output.data(answer)
     else:
-        would = "would now stand" if dry_run else "now stands"
-        click.echo(f"{new} {would} at {answer['place']} (zone {answer['zone']}) in place of {old}")
-        if not dry_run:
-            output.say("the configuration still names the former id; that is fine, the hub remembers who stands there")
+        facts = {"new": new, "place": answer["place"], "zone": answer["zone"], "old": old}
+        if dry_run:
+            output.echo(
+                phrase("would-replace", "{new} would now stand at {place} (zone {zone}) in place of {old}", **facts)
+            )
+        else:
+            output.echo(phrase("replaced", "{new} now stands at {place} (zone {zone}) in place of {old}", **facts))
+            output.say(
+                phrase(
+                    "configuration-names-former-id",
+                    "the configuration still names the former id; that is fine, the hub remembers who stands there",
+                )
+            )
 
 
 @device.command()
@@ -108,7 +113,28 @@ def key(
     if json:
         output.data(answer)
         return
-    would = "would have" if dry_run else "has"
-    click.echo(f"{device} {would} {'the key of the ' + answer['from'] if answer['keyed'] else 'no key'} now")
+    output.echo(_key_sentence(device, answer, dry_run))
     if given and not dry_run:
-        output.say("the hub remembers it; write it into secrets.yaml too, so that a hub that replaces this one has it")
+        output.say(
+            phrase(
+                "key-remembered",
+                "the hub remembers it; write it into secrets.yaml too, so that a hub that replaces this one has it",
+            )
+        )
+
+
+_SOURCES = {
+    "configuration": phrase("key-of-configuration", "configuration"),
+    "command": phrase("key-of-command", "command"),
+}
+
+
+def _key_sentence(device: str, answer: dict[str, Any], dry_run: bool) -> str:
+    if not answer["keyed"]:
+        if dry_run:
+            return phrase("would-have-no-key", "{device} would have no key now", device=device)
+        return phrase("has-no-key", "{device} has no key now", device=device)
+    source = _SOURCES.get(answer["from"], answer["from"])
+    if dry_run:
+        return phrase("would-have-key", "{device} would have the key of the {source} now", device=device, source=source)
+    return phrase("has-key", "{device} has the key of the {source} now", device=device, source=source)

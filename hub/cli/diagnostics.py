@@ -44,12 +44,19 @@ def diagnostics(out: Path, preview: bool, config: Path, state_dir: Path | None, 
         out.write_bytes(data)
     except OSError as error:
         raise HubError(
-            phrase("cannot-written-4", "{out} cannot be written: {reason}", out=out, reason=system_error(error))
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=out, reason=system_error(error))
         ) from error
     if json:
         output.data({"file": str(out), "bytes": len(data)})
     else:
-        output.say(f"{out}: {output.size(len(data))}; `ilot diagnostics --preview` shows what is in it")
+        output.say(
+            phrase(
+                "diagnostics-written",
+                "{file}: {size}; `ilot diagnostics --preview` shows what is in it",
+                file=out,
+                size=output.size(len(data)),
+            )
+        )
 
 
 @click.command()
@@ -64,4 +71,5 @@ def logs(source: str, level: str, limit: int, config: Path, state_dir: Path | No
         output.data(answer)
         return
     for line in reversed(answer["lines"]):
-        click.echo(f"{output.moment(line['at'])} {line['level']:7} {line['source']}: {line['text']}")
+        text = output.translated(line["text"])
+        click.echo(f"{output.moment(line['at'])} {line['level']:7} {line['source']}: {text}")

@@ -20,7 +20,12 @@ def energy(year: int | None, restart: str | None, config: Path, state_dir: Path 
     """The meters of the running hub: what they counted, how complete it is, and whether they drift."""
     if restart is not None:
         answer = ask(config, state_dir, "energy.restart", place=restart)
-        output.data(answer) if json else click.echo(f"{restart}: a new reference period begins today")
+        if json:
+            output.data(answer)
+        else:
+            output.echo(
+                phrase("reference-period-begins", "{meter}: a new reference period begins today", meter=restart)
+            )
         return
     ask(config, state_dir, "energy.judge", timeout=600)
     answer = ask(config, state_dir, "energy.meters", year=year)
@@ -28,7 +33,7 @@ def energy(year: int | None, restart: str | None, config: Path, state_dir: Path 
         output.data(answer)
         return
     output.table(
-        ("meter", "zone", "carrier", "used", "unit", "of it estimated", "complete %", "drift"),
+        ("meter", "zone", "carrier", "used", "unit", "estimated", "complete", "drift"),
         [
             (
                 one["place"], one["zone"], one["carrier"], one["used"], one["unit"], one["estimated"] or "",
@@ -41,10 +46,12 @@ def energy(year: int | None, restart: str | None, config: Path, state_dir: Path 
 
 def _drift(state: dict[str, object]) -> str:
     if state["state"] == "drift":
-        return f"{float(str(state['size'])):+.0%} since {state['since']}"
-    return (
-        f"{state['state']} {state['days']}/{state['needed']}" if state["state"] == "learning" else str(state["state"])
-    )
+        return phrase(
+            "meter-drifts", "{size:+.0f} % since {day}", size=100 * float(str(state["size"])), day=state["since"]
+        )
+    if state["state"] == "learning":
+        return phrase("meter-learning", "learning {days}/{needed}", days=state["days"], needed=state["needed"])
+    return str(state["state"])
 
 
 @click.command()
@@ -82,7 +89,7 @@ def report(
     path.write_bytes(answer["document"].encode())
     if answer["signature"]:
         path.with_name(path.name + ".sig").write_text(answer["signature"])
-        output.say(f"its signature is in {path}.sig")
+        output.say(phrase("report-signature-in", "its signature is in {file}", file=f"{path}.sig"))
     click.echo(path)
 
 
@@ -106,9 +113,12 @@ def verify(file: Path, hub: str | None, json: bool) -> None:
     beside = file.with_name(file.name + ".sig")
     proof = check(file.read_bytes(), beside.read_bytes() if beside.exists() else None)
     if hub is not None and proof.hub != hub:
-        raise NotEvidence(phrase("signed-not", "{hub} signed it, not {hub2}", hub=proof.hub, hub2=hub))
+        raise NotEvidence(phrase("signed-by-another-hub", "{signer} signed it, not {hub}", signer=proof.hub, hub=hub))
     if json:
         output.data({"file": str(file), "hub": proof.hub, "at": proof.at, "good": True})
         return
     when = datetime.datetime.fromtimestamp(proof.at, datetime.UTC)
-    click.echo(f"{file}: as {proof.hub} signed it on {when:%Y-%m-%d %H:%M} UTC")
+    moment = f"{when:%Y-%m-%d %H:%M} UTC"
+    output.echo(
+        phrase("evidence-good", "{file}: as {hub} signed it on {moment}", file=file, hub=proof.hub, moment=moment)
+    )

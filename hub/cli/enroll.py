@@ -50,16 +50,20 @@ def enroll(
             ) from error
     state = state_of(config, state_dir)
     proxy = _proxy(config)
-    output.say(f"enrolling into {state}")
+    output.say(phrase("enrolling-into", "enrolling into {directory}", directory=state))
     enrolment = asyncio.run(enrol(token or "", state, name=name, proxy=proxy, by_tpm=by_tpm))
     if json:
         output.data({"hub": enrolment.hub, "url": enrolment.url, "root": enrolment.root, "state_dir": str(state)})
     else:
-        click.echo(f"enrolled as {enrolment.hub} at {enrolment.url}")
-        click.echo(f"owner root {enrolment.root}")
-        first = "`ilot new config` writes a first one"
+        output.echo(phrase("enrolled-at", "enrolled as {hub} at {url}", hub=enrolment.hub, url=enrolment.url))
+        output.echo(phrase("owner-root", "owner root {root}", root=enrolment.root))
         output.say(
-            f"next: set link.uplinks.https.url to {enrolment.url} in the configuration ({first}), then `ilot run`"
+            phrase(
+                "enrolled-next",
+                "next: set link.uplinks.https.url to {url} in the configuration (`ilot new config` writes a first "
+                "one), then `ilot run`",
+                url=enrolment.url,
+            )
         )
 
 
@@ -76,7 +80,10 @@ def _proxy(config: Path) -> str | None:
         return load(config, installed_models(Registry.discover())).config.link.proxy_url()
     except ConfigError as error:
         output.say(
-            f"the configuration is not right yet ({output.plural(len(error.problems), 'problem')}): "
-            "its link.proxy is not used"
+            phrase(
+                "proxy-not-used",
+                "the configuration is not right yet ({count} [problem|problems]): its link.proxy is not used",
+                count=len(error.problems),
+            )
         )
         return None

@@ -10,6 +10,7 @@ import click
 
 from hub.cli import output
 from hub.cli.hub_client import ask
+from hub.core.text import phrase
 
 
 @click.command()
@@ -33,12 +34,12 @@ def radio(device: str | None, config: Path, state_dir: Path | None, json: bool) 
 
 def _show(answer: dict[str, Any]) -> None:
     output.table(
-        ("device", "place", "join", "margin", "dB", "lost", "data rates", "every", "last heard", "battery"),
+        ("device", "place", "join", "margin", "db", "lost", "data-rates", "every", "last-heard", "battery"),
         [
             (
-                d["id"], d["place"], _join(d), d["en"], _margin(d), _lost(d),
+                d["id"], d["place"], _join(d), output.of_both(d), _margin(d), _lost(d),
                 " ".join(f"{rate}×{count}" for rate, count in d["rates"].items()), _span(d["period_s"]),
-                f"{_span(d['last_seen_s'], 'never')}{' LATE' if d['late'] else ''}", _battery(d),
+                _last_seen(d), _battery(d),
             )
             for d in answer["devices"]
         ],
@@ -46,19 +47,21 @@ def _show(answer: dict[str, Any]) -> None:
     if answer["gateways"]:
         click.echo()
         output.table(
-            ("gateway", "last heard", "left this hour, seconds on the air by sub-band"),
+            ("gateway", "last-heard", "left-this-hour"),
             [
                 (
                     g["id"],
-                    "SILENT" if g["silent"] else _span(g["last_heard_s"], "not known"),
-                    "  ".join(f"{band} {duty['left_s']:.1f} of {duty['of_s']:g}" for band, duty in g["duty"].items()),
+                    phrase("gateway-is-silent", "SILENT")
+                    if g["silent"]
+                    else _span(g["last_heard_s"], phrase("time-not-known", "not known")),
+                    "  ".join(output.translated(_duty(band, duty)) for band, duty in g["duty"].items()),
                 )
                 for g in answer["gateways"]
             ],
         )
     moved = [d["id"] for d in answer["devices"] if d["margin"] == "move"]
     if moved:
-        output.say(f"to be moved, or given a gateway nearby: {', '.join(moved)}")
+        output.say(phrase("devices-to-move", "to be moved, or given a gateway nearby: {devices}", devices=moved))
 
 
 def _join(d: dict[str, Any]) -> str:
@@ -72,12 +75,33 @@ def _margin(d: dict[str, Any]) -> str:
 
 
 def _lost(d: dict[str, Any]) -> str:
-    return "" if d["lost_share"] is None else f"{d['lost']} of {d['heard'] + d['lost']}"
+    if d["lost_share"] is None:
+        return ""
+    return phrase("uplinks-lost", "{lost} of {count}", lost=d["lost"], count=d["heard"] + d["lost"])
+
+
+def _duty(band: str, duty: dict[str, Any]) -> str:
+    return phrase(
+        "airtime-left",
+        "{band} {left:.1f} of {most:g}",
+        band=band,
+        left=float(duty["left_s"]),
+        most=float(duty["of_s"]),
+    )
+
+
+def _last_seen(d: dict[str, Any]) -> str:
+    span = _span(d["last_seen_s"], phrase("at-no-time", "never"))
+    return phrase("device-late", "{span} LATE", span=span) if d["late"] else span
 
 
 def _battery(d: dict[str, Any]) -> str:
     level = "" if d["battery"] is None else f"{d['battery']:g} %"
-    return level if d["battery_days"] is None else f"{level}, empty in {output.plural(round(d['battery_days']), 'day')}"
+    if d["battery_days"] is None:
+        return level
+    return phrase(
+        "battery-empty-in", "{level}, empty in {count} [day|days]", level=level, count=round(d["battery_days"])
+    )
 
 
 def _span(seconds: float | None, none: str = "") -> str:

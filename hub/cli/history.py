@@ -62,7 +62,12 @@ def history(
         output.table(
             ("series", "unit", "kind", "since"),
             [
-                (one["series"], one["unit"], "counter" if one["counter"] else "gauge", _time(one["since"], "UTC"))
+                (
+                    one["series"],
+                    one["unit"],
+                    phrase("series-counter", "counter") if one["counter"] else phrase("series-gauge", "gauge"),
+                    _time(one["since"], "UTC"),
+                )
                 for one in answer["series"]
             ],
         )
@@ -77,7 +82,7 @@ def history(
         try:
             seconds = duration(last).total_seconds()
         except ValueError as error:
-            raise click.UsageError(phrase("last", "--last: {reason}", reason=reason_of(error))) from None
+            raise click.UsageError(phrase("option-last-wrong", "--last: {reason}", reason=reason_of(error))) from None
         arguments["from"] = arguments.get("to", datetime.datetime.now(datetime.UTC).timestamp()) - seconds
     if raw:
         _print(_pages(hub, series, arguments), zone, json=json)
@@ -89,10 +94,10 @@ def history(
     head: tuple[str, ...]
     rows: list[tuple[Any, ...]]
     if answer["counter"]:
-        head = ("from", f"used ({answer['unit']})", "of it estimated", "complete %")
+        head = ("from", phrase("used-in-unit", "used ({unit})", unit=answer["unit"]), "estimated", "complete")
         rows = [(_time(c[0], zone), _or(c[1]), c[4] or "", c[5]) for c in answer["cells"]]
     else:
-        head = ("from", f"mean ({answer['unit']})", "least", "most", "complete %")
+        head = ("from", phrase("mean-in-unit", "mean ({unit})", unit=answer["unit"]), "least", "most", "complete")
         rows = [(_time(c[0], zone), _or(c[1]), _or(c[2]), _or(c[3]), c[5]) for c in answer["cells"]]
     output.table(head, rows)
 
@@ -124,7 +129,7 @@ def _print(pages: Iterator[dict[str, Any]], zone: str, *, json: bool) -> None:
 
 
 def _or(value: float | None) -> Any:
-    return "gap" if value is None else value
+    return phrase("series-gap", "gap") if value is None else value
 
 
 def _time(seconds: float | None, zone: str) -> str:

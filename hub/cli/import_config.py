@@ -84,7 +84,7 @@ def propose(found: Mapping[str, Any], config: Path, models: Models | None = None
     from hub.config.editing.merge import merge
     from hub.config.editing.yaml_writer import block, plain
 
-    notes = [str(note) for note in found.get("notes", ())]
+    notes = [note if isinstance(note, str) else str(note) for note in found.get("notes", ())]
     wanted = _whole(found, config, zone)
     if not plain(wanted):
         return Proposal("", "", notes=notes)
@@ -144,9 +144,19 @@ def _whole(found: Mapping[str, Any], config: Path, zone: str) -> dict[str, Any]:
 def _only_zone(zones: Mapping[str, Any]) -> str:
     if len(zones) == 1:
         return next(iter(zones))
-    there = f"there are {', '.join(sorted(zones))}" if zones else "the configuration has none yet: add one to `zones`"
+    if zones:
+        raise click.UsageError(
+            phrase(
+                "zone-of-places-missing",
+                "every place is in a zone; say which with --zone (there are {zones})",
+                zones=sorted(zones),
+            )
+        )
     raise click.UsageError(
-        phrase("every-place-zone", "every place is in a zone; say which with --zone ({there})", there=there)
+        phrase(
+            "no-zone-for-places",
+            "every place is in a zone; say which with --zone (the configuration has none yet: add one to `zones`)",
+        )
     )
 
 
@@ -241,34 +251,58 @@ def show(proposal: Proposal, config: Path, asked: argparse.Namespace) -> None:
         output.data(
             {
                 "text": proposal.text, "diff": proposal.diff, "kept": proposal.kept, "notes": proposal.notes,
-                "problems": [str(problem) for problem in proposal.problems],
+                "problems": [problem.sentence for problem in proposal.problems],
             }
         )  # fmt: skip
     elif not proposal.diff:
-        output.say(f"{config}: nothing to add" if proposal.text else "nothing was found")
+        output.say(
+            phrase("proposal-nothing-to-add", "{file}: nothing to add", file=config)
+            if proposal.text
+            else phrase("proposal-empty", "nothing was found")
+        )
     else:
         click.echo(proposal.diff if config.exists() else proposal.text, nl=False)
     for note in proposal.notes:
         output.say(note)
     if proposal.kept:
         few = ", ".join(proposal.kept[:5]) + (" …" if len(proposal.kept) > 5 else "")
-        output.say(f"kept as {config} has it, though what was found differs: {few}")
+        output.say(
+            phrase(
+                "import-kept-as-is",
+                "kept as {file} has it, though what was found differs: {paths}",
+                file=config,
+                paths=few,
+            )
+        )
     if proposal.problems:
-        from hub.config.terminal import render
+        from hub.cli.problems import render
 
-        output.say(render(proposal.problems).rstrip())
-        output.say("the proposal is not complete; correct it by hand, or the file first; nothing was written")
+        output.say(render(proposal.problems, french=output.french()).rstrip())
+        output.say(
+            phrase(
+                "import-incomplete",
+                "the proposal is not complete; correct it by hand, or the file first; nothing was written",
+            )
+        )
         raise click.exceptions.Exit(ConfigError.exit_code)
     if not proposal.diff or asked.dry_run or (asked.json and not asked.yes):
         return
     if not asked.yes:
         if not sys.stdin.isatty():
-            output.say("nothing was written: add --yes to write it")
+            output.say(phrase("import-not-written", "nothing was written: add --yes to write it"))
             return
-        if not click.confirm(f"write this to {', '.join(map(str, proposal.files))}?", err=True):
+        if not output.confirm(
+            phrase("import-question", "write this to {files}?", files=[str(one) for one in proposal.files]), err=True
+        ):
             return
     for path in write(proposal):
-        output.say(f"{path}: written; `ilot check` reads it, and `ilot config reload` lets a running hub take it up")
+        output.say(
+            phrase(
+                "import-written",
+                "{file}: written; `ilot check` reads it, and `ilot config reload` lets a running hub take it up",
+                file=path,
+            )
+        )
 
 
 def _importers(registry: Any) -> dict[str, str]:
@@ -294,7 +328,7 @@ def _importer(protocol: str, registry: Any) -> Any:
             "nothing-here-imports",
             "nothing here imports {protocol!r}; there are {able}",
             protocol=protocol,
-            able=", ".join(sorted(able)) or "none",
+            able=sorted(able) or phrase("nobody-none", "none"),
         )
     )
 

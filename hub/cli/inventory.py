@@ -8,6 +8,7 @@ import click
 
 from hub.cli import output
 from hub.cli.hub_client import ask
+from hub.core.text import phrase
 
 
 @click.group(cls=output.Group)
@@ -23,7 +24,14 @@ def card(out: Path | None, config: Path, state_dir: Path | None, json: bool) -> 
     answer = ask(config, state_dir, "inventory.card")
     if out is not None:
         out.write_text(answer["card"], encoding="utf-8")
-        output.say(f"the card of {answer['hub']} is in {out}: `ilot backend inventory` seals keys to it")
+        output.say(
+            phrase(
+                "card-written",
+                "the card of {hub} is in {file}: `ilot backend inventory` seals keys to it",
+                hub=answer["hub"],
+                file=out,
+            )
+        )
     elif json:
         output.data(answer)
     else:
@@ -40,5 +48,12 @@ def show(config: Path, state_dir: Path | None, json: bool) -> None:
         return
     output.table(
         ("device", "added", "inventory"),
-        [(one["device"], "yes" if one["added"] else "no", one["inventory"]) for one in answer["devices"]],
+        [
+            (
+                one["device"],
+                phrase("answer-yes", "yes") if one["added"] else phrase("answer-no", "no"),
+                one["inventory"],
+            )
+            for one in answer["devices"]
+        ],
     )

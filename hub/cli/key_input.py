@@ -28,7 +28,7 @@ def key_of(path: Path) -> bytes:
     if len(set(map(str.lower, found))) != 1:
         raise click.UsageError(
             phrase(
-                "expected-one-key",
+                "key-file-without-key",
                 "expected one key of 32 hexadecimal digits in the key file; it holds {count}",
                 count=len(found),
             )

@@ -51,7 +51,9 @@ def unseal(config: Path, state_dir: Path | None, json: bool) -> None:
     state = _state(config, state_dir)
     with state.locked():
         if not hub_keys.held_by_tpm(state.keys):
-            raise ConfigError(phrase("keys-files-already", "the keys in {keys} are files already", keys=state.keys))
+            raise ConfigError(
+                phrase("keys-are-files", "the keys in {directory} are files already", directory=state.keys)
+            )
         hub_keys.move_to_files(state.keys)
     _print_keys(state, json)
 
@@ -60,7 +62,11 @@ def _state(config: Path, state_dir: Path | None) -> StateDir:
     state = StateDir(state_of(config, state_dir))
     if not hub_keys.held_by_tpm(state.keys) and not state.keys.is_dir():
         raise ConfigError(
-            phrase("there-no-keys", "there are no keys in {keys}: enrol this hub with `ilot enroll`", keys=state.keys)
+            phrase(
+                "no-keys-in-directory",
+                "there are no keys in {directory}: enrol this hub with `ilot enroll`",
+                directory=state.keys,
+            )
         )
     return state
 
@@ -77,15 +83,22 @@ def _print_keys(state: StateDir, json: bool) -> None:
 
 def _found(state: StateDir) -> dict[str, Any]:
     by_tpm, plain = hub_keys.held_by_tpm(state.keys), hub_keys.key_files(state.keys)
-    problem = ""
+    problem: str = ""
     if by_tpm and plain:
-        problem = f"key files lie there too ({', '.join(plain)}): `ilot keys seal` destroys them"
+        problem = phrase(
+            "key-files-lie-there", "key files lie there too ({files}): `ilot keys seal` destroys them", files=plain
+        )
     elif by_tpm:
         from hub.identity.keys.tpm import unavailable_reason
 
         apart = " ".join(map(str, hub_keys.stray_key_files(state.keys)))
         problem = unavailable_reason() or (
-            apart and f"key files lie in clear apart. Once they are not needed: shred -u {apart}"
+            apart
+            and phrase(
+                "key-files-in-clear",
+                "key files lie in clear apart. Once they are not needed: shred -u {files}",
+                files=apart,
+            )
         )
     return {
         "held": BY_TPM if by_tpm else FILES, "files": [hub_keys.SEALED] if by_tpm else plain, "problem": problem,

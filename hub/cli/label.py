@@ -39,9 +39,9 @@ def label(new: bool, svg: Path | None, printed: Path | None, config: Path, state
         _print(answer, printed, kind)
     _show(answer, svg, json)
     if not json and answer["claimed"]:
-        output.say("this hub is claimed; `ilot claim reset` lets somebody claim it again")
+        output.say(phrase("hub-claimed", "this hub is claimed; `ilot claim reset` lets somebody claim it again"))
     elif not json and not answer["code"]:
-        output.say("its code was shown when it was made; --new makes another")
+        output.say(phrase("claim-code-shown", "its code was shown when it was made; --new makes another"))
 
 
 @click.group(cls=output.Group)
@@ -74,7 +74,9 @@ def _kind(file: Path | None) -> str:
     if kind not in sheet.KINDS:
         raise click.BadParameter(
             phrase(
-                "label-png-pdf", "a label is .png, .pdf or .svg, not {kind!r}", kind=kind or "a file without ending"
+                "label-kind-wrong",
+                "a label is .png, .pdf or .svg, not {kind}",
+                kind=kind or phrase("file-without-ending", "a file without ending"),
             ),
             param_hint="--print",
         )
@@ -88,19 +90,27 @@ def _print(answer: dict[str, Any], file: Path, kind: str) -> None:
     try:
         write_atomically(file, sheet.draw(sheet.layout(answer, claim_link(answer)), kind))
     except OSError as error:
-        again = "" if not answer["code"] else "; make another code with --new"
+        reason = system_error(error)
         raise StorageError(
             phrase(
-                "cannot-write-3",
-                "cannot write {file}: {reason}{again}",
+                "label-not-written",
+                "{file} cannot be written, make another code with --new: {reason}",
                 file=file,
-                reason=system_error(error),
-                again=again,
+                reason=reason,
             )
+            if answer["code"]
+            else phrase("file-not-written", "{file} cannot be written: {reason}", file=file, reason=reason)
         ) from error
-    output.say(
-        f"{file} holds the label" + (", with the claim code: print it, then delete it" if answer["code"] else "")
-    )
+    if answer["code"]:
+        output.say(
+            phrase(
+                "label-written-with-code",
+                "{file} holds the label, with the claim code: print it, then delete it",
+                file=file,
+            )
+        )
+    else:
+        output.say(phrase("label-written", "{file} holds the label", file=file))
 
 
 def _show(answer: dict[str, Any], svg: Path | None, json: bool) -> None:
@@ -115,11 +125,15 @@ def _show(answer: dict[str, Any], svg: Path | None, json: bool) -> None:
         qr.save(text, kind="svg", scale=4, border=4, xmldecl=False)
         output.data({**answer, "link": claim_link(answer), "qr_svg": text.getvalue().decode()})
         return
-    click.echo(f"hub          {answer['hub']}")
-    click.echo(f"address      {answer['url']}")
-    click.echo(f"fingerprint  {answer['fingerprint']}")
+    _fact(phrase("label-hub", "hub"), answer["hub"])
+    _fact(phrase("label-address", "address"), answer["url"])
+    _fact(phrase("label-fingerprint", "fingerprint"), answer["fingerprint"])
     if answer["code"]:
-        click.echo(f"claim code   {answer['code']}")
+        _fact(phrase("label-claim-code", "claim code"), answer["code"])
         drawn = io.StringIO()
         qr.terminal(out=drawn, compact=True, border=2)
         click.echo(drawn.getvalue())
+
+
+def _fact(name: str, value: str) -> None:
+    click.echo(f"{output.translated(name):<11}  {value}")

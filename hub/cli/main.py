@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from hub.core.errors import HubError
+from hub.core.errors import ConfigError, DecodeError, HubError
+from hub.core.text import phrase, reason_of
 from hub.plugin_host import entry_points
 
 COMMANDS = {
@@ -115,7 +116,13 @@ class Commands(click.Group):
             import difflib  # imported late: most words are right
 
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            raise click.UsageError(f"no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx)
+            if near:
+                said = phrase(
+                    "no-such-command-near", "no command {name!r}; did you mean {near!r}?", name=args[0], near=near[0]
+                )
+            else:
+                said = phrase("no-such-command", "no command {name!r}", name=args[0])
+            raise click.UsageError(said, ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -130,6 +137,17 @@ def ilot() -> None:
     """Îlot: an edge hub for city districts."""
 
 
+def _sentence(error: HubError) -> str:
+    """Return what an error says, in the language of the shell."""
+    from hub.cli.output import translated
+
+    if isinstance(error, ConfigError):
+        return "\n".join(translated(problem.sentence) for problem in error.problems)
+    if isinstance(error, DecodeError) and error.detail:
+        return f"{error.reason}: {translated(error.detail)}"
+    return translated(reason_of(error))
+
+
 def main(arguments: list[str] | None = None, **extra: Any) -> None:
     """Run the command and exit. HubErrors become one message and their exit code; a bug keeps its traceback."""
     try:
@@ -137,17 +155,23 @@ def main(arguments: list[str] | None = None, **extra: Any) -> None:
         code = ilot.main(arguments, prog_name="ilot", standalone_mode=False, **extra)
         sys.exit(code if isinstance(code, int) else 0)
     except HubError as error:
-        click.echo(f"ilot: {error}", err=True)
+        click.echo(f"ilot: {_sentence(error)}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
+        from hub.cli.output import translated
+
+        error.message = translated(error.message)
         error.show()
         sys.exit(max(error.exit_code, HubError.exit_code))  # click uses 1, which means a bug here
     except (click.Abort, KeyboardInterrupt) as error:
         unasked = isinstance(error, click.Abort) and not sys.stdin.isatty()
-        click.echo(
-            "ilot: nobody answered, so nothing was done: --yes says yes before" if unasked else "ilot: interrupted",
-            err=True,
-        )
+        from hub.cli.output import translated
+
+        if unasked:
+            said = phrase("nobody-answered", "nobody answered, so nothing was done: --yes says yes before")
+        else:
+            said = phrase("command-interrupted", "interrupted")
+        click.echo(f"ilot: {translated(said)}", err=True)
         sys.exit(130)
     except BrokenPipeError:  # `ilot … | head`
         sys.stderr.close()

@@ -8,6 +8,7 @@ import click
 
 from hub.cli import output
 from hub.cli.hub_client import ask
+from hub.core.text import phrase
 
 
 @click.group(cls=output.Group, invoke_without_command=True)
@@ -25,7 +26,7 @@ def notify(context: click.Context, config: Path, state_dir: Path | None, json: b
         (one["name"], one.get("state", ""), one["waiting"], one["kept_back"], one["told_hour"], one.get("error", ""))
         for one in answer["notifiers"]
     ]
-    output.table(("notifier", "state", "waiting", "in quiet hours", "told this hour", "error"), rows)
+    output.table(("notifier", "state", "waiting", "in-quiet-hours", "told-this-hour", "error"), rows)
 
 
 @notify.command()
@@ -38,4 +39,4 @@ def test(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(answer)
     else:
-        click.echo(f"{name}: told; did it arrive?")
+        output.echo(phrase("notifier-told", "{name}: told; did it arrive?", name=name))

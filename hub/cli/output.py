@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -13,8 +13,7 @@ import msgspec
 from hub.app.run import default_config
 from hub.cli import counts, heads
 from hub.core.logs import tame
-from hub.core.text import Phrase, phrase
-from hub.core.text import with_codes
+from hub.core.text import Phrase, of_table, phrase, with_codes
 from hub.i18n.ambiguous_time import offset_if_ambiguous
 from hub.i18n.shell import language
 
@@ -98,6 +97,12 @@ def translated(sentence: str) -> str:
     return translate(sentence, lang)
 
 
+def of_both(row: Mapping[str, Any]) -> str:
+    """Return the text of a row that has it in English, under "en", and in French, under "fr"."""
+    english: str = row["en"]
+    return str(row.get("fr") or english) if french() and not isinstance(english, Phrase) else english
+
+
 def say(sentence: str) -> None:
     """Print a message for people, on stderr, in the language of this shell."""
     click.echo(tame(translated(sentence), "\n"), err=True)
@@ -108,15 +113,14 @@ def echo(sentence: str) -> None:
     click.echo(tame(translated(sentence), "\n"))
 
 
-def confirm(question: str, *, err: bool = False) -> bool:
+def confirm(question: str, *, abort: bool = False, err: bool = False) -> bool:
     """Ask a question that is answered by yes or no, in the language of this shell."""
-    return click.confirm(tame(translated(question), "\n"), err=err)
+    return click.confirm(tame(translated(question), "\n"), abort=abort, err=err)
 
 
 def counted(noun: str, count: int) -> Phrase:
     """Return 1 device, 2 devices: a number of what `hub.cli.counts` names."""
-    english = counts.PHRASES[f"count-{noun}"]
-    return _from_table(f"count-{noun}", english, count=count)
+    return of_table(f"count-{noun}", counts.PHRASES[f"count-{noun}"], count=count)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -138,7 +142,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 def _head(name: str) -> str:
     if isinstance(name, Phrase) or not name:
         return translated(name)
-    return translated(_from_table(f"head-{name}", heads.PHRASES[f"head-{name}"]))
+    return translated(of_table(f"head-{name}", heads.PHRASES[f"head-{name}"]))
 
 
 def _cell(cell: Any) -> str:
@@ -152,6 +156,11 @@ def _number(cell: str) -> bool:
 def french() -> bool:
     """Return whether this shell is French."""
     return language() == "fr"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return 1 device, 2 devices."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def duration(seconds: float) -> Phrase:

@@ -79,9 +79,23 @@ def install(directory: Path, config: Path, state_dir: Path | None, json: bool) -
     if json:
         output.data(facts)
         return
-    click.echo(f"{found.name} {found.keys.version} is installed; {len(found.vectors)} vectors pass")
+    output.echo(
+        phrase(
+            "pack-installed",
+            "{pack} {version} is installed; {count} [vector passes|vectors pass]",
+            pack=found.name,
+            version=found.keys.version,
+            count=len(found.vectors),
+        )
+    )
     if read is not None:
-        output.say(f"the running hub uses it from now on; {read} payloads that it had kept are read now")
+        output.say(
+            phrase(
+                "pack-used-now",
+                "the running hub uses it from now on; {count} [payload|payloads] that it had kept are read now",
+                count=read,
+            )
+        )
 
 
 @pack.command("list")
@@ -93,8 +107,8 @@ def list_(config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data([_facts(library, one) for one in packs])
         return
-    rows = [(p.name, p.keys.version, library.origin(p), p.keys.vendor, p.keys.en, len(p.vectors)) for p in packs]
-    output.table(("pack", "version", "from", "vendor", "what it is", "vectors"), rows)
+    rows = [(p.name, p.keys.version, library.origin(p), p.keys.vendor, _name(p.keys), len(p.vectors)) for p in packs]
+    output.table(("pack", "version", "origin", "vendor", "what-it-is", "vectors"), rows)
 
 
 @pack.command()
@@ -112,21 +126,71 @@ def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
         f"{found.name} {found.keys.version} ({facts['from']}): {found.keys.vendor} {', '.join(found.keys.models)}"
     )
     click.echo(f"{found.keys.en} · {found.keys.fr}")
-    speaks = f"LoRaWAN {facts['mac']}, class {facts['class']}" if facts["mac"] else facts["protocol"]
-    click.echo(f"{speaks}, licence {found.keys.licence}, {facts['digest'][:16]}")
+    speaks = facts["protocol"]
+    if facts["mac"]:
+        speaks = phrase(
+            "lorawan-class", "LoRaWAN {version}, class {letter}", version=facts["mac"], letter=facts["class"]
+        )
+    output.echo(
+        phrase(
+            "pack-protocol-licence",
+            "{protocol}, licence {licence}, {digest}",
+            protocol=speaks,
+            licence=found.keys.licence,
+            digest=facts["digest"][:16],
+        )
+    )
     rows = [(m["path"], m["metric"], m["unit"], m["privacy"], f"{m['en']} · {m['fr']}") for m in facts["metrics"]]
     if rows:
         output.table(("path", "metric", "unit", "privacy", "meaning"), rows)
     if facts["map"]:
-        click.echo(f"reads {', '.join(facts['map'])}")
+        output.echo(phrase("pack-reads", "reads {metrics}", metrics=facts["map"]))
     for downlink, keys in found.keys.downlinks.items():
-        bounds = ", ".join(f"{key} {b.low:g} to {b.high:g} {b.unit}" for key, b in keys.fields.items())
-        click.echo(f"downlink {downlink}: {keys.en} ({bounds or 'no values'}); it sets a {keys.sets}")
+        bounds = [
+            phrase("field-bounds", "{field} {low:g} to {high:g} {unit}", field=key, low=b.low, high=b.high, unit=b.unit)
+            for key, b in keys.fields.items()
+        ]
+        output.echo(
+            phrase(
+                "pack-downlink",
+                "downlink {downlink}: {name} ({bounds}); it sets a {metric}",
+                downlink=downlink,
+                name=_name(keys),
+                bounds=bounds or phrase("downlink-no-values", "no values"),
+                metric=keys.sets,
+            )
+        )
     for default in found.keys.default_credentials:
-        what = f"user {default.user or '(any)'}" if default.password is not None else "key"
-        click.echo(f"leaves the factory with a known credential: {what}; a device that still has it is not written to")
+        output.echo(
+            phrase(
+                "pack-default-credential",
+                "leaves the factory with a known credential: {credential}; a device that still has it is not written "
+                "to",
+                credential=_credential(default),
+            )
+        )
     for source in found.keys.sources.values():
-        click.echo(f"source: {source.by}, {source.title}, {source.version} ({source.kind}; {source.licence})")
+        output.echo(
+            phrase(
+                "pack-source",
+                "source: {by}, {title}, {version} ({kind}; {licence})",
+                by=source.by,
+                title=source.title,
+                version=source.version,
+                kind=source.kind,
+                licence=source.licence,
+            )
+        )
+
+
+def _name(keys: Any) -> str:
+    return str(keys.fr if output.french() else keys.en)
+
+
+def _credential(default: Any) -> str:
+    if default.password is None:
+        return phrase("credential-key", "key")
+    return phrase("credential-user", "user {user}", user=default.user or phrase("any-user", "(any)"))
 
 
 @pack.command("import")
@@ -157,13 +221,25 @@ def import_(directory: Path, device: str | None, out: Path, json: bool) -> None:
         output.data({"made": facts, "left_out": left_out})
     else:
         for one in made:
-            click.echo(f"{out / one.name}: {'; '.join(one.remarks) or 'made'}")
+            said = "; ".join(map(output.translated, one.remarks)) or output.translated(phrase("pack-made", "made"))
+            output.echo(f"{out / one.name}: {said}")
         for name, why in left_out.items():
-            output.say(f"{name}: left out: {why}")
+            output.say(phrase("pack-left-out", "{name}: left out: {reason}", name=name, reason=why))
         if made:
-            output.say("Their licence is for you to respect. Next: ilot pack test, then ilot pack install.")
+            output.say(
+                phrase(
+                    "packs-made-next",
+                    "Their licence is for you to respect. Next: ilot pack test, then ilot pack install.",
+                )
+            )
         elif not left_out:
-            output.say(f"{directory}: nothing there is a device in either layout")
+            output.say(
+                phrase(
+                    "no-device-in-directory",
+                    "{directory}: nothing there is a device in either layout",
+                    directory=directory,
+                )
+            )
     if left_out or not made:
         raise click.exceptions.Exit(6)
 
@@ -194,14 +270,18 @@ def _packs_in(directory: Path) -> list[Path]:
     found = sorted(entry.parent for entry in directory.glob("*/pack.yaml"))
     if not found:
         raise click.UsageError(
-            phrase("there-no-pack", "there is no pack.yaml in {directory} nor in a folder of it", directory=directory)
+            phrase(
+                "no-pack-in-directory",
+                "there is no pack.yaml in {directory} nor in a folder of it",
+                directory=directory,
+            )
         )
     return found
 
 
 def _readable(library: Library, folders: Iterable[Path] | None) -> list[Pack]:
     """Return the packs, or raise every problem of those that cannot be read."""
-    from hub.config.terminal import render
+    from hub.cli.problems import render
     from hub.devices.packs.loader import read
 
     packs, problems = [], []
@@ -213,7 +293,7 @@ def _readable(library: Library, folders: Iterable[Path] | None) -> list[Pack]:
             problems += error.problems
     if problems:
         colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-        click.echo(render(problems, colour=colour), err=True, nl=False)
+        click.echo(render(problems, colour=colour, french=output.french()), err=True, nl=False)
         raise click.exceptions.Exit(ConfigError.exit_code)
     return packs
 
@@ -228,12 +308,21 @@ async def _verdicts(packs: Iterable[Pack]) -> list[Verdict]:
 
 def _tell(verdict: Verdict) -> None:
     passed = sum(not outcome.wrong for outcome in verdict.outcomes)
-    click.echo(f"{verdict.pack} {verdict.version}: {passed} of {len(verdict.outcomes)} vectors pass")
+    output.echo(
+        phrase(
+            "vectors-pass",
+            "{pack} {version}: {passed} of {count} vectors pass",
+            pack=verdict.pack,
+            version=verdict.version,
+            passed=passed,
+            count=len(verdict.outcomes),
+        )
+    )
     for outcome in verdict.outcomes:
         if outcome.wrong:
-            output.say(f"  {outcome.vector}: {outcome.wrong} ({outcome.source})")
+            output.say(f"  {outcome.vector}: {output.translated(outcome.wrong)} ({outcome.source})")
     for what in verdict.untested:
-        output.say(f"  no vector shows {what}")
+        output.say("  " + output.translated(phrase("no-vector-shows", "no vector shows {what}", what=what)))
 
 
 def _facts(library: Library, found: Pack) -> dict[str, Any]:

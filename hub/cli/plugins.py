@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from hub.cli import output
 from hub.cli.hub_client import ask
+from hub.core.text import phrase
+
+if TYPE_CHECKING:
+    from hub.plugin_host.isolation.describe import Description
 
 KINDS = ("integration", "exporter", "notifier")
 
@@ -33,8 +38,22 @@ def restart(name: str, kind: str | None, dry_run: bool, config: Path, state_dir:
     if json:
         output.data(answer)
         return
-    done = "would be restarted" if dry_run else "restarted"
-    click.echo(f"{answer['kind']} {answer['name']}: {done}; it was {answer['was']}, it is {answer['state']}")
+    facts = {one: answer[one] for one in ("kind", "name", "was", "state")}
+    output.echo(
+        phrase("plugin-would-restart", "{kind} {name}: would be restarted; it was {was}, it is {state}", **facts)
+        if dry_run
+        else phrase("plugin-restarted", "{kind} {name}: restarted; it was {was}, it is {state}", **facts)
+    )
+
+
+def _registered(plugin: Description) -> list[str]:
+    return [
+        *(phrase("registers-integration", "integration {name}", name=one.name) for one in plugin.integrations),
+        *(phrase("registers-decoder", "decoder {name} ({kind})", name=c.name, kind=c.kind) for c in plugin.decoders),
+        *(phrase("registers-uplink", "uplink {name}", name=one.name) for one in plugin.uplinks),
+        *(phrase("registers-exporter", "exporter {name}", name=one.name) for one in plugin.exporters),
+        *(phrase("registers-notifier", "notifier {name}", name=one.name) for one in plugin.notifiers),
+    ]
 
 
 def _list(json: bool) -> None:
@@ -43,10 +62,10 @@ def _list(json: bool) -> None:
 
     found = Registry.discover()
     described = [describe(plugin) for plugin in sorted(found.plugins.values(), key=lambda p: p.name)]
-    described += [
-        Description(one.name, one.distribution, one.version, error=f"hidden by {found.plugins[one.name]}")
-        for one in found.hidden
-    ]
+    problems: list[str] = [one.error for one in described]
+    for one in found.hidden:
+        problems.append(phrase("plugin-hidden", "hidden by {other}", other=found.plugins[one.name]))
+        described.append(Description(one.name, one.distribution, one.version, error=str(problems[-1])))
     if json:
         output.data(msgspec.to_builtins(described))
     else:
@@ -57,16 +76,10 @@ def _list(json: bool) -> None:
                     d.name,
                     d.distribution,
                     d.version,
-                    ", ".join(
-                        [f"integration {i.name}" for i in d.integrations]
-                        + [f"decoder {c.name} ({c.kind})" for c in d.decoders]
-                        + [f"uplink {u.name}" for u in d.uplinks]
-                        + [f"exporter {e.name}" for e in d.exporters]
-                        + [f"notifier {n.name}" for n in d.notifiers]
-                    ),
-                    d.error,
+                    ", ".join(map(output.translated, _registered(d))),
+                    problem,
                 )
-                for d in described
+                for d, problem in zip(described, problems, strict=True)
             ],
         )
     if any(d.error for d in described):

@@ -11,6 +11,8 @@ import click
 
 from hub.cli import output
 from hub.cli.hub_client import ask
+from hub.core.errors import HubError
+from hub.core.text import phrase, system_error
 
 dry = click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 
@@ -51,9 +53,24 @@ def consent(
     if json:
         output.data(answer)
         return
-    would = "would be kept" if dry_run else "is kept from now on"
-    click.echo(f"{person} agreed to {purpose} for {zone} on {_day(answer['given'], answer)}: what it is about {would}")
-    output.say(f"devices there: {', '.join(answer['devices']) or 'none'}")
+    given = {"person": person, "purpose": purpose, "zone": zone, "day": _day(answer["given"], answer)}
+    if dry_run:
+        output.echo(
+            phrase(
+                "consent-would-count",
+                "{person} agreed to {purpose} for {zone} on {day}: what it is about would be kept",
+                **given,
+            )
+        )
+    else:
+        output.echo(
+            phrase(
+                "consent-counts",
+                "{person} agreed to {purpose} for {zone} on {day}: what it is about is kept from now on",
+                **given,
+            )
+        )
+    output.say(phrase("devices-there", "devices there: {devices}", devices=_listed(answer["devices"])))
 
 
 @privacy.command("list")
@@ -72,7 +89,15 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
         ],
     )
     for one in answer["erasures"]:
-        output.say(f"erasure {one['id']}, ordered {_moment(one['asked'])}: {_state_text(one)}")
+        output.say(
+            phrase(
+                "erasure-ordered-state",
+                "erasure {erasure}, ordered {moment}: {state}",
+                erasure=one["id"],
+                moment=_moment(one["asked"]),
+                state=_state_text(one),
+            )
+        )
 
 
 @privacy.command()
@@ -85,15 +110,32 @@ def access(person: str, config: Path, state_dir: Path | None, json: bool) -> Non
         output.data(answer)
         return
     for one in answer["consents"]:
-        ended = f", ended {_moment(one['ended'])}: {one['why']}" if one["ended"] else ""
-        click.echo(f"agreed to {one['purpose']} for {one['zone']} on {_day(one['given'], answer)}{ended}")
+        given = {"purpose": one["purpose"], "zone": one["zone"], "day": _day(one["given"], answer)}
+        if one["ended"]:
+            output.echo(
+                phrase(
+                    "consent-ended",
+                    "agreed to {purpose} for {zone} on {day}, ended {moment}: {reason}",
+                    moment=_moment(one["ended"]),
+                    reason=one["why"],
+                    **given,
+                )
+            )
+        else:
+            output.echo(phrase("consent-given", "agreed to {purpose} for {zone} on {day}", **given))
     for home in answer["homes"]:
-        devices = ", ".join(device["device"] for device in home["devices"]) or "none"
-        click.echo(
-            f"{home['zone']} for {home['purpose']}: zone {home['group']} at the backend; devices here: {devices}"
+        output.echo(
+            phrase(
+                "home-at-backend",
+                "{home} for {purpose}: zone {zone} at the backend; devices here: {devices}",
+                home=home["zone"],
+                purpose=home["purpose"],
+                zone=home["group"],
+                devices=_listed([device["device"] for device in home["devices"]]),
+            )
         )
     for one in answer["erasures"]:
-        click.echo(f"erasure {one['id']}: {_state_text(one)}")
+        output.echo(phrase("erasure-state", "erasure {erasure}: {state}", erasure=one["id"], state=_state_text(one)))
 
 
 @privacy.command()
@@ -109,8 +151,12 @@ def withdraw(person: str, purpose: str, dry_run: bool, config: Path, state_dir: 
         output.data(answer)
         return
     for one in answer["withdrawn"]:
-        would = "would end" if dry_run else "ended"
-        click.echo(f"{one['purpose']} for {one['zone']} {would}; devices: {', '.join(answer['devices']) or 'none'}")
+        facts = {"purpose": one["purpose"], "zone": one["zone"], "devices": _listed(answer["devices"])}
+        output.echo(
+            phrase("consent-would-end", "{purpose} for {zone} would end; devices: {devices}", **facts)
+            if dry_run
+            else phrase("consent-withdrawn", "{purpose} for {zone} ended; devices: {devices}", **facts)
+        )
     if not dry_run:
         _say_erased(answer)
 
@@ -141,12 +187,19 @@ def erase(device: str, yes: bool, dry_run: bool, config: Path, state_dir: Path |
     """Erase what is personal of DEVICE until now, here and at the backend. What it measures of the plant stays, and
     what it says from now on follows the privacy rules like before."""
     if not (yes or dry_run):
-        click.confirm(f"Erase all personal readings of {device} until now, here and at the backend?", abort=True)
+        output.confirm(
+            phrase(
+                "erase-question",
+                "Erase all personal readings of {device} until now, here and at the backend?",
+                device=device,
+            ),
+            abort=True,
+        )
     answer = ask(config, state_dir, "device.erase", device=device, dry_run=dry_run)
     if json:
         output.data(answer)
     elif dry_run:
-        click.echo(f"all that is personal of {device} until now would be erased")
+        output.echo(phrase("would-erase", "all that is personal of {device} until now would be erased", device=device))
     else:
         _say_erased(answer)
 
@@ -158,30 +211,61 @@ def _document(config: Path, state_dir: Path | None, what: str, file: Path | None
             with file.open("x", encoding="utf-8", newline="") as out:  # somebody may have edited the one that is there
                 out.write(answer["text"])
         except FileExistsError:
-            hint = "it is there already, and somebody may have edited it: name another file, or move that one away"
-            raise click.FileError(str(file), hint) from None
+            raise HubError(
+                phrase(
+                    "document-there-already",
+                    "{file} is there already, and somebody may have edited it: name another file, or move that one "
+                    "away",
+                    file=file,
+                )
+            ) from None
         except OSError as error:
-            raise click.FileError(str(file), error.strerror) from error
+            raise HubError(
+                phrase("file-not-written", "{file} cannot be written: {reason}", file=file, reason=system_error(error))
+            ) from error
     if json:
         output.data(answer)
     elif file is None:
         click.echo(answer["text"])
     else:
-        output.say(f"written to {file}")
+        output.say(phrase("written-to", "written to {file}", file=file))
 
 
 def _say_erased(answer: dict[str, Any]) -> None:
-    here = ", ".join(f"{number} {what}" for what, number in answer["erased"].items() if number) or "nothing was held"
-    click.echo(f"erased on this hub: {here}")
+    here = [f"{number} {what}" for what, number in answer["erased"].items() if number]
+    output.echo(
+        phrase(
+            "erased-here",
+            "erased on this hub: {what}",
+            what=here or phrase("nothing-held", "nothing was held"),
+        )
+    )
     for one in answer["erasures"]:
-        click.echo(f"erasure {one} was ordered from the backend; `ilot privacy list` shows when it has confirmed")
+        output.echo(
+            phrase(
+                "erasure-ordered",
+                "erasure {erasure} was ordered from the backend; `ilot privacy list` shows when it has confirmed",
+                erasure=one,
+            )
+        )
+
+
+def _listed(names: list[str]) -> list[str] | str:
+    return names or phrase("no-devices", "none")
 
 
 def _state_text(erasure: dict[str, Any]) -> str:
     if erasure["confirmed"] is None:
-        return "the backend has not confirmed it yet"
-    left = f", readings that say nothing of people stay: {erasure['left']}" if erasure["left"] else ""
-    return f"confirmed {_moment(erasure['confirmed'])}, {output.plural(erasure['readings'], 'reading')}{left}"
+        return phrase("erasure-unconfirmed", "the backend has not confirmed it yet")
+    done = {"moment": _moment(erasure["confirmed"]), "count": erasure["readings"]}
+    if erasure["left"]:
+        return phrase(
+            "erasure-confirmed-left",
+            "confirmed {moment}, {count} [reading|readings], readings that say nothing of people stay: {left}",
+            left=erasure["left"],
+            **done,
+        )
+    return phrase("erasure-confirmed", "confirmed {moment}, {count} [reading|readings]", **done)
 
 
 def _day(at: float, answer: dict[str, Any]) -> str:

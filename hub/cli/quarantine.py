@@ -42,7 +42,7 @@ def list_(config: Path, state_dir: Path | None, json: bool) -> None:
         output.data(answer)
         return
     output.table(
-        ("waits", "model", "integration", "why", "times", "held", "heard by (dBm)"),
+        ("waits", "model", "integration", "why", "times", "held", "heard-by-dbm"),
         [
             (one["id"], one["model"], one["integration"], one["reason"], one["count"], one["held"],
              " ".join(f"{source} {dbm}" for source, dbm in one["heard"].items()))
@@ -51,18 +51,24 @@ def list_(config: Path, state_dir: Path | None, json: bool) -> None:
     )  # fmt: skip
     if answer["suspects"]:
         click.echo()
-        output.table(("looks cloned", "sign"), sorted(answer["suspects"].items()))
+        output.table(("looks-cloned", "sign"), sorted(answer["suspects"].items()))
     if answer["decisions"]:
         click.echo()
         output.table(
-            ("decided", "id", "integration", "model", "by", "why", "times heard"),
+            ("decided", "id", "integration", "model", "by", "why", "times-heard"),
             [
                 (one["kind"], one["id"], one["integration"], one["model"], one["by"], one["why"], one["heard"])
                 for one in answer["decisions"]
             ],
         )
     if answer["evicted"]:
-        output.say(f"{answer['evicted']} more were heard than can wait; the least recent went")
+        output.say(
+            phrase(
+                "quarantine-evicted",
+                "{count} more [was|were] heard than can wait; the least recent went",
+                count=answer["evicted"],
+            )
+        )
 
 
 @quarantine.command("adopt")
@@ -84,14 +90,19 @@ def adopt_(
     )
     row = answer["row"]
     if row["state"] == "wrong":
-        raise ConfigError(f"{row['column']}: {row['en']}" if row["column"] else row["en"])
+        raise ConfigError(adopting.fault_of(row, column=row["column"]))
     if json:
         output.data(answer)
         return
-    click.echo(f"{row['device']} {'would be ' if dry_run else ''}{row['state']} at {row['place']} (zone {row['zone']})")
-    if answer["released"] or (dry_run and answer["held"]):
-        many = output.plural(answer["held"], "report") if dry_run else output.plural(answer["released"], "reading")
-        output.say(f"{many} that waited {'would go' if dry_run else 'went'} on")
+    adopting.echo_row(row, dry_run)
+    if dry_run and answer["held"]:
+        output.say(
+            phrase("reports-would-go-on", "{count} [report|reports] that waited would go on", count=answer["held"])
+        )
+    elif answer["released"]:
+        output.say(
+            phrase("readings-went-on", "{count} [reading|readings] that waited went on", count=answer["released"])
+        )
 
 
 def _decision(kind: str, text: str) -> click.Command:
@@ -123,14 +134,28 @@ def _decision(kind: str, text: str) -> click.Command:
         if json:
             output.data(answer)
             return
-        click.echo(f"{answer['filter']} {'would be' if dry_run else 'is'} {kind}{'d' if kind == 'ignore' else 'ed'}")
+        output.echo(_decided(kind, answer["filter"], dry_run))
         for one in answer["waiting"]:
             click.echo(f"  {one}")
         if answer["destroyed"]:
-            output.say(f"destroyed: {output.plural(answer['destroyed'], 'report')} that waited")
+            output.say(
+                phrase(
+                    "reports-destroyed", "destroyed: {count} [report|reports] that waited", count=answer["destroyed"]
+                )
+            )
 
     command.__doc__ = text
     return click.command(kind)(command)
+
+
+def _decided(kind: str, devices: str, dry_run: bool) -> str:
+    if kind == "ignore":
+        if dry_run:
+            return phrase("would-be-ignored", "{devices} would be ignored", devices=devices)
+        return phrase("is-ignored", "{devices} is ignored", devices=devices)
+    if dry_run:
+        return phrase("would-be-blocked", "{devices} would be blocked", devices=devices)
+    return phrase("is-blocked", "{devices} is blocked", devices=devices)
 
 
 quarantine.add_command(_decision("ignore", "List a DEVICE, or all that fit a pattern, no more; it is counted."))
@@ -160,7 +185,11 @@ def unblock(
     if json:
         output.data(answer)
     else:
-        click.echo(f"{answer['filter']} {'would be' if dry_run else 'is'} heard again")
+        output.echo(
+            phrase("would-be-heard-again", "{devices} would be heard again", devices=answer["filter"])
+            if dry_run
+            else phrase("is-heard-again", "{devices} is heard again", devices=answer["filter"])
+        )
 
 
 @quarantine.command("clear")
@@ -174,7 +203,11 @@ def clear(device: str, why: str, dry_run: bool, config: Path, state_dir: Path | 
     if json:
         output.data(answer)
     else:
-        click.echo(f"{device} {'would be' if dry_run else 'is'} believed again")
+        output.echo(
+            phrase("would-be-believed", "{device} would be believed again", device=device)
+            if dry_run
+            else phrase("is-believed", "{device} is believed again", device=device)
+        )
 
 
 @click.group(cls=output.Group)
@@ -194,7 +227,7 @@ def start(length: str, why: str, config: Path, state_dir: Path | None, json: boo
         seconds = duration(length).total_seconds()
     except ValueError as error:
         raise click.UsageError(
-            phrase("for", "--for {length}: {reason}", length=length, reason=reason_of(error))
+            phrase("option-for-length-wrong", "--for {length}: {reason}", length=length, reason=reason_of(error))
         ) from error
     _show(ask(config, state_dir, "recette.start", seconds=seconds, why=why), json)
 
@@ -214,7 +247,13 @@ def end(config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(answer)
     else:
-        click.echo(f"Mode recette is over; {answer['adopted']} sensors were adopted")
+        output.echo(
+            phrase(
+                "recette-over",
+                "Mode recette is over; {count} [sensor was|sensors were] adopted",
+                count=answer["adopted"],
+            )
+        )
 
 
 @recette.command("adopt")
@@ -249,14 +288,16 @@ def bulk(
     arguments: dict[str, Any] = {"id": device, "integration": integration, "model": model, "dry_run": dry_run}
     if table is not None:
         if said["place"]:
-            raise click.UsageError(phrase("either-place-table", "either --place or --table"))
+            raise click.UsageError(phrase("either-place-or-table", "either --place or --table"))
         arguments["wishes"], ignored = adopting.placed(table)
     else:
         arguments |= {"start": first, **said}
         ignored = []
     answer = ask(config, state_dir, "recette.adopt", timeout=_CALL_S, **arguments)
     if answer["released"]:
-        output.say(f"let go on: {output.plural(answer['released'], 'reading')} that waited")
+        output.say(
+            phrase("readings-went-on", "{count} [reading|readings] that waited went on", count=answer["released"])
+        )
     adopting.report(answer["rows"], ignored, dry_run, json)
 
 
@@ -265,6 +306,14 @@ def _show(answer: dict[str, Any], json: bool) -> None:
         output.data(answer)
     elif answer["active"]:
         left = datetime.timedelta(seconds=answer["left_s"])
-        click.echo(f"Mode recette is open for {left} more, by {answer['by']}; {answer['adopted']} sensors adopted")
+        output.echo(
+            phrase(
+                "recette-open",
+                "Mode recette is open for {span} more, by {by}; {count} [sensor|sensors] adopted",
+                span=str(left),
+                by=answer["by"],
+                count=answer["adopted"],
+            )
+        )
     else:
-        click.echo("Mode recette is not open")
+        output.echo(phrase("recette-closed", "Mode recette is not open"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import sys
 import time
 from collections import Counter
@@ -35,14 +34,7 @@ class Radio:
         self.decoders = registry.decoders(kind)
         listening = [i for plugin in _of(kind, registry) for i in plugin.integrations if i.listen is not None]
         if not self.decoders or not listening:
-            raise click.UsageError(
-                phrase(
-                    "nothing-here-listens",
-                    "nothing here listens to {kind!r}; it can be {listening}",
-                    kind=kind,
-                    listening=_listening(registry),
-                )
-            )
+            raise _nothing_listens(kind, registry)
         self.integration = listening[0]
         self.options, self.keys = _configured(self.integration, registry, config)
 
@@ -95,8 +87,11 @@ def capture(protocol: str, seconds: float, everything: bool, config: Path) -> No
     radio = Radio(protocol, config)
     if everything:
         output.say(
-            "warning: with --all this holds the addresses of people's phones and watches, which are personal data: "
-            "keep it no longer than needed, and give it to nobody"
+            phrase(
+                "capture-warning",
+                "warning: with --all this holds the addresses of people's phones and watches, which are personal data: "
+                "keep it no longer than needed, and give it to nobody",
+            )
         )
     counts: Counter[str] = Counter()
 
@@ -107,7 +102,15 @@ def capture(protocol: str, seconds: float, everything: bool, config: Path) -> No
             sys.stdout.flush()
 
     radio.listen(seconds, hear)
-    output.say(f"{counts['written']} written; left out: {counts['private']} private, {counts['unknown']} not sensors")
+    output.say(
+        phrase(
+            "capture-done",
+            "{written} written; left out: {private} private, {unknown} not sensors",
+            written=counts["written"],
+            private=counts["private"],
+            unknown=counts["unknown"],
+        )
+    )
 
 
 def _recognised(radio: Radio, line: dict[str, Any], counts: Counter[str]) -> bool:
@@ -144,17 +147,17 @@ def discover(protocol: str, scan: float | None, config: Path, state_dir: Path | 
     if answer is None:
         radio = Radio(protocol, config)
         if scan is None:
-            output.say("no hub runs here; listening for 10 seconds")
+            output.say(phrase("discover-listens", "no hub runs here; listening for 10 seconds"))
         answer = _scan(radio, protocol, scan or 10.0)
     if json:
         output.data(answer)
         return
     now = time.time()
     output.table(
-        ("sensor", "model", "dBm", "heard by", "last heard", "values", "why it is not admitted"),
+        ("sensor", "model", "dbm", "heard-by", "last-heard", "values", "why-not-admitted"),
         [
             (
-                c["id"], c["model"], c["rssi"], " ".join(c["heard"]), _ago(now - c["last"]),
+                c["id"], c["model"], c["rssi"], " ".join(c["heard"]), output.ago(now - c["last"]),
                 " ".join(f"{metric}={value}" for metric, value in list(c["values"].items())[:4]), c["reason"],
             )
             for c in answer["candidates"]
@@ -162,7 +165,8 @@ def discover(protocol: str, scan: float | None, config: Path, state_dir: Path | 
     )  # fmt: skip
     if answer["running"] and not answer["candidates"]:
         _say_whether_it_hears(protocol, answer["types"])
-    output.say("not listed: " + ", ".join(f"{n} {reason}" for reason, n in answer["counted"].items()))
+    left = [f"{n} {reason}" for reason, n in answer["counted"].items()]
+    output.say(phrase("discover-not-listed", "not listed: {reasons}", reasons=left))
 
 
 def _say_whether_it_hears(protocol: str, running: list[str]) -> None:
@@ -170,18 +174,16 @@ def _say_whether_it_hears(protocol: str, running: list[str]) -> None:
     registry = _everything()
     listening = {one.name for plugin in _of(protocol, registry) for one in plugin.integrations}
     if not listening:
-        raise click.UsageError(
-            phrase(
-                "nothing-here-listens-can",
-                "nothing here listens to {protocol!r}; it can be {listening}",
-                protocol=protocol,
-                listening=_listening(registry),
-            )
-        )
+        raise _nothing_listens(protocol, registry)
     if not listening & set(running):
-        wanted = " or ".join(sorted(listening))
         output.say(
-            f"the running hub hears no {protocol}: it has no {wanted} below `integrations:`; --scan listens here"
+            phrase(
+                "hub-hears-no-protocol",
+                "the running hub hears no {protocol}: it has none of {integrations} below `integrations:`; --scan "
+                "listens here",
+                protocol=protocol,
+                integrations=sorted(listening),
+            )
         )
 
 
@@ -205,6 +207,7 @@ def _scan(radio: Radio, protocol: str, seconds: float) -> dict[str, Any]:
     from hub.pipeline.admission.quarantine import Quarantine
 
     quarantine, counts = Quarantine(), Counter(dict.fromkeys(UNLISTED, 0))
+    reasons: dict[str, str] = {}
 
     def hear(line: dict[str, Any]) -> None:
         if line.get("private"):
@@ -230,14 +233,18 @@ def _scan(radio: Radio, protocol: str, seconds: float) -> dict[str, Any]:
             values=said.values if isinstance(said, Decoded) else {},
             evidence={"name": frame.name} if frame.name else {},
         )
-        reason = "not in the configuration" if isinstance(said, Decoded) else "needs a key"
-        quarantine.add(candidate, reason, time.time())
+        reasons[said.device] = (
+            phrase("not-in-configuration", "not in the configuration")
+            if isinstance(said, Decoded)
+            else phrase("sensor-needs-key", "needs a key")
+        )
+        quarantine.add(candidate, str(reasons[said.device]), time.time())
 
     radio.listen(seconds, hear)
     return {
         "running": False,
         "scanned_s": seconds,
-        "candidates": [msgspec.to_builtins(waiting) for waiting in quarantine],
+        "candidates": [{**msgspec.to_builtins(waiting), "reason": reasons[waiting.id]} for waiting in quarantine],
         "counted": dict(counts),
     }
 
@@ -265,10 +272,10 @@ def sim(protocol: str, arguments: tuple[str, ...]) -> None:
     there = sorted(name for name, plugin in registry.plugins.items() if _simulator(plugin))
     raise click.UsageError(
         phrase(
-            "nothing-here-simulates",
+            "nothing-simulates",
             "nothing here simulates {protocol!r}; it can be {there}",
             protocol=protocol,
-            there=list(there),
+            there=there,
         )
     )
 
@@ -302,11 +309,22 @@ def _of(kind: str, registry: Registry) -> list[Plugin]:
     return [plugin for plugin in plugins if plugin.name == kind or any(d.kind == kind for d in plugin.decoders)]
 
 
-def _listening(registry: Registry) -> str:
+def _nothing_listens(kind: str, registry: Registry) -> click.UsageError:
+    return click.UsageError(
+        phrase(
+            "nothing-listens-to",
+            "nothing here listens to {kind!r}; it can be {kinds}",
+            kind=kind,
+            kinds=_listening(registry) or phrase("no-kind-listens", "nothing"),
+        )
+    )
+
+
+def _listening(registry: Registry) -> list[str]:
     """Return the kinds of frames that installed plugins both receive and decode."""
     kinds = {decoder.kind for plugin in registry.plugins.values() for decoder in plugin.decoders}
     hearing = (any(i.listen is not None for p in _of(kind, registry) for i in p.integrations) for kind in sorted(kinds))
-    return ", ".join(kind for kind, hears in zip(sorted(kinds), hearing, strict=True) if hears) or "nothing"
+    return [kind for kind, hears in zip(sorted(kinds), hearing, strict=True) if hears]
 
 
 def _configured(integration: Integration, registry: Registry, config: Path) -> tuple[Any, dict[str, bytes | None]]:
@@ -328,9 +346,10 @@ def _defaults(integration: Integration) -> Any:
     try:
         return integration.config()
     except ValueError:  # it has options without a default, a port for instance
-        message = f"{integration.name} needs its options: name it below `integrations:` in the configuration"
-        raise click.UsageError(message) from None
-
-
-def _ago(seconds: float) -> str:
-    return f"{datetime.timedelta(seconds=round(max(0.0, seconds)))} ago"
+        raise click.UsageError(
+            phrase(
+                "integration-needs-options",
+                "{integration} needs its options: name it below `integrations:` in the configuration",
+                integration=integration.name,
+            )
+        ) from None

@@ -8,6 +8,7 @@ import click
 
 from hub.cli import output
 from hub.cli.hub_client import ask
+from hub.core.text import phrase
 
 
 @click.command()
@@ -37,10 +38,13 @@ def redecode(device: str | None, config: Path, state_dir: Path | None, json: boo
                     for f in frames
                 ],
             )  # fmt: skip
-        output.say(f"{len(frames) - len(left)} of {len(frames)} kept payloads are read now")
+        read = len(frames) - len(left)
+        output.say(
+            phrase("payloads-read-now", "{read} of {count} kept payloads are read now", read=read, count=len(frames))
+        )
     if left:
         raise click.exceptions.Exit(6)
 
 
 def _when(time: float | None) -> str:
-    return output.moment(time) if time is not None else "not known"
+    return output.moment(time) if time is not None else phrase("time-not-known", "not known")

@@ -11,6 +11,7 @@ import click
 from hub.cli import output
 from hub.cli.command import why
 from hub.cli.hub_client import ask
+from hub.core.text import phrase
 
 DAY_S = 86_400.0
 
@@ -40,8 +41,15 @@ def rejoin(device: str, why: str, config: Path, state_dir: Path | None, json: bo
     if json:
         output.data(now)
     elif now["state"] in ("queued", "done"):
-        click.echo(f"{device} may join once within 24 hours ({now['id']})")
+        output.echo(
+            phrase(
+                "rejoin-allowed",
+                "{device} may join once within 24 hours ({command})",
+                device=device,
+                command=now["id"],
+            )
+        )
     else:
-        output.say(f"{now['id']}: {now['state']} {now['detail']}".rstrip())
+        output.say(f"{now['id']}: {now['state']} {output.translated(now['detail'])}".rstrip())
     if now["state"] in ("failed", "expired"):
         sys.exit(1)

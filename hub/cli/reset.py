@@ -10,6 +10,7 @@ import msgspec
 from hub.cli import output
 from hub.config.state_dir import state_of
 from hub.core.state_dir import StateDir
+from hub.core.text import phrase
 from hub.operations import factory_reset
 
 
@@ -25,18 +26,25 @@ def reset(whole: bool, yes: bool, dry_run: bool, config: Path, state_dir: Path |
     state = StateDir(state_of(config, state_dir))
     found = factory_reset.preview(state)
     if not json:
-        waiting = output.size(found.buffered_bytes)
         output.say(
-            f"{found.directory}: {output.plural(len(found.keys), 'key')}, "
-            f"{output.plural(found.other_files, 'other file')}; buffer: {waiting}"
+            phrase(
+                "reset-preview",
+                "{directory}: {keys}, {files}; buffer: {size}",
+                directory=found.directory,
+                keys=output.counted("keys", len(found.keys)),
+                files=output.counted("other-files", found.other_files),
+                size=output.size(found.buffered_bytes),
+            )
         )
     if not (yes or dry_run):
-        click.confirm("Destroy it all? Readings that the backend has not got yet are lost.", abort=True)
+        output.confirm(
+            phrase("reset-question", "Destroy it all? Readings that the backend has not got yet are lost."), abort=True
+        )
     if not dry_run:
         factory_reset.reset(state)
     if json:
         output.data({**msgspec.to_builtins(found), "destroyed": not dry_run})
     elif dry_run:
-        click.echo("nothing was changed")
+        output.echo(phrase("nothing-changed", "nothing was changed"))
     else:
-        click.echo("destroyed; the configuration file and its secrets stay where they are")
+        output.echo(phrase("reset-done", "destroyed; the configuration file and its secrets stay where they are"))

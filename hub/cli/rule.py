@@ -40,21 +40,33 @@ def templates(name: str | None, config: Path, json: bool) -> None:
     known = all_templates(own)
     if name is not None and name not in known:
         raise click.UsageError(
-            phrase(
-                "there-no-template", "there is no template {name!r}; there are {known}", name=name, known=list(known)
-            )
+            phrase("no-such-template", "there is no template {name!r}; there are {known}", name=name, known=list(known))
         )
     found = [_plain(one, known[one], one in own) for one in (known if name is None else [name])]
     if json:
         output.data({"templates": found})
         return
     for one in found:
-        click.echo(f"{one['name']} ({one['severity']}{', of the configuration' if one['own'] else ''}): {one['en']}")
+        if one["own"]:
+            origin = phrase("template-own", "{severity}, of the configuration", severity=one["severity"])
+        else:
+            origin = one["severity"]
+        click.echo(f"{one['name']} ({output.translated(origin)}): {output.translated(output.of_both(one))}")
         for asked in one["inputs"]:
-            bounds = f"{asked['low']} to {asked['high']} {asked['unit']}".rstrip() if "low" in asked else ""
-            words = ", ".join(asked.get("words", ()))
-            default = "" if asked["default"] is None else f"; default {asked['default']}"
-            click.echo(f"    {asked['name']}: {bounds or words}{default}. {asked['en']}")
+            click.echo(f"    {asked['name']}: {'; '.join(_limits(asked))}. {output.translated(output.of_both(asked))}")
+
+
+def _limits(asked: dict[str, Any]) -> list[str]:
+    """Return what an input may be, and its default, in the language of the shell."""
+    said = [", ".join(asked.get("words", ()))]
+    if "low" in asked:
+        bounds = phrase(
+            "input-bounds", "{low} to {high} {unit}", low=asked["low"], high=asked["high"], unit=asked["unit"]
+        )
+        said = [output.translated(bounds).rstrip()]
+    if asked["default"] is not None:
+        said.append(output.translated(phrase("input-default", "default {value}", value=asked["default"])))
+    return said
 
 
 def _plain(name: str, template: Any, own: bool) -> dict[str, Any]:

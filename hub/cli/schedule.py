@@ -15,12 +15,22 @@ import click
 from hub.cli import output
 from hub.config.parts.schedules import day_of
 from hub.core.errors import ConfigError
-from hub.core.text import phrase, system_error
+from hub.core.text import phrase, reason_of, system_error
 
 if TYPE_CHECKING:
     from hub.automation.rules.schedules import Programme
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+"""In JSON."""
+_DAYS = {
+    "Mon": phrase("weekday-mon", "Mon"),
+    "Tue": phrase("weekday-tue", "Tue"),
+    "Wed": phrase("weekday-wed", "Wed"),
+    "Thu": phrase("weekday-thu", "Thu"),
+    "Fri": phrase("weekday-fri", "Fri"),
+    "Sat": phrase("weekday-sat", "Sat"),
+    "Sun": phrase("weekday-sun", "Sun"),
+}
 
 
 class _Day(click.ParamType[date]):
@@ -32,7 +42,7 @@ class _Day(click.ParamType[date]):
         try:
             return day_of(str(value))
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            self.fail(reason_of(error), param, ctx)
 
 
 @click.group(cls=output.Group)
@@ -60,10 +70,10 @@ def show(name: str | None, first: date | None, days: int, config: Path, json: bo
     if name is not None and name not in core.schedules:
         raise click.UsageError(
             phrase(
-                "there-no-schedule",
+                "no-such-schedule",
                 "there is no schedule {name!r}; there are {schedules}",
                 name=name,
-                schedules=", ".join(core.schedules) or "none",
+                schedules=list(core.schedules) or phrase("nobody-none", "none"),
             )
         )
     found = []
@@ -75,20 +85,35 @@ def show(name: str | None, first: date | None, days: int, config: Path, json: bo
         output.data({"days": found})
         return
     rows = [
-        (one["schedule"], one["date"], one["weekday"], " ".join(one["hours"]) or "-", one["because"]) for one in found
+        (one["schedule"], one["date"], _DAYS[one["weekday"]], " ".join(one["hours"]) or "-", one["because"])
+        for one in found
     ]
     output.table(("schedule", "date", "day", "hours", "because"), rows)
 
 
 def _day(name: str, programme: Programme, day: date) -> dict[str, Any]:
     hours, because = programme.hours(day)
-    said = [because] if because else []
+    said = [output.translated(because)] if because else []
     spans = list(hours)
     for calendar in programme.special.also:
         spans += calendar.days.get(day, ())
-        said += [f"also {calendar.name}"] if day in calendar.days else []
+        said += (
+            [output.translated(phrase("schedule-also", "also {calendar}", calendar=calendar.name))]
+            if day in calendar.days
+            else []
+        )
     never = [calendar for calendar in programme.special.never if day in calendar.days]
-    said += [f"not {calendar.name} {' '.join(_clocks(calendar.days[day]))}" for calendar in never]
+    said += [
+        output.translated(
+            phrase(
+                "schedule-not",
+                "not {calendar} {hours}",
+                calendar=calendar.name,
+                hours=" ".join(_clocks(calendar.days[day])),
+            )
+        )
+        for calendar in never
+    ]
     return {
         "schedule": name, "date": day.isoformat(), "weekday": WEEKDAYS[day.weekday()], "hours": _clocks(sorted(spans)),
         "because": "; ".join(said),
@@ -116,8 +141,8 @@ def _timezone(config: Path) -> str:
     except OSError as error:  # a guess would shift every hour of the calendar
         raise click.UsageError(
             phrase(
-                "cannot-read-7",
-                "{config} cannot be read ({reason}): name the time zone of the hub's site with --timezone",
+                "timezone-not-read",
+                "name the time zone of the hub's site with --timezone, {config} cannot be read: {reason}",
                 config=config,
                 reason=system_error(error),
             )
@@ -169,7 +194,7 @@ def importing(
     except (ValueError, OSError, KeyError):
         raise click.UsageError(
             phrase(
-                "timezone-not-iana",
+                "timezone-unknown",
                 "--timezone: {timezone!r} is not in the IANA database, like Europe/Paris",
                 timezone=timezone,
             )
@@ -180,7 +205,9 @@ def importing(
     if end < begin:
         raise click.UsageError(phrase("until-before-from", "--until is before --from"))
     if target is not None and target.exists() and not force:
-        raise ConfigError(phrase("there-already", "{target} is there already: --force replaces it", target=target))
+        raise ConfigError(
+            phrase("calendar-there-already", "{target} is there already: --force replaces it", target=target)
+        )
     data = file.read_bytes()
     found = ical.read(data, zone, begin, end)
     digest = hashlib.sha256(data).hexdigest()[:16]
@@ -189,13 +216,13 @@ def importing(
     if school is not None:
         if not re.fullmatch(r"[A-Za-z0-9-]{1,40}", school):
             raise click.UsageError(
-                phrase("school-zones-name", "--school: a zone's name has letters, digits and hyphens, like reunion")
+                phrase("school-zone-form", "--school: a zone's name has letters, digits and hyphens, like reunion")
             )
         years, left_out = ical.school_years(found)
         if not years:
             raise ConfigError(
                 phrase(
-                    "has-no-whole",
+                    "no-whole-day-off",
                     "{file} has no whole day off between {begin} and {end}: --from and --until choose others",
                     file=file,
                     begin=begin,
@@ -207,7 +234,8 @@ def importing(
     if target is not None:
         write_atomically(target, text.encode(), mode=0o644)
     for name, why in found.skipped[:20]:
-        click.echo(f"left out: {name or 'an event without a name'}: {why}", err=True)
+        event = name or phrase("event-without-name", "an event without a name")
+        output.say(phrase("event-left-out", "left out: {event}: {reason}", event=event, reason=why))
     facts = {
         "events": found.events, "days": len(found.days), "until": end.isoformat(), "timezone": timezone,
         "skipped": [{"event": name, "why": why} for name, why in found.skipped],
@@ -216,9 +244,22 @@ def importing(
         output.data({**facts, "file": str(target) if target else None, "calendar": None if target else text})
     elif target is None:
         click.echo(text, nl=False)
-    left = f", {len(found.skipped)} left out" if found.skipped else ""
-    click.echo(
-        f"{output.plural(found.events, 'event')}, {output.plural(len(found.days), 'day')} with hours "
-        f"until {end}, by the clock of {timezone}{left}",
-        err=True,
-    )
+    summary = {
+        "events": output.counted("events", found.events),
+        "days": output.counted("days", len(found.days)),
+        "end": end,
+        "timezone": timezone,
+    }
+    if found.skipped:
+        output.say(
+            phrase(
+                "calendar-made-partly",
+                "{events}, {days} with hours until {end}, by the clock of {timezone}, {left} left out",
+                left=len(found.skipped),
+                **summary,
+            )
+        )
+    else:
+        output.say(
+            phrase("calendar-made", "{events}, {days} with hours until {end}, by the clock of {timezone}", **summary)
+        )

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from hub.protocol.documents.trust import Trust
 
 
+OWNERS_DOCUMENT = phrase("owners-trust-document", "the owner's trust document")
+
+
 @click.command()
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=Path("/"), hidden=True)
 @output.with_hub
@@ -36,12 +39,21 @@ def sovereignty(root: Path, config: Path, state_dir: Path | None, json: bool) ->
         output.data([line._asdict() for line in lines])
     else:
         output.table(
-            ("", "kind", "what", "declared by", "detail"),
-            [("" if line.by else "WRONG", line.kind, line.what, line.by or "nobody", line.detail) for line in lines],
+            ("", "kind", "what", "declared-by", "detail"),
+            [
+                (
+                    "" if line.by else phrase("mark-wrong", "WRONG"),
+                    line.kind,
+                    line.what,
+                    line.by or phrase("declared-by-nobody", "nobody"),
+                    line.detail,
+                )
+                for line in lines
+            ],
         )
         for line in lines:
             if line.remedy:
-                output.say(f"{line.what}: {line.remedy}")
+                output.say(phrase("remedy-for", "{what}: {remedy}", what=line.what, remedy=line.remedy))
     if not all(line.by for line in lines):
         raise click.exceptions.Exit(6)
 
@@ -84,7 +96,7 @@ def _declared(loaded: Loaded, trust: Trust) -> dict[str, str]:
     if loaded.config.link.proxy is not None:
         for host in addresses({"url": loaded.config.link.proxy}):
             found.setdefault(host, "link.proxy")
-    return found | {entry.host: "the owner's trust document" for entry in trust.egress}
+    return found | {entry.host: OWNERS_DOCUMENT for entry in trust.egress}
 
 
 def _addresses(host: str) -> Iterable[str]:
@@ -120,34 +132,40 @@ def _issuers(trust: Trust, certificate: Path) -> Iterator[Dependency]:
         for ca in x509.load_pem_x509_certificates(entry.ca_pem.encode()):
             known[ca.subject] = ca
             mark = hashlib.sha256(ca.public_bytes(Encoding.DER)).hexdigest()[:16]
-            yield Dependency(
-                ISSUER, ca.subject.rfc4514_string(), "the owner's trust document", f"{entry.host}, SHA-256 {mark}…"
-            )
+            yield Dependency(ISSUER, ca.subject.rfc4514_string(), OWNERS_DOCUMENT, f"{entry.host}, SHA-256 {mark}…")
     try:
         own = x509.load_pem_x509_certificate(certificate.read_bytes())
     except (OSError, ValueError) as error:
         raise HubError(
             phrase(
-                "hubs-certificate-cannot", "this hub's certificate cannot be read: {reason}", reason=reason_of(error)
+                "own-certificate-unreadable", "this hub's certificate cannot be read: {reason}", reason=reason_of(error)
             )
         ) from error
     issuer = own.issuer.rfc4514_string()
-    by = "the owner's trust document" if own.issuer in known else ""
-    remedy = "" if by else "enrol this hub at its owner again"
-    yield Dependency(ISSUER, issuer, by, "of this hub's own certificate", remedy)
+    by = OWNERS_DOCUMENT if own.issuer in known else ""
+    remedy = "" if by else phrase("enrol-again", "enrol this hub at its owner again")
+    yield Dependency(ISSUER, issuer, by, phrase("issuer-of-own", "of this hub's own certificate"), remedy)
 
 
 def _keys(trust: Trust, root: str) -> Iterator[Dependency]:
     from hub.operations.sovereignty.policy import KEY, Dependency
 
-    owner = f"the owner's root {root[:16]}…"
+    owner = phrase("owners-root", "the owner's root {root}", root=f"{root[:16]}…")
     for one in trust.recipients:
-        yield Dependency(KEY, f"{one.role} {one.kid.hex()[:16]}…", owner, "can open readings")
+        yield Dependency(
+            KEY, f"{one.role} {one.kid.hex()[:16]}…", owner, phrase("key-opens-readings", "can open readings")
+        )
     for ack in trust.ack_keys:
-        yield Dependency(KEY, f"ack {ack.kid.hex()[:16]}…", owner, "can acknowledge readings")
+        yield Dependency(
+            KEY, f"ack {ack.kid.hex()[:16]}…", owner, phrase("key-acknowledges", "can acknowledge readings")
+        )
     for badge in trust.badge_publics:
-        yield Dependency(KEY, f"badge {hashlib.sha256(badge).hexdigest()[:16]}…", owner, "can let technicians in")
+        mark = hashlib.sha256(badge).hexdigest()[:16]
+        yield Dependency(KEY, f"badge {mark}…", owner, phrase("key-lets-in", "can let technicians in"))
     for key in trust.command_keys:
-        yield Dependency(KEY, f"command {str(key.get('kid', ''))[:16]}", owner, "can command devices")
+        kid = str(key.get("kid", ""))[:16]
+        yield Dependency(KEY, f"command {kid}", owner, phrase("key-commands", "can command devices"))
     for key in trust.config_keys:
-        yield Dependency(KEY, f"configuration {str(key.get('kid', ''))[:16]}", owner, "can change the configuration")
+        kid = str(key.get("kid", ""))[:16]
+        changes = phrase("key-changes-configuration", "can change the configuration")
+        yield Dependency(KEY, f"configuration {kid}", owner, changes)

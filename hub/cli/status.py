@@ -10,6 +10,7 @@ import click
 from hub.cli import output
 from hub.cli.backup import status_lines
 from hub.cli.hub_client import ask
+from hub.core.text import phrase, reason_of
 from hub.i18n.typography import ascii_spaces
 
 
@@ -34,8 +35,13 @@ def _counted(config: Path, state_dir: Path | None, counts: dict[str, dict[str, i
         rows: list[dict[str, Any]] = ask(config, state_dir, "counted")["counted"]
     except CallRefused as error:
         if counts:
-            why = str(error).partition(";")[0]
-            output.say(f"what was refused is shown without its meaning, {why}: restart the hub if it was updated")
+            output.say(
+                phrase(
+                    "refusals-without-meaning",
+                    "what was refused is shown without its meaning, restart the hub if it was updated: {reason}",
+                    reason=reason_of(error),
+                )
+            )
         return [
             {"subject": subject, "reason": reason, "times": times, "fr": "", "en": ""}
             for subject, events in counts.items()
@@ -47,27 +53,24 @@ def _counted(config: Path, state_dir: Path | None, counts: dict[str, dict[str, i
 def show(s: dict[str, Any], counted: list[dict[str, Any]]) -> None:
     """Print the status for people; `counted` are refusals and notes in the language of the shell."""
     buffer, link = s["buffer"], s["link"]
-    click.echo(
-        f"{s['hub']}  up {output.duration(s['up_s'])}  {output.plural(s['reports'], 'report')}, "
-        f"{output.plural(s['readings'], 'reading')}"
+    output.echo(
+        phrase(
+            "status-head",
+            "{hub}  up {span}  {reports}, {readings}",
+            hub=s["hub"],
+            span=output.duration(s["up_s"]),
+            reports=output.counted("reports", s["reports"]),
+            readings=output.counted("readings", s["readings"]),
+        )
     )
-    click.echo(
-        f"buffer  {output.plural(buffer['readings'], 'reading')} not yet acknowledged, "
-        f"{output.size(buffer['bytes'])} in {output.plural(buffer['segments'], 'segment')}"
-        + (f"; full in {buffer['autonomy']} without the backend" if buffer["autonomy"] else "")
-        + (f"; LAST ERROR {buffer['error']}" if buffer["error"] else "")
-    )
-    click.echo(
-        f"link    {output.plural(link['acked'], 'reading')} acknowledged, last ack "
-        + (f"{output.duration(link['last_ack_s'])} ago" if link["last_ack_s"] is not None else "never")
-        + (f"; {link['error']}" if link["error"] else "")
-    )
-    click.echo(f"        {traffic_text(link)}")
-    click.echo(f"backup  {'; '.join(status_lines(s['backup'])).removeprefix('backup ')}")
+    _line(phrase("status-buffer", "buffer"), *_buffer_texts(buffer))
+    _line(phrase("status-link", "link"), *_link_texts(link))
+    _line("", traffic_text(link))
+    _line(phrase("status-backup", "backup"), *status_lines(s["backup"]))
     if s["mirror"]["directory"]:
-        click.echo(f"mirror  {mirror_text(s['mirror'])}")
+        _line(phrase("status-mirror", "mirror"), mirror_text(s["mirror"]))
     for problem in s["degraded"]:
-        click.echo(f"!       {problem}")
+        _line("!", problem)
     click.echo()
     output.table(
         ("plugin", "state", "restarts", "problem"),
@@ -76,39 +79,87 @@ def show(s: dict[str, Any], counted: list[dict[str, Any]]) -> None:
     if s["last"]:
         click.echo()
         output.table(
-            ("series", "value", "unit", "trust", "signal dBm"),
+            ("series", "value", "unit", "trust", "signal-dbm"),
             [(v["series"], _value(v["value"]), v["unit"], v["trust"], v["rssi"]) for v in s["last"]],
         )
     if counted:
         click.echo()
-        lang = "fr" if output.french() else "en"
         output.table(
-            ("refused or noted", "what", "times", "meaning"),
-            [(one["subject"], one["reason"], one["times"], ascii_spaces(one[lang])) for one in counted],
+            ("refused-or-noted", "what", "times", "meaning"),
+            [
+                (one["subject"], one["reason"], one["times"], ascii_spaces(output.translated(one.get("meaning", ""))))
+                for one in counted
+            ],
         )
     if s["quarantine"]:
         click.echo()
         output.table(
-            ("not admitted", "model", "why", "heard"),
+            ("not-admitted", "model", "why", "heard"),
             [(q["id"], q["model"], q["reason"], q["count"]) for q in s["quarantine"]],
         )
 
 
+def _line(name: str, *texts: str) -> None:
+    """Print a line of the status: a name in a column, then its sentences."""
+    said = "; ".join(map(output.translated, texts))
+    output.echo(f"{output.translated(name):<10}{said}")
+
+
+def _buffer_texts(buffer: dict[str, Any]) -> list[str]:
+    said: list[str] = [
+        phrase(
+            "status-buffer-waits",
+            "{readings} not yet acknowledged, {size} in {segments}",
+            readings=output.counted("readings", buffer["readings"]),
+            size=output.size(buffer["bytes"]),
+            segments=output.counted("segments", buffer["segments"]),
+        )
+    ]
+    if buffer["autonomy"]:
+        said.append(phrase("status-buffer-full-in", "full in {span} without the backend", span=buffer["autonomy"]))
+    if buffer["error"]:
+        said.append(phrase("status-buffer-error", "LAST ERROR {reason}", reason=buffer["error"]))
+    return said
+
+
+def _link_texts(link: dict[str, Any]) -> list[str]:
+    if link["last_ack_s"] is None:
+        ago = phrase("at-no-time", "never")
+    else:
+        ago = phrase("span-ago", "{span} ago", span=output.duration(link["last_ack_s"]))
+    readings = output.counted("readings", link["acked"])
+    acked = phrase("status-acked", "{readings} acknowledged, last ack {ago}", readings=readings, ago=ago)
+    return [acked, *([link["error"]] if link["error"] else [])]
+
+
 def traffic_text(link: dict[str, Any]) -> str:
     """Return this month's traffic of the link."""
-    month, metered = link["month"], "metered, " if link["metered"] else ""
-    since = month["month"] or "this month"
-    return f"{metered}{since}: {output.size(month['up'])} up, {output.size(month['down'])} down"
+    facts = {
+        "month": link["month"]["month"] or phrase("this-month", "this month"),
+        "up": output.size(link["month"]["up"]),
+        "down": output.size(link["month"]["down"]),
+    }
+    if link["metered"]:
+        return phrase("traffic-metered", "metered, {month}: {up} up, {down} down", **facts)
+    return phrase("traffic-of-month", "{month}: {up} up, {down} down", **facts)
 
 
 def mirror_text(mirror: dict[str, Any]) -> str:
     """Return the state of the copies on the other disk."""
-    said = [
-        f"{output.plural(mirror['copies'], 'segment')} copied, {output.size(mirror['bytes'])} in {mirror['directory']}"
+    said: list[str] = [
+        phrase(
+            "mirror-copied",
+            "{count} [segment|segments] copied, {size} in {directory}",
+            count=mirror["copies"],
+            size=output.size(mirror["bytes"]),
+            directory=mirror["directory"],
+        )
     ]
-    said += [f"{mirror['waiting']} wait for a copy"] if mirror["waiting"] else []
-    said += [f"{mirror['given_up']} given up for room"] if mirror["given_up"] else []
-    return "; ".join([*said, *([mirror["error"]] if mirror["error"] else [])])
+    if mirror["waiting"]:
+        said.append(phrase("mirror-waits", "{count} [waits|wait] for a copy", count=mirror["waiting"]))
+    if mirror["given_up"]:
+        said.append(phrase("mirror-given-up", "{count} given up for room", count=mirror["given_up"]))
+    return "; ".join(map(output.translated, [*said, *([mirror["error"]] if mirror["error"] else [])]))
 
 
 def _value(value: Any) -> Any:

@@ -27,4 +27,4 @@ def version(json: bool) -> None:
     if json:
         output.data(facts)
     else:
-        output.table(("what", "version"), facts.items())
+        output.table(("fact", "version"), facts.items())

@@ -49,9 +49,15 @@ def show(to: Target, revision: str | None) -> None:
             output.say(f"# {name}")
         click.echo(text, nl=False)
     if answer.get("mode") == "managed":
-        output.say(f"managed by {answer['managed_by'] or 'another system'}: not changed here")
+        by = answer["managed_by"] or phrase("another-system", "another system")
+        output.say(phrase("configuration-managed-by", "managed by {manager}: not changed here", manager=by))
     if answer.get("running") and answer["running"] != answer["digest"] and not revision:
-        output.say("the hub runs another version; `ilot config diff` shows it, `ilot config reload` takes this one up")
+        output.say(
+            phrase(
+                "hub-runs-another-version",
+                "the hub runs another version; `ilot config diff` shows it, `ilot config reload` takes this one up",
+            )
+        )
 
 
 @config.command("set")
@@ -118,7 +124,7 @@ def diff(to: Target, old: str | None, new: str | None) -> None:
     else:
         click.echo(answer["diff"], nl=False)
         if not answer["diff"]:
-            output.say("no difference")
+            output.say(phrase("no-difference", "no difference"))
 
 
 @config.command()
@@ -134,11 +140,15 @@ def log(to: Target) -> None:
         [
             (
                 "*" if one["runs"] else "", one["id"][:12], output.moment(one["at"]),
-                one["author"], one["what"], "; ".join(filter(None, (one["reason"], one["detail"]))),
+                one["author"], one["what"], _why(one),
             )
             for one in answer["revisions"]
         ],
     )  # fmt: skip
+
+
+def _why(revision: dict[str, Any]) -> str:
+    return "; ".join(output.translated(said) for said in (revision["reason"], revision["detail"]) if said)
 
 
 @config.command()
@@ -166,7 +176,7 @@ def check(to: Target, file: Path | None) -> None:
     if to.json:
         output.data({**answer, "problems": [asdict(problem) for problem in problems]})
     elif answer["ok"]:
-        click.echo(f"{file or to.config}: right")
+        output.echo(phrase("configuration-right", "{file}: right", file=file or to.config))
     else:
         print_problems(problems)
     if not answer["ok"]:

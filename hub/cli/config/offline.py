@@ -194,12 +194,11 @@ def _may_change(config: Path, models: Models) -> None:
     except ConfigError:
         return
     if engine.mode == "managed":
-        current_user = engine.managed_by or "another system"
         raise ManagedFile(
             phrase(
-                "configuration-managed-config",
-                "this configuration is managed by {current_user} (config.mode: managed): change it there, not here",
-                current_user=current_user,
+                "configuration-managed",
+                "this configuration is managed by {manager} (config.mode: managed): change it there, not here",
+                manager=engine.managed_by or phrase("another-system", "another system"),
             )
         )
 

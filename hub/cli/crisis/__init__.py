@@ -74,10 +74,18 @@ def end(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
         output.data(answer)
     else:
         output.say(
-            "the crisis is over; the configuration is " + ("the same as before" if answer["same"] else "another one")
+            phrase("crisis-over-same", "the crisis is over; the configuration is the same as before")
+            if answer["same"]
+            else phrase("crisis-over-changed", "the crisis is over; the configuration is another one")
         )
         if answer["error"]:
-            output.say(f"the audit log has nothing of it yet: {answer['error']}; it is tried again")
+            output.say(
+                phrase(
+                    "crisis-end-not-audited",
+                    "the audit log has nothing of it yet, it is tried again: {reason}",
+                    reason=answer["error"],
+                )
+            )
     if not answer["same"]:
         raise click.exceptions.Exit(6)
 
@@ -95,9 +103,19 @@ def export(directory: Path, config: Path, state_dir: Path | None, json: bool) ->
     if json:
         output.data(answer)
     else:
-        output.say(f"{answer['directory']}: {output.plural(answer['files'], 'file')}, {output.size(answer['bytes'])}")
+        output.say(
+            phrase(
+                "crisis-exported",
+                "{directory}: {count} [file|files], {size}",
+                directory=answer["directory"],
+                count=answer["files"],
+                size=output.size(answer["bytes"]),
+            )
+        )
         for name in answer["missing"]:
-            output.say(f"{name} could not be made or read: {name}.error.txt says why")
+            output.say(
+                phrase("export-part-missing", "{name} could not be made or read: {name}.error.txt says why", name=name)
+            )
     if answer["missing"]:
         raise click.exceptions.Exit(6)
 
@@ -124,9 +142,9 @@ def verify(directory: Path, hub: str, config: Path, state_dir: Path | None, json
         output.data({"wrong": wrong})
     else:
         for sentence in wrong:
-            click.echo(sentence)
+            output.echo(sentence)
         if not wrong:
-            output.say(f"whole, and signed by {hub}")
+            output.say(phrase("export-whole", "whole, and signed by {hub}", hub=hub))
     if wrong:
         raise click.exceptions.Exit(7)
 
@@ -145,9 +163,9 @@ def runbook(out: Path | None, config: Path, state_dir: Path | None) -> None:
         out.write_text(html, "utf-8")
     except OSError as error:
         raise HubError(
-            phrase("cannot-written-4", "{out} cannot be written: {reason}", out=out, reason=system_error(error))
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=out, reason=system_error(error))
         ) from error
-    output.say(f"{out}: open it in a browser and print it")
+    output.say(phrase("runbook-written", "{file}: open it in a browser and print it", file=out))
 
 
 def _hub_here(config: Path, state_dir: Path | None) -> str:
@@ -159,7 +177,7 @@ def _hub_here(config: Path, state_dir: Path | None) -> str:
     except (HubError, OSError):
         raise click.UsageError(
             phrase(
-                "say-whose-export",
+                "name-hub-of-export",
                 "say whose export this must be: --hub ID, the id on the hub's label or in the backend's list. No "
                 "hub is enrolled on this machine, and what the folder says of itself proves nothing.",
             )
@@ -168,7 +186,7 @@ def _hub_here(config: Path, state_dir: Path | None) -> str:
 
 def _enter(name: str, dry_run: bool, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     if not dry_run and not why:
-        raise click.UsageError(phrase("say-why-why", 'say why: --why "…"'))
+        raise click.UsageError(phrase("reason-missing", 'say why: --why "…"'))
     answer = ask(config, state_dir, name, timeout=WAIT_S, why=why, dry_run=dry_run)
     _show(answer, json=json)
     if not (dry_run or answer["remembered"]):
@@ -180,18 +198,41 @@ def _show(answer: dict[str, Any], *, json: bool) -> None:
         output.data(answer)
         return
     if answer["sampling"] is not None:
-        output.say("sampling is not as ever: `ilot crisis sampling status` says how far")
-    on = [word for word, holds in (("isolated", answer["isolated"]), ("read-only", answer["read_only"])) if holds]
-    if on:
-        output.say(f"{' and '.join(on)} since {output.minute(answer['since'])}, by {answer['by']}: {answer['why']}")
+        output.say(phrase("sampling-raised", "sampling is not as ever: `ilot crisis sampling status` says how far"))
+    if answer["isolated"] and answer["read_only"]:
+        state = phrase("isolated-read-only", "isolated and read-only")
+    else:
+        state = phrase("crisis-isolated", "isolated") if answer["isolated"] else phrase("crisis-read-only", "read-only")
+    if answer["isolated"] or answer["read_only"]:
+        output.say(
+            phrase(
+                "crisis-since",
+                "{state} since {moment}, by {by}: {reason}",
+                state=state,
+                moment=output.minute(answer["since"]),
+                by=answer["by"],
+                reason=answer["why"],
+            )
+        )
     elif answer["sampling"] is None:
-        output.say("no crisis holds")
+        output.say(phrase("no-crisis", "no crisis holds"))
     if not answer["remembered"]:
         output.say(
-            f"the disk does not remember this ({answer['error']}): a restart or a power cut would undo it. "
-            "The hub asks the disk again by itself; `ilot crisis status` says when it is done"
+            phrase(
+                "crisis-not-remembered",
+                "the disk does not remember this, a restart or a power cut would undo it. The hub asks the disk again "
+                "by itself; `ilot crisis status` says when it is done: {reason}",
+                reason=answer["error"],
+            )
         )
     output.table(
-        ("part", "when isolated", "because"),
-        [(part["name"], "goes on" if part["goes_on"] else "stops", part["why"]) for part in answer["parts"]],
+        ("part", "when-isolated", "because"),
+        [
+            (
+                part["name"],
+                phrase("part-goes-on", "goes on") if part["goes_on"] else phrase("part-stops", "stops"),
+                part["why"],
+            )
+            for part in answer["parts"]
+        ],
     )

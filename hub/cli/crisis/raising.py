@@ -11,6 +11,7 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.config.values import duration, show_duration
+from hub.core.text import phrase, reason_of
 
 WAIT_S = 120.0
 
@@ -91,7 +92,7 @@ def _seconds(text: str) -> float:
     try:
         return duration(text).total_seconds()
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(reason_of(error)) from None
 
 
 def _show_plan(answer: dict[str, Any]) -> None:
@@ -107,30 +108,46 @@ def _show_plan(answer: dict[str, Any]) -> None:
         )
         for one in answer["entries"]
     ]
-    output.table(("what", "today", "raised", "battery, days", "airtime an hour", "line busy", ""), rows)
+    output.table(("what", "today", "raised", "battery-days", "airtime-an-hour", "line-busy", ""), rows)
     if answer["left"]:
         click.echo()
         left = [(one["name"], spell(one["was_s"]), one["why"]) for one in answer["left"]]
-        output.table(("left as it is", "today", "because"), left)
+        output.table(("left-as-it-is", "today", "because"), left)
     if answer["loads"]:
         click.echo()
         loads = [
             (load["name"], share(load["before"]), share(load["after"]), share(load["budget"]), rates(load))
             for load in answer["loads"]
         ]
-        output.table(("shared", "busy today", "then", "budget", "requests a second: today, then, what it takes"), loads)
+        output.table(("shared", "busy-today", "then", "budget", "requests-a-second"), loads)
     telling = answer["telling"]
     if telling["downlinks"]:
-        takes = "no gateway can send now" if telling["takes_s"] is None else f"within {spell(telling['takes_s'])}"
-        click.echo(
-            f"\ntold by downlink: {output.plural(telling['downlinks'], 'device')}, "
-            f"{telling['air_s']:g} s on the air: {takes}"
+        if telling["takes_s"] is None:
+            takes = phrase("no-gateway-can-send", "no gateway can send now")
+        else:
+            takes = phrase("within-span", "within {span}", span=spell(telling["takes_s"]))
+        click.echo()
+        output.echo(
+            phrase(
+                "told-by-downlink",
+                "told by downlink: {count} [device|devices], {air:g} s on the air: {takes}",
+                count=telling["downlinks"],
+                air=float(telling["air_s"]),
+                takes=takes,
+            )
         )
     lasts = show_duration(datetime.timedelta(seconds=answer["for_s"]))
     if answer["entries"]:
-        output.say(f'for {lasts}: `ilot crisis sampling raise {answer["digest"]} --why "…"` does exactly this')
+        output.say(
+            phrase(
+                "sampling-plan-next",
+                'for {span}: `ilot crisis sampling raise {plan} --why "…"` does exactly this',
+                span=lasts,
+                plan=answer["digest"],
+            )
+        )
     else:
-        output.say("nothing of this can be raised")
+        output.say(phrase("sampling-nothing-to-raise", "nothing of this can be raised"))
 
 
 def _print_status(answer: dict[str, Any], json: bool) -> None:
@@ -139,23 +156,43 @@ def _print_status(answer: dict[str, Any], json: bool) -> None:
         return
     counts = answer["counts"]
     if answer["phase"] == "over":
-        output.say("sampling is as ever")
+        output.say(phrase("sampling-as-ever", "sampling is as ever"))
         for name in answer["unconfirmed"]:
-            click.echo(f"not observed at its former period: {name}")
+            output.echo(
+                phrase("former-period-not-observed", "not observed at its former period: {device}", device=name)
+            )
         return
-    what = "raised" if answer["phase"] == "raised" else "being given back"
-    lasts = f", for {show_duration(datetime.timedelta(seconds=answer['left_s']))} more" if answer["left_s"] > 0 else ""
     output.say(
-        f"{what}{lasts}: {counts['told']} of {counts['entries']} told, {counts['confirmed']} confirmed by observation, "
-        f"{counts['not_confirmed']} not confirmed, {counts['waiting']} waiting, {counts['failed']} failed"
+        phrase(
+            "sampling-progress",
+            "{phase}: {told} of {entries} told, {confirmed} confirmed by observation, {not_confirmed} not confirmed, "
+            "{waiting} waiting, {failed} failed",
+            phase=_phase(answer),
+            **{name: counts[name] for name in ("told", "entries", "confirmed", "not_confirmed", "waiting", "failed")},
+        )
     )
     output.table(
         ("what", "period", "step", ""),
         [
-            (one["name"], spell(one["to_s"]), "observed" if one["confirmed"] else one["step"], one["why"])
+            (
+                one["name"],
+                spell(one["to_s"]),
+                phrase("period-observed", "observed") if one["confirmed"] else one["step"],
+                one["why"],
+            )
             for one in answer["entries"]
         ],
     )
+
+
+def _phase(answer: dict[str, Any]) -> str:
+    raised = answer["phase"] == "raised"
+    if answer["left_s"] <= 0:
+        return phrase("phase-raised", "raised") if raised else phrase("phase-given-back", "being given back")
+    span = show_duration(datetime.timedelta(seconds=answer["left_s"]))
+    if raised:
+        return phrase("phase-raised-for", "raised, for {span} more", span=span)
+    return phrase("phase-given-back-for", "being given back, for {span} more", span=span)
 
 
 def spell(seconds: float | None) -> str:
@@ -163,15 +200,32 @@ def spell(seconds: float | None) -> str:
 
 
 def share(value: float) -> str:
-    return f"{100 * value:.2f} %"
+    return phrase("share-percent", "{value:.2f} %", value=100.0 * value)
 
 
 def battery(one: dict[str, Any] | None) -> str:
-    return "" if one is None else f"{one['days']} -> {one['after_days']} ({one['endless_days']} if never told back)"
+    if one is None:
+        return ""
+    return phrase(
+        "battery-change",
+        "{days} -> {after} ({endless} if never told back)",
+        days=one["days"],
+        after=one["after_days"],
+        endless=one["endless_days"],
+    )
 
 
 def air(one: dict[str, Any] | None) -> str:
-    return "" if one is None else f"{one['before_s']:g} -> {one['after_s']:g} s of {one['of_s']:g} s ({one['band']})"
+    if one is None:
+        return ""
+    return phrase(
+        "airtime-change",
+        "{before:g} -> {after:g} s of {most:g} s ({band})",
+        before=float(one["before_s"]),
+        after=float(one["after_s"]),
+        most=float(one["of_s"]),
+        band=one["band"],
+    )
 
 
 def line(one: dict[str, Any] | None) -> str:
@@ -181,5 +235,7 @@ def line(one: dict[str, Any] | None) -> str:
 def rates(load: dict[str, Any]) -> str:
     said = f"{load['rate_before']:.3g}, {load['rate_after']:.3g}"
     if "collide_after" in load:
-        return f"{said}; {share(load['collide_after'])} of them collide"
+        return phrase(
+            "frames-collide", "{rates}; {share} of them collide", rates=said, share=share(load["collide_after"])
+        )
     return f"{said}, {load['can_rate']:.3g}" if load["can_rate"] else said

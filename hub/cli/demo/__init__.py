@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.demo.showcase import OUTAGE_AT_S, OUTAGE_S, STORY, Showcase, events
+from hub.cli.demo.showcase import OUTAGE_AT_S, OUTAGE_S, Showcase, events, story
 from hub.core.errors import HubError, NotReady
 from hub.core.text import phrase
 
@@ -43,7 +43,7 @@ def demo(seconds: float | None, outage: float | None, keep: bool, json: bool) ->
     if shutil.which("dbus-daemon") is None:
         raise HubError(
             phrase(
-                "simulated-radio-needs",
+                "demo-needs-dbus",
                 "the simulated radio needs dbus-daemon: apt-get install dbus (or run `make setup`)",
             )
         )
@@ -60,7 +60,7 @@ def demo(seconds: float | None, outage: float | None, keep: bool, json: bool) ->
         with _no_interrupt():
             scene.close()
             if keep:
-                output.say(f"kept: {root}")
+                output.say(phrase("demo-kept", "kept: {directory}", directory=root))
             else:
                 shutil.rmtree(root, ignore_errors=True)
     if json:
@@ -97,21 +97,36 @@ class DemoMonitor:
         self.began = time.monotonic()
         ready = self.scene.start_hub()
         self.start_s = ready["start_s"]
-        output.say(f"hub: {ready['hub']} ready in {self.start_s:.2f} s; Ctrl-C ends the demo")
+        output.say(
+            phrase(
+                "demo-hub-ready",
+                "hub: {hub} ready in {seconds:.2f} s; Ctrl-C ends the demo",
+                hub=ready["hub"],
+                seconds=self.start_s,
+            )
+        )
         label = self.scene.label()
         self.scene.furnish()
         output.say("")
-        output.say(f"pages: {label['url']}claim")
-        output.say(f"       claim code {label['code']}: used once, to make your own account")
-        output.say("       the browser warns you: the certificate is the hub's own. Its fingerprint is")
-        output.say(f"       {label['fingerprint']}")
+        for line in (
+            phrase("demo-pages", "pages: {url}", url=f"{label['url']}claim"),
+            phrase(
+                "demo-claim-code", "       claim code {code}: used once, to make your own account", code=label["code"]
+            ),
+            phrase(
+                "demo-fingerprint",
+                "       the browser warns you: the certificate is the hub's own. Its fingerprint is",
+            ),
+            f"       {label['fingerprint']}",
+        ):
+            output.say(line)
         output.say("")
         ilot = Path(sys.argv[0]).resolve()
         with contextlib.suppress(ValueError):
             ilot = ilot.relative_to(Path.cwd())
         happens = events(self.cut_s, self.outage_s, self.end_s)
         known = ilot if ilot.name == "ilot" else "ilot"
-        output.say(STORY.format(events=happens, config=self.scene.config, ilot=known))
+        output.say(story(happens, self.scene.config, known))
 
     def run(self) -> None:
         """Poll until the end."""
@@ -122,11 +137,17 @@ class DemoMonitor:
             elapsed = time.monotonic() - self.began
             if cut is not None and elapsed >= cut:
                 cut, back = None, elapsed + self.outage_s
-                output.say(f"--- backend cut off for {self.outage_s:.0f} s: readings stay sealed in the buffer")
+                output.say(
+                    phrase(
+                        "demo-backend-cut",
+                        "--- backend cut off for {seconds:.0f} s: readings stay sealed in the buffer",
+                        seconds=self.outage_s,
+                    )
+                )
                 self.scene.stop("backend")
             if back is not None and elapsed >= back:
                 back = None
-                output.say("--- backend returns: the buffer drains")
+                output.say(phrase("demo-backend-returns", "--- backend returns: the buffer drains"))
                 self.scene.start_backend()
             self.scene.check()
             self.look()
@@ -159,12 +180,12 @@ class DemoMonitor:
         """Print the live summary, redrawn in place on a terminal, one line a second elsewhere."""
         s = self.status
         line = live_line(s, self._bytes_per_reading(), None if self.counted_at is None else self.stats)
-        troubles = [f"! {sentence}" for sentence in s["degraded"]]
+        troubles = [f"! {output.translated(sentence)}" for sentence in s["degraded"]]
         if self.quiet:
             output.say(" ".join([line, *troubles]))
             return
         lines = [line, *troubles, ""] + [
-            f"  {v['series']:<34} {_text(v['value']):>12} {v['unit']:<6} trust {v['trust']}" for v in s["last"]
+            f"  {v['series']:<34} {_text(v['value']):>12} {v['unit']:<6} {_trust(v)}" for v in s["last"]
         ]
         lines = lines[: max(5, shutil.get_terminal_size().lines - 2)]
         up = f"\x1b[{self._lines}F" if self._lines else ""
@@ -180,7 +201,7 @@ class DemoMonitor:
         if not self._count():
             raise NotReady(
                 phrase(
-                    "backend-does-not",
+                    "demo-backend-silent",
                     "the backend does not answer at the end, so nothing can be said of what it holds",
                 )
             )
@@ -225,19 +246,39 @@ def live_line(status: dict[str, Any], bytes_per_reading: float, stats: dict[str,
     A count from before an outage is never shown beside newer acks: it would look as if the hub had been given acks for
     rows that the backend does not hold.
     """
-    rows = "backend not reachable" if stats is None else f"{stats['of_stream'].get('readings', 0)} backend rows"
-    return (
-        f"{status['up_s']:5.0f} s  {status['reports']} reports  {status['readings']} readings  "
-        f"{status['buffer']['readings']} buffered  {status['link']['acked']} acked  "
-        f"{bytes_per_reading:.1f} B/reading  {rows}"
+    if stats is None:
+        rows = phrase("demo-backend-unreachable", "backend not reachable")
+    else:
+        rows = phrase("demo-backend-rows", "{count} backend rows", count=stats["of_stream"].get("readings", 0))
+    return output.translated(
+        phrase(
+            "demo-live-line",
+            "{seconds:5.0f} s  {reports} reports  {readings} readings  {buffered} buffered  {acked} acked  "
+            "{size:.1f} B/reading  {rows}",
+            seconds=float(status["up_s"]),
+            reports=status["reports"],
+            readings=status["readings"],
+            buffered=status["buffer"]["readings"],
+            acked=status["link"]["acked"],
+            size=bytes_per_reading,
+            rows=rows,
+        )
     )
 
 
 def _closing(s: dict[str, Any]) -> None:
-    output.table(("what", "figure"), [(key, value) for key, value in s.items() if key != "integrations"])
-    click.echo(
-        f"{s['readings']} readings emitted, {s['rows']} rows at the backend: {s['lost']} lost, {s['duplicates']} twice"
+    output.table(("fact", "figure"), [(key, value) for key, value in s.items() if key != "integrations"])
+    output.echo(
+        phrase(
+            "demo-result",
+            "{readings} readings emitted, {rows} rows at the backend: {lost} lost, {duplicates} twice",
+            **{name: s[name] for name in ("readings", "rows", "lost", "duplicates")},
+        )
     )
+
+
+def _trust(value: dict[str, Any]) -> str:
+    return output.translated(phrase("value-trust", "trust {trust}", trust=value["trust"]))
 
 
 def _text(value: Any) -> str:

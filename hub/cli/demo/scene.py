@@ -96,20 +96,25 @@ class Scene:
 
     def build(self) -> None:
         """Start the building: the simulated devices."""
-        self.say("building: a meter and a boiler on Modbus TCP, three sensors on Bluetooth")
+        self.say(phrase("demo-building", "building: a meter and a boiler on Modbus TCP, three sensors on Bluetooth"))
         self.modbus = self._start("modbus", "-m", "integrations.modbus.sim")
         self.radio = self._start("radio", "-m", "integrations.bluetooth.sim", "--interval", "2")
 
     def found(self, *options: str) -> None:
         """Create the owner and start the backend; `options` are those of `ilot backend run`."""
         self._backend_options = options
-        self.say("backend: making the owner's root, CA and keys (demo grade: they lie beside the server)")
+        self.say(
+            phrase(
+                "demo-owner",
+                "backend: making the owner's root, CA and keys (demo grade: they lie beside the server)",
+            )
+        )
         self._ilot("backend", "init", str(self._backend_dir), "--json")
         self.start_backend()
 
     def enrol(self) -> None:
         """Enrol the hub that `config` describes."""
-        self.say("hub: enrolling with a one-use token")
+        self.say(phrase("demo-enrolling", "hub: enrolling with a one-use token"))
         token = self._ilot("backend", "token", str(self._backend_dir), "--url", self.backend["url"], "--json")["token"]
         self._ilot("enroll", "--config", str(self.config), "--token-file", "-", "--json", stdin=token)
 
@@ -155,10 +160,10 @@ class Scene:
             if time.monotonic() > end:
                 raise NotReady(
                     phrase(
-                        "hubs-pages-not",
-                        "the hub's pages were not served within {ready_s:.0f} s: {tail}",
-                        ready_s=READY_S,
-                        tail=self._tail("hub"),
+                        "demo-pages-not-served",
+                        "the hub's pages were not served within {seconds:.0f} s: {reason}",
+                        seconds=READY_S,
+                        reason=self._tail("hub"),
                     )
                 )
             time.sleep(0.1)
@@ -192,11 +197,11 @@ class Scene:
             if process.poll() is not None:
                 raise HubError(
                     phrase(
-                        "process-ended-exit",
-                        "the {name} process ended (exit {returncode}): {tail}",
-                        name=name,
-                        returncode=process.returncode,
-                        tail=self._tail(name),
+                        "demo-process-ended",
+                        "the {process} process ended (exit {status}): {reason}",
+                        process=name,
+                        status=process.returncode,
+                        reason=self._tail(name),
                     )
                 )
 
@@ -274,18 +279,18 @@ class Scene:
                     break
         raise NotReady(
             phrase(
-                "process-not-ready",
-                "the {name} process was not ready within {ready_s:.0f} s: {tail}",
-                name=name,
-                ready_s=READY_S,
-                tail=self._tail(name),
+                "demo-process-not-ready",
+                "the {process} process was not ready within {seconds:.0f} s: {reason}",
+                process=name,
+                seconds=READY_S,
+                reason=self._tail(name),
             )
         )
 
     def _tail(self, name: str) -> str:
         path = self.root / f"{name}.log"
         lines = path.read_text(errors="replace").strip().splitlines()[-5:] if path.exists() else []
-        return " | ".join(lines) or f"it said nothing; see {path}"
+        return " | ".join(lines) or phrase("demo-process-silent", "it said nothing; see {file}", file=path)
 
     def _ilot(self, *arguments: str, stdin: str = "") -> dict[str, Any]:
         done = subprocess.run(
@@ -298,10 +303,10 @@ class Scene:
         if done.returncode:
             raise HubError(
                 phrase(
-                    "ilot-failed",
-                    "ilot {arguments} failed: {stderr}",
-                    arguments=" ".join(arguments[:2]),
-                    stderr=done.stderr.decode(errors="replace").strip(),
+                    "demo-command-failed",
+                    "ilot {command} failed: {reason}",
+                    command=" ".join(arguments[:2]),
+                    reason=done.stderr.decode(errors="replace").strip(),
                 )
             )
         return dict(json.loads(done.stdout.strip().rpartition(b"\n")[2]))

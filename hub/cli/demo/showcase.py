@@ -18,7 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hub.cli import output
 from hub.cli.demo.scene import BEYOND, HEAD, LINES, Scene
+from hub.core.text import phrase
 
 HOUSE = """\
   name: École Jean-Jaurès (démonstration)
@@ -100,32 +102,53 @@ OUTAGE_AT_S, OUTAGE_S = 40.0, 15.0
 """Begin and length in seconds of the backend outage that the demo causes."""
 
 EVENTS = (
-    (0, "a Bluetooth sensor that nobody knows waits in quarantine"),
-    (70, "the paper bin is full: an alert. It is over by itself when the bin is emptied, at 3:00"),
-    (90, "the boiler reports a fault and loses a sensor until 3:00: an alert, and a gap in its chart"),
+    (0, phrase("demo-event-stranger", "a Bluetooth sensor that nobody knows waits in quarantine")),
+    (
+        70,
+        phrase(
+            "demo-event-bin", "the paper bin is full: an alert. It is over by itself when the bin is emptied, at 3:00"
+        ),
+    ),
+    (
+        90,
+        phrase(
+            "demo-event-boiler",
+            "the boiler reports a fault and loses a sensor until 3:00: an alert, and a gap in its chart",
+        ),
+    ),
 )
 """Events: (seconds after the start, text)."""
 
-STORY = """\
-What happens by itself
-{events}
 
-Three things to try
-  1. Quarantaine (Quarantine): adopt the unknown sensor, then find it under Appareils (Devices)
-  2. Alertes levées (Alerts raised): acknowledge the full bin
-  3. Appareils, Éclairage de la salle polyvalente: switch the lamp. Or in another terminal:
-       export ILOT_CONFIG={config}
-       {ilot} command set knx:1.1.20 light off --why "a try"
-       {ilot} status
-"""
+def story(happens: str, config: Path, ilot: Path | str) -> str:
+    """Return what happens in the demo, and what to try."""
+    return phrase(
+        "demo-story",
+        "What happens by itself\n{events}\n\n"
+        "Three things to try\n"
+        "  1. Quarantaine (Quarantine): adopt the unknown sensor, then find it under Appareils (Devices)\n"
+        "  2. Alertes levées (Alerts raised): acknowledge the full bin\n"
+        "  3. Appareils, Éclairage de la salle polyvalente: switch the lamp. Or in another terminal:\n"
+        "       export ILOT_CONFIG={config}\n"
+        '       {ilot} command set knx:1.1.20 light off --why "a try"\n'
+        "       {ilot} status\n",
+        events=happens,
+        config=config,
+        ilot=ilot,
+    )
 
 
 def events(cut_s: float, outage_s: float, end_s: float | None) -> str:
     """Return the events before the end, a line each; an outage of 0 s is left out."""
-    cut = f"the backend is cut off for {outage_s:.0f} s: readings wait in the buffer, sealed, then all of them leave"
+    cut = phrase(
+        "demo-event-outage",
+        "the backend is cut off for {seconds:.0f} s: readings wait in the buffer, sealed, then all of them leave",
+        seconds=outage_s,
+    )
     told = sorted([*EVENTS, *([(cut_s, cut)] if outage_s else [])])
+    now = output.translated(phrase("demo-event-now", "now"))
     return "\n".join(
-        f"  {f'{at // 60:.0f}:{at % 60:02.0f}' if at else 'now':<6} {text}"
+        f"  {f'{at // 60:.0f}:{at % 60:02.0f}' if at else now:<6} {output.translated(text)}"
         for at, text in told
         if end_s is None or at < end_s
     )
@@ -145,8 +168,13 @@ class Showcase(Scene):
         self._lora: dict[str, Any] = {}
 
     def build(self) -> None:
-        self.say("building: a meter, a boiler and a roof on Modbus TCP, a room and its lamp on KNX/IP,")
-        self.say("          a waste bin on LoRaWAN, five sensors on Bluetooth, and one more that nobody knows")
+        self.say(
+            phrase(
+                "demo-school",
+                "building: a meter, a boiler and a roof on Modbus TCP, a room and its lamp on KNX/IP,\n"
+                "          a waste bin on LoRaWAN, five sensors on Bluetooth, and one more that nobody knows",
+            )
+        )
         self.modbus = self._start("modbus", "-m", "integrations.modbus.sim")
         self.radio = self._start("radio", "-m", "integrations.bluetooth.sim", "--interval", "2", "--copies", "2")
         self._knx = self._start("knx", "-m", "integrations.knx.sim", "--interval", "5")

@@ -13,14 +13,32 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, print_findings
+from hub.cli.doctor.findings import (
+    CERTIFICATE,
+    CLOCK,
+    CONFIGURATION,
+    DISK,
+    ENROLMENT,
+    KEYS_AT_REST,
+    LINK,
+    MEMORY,
+    NETWORK,
+    NOTE,
+    OK,
+    RAW_HISTORY,
+    STATE_DIRECTORY,
+    WRONG,
+    Finding,
+    print_findings,
+)
 from hub.cli.doctor.link_check import link
 from hub.cli.hub_client import ask
 from hub.core.errors import ConfigError, HubError, NotReady
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 
 MIN_FREE = 256 * 1024 * 1024
 PROBE_S = 10.0
+_WIRED = phrase("is-it-wired-and-named", "is it powered, wired, and named right in the configuration?")
 
 
 @click.group(cls=output.Group, invoke_without_command=True)
@@ -39,11 +57,11 @@ def doctor(ctx: click.Context, config: Path, state_dir: Path | None, probe: bool
     open_still = harden()  # before any key is read
     findings = [found for look in (_machine, _disk, _clock, _network) for found in look(config, state_dir)]
     findings += [
-        Finding("memory", NOTE, sentence, phrase("hub-runs-all", "the hub runs all the same"))
+        Finding(MEMORY, NOTE, sentence, phrase("hub-runs-anyway", "the hub runs all the same"))
         for sentence in open_still
     ]
     if not open_still:
-        findings.append(Finding("memory", OK, phrase("no-core-dumps", "no core dumps, no tracing, no swap of keys")))
+        findings.append(Finding(MEMORY, OK, phrase("no-core-dumps", "no core dumps, no tracing, no swap of keys")))
     findings += _enrolment(config, state_dir)
     findings += _configuration(config, probe, _running(config, state_dir))
     print_findings(findings, json=json)
@@ -61,7 +79,12 @@ def _machine(config: Path, state_dir: Path | None) -> Iterator[Finding]:
         "TLS",
         OK if hybrid else NOTE,
         ssl.OPENSSL_VERSION,
-        "" if hybrid else "without OpenSSL 3.5 the link has no post-quantum key exchange; readings are sealed with one",
+        ""
+        if hybrid
+        else phrase(
+            "openssl-too-old",
+            "without OpenSSL 3.5 the link has no post-quantum key exchange; readings are sealed with one",
+        ),
     )
 
 
@@ -71,25 +94,29 @@ def _disk(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     state = state_of(config, state_dir)
     if not state.exists():
         yield Finding(
-            phrase("state-directory", "state directory"),
+            STATE_DIRECTORY,
             WRONG,
-            phrase("does-not-exist", "{state} does not exist", state=state),
-            phrase("ilot-enroll-token", "`ilot enroll TOKEN` makes it"),
+            phrase("directory-missing", "{directory} does not exist", directory=state),
+            phrase("enroll-makes-it", "`ilot enroll TOKEN` makes it"),
         )
         return
     mode = state.stat().st_mode & 0o077
     yield Finding(
-        phrase("state-directory", "state directory"),
+        STATE_DIRECTORY,
         WRONG if mode else OK,
         str(state),
-        f"others can read it: chmod 700 {state}" if mode else "",
+        phrase("others-can-read", "others can read it: chmod 700 {directory}", directory=state) if mode else "",
     )
     free = shutil.disk_usage(state).free
     yield Finding(
-        "disk",
+        DISK,
         OK if free > MIN_FREE else WRONG,
-        phrase("free", "{size} free", size=output.size(free)),
-        "" if free > MIN_FREE else "free some room: the buffer drops the oldest readings when the disk is full",
+        phrase("disk-free", "{size} free", size=output.size(free)),
+        ""
+        if free > MIN_FREE
+        else phrase(
+            "disk-free-some-room", "free some room: the buffer drops the oldest readings when the disk is full"
+        ),
     )
     yield _keys(state)
     yield from _raw(state)
@@ -102,42 +129,42 @@ def _keys(state: Path) -> Finding:
     try:
         by_tpm, plain = keys.held_by_tpm(state / "keys"), keys.key_files(state / "keys")
     except ConfigError as error:
-        return Finding(phrase("keys-rest", "keys at rest"), WRONG, str(error), "")
+        return Finding(KEYS_AT_REST, WRONG, reason_of(error), "")
     if not by_tpm:
         return Finding(
-            phrase("keys-rest", "keys at rest"),
+            KEYS_AT_REST,
             NOTE,
-            phrase("key-files-same", "key files on the same disk"),
+            phrase("keys-on-disk", "key files on the same disk"),
             phrase(
-                "stolen-disk-shows",
+                "stolen-disk-shows-keys",
                 "a stolen disk shows keys, devices and settings, never buffered readings: "
                 "docs/explanation/security.md, T1",
             ),
         )
     if plain:
         return Finding(
-            phrase("keys-rest", "keys at rest"),
+            KEYS_AT_REST,
             WRONG,
-            phrase("held-tpm-key", "held by the TPM, and key files lie beside it: {plain}", plain=list(plain)),
-            phrase("stop-hub-ilot", "stop the hub; `ilot keys seal` destroys them"),
+            phrase("keys-beside-tpm", "held by the TPM, and key files lie beside it: {files}", files=plain),
+            phrase("seal-destroys-key-files", "stop the hub; `ilot keys seal` destroys them"),
         )
     from hub.identity.keys.tpm import unavailable_reason
 
     if not (problem := unavailable_reason()) and (apart := keys.stray_key_files(state / "keys")):
         return Finding(
-            phrase("keys-rest", "keys at rest"),
+            KEYS_AT_REST,
             WRONG,
             phrase(
-                "held-tpm-key-files",
-                "held by the TPM, and key files lie in clear apart: {map}",
-                map=list(map(str, apart)),
+                "keys-apart-of-tpm",
+                "held by the TPM, and key files lie in clear apart: {files}",
+                files=[str(one) for one in apart],
             ),
-            phrase("once-they-not", "once they are not needed: shred -u {map}", map=" ".join(map(str, apart))),
+            phrase("shred-key-files", "once they are not needed: shred -u {files}", files=" ".join(map(str, apart))),
         )
     return Finding(
-        phrase("keys-rest", "keys at rest"),
+        KEYS_AT_REST,
         WRONG if problem else OK,
-        phrase("held-machines-tpm", "held by this machine's TPM"),
+        phrase("keys-held-by-tpm", "held by this machine's TPM"),
         problem,
     )
 
@@ -146,11 +173,11 @@ def _raw(state: Path) -> Iterator[Finding]:
     """Check who can read raw history on the disk."""
     if os.path.lexists(state / "keys" / "raw.key"):
         yield Finding(
-            phrase("raw-history", "raw history"),
+            RAW_HISTORY,
             NOTE,
-            phrase("disk-key-file", "on disk, its key file beside it"),
+            phrase("raw-key-on-disk", "on disk, its key file beside it"),
             phrase(
-                "stolen-disk-shows-every",
+                "stolen-disk-shows-raw",
                 "a stolen disk shows every raw reading of `history.raw_days`: `raw_on_disk: tpm` holds it to this "
                 "machine",
             ),
@@ -160,9 +187,9 @@ def _raw(state: Path) -> Iterator[Finding]:
 
         problem = unavailable_reason()
         yield Finding(
-            phrase("raw-history", "raw history"),
+            RAW_HISTORY,
             WRONG if problem else OK,
-            phrase("disk-key-held", "on disk, its key held by the TPM"),
+            phrase("raw-key-in-tpm", "on disk, its key held by the TPM"),
             problem,
         )
 
@@ -175,10 +202,14 @@ def _clock(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     clock = SystemClock()
     now = datetime.datetime.fromtimestamp(clock.now(), datetime.UTC)
     yield Finding(
-        "clock",
+        CLOCK,
         OK if clock.sure() else WRONG,
         f"{now:%Y-%m-%d %H:%M:%S} UTC",
-        "" if clock.sure() else "it is before this software was built: set it, or let it reach a time server",
+        ""
+        if clock.sure()
+        else phrase(
+            "clock-before-build", "it is before this software was built: set it, or let it reach a time server"
+        ),
     )
 
 
@@ -189,21 +220,22 @@ def _network(config: Path, state_dir: Path | None, root: Path = Path("/")) -> It
     cards = [one.name for one in sorted((root / "sys/class/net").glob("*")) if (one / "device").exists()]
     if not on:
         yield Finding(
-            "network", OK, phrase("machine-passes-no", "this machine passes no packet on from one network to another")
+            NETWORK, OK, phrase("packets-not-forwarded", "this machine passes no packet on from one network to another")
         )
         return
     yield Finding(
-        "network",
+        NETWORK,
         WRONG if len(cards) > 1 else NOTE,
         phrase(
-            "machine-passes-packets",
-            "this machine passes packets on between its networks ({on})",
-            on=", ".join(f"{name} = 1" for name in on),
+            "packets-forwarded",
+            "this machine passes packets on between its networks ({switches})",
+            switches=[f"{name} = 1" for name in on],
         ),
         phrase(
-            "between-buildings-network",
-            "between the building's network and the office's nothing may pass: sysctl -w {on}=0, and in /etc/sysctl.d",
-            on=on[0],
+            "forwarding-to-switch-off",
+            "between the building's network and the office's nothing may pass: sysctl -w {switch}=0, and in "
+            "/etc/sysctl.d",
+            switch=on[0],
         ),
     )
 
@@ -228,23 +260,23 @@ def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:
         keys.load(state / "keys")
         certificate = x509.load_pem_x509_certificate((state / enrolment.CERTIFICATE).read_bytes())
     except NotReady as error:  # of the TPM: the error states its remedy, and a token does not help
-        return [Finding("enrolment", WRONG, str(error), "")]
+        return [Finding(ENROLMENT, WRONG, reason_of(error), "")]
     except (HubError, OSError, ValueError) as error:
         return [
             Finding(
-                "enrolment",
+                ENROLMENT,
                 WRONG,
-                str(error),
-                phrase("ask-backends-operator", "ask the backend's operator for a token: `ilot enroll TOKEN`"),
+                reason_of(error),
+                phrase("ask-for-token", "ask the backend's operator for a token: `ilot enroll TOKEN`"),
             )
         ]
     left = certificate.not_valid_after_utc.timestamp() - SystemClock().now()
     return [
         Finding(
-            "enrolment",
+            ENROLMENT,
             OK,
             phrase(
-                "trust-version",
+                "enrolled-trust-version",
                 "{hub} at {url}, trust version {version}",
                 hub=enrolled.hub,
                 url=enrolled.url,
@@ -252,10 +284,14 @@ def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:
             ),
         ),
         Finding(
-            "certificate",
+            CERTIFICATE,
             OK if left > 30 * 86400 else WRONG,
-            phrase("left", "{plural} left", plural=output.plural(round(left / 86400), "day")),
-            "" if left > 30 * 86400 else "a running hub renews it by itself: `ilot status` says what keeps it",
+            phrase("days-left", "{count} [day|days] left", count=round(left / 86400)),
+            ""
+            if left > 30 * 86400
+            else phrase(
+                "certificate-renews-itself", "a running hub renews it by itself: `ilot status` says what keeps it"
+            ),
         ),
     ]
 
@@ -282,17 +318,22 @@ def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str,
     except ConfigError as error:
         return [
             Finding(
-                "configuration",
+                CONFIGURATION,
                 WRONG,
-                phrase("problems", "problems: {count}", count=len(error.problems)),
-                phrase("ilot-check-shows", "`ilot check` shows each line"),
+                phrase("problems-counted", "problems: {count}", count=len(error.problems)),
+                phrase("check-shows-lines", "`ilot check` shows each line"),
             )
         ]
-    counted = output.plural(len(loaded.integrations), "integration"), output.plural(len(loaded.devices), "device")
-    found = [Finding("configuration", OK, ", ".join(counted))]
+    counted = phrase(
+        "integrations-and-devices",
+        "{integrations}, {devices}",
+        integrations=output.counted("integrations", len(loaded.integrations)),
+        devices=output.counted("devices", len(loaded.devices)),
+    )
+    found = [Finding(CONFIGURATION, OK, counted)]
     if not loaded.uplinks:
-        remedy = "name one below link.uplinks, or readings only fill the buffer"
-        found.append(Finding("link", NOTE, phrase("no-uplink", "no uplink"), remedy))
+        remedy = phrase("name-an-uplink", "name one below link.uplinks, or readings only fill the buffer")
+        found.append(Finding(LINK, NOTE, phrase("no-uplink", "no uplink"), remedy))
     for instance in loaded.integrations if probe else ():
         plugin = registry.plugins[instance.type]
         if not instance.enabled:
@@ -311,8 +352,8 @@ def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str,
                 Finding(
                     instance.name,
                     WRONG,
-                    str(error),
-                    phrase("ilot-plugins-shows", "`ilot plugins` shows what is installed"),
+                    reason_of(error),
+                    phrase("plugins-shows-installed", "`ilot plugins` shows what is installed"),
                 )
             )
     return found
@@ -321,11 +362,16 @@ def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str,
 def _reported(name: str, health: Mapping[str, Any]) -> Finding:
     """Return the running hub's finding."""
     if health["state"] in ("running", "finished") and not health["error"]:
-        return Finding(name, OK, phrase("hub-runs-here", "the hub that runs here has it running"))
-    says = f"the hub that runs here has it {health['state']}" + (f": {health['error']}" if health["error"] else "")
-    return Finding(
-        name, WRONG, says, phrase("powered-wired-named", "is it powered, wired, and named right in the configuration?")
-    )
+        return Finding(name, OK, phrase("running-in-hub", "the hub that runs here has it running"))
+    says = phrase("state-in-hub", "the hub that runs here has it {state}", state=health["state"])
+    if health["error"]:
+        says = phrase(
+            "state-in-hub-because",
+            "the hub that runs here has it {state}: {reason}",
+            state=health["state"],
+            reason=health["error"],
+        )
+    return Finding(name, WRONG, says, _WIRED)
 
 
 def _probed(name: str, ask: Awaitable[str]) -> Finding:
@@ -338,13 +384,13 @@ def _probed(name: str, ask: Awaitable[str]) -> Finding:
         return Finding(
             name,
             WRONG,
-            str(error),
-            phrase("powered-wired-named", "is it powered, wired, and named right in the configuration?"),
+            reason_of(error),
+            _WIRED,
         )
     except TimeoutError:
         return Finding(
             name,
             WRONG,
-            phrase("no-answer-within", "no answer within {probe_s:.0f} s", probe_s=PROBE_S),
-            phrase("powered-wired", "is it powered and wired?"),
+            phrase("no-answer-in-time", "no answer within {seconds:.0f} s", seconds=PROBE_S),
+            phrase("is-it-wired", "is it powered and wired?"),
         )

@@ -14,7 +14,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding
+from hub.cli.doctor.findings import (
+    ADMISSION,
+    CERTIFICATE,
+    CLOCK,
+    CONNECTION,
+    INTERCEPTION,
+    NOTE,
+    OK,
+    PROXY,
+    REFUSAL,
+    WRONG,
+    Finding,
+)
 from hub.core import tls
 from hub.core.text import phrase, system_error
 from hub.core.tls import causes
@@ -27,6 +39,7 @@ MAX_SKEW_S = 300.0
 _UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 _TIMEX = 512  # bytes: struct timex has 208 on 64-bit Linux
 _MOST_NAMES = 8
+_CORRECT_PROXY = phrase("correct-link-proxy", "correct link.proxy")
 
 
 class Route(NamedTuple):
@@ -57,22 +70,18 @@ def run_stages(way: Route) -> Iterator[Finding]:
     try:
         with _reach(way) as raw:
             yield Finding(
-                "connection",
+                CONNECTION,
                 OK,
-                phrase(
-                    "answers-4",
-                    "{host}:{port} answers{value}",
-                    host=way.host,
-                    port=way.port,
-                    value=" through the proxy" if way.proxy else "",
-                ),
+                phrase("end-answers-by-proxy", "{host}:{port} answers through the proxy", host=way.host, port=way.port)
+                if way.proxy
+                else phrase("end-answers", "{host}:{port} answers", host=way.host, port=way.port),
             )
             with _secure(way, raw) as secure:
                 yield Finding(
                     "TLS",
                     OK,
                     phrase(
-                        "owners-ca",
+                        "tls-with-owners-ca",
                         "{version}, {cipher}, the owner's CA",
                         version=secure.version(),
                         cipher=(secure.cipher() or ("?",))[0],
@@ -86,11 +95,10 @@ def run_stages(way: Route) -> Iterator[Finding]:
 
 def _reach(way: Route) -> socket.socket:
     if way.proxy is None:
-        return _connect(
-            way.host, way.port, "DNS", "TCP", "is the backend running, and does a firewall let this port out?"
-        )
+        remedy = phrase("backend-or-firewall", "is the backend running, and does a firewall let this port out?")
+        return _connect(way.host, way.port, "DNS", "TCP", remedy)
     proxy = urlsplit(way.proxy)
-    made = _connect(proxy.hostname or "", proxy.port or 80, "proxy", "proxy", "correct link.proxy")
+    made = _connect(proxy.hostname or "", proxy.port or 80, PROXY, PROXY, _CORRECT_PROXY)
     try:
         _tunnel(way, made, proxy.username, proxy.password)
     except BaseException:
@@ -105,10 +113,15 @@ def _connect(host: str, port: int, naming: str, connecting: str, remedy: str) ->
     except OSError as error:
         raise _StageFailed(
             naming,
-            phrase("name-has-no", "the name {host} has no address: {reason}", host=host, reason=system_error(error)),
-            phrase("name-right-does", "is the name right, and does this machine have a name server?"),
+            phrase(
+                "name-without-address",
+                "the name {host} has no address: {reason}",
+                host=host,
+                reason=system_error(error),
+            ),
+            phrase("is-the-name-right", "is the name right, and does this machine have a name server?"),
         ) from error
-    said = ""
+    said: str = ""
     for family, kind, protocol, _, address in addresses:
         made = socket.socket(family, kind, protocol)
         made.settimeout(TIMEOUT_S)
@@ -116,12 +129,12 @@ def _connect(host: str, port: int, naming: str, connecting: str, remedy: str) ->
             made.connect(address)
         except OSError as error:
             made.close()
-            said = str(error.strerror or error)
+            said = system_error(error)
         else:
             return made
     raise _StageFailed(
         connecting,
-        phrase("does-not-answer-4", "{host}:{port} does not answer: {said}", host=host, port=port, said=said),
+        phrase("end-silent", "{host}:{port} does not answer: {reason}", host=host, port=port, reason=said),
         remedy,
     )
 
@@ -138,23 +151,26 @@ def _tunnel(way: Route, made: socket.socket, user: str | None, password: str | N
         answer.begin()
     except (OSError, http.client.HTTPException) as error:
         raise _StageFailed(
-            "proxy",
-            phrase("does-not-speak", "it does not speak HTTP: {error}", error=error or type(error).__name__),
-            phrase("correct-link-proxy", "correct link.proxy"),
+            PROXY,
+            phrase("no-http", "it does not speak HTTP: {reason}", reason=_reason(error)),
+            _CORRECT_PROXY,
         ) from None
     if answer.status == 407:
         raise _StageFailed(
-            "proxy",
-            phrase("wants-other-credentials", "it wants other credentials (407)"),
-            phrase("correct-link-proxy-user", "correct link.proxy_user and link.proxy_password"),
+            PROXY,
+            phrase("proxy-credentials-refused", "it wants other credentials (407)"),
+            phrase("correct-proxy-user", "correct link.proxy_user and link.proxy_password"),
         )
     if answer.status != 200:
         raise _StageFailed(
-            "proxy",
+            PROXY,
             phrase(
-                "does-not-connect", "it does not connect to {target} ({status})", target=target, status=answer.status
+                "proxy-refuses-to-connect",
+                "it does not connect to {target} ({status})",
+                target=target,
+                status=answer.status,
             ),
-            phrase("administrator-allows", "its administrator allows {target}", target=target),
+            phrase("proxy-administrator-allows", "its administrator allows {target}", target=target),
         )
 
 
@@ -166,8 +182,8 @@ def _secure(way: Route, raw: socket.socket) -> ssl.SSLSocket:
     except (ssl.SSLError, OSError) as error:
         raise _StageFailed(
             "TLS",
-            phrase("no-tls-1-3", "no TLS 1.3 with {host}: {plain}", host=way.host, plain=_plain(error)),
-            phrase("something-way-takes", "something on the way takes part in TLS, or this is not the backend's port"),
+            phrase("no-tls", "no TLS 1.3 with {host}: {reason}", host=way.host, reason=_plain(error)),
+            phrase("tls-disturbed", "something on the way takes part in TLS, or this is not the backend's port"),
         ) from error
 
 
@@ -179,10 +195,16 @@ def _distrusted(way: Route, error: ssl.SSLCertVerificationError) -> _StageFailed
     if why.kind == causes.DATES:
         return _dated(way, why, shown)
     if why.kind == causes.NAME:
-        names = ", ".join(_names(shown) if shown else ()) or "no name"
-        says = f"the backend's certificate is for {names}, not good for {way.host} ({why.words})"
-        return _StageFailed("certificate", says, why.remedy_of_owner())
-    return _StageFailed("certificate", f"the backend's certificate is refused: {why.cause}", why.remedy_of_owner())
+        says = phrase(
+            "certificate-of-other-name",
+            "the backend's certificate is for {names}, not good for {host} ({words})",
+            names=(_names(shown) if shown else []) or phrase("certificate-no-name", "no name"),
+            host=way.host,
+            words=why.words,
+        )
+        return _StageFailed(CERTIFICATE, says, why.remedy_of_owner())
+    says = phrase("backends-certificate-refused", "the backend's certificate is refused: {reason}", reason=why.cause)
+    return _StageFailed(CERTIFICATE, says, why.remedy_of_owner())
 
 
 def _strange(way: Route, why: causes.Refusal, shown: x509.Certificate | None) -> _StageFailed:
@@ -192,34 +214,73 @@ def _strange(way: Route, why: causes.Refusal, shown: x509.Certificate | None) ->
     named = {x509.load_der_x509_certificate(ca).subject for ca in way.context.get_ca_certs(binary_form=True)}
     if shown is not None and shown.issuer in named and shown.issuer != shown.subject:
         return _StageFailed(
-            "certificate",
-            f"{_issuer(shown)} is the name of the owner's CA, but another key signed ({why.words})",
-            "if that CA has a new key, the owner signs it into the trust document; else somebody poses as it",
+            CERTIFICATE,
+            phrase(
+                "ca-of-other-key",
+                "{issuer} is the name of the owner's CA, but another key signed ({words})",
+                issuer=_issuer(shown),
+                words=why.words,
+            ),
+            phrase(
+                "ca-of-other-key-remedy",
+                "if that CA has a new key, the owner signs it into the trust document; else somebody poses as it",
+            ),
         )
     return _StageFailed(
-        "TLS interception",
-        f"another CA answers for {way.host}: {_issuer(shown)}, not the one the owner named; {why.cause}",
-        "a proxy or firewall opens TLS here: its administrator exempts this host. If the owner has a new CA, the owner "
-        "signs a new trust document; if that CA is below the owner's, the backend sends its certificate too",
+        INTERCEPTION,
+        phrase(
+            "another-ca-answers",
+            "another CA answers for {host}: {issuer}, not the one the owner named; {reason}",
+            host=way.host,
+            issuer=_issuer(shown),
+            reason=why.cause,
+        ),
+        phrase(
+            "another-ca-remedy",
+            "a proxy or firewall opens TLS here: its administrator exempts this host. If the owner has a new CA, the "
+            "owner signs a new trust document; if that CA is below the owner's, the backend sends its certificate too",
+        ),
     )
 
 
 def _issuer(shown: x509.Certificate | None) -> str:
-    return "an unreadable one" if shown is None else shown.issuer.rfc4514_string() or "one without a name"
+    if shown is None:
+        return phrase("issuer-unreadable", "an unreadable one")
+    return shown.issuer.rfc4514_string() or phrase("issuer-without-name", "one without a name")
 
 
 def _dated(way: Route, why: causes.Refusal, shown: x509.Certificate | None) -> _StageFailed:
     """Return which dates are wrong, and whether this clock can be the cause."""
     late = why.code == causes.EXPIRED
     whose, when, remedy = _outside(way, shown, late)
-    keeper = {True: ", which a time server keeps", False: ", which no time server keeps", None: ""}[way.synchronised]
-    says = f"{whose} {'ended' if late else 'begins'} {when}, this machine's clock says {_date(way.now)}{keeper}"
-    says = f"{says} ({why.words})"
-    if way.synchronised:
-        return _StageFailed("certificate", says, remedy)
+    facts = {"whose": whose, "moment": when, "clock": _clock_words(way), "words": why.words}
     if late:
-        return _StageFailed("certificate", says, f"{remedy}, unless the clock is wrong")
-    return _StageFailed("clock", says, f"set the clock, or let it reach a time server; if it is right, {remedy}")
+        says = phrase(
+            "certificate-ended", "{whose} ended {moment}, this machine's clock says {clock} ({words})", **facts
+        )
+    else:
+        says = phrase(
+            "certificate-begins", "{whose} begins {moment}, this machine's clock says {clock} ({words})", **facts
+        )
+    if way.synchronised:
+        return _StageFailed(CERTIFICATE, says, remedy)
+    if late:
+        remedy = phrase("unless-clock-wrong", "{remedy}, unless the clock is wrong", remedy=remedy)
+        return _StageFailed(CERTIFICATE, says, remedy)
+    remedy = phrase(
+        "set-the-clock", "set the clock, or let it reach a time server; if it is right, {remedy}", remedy=remedy
+    )
+    return _StageFailed(CLOCK, says, remedy)
+
+
+def _clock_words(way: Route) -> str:
+    """Return what this machine's clock says, and whether a time server keeps it."""
+    now = _date(way.now)
+    if way.synchronised is None:
+        return now
+    if way.synchronised:
+        return phrase("clock-kept", "{moment}, which a time server keeps", moment=now)
+    return phrase("clock-not-kept", "{moment}, which no time server keeps", moment=now)
 
 
 def _outside(way: Route, shown: x509.Certificate | None, late: bool) -> tuple[str, str, str]:
@@ -228,13 +289,22 @@ def _outside(way: Route, shown: x509.Certificate | None, late: bool) -> tuple[st
     if shown is not None:
         date = (shown.not_valid_after_utc if late else shown.not_valid_before_utc).timestamp()
         if (date < way.now) is late:
-            remedy = "the backend's operator renews it" if late else "the certificate is dated ahead, and made anew"
-            return "the backend's certificate", _date(date), remedy
+            remedy = (
+                phrase("operator-renews-certificate", "the backend's operator renews it")
+                if late
+                else phrase("certificate-made-anew", "the certificate is dated ahead, and made anew")
+            )
+            return phrase("backends-certificate", "the backend's certificate"), _date(date), remedy
     for ca in way.context.get_ca_certs():
         date = ssl.cert_time_to_seconds(str(ca["notAfter" if late else "notBefore"]))
         if (date < way.now) is late:
-            return "the owner's CA", _date(date), "the owner signs another CA into the trust document"
-    return "a CA between the backend's certificate and the owner's", "at another date", "whoever runs that CA renews it"
+            remedy = phrase("owner-signs-ca", "the owner signs another CA into the trust document")
+            return phrase("owners-ca", "the owner's CA"), _date(date), remedy
+    return (
+        phrase("ca-between", "a CA between the backend's certificate and the owner's"),
+        phrase("at-another-date", "at another date"),
+        phrase("operator-renews-ca", "whoever runs that CA renews it"),
+    )
 
 
 def _names(shown: x509.Certificate) -> list[str]:
@@ -278,51 +348,53 @@ def _ask(way: Route, secure: ssl.SSLSocket) -> Iterator[Finding]:
         said = reply.read(300).decode(errors="replace").strip()
     except ssl.SSLError as error:
         raise _StageFailed(
-            "certificate",
-            phrase("backend-refuses-hubs", "the backend refuses this hub's certificate: {plain}", plain=_plain(error)),
+            CERTIFICATE,
             phrase(
-                "operator-looks-log", "its operator looks at its log; `ilot doctor` says how long the certificate lasts"
+                "own-certificate-refused", "the backend refuses this hub's certificate: {reason}", reason=_plain(error)
+            ),
+            phrase(
+                "operator-looks-at-log",
+                "its operator looks at its log; `ilot doctor` says how long the certificate lasts",
             ),
         ) from error
     except (OSError, http.client.HTTPException) as error:
         raise _StageFailed(
-            "admission",
-            phrase("no-answer-message", "no answer to a message: {error}", error=error or type(error).__name__),
-            phrase("backend", "is this the backend?"),
+            ADMISSION,
+            phrase("message-not-answered", "no answer to a message: {reason}", reason=_reason(error)),
+            phrase("is-this-the-backend", "is this the backend?"),
         ) from error
     skew = _skew(reply.headers.get("Date", ""), way.now)
     if skew is not None:
         wrong = abs(skew) > MAX_SKEW_S
         yield Finding(
-            "clock",
+            CLOCK,
             NOTE if wrong else OK,
-            phrase(
-                "s-backends",
-                "{skew:.0f} s {value} the backend's",
-                skew=abs(skew),
-                value="ahead of" if skew > 0 else "behind",
-            ),
-            "readings carry this clock's time: let it reach a time server" if wrong else "",
+            phrase("clock-ahead", "{seconds:.0f} s ahead of the backend's", seconds=skew)
+            if skew > 0
+            else phrase("clock-behind", "{seconds:.0f} s behind the backend's", seconds=abs(skew)),
+            phrase("clock-dates-readings", "readings carry this clock's time: let it reach a time server")
+            if wrong
+            else "",
         )
     if reply.status in (401, 403):
         raise _StageFailed(
-            "refusal",
+            REFUSAL,
             phrase(
-                "backend-refuses",
-                "the backend refuses {hub} ({status}): {said}",
+                "backend-refuses-hub",
+                "the backend refuses {hub} ({status}): {reason}",
                 hub=way.hub,
                 status=reply.status,
-                said=said,
+                reason=said,
             ),
-            phrase("operator-admits-again", "its operator admits it again"),
+            phrase("backend-operator-admits", "its operator admits it again"),
         )
     if reply.status not in (200, 400):  # 400: the sender was accepted, and the empty message refused
         raise _StageFailed(
-            "admission",
-            phrase("answer", "the answer is {status}: {said}", status=reply.status, said=said),
-            phrase("backend-well", "is this the backend, and is it well?"),
+            ADMISSION,
+            phrase("answer-is", "the answer is {status}: {reason}", status=reply.status, reason=said),
+            phrase("is-the-backend-well", "is this the backend, and is it well?"),
         )
-    yield Finding("admission", OK, phrase("backend-knows", "the backend knows {hub}", hub=way.hub))
+    yield Finding(ADMISSION, OK, phrase("backend-knows-hub", "the backend knows {hub}", hub=way.hub))
 
 
 def _skew(date: str, now: float) -> float | None:
@@ -335,7 +407,13 @@ def _skew(date: str, now: float) -> float | None:
 def _plain(error: OSError) -> str:
     """Return an OpenSSL error in words."""
     reason = getattr(error, "reason", None)
-    return str(reason).replace("_", " ").lower() if reason else str(error.strerror or error or "cut off")
+    if reason:
+        return str(reason).replace("_", " ").lower()
+    return system_error(error) or phrase("connection-cut", "cut off")
+
+
+def _reason(error: Exception) -> str:
+    return system_error(error) or type(error).__name__
 
 
 def _date(unix_s: float) -> str:

@@ -31,7 +31,7 @@ def ready(kind: str) -> None:
 
         if find_spec("PIL") is None:
             raise ConfigError(
-                phrase("label-png-needs", "a label as PNG needs the extra `photos`; as .svg or .pdf it needs nothing")
+                phrase("png-needs-pillow", "a label as PNG needs the extra `photos`; as .svg or .pdf it needs nothing")
             )
 
 

@@ -184,7 +184,7 @@ def test_the_help_names_every_command_once_and_cuts_no_sentence() -> None:
 
 
 def test_one_is_not_many() -> None:
-    assert [output.plural(n, "device") for n in (0, 1, 2)] == ["0 devices", "1 device", "2 devices"]
+    assert [output.counted("devices", n) for n in (0, 1, 2)] == ["0 devices", "1 device", "2 devices"]
 
 
 def test_a_question_that_nobody_can_answer_names_the_option_that_answers_it(tmp_path: Path) -> None:

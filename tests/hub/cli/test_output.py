@@ -54,7 +54,7 @@ def test_a_moment_is_told_by_the_clock_of_this_machine_and_which_of_two_hours_it
 
 
 def test_one_thing_is_not_said_as_many() -> None:
-    assert [output.plural(n, "report") for n in (0, 1, 2)] == ["0 reports", "1 report", "2 reports"]
+    assert [output.counted("reports", n) for n in (0, 1, 2)] == ["0 reports", "1 report", "2 reports"]
 
 
 def test_an_empty_table_keeps_its_head_for_scripts_and_tells_people_that_it_is_empty(

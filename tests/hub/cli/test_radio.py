@@ -133,7 +133,7 @@ def test_whatever_a_key_file_holds_it_is_a_key_or_a_usage_error(
 @pytest.mark.parametrize(
     ("protocol", "running", "said"),
     [
-        ("ble", ["host"], "the running hub hears no ble: it has no bluetooth below `integrations:`"),
+        ("ble", ["host"], "the running hub hears no ble: it has none of bluetooth below `integrations:`"),
         ("ble", ["bluetooth"], "not listed"),
         ("bel", ["bluetooth"], "nothing here listens to 'bel'; it can be bacnet, ble"),
     ],

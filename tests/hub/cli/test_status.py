@@ -46,5 +46,5 @@ def test_a_hub_of_an_older_version_shows_what_it_has_and_a_hint(monkeypatch: pyt
     said = CliRunner().invoke(status, [])
     assert said.exit_code == 0
     assert "a:1               repeat      3\n" in said.stdout
-    assert "without its meaning, this hub has no call 'counted': restart the hub" in said.stderr
+    assert "without its meaning, restart the hub if it was updated: this hub has no call 'counted'" in said.stderr
     assert "audit" not in said.stderr

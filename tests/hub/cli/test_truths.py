@@ -13,6 +13,8 @@ from hub.cli.config import config
 from hub.cli.doctor import _configuration
 from hub.cli.doctor.findings import OK, WRONG
 from hub.cli.privacy import privacy
+from hub.core.errors import HubError
+from hub.core.text import reason_of
 
 RIGHT = "hub:\n  state_dir: state\nsites: {s: {}}\n"
 
@@ -48,7 +50,8 @@ def test_a_register_is_not_written_over_one_that_somebody_may_have_edited(
     mine.write_text("edited")
     done = CliRunner().invoke(privacy, ["register", "-o", str(mine), "--config", str(file)])
     assert done.exit_code == 1
-    assert "name another file, or move that one away" in done.stderr
+    assert isinstance(done.exception, HubError)
+    assert getattr(reason_of(done.exception), "code", "") == "document-there-already"
     assert mine.read_text() == "edited"
 
 
